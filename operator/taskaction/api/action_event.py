@@ -1,0 +1,49 @@
+"""ActionEvent: something that happened to an action outside its owner. Fields and rules only."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field
+
+from taskaction.api.base import ApiModel, DnsName, JsonObject, ShortText, Timestamp, Uid
+from taskaction.api.metadata import Metadata
+
+
+class EventTarget(ApiModel):
+    """Which action it happened to."""
+
+    name: DnsName
+    """The TaskAction's name, in the event's namespace."""
+    uid: Uid | None = None
+    """Its uid; an action of the same name and another uid is then not meant."""
+
+
+class ActionEventSpec(ApiModel):
+    """What happened. Immutable: the owner of the action applies it and deletes it."""
+
+    target: EventTarget | None = None
+    """The action it happened to. At least one of `target` and `correlationKey` is set."""
+    correlation_key: ShortText | None = None
+    """What the target system calls the action, where the sender knows no name; matched with `status.externalId`."""
+    type: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Z][A-Za-z0-9]*$")]
+    """What kind of event it is, for example Webhook, Update or Trace."""
+    payload: JsonObject = Field(default_factory=dict)
+    """The content, up to 32 KiB."""
+    sender: ShortText | None = None
+    """Who sent it, as authenticated on receipt."""
+    received_at: Timestamp | None = None
+    """When it was received."""
+    ttl_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3600
+    """How long it is kept when no action takes it, in seconds, at most 7 days. Default 3600."""
+
+
+class ActionEvent(ApiModel):
+    """Something that happened to an action outside its owner: a webhook delivery, an update, a trace."""
+
+    metadata: Metadata
+    spec: ActionEventSpec
+    """What happened."""
+
+    @classmethod
+    def from_body(cls, body: dict[str, Any]) -> Self:
+        """Read an object as the API server gives it; raises ``pydantic.ValidationError``."""
+        return cls.model_validate(body)

@@ -1,0 +1,85 @@
+"""The ground of every API model: field names, timestamps, durations, and CEL rules beside the fields."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from taskaction.core.durations import PATTERN, format_duration, parse_duration
+
+
+class ApiModel(BaseModel):
+    """A frozen part of a Kubernetes object; docstrings under fields become ``kubectl explain`` texts.
+
+    Unknown fields are ignored on reading, since an older operator must read what a newer API server
+    stores; the generated schema makes the API server prune or warn about them.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+    )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the JSON form as the API server stores it: camelCase names, nothing that is unset."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def cel(rule: str, message: str, **more: str) -> dict[str, str]:
+    """Give one ``x-kubernetes-validations`` entry; ``message`` says the mend, not only the fault."""
+    return {"rule": rule, "message": message, **more}
+
+
+def rules(*entries: dict[str, str]) -> dict[str, Any]:
+    """Give the schema extra that carries CEL rules, for a field or a model."""
+    return {"x-kubernetes-validations": list(entries)}
+
+
+def _read_duration(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def format_time(moment: datetime) -> str:
+    """Give ``moment`` as RFC 3339 in UTC with milliseconds, the precision that records keep."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": PATTERN, "maxLength": 32}
+_TIME_SCHEMA: dict[str, Any] = {"type": "string", "format": "date-time", "maxLength": 64}
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_read_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema(_DURATION_SCHEMA),
+]
+"""A Go-style duration: text outside, ``timedelta`` inside."""
+
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(format_time, return_type=str),
+    WithJsonSchema(_TIME_SCHEMA),
+]
+"""An RFC 3339 moment: text outside, an aware ``datetime`` inside."""
+
+JsonObject = Annotated[
+    dict[str, Any],
+    WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
+]
+"""Any JSON object, kept as it is."""
+
+AnyJson = Annotated[
+    Any,
+    WithJsonSchema({"x-kubernetes-preserve-unknown-fields": True}),
+]
+"""Any JSON value, kept as it is."""
+
+DnsLabel = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+DnsName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+ShortText = Annotated[str, Field(max_length=253)]
+Message = Annotated[str, Field(max_length=1024)]
+Uid = Annotated[str, Field(min_length=1, max_length=64)]

@@ -1,0 +1,1 @@
+"""The gateway to the API server, alone in importing the kubernetes client."""

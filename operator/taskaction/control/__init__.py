@@ -1,0 +1,1 @@
+"""Use cases: gather, step, apply, with one status write."""

@@ -1,0 +1,25 @@
+"""Names under the project's API group, in one place so that no two parts disagree; holds no logic."""
+
+GROUP = "taskaction.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+FINALIZER = f"{GROUP}/abort"
+"""Held only while an external effect may have to be cancelled before the object goes."""
+
+ORPHAN_FINALIZER = "orphan"
+"""Kubernetes' own mark of ``--cascade=orphan``: the deletion of its bearer must not reach the children."""
+
+PARENT_ANNOTATION = f"{GROUP}/parent-uid"
+"""Written with the ownerReference, so that an orphaned child is told from one that was never adopted."""
+
+EPOCH_ANNOTATION = f"{GROUP}/epoch"
+"""On a shard's Lease: the fencing epoch of its holder."""
+
+FIELD_MANAGER = "taskaction-operator"
+
+OUTPUT_LIMIT_BYTES = 32 * 1024
+MESSAGE_LIMIT_CHARS = 1024
+ATTEMPTS_KEPT = 10
+HISTORY_KEPT = 32
+LINKS_KEPT = 16

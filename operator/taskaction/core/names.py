@@ -1,0 +1,23 @@
+"""Derived names and stable hashes, so that the same facts give the same name in every process."""
+
+import hashlib
+
+
+def stable_hash(text: str) -> int:
+    """Give a 64-bit number that is the same in every process and release (unlike ``hash``)."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def shard_of(key: str, shards: int) -> int:
+    """Give the shard, 0 to ``shards`` - 1, that owns ``key``."""
+    return stable_hash(key) % shards
+
+
+def digest(data: bytes) -> str:
+    """Give a short hexadecimal fingerprint of ``data``: 128 bits, for comparing, not for security."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def truncated(text: str, limit: int) -> str:
+    """Give ``text`` within ``limit`` characters; a cut is shown by an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

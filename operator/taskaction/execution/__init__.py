@@ -1,0 +1,1 @@
+"""Queues, partitions and workers in asyncio; knows runs, keys and coroutines, never Kubernetes."""

@@ -1,0 +1,138 @@
+"""The plug-in contract: what an executor states about itself, is given, and gives back.
+
+An executor acts on the outside world and answers with an outcome; it never writes a TaskAction.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel
+
+from taskaction.api.task_action import Link, Progress, Signal
+from taskaction.lifecycle.outcomes import Outcome
+from taskaction.lifecycle.traits import Traits
+
+
+class Reporter(Protocol):
+    """How an executor tells people how far it is, while it runs; calls are coalesced into few writes."""
+
+    def progress(self, progress: Progress) -> None:
+        """Show how far the action is."""
+
+    def link(self, link: Link) -> None:
+        """Show something worth opening."""
+
+
+class SecretReader(Protocol):
+    """Reads Secrets with the rights of the account that the action or its provider runs as."""
+
+    async def read_secret(self, name: str, key: str, *, namespace: str | None = None) -> str:
+        """Give one key's text.
+
+        ``namespace`` is None for the namespace of the action, or of the provider for its own configuration.
+
+        Raises:
+            MissingSourceError: the Secret or key does not exist.
+            AccessDeniedError: the account may not read it.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One call's view of an action: plain values, and the few things an executor may use.
+
+    Attributes:
+        parameters: the user's parameters, those from Secrets merged in. Never log them.
+        config: the provider's configuration; empty for an inline executor.
+        idempotency_key: the same for every call of one attempt, in every process; hand it to targets that take one.
+        external_id: what the target called this attempt, once a ``Pending`` outcome said so.
+        started_at: when the attempt started, also after a change of owner.
+        deadline: when the attempt will be cancelled, if ever.
+        fencing_token: grows with every change of owner; hand it to targets that take one.
+    """
+
+    uid: str
+    name: str
+    namespace: str
+    attempt: int
+    parameters: Mapping[str, Any]
+    config: Mapping[str, Any]
+    idempotency_key: str
+    started_at: datetime
+    reporter: Reporter
+    secrets: SecretReader
+    now: datetime
+    external_id: str | None = None
+    signal: Signal | None = None
+    deadline: datetime | None = None
+    fencing_token: int = 0
+    service_account: str = "default"
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The run's id, by the name the Ocean seed uses."""
+        return self.uid
+
+
+class AbstractExecutor(ABC):
+    """Executes one kind of action.
+
+    The class attributes are the contract; only ``ACTION_NAME`` and ``execute`` are required.
+
+    Attributes:
+        ACTION_NAME: what ``spec.executor`` says.
+        PARAMETERS: the model that parameters must satisfy; checked before the first attempt.
+        CONFIG: the model that a provider's ``config`` must satisfy; None where providers cannot configure it.
+        IDEMPOTENT: true when calling ``execute`` again with the same ``run.idempotency_key`` has no second effect.
+            Otherwise a claim is written before the call, and an attempt whose process died is never repeated silently.
+        EXTERNAL_EFFECT: true when something goes on outside that ``cancel`` must stop; costs two writes per action.
+    """
+
+    ACTION_NAME: ClassVar[str]
+    PARAMETERS: ClassVar[type[BaseModel] | None] = None
+    CONFIG: ClassVar[type[BaseModel] | None] = None
+    IDEMPOTENT: ClassVar[bool] = False
+    EXTERNAL_EFFECT: ClassVar[bool] = False
+    WEBHOOK_PROCESSOR_CLASS: ClassVar[type | None] = None
+    WEBHOOK_PATH: ClassVar[str] = ""
+
+    @abstractmethod
+    async def execute(self, run: Run) -> Outcome:
+        """Start the action, and finish it where that is quick.
+
+        Called once per attempt, and again for the same attempt by a new owner when ``IDEMPOTENT``.
+        Cancelling the call means that the attempt is aborted or out of time.
+
+        Raises:
+            ActionError: the attempt failed; the type says whether a retry can help.
+        """
+
+    async def poll(self, run: Run) -> Outcome:
+        """Say how an action that was ``Pending`` or ``Paused`` stands; by default it is started again."""
+        return await self.execute(run)
+
+    async def cancel(self, run: Run) -> None:
+        """Stop what ``execute`` left going outside; called again until it returns or the bound has passed."""
+
+    async def is_close_to_rate_limit(self, run: Run) -> bool:  # noqa: ARG002 - the seed's signature
+        """Say whether starting now would exhaust the target's quota; asked before each attempt."""
+        return False
+
+    async def get_remaining_seconds_until_rate_limit(self, run: Run) -> float:  # noqa: ARG002 - the seed's signature
+        """Give the seconds until the quota is renewed; asked only after the previous said true."""
+        return 0.0
+
+    async def _get_partition_key(self, run: Run) -> str | None:  # noqa: ARG002 - the seed's signature
+        """Give the partition of a run whose action and provider name none."""
+        return None
+
+    def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:  # noqa: ARG002 - for overriders
+        """Give what the engine must know about this very action; by default what the class says of all."""
+        return Traits(idempotent=self.IDEMPOTENT, external_effect=self.EXTERNAL_EFFECT)
+
+    async def close(self) -> None:
+        """Release what the executor holds; called once, after the last run."""

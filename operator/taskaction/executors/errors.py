@@ -1,0 +1,108 @@
+"""The errors an executor raises; each type carries the retry decision. One function turns any exception into a value.
+
+ActionError
+├── ActionExecutionError      the action failed                     retried as Error
+├── InvalidParametersError    the parameters are wrong              never retried
+├── AddressDeniedError        an address the operator may not reach never retried
+├── MissingSourceError        a Secret, ConfigMap or key is missing retried as Error
+├── AccessDeniedError         runAs lacks a right                   never retried
+├── RateLimitedError          the target asks to slow down          retried as RateLimited
+└── TransientError            the platform failed, not the action   retried as System
+"""
+
+import asyncio
+from typing import ClassVar
+
+from taskaction.api.enums import ErrorKind, RetryClass
+from taskaction.api.reasons import Reason
+from taskaction.core.constants import MESSAGE_LIMIT_CHARS
+from taskaction.core.errors import TaskActionError
+from taskaction.core.names import truncated
+from taskaction.lifecycle.outcomes import Failed
+
+
+class ActionError(TaskActionError):
+    """Base of what an executor may raise to say how its action failed.
+
+    Attributes:
+        code: a stable CamelCase word, shown as ``status.error.code``.
+        retry_after: seconds the target asks to wait, when it says so.
+    """
+
+    CODE: ClassVar[str] = Reason.EXECUTION_FAILED
+    KIND: ClassVar[ErrorKind] = ErrorKind.USER
+    RETRY_CLASS: ClassVar[RetryClass | None] = RetryClass.ERROR
+
+    def __init__(self, message: str = "", *, code: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.code = code or str(self.CODE)
+        self.retry_after = retry_after
+
+
+class ActionExecutionError(ActionError):
+    """The action failed; the message is shown to the user as it stands (the name is the Ocean seed's)."""
+
+
+class InvalidParametersError(ActionError):
+    """The parameters are wrong: no retry can help."""
+
+    CODE = Reason.INVALID_PARAMETERS
+    RETRY_CLASS = None
+
+
+class AddressDeniedError(ActionError):
+    """The address is one that this operator may not reach."""
+
+    CODE = Reason.ADDRESS_DENIED
+    RETRY_CLASS = None
+
+
+class MissingSourceError(ActionError):
+    """A Secret, ConfigMap or key of it is missing; it may be created later, so a retry can help."""
+
+    CODE = Reason.PARAMETERS_SOURCE_NOT_FOUND
+
+
+class AccessDeniedError(ActionError):
+    """The account that the action runs as lacks a right; the message names the account and the mend."""
+
+    CODE = Reason.FORBIDDEN
+    RETRY_CLASS = None
+
+
+class RateLimitedError(ActionError):
+    """The target asks to slow down."""
+
+    CODE = Reason.RATE_LIMITED
+    RETRY_CLASS = RetryClass.RATE_LIMITED
+
+
+class TransientError(ActionError):
+    """The platform failed, not the action."""
+
+    CODE = Reason.SYSTEM_ERROR
+    KIND = ErrorKind.SYSTEM
+    RETRY_CLASS = RetryClass.SYSTEM
+
+
+def failure_of(error: BaseException) -> Failed:
+    """Give the outcome that ``error`` stands for.
+
+    Every exception gets one, with a message that is never empty: an executor that raises ``CancelledError`` by
+    itself, ``SystemExit`` or an error without text must not lose its action (Ocean defects D7 and D8).
+    """
+    if isinstance(error, ActionError):
+        return Failed(
+            code=error.code,
+            message=_text_of(error),
+            kind=error.KIND,
+            retry_class=error.RETRY_CLASS,
+            retry_after=error.retry_after,
+        )
+    if isinstance(error, asyncio.CancelledError):
+        return Failed(code=Reason.EXECUTION_FAILED, message="the executor cancelled itself")
+    return Failed(code=Reason.EXECUTION_FAILED, message=f"{type(error).__name__}: {_text_of(error)}")
+
+
+def _text_of(error: BaseException) -> str:
+    return truncated(str(error).strip() or f"{type(error).__name__} without a message", MESSAGE_LIMIT_CHARS - 64)

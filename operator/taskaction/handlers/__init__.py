@@ -1,0 +1,1 @@
+"""kopf: parse, hand over, translate errors; nothing else."""

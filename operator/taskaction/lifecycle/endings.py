@@ -1,0 +1,80 @@
+"""Why an action must end although no call of its executor said so: aborts, missing parents, bounds, refusals."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from taskaction.api.enums import ErrorKind, Phase
+from taskaction.api.reasons import Reason
+from taskaction.api.task_action import ActionErrorInfo
+from taskaction.core.durations import format_duration
+from taskaction.lifecycle import deadlines
+from taskaction.lifecycle.state import Observed, Parent
+from taskaction.lifecycle.statuses import error_info
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """A terminal phase and what people are told about it."""
+
+    phase: Phase
+    reason: Reason | str
+    message: str
+    error: ActionErrorInfo | None = None
+
+
+def ending(observed: Observed, now: datetime) -> Ending | None:
+    """Give the ending that the facts demand, the strongest first, or None where the action may go on."""
+    if observed.abort is not None:
+        by = f" by {observed.abort.by}" if observed.abort.by else ""
+        return Ending(
+            phase=Phase.ABORTED,
+            reason=observed.abort.reason,
+            message=observed.abort.message or f"aborted{by}",
+        )
+    if not observed.status.phase.started and (refused := _refusal(observed)) is not None:
+        return refused
+    return _out_of_time(observed, now)
+
+
+def _refusal(observed: Observed) -> Ending | None:
+    ref = observed.spec.parent_ref
+    if observed.parent is Parent.MISSING and ref is not None:
+        return failed(Reason.PARENT_NOT_FOUND, f"spec.parentRef: there is no {ref.kind} {ref.name!r} in this namespace")
+    if observed.parent is Parent.FINISHED and ref is not None:
+        return failed(Reason.PARENT_FINISHED, f"spec.parentRef: {ref.kind} {ref.name!r} had finished already")
+    if observed.blocker is not None and observed.blocker.final:
+        return failed(observed.blocker.reason, observed.blocker.message)
+    claim = observed.status.claim
+    changed = claim is not None and claim.parameters_hash not in {None, observed.parameters_hash}
+    if changed and observed.parameters_hash is not None:
+        return failed(Reason.SPEC_CHANGED, "spec.parameters differ from those of the attempt before; make a new action")
+    return None
+
+
+def _out_of_time(observed: Observed, now: datetime) -> Ending | None:
+    suspended = observed.status.suspended_at is not None
+    total = deadlines.total_deadline(observed, now)
+    if total is not None and total <= now and not suspended and observed.policy.total is not None:
+        return _late(
+            Reason.TOTAL_TIMEOUT, f"not finished within timeouts.total ({format_duration(observed.policy.total)})"
+        )
+    queued = deadlines.queued_deadline(observed, now)
+    if queued is not None and queued <= now and not suspended and observed.policy.queued is not None:
+        return _late(
+            Reason.QUEUED_TIMEOUT, f"not started within timeouts.queued ({format_duration(observed.policy.queued)})"
+        )
+    latest = deadlines.start_deadline(observed)
+    if latest is not None and latest < now:
+        return _late(Reason.START_DEADLINE_EXCEEDED, f"not started by spec.notAfter ({latest.isoformat()})")
+    return None
+
+
+def failed(reason: Reason, message: str) -> Ending:
+    """Give a failure that the author of the action can mend."""
+    return Ending(phase=Phase.FAILED, reason=reason, message=message, error=error_info(reason, ErrorKind.USER, message))
+
+
+def _late(reason: Reason, message: str) -> Ending:
+    return Ending(
+        phase=Phase.TIMED_OUT, reason=reason, message=message, error=error_info(reason, ErrorKind.USER, message)
+    )

@@ -1,0 +1,74 @@
+"""What follows from a failed attempt: another one, or the end; the retry policy in one place."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from taskaction.api.enums import ErrorKind, Phase, RetryClass
+from taskaction.api.reasons import Reason
+from taskaction.api.task_action import ActionErrorInfo
+from taskaction.core.durations import format_duration
+from taskaction.lifecycle import deadlines
+from taskaction.lifecycle.endings import Ending
+from taskaction.lifecycle.outcomes import Failed
+from taskaction.lifecycle.state import Observed
+from taskaction.lifecycle.statuses import error_info
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Another attempt, not before ``at``; ``phase`` is how the failed one is recorded."""
+
+    at: datetime
+    phase: Phase
+    error: ActionErrorInfo
+    message: str
+
+
+def after_failure(observed: Observed, outcome: Failed, now: datetime) -> Retry | Ending:
+    """Give what follows from ``outcome`` by the action's retry policy."""
+    error = error_info(outcome.code, outcome.kind, outcome.message)
+    late = outcome.retry_class is RetryClass.TIMEOUT
+    phase = Phase.TIMED_OUT if late else Phase.FAILED
+    attempt = max(observed.status.attempt or 0, 1)
+    policy = observed.policy
+    if outcome.retry_class not in policy.retry_on:
+        return _end(phase, error, error.message)
+    if attempt > policy.retry_limit:
+        after = f" (attempt {attempt} of {policy.retry_limit + 1})" if policy.retry_limit else ""
+        return _end(phase, error, error.message + after)
+    delay = max(policy.backoff.delay(attempt, observed.luck), outcome.retry_after or 0.0)
+    again = now + timedelta(seconds=delay)
+    total = deadlines.total_deadline(observed, now)
+    if total is not None and again >= total:
+        return _end(phase, error, f"{error.message} (no time for another attempt within timeouts.total)")
+    message = (
+        f"attempt {attempt} of {policy.retry_limit + 1} failed, the next one follows in {delay:.1f}s: {error.message}"
+    )
+    return Retry(at=again, phase=phase, error=error, message=message)
+
+
+def timed_out(observed: Observed) -> Failed:
+    """Give the failure of an attempt that was out of time."""
+    bound = format_duration(observed.policy.attempt or timedelta())
+    return Failed(
+        code=Reason.ATTEMPT_TIMEOUT,
+        message=f"the attempt did not end within timeouts.attempt ({bound})",
+        retry_class=RetryClass.TIMEOUT,
+    )
+
+
+def interrupted(observed: Observed) -> Failed:
+    """Give the failure of an attempt whose process is gone, and whose effect may or may not have happened."""
+    claim = observed.status.claim
+    holder = claim.holder if claim is not None else "its owner"
+    return Failed(
+        code=Reason.INTERRUPTED,
+        message=f"{holder} stopped during the attempt; whether it took effect is not known, so it is repeated only "
+        "where retryPolicy.retryOn names Interrupted",
+        kind=ErrorKind.SYSTEM,
+        retry_class=RetryClass.INTERRUPTED,
+    )
+
+
+def _end(phase: Phase, error: ActionErrorInfo, message: str) -> Ending:
+    return Ending(phase=phase, reason=error.code, message=message, error=error)

@@ -1,0 +1,36 @@
+"""What holds an action back from its next attempt, checked in one order everywhere; pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from taskaction.api.enums import Phase
+from taskaction.api.reasons import Reason
+from taskaction.lifecycle.decisions import Adopt, Effect, WakeAt
+from taskaction.lifecycle.state import Observed, Parent
+
+SHOWN_WHILE_HELD = frozenset({Reason.SUSPENDED, Reason.PROVIDER_NOT_FOUND, Reason.PROVIDER_NOT_READY})
+"""Reasons that are taken back in the status as soon as nothing holds the action any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """Why no attempt may start yet; ``reason`` None where the wait is too short to be shown."""
+
+    effects: tuple[Effect, ...] = ()
+    phase: Phase = Phase.QUEUED
+    reason: Reason | None = None
+    message: str = ""
+
+
+def gate(observed: Observed, now: datetime) -> Gate | None:
+    """Give what holds the action back, or None where a worker may have it."""
+    if observed.parent is Parent.LOOKED_UP:
+        return Gate()
+    if observed.parent is Parent.FOUND:
+        return Gate(effects=(Adopt(),))
+    if observed.spec.suspend:
+        return Gate(phase=observed.status.phase, reason=Reason.SUSPENDED, message="held back by spec.suspend")
+    if observed.blocker is not None:
+        return Gate(phase=Phase.WAITING_FOR_RESOURCES, reason=observed.blocker.reason, message=observed.blocker.message)
+    due = observed.status.next_attempt_at
+    return Gate(effects=(WakeAt(due),)) if due is not None and due > now else None

@@ -1,0 +1,360 @@
+"""The TaskAction machine: ``step`` is a total function over phase and event, without clock, I/O or Kubernetes.
+
+Everything is level-triggered: a decision follows from the facts as they are, so that a repeated, lost or reordered
+notification changes nothing, and a restart continues where the record stands (design, section 3).
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from taskaction.api.enums import Phase
+from taskaction.api.reasons import Reason
+from taskaction.api.task_action import Claim, TaskActionStatus
+from taskaction.lifecycle import deadlines
+from taskaction.lifecycle.decisions import (
+    Call,
+    Cancel,
+    Decision,
+    Effect,
+    Enqueue,
+    ExpireAt,
+    Hold,
+    PollAt,
+    Release,
+    Tell,
+    WakeAt,
+    Withdraw,
+    Write,
+)
+from taskaction.lifecycle.endings import Ending, ending
+from taskaction.lifecycle.failures import after_failure, interrupted, timed_out
+from taskaction.lifecycle.gates import SHOWN_WHILE_HELD, Gate, gate
+from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
+from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, Slot, Stopped
+from taskaction.lifecycle.statuses import Change, changed, closed, opened
+
+
+def step(observed: Observed, event: Event, now: datetime) -> Decision:
+    """Give what follows from ``event`` for an action in the state ``observed`` at ``now``."""
+    if observed.status.phase.terminal:
+        return _settled(observed)
+    clocked = _suspension_clocked(observed, now)
+    decision = _decide(replace(observed, status=clocked), event, now)
+    if clocked is not observed.status and decision.write in {Write.NONE, Write.LATER}:
+        return replace(decision, write=Write.NOW)
+    return decision
+
+
+def _decide(observed: Observed, event: Event, now: datetime) -> Decision:
+    match event:
+        case Look():
+            return _look(observed, now)
+        case Slot():
+            return _slot(observed, now)
+        case Ended(outcome=outcome):
+            return _ended(observed, outcome, now)
+        case Stopped():
+            return _stopped(observed, now)
+        case _:
+            assert_never(event)
+
+
+# -- the facts as they stand --------------------------------------------------------------------------------------
+
+
+def _look(observed: Observed, now: datetime) -> Decision:
+    if (end := ending(observed, now)) is not None:
+        return _end(observed, end, now)
+    if _attempt_is_late(observed, now):
+        return _cancel(observed, now) if _must_cancel(observed) else _failed(observed, timed_out(observed), now)
+    if observed.status.phase.started:
+        return _resume(observed, now)
+    return _prepare(observed, now)
+
+
+def _prepare(observed: Observed, now: datetime) -> Decision:
+    """Decide for an action without an attempt under way: hold it back, wait, or ask for a worker."""
+    held_back = gate(observed, now)
+    status = _shown(observed, held_back, now)
+    write = Write.NONE if status is observed.status else Write.NOW
+    if held_back is not None:
+        withdraw: tuple[Effect, ...] = (Withdraw(),) if observed.activity is Activity.QUEUED else ()
+        return _going_on(observed, status, write, (*held_back.effects, *withdraw), now)
+    effects: tuple[Effect, ...] = (Enqueue(),) if observed.activity is Activity.IDLE else ()
+    return _going_on(observed, status, write, effects, now)
+
+
+def _resume(observed: Observed, now: datetime) -> Decision:
+    """Decide for an attempt under way: leave it to the call that is running, or take it up after a change of owner."""
+    if observed.activity is Activity.WAITING and observed.signalled:
+        return _going_on(observed, observed.status, Write.NONE, (Enqueue(),), now)
+    if observed.activity is not Activity.IDLE:
+        return _going_on(observed, observed.status, Write.NONE, (), now)
+    if _is_pollable(observed.status) or observed.traits.idempotent:
+        return _going_on(observed, observed.status, Write.NONE, (Enqueue(),), now)
+    grace_ends = (observed.taken_at or now) + observed.policy.settings.interrupt_grace
+    if now < grace_ends:
+        return _going_on(observed, observed.status, Write.NONE, (WakeAt(grace_ends),), now)
+    return _failed(observed, interrupted(observed), now)
+
+
+def _slot(observed: Observed, now: datetime) -> Decision:
+    """Decide what a free worker does; everything is judged again, since much may have happened in the queue."""
+    if ending(observed, now) is not None or _attempt_is_late(observed, now):
+        return _look(replace(observed, activity=Activity.IDLE), now)
+    if observed.status.phase.started:
+        status = _taken_over(observed, now)
+        return _going_on(observed, status, _later(observed, status), (Call(poll=_is_pollable(status)),), now)
+    if gate(observed, now) is not None:
+        return _prepare(replace(observed, activity=Activity.IDLE), now)
+    return _start(observed, now)
+
+
+def _start(observed: Observed, now: datetime) -> Decision:
+    change = Change(phase=Phase.RUNNING, reason=Reason.EXECUTING, message="", now=now, generation=observed.generation)
+    status = changed(observed.status, change, **opened(observed.status, _claim(observed, now), now))
+    hold: tuple[Effect, ...] = (Hold(),) if observed.traits.external_effect and not observed.held else ()
+    write = Write.LATER if observed.traits.idempotent else Write.FIRST
+    return _going_on(observed, status, write, (*hold, Call(poll=False)), now)
+
+
+def _taken_over(observed: Observed, now: datetime) -> TaskActionStatus:
+    """Give the status under this owner's claim, so that a former owner's late result is fenced off."""
+    claim = observed.status.claim
+    if claim is not None and (claim.holder, claim.epoch) == (observed.owner.holder, observed.owner.epoch):
+        return observed.status
+    return observed.status.model_copy(update={"claim": _claim(observed, now)})
+
+
+def _claim(observed: Observed, now: datetime) -> Claim:
+    return Claim(
+        holder=observed.owner.holder,
+        epoch=observed.owner.epoch,
+        at=now,
+        parameters_hash=observed.parameters_hash,
+    )
+
+
+# -- how a call ended ---------------------------------------------------------------------------------------------
+
+
+def _ended(observed: Observed, outcome: Outcome, now: datetime) -> Decision:
+    match outcome:
+        case Succeeded():
+            return _finish(observed, _success(outcome), now, output=outcome)
+        case Failed():
+            return _failed(observed, outcome, now)
+        case Pending():
+            return _pending(observed, outcome, now)
+        case Paused():
+            return _paused(observed, outcome, now)
+        case Limited():
+            return _limited(observed, outcome, now)
+        case _:
+            assert_never(outcome)
+
+
+def _pending(observed: Observed, outcome: Pending, now: datetime) -> Decision:
+    before = observed.status
+    status = _under_way(
+        observed,
+        phase=outcome.phase if outcome.phase.started else Phase.RUNNING,
+        reason=Reason.WAITING_FOR_COMPLETION,
+        message=outcome.message,
+        now=now,
+        external_id=outcome.external_id or before.external_id,
+        links=outcome.links or before.links,
+        progress=outcome.progress or before.progress,
+    )
+    # The id is what a new owner goes on with, so it is durable as soon as it is known.
+    write = Write.NOW if status.external_id != before.external_id else Write.LATER
+    poll = PollAt(now + timedelta(seconds=max(outcome.poll_after, 0.0)))
+    return _waiting(observed, status, write, (poll,), now)
+
+
+def _paused(observed: Observed, outcome: Paused, now: datetime) -> Decision:
+    before = observed.status
+    status = _under_way(
+        observed,
+        phase=Phase.PAUSED,
+        reason=outcome.reason,
+        message=outcome.message,
+        now=now,
+        external_id=outcome.external_id or before.external_id,
+        links=outcome.links or before.links,
+    )
+    poll: tuple[Effect, ...] = ()
+    if outcome.poll_after is not None:
+        poll = (PollAt(now + timedelta(seconds=max(outcome.poll_after, 0.0))),)
+    return _waiting(observed, status, Write.NOW, poll, now)
+
+
+def _limited(observed: Observed, outcome: Limited, now: datetime) -> Decision:
+    again = now + timedelta(seconds=max(outcome.retry_after, 0.0))
+    if observed.status.phase.started:
+        return _waiting(observed, observed.status, Write.NONE, (PollAt(again),), now)
+    change = Change(
+        phase=Phase.WAITING_FOR_RESOURCES,
+        reason=Reason.RATE_LIMITED,
+        message=outcome.message or "the target's rate limit is reached",
+        now=now,
+        generation=observed.generation,
+    )
+    status = changed(observed.status, change, next_attempt_at=again)
+    observed = replace(observed, activity=Activity.IDLE)
+    if (end := ending(observed, now)) is not None:
+        return _end(observed, end, now)
+    return _going_on(observed, status, Write.NOW, (WakeAt(again),), now)
+
+
+def _failed(observed: Observed, outcome: Failed, now: datetime) -> Decision:
+    if (end := ending(observed, now)) is not None:
+        return _finish(observed, end, now)
+    verdict = after_failure(observed, outcome, now)
+    if isinstance(verdict, Ending):
+        return _finish(observed, verdict, now)
+    change = Change(
+        phase=Phase.QUEUED,
+        reason=Reason.BACKING_OFF,
+        message=verdict.message,
+        now=now,
+        generation=observed.generation,
+    )
+    fields = closed(observed.status, verdict.phase, verdict.error, now)
+    status = changed(observed.status, change, **fields, next_attempt_at=verdict.at, external_id=None)
+    tell = Tell(warning=True, reason=verdict.error.code, message=verdict.message)
+    idle = replace(observed, activity=Activity.IDLE)
+    return _going_on(idle, status, Write.NOW, (WakeAt(verdict.at), tell), now)
+
+
+def _stopped(observed: Observed, now: datetime) -> Decision:
+    observed = replace(observed, activity=Activity.IDLE)
+    if (end := ending(observed, now)) is not None:
+        return _finish(observed, end, now)
+    if _attempt_is_late(observed, now):
+        return _failed(observed, timed_out(observed), now)
+    return _failed(observed, interrupted(observed), now)
+
+
+# -- ends -----------------------------------------------------------------------------------------------------------
+
+
+def _end(observed: Observed, end: Ending, now: datetime) -> Decision:
+    return _cancel(observed, now) if _must_cancel(observed) else _finish(observed, end, now)
+
+
+def _cancel(observed: Observed, now: datetime) -> Decision:
+    if observed.activity is Activity.CANCELLING:
+        status = _under_way(
+            observed, phase=observed.status.phase, reason=Reason.ABORTING, message="waiting for the executor", now=now
+        )
+        return _going_on(observed, status, _later(observed, status), (), now)
+    return Decision(status=observed.status, effects=(Cancel(now + observed.policy.settings.cancel_grace),))
+
+
+def _finish(observed: Observed, end: Ending, now: datetime, output: Succeeded | None = None) -> Decision:
+    status = observed.status
+    change = Change(phase=end.phase, reason=end.reason, message=end.message, now=now, generation=observed.generation)
+    fields = closed(status, end.phase, end.error, now)
+    if output is not None:
+        fields |= {"output": output.output, "output_uri": output.output_uri, "links": output.links or status.links}
+    status = changed(status, change, **fields, finished_at=now, next_attempt_at=None, suspended_at=None)
+    tell: tuple[Effect, ...] = ()
+    if end.phase is not Phase.SUCCEEDED:
+        tell = (Tell(warning=end.phase is not Phase.ABORTED, reason=end.reason, message=end.message),)
+    return Decision(status=status, write=Write.NOW, effects=(*_aftermath(observed, status), *tell))
+
+
+def _settled(observed: Observed) -> Decision:
+    return Decision(status=observed.status, effects=_aftermath(observed, observed.status))
+
+
+def _aftermath(observed: Observed, status: TaskActionStatus) -> tuple[Effect, ...]:
+    release: tuple[Effect, ...] = (Release(),) if observed.held else ()
+    finished = status.finished_at or observed.created
+    return (*release, ExpireAt(finished + observed.policy.ttl))
+
+
+def _success(outcome: Succeeded) -> Ending:
+    return Ending(phase=Phase.SUCCEEDED, reason=Reason.COMPLETED, message=outcome.message)
+
+
+# -- small questions ------------------------------------------------------------------------------------------------
+
+
+def _must_cancel(observed: Observed) -> bool:
+    if observed.activity in {Activity.CALLING, Activity.CANCELLING}:
+        return True
+    return observed.status.phase.started and (observed.activity is Activity.WAITING or observed.traits.external_effect)
+
+
+def _attempt_is_late(observed: Observed, now: datetime) -> bool:
+    deadline = deadlines.attempt_deadline(observed)
+    return deadline is not None and deadline <= now
+
+
+def _is_pollable(status: TaskActionStatus) -> bool:
+    waits = status.reason in {Reason.WAITING_FOR_COMPLETION, Reason.ABORTING}
+    return status.phase is Phase.PAUSED or status.external_id is not None or waits
+
+
+def _later(observed: Observed, status: TaskActionStatus) -> Write:
+    return Write.NONE if status is observed.status else Write.LATER
+
+
+def _under_way(
+    observed: Observed, *, phase: Phase, reason: Reason, message: str, now: datetime, **fields: object
+) -> TaskActionStatus:
+    change = Change(phase=phase, reason=reason, message=message, now=now, generation=observed.generation)
+    return changed(observed.status, change, **fields)
+
+
+def _waiting(
+    observed: Observed, status: TaskActionStatus, write: Write, effects: tuple[Effect, ...], now: datetime
+) -> Decision:
+    """Decide for a call that left the action going on outside; an end that came meanwhile is served at once."""
+    write = Write.NONE if status is observed.status else write
+    observed = replace(observed, status=status, activity=Activity.WAITING)
+    if ending(observed, now) is not None or _attempt_is_late(observed, now):
+        decision = _look(observed, now)
+        return replace(decision, write=write if decision.write is Write.NONE else decision.write)
+    return _going_on(observed, status, write, effects, now)
+
+
+def _going_on(
+    observed: Observed, status: TaskActionStatus, write: Write, effects: tuple[Effect, ...], now: datetime
+) -> Decision:
+    """Give a decision that keeps an eye on the next bound."""
+    deadline = deadlines.next_deadline(replace(observed, status=status), now)
+    wake: tuple[Effect, ...] = () if deadline is None else (WakeAt(deadline),)
+    return Decision(status=status, write=write, effects=(*effects, *wake))
+
+
+def _shown(observed: Observed, held_back: Gate | None, now: datetime) -> TaskActionStatus:
+    """Give the status of an action that waits; a freshly queued one keeps the schema's default, which costs nothing."""
+    status = observed.status
+    if held_back is None and status.reason in SHOWN_WHILE_HELD:
+        change = Change(phase=Phase.QUEUED, reason=Reason.QUEUED, message="", now=now, generation=observed.generation)
+        return changed(status, change)
+    if held_back is None or held_back.reason is None:
+        return status
+    change = Change(
+        phase=held_back.phase,
+        reason=held_back.reason,
+        message=held_back.message,
+        now=now,
+        generation=observed.generation,
+    )
+    return changed(status, change)
+
+
+def _suspension_clocked(observed: Observed, now: datetime) -> TaskActionStatus:
+    """Give the status with the time of suspension kept: it starts and ends when it is seen."""
+    status = observed.status
+    if observed.spec.suspend and status.suspended_at is None:
+        return status.model_copy(update={"suspended_at": now})
+    if not observed.spec.suspend and status.suspended_at is not None:
+        seconds = deadlines.suspended_for(observed, now).total_seconds()
+        return status.model_copy(update={"suspended_at": None, "suspended_seconds": seconds})
+    return status

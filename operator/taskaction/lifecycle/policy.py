@@ -1,0 +1,92 @@
+"""The policy of one action: its own words, else its provider's, else the operator's; decided in one place."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from taskaction.api.enums import ChildPolicy, RetryClass
+from taskaction.api.policies import RetryPolicy
+from taskaction.api.provider import ProviderDefaults
+from taskaction.api.task_action import TaskActionSpec
+from taskaction.core.backoff import Backoff
+
+DEFAULT_RETRY_ON = frozenset({RetryClass.ERROR, RetryClass.TIMEOUT, RetryClass.RATE_LIMITED, RetryClass.SYSTEM})
+"""Interrupted is left out: repeating it may repeat an effect (design, section 5)."""
+
+_DAY = timedelta(hours=24)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The operator's own defaults and bounds; times are ``timedelta``.
+
+    Attributes:
+        ttl: how long finished actions are kept.
+        status_delay: ``Running`` is written only when an idempotent attempt lives longer than this.
+        interrupt_grace: how long a foreign claim is respected before its attempt counts as interrupted.
+        cancel_grace: how long an executor may take to confirm a cancel.
+        limit_recheck: the longest time between two looks at a rate limit.
+    """
+
+    ttl: timedelta = _DAY
+    status_delay: timedelta = timedelta(seconds=1)
+    interrupt_grace: timedelta = timedelta(seconds=10)
+    cancel_grace: timedelta = timedelta(seconds=30)
+    limit_recheck: timedelta = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What holds for one action."""
+
+    settings: Settings
+    retry_limit: int
+    retry_on: frozenset[RetryClass]
+    backoff: Backoff
+    queued: timedelta | None
+    attempt: timedelta | None
+    total: timedelta | None
+    ttl: timedelta
+    child_policy: ChildPolicy
+
+
+def policy_for(spec: TaskActionSpec, defaults: ProviderDefaults | None, settings: Settings) -> Policy:
+    """Give the policy; each field falls back by itself, so an action may change one timeout of its provider's."""
+    defaults = defaults or _NO_DEFAULTS
+    retries = [policy for policy in (spec.retry_policy, defaults.retry_policy) if policy is not None]
+    timeouts = [bounds for bounds in (spec.timeouts, defaults.timeouts) if bounds is not None]
+    ttl = _first(spec.ttl_seconds_after_finished, defaults.ttl_seconds_after_finished)
+    retry_on = _first(*(policy.retry_on for policy in retries))
+    return Policy(
+        settings=settings,
+        retry_limit=_first(*(policy.limit for policy in retries)) or 0,
+        retry_on=DEFAULT_RETRY_ON if retry_on is None else frozenset(retry_on),
+        backoff=_backoff(retries),
+        queued=_first(*(bounds.queued for bounds in timeouts)),
+        attempt=_first(*(bounds.attempt for bounds in timeouts)),
+        total=_first(*(bounds.total for bounds in timeouts)),
+        ttl=settings.ttl if ttl is None else timedelta(seconds=ttl),
+        child_policy=spec.child_policy or ChildPolicy.KEEP,
+    )
+
+
+def _backoff(retries: list[RetryPolicy]) -> Backoff:
+    said = [policy.backoff for policy in retries if policy.backoff is not None]
+    initial = _first(*(backoff.initial for backoff in said))
+    factor = _first(*(backoff.factor for backoff in said))
+    longest = _first(*(backoff.max for backoff in said))
+    jitter = _first(*(backoff.jitter for backoff in said))
+    return Backoff(
+        initial=1.0 if initial is None else initial.total_seconds(),
+        factor=2.0 if factor is None else factor,
+        max=300.0 if longest is None else longest.total_seconds(),
+        jitter=0.1 if jitter is None else jitter,
+    )
+
+
+def _first(*values: T | None) -> T | None:
+    return next((value for value in values if value is not None), None)
+
+
+_NO_DEFAULTS = ProviderDefaults()

@@ -1,0 +1,117 @@
+"""How a status changes: phases with their conditions, history and attempts kept in step; pure, and free of policy."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from taskaction.api.enums import ConditionStatus, ErrorKind, Phase
+from taskaction.api.metadata import Condition
+from taskaction.api.reasons import ConditionType, Reason
+from taskaction.api.task_action import ActionErrorInfo, Attempt, Claim, TaskActionStatus, Transition
+from taskaction.core.constants import ATTEMPTS_KEPT, HISTORY_KEPT, MESSAGE_LIMIT_CHARS
+from taskaction.core.names import truncated
+
+_REASON_WORD = re.compile(r"^[A-Za-z][A-Za-z0-9]{0,127}$")
+_HELD_BACK = frozenset({Reason.SUSPENDED, Reason.PROVIDER_NOT_FOUND, Reason.PROVIDER_NOT_READY})  # shown as no progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A phase to enter, or a new reason within the current one."""
+
+    phase: Phase
+    reason: str
+    message: str
+    now: datetime
+    generation: int
+
+
+def changed(status: TaskActionStatus, change: Change, **fields: Any) -> TaskActionStatus:
+    """Give ``status`` after ``change``, with ``fields`` replaced besides; the same object where nothing differs."""
+    message = truncated(change.message, MESSAGE_LIMIT_CHARS)
+    update: dict[str, Any] = {
+        "phase": change.phase,
+        "reason": change.reason,
+        "message": message or None,
+        "observed_generation": change.generation,
+        **fields,
+    }
+    if all(getattr(status, name) == value for name, value in update.items()) and status.conditions:
+        return status
+    if change.phase is not status.phase:
+        transition = Transition(phase=change.phase, at=change.now, reason=change.reason, message=message)
+        update["history"] = (*status.history, transition)[-HISTORY_KEPT:]
+    update["conditions"] = _conditions(status.conditions, change, message)
+    return status.model_copy(update=update)
+
+
+def opened(status: TaskActionStatus, claim: Claim, now: datetime) -> dict[str, Any]:
+    """Give the fields of a status whose next attempt starts now."""
+    number = (status.attempt or 0) + 1
+    attempt = Attempt(number=number, phase=Phase.RUNNING, started_at=now)
+    return {
+        "attempt": number,
+        "attempts": (*status.attempts, attempt)[-ATTEMPTS_KEPT:],
+        "claim": claim,
+        "started_at": status.started_at or now,
+        "next_attempt_at": None,
+        "external_id": None,
+        "progress": None,
+    }
+
+
+def closed(status: TaskActionStatus, phase: Phase, error: ActionErrorInfo | None, now: datetime) -> dict[str, Any]:
+    """Give the fields of a status whose open attempt, if any, ends now in ``phase``."""
+    fields: dict[str, Any] = {} if error is None else {"error": error}
+    if status.attempts and status.attempts[-1].ended_at is None:
+        last = status.attempts[-1].model_copy(
+            update={"phase": phase, "ended_at": now, "error": error, "external_id": status.external_id}
+        )
+        fields["attempts"] = (*status.attempts[:-1], last)
+    return fields
+
+
+def error_info(code: str, kind: ErrorKind, message: str) -> ActionErrorInfo:
+    """Give an error within the bounds of the schema."""
+    return ActionErrorInfo(code=reason_word(code), kind=kind, message=truncated(message, MESSAGE_LIMIT_CHARS))
+
+
+def reason_word(code: str) -> str:
+    """Give ``code`` where it can stand as a condition's reason, else a word that can."""
+    return str(code) if _REASON_WORD.match(code) else str(Reason.EXECUTION_FAILED)
+
+
+def _conditions(before: tuple[Condition, ...], change: Change, message: str) -> tuple[Condition, ...]:
+    known = {condition.type: condition for condition in before}
+    return tuple(
+        _condition(known.get(kind), kind, state, change, message)
+        for kind, state in _states(change.phase, change.reason)
+    )
+
+
+def _states(phase: Phase, reason: str) -> tuple[tuple[ConditionType, ConditionStatus], ...]:
+    yes, no = ConditionStatus.TRUE, ConditionStatus.FALSE
+    if not phase.terminal:
+        return (ConditionType.PROGRESSING, no if reason in _HELD_BACK else yes), (ConditionType.FINISHED, no)
+    succeeded = phase is Phase.SUCCEEDED
+    return (
+        (ConditionType.PROGRESSING, no),
+        (ConditionType.SUCCEEDED, yes if succeeded else no),
+        (ConditionType.FAILED, no if succeeded else yes),
+        (ConditionType.FINISHED, yes),
+    )
+
+
+def _condition(
+    before: Condition | None, kind: ConditionType, state: ConditionStatus, change: Change, message: str
+) -> Condition:
+    flipped = before is None or before.status is not state
+    return Condition(
+        type=kind,
+        status=state,
+        reason=reason_word(change.reason),
+        message=message,
+        last_transition_time=change.now if before is None or flipped else before.last_transition_time,
+        observed_generation=change.generation,
+    )
