@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from taskaction.api.base import ApiModel, DnsName, JsonObject, ShortText, Timestamp, Uid
+from taskaction.api.base import ApiModel, DnsName, JsonObject, ShortText, Timestamp, Uid, cel, rules
 from taskaction.api.metadata import Metadata
 
 
@@ -19,6 +19,13 @@ class EventTarget(ApiModel):
 
 class ActionEventSpec(ApiModel):
     """What happened. Immutable: the owner of the action applies it and deletes it."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel("has(self.target) || has(self.correlationKey)", "set target or correlationKey, or both"),
+            cel("self == oldSelf", "an event is immutable; make a new one instead"),
+        )
+    )
 
     target: EventTarget | None = None
     """The action it happened to. At least one of `target` and `correlationKey` is set."""

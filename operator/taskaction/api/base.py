@@ -39,6 +39,19 @@ def rules(*entries: dict[str, str]) -> dict[str, Any]:
     return {"x-kubernetes-validations": list(entries)}
 
 
+def immutable(name: str, mend: str) -> dict[str, str]:
+    """Give the rule that a field neither changes nor comes nor goes after creation."""
+    return cel(
+        f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})",
+        f"{name} is immutable; {mend}",
+    )
+
+
+def stored_default(value: object) -> dict[str, Any]:
+    """Give the schema extra of a default that the API server stores; other defaults are only documented."""
+    return {"x-stored-default": value}
+
+
 def _read_duration(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 

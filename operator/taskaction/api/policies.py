@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from taskaction.api.base import ApiModel, DnsName, Duration, cel, rules
 from taskaction.api.enums import RetryClass
@@ -24,6 +24,15 @@ class Timeouts(ApiModel):
 
 class BackoffPolicy(ApiModel):
     """The delay before a retry: initial * factor^(n-1), at most max, less up to the jitter share."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "!has(self.initial) || !has(self.max) || duration(self.initial) <= duration(self.max)",
+                "max must be at least as long as initial",
+            )
+        )
+    )
 
     initial: Duration | None = None
     """The delay before the first retry. Default 1s."""

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from taskaction.api.base import ApiModel, DnsLabel, Duration, JsonObject, Message, Timestamp
+from taskaction.api.base import ApiModel, DnsLabel, Duration, JsonObject, Message, Timestamp, immutable, rules
 from taskaction.api.enums import OverlapPolicy, ProviderKind, Sharding, WhenFull
 from taskaction.api.metadata import Condition, Metadata
 from taskaction.api.policies import RetryPolicy, RunAs, Timeouts
@@ -62,6 +62,13 @@ class ProviderDefaults(ApiModel):
 
 class ActionProviderSpec(ApiModel):
     """What is offered: an executor, its trusted configuration, and the rules of its use."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            immutable("sharding", "running actions would change their owner; make a new provider instead"),
+            immutable("partitionKeyPath", "queued actions would lose their order; make a new provider instead"),
+        )
+    )
 
     executor: DnsLabel
     """The name of a built-in or plug-in executor."""

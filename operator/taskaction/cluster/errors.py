@@ -3,6 +3,7 @@
 ClusterError
 ├── AlreadyExistsError    409 on create
 ├── ConflictError         409 on a write with a resourceVersion, 422 on a failed JSON-patch test
+├── ExpiredError          410: a list's continue token, or a watch's start, is too old
 ├── NotFoundError         404 on a write (a read gives None)
 ├── InvalidError          400, 405, 413, 415 and other 422: the object itself is refused
 ├── ForbiddenError        403
@@ -24,6 +25,10 @@ class AlreadyExistsError(ClusterError):
 
 class ConflictError(ClusterError):
     """Somebody else has written the object meanwhile."""
+
+
+class ExpiredError(ClusterError):
+    """What was to be continued is too old; it must be begun anew."""
 
 
 class NotFoundError(ClusterError):

@@ -75,12 +75,12 @@ class Cluster(Protocol):
     async def replace(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
         """Write the whole object; raises ``ConflictError`` when ``metadata.resourceVersion`` is not the current one."""
 
-    async def patch_status(
-        self, resource: Resource, name: str, namespace: str, patch: Mapping[str, Any], *, timeout: float = 10.0
-    ) -> Body:
-        """Merge ``patch`` (``{"metadata": {"resourceVersion": …}, "status": …}``) into the status subresource.
+    async def replace_status(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
+        """Write the status subresource whole (PUT): ``body`` needs name, namespace, uid, resourceVersion and status.
 
-        With a resourceVersion in it, a stale one raises ``ConflictError``.
+        Raises:
+            ConflictError: the resourceVersion is stale, or the uid is another object's.
+            InvalidError: a validation or transition rule refuses the status.
         """
 
     async def patch(

@@ -7,6 +7,9 @@ API_VERSION = f"{GROUP}/{VERSION}"
 FINALIZER = f"{GROUP}/abort"
 """Held only while an external effect may have to be cancelled before the object goes."""
 
+HELD_LABEL = f"{GROUP}/held"
+"""Set and removed with the finalizer, so that finished objects that still bear it are found by a selector."""
+
 ORPHAN_FINALIZER = "orphan"
 """Kubernetes' own mark of ``--cascade=orphan``: the deletion of its bearer must not reach the children."""
 

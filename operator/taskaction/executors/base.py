@@ -7,11 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel
 
 from taskaction.api.task_action import Link, Progress, Signal
+from taskaction.executors.toolbox import Toolbox
 from taskaction.lifecycle.outcomes import Outcome
 from taskaction.lifecycle.traits import Traits
 
@@ -100,6 +101,11 @@ class AbstractExecutor(ABC):
     WEBHOOK_PROCESSOR_CLASS: ClassVar[type | None] = None
     WEBHOOK_PATH: ClassVar[str] = ""
 
+    @classmethod
+    def build(cls, toolbox: Toolbox) -> Self:  # noqa: ARG003 - for overriders
+        """Make the one executor that the registry keeps; override to take what you need from the toolbox."""
+        return cls()
+
     @abstractmethod
     async def execute(self, run: Run) -> Outcome:
         """Start the action, and finish it where that is quick.
@@ -125,6 +131,11 @@ class AbstractExecutor(ABC):
     async def get_remaining_seconds_until_rate_limit(self, run: Run) -> float:  # noqa: ARG002 - the seed's signature
         """Give the seconds until the quota is renewed; asked only after the previous said true."""
         return 0.0
+
+    @property
+    def limits_itself(self) -> bool:
+        """True when the executor answers the question about its target's quota itself."""
+        return type(self).is_close_to_rate_limit is not AbstractExecutor.is_close_to_rate_limit
 
     async def _get_partition_key(self, run: Run) -> str | None:  # noqa: ARG002 - the seed's signature
         """Give the partition of a run whose action and provider name none."""

@@ -1,0 +1,174 @@
+"""The one place where the operator is put together, started and stopped; it decides nothing about actions."""
+
+import asyncio
+import random
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from taskaction.api.enums import ProviderKind
+from taskaction.assembly import Control, assemble
+from taskaction.cluster.credentials import Credentials
+from taskaction.cluster.rest import RestCluster
+from taskaction.cluster.session import Freshness, open_session
+from taskaction.config import OperatorConfig
+from taskaction.control.sweep import LIVE_SELECTOR
+from taskaction.core.clock import SystemClock
+from taskaction.handlers.inbox import Inbox, Notice
+from taskaction.handlers.watching import PLURALS, TASK_ACTION, Watching, WatchSettings
+from taskaction.journal import OperatorJournal
+from taskaction.metrics import Metrics
+from taskaction.probes import Health, ProbeServer
+from taskaction.watchdog import Watchdog
+
+_SETTLE_SECONDS = 0.2
+_SYNC_POLL_SECONDS = 0.05
+_LAG_SECONDS = 1.0
+
+
+class Operator:
+    """One replica of the operator."""
+
+    def __init__(self, config: OperatorConfig) -> None:
+        self._config = config
+        self._clock = SystemClock()
+        self._metrics = Metrics()
+        self._journal = OperatorJournal(self._metrics, self._clock)
+        self._log = structlog.stdlib.get_logger("taskaction")
+        self._started = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT; then stop what listens, what works, what writes and what owns, in this order."""
+        config = self._config
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        credentials = Credentials.load(self._clock, kubeconfig=config.kubeconfig, context=config.context)
+        async with open_session(credentials, in_flight=config.writes_in_flight * 2) as session:
+            cluster = RestCluster(credentials.server, session, self._metrics.requested)
+            control = assemble(config, cluster, self._clock, self._journal, self._metrics, random.random)
+            freshness = Freshness(self._clock, lambda path: _hand_over(loop, lambda: self._relisted(control, path)))
+            inbox = Inbox(loop, lambda notice: self._notice(control, notice))
+            watching = Watching(
+                WatchSettings(
+                    server=credentials.server, live_selector=LIVE_SELECTOR, namespaces=config.watch_namespaces
+                ),
+                lambda: open_session(credentials, freshness=freshness),
+                inbox,
+                lambda error: self._journal.failed("watching", error),
+            )
+            probes = ProbeServer(config.bind, self._health(control, freshness, watching), self._metrics)
+            watchdog = Watchdog(loop, self._clock, control.leases, config.lease_duration.total_seconds())
+            self._show(control, inbox, freshness)
+            await probes.start()
+            watchdog.start()
+            self._log.info("operator starts", identity=config.identity, server=credentials.server)
+            try:
+                self._start(control)
+                watching.start()
+                await self._synced(control, freshness, inbox, stop)
+                await stop.wait()
+            finally:
+                self._log.info("operator stops", running=control.manager.running)
+                await watching.stop(5.0)
+                await control.manager.drain(config.drain_timeout.total_seconds())
+                await control.background.finish(5.0)
+                await self._cancel_tasks()
+                await control.leases.release()
+                watchdog.stop()
+                await control.registry.close()
+                await probes.stop()
+
+    def _start(self, control: Control) -> None:
+        interval = self._config.scan_interval.total_seconds()
+        failed = self._journal.failed
+        work = {
+            "leases": control.leases.run(lambda error: failed("leases", error)),
+            "agenda": control.agenda.run(),
+            "expiry": control.expiry.run_agenda(),
+            "scans": control.expiry.run_scans(interval, failed),
+            "sweeps": control.sweeper.run(interval, failed),
+            "events": control.events.run(),
+            "lag": self._measure_lag(),
+        }
+        self._tasks = [asyncio.create_task(coroutine, name=name) for name, coroutine in work.items()]
+
+    async def _synced(self, control: Control, freshness: Freshness, inbox: Inbox, stop: asyncio.Event) -> None:
+        """Start workers when everything that exists has been seen, so that the order of partitions is known."""
+        while not stop.is_set():
+            before = control.noticed
+            await self._clock.sleep(_SYNC_POLL_SECONDS if len(freshness.watched) < len(PLURALS) else _SETTLE_SECONDS)
+            if len(freshness.watched) >= len(PLURALS) and not len(inbox) and control.noticed == before:
+                break
+        control.manager.start_processing_action_runs()
+        self._started = True
+        self._log.info("operator is ready", live=len(control.table), shards=control.leases.held)
+
+    def _notice(self, control: Control, notice: Notice) -> None:
+        kind, event, body = notice
+        control.noticed += 1
+        try:
+            if kind == TASK_ACTION:
+                control.intake.notice(event, body)
+            else:
+                control.offers.notice(ProviderKind(kind), event, body)
+        except Exception as error:  # noqa: BLE001 - one object must not stop the others
+            self._journal.failed(f"notice of {kind} {body['metadata'].get('name')}", error)
+
+    def _relisted(self, control: Control, path: str) -> None:
+        """Sweep after a gap of the watch: what vanished in it is reported by nobody."""
+        if path.endswith("/taskactions"):
+            control.background.start(control.sweeper.sweep(), name="sweep after a gap")
+
+    def _health(self, control: Control, freshness: Freshness, watching: Watching) -> Health:
+        deaf_after = self._config.deaf_after.total_seconds()
+
+        def live() -> list[str]:
+            problems = [
+                f"nothing heard of {path} for {age:.0f}s" for path, age in freshness.ages().items() if age > deaf_after
+            ]
+            return problems if watching.alive or not self._started else [*problems, "the watch has ended"]
+
+        def ready() -> list[str]:
+            problems = [] if self._started else ["the initial lists are not over"]
+            problems += [f"plug-in {failure.entry_point}: {failure.error}" for failure in control.registry.failures]
+            return problems + live()
+
+        return Health(live=live, ready=ready)
+
+    def _show(self, control: Control, inbox: Inbox, freshness: Freshness) -> None:
+        self._metrics.gauges(
+            {
+                "queue_depth": ("Actions that wait for a worker.", lambda: control.manager.queued),
+                "workers_busy": ("Workers that are taken.", lambda: control.manager.running),
+                "actions_live": ("Actions that have not ended.", lambda: len(control.table)),
+                "shards_held": ("Shards that this replica owns.", lambda: control.leases.held),
+                "notices_waiting": ("Notifications that were not looked at yet.", lambda: len(inbox)),
+                "watch_age_seconds": (
+                    "Seconds since the watch that has been silent longest was heard of.",
+                    lambda: max(freshness.ages().values(), default=0.0),
+                ),
+            }
+        )
+
+    async def _measure_lag(self) -> None:
+        while True:
+            before = self._clock.monotonic()
+            await self._clock.sleep(_LAG_SECONDS)
+            self._metrics.loop_lag.set(max(0.0, self._clock.monotonic() - before - _LAG_SECONDS))
+
+    async def _cancel_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+def _hand_over(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    """Have ``call`` made in the engine's loop; used from kopf's thread."""
+    loop.call_soon_threadsafe(call)

@@ -1,0 +1,47 @@
+"""The command line: reads arguments, hands over to the application, turns errors into one sentence."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+
+import uvloop
+
+from taskaction import __version__
+from taskaction.app import Operator
+from taskaction.config import OperatorConfig
+from taskaction.core.errors import TaskActionError
+from taskaction.logs import configure_logs
+
+USAGE_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; give the process's exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command())
+    except TaskActionError as error:
+        print(f"taskaction: {error}", file=sys.stderr)
+        return USAGE_ERROR
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="taskaction", description="A Kubernetes operator: one resource is one action."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    areas = parser.add_subparsers(required=True, metavar="COMMAND")
+    operator = areas.add_parser("operator", help="the operator itself").add_subparsers(required=True, metavar="COMMAND")
+    run = operator.add_parser("run", help="run one replica; settings come from TASKACTION_* in the environment")
+    run.set_defaults(command=_run_operator)
+    return parser
+
+
+def _run_operator() -> int:
+    config = OperatorConfig.from_environment(os.environ)
+    configure_logs(config.log_format, config.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(Operator(config).run())
+    return 0

@@ -1,0 +1,75 @@
+"""What an answer of the API server that is no success means, in one place; pure."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import orjson
+
+from taskaction.cluster.errors import (
+    AlreadyExistsError,
+    ClusterError,
+    ConflictError,
+    ExpiredError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    ThrottledError,
+    UnauthorizedError,
+    UnavailableError,
+)
+from taskaction.core.names import truncated
+
+_LONGEST_MESSAGE = 512
+_FAILED_TEST = "test operation"
+
+
+def error_of(verb: str, code: int, content: bytes, headers: Mapping[str, str]) -> ClusterError:
+    """Give the error that an answer stands for; ``verb`` is Kubernetes' word for what was tried."""
+    reason, text = _status(content)
+    message = truncated(text or f"{verb}: HTTP {code}", _LONGEST_MESSAGE)
+    retry_after = _seconds(headers.get("Retry-After"))
+    if code == HTTPStatus.TOO_MANY_REQUESTS:
+        return ThrottledError(message, retry_after=retry_after)
+    if code >= HTTPStatus.INTERNAL_SERVER_ERROR or code == HTTPStatus.REQUEST_TIMEOUT:
+        return UnavailableError(message, retry_after=retry_after)
+    plain = _BY_CODE.get(code)
+    if plain is not None:
+        return plain(message)
+    if code == HTTPStatus.CONFLICT:
+        return _conflict(verb, reason, message)
+    if code == HTTPStatus.UNPROCESSABLE_ENTITY and verb == "patch" and _is_failed_test(message):
+        return ConflictError(message)
+    return InvalidError(message)
+
+
+_BY_CODE: Mapping[int, type[ClusterError]] = {
+    HTTPStatus.UNAUTHORIZED: UnauthorizedError,
+    HTTPStatus.FORBIDDEN: ForbiddenError,
+    HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.GONE: ExpiredError,
+}
+
+
+def _conflict(verb: str, reason: str, message: str) -> ClusterError:
+    if reason == "AlreadyExists":
+        return AlreadyExistsError(message)
+    return NotFoundError(message) if verb == "delete" else ConflictError(message)
+
+
+def _is_failed_test(message: str) -> bool:
+    """Tell a failed ``test`` of a JSON patch, which the API server reports like an invalid object."""
+    return _FAILED_TEST in message or message.startswith("the server rejected our request due to an error")
+
+
+def _status(content: bytes) -> tuple[str, str]:
+    try:
+        status = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return "", content[:_LONGEST_MESSAGE].decode(errors="replace").strip()
+    if not isinstance(status, dict):
+        return "", ""
+    return str(status.get("reason", "")), str(status.get("message", ""))
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text is not None and text.isdecimal() else None

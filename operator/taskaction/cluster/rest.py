@@ -1,0 +1,207 @@
+"""The gateway over HTTP: thin, since every action passes here; one attempt per call, no caching, no rules."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from taskaction.cluster.errors import ExpiredError, NotFoundError, UnavailableError
+from taskaction.cluster.gateway import Body, Resource
+from taskaction.cluster.responses import error_of
+from taskaction.core.constants import FIELD_MANAGER
+
+JSON = "application/json"
+JSON_PATCH = "application/json-patch+json"
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_MANAGER = {"fieldManager": FIELD_MANAGER}
+_STATUS = "status"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One finished request, for metrics; ``code`` is 0 where no answer came."""
+
+    verb: str
+    resource: str
+    subresource: str
+    code: int
+    seconds: float
+
+
+class RestCluster:
+    """A ``Cluster`` over the API server's own HTTP interface."""
+
+    def __init__(self, server: str, session: aiohttp.ClientSession, observe: Callable[[Request], None]) -> None:
+        self._server = server
+        self._session = session
+        self._observe = observe
+
+    async def get(
+        self, resource: Resource, name: str, namespace: str = "", *, as_user: str | None = None, timeout: float = 10.0
+    ) -> Body | None:
+        """Give the object, or None where there is none."""
+        call = _Call("GET", "get", resource, namespace, name)
+        try:
+            return await self._send(call, as_user=as_user, timeout=timeout)
+        except NotFoundError:
+            return None
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        field_selector: str = "",
+        label_selector: str = "",
+        metadata_only: bool = False,
+        page: int = 500,
+        timeout: float = 30.0,
+    ) -> AsyncIterator[Body]:
+        """Give the objects page by page."""
+        selectors = {"fieldSelector": field_selector, "labelSelector": label_selector}
+        query = {"limit": str(page)} | {name: value for name, value in selectors.items() if value}
+        accept = METADATA_ONLY if metadata_only else JSON
+        call = _Call("GET", "list", resource, namespace)
+        token = ""
+        while True:
+            more = {"continue": token} if token else {}
+            try:
+                answer = await self._send(call, query=query | more, accept=accept, timeout=timeout)
+            except ExpiredError:
+                token = ""  # the list outlived its snapshot: from the start, some objects are given twice
+                continue
+            for body in answer.get("items") or ():
+                yield _bare(body)
+            token = answer["metadata"].get("continue", "")
+            if not token:
+                return
+
+    async def create(
+        self, resource: Resource, body: Body, namespace: str = "", *, as_user: str | None = None, timeout: float = 10.0
+    ) -> Body:
+        """Create."""
+        call = _Call("POST", "create", resource, namespace)
+        return await self._send(call, body, query=_MANAGER, as_user=as_user, timeout=timeout)
+
+    async def replace(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
+        """Write the whole object."""
+        metadata = body["metadata"]
+        call = _Call("PUT", "update", resource, metadata.get("namespace", ""), metadata["name"])
+        return await self._send(call, body, query=_MANAGER, timeout=timeout)
+
+    async def replace_status(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
+        """Write the status subresource whole."""
+        metadata = body["metadata"]
+        call = _Call("PUT", "update", resource, metadata.get("namespace", ""), metadata["name"], _STATUS)
+        return await self._send(call, body, query=_MANAGER, timeout=timeout)
+
+    async def patch(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str,
+        operations: Sequence[Mapping[str, Any]],
+        *,
+        timeout: float = 10.0,
+    ) -> Body:
+        """Apply a JSON patch to the object itself."""
+        call = _Call("PATCH", "patch", resource, namespace, name)
+        return await self._send(call, operations, query=_MANAGER, content_type=JSON_PATCH, timeout=timeout)
+
+    async def delete(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str = "",
+        *,
+        uid: str | None = None,
+        propagation: str = "Background",
+        timeout: float = 10.0,
+    ) -> bool:
+        """Delete; False where it was gone already or had another ``uid``."""
+        options: Body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        call = _Call("DELETE", "delete", resource, namespace, name)
+        try:
+            await self._send(call, options, timeout=timeout)
+        except NotFoundError:
+            return False
+        return True
+
+    async def _send(
+        self,
+        call: "_Call",
+        body: object = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+        as_user: str | None = None,
+        timeout: float,
+    ) -> Body:
+        headers = {"Accept": accept}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        if as_user is not None:
+            headers["Impersonate-User"] = as_user
+        started = time.perf_counter()
+        code = 0
+        try:
+            async with self._session.request(
+                call.method,
+                URL(self._server + call.path + _query(query), encoded=True),
+                data=orjson.dumps(body) if body is not None else None,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=timeout),
+            ) as response:
+                content = await response.read()
+                code = response.status
+                if code >= HTTPStatus.BAD_REQUEST:
+                    raise error_of(call.verb, code, content, response.headers)
+                return _bare(orjson.loads(content))
+        except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
+            what = f"{call.verb} {call.resource.plural}"
+            raise UnavailableError(f"{what}: {type(error).__name__}: {error}") from error
+        finally:
+            seconds = time.perf_counter() - started
+            self._observe(Request(call.verb, call.resource.plural, call.subresource, code, seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    method: str
+    verb: str
+    resource: Resource
+    namespace: str
+    name: str = ""
+    subresource: str = ""
+
+    @property
+    def path(self) -> str:
+        resource = self.resource
+        root = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"
+        scope = f"/namespaces/{quote(self.namespace, safe='')}" if resource.namespaced and self.namespace else ""
+        name = f"/{quote(self.name, safe='')}" if self.name else ""
+        subresource = f"/{self.subresource}" if self.subresource else ""
+        return f"{root}{scope}/{resource.plural}{name}{subresource}"
+
+
+def _query(parameters: Mapping[str, str] | None) -> str:
+    if not parameters:
+        return ""
+    return "?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
+
+
+def _bare(body: Body) -> Body:
+    """Give the object without its managed fields, a third of its size that nobody here reads."""
+    metadata = body.get("metadata")
+    if isinstance(metadata, dict):
+        metadata.pop("managedFields", None)
+    return body

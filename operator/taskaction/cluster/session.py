@@ -1,0 +1,104 @@
+"""HTTP sessions to the API server: rotating credentials, and how fresh each watch is; knows no verbs."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+
+from taskaction.cluster.credentials import Credentials
+from taskaction.core.clock import Clock
+
+
+class Freshness:
+    """When each watch was last heard of, measured at its bytes: bookmarks reach no handler (design, section 5).
+
+    Also tells when a collection is listed again, since what vanished before that list is reported by nobody.
+    """
+
+    def __init__(self, clock: Clock, relisted: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._relisted = relisted
+        self._heard: dict[str, float] = {}
+        self._watched: set[str] = set()
+
+    def ages(self) -> dict[str, float]:
+        """Give the seconds since each watched path was last heard of."""
+        now = self._clock.monotonic()
+        return {path: now - heard for path, heard in self._heard.items() if path in self._watched}
+
+    @property
+    def watched(self) -> frozenset[str]:
+        """The paths whose first list is over and whose watch has begun."""
+        return frozenset(self._watched)
+
+    def heard(self, path: str) -> None:
+        """Take note that bytes of this path's watch have arrived."""
+        self._heard[path] = self._clock.monotonic()
+
+    def requested(self, path: str, *, watch: bool) -> None:
+        """Take note that a path is listed or watched from now on."""
+        self.heard(path)
+        if watch:
+            self._watched.add(path)
+        elif path in self._watched:
+            self._relisted(path)
+
+
+def open_session(
+    credentials: Credentials, *, in_flight: int = 0, freshness: Freshness | None = None
+) -> aiohttp.ClientSession:
+    """Give a session whose requests carry the present credentials.
+
+    ``in_flight`` caps connections, 0 for no cap; ``freshness`` is told of what arrives.
+    """
+    connector = aiohttp.TCPConnector(limit=in_flight, ssl=credentials.ssl_context(), keepalive_timeout=60)
+
+    async def with_credentials(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if credentials.stale:
+            await credentials.refresh()
+        token = credentials.authorization()
+        if token is not None:
+            request.headers["Authorization"] = token
+        response = await handler(request)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            await credentials.refresh()
+        return response
+
+    middlewares: list[aiohttp.ClientMiddlewareType] = [with_credentials]
+    if freshness is not None:
+        middlewares.append(_measured(freshness))
+    return aiohttp.ClientSession(connector=connector, middlewares=tuple(middlewares), trust_env=False)
+
+
+def _measured(freshness: Freshness) -> aiohttp.ClientMiddlewareType:
+    async def measure(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        path = request.url.path
+        is_watch = request.url.query.get("watch") == "true"
+        response = await handler(request)
+        if request.method == "GET" and response.status == HTTPStatus.OK:
+            freshness.requested(path, watch=is_watch)
+            if is_watch:
+                # The stream is handed on as it is, but for the notice at each read.
+                response.content = _Heard(response.content, lambda: freshness.heard(path))  # type: ignore[assignment]
+        return response
+
+    return measure
+
+
+class _Heard:
+    """A response's stream that says when something was read from it, and is otherwise the stream itself."""
+
+    def __init__(self, stream: aiohttp.StreamReader, heard: Callable[[], None]) -> None:
+        self._stream = stream
+        self._heard = heard
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def iter_chunked(self, size: int) -> Any:
+        async for chunk in self._stream.iter_chunked(size):
+            self._heard()
+            yield chunk

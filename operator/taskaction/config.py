@@ -1,0 +1,106 @@
+"""The operator's settings, all from the environment under one prefix; read once at start, by ``app`` only."""
+
+import os
+import socket
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from taskaction.api.base import Duration
+from taskaction.core.errors import ConfigurationError
+from taskaction.executors.addresses import Network, parse_networks
+
+PREFIX = "TASKACTION_"
+
+
+def _words(value: object) -> object:
+    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+
+
+def _networks(value: object) -> object:
+    return parse_networks(value) if isinstance(value, str) else value
+
+
+def _identity() -> str:
+    return f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
+
+
+class OperatorConfig(BaseModel):
+    """Every setting, with its default; ``TASKACTION_<NAME>`` in the environment sets it.
+
+    Unknown names are ignored: Kubernetes itself puts ``TASKACTION_…_SERVICE_HOST`` into pods beside such a Service.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True, arbitrary_types_allowed=True)
+
+    namespace: str = "taskaction-system"
+    """Where the operator itself lives: its Leases are there, and actions may not use its accounts and Secrets."""
+    watch_namespaces: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    """The namespaces whose actions are run, separated by commas. Default: all."""
+    identity: str = Field(default_factory=_identity)
+    """What this replica calls itself in Leases and claims; must be new with every process."""
+    context: str | None = None
+    """The kubeconfig's context. Default: its current one."""
+    bind: str = "127.0.0.1:8080"
+    """Address and port of /healthz, /readyz and /metrics."""
+    log_format: Literal["json", "console"] = "json"
+    """json for machines, console for people."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe messages that are logged."""
+    workers_count: Annotated[int, Field(ge=1, le=10_000)] = 64
+    """Calls of executors at a time."""
+    writes_in_flight: Annotated[int, Field(ge=1, le=1_000)] = 64
+    """Writes to the API server at a time."""
+    shards: Annotated[int, Field(ge=1, le=256)] = 16
+    """Into how many shards the work is divided; the same for all replicas, and never changed while actions run."""
+    lease_duration: Duration = timedelta(seconds=15)
+    """How long the shards of a replica that is gone are respected."""
+    lease_renew_deadline: Duration = timedelta(seconds=10)
+    """How long after its last renewal a replica may still start something."""
+    lease_retry: Duration = timedelta(seconds=2)
+    """How often leases are looked at."""
+    status_delay: Duration = timedelta(seconds=1)
+    """Running is written only for idempotent attempts that live longer than this."""
+    interrupt_grace: Duration = timedelta(seconds=10)
+    """How long the claim of a replica that is gone is respected before its attempt counts as interrupted."""
+    cancel_grace: Duration = timedelta(seconds=30)
+    """How long an executor may take to confirm a cancel."""
+    ttl: Duration = timedelta(hours=24)
+    """How long finished actions are kept where neither they nor their provider say."""
+    scan_interval: Duration = timedelta(minutes=5)
+    """How often finished objects are looked through for expired ones, and live ones for vanished ones."""
+    drain_timeout: Duration = timedelta(seconds=20)
+    """How long calls may take to end when the operator stops."""
+    deaf_after: Duration = timedelta(minutes=2)
+    """After how long without a sign of life of a watch the operator calls itself unhealthy."""
+    http_allowed_cidrs: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = ()
+    """Networks that http actions may reach although they are loopback, private or otherwise denied by default."""
+
+    @property
+    def kubeconfig(self) -> Path | None:
+        """The kubeconfig that KUBECONFIG names, as kubectl reads it."""
+        named = os.environ.get("KUBECONFIG")
+        return Path(named) if named else None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "OperatorConfig":
+        """Read the settings.
+
+        Raises:
+            ConfigurationError: a setting is wrong or unknown; the message names the variable.
+        """
+        said = {
+            name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name.startswith(PREFIX)
+        }
+        try:
+            return cls.model_validate(said)
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            variable = PREFIX + str(problem["loc"][0]).upper()
+            raise ConfigurationError(
+                f"{variable}: {problem['msg']} (it is {said.get(str(problem['loc'][0]))!r})"
+            ) from error

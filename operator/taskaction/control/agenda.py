@@ -1,0 +1,69 @@
+"""When to look at what: one task and one heap for all timers, cheaper than a timer for each action."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from heapq import heappop, heappush
+
+from taskaction.core.clock import Clock
+
+
+class Agenda:
+    """Calls ``due(key)`` once when a key's time has come; a key has one time, the last that was set."""
+
+    def __init__(self, clock: Clock, due: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._due = due
+        self._times: dict[str, datetime] = {}
+        self._heap: list[tuple[datetime, str]] = []
+        self._changed = asyncio.Event()
+
+    def __len__(self) -> int:
+        """Give how many keys have a time."""
+        return len(self._times)
+
+    def set(self, key: str, at: datetime | None) -> None:
+        """Look at ``key`` at ``at``; None takes its time away."""
+        if at is None:
+            self._times.pop(key, None)
+            return
+        if self._times.get(key) == at:
+            return
+        self._times[key] = at
+        if not self._heap or at < self._heap[0][0]:
+            self._changed.set()
+        heappush(self._heap, (at, key))
+
+    async def run(self) -> None:
+        """Serve the agenda until cancelled."""
+        while True:
+            wait = self._serve()
+            self._changed.clear()
+            if wait is None:
+                await self._changed.wait()
+                continue
+            sleeper = asyncio.ensure_future(self._clock.sleep(wait))
+            waker = asyncio.ensure_future(self._changed.wait())
+            try:
+                await asyncio.wait({sleeper, waker}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (sleeper, waker):
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
+
+    def _serve(self) -> float | None:
+        """Call what is due; give the seconds until the next, None where there is none."""
+        now = self._clock.now()
+        while self._heap:
+            at, key = self._heap[0]
+            if self._times.get(key) != at:
+                heappop(self._heap)  # its time was changed or taken away since
+                continue
+            if at > now:
+                return (at - now).total_seconds()
+            heappop(self._heap)
+            del self._times[key]
+            self._due(key)
+        return None

@@ -1,0 +1,197 @@
+"""One call of an executor: the run it is given, and an outcome whatever it does; writes nothing."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from taskaction.api.enums import ErrorKind
+from taskaction.api.provider import ClusterActionProvider
+from taskaction.api.reasons import Reason
+from taskaction.api.task_action import Link, Progress, TaskAction
+from taskaction.cluster.gateway import Cluster
+from taskaction.control.gather import Binding, parameters_problem
+from taskaction.control.records import Record
+from taskaction.control.sources import Account, Sources
+from taskaction.core.clock import Clock
+from taskaction.core.constants import LINKS_KEPT, OUTPUT_LIMIT_BYTES
+from taskaction.executors.base import Run
+from taskaction.executors.errors import InvalidParametersError, failure_of
+from taskaction.lifecycle import deadlines
+from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
+from taskaction.lifecycle.state import Observed
+
+DEFAULT_ACCOUNT = "default"
+_LIMIT_FLOOR = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallSettings:
+    """Bounds of calls.
+
+    Attributes:
+        closed_namespaces: namespaces whose accounts and Secrets are never used.
+        limit_recheck: the longest time in seconds between two looks at a rate limit.
+    """
+
+    closed_namespaces: frozenset[str]
+    limit_recheck: float = 10.0
+
+
+class Caller:
+    """Builds runs and calls executors; never raises for what an executor does."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        clock: Clock,
+        luck: Callable[[], float],
+        settings: CallSettings,
+        reported: Callable[[Record], None],
+    ) -> None:
+        self._cluster = cluster
+        self._reported = reported
+        self._clock = clock
+        self._luck = luck
+        self._settings = settings
+
+    async def limited(self, record: Record, binding: Binding, observed: Observed) -> Limited | Failed | None:
+        """Ask the executor whether its target's quota allows a start; None where it does."""
+        try:
+            run = await self._run(record, binding, observed)
+            if not await binding.executor.is_close_to_rate_limit(run):
+                return None
+            seconds = await binding.executor.get_remaining_seconds_until_rate_limit(run)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - an executor may raise anything
+            return failure_of(error)
+        wait = min(max(seconds, _LIMIT_FLOOR), self._settings.limit_recheck)
+        return Limited(
+            retry_after=wait * (1.0 + 0.1 * self._luck()),
+            message=f"the target's rate limit is reached for another {seconds:.0f}s",
+        )
+
+    async def call(self, record: Record, binding: Binding, observed: Observed, *, poll: bool) -> Outcome:
+        """Execute or poll; give what came of it, also where the executor raises, cancels itself or answers nonsense."""
+        try:
+            run = await self._run(record, binding, observed)
+            executor = binding.executor
+            outcome = await (executor.poll(run) if poll else executor.execute(run))
+        except asyncio.CancelledError as error:
+            if record.cancelling:
+                raise
+            return failure_of(error)
+        except BaseException as error:  # noqa: BLE001 - an executor may raise anything
+            return failure_of(error)
+        return _checked(outcome, binding)
+
+    async def cancel(self, record: Record, binding: Binding, observed: Observed) -> None:
+        """Tell the executor to stop what it has going outside; raises what the executor raises."""
+        run = await self._run(record, binding, observed)
+        await binding.executor.cancel(run)
+
+    def _sources(self, account: Account, *, trusted: bool = False) -> Sources:
+        return Sources(self._cluster, account, self._settings.closed_namespaces, trusted=trusted)
+
+    async def _run(self, record: Record, binding: Binding, observed: Observed) -> Run:
+        action = record.action
+        parameters: dict[str, Any] = action.spec.parameters
+        if action.spec.parameters_from:
+            own = self._sources(_own_account(action, binding))
+            parameters = await own.merged(parameters, action.spec.parameters_from)
+            if (problem := parameters_problem(binding, parameters)) is not None:
+                raise InvalidParametersError(problem)
+        status = observed.status
+        now = self._clock.now()
+        attempt = max(status.attempt or 0, 1)
+        return Run(
+            uid=record.uid,
+            name=record.name,
+            namespace=record.namespace,
+            attempt=attempt,
+            parameters=parameters,
+            config=binding.config,
+            idempotency_key=f"{action.spec.idempotency_key or record.uid}-{attempt}",
+            started_at=status.attempts[-1].started_at if status.attempts else now,
+            reporter=Reports(record, self._reported),
+            secrets=self._sources(_secrets_account(action, binding), trusted=binding.offer is not None),
+            now=now,
+            external_id=status.external_id,
+            signal=action.spec.signal,
+            deadline=deadlines.call_deadline(observed, now),
+            fencing_token=observed.owner.epoch,
+            service_account=_own_account(action, binding).name,
+            labels=action.metadata.labels,
+        )
+
+
+class Reports:
+    """Takes what an executor reports while it runs; it is written with the next status, at the latest after a delay."""
+
+    def __init__(self, record: Record, reported: Callable[[Record], None]) -> None:
+        self._record = record
+        self._reported = reported
+
+    def progress(self, progress: Progress) -> None:
+        """Show how far the action is."""
+        self._record.status = self._record.status.model_copy(update={"progress": progress})
+        self._reported(self._record)
+
+    def link(self, link: Link) -> None:
+        """Show something worth opening; a link of the same name is replaced, beyond 16 the oldest goes."""
+        links = {known.name: known for known in self._record.status.links} | {link.name: link}
+        self._record.status = self._record.status.model_copy(update={"links": tuple(links.values())[-LINKS_KEPT:]})
+        self._reported(self._record)
+
+
+def _own_account(action: TaskAction, binding: Binding) -> Account:
+    defaults = binding.offer.provider.spec.defaults if binding.offer is not None else None
+    run_as = action.spec.run_as or (defaults.run_as if defaults is not None else None)
+    name = run_as.service_account_name if run_as is not None else DEFAULT_ACCOUNT
+    return Account(namespace=action.metadata.namespace, name=name)
+
+
+def _secrets_account(action: TaskAction, binding: Binding) -> Account:
+    """Give whose rights read the executor's Secrets: the provider's own for its configuration, else the action's."""
+    if binding.offer is None:
+        return _own_account(action, binding)
+    provider = binding.offer.provider
+    run_as = provider.spec.defaults.run_as if provider.spec.defaults is not None else None
+    name = run_as.service_account_name if run_as is not None else DEFAULT_ACCOUNT
+    shared = isinstance(provider, ClusterActionProvider)
+    return Account(namespace=action.metadata.namespace if shared else provider.metadata.namespace, name=name)
+
+
+def _checked(outcome: object, binding: Binding) -> Outcome:
+    """Give ``outcome`` where it is one that can be recorded, else the failure that says what is wrong with it."""
+    if isinstance(outcome, Succeeded):
+        return _checked_output(outcome, binding)
+    if isinstance(outcome, Pending | Paused | Failed | Limited):
+        return outcome
+    return Failed(
+        code=Reason.NO_RESULT_REPORTED,
+        message=f"the executor returned {type(outcome).__name__}, which is no outcome",
+        kind=ErrorKind.SYSTEM,
+        retry_class=None,
+    )
+
+
+def _checked_output(outcome: Succeeded, binding: Binding) -> Outcome:
+    try:
+        size = len(orjson.dumps(outcome.output))
+    except (TypeError, RecursionError) as error:
+        return Failed(code=Reason.INVALID_OUTPUT, message=f"the output is no JSON: {error}", retry_class=None)
+    if size > OUTPUT_LIMIT_BYTES:
+        message = (
+            f"the output has {size} bytes, more than the {OUTPUT_LIMIT_BYTES} that a status may hold; "
+            "store it elsewhere and give back where"
+        )
+        return Failed(code=Reason.OUTPUT_TOO_LARGE, message=message, retry_class=None)
+    outputs = binding.offer.outputs if binding.offer is not None else None
+    problem = outputs.problem(outcome.output) if outputs is not None else None
+    if problem is not None:
+        return Failed(code=Reason.INVALID_OUTPUT, message=f"outputSchema: {problem}", retry_class=None)
+    return outcome

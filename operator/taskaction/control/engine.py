@@ -1,0 +1,415 @@
+"""The engine of TaskActions: notifications in, decisions by ``lifecycle.step``, effects and one status write out.
+
+Each of its parts does one thing (see the constructor); what happens next is decided only by the machine.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from taskaction.control.agenda import Agenda
+from taskaction.control.background import Background
+from taskaction.control.calls import Caller
+from taskaction.control.events import EventPoster
+from taskaction.control.expiry import Expiry
+from taskaction.control.family import Family
+from taskaction.control.gather import Binding, Gatherer, provider_key
+from taskaction.control.journal import Journal
+from taskaction.control.leases import ShardLeases
+from taskaction.control.objects import ObjectEditor
+from taskaction.control.offers import Offers
+from taskaction.control.records import Record, Table
+from taskaction.control.writer import Landed, StatusWriter
+from taskaction.core.clock import Clock
+from taskaction.execution.manager import ExecutionManager
+from taskaction.execution.queue import QueuedRun
+from taskaction.lifecycle.decisions import (
+    Adopt,
+    Call,
+    Cancel,
+    Decision,
+    Enqueue,
+    ExpireAt,
+    Hold,
+    PollAt,
+    Release,
+    Tell,
+    WakeAt,
+    Withdraw,
+    Write,
+)
+from taskaction.lifecycle.machine import step
+from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Succeeded
+from taskaction.lifecycle.placement import source_of
+from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, Owner, Slot, Stopped
+
+_LEASE_PAUSE = 0.5
+_CANCEL_RETRY = 1.0
+_GONE_GRACE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the engine is made of."""
+
+    table: Table
+    clock: Clock
+    gatherer: Gatherer
+    family: Family
+    offers: Offers
+    leases: ShardLeases
+    manager: ExecutionManager
+    caller: Caller
+    writer: StatusWriter
+    editor: ObjectEditor
+    agenda: Agenda
+    expiry: Expiry
+    events: EventPoster
+    background: Background
+    journal: Journal
+    identity: str
+    status_delay: timedelta
+
+
+class Engine:
+    """Carries each action as far as it can go now."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def look(self, record: Record) -> None:
+        """See what is to be done about an action, and start it."""
+        decision = self._decided(record, Look())
+        if decision is None:
+            return
+        self._apply(record, decision)
+        if decision.write in {Write.NOW, Write.FIRST} or record.settled:
+            self._parts.background.start(self._land(record, decision), name=f"land {record.uid}")
+
+    def due(self, uid: str) -> None:
+        """Serve the agenda: write what has waited long enough, poll, look again."""
+        record = self._parts.table.get(uid)
+        if record is None:
+            return
+        now = self._parts.clock.now()
+        if record.flush_at is not None and record.flush_at <= now:
+            record.flush_at = None
+            self._parts.background.start(self._flush(record), name=f"flush {uid}")
+        if record.poll_at is not None and record.poll_at <= now:
+            record.poll_at = None
+            self._enqueue(record)
+        if record.wake_at is not None and record.wake_at <= now:
+            record.wake_at = None
+            self.look(record)
+        self._remind(record)
+
+    def reported(self, record: Record) -> None:
+        """Let what an executor reported be written before long."""
+        if record.flush_at is None:
+            record.flush_at = self._parts.clock.now() + self._parts.status_delay
+            self._remind(record)
+
+    def _decided(self, record: Record, event: Event) -> Decision | None:
+        """Give what follows from ``event``; None where this process has no say."""
+        owner = self._owner(record)
+        if owner is None or record.gone or self._is_unclear(record):
+            return None
+        return step(self._parts.gatherer.observed(record, owner), event, self._parts.clock.now())
+
+    def _is_unclear(self, record: Record) -> bool:
+        """Say whether the provider is being looked up: judging now would show a state that is not so."""
+        key = provider_key(record.action)
+        return key is not None and self._parts.offers.is_sought(key)
+
+    def _owner(self, record: Record) -> Owner | None:
+        """Give this process as the record's owner.
+
+        An attempt that it has claimed stays its own when the shard is lost meanwhile: the result may still be written,
+        as long as nobody has written another claim (design, section 5).
+        """
+        tenure = self._parts.leases.tenure(record.shard)
+        if tenure is not None:
+            return Owner(holder=self._parts.identity, epoch=tenure.epoch)
+        claim = record.status.claim
+        if record.activity is Activity.CALLING and claim is not None and claim.holder == self._parts.identity:
+            return Owner(holder=claim.holder, epoch=claim.epoch)
+        return None
+
+    # -- a worker's turn ----------------------------------------------------------------------------------------------
+
+    async def process(self, uid: str) -> None:
+        """Take a worker's turn: start or poll the action, and record what came of it."""
+        record = self._parts.table.get(uid)
+        if record is None:
+            self._parts.manager.forget(uid)
+            return
+        record.activity = Activity.IDLE
+        if not self._parts.leases.may_start(record.shard):
+            self._postpone(record)
+            return
+        limited = await self._limited(record)
+        decision = self._decided(record, Slot() if limited is None else Ended(limited))
+        if decision is None:
+            return
+        call = self._apply(record, decision)
+        if call is None:
+            await self._land(record, decision)
+            return
+        outcome = await self._called(record, call, decision)
+        if outcome is not None:
+            await self._conclude(record, outcome)
+
+    async def _conclude(self, record: Record, outcome: Outcome) -> None:
+        decision = self._decided(record, Ended(outcome))
+        if decision is None:
+            return
+        record.activity = Activity.IDLE
+        self._apply(record, decision)
+        if decision.status.phase.started and record.activity is Activity.IDLE:
+            record.activity = Activity.WAITING
+        await self._land(record, decision)
+
+    async def _limited(self, record: Record) -> Limited | Failed | None:
+        """Ask about the target's quota before an attempt is opened; a limited run gives its worker back."""
+        owner = self._owner(record)
+        bound = self._parts.gatherer.binding(record.action)
+        if owner is None or not isinstance(bound, Binding) or record.status.phase.started:
+            return None
+        if not bound.executor.limits_itself:
+            return None
+        return await self._parts.caller.limited(record, bound, self._parts.gatherer.observed(record, owner))
+
+    def _postpone(self, record: Record) -> None:
+        """Come back when the lease is renewed; nothing may start past its deadline."""
+        record.wake_at = self._parts.clock.now() + timedelta(seconds=_LEASE_PAUSE)
+        self._remind(record)
+
+    async def _called(self, record: Record, call: Call, decision: Decision) -> Outcome | None:
+        """Make the call, its record first where it must be; None where there is nothing to go on with."""
+        record.activity = Activity.CALLING
+        if Hold() in decision.effects:
+            await self._parts.editor.hold(record)
+        if decision.write is Write.FIRST and await self._flush(record) is not Landed.STORED:
+            return None
+        if record.gone:
+            self.gone(record)
+            return None
+        owner = self._owner(record)
+        bound = self._parts.gatherer.binding(record.action)
+        if owner is None or not isinstance(bound, Binding) or record.activity is not Activity.CALLING:
+            return None
+        observed = self._parts.gatherer.observed(record, owner)
+        while not self._parts.leases.may_start(record.shard):
+            await self._parts.clock.sleep(_LEASE_PAUSE)
+            if self._owner(record) is None:
+                return None
+        return await self._outcome(record, bound, observed, poll=call.poll)
+
+    async def _outcome(self, record: Record, bound: Binding, observed: Observed, *, poll: bool) -> Outcome | None:
+        record.polled_signal = record.action.spec.signal
+        started = self._parts.clock.monotonic()
+        work = self._parts.caller.call(record, bound, observed, poll=poll)
+        record.call = asyncio.create_task(work, name=f"call {record.uid}")
+        try:
+            await asyncio.wait({record.call})
+        finally:
+            call, record.call = record.call, None
+            if not call.done():
+                call.cancel()  # the turn itself is cancelled: the process stops
+        if call.cancelled():
+            return None
+        outcome = call.result()
+        seconds = self._parts.clock.monotonic() - started
+        self._parts.journal.called(record, bound.executor.ACTION_NAME, outcome, seconds)
+        if record.activity is Activity.CANCELLING and not isinstance(outcome, Succeeded):
+            return None  # the cancel decides what is recorded
+        return outcome
+
+    # -- cancelling ---------------------------------------------------------------------------------------------------
+
+    def _cancel(self, record: Record, bound: datetime) -> None:
+        if not record.cancelling:
+            record.activity, record.cancelling = Activity.CANCELLING, True
+            self._parts.background.start(self._stop(record, bound), name=f"cancel {record.uid}")
+
+    async def _stop(self, record: Record, bound: datetime) -> None:
+        """Tell the executor, wait for it at most until ``bound``, and record the end where there is still an object."""
+        telling = asyncio.create_task(self._tell_executor(record), name=f"tell {record.uid}")
+        seconds = max((bound - self._parts.clock.now()).total_seconds(), 0.0)
+        patience = asyncio.create_task(self._parts.clock.sleep(seconds), name=f"patience {record.uid}")
+        await asyncio.wait({telling, patience}, return_when=asyncio.FIRST_COMPLETED)
+        if not telling.done():
+            self._parts.journal.abandoned(record)
+        for task in (telling, patience):
+            task.cancel()
+        await asyncio.gather(telling, patience, return_exceptions=True)
+        record.cancelling = False
+        if self._parts.table.get(record.uid) is not record or record.status.phase.terminal:
+            return
+        decision = self._decided(record, Stopped())
+        if decision is None:
+            return
+        record.activity = Activity.IDLE
+        self._apply(record, decision)
+        await self._land(record, decision)
+
+    async def _tell_executor(self, record: Record) -> None:
+        if record.call is not None:
+            record.call.cancel()
+            await asyncio.wait({record.call})
+        bound = self._parts.gatherer.binding(record.action)
+        claim = record.status.claim
+        owner = self._owner(record) or Owner(holder=self._parts.identity, epoch=claim.epoch if claim is not None else 0)
+        if not isinstance(bound, Binding):
+            return
+        while True:
+            observed = self._parts.gatherer.observed(record, owner)
+            try:
+                await self._parts.caller.cancel(record, bound, observed)
+            except Exception as error:  # noqa: BLE001 - an executor may raise anything; the bound ends the tries
+                self._parts.journal.failed(f"cancel {record.uid}", error)
+                await self._parts.clock.sleep(_CANCEL_RETRY)
+            else:
+                return
+
+    # -- effects and writes -------------------------------------------------------------------------------------------
+
+    def _apply(self, record: Record, decision: Decision) -> Call | None:  # noqa: C901, PLR0912 - one case per effect
+        """Take over a decision: its status, and the effects that need no record first; give the call to make."""
+        record.status = decision.status
+        record.wake_at = None
+        call: Call | None = None
+        for effect in decision.effects:
+            match effect:
+                case Call():
+                    call = effect
+                case Enqueue():
+                    self._enqueue(record)
+                case Withdraw():
+                    record.activity = Activity.IDLE
+                    self._parts.manager.forget(record.uid)
+                case PollAt(at=at):
+                    record.poll_at = at
+                case WakeAt(at=at):
+                    record.wake_at = at if record.wake_at is None else min(at, record.wake_at)
+                case Cancel(bound=bound):
+                    self._cancel(record, bound)
+                case Adopt():
+                    self._parts.background.start(self._adopt(record), name=f"adopt {record.uid}")
+                case Hold() | Release() | ExpireAt() | Tell():
+                    pass  # each has its place around a write: see _called and _land
+                case _:
+                    assert_never(effect)
+        if decision.write is Write.LATER:
+            record.flush_at = record.flush_at or self._parts.clock.now() + self._parts.status_delay
+        elif decision.write is not Write.NONE:
+            record.flush_at = None
+        if record.status.attempt and not record.status.phase.terminal and record.activity is not Activity.QUEUED:
+            self._parts.manager.hold(self._queued(record))
+        self._remind(record)
+        return call
+
+    def _enqueue(self, record: Record) -> None:
+        record.activity = Activity.QUEUED
+        record.poll_at = None
+        self._parts.manager.submit(self._queued(record))
+
+    def _queued(self, record: Record) -> QueuedRun:
+        action = record.action
+        created = action.metadata.creation_timestamp.timestamp()
+        return QueuedRun(
+            id=record.uid,
+            namespace=record.namespace,
+            source=source_of(action).key,
+            partition=self._parts.gatherer.partition(action),
+            priority=action.spec.priority or 0,
+            order=(0 if record.status.attempt else 1, created, record.first_version, record.name),
+        )
+
+    async def _adopt(self, record: Record) -> None:
+        if record.adopter is None:
+            return
+        await self._parts.editor.adopt(record, record.adopter)
+        if record.gone:
+            self.gone(record)
+            return
+        self._parts.family.place(record)
+        self.look(record)
+
+    async def _flush(self, record: Record) -> Landed:
+        landed = await self._parts.writer.flush(record)
+        if landed is Landed.GONE:
+            self.gone(record)
+        elif landed is Landed.OVERTAKEN:
+            self._overtaken(record)
+        return landed
+
+    async def _land(self, record: Record, decision: Decision) -> None:
+        """Make a decision durable, and only then tell the world and let go."""
+        if decision.write in {Write.NOW, Write.FIRST} and await self._flush(record) is not Landed.STORED:
+            return
+        for effect in decision.effects:
+            if isinstance(effect, Tell):
+                self._parts.events.tell(record.action, effect)
+        if not record.settled or self._parts.table.get(record.uid) is not record:
+            return
+        self._dismiss(record)
+        self._parts.journal.settled(record)
+        for effect in decision.effects:
+            if isinstance(effect, Release):
+                await self._parts.editor.release(record)
+            elif isinstance(effect, ExpireAt):
+                self._parts.expiry.note(record, effect.at)
+
+    def _overtaken(self, record: Record) -> None:
+        record.taken_at = self._parts.clock.now()
+        record.activity = Activity.IDLE
+        if record.settled:
+            self._dismiss(record)
+        else:
+            self.look(record)
+
+    # -- ends ---------------------------------------------------------------------------------------------------------
+
+    def gone(self, record: Record) -> None:
+        """Let go of an action whose object does not exist any more; its executor and its descendants are told."""
+        record.gone = True
+        if self._parts.table.get(record.uid) is not record:
+            return
+        busy = record.activity in {Activity.CALLING, Activity.WAITING}
+        self._forget(record)
+        self._parts.family.gone(record)
+        if busy:
+            self._cancel(record, self._parts.clock.now() + _GONE_GRACE)
+
+    def finished_elsewhere(self, record: Record) -> None:
+        """Let go of an action that another process has finished; what this one still does about it is stopped."""
+        busy = record.activity in {Activity.CALLING, Activity.WAITING}
+        self._dismiss(record)
+        if busy:
+            self._cancel(record, self._parts.clock.now() + _GONE_GRACE)
+
+    def let_go(self, record: Record) -> None:
+        """Leave an action to another process; a call under way may end, and its result is kept if nobody objects."""
+        self._parts.manager.forget(record.uid)
+        self._parts.agenda.set(record.uid, None)
+        if record.activity in {Activity.QUEUED, Activity.WAITING}:
+            record.activity = Activity.IDLE
+
+    def _dismiss(self, record: Record) -> None:
+        """Let go of an action that has ended; late notifications of it must find that out."""
+        self._forget(record)
+        if not record.left:
+            self._parts.table.finished[record.uid] = self._parts.clock.monotonic()
+        self._parts.family.finished(record)
+
+    def _forget(self, record: Record) -> None:
+        self._parts.agenda.set(record.uid, None)
+        self._parts.manager.forget(record.uid)
+        self._parts.table.drop(record)
+
+    def _remind(self, record: Record) -> None:
+        self._parts.agenda.set(record.uid, record.next_look)

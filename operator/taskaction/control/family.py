@@ -1,0 +1,151 @@
+"""Parents and children: finds an action's parent, looks up ancestors that the watch does not show, and adopts."""
+
+from collections.abc import Awaitable, Callable
+
+from taskaction.api.enums import ParentKind
+from taskaction.api.task_action import ParentRef, TaskAction
+from taskaction.cluster.gateway import TASK_ACTIONS, Cluster
+from taskaction.control.background import Background
+from taskaction.control.gather import is_orphaned, parent_link
+from taskaction.control.objects import Persistently
+from taskaction.control.records import Record, Table
+from taskaction.control.tree import Facts, ParentLink, Tree
+from taskaction.lifecycle.state import Parent
+
+
+class Family:
+    """Keeps the tree in step with the records.
+
+    A finished parent is not in the watch. It is looked up once, by one GET, and stays in the tree as long as it has
+    live children.
+    """
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        persistently: Persistently,
+        background: Background,
+        table: Table,
+        tree: Tree,
+        changed: Callable[[Record], None],
+    ) -> None:
+        self._cluster = cluster
+        self._persistently = persistently
+        self._background = background
+        self._table = table
+        self._tree = tree
+        self._changed = changed
+        self._under_way: set[tuple[str, str]] = set()
+
+    def place(self, record: Record) -> None:
+        """Put an action into the tree and find out how it stands to its parent; descendants are looked at if needed."""
+        action = record.action
+        link = parent_link(action)
+        matters = self._tree.put(record.uid, Facts.of(action, record.stored), link, live=True)
+        if link is not None:
+            record.parent = self._owned(record)
+        elif action.spec.parent_ref is not None and not is_orphaned(action) and not record.status.phase.started:
+            record.parent = self._wanted(record, action.spec.parent_ref)
+        else:
+            record.parent = Parent.NONE
+        if matters:
+            self._look_below(record.uid)
+
+    def finished(self, record: Record) -> None:
+        """Take note that an action has ended; it stays known while it has live children."""
+        facts = Facts.of(record.action, record.stored)
+        if self._tree.put(record.uid, facts, parent_link(record.action), live=False):
+            self._look_below(record.uid)
+
+    def gone(self, record: Record) -> None:
+        """Take note that an action's object does not exist any more, and let its descendants know."""
+        below = list(self._tree.descendants(record.uid))
+        above = parent_link(record.action)
+        self._tree.gone(record.uid)
+        self._look_at(below)
+        if above is not None and self._table.get(above.uid) is None:
+            # Garbage collection deletes children one by one, slowly: if the parent is the reason, tell all at once.
+            self._look_up(record.namespace, above)
+
+    def _owned(self, record: Record) -> Parent:
+        unknown = self._tree.unknown_ancestor(record.uid)
+        if unknown is not None:
+            self._look_up(record.namespace, unknown)
+            return Parent.LOOKED_UP
+        parent = self._tree.parent(record.uid)
+        facts = self._tree.facts(parent) if parent is not None else None
+        finished_at = facts.finished_at if facts is not None else None
+        if finished_at is not None and not record.status.phase.started and record.status.started_at is None:
+            # Creation times are whole seconds: within the same second the child gets the benefit of the doubt.
+            created = record.action.metadata.creation_timestamp
+            return Parent.FINISHED if created > finished_at else Parent.OWNER
+        return Parent.OWNER
+
+    def _wanted(self, record: Record, ref: ParentRef) -> Parent:
+        """Find the parent that ``spec.parentRef`` names, for an action that nobody owns yet."""
+        if ref.kind is not ParentKind.TASK_ACTION or ref.name == record.name:
+            return Parent.MISSING
+        if record.parent in {Parent.MISSING, Parent.FINISHED}:
+            return record.parent
+        known = self._table.named(record.namespace, ref.name)
+        if known is not None:
+            return self._judged(record, ref, known.action, finished=known.settled)
+        self._find(record, ref)
+        return Parent.LOOKED_UP
+
+    def _judged(self, record: Record, ref: ParentRef, parent: TaskAction | None, *, finished: bool) -> Parent:
+        if parent is None or ref.uid not in {None, parent.metadata.uid}:
+            return Parent.MISSING
+        if finished:
+            return Parent.FINISHED
+        record.adopter = parent
+        return Parent.FOUND
+
+    def _find(self, record: Record, ref: ParentRef) -> None:
+        async def find() -> None:
+            body = await self._persistently(lambda: self._cluster.get(TASK_ACTIONS, ref.name, record.namespace))
+            parent = TaskAction.from_body(body) if body is not None else None
+            finished = parent is not None and parent.status.phase.terminal
+            record.parent = self._judged(record, ref, parent, finished=finished)
+            self._changed(record)
+
+        self._once(("find", record.uid), find)
+
+    def _look_up(self, namespace: str, link: ParentLink) -> None:
+        async def look_up() -> None:
+            body = await self._persistently(lambda: self._cluster.get(TASK_ACTIONS, link.name, namespace))
+            below = list(self._tree.descendants(link.uid))
+            if body is None or body["metadata"]["uid"] != link.uid:
+                self._tree.gone(link.uid)
+            else:
+                action = TaskAction.from_body(body)
+                facts = Facts.of(action, action.status)
+                self._tree.put(link.uid, facts, parent_link(action), live=not action.status.phase.terminal)
+            for uid in below:
+                if (record := self._table.get(uid)) is not None:
+                    self.place(record)
+                    self._changed(record)
+
+        self._once(("look up", link.uid), look_up)
+
+    def _once(self, key: tuple[str, str], work: Callable[[], Awaitable[None]]) -> None:
+        if key in self._under_way:
+            return
+        self._under_way.add(key)
+
+        async def run() -> None:
+            try:
+                await work()
+            finally:
+                self._under_way.discard(key)
+
+        self._background.start(run(), name=f"{key[0]} {key[1]}")
+
+    def _look_below(self, uid: str) -> None:
+        self._look_at(list(self._tree.descendants(uid)))
+
+    def _look_at(self, uids: list[str]) -> None:
+        for uid in uids:
+            if (record := self._table.get(uid)) is not None:
+                self._changed(record)

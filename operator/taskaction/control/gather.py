@@ -1,0 +1,192 @@
+"""Gathers everything a decision may depend on into one value; reads only what this process knows, writes nothing."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from taskaction.api.enums import ParentKind, ProviderKind, Sharding
+from taskaction.api.reasons import Reason
+from taskaction.api.task_action import TaskAction
+from taskaction.control.providers import Offer, ProviderKey, Providers, allowed_in
+from taskaction.control.records import Record
+from taskaction.control.tree import ParentLink, Tree
+from taskaction.core.constants import FINALIZER, GROUP, PARENT_ANNOTATION
+from taskaction.core.names import digest
+from taskaction.executors.base import AbstractExecutor
+from taskaction.executors.registry import Registry
+from taskaction.executors.validation import model_problem
+from taskaction.lifecycle.policy import Settings, policy_for
+from taskaction.lifecycle.state import Blocker, Observed, Owner
+from taskaction.lifecycle.traits import Traits
+
+_UNKNOWN_TRAITS = Traits(idempotent=False, external_effect=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """What an action is executed by: an executor, and the provider that configured it."""
+
+    executor: AbstractExecutor
+    offer: Offer | None
+
+    @property
+    def judge(self) -> object:
+        """What parameters are checked by: when it changes, they are checked anew."""
+        return self.offer if self.offer is not None else self.executor
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The provider's configuration; empty for an inline executor."""
+        return self.offer.provider.spec.config if self.offer is not None else {}
+
+
+class Gatherer:
+    """Turns a record and its surroundings into an ``Observed``."""
+
+    def __init__(
+        self,
+        *,
+        tree: Tree,
+        providers: Providers,
+        registry: Registry,
+        settings: Settings,
+        luck: Callable[[], float],
+    ) -> None:
+        self._tree = tree
+        self._providers = providers
+        self._registry = registry
+        self._settings = settings
+        self._luck = luck
+
+    def observed(self, record: Record, owner: Owner) -> Observed:
+        """Give the facts of ``record`` for its ``owner``."""
+        action = record.action
+        bound = self.binding(action)
+        parameters = action.spec.parameters
+        if isinstance(bound, Binding):
+            blocker = self._parameters_blocker(record, bound)
+            traits = bound.executor.traits(parameters, bound.config)
+            defaults = bound.offer.provider.spec.defaults if bound.offer is not None else None
+        else:
+            blocker, traits, defaults = bound, _UNKNOWN_TRAITS, None
+        if record.parameters_hash is None:
+            record.parameters_hash = digest(orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS))
+        signal = action.spec.signal
+        return Observed(
+            spec=action.spec,
+            status=record.status,
+            generation=action.metadata.generation,
+            created=action.metadata.creation_timestamp,
+            policy=policy_for(action.spec, defaults, self._settings),
+            traits=traits,
+            owner=owner,
+            activity=record.activity,
+            held=FINALIZER in action.metadata.finalizers,
+            abort=self._tree.abort_fact(record.uid),
+            parent=record.parent,
+            blocker=blocker,
+            taken_at=record.taken_at,
+            signalled=signal is not None and signal != record.polled_signal,
+            parameters_hash=record.parameters_hash,
+            luck=self._luck(),
+        )
+
+    def binding(self, action: TaskAction) -> Binding | Blocker:
+        """Give what executes the action, or why nothing can."""
+        key = provider_key(action)
+        if key is None:
+            return self._bound(action.spec.executor or "", None)
+        offer = self._providers.get(key)
+        name = f"{key[0]} {key[2]!r}"
+        if offer is None:
+            return Blocker(
+                reason=Reason.PROVIDER_NOT_FOUND, message=f"spec.providerRef: there is no {name}", final=False
+            )
+        if not allowed_in(offer.provider, action.metadata.namespace):
+            message = f"spec.providerRef: {name} is not offered to namespace {action.metadata.namespace!r}"
+            return Blocker(reason=Reason.PROVIDER_NOT_ALLOWED, message=message, final=True)
+        if not offer.ready:
+            message = f"spec.providerRef: {name} is not ready: {offer.message}"
+            return Blocker(reason=Reason.PROVIDER_NOT_READY, message=message, final=False)
+        return self._bound(offer.provider.spec.executor, offer)
+
+    def sharding(self, action: TaskAction) -> Sharding:
+        """Give how finely the action's provider is spread."""
+        key = provider_key(action)
+        offer = self._providers.get(key) if key is not None else None
+        return (offer.provider.spec.sharding if offer is not None else None) or Sharding.PROVIDER
+
+    def partition(self, action: TaskAction) -> str | None:
+        """Give the partition key: the action's own, else the one its provider finds in the parameters."""
+        if action.spec.partition_key is not None:
+            return action.spec.partition_key
+        key = provider_key(action)
+        offer = self._providers.get(key) if key is not None else None
+        path = offer.provider.spec.partition_key_path if offer is not None else None
+        value = _at_path(action.spec.parameters, path) if path is not None else None
+        return None if value is None or value == "" else str(value)
+
+    def _bound(self, name: str, offer: Offer | None) -> Binding | Blocker:
+        executor = self._registry.get(name)
+        if executor is None:
+            message = f"spec.executor: {self._registry.unknown_message(name)}"
+            return Blocker(reason=Reason.UNKNOWN_EXECUTOR, message=message, final=True)
+        return Binding(executor=executor, offer=offer)
+
+    def _parameters_blocker(self, record: Record, binding: Binding) -> Blocker | None:
+        """Check the parameters before anything is queued; those with parts from Secrets are checked at call time."""
+        if record.action.spec.parameters_from:
+            return None
+        if record.checked_with is not binding.judge:
+            record.checked_with = binding.judge
+            record.problem = parameters_problem(binding, record.action.spec.parameters)
+        if record.problem is None:
+            return None
+        return Blocker(reason=Reason.INVALID_PARAMETERS, message=record.problem, final=True)
+
+
+def parameters_problem(binding: Binding, parameters: Mapping[str, Any]) -> str | None:
+    """Give what is wrong with the parameters, naming the field, or None.
+
+    A provider's users are bound by its ``inputSchema``; the executor's own model describes inline use.
+    """
+    if binding.offer is not None:
+        return binding.offer.inputs.problem(parameters) if binding.offer.inputs is not None else None
+    model = binding.executor.PARAMETERS
+    return model_problem(model, parameters, "spec.parameters") if model is not None else None
+
+
+def provider_key(action: TaskAction) -> ProviderKey | None:
+    """Give how the providers' table names the action's provider, None for an inline executor."""
+    ref = action.spec.provider_ref
+    if ref is None:
+        return None
+    return (ref.kind, "" if ref.kind is ProviderKind.CLUSTER_ACTION_PROVIDER else action.metadata.namespace, ref.name)
+
+
+def parent_link(action: TaskAction) -> ParentLink | None:
+    """Give the action's parent by its ownerReferences, which is what Kubernetes itself goes by."""
+    owners = [
+        owner
+        for owner in action.metadata.owner_references
+        if owner.kind == ParentKind.TASK_ACTION and owner.api_version.startswith(f"{GROUP}/")
+    ]
+    ref = action.spec.parent_ref
+    named = [owner for owner in owners if ref is not None and owner.name == ref.name]
+    owner = next(iter((*named, *owners)), None)
+    return ParentLink(uid=owner.uid, name=owner.name) if owner is not None else None
+
+
+def is_orphaned(action: TaskAction) -> bool:
+    """Say whether the action was adopted once and has been let go since, by ``--cascade=orphan``."""
+    return PARENT_ANNOTATION in action.metadata.annotations and parent_link(action) is None
+
+
+def _at_path(value: Any, path: str) -> Any:
+    for name in path.split("."):
+        if not isinstance(value, Mapping) or name not in value:
+            return None
+        value = value[name]
+    return value

@@ -1,0 +1,164 @@
+"""Takes notifications in: which is news, what it changes in the table, and whom it concerns; decides nothing."""
+
+from pydantic import ValidationError
+
+from taskaction.api.task_action import TaskAction
+from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
+from taskaction.control.background import Background
+from taskaction.control.engine import Engine
+from taskaction.control.family import Family
+from taskaction.control.gather import Gatherer, provider_key
+from taskaction.control.journal import Journal
+from taskaction.control.objects import Persistently
+from taskaction.control.offers import Offers
+from taskaction.control.providers import ProviderKey
+from taskaction.control.records import Record, Table
+from taskaction.core.clock import Clock
+from taskaction.lifecycle.placement import shard_for
+from taskaction.lifecycle.state import Activity
+
+DELETED = "DELETED"
+
+
+class Intake:
+    """The one entrance for what the watch, the sweep and lookups say of TaskActions."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        clock: Clock,
+        persistently: Persistently,
+        background: Background,
+        journal: Journal,
+        table: Table,
+        gatherer: Gatherer,
+        offers: Offers,
+        family: Family,
+        engine: Engine,
+        shards: int,
+    ) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._persistently = persistently
+        self._background = background
+        self._journal = journal
+        self._table = table
+        self._gatherer = gatherer
+        self._offers = offers
+        self._family = family
+        self._engine = engine
+        self._shards = shards
+
+    def notice(self, kind: str | None, body: Body) -> None:
+        """Take in one notification; ``kind`` is the watch's word, None for an object that was listed."""
+        uid = body["metadata"]["uid"]
+        if uid in self._table.finished:
+            if kind == DELETED:
+                del self._table.finished[uid]  # it has left the selector: nothing older can come any more
+            return
+        record = self._table.get(uid)
+        if kind == DELETED:
+            if record is not None:
+                self._left(record)
+            return
+        try:
+            action = TaskAction.from_body(body)
+        except ValidationError as error:
+            self._journal.failed(f"read TaskAction {uid}", error)
+            return
+        if record is None:
+            self._admit(action)
+        elif self._is_news(record, action):
+            self._update(record, action)
+
+    def missing(self, record: Record) -> None:
+        """Examine an action that a list did not show."""
+        self._background.start(self._examine(record), name=f"examine {record.uid}")
+
+    def shard_acquired(self, shard: int) -> None:
+        """Take up the actions of a shard that this process owns from now on."""
+        now = self._clock.now()
+        for record in self._table:
+            if record.shard == shard:
+                record.taken_at = now
+                self._engine.look(record)
+
+    def shard_lost(self, shard: int) -> None:
+        """Let go of the actions of a shard that another process owns; calls under way may end."""
+        for record in self._table:
+            if record.shard == shard:
+                self._engine.let_go(record)
+
+    def offer_changed(self, key: ProviderKey) -> None:
+        """Look again at the actions of a provider that came, changed or went."""
+        for record in self._table:
+            if provider_key(record.action) == key:
+                self._place(record)
+                self._engine.look(record)
+
+    def _admit(self, action: TaskAction) -> None:
+        if action.status.phase.terminal:
+            return
+        version = action.metadata.resource_version
+        record = Record(
+            action=action,
+            status=action.status,
+            stored=action.status,
+            version=version,
+            first_version=int(version) if version.isdecimal() else 0,
+            taken_at=self._clock.now(),
+        )
+        self._table.add(record)
+        self._journal.admitted(record)
+        self._place(record)
+        self._engine.look(record)
+
+    def _update(self, record: Record, action: TaskAction) -> None:
+        record.action = action
+        record.version = action.metadata.resource_version
+        if action.status != record.stored and record.flushing is None:
+            # Somebody else has written the status: the next owner, or the one before.
+            record.stored = action.status
+            if record.activity in {Activity.IDLE, Activity.QUEUED}:
+                record.status = action.status
+        self._place(record)
+        self._engine.look(record)
+
+    def _is_news(self, record: Record, action: TaskAction) -> bool:
+        """Say whether a body is newer than what is known: this process's own writes overtake their notifications."""
+        known, seen = record.version, action.metadata.resource_version
+        if known.isdecimal() and seen.isdecimal():
+            return int(seen) > int(known)
+        return seen != known
+
+    def _place(self, record: Record) -> None:
+        key = provider_key(record.action)
+        if key is not None:
+            self._offers.want(key)
+        partition = self._gatherer.partition(record.action)
+        sharding = self._gatherer.sharding(record.action)
+        record.shard = shard_for(record.action, sharding, partition, shards=self._shards)
+        self._family.place(record)
+
+    def _left(self, record: Record) -> None:
+        """Serve a DELETED: the object is gone, or it has left the watch's selector by finishing."""
+        record.left = True
+        if record.status.phase.terminal and record.flushing is not None:
+            return  # this process is finishing it: the write's own end decides
+        self.missing(record)
+
+    async def _examine(self, record: Record) -> None:
+        body = await self._persistently(lambda: self._cluster.get(TASK_ACTIONS, record.name, record.namespace))
+        if self._table.get(record.uid) is not record:
+            return
+        if body is None or body["metadata"]["uid"] != record.uid:
+            self._engine.gone(record)
+            return
+        action = TaskAction.from_body(body)
+        if action.status.phase.terminal:
+            record.action = action
+            record.status = record.stored = action.status
+            self._engine.finished_elsewhere(record)
+        else:
+            self._update(record, action)

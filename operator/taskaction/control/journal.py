@@ -1,0 +1,35 @@
+"""What the control layer tells about itself, as a Protocol; logs and metrics are made of it elsewhere."""
+
+from typing import Protocol
+
+from taskaction.api.task_action import TaskAction
+from taskaction.control.records import Record
+from taskaction.lifecycle.outcomes import Outcome
+
+
+class Journal(Protocol):
+    """Takes note; must not raise, and must not wait."""
+
+    def admitted(self, record: Record) -> None:
+        """An action is seen for the first time."""
+
+    def wrote(self, record: Record) -> None:
+        """A status is durable."""
+
+    def retried(self, record: Record, error: Exception) -> None:
+        """A status write failed and will be tried again."""
+
+    def overtaken(self, record: Record, server: TaskAction) -> None:
+        """A status write was given up because another owner has written."""
+
+    def called(self, record: Record, executor: str, outcome: Outcome, seconds: float) -> None:
+        """A call of an executor has ended."""
+
+    def abandoned(self, record: Record) -> None:
+        """An executor did not confirm a cancel within its bound."""
+
+    def settled(self, record: Record) -> None:
+        """An action has ended, and its status says so."""
+
+    def failed(self, task: str, error: BaseException) -> None:
+        """Something that nobody waits for went wrong."""

@@ -1,0 +1,130 @@
+"""Edits of a TaskAction's object itself: finalizer, ownerReference, deletion; they decide nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from taskaction.api.task_action import TaskAction
+from taskaction.cluster.errors import ConflictError, NotFoundError
+from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
+from taskaction.control.records import Record
+from taskaction.core.constants import API_VERSION, FINALIZER, HELD_LABEL, PARENT_ANNOTATION
+
+Operations = list[dict[str, Any]]
+T = TypeVar("T")
+
+
+class Persistently(Protocol):
+    """Makes a call until it succeeds or is refused for what it says."""
+
+    async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Give what ``call`` gives; raises every ``ClusterError`` that trying again cannot help."""
+
+
+class ObjectEditor:
+    """Makes each edit a JSON patch that tests the resourceVersion, since two writers may edit one list."""
+
+    def __init__(self, cluster: Cluster, persistently: Persistently, *, in_flight: int) -> None:
+        self._cluster = cluster
+        self._persistently = persistently
+        self._slots = asyncio.Semaphore(in_flight)
+
+    async def hold(self, record: Record) -> None:
+        """Add the finalizer."""
+        await self._edit(record, _hold)
+
+    async def release(self, record: Record) -> None:
+        """Remove the finalizer; the object may be gone with it."""
+        await self._edit(record, _release)
+
+    async def adopt(self, record: Record, parent: TaskAction) -> None:
+        """Make ``parent`` an owner: not the controller, and not blocking its deletion (design, section 2)."""
+        owner = {
+            "apiVersion": API_VERSION,
+            "kind": TASK_ACTIONS.kind,
+            "name": parent.metadata.name,
+            "uid": parent.metadata.uid,
+        }
+        await self._edit(record, lambda action: _adopt(action, owner))
+
+    async def delete(self, name: str, namespace: str, uid: str) -> bool:
+        """Delete a finished object; False where it was gone already."""
+        async with self._slots:
+            return await self._persistently(lambda: self._cluster.delete(TASK_ACTIONS, name, namespace, uid=uid))
+
+    async def _edit(self, record: Record, operations: Callable[[TaskAction], Operations]) -> None:
+        while not record.gone:
+            wanted = operations(record.action)
+            if not wanted:
+                return
+            try:
+                body = await self._patch(record, wanted)
+            except NotFoundError:
+                record.gone = True
+            except ConflictError:
+                await self._refresh(record)
+            else:
+                _learn(record, body)
+                return
+
+    async def _patch(self, record: Record, wanted: Operations) -> Body:
+        test: Sequence[dict[str, Any]] = [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": record.version},
+            {"op": "test", "path": "/metadata/uid", "value": record.uid},
+        ]
+        async with self._slots:
+            return await self._persistently(
+                lambda: self._cluster.patch(TASK_ACTIONS, record.name, record.namespace, [*test, *wanted])
+            )
+
+    async def _refresh(self, record: Record) -> None:
+        body = await self._persistently(lambda: self._cluster.get(TASK_ACTIONS, record.name, record.namespace))
+        if body is None or body["metadata"]["uid"] != record.uid:
+            record.gone = True
+        else:
+            _learn(record, body)
+
+
+def _learn(record: Record, body: Body) -> None:
+    """Take over the object's metadata and spec; the status stays what this process knows it to be."""
+    record.action = TaskAction.from_body(body)
+    record.version = record.action.metadata.resource_version
+
+
+def _hold(action: TaskAction) -> Operations:
+    finalizers = action.metadata.finalizers
+    if FINALIZER in finalizers:
+        return []
+    add: dict[str, Any] = {"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER}
+    if not finalizers:
+        add = {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]}
+    return [add, _set(action.metadata.labels, "labels", HELD_LABEL, "true")]
+
+
+def _release(action: TaskAction) -> Operations:
+    finalizers = action.metadata.finalizers
+    if FINALIZER not in finalizers:
+        return []
+    operations = [{"op": "remove", "path": f"/metadata/finalizers/{finalizers.index(FINALIZER)}"}]
+    if HELD_LABEL in action.metadata.labels:
+        operations.append({"op": "remove", "path": f"/metadata/labels/{_pointer(HELD_LABEL)}"})
+    return operations
+
+
+def _adopt(action: TaskAction, owner: dict[str, Any]) -> Operations:
+    if any(known.uid == owner["uid"] for known in action.metadata.owner_references):
+        return []
+    reference: dict[str, Any] = {"op": "add", "path": "/metadata/ownerReferences/-", "value": owner}
+    if not action.metadata.owner_references:
+        reference = {"op": "add", "path": "/metadata/ownerReferences", "value": [owner]}
+    return [reference, _set(action.metadata.annotations, "annotations", PARENT_ANNOTATION, owner["uid"])]
+
+
+def _set(present: Mapping[str, str], field: str, key: str, value: str) -> dict[str, Any]:
+    if not present:
+        return {"op": "add", "path": f"/metadata/{field}", "value": {key: value}}
+    return {"op": "add", "path": f"/metadata/{field}/{_pointer(key)}", "value": value}
+
+
+def _pointer(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")

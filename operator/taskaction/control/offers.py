@@ -1,0 +1,118 @@
+"""Takes providers in, looks up those that the watch has not shown yet, and writes what was found into their status."""
+
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from taskaction.api.enums import ProviderKind
+from taskaction.cluster.errors import ConflictError, InvalidError, NotFoundError
+from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, Body, Cluster
+from taskaction.control.background import Background
+from taskaction.control.journal import Journal
+from taskaction.control.objects import Persistently
+from taskaction.control.providers import Offer, ProviderKey, Providers, provider_status
+from taskaction.core.clock import Clock
+
+RESOURCES = {
+    ProviderKind.ACTION_PROVIDER: ACTION_PROVIDERS,
+    ProviderKind.CLUSTER_ACTION_PROVIDER: CLUSTER_ACTION_PROVIDERS,
+}
+
+
+class Offers:
+    """Keeps the providers' table in step with the API server."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        clock: Clock,
+        persistently: Persistently,
+        background: Background,
+        journal: Journal,
+        providers: Providers,
+        owns: Callable[[ProviderKey], bool],
+        changed: Callable[[ProviderKey], None],
+    ) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._persistently = persistently
+        self._background = background
+        self._journal = journal
+        self._providers = providers
+        self._owns = owns
+        self._changed = changed
+        self._asked: set[ProviderKey] = set()
+        self._absent: set[ProviderKey] = set()
+
+    def notice(self, kind: ProviderKind, event: str | None, body: Body) -> None:
+        """Take in one notification about a provider."""
+        metadata = body["metadata"]
+        key = (kind, metadata.get("namespace", ""), metadata["name"])
+        if event == "DELETED":
+            self._providers.drop(key, metadata["uid"])
+            self._changed(key)
+            return
+        try:
+            offer = self._providers.put(kind, body)
+        except ValidationError as error:
+            self._journal.failed(f"read {kind} {key[2]}", error)
+            return
+        self._absent.discard(key)
+        if offer is not None:
+            self.publish(offer)
+            self._changed(key)
+
+    def want(self, key: ProviderKey) -> None:
+        """Look a provider up that an action names and that is not known: its notification may be on its way."""
+        if self._providers.get(key) is None and key not in self._asked and key not in self._absent:
+            self._asked.add(key)
+            self._background.start(self._find(key), name=f"find provider {key[2]}")
+
+    def is_sought(self, key: ProviderKey) -> bool:
+        """Say whether nothing can be said of a provider yet."""
+        return key in self._asked
+
+    def publish(self, offer: Offer) -> None:
+        """Write a provider's status where this process answers for it and something changed."""
+        status = provider_status(offer, self._clock.now())
+        if status != offer.provider.status and self._owns(offer.key):
+            self._background.start(self._write(offer), name=f"publish provider {offer.key[2]}")
+
+    def publish_all(self) -> None:
+        """Write the status of every provider that this process answers for by now."""
+        for offer in self._providers.all():
+            self.publish(offer)
+
+    async def _find(self, key: ProviderKey) -> None:
+        kind, namespace, name = key
+        try:
+            body = await self._persistently(lambda: self._cluster.get(RESOURCES[kind], name, namespace))
+        finally:
+            self._asked.discard(key)
+        if body is None:
+            self._absent.add(key)
+            self._changed(key)
+        else:
+            self.notice(kind, None, body)
+
+    async def _write(self, offer: Offer) -> None:
+        kind, namespace, name = offer.key
+        metadata = offer.provider.metadata
+        body = {
+            "apiVersion": RESOURCES[kind].api_version,
+            "kind": RESOURCES[kind].kind,
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "uid": metadata.uid,
+                "resourceVersion": metadata.resource_version,
+            },
+            "status": provider_status(offer, self._clock.now()).to_json(),
+        }
+        try:
+            await self._persistently(lambda: self._cluster.replace_status(RESOURCES[kind], body))
+        except (ConflictError, NotFoundError):
+            return  # a newer object is on its way, and will be judged anew
+        except InvalidError as error:
+            self._journal.failed(f"publish provider {name}", error)

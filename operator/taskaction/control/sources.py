@@ -1,0 +1,126 @@
+"""Values from Secrets and ConfigMaps, read at call time with the rights of the account that the action runs as."""
+
+import base64
+import binascii
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from taskaction.api.enums import ValueFormat
+from taskaction.api.task_action import KeyRef, ParametersSource
+from taskaction.cluster.errors import ForbiddenError
+from taskaction.cluster.gateway import CONFIG_MAPS, SECRETS, Cluster, Resource
+from taskaction.executors.errors import AccessDeniedError, InvalidParametersError, MissingSourceError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A ServiceAccount whose rights are used."""
+
+    namespace: str
+    name: str
+
+    @property
+    def user(self) -> str:
+        """The user name that is impersonated."""
+        return f"system:serviceaccount:{self.namespace}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Reads for one account; refuses the namespaces whose Secrets are nobody's business.
+
+    Attributes:
+        closed: namespaces that are never read: kube-system and the operator's own.
+        trusted: the reader is a provider's configuration, which may name a namespace; the account of the same name
+            there is used. What users write may not.
+    """
+
+    cluster: Cluster
+    account: Account
+    closed: frozenset[str]
+    trusted: bool = False
+
+    async def read_secret(self, name: str, key: str, *, namespace: str | None = None) -> str:
+        """Give one key of a Secret; see ``executors.base.SecretReader``."""
+        account = self.account
+        if namespace is not None and namespace != account.namespace:
+            if not self.trusted:
+                raise AccessDeniedError("an action reads Secrets of its own namespace only; offer others by a provider")
+            account = Account(namespace=namespace, name=account.name)
+        value = await self._read(SECRETS, KeyRef(name=name, key=key), account)
+        if value is None:
+            raise MissingSourceError(f"Secret {name!r} has no key {key!r}")
+        return value
+
+    async def merged(self, parameters: Mapping[str, Any], sources: tuple[ParametersSource, ...]) -> dict[str, Any]:
+        """Give ``parameters`` with the values of ``sources`` in their places.
+
+        Raises:
+            ActionError: a source is missing, forbidden or not of its format; never with a value in the message.
+        """
+        merged = copy.deepcopy(dict(parameters)) if sources else dict(parameters)
+        for source in sources:
+            resource, ref = self._ref(source)
+            text = await self._read(resource, ref, self.account)
+            if text is not None:
+                _put(merged, source, _parsed(text, source))
+        return merged
+
+    @staticmethod
+    def _ref(source: ParametersSource) -> tuple[Resource, KeyRef]:
+        if source.secret_key_ref is not None:
+            return SECRETS, source.secret_key_ref
+        if source.config_map_key_ref is not None:
+            return CONFIG_MAPS, source.config_map_key_ref
+        raise InvalidParametersError(f"spec.parametersFrom: {source.parameter} names neither a Secret nor a ConfigMap")
+
+    async def _read(self, resource: Resource, ref: KeyRef, account: Account) -> str | None:
+        """Give the text of a key, None where it is missing and that is allowed."""
+        namespace = account.namespace
+        if namespace in self.closed:
+            raise AccessDeniedError(f"objects in namespace {namespace!r} are never read for actions")
+        try:
+            body = await self.cluster.get(resource, ref.name, namespace, as_user=account.user)
+        except ForbiddenError as error:
+            raise AccessDeniedError(
+                f"ServiceAccount {account.name!r} may not read {resource.kind} {ref.name!r} in namespace "
+                f"{namespace!r}: add a RoleBinding that grants it the verb get on {resource.plural}"
+            ) from error
+        value = ((body or {}).get("data") or {}).get(ref.key)
+        if value is None and not ref.optional:
+            what = f"has no key {ref.key!r}" if body is not None else "does not exist"
+            raise MissingSourceError(f"{resource.kind} {ref.name!r} in namespace {namespace!r} {what}")
+        return value if value is None or resource is CONFIG_MAPS else _decoded(value, ref)
+
+
+def _decoded(value: str, ref: KeyRef) -> str:
+    try:
+        return base64.b64decode(value).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise InvalidParametersError(f"Secret {ref.name!r}: key {ref.key!r} is no UTF-8 text") from error
+
+
+def _parsed(text: str, source: ParametersSource) -> Any:
+    if source.format is ValueFormat.TEXT:
+        return text
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        # The cause is left out on purpose: it quotes the secret text.
+        raise InvalidParametersError(f"spec.parametersFrom: the value of {source.parameter} is no JSON") from None
+
+
+def _put(target: dict[str, Any], source: ParametersSource, value: Any) -> None:
+    *above, last = source.parameter.split(".")
+    for name in above:
+        inner = target.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise InvalidParametersError(
+                f"spec.parametersFrom: {source.parameter} reaches into a value that is no object"
+            )
+        target = inner
+    target[last] = value

@@ -1,0 +1,195 @@
+"""Who belongs to whom, and which abort reaches whom: the ancestry of actions by uid, as facts without I/O.
+
+Abort is a fact, not an edge (design, section 3): an action is aborted when it or any ancestor says so. Finished
+parents stay here, as long as they have live children, because an abort reaches through them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from taskaction.api.enums import ChildPolicy, Phase
+from taskaction.api.reasons import Reason
+from taskaction.api.task_action import Abort, TaskAction, TaskActionStatus
+from taskaction.core.constants import ORPHAN_FINALIZER
+from taskaction.lifecycle.state import AbortFact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What one action means for its descendants."""
+
+    name: str
+    phase: Phase
+    abort: Abort | None = None
+    deleting: bool = False
+    gone: bool = False
+    orphans: bool = False
+    finished_at: datetime | None = None
+    child_policy: ChildPolicy = ChildPolicy.KEEP
+
+    @staticmethod
+    def of(action: TaskAction, status: TaskActionStatus) -> "Facts":
+        """Give the facts of an object as it stands."""
+        return Facts(
+            name=action.metadata.name,
+            phase=status.phase,
+            finished_at=status.finished_at,
+            abort=action.spec.abort,
+            deleting=action.metadata.deletion_timestamp is not None,
+            orphans=ORPHAN_FINALIZER in action.metadata.finalizers,
+            child_policy=action.spec.child_policy or ChildPolicy.KEEP,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParentLink:
+    """What an ownerReference says of a parent."""
+
+    uid: str
+    name: str
+
+
+@dataclass(slots=True)
+class _Node:
+    facts: Facts | None  # None: heard of as a parent, not looked up yet
+    live: bool
+    name: str = ""
+    parent: str | None = None
+    children: set[str] = field(default_factory=set)
+
+
+class Tree:
+    """The known actions as a forest."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, _Node] = {}
+
+    def __len__(self) -> int:
+        """Give how many actions are known, finished parents of live children among them."""
+        return len(self._nodes)
+
+    def put(self, uid: str, facts: Facts, parent: ParentLink | None, *, live: bool) -> bool:
+        """Take in what is known of an action; True when its descendants must be looked at."""
+        node = self._nodes.get(uid)
+        if node is None:
+            node = self._nodes[uid] = _Node(facts=None, live=live)
+        matters = bool(node.children) and node.facts != facts
+        node.facts, node.live = facts, live
+        if (parent.uid if parent is not None else None) != node.parent:
+            self._move(uid, node, parent)
+        self._prune(uid)
+        return matters
+
+    def gone(self, uid: str) -> None:
+        """Take note that an action's object does not exist any more."""
+        node = self._nodes.get(uid)
+        if node is None:
+            return
+        before = node.facts or Facts(name=node.name, phase=Phase.QUEUED)
+        # A parent that was deleted with --cascade=orphan goes without taking its children along.
+        node.facts = replace(before, gone=True, deleting=True)
+        node.live = False
+        self._prune(uid)
+
+    def known(self, uid: str) -> bool:
+        """Say whether anything is known of the action itself, and not only of its children."""
+        node = self._nodes.get(uid)
+        return node is not None and node.facts is not None
+
+    def facts(self, uid: str) -> Facts | None:
+        """Give what is known of an action."""
+        node = self._nodes.get(uid)
+        return node.facts if node is not None else None
+
+    def parent(self, uid: str) -> str | None:
+        """Give the uid of an action's parent."""
+        node = self._nodes.get(uid)
+        return node.parent if node is not None else None
+
+    def has_live_descendants(self, uid: str) -> bool:
+        """Say whether anything below the action is still going on."""
+        return any(self._nodes[below].live for below in self.descendants(uid))
+
+    def descendants(self, uid: str) -> Iterator[str]:
+        """Give everything below an action, nearest first."""
+        seen = {uid}
+        level = [uid]
+        while level:
+            found = [child for above in level for child in self._children(above) if child not in seen]
+            seen.update(found)
+            yield from found
+            level = found
+
+    def unknown_ancestor(self, uid: str) -> ParentLink | None:
+        """Give the nearest ancestor that must be looked up before anything can be said, None where all is known."""
+        for above in self._ancestors(uid):
+            node = self._nodes[above]
+            if node.facts is None:
+                return ParentLink(uid=above, name=node.name)
+        return None
+
+    def abort_fact(self, uid: str) -> AbortFact | None:
+        """Give why the action must end, its own reason first, then the nearest ancestor's."""
+        node = self._nodes.get(uid)
+        if node is None or node.facts is None:
+            return None
+        if (own := _own_abort(node.facts)) is not None:
+            return own
+        for above in self._ancestors(uid):
+            facts = self._nodes[above].facts
+            if facts is not None and (inherited := _inherited_abort(facts)) is not None:
+                return inherited
+        return None
+
+    def _ancestors(self, uid: str) -> Iterator[str]:
+        seen = {uid}
+        node = self._nodes.get(uid)
+        while node is not None and node.parent is not None and node.parent not in seen:
+            seen.add(node.parent)
+            yield node.parent
+            node = self._nodes.get(node.parent)
+
+    def _children(self, uid: str) -> set[str]:
+        node = self._nodes.get(uid)
+        return node.children if node is not None else set()
+
+    def _move(self, uid: str, node: _Node, parent: ParentLink | None) -> None:
+        before, node.parent = node.parent, parent.uid if parent is not None else None
+        if before is not None and before in self._nodes:
+            self._nodes[before].children.discard(uid)
+            self._prune(before)
+        if parent is not None:
+            above = self._nodes.setdefault(parent.uid, _Node(facts=None, live=False, name=parent.name))
+            above.children.add(uid)
+
+    def _prune(self, uid: str | None) -> None:
+        """Forget an action that is not live and has no children left, and then perhaps its parent."""
+        while uid is not None:
+            node = self._nodes.get(uid)
+            if node is None or node.live or node.children:
+                return
+            del self._nodes[uid]
+            if node.parent is not None and node.parent in self._nodes:
+                self._nodes[node.parent].children.discard(uid)
+            uid = node.parent
+
+
+def _own_abort(facts: Facts) -> AbortFact | None:
+    if facts.abort is not None:
+        return AbortFact(reason=Reason.ABORTED, message=facts.abort.reason, by=facts.abort.by)
+    if facts.deleting:
+        return AbortFact(reason=Reason.DELETED, message="the object is deleted")
+    return None
+
+
+def _inherited_abort(facts: Facts) -> AbortFact | None:
+    if (facts.gone or facts.deleting) and not facts.orphans:
+        return AbortFact(reason=Reason.PARENT_DELETED, message=f"{facts.name} was deleted")
+    if facts.abort is not None or facts.phase is Phase.ABORTED:
+        why = f": {facts.abort.reason}" if facts.abort is not None and facts.abort.reason else ""
+        by = facts.abort.by if facts.abort is not None else None
+        return AbortFact(reason=Reason.PARENT_ABORTED, message=f"{facts.name} was aborted{why}", by=by)
+    if facts.phase.terminal and facts.child_policy is ChildPolicy.ABORT:
+        return AbortFact(reason=Reason.PARENT_COMPLETED, message=f"{facts.name} finished with childPolicy Abort")
+    return None

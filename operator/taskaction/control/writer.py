@@ -1,0 +1,170 @@
+"""The one writer of TaskAction status: newest wins, order per object kept, retried until it succeeds or is overtaken.
+
+It decides nothing about actions; what a refused write means is told by comparing claims (design, section 5).
+"""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Protocol
+
+from taskaction.api.enums import ErrorKind, Phase
+from taskaction.api.reasons import Reason
+from taskaction.api.task_action import TaskAction, TaskActionStatus
+from taskaction.cluster.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
+from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
+from taskaction.control.records import Record
+from taskaction.core.backoff import Backoff
+from taskaction.core.clock import Clock
+from taskaction.core.constants import API_VERSION
+from taskaction.lifecycle.statuses import Change, changed, closed, error_info
+
+_RETRY = Backoff(initial=0.2, factor=2.0, max=15.0, jitter=0.5)
+
+
+class Landed(Enum):
+    """How a flush ended."""
+
+    STORED = auto()  # the API server has what the record says
+    GONE = auto()  # the object does not exist any more
+    OVERTAKEN = auto()  # another owner has written since: the record now says what the server says
+
+
+class Journal(Protocol):
+    """Whoever wants to know what was written: metrics and logs."""
+
+    def wrote(self, record: Record) -> None:
+        """A status is durable."""
+
+    def retried(self, record: Record, error: Exception) -> None:
+        """A write failed and will be tried again."""
+
+    def overtaken(self, record: Record, server: TaskAction) -> None:
+        """A write was given up because another owner has written."""
+
+
+class StatusWriter:
+    """Writes statuses with PUT on the status subresource.
+
+    PUT replaces the whole status under its resourceVersion: unlike a merge patch it loses no ``null`` in an output,
+    needs no difference to be computed, and costs the API server less (ADR 0004).
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        clock: Clock,
+        luck: Callable[[], float],
+        journal: Journal,
+        *,
+        in_flight: int,
+    ) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._luck = luck
+        self._journal = journal
+        self._slots = asyncio.Semaphore(in_flight)
+
+    async def flush(self, record: Record) -> Landed:
+        """Return when the API server has the record's status, or never will."""
+        while not record.gone and record.status is not record.stored:
+            if record.flushing is not None:
+                await asyncio.shield(record.flushing)
+                continue
+            record.flushing = asyncio.get_running_loop().create_future()
+            try:
+                landed = await self._put(record)
+            finally:
+                record.flushing.set_result(None)
+                record.flushing = None
+            if landed is Landed.OVERTAKEN:
+                return landed
+        return Landed.GONE if record.gone else Landed.STORED
+
+    async def _put(self, record: Record) -> Landed:
+        attempt = 0
+        while True:
+            status = record.status
+            try:
+                async with self._slots:
+                    body = await self._cluster.replace_status(TASK_ACTIONS, _body(record, status))
+            except NotFoundError:
+                record.gone = True
+                return Landed.GONE
+            except (ConflictError, InvalidError) as error:
+                landed = await self._compared(record, status, error)
+                if landed is not None:
+                    return landed
+            except (UnavailableError, ForbiddenError) as error:
+                attempt += 1
+                self._journal.retried(record, error)
+                await self._clock.sleep(self._delay(error, attempt))
+            else:
+                record.stored = status
+                record.version = body["metadata"]["resourceVersion"]
+                self._journal.wrote(record)
+                return Landed.STORED
+
+    async def _compared(self, record: Record, status: TaskActionStatus, error: Exception) -> Landed | None:
+        """Find out why a write was refused; None where it is to be tried again with what was learnt."""
+        body = await self._read(record)
+        if body is None or body["metadata"]["uid"] != record.uid:
+            record.gone = True
+            return Landed.GONE
+        server = TaskAction.from_body(body)
+        record.version = server.metadata.resource_version
+        if server.status == status:  # an earlier try had landed, only its answer was lost
+            record.stored = status
+            return Landed.STORED
+        if server.status.claim not in {record.stored.claim, status.claim} or server.status.phase.terminal:
+            self._journal.overtaken(record, server)
+            record.action = server
+            record.status = record.stored = server.status
+            return Landed.OVERTAKEN
+        record.action = server
+        if isinstance(error, InvalidError):
+            # The server refuses the status for what it says. The action must end all the same, and say why.
+            record.status = _refused(record, self._clock, str(error))
+        return None
+
+    async def _read(self, record: Record) -> Body | None:
+        attempt = 0
+        while True:
+            try:
+                return await self._cluster.get(TASK_ACTIONS, record.name, record.namespace)
+            except (UnavailableError, ForbiddenError) as error:
+                attempt += 1
+                self._journal.retried(record, error)
+                await self._clock.sleep(self._delay(error, attempt))
+
+    def _delay(self, error: Exception, attempt: int) -> float:
+        asked = error.retry_after if isinstance(error, UnavailableError) else None
+        return max(asked or 0.0, _RETRY.delay(attempt, self._luck()))
+
+
+def _body(record: Record, status: TaskActionStatus) -> Body:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": TASK_ACTIONS.kind,
+        "metadata": {
+            "name": record.name,
+            "namespace": record.namespace,
+            "uid": record.uid,
+            "resourceVersion": record.version,
+        },
+        "status": status.to_json(),
+    }
+
+
+def _refused(record: Record, clock: Clock, message: str) -> TaskActionStatus:
+    now = clock.now()
+    text = f"the API server refused the status: {message}"
+    error = error_info(Reason.SYSTEM_ERROR, ErrorKind.SYSTEM, text)
+    change = Change(
+        phase=Phase.FAILED,
+        reason=Reason.SYSTEM_ERROR,
+        message=text,
+        now=now,
+        generation=record.action.metadata.generation,
+    )
+    return changed(record.stored, change, **closed(record.stored, Phase.FAILED, error, now), finished_at=now)

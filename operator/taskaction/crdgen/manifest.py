@@ -1,0 +1,162 @@
+"""The CRDs: names, columns and selectable fields around the generated schemas; data and one function."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from taskaction.api.action_event import ActionEvent
+from taskaction.api.base import ApiModel
+from taskaction.api.provider import ActionProvider, ClusterActionProvider
+from taskaction.api.task_action import TaskAction
+from taskaction.core.constants import GROUP, VERSION
+from taskaction.crdgen.schema import Schema, structural_schema
+
+_ENVELOPE: Schema = {
+    "apiVersion": {"type": "string", "description": "The version of this schema."},
+    "kind": {"type": "string", "description": "The kind of this object."},
+    "metadata": {"type": "object"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of ``kubectl get``; ``wide`` ones are shown with ``-o wide`` only."""
+
+    name: str
+    path: str
+    type: str = "string"
+    wide: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of the API and how it is served."""
+
+    model: type[ApiModel]
+    plural: str
+    short: tuple[str, ...]
+    columns: tuple[Column, ...]
+    selectable: tuple[str, ...] = ()
+    namespaced: bool = True
+    status: bool = True
+
+    @property
+    def name(self) -> str:
+        """The kind as objects say it."""
+        return self.model.__name__
+
+    @property
+    def crd(self) -> str:
+        """The CRD's name."""
+        return f"{self.plural}.{GROUP}"
+
+
+_AGE = Column("Age", ".metadata.creationTimestamp", "date")
+_READY = (
+    Column("Executor", ".spec.executor"),
+    Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+    Column("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
+    Column("Queued", ".status.queued", "integer"),
+    Column("Running", ".status.running", "integer"),
+    _AGE,
+    Column("Message", '.status.conditions[?(@.type=="Ready")].message', wide=True),
+)
+
+KINDS = (
+    Kind(
+        model=TaskAction,
+        plural="taskactions",
+        short=("ta",),
+        columns=(
+            Column("Phase", ".status.phase"),
+            Column("Executor", ".spec.executor"),
+            Column("Provider", ".spec.providerRef.name"),
+            Column("Attempt", ".status.attempt", "integer"),
+            Column("Message", ".status.message"),
+            _AGE,
+            Column("Reason", ".status.reason", wide=True),
+            Column("Parent", ".spec.parentRef.name", wide=True),
+            Column("Partition", ".spec.partitionKey", wide=True),
+            Column("External-Id", ".status.externalId", wide=True),
+        ),
+        selectable=(
+            ".status.phase",
+            ".spec.executor",
+            ".spec.providerRef.name",
+            ".spec.parentRef.name",
+            ".spec.partitionKey",
+        ),
+    ),
+    Kind(
+        model=ActionProvider,
+        plural="actionproviders",
+        short=("ap",),
+        columns=_READY,
+        selectable=(".spec.executor",),
+    ),
+    Kind(
+        model=ClusterActionProvider,
+        plural="clusteractionproviders",
+        short=("cap",),
+        columns=_READY,
+        selectable=(".spec.executor",),
+        namespaced=False,
+    ),
+    Kind(
+        model=ActionEvent,
+        plural="actionevents",
+        short=("ae",),
+        columns=(
+            Column("Type", ".spec.type"),
+            Column("Target", ".spec.target.name"),
+            Column("Sender", ".spec.sender"),
+            _AGE,
+            Column("Correlation-Key", ".spec.correlationKey", wide=True),
+        ),
+        selectable=(".spec.type", ".spec.target.name", ".spec.correlationKey"),
+        status=False,
+    ),
+)
+"""Every kind of the API."""
+
+
+def crd_manifest(kind: Kind) -> dict[str, Any]:
+    """Give the CustomResourceDefinition of ``kind``."""
+    schema = structural_schema(kind.model)
+    schema["properties"] = {
+        **_ENVELOPE,
+        **{name: part for name, part in schema["properties"].items() if name != "metadata"},
+    }
+    schema["required"] = ["spec"]
+    version: dict[str, Any] = {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+        "additionalPrinterColumns": [_column(column) for column in kind.columns],
+        "selectableFields": [{"jsonPath": path} for path in kind.selectable],
+    }
+    if kind.status:
+        version["subresources"] = {"status": {}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": kind.crd},
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced" if kind.namespaced else "Cluster",
+            "names": {
+                "kind": kind.name,
+                "listKind": f"{kind.name}List",
+                "plural": kind.plural,
+                "singular": kind.name.lower(),
+                "shortNames": list(kind.short),
+                "categories": ["taskaction"],
+            },
+            "versions": [version],
+        },
+    }
+
+
+def _column(column: Column) -> dict[str, Any]:
+    result: dict[str, Any] = {"name": column.name, "type": column.type, "jsonPath": column.path}
+    return result | ({"priority": 1} if column.wide else {})

@@ -1,0 +1,108 @@
+"""``approval``: waits for ``spec.signal`` of a declared type, with prompt, timeout and default."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from taskaction.api.base import Duration, JsonObject, format_time
+from taskaction.api.reasons import Reason
+from taskaction.api.task_action import Signal
+from taskaction.executors.base import AbstractExecutor, Run
+from taskaction.executors.errors import InvalidParametersError
+from taskaction.executors.parameters import Parameters
+from taskaction.executors.validation import compile_schema
+from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Succeeded
+
+
+class SignalType(StrEnum):
+    """What kind of value is waited for, in JSON Schema's words."""
+
+    BOOLEAN = "boolean"
+    STRING = "string"
+    INTEGER = "integer"
+    NUMBER = "number"
+    OBJECT = "object"
+    ARRAY = "array"
+    ANY = "any"
+
+
+_FITS: dict[SignalType, Callable[[Any], bool]] = {
+    SignalType.BOOLEAN: lambda value: isinstance(value, bool),
+    SignalType.STRING: lambda value: isinstance(value, str),
+    SignalType.INTEGER: lambda value: isinstance(value, int) and not isinstance(value, bool),
+    SignalType.NUMBER: lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    SignalType.OBJECT: lambda value: isinstance(value, dict),
+    SignalType.ARRAY: lambda value: isinstance(value, list),
+    SignalType.ANY: lambda _: True,
+}
+
+
+class ApprovalParameters(Parameters):
+    """What ``approval`` takes."""
+
+    prompt: Annotated[str, Field(max_length=900)] = "waits for a signal"
+    """What the person is asked."""
+    type: SignalType = SignalType.BOOLEAN
+    """The type of the value. Default boolean."""
+    value_schema: Annotated[JsonObject | None, Field(alias="schema")] = None
+    """JSON Schema that the value must satisfy besides."""
+    fail_on_reject: bool = False
+    """When true, the value false fails the action with code Rejected."""
+    timeout: Duration | None = None
+    """How long to wait. Default: as long as the action's own timeouts allow."""
+    default: Any = None
+    """The value when the timeout has passed; without one the action fails with code ApprovalTimeout."""
+
+    @model_validator(mode="after")
+    def _default_fits(self) -> Self:
+        if self.default is not None and not _FITS[self.type](self.default):
+            raise ValueError(f"default is no {self.type}")
+        return self
+
+
+class ApprovalExecutor(AbstractExecutor):
+    """Pauses until somebody with the verb ``signal`` has answered."""
+
+    ACTION_NAME = "approval"
+    PARAMETERS = ApprovalParameters
+    IDEMPOTENT = True
+
+    async def execute(self, run: Run) -> Outcome:
+        """Answer with the signal's value where one is there and fits."""
+        parameters = ApprovalParameters.model_validate(run.parameters)
+        if run.signal is not None:
+            return _answered(parameters, run.signal, run)
+        return _waiting(parameters, parameters.prompt, run)
+
+
+def _answered(parameters: ApprovalParameters, signal: Signal, run: Run) -> Outcome:
+    if (problem := _problem(parameters, signal.value)) is not None:
+        return _waiting(parameters, f"{parameters.prompt} (the last signal was refused: {problem})", run)
+    if parameters.fail_on_reject and signal.value is False:
+        by = f" by {signal.by}" if signal.by else ""
+        return Failed(code="Rejected", message=f"rejected{by}", retry_class=None)
+    at = format_time(signal.at) if signal.at is not None else None
+    return Succeeded(output={"value": signal.value, "by": signal.by, "at": at})
+
+
+def _waiting(parameters: ApprovalParameters, message: str, run: Run) -> Outcome:
+    if parameters.timeout is None:
+        return Paused(message=message, reason=Reason.WAITING_FOR_SIGNAL)
+    left = (run.started_at + parameters.timeout - run.now).total_seconds()
+    if left > 0:
+        return Paused(message=message, reason=Reason.WAITING_FOR_SIGNAL, poll_after=left)
+    if parameters.default is None:
+        return Failed(code="ApprovalTimeout", message=f"nobody answered: {parameters.prompt}", retry_class=None)
+    return Succeeded(output={"value": parameters.default, "by": None, "at": None}, message="the default was taken")
+
+
+def _problem(parameters: ApprovalParameters, value: object) -> str | None:
+    if not _FITS[parameters.type](value):
+        return f"expected {parameters.type}, got {type(value).__name__}"
+    try:
+        checker = compile_schema(parameters.value_schema, "schema")
+    except ValueError as error:
+        raise InvalidParametersError(str(error)) from error
+    return checker.problem(value) if checker is not None else None

@@ -1,0 +1,79 @@
+"""Says what is wrong with parameters, naming the field: by pydantic models and by providers' JSON Schemas; pure.
+
+Schemas are written by users of the platform: remote references are refused, and sizes are bounded (design, section 7).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, best_match
+from pydantic import BaseModel, ValidationError
+from referencing import Registry as Resources
+from referencing.exceptions import Unresolvable
+
+from taskaction.core.names import truncated
+
+SCHEMA_LIMIT_BYTES = 64 * 1024
+PROBLEMS_NAMED = 3
+_LONGEST_PROBLEM = 200
+_NO_REMOTES: Resources[Any] = Resources()
+"""Holds nothing and retrieves nothing: every reference must stay within the schema."""
+
+
+class SchemaChecker:
+    """A compiled JSON Schema."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._validator = Draft202012Validator(schema, registry=_NO_REMOTES)
+
+    def problem(self, value: object) -> str | None:
+        """Give what is wrong with ``value``, None where nothing is."""
+        try:
+            error = best_match(self._validator.iter_errors(value))
+        except (Unresolvable, RecursionError) as problem:
+            return f"the schema cannot be applied: {problem}"
+        if error is None:
+            return None
+        path = ".".join(str(part) for part in error.absolute_path)
+        return f"{path}: {_short(error.message)}" if path else _short(error.message)
+
+
+def compile_schema(schema: Mapping[str, Any] | None, path: str) -> SchemaChecker | None:
+    """Give a checker for ``schema``, None where there is none; ``path`` names the field in messages.
+
+    Raises:
+        ValueError: it is no JSON Schema of draft 2020-12, or too large.
+    """
+    if schema is None:
+        return None
+    size = len(orjson.dumps(schema))
+    if size > SCHEMA_LIMIT_BYTES:
+        raise ValueError(f"{path}: has {size} bytes, more than the {SCHEMA_LIMIT_BYTES} that are allowed")
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        where = ".".join(str(part) for part in error.absolute_path)
+        raise ValueError(f"{path}{'.' + where if where else ''}: {_short(error.message)}") from error
+    return SchemaChecker(schema)
+
+
+def model_problem(model: type[BaseModel], value: object, path: str) -> str | None:
+    """Give what is wrong with ``value`` by a pydantic model, None where nothing is."""
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        named = [_named(path, problem["loc"], problem["msg"]) for problem in found[:PROBLEMS_NAMED]]
+        more = f" (and {len(found) - PROBLEMS_NAMED} more)" if len(found) > PROBLEMS_NAMED else ""
+        return "; ".join(named) + more
+    return None
+
+
+def _named(path: str, location: tuple[int | str, ...], message: str) -> str:
+    return f"{'.'.join([path, *(str(part) for part in location)])}: {_short(message.removeprefix('Value error, '))}"
+
+
+def _short(message: str) -> str:
+    return truncated(message, _LONGEST_PROBLEM)

@@ -1,0 +1,46 @@
+"""Carries notifications from kopf's thread to the engine's loop, in order and in batches; reads nothing of them."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+Notice = tuple[str, str | None, dict[str, Any]]
+"""Kind, the watch's word (None for a listed object), and the object."""
+
+BATCH = 200
+"""How many notices are handed on before the loop may serve others, leases among them."""
+
+
+class Inbox:
+    """A queue with one wake-up for any number of notices."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, hand_on: Callable[[Notice], None]) -> None:
+        self._loop = loop
+        self._hand_on = hand_on
+        self._notices: deque[Notice] = deque()
+        self._awake = False
+
+    def __len__(self) -> int:
+        """Give how many notices wait."""
+        return len(self._notices)
+
+    def put(self, notice: Notice) -> None:
+        """Take a notice; called in kopf's thread."""
+        self._notices.append(notice)
+        if not self._awake:
+            self._awake = True
+            self._loop.call_soon_threadsafe(self._drain)
+
+    def _drain(self) -> None:
+        # Lowered first: a notice that comes meanwhile wakes the loop again, at worst once too often.
+        self._awake = False
+        for _ in range(BATCH):
+            try:
+                notice = self._notices.popleft()
+            except IndexError:
+                return
+            self._hand_on(notice)
+        if self._notices and not self._awake:
+            self._awake = True
+            self._loop.call_soon(self._drain)

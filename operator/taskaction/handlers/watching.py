@@ -1,0 +1,130 @@
+"""kopf's part: list, watch, reconnect and log in; each handler only hands the object on (ADR 0002).
+
+It runs in a thread with a loop of its own: kopf cancels every task that was created in its loop after its start, and
+closes the session it was given, so the engine's tasks and the write path's session are kept out of its reach.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import kopf
+
+from taskaction.api.enums import ProviderKind
+from taskaction.core.constants import FINALIZER, GROUP, VERSION
+from taskaction.handlers.inbox import Inbox, Notice
+from taskaction.handlers.storages import NoDiffBase, NoProgress
+
+TASK_ACTION = "TaskAction"
+PLURALS = {
+    "taskactions": TASK_ACTION,
+    "actionproviders": str(ProviderKind.ACTION_PROVIDER),
+    "clusteractionproviders": str(ProviderKind.CLUSTER_ACTION_PROVIDER),
+}
+_RESTART_SECONDS = 1.0
+_IDLE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSettings:
+    """What is watched, and how.
+
+    Attributes:
+        namespaces: the namespaces to watch; all where it is empty.
+        live_selector: the field selector that keeps finished TaskActions out of the watch.
+        server_timeout: after how many seconds the API server ends a watch, so that a silent one does not last.
+    """
+
+    server: str
+    live_selector: str
+    namespaces: tuple[str, ...] = ()
+    server_timeout: int = 600
+
+
+class Watching:
+    """Keeps kopf running until it is stopped; a failure restarts it in place, and the leases stay."""
+
+    def __init__(
+        self,
+        settings: WatchSettings,
+        open_session: Callable[[], aiohttp.ClientSession],
+        inbox: Inbox,
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._settings = settings
+        self._open_session = open_session
+        self._inbox = inbox
+        self._failed = failed
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
+
+    def start(self) -> None:
+        """Start watching."""
+        self._thread.start()
+
+    async def stop(self, seconds: float) -> None:
+        """Stop watching, and wait for it at most ``seconds``."""
+        self._stop.set()
+        await asyncio.to_thread(self._thread.join, seconds)
+
+    @property
+    def alive(self) -> bool:
+        """True while the thread is there."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                asyncio.run(self._operate())
+            except BaseException as error:  # noqa: BLE001 - whatever ended it, watching must go on
+                self._failed(error)
+            if not self._stop.wait(_RESTART_SECONDS):
+                continue
+
+    async def _operate(self) -> None:
+        await kopf.operator(
+            registry=self._registry(),
+            settings=self._kopf_settings(),
+            clusterwide=not self._settings.namespaces,
+            namespaces=self._settings.namespaces,
+            standalone=True,
+            stop_flag=self._stop,
+        )
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+
+        @kopf.on.login(registry=registry)
+        async def login(**_: Any) -> kopf.AiohttpSession:
+            return kopf.AiohttpSession(server=self._settings.server, aiohttp_session=self._open_session())
+
+        for plural, kind in PLURALS.items():
+            kopf.on.event(GROUP, VERSION, plural, registry=registry)(self._handler(kind))
+        return registry
+
+    def _handler(self, kind: str) -> Callable[..., Any]:
+        async def hand_on(event: Any, **_: Any) -> None:
+            body = event["object"]
+            body["metadata"].pop("managedFields", None)
+            notice: Notice = (kind, event["type"], body)
+            self._inbox.put(notice)
+
+        return hand_on
+
+    def _kopf_settings(self) -> kopf.OperatorSettings:
+        settings = kopf.OperatorSettings()
+        settings.scanning.disabled = True
+        settings.posting.enabled = False
+        settings.peering.standalone = True
+        settings.persistence.finalizer = FINALIZER
+        settings.persistence.diffbase_storage = NoDiffBase()
+        settings.persistence.progress_storage = NoProgress()
+        settings.watching.server_timeout = self._settings.server_timeout
+        settings.watching.field_selectors[f"taskactions.{VERSION}.{GROUP}"] = self._settings.live_selector
+        settings.watching.chunk_size = 500
+        settings.queueing.idle_timeout = _IDLE_SECONDS
+        settings.process.ultimate_exiting_timeout = None
+        return settings

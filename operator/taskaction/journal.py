@@ -1,0 +1,86 @@
+"""The control layer's journal, made of logs and metrics: constant messages, data as keys; never a parameter's value."""
+
+import structlog
+
+from taskaction.api.enums import Phase
+from taskaction.api.task_action import TaskAction
+from taskaction.control.records import Record
+from taskaction.core.clock import Clock
+from taskaction.lifecycle.outcomes import Outcome
+from taskaction.metrics import Metrics
+
+
+class OperatorJournal:
+    """Notes what happens, for people who run the operator."""
+
+    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._log = structlog.stdlib.get_logger("taskaction")
+
+    def admitted(self, record: Record) -> None:
+        """An action is seen for the first time."""
+        self._metrics.admitted.inc()
+        self._log.debug("action seen", **_about(record))
+
+    def wrote(self, record: Record) -> None:
+        """A status is durable."""
+        self._metrics.writes.inc()
+        self._log.debug("status written", phase=str(record.stored.phase), **_about(record))
+
+    def retried(self, record: Record, error: Exception) -> None:
+        """A status write failed and will be tried again."""
+        self._metrics.retries.labels(type(error).__name__).inc()
+        self._log.warning("status write failed, trying again", error=str(error), **_about(record))
+
+    def overtaken(self, record: Record, server: TaskAction) -> None:
+        """A status write was given up because another owner has written."""
+        self._metrics.overtaken.inc()
+        self._log.warning(
+            "status belongs to another owner",
+            phase=str(server.status.phase),
+            holder=server.status.claim.holder if server.status.claim is not None else None,
+            **_about(record),
+        )
+
+    def called(self, record: Record, executor: str, outcome: Outcome, seconds: float) -> None:
+        """A call of an executor has ended."""
+        self._metrics.calls.labels(executor, type(outcome).__name__).observe(seconds)
+        self._log.debug("executor called", executor=executor, outcome=type(outcome).__name__, **_about(record))
+
+    def abandoned(self, record: Record) -> None:
+        """An executor did not confirm a cancel within its bound."""
+        self._metrics.abandoned.inc()
+        self._log.warning("executor did not confirm the cancel in time", **_about(record))
+
+    def settled(self, record: Record) -> None:
+        """An action has ended, and its status says so."""
+        status = record.stored
+        self._metrics.finished.labels(str(status.phase), str(status.reason)).inc()
+        created = record.action.metadata.creation_timestamp
+        self._metrics.latency.observe(max(0.0, (self._clock.now() - created).total_seconds()))
+        tell = self._log.debug if status.phase is Phase.SUCCEEDED else self._log.info
+        tell("action ended", phase=str(status.phase), reason=status.reason, detail=status.message, **_about(record))
+
+    def failed(self, task: str, error: BaseException) -> None:
+        """Something that nobody waits for went wrong."""
+        self._metrics.errors.inc()
+        self._log.error("unforeseen error", task=task, exc_info=error)
+
+    def crashed(self, run_id: str, error: BaseException) -> None:
+        """A worker's turn ended with an error that nobody had foreseen."""
+        self.failed(f"run {run_id}", error)
+
+    def call_retried(self, error: Exception) -> None:
+        """A call to the API server failed and will be tried again."""
+        self._metrics.retries.labels(type(error).__name__).inc()
+        self._log.warning("API call failed, trying again", error=str(error))
+
+
+def _about(record: Record) -> dict[str, object]:
+    return {
+        "namespace": record.namespace,
+        "name": record.name,
+        "uid": record.uid,
+        "attempt": record.status.attempt,
+    }
