@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from taskaction.core.errors import ConfigurationError
 from taskaction.metrics import Metrics
 
 
@@ -40,10 +41,13 @@ class ProbeServer:
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> None:
-        """Listen."""
+        """Listen; raises ``ConfigurationError`` where that is not possible."""
         host, _, port = self._bind.rpartition(":")
         await self._runner.setup()
-        await web.TCPSite(self._runner, host.strip("[]") or None, int(port)).start()
+        try:
+            await web.TCPSite(self._runner, host.strip("[]") or None, int(port)).start()
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"TASKACTION_BIND: cannot listen on {self._bind}: {error}") from error
 
     async def stop(self) -> None:
         """Listen no more."""

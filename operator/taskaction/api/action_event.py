@@ -4,8 +4,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field
 
-from taskaction.api.base import ApiModel, DnsName, JsonObject, ShortText, Timestamp, Uid, cel, rules
+from taskaction.api.base import ApiModel, DnsName, JsonObject, ShortText, Timestamp, Uid
 from taskaction.api.metadata import Metadata
+from taskaction.api.rules import cel, immutable, rules, stored_default
 
 
 class EventTarget(ApiModel):
@@ -17,15 +18,18 @@ class EventTarget(ApiModel):
     """Its uid; an action of the same name and another uid is then not meant."""
 
 
+def _spec_rules(schema: dict[str, Any]) -> None:
+    """Add the rules of the whole spec."""
+    schema |= rules(
+        cel("has(self.target) || has(self.correlationKey)", "set target or correlationKey, or both"),
+        *(immutable(name, "delete the event and make a new one") for name in schema["properties"]),
+    )
+
+
 class ActionEventSpec(ApiModel):
     """What happened. Immutable: the owner of the action applies it and deletes it."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            cel("has(self.target) || has(self.correlationKey)", "set target or correlationKey, or both"),
-            cel("self == oldSelf", "an event is immutable; make a new one instead"),
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=_spec_rules)
 
     target: EventTarget | None = None
     """The action it happened to. At least one of `target` and `correlationKey` is set."""
@@ -39,7 +43,7 @@ class ActionEventSpec(ApiModel):
     """Who sent it, as authenticated on receipt."""
     received_at: Timestamp | None = None
     """When it was received."""
-    ttl_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3600
+    ttl_seconds: Annotated[int, Field(ge=1, le=604_800, json_schema_extra=stored_default(3600))] = 3600
     """How long it is kept when no action takes it, in seconds, at most 7 days. Default 3600."""
 
 
@@ -48,7 +52,6 @@ class ActionEvent(ApiModel):
 
     metadata: Metadata
     spec: ActionEventSpec
-    """What happened."""
 
     @classmethod
     def from_body(cls, body: dict[str, Any]) -> Self:

@@ -1,4 +1,4 @@
-"""The ground of every API model: field names, timestamps, durations, and CEL rules beside the fields."""
+"""The ground of every API model: field names, timestamps, durations, and the bounded types that fields share."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
+from taskaction.api.rules import cel, rules
 from taskaction.core.durations import PATTERN, format_duration, parse_duration
 
 
@@ -29,29 +30,6 @@ class ApiModel(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def cel(rule: str, message: str, **more: str) -> dict[str, str]:
-    """Give one ``x-kubernetes-validations`` entry; ``message`` says the mend, not only the fault."""
-    return {"rule": rule, "message": message, **more}
-
-
-def rules(*entries: dict[str, str]) -> dict[str, Any]:
-    """Give the schema extra that carries CEL rules, for a field or a model."""
-    return {"x-kubernetes-validations": list(entries)}
-
-
-def immutable(name: str, mend: str) -> dict[str, str]:
-    """Give the rule that a field neither changes nor comes nor goes after creation."""
-    return cel(
-        f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})",
-        f"{name} is immutable; {mend}",
-    )
-
-
-def stored_default(value: object) -> dict[str, Any]:
-    """Give the schema extra of a default that the API server stores; other defaults are only documented."""
-    return {"x-stored-default": value}
-
-
 def _read_duration(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 
@@ -62,6 +40,7 @@ def format_time(moment: datetime) -> str:
 
 
 _DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": PATTERN, "maxLength": 32}
+_POSITIVE = rules(cel("duration(self) > duration('0s')", "must be longer than 0s: write for example 90s, 1m30s or 2h"))
 _TIME_SCHEMA: dict[str, Any] = {"type": "string", "format": "date-time", "maxLength": 64}
 
 Duration = Annotated[
@@ -71,6 +50,14 @@ Duration = Annotated[
     WithJsonSchema(_DURATION_SCHEMA),
 ]
 """A Go-style duration: text outside, ``timedelta`` inside."""
+
+PositiveDuration = Annotated[
+    timedelta,
+    BeforeValidator(_read_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema(_DURATION_SCHEMA | _POSITIVE),
+]
+"""A Go-style duration that is longer than nothing."""
 
 Timestamp = Annotated[
     datetime,

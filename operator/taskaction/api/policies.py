@@ -1,38 +1,40 @@
 """Policies that actions and providers share: retry, timeouts, identity; data only."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from taskaction.api.base import ApiModel, DnsName, Duration, cel, rules
+from taskaction.api.base import ApiModel, DnsName, Duration, PositiveDuration
 from taskaction.api.enums import RetryClass
-
-_POSITIVE = rules(cel("duration(self) > duration('0s')", "must be longer than 0s"))
+from taskaction.api.rules import cel, rules
 
 
 class Timeouts(ApiModel):
     """How long each part of an action's life may last; each has its own reason when it fires."""
 
-    queued: Annotated[Duration, Field(json_schema_extra=_POSITIVE)] | None = None
+    queued: PositiveDuration | None = None
     """From creation to the first start; then TimedOut with reason QueuedTimeout. Stands still while suspended."""
-    attempt: Annotated[Duration, Field(json_schema_extra=_POSITIVE)] | None = None
+    attempt: PositiveDuration | None = None
     """From an attempt's start to its end; the attempt is cancelled, and may be retried as class Timeout."""
-    total: Annotated[Duration, Field(json_schema_extra=_POSITIVE)] | None = None
+    total: PositiveDuration | None = None
     """From creation to the end, over all attempts; then TimedOut with reason TotalTimeout. Stands still while
     suspended."""
+
+
+def longest_after_first() -> dict[str, Any]:
+    """Give the rule of every series of waits that grows from ``initial`` to ``max``."""
+    return rules(
+        cel(
+            "!has(self.initial) || !has(self.max) || duration(self.initial) <= duration(self.max)",
+            "max must be at least as long as initial: raise max or lower initial",
+        )
+    )
 
 
 class BackoffPolicy(ApiModel):
     """The delay before a retry: initial * factor^(n-1), at most max, less up to the jitter share."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            cel(
-                "!has(self.initial) || !has(self.max) || duration(self.initial) <= duration(self.max)",
-                "max must be at least as long as initial",
-            )
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=longest_after_first())
 
     initial: Duration | None = None
     """The delay before the first retry. Default 1s."""

@@ -4,10 +4,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field
 
-from taskaction.api.base import ApiModel, DnsLabel, Duration, JsonObject, Message, Timestamp, immutable, rules
+from taskaction.api.base import ApiModel, DnsLabel, JsonObject, Message, PositiveDuration, Timestamp
 from taskaction.api.enums import OverlapPolicy, ProviderKind, Sharding, WhenFull
 from taskaction.api.metadata import Condition, Metadata
-from taskaction.api.policies import RetryPolicy, RunAs, Timeouts
+from taskaction.api.policies import RetryPolicy, RunAs, Timeouts, longest_after_first
+from taskaction.api.rules import cel, immutable, name_fits_a_label, rules, stored_default
 
 
 class Rate(ApiModel):
@@ -15,7 +16,7 @@ class Rate(ApiModel):
 
     requests: Annotated[int, Field(ge=1, le=1_000_000)]
     """How many starts are allowed..."""
-    per: Duration
+    per: PositiveDuration
     """...in this time, for example 1m."""
     burst: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """How many may start at once. Default: `requests`."""
@@ -23,6 +24,18 @@ class Rate(ApiModel):
 
 class Limits(ApiModel):
     """How much of a provider may be used at a time."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "!has(self.maxConcurrent) || !has(self.maxConcurrentPerPartition)"
+                " || self.maxConcurrentPerPartition <= self.maxConcurrent",
+                "maxConcurrentPerPartition cannot be more than maxConcurrent: lower it or raise maxConcurrent",
+                fieldPath=".maxConcurrentPerPartition",
+            ),
+            cel("!has(self.whenFull) || has(self.maxQueued)", "whenFull says nothing without maxQueued: set it too"),
+        )
+    )
 
     max_concurrent: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Attempts at a time. Default unlimited."""
@@ -39,11 +52,13 @@ class Limits(ApiModel):
 class Poll(ApiModel):
     """How often a started action is asked whether it has ended, where the executor does not say."""
 
-    initial: Duration | None = None
+    model_config = ConfigDict(json_schema_extra=longest_after_first())
+
+    initial: PositiveDuration | None = None
     """The first wait. Default 1s."""
     factor: Annotated[float, Field(ge=1, le=10)] | None = None
     """How much longer each further wait is, 1 to 10. Default 2."""
-    max: Duration | None = None
+    max: PositiveDuration | None = None
     """The longest wait. Default 10m."""
 
 
@@ -60,15 +75,29 @@ class ProviderDefaults(ApiModel):
     """Whose rights are used."""
 
 
+_SPEC_RULES = rules(
+    immutable("sharding", "running actions would change their owner, so make a new provider"),
+    immutable("partitionKeyPath", "queued actions would lose their order, so make a new provider"),
+    cel(
+        "self.sharding == 'Provider' || !has(self.limits)"
+        " || !(has(self.limits.maxConcurrent) || has(self.limits.maxQueued) || has(self.limits.rate))",
+        "maxConcurrent, maxQueued and rate are counted in one place: use sharding Provider, or leave them out",
+        fieldPath=".limits",
+    ),
+    cel(
+        "self.sharding != 'Action' || !(has(self.partitionKeyPath) || has(self.overlapPolicy)"
+        " || (has(self.limits) && has(self.limits.maxConcurrentPerPartition)))",
+        "with sharding Action there are no partitions: use Partition or Provider, or leave out partitionKeyPath,"
+        " overlapPolicy and maxConcurrentPerPartition",
+        fieldPath=".sharding",
+    ),
+)
+
+
 class ActionProviderSpec(ApiModel):
     """What is offered: an executor, its trusted configuration, and the rules of its use."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            immutable("sharding", "running actions would change their owner; make a new provider instead"),
-            immutable("partitionKeyPath", "queued actions would lose their order; make a new provider instead"),
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=_SPEC_RULES)
 
     executor: DnsLabel
     """The name of a built-in or plug-in executor."""
@@ -83,9 +112,9 @@ class ActionProviderSpec(ApiModel):
     ) = None
     """The parameter, dots reaching into objects, whose value is the partition key where an action names none.
     Immutable."""
-    sharding: Sharding | None = None
-    """How finely the actions are spread over replicas. Limits hold exactly only with Provider. Immutable. Default
-    Provider."""
+    sharding: Annotated[Sharding, Field(json_schema_extra=stored_default("Provider"))] | None = None
+    """How finely the actions are spread over replicas: Provider, Partition or Action. Limits over all actions need
+    Provider; partitions need Provider or Partition. Immutable. Default Provider."""
     limits: Limits | None = None
     """How much may be used at a time."""
     overlap_policy: OverlapPolicy | None = None
@@ -105,7 +134,12 @@ class ClusterActionProviderSpec(ActionProviderSpec):
             tuple[
                 Annotated[
                     str,
-                    Field(min_length=1, max_length=63, pattern=r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?\*?)$"),
+                    Field(
+                        min_length=1,
+                        max_length=63,
+                        pattern=r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?|[a-z0-9][-a-z0-9]*\*)$",
+                        description="A namespace, or the beginning of its name followed by `*`.",
+                    ),
                 ],
                 ...,
             ],
@@ -139,14 +173,17 @@ class ActionProviderStatus(ApiModel):
     """When a limit that was reached is lifted."""
 
 
+_NAMED = ConfigDict(json_schema_extra=rules(name_fits_a_label()))
+
+
 class ActionProvider(ApiModel):
     """An executor bound to a configuration, for the actions of its namespace."""
 
+    model_config = _NAMED
+
     metadata: Metadata
     spec: ActionProviderSpec
-    """What is offered."""
     status: ActionProviderStatus = ActionProviderStatus()
-    """What the operator found."""
 
     @property
     def kind(self) -> ProviderKind:
@@ -162,11 +199,11 @@ class ActionProvider(ApiModel):
 class ClusterActionProvider(ApiModel):
     """An executor bound to a configuration, for the actions of many namespaces."""
 
+    model_config = _NAMED
+
     metadata: Metadata
     spec: ClusterActionProviderSpec
-    """What is offered."""
     status: ActionProviderStatus = ActionProviderStatus()
-    """What the operator found."""
 
     @property
     def kind(self) -> ProviderKind:

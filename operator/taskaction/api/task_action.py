@@ -14,13 +14,8 @@ from taskaction.api.base import (
     ShortText,
     Timestamp,
     Uid,
-    cel,
-    immutable,
-    rules,
-    stored_default,
 )
 from taskaction.api.enums import (
-    TERMINAL_PHASES,
     ChildPolicy,
     ErrorKind,
     ParentKind,
@@ -30,65 +25,16 @@ from taskaction.api.enums import (
 )
 from taskaction.api.metadata import Condition, Metadata
 from taskaction.api.policies import RetryPolicy, RunAs, Timeouts
-
-MUTABLE_SPEC_FIELDS = ("suspend", "abort", "signal", "ttlSecondsAfterFinished", "priority")
-"""What may change after creation; every other field of the spec is immutable."""
-
-_GUARDED_ELSEWHERE = ("parameters",)  # a rule here sees no unknown keys: an admission policy compares them
-
-
-def _spec_rules(schema: dict[str, Any]) -> None:
-    """Add the rules of the whole spec: a field's own rule would be silent when the field comes or goes."""
-    fixed = [name for name in schema["properties"] if name not in {*MUTABLE_SPEC_FIELDS, *_GUARDED_ELSEWHERE}]
-    schema["x-kubernetes-validations"] = [
-        cel("has(self.executor) != has(self.providerRef)", "set exactly one of executor and providerRef"),
-        *(immutable(name, "make a new action instead") for name in fixed),
-        cel(
-            "!has(oldSelf.abort) || (has(self.abort) && self.abort.reason == oldSelf.abort.reason)",
-            "abort cannot be changed or taken back; make a new action instead",
-        ),
-    ]
-
-
-def _finished_rules(schema: dict[str, Any]) -> None:
-    """Add the rules that need spec and status together."""
-    finished = " || ".join(f"oldSelf.status.phase == '{phase}'" for phase in sorted(TERMINAL_PHASES))
-    for name, mend in (("abort", "delete it to abort its children"), ("signal", "it waits for nothing any more")):
-        schema.setdefault("x-kubernetes-validations", []).append(
-            cel(
-                f"!has(self.spec.{name}) || has(oldSelf.spec.{name}) || !({finished})",
-                f"spec.{name}: the action has finished; {mend}",
-            )
-        )
-
-
-def _status_rules(schema: dict[str, Any]) -> None:
-    """Add the transition rules that fence off former owners: they hold for whoever writes."""
-    finished = ", ".join(f"'{phase}'" for phase in sorted(TERMINAL_PHASES))
-    schema["x-kubernetes-validations"] = [
-        cel(
-            f"!(oldSelf.phase in [{finished}]) || self.phase == oldSelf.phase",
-            "phase: a finished action stays as it is; make a new one instead",
-        ),
-        cel(
-            "!has(oldSelf.claim) || (has(self.claim) && self.claim.epoch >= oldSelf.claim.epoch)",
-            "claim: a newer owner has taken over; read the object anew",
-        ),
-        cel(
-            "!has(oldSelf.attempt) || (has(self.attempt) && self.attempt >= oldSelf.attempt)",
-            "attempt: never counts down; read the object anew",
-        ),
-        cel(
-            f"!(self.phase in [{finished}]) || has(self.finishedAt)",
-            "finishedAt: a finished action says when it finished",
-        ),
-    ]
+from taskaction.api.rules import cel, rules, stored_default
+from taskaction.api.task_action_rules import object_rules, spec_rules, status_rules
 
 
 class ProviderRef(ApiModel):
     """Which provider executes the action."""
 
-    kind: ProviderKind = ProviderKind.ACTION_PROVIDER
+    kind: Annotated[ProviderKind, Field(json_schema_extra=stored_default("ActionProvider"))] = (
+        ProviderKind.ACTION_PROVIDER
+    )
     """ActionProvider (in the action's namespace) or ClusterActionProvider. Default ActionProvider."""
     name: DnsName
     """The provider's name."""
@@ -130,7 +76,7 @@ class ParametersSource(ApiModel):
 class ParentRef(ApiModel):
     """The action or flow run that this action belongs to: when the parent is aborted or deleted, so is this."""
 
-    kind: ParentKind = ParentKind.TASK_ACTION
+    kind: Annotated[ParentKind, Field(json_schema_extra=stored_default("TaskAction"))] = ParentKind.TASK_ACTION
     """TaskAction or ActionFlowRun. Default TaskAction."""
     name: DnsName
     """The parent's name, in the same namespace."""
@@ -161,9 +107,9 @@ class Signal(ApiModel):
 
 
 class TaskActionSpec(ApiModel):
-    """What to do. Everything but suspend, abort, signal, ttlSecondsAfterFinished and priority is immutable."""
+    """What to do. Only suspend, abort, signal, ttlSecondsAfterFinished and priority may change after creation."""
 
-    model_config = ConfigDict(json_schema_extra=_spec_rules)
+    model_config = ConfigDict(json_schema_extra=spec_rules)
 
     executor: DnsLabel | None = None
     """The name of a built-in or plug-in executor. Set either this or `providerRef`."""
@@ -285,7 +231,7 @@ _MAP_BY_TYPE = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [
 class TaskActionStatus(ApiModel):
     """What has become of the action; written only by the operator."""
 
-    model_config = ConfigDict(json_schema_extra=_status_rules)
+    model_config = ConfigDict(json_schema_extra=status_rules)
 
     phase: Annotated[Phase, Field(json_schema_extra=stored_default("Queued"))] = Phase.QUEUED
     """Queued, WaitingForResources, Initializing, Running or Paused; then Succeeded, Failed, Aborted or TimedOut."""
@@ -340,15 +286,13 @@ class TaskActionStatus(ApiModel):
 class TaskAction(ApiModel):
     """One invocation of an executor: applying it starts it, deleting it aborts it and its children."""
 
-    model_config = ConfigDict(json_schema_extra=_finished_rules)
+    model_config = ConfigDict(json_schema_extra=object_rules)
 
     metadata: Metadata
     spec: TaskActionSpec
-    """What to do."""
     status: Annotated[TaskActionStatus, Field(json_schema_extra=stored_default({"phase": "Queued"}))] = (
         TaskActionStatus()
     )
-    """What has become of it."""
 
     @classmethod
     def from_body(cls, body: dict[str, Any]) -> Self:

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import kopf
+import uvloop
 
 from taskaction.api.enums import ProviderKind
 from taskaction.core.constants import FINALIZER, GROUP, VERSION
@@ -78,11 +79,11 @@ class Watching:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                asyncio.run(self._operate())
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    runner.run(self._operate())
             except BaseException as error:  # noqa: BLE001 - whatever ended it, watching must go on
                 self._failed(error)
-            if not self._stop.wait(_RESTART_SECONDS):
-                continue
+            self._stop.wait(_RESTART_SECONDS)
 
     async def _operate(self) -> None:
         await kopf.operator(

@@ -1,0 +1,77 @@
+# Every target sets up what it needs by itself and says what it does; `make help` lists them.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+SOURCES := operator tests hack
+GENERATED := crds docs/reference
+PYTEST := $(BIN)/python -m pytest
+LOCAL := PYTHONPATH=hack $(BIN)/python -m local
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help up demo down fmt lint type test test-unit test-integration test-e2e programs generate verify verify-generated bench
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Daily work
+
+up: $(INSTALLED) ## Start a cluster and the operator, print the KUBECONFIG line to paste
+	@$(LOCAL) up
+
+demo: $(INSTALLED) ## Run every example on a real cluster, follow it to its end, show the result
+	@$(LOCAL) demo
+
+down: $(INSTALLED) ## End what `make up` has started (KEEP=1 keeps the cluster's state)
+	@$(LOCAL) down $(if $(KEEP),--keep)
+
+##@ Code
+
+fmt: $(INSTALLED) ## Format the code
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix --select I $(SOURCES)
+
+lint: $(INSTALLED) ## Check format, style and the direction of imports
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/lint-imports
+	@test ! -e operator/__init__.py || { echo "error: operator/__init__.py would shadow the standard library's operator: remove it"; exit 1; }
+
+type: $(INSTALLED) ## Check the types
+	$(BIN)/mypy
+
+generate: $(INSTALLED) ## Write CRDs and reference pages from the models
+	$(BIN)/python -m taskaction.crdgen
+
+verify: lint type verify-generated ## Check everything that needs no test run
+
+verify-generated: generate
+	@git diff --exit-code --stat -- $(GENERATED) && test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" || \
+	  { git ls-files --others --exclude-standard -- $(GENERATED); echo "error: generated files differ from the models: run make generate and add them"; exit 1; }
+
+##@ Tests
+
+test: test-unit test-integration test-e2e ## Run all tests
+
+test-unit: $(INSTALLED) ## Run the tests that need no cluster
+	$(PYTEST) tests/unit
+
+test-integration: programs ## Run the tests on a real API server
+	$(PYTEST) tests/contract tests/integration
+
+test-e2e: programs ## Run every example as a test
+	$(PYTEST) tests/e2e
+
+bench: programs ## Measure (ONLY=name,... for some), write .bench/latest.json
+	PYTHONPATH=hack $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+
+programs: $(INSTALLED)
+	@PYTHONPATH=hack $(BIN)/python -m cluster
+
+$(INSTALLED): pyproject.toml hack/constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: there is no $(PYTHON): install Python 3.11 or newer, or name it: make PYTHON=..."; exit 1; }
+	@$(PYTHON) hack/bootstrap.py
+	@touch $@

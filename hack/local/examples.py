@@ -1,0 +1,151 @@
+"""Run one example and compare how it ends with what it promises; used by the demo and by the tests of the examples.
+
+`expected/phases.yaml` (in a folder of its own, so that `kubectl apply -f` of the example leaves it out) maps each
+TaskAction to the phase it ends in (`Gone`: it is deleted).
+Under `steps` it may list argument lists for kubectl, run one after the other once the manifests are applied.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cluster.errors import ClusterError
+from cluster.kubectl import Kubectl
+from local.manifests import ROOT
+
+EXAMPLES = ROOT / "examples"
+EXPECTED = "expected/phases.yaml"
+TERMINAL = frozenset({"Succeeded", "Failed", "Aborted", "TimedOut"})
+GONE = "Gone"
+LOOK_SECONDS = 0.2
+EXAMPLE_SECONDS = 120
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one action of an example ended."""
+
+    example: str
+    action: str
+    expected: str
+    phase: str
+    attempts: int = 0
+    message: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether it ended as promised."""
+        return self.phase == self.expected
+
+
+@dataclass(frozen=True)
+class Example:
+    """One folder of examples."""
+
+    folder: Path
+    expected: dict[str, str]
+    steps: list[list[str]] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Example":
+        """Read what an example promises."""
+        content = dict(yaml.safe_load((folder / EXPECTED).read_text()) or {})
+        steps = [[str(word) for word in step] for step in content.pop("steps", [])]
+        return cls(folder, {str(name): str(phase) for name, phase in content.items()}, steps)
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which is also that of the namespace it runs in."""
+        return self.folder.name
+
+    @property
+    def manifests(self) -> list[Path]:
+        """The files to apply, in order."""
+        return sorted(self.folder.glob("*.yaml"))
+
+    def run(self, kubectl: Kubectl, *, say: Say, seconds: float = EXAMPLE_SECONDS) -> list[Result]:
+        """Apply, follow to the end, and give one result per expected action."""
+        watch = Follower(kubectl, say)
+        for path in self.manifests:
+            kubectl("apply", "-f", str(path))
+            watch.look()
+        for step in self.steps:
+            say(f"           kubectl {' '.join(step)}")
+            kubectl(*step, timeout=seconds)
+            watch.look()
+        watch.follow(
+            lambda found: all(is_settled(found.get(name), phase) for name, phase in self.expected.items()), seconds
+        )
+        return [to_result(self.name, name, phase, watch.found.get(name)) for name, phase in self.expected.items()]
+
+
+class Follower:
+    """Looks at a namespace's actions and says what has changed, like `kubectl get -w`."""
+
+    def __init__(self, kubectl: Kubectl, say: Say) -> None:
+        """Start the clock."""
+        self.found: dict[str, dict[str, Any]] = {}
+        self._kubectl = kubectl
+        self._say = say
+        self._begun = time.monotonic()
+
+    def follow(self, is_over: Callable[[dict[str, dict[str, Any]]], bool], seconds: float) -> None:
+        """Look until it is over, or until the time is up: what is missing then shows in the results."""
+        while True:
+            self.look()
+            if is_over(self.found) or time.monotonic() - self._begun > seconds:
+                return
+            time.sleep(LOOK_SECONDS)
+
+    def look(self) -> None:
+        """Look once."""
+        items = json.loads(self._kubectl("get", "taskactions", "-o", "json"))["items"]
+        found = {item["metadata"]["name"]: item for item in items}
+        for name in sorted(found.keys() | self.found.keys()):
+            if (now := line(found.get(name))) != line(self.found.get(name)):
+                self._say(f"  {time.monotonic() - self._begun:6.1f} s {name:<28} {now}")
+        self.found = found
+
+
+def read_all(folder: Path = EXAMPLES) -> list[Example]:
+    """Read every example, in the order of the numbers."""
+    folders = sorted(path.parents[1] for path in folder.glob(f"[0-9][0-9]-*/{EXPECTED}"))
+    if not folders:
+        raise ClusterError(f"There are no examples in {folder}: check out the whole repository.")
+    return [Example.read(path) for path in folders]
+
+
+def is_settled(item: dict[str, Any] | None, expected: str) -> bool:
+    """Tell whether nothing more is to be waited for: the promise holds, or the action has ended otherwise."""
+    phase = phase_of(item)
+    return phase == expected or (phase in TERMINAL and expected != GONE)
+
+
+def phase_of(item: dict[str, Any] | None) -> str:
+    """Give an action's phase."""
+    return item.get("status", {}).get("phase", "Queued") if item else GONE
+
+
+def line(item: dict[str, Any] | None) -> str:
+    """Give an action's state in a line."""
+    return f"{phase_of(item):<20} {message_of(item)}".rstrip()
+
+
+def message_of(item: dict[str, Any] | None) -> str:
+    """Give what an action says about itself: its error, else its progress."""
+    status = item.get("status", {}) if item else {}
+    said = (status.get("error") or {}).get("message") or (status.get("progress") or {}).get("message") or ""
+    return " ".join(str(said).split())
+
+
+def to_result(example: str, name: str, expected: str, item: dict[str, Any] | None) -> Result:
+    """Compare one action with its promise."""
+    attempts = int((item or {}).get("status", {}).get("attempt") or 0)
+    return Result(example, name, expected, phase_of(item), attempts, message_of(item))

@@ -1,0 +1,85 @@
+"""The operator as a process on this machine, next to its cluster; knows its command line and its probes, no more."""
+
+import os
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.errors import ClusterError
+from cluster.ports import Ports, is_free
+from cluster.processes import Program, start, wait_until
+
+NAMESPACE = "taskaction-system"
+USUAL_PORT = 8080
+READY = "ready"
+READY_SECONDS = 60
+STOP_SECONDS = 40  # it drains for 20, then writes and releases
+LOOPBACK = "127.0.0.0/8"
+"""What the `http` executor may reach here beside the public addresses: the demo's server."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One running operator."""
+
+    program: Program
+    url: str
+
+    @classmethod
+    def start(cls, kubeconfig: Path, *, log: Path, tied: bool) -> "Operator":
+        """Start it and return when it says that it is ready."""
+        command = [str(Path(sys.executable).with_name("taskaction")), "operator", "run"]
+        bind = os.environ.get("TASKACTION_BIND") or f"127.0.0.1:{free_port()}"
+        env = {
+            "TASKACTION_HTTP_ALLOWED_CIDRS": LOOPBACK,
+            "TASKACTION_LOG_FORMAT": "console",
+            **os.environ,
+            "KUBECONFIG": str(kubeconfig),
+            "TASKACTION_BIND": bind,
+            "TASKACTION_NAMESPACE": NAMESPACE,
+        }
+        env.pop("TASKACTION_CONTEXT", None)  # it has chosen the cluster; this kubeconfig has one context only
+        log.unlink(missing_ok=True)  # what an earlier one said would only mislead
+        program = start("operator", command, mark=mark(), log=log, tied=tied, env=env)
+        operator = cls(program, f"http://{bind}")
+        try:
+            wait_until(operator.is_ready, timeout=READY_SECONDS, what="the operator to be ready", program=program)
+        except ClusterError as error:
+            said = operator.readiness()
+            program.end()
+            raise ClusterError(f"{error}\nits readiness probe says: {said}") from error
+        except BaseException:
+            program.end()
+            raise
+        return operator
+
+    def is_ready(self) -> bool:
+        """Ask its readiness probe."""
+        return self.readiness() == READY
+
+    def readiness(self) -> str:
+        """Give what its readiness probe says is missing."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2):  # noqa: S310 - http by construction
+                return READY
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.read().decode(errors="replace").strip()
+        except OSError as error:
+            return str(error)
+
+    def stop(self) -> None:
+        """Let it drain, within a bound."""
+        self.program.end(grace=STOP_SECONDS)
+
+
+def mark() -> str:
+    """Give what tells this checkout's operator from any other process."""
+    return f"{Path(sys.executable).with_name('taskaction')} operator run"
+
+
+def free_port() -> int:
+    """Give the usual port, or another one where several clusters are worked on at once."""
+    return USUAL_PORT if is_free(USUAL_PORT) else Ports.free().apiserver

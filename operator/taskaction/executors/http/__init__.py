@@ -1,0 +1,5 @@
+"""``http``: a request with templates, Secrets, success criteria, retries, learned limits, polling and cancel."""
+
+from taskaction.executors.http.executor import HttpExecutor
+
+__all__ = ["HttpExecutor"]

@@ -1,0 +1,272 @@
+"""The ``http`` executor: prepares the request, judges the answer; how bytes travel is the client's business."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import orjson
+from pydantic import ValidationError
+
+from taskaction.core.constants import OUTPUT_LIMIT_BYTES
+from taskaction.executors.base import AbstractExecutor, Run
+from taskaction.executors.errors import (
+    ActionExecutionError,
+    InvalidParametersError,
+    RateLimitedError,
+    TransientError,
+)
+from taskaction.executors.http.client import Answer, GuardedClient, Prepared, redacted
+from taskaction.executors.http.limits import LearnedLimits, retry_after
+from taskaction.executors.http.model import Auth, Follow, HttpModel, Polling, SecretRef, at_path
+from taskaction.executors.http.templates import rendered, rendered_text, rendered_url
+from taskaction.executors.toolbox import Toolbox
+from taskaction.executors.validation import model_problem
+from taskaction.lifecycle.outcomes import Outcome, Pending, Succeeded
+from taskaction.lifecycle.traits import Traits
+
+_TIMEOUT_SECONDS = 30.0
+_SHOWN_CHARS = 512
+_ID_CHARS = 253
+_TOO_MANY = 429
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+_GONE = frozenset({404, 410})
+
+
+class HttpExecutor(AbstractExecutor):
+    """Makes a request: inline the parameters are the request, with a provider its ``config`` is."""
+
+    ACTION_NAME = "http"
+    PARAMETERS = HttpModel
+    CONFIG = HttpModel
+
+    def __init__(self, client: GuardedClient) -> None:
+        self._client = client
+        self._limits = LearnedLimits()
+
+    @classmethod
+    def build(cls, toolbox: Toolbox) -> "HttpExecutor":
+        """Take the address policy."""
+        return cls(GuardedClient(toolbox.addresses))
+
+    def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:
+        """Repeats are harmless by method or key; something is left to cancel only where ``cancel`` says how."""
+        source = config or parameters
+        harmless = str(source.get("method", "GET")) in _SAFE_METHODS or "idempotencyHeader" in source
+        return Traits(idempotent=harmless, external_effect=source.get("cancel") is not None)
+
+    async def is_close_to_rate_limit(self, run: Run) -> bool:
+        """Say whether an earlier answer of this target said that the quota is used up."""
+        return self._limits.remaining(_target(_model(run)), run.now) > 0
+
+    async def get_remaining_seconds_until_rate_limit(self, run: Run) -> float:
+        """Give the seconds until the quota is renewed."""
+        return self._limits.remaining(_target(_model(run)), run.now)
+
+    async def execute(self, run: Run) -> Outcome:
+        """Make the request and judge the answer."""
+        model = _model(run)
+        values = _values(run)
+        request = await _prepared(model, run, values)
+        answer = await self._sent(model, request, run)
+        if model.polling is None:
+            return Succeeded(output=_output(model, answer))
+        external_id = rendered_text(model.polling.external_id, values | {"response": _response(answer)})
+        if not external_id or len(external_id) > _ID_CHARS:
+            raise ActionExecutionError(f"polling.externalId became {len(external_id)} characters, not 1 to {_ID_CHARS}")
+        return Pending(external_id=external_id, poll_after=_wait(model.polling, run), message="started")
+
+    async def poll(self, run: Run) -> Outcome:
+        """Ask how what was started stands."""
+        model = _model(run)
+        if model.polling is None or run.external_id is None:
+            return await self.execute(run)
+        answer = await self._sent(model, await _following(model.polling, model, run), run)
+        body = answer.body
+        if model.polling.success.holds(body):
+            return Succeeded(output=_output(model, answer))
+        if model.polling.failure is not None and model.polling.failure.holds(body):
+            raise ActionExecutionError(f"{run.external_id} failed: {_shown(answer, ())}", code="ExternalFailure")
+        found = at_path(body, model.polling.success.path)
+        return Pending(poll_after=_wait(model.polling, run), message=f"{model.polling.success.path} is {found!r}")
+
+    async def cancel(self, run: Run) -> None:
+        """Make the cancel request where there is one and something to cancel; what is gone already is fine."""
+        model = _model(run)
+        if model.cancel is None or run.external_id is None:
+            return
+        request = await _following(model.cancel, model, run)
+        answer = await self._client.send(request)
+        if answer.code not in _GONE:
+            _judge(model, answer, request, run)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def _sent(self, model: HttpModel, request: Prepared, run: Run) -> Answer:
+        answer = await self._client.send(request)
+        self._limits.learn(_target(model), answer.headers, run.now)
+        _judge(model, answer, request, run)
+        return answer
+
+
+def _model(run: Run) -> HttpModel:
+    path = "config" if run.config else "parameters"
+    source = run.config or run.parameters
+    try:
+        return HttpModel.model_validate(source)
+    except ValidationError as error:
+        raise InvalidParametersError(model_problem(HttpModel, source, path) or str(error)) from error
+
+
+def _values(run: Run) -> dict[str, Any]:
+    """Give what templates may name. Inline parameters are the request itself, so they are no values."""
+    return {
+        "parameters": run.parameters if run.config else {},
+        "action": {"name": run.name, "namespace": run.namespace, "uid": run.uid, "labels": dict(run.labels)},
+        "attempt": run.attempt,
+        "idempotencyKey": run.idempotency_key,
+        "externalId": run.external_id or "",
+    }
+
+
+async def _prepared(model: HttpModel, run: Run, values: Mapping[str, Any]) -> Prepared:
+    headers = {name: rendered_text(text, values) for name, text in model.headers.items()}
+    body: bytes | None = None
+    if model.json_body is not None:
+        body = orjson.dumps(rendered(model.json_body, values))
+        headers.setdefault("Content-Type", "application/json")
+    elif model.form is not None:
+        body = urlencode(rendered(model.form, values), doseq=True).encode()
+        headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
+    elif model.body is not None:
+        body = rendered_text(model.body, values).encode()
+    if model.idempotency_header is not None:
+        headers[model.idempotency_header] = run.idempotency_key
+    if model.fencing_header is not None:
+        headers[model.fencing_header] = str(run.fencing_token)
+    url = rendered_url(model.url, values)
+    if model.query:
+        url += ("&" if "?" in url else "?") + urlencode(rendered(model.query, values), doseq=True)
+    private, secrets = await _authenticated(model.auth, run)
+    return Prepared(
+        method=model.method,
+        url=url,
+        headers=_safe(headers | private),
+        body=body,
+        timeout=_timeout(model),
+        secrets=secrets,
+        private_headers=frozenset(name.lower() for name in private),
+    )
+
+
+async def _following(follow: Follow, model: HttpModel, run: Run) -> Prepared:
+    values = _values(run)
+    private, secrets = await _authenticated(model.auth, run)
+    headers = {name: rendered_text(text, values) for name, text in follow.headers.items()}
+    return Prepared(
+        method=follow.method,
+        url=rendered_url(follow.url, values),
+        headers=_safe(headers | private),
+        body=None,
+        timeout=_timeout(model),
+        secrets=secrets,
+        private_headers=frozenset(name.lower() for name in private),
+    )
+
+
+async def _authenticated(auth: Auth | None, run: Run) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Give the headers that authenticate, and the texts that no message may show."""
+    if auth is None:
+        return {}, ()
+    if auth.bearer_secret_key_ref is not None:
+        token = await _secret(auth.bearer_secret_key_ref, run)
+        return {"Authorization": f"Bearer {token}"}, (token,)
+    if auth.basic is not None:
+        password = await _secret(auth.basic.password_secret_key_ref, run)
+        encoded = base64.b64encode(f"{auth.basic.username}:{password}".encode()).decode()
+        return {"Authorization": f"Basic {encoded}"}, (password, encoded)
+    if auth.header is not None:
+        value = await _secret(auth.header.secret_key_ref, run)
+        return {auth.header.name: value}, (value,)
+    return {}, ()
+
+
+async def _secret(ref: SecretRef, run: Run) -> str:
+    # A Secret that was written by a shell often ends in a line break, which no header can hold.
+    return (await run.secrets.read_secret(ref.name, ref.key, namespace=ref.namespace)).strip()
+
+
+def _judge(model: HttpModel, answer: Answer, request: Prepared, run: Run) -> None:
+    """Return where the answer is a success; raise what it stands for otherwise."""
+    shown = f"{request.method} {urlsplit(request.url).hostname}: HTTP {answer.code}"
+    if answer.code == _TOO_MANY:
+        raise RateLimitedError(shown, retry_after=retry_after(answer.headers, run.now))
+    if any(_matches(code, answer.code) for code in model.success.codes):
+        if model.success.body is None or model.success.body.holds(answer.body):
+            return
+        found = at_path(answer.body, model.success.body.path)
+        raise ActionExecutionError(f"{shown}, but {model.success.body.path} is {found!r}", code="UnexpectedBody")
+    text = f"{shown}: {_shown(answer, request.secrets)}"
+    if answer.code in model.retry.codes:
+        raise TransientError(text, code=f"Http{answer.code}", retry_after=retry_after(answer.headers, run.now))
+    raise _FinalStatusError(text, code=f"Http{answer.code}")
+
+
+class _FinalStatusError(ActionExecutionError):
+    """A status code that another attempt would meet again."""
+
+    RETRY_CLASS = None
+
+
+def _output(model: HttpModel, answer: Answer) -> Any:
+    if model.output_path is not None:
+        output = at_path(answer.body, model.output_path)
+    else:
+        headers = {name.lower(): answer.headers.get(name.lower()) for name in model.output_headers}
+        output = {"status": answer.code, "body": answer.body} | ({"headers": headers} if headers else {})
+    size = len(orjson.dumps(output))
+    if size > OUTPUT_LIMIT_BYTES:
+        raise ActionExecutionError(
+            f"the output would have {size} bytes, more than {OUTPUT_LIMIT_BYTES}: choose a part with outputPath",
+            code="OutputTooLarge",
+        )
+    return output
+
+
+def _response(answer: Answer) -> dict[str, Any]:
+    return {"status": answer.code, "body": answer.body, "headers": dict(answer.headers)}
+
+
+def _wait(polling: Polling, run: Run) -> float:
+    """Give the wait before the next poll: it grows with the time that has passed, which survives a restart."""
+    first = polling.interval.total_seconds() if polling.interval is not None else 1.0
+    longest = polling.max_interval.total_seconds() if polling.max_interval is not None else max(30.0, first)
+    waited = (run.now - run.started_at).total_seconds()
+    return min(max(first, waited / 2), longest)
+
+
+def _matches(pattern: str, code: int) -> bool:
+    return pattern == str(code) or (pattern.endswith("xx") and pattern[0] == str(code)[0])
+
+
+def _target(model: HttpModel) -> str:
+    """Give what a quota belongs to: the host, and who asks."""
+    auth = model.auth.model_dump_json() if model.auth is not None else ""
+    return f"{urlsplit(model.url).netloc} {auth}"
+
+
+def _timeout(model: HttpModel) -> float:
+    return model.timeout.total_seconds() if model.timeout is not None else _TIMEOUT_SECONDS
+
+
+def _safe(headers: Mapping[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if any(character in value or character in name for character in "\r\n\0"):
+            raise InvalidParametersError(f"header {name!r}: a line break cannot be sent")
+    return dict(headers)
+
+
+def _shown(answer: Answer, secrets: tuple[str, ...]) -> str:
+    return redacted(answer.content[: _SHOWN_CHARS * 4].decode(errors="replace"), secrets)[:_SHOWN_CHARS]

@@ -1,0 +1,63 @@
+"""Rate limits as targets announce them in headers, remembered per target until they are lifted; no I/O."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+_EPOCH_SECONDS = 1_000_000_000
+_LONGEST_SECONDS = 3600.0
+_SHARE_LEFT = 0.0
+
+
+class LearnedLimits:
+    """Until when each target's quota is used up, in wall time."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, datetime] = {}
+
+    def learn(self, target: str, headers: Mapping[str, str], now: datetime) -> None:
+        """Take note of what a response's headers (names in lower case) say."""
+        seconds = used_up_for(headers, now)
+        if seconds is not None and seconds > 0:
+            self._until[target] = datetime.fromtimestamp(now.timestamp() + min(seconds, _LONGEST_SECONDS), UTC)
+
+    def remaining(self, target: str, now: datetime) -> float:
+        """Give the seconds until the target's quota is renewed; 0 where nothing is known against a request."""
+        until = self._until.get(target)
+        if until is None:
+            return 0.0
+        left = (until - now).total_seconds()
+        if left <= 0:
+            del self._until[target]
+        return max(left, 0.0)
+
+
+def used_up_for(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Give for how many seconds the quota is used up by ``RateLimit-*`` or ``X-RateLimit-*``, None where it is not."""
+    for prefix in ("ratelimit-", "x-ratelimit-", "x-rate-limit-"):
+        remaining = _number(headers.get(f"{prefix}remaining"))
+        reset = _number(headers.get(f"{prefix}reset"))
+        if remaining is not None and reset is not None and remaining <= _SHARE_LEFT:
+            return max(reset - now.timestamp(), 0.0) if reset > _EPOCH_SECONDS else reset
+    return None
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Give what ``Retry-After`` asks for in seconds, from either of its forms, at most an hour."""
+    text = headers.get("retry-after")
+    if text is None:
+        return None
+    seconds = _number(text)
+    if seconds is None:
+        try:
+            seconds = (parsedate_to_datetime(text) - now).total_seconds()
+        except (TypeError, ValueError):
+            return None
+    return min(max(seconds, 0.0), _LONGEST_SECONDS)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text is not None else None
+    except ValueError:
+        return None

@@ -1,0 +1,101 @@
+"""Fixtures for everything that needs a real API server; tests without one never start it."""
+
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster import clusters
+from cluster.clusters import Cluster
+from cluster.controlplane import ControlPlane
+from cluster.errors import ClusterError
+from cluster.kubectl import Kubectl
+from cluster.resolve import Build, Choice, Existing, Kind, Surroundings, choose
+from local import manifests
+from support.cluster import delete_namespace
+
+STARTERS = {"cluster", "programs"}
+"""The fixtures that everything on a real API server depends on."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if STARTERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.cluster)
+            item.add_marker(pytest.mark.timeout(func_only=True))  # starting the cluster has its own deadlines
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build before the first test, outside of its timeout and where the progress can be seen."""
+    if session.config.option.collectonly or not any(item.get_closest_marker("cluster") for item in session.items):
+        return
+    if isinstance(resolved(), Build):
+        terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+        clusters.programs_folder(Build(), say=terminal.write_line)
+
+
+def resolved(*, own: bool = False) -> Choice:
+    try:
+        return choose(Surroundings.here(manifests.ROOT / ".run"), own=own)
+    except ClusterError as error:
+        pytest.exit(str(error), returncode=2)
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """The session's cluster, whichever way it came to be."""
+    choice = resolved()
+    if isinstance(choice, Existing):
+        found: Cluster = clusters.ExistingCluster(choice)
+    elif isinstance(choice, Kind):
+        clusters.use_current_kind()
+        kind = request.getfixturevalue("kind_cluster")  # ends it, too
+        yield clusters.KindCluster(kind)
+        return
+    else:
+        found = ControlPlane(clusters.programs_folder(choice)).start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="session")
+def control_plane(cluster: Cluster) -> ControlPlane:
+    """The session's cluster where its API server may be killed, paused and counted; put it right again afterwards."""
+    if not isinstance(cluster, ControlPlane):
+        pytest.skip("needs a control plane of its own: unset KUBECONFIG, or build one by `make up`")
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def programs() -> Path:
+    """The folder of etcd, kube-apiserver, kube-controller-manager and kubectl, to start further control planes from."""
+    return clusters.programs_folder(resolved(own=True))
+
+
+@pytest.fixture(scope="session")
+def crds(cluster: Cluster) -> Cluster:
+    """The cluster with CRDs and admission policies."""
+    manifests.install(cluster.kubectl)
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(crds: Cluster) -> Path:
+    """The path of a kubeconfig with all rights."""
+    return crds.kubeconfig
+
+
+@pytest.fixture
+def namespace(crds: Cluster) -> Iterator[str]:
+    """A namespace of the test's own."""
+    name = f"test-{secrets.token_hex(4)}"
+    crds.kubectl("create", "namespace", name)
+    yield name
+    delete_namespace(crds.kubectl, name)
+
+
+@pytest.fixture
+def kubectl(crds: Cluster, namespace: str) -> Kubectl:
+    """Kubectl in the test's namespace; `kubectl("get", "ta")` gives the stdout, a refusal raises KubectlError."""
+    return crds.kubectl.within(namespace)
