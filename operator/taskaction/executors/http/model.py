@@ -104,7 +104,7 @@ class Polling(Follow):
     """How to find out that what was started has ended."""
 
     external_id: Text
-    """What the started thing is called, in 1 to 253 characters: a template over `response.body` and `response.headers`."""
+    """What the started thing is called (1 to 253 characters): a template over `response.body`, `response.headers`."""
     success: Expectation
     """What the body says when it has ended well."""
     failure: Expectation | None = None
