@@ -150,7 +150,7 @@ def crd_manifest(kind: Kind) -> dict[str, Any]:
                 "plural": kind.plural,
                 "singular": kind.name.lower(),
                 "shortNames": list(kind.short),
-                "categories": ["taskaction"],
+                "categories": ["actions"],  # not "taskaction": kubectl would take that for all kinds at once
             },
             "versions": [version],
         },
