@@ -15,6 +15,8 @@ from cluster.resolve import Build, Choice, Existing, Kind, Surroundings, choose
 from local import manifests
 from support.cluster import delete_namespace
 
+pytest_plugins = ["support.operators"]
+
 STARTERS = {"cluster", "programs"}
 """The fixtures that everything on a real API server depends on."""
 
@@ -23,7 +25,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if STARTERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.cluster)
-            item.add_marker(pytest.mark.timeout(func_only=True))  # starting the cluster has its own deadlines
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -4,8 +4,10 @@ import os
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from cluster.errors import ClusterError
 from cluster.ports import Ports, is_free
@@ -28,8 +30,10 @@ class Operator:
     url: str
 
     @classmethod
-    def start(cls, kubeconfig: Path, *, log: Path, tied: bool) -> "Operator":
-        """Start it and return when it says that it is ready."""
+    def start(
+        cls, kubeconfig: Path, *, log: Path, tied: bool, settings: Mapping[str, str] = MappingProxyType({})
+    ) -> "Operator":
+        """Start it and return when it says that it is ready; `settings` go before what the environment says."""
         command = [str(Path(sys.executable).with_name("taskaction")), "operator", "run"]
         bind = os.environ.get("TASKACTION_BIND") or f"127.0.0.1:{free_port()}"
         env = {
@@ -39,6 +43,7 @@ class Operator:
             "KUBECONFIG": str(kubeconfig),
             "TASKACTION_BIND": bind,
             "TASKACTION_NAMESPACE": NAMESPACE,
+            **settings,
         }
         env.pop("TASKACTION_CONTEXT", None)  # it has chosen the cluster; this kubeconfig has one context only
         log.unlink(missing_ok=True)  # what an earlier one said would only mislead

@@ -55,7 +55,10 @@ class Operator:
             inbox = Inbox(loop, lambda notice: self._notice(control, notice))
             watching = Watching(
                 WatchSettings(
-                    server=credentials.server, live_selector=LIVE_SELECTOR, namespaces=config.watch_namespaces
+                    server=credentials.server,
+                    live_selector=LIVE_SELECTOR,
+                    silence=config.watch_silence.total_seconds(),
+                    namespaces=config.watch_namespaces,
                 ),
                 lambda: open_session(credentials, freshness=freshness),
                 inbox,

@@ -116,7 +116,9 @@ def assemble(
         owns=lambda key: leases.tenure(_provider_shard(key, config.shards)) is not None,
         changed=lambda key: intake.offer_changed(key),
     )
-    editor = ObjectEditor(cluster, persistently, in_flight=config.writes_in_flight)
+    editor = ObjectEditor(
+        cluster, persistently, lambda record: intake.learned(record), in_flight=config.writes_in_flight
+    )
     expiry = Expiry(
         cluster=cluster,
         clock=clock,
@@ -144,7 +146,14 @@ def assemble(
                 CallSettings(closed_namespaces=frozenset({"kube-system", config.namespace})),
                 lambda record: engine.reported(record),
             ),
-            writer=StatusWriter(cluster, clock, luck, journal, in_flight=config.writes_in_flight),
+            writer=StatusWriter(
+                cluster,
+                clock,
+                luck,
+                journal,
+                lambda record: intake.learned(record),
+                in_flight=config.writes_in_flight,
+            ),
             editor=editor,
             agenda=agenda,
             expiry=expiry,

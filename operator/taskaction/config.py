@@ -75,6 +75,8 @@ class OperatorConfig(BaseModel):
     """How often finished objects are looked through for expired ones, and live ones for vanished ones."""
     drain_timeout: Duration = timedelta(seconds=20)
     """How long calls may take to end when the operator stops."""
+    watch_silence: Duration = timedelta(seconds=75)
+    """After how long without a byte a watch is opened anew; the API server's bookmarks come about once a minute."""
     deaf_after: Duration = timedelta(minutes=2)
     """After how long without a sign of life of a watch the operator calls itself unhealthy."""
     http_allowed_cidrs: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = ()

@@ -4,6 +4,7 @@ import structlog
 
 from taskaction.api.enums import Phase
 from taskaction.api.task_action import TaskAction
+from taskaction.cluster.errors import UnavailableError
 from taskaction.control.records import Record
 from taskaction.core.clock import Clock
 from taskaction.lifecycle.outcomes import Outcome
@@ -63,7 +64,11 @@ class OperatorJournal:
         tell("action ended", phase=str(status.phase), reason=status.reason, detail=status.message, **_about(record))
 
     def failed(self, task: str, error: BaseException) -> None:
-        """Something that nobody waits for went wrong."""
+        """Something that nobody waits for went wrong, and will be tried again where that can help."""
+        if isinstance(error, UnavailableError):
+            self._metrics.retries.labels(type(error).__name__).inc()
+            self._log.warning("API server does not answer, trying again", task=task, error=str(error))
+            return
         self._metrics.errors.inc()
         self._log.error("unforeseen error", task=task, exc_info=error)
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field
 
-from taskaction.api.base import ApiModel, DnsName, JsonObject, ShortText, Timestamp, Uid
+from taskaction.api.base import ApiModel, DnsName, JsonObject, ShortText, Uid, UserTimestamp
 from taskaction.api.metadata import Metadata
 from taskaction.api.rules import cel, immutable, rules, stored_default
 
@@ -33,7 +33,7 @@ class ActionEventSpec(ApiModel):
 
     target: EventTarget | None = None
     """The action it happened to. At least one of `target` and `correlationKey` is set."""
-    correlation_key: ShortText | None = None
+    correlation_key: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     """What the target system calls the action, where the sender knows no name; matched with `status.externalId`."""
     type: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Z][A-Za-z0-9]*$")]
     """What kind of event it is, for example Webhook, Update or Trace."""
@@ -41,7 +41,7 @@ class ActionEventSpec(ApiModel):
     """The content, up to 32 KiB."""
     sender: ShortText | None = None
     """Who sent it, as authenticated on receipt."""
-    received_at: Timestamp | None = None
+    received_at: UserTimestamp | None = None
     """When it was received."""
     ttl_seconds: Annotated[int, Field(ge=1, le=604_800, json_schema_extra=stored_default(3600))] = 3600
     """How long it is kept when no action takes it, in seconds, at most 7 days. Default 3600."""

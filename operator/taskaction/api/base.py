@@ -40,14 +40,28 @@ def format_time(moment: datetime) -> str:
 
 
 _DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": PATTERN, "maxLength": 32}
-_POSITIVE = rules(cel("duration(self) > duration('0s')", "must be longer than 0s: write for example 90s, 1m30s or 2h"))
+_BOUNDED = rules(
+    cel("duration(self) >= duration('0s')", "must be shorter than 292 years: write for example 90s, 1m30s or 2h")
+)
+_POSITIVE = rules(
+    cel(
+        "duration(self) > duration('0s')",
+        "must be longer than 0s and shorter than 292 years: write for example 90s, 1m30s or 2h",
+    )
+)
 _TIME_SCHEMA: dict[str, Any] = {"type": "string", "format": "date-time", "maxLength": 64}
+_OF_OUR_AGE = rules(
+    cel(
+        "self > timestamp('1970-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",
+        "must be between the years 1970 and 3000: write for example 2026-01-31T09:30:00Z",
+    )
+)
 
 Duration = Annotated[
     timedelta,
     BeforeValidator(_read_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema(_DURATION_SCHEMA),
+    WithJsonSchema(_DURATION_SCHEMA | _BOUNDED),
 ]
 """A Go-style duration: text outside, ``timedelta`` inside."""
 
@@ -65,6 +79,13 @@ Timestamp = Annotated[
     WithJsonSchema(_TIME_SCHEMA),
 ]
 """An RFC 3339 moment: text outside, an aware ``datetime`` inside."""
+
+UserTimestamp = Annotated[
+    datetime,
+    PlainSerializer(format_time, return_type=str),
+    WithJsonSchema(_TIME_SCHEMA | _OF_OUR_AGE),
+]
+"""A Timestamp that users write, so within the years that a ``datetime`` can hold in every time zone."""
 
 JsonObject = Annotated[
     dict[str, Any],

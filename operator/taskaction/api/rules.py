@@ -44,6 +44,7 @@ def name_fits_a_label() -> dict[str, str]:
     return cel(
         f"size(self.metadata.name) <= {_LABEL_CHARS}",
         f"metadata.name: use at most {_LABEL_CHARS} characters, so that Jobs and pods can bear it as a label",
+        fieldPath=".metadata",
     )
 
 

@@ -14,6 +14,7 @@ from taskaction.api.base import (
     ShortText,
     Timestamp,
     Uid,
+    UserTimestamp,
 )
 from taskaction.api.enums import (
     ChildPolicy,
@@ -91,7 +92,7 @@ class Abort(ApiModel):
     """Why the action is aborted."""
     by: ShortText | None = None
     """Who asked for it."""
-    at: Timestamp | None = None
+    at: UserTimestamp | None = None
     """When it was asked for."""
 
 
@@ -102,7 +103,7 @@ class Signal(ApiModel):
     """The value; the executor says which type it waits for."""
     by: ShortText | None = None
     """Who sent it."""
-    at: Timestamp | None = None
+    at: UserTimestamp | None = None
     """When it was sent."""
 
 
@@ -131,7 +132,7 @@ class TaskActionSpec(ApiModel):
     """What happens to running children when this action finishes by itself. Default Keep."""
     idempotency_key: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     """Replaces the uid in derived keys, so that a restored or re-created object does not repeat its effect."""
-    not_after: Timestamp | None = None
+    not_after: UserTimestamp | None = None
     """Never start later than this; then TimedOut with reason StartDeadlineExceeded."""
     partition_key: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     """Actions of one provider with the same key run one at a time, in the order of their creation."""

@@ -20,6 +20,12 @@ def object_rules(schema: dict[str, Any]) -> None:
     """Add the rules that need more than the spec or the status alone."""
     schema |= rules(
         name_fits_a_label(),
+        cel(
+            "!has(self.spec.parentRef) || self.spec.parentRef.kind != 'TaskAction'"
+            " || self.spec.parentRef.name != self.metadata.name",
+            "an action cannot be its own parent: name another one",
+            fieldPath=".spec.parentRef.name",
+        ),
         *(
             cel(
                 f"!(oldSelf.status.phase in {_FINISHED}) || !has(self.spec.{name})"

@@ -5,12 +5,13 @@ Each of its parts does one thing (see the constructor); what happens next is dec
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import assert_never
 
 from taskaction.control.agenda import Agenda
 from taskaction.control.background import Background
 from taskaction.control.calls import Caller
+from taskaction.control.cancelling import Canceller
 from taskaction.control.events import EventPoster
 from taskaction.control.expiry import Expiry
 from taskaction.control.family import Family
@@ -45,7 +46,7 @@ from taskaction.lifecycle.placement import source_of
 from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, Owner, Slot, Stopped
 
 _LEASE_PAUSE = 0.5
-_CANCEL_RETRY = 1.0
+_BINDING_PAUSE = 10.0
 _GONE_GRACE = timedelta(seconds=30)
 
 
@@ -77,6 +78,15 @@ class Engine:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._canceller = Canceller(
+            clock=parts.clock,
+            background=parts.background,
+            gatherer=parts.gatherer,
+            caller=parts.caller,
+            journal=parts.journal,
+            identity=parts.identity,
+            stopped=self._stopped,
+        )
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
@@ -115,7 +125,7 @@ class Engine:
     def _decided(self, record: Record, event: Event) -> Decision | None:
         """Give what follows from ``event``; None where this process has no say."""
         owner = self._owner(record)
-        if owner is None or record.gone or self._is_unclear(record):
+        if owner is None or record.gone or (isinstance(event, Look | Slot) and self._is_unclear(record)):
             return None
         return step(self._parts.gatherer.observed(record, owner), event, self._parts.clock.now())
 
@@ -146,9 +156,11 @@ class Engine:
         if record is None:
             self._parts.manager.forget(uid)
             return
+        if record.cancelling:
+            return  # its end decides what follows
         record.activity = Activity.IDLE
         if not self._parts.leases.may_start(record.shard):
-            self._postpone(record)
+            self._postpone(record, _LEASE_PAUSE)
             return
         limited = await self._limited(record)
         decision = self._decided(record, Slot() if limited is None else Ended(limited))
@@ -161,6 +173,11 @@ class Engine:
         outcome = await self._called(record, call, decision)
         if outcome is not None:
             await self._conclude(record, outcome)
+        elif record.activity is Activity.CALLING and self._parts.table.get(uid) is record:
+            # Nothing was called: the shard is lost, or the provider is gone for now.
+            record.activity = Activity.IDLE
+            record.taken_at = record.taken_at or self._parts.clock.now()
+            self._postpone(record, _BINDING_PAUSE)
 
     async def _conclude(self, record: Record, outcome: Outcome) -> None:
         decision = self._decided(record, Ended(outcome))
@@ -182,9 +199,9 @@ class Engine:
             return None
         return await self._parts.caller.limited(record, bound, self._parts.gatherer.observed(record, owner))
 
-    def _postpone(self, record: Record) -> None:
-        """Come back when the lease is renewed; nothing may start past its deadline."""
-        record.wake_at = self._parts.clock.now() + timedelta(seconds=_LEASE_PAUSE)
+    def _postpone(self, record: Record, seconds: float) -> None:
+        """Come back when the lease is renewed, or the provider is there; nothing may start before."""
+        record.wake_at = self._parts.clock.now() + timedelta(seconds=seconds)
         self._remind(record)
 
     async def _called(self, record: Record, call: Call, decision: Decision) -> Outcome | None:
@@ -210,6 +227,7 @@ class Engine:
 
     async def _outcome(self, record: Record, bound: Binding, observed: Observed, *, poll: bool) -> Outcome | None:
         record.polled_signal = record.action.spec.signal
+        attempt = record.status.attempt
         started = self._parts.clock.monotonic()
         work = self._parts.caller.call(record, bound, observed, poll=poll)
         record.call = asyncio.create_task(work, name=f"call {record.uid}")
@@ -226,28 +244,13 @@ class Engine:
         self._parts.journal.called(record, bound.executor.ACTION_NAME, outcome, seconds)
         if record.activity is Activity.CANCELLING and not isinstance(outcome, Succeeded):
             return None  # the cancel decides what is recorded
+        if record.status.attempt != attempt or not record.status.phase.started:
+            return None  # the attempt was given up, and its end is on record
         return outcome
 
-    # -- cancelling ---------------------------------------------------------------------------------------------------
-
-    def _cancel(self, record: Record, bound: datetime) -> None:
-        if not record.cancelling:
-            record.activity, record.cancelling = Activity.CANCELLING, True
-            self._parts.background.start(self._stop(record, bound), name=f"cancel {record.uid}")
-
-    async def _stop(self, record: Record, bound: datetime) -> None:
-        """Tell the executor, wait for it at most until ``bound``, and record the end where there is still an object."""
-        telling = asyncio.create_task(self._tell_executor(record), name=f"tell {record.uid}")
-        seconds = max((bound - self._parts.clock.now()).total_seconds(), 0.0)
-        patience = asyncio.create_task(self._parts.clock.sleep(seconds), name=f"patience {record.uid}")
-        await asyncio.wait({telling, patience}, return_when=asyncio.FIRST_COMPLETED)
-        if not telling.done():
-            self._parts.journal.abandoned(record)
-        for task in (telling, patience):
-            task.cancel()
-        await asyncio.gather(telling, patience, return_exceptions=True)
-        record.cancelling = False
-        if self._parts.table.get(record.uid) is not record or record.status.phase.terminal:
+    async def _stopped(self, record: Record) -> None:
+        """Record the end of an attempt that was told to stop, where there is still an object and an attempt."""
+        if self._parts.table.get(record.uid) is not record or not record.status.phase.started:
             return
         decision = self._decided(record, Stopped())
         if decision is None:
@@ -255,25 +258,6 @@ class Engine:
         record.activity = Activity.IDLE
         self._apply(record, decision)
         await self._land(record, decision)
-
-    async def _tell_executor(self, record: Record) -> None:
-        if record.call is not None:
-            record.call.cancel()
-            await asyncio.wait({record.call})
-        bound = self._parts.gatherer.binding(record.action)
-        claim = record.status.claim
-        owner = self._owner(record) or Owner(holder=self._parts.identity, epoch=claim.epoch if claim is not None else 0)
-        if not isinstance(bound, Binding):
-            return
-        while True:
-            observed = self._parts.gatherer.observed(record, owner)
-            try:
-                await self._parts.caller.cancel(record, bound, observed)
-            except Exception as error:  # noqa: BLE001 - an executor may raise anything; the bound ends the tries
-                self._parts.journal.failed(f"cancel {record.uid}", error)
-                await self._parts.clock.sleep(_CANCEL_RETRY)
-            else:
-                return
 
     # -- effects and writes -------------------------------------------------------------------------------------------
 
@@ -296,7 +280,7 @@ class Engine:
                 case WakeAt(at=at):
                     record.wake_at = at if record.wake_at is None else min(at, record.wake_at)
                 case Cancel(bound=bound):
-                    self._cancel(record, bound)
+                    self._canceller.cancel(record, bound)
                 case Adopt():
                     self._parts.background.start(self._adopt(record), name=f"adopt {record.uid}")
                 case Hold() | Release() | ExpireAt() | Tell():
@@ -383,14 +367,14 @@ class Engine:
         self._forget(record)
         self._parts.family.gone(record)
         if busy:
-            self._cancel(record, self._parts.clock.now() + _GONE_GRACE)
+            self._canceller.cancel(record, self._parts.clock.now() + _GONE_GRACE)
 
     def finished_elsewhere(self, record: Record) -> None:
         """Let go of an action that another process has finished; what this one still does about it is stopped."""
         busy = record.activity in {Activity.CALLING, Activity.WAITING}
         self._dismiss(record)
         if busy:
-            self._cancel(record, self._parts.clock.now() + _GONE_GRACE)
+            self._canceller.cancel(record, self._parts.clock.now() + _GONE_GRACE)
 
     def let_go(self, record: Record) -> None:
         """Leave an action to another process; a call under way may end, and its result is kept if nobody objects."""

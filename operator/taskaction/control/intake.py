@@ -76,6 +76,12 @@ class Intake:
         """Examine an action that a list did not show."""
         self._background.start(self._examine(record), name=f"examine {record.uid}")
 
+    def learned(self, record: Record) -> None:
+        """Take in what a write has read: an abort, say, whose notification is then no news any more."""
+        if self._table.get(record.uid) is record:
+            self._place(record)
+            self._engine.look(record)
+
     def shard_acquired(self, shard: int) -> None:
         """Take up the actions of a shard that this process owns from now on."""
         now = self._clock.now()

@@ -24,8 +24,12 @@ class Persistently(Protocol):
 class ObjectEditor:
     """Makes each edit a JSON patch that tests the resourceVersion, since two writers may edit one list."""
 
-    def __init__(self, cluster: Cluster, persistently: Persistently, *, in_flight: int) -> None:
+    def __init__(
+        self, cluster: Cluster, persistently: Persistently, learned: Callable[[Record], None], *, in_flight: int
+    ) -> None:
+        """``learned`` is told of every object that was read here and not through the watch."""
         self._cluster = cluster
+        self._learned = learned
         self._persistently = persistently
         self._slots = asyncio.Semaphore(in_flight)
 
@@ -83,6 +87,7 @@ class ObjectEditor:
             record.gone = True
         else:
             _learn(record, body)
+            self._learned(record)
 
 
 def _learn(record: Record, body: Body) -> None:

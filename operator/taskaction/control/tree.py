@@ -74,6 +74,9 @@ class Tree:
         node = self._nodes.get(uid)
         if node is None:
             node = self._nodes[uid] = _Node(facts=None, live=live)
+        if node.facts is not None and node.facts.orphans and facts.deleting:
+            # The garbage collector takes its finalizer away when the children are free: they stay so.
+            facts = replace(facts, orphans=True)
         matters = bool(node.children) and node.facts != facts
         node.facts, node.live = facts, live
         if (parent.uid if parent is not None else None) != node.parent:

@@ -56,13 +56,16 @@ class StatusWriter:
         clock: Clock,
         luck: Callable[[], float],
         journal: Journal,
+        learned: Callable[[Record], None],
         *,
         in_flight: int,
     ) -> None:
+        """``learned`` is told of every object that was read here and not through the watch."""
         self._cluster = cluster
         self._clock = clock
         self._luck = luck
         self._journal = journal
+        self._learned = learned
         self._slots = asyncio.Semaphore(in_flight)
 
     async def flush(self, record: Record) -> Landed:
@@ -113,18 +116,20 @@ class StatusWriter:
             return Landed.GONE
         server = TaskAction.from_body(body)
         record.version = server.metadata.resource_version
+        record.action = server
         if server.status == status:  # an earlier try had landed, only its answer was lost
             record.stored = status
+            self._learned(record)
             return Landed.STORED
         if server.status.claim not in {record.stored.claim, status.claim} or server.status.phase.terminal:
             self._journal.overtaken(record, server)
-            record.action = server
             record.status = record.stored = server.status
+            self._learned(record)
             return Landed.OVERTAKEN
-        record.action = server
         if isinstance(error, InvalidError):
             # The server refuses the status for what it says. The action must end all the same, and say why.
             record.status = _refused(record, self._clock, str(error))
+        self._learned(record)
         return None
 
     async def _read(self, record: Record) -> Body | None:

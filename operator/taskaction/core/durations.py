@@ -21,7 +21,7 @@ def parse_duration(text: str) -> timedelta:
     Raises:
         DurationError: the text is no duration, or longer than a ``timedelta`` can hold.
     """
-    if len(text) > _LONGEST_CHARS or not _WHOLE.match(text):
+    if len(text) > _LONGEST_CHARS or not _WHOLE.fullmatch(text):
         raise DurationError(text)
     milliseconds = sum(Decimal(number) * _MILLISECONDS[unit] for number, unit in _PART.findall(text))
     try:

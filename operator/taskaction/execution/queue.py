@@ -85,8 +85,9 @@ class _Ring:
 class RunQueue:
     """Runs that wait, runs that are out with a worker, and the partitions they keep closed.
 
-    A run is known from ``put`` or ``hold`` until ``forget``: meanwhile a second ``put`` of a waiting or busy run is a
-    duplicate (deduplication until terminal, Ocean defect D13), and its partition admits no other run (D1).
+    A run is known from ``put`` or ``hold`` until ``forget``: meanwhile a second ``put`` of a waiting run is a duplicate
+    (deduplication until terminal, Ocean defect D13), and its partition admits no other run (D1). A run that is put
+    while it is out with a worker waits again once the worker has let go of it, so that no call for a turn is lost.
     """
 
     def __init__(self) -> None:
@@ -94,6 +95,7 @@ class RunQueue:
         self._ring = _Ring()
         self._waiting: dict[str, QueuedRun] = {}
         self._busy: dict[str, QueuedRun] = {}
+        self._again: dict[str, QueuedRun] = {}  # busy, and to wait again afterwards
         self._held: dict[str, QueuedRun] = {}  # neither waiting nor busy, yet holding a partition
 
     def __len__(self) -> int:
@@ -111,9 +113,12 @@ class RunQueue:
         return len(self._lanes)
 
     def put(self, run: QueuedRun) -> bool:
-        """Let ``run`` wait for its turn; False when it waits or is busy already."""
-        if run.id in self._waiting or run.id in self._busy:
+        """Let ``run`` wait for its turn; False when it does already."""
+        if run.id in self._waiting or run.id in self._again:
             return False
+        if run.id in self._busy:
+            self._again[run.id] = run
+            return True
         self._held.pop(run.id, None)
         self._waiting[run.id] = run
         lane = self._lanes.setdefault(run.lane, _Lane(run.lane))
@@ -150,13 +155,17 @@ class RunQueue:
         return run
 
     def back(self, run_id: str) -> None:
-        """Take note that a worker has let go of a run that has not ended: it keeps its partition closed."""
+        """Take note that a worker has let go of a run: it waits again where that was asked, or keeps its partition."""
         run = self._busy.pop(run_id, None)
-        if run is not None and run.partition is not None:
+        again = self._again.pop(run_id, None)
+        if again is not None:
+            self.put(again)
+        elif run is not None and run.partition is not None:
             self._held[run_id] = run
 
     def forget(self, run_id: str) -> None:
         """Drop a run for good, or until it is put again: its partition opens."""
+        self._again.pop(run_id, None)
         run = self._waiting.pop(run_id, None)
         waited = run is not None
         run = run or self._busy.pop(run_id, None) or self._held.pop(run_id, None)

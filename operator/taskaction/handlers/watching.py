@@ -26,6 +26,7 @@ PLURALS = {
     "clusteractionproviders": str(ProviderKind.CLUSTER_ACTION_PROVIDER),
 }
 _RESTART_SECONDS = 1.0
+_TEARDOWN_SECONDS = 2.0
 _IDLE_SECONDS = 0.5
 
 
@@ -36,11 +37,13 @@ class WatchSettings:
     Attributes:
         namespaces: the namespaces to watch; all where it is empty.
         live_selector: the field selector that keeps finished TaskActions out of the watch.
-        server_timeout: after how many seconds the API server ends a watch, so that a silent one does not last.
+        silence: after how many seconds without a byte a watch is opened anew; bookmarks come about once a minute.
+        server_timeout: after how many seconds the API server ends a watch.
     """
 
     server: str
     live_selector: str
+    silence: float
     namespaces: tuple[str, ...] = ()
     server_timeout: int = 600
 
@@ -78,15 +81,22 @@ class Watching:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            loop = uvloop.new_event_loop()
             try:
-                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                    runner.run(self._operate())
+                loop.run_until_complete(self._operate())
             except BaseException as error:  # noqa: BLE001 - whatever ended it, watching must go on
                 self._failed(error)
+            finally:
+                loop.close()  # with what has not ended on being cancelled: it never runs again
             self._stop.wait(_RESTART_SECONDS)
 
     async def _operate(self) -> None:
-        await kopf.operator(
+        """Run kopf until one of its root tasks ends, and raise what ended it.
+
+        kopf's own ``operator`` would then wait for all others, and waits for ever for a watcher that wants to log in
+        again: after a watch that is answered with 410, say.
+        """
+        roots = await kopf.spawn_tasks(
             registry=self._registry(),
             settings=self._kopf_settings(),
             clusterwide=not self._settings.namespaces,
@@ -94,6 +104,14 @@ class Watching:
             standalone=True,
             stop_flag=self._stop,
         )
+        ended, _ = await asyncio.wait(roots, return_when=asyncio.FIRST_COMPLETED)
+        others = asyncio.all_tasks() - {asyncio.current_task()} - ended
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others, timeout=_TEARDOWN_SECONDS)
+        for root in ended:
+            root.result()
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -123,6 +141,7 @@ class Watching:
         settings.persistence.finalizer = FINALIZER
         settings.persistence.diffbase_storage = NoDiffBase()
         settings.persistence.progress_storage = NoProgress()
+        settings.watching.inactivity_timeout = self._settings.silence
         settings.watching.server_timeout = self._settings.server_timeout
         settings.watching.field_selectors[f"taskactions.{VERSION}.{GROUP}"] = self._settings.live_selector
         settings.watching.chunk_size = 500

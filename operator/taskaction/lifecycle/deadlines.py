@@ -4,6 +4,13 @@ from datetime import datetime, timedelta
 
 from taskaction.lifecycle.state import Observed
 
+_LONGEST_WAIT_SECONDS = 365 * 86_400.0
+
+
+def later(now: datetime, seconds: float) -> datetime:
+    """Give the moment ``seconds`` from now, within a year: what an executor says may be no number of sense."""
+    return now + timedelta(seconds=min(max(0.0, seconds), _LONGEST_WAIT_SECONDS))
+
 
 def suspended_for(observed: Observed, now: datetime) -> timedelta:
     """Give how long the action has been suspended in all: ``queued`` and ``total`` stand still meanwhile."""

@@ -53,8 +53,9 @@ def _refusal(observed: Observed) -> Ending | None:
 
 def _out_of_time(observed: Observed, now: datetime) -> Ending | None:
     suspended = observed.status.suspended_at is not None
+    held_back = suspended and not observed.status.phase.started  # a bound that passed before a suspension stays passed
     total = deadlines.total_deadline(observed, now)
-    if total is not None and total <= now and not suspended and observed.policy.total is not None:
+    if total is not None and total <= now and not held_back and observed.policy.total is not None:
         return _late(
             Reason.TOTAL_TIMEOUT, f"not finished within timeouts.total ({format_duration(observed.policy.total)})"
         )

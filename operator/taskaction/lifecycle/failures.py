@@ -37,12 +37,13 @@ def after_failure(observed: Observed, outcome: Failed, now: datetime) -> Retry |
         after = f" (attempt {attempt} of {policy.retry_limit + 1})" if policy.retry_limit else ""
         return _end(phase, error, error.message + after)
     delay = max(policy.backoff.delay(attempt, observed.luck), outcome.retry_after or 0.0)
-    again = now + timedelta(seconds=delay)
+    again = deadlines.later(now, delay)
     total = deadlines.total_deadline(observed, now)
     if total is not None and again >= total:
         return _end(phase, error, f"{error.message} (no time for another attempt within timeouts.total)")
+    pause = (again - now).total_seconds()
     message = (
-        f"attempt {attempt} of {policy.retry_limit + 1} failed, the next one follows in {delay:.1f}s: {error.message}"
+        f"attempt {attempt} of {policy.retry_limit + 1} failed, the next one follows in {pause:.1f}s: {error.message}"
     )
     return Retry(at=again, phase=phase, error=error, message=message)
 

@@ -33,4 +33,9 @@ def gate(observed: Observed, now: datetime) -> Gate | None:
     if observed.blocker is not None:
         return Gate(phase=Phase.WAITING_FOR_RESOURCES, reason=observed.blocker.reason, message=observed.blocker.message)
     due = observed.status.next_attempt_at
-    return Gate(effects=(WakeAt(due),)) if due is not None and due > now else None
+    if due is None or due <= now:
+        return None
+    freed = observed.status.reason in SHOWN_WHILE_HELD
+    return Gate(
+        effects=(WakeAt(due),), reason=Reason.BACKING_OFF if freed else None, message="the next attempt is not due yet"
+    )

@@ -5,7 +5,7 @@ notification changes nothing, and a restart continues where the record stands (d
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 from taskaction.api.enums import Phase
@@ -47,6 +47,8 @@ def step(observed: Observed, event: Event, now: datetime) -> Decision:
 
 
 def _decide(observed: Observed, event: Event, now: datetime) -> Decision:
+    if not observed.status.phase.started and _needs_an_attempt(event):
+        raise ValueError(f"{event} cannot happen to an action that is {observed.status.phase}: no attempt is under way")
     match event:
         case Look():
             return _look(observed, now)
@@ -144,7 +146,7 @@ def _ended(observed: Observed, outcome: Outcome, now: datetime) -> Decision:
         case Succeeded():
             return _finish(observed, _success(outcome), now, output=outcome)
         case Failed():
-            return _failed(observed, outcome, now)
+            return _failed(_attempted(observed, now), outcome, now)
         case Pending():
             return _pending(observed, outcome, now)
         case Paused():
@@ -153,6 +155,14 @@ def _ended(observed: Observed, outcome: Outcome, now: datetime) -> Decision:
             return _limited(observed, outcome, now)
         case _:
             assert_never(outcome)
+
+
+def _attempted(observed: Observed, now: datetime) -> Observed:
+    """Give the facts with an attempt under way: what fails before one is opened must count, or it is tried for ever."""
+    if observed.status.phase.started:
+        return observed
+    fields = opened(observed.status, _claim(observed, now), now)
+    return replace(observed, status=observed.status.model_copy(update=fields))
 
 
 def _pending(observed: Observed, outcome: Pending, now: datetime) -> Decision:
@@ -169,7 +179,7 @@ def _pending(observed: Observed, outcome: Pending, now: datetime) -> Decision:
     )
     # The id is what a new owner goes on with, so it is durable as soon as it is known.
     write = Write.NOW if status.external_id != before.external_id else Write.LATER
-    poll = PollAt(now + timedelta(seconds=max(outcome.poll_after, 0.0)))
+    poll = PollAt(deadlines.later(now, outcome.poll_after))
     return _waiting(observed, status, write, (poll,), now)
 
 
@@ -186,12 +196,12 @@ def _paused(observed: Observed, outcome: Paused, now: datetime) -> Decision:
     )
     poll: tuple[Effect, ...] = ()
     if outcome.poll_after is not None:
-        poll = (PollAt(now + timedelta(seconds=max(outcome.poll_after, 0.0))),)
+        poll = (PollAt(deadlines.later(now, outcome.poll_after)),)
     return _waiting(observed, status, Write.NOW, poll, now)
 
 
 def _limited(observed: Observed, outcome: Limited, now: datetime) -> Decision:
-    again = now + timedelta(seconds=max(outcome.retry_after, 0.0))
+    again = deadlines.later(now, outcome.retry_after)
     if observed.status.phase.started:
         return _waiting(observed, observed.status, Write.NONE, (PollAt(again),), now)
     change = Change(
@@ -249,7 +259,8 @@ def _cancel(observed: Observed, now: datetime) -> Decision:
         status = _under_way(
             observed, phase=observed.status.phase, reason=Reason.ABORTING, message="waiting for the executor", now=now
         )
-        return _going_on(observed, status, _later(observed, status), (), now)
+        # No look at the bound that has passed: the cancel's own bound ends the wait.
+        return Decision(status=status, write=_later(observed, status))
     return Decision(status=observed.status, effects=(Cancel(now + observed.policy.settings.cancel_grace),))
 
 
@@ -281,6 +292,12 @@ def _success(outcome: Succeeded) -> Ending:
 
 
 # -- small questions ------------------------------------------------------------------------------------------------
+
+
+def _needs_an_attempt(event: Event) -> bool:
+    return isinstance(event, Stopped) or (
+        isinstance(event, Ended) and isinstance(event.outcome, Succeeded | Pending | Paused)
+    )
 
 
 def _must_cancel(observed: Observed) -> bool:
@@ -319,6 +336,8 @@ def _waiting(
     if ending(observed, now) is not None or _attempt_is_late(observed, now):
         decision = _look(observed, now)
         return replace(decision, write=write if decision.write is Write.NONE else decision.write)
+    if observed.signalled:  # the signal came during the call, and nobody else would say so
+        effects = (Enqueue(),)
     return _going_on(observed, status, write, effects, now)
 
 

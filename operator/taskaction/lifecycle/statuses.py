@@ -79,7 +79,7 @@ def error_info(code: str, kind: ErrorKind, message: str) -> ActionErrorInfo:
 
 def reason_word(code: str) -> str:
     """Give ``code`` where it can stand as a condition's reason, else a word that can."""
-    return str(code) if _REASON_WORD.match(code) else str(Reason.EXECUTION_FAILED)
+    return str(code) if _REASON_WORD.fullmatch(code) else str(Reason.EXECUTION_FAILED)
 
 
 def _conditions(before: tuple[Condition, ...], change: Change, message: str) -> tuple[Condition, ...]:

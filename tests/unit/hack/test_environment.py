@@ -33,6 +33,7 @@ def around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Around"
     made = Around(tmp_path)
     monkeypatch.setattr(environment, "choose", made.choose)
     monkeypatch.setattr(clusters, "bring_up", made.bring_up)
+    monkeypatch.setattr(environment, "prepare", made.prepare)
     monkeypatch.setattr(Operator, "start", made.start_operator)
     yield made
     for program in made.operators:
@@ -54,6 +55,9 @@ class Around:
     def bring_up(self, choice: Choice, *, state: Path, **_: object) -> Cluster:
         self.choices.append(choice)
         return Cluster(self.folder)
+
+    def prepare(self, cluster: Cluster, _: object) -> None:
+        assert cluster.kubeconfig.exists()
 
     def start_operator(self, kubeconfig: Path, *, log: Path, tied: bool) -> Operator:
         mark = f"{self.folder}-{len(self.operators)}"

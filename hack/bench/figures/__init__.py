@@ -1,0 +1,14 @@
+"""What is measured, one module per group of figures that belong together."""
+
+from bench.figures import abort, growth, latency, memory, restart, throughput, writes
+from bench.figures.group import Group
+
+GROUPS: tuple[Group, ...] = (
+    writes.GROUP,
+    throughput.GROUP,
+    latency.GROUP,
+    memory.GROUP,
+    restart.GROUP,
+    abort.GROUP,
+    growth.GROUP,
+)

@@ -1,0 +1,190 @@
+"""The load process's way to the API server: creates actions, finishes them itself for the ceiling, sees them finished.
+
+One session with kept connections serves everything but the watch, so that all runs go over the same connections.
+"""
+
+import asyncio
+import re
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+import orjson
+
+from cluster.binaries import Heartbeat, Say
+from cluster.errors import ClusterError
+
+API = "/apis/taskaction.dev/v1alpha1"
+CONNECTIONS = 32
+METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+NOOP = {"executor": "noop"}
+_NAME = re.compile(rb'"name":"([^"]+)"')
+
+
+@dataclass
+class Finished:
+    """The actions of a namespace that a watch has seen finished since it began, and when."""
+
+    moments: dict[str, float] = field(default_factory=dict)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def note(self, line: bytes) -> None:
+        """Take one line of the watch."""
+        if line.startswith(b'{"type":"ERROR"'):
+            raise ClusterError(f"the watch was refused: {line.decode(errors='replace')}")
+        if line.startswith((b'{"type":"ADDED"', b'{"type":"MODIFIED"')) and (found := _NAME.search(line)):
+            self.moments.setdefault(found[1].decode(), time.perf_counter())
+            self._news.set()
+
+    async def reach(self, count: int, *, timeout: float) -> float:
+        """Return when so many have finished, with the moment of the last."""
+        try:
+            async with asyncio.timeout(timeout):
+                while len(self.moments) < count:
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise ClusterError(f"after {timeout:.0f} s {len(self.moments)} of {count} actions had finished") from None
+        return max(self.moments.values())
+
+
+class Load:
+    """Talks to one API server as its administrator."""
+
+    def __init__(self, server: str, *, ca: Path, user: Path) -> None:
+        """Read the keys; connects to nothing yet."""
+        self._server = server
+        self._ssl = ssl.create_default_context(cafile=ca)
+        self._ssl.load_cert_chain(user)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the session."""
+        self._session = self._open(CONNECTIONS)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close every connection."""
+        if self._session:
+            await self._session.close()
+
+    async def create(
+        self, namespace: str, name: str, spec: Mapping[str, Any], status: Mapping[str, Any] | None = None
+    ) -> None:
+        """Create an action."""
+        body = {
+            "apiVersion": "taskaction.dev/v1alpha1",
+            "kind": "TaskAction",
+            "metadata": {"name": name},
+            "spec": spec,
+        }
+        if status is not None:
+            body["status"] = status
+        await self._send("POST", actions(namespace), orjson.dumps(body), "application/json")
+
+    async def finish(self, namespace: str, name: str, end: bytes) -> None:
+        """Merge the end of an action into it, as the operator would write it."""
+        path = f"{actions(namespace)}/{name}/status"
+        await self._send("PATCH", path, end, "application/merge-patch+json")
+
+    async def create_many(
+        self,
+        namespace: str,
+        prefix: str,
+        count: int,
+        spec: Mapping[str, Any],
+        *,
+        end: bytes | None = None,
+        status: Mapping[str, Any] | None = None,
+        say: Say | None = None,
+    ) -> None:
+        """Create actions as fast as the connections allow, and with `end` write their end as well."""
+        numbers = iter(range(count))
+        heartbeat = Heartbeat(say or _silent)
+
+        async def worker() -> None:
+            for number in numbers:
+                name = f"{prefix}-{number}"
+                await self.create(namespace, name, spec, status)
+                if end is not None:
+                    await self.finish(namespace, name, end)
+                heartbeat.beat(f"  {number + 1} of {count}")
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CONNECTIONS):
+                group.create_task(worker())
+
+    async def delete(self, namespace: str, name: str) -> None:
+        """Delete an action."""
+        await self._send("DELETE", f"{actions(namespace)}/{name}", b"", "application/json")
+
+    async def get(self, namespace: str, name: str) -> dict[str, Any]:
+        """Give an action."""
+        return dict(orjson.loads(await self._send("GET", f"{actions(namespace)}/{name}")))
+
+    async def list(self, namespace: str) -> list[dict[str, Any]]:
+        """Give the actions of a namespace."""
+        return list(orjson.loads(await self._send("GET", actions(namespace)))["items"])
+
+    @asynccontextmanager
+    async def finished(self, namespace: str) -> AsyncIterator[Finished]:
+        """Watch for actions that succeed, without reading more of them than their names."""
+        seen = Finished()
+        start = orjson.loads(await self._send("GET", f"{actions(namespace)}?limit=1"))["metadata"]["resourceVersion"]
+        parameters = {"watch": "true", "resourceVersion": start, "fieldSelector": "status.phase=Succeeded"}
+        url, headers = self._server + actions(namespace), {"Accept": METADATA_ONLY}
+        async with (
+            self._open(1) as session,
+            session.get(url, params=parameters, headers=headers) as response,
+            asyncio.TaskGroup() as group,
+        ):
+            await checked(response)
+            reader = group.create_task(read_lines(response, seen))
+            try:
+                yield seen
+            finally:
+                reader.cancel()
+
+    async def _send(self, method: str, path: str, body: bytes | None = None, content_type: str = "") -> bytes:
+        if self._session is None:
+            raise RuntimeError("the session is not open")
+        headers = {"Content-Type": content_type} if content_type else None
+        async with self._session.request(method, self._server + path, data=body, headers=headers) as response:
+            return await checked(response) if response.status >= HTTPStatus.BAD_REQUEST else await response.read()
+
+    def _open(self, connections: int) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(limit=connections, ssl=self._ssl, keepalive_timeout=300)
+        return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None), trust_env=False)
+
+
+def actions(namespace: str) -> str:
+    """Give the path of a namespace's actions."""
+    return f"{API}/namespaces/{namespace}/taskactions"
+
+
+async def checked(response: aiohttp.ClientResponse) -> bytes:
+    """Raise what the API server refused."""
+    if response.status >= HTTPStatus.BAD_REQUEST:
+        said = (await response.text())[:300]
+        raise ClusterError(f"{response.method} {response.url.path}: HTTP {response.status}: {said}")
+    return b""
+
+
+async def read_lines(response: aiohttp.ClientResponse, seen: Finished) -> None:
+    """Hand over the lines of a watch until it ends, which it should not."""
+    rest = b""
+    async for chunk in response.content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            seen.note(line)
+    raise ClusterError("the watch has ended")
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""

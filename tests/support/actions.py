@@ -1,0 +1,99 @@
+"""TaskActions as tests write and read them, by kubectl only."""
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from cluster.kubectl import Kubectl
+
+API_VERSION = "taskaction.dev/v1alpha1"
+TERMINAL = frozenset({"Succeeded", "Failed", "Aborted", "TimedOut"})
+LOOK_SECONDS = 0.1
+
+Body = dict[str, Any]
+
+
+def action(name: str, executor: str = "noop", parameters: Body | None = None, **spec: Any) -> Body:
+    """Give a manifest."""
+    said = {"executor": executor} if "providerRef" not in spec else {}
+    if parameters is not None:
+        said["parameters"] = parameters
+    return {"apiVersion": API_VERSION, "kind": "TaskAction", "metadata": {"name": name}, "spec": {**said, **spec}}
+
+
+def create(kubectl: Kubectl, items: Iterable[Body], *, seconds: float = 120) -> None:
+    """Create objects in one call of kubectl."""
+    document = {"apiVersion": "v1", "kind": "List", "items": list(items)}
+    kubectl("create", "-f", "-", stdin=json.dumps(document), timeout=seconds)
+
+
+def patch(kubectl: Kubectl, name: str, spec: Body, *options: str) -> None:
+    """Merge into an action's spec."""
+    kubectl("patch", "ta", name, "--type=merge", "-p", json.dumps({"spec": spec}), *options)
+
+
+def get(kubectl: Kubectl, name: str) -> Body:
+    """Give one action."""
+    return dict(json.loads(kubectl("get", "ta", name, "-o", "json")))
+
+
+def get_all(kubectl: Kubectl) -> dict[str, Body]:
+    """Give every action of the namespace by name."""
+    return {item["metadata"]["name"]: item for item in json.loads(kubectl("get", "ta", "-o", "json"))["items"]}
+
+
+def phase(item: Body) -> str:
+    """Give an action's phase."""
+    return str(item.get("status", {}).get("phase"))
+
+
+def condition(item: Body, kind: str) -> Body:
+    """Give one condition; empty where it is not set."""
+    return next((one for one in item["status"].get("conditions", []) if one["type"] == kind), {})
+
+
+def reason(item: Body) -> str:
+    """Give why an action stands as it does."""
+    return str(condition(item, "Finished" if phase(item) in TERMINAL else "Progressing").get("reason"))
+
+
+def is_finished(item: Body) -> bool:
+    """Tell whether an action has ended."""
+    return phase(item) in TERMINAL
+
+
+def wait_for(kubectl: Kubectl, name: str, check: Callable[[Body], bool] = is_finished, seconds: float = 30) -> Body:
+    """Give the action once `check` holds; the time limit is only there to end a test that has failed."""
+    deadline = time.monotonic() + seconds
+    while not check(found := get(kubectl, name)):
+        assert time.monotonic() < deadline, f"{name} is still {json.dumps(found.get('status'), indent=1)}"
+        time.sleep(LOOK_SECONDS)
+    return found
+
+
+def wait_for_phase(kubectl: Kubectl, name: str, expected: str, seconds: float = 30) -> Body:
+    """Give the action once it is in a phase; another end fails at once."""
+    found = wait_for(kubectl, name, lambda item: phase(item) == expected or is_finished(item), seconds)
+    assert phase(found) == expected, json.dumps(found["status"], indent=1)
+    return found
+
+
+def wait_for_all(kubectl: Kubectl, check: Callable[[dict[str, Body]], bool], seconds: float = 60) -> dict[str, Body]:
+    """Give every action of the namespace once `check` holds."""
+    deadline = time.monotonic() + seconds
+    while not check(found := get_all(kubectl)):
+        states = {name: phase(item) for name, item in found.items()}
+        assert time.monotonic() < deadline, f"after {seconds} s: {json.dumps(states, indent=1)[:4000]}"
+        time.sleep(LOOK_SECONDS)
+    return found
+
+
+def all_finished(found: dict[str, Body]) -> bool:
+    """Tell whether every action has ended."""
+    return all(is_finished(item) for item in found.values())
+
+
+def none_left(found: dict[str, Body]) -> bool:
+    """Tell whether every action is gone."""
+    return not found

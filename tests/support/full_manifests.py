@@ -1,0 +1,134 @@
+"""One manifest of each kind with every field of its spec and status set, to show that nothing is lost or unwritable."""
+
+from typing import Any
+
+Body = dict[str, Any]
+
+MOMENT = "2026-01-31T09:30:00.123Z"
+LATER = "2026-01-31T09:31:00.456Z"
+RETRY: Body = {
+    "limit": 3,
+    "backoff": {"initial": "1s", "factor": 1.5, "max": "1m30s", "jitter": 0.25},
+    "retryOn": ["Error", "Timeout", "RateLimited", "Interrupted", "System"],
+}
+TIMEOUTS: Body = {"queued": "1h", "attempt": "10m", "total": "2h30m"}
+ERROR: Body = {"code": "HttpError", "kind": "System", "message": "503 from the service; try later"}
+
+ACTION_SPEC: Body = {
+    "executor": "noop",
+    "parameters": {"text": "a", "number": 1, "half": 0.5, "yes": True, "list": [1, {"b": "c"}], "empty": {}},
+    "parametersFrom": [
+        {"parameter": "auth.token", "secretKeyRef": {"name": "s", "key": "k", "optional": True}, "format": "Json"},
+        {"parameter": "region", "configMapKeyRef": {"name": "c", "key": "k", "optional": False}, "format": "Text"},
+    ],
+    "parentRef": {"kind": "TaskAction", "name": "parent", "uid": "1-2-3"},
+    "childPolicy": "Abort",
+    "idempotencyKey": "once",
+    "notAfter": "2999-01-31T09:30:00.123Z",
+    "partitionKey": "shop",
+    "priority": 5,
+    "timeouts": TIMEOUTS,
+    "retryPolicy": RETRY,
+    "runAs": {"serviceAccountName": "default"},
+    "suspend": True,
+    "signal": {"value": {"approved": True}},
+    "ttlSecondsAfterFinished": 60,
+}
+"""Without abort, which cannot be taken back, and without providerRef, which excludes executor."""
+
+ACTION_STATUS: Body = {
+    "phase": "Failed",
+    "reason": "HttpError",
+    "message": "503 from the service",
+    "conditions": [
+        {
+            "type": "Finished",
+            "status": "True",
+            "reason": "HttpError",
+            "message": "503",
+            "lastTransitionTime": LATER,
+            "observedGeneration": 1,
+        }
+    ],
+    "observedGeneration": 1,
+    "attempt": 1,
+    "attempts": [
+        {
+            "number": 1,
+            "phase": "Failed",
+            "startedAt": MOMENT,
+            "endedAt": LATER,
+            "error": ERROR,
+            "externalId": "job-1",
+        }
+    ],
+    "error": ERROR,
+    "output": {"partial": [1, 2]},
+    "outputUri": "https://store.example.com/1",
+    "progress": {"percent": 50, "message": "half of it"},
+    "links": [{"name": "log", "url": "https://logs.example.com/1"}],
+    "externalId": "job-1",
+    "claim": {"holder": "replica-1", "epoch": 7, "at": MOMENT, "parametersHash": "0123456789abcdef"},
+    "history": [
+        {"phase": "Running", "at": MOMENT, "reason": "Started", "message": "attempt 1"},
+        {"phase": "Failed", "at": LATER, "reason": "HttpError", "message": "503"},
+    ],
+    "startedAt": MOMENT,
+    "finishedAt": LATER,
+    "nextAttemptAt": LATER,
+    "suspendedAt": MOMENT,
+    "suspendedSeconds": 1.5,
+}
+
+PROVIDER_SPEC: Body = {
+    "executor": "noop",
+    "config": {"url": "https://example.com", "retries": 2},
+    "inputSchema": {"type": "object", "properties": {"a": {"type": "string"}}},
+    "outputSchema": {"type": "object"},
+    "partitionKeyPath": "shop.name",
+    "sharding": "Provider",
+    "limits": {
+        "maxConcurrent": 10,
+        "maxConcurrentPerPartition": 2,
+        "maxQueued": 100,
+        "whenFull": "Refuse",
+        "rate": {"requests": 60, "per": "1m", "burst": 5},
+    },
+    "overlapPolicy": "Replace",
+    "poll": {"initial": "500ms", "factor": 2.0, "max": "10m"},
+    "defaults": {
+        "retryPolicy": RETRY,
+        "timeouts": TIMEOUTS,
+        "ttlSecondsAfterFinished": 3600,
+        "runAs": {"serviceAccountName": "default"},
+    },
+}
+CLUSTER_PROVIDER_SPEC: Body = PROVIDER_SPEC | {"allowedNamespaces": ["default", "team-*"]}
+
+PROVIDER_STATUS: Body = {
+    "conditions": [
+        {
+            "type": "Ready",
+            "status": "True",
+            "reason": "Ready",
+            "message": "ready",
+            "lastTransitionTime": MOMENT,
+            "observedGeneration": 1,
+        }
+    ],
+    "observedGeneration": 1,
+    "description": "does nothing",
+    "queued": 3,
+    "running": 2,
+    "rateLimitResetAt": LATER,
+}
+
+EVENT_SPEC: Body = {
+    "target": {"name": "subject", "uid": "1-2-3"},
+    "correlationKey": "job-1",
+    "type": "Webhook",
+    "payload": {"state": "done", "parts": [1, 2]},
+    "sender": "system:serviceaccount:shop:hook",
+    "receivedAt": MOMENT,
+    "ttlSeconds": 60,
+}

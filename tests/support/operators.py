@@ -1,0 +1,89 @@
+"""Fixtures that run the real operator as a process of its own; a plug-in of pytest, named in `conftest.py`."""
+
+import os
+import secrets
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from cluster.clusters import Cluster
+from local.manifests import ROOT
+from local.operator_process import Operator
+
+PLUGIN = ROOT / "tests" / "support" / "plugin"
+QUICK_LEASES = {
+    "TASKACTION_LEASE_DURATION": "3s",
+    "TASKACTION_LEASE_RENEW_DEADLINE": "2s",
+    "TASKACTION_LEASE_RETRY": "300ms",
+    "TASKACTION_INTERRUPT_GRACE": "1s",
+    "TASKACTION_SHARDS": "4",
+}
+"""So that a take-over after a crash need not be waited for."""
+LOOPBACK = {"TASKACTION_HTTP_ALLOWED_CIDRS": "127.0.0.0/8"}
+
+
+class Operators:
+    """Starts operators on one cluster; they share the Leases of one namespace, which nobody else uses."""
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self.namespace = f"operator-{secrets.token_hex(4)}"
+        self.running: list[Operator] = []
+        self._cluster = cluster
+        self._folder = folder
+        self._started = 0
+        cluster.kubectl("create", "namespace", self.namespace)
+
+    def start(self, settings: Mapping[str, str] | None = None, *, kubeconfig: Path | None = None) -> Operator:
+        """Start one and return when it is ready; the test executors are among its plug-ins."""
+        self._started += 1
+        operator = Operator.start(
+            kubeconfig or self._cluster.kubeconfig,
+            log=self._folder / f"operator-{self._started}.log",
+            tied=True,
+            settings={
+                **LOOPBACK,
+                "TASKACTION_NAMESPACE": self.namespace,
+                "PYTHONPATH": os.pathsep.join(filter(None, (str(PLUGIN), os.environ.get("PYTHONPATH")))),
+                **(settings or {}),
+            },
+        )
+        self.running.append(operator)
+        return operator
+
+    def kill(self) -> None:
+        """End every operator as a crash does."""
+        while self.running:
+            self.running.pop().program.end()
+
+    def stop(self) -> None:
+        """End every operator gently."""
+        while self.running:
+            self.running.pop().stop()
+
+    def close(self) -> None:
+        """End every operator, and remove the namespace of their Leases."""
+        self.stop()
+        self._cluster.kubectl("delete", "namespace", self.namespace, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def operators(crds: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operators]:
+    """Start operators on the session's cluster, for the tests of one module."""
+    found = Operators(crds, tmp_path_factory.mktemp("operators"))
+    yield found
+    found.close()
+
+
+def metric(operator: Operator, name: str) -> float:
+    """Give what an operator says of itself under a name without labels."""
+    with urllib.request.urlopen(f"{operator.url}/metrics", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.split()[0] == f"taskaction_{name}")
+
+
+@pytest.fixture(scope="module")
+def operator(operators: Operators, request: pytest.FixtureRequest) -> Operator:
+    """One operator for the tests of one module, with the `SETTINGS` that the module names."""
+    return operators.start(getattr(request.module, "SETTINGS", None))
