@@ -29,7 +29,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description="Measure the operator on a real API server.")
     parser.add_argument("--only", default="", metavar="NAME,...", help="only these figures or groups of figures")
     names = frozenset(filter(None, parser.parse_args().only.split(",")))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is ended in order
+    for number in signal.SIGINT, signal.SIGTERM:  # so that everything is ended in order, also by a shell's job
+        signal.signal(number, signal.default_int_handler)
     try:
         groups = chosen(GROUPS, names)
         programs = own_programs()
@@ -72,9 +73,16 @@ def measure(group: Group, programs: Path, report: Report, told: Say) -> None:
                 report.add([row])
                 del missing[row.figure.name]
     except Exception as error:  # noqa: BLE001 - one group must not cost the others
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        told(f"failed: {error}")
+        reason = why(error)
+        told(f"failed: {reason}")
         report.add(figure.missing(reason) for figure in missing.values())
+
+
+def why(error: BaseException) -> str:
+    """Give the first cause in one line; what goes on at once comes as a group of its failures."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 if __name__ == "__main__":

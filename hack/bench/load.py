@@ -24,13 +24,15 @@ API = "/apis/taskaction.dev/v1alpha1"
 CONNECTIONS = 32
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 NOOP = {"executor": "noop"}
-_NAME = re.compile(rb'"name":"([^"]+)"')
+_SEEN = re.compile(rb'"name":"([^"]+)".*?"resourceVersion":"([^"]+)"')
 
 
 @dataclass
 class Finished:
     """The actions of a namespace that a watch has seen finished since it began, and when."""
 
+    version: str
+    """Up to where the watch has come, so that it can go on there."""
     moments: dict[str, float] = field(default_factory=dict)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -38,8 +40,9 @@ class Finished:
         """Take one line of the watch."""
         if line.startswith(b'{"type":"ERROR"'):
             raise ClusterError(f"the watch was refused: {line.decode(errors='replace')}")
-        if line.startswith((b'{"type":"ADDED"', b'{"type":"MODIFIED"')) and (found := _NAME.search(line)):
+        if line.startswith((b'{"type":"ADDED"', b'{"type":"MODIFIED"')) and (found := _SEEN.search(line)):
             self.moments.setdefault(found[1].decode(), time.perf_counter())
+            self.version = found[2].decode()
             self._news.set()
 
     async def reach(self, count: int, *, timeout: float) -> float:
@@ -135,21 +138,28 @@ class Load:
     @asynccontextmanager
     async def finished(self, namespace: str) -> AsyncIterator[Finished]:
         """Watch for actions that succeed, without reading more of them than their names."""
-        seen = Finished()
-        start = orjson.loads(await self._send("GET", f"{actions(namespace)}?limit=1"))["metadata"]["resourceVersion"]
-        parameters = {"watch": "true", "resourceVersion": start, "fieldSelector": "status.phase=Succeeded"}
-        url, headers = self._server + actions(namespace), {"Accept": METADATA_ONLY}
-        async with (
-            self._open(1) as session,
-            session.get(url, params=parameters, headers=headers) as response,
-            asyncio.TaskGroup() as group,
-        ):
-            await checked(response)
-            reader = group.create_task(read_lines(response, seen))
+        newest = orjson.loads(await self._send("GET", f"{actions(namespace)}?limit=1"))
+        seen = Finished(newest["metadata"]["resourceVersion"])
+        begun = asyncio.Event()
+        async with self._open(1) as session, asyncio.TaskGroup() as group:
+            watcher = group.create_task(self._watch(session, namespace, seen, begun))
+            await begun.wait()
             try:
                 yield seen
             finally:
-                reader.cancel()
+                watcher.cancel()
+
+    async def _watch(
+        self, session: aiohttp.ClientSession, namespace: str, seen: Finished, begun: asyncio.Event
+    ) -> None:
+        """Read a watch, and go on where the API server has ended it; it does so when many events come at once."""
+        url, headers = self._server + actions(namespace), {"Accept": METADATA_ONLY}
+        while True:
+            parameters = {"watch": "true", "resourceVersion": seen.version, "fieldSelector": "status.phase=Succeeded"}
+            async with session.get(url, params=parameters, headers=headers) as response:
+                await checked(response)
+                begun.set()
+                await read_lines(response, seen)
 
     async def _send(self, method: str, path: str, body: bytes | None = None, content_type: str = "") -> bytes:
         if self._session is None:
@@ -177,13 +187,12 @@ async def checked(response: aiohttp.ClientResponse) -> bytes:
 
 
 async def read_lines(response: aiohttp.ClientResponse, seen: Finished) -> None:
-    """Hand over the lines of a watch until it ends, which it should not."""
+    """Hand over the lines of a watch until it ends."""
     rest = b""
     async for chunk in response.content.iter_any():
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             seen.note(line)
-    raise ClusterError("the watch has ended")
 
 
 def _silent(_: str) -> None:

@@ -73,9 +73,10 @@ def takes_status(stage: Stage) -> bool:
 
 
 def has_subresource(stage: Stage) -> bool:
-    """Tell whether a status has a path of its own again."""
+    """Tell whether a status has a path of its own again, and the API server has read everything anew by now."""
     try:
         stage.plane.kubectl("get", "--raw", f"{actions(RAW)}/{PROBE}/status")
+        stage.plane.kubectl("get", "--raw", f"{actions(RAW)}?resourceVersion=0&labelSelector=nobody%3Dnone")
     except KubectlError:
         return False
     return True

@@ -35,7 +35,7 @@ class Operator:
     ) -> "Operator":
         """Start it and return when it says that it is ready; `settings` go before what the environment says."""
         command = [str(Path(sys.executable).with_name("taskaction")), "operator", "run"]
-        bind = os.environ.get("TASKACTION_BIND") or f"127.0.0.1:{free_port()}"
+        bind = settings.get("TASKACTION_BIND") or os.environ.get("TASKACTION_BIND") or f"127.0.0.1:{free_port()}"
         env = {
             "TASKACTION_HTTP_ALLOWED_CIDRS": LOOPBACK,
             "TASKACTION_LOG_FORMAT": "console",

@@ -93,6 +93,7 @@ class Operator:
             "leases": control.leases.run(lambda error: failed("leases", error)),
             "agenda": control.agenda.run(),
             "expiry": control.expiry.run_agenda(),
+            "frees": control.expiry.run_frees(failed),
             "scans": control.expiry.run_scans(interval, failed),
             "sweeps": control.sweeper.run(interval, failed),
             "events": control.events.run(),

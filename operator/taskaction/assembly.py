@@ -95,7 +95,7 @@ def assemble(
             renew_deadline=config.lease_renew_deadline.total_seconds(),
             retry=config.lease_retry.total_seconds(),
         ),
-        _LeaseListener(lambda: intake, lambda: offers),
+        _LeaseListener(lambda: intake, lambda: offers, lambda: expiry),
     )
     manager = ExecutionManager(lambda uid: engine.process(uid), workers_count=config.workers_count, observer=journal)
     family = Family(
@@ -196,13 +196,17 @@ def assemble(
 class _LeaseListener:
     """Passes changes of ownership on to those who act on them."""
 
-    def __init__(self, intake: Callable[[], Intake], offers: Callable[[], Offers]) -> None:
+    def __init__(
+        self, intake: Callable[[], Intake], offers: Callable[[], Offers], expiry: Callable[[], Expiry]
+    ) -> None:
         self._intake = intake
         self._offers = offers
+        self._expiry = expiry
 
     def shard_acquired(self, shard: int, epoch: int) -> None:  # noqa: ARG002 - the listener's signature
         self._offers().publish_all()
         self._intake().shard_acquired(shard)
+        self._expiry().taken_over()
 
     def shard_lost(self, shard: int) -> None:
         self._intake().shard_lost(shard)

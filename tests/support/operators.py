@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cluster.clusters import Cluster
+from cluster.ports import HOST, Ports
 from local.manifests import ROOT
 from local.operator_process import Operator
 
@@ -44,6 +45,7 @@ class Operators:
             tied=True,
             settings={
                 **LOOPBACK,
+                "TASKACTION_BIND": f"{HOST}:{Ports.free().apiserver}",
                 "TASKACTION_NAMESPACE": self.namespace,
                 "PYTHONPATH": os.pathsep.join(filter(None, (str(PLUGIN), os.environ.get("PYTHONPATH")))),
                 **(settings or {}),

@@ -209,6 +209,9 @@ class Engine:
         record.activity = Activity.CALLING
         if Hold() in decision.effects:
             await self._parts.editor.hold(record)
+            if record.settled:  # it was aborted meanwhile, and nobody saw a finalizer to take away
+                await self._parts.editor.release(record)
+                return None
         if decision.write is Write.FIRST and await self._flush(record) is not Landed.STORED:
             return None
         if record.gone:

@@ -3,6 +3,7 @@
 Finished objects are not in memory: they are found by paged lists, and only those that expire soon are remembered.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -25,6 +26,8 @@ REMEMBERED = timedelta(minutes=15)
 """Actions that expire within this time are remembered; later ones are found again by the list."""
 
 _AGAIN = timedelta(seconds=30)
+_FIRST_SCAN = 60.0
+_FREE_RETRY = 5.0
 
 
 class Judge(Protocol):
@@ -57,6 +60,7 @@ class Expiry:
         self._judge = judge
         self._remembered: dict[str, tuple[str, str]] = {}
         self._agenda = Agenda(clock, self._due)
+        self._taken_over = asyncio.Event()
 
     def note(self, record: Record, at: datetime) -> None:
         """Take note that an action has finished and expires ``at``."""
@@ -66,15 +70,31 @@ class Expiry:
         """Delete what is remembered when its time has come, until cancelled."""
         await self._agenda.run()
 
+    def taken_over(self) -> None:
+        """Take note that this process answers for more than before: what others left half done is its to finish."""
+        self._taken_over.set()
+
     async def run_scans(self, interval: float, failed: Callable[[str, BaseException], None]) -> None:
-        """Look through the finished objects every ``interval`` seconds until cancelled."""
+        """Look through the finished objects every ``interval`` seconds until cancelled, not while starting up."""
         while True:
+            await self._clock.sleep(min(interval, _FIRST_SCAN))
             try:
-                await self.free_finished()
                 await self.scan()
             except ClusterError as error:
                 failed("look through finished actions", error)
-            await self._clock.sleep(interval)
+            await self._clock.sleep(max(0.0, interval - _FIRST_SCAN))
+
+    async def run_frees(self, failed: Callable[[str, BaseException], None]) -> None:
+        """Free what others have left with the finalizer, after each take-over, until cancelled."""
+        while True:
+            await self._taken_over.wait()
+            self._taken_over.clear()
+            try:
+                await self.free_finished()
+            except ClusterError as error:
+                failed("free finished actions", error)
+                await self._clock.sleep(_FREE_RETRY)
+                self._taken_over.set()
 
     async def scan(self) -> None:
         """Go through all finished objects, page by page, and remember those that expire soon."""

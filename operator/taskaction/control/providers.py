@@ -15,6 +15,7 @@ from taskaction.api.provider import (
 from taskaction.api.reasons import ConditionType, Reason
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncated
+from taskaction.executors.base import AbstractExecutor
 from taskaction.executors.registry import Registry
 from taskaction.executors.validation import SchemaChecker, compile_schema, model_problem
 
@@ -83,7 +84,7 @@ class Providers:
             return _unusable(
                 provider, Reason.UNKNOWN_EXECUTOR, f"spec.executor: {self._registry.unknown_message(spec.executor)}"
             )
-        if executor.CONFIG is not None and (problem := model_problem(executor.CONFIG, spec.config, "spec.config")):
+        if (problem := _config_problem(executor, spec.config)) is not None:
             return _unusable(provider, Reason.INVALID_CONFIG, problem)
         try:
             inputs = compile_schema(spec.input_schema, "spec.inputSchema")
@@ -91,6 +92,12 @@ class Providers:
         except ValueError as error:
             return _unusable(provider, Reason.INVALID_SCHEMA, str(error))
         return Offer(provider=provider, reason=Reason.READY, message="", inputs=inputs, outputs=outputs)
+
+
+def _config_problem(executor: AbstractExecutor, config: dict[str, Any]) -> str | None:
+    if executor.CONFIG is not None:
+        return model_problem(executor.CONFIG, config, "spec.config")
+    return f"spec.config: {executor.ACTION_NAME} takes no configuration: leave it out" if config else None
 
 
 def provider_status(offer: Offer, now: datetime) -> ActionProviderStatus:

@@ -187,9 +187,10 @@ def _own_abort(facts: Facts) -> AbortFact | None:
 
 
 def _inherited_abort(facts: Facts) -> AbortFact | None:
-    if (facts.gone or facts.deleting) and not facts.orphans:
+    let_go = facts.deleting and facts.orphans  # its own end is then nobody else's
+    if (facts.gone or facts.deleting) and not let_go:
         return AbortFact(reason=Reason.PARENT_DELETED, message=f"{facts.name} was deleted")
-    if facts.abort is not None or facts.phase is Phase.ABORTED:
+    if facts.abort is not None or (facts.phase is Phase.ABORTED and not let_go):
         why = f": {facts.abort.reason}" if facts.abort is not None and facts.abort.reason else ""
         by = facts.abort.by if facts.abort is not None else None
         return AbortFact(reason=Reason.PARENT_ABORTED, message=f"{facts.name} was aborted{why}", by=by)

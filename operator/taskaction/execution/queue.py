@@ -8,7 +8,7 @@ tenant nor a busy key starves the others (Ocean seed, "Worker Pool & Round-Robin
 from bisect import insort
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 Order = tuple[int, float, int, str]
 """Started attempts first (0 before 1), then creation time, then the first resourceVersion, then the name."""
@@ -32,12 +32,14 @@ class QueuedRun:
 
 
 LaneKey = tuple[str, str, str | None]
+_Entry = tuple[int, Order, str]
+_STALE_ENTRIES_KEPT = 16
 
 
 @dataclass(slots=True)
 class _Lane:
     key: LaneKey
-    heap: list[tuple[int, Order, str]] = field(default_factory=list)
+    heap: list[_Entry] = field(default_factory=list)
     waiting: int = 0
     holder: str | None = None  # partitions only: the run that keeps the others out, busy or not
     level: int | None = None  # the priority under which the ring has it, None while it is not ready
@@ -94,6 +96,7 @@ class RunQueue:
         self._lanes: dict[LaneKey, _Lane] = {}
         self._ring = _Ring()
         self._waiting: dict[str, QueuedRun] = {}
+        self._entries: dict[str, _Entry] = {}  # of waiting runs; any other entry of a heap is stale, and skipped
         self._busy: dict[str, QueuedRun] = {}
         self._again: dict[str, QueuedRun] = {}  # busy, and to wait again afterwards
         self._held: dict[str, QueuedRun] = {}  # neither waiting nor busy, yet holding a partition
@@ -123,19 +126,22 @@ class RunQueue:
         self._waiting[run.id] = run
         lane = self._lanes.setdefault(run.lane, _Lane(run.lane))
         # Inside a partition only the order counts; across a global lane the priority comes first.
-        heappush(lane.heap, (0 if lane.serial else -run.priority, run.order, run.id))
+        entry = self._entries[run.id] = (0 if lane.serial else -run.priority, run.order, run.id)
+        heappush(lane.heap, entry)
         lane.waiting += 1
+        self._tidy(lane)
         self._place(lane)
         return True
 
     def hold(self, run: QueuedRun) -> None:
         """Close ``run``'s partition for others while it is paused, parked or in backoff; without one, do nothing."""
-        if run.partition is None or run.id in self._waiting or run.id in self._busy:
+        if run.partition is None or run.id in self._waiting:
             return
         lane = self._lanes.setdefault(run.lane, _Lane(run.lane))
         if lane.holder is None:
             lane.holder = run.id
-        self._held[run.id] = run
+        if run.id not in self._busy:
+            self._held[run.id] = run
         self._place(lane)
 
     def take(self) -> QueuedRun | None:
@@ -145,10 +151,11 @@ class RunQueue:
             return None
         lane = self._lanes[key]
         run = self._waiting.pop(self._head(lane))
+        entry = self._entries.pop(run.id)
         lane.waiting -= 1
         if lane.serial:
             lane.holder = run.id
-        if lane.heap and lane.heap[0][2] == run.id:
+        if lane.heap[0] is entry:
             heappop(lane.heap)
         self._busy[run.id] = run
         self._place(lane)
@@ -160,15 +167,16 @@ class RunQueue:
         again = self._again.pop(run_id, None)
         if again is not None:
             self.put(again)
-        elif run is not None and run.partition is not None:
+        elif run is not None and (lane := self._lanes.get(run.lane)) is not None and lane.holder == run_id:
             self._held[run_id] = run
 
     def forget(self, run_id: str) -> None:
-        """Drop a run for good, or until it is put again: its partition opens."""
+        """Drop a run for good, or until it is put again: its partition opens; a turn under way stays known as such."""
         self._again.pop(run_id, None)
+        self._entries.pop(run_id, None)
         run = self._waiting.pop(run_id, None)
         waited = run is not None
-        run = run or self._busy.pop(run_id, None) or self._held.pop(run_id, None)
+        run = run or self._busy.get(run_id) or self._held.pop(run_id, None)
         if run is None:
             return
         lane = self._lanes.get(run.lane)
@@ -183,9 +191,18 @@ class RunQueue:
         """Give the run of ``lane`` that may go next: its holder where it has one."""
         if lane.holder is not None:
             return lane.holder
-        while lane.heap[0][2] not in self._waiting:
+        while not self._stands(lane.heap[0]):
             heappop(lane.heap)
         return lane.heap[0][2]
+
+    def _stands(self, entry: _Entry) -> bool:
+        return self._entries.get(entry[2]) is entry
+
+    def _tidy(self, lane: _Lane) -> None:
+        """Take stale entries away before they outnumber the runs that wait."""
+        if len(lane.heap) > 2 * lane.waiting + _STALE_ENTRIES_KEPT:
+            lane.heap = [entry for entry in lane.heap if self._stands(entry)]
+            heapify(lane.heap)
 
     def _place(self, lane: _Lane) -> None:
         """Put ``lane`` where it belongs in the ring; remove it when nothing is left of it."""

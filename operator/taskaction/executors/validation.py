@@ -3,7 +3,7 @@
 Schemas are written by users of the platform: remote references are refused, and sizes are bounded (design, section 7).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -12,6 +12,7 @@ from jsonschema.exceptions import SchemaError, best_match
 from pydantic import BaseModel, ValidationError
 from referencing import Registry as Resources
 from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
 
 from taskaction.core.names import truncated
 
@@ -53,9 +54,12 @@ def compile_schema(schema: Mapping[str, Any] | None, path: str) -> SchemaChecker
         raise ValueError(f"{path}: has {size} bytes, more than the {SCHEMA_LIMIT_BYTES} that are allowed")
     try:
         Draft202012Validator.check_schema(schema)
+        _check_references(schema, path)
     except SchemaError as error:
         where = ".".join(str(part) for part in error.absolute_path)
         raise ValueError(f"{path}{'.' + where if where else ''}: {_short(error.message)}") from error
+    except RecursionError as error:
+        raise ValueError(f"{path}: is nested too deeply") from error
     return SchemaChecker(schema)
 
 
@@ -69,6 +73,30 @@ def model_problem(model: type[BaseModel], value: object, path: str) -> str | Non
         more = f" (and {len(found) - PROBLEMS_NAMED} more)" if len(found) > PROBLEMS_NAMED else ""
         return "; ".join(named) + more
     return None
+
+
+def _check_references(schema: Mapping[str, Any], path: str) -> None:
+    """Refuse what could only be found out when parameters are judged: references that lead out or to nothing."""
+    resolver = _NO_REMOTES.with_resource("", DRAFT202012.create_resource(schema)).resolver()
+    for reference in _references(schema):
+        if not reference.startswith("#"):
+            raise ValueError(f"{path}: the reference {_short(reference)!r} leads out of the schema: begin it with '#'")
+        try:
+            resolver.lookup(reference)
+        except Unresolvable as error:
+            raise ValueError(f"{path}: the reference {_short(reference)!r} leads to nothing in the schema") from error
+
+
+def _references(schema: object) -> Iterator[str]:
+    if isinstance(schema, Mapping):
+        for key in ("$ref", "$dynamicRef"):
+            if isinstance(schema.get(key), str):
+                yield schema[key]
+        for part in schema.values():
+            yield from _references(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from _references(part)
 
 
 def _named(path: str, location: tuple[int | str, ...], message: str) -> str:

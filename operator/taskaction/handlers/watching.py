@@ -15,7 +15,7 @@ import kopf
 import uvloop
 
 from taskaction.api.enums import ProviderKind
-from taskaction.core.constants import FINALIZER, GROUP, VERSION
+from taskaction.core.constants import GROUP, VERSION
 from taskaction.handlers.inbox import Inbox, Notice
 from taskaction.handlers.storages import NoDiffBase, NoProgress
 
@@ -25,6 +25,8 @@ PLURALS = {
     "actionproviders": str(ProviderKind.ACTION_PROVIDER),
     "clusteractionproviders": str(ProviderKind.CLUSTER_ACTION_PROVIDER),
 }
+_NO_FINALIZER = f"{GROUP}/none"
+"""kopf takes the finalizer that is its own off every object that needs none: so it gets one that nobody bears."""
 _RESTART_SECONDS = 1.0
 _TEARDOWN_SECONDS = 2.0
 _IDLE_SECONDS = 0.5
@@ -138,7 +140,7 @@ class Watching:
         settings.scanning.disabled = True
         settings.posting.enabled = False
         settings.peering.standalone = True
-        settings.persistence.finalizer = FINALIZER
+        settings.persistence.finalizer = _NO_FINALIZER
         settings.persistence.diffbase_storage = NoDiffBase()
         settings.persistence.progress_storage = NoProgress()
         settings.watching.inactivity_timeout = self._settings.silence

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bench.__main__ import why
 from bench.figures import GROUPS
 from bench.figures.abort import DESCENDANTS, ROOT, tree
 from bench.figures.group import chosen
@@ -79,30 +80,44 @@ def test_creations_by_kubectl_are_not_the_operators_writes():
     assert per_action(counted) == 1.0
 
 
-def test_a_watch_counts_each_finished_action_once():
-    seen = Finished()
+def test_a_watch_counts_each_finished_action_once_and_knows_where_to_go_on():
+    seen = Finished("1")
     for line in (
-        b'{"type":"ADDED","object":{"kind":"PartialObjectMetadata","metadata":{"name":"a-1","namespace":"n"}}}',
-        b'{"type":"MODIFIED","object":{"kind":"PartialObjectMetadata","metadata":{"name":"a-1","namespace":"n"}}}',
-        b'{"type":"BOOKMARK","object":{"metadata":{"name":"","resourceVersion":"7"}}}',
-        b'{"type":"DELETED","object":{"metadata":{"name":"a-2"}}}',
+        b'{"type":"ADDED","object":{"metadata":{"name":"a-1","namespace":"n","resourceVersion":"5"}}}',
+        b'{"type":"MODIFIED","object":{"metadata":{"name":"a-1","namespace":"n","resourceVersion":"8"}}}',
+        b'{"type":"BOOKMARK","object":{"metadata":{"name":"","resourceVersion":"9"}}}',
+        b'{"type":"DELETED","object":{"metadata":{"name":"a-2","resourceVersion":"10"}}}',
         b"",
     ):
         seen.note(line)
     assert list(seen.moments) == ["a-1"]
+    assert seen.version == "8"
 
 
 def test_a_watch_that_is_refused_says_so():
     with pytest.raises(ClusterError, match="too old resource version"):
-        Finished().note(b'{"type":"ERROR","object":{"code":410,"message":"too old resource version"}}')
+        Finished("1").note(b'{"type":"ERROR","object":{"code":410,"message":"too old resource version"}}')
 
 
 async def test_what_never_finishes_is_told_with_how_far_it_came():
     with pytest.raises(ClusterError, match="0 of 3 actions had finished"):
-        await Finished().reach(3, timeout=0.01)
+        await Finished("1").reach(3, timeout=0.01)
 
 
 def test_the_machine_is_described_from_what_the_kernel_says():
     assert memory_mb("MemTotal:       16384000 kB\nMemFree: 1 kB\n") == 16000
     assert cpu_model("processor\t: 0\nmodel name\t: Some CPU @ 3GHz\n") == "Some CPU @ 3GHz"
     assert cpu_model("processor\t: 0\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        pytest.param(ClusterError("gone\nwith its log"), "ClusterError: gone", id="one line of several"),
+        pytest.param(
+            ExceptionGroup("load", [ExceptionGroup("watch", [OSError("refused")])]), "OSError: refused", id="of a group"
+        ),
+    ],
+)
+def test_a_failure_is_told_by_its_first_cause_in_one_line(error, text):
+    assert why(error) == text

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import aiohttp
 import orjson
@@ -93,8 +93,8 @@ class GuardedClient:
             target = answer.headers.get("location")
             if answer.code not in _REDIRECT_CODES or target is None:
                 return answer
-            there = urljoin(url, target)
-            if urlsplit(there).netloc != urlsplit(url).netloc:
+            there = _followed(url, target)
+            if origin(there) != origin(url):
                 private = _CREDENTIALS | request.private_headers
                 headers = {name: value for name, value in headers.items() if name.lower() not in private}
             if answer.code not in _KEEPS_METHOD and method != "HEAD":
@@ -124,9 +124,9 @@ class GuardedClient:
                 names = {name.lower(): value for name, value in response.headers.items()}
                 return Answer(code=response.status, headers=names, content=content)
         except TimeoutError as error:
-            raise TransientError(
-                f"no answer from {target.host} within {request.timeout:.0f}s", code="Timeout"
-            ) from error
+            raise TransientError(f"no answer from {target.host} within {request.timeout:g}s", code="Timeout") from error
+        except aiohttp.InvalidURL as error:
+            raise InvalidParametersError(f"url: {error}") from error
         except (aiohttp.ClientError, OSError) as error:
             text = redacted(f"{type(error).__name__}: {error}", request.secrets)
             raise TransientError(f"no answer from {target.host}: {text}", code="ConnectionFailed") from error
@@ -156,11 +156,30 @@ class GuardedClient:
 
 
 def redacted(text: str, secrets: tuple[str, ...]) -> str:
-    """Give ``text`` without any of ``secrets``."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "[redacted]")
+    """Give ``text`` without any of ``secrets``, also as JSON, Python and URLs write them."""
+    for secret in filter(None, secrets):
+        forms = {secret, orjson.dumps(secret).decode()[1:-1], repr(secret)[1:-1], quote(secret, safe="")}
+        for form in sorted(forms, key=len, reverse=True):
+            text = text.replace(form, "[redacted]")
     return text
+
+
+def origin(url: str) -> tuple[str, str]:
+    """Give what credentials belong to: a step from https down to http leaves it, too."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+def _followed(url: str, target: str) -> str:
+    """Give where a redirect leads; it is the target's mistake, not the user's, where that is nowhere."""
+    try:
+        there = urljoin(url, target)
+        parts = urlsplit(there)
+    except ValueError as error:
+        raise ActionExecutionError(f"the redirect leads nowhere: {error}") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ActionExecutionError("the redirect leads nowhere: it must begin with http:// or https:// and name a host")
+    return there
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

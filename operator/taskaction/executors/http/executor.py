@@ -1,7 +1,10 @@
 """The ``http`` executor: prepares the request, judges the answer; how bytes travel is the client's business."""
 
+import asyncio
 import base64
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -11,6 +14,7 @@ from pydantic import ValidationError
 from taskaction.core.constants import OUTPUT_LIMIT_BYTES
 from taskaction.executors.base import AbstractExecutor, Run
 from taskaction.executors.errors import (
+    ActionError,
     ActionExecutionError,
     InvalidParametersError,
     RateLimitedError,
@@ -57,15 +61,32 @@ class HttpExecutor(AbstractExecutor):
 
     async def is_close_to_rate_limit(self, run: Run) -> bool:
         """Say whether an earlier answer of this target said that the quota is used up."""
-        return self._limits.remaining(_target(_model(run)), run.now) > 0
+        return self._limits.remaining(_target(_model(run), run), run.now) > 0
 
     async def get_remaining_seconds_until_rate_limit(self, run: Run) -> float:
         """Give the seconds until the quota is renewed."""
-        return self._limits.remaining(_target(_model(run)), run.now)
+        return self._limits.remaining(_target(_model(run), run), run.now)
 
     async def execute(self, run: Run) -> Outcome:
-        """Make the request and judge the answer."""
+        """Make the request and judge the answer; a cancel meanwhile takes back what the request has started."""
         model = _model(run)
+        if model.cancel is None:
+            return await self._started(model, run)
+        starting = asyncio.create_task(self._started(model, run), name=f"start {run.uid}")
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await self._take_back(starting, run)
+            raise
+
+    async def _take_back(self, starting: asyncio.Task[Outcome], run: Run) -> None:
+        """Wait for what the started thing is called, since nobody else could cancel it, and cancel it."""
+        with suppress(ActionError):
+            outcome = await starting
+            if isinstance(outcome, Pending):
+                await self.cancel(replace(run, external_id=outcome.external_id))
+
+    async def _started(self, model: HttpModel, run: Run) -> Outcome:
         values = _values(run)
         request = await _prepared(model, run, values)
         answer = await self._sent(model, request, run)
@@ -81,14 +102,21 @@ class HttpExecutor(AbstractExecutor):
         model = _model(run)
         if model.polling is None or run.external_id is None:
             return await self.execute(run)
-        answer = await self._sent(model, await _following(model.polling, model, run), run)
+        request = await _following(model.polling, model, run)
+        try:
+            answer = await self._sent(model, request, run)
+        except (RateLimitedError, TransientError) as error:
+            # What was started goes on: an attempt that failed here would start it a second time.
+            return Pending(poll_after=max(_wait(model.polling, run), error.retry_after or 0.0), message=str(error))
         body = answer.body
         if model.polling.success.holds(body):
             return Succeeded(output=_output(model, answer))
         if model.polling.failure is not None and model.polling.failure.holds(body):
-            raise ActionExecutionError(f"{run.external_id} failed: {_shown(answer, ())}", code="ExternalFailure")
-        found = at_path(body, model.polling.success.path)
-        return Pending(poll_after=_wait(model.polling, run), message=f"{model.polling.success.path} is {found!r}")
+            raise ActionExecutionError(
+                f"{run.external_id} failed: {_shown(answer, request.secrets)}", code="ExternalFailure"
+            )
+        found = _found(body, model.polling.success.path, request.secrets)
+        return Pending(poll_after=_wait(model.polling, run), message=found)
 
     async def cancel(self, run: Run) -> None:
         """Make the cancel request where there is one and something to cancel; what is gone already is fine."""
@@ -106,7 +134,7 @@ class HttpExecutor(AbstractExecutor):
 
     async def _sent(self, model: HttpModel, request: Prepared, run: Run) -> Answer:
         answer = await self._client.send(request)
-        self._limits.learn(_target(model), answer.headers, run.now)
+        self._limits.learn(_target(model, run), answer.headers, run.now)
         _judge(model, answer, request, run)
         return answer
 
@@ -206,8 +234,8 @@ def _judge(model: HttpModel, answer: Answer, request: Prepared, run: Run) -> Non
     if any(_matches(code, answer.code) for code in model.success.codes):
         if model.success.body is None or model.success.body.holds(answer.body):
             return
-        found = at_path(answer.body, model.success.body.path)
-        raise ActionExecutionError(f"{shown}, but {model.success.body.path} is {found!r}", code="UnexpectedBody")
+        found = _found(answer.body, model.success.body.path, request.secrets)
+        raise ActionExecutionError(f"{shown}, but {found}", code="UnexpectedBody")
     text = f"{shown}: {_shown(answer, request.secrets)}"
     if answer.code in model.retry.codes:
         raise TransientError(text, code=f"Http{answer.code}", retry_after=retry_after(answer.headers, run.now))
@@ -251,10 +279,14 @@ def _matches(pattern: str, code: int) -> bool:
     return pattern == str(code) or (pattern.endswith("xx") and pattern[0] == str(code)[0])
 
 
-def _target(model: HttpModel) -> str:
+def _target(model: HttpModel, run: Run) -> str:
     """Give what a quota belongs to: the host, and who asks."""
     auth = model.auth.model_dump_json() if model.auth is not None else ""
-    return f"{urlsplit(model.url).netloc} {auth}"
+    try:
+        host = urlsplit(rendered_url(model.url, _values(run))).netloc
+    except ValueError as error:
+        raise InvalidParametersError(f"url: {error}") from error
+    return f"{host} {run.namespace} {auth}"
 
 
 def _timeout(model: HttpModel) -> float:
@@ -269,4 +301,8 @@ def _safe(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _shown(answer: Answer, secrets: tuple[str, ...]) -> str:
-    return redacted(answer.content[: _SHOWN_CHARS * 4].decode(errors="replace"), secrets)[:_SHOWN_CHARS]
+    return redacted(answer.content.decode(errors="replace"), secrets)[:_SHOWN_CHARS]
+
+
+def _found(body: Any, path: str, secrets: tuple[str, ...]) -> str:
+    return f"{path} is {redacted(repr(at_path(body, path)), secrets)[:_SHOWN_CHARS]}"

@@ -1,5 +1,6 @@
 """Rate limits as targets announce them in headers, remembered per target until they are lifted; no I/O."""
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,6 +20,7 @@ class LearnedLimits:
         """Take note of what a response's headers (names in lower case) say."""
         seconds = used_up_for(headers, now)
         if seconds is not None and seconds > 0:
+            self._until = {known: until for known, until in self._until.items() if until > now}
             self._until[target] = datetime.fromtimestamp(now.timestamp() + min(seconds, _LONGEST_SECONDS), UTC)
 
     def remaining(self, target: str, now: datetime) -> float:
@@ -51,13 +53,14 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     if seconds is None:
         try:
             seconds = (parsedate_to_datetime(text) - now).total_seconds()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
     return min(max(seconds, 0.0), _LONGEST_SECONDS)
 
 
 def _number(text: str | None) -> float | None:
     try:
-        return float(text) if text is not None else None
+        number = float(text) if text is not None else math.nan
     except ValueError:
         return None
+    return number if math.isfinite(number) else None

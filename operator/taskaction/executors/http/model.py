@@ -2,14 +2,15 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from taskaction.api.base import Duration
+from taskaction.executors.http.templates import closed
 from taskaction.executors.parameters import Parameters
 
 RETRIED_CODES = (408, 425, 429, 500, 502, 503, 504)
 _CODE = r"^([1-5][0-9][0-9]|[1-5]xx)$"
-Text = Annotated[str, Field(max_length=8192)]
+Text = Annotated[str, Field(max_length=8192), AfterValidator(closed)]
 StatusCode = Annotated[str, Field(pattern=_CODE)]
 
 

@@ -14,6 +14,14 @@ RESULT_LIMIT = 256 * 1024
 """The longest text that a template may become, in characters."""
 
 
+def closed(template: str) -> str:
+    """Give ``template`` back; raises ``ValueError`` where it opens a field that is none."""
+    opened = _FIELD.sub("", template).find("{{")
+    if opened >= 0:
+        raise ValueError("has '{{' without a name and '}}' after it: write for example {{ action.name }}")
+    return template
+
+
 def rendered(template: Any, values: Mapping[str, Any]) -> Any:
     """Give ``template`` with its fields filled in, at any depth.
 
@@ -45,7 +53,14 @@ def rendered_url(template: str, values: Mapping[str, Any]) -> str:
     whole = _FIELD.fullmatch(template.strip())
     if whole:
         return _text(_value(whole[1], values))
-    return rendered_text(template, values, lambda value: quote(value, safe=""))
+    url = rendered_text(template, values, lambda value: quote(value, safe=""))
+    if _dots(url) > _dots(template):  # which no quoting keeps from being resolved
+        raise InvalidParametersError("url: a value became the path segment '.' or '..'")
+    return url
+
+
+def _dots(url: str) -> int:
+    return sum(segment in {".", ".."} for segment in re.split("[/?#]", url))
 
 
 def _value(path: str, values: Mapping[str, Any]) -> Any:
