@@ -16,8 +16,9 @@ from taskaction.cluster.session import Freshness, open_session
 from taskaction.config import OperatorConfig
 from taskaction.control.sweep import LIVE_SELECTOR
 from taskaction.core.clock import SystemClock
+from taskaction.handlers.echoes import Echoes
 from taskaction.handlers.inbox import Inbox, Notice
-from taskaction.handlers.watching import PLURALS, TASK_ACTION, Watching, WatchSettings
+from taskaction.handlers.watching import TASK_ACTION, Watching, WatchSettings, watch_count
 from taskaction.journal import OperatorJournal
 from taskaction.metrics import Metrics
 from taskaction.probes import Health, ProbeServer
@@ -52,6 +53,7 @@ class Operator:
             cluster = RestCluster(credentials.server, session, self._metrics.requested)
             control = assemble(config, cluster, self._clock, self._journal, self._metrics, random.random)
             freshness = Freshness(self._clock, lambda path: _hand_over(loop, lambda: self._relisted(control, path)))
+            echoes = Echoes(control.table.finished)
             inbox = Inbox(loop, lambda notice: self._notice(control, notice))
             watching = Watching(
                 WatchSettings(
@@ -60,7 +62,7 @@ class Operator:
                     silence=config.watch_silence.total_seconds(),
                     namespaces=config.watch_namespaces,
                 ),
-                lambda: open_session(credentials, freshness=freshness),
+                lambda: open_session(credentials, freshness=freshness, is_echo=echoes.is_echo),
                 inbox,
                 lambda error: self._journal.failed("watching", error),
             )
@@ -69,6 +71,8 @@ class Operator:
             self._show(control, inbox, freshness)
             await probes.start()
             watchdog.start()
+            for failure in control.registry.failures:
+                self._log.error("plug-in cannot be loaded", entry_point=failure.entry_point, error=str(failure.error))
             self._log.info("operator starts", identity=config.identity, server=credentials.server)
             try:
                 self._start(control)
@@ -103,10 +107,11 @@ class Operator:
 
     async def _synced(self, control: Control, freshness: Freshness, inbox: Inbox, stop: asyncio.Event) -> None:
         """Start workers when everything that exists has been seen, so that the order of partitions is known."""
+        watches = watch_count(self._config.watch_namespaces)
         while not stop.is_set():
             before = control.noticed
-            await self._clock.sleep(_SYNC_POLL_SECONDS if len(freshness.watched) < len(PLURALS) else _SETTLE_SECONDS)
-            if len(freshness.watched) >= len(PLURALS) and not len(inbox) and control.noticed == before:
+            await self._clock.sleep(_SYNC_POLL_SECONDS if len(freshness.watched) < watches else _SETTLE_SECONDS)
+            if len(freshness.watched) >= watches and not len(inbox) and control.noticed == before:
                 break
         control.manager.start_processing_action_runs()
         self._started = True

@@ -127,6 +127,7 @@ def assemble(
         table=table,
         tree=tree,
         judge=_Judge(gatherer, leases, settings, config.shards).expires,
+        namespaces=config.watch_namespaces,
     )
     events = EventPoster(cluster, clock, metrics.events_dropped.inc)
     agenda = Agenda(clock, lambda uid: engine.due(uid))
@@ -184,7 +185,13 @@ def assemble(
         manager=manager,
         agenda=agenda,
         expiry=expiry,
-        sweeper=Sweeper(cluster=cluster, clock=clock, table=table, missing=intake.missing),
+        sweeper=Sweeper(
+            cluster=cluster,
+            clock=clock,
+            table=table,
+            missing=intake.missing,
+            namespaces=config.watch_namespaces,
+        ),
         events=events,
         background=background,
         intake=intake,

@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from taskaction.api.base import Duration
 from taskaction.core.errors import ConfigurationError
@@ -82,6 +82,12 @@ class OperatorConfig(BaseModel):
     http_allowed_cidrs: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = ()
     """Networks that http actions may reach although they are loopback, private or otherwise denied by default."""
 
+    @model_validator(mode="after")
+    def _lease_times_fit(self) -> Self:
+        if not self.lease_retry < self.lease_renew_deadline < self.lease_duration:
+            raise ValueError("TASKACTION_LEASE_RETRY < LEASE_RENEW_DEADLINE < LEASE_DURATION must hold")
+        return self
+
     @property
     def kubeconfig(self) -> Path | None:
         """The kubeconfig that KUBECONFIG names, as kubectl reads it."""
@@ -102,6 +108,8 @@ class OperatorConfig(BaseModel):
             return cls.model_validate(said)
         except ValidationError as error:
             problem = error.errors(include_url=False)[0]
+            if not problem["loc"]:  # about several settings at once
+                raise ConfigurationError(problem["msg"]) from error
             variable = PREFIX + str(problem["loc"][0]).upper()
             raise ConfigurationError(
                 f"{variable}: {problem['msg']} (it is {said.get(str(problem['loc'][0]))!r})"

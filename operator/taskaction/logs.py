@@ -26,11 +26,12 @@ def configure_logs(form: Literal["json", "console"], level: str) -> None:
     tail = [structlog.processors.format_exc_info, renderer] if form == "json" else [renderer]
     structlog.configure(
         processors=[
-            structlog.stdlib.filter_by_level,
             *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
+        # What is below the level costs one call that does nothing: there are several such lines for each action.
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -44,4 +45,5 @@ def configure_logs(form: Literal["json", "console"], level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.getLogger("kopf").setLevel(logging.WARNING)  # it would log several lines for each object
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)  # that its thread gets no signals is meant
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)

@@ -1,6 +1,7 @@
 """The ground of every API model: field names, timestamps, durations, and the bounded types that fields share."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
@@ -34,8 +35,12 @@ def _read_duration(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 
 
+@lru_cache(maxsize=1024)
 def format_time(moment: datetime) -> str:
-    """Give ``moment`` as RFC 3339 in UTC with milliseconds, the precision that records keep."""
+    """Give ``moment`` as RFC 3339 in UTC with milliseconds, the precision that records keep.
+
+    A status names the same few moments a dozen times.
+    """
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -13,7 +13,6 @@ class Reason(StrEnum):
     RATE_LIMITED = "RateLimited"  # the target's limit is reached; looked at again later
     PROVIDER_NOT_FOUND = "ProviderNotFound"  # spec.providerRef names none that exists
     PROVIDER_NOT_READY = "ProviderNotReady"  # the provider exists and cannot be used
-    PARENT_PENDING = "ParentPending"  # the parent is looked up
     EXECUTING = "Executing"  # an attempt runs
     WAITING_FOR_COMPLETION = "WaitingForCompletion"  # started outside; polled until it ends
     WAITING_FOR_SIGNAL = "WaitingForSignal"  # waits for spec.signal
@@ -23,9 +22,7 @@ class Reason(StrEnum):
     COMPLETED = "Completed"
     # ended otherwise: the action's own doing
     EXECUTION_FAILED = "ExecutionFailed"
-    RETRIES_EXHAUSTED = "RetriesExhausted"
     INVALID_PARAMETERS = "InvalidParameters"
-    INVALID_SPEC = "InvalidSpec"  # stored by an older schema, and not understood
     INVALID_OUTPUT = "InvalidOutput"  # the provider's outputSchema refuses it
     OUTPUT_TOO_LARGE = "OutputTooLarge"
     NO_RESULT_REPORTED = "NoResultReported"  # the executor returned nothing that is an outcome

@@ -46,11 +46,16 @@ class Freshness:
 
 
 def open_session(
-    credentials: Credentials, *, in_flight: int = 0, freshness: Freshness | None = None
+    credentials: Credentials,
+    *,
+    in_flight: int = 0,
+    freshness: Freshness | None = None,
+    is_echo: Callable[[bytes], bool] = lambda _: False,
 ) -> aiohttp.ClientSession:
     """Give a session whose requests carry the present credentials.
 
-    ``in_flight`` caps connections, 0 for no cap; ``freshness`` is told of what arrives.
+    ``in_flight`` caps connections, 0 for no cap; ``freshness`` is told of what arrives; events of watches for which
+    ``is_echo`` says true are left out.
     """
     connector = aiohttp.TCPConnector(limit=in_flight, ssl=credentials.ssl_context(), keepalive_timeout=60)
 
@@ -69,11 +74,11 @@ def open_session(
 
     middlewares: list[aiohttp.ClientMiddlewareType] = [with_credentials]
     if freshness is not None:
-        middlewares.append(_measured(freshness))
+        middlewares.append(_measured(freshness, is_echo))
     return aiohttp.ClientSession(connector=connector, middlewares=tuple(middlewares), trust_env=False)
 
 
-def _measured(freshness: Freshness) -> aiohttp.ClientMiddlewareType:
+def _measured(freshness: Freshness, is_echo: Callable[[bytes], bool]) -> aiohttp.ClientMiddlewareType:
     async def measure(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         path = request.url.path
         is_watch = request.url.query.get("watch") == "true"
@@ -81,24 +86,32 @@ def _measured(freshness: Freshness) -> aiohttp.ClientMiddlewareType:
         if request.method == "GET" and response.status == HTTPStatus.OK:
             freshness.requested(path, watch=is_watch)
             if is_watch:
-                # The stream is handed on as it is, but for the notice at each read.
-                response.content = _Heard(response.content, lambda: freshness.heard(path))  # type: ignore[assignment]
+                heard = _Heard(response.content, lambda: freshness.heard(path), is_echo)
+                response.content = heard  # type: ignore[assignment]
         return response
 
     return measure
 
 
 class _Heard:
-    """A response's stream that says when something was read from it, and is otherwise the stream itself."""
+    """A watch's stream that says when something was read from it, and leaves echoes out."""
 
-    def __init__(self, stream: aiohttp.StreamReader, heard: Callable[[], None]) -> None:
+    def __init__(
+        self, stream: aiohttp.StreamReader, heard: Callable[[], None], is_echo: Callable[[bytes], bool]
+    ) -> None:
         self._stream = stream
         self._heard = heard
+        self._is_echo = is_echo
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     async def iter_chunked(self, size: int) -> Any:
+        rest = b""
         async for chunk in self._stream.iter_chunked(size):
             self._heard()
-            yield chunk
+            *lines, rest = (rest + chunk).split(b"\n")
+            if kept := [line for line in lines if not self._is_echo(line)]:
+                yield b"\n".join((*kept, b""))
+        if rest:
+            yield rest

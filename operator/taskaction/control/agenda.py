@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from taskaction.core.clock import Clock
+
+_STALE_ENTRIES_KEPT = 64
 
 
 class Agenda:
@@ -34,6 +35,9 @@ class Agenda:
         if not self._heap or at < self._heap[0][0]:
             self._changed.set()
         heappush(self._heap, (at, key))
+        if len(self._heap) > 2 * len(self._times) + _STALE_ENTRIES_KEPT:
+            self._heap = [(time, known) for known, time in self._times.items()]
+            heapify(self._heap)
 
     async def run(self) -> None:
         """Serve the agenda until cancelled."""
@@ -48,10 +52,9 @@ class Agenda:
             try:
                 await asyncio.wait({sleeper, waker}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in (sleeper, waker):
-                    task.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await task
+                sleeper.cancel()
+                waker.cancel()
+                await asyncio.wait({sleeper, waker})  # unlike awaiting them, it cannot mistake its own end for theirs
 
     def _serve(self) -> float | None:
         """Call what is due; give the seconds until the next, None where there is none."""

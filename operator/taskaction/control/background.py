@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 
@@ -23,9 +24,11 @@ class Background:
         task.add_done_callback(self._ended)
 
     async def finish(self, seconds: float) -> None:
-        """Wait until all tasks have ended, at most ``seconds``; the rest is cancelled."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
+        """Wait until all tasks have ended, and those that they start; at most ``seconds``, the rest is cancelled."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
         left = list(self._tasks)
         for task in left:
             task.cancel()

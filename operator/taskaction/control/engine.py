@@ -307,11 +307,13 @@ class Engine:
     def _queued(self, record: Record) -> QueuedRun:
         action = record.action
         created = action.metadata.creation_timestamp.timestamp()
+        source, partition = source_of(action), self._parts.gatherer.partition(action)
         return QueuedRun(
             id=record.uid,
-            namespace=record.namespace,
-            source=source_of(action).key,
-            partition=self._parts.gatherer.partition(action),
+            # A partition is its source's, and a cluster provider's spans namespaces; the rest takes turns by namespace.
+            namespace=record.namespace if partition is None else source.namespace,
+            source=source.key,
+            partition=partition,
             priority=action.spec.priority or 0,
             order=(0 if record.status.attempt else 1, created, record.first_version, record.name),
         )
@@ -389,8 +391,7 @@ class Engine:
     def _dismiss(self, record: Record) -> None:
         """Let go of an action that has ended; late notifications of it must find that out."""
         self._forget(record)
-        if not record.left:
-            self._parts.table.finished[record.uid] = self._parts.clock.monotonic()
+        self._parts.table.finish(record, self._parts.clock.monotonic())
         self._parts.family.finished(record)
 
     def _forget(self, record: Record) -> None:

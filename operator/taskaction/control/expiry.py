@@ -4,7 +4,7 @@ Finished objects are not in memory: they are found by paged lists, and only thos
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from taskaction.api.enums import TERMINAL_PHASES
 from taskaction.api.task_action import TaskAction
 from taskaction.cluster.errors import ClusterError
-from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
+from taskaction.cluster.gateway import Cluster
 from taskaction.control.agenda import Agenda
 from taskaction.control.background import Background
+from taskaction.control.listing import task_actions
 from taskaction.control.objects import ObjectEditor
 from taskaction.control.records import Record, Table
 from taskaction.control.tree import Tree
@@ -50,8 +51,10 @@ class Expiry:
         table: Table,
         tree: Tree,
         judge: Judge,
+        namespaces: Sequence[str] = (),
     ) -> None:
         self._cluster = cluster
+        self._namespaces = namespaces
         self._clock = clock
         self._editor = editor
         self._background = background
@@ -121,8 +124,8 @@ class Expiry:
                 )
 
     async def _finished(self, *, field_selector: str = "", label_selector: str = "") -> AsyncIterator[TaskAction]:
-        bodies: AsyncIterator[Body] = self._cluster.list(
-            TASK_ACTIONS, field_selector=field_selector, label_selector=label_selector
+        bodies = task_actions(
+            self._cluster, self._namespaces, field_selector=field_selector, label_selector=label_selector
         )
         async for body in bodies:
             try:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from taskaction.api.enums import ParentKind, ProviderKind, Sharding
+from taskaction.api.provider import ProviderDefaults
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import TaskAction
 from taskaction.control.providers import Offer, ProviderKey, Providers, allowed_in
@@ -17,7 +18,7 @@ from taskaction.core.names import digest
 from taskaction.executors.base import AbstractExecutor
 from taskaction.executors.registry import Registry
 from taskaction.executors.validation import model_problem
-from taskaction.lifecycle.policy import Settings, policy_for
+from taskaction.lifecycle.policy import Policy, Settings, policy_for
 from taskaction.lifecycle.state import Blocker, Observed, Owner
 from taskaction.lifecycle.traits import Traits
 
@@ -79,7 +80,7 @@ class Gatherer:
             status=record.status,
             generation=action.metadata.generation,
             created=action.metadata.creation_timestamp,
-            policy=policy_for(action.spec, defaults, self._settings),
+            policy=self._policy(record, defaults),
             traits=traits,
             owner=owner,
             activity=record.activity,
@@ -92,6 +93,13 @@ class Gatherer:
             parameters_hash=record.parameters_hash,
             luck=self._luck(),
         )
+
+    def _policy(self, record: Record, defaults: ProviderDefaults | None) -> Policy:
+        """Give the policy, worked out anew only where the action or its provider has changed."""
+        said = record.action.spec, defaults
+        if record.policy is None or record.policy[0] is not said[0] or record.policy[1] is not said[1]:
+            record.policy = (*said, policy_for(*said, self._settings))
+        return record.policy[2]
 
     def binding(self, action: TaskAction) -> Binding | Blocker:
         """Give what executes the action, or why nothing can."""

@@ -54,8 +54,6 @@ class Intake:
         """Take in one notification; ``kind`` is the watch's word, None for an object that was listed."""
         uid = body["metadata"]["uid"]
         if uid in self._table.finished:
-            if kind == DELETED:
-                del self._table.finished[uid]  # it has left the selector: nothing older can come any more
             return
         record = self._table.get(uid)
         if kind == DELETED:
@@ -149,7 +147,6 @@ class Intake:
 
     def _left(self, record: Record) -> None:
         """Serve a DELETED: the object is gone, or it has left the watch's selector by finishing."""
-        record.left = True
         if record.status.phase.terminal and record.flushing is not None:
             return  # this process is finishing it: the write's own end decides
         self.missing(record)

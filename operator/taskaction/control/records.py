@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from taskaction.api.task_action import Signal, TaskAction, TaskActionStatus
+from taskaction.api.provider import ProviderDefaults
+from taskaction.api.task_action import Signal, TaskAction, TaskActionSpec, TaskActionStatus
+from taskaction.lifecycle.policy import Policy
 from taskaction.lifecycle.state import Activity, Parent
+
+LATE_NOTICES = 300.0
+"""How many seconds a notification may be on its way."""
 
 
 @dataclass(slots=True, eq=False)
@@ -20,11 +25,11 @@ class Record:
         first_version: the resourceVersion when first seen, a tie-breaker of partition order.
         taken_at: when this process first saw the action as its own while another claim stood.
         checked_with: what the parameters were last checked by, with ``problem`` as the result.
+        policy: the policy, with what it was made of.
         polled_signal: the signal that the executor was last polled with.
         adopter: the parent that is to become the owner.
-        left: the watch has said that the object left its selector.
         gone: the object does not exist any more; nothing may be written.
-        flushing: set while a status write is under way, done when it has ended.
+        flushing: set while a status write is under way, done with how it landed when it has ended.
     """
 
     action: TaskAction
@@ -36,10 +41,10 @@ class Record:
     activity: Activity = Activity.IDLE
     parent: Parent = Parent.NONE
     adopter: TaskAction | None = None
-    left: bool = False
     taken_at: datetime | None = None
     polled_signal: Signal | None = None
     parameters_hash: str | None = None
+    policy: tuple[TaskActionSpec, ProviderDefaults | None, Policy] | None = None
     checked_with: object | None = None
     problem: str | None = None
     gone: bool = False
@@ -48,7 +53,7 @@ class Record:
     flush_at: datetime | None = None
     call: asyncio.Task[object] | None = None
     cancelling: bool = False
-    flushing: asyncio.Future[None] | None = None
+    flushing: asyncio.Future[object] | None = None
 
     @property
     def uid(self) -> str:
@@ -80,8 +85,8 @@ class Record:
 class Table:
     """The live actions by uid and by name.
 
-    Finished ones leave the table, but their uids stay in ``finished`` until the watch has said that they left its
-    selector: an older notification that is still on its way must not bring them back to life.
+    Finished ones leave the table, but their uids stay in ``finished`` for a while, by the time they were put there:
+    an older notification that is still on its way must not bring them back to life.
     """
 
     records: dict[str, Record] = field(default_factory=dict)
@@ -109,6 +114,13 @@ class Table:
         """Take in a live action."""
         self.records[record.uid] = record
         self.names[record.namespace, record.name] = record.uid
+
+    def finish(self, record: Record, now: float) -> None:
+        """Let go of an action that has ended, and forget those whose last notification must have come by ``now``."""
+        self.drop(record)
+        self.finished[record.uid] = now
+        while (oldest := next(iter(self.finished))) and self.finished[oldest] < now - LATE_NOTICES:
+            del self.finished[oldest]
 
     def drop(self, record: Record) -> None:
         """Let go of an action; a namesake that came after it stays."""

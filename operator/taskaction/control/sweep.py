@@ -1,24 +1,32 @@
 """Finds the actions that vanished while the watch was not looking: a missing uid is a deletion (design, section 5)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from taskaction.api.enums import TERMINAL_PHASES
 from taskaction.cluster.errors import ClusterError
-from taskaction.cluster.gateway import TASK_ACTIONS, Cluster
+from taskaction.cluster.gateway import Cluster
+from taskaction.control.listing import task_actions
 from taskaction.control.records import Record, Table
 from taskaction.core.clock import Clock
 
 LIVE_SELECTOR = ",".join(f"status.phase!={phase}" for phase in sorted(TERMINAL_PHASES))
 """The field selector of the watch: finished objects cost nothing."""
 
-_LATE_NOTICES = 600.0
-
 
 class Sweeper:
     """Compares the table with a metadata-only list."""
 
-    def __init__(self, *, cluster: Cluster, clock: Clock, table: Table, missing: Callable[[Record], None]) -> None:
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        clock: Clock,
+        table: Table,
+        missing: Callable[[Record], None],
+        namespaces: Sequence[str] = (),
+    ) -> None:
         self._cluster = cluster
+        self._namespaces = namespaces
         self._clock = clock
         self._table = table
         self._missing = missing
@@ -29,12 +37,12 @@ class Sweeper:
         An action that came into the table after the list began is not missing, only younger than the list.
         """
         suspects = {record.uid: record for record in self._table}
-        async for body in self._cluster.list(TASK_ACTIONS, field_selector=LIVE_SELECTOR, metadata_only=True):
+        live = task_actions(self._cluster, self._namespaces, field_selector=LIVE_SELECTOR, metadata_only=True)
+        async for body in live:
             suspects.pop(body["metadata"]["uid"], None)
         missing = [record for uid, record in suspects.items() if self._table.get(uid) is record]
         for record in missing:
             self._missing(record)
-        self._forget_late_notices()
         return len(missing)
 
     async def run(self, interval: float, failed: Callable[[str, BaseException], None]) -> None:
@@ -45,10 +53,3 @@ class Sweeper:
                 await self.sweep()
             except ClusterError as error:
                 failed("sweep", error)
-
-    def _forget_late_notices(self) -> None:
-        """Drop finished uids whose last notice a gap has swallowed."""
-        oldest = self._clock.monotonic() - _LATE_NOTICES
-        for uid, since in list(self._table.finished.items()):
-            if since < oldest:
-                del self._table.finished[uid]

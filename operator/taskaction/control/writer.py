@@ -72,20 +72,22 @@ class StatusWriter:
         """Return when the API server has the record's status, or never will."""
         while not record.gone and record.status is not record.stored:
             if record.flushing is not None:
-                await asyncio.shield(record.flushing)
+                if await asyncio.shield(record.flushing) is Landed.OVERTAKEN:
+                    return Landed.OVERTAKEN  # what was to be written here is lost as well
                 continue
             record.flushing = asyncio.get_running_loop().create_future()
+            landed: Landed | None = None
             try:
                 landed = await self._put(record)
             finally:
-                record.flushing.set_result(None)
+                record.flushing.set_result(landed)
                 record.flushing = None
             if landed is Landed.OVERTAKEN:
                 return landed
         return Landed.GONE if record.gone else Landed.STORED
 
     async def _put(self, record: Record) -> Landed:
-        attempt = 0
+        attempt = refusals = 0
         while True:
             status = record.status
             try:
@@ -98,6 +100,10 @@ class StatusWriter:
                 landed = await self._compared(record, status, error)
                 if landed is not None:
                     return landed
+                refusals += isinstance(error, InvalidError)
+                if refusals > 1:  # the object takes no status at all: its refusals are no reason to hurry
+                    self._journal.retried(record, error)
+                    await self._clock.sleep(self._delay(error, refusals - 1))
             except (UnavailableError, ForbiddenError) as error:
                 attempt += 1
                 self._journal.retried(record, error)
@@ -136,7 +142,8 @@ class StatusWriter:
         attempt = 0
         while True:
             try:
-                return await self._cluster.get(TASK_ACTIONS, record.name, record.namespace)
+                async with self._slots:
+                    return await self._cluster.get(TASK_ACTIONS, record.name, record.namespace)
             except (UnavailableError, ForbiddenError) as error:
                 attempt += 1
                 self._journal.retried(record, error)

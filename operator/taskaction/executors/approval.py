@@ -10,7 +10,6 @@ from taskaction.api.base import Duration, JsonObject, format_time
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Signal
 from taskaction.executors.base import AbstractExecutor, Run
-from taskaction.executors.errors import InvalidParametersError
 from taskaction.executors.parameters import Parameters
 from taskaction.executors.validation import compile_schema
 from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Succeeded
@@ -59,6 +58,9 @@ class ApprovalParameters(Parameters):
     def _default_fits(self) -> Self:
         if self.default is not None and not _FITS[self.type](self.default):
             raise ValueError(f"default is no {self.type}")
+        checker = compile_schema(self.value_schema, "schema")
+        if checker is not None and self.default is not None and (problem := checker.problem(self.default)) is not None:
+            raise ValueError(f"default: {problem}")
         return self
 
 
@@ -81,8 +83,7 @@ def _answered(parameters: ApprovalParameters, signal: Signal, run: Run) -> Outco
     if (problem := _problem(parameters, signal.value)) is not None:
         return _waiting(parameters, f"{parameters.prompt} (the last signal was refused: {problem})", run)
     if parameters.fail_on_reject and signal.value is False:
-        by = f" by {signal.by}" if signal.by else ""
-        return Failed(code="Rejected", message=f"rejected{by}", retry_class=None)
+        return _rejected(f" by {signal.by}" if signal.by else "")
     at = format_time(signal.at) if signal.at is not None else None
     return Succeeded(output={"value": signal.value, "by": signal.by, "at": at})
 
@@ -95,14 +96,17 @@ def _waiting(parameters: ApprovalParameters, message: str, run: Run) -> Outcome:
         return Paused(message=message, reason=Reason.WAITING_FOR_SIGNAL, poll_after=left)
     if parameters.default is None:
         return Failed(code="ApprovalTimeout", message=f"nobody answered: {parameters.prompt}", retry_class=None)
+    if parameters.fail_on_reject and parameters.default is False:
+        return _rejected(": nobody answered, and the default is false")
     return Succeeded(output={"value": parameters.default, "by": None, "at": None}, message="the default was taken")
+
+
+def _rejected(how: str) -> Failed:
+    return Failed(code="Rejected", message=f"rejected{how}", retry_class=None)
 
 
 def _problem(parameters: ApprovalParameters, value: object) -> str | None:
     if not _FITS[parameters.type](value):
         return f"expected {parameters.type}, got {type(value).__name__}"
-    try:
-        checker = compile_schema(parameters.value_schema, "schema")
-    except ValueError as error:
-        raise InvalidParametersError(str(error)) from error
+    checker = compile_schema(parameters.value_schema, "schema")
     return checker.problem(value) if checker is not None else None

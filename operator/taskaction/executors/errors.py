@@ -20,6 +20,8 @@ from taskaction.core.errors import TaskActionError
 from taskaction.core.names import truncated
 from taskaction.lifecycle.outcomes import Failed
 
+_NAMED = 3
+
 
 class ActionError(TaskActionError):
     """Base of what an executor may raise to say how its action failed.
@@ -91,6 +93,7 @@ def failure_of(error: BaseException) -> Failed:
     Every exception gets one, with a message that is never empty: an executor that raises ``CancelledError`` by
     itself, ``SystemExit`` or an error without text must not lose its action (Ocean defects D7 and D8).
     """
+    error = _alone(error)
     if isinstance(error, ActionError):
         return Failed(
             code=error.code,
@@ -104,5 +107,18 @@ def failure_of(error: BaseException) -> Failed:
     return Failed(code=Reason.EXECUTION_FAILED, message=f"{type(error).__name__}: {_text_of(error)}")
 
 
+def _alone(error: BaseException) -> BaseException:
+    """Give the only error of a group: a ``TaskGroup`` wraps even one, with the retry decision that it carries."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
 def _text_of(error: BaseException) -> str:
-    return truncated(str(error).strip() or f"{type(error).__name__} without a message", MESSAGE_LIMIT_CHARS - 64)
+    try:
+        text = str(error).strip()
+    except Exception:  # noqa: BLE001 - an error's text is a plug-in's code, too
+        text = ""
+    if isinstance(error, BaseExceptionGroup):
+        text = "; ".join([text, *(f"{type(inner).__name__}: {_text_of(inner)}" for inner in error.exceptions[:_NAMED])])
+    return truncated(text or f"{type(error).__name__} without a message", MESSAGE_LIMIT_CHARS - 64)

@@ -35,9 +35,12 @@ class Registry:
 
     @classmethod
     def load(cls, toolbox: Toolbox) -> "Registry":
-        """Give a registry of everything that is installed under the entry point group ``taskaction.executors``."""
+        """Give a registry of everything that is installed under the entry point group ``taskaction.executors``.
+
+        The built-ins come first, so that no plug-in takes the place of one by its name.
+        """
         registry = cls()
-        for point in entry_points(group=GROUP):
+        for point in sorted(entry_points(group=GROUP), key=lambda point: not point.value.startswith(f"{GROUP}.")):
             registry.load_one(point, toolbox)
         return registry
 
@@ -45,7 +48,7 @@ class Registry:
         """Take in one entry point; a failure is kept, so that readiness and the log can tell of it."""
         try:
             self.register(point.load().build(toolbox))
-        except Exception as error:  # noqa: BLE001 - a plug-in's import may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plug-in's import may raise anything
             self.failures.append(LoadFailure(point.name, f"{type(error).__name__}: {error}"))
 
     def register(self, executor: AbstractExecutor) -> None:
@@ -69,6 +72,12 @@ class Registry:
         return f"no executor is called {name!r};{hint} there are {', '.join(self.names()) or 'none'}"
 
     async def close(self) -> None:
-        """Close every executor."""
+        """Close every executor, also after one that cannot; raises what they raised as a group."""
+        errors: list[Exception] = []
         for executor in self._executors.values():
-            await executor.close()
+            try:
+                await executor.close()
+            except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup("executors could not be closed", errors)

@@ -49,7 +49,10 @@ def compile_schema(schema: Mapping[str, Any] | None, path: str) -> SchemaChecker
     """
     if schema is None:
         return None
-    size = len(orjson.dumps(schema))
+    try:
+        size = len(orjson.dumps(schema))
+    except TypeError as error:  # by JSON's own words: deeper than any sensible schema
+        raise ValueError(f"{path}: is nested too deeply") from error
     if size > SCHEMA_LIMIT_BYTES:
         raise ValueError(f"{path}: has {size} bytes, more than the {SCHEMA_LIMIT_BYTES} that are allowed")
     try:

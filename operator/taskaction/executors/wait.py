@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from taskaction.api.base import AnyJson, Duration
-from taskaction.cluster.errors import ForbiddenError
+from taskaction.cluster.errors import ForbiddenError, UnavailableError
 from taskaction.cluster.gateway import Body, Cluster, Resource
 from taskaction.core.backoff import Backoff
 from taskaction.executors.base import AbstractExecutor, Run
@@ -109,7 +109,10 @@ class WaitExecutor(AbstractExecutor):
                 f"ServiceAccount {run.service_account!r} may not read {what}: add a RoleBinding that grants it the "
                 f"verb get on {wanted.resource.plural}"
             ) from error
-        missing = _missing(wanted, body)
+        except UnavailableError as error:
+            missing: str | None = f"cannot be read for now: {error}"
+        else:
+            missing = _missing(wanted, body)
         if missing is None:
             return Succeeded(message=f"{what} is as wanted")
         waited = (run.now - run.started_at).total_seconds()

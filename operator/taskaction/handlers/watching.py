@@ -50,6 +50,12 @@ class WatchSettings:
     server_timeout: int = 600
 
 
+def watch_count(namespaces: tuple[str, ...]) -> int:
+    """Give how many watches there are when all have begun: cluster providers have one, whatever the namespaces."""
+    per_namespace = len(PLURALS) - 1
+    return 1 + per_namespace * max(1, len(namespaces))
+
+
 class Watching:
     """Keeps kopf running until it is stopped; a failure restarts it in place, and the leases stay."""
 

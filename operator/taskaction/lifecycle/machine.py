@@ -40,7 +40,7 @@ def step(observed: Observed, event: Event, now: datetime) -> Decision:
     if observed.status.phase.terminal:
         return _settled(observed)
     clocked = _suspension_clocked(observed, now)
-    decision = _decide(replace(observed, status=clocked), event, now)
+    decision = _decide(_with(observed, clocked), event, now)
     if clocked is not observed.status and decision.write in {Write.NONE, Write.LATER}:
         return replace(decision, write=Write.NOW)
     return decision
@@ -294,6 +294,10 @@ def _success(outcome: Succeeded) -> Ending:
 # -- small questions ------------------------------------------------------------------------------------------------
 
 
+def _with(observed: Observed, status: TaskActionStatus) -> Observed:
+    return observed if status is observed.status else replace(observed, status=status)
+
+
 def _needs_an_attempt(event: Event) -> bool:
     return isinstance(event, Stopped) or (
         isinstance(event, Ended) and isinstance(event.outcome, Succeeded | Pending | Paused)
@@ -345,7 +349,7 @@ def _going_on(
     observed: Observed, status: TaskActionStatus, write: Write, effects: tuple[Effect, ...], now: datetime
 ) -> Decision:
     """Give a decision that keeps an eye on the next bound."""
-    deadline = deadlines.next_deadline(replace(observed, status=status), now)
+    deadline = deadlines.next_deadline(_with(observed, status), now)
     wake: tuple[Effect, ...] = () if deadline is None else (WakeAt(deadline),)
     return Decision(status=status, write=write, effects=(*effects, *wake))
 

@@ -152,7 +152,12 @@ def test_a_child_that_is_created_after_the_deletion_goes_with_the_rest(
 
     left = wait_for_all(kubectl, only_late_ones_that_failed, seconds=120)
     assert not set(LATE) & set(world.jobs)
-    assert {reason(item) for item in left.values()} <= {"ParentNotFound", "ParentDeleted", "ParentAborted"}
+    assert {reason(item) for item in left.values()} <= {
+        "ParentNotFound",
+        "ParentFinished",
+        "ParentDeleted",
+        "ParentAborted",
+    }
 
 
 def test_children_that_are_orphaned_go_on(tree: Operators, kubectl: Kubectl, world: World) -> None:

@@ -1,5 +1,6 @@
 """Sends one request on behalf of a user: guarded at connect time and on each redirect, bounded in size and time."""
 
+import json
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -158,7 +159,8 @@ class GuardedClient:
 def redacted(text: str, secrets: tuple[str, ...]) -> str:
     """Give ``text`` without any of ``secrets``, also as JSON, Python and URLs write them."""
     for secret in filter(None, secrets):
-        forms = {secret, orjson.dumps(secret).decode()[1:-1], repr(secret)[1:-1], quote(secret, safe="")}
+        as_json = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+        forms = {secret, repr(secret)[1:-1], quote(secret, safe="")} | as_json
         for form in sorted(forms, key=len, reverse=True):
             text = text.replace(form, "[redacted]")
     return text

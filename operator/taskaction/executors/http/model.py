@@ -1,5 +1,6 @@
 """What an ``http`` action says: inline as its parameters, or as a provider's config; fields and rules only."""
 
+from datetime import timedelta
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -165,6 +166,8 @@ class HttpModel(Parameters):
     def _one_body(self) -> Self:
         if sum(body is not None for body in (self.json_body, self.form, self.body)) > 1:
             raise ValueError("set at most one of json, form and body")
+        if self.timeout is not None and self.timeout <= timedelta():
+            raise ValueError("timeout must be longer than 0s")
         if self.cancel is not None and self.polling is None:
             raise ValueError("cancel needs polling, which says what the started thing is called")
         return self

@@ -1,0 +1,23 @@
+"""Knows the echoes of this process's own writes in a watch, which are news to nobody; runs in kopf's thread.
+
+An action that ends leaves the watch's selector, and the API server reports that as a deletion. It is half of all
+events, and kopf spends a third of a millisecond on each.
+"""
+
+from collections.abc import Container
+
+import orjson
+
+_DELETED = b'{"type":"DELETED",'
+
+
+class Echoes:
+    """Recognises the end of an action that this process has finished itself."""
+
+    def __init__(self, finished: Container[str]) -> None:
+        """``finished`` holds the uids; it is only read here."""
+        self._finished = finished
+
+    def is_echo(self, line: bytes) -> bool:
+        """Say whether an event of a watch need not be looked at."""
+        return line.startswith(_DELETED) and orjson.loads(line)["object"]["metadata"]["uid"] in self._finished
