@@ -16,6 +16,8 @@ from taskaction.core.errors import TaskActionError
 from taskaction.logs import configure_logs
 
 USAGE_ERROR = 2
+_RECURSION_LIMIT = 4_000
+"""Room for the JSON that ``cluster.nesting`` lets through, also in Python's own reader, which kopf uses."""
 _GC_THRESHOLD = 50_000
 """Objects here die by their reference counts; looking for cycles after every 700 new ones finds none, and costs CPU."""
 
@@ -46,6 +48,7 @@ def _run_operator() -> int:
     config = OperatorConfig.from_environment(os.environ)
     configure_logs(config.log_format, config.log_level)
     gc.set_threshold(_GC_THRESHOLD)
+    sys.setrecursionlimit(_RECURSION_LIMIT)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(Operator(config).run())
     return 0

@@ -8,13 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from taskaction.api.base import Duration
 from taskaction.core.errors import ConfigurationError
 from taskaction.executors.addresses import Network, parse_networks
 
 PREFIX = "TASKACTION_"
+_LAST_PORT = 65_535
 
 
 def _words(value: object) -> object:
@@ -23,6 +24,13 @@ def _words(value: object) -> object:
 
 def _networks(value: object) -> object:
     return parse_networks(value) if isinstance(value, str) else value
+
+
+def _address(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not host or not colon or not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
+        raise ValueError("should be an address and a port, such as 127.0.0.1:8080")
+    return value
 
 
 def _identity() -> str:
@@ -45,7 +53,7 @@ class OperatorConfig(BaseModel):
     """What this replica calls itself in Leases and claims; must be new with every process."""
     context: str | None = None
     """The kubeconfig's context. Default: its current one."""
-    bind: str = "127.0.0.1:8080"
+    bind: Annotated[str, AfterValidator(_address)] = "127.0.0.1:8080"
     """Address and port of /healthz, /readyz and /metrics."""
     log_format: Literal["json", "console"] = "json"
     """json for machines, console for people."""

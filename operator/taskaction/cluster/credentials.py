@@ -2,7 +2,9 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from kubernetes.config.config_exception import ConfigException
 from taskaction.core.clock import Clock
 from taskaction.core.errors import ConfigurationError
 
+_RENEW_PAUSE = 5.0
 REFRESH_SECONDS = 30.0
 """How often the loader is asked whether the token is still good; it reads files and runs exec plug-ins."""
 
@@ -34,10 +37,12 @@ class _Loaded:
 class Credentials:
     """One account at one API server; its token is renewed as it rotates."""
 
-    def __init__(self, loaded: _Loaded, clock: Clock) -> None:
+    def __init__(self, loaded: _Loaded, clock: Clock, load: Callable[[_Loaded], None]) -> None:
         self._loaded = loaded
         self._clock = clock
+        self._load = load
         self._checked = clock.monotonic()
+        self._renewed = -_RENEW_PAUSE
 
     @classmethod
     def load(cls, clock: Clock, *, kubeconfig: Path | None = None, context: str | None = None) -> "Credentials":
@@ -47,17 +52,9 @@ class Credentials:
             ConfigurationError: nothing usable is there; the message says what to set.
         """
         loaded = _Loaded()
-        try:
-            if kubeconfig is not None:
-                loaders.load_kube_config(str(kubeconfig), context, loaded)  # type: ignore[no-untyped-call]
-            else:
-                _load_default(loaded, context)
-        except (ConfigException, OSError, ValueError) as error:
-            raise ConfigurationError(
-                f"no way to an API server: {error}; set KUBECONFIG to a kubeconfig file, or run in a pod with a "
-                "service account"
-            ) from error
-        return cls(loaded, clock)
+        load = partial(_load, kubeconfig, context)
+        load(loaded)
+        return cls(loaded, clock, load)
 
     @property
     def server(self) -> str:
@@ -89,6 +86,29 @@ class Credentials:
         hook = self._loaded.refresh_api_key_hook
         if hook is not None:
             await asyncio.to_thread(hook, self._loaded)
+
+    async def renew(self) -> None:
+        """Read everything anew, since the server has refused the token: a kubeconfig may name a file that rotates."""
+        now = self._clock.monotonic()
+        if now - self._renewed < _RENEW_PAUSE:
+            return
+        self._renewed = now
+        fresh = _Loaded()
+        await asyncio.to_thread(self._load, fresh)
+        self._loaded = fresh
+
+
+def _load(kubeconfig: Path | None, context: str | None, loaded: _Loaded) -> None:
+    try:
+        if kubeconfig is not None:
+            loaders.load_kube_config(str(kubeconfig), context, loaded)  # type: ignore[no-untyped-call]
+        else:
+            _load_default(loaded, context)
+    except (ConfigException, OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"no way to an API server: {error}; set KUBECONFIG to a kubeconfig file, or run in a pod with a "
+            "service account"
+        ) from error
 
 
 def _load_default(loaded: _Loaded, context: str | None) -> None:

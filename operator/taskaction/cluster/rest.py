@@ -13,6 +13,7 @@ from yarl import URL
 
 from taskaction.cluster.errors import ExpiredError, NotFoundError, UnavailableError
 from taskaction.cluster.gateway import Body, Resource
+from taskaction.cluster.nesting import bounded
 from taskaction.cluster.responses import error_of
 from taskaction.core.constants import FIELD_MANAGER
 
@@ -165,7 +166,7 @@ class RestCluster:
                 code = response.status
                 if code >= HTTPStatus.BAD_REQUEST:
                     raise error_of(call.verb, code, content, response.headers)
-                return _bare(orjson.loads(content))
+                return _bare(orjson.loads(bounded(content)))
         except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
             what = f"{call.verb} {call.resource.plural}"
             raise UnavailableError(f"{what}: {type(error).__name__}: {error}") from error

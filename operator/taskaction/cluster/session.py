@@ -1,13 +1,16 @@
 """HTTP sessions to the API server: rotating credentials, and how fresh each watch is; knows no verbs."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 
 from taskaction.cluster.credentials import Credentials
+from taskaction.cluster.streams import ListStream, WatchStream
 from taskaction.core.clock import Clock
+from taskaction.core.errors import ConfigurationError
 
 
 class Freshness:
@@ -69,7 +72,8 @@ def open_session(
             request.headers["Authorization"] = token
         response = await handler(request)
         if response.status == HTTPStatus.UNAUTHORIZED:
-            await credentials.refresh()
+            with suppress(ConfigurationError):  # a file that is being written: the next refusal tries again
+                await credentials.renew()
         return response
 
     middlewares: list[aiohttp.ClientMiddlewareType] = [with_credentials]
@@ -85,33 +89,10 @@ def _measured(freshness: Freshness, is_echo: Callable[[bytes], bool]) -> aiohttp
         response = await handler(request)
         if request.method == "GET" and response.status == HTTPStatus.OK:
             freshness.requested(path, watch=is_watch)
+            stream: Any = ListStream(response.content)
             if is_watch:
-                heard = _Heard(response.content, lambda: freshness.heard(path), is_echo)
-                response.content = heard  # type: ignore[assignment]
+                stream = WatchStream(response.content, lambda: freshness.heard(path), is_echo)
+            response.content = stream
         return response
 
     return measure
-
-
-class _Heard:
-    """A watch's stream that says when something was read from it, and leaves echoes out."""
-
-    def __init__(
-        self, stream: aiohttp.StreamReader, heard: Callable[[], None], is_echo: Callable[[bytes], bool]
-    ) -> None:
-        self._stream = stream
-        self._heard = heard
-        self._is_echo = is_echo
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    async def iter_chunked(self, size: int) -> Any:
-        rest = b""
-        async for chunk in self._stream.iter_chunked(size):
-            self._heard()
-            *lines, rest = (rest + chunk).split(b"\n")
-            if kept := [line for line in lines if not self._is_echo(line)]:
-                yield b"\n".join((*kept, b""))
-        if rest:
-            yield rest

@@ -19,6 +19,7 @@ from taskaction.core.clock import Clock
 from taskaction.core.constants import LINKS_KEPT, OUTPUT_LIMIT_BYTES
 from taskaction.executors.base import Run
 from taskaction.executors.errors import InvalidParametersError, failure_of
+from taskaction.executors.validation import nesting_problem
 from taskaction.lifecycle import deadlines
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
 from taskaction.lifecycle.state import Observed
@@ -184,6 +185,8 @@ def _checked_output(outcome: Succeeded, binding: Binding) -> Outcome:
         size = len(orjson.dumps(outcome.output))
     except (TypeError, RecursionError) as error:
         return Failed(code=Reason.INVALID_OUTPUT, message=f"the output is no JSON: {error}", retry_class=None)
+    if (nested := nesting_problem(outcome.output, "the output")) is not None:
+        return Failed(code=Reason.INVALID_OUTPUT, message=nested, retry_class=None)
     if size > OUTPUT_LIMIT_BYTES:
         message = (
             f"the output has {size} bytes, more than the {OUTPUT_LIMIT_BYTES} that a status may hold; "

@@ -45,10 +45,11 @@ class EventPoster:
         seconds = format_time(now)[:19] + "Z"
         metadata = action.metadata
         unique = digest(f"{metadata.uid}{what.reason}{now.timestamp()}".encode())
+        stem = metadata.name[:_LONGEST_NAME].rstrip("-.")  # a cut may have left an end that no name may have
         return {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": f"{metadata.name[:_LONGEST_NAME]}.{unique}", "namespace": metadata.namespace},
+            "metadata": {"name": f"{stem}.{unique}", "namespace": metadata.namespace},
             "involvedObject": {
                 "apiVersion": TASK_ACTIONS.api_version,
                 "kind": TASK_ACTIONS.kind,

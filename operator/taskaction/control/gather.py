@@ -17,7 +17,7 @@ from taskaction.core.constants import FINALIZER, GROUP, PARENT_ANNOTATION
 from taskaction.core.names import digest
 from taskaction.executors.base import AbstractExecutor
 from taskaction.executors.registry import Registry
-from taskaction.executors.validation import model_problem
+from taskaction.executors.validation import model_problem, nesting_problem
 from taskaction.lifecycle.policy import Policy, Settings, policy_for
 from taskaction.lifecycle.state import Blocker, Observed, Owner
 from taskaction.lifecycle.traits import Traits
@@ -73,7 +73,7 @@ class Gatherer:
         else:
             blocker, traits, defaults = bound, _UNKNOWN_TRAITS, None
         if record.parameters_hash is None:
-            record.parameters_hash = digest(orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS))
+            record.parameters_hash = _fingerprint(parameters)
         signal = action.spec.signal
         return Observed(
             spec=action.spec,
@@ -155,11 +155,20 @@ class Gatherer:
         return Blocker(reason=Reason.INVALID_PARAMETERS, message=record.problem, final=True)
 
 
+def _fingerprint(parameters: Mapping[str, Any]) -> str:
+    try:
+        return digest(orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS))
+    except TypeError:
+        return digest(b"")  # nested too deeply to be written, and refused for that
+
+
 def parameters_problem(binding: Binding, parameters: Mapping[str, Any]) -> str | None:
     """Give what is wrong with the parameters, naming the field, or None.
 
     A provider's users are bound by its ``inputSchema``; the executor's own model describes inline use.
     """
+    if (problem := nesting_problem(parameters, "spec.parameters")) is not None:
+        return problem
     if binding.offer is not None:
         return binding.offer.inputs.problem(parameters) if binding.offer.inputs is not None else None
     model = binding.executor.PARAMETERS

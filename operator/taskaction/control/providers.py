@@ -17,7 +17,7 @@ from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncated
 from taskaction.executors.base import AbstractExecutor
 from taskaction.executors.registry import Registry
-from taskaction.executors.validation import SchemaChecker, compile_schema, model_problem
+from taskaction.executors.validation import SchemaChecker, compile_schema, model_problem, nesting_problem
 
 ProviderKey = tuple[ProviderKind, str, str]
 """Kind, namespace ('' for a cluster provider) and name."""
@@ -84,7 +84,9 @@ class Providers:
             return _unusable(
                 provider, Reason.UNKNOWN_EXECUTOR, f"spec.executor: {self._registry.unknown_message(spec.executor)}"
             )
-        if (problem := _config_problem(executor, spec.config)) is not None:
+        if (
+            problem := nesting_problem(spec.config, "spec.config") or _config_problem(executor, spec.config)
+        ) is not None:
             return _unusable(provider, Reason.INVALID_CONFIG, problem)
         try:
             inputs = compile_schema(spec.input_schema, "spec.inputSchema")

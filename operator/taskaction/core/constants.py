@@ -21,6 +21,9 @@ EPOCH_ANNOTATION = f"{GROUP}/epoch"
 
 FIELD_MANAGER = "taskaction-operator"
 
+NESTING_LIMIT = 100
+"""Levels of JSON in parameters, configuration and results."""
+
 OUTPUT_LIMIT_BYTES = 32 * 1024
 MESSAGE_LIMIT_CHARS = 1024
 ATTEMPTS_KEPT = 10

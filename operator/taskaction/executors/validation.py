@@ -14,6 +14,7 @@ from referencing import Registry as Resources
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
+from taskaction.core.constants import NESTING_LIMIT
 from taskaction.core.names import truncated
 
 SCHEMA_LIMIT_BYTES = 64 * 1024
@@ -39,6 +40,22 @@ class SchemaChecker:
             return None
         path = ".".join(str(part) for part in error.absolute_path)
         return f"{path}: {_short(error.message)}" if path else _short(error.message)
+
+
+def nesting_problem(value: object, path: str) -> str | None:
+    """Give what is wrong with a JSON value that is nested too deeply, None where it is not."""
+    level, parts = 0, [value]
+    while parts:
+        if level > NESTING_LIMIT:
+            return f"{path}: is nested more than {NESTING_LIMIT} levels deep"
+        below: list[object] = []
+        for part in parts:
+            if isinstance(part, Mapping):
+                below.extend(part.values())
+            elif isinstance(part, list | tuple):
+                below.extend(part)
+        level, parts = level + 1, below
+    return None
 
 
 def compile_schema(schema: Mapping[str, Any] | None, path: str) -> SchemaChecker | None:

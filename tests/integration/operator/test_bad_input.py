@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cluster.kubectl import Kubectl
+from cluster.processes import wait_until
 from support.actions import (
     API_VERSION,
     Body,
@@ -182,3 +184,21 @@ def test_a_signal_of_the_wrong_type_is_shown_and_a_right_one_goes_on(kubectl: Ku
     patch(kubectl, "ask", {"signal": {"value": 3}})
     ended = wait_for_phase(kubectl, "ask", "Succeeded")
     assert 3 in ended["status"]["output"].values()
+
+
+@pytest.mark.parametrize("depth", [101, 300, 1000, 1020, 1500, 9000])
+def test_parameters_that_are_nested_without_end_fail_and_stop_nobody(
+    kubectl: Kubectl, tmp_path: Path, depth: int
+) -> None:
+    """The API server takes 10,000 levels; a reader that gave up would end the watch of all."""
+    said = {"apiVersion": API_VERSION, "kind": "TaskAction", "metadata": {"name": "deep"}}
+    body = json.dumps(said | {"spec": {"executor": "noop", "parameters": {"output": "DEEP"}}})
+    manifest = tmp_path / "deep.json"
+    manifest.write_text(body.replace('"DEEP"', "[" * depth + "]" * depth))
+    kubectl("create", f"--raw=/apis/{API_VERSION}/namespaces/{kubectl.namespace}/taskactions", "-f", str(manifest))
+    create(kubectl, [action("good")])
+    wait_for_phase(kubectl, "good", "Succeeded")
+    path = "jsonpath={.status.phase} {.status.reason} {.status.message}"  # kubectl is not to choke on it either
+    wait_until(lambda: kubectl("get", "ta", "deep", "-o", path).startswith("Failed "), timeout=30, what="its end")
+    assert "InvalidParameters spec.parameters: is nested" in kubectl("get", "ta", "deep", "-o", path)
+    kubectl("delete", "ta", "deep")

@@ -1,0 +1,47 @@
+"""What is done to the bytes of lists and watches before kopf reads them; decides nothing about objects."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+
+from taskaction.cluster.nesting import bounded
+
+
+class ListStream:
+    """A list's body, cut where it is nested too deeply."""
+
+    def __init__(self, stream: aiohttp.StreamReader) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def read(self, size: int = -1) -> bytes:
+        """Give the whole body; a list is never read in parts."""
+        return bounded(await self._stream.read(size))
+
+
+class WatchStream:
+    """A watch's stream that says when something was read from it, leaves echoes out, and is cut like a list."""
+
+    def __init__(
+        self, stream: aiohttp.StreamReader, heard: Callable[[], None], is_echo: Callable[[bytes], bool]
+    ) -> None:
+        self._stream = stream
+        self._heard = heard
+        self._is_echo = is_echo
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
+        """Give whole lines as they come, and at the end what is left."""
+        rest = b""
+        async for chunk in self._stream.iter_chunked(size):
+            self._heard()
+            *lines, rest = (rest + chunk).split(b"\n")
+            if kept := [bounded(line) for line in lines if not self._is_echo(line)]:
+                yield b"\n".join((*kept, b""))
+        if rest:
+            yield rest

@@ -1,0 +1,34 @@
+"""The status writer before a ``FakeCluster``, with all that it tells."""
+
+from dataclasses import dataclass, field
+
+from support.clock import FakeClock
+from support.fake_cluster import FakeCluster
+from taskaction.api.task_action import TaskAction
+from taskaction.control.records import Record
+from taskaction.control.writer import StatusWriter
+
+
+@dataclass
+class Desk:
+    """A writer, what it writes to, and what it has told."""
+
+    cluster: FakeCluster = field(default_factory=FakeCluster)
+    clock: FakeClock = field(default_factory=FakeClock)
+    told: list[tuple[str, str]] = field(default_factory=list)
+    luck: float = 0.0
+
+    def writer(self, in_flight: int = 10) -> StatusWriter:
+        return StatusWriter(self.cluster, self.clock, lambda: self.luck, self, self.learned, in_flight=in_flight)
+
+    def learned(self, record: Record) -> None:
+        self.told.append(("learned", record.name))
+
+    def wrote(self, record: Record) -> None:
+        self.told.append(("wrote", record.name))
+
+    def retried(self, record: Record, error: Exception) -> None:
+        self.told.append(("retried", record.name))
+
+    def overtaken(self, record: Record, server: TaskAction) -> None:
+        self.told.append(("overtaken", record.name))

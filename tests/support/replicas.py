@@ -1,0 +1,37 @@
+"""Replicas of the operator as far as leases go: each with a clock of its own, all before one API server."""
+
+from support.clock import FakeClock
+from support.fake_cluster import FakeCluster
+from taskaction.cluster.gateway import Body
+from taskaction.control.leases import LeaseSettings, ShardLeases
+
+DURATION, DEADLINE, RETRY = 15.0, 10.0, 2.0
+
+
+class Replica:
+    """A process that competes for shards, and what it was told."""
+
+    def __init__(self, cluster: FakeCluster, identity: str, clock: FakeClock | None = None, shards: int = 1) -> None:
+        self.clock = clock or FakeClock()
+        self.told: list[tuple[str, int]] = []
+        settings = LeaseSettings(
+            namespace="ops", identity=identity, shards=shards, duration=DURATION, renew_deadline=DEADLINE, retry=RETRY
+        )
+        self.leases = ShardLeases(cluster, self.clock, settings, self)
+
+    def shard_acquired(self, shard: int, epoch: int) -> None:
+        self.told.append(("acquired", shard))
+
+    def shard_lost(self, shard: int) -> None:
+        self.told.append(("lost", shard))
+
+    async def rounds(self, seconds: float) -> None:
+        """Let time pass with a round every ``RETRY`` seconds."""
+        for _ in range(round(seconds / RETRY)):
+            await self.clock.advance(RETRY)
+            await self.leases.round()
+
+
+def lease(cluster: FakeCluster, shard: int = 0) -> Body:
+    """Give a shard's Lease as the API server has it."""
+    return cluster.objects["leases", "ops", f"taskaction-shard-{shard}"]

@@ -1,0 +1,68 @@
+"""Builders of what executors are given, so that each test says only what it is about; the clock stands at ``NOW``."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from typing import Any
+
+from taskaction.cluster.errors import ClusterError
+from taskaction.cluster.gateway import Body, Resource
+from taskaction.core.clock import SystemClock
+from taskaction.executors.addresses import AddressPolicy
+from taskaction.executors.base import Run
+from taskaction.executors.conformance_parts import FixedSecrets, KeptReports
+from taskaction.executors.toolbox import Toolbox
+
+NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
+
+
+def run(
+    parameters: Mapping[str, Any] | None = None, *, secrets: Mapping[str, str] | None = None, **changes: Any
+) -> Run:
+    """Give the first call of an action that started now."""
+    first = Run(
+        uid="uid-1",
+        name="one",
+        namespace="team",
+        attempt=1,
+        parameters=parameters or {},
+        config={},
+        idempotency_key="uid-1-1",
+        started_at=NOW,
+        reporter=KeptReports(),
+        secrets=FixedSecrets(secrets),
+        now=NOW,
+    )
+    return replace(first, **changes)
+
+
+def later(earlier: Run, seconds: float, **changes: Any) -> Run:
+    """Give the same attempt ``seconds`` later."""
+    return replace(earlier, now=earlier.now + timedelta(seconds=seconds), **changes)
+
+
+class Objects:
+    """Stands for an API server that holds a few objects; keeps who asked for what."""
+
+    def __init__(self, *bodies: Body, fails: ClusterError | None = None) -> None:
+        self.bodies = list(bodies)
+        self.fails = fails
+        self.asked: list[tuple[str, str, str, str | None]] = []
+
+    async def get(
+        self, resource: Resource, name: str, namespace: str = "", *, as_user: str | None = None, timeout: float = 10.0
+    ) -> Body | None:
+        """Give the object of this name."""
+        self.asked.append((resource.plural, namespace, name, as_user))
+        if self.fails is not None:
+            raise self.fails
+        wanted = resource.api_version, resource.kind, name
+        found = (body for body in self.bodies if (body["apiVersion"], body["kind"], body["metadata"]["name"]) == wanted)
+        return next(found, None)
+
+
+def toolbox(cluster: Any = None, addresses: AddressPolicy = LOOPBACK) -> Toolbox:
+    """Give the means of executors; loopback may be reached."""
+    return Toolbox(clock=SystemClock(), cluster=cluster or Objects(), addresses=addresses, luck=lambda: 0.0)

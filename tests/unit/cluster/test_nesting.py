@@ -1,0 +1,49 @@
+"""JSON that nobody can read is cut where it is too deep, and all other JSON stays as it is, to the byte."""
+
+import json
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskaction.cluster.nesting import CUT_LEVELS, bounded
+
+READABLE = 1000  # orjson's own limit is a little more
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(JSON)
+def test_what_can_be_read_stays_as_it_is(value: object) -> None:
+    data = orjson.dumps(value)
+    assert bounded(data) is data
+
+
+@pytest.mark.parametrize("levels", [CUT_LEVELS + 1, READABLE])
+def test_a_deep_value_that_can_be_read_stays_too(levels: int) -> None:
+    data = b"[" * levels + b"]" * levels
+    assert bounded(data) is data
+
+
+@pytest.mark.parametrize("levels", [1500, 9000])
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"[":', b"}]")])
+def test_a_value_that_is_too_deep_is_cut_and_its_neighbours_are_not(
+    levels: int, opening: bytes, closing: bytes
+) -> None:
+    deep = opening * levels + b"1" + closing * levels
+    text = json.dumps('a "quoted" [ { text \\').encode()
+    read = orjson.loads(bounded(b'{"before":' + text + b',"deep":' + deep + b',"after":[[1],{"x":' + text + b"}]}"))
+    assert read["before"] == 'a "quoted" [ { text \\'
+    assert read["after"] == [[1], {"x": 'a "quoted" [ { text \\'}]
+    assert depth(read["deep"]) > CUT_LEVELS - 10
+
+
+def depth(value: object) -> int:
+    levels = 0
+    while isinstance(value, list | dict):
+        value = next(iter(value.values() if isinstance(value, dict) else value))
+        levels += 1
+    return levels

@@ -1,0 +1,190 @@
+"""Timers: each key is served once at its time, the last time said counts, and nothing is left of the rest."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Self
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.clock import START, FakeClock, settled
+from taskaction.control.agenda import Agenda
+
+
+class Diary:
+    """An agenda that runs, and what it has called when."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.called: list[tuple[float, str]] = []
+        self.agenda = Agenda(self.clock, self.due)
+
+    def due(self, key: str) -> None:
+        self.called.append(((self.clock.now() - START).total_seconds(), key))
+
+    async def __aenter__(self) -> Self:
+        self.task = asyncio.create_task(self.agenda.run())
+        await settled()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.task.cancel()
+        await asyncio.wait({self.task}, timeout=5)
+        assert self.task.cancelled()
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+async def test_each_key_is_called_once_at_its_time() -> None:
+    async with Diary() as diary:
+        diary.agenda.set("b", at(2))
+        diary.agenda.set("a", at(1))
+        await diary.clock.advance(10)
+
+        assert diary.called == [(1, "a"), (2, "b")]
+        assert len(diary.agenda) == 0
+
+
+async def test_nothing_is_called_before_its_time() -> None:
+    async with Diary() as diary:
+        diary.agenda.set("a", at(1))
+        await diary.clock.advance(0.999)
+
+        assert diary.called == []
+
+
+async def test_what_is_due_already_is_called_without_any_time_passing() -> None:
+    async with Diary() as diary:
+        diary.agenda.set("past", at(-5))
+        diary.agenda.set("now", at(0))
+        await settled()
+
+        assert diary.called == [(0, "past"), (0, "now")]
+
+
+async def test_a_time_that_is_set_during_a_longer_sleep_is_kept() -> None:
+    async with Diary() as diary:
+        diary.agenda.set("late", at(100))
+        await diary.clock.advance(10)
+        diary.agenda.set("early", at(15))
+        await diary.clock.advance(10)
+
+        assert diary.called == [(15, "early")]
+
+
+@pytest.mark.parametrize("then", [1, 9], ids=["earlier", "later"])
+async def test_the_last_time_that_was_set_counts(then) -> None:
+    async with Diary() as diary:
+        diary.agenda.set("a", at(5))
+        await settled()
+        diary.agenda.set("a", at(then))
+        await diary.clock.advance(20)
+
+        assert diary.called == [(then, "a")]
+
+
+async def test_a_time_that_is_set_back_to_what_it_was_is_served_once() -> None:
+    async with Diary() as diary:
+        for seconds in (5, 1, 5):
+            diary.agenda.set("a", at(seconds))
+        await diary.clock.advance(20)
+
+        assert diary.called == [(5, "a")]
+
+
+async def test_a_time_that_is_taken_away_is_not_served() -> None:
+    async with Diary() as diary:
+        diary.agenda.set("a", at(1))
+        diary.agenda.set("b", at(1))
+        diary.agenda.set("a", None)
+        diary.agenda.set("unknown", None)
+        await diary.clock.advance(5)
+
+        assert diary.called == [(1, "b")]
+
+
+async def test_a_key_may_be_set_again_while_it_is_served() -> None:
+    async with Diary() as diary:
+
+        def every_second(key: str) -> None:
+            Diary.due(diary, key)
+            diary.agenda.set(key, diary.clock.now() + timedelta(seconds=1))
+
+        diary.agenda._due = every_second
+        diary.agenda.set("tick", at(1))
+        await diary.clock.advance(3.5)
+
+        assert diary.called == [(1, "tick"), (2, "tick"), (3, "tick")]
+
+
+async def test_one_timer_serves_any_number_of_keys() -> None:
+    async with Diary() as diary:
+        for number in range(1000):
+            diary.agenda.set(str(number), at(1 + number))
+        await settled()
+
+        assert diary.clock.sleepers == 1
+
+
+async def test_times_that_are_changed_or_taken_away_cost_no_memory() -> None:
+    async with Diary() as diary:
+        for number in range(1000):
+            diary.agenda.set("moved", at(3600 + number))
+            diary.agenda.set(f"ended-{number}", at(3600))
+            diary.agenda.set(f"ended-{number}", None)
+
+        assert len(diary.agenda._heap) < 100
+        await diary.clock.advance(3600 + 999)
+        assert diary.called == [(3600 + 999, "moved")]
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_it_stops_when_it_is_cancelled_wherever_it_stands(steps) -> None:
+    diary = Diary()
+    task = asyncio.create_task(diary.agenda.run())
+    diary.agenda.set("late", at(100))
+    await settled()
+    diary.agenda.set("early", at(50))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    await settled()
+
+    assert task.cancelled()
+    assert diary.clock.sleepers == 0
+
+
+CHANGES = st.lists(
+    st.tuples(st.sampled_from("abc"), st.none() | st.integers(0, 20), st.sampled_from([0, 0, 1, 5])), max_size=30
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(changes=CHANGES)
+async def test_whatever_is_set_and_taken_away_each_key_is_called_at_the_last_time_said(changes) -> None:
+    times: dict[str, float] = {}
+    expected: list[tuple[float, str]] = []
+
+    def passed(until: float) -> None:
+        for time, key in sorted((time, key) for key, time in times.items() if time <= until):
+            expected.append((time, key))
+            del times[key]
+
+    async with Diary() as diary:
+        now = 0.0
+        for key, delay, pause in changes:
+            diary.agenda.set(key, None if delay is None else at(now + delay))
+            times.pop(key, None)
+            if delay is not None:
+                times[key] = now + delay
+            now += pause
+            if pause:
+                await diary.clock.advance(pause)
+                passed(now)
+        await diary.clock.advance(100)
+        passed(now + 100)
+
+        assert diary.called == expected

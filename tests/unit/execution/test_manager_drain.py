@@ -1,0 +1,69 @@
+"""Coming to rest: a drain ends within its bound, whatever runs and whatever comes in meanwhile."""
+
+import asyncio
+
+import pytest
+
+from support.clock import settled
+from support.stage import Stage, run, submitted
+
+LONG = 60.0
+"""More than any of these tests takes: where it is waited for, something hangs."""
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+async def test_a_drain_without_work_returns_at_once(stage) -> None:
+    async with asyncio.timeout(LONG / 10):
+        await stage.manager().drain(LONG)
+
+
+async def test_a_drain_lets_running_turns_end_and_starts_no_other(stage) -> None:
+    manager = stage.manager(workers=1)
+    await submitted(manager, "a", "b")
+    drained = asyncio.ensure_future(manager.drain(LONG))
+    await settled()
+    assert not drained.done()
+
+    await stage.let("a")
+    await drained
+
+    assert (stage.started, stage.ended, stage.cancelled) == (["a"], ["a"], [])
+    assert manager.queued == 1
+
+
+async def test_submissions_during_a_drain_wait_for_the_next_owner(stage) -> None:
+    manager = stage.manager(workers=2)
+    await submitted(manager, "a")
+    drained = asyncio.ensure_future(manager.drain(LONG))
+    await settled()
+    await submitted(manager, "a", "late")
+    manager.forget("a")
+    await stage.let("a")
+    await drained
+
+    assert stage.started == ["a"]
+    assert (manager.running, manager.queued) == (0, 1)
+
+
+async def test_turns_that_outlive_the_drain_are_cancelled_and_waited_for(stage) -> None:
+    manager = stage.manager(workers=2)
+    await submitted(manager, "slow", "slower", "waiting")
+    async with asyncio.timeout(LONG / 10):
+        await manager.drain(0.01)
+
+    assert stage.cancelled == ["slow", "slower"]
+    assert (manager.running, manager.queued) == (0, 1)
+
+
+async def test_a_drain_right_after_a_submission_cancels_the_turn_that_has_just_begun(stage) -> None:
+    manager = stage.manager()
+    manager.submit(run("a"))
+    async with asyncio.timeout(LONG / 10):
+        await manager.drain(0)
+
+    assert (stage.started, stage.cancelled) == (["a"], ["a"])
+    assert manager.running == 0

@@ -1,0 +1,243 @@
+"""A request that only starts something: it is polled until it has ended, and cancelled where it must stop."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from support.http_server import Handler, HttpServer, breaks_off, hangs_up, says
+from support.runs import later, run, toolbox
+from taskaction.executors.base import Run
+from taskaction.executors.errors import ActionExecutionError, InvalidParametersError, TransientError
+from taskaction.executors.http import HttpExecutor
+from taskaction.executors.http.model import HttpModel
+from taskaction.executors.validation import model_problem
+from taskaction.lifecycle.outcomes import Pending, Succeeded
+
+SECRETS = {"target/token": "t0ken"}
+
+
+def job(server: HttpServer, **polling: Any) -> Run:
+    """Give a run that starts a job and polls it."""
+    where = f"{server.url}/jobs/{{{{ externalId }}}}"
+    config = {
+        "method": "POST",
+        "url": f"{server.url}/jobs",
+        "auth": {"bearerSecretKeyRef": {"name": "target", "key": "token"}},
+        "outputPath": "result",
+        "polling": {
+            "url": where,
+            "headers": {"X-Action": "{{ action.name }}"},
+            "externalId": "{{ response.body.id }}",
+            "success": {"path": "state", "equals": ["DONE", "SKIPPED"]},
+            "failure": {"path": "state", "equals": "LOST"},
+        }
+        | polling,
+        "cancel": {"method": "DELETE", "url": where},
+    }
+    return run({"size": 3}, config=config, secrets=SECRETS)
+
+
+@pytest.fixture
+def one(server: HttpServer) -> Run:
+    server.on("POST /jobs", says({"id": "j/1"}, 202))
+    return job(server)
+
+
+def states(server: HttpServer, *answers: Handler) -> None:
+    server.on("GET /jobs/j/1", *answers)
+
+
+async def test_a_job_is_polled_until_it_is_done(http: HttpExecutor, server: HttpServer, one: Run) -> None:
+    states(server, says({"state": "ACTIVE"}), says({"state": "DONE", "result": [7]}))
+    assert await http.execute(one) == Pending(external_id="j/1", poll_after=1.0, message="started")
+    one = later(one, 1, external_id="j/1")
+    assert await http.poll(one) == Pending(poll_after=1.0, message="state is 'ACTIVE'")
+    assert await http.poll(later(one, 1)) == Succeeded(output=[7])
+    poll = server.seen[1]
+    assert (poll.method, poll.target, poll.body) == ("GET", "/jobs/j%2F1", b"")
+    assert (poll.headers["authorization"], poll.headers["x-action"]) == ("Bearer t0ken", "one")
+    assert len(server.asked("POST /jobs")) == 1
+
+
+async def test_a_job_that_failed_fails_the_action(http: HttpExecutor, server: HttpServer, one: Run) -> None:
+    states(server, says({"state": "LOST", "why": "disk full"}))
+    with pytest.raises(ActionExecutionError, match=r"j/1 failed: .*disk full") as failure:
+        await http.poll(later(one, 1, external_id="j/1"))
+    assert failure.value.code == "ExternalFailure"
+
+
+HICCUPS = {
+    "unavailable": (says("", 503), 1.0),
+    "unavailable for a while": (says("", 503, {"Retry-After": "20"}), 20.0),
+    "too many requests": (says("", 429, {"Retry-After": "20"}), 20.0),
+    "half an answer": (breaks_off, 1.0),
+}
+
+
+@pytest.mark.parametrize(("answer", "wait"), HICCUPS.values(), ids=HICCUPS)
+async def test_a_poll_without_answer_does_not_end_what_goes_on(
+    http: HttpExecutor, server: HttpServer, one: Run, answer: Handler, wait: float
+) -> None:
+    states(server, answer, says({"state": "DONE"}))
+    one = later(one, 1, external_id="j/1")
+    outcome = await http.poll(one)
+    assert isinstance(outcome, Pending)
+    assert outcome.poll_after == wait
+    assert outcome.message
+    assert isinstance(await http.poll(one), Succeeded)
+
+
+async def test_a_job_that_the_target_has_forgotten_fails(http: HttpExecutor, server: HttpServer, one: Run) -> None:
+    with pytest.raises(ActionExecutionError, match="HTTP 404"):
+        await http.poll(later(one, 1, external_id="forgotten"))
+
+
+@pytest.mark.parametrize(("after", "wait"), [(0, 2.0), (4, 2.0), (10, 5.0), (30, 9.0), (9000, 9.0)])
+async def test_the_pauses_grow_with_the_time_that_has_passed(
+    http: HttpExecutor, server: HttpServer, one: Run, after: float, wait: float
+) -> None:
+    states(server, says({"state": "ACTIVE"}))
+    patient = job(server, interval="2s", maxInterval="9s")
+    outcome = await http.poll(later(patient, after, external_id="j/1"))
+    assert isinstance(outcome, Pending)
+    assert outcome.poll_after == wait
+
+
+async def test_a_poll_for_nothing_started_starts_it(http: HttpExecutor, server: HttpServer, one: Run) -> None:
+    assert isinstance(await http.poll(one), Pending)
+    assert len(server.asked("POST /jobs")) == 1
+
+
+NAMES = {
+    "from a header": ({"externalId": "{{ response.headers.location }}"}, "/jobs/j/1"),
+    "a number": ({"externalId": "{{ response.body.number }}"}, "7"),
+    "of several parts": ({"externalId": "{{ action.name }}-{{ response.body.number }}"}, "one-7"),
+}
+
+
+@pytest.mark.parametrize(("polling", "name"), NAMES.values(), ids=NAMES)
+async def test_what_was_started_is_called_as_the_template_says(
+    http: HttpExecutor, server: HttpServer, polling: dict[str, Any], name: str
+) -> None:
+    server.on("POST /jobs", says({"number": 7}, 201, {"Location": "/jobs/j/1"}))
+    outcome = await http.execute(job(server, **polling))
+    assert isinstance(outcome, Pending)
+    assert outcome.external_id == name
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "told"),
+    [
+        (says({"id": ""}), ActionExecutionError, "polling.externalId became 0 characters"),
+        (says({"id": "x" * 254}), ActionExecutionError, "polling.externalId became 254 characters"),
+        (says({"name": "j1"}), InvalidParametersError, "'response.body.id', which has no value"),
+        (says("<html>"), InvalidParametersError, "'response.body.id', which has no value"),
+        (says({"id": "j/1"}, 503), TransientError, "HTTP 503"),
+    ],
+    ids=["empty", "too long", "missing", "no json", "not started"],
+)
+async def test_a_start_without_a_name_fails(
+    http: HttpExecutor, server: HttpServer, answer: Handler, error: type[Exception], told: str
+) -> None:
+    server.on("POST /jobs", answer)
+    with pytest.raises(error) as failure:
+        await http.execute(job(server))
+    assert told in str(failure.value)
+
+
+# -- cancel ------------------------------------------------------------------------------------------------------------
+
+
+async def test_cancel_makes_the_request(http: HttpExecutor, server: HttpServer, one: Run) -> None:
+    server.on("DELETE /jobs/j/1", says(b"", 202))
+    await http.cancel(later(one, 1, external_id="j/1"))
+    (cancel,) = server.seen
+    assert (cancel.method, cancel.target) == ("DELETE", "/jobs/j%2F1")
+    assert cancel.headers["authorization"] == "Bearer t0ken"
+
+
+@pytest.mark.parametrize("status", [404, 410])
+async def test_what_is_gone_already_is_cancelled(http: HttpExecutor, server: HttpServer, one: Run, status: int) -> None:
+    server.on("DELETE /jobs/j/1", says("gone", status))
+    await http.cancel(later(one, 1, external_id="j/1"))
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [(says("", 503), TransientError), (says("no", 403), ActionExecutionError), (hangs_up, TransientError)],
+    ids=["unavailable", "forbidden", "no answer"],
+)
+async def test_a_cancel_that_did_not_work_says_so(
+    http: HttpExecutor, server: HttpServer, one: Run, answer: Handler, error: type[Exception]
+) -> None:
+    server.on("DELETE /jobs/j/1", answer)
+    with pytest.raises(error):
+        await http.cancel(later(one, 1, external_id="j/1"))
+
+
+async def test_nothing_is_sent_where_there_is_nothing_to_cancel(
+    http: HttpExecutor, server: HttpServer, one: Run
+) -> None:
+    await http.cancel(one)
+    await http.cancel(run({"url": f"{server.url}/jobs"}, external_id="j/1"))
+    assert not server.seen
+
+
+async def test_a_start_that_is_cancelled_half_way_is_taken_back(
+    http: HttpExecutor, server: HttpServer, one: Run
+) -> None:
+    arrived, answer = asyncio.Event(), asyncio.Event()
+
+    async def start(request: Any) -> Any:
+        arrived.set()
+        await answer.wait()
+        return await says({"id": "j/1"}, 202)(request)
+
+    server.on("POST /jobs", start)
+    server.on("DELETE /jobs/j/1", says(b""))
+    call = asyncio.create_task(http.execute(one))
+    await asyncio.wait_for(arrived.wait(), 10)
+    call.cancel()
+    answer.set()
+    await asyncio.wait({call}, timeout=10)
+    assert call.cancelled()
+    assert len(server.asked("DELETE /jobs/j%2F1")) == 1
+
+
+# -- what is known before ----------------------------------------------------------------------------------------------
+
+HARMLESS = {
+    "a reading": ({"url": "x"}, True),
+    "a writing": ({"method": "POST"}, False),
+    "a writing with a key": ({"method": "POST", "idempotencyHeader": "Idempotency-Key"}, True),
+    "a replacement": ({"method": "PUT"}, True),
+    "a change": ({"method": "PATCH"}, False),
+}
+
+
+@pytest.mark.parametrize(("request_", "harmless"), HARMLESS.values(), ids=HARMLESS)
+def test_repeats_are_harmless_by_method_or_key(request_: dict[str, Any], harmless: bool) -> None:
+    executor = HttpExecutor.build(toolbox())
+    assert executor.traits(request_, {}).idempotent is harmless
+    assert executor.traits({}, request_).idempotent is harmless
+    assert executor.traits(request_, {}).external_effect is False
+
+
+def test_only_what_can_be_cancelled_holds_the_object(server: HttpServer) -> None:
+    traits = HttpExecutor.build(toolbox()).traits({}, job(server).config)
+    assert traits.external_effect is True
+
+
+def test_a_cancel_without_a_name_to_cancel_is_refused() -> None:
+    wrong = {"url": "http://a.example/", "cancel": {"url": "http://a.example/"}}
+    assert "cancel needs polling" in str(model_problem(HttpModel, wrong, "config"))
+
+
+def test_the_pauses_are_durations() -> None:
+    polling = {"url": "http://a/", "externalId": "1", "success": {"path": "x"}, "interval": "5s"}
+    model = HttpModel.model_validate({"url": "http://a/", "polling": polling})
+    assert model.polling
+    assert model.polling.interval == timedelta(seconds=5)

@@ -1,0 +1,132 @@
+"""A target that shows what it was given does not bring a Secret into a status, whatever goes wrong."""
+
+import logging
+from base64 import b64encode
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+import pytest
+from aiohttp import web
+
+from support.http_server import HttpServer, says
+from support.runs import later, run
+from taskaction.executors.errors import ActionError, failure_of
+from taskaction.executors.http import HttpExecutor
+from taskaction.executors.http.client import redacted
+from taskaction.lifecycle.outcomes import Failed, Pending
+
+SECRET = 'p"a\\ss/wörd&' + "x" * 800
+REF = {"name": "target", "key": "token"}
+AUTHS: dict[str, dict[str, Any]] = {
+    "bearer": {"bearerSecretKeyRef": REF},
+    "basic": {"basic": {"username": "ada", "passwordSecretKeyRef": REF}},
+    "header": {"header": {"name": "X-Key", "secretKeyRef": REF}},
+}
+ENCODED = b64encode(f"ada:{SECRET}".encode()).decode()
+FORMS = {
+    "as it is": SECRET,
+    "as json": orjson.dumps({"you sent": SECRET}).decode(),
+    "as a part of a url": quote(SECRET, safe=""),
+    "often": SECRET * 4,
+    "in the middle": "sorry, " * 10 + SECRET + ", no",
+}
+
+
+def clean(text: str) -> bool:
+    """Say whether nothing of the secret is left, not even the end of it."""
+    return not any(part in text for part in (SECRET[:6], "p%22a", "x" * 20, ENCODED[:12], 'p\\"a'))
+
+
+def one(server: HttpServer, auth: dict[str, Any], **config: Any) -> Any:
+    return run({"url": f"{server.url}/it", "auth": auth} | config, secrets={"target/token": SECRET})
+
+
+@pytest.mark.parametrize("auth", AUTHS.values(), ids=AUTHS)
+@pytest.mark.parametrize("shown", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("status", [401, 503])
+async def test_an_error_page_that_shows_the_secret_is_redacted(
+    http: HttpExecutor, server: HttpServer, status: int, shown: str, auth: dict[str, Any]
+) -> None:
+    server.on("GET /it", says(shown, status))
+    with pytest.raises(ActionError) as failure:
+        await http.execute(one(server, auth))
+    message = failure_of(failure.value).message
+    assert f"HTTP {status}: " in message
+    assert "[redacted]" in message
+    assert clean(message)
+
+
+@pytest.mark.parametrize("auth", AUTHS.values(), ids=AUTHS)
+async def test_a_target_that_mirrors_the_headers_is_redacted(
+    http: HttpExecutor, server: HttpServer, auth: dict[str, Any]
+) -> None:
+    async def mirror(request: web.BaseRequest) -> web.StreamResponse:
+        return web.json_response(dict(request.headers), status=400)
+
+    server.on("GET /it", mirror)
+    with pytest.raises(ActionError) as failure:
+        await http.execute(one(server, auth))
+    assert clean(failure_of(failure.value).message)
+
+
+async def test_a_body_that_is_not_as_expected_is_redacted(http: HttpExecutor, server: HttpServer) -> None:
+    server.on("GET /it", says({"state": {"token": SECRET}}))
+    expected = {"body": {"path": "state", "equals": "OK"}}
+    with pytest.raises(ActionError) as failure:
+        await http.execute(one(server, AUTHS["bearer"], success=expected))
+    message = failure_of(failure.value).message
+    assert "state is {'token': '[redacted]'}" in message
+    assert clean(message)
+
+
+@pytest.mark.parametrize("state", ["ACTIVE", "LOST"])
+async def test_a_poll_is_redacted_whether_it_waits_or_fails(http: HttpExecutor, server: HttpServer, state: str) -> None:
+    server.on("GET /job", says({"state": {"name": state, "by": SECRET}}))
+    polling = {
+        "url": f"{server.url}/job",
+        "externalId": "job",
+        "success": {"path": "state", "equals": "DONE"},
+        "failure": {"path": "state.name", "equals": "LOST"},
+    }
+    polled = later(one(server, AUTHS["bearer"], polling=polling), 1, external_id="job")
+    try:
+        outcome: Any = await http.poll(polled)
+    except ActionError as error:
+        outcome = failure_of(error)
+    assert isinstance(outcome, Failed if state == "LOST" else Pending)
+    assert state in outcome.message
+    assert "[redacted]" in outcome.message
+    assert clean(outcome.message)
+
+
+async def test_a_long_state_does_not_fill_the_status(http: HttpExecutor, server: HttpServer) -> None:
+    server.on("GET /job", says({"state": "y" * 100_000}))
+    polling = {"url": f"{server.url}/job", "externalId": "job", "success": {"path": "state", "equals": "DONE"}}
+    outcome = await http.poll(later(one(server, AUTHS["bearer"], polling=polling), 1, external_id="job"))
+    assert isinstance(outcome, Pending)
+    assert len(outcome.message) < 600
+
+
+async def test_no_log_line_shows_the_secret(
+    http: HttpExecutor, server: HttpServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.on("GET /it", says(SECRET, 401))
+    with pytest.raises(ActionError):
+        await http.execute(one(server, AUTHS["basic"]))
+    assert clean(caplog.text)
+
+
+async def test_a_secret_with_a_line_break_within_is_refused_without_being_shown(
+    http: HttpExecutor, server: HttpServer
+) -> None:
+    broken = run({"url": f"{server.url}/it", "auth": AUTHS["bearer"]}, secrets={"target/token": "first\nsecond"})
+    with pytest.raises(ActionError, match="'Authorization': a line break cannot be sent") as failure:
+        await http.execute(broken)
+    assert "second" not in str(failure.value)
+    assert not server.seen
+
+
+def test_an_empty_secret_redacts_nothing() -> None:
+    assert redacted("as it was", ("",)) == "as it was"
