@@ -149,7 +149,9 @@ class FakeCluster:
 
         return await self._call("patch", name, patch)
 
-    async def delete(self, resource: Resource, name: str, namespace: str = "", *, uid: str | None, **_: Any) -> bool:
+    async def delete(
+        self, resource: Resource, name: str, namespace: str = "", *, uid: str | None = None, **_: Any
+    ) -> bool:
         """Delete; False where it was gone already or had another ``uid``."""
 
         def delete() -> bool:

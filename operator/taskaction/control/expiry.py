@@ -16,6 +16,7 @@ from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import Cluster
 from taskaction.control.agenda import Agenda
 from taskaction.control.background import Background
+from taskaction.control.gather import parent_link
 from taskaction.control.listing import task_actions
 from taskaction.control.objects import ObjectEditor
 from taskaction.control.records import Record, Table
@@ -61,13 +62,13 @@ class Expiry:
         self._table = table
         self._tree = tree
         self._judge = judge
-        self._remembered: dict[str, tuple[str, str]] = {}
+        self._remembered: dict[str, tuple[str, str, str | None]] = {}
         self._agenda = Agenda(clock, self._due)
         self._taken_over = asyncio.Event()
 
     def note(self, record: Record, at: datetime) -> None:
         """Take note that an action has finished and expires ``at``."""
-        self._remember(record.uid, record.name, record.namespace, at)
+        self._remember(record.action, at)
 
     async def run_agenda(self) -> None:
         """Delete what is remembered when its time has come, until cancelled."""
@@ -105,8 +106,7 @@ class Expiry:
             async for action in self._finished(field_selector=f"status.phase={phase}"):
                 expires = self._judge(action)
                 if expires is not None:
-                    metadata = action.metadata
-                    self._remember(metadata.uid, metadata.name, metadata.namespace, expires)
+                    self._remember(action, expires)
 
     async def free_finished(self) -> None:
         """Remove the finalizer from finished objects whose owner died between the last status and the removal."""
@@ -133,24 +133,27 @@ class Expiry:
             except ValidationError:
                 continue  # an object of an older schema is left for people to delete
 
-    def _remember(self, uid: str, name: str, namespace: str, at: datetime) -> None:
+    def _remember(self, action: TaskAction, at: datetime) -> None:
         if at - self._clock.now() <= REMEMBERED:
-            self._remembered[uid] = (name, namespace)
-            self._agenda.set(uid, at)
+            metadata, parent = action.metadata, parent_link(action)
+            self._remembered[metadata.uid] = (metadata.name, metadata.namespace, parent.uid if parent else None)
+            self._agenda.set(metadata.uid, at)
 
     def _due(self, uid: str) -> None:
-        name, namespace = self._remembered[uid]
-        if self._is_needed(uid):
+        name, namespace, parent = self._remembered[uid]
+        if self._is_needed(uid, parent):
             self._agenda.set(uid, self._clock.now() + _AGAIN)
             return
         del self._remembered[uid]
         self._background.start(self._delete(name, namespace, uid), name=f"expire {uid}")
 
-    def _is_needed(self, uid: str) -> bool:
-        """Say whether a live ancestor may still look at it, or its deletion would take live children along."""
-        parent = self._tree.parent(uid)
-        ancestor_lives = parent is not None and self._table.get(parent) is not None
-        return ancestor_lives or self._tree.has_live_descendants(uid)
+    def _is_needed(self, uid: str, parent: str | None) -> bool:
+        """Say whether a live parent may still look at it, or its deletion would take live children along.
+
+        The tree cannot name the parent: it has forgotten a finished action that has no live children.
+        """
+        parent_lives = parent is not None and self._table.get(parent) is not None
+        return parent_lives or self._tree.has_live_descendants(uid)
 
     async def _delete(self, name: str, namespace: str, uid: str) -> None:
         await self._editor.delete(name, namespace, uid)

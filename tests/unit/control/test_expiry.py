@@ -19,10 +19,11 @@ from taskaction.control.expiry import REMEMBERED, Expiry
 from taskaction.control.objects import ObjectEditor
 from taskaction.control.records import Record, Table
 from taskaction.control.tree import Facts, ParentLink, Tree
-from taskaction.core.constants import FINALIZER, HELD_LABEL
+from taskaction.core.constants import API_VERSION, FINALIZER, HELD_LABEL
 
 DONE = {"phase": "Succeeded"}
 MINUTE = 60.0
+OWNED = {"apiVersion": API_VERSION, "kind": "TaskAction", "name": "parent", "uid": "uid-of-parent"}
 
 
 class Keeper:
@@ -145,19 +146,18 @@ async def test_a_parent_stays_until_its_last_live_child_has_ended(keeper) -> Non
         assert "parent" not in keeper.names()
 
 
-async def test_a_child_stays_for_its_parent_to_look_at_until_that_has_ended(keeper) -> None:
+@pytest.mark.parametrize("noted", [True, False], ids=["finished here", "found by looking through"])
+async def test_a_child_stays_for_its_parent_to_look_at_until_that_has_ended(keeper, noted) -> None:
     parent = keeper.live("parent")
-    keeper.live("sibling", "child")  # keeps the finished child in the tree
+    child = keeper.store("child", ownerReferences=[OWNED])
     keeper.place("child", "parent", live=False)
-    keeper.store("child")
-    keeper.place("sibling", None, live=True)
-    keeper.place("sibling", "child", live=True)
     async with keeper:
+        if noted:
+            keeper.expiry.note(child, START + timedelta(minutes=10))
         await keeper.clock.advance(20 * MINUTE)
         assert "child" in keeper.names()
 
         keeper.table.drop(parent)
-        keeper.tree.gone("uid-of-sibling")
         await keeper.clock.advance(MINUTE)
         assert "child" not in keeper.names()
 

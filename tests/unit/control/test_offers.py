@@ -112,8 +112,14 @@ async def test_a_provider_that_does_not_exist_is_told_of_and_not_looked_for_agai
     assert (market.changed, market.cluster.count("get")) == ([KEY], 1)
     assert not market.offers.is_sought(KEY)
 
-    market.offers.notice(KIND, "ADDED", market.store())
+    body = market.store()
+    market.offers.notice(KIND, "ADDED", body)
     assert market.providers.get(KEY).ready
+
+    market.offers.notice(KIND, "DELETED", body)
+    market.offers.want(KEY)
+    assert market.offers.is_sought(KEY), "what existed once is looked for again"
+    await settled()
 
 
 async def test_a_provider_is_sought_until_the_api_server_answers(market) -> None:

@@ -62,7 +62,7 @@ def test_actions_may_come_and_go_while_one_goes_through_the_table(table) -> None
         table.drop(record)
         table.add(known(f"{record.name}-again"))
 
-    assert seen == ["a", "b", "c"]
+    assert seen == ["a", "b", "c"], "nobody is passed over"
     assert [record.name for record in table] == ["a-again", "b-again", "c-again"]
 
 
