@@ -32,7 +32,11 @@ class ApiModel(BaseModel):
 
 
 def _read_duration(value: object) -> object:
-    return parse_duration(value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return parse_duration(value)
+    if isinstance(value, timedelta):
+        return value
+    raise ValueError("must be text such as 90s, 1m30s or 2h")  # pydantic would take a number for seconds
 
 
 @lru_cache(maxsize=1024)

@@ -150,7 +150,13 @@ class ShardLeases:
                 taken = await self._cluster.create(LEASES, body, self._settings.namespace)
             else:
                 taken = await self._cluster.replace(LEASES, body)
-        except (ConflictError, AlreadyExistsError, NotFoundError):
+        except AlreadyExistsError:
+            # Another replica was faster, or the Lease has lost the label that the list goes by.
+            known = await self._cluster.get(LEASES, _name(shard), self._settings.namespace)
+            if known is not None:
+                await self._take(shard, known)
+            return
+        except (ConflictError, NotFoundError):
             return  # another replica was faster; the next round sees who
         self._tenures[shard] = Tenure(shard=shard, epoch=epoch, renewed=sent, lease=taken)
         self._sightings.pop(shard, None)
@@ -214,11 +220,15 @@ class ShardLeases:
     def _claimed(self, shard: int, lease: Body | None, epoch: int) -> Body:
         now = _micro_time(self._clock.now())
         before = lease["spec"] if lease is not None else {}
-        metadata = lease["metadata"] if lease is not None else {"name": _name(shard), "labels": LABELS}
+        metadata = lease["metadata"] if lease is not None else {"name": _name(shard)}
+        marks = {
+            "labels": (metadata.get("labels") or {}) | LABELS,
+            "annotations": (metadata.get("annotations") or {}) | {EPOCH_ANNOTATION: str(epoch)},
+        }
         return {
             "apiVersion": LEASES.api_version,
             "kind": LEASES.kind,
-            "metadata": metadata | {"annotations": {EPOCH_ANNOTATION: str(epoch)}},
+            "metadata": metadata | marks,
             "spec": {
                 "holderIdentity": self._settings.identity,
                 "leaseDurationSeconds": max(1, round(self._settings.duration)),

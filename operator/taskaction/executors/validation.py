@@ -16,6 +16,7 @@ from referencing.jsonschema import DRAFT202012
 
 from taskaction.core.constants import NESTING_LIMIT
 from taskaction.core.names import truncated
+from taskaction.executors.patterns import Validator, check_patterns
 
 SCHEMA_LIMIT_BYTES = 64 * 1024
 PROBLEMS_NAMED = 3
@@ -28,7 +29,7 @@ class SchemaChecker:
     """A compiled JSON Schema."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        self._validator = Draft202012Validator(schema, registry=_NO_REMOTES)
+        self._validator = Validator(schema, registry=_NO_REMOTES)
 
     def problem(self, value: object) -> str | None:
         """Give what is wrong with ``value``, None where nothing is."""
@@ -75,6 +76,7 @@ def compile_schema(schema: Mapping[str, Any] | None, path: str) -> SchemaChecker
     try:
         Draft202012Validator.check_schema(schema)
         _check_references(schema, path)
+        _check_patterns(schema, path)
     except SchemaError as error:
         where = ".".join(str(part) for part in error.absolute_path)
         raise ValueError(f"{path}{'.' + where if where else ''}: {_short(error.message)}") from error
@@ -93,6 +95,13 @@ def model_problem(model: type[BaseModel], value: object, path: str) -> str | Non
         more = f" (and {len(found) - PROBLEMS_NAMED} more)" if len(found) > PROBLEMS_NAMED else ""
         return "; ".join(named) + more
     return None
+
+
+def _check_patterns(schema: Mapping[str, Any], path: str) -> None:
+    try:
+        check_patterns(schema)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _check_references(schema: Mapping[str, Any], path: str) -> None:

@@ -56,6 +56,17 @@ async def test_whoever_comes_second_to_a_free_shard_does_without_it(cluster, ada
     assert (bob.leases.held, bob.told) == (0, [])
 
 
+async def test_a_lease_that_has_lost_its_label_is_found_by_its_name_and_gets_it_back(cluster, ada) -> None:
+    await ada.leases.round()
+    await ada.leases.release()
+    lease(cluster)["metadata"].pop("labels")
+    bob = Replica(cluster, "bob", ada.clock)
+    await bob.leases.round()
+
+    assert bob.leases.held == 1
+    assert lease(cluster)["metadata"]["labels"]["taskaction.dev/lease"] == "shard"
+
+
 async def test_the_lease_of_a_replica_that_renews_is_never_taken(cluster, ada) -> None:
     bob = Replica(cluster, "bob", ada.clock)
     await ada.leases.round()

@@ -43,7 +43,7 @@ PROBLEMS = {
     "a missing field": ({}, "'items' is a required property"),
     "a field of another type": ({"items": {}}, "items: {} is not of type 'array'"),
     "deep within": ({"items": [{"count": 1}, {"count": 0}]}, "items.1.count: 0 is less than the minimum of 1"),
-    "an unknown field": ({"items": [], "notes": ""}, "Additional properties are not allowed ('notes' was unexpected)"),
+    "an unknown field": ({"items": [], "notes": ""}, "'notes' is not known; known are items, note"),
     "no object": ([], "[] is not of type 'object'"),
 }
 
