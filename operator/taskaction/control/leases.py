@@ -220,7 +220,7 @@ class ShardLeases:
     def _claimed(self, shard: int, lease: Body | None, epoch: int) -> Body:
         now = _micro_time(self._clock.now())
         before = lease["spec"] if lease is not None else {}
-        metadata = lease["metadata"] if lease is not None else {"name": _name(shard)}
+        metadata: Body = lease["metadata"] if lease is not None else {"name": _name(shard)}
         marks = {
             "labels": (metadata.get("labels") or {}) | LABELS,
             "annotations": (metadata.get("annotations") or {}) | {EPOCH_ANNOTATION: str(epoch)},
