@@ -94,6 +94,11 @@ def all_finished(found: dict[str, Body]) -> bool:
     return all(is_finished(item) for item in found.values())
 
 
+def all_finished_and_free(found: dict[str, Body]) -> bool:
+    """Tell whether every action has ended and been let go of, which comes after its end is on record."""
+    return all_finished(found) and not any("finalizers" in item["metadata"] for item in found.values())
+
+
 def none_left(found: dict[str, Body]) -> bool:
     """Tell whether every action is gone."""
     return not found

@@ -24,7 +24,6 @@ from taskaction.control.records import Record, Table
 from taskaction.control.writer import Landed, StatusWriter
 from taskaction.core.clock import Clock
 from taskaction.execution.manager import ExecutionManager
-from taskaction.execution.queue import QueuedRun
 from taskaction.lifecycle.decisions import (
     Adopt,
     Call,
@@ -42,7 +41,6 @@ from taskaction.lifecycle.decisions import (
 )
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Succeeded
-from taskaction.lifecycle.placement import source_of
 from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, Owner, Slot, Stopped
 
 _LEASE_PAUSE = 0.5
@@ -269,6 +267,7 @@ class Engine:
         record.status = decision.status
         record.wake_at = None
         call: Call | None = None
+        withdrawn = False
         for effect in decision.effects:
             match effect:
                 case Call():
@@ -277,7 +276,7 @@ class Engine:
                     self._enqueue(record)
                 case Withdraw():
                     record.activity = Activity.IDLE
-                    self._parts.manager.forget(record.uid)
+                    withdrawn = True
                 case PollAt(at=at):
                     record.poll_at = at
                 case WakeAt(at=at):
@@ -295,28 +294,16 @@ class Engine:
         elif decision.write is not Write.NONE:
             record.flush_at = None
         if record.status.attempt and not record.status.phase.terminal and record.activity is not Activity.QUEUED:
-            self._parts.manager.hold(self._queued(record))
+            self._parts.manager.hold(self._parts.gatherer.queued(record))
+        elif withdrawn:
+            self._parts.manager.forget(record.uid)
         self._remind(record)
         return call
 
     def _enqueue(self, record: Record) -> None:
         record.activity = Activity.QUEUED
         record.poll_at = None
-        self._parts.manager.submit(self._queued(record))
-
-    def _queued(self, record: Record) -> QueuedRun:
-        action = record.action
-        created = action.metadata.creation_timestamp.timestamp()
-        source, partition = source_of(action), self._parts.gatherer.partition(action)
-        return QueuedRun(
-            id=record.uid,
-            # A partition is its source's, and a cluster provider's spans namespaces; the rest takes turns by namespace.
-            namespace=record.namespace if partition is None else source.namespace,
-            source=source.key,
-            partition=partition,
-            priority=action.spec.priority or 0,
-            order=(0 if record.status.attempt else 1, created, record.first_version, record.name),
-        )
+        self._parts.manager.submit(self._parts.gatherer.queued(record))
 
     async def _adopt(self, record: Record) -> None:
         if record.adopter is None:

@@ -15,9 +15,11 @@ from taskaction.control.records import Record
 from taskaction.control.tree import ParentLink, Tree
 from taskaction.core.constants import FINALIZER, GROUP, PARENT_ANNOTATION
 from taskaction.core.names import digest
+from taskaction.execution.queue import QueuedRun
 from taskaction.executors.base import AbstractExecutor
 from taskaction.executors.registry import Registry
 from taskaction.executors.validation import model_problem, nesting_problem
+from taskaction.lifecycle.placement import source_of
 from taskaction.lifecycle.policy import Policy, Settings, policy_for
 from taskaction.lifecycle.state import Blocker, Observed, Owner
 from taskaction.lifecycle.traits import Traits
@@ -135,6 +137,21 @@ class Gatherer:
         path = offer.provider.spec.partition_key_path if offer is not None else None
         value = _at_path(action.spec.parameters, path) if path is not None else None
         return None if value is None or value == "" else str(value)
+
+    def queued(self, record: Record) -> QueuedRun:
+        """Give the action's place in the queue."""
+        action = record.action
+        created = action.metadata.creation_timestamp.timestamp()
+        source, partition = source_of(action), self.partition(action)
+        return QueuedRun(
+            id=record.uid,
+            # A partition is its source's, and a cluster provider's spans namespaces; the rest takes turns by namespace.
+            namespace=record.namespace if partition is None else source.namespace,
+            source=source.key,
+            partition=partition,
+            priority=action.spec.priority or 0,
+            order=(0 if record.status.attempt else 1, created, record.first_version, record.name),
+        )
 
     def _bound(self, name: str, offer: Offer | None) -> Binding | Blocker:
         executor = self._registry.get(name)

@@ -62,8 +62,9 @@ class ExecutionManager:
         return True
 
     def hold(self, run: QueuedRun) -> None:
-        """Keep ``run``'s partition closed although it needs no worker now."""
+        """Keep ``run``'s partition closed although it needs no worker now; it waits for none from here on."""
         self._queue.hold(run)
+        self._pump()
 
     def forget(self, run_id: str) -> None:
         """Drop a run that has ended or is held back, and open its partition."""

@@ -134,14 +134,19 @@ class RunQueue:
         return True
 
     def hold(self, run: QueuedRun) -> None:
-        """Close ``run``'s partition for others while it is paused, parked or in backoff; without one, do nothing."""
-        if run.partition is None or run.id in self._waiting:
+        """Let ``run`` wait no more, and close its partition to others while it is paused, parked or in backoff."""
+        self._again.pop(run.id, None)
+        self._entries.pop(run.id, None)
+        waiting = self._waiting.pop(run.id, None)
+        if waiting is None and run.partition is None:
             return
+        run = waiting or run
         lane = self._lanes.setdefault(run.lane, _Lane(run.lane))
-        if lane.holder is None:
-            lane.holder = run.id
-        if run.id not in self._busy:
-            self._held[run.id] = run
+        lane.waiting -= waiting is not None
+        if lane.serial:
+            lane.holder = lane.holder or run.id
+            if run.id not in self._busy:
+                self._held[run.id] = run
         self._place(lane)
 
     def take(self) -> QueuedRun | None:

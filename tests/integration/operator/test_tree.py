@@ -13,6 +13,7 @@ from support.actions import (
     Body,
     action,
     all_finished,
+    all_finished_and_free,
     create,
     get_all,
     is_finished,
@@ -62,10 +63,6 @@ def manifests(world: World) -> list[Body]:
 def described(name: str, parent: str | None, world: World) -> Body:
     family = {} if parent is None else {"parentRef": {"kind": "TaskAction", "name": parent}}
     return action(name, "http", job(world.url, name), **family)
-
-
-def all_finished_and_free(found: dict[str, Body]) -> bool:
-    return all_finished(found) and not any("finalizers" in item["metadata"] for item in found.values())
 
 
 def wait_until_all_are_told(kubectl: Kubectl, world: World) -> None:

@@ -159,6 +159,16 @@ def test_a_held_partition_stays_closed_until_its_holder_is_forgotten(during_turn
     assert taken(queue) == ["next"]
 
 
+def test_a_run_that_is_held_waits_no_more_and_lets_nobody_into_its_partition() -> None:
+    queue = filled([in_partition("suspended"), in_partition("next"), run("free")])
+    queue.hold(in_partition("suspended"))
+    queue.hold(run("free"))
+
+    assert taken(queue) == []
+    queue.forget("suspended")
+    assert taken(queue) == ["next"]
+
+
 def test_holding_means_nothing_without_a_partition() -> None:
     queue = RunQueue()
     queue.hold(run("paused"))

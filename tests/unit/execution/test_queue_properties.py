@@ -67,7 +67,9 @@ class QueueMachine(RuleBasedStateMachine):
     def hold(self, name, lane) -> None:
         run = self._run(name, lane, 0, 0)
         self.queue.hold(run)
-        if run.partition is not None and name not in self.naive.waiting:
+        self.naive.waiting.pop(name, None)
+        self.naive.again.pop(name, None)
+        if run.partition is not None:
             self.naive.holders.setdefault(run.lane, name)
 
     @rule()
