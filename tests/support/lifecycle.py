@@ -122,11 +122,11 @@ def spec(**changes: Any) -> TaskActionSpec:
 
 
 def observed(**changes: Any) -> Observed:
-    """Give the facts of a queued action of this owner that nothing holds back, with ``changes``."""
+    """Give the facts of a queued action of this owner, patched once, that nothing holds back, with ``changes``."""
     plain = Observed(
         spec=spec(),
         status=waiting(),
-        generation=1,
+        generation=2,
         created=CREATED,
         policy=policy(),
         traits=REPEATABLE,

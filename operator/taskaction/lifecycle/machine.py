@@ -373,10 +373,13 @@ def _shown(observed: Observed, held_back: Gate | None, now: datetime) -> TaskAct
 
 
 def _suspension_clocked(observed: Observed, now: datetime) -> TaskActionStatus:
-    """Give the status with the time of suspension kept: it starts and ends when it is seen."""
+    """Give the status with the time of suspension kept: it starts and ends when it is seen.
+
+    One that was created suspended has been so from its creation on, however late that is seen.
+    """
     status = observed.status
     if observed.spec.suspend and status.suspended_at is None:
-        return status.model_copy(update={"suspended_at": now})
+        return status.model_copy(update={"suspended_at": observed.created if observed.generation == 1 else now})
     if not observed.spec.suspend and status.suspended_at is not None:
         seconds = deadlines.suspended_for(observed, now).total_seconds()
         return status.model_copy(update={"suspended_at": None, "suspended_seconds": seconds})

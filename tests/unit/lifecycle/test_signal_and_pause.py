@@ -1,11 +1,14 @@
 """What goes on outside or waits for a person: polls, pauses, signals and suspension, without a worker held."""
 
 import math
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from support.lifecycle import (
     BROKEN,
+    CREATED,
     NOW,
     ONCE,
     OUTSIDE,
@@ -14,6 +17,7 @@ from support.lifecycle import (
     backing_off,
     conditions,
     effects,
+    kinds,
     observed,
     pending,
     policy,
@@ -157,6 +161,16 @@ def test_no_attempt_starts_while_suspended(status: TaskActionStatus, event: Look
     assert (effects(decision, Call), effects(decision, Enqueue)) == ([], [])
     assert (decision.status.reason, decision.status.suspended_at) == (Reason.SUSPENDED, NOW)
     assert conditions(decision.status)["Progressing"] == "False"
+
+
+def test_what_was_created_suspended_has_been_so_since_its_creation() -> None:
+    bounds = policy(queued=timedelta(seconds=1))
+    facts = observed(spec=spec(suspend=True), generation=1, policy=bounds)
+    seen_late = step(facts, Look(), after(5)).status
+    assert seen_late.suspended_at == CREATED
+
+    freed = step(replace(facts, spec=spec(), generation=2, status=seen_late), Look(), after(9))
+    assert (freed.status.phase, kinds(freed)) == (Phase.QUEUED, ["Enqueue", "WakeAt"])
 
 
 def test_a_running_attempt_goes_on_while_suspended_and_the_time_is_kept() -> None:
