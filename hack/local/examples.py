@@ -2,6 +2,7 @@
 
 `expected/phases.yaml` (in a folder of its own, so that `kubectl apply -f` of the example leaves it out) maps each
 TaskAction to the phase it ends in (`Gone`: it is deleted).
+`needs: pods` marks an example that only ends where a node runs its pods.
 Under `steps` it may list argument lists for kubectl, run one after the other once the manifests are applied.
 """
 
@@ -52,13 +53,15 @@ class Example:
     folder: Path
     expected: dict[str, str]
     steps: list[list[str]] = field(default_factory=list)
+    needs_pods: bool = False
 
     @classmethod
     def read(cls, folder: Path) -> "Example":
         """Read what an example promises."""
         content = dict(yaml.safe_load((folder / EXPECTED).read_text()) or {})
         steps = [[str(word) for word in step] for step in content.pop("steps", [])]
-        return cls(folder, {str(name): str(phase) for name, phase in content.items()}, steps)
+        needs_pods = content.pop("needs", None) == "pods"
+        return cls(folder, {str(name): str(phase) for name, phase in content.items()}, steps, needs_pods)
 
     @property
     def name(self) -> str:
@@ -120,6 +123,16 @@ def read_all(folder: Path = EXAMPLES) -> list[Example]:
     if not folders:
         raise ClusterError(f"There are no examples in {folder}: check out the whole repository.")
     return [Example.read(path) for path in folders]
+
+
+def has_node(kubectl: Kubectl) -> bool:
+    """Tell whether the cluster has a node that takes pods."""
+    nodes = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
+    return any(
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for node in nodes
+        for condition in node["status"].get("conditions", ())
+    )
 
 
 def is_settled(item: dict[str, Any] | None, expected: str) -> bool:

@@ -11,14 +11,16 @@ import structlog
 from taskaction.api.enums import ProviderKind
 from taskaction.assembly import Control, assemble
 from taskaction.cluster.credentials import Credentials
+from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.cluster.rest import RestCluster
 from taskaction.cluster.session import Freshness, open_session
 from taskaction.config import OperatorConfig
+from taskaction.control.followed import FOLLOWED
 from taskaction.control.sweep import LIVE_SELECTOR
 from taskaction.core.clock import SystemClock
 from taskaction.handlers.echoes import Echoes
 from taskaction.handlers.inbox import Inbox, Notice
-from taskaction.handlers.watching import TASK_ACTION, Watching, WatchSettings, watch_count
+from taskaction.handlers.watching import Watching, WatchSettings, watch_count
 from taskaction.journal import OperatorJournal
 from taskaction.metrics import Metrics
 from taskaction.probes import Health, ProbeServer
@@ -121,8 +123,10 @@ class Operator:
         kind, event, body = notice
         control.noticed += 1
         try:
-            if kind == TASK_ACTION:
+            if kind == TASK_ACTIONS.kind:
                 control.intake.notice(event, body)
+            elif kind in FOLLOWED:
+                control.followed.notice(kind, event, body)
             else:
                 control.offers.notice(ProviderKind(kind), event, body)
         except Exception as error:  # noqa: BLE001 - one object must not stop the others

@@ -11,10 +11,13 @@ from taskaction.config import OperatorConfig
 from taskaction.control.agenda import Agenda
 from taskaction.control.background import Background
 from taskaction.control.calls import Caller, CallSettings
+from taskaction.control.cancelling import Canceller
+from taskaction.control.departures import Departures
 from taskaction.control.engine import Engine, Parts
 from taskaction.control.events import EventPoster
 from taskaction.control.expiry import Expiry
 from taskaction.control.family import Family
+from taskaction.control.followed import FollowedObjects
 from taskaction.control.gather import Binding, Gatherer
 from taskaction.control.intake import Intake
 from taskaction.control.leases import LeaseSettings, ShardLeases
@@ -57,6 +60,7 @@ class Control:
     intake: Intake
     offers: Offers
     engine: Engine
+    followed: FollowedObjects
     noticed: int = 0
 
 
@@ -78,11 +82,21 @@ def assemble(
         interrupt_grace=config.interrupt_grace,
         cancel_grace=config.cancel_grace,
     )
-    toolbox = Toolbox(clock=clock, cluster=cluster, addresses=AddressPolicy(config.http_allowed_cidrs), luck=luck)
+    closed = frozenset({"kube-system", config.namespace})
+    table = Table()
+    followed = FollowedObjects(table, lambda uid: engine.wake(uid))
+    toolbox = Toolbox(
+        clock=clock,
+        cluster=cluster,
+        addresses=AddressPolicy(config.http_allowed_cidrs),
+        luck=luck,
+        followed=followed,
+        closed_namespaces=closed,
+    )
     registry = Registry.load(toolbox)
     background = Background(journal.failed)
     persistently = Persistence(clock, luck, journal.call_retried)
-    table, tree, providers = Table(), Tree(), Providers(registry)
+    tree, providers = Tree(), Providers(registry)
     gatherer = Gatherer(tree=tree, providers=providers, registry=registry, settings=settings, luck=luck)
     leases = ShardLeases(
         cluster,
@@ -131,6 +145,31 @@ def assemble(
     )
     events = EventPoster(cluster, clock, metrics.events_dropped.inc)
     agenda = Agenda(clock, lambda uid: engine.due(uid))
+    caller = Caller(
+        cluster,
+        clock,
+        luck,
+        CallSettings(closed_namespaces=closed),
+        lambda record: engine.reported(record),
+    )
+    canceller = Canceller(
+        clock=clock,
+        background=background,
+        gatherer=gatherer,
+        caller=caller,
+        journal=journal,
+        identity=config.identity,
+        stopped=lambda record: engine.stopped(record),
+    )
+    departures = Departures(
+        clock=clock,
+        table=table,
+        family=family,
+        manager=manager,
+        agenda=agenda,
+        followed=followed,
+        canceller=canceller,
+    )
     engine = Engine(
         Parts(
             table=table,
@@ -140,13 +179,7 @@ def assemble(
             offers=offers,
             leases=leases,
             manager=manager,
-            caller=Caller(
-                cluster,
-                clock,
-                luck,
-                CallSettings(closed_namespaces=frozenset({"kube-system", config.namespace})),
-                lambda record: engine.reported(record),
-            ),
+            caller=caller,
             writer=StatusWriter(
                 cluster,
                 clock,
@@ -160,6 +193,8 @@ def assemble(
             expiry=expiry,
             events=events,
             background=background,
+            canceller=canceller,
+            departures=departures,
             journal=journal,
             identity=config.identity,
             status_delay=config.status_delay,
@@ -176,6 +211,7 @@ def assemble(
         offers=offers,
         family=family,
         engine=engine,
+        departures=departures,
         shards=config.shards,
     )
     return Control(
@@ -197,6 +233,7 @@ def assemble(
         intake=intake,
         offers=offers,
         engine=engine,
+        followed=followed,
     )
 
 

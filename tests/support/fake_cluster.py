@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from taskaction.cluster.errors import AlreadyExistsError, ClusterError, ConflictError, NotFoundError
-from taskaction.cluster.gateway import Body, Resource
+from taskaction.cluster.gateway import CONFIG_MAPS, JOBS, LEASES, PODS, TASK_ACTIONS, Body, Resource
 
+DEPLOYMENTS = Resource(group="apps", version="v1", plural="deployments", kind="Deployment")
+SERVED = (TASK_ACTIONS, LEASES, CONFIG_MAPS, PODS, JOBS, DEPLOYMENTS)
 Key = tuple[str, str, str]
 
 
@@ -162,6 +164,10 @@ class FakeCluster:
             return True
 
         return await self._call("delete", name, delete)
+
+    async def kinds(self, api_version: str, **_: Any) -> Sequence[Resource]:
+        """Give what is served under ``apiVersion``."""
+        return await self._call("kinds", api_version, lambda: [one for one in SERVED if one.api_version == api_version])
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

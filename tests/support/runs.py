@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
 
+from support.fake_cluster import SERVED
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import Body, Resource
 from taskaction.core.clock import SystemClock
 from taskaction.executors.addresses import AddressPolicy
 from taskaction.executors.base import Run
 from taskaction.executors.conformance_parts import FixedSecrets, KeptReports
-from taskaction.executors.toolbox import Toolbox
+from taskaction.executors.toolbox import Followed, Toolbox
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
@@ -62,7 +63,44 @@ class Objects:
         found = (body for body in self.bodies if (body["apiVersion"], body["kind"], body["metadata"]["name"]) == wanted)
         return next(found, None)
 
+    async def kinds(self, api_version: str, *, timeout: float = 10.0) -> list[Resource]:
+        """Give what is served under ``apiVersion``."""
+        return [one for one in SERVED if one.api_version == api_version]
 
-def toolbox(cluster: Any = None, addresses: AddressPolicy = LOOPBACK) -> Toolbox:
+
+class Watched:
+    """Stands for the operator's watch: what tests put there is seen, and is news once."""
+
+    def __init__(self) -> None:
+        self.bodies: dict[tuple[str, str], Body] = {}
+        self.fresh: set[tuple[str, str]] = set()
+
+    def put(self, body: Body) -> None:
+        """Show an object."""
+        key = body["kind"], body["metadata"]["name"]
+        self.bodies[key] = body
+        self.fresh.add(key)
+
+    def news(self, resource: Resource, uid: str, name: str) -> Body | None:
+        """Give an object that has changed since this was last asked."""
+        key = resource.kind, name
+        if key not in self.fresh:
+            return None
+        self.fresh.discard(key)
+        return self.bodies[key]
+
+    def seen(self, resource: Resource, uid: str) -> list[Body]:
+        """Give what was seen of a kind."""
+        return [body for (kind, _), body in self.bodies.items() if kind == resource.kind]
+
+
+def toolbox(cluster: Any = None, addresses: AddressPolicy = LOOPBACK, followed: Followed | None = None) -> Toolbox:
     """Give the means of executors; loopback may be reached."""
-    return Toolbox(clock=SystemClock(), cluster=cluster or Objects(), addresses=addresses, luck=lambda: 0.0)
+    return Toolbox(
+        clock=SystemClock(),
+        cluster=cluster or Objects(),
+        addresses=addresses,
+        luck=lambda: 0.0,
+        followed=followed or Watched(),
+        closed_namespaces=frozenset({"kube-system", "taskaction-system"}),
+    )

@@ -39,6 +39,10 @@ NAMESPACES = Resource(group="", version="v1", plural="namespaces", kind="Namespa
 EVENTS = Resource(group="", version="v1", plural="events", kind="Event")
 
 
+PODS = Resource(group="", version="v1", plural="pods", kind="Pod")
+JOBS = Resource(group="batch", version="v1", plural="jobs", kind="Job")
+
+
 class Cluster(Protocol):
     """One API server, as one account, or as another one by impersonation (``as_user``).
 
@@ -60,6 +64,7 @@ class Cluster(Protocol):
         label_selector: str = "",
         metadata_only: bool = False,
         page: int = 500,
+        as_user: str | None = None,
         timeout: float = 30.0,
     ) -> AsyncIterator[Body]:
         """Give the objects page by page; all namespaces where ``namespace`` is empty.
@@ -102,6 +107,10 @@ class Cluster(Protocol):
         *,
         uid: str | None = None,
         propagation: str = "Background",
+        as_user: str | None = None,
         timeout: float = 10.0,
     ) -> bool:
         """Delete; False where it was gone already or had another ``uid``."""
+
+    async def kinds(self, api_version: str, *, timeout: float = 10.0) -> Sequence[Resource]:
+        """Give what the API server serves under ``apiVersion``; empty where it does not know it."""

@@ -62,6 +62,7 @@ class RestCluster:
         label_selector: str = "",
         metadata_only: bool = False,
         page: int = 500,
+        as_user: str | None = None,
         timeout: float = 30.0,
     ) -> AsyncIterator[Body]:
         """Give the objects page by page."""
@@ -73,7 +74,7 @@ class RestCluster:
         while True:
             more = {"continue": token} if token else {}
             try:
-                answer = await self._send(call, query=query | more, accept=accept, timeout=timeout)
+                answer = await self._send(call, query=query | more, accept=accept, as_user=as_user, timeout=timeout)
             except ExpiredError:
                 token = ""  # the list outlived its snapshot: from the start, some objects are given twice
                 continue
@@ -123,6 +124,7 @@ class RestCluster:
         *,
         uid: str | None = None,
         propagation: str = "Background",
+        as_user: str | None = None,
         timeout: float = 10.0,
     ) -> bool:
         """Delete; False where it was gone already or had another ``uid``."""
@@ -131,10 +133,23 @@ class RestCluster:
             options["preconditions"] = {"uid": uid}
         call = _Call("DELETE", "delete", resource, namespace, name)
         try:
-            await self._send(call, options, timeout=timeout)
+            await self._send(call, options, as_user=as_user, timeout=timeout)
         except NotFoundError:
             return False
         return True
+
+    async def kinds(self, api_version: str, *, timeout: float = 10.0) -> Sequence[Resource]:
+        """Give what the API server serves under ``apiVersion``."""
+        group, _, version = api_version.rpartition("/")
+        try:
+            answer = await self._send(_Call("GET", "get", _discovery(group, version), ""), timeout=timeout)
+        except NotFoundError:
+            return ()
+        return tuple(
+            Resource(group=group, version=version, plural=one["name"], kind=one["kind"], namespaced=one["namespaced"])
+            for one in answer["resources"]
+            if "/" not in one["name"]  # a subresource
+        )
 
     async def _send(
         self,
@@ -192,6 +207,11 @@ class _Call:
         name = f"/{quote(self.name, safe='')}" if self.name else ""
         subresource = f"/{self.subresource}" if self.subresource else ""
         return f"{root}{scope}/{resource.plural}{name}{subresource}"
+
+
+def _discovery(group: str, version: str) -> Resource:
+    """Give the discovery document as if it were a collection: its path is the one above all collections."""
+    return Resource(group=group, version=version, plural="", kind="APIResourceList", namespaced=False)
 
 
 def _query(parameters: Mapping[str, str] | None) -> str:

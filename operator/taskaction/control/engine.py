@@ -12,6 +12,7 @@ from taskaction.control.agenda import Agenda
 from taskaction.control.background import Background
 from taskaction.control.calls import Caller
 from taskaction.control.cancelling import Canceller
+from taskaction.control.departures import Departures
 from taskaction.control.events import EventPoster
 from taskaction.control.expiry import Expiry
 from taskaction.control.family import Family
@@ -45,7 +46,6 @@ from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, O
 
 _LEASE_PAUSE = 0.5
 _BINDING_PAUSE = 10.0
-_GONE_GRACE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +66,8 @@ class Parts:
     expiry: Expiry
     events: EventPoster
     background: Background
+    canceller: Canceller
+    departures: Departures
     journal: Journal
     identity: str
     status_delay: timedelta
@@ -76,15 +78,6 @@ class Engine:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._canceller = Canceller(
-            clock=parts.clock,
-            background=parts.background,
-            gatherer=parts.gatherer,
-            caller=parts.caller,
-            journal=parts.journal,
-            identity=parts.identity,
-            stopped=self._stopped,
-        )
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
@@ -113,6 +106,16 @@ class Engine:
             record.wake_at = None
             self.look(record)
         self._remind(record)
+
+    def wake(self, uid: str) -> None:
+        """Have an action polled at once: something that it created has changed."""
+        record = self._parts.table.get(uid)
+        if record is None:
+            return
+        if record.activity is Activity.WAITING and record.poll_at is not None:
+            self._enqueue(record)
+            self._remind(record)
+        record.woken = record.activity is Activity.CALLING  # what the call has read may be older than the change
 
     def reported(self, record: Record) -> None:
         """Let what an executor reported be written before long."""
@@ -213,7 +216,7 @@ class Engine:
         if decision.write is Write.FIRST and await self._flush(record) is not Landed.STORED:
             return None
         if record.gone:
-            self.gone(record)
+            self._parts.departures.gone(record)
             return None
         owner = self._owner(record)
         bound = self._parts.gatherer.binding(record.action)
@@ -227,7 +230,7 @@ class Engine:
         return await self._outcome(record, bound, observed, poll=call.poll)
 
     async def _outcome(self, record: Record, bound: Binding, observed: Observed, *, poll: bool) -> Outcome | None:
-        record.polled_signal = record.action.spec.signal
+        record.polled_signal, record.woken = record.action.spec.signal, False
         attempt = record.status.attempt
         started = self._parts.clock.monotonic()
         work = self._parts.caller.call(record, bound, observed, poll=poll)
@@ -249,7 +252,7 @@ class Engine:
             return None  # the attempt was given up, and its end is on record
         return outcome
 
-    async def _stopped(self, record: Record) -> None:
+    async def stopped(self, record: Record) -> None:
         """Record the end of an attempt that was told to stop, where there is still an object and an attempt."""
         if self._parts.table.get(record.uid) is not record or not record.status.phase.started:
             return
@@ -278,11 +281,12 @@ class Engine:
                     record.activity = Activity.IDLE
                     withdrawn = True
                 case PollAt(at=at):
-                    record.poll_at = at
+                    record.poll_at = self._parts.clock.now() if record.woken else at
+                    record.woken = False
                 case WakeAt(at=at):
                     record.wake_at = at if record.wake_at is None else min(at, record.wake_at)
                 case Cancel(bound=bound):
-                    self._canceller.cancel(record, bound)
+                    self._parts.canceller.cancel(record, bound)
                 case Adopt():
                     self._parts.background.start(self._adopt(record), name=f"adopt {record.uid}")
                 case Hold() | Release() | ExpireAt() | Tell():
@@ -310,7 +314,7 @@ class Engine:
             return
         await self._parts.editor.adopt(record, record.adopter)
         if record.gone:
-            self.gone(record)
+            self._parts.departures.gone(record)
             return
         self._parts.family.place(record)
         self.look(record)
@@ -318,7 +322,7 @@ class Engine:
     async def _flush(self, record: Record) -> Landed:
         landed = await self._parts.writer.flush(record)
         if landed is Landed.GONE:
-            self.gone(record)
+            self._parts.departures.gone(record)
         elif landed is Landed.OVERTAKEN:
             self._overtaken(record)
         return landed
@@ -332,7 +336,7 @@ class Engine:
                 self._parts.events.tell(record.action, effect)
         if not record.settled or self._parts.table.get(record.uid) is not record:
             return
-        self._dismiss(record)
+        self._parts.departures.ended(record)
         self._parts.journal.settled(record)
         for effect in decision.effects:
             if isinstance(effect, Release):
@@ -344,47 +348,9 @@ class Engine:
         record.taken_at = self._parts.clock.now()
         record.activity = Activity.IDLE
         if record.settled:
-            self._dismiss(record)
+            self._parts.departures.ended(record)
         else:
             self.look(record)
-
-    # -- ends ---------------------------------------------------------------------------------------------------------
-
-    def gone(self, record: Record) -> None:
-        """Let go of an action whose object does not exist any more; its executor and its descendants are told."""
-        record.gone = True
-        if self._parts.table.get(record.uid) is not record:
-            return
-        busy = record.activity in {Activity.CALLING, Activity.WAITING}
-        self._forget(record)
-        self._parts.family.gone(record)
-        if busy:
-            self._canceller.cancel(record, self._parts.clock.now() + _GONE_GRACE)
-
-    def finished_elsewhere(self, record: Record) -> None:
-        """Let go of an action that another process has finished; what this one still does about it is stopped."""
-        busy = record.activity in {Activity.CALLING, Activity.WAITING}
-        self._dismiss(record)
-        if busy:
-            self._canceller.cancel(record, self._parts.clock.now() + _GONE_GRACE)
-
-    def let_go(self, record: Record) -> None:
-        """Leave an action to another process; a call under way may end, and its result is kept if nobody objects."""
-        self._parts.manager.forget(record.uid)
-        self._parts.agenda.set(record.uid, None)
-        if record.activity in {Activity.QUEUED, Activity.WAITING}:
-            record.activity = Activity.IDLE
-
-    def _dismiss(self, record: Record) -> None:
-        """Let go of an action that has ended; late notifications of it must find that out."""
-        self._forget(record)
-        self._parts.table.finish(record, self._parts.clock.monotonic())
-        self._parts.family.finished(record)
-
-    def _forget(self, record: Record) -> None:
-        self._parts.agenda.set(record.uid, None)
-        self._parts.manager.forget(record.uid)
-        self._parts.table.drop(record)
 
     def _remind(self, record: Record) -> None:
         self._parts.agenda.set(record.uid, record.next_look)

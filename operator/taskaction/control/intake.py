@@ -5,6 +5,7 @@ from pydantic import ValidationError
 from taskaction.api.task_action import TaskAction
 from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
 from taskaction.control.background import Background
+from taskaction.control.departures import Departures
 from taskaction.control.engine import Engine
 from taskaction.control.family import Family
 from taskaction.control.gather import Gatherer, provider_key
@@ -36,6 +37,7 @@ class Intake:
         offers: Offers,
         family: Family,
         engine: Engine,
+        departures: Departures,
         shards: int,
     ) -> None:
         self._cluster = cluster
@@ -48,6 +50,7 @@ class Intake:
         self._offers = offers
         self._family = family
         self._engine = engine
+        self._departures = departures
         self._shards = shards
 
     def notice(self, kind: str | None, body: Body) -> None:
@@ -92,7 +95,7 @@ class Intake:
         """Let go of the actions of a shard that another process owns; calls under way may end."""
         for record in self._table:
             if record.shard == shard:
-                self._engine.let_go(record)
+                self._departures.left_to_others(record)
 
     def offer_changed(self, key: ProviderKey) -> None:
         """Look again at the actions of a provider that came, changed or went."""
@@ -156,12 +159,12 @@ class Intake:
         if self._table.get(record.uid) is not record:
             return
         if body is None or body["metadata"]["uid"] != record.uid:
-            self._engine.gone(record)
+            self._departures.gone(record)
             return
         action = TaskAction.from_body(body)
         if action.status.phase.terminal:
             record.action = action
             record.status = record.stored = action.status
-            self._engine.finished_elsewhere(record)
+            self._departures.finished_elsewhere(record)
         else:
             self._update(record, action)

@@ -29,6 +29,7 @@ class Record:
         polled_signal: the signal that the executor was last polled with.
         adopter: the parent that is to become the owner.
         gone: the object does not exist any more; nothing may be written.
+        woken: something that the action created has changed during a call.
         flushing: set while a status write is under way, done with how it landed when it has ended.
     """
 
@@ -53,6 +54,7 @@ class Record:
     flush_at: datetime | None = None
     call: asyncio.Task[object] | None = None
     cancelling: bool = False
+    woken: bool = False
     flushing: asyncio.Future[object] | None = None
 
     @property

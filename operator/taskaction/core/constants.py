@@ -10,6 +10,15 @@ FINALIZER = f"{GROUP}/abort"
 HELD_LABEL = f"{GROUP}/held"
 """Set and removed with the finalizer, so that finished objects that still bear it are found by a selector."""
 
+UID_LABEL = f"{GROUP}/uid"
+"""On what an attempt creates: the action's uid, by which it is watched and found."""
+
+ATTEMPT_LABEL = f"{GROUP}/attempt"
+"""On what an attempt creates: the attempt's number."""
+
+ACTION_LABEL = f"{GROUP}/action"
+"""On what an attempt creates: the action's name, for people, where it is short enough for a label."""
+
 ORPHAN_FINALIZER = "orphan"
 """Kubernetes' own mark of ``--cascade=orphan``: the deletion of its bearer must not reach the children."""
 

@@ -2,6 +2,9 @@
 
 import hashlib
 
+_CHILD_CHARS = 52
+_MARK_CHARS = 6
+
 
 def stable_hash(text: str) -> int:
     """Give a 64-bit number that is the same in every process and release (unlike ``hash``)."""
@@ -16,6 +19,15 @@ def shard_of(key: str, shards: int) -> int:
 def digest(data: bytes) -> str:
     """Give a short hexadecimal fingerprint of ``data``: 128 bits, for comparing, not for security."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def child_name(name: str, uid: str, attempt: int) -> str:
+    """Give the name of what an attempt creates: the same in every process, within a DNS label's 63 characters.
+
+    Jobs name their pods after themselves with a suffix, so some room is left.
+    """
+    mark = f"{digest(uid.encode())[:_MARK_CHARS]}-{attempt}"
+    return f"{name[: _CHILD_CHARS - len(mark) - 1].replace('.', '-').rstrip('-')}-{mark}"
 
 
 def truncated(text: str, limit: int) -> str:

@@ -14,17 +14,18 @@ import aiohttp
 import kopf
 import uvloop
 
-from taskaction.api.enums import ProviderKind
-from taskaction.core.constants import GROUP, VERSION
+from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, JOBS, PODS, TASK_ACTIONS, Resource
+from taskaction.core.constants import GROUP, UID_LABEL
 from taskaction.handlers.inbox import Inbox, Notice
 from taskaction.handlers.storages import NoDiffBase, NoProgress
 
-TASK_ACTION = "TaskAction"
-PLURALS = {
-    "taskactions": TASK_ACTION,
-    "actionproviders": str(ProviderKind.ACTION_PROVIDER),
-    "clusteractionproviders": str(ProviderKind.CLUSTER_ACTION_PROVIDER),
-}
+KINDS = (
+    TASK_ACTIONS,
+    ACTION_PROVIDERS,
+    CLUSTER_ACTION_PROVIDERS,
+    PODS,
+    JOBS,
+)
 _NO_FINALIZER = f"{GROUP}/none"
 """kopf takes the finalizer that is its own off every object that needs none: so it gets one that nobody bears."""
 _RESTART_SECONDS = 1.0
@@ -52,8 +53,7 @@ class WatchSettings:
 
 def watch_count(namespaces: tuple[str, ...]) -> int:
     """Give how many watches there are when all have begun: cluster providers have one, whatever the namespaces."""
-    per_namespace = len(PLURALS) - 1
-    return 1 + per_namespace * max(1, len(namespaces))
+    return sum(max(1, len(namespaces)) if kind.namespaced else 1 for kind in KINDS)
 
 
 class Watching:
@@ -128,8 +128,8 @@ class Watching:
         async def login(**_: Any) -> kopf.AiohttpSession:
             return kopf.AiohttpSession(server=self._settings.server, aiohttp_session=self._open_session())
 
-        for plural, kind in PLURALS.items():
-            kopf.on.event(GROUP, VERSION, plural, registry=registry)(self._handler(kind))
+        for kind in KINDS:
+            kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(self._handler(kind.kind))
         return registry
 
     def _handler(self, kind: str) -> Callable[..., Any]:
@@ -151,8 +151,15 @@ class Watching:
         settings.persistence.progress_storage = NoProgress()
         settings.watching.inactivity_timeout = self._settings.silence
         settings.watching.server_timeout = self._settings.server_timeout
-        settings.watching.field_selectors[f"taskactions.{VERSION}.{GROUP}"] = self._settings.live_selector
+        settings.watching.field_selectors[_selector(TASK_ACTIONS)] = self._settings.live_selector
+        for created in (PODS, JOBS):
+            settings.watching.label_selectors[_selector(created)] = UID_LABEL
         settings.watching.chunk_size = 500
         settings.queueing.idle_timeout = _IDLE_SECONDS
         settings.process.ultimate_exiting_timeout = None
         return settings
+
+
+def _selector(kind: Resource) -> str:
+    """Give what kopf's settings call a kind."""
+    return ".".join(filter(None, (kind.plural, kind.version, kind.group)))

@@ -177,8 +177,12 @@ def _pending(observed: Observed, outcome: Pending, now: datetime) -> Decision:
         links=outcome.links or before.links,
         progress=outcome.progress or before.progress,
     )
-    # The id is what a new owner goes on with, so it is durable as soon as it is known.
-    write = Write.NOW if status.external_id != before.external_id else Write.LATER
+    # The id is what a new owner goes on with or cancels, so it is durable as soon as it is known; unless to call again
+    # gives it again, and there is nothing to cancel.
+    known = status.external_id == before.external_id or (
+        observed.traits.idempotent and not observed.traits.external_effect
+    )
+    write = Write.LATER if known else Write.NOW
     poll = PollAt(deadlines.later(now, outcome.poll_after))
     return _waiting(observed, status, write, (poll,), now)
 

@@ -1,7 +1,6 @@
 """The executor that the documents print runs as it stands there: copied by readers, so it must work."""
 
 import asyncio
-import random
 import re
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -13,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from taskaction.core.clock import SystemClock
+from support.runs import toolbox
 from taskaction.executors.addresses import AddressPolicy
 from taskaction.executors.base import AbstractExecutor, Run
 from taskaction.executors.errors import AddressDeniedError
-from taskaction.executors.toolbox import Toolbox
 from taskaction.executors.validation import model_problem
 from taskaction.lifecycle.outcomes import Pending, Succeeded
 
@@ -38,13 +36,8 @@ def example() -> Iterator[ModuleType]:
 
 
 def executor(example: ModuleType, *allowed: str) -> AbstractExecutor:
-    toolbox = Toolbox(
-        clock=SystemClock(),
-        cluster=None,  # type: ignore[arg-type]  # the example needs none
-        addresses=AddressPolicy(tuple(ip_network(text) for text in allowed)),
-        luck=random.random,
-    )
-    return example.PortExecutor.build(toolbox)
+    addresses = AddressPolicy(tuple(ip_network(text) for text in allowed))
+    return example.PortExecutor.build(toolbox(addresses=addresses))
 
 
 def run(port: int, host: str = "127.0.0.1") -> Run:

@@ -140,7 +140,7 @@ def test_what_goes_on_outside_is_cancelled_as_soon_as_the_call_returns(outcome: 
 
 
 def test_the_id_of_what_must_be_cancelled_is_recorded_all_the_same() -> None:
-    facts = observed(status=running(), activity=Activity.CALLING, abort=ABORT)
+    facts = observed(status=running(), activity=Activity.CALLING, abort=ABORT, traits=OUTSIDE)
 
     decision = step(facts, Ended(Pending(poll_after=5, external_id="job-8")), NOW)
 

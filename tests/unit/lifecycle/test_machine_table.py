@@ -48,7 +48,7 @@ def started(phase: Phase) -> dict[str, Row]:
         "look": Row(phase, poll, Write.NONE, ("Enqueue",)),
         "slot": Row(phase, poll, Write.NONE, ("Call",)),
         "succeeded": Row(Phase.SUCCEEDED, "Completed", Write.NOW, ("ExpireAt",)),
-        "pending": Row(Phase.RUNNING, "WaitingForCompletion", Write.NOW, ("PollAt",)),
+        "pending": Row(Phase.RUNNING, "WaitingForCompletion", Write.LATER, ("PollAt",)),
         "paused": Row(Phase.PAUSED, "Paused", Write.NOW, ()),
         "failed": Row(Phase.FAILED, "Broken", Write.NOW, ("ExpireAt", "Tell")),
         "limited": Row(phase, poll, Write.NONE, ("PollAt",)),

@@ -53,9 +53,17 @@ def test_what_was_started_outside_is_polled_later() -> None:
     assert decision.effects == (PollAt(after(5)),)
 
 
-def test_a_new_id_is_durable_at_once_and_progress_when_convenient() -> None:
-    assert called(Pending(poll_after=5, external_id="job-8")).write is Write.NOW
-    assert called(Pending(poll_after=5, progress=Progress(percent=50)), pending()).write is Write.LATER
+@pytest.mark.parametrize(
+    ("traits", "write"),
+    [(ONCE, Write.NOW), (OUTSIDE, Write.NOW), (REPEATABLE, Write.LATER)],
+    ids=["not idempotent", "to be cancelled", "found again by calling again"],
+)
+def test_a_new_id_is_durable_at_once_where_it_would_be_missed(traits: Traits, write: Write) -> None:
+    assert called(Pending(poll_after=5, external_id="job-8"), traits=traits).write is write
+
+
+def test_progress_is_written_when_convenient() -> None:
+    assert called(Pending(poll_after=5, progress=Progress(percent=50)), pending(), traits=ONCE).write is Write.LATER
 
 
 def test_a_poll_that_brings_nothing_new_writes_nothing() -> None:

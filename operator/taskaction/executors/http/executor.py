@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from taskaction.core.constants import OUTPUT_LIMIT_BYTES
 from taskaction.executors.base import AbstractExecutor, Run
+from taskaction.executors.checks import at_path
 from taskaction.executors.errors import (
     ActionError,
     ActionExecutionError,
@@ -22,8 +23,8 @@ from taskaction.executors.errors import (
 )
 from taskaction.executors.http.client import Answer, GuardedClient, Prepared, redacted
 from taskaction.executors.http.limits import LearnedLimits, retry_after
-from taskaction.executors.http.model import Auth, Follow, HttpModel, Polling, SecretRef, at_path
-from taskaction.executors.http.templates import rendered, rendered_text, rendered_url
+from taskaction.executors.http.model import Auth, Follow, HttpModel, Polling, SecretRef
+from taskaction.executors.templates import rendered, rendered_text, rendered_url, values_of
 from taskaction.executors.toolbox import Toolbox
 from taskaction.executors.validation import model_problem
 from taskaction.lifecycle.outcomes import Outcome, Pending, Succeeded
@@ -87,7 +88,7 @@ class HttpExecutor(AbstractExecutor):
                 await self.cancel(replace(run, external_id=outcome.external_id))
 
     async def _started(self, model: HttpModel, run: Run) -> Outcome:
-        values = _values(run)
+        values = values_of(run)
         request = await _prepared(model, run, values)
         answer = await self._sent(model, request, run)
         if model.polling is None:
@@ -148,17 +149,6 @@ def _model(run: Run) -> HttpModel:
         raise InvalidParametersError(model_problem(HttpModel, source, path) or str(error)) from error
 
 
-def _values(run: Run) -> dict[str, Any]:
-    """Give what templates may name. Inline parameters are the request itself, so they are no values."""
-    return {
-        "parameters": run.parameters if run.config else {},
-        "action": {"name": run.name, "namespace": run.namespace, "uid": run.uid, "labels": dict(run.labels)},
-        "attempt": run.attempt,
-        "idempotencyKey": run.idempotency_key,
-        "externalId": run.external_id or "",
-    }
-
-
 async def _prepared(model: HttpModel, run: Run, values: Mapping[str, Any]) -> Prepared:
     headers = {name: rendered_text(text, values) for name, text in model.headers.items()}
     body: bytes | None = None
@@ -190,7 +180,7 @@ async def _prepared(model: HttpModel, run: Run, values: Mapping[str, Any]) -> Pr
 
 
 async def _following(follow: Follow, model: HttpModel, run: Run) -> Prepared:
-    values = _values(run)
+    values = values_of(run)
     private, secrets = await _authenticated(model.auth, run)
     headers = {name: rendered_text(text, values) for name, text in follow.headers.items()}
     return Prepared(
@@ -283,7 +273,7 @@ def _target(model: HttpModel, run: Run) -> str:
     """Give what a quota belongs to: the host, and who asks."""
     auth = model.auth.model_dump_json() if model.auth is not None else ""
     try:
-        host = urlsplit(rendered_url(model.url, _values(run))).netloc
+        host = urlsplit(rendered_url(model.url, values_of(run))).netloc
     except ValueError as error:
         raise InvalidParametersError(f"url: {error}") from error
     return f"{host} {run.namespace} {auth}"

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from taskaction.api.base import Duration
-from taskaction.executors.http.templates import closed
+from taskaction.executors.checks import Expectation
 from taskaction.executors.parameters import Parameters
+from taskaction.executors.templates import closed
 
 RETRIED_CODES = (408, 425, 429, 500, 502, 503, 504)
 _CODE = r"^([1-5][0-9][0-9]|[1-5]xx)$"
@@ -59,20 +60,6 @@ class Auth(Parameters):
         if sum(way is not None for way in (self.bearer_secret_key_ref, self.basic, self.header)) != 1:
             raise ValueError("set exactly one of bearerSecretKeyRef, basic and header")
         return self
-
-
-class Expectation(Parameters):
-    """A value at a place in a JSON body."""
-
-    path: Annotated[str, Field(max_length=253)]
-    """The place, dots reaching into objects and lists."""
-    equals: Any = None
-    """The value, or any of a list of values."""
-
-    def holds(self, body: Any) -> bool:
-        """Say whether ``body`` has the value in its place."""
-        value = at_path(body, self.path)
-        return value in self.equals if isinstance(self.equals, list) else value == self.equals
 
 
 class Success(Parameters):
@@ -171,15 +158,3 @@ class HttpModel(Parameters):
         if self.cancel is not None and self.polling is None:
             raise ValueError("cancel needs polling, which says what the started thing is called")
         return self
-
-
-def at_path(value: Any, path: str) -> Any:
-    """Give the value at a dotted path of a JSON value, None where there is none."""
-    for name in path.split("."):
-        if isinstance(value, dict):
-            value = value.get(name)
-        elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
-            value = value[int(name)]
-        else:
-            return None
-    return value

@@ -7,11 +7,23 @@ from urllib.parse import quote
 
 import orjson
 
+from taskaction.executors.base import Run
 from taskaction.executors.errors import InvalidParametersError
 
 _FIELD = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_.-]*)\s*\}\}")
 RESULT_LIMIT = 256 * 1024
 """The longest text that a template may become, in characters."""
+
+
+def values_of(run: Run) -> dict[str, Any]:
+    """Give what templates may name. Inline parameters are the request itself, so they are no values."""
+    return {
+        "parameters": run.parameters if run.config else {},
+        "action": {"name": run.name, "namespace": run.namespace, "uid": run.uid, "labels": dict(run.labels)},
+        "attempt": run.attempt,
+        "idempotencyKey": run.idempotency_key,
+        "externalId": run.external_id or "",
+    }
 
 
 def closed(template: str) -> str:

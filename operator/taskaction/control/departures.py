@@ -1,0 +1,80 @@
+"""Letting go of actions: gone, ended, or another process's; stops what still goes on for them, and writes nothing."""
+
+from datetime import timedelta
+
+from taskaction.control.agenda import Agenda
+from taskaction.control.cancelling import Canceller
+from taskaction.control.family import Family
+from taskaction.control.followed import FollowedObjects
+from taskaction.control.records import Record, Table
+from taskaction.core.clock import Clock
+from taskaction.execution.manager import ExecutionManager
+from taskaction.lifecycle.state import Activity
+
+_GONE_GRACE = timedelta(seconds=30)
+_GOING_ON = frozenset({Activity.CALLING, Activity.WAITING})
+
+
+class Departures:
+    """Takes an action out of everything that knows it."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        table: Table,
+        family: Family,
+        manager: ExecutionManager,
+        agenda: Agenda,
+        followed: FollowedObjects,
+        canceller: Canceller,
+    ) -> None:
+        self._clock = clock
+        self._table = table
+        self._family = family
+        self._manager = manager
+        self._agenda = agenda
+        self._followed = followed
+        self._canceller = canceller
+
+    def gone(self, record: Record) -> None:
+        """Let go of an action whose object does not exist any more; its executor and its descendants are told."""
+        record.gone = True
+        if self._table.get(record.uid) is not record:
+            return
+        going_on = record.activity in _GOING_ON
+        self._forget(record)
+        self._family.gone(record)
+        if going_on:
+            self._stop(record)
+
+    def finished_elsewhere(self, record: Record) -> None:
+        """Let go of an action that another process has finished; what this one still does about it is stopped."""
+        going_on = record.activity in _GOING_ON
+        self.ended(record)
+        if going_on:
+            self._stop(record)
+
+    def ended(self, record: Record) -> None:
+        """Let go of an action whose end is on record; late notifications of it must find that out."""
+        self._forget(record)
+        self._table.finish(record, self._clock.monotonic())
+        self._family.finished(record)
+
+    def left_to_others(self, record: Record) -> None:
+        """Leave an action to another process; a call under way may end, and its result is kept if nobody objects."""
+        self._rest(record)
+        if record.activity in {Activity.QUEUED, Activity.WAITING}:
+            record.activity = Activity.IDLE
+
+    def _forget(self, record: Record) -> None:
+        self._rest(record)
+        self._table.drop(record)
+
+    def _rest(self, record: Record) -> None:
+        self._agenda.set(record.uid, None)
+        self._manager.forget(record.uid)
+        self._followed.forget(record.uid)
+
+    def _stop(self, record: Record) -> None:
+        self._canceller.cancel(record, self._clock.now() + _GONE_GRACE)

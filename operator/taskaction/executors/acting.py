@@ -1,0 +1,125 @@
+"""Acting by the rights of an action's account, and what the API server's refusals mean to people; no rules of its own.
+
+An action can do nothing that its account could not: everything here is done by impersonation (design, section 7).
+"""
+
+import re
+
+from taskaction.cluster.errors import AlreadyExistsError, ForbiddenError, InvalidError, NotFoundError
+from taskaction.cluster.gateway import Body, Cluster, Resource
+from taskaction.core.constants import UID_LABEL
+from taskaction.executors.base import Run
+from taskaction.executors.errors import AccessDeniedError, ActionExecutionError, InvalidParametersError
+
+_OWN_LACK = re.compile(r'User "system:serviceaccount:[^"]*" cannot')
+_QUOTA = "exceeded quota"
+
+
+class QuotaExceededError(ActionExecutionError):
+    """A ResourceQuota leaves no room for now; others may go."""
+
+    CODE = "QuotaExceeded"
+
+
+class Actor:
+    """Creates, reads and deletes objects for actions.
+
+    Which kinds the API server serves is asked once for each apiVersion, and again when one is missing.
+    """
+
+    def __init__(self, cluster: Cluster, closed_namespaces: frozenset[str]) -> None:
+        self._cluster = cluster
+        self._closed = closed_namespaces
+        self._kinds: dict[tuple[str, str], Resource] = {}
+
+    async def resource(self, api_version: str, kind: str) -> Resource | None:
+        """Give where the API server keeps objects of a kind, None where it does not know the kind.
+
+        Raises:
+            UnavailableError: no answer came.
+        """
+        key = (api_version, kind)
+        if key not in self._kinds:
+            served = await self._cluster.kinds(api_version)
+            self._kinds |= {(api_version, one.kind): one for one in served}
+        return self._kinds.get(key)
+
+    async def create(self, resource: Resource, body: Body, run: Run) -> Body:
+        """Create an object of an attempt, or give the one that an earlier call of the same attempt has created.
+
+        Raises:
+            ActionError: the API server refuses it, or the name is somebody else's.
+            UnavailableError: no answer came; whether it was created is not known.
+        """
+        metadata = body["metadata"]
+        name, namespace = metadata["name"], metadata.get("namespace", "")
+        try:
+            return await self._cluster.create(resource, body, namespace, as_user=self._user(run))
+        except AlreadyExistsError as error:
+            found = await self.get(resource, name, namespace, run)
+            if found is not None and found["metadata"].get("labels", {}).get(UID_LABEL) == run.uid:
+                return found
+            message = f"{resource.kind} {name!r} exists already and is not this action's: name another, or delete it"
+            raise ActionExecutionError(message, code="AlreadyExists") from error
+        except ForbiddenError as error:
+            if _QUOTA in str(error):
+                raise QuotaExceededError(f"{resource.kind} {name!r}: {error}") from error
+            raise self._denied(error, "create", resource, run) from error
+        except NotFoundError as error:
+            raise InvalidParametersError(f"{resource.kind} {name!r} cannot be created: {error}") from error
+        except InvalidError as error:
+            raise InvalidParametersError(f"the API server refuses {resource.kind} {name!r}: {error}") from error
+
+    async def get(self, resource: Resource, name: str, namespace: str, run: Run) -> Body | None:
+        """Give an object, None where there is none."""
+        try:
+            return await self._cluster.get(resource, name, namespace, as_user=self._user(run))
+        except ForbiddenError as error:
+            raise self._denied(error, "get", resource, run) from error
+
+    async def list_own(self, resource: Resource, run: Run) -> list[Body]:
+        """Give the objects of the action in its namespace."""
+        selector = f"{UID_LABEL}={run.uid}"
+        try:
+            return [
+                body
+                async for body in self._cluster.list(
+                    resource, run.namespace, label_selector=selector, as_user=self._user(run)
+                )
+            ]
+        except ForbiddenError as error:
+            raise self._denied(error, "list", resource, run) from error
+
+    async def delete(
+        self, resource: Resource, name: str, namespace: str, run: Run, *, uid: str | None, propagation: str
+    ) -> bool:
+        """Delete an object; False where it was gone already, or another one has its name."""
+        try:
+            return await self._cluster.delete(
+                resource, name, namespace, uid=uid, propagation=propagation, as_user=self._user(run)
+            )
+        except ForbiddenError as error:
+            raise self._denied(error, "delete", resource, run) from error
+
+    def _user(self, run: Run) -> str:
+        if run.namespace in self._closed:
+            raise AccessDeniedError(f"no account of namespace {run.namespace!r} is used for actions: use another one")
+        return f"system:serviceaccount:{run.namespace}:{run.service_account}"
+
+    def _denied(self, error: ForbiddenError, verb: str, resource: Resource, run: Run) -> AccessDeniedError:
+        """Say who lacks what; the account, the operator, or nobody where an admission rule has refused."""
+        text = str(error)
+        if "impersonate" in text:
+            return AccessDeniedError(
+                f"the operator may not impersonate ServiceAccount {run.service_account!r} in namespace "
+                f"{run.namespace!r}: its administrator has to open the namespace to it"
+            )
+        if not _OWN_LACK.search(text):
+            return AccessDeniedError(f"{resource.kind}: {text}")
+        kinds = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+        binding = f"--serviceaccount={run.namespace}:{run.service_account} -n {run.namespace}"
+        return AccessDeniedError(
+            f"ServiceAccount {run.service_account!r} may not {verb} {kinds} in namespace {run.namespace!r}: "
+            f"kubectl create role NAME --verb=create,get,list,delete --resource={kinds} -n {run.namespace}; "
+            f"kubectl create rolebinding NAME --role=NAME {binding}"
+        )

@@ -1,0 +1,160 @@
+"""Executors whose action is one object of the cluster: created once, followed, deleted on abort; judges nothing itself.
+
+The object's name follows from the action's uid and attempt, so any process that calls again finds what was created.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from taskaction.api.enums import ErrorKind, Phase, RetryClass
+from taskaction.api.task_action import Progress
+from taskaction.cluster.errors import UnavailableError
+from taskaction.cluster.gateway import Body, Resource
+from taskaction.core.clock import Clock
+from taskaction.core.constants import ATTEMPT_LABEL, UID_LABEL
+from taskaction.executors.acting import Actor, QuotaExceededError
+from taskaction.executors.base import AbstractExecutor, Run
+from taskaction.executors.toolbox import Followed, Toolbox
+from taskaction.lifecycle.outcomes import Failed, Outcome, Pending
+
+_LONGEST_LOOK = 60.0
+_GONE_LOOK = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """The object of an attempt.
+
+    Attributes:
+        body: the object as it is created.
+        patience: how long something that the cluster has no room for is waited for.
+    """
+
+    resource: Resource
+    body: Body
+    patience: timedelta
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.body["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace; empty for an object of the cluster."""
+        return str(self.body["metadata"].get("namespace", ""))
+
+
+class ChildExecutor(AbstractExecutor):
+    """Carries the object of an attempt from its creation to its end; ``child`` and ``judge`` are the subclass's."""
+
+    IDEMPOTENT = True
+    PROPAGATION: ClassVar[str] = "Background"
+
+    def __init__(self, actor: Actor, followed: Followed, clock: Clock) -> None:
+        self.actor = actor
+        self.followed = followed
+        self._clock = clock
+
+    @classmethod
+    def build(cls, toolbox: Toolbox) -> "ChildExecutor":
+        """Take the cluster, to act for accounts, and what the operator's watch sees."""
+        return cls(Actor(toolbox.cluster, toolbox.closed_namespaces), toolbox.followed, toolbox.clock)
+
+    @abstractmethod
+    async def child(self, run: Run) -> Child:
+        """Give the object of an attempt; the same for every call."""
+
+    @abstractmethod
+    async def judge(self, run: Run, child: Child, body: Body) -> Outcome:
+        """Say how the action stands, by the object as it is now."""
+
+    async def execute(self, run: Run) -> Outcome:
+        """Create the object, or find it again."""
+        child = await self.child(run)
+        try:
+            body = await self.actor.create(child.resource, child.body, run)
+        except UnavailableError as error:
+            return Pending(poll_after=self.next_look(run), message=f"cannot be created for now: {error}")
+        except QuotaExceededError as error:
+            if run.now - run.started_at >= child.patience:
+                raise
+            return Pending(poll_after=self.next_look(run), message=str(error))
+        return await self._judged(run, child, body)
+
+    async def poll(self, run: Run) -> Outcome:
+        """Look at the object: as the watch has just shown it, else as the API server has it."""
+        child = await self.child(run)
+        body = self.followed.news(child.resource, run.uid, child.name)
+        if body is None:
+            try:
+                body = await self.actor.get(child.resource, child.name, child.namespace, run)
+            except UnavailableError as error:
+                return Pending(poll_after=self.next_look(run), message=f"cannot be looked at for now: {error}")
+        if body is not None:
+            return await self._judged(run, child, body)
+        return gone(child) if run.external_id is not None else await self.execute(run)
+
+    async def _judged(self, run: Run, child: Child, body: Body) -> Outcome:
+        if body["metadata"]["labels"].get(ATTEMPT_LABEL) == str(run.attempt):
+            return await self.judge(run, child, body)
+        await self.discard(run, child)
+        message = f"{child.resource.kind} {child.name!r} of an earlier attempt has to go first"
+        return Pending(poll_after=self.next_look(run), message=message)
+
+    async def cancel(self, run: Run) -> None:
+        """Delete the object, and wait until it is gone with everything below it."""
+        child = await self.child(run)
+        uid = await self.discard(run, child)
+        while uid is not None:
+            body = await self.actor.get(child.resource, child.name, child.namespace, run)
+            if body is None or body["metadata"]["uid"] != uid:
+                return
+            await self._clock.sleep(_GONE_LOOK)
+
+    async def discard(self, run: Run, child: Child) -> str | None:
+        """Delete the object where it is this action's; give its uid, None where there was none."""
+        body = await self.actor.get(child.resource, child.name, child.namespace, run)
+        if body is None or not is_own(body, run):
+            return None
+        uid = str(body["metadata"]["uid"])
+        await self.actor.delete(child.resource, child.name, child.namespace, run, uid=uid, propagation=self.PROPAGATION)
+        return uid
+
+    def goes_on(self, run: Run, child: Child, problem: str = "", progress: Progress | None = None) -> Pending:
+        """Give the outcome of a look that finds the work still going; ``problem`` is what keeps it from starting."""
+        return Pending(
+            poll_after=self.next_look(run),
+            external_id=child.name,
+            message=problem or f"{child.resource.kind} {child.name!r}",
+            progress=progress,
+            phase=Phase.INITIALIZING if problem else Phase.RUNNING,
+        )
+
+    @staticmethod
+    def next_look(run: Run) -> float:
+        """Give the seconds until a look that no news has asked for: they grow with the time that has passed."""
+        return min(max((run.now - run.started_at).total_seconds(), 1.0), _LONGEST_LOOK)
+
+
+def is_own(body: Body, run: Run) -> bool:
+    """Say whether an object was created for this action."""
+    return bool((body["metadata"].get("labels") or {}).get(UID_LABEL) == run.uid)
+
+
+def gone(child: Child) -> Failed:
+    """Give the failure of an attempt whose object was deleted by somebody else."""
+    kind = child.resource.kind
+    return Failed(
+        code=f"{kind}Deleted",
+        message=f"{kind} {child.name!r} was deleted before it had ended, and not by this action",
+        kind=ErrorKind.SYSTEM,
+        retry_class=RetryClass.SYSTEM,
+    )
+
+
+def created_at(body: Body) -> datetime:
+    """Give when an object was created."""
+    return datetime.fromisoformat(body["metadata"]["creationTimestamp"])

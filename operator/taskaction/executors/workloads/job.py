@@ -1,0 +1,117 @@
+"""``job``: a ``batch/v1`` Job; the Job controller runs its pods, and this reads what became of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from taskaction.api.enums import RetryClass
+from taskaction.api.task_action import Progress
+from taskaction.cluster.gateway import JOBS, PODS, Body
+from taskaction.core.constants import ATTEMPT_LABEL
+from taskaction.executors.base import Run
+from taskaction.executors.child import Child, ChildExecutor, created_at, gone
+from taskaction.executors.workloads.diagnosis import Waits, failure, output_of, standing
+from taskaction.executors.workloads.manifests import job_manifest
+from taskaction.executors.workloads.model import JobParameters
+from taskaction.executors.workloads.pod import too_late
+from taskaction.executors.workloads.source import model_of
+from taskaction.lifecycle.outcomes import Failed, Outcome, Succeeded
+
+_OUTPUTS_READ = 64
+"""Completions whose outputs are collected; beyond, there would be no room for them in a status."""
+_INDEX = "batch.kubernetes.io/job-completion-index"
+
+
+class JobExecutor(ChildExecutor):
+    """Runs a Job to its end; the action owns it, so it goes with the action."""
+
+    ACTION_NAME = "job"
+    PARAMETERS = JobParameters
+    CONFIG = JobParameters
+    PROPAGATION: ClassVar[str] = "Foreground"  # so that the Job is gone only when its pods are
+
+    async def child(self, run: Run) -> Child:
+        """Give the attempt's Job."""
+        parameters = model_of(JobParameters, run)
+        return Child(resource=JOBS, body=job_manifest(parameters, run), patience=parameters.start_timeout)
+
+    async def judge(self, run: Run, child: Child, body: Body) -> Outcome:
+        """Say how the action stands by its Job's conditions, and by its pods where those say no more."""
+        conditions = {one["type"]: one for one in _status(body).get("conditions") or () if one["status"] == "True"}
+        if "Complete" in conditions:
+            return Succeeded(output=await self._output(run, body))
+        if "Failed" in conditions:
+            return _failed(body, conditions["Failed"], await self._pods(run, "Failed"))
+        if "deletionTimestamp" in body["metadata"]:
+            return gone(child)
+        return await self._goes_on(run, child, body)
+
+    async def _goes_on(self, run: Run, child: Child, body: Body) -> Outcome:
+        container = model_of(JobParameters, run).watched_container
+        waits = next(
+            (
+                found
+                for pod in self.followed.seen(PODS, run.uid)
+                if isinstance(found := standing(pod, container), Waits)
+            ),
+            Waits(),
+        )
+        status = _status(body)
+        begun = status.get("ready") or status.get("succeeded") or status.get("failed")
+        late = None if begun else too_late(waits, run.now - created_at(body), child)
+        if late is not None:
+            await self.discard(run, child)
+            return late
+        progress = _progress(status, child.body["spec"].get("completions"))
+        return self.goes_on(run, child, waits.problem, progress)
+
+    async def _output(self, run: Run, body: Body) -> Any:
+        """Give what the pods left behind: one value of a Job of one completion, a list in the order of indices else."""
+        parameters = model_of(JobParameters, run)
+        count = _status(body).get("succeeded") or 0
+        if not 0 < count <= _OUTPUTS_READ:
+            return None
+        pods = sorted(await self._pods(run, "Succeeded", count), key=_order)
+        outputs = [output_of(pod, parameters.watched_container) for pod in pods]
+        if (parameters.spec.get("completions") or 1) == 1 and count == 1:
+            return outputs[0] if outputs else None
+        return outputs if any(output is not None for output in outputs) else None
+
+    async def _pods(self, run: Run, phase: str, count: int = 1) -> list[Body]:
+        """Give the attempt's pods of a phase: as the watch has shown them, else as the API server has them."""
+        seen = _in_phase(self.followed.seen(PODS, run.uid), phase, run)
+        return seen if len(seen) >= count else _in_phase(await self.actor.list_own(PODS, run), phase, run)
+
+
+def _failed(body: Body, condition: Mapping[str, Any], pods: Sequence[Body]) -> Failed:
+    name, reason = body["metadata"]["name"], condition.get("reason") or "Failed"
+    if reason == "DeadlineExceeded":
+        message = f"Job {name!r} did not end within its activeDeadlineSeconds"
+        return Failed(code="DeadlineExceeded", message=message, retry_class=RetryClass.TIMEOUT)
+    if pods:
+        return failure(max(pods, key=created_at))
+    return Failed(code="JobFailed", message=f"Job {name!r} failed ({reason}): {condition.get('message') or ''}")
+
+
+def _status(body: Body) -> Mapping[str, Any]:
+    return body.get("status") or {}
+
+
+def _in_phase(pods: Sequence[Body], phase: str, run: Run) -> list[Body]:
+    return [
+        pod
+        for pod in pods
+        if _status(pod).get("phase") == phase and pod["metadata"]["labels"].get(ATTEMPT_LABEL) == str(run.attempt)
+    ]
+
+
+def _order(pod: Body) -> tuple[int, str]:
+    index = (pod["metadata"].get("annotations") or {}).get(_INDEX, "")
+    return int(index) if index.isdecimal() else 0, pod["metadata"]["name"]
+
+
+def _progress(status: Mapping[str, Any], completions: int | None) -> Progress | None:
+    """Give how many of several completions there are; one has nothing to count."""
+    if not completions or completions == 1:
+        return None
+    succeeded = status.get("succeeded") or 0
+    return Progress(percent=100 * succeeded // completions, message=f"{succeeded} of {completions} completions")

@@ -1,0 +1,100 @@
+"""What ``pod`` and ``job`` take; fields and rules only."""
+
+from datetime import timedelta
+from typing import Annotated, Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from taskaction.api.base import PositiveDuration
+from taskaction.executors.parameters import Parameters
+
+MANAGED_JOB_FIELDS = ("template", "selector", "manualSelector", "suspend", "ttlSecondsAfterFinished", "managedBy")
+"""What the operator itself decides about a Job."""
+
+Argument = Annotated[str, Field(max_length=65536)]
+
+
+class Container(Parameters):
+    """One container in short: what ``docker run`` would be told."""
+
+    image: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    """The image. Either this or `template`."""
+    command: Annotated[tuple[Argument, ...], Field(max_length=256)] = ()
+    """The program and its arguments, instead of the image's entrypoint."""
+    args: Annotated[tuple[Argument, ...], Field(max_length=1024)] = ()
+    """Arguments for the program."""
+    env: Annotated[dict[str, str], Field(max_length=256)] = Field(default_factory=dict)
+    """Environment variables. For values from Secrets use `template`."""
+    resources: dict[str, Any] = Field(default_factory=dict)
+    """Kubernetes' requests and limits."""
+    image_pull_policy: Annotated[str, Field(pattern="^(Always|IfNotPresent|Never)$")] | None = None
+    """Always, IfNotPresent or Never. Default: Kubernetes' own."""
+
+
+class PodParameters(Container):
+    """What ``pod`` takes: a container in short, or a whole template."""
+
+    template: dict[str, Any] | None = None
+    """A PodTemplateSpec, `metadata` and `spec`. Either this or `image`."""
+    output_container: Annotated[str, Field(min_length=1, max_length=63)] | None = None
+    """Whose termination message is the output. Default: the first container."""
+    start_timeout: PositiveDuration = timedelta(minutes=10)
+    """How long a pod may take to start, its images pulled; then the attempt fails and says what it waited for."""
+
+    @field_validator("template")
+    @classmethod
+    def _has_containers(cls, template: dict[str, Any] | None) -> dict[str, Any] | None:
+        if template is None:
+            return None
+        if not isinstance(template.get("metadata", {}), dict):
+            raise ValueError("metadata must be an object")  # noqa: TRY004 - pydantic's word for a wrong value
+        if unknown := set(template) - {"metadata", "spec"}:
+            raise ValueError(f"has no field {min(unknown)!r}: a PodTemplateSpec has metadata and spec")
+        spec = template.get("spec")
+        if not isinstance(spec, dict):
+            raise ValueError("spec must be an object")  # noqa: TRY004 - pydantic's word for a wrong value
+        containers = spec.get("containers")
+        if not isinstance(containers, list) or not containers:
+            raise ValueError("spec.containers must name at least one container")
+        if not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in containers):
+            raise ValueError("each of spec.containers must be an object with a name")
+        if spec.get("restartPolicy", "Never") not in {"Never", "OnFailure"}:
+            raise ValueError("spec.restartPolicy must be Never or OnFailure, or the pod would never end")
+        return template
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.image is None) == (self.template is None):
+            raise ValueError("set exactly one of image and template")
+        if self.template is not None and (short := self.model_fields_set & set(Container.model_fields)):
+            raise ValueError(f"{min(short)} goes with image only: say it in template")
+        if self.output_container is not None and self.output_container not in self.container_names:
+            raise ValueError(f"outputContainer: there is no container {self.output_container!r}")
+        return self
+
+    @property
+    def container_names(self) -> tuple[str, ...]:
+        """The containers in their order."""
+        if self.template is None:
+            return ("main",)
+        return tuple(container["name"] for container in self.template["spec"]["containers"])
+
+    @property
+    def watched_container(self) -> str:
+        """Whose termination message is the output."""
+        return self.output_container or self.container_names[0]
+
+
+class JobParameters(PodParameters):
+    """What ``job`` takes: a pod, and how the Job controller is to run it."""
+
+    spec: dict[str, Any] = Field(default_factory=dict)
+    """Further fields of the JobSpec, such as parallelism, completions, completionMode or backoffLimit (default 0: the
+    action's retryPolicy decides)."""
+
+    @field_validator("spec")
+    @classmethod
+    def _left_to_users(cls, spec: dict[str, Any]) -> dict[str, Any]:
+        if managed := [name for name in MANAGED_JOB_FIELDS if name in spec]:
+            raise ValueError(f"{managed[0]} is decided by the operator: leave it out")
+        return spec

@@ -1,0 +1,56 @@
+"""``pod``: one pod, without a Job around it; what its status means is ``diagnosis``'s business."""
+
+from datetime import timedelta
+from typing import assert_never
+
+from taskaction.cluster.gateway import PODS, Body
+from taskaction.core.durations import format_duration
+from taskaction.executors.base import Run
+from taskaction.executors.child import Child, ChildExecutor, created_at, gone
+from taskaction.executors.workloads.diagnosis import Done, Runs, Waits, standing
+from taskaction.executors.workloads.manifests import pod_manifest
+from taskaction.executors.workloads.model import PodParameters
+from taskaction.executors.workloads.source import model_of
+from taskaction.lifecycle.outcomes import Failed, Outcome, Succeeded
+
+
+class PodExecutor(ChildExecutor):
+    """Runs a pod to its end; the action owns it, so it goes with the action."""
+
+    ACTION_NAME = "pod"
+    PARAMETERS = PodParameters
+    CONFIG = PodParameters
+
+    async def child(self, run: Run) -> Child:
+        """Give the attempt's pod."""
+        parameters = model_of(PodParameters, run)
+        return Child(resource=PODS, body=pod_manifest(parameters, run), patience=parameters.start_timeout)
+
+    async def judge(self, run: Run, child: Child, body: Body) -> Outcome:
+        """Say how the action stands by its pod's status."""
+        found = standing(body, model_of(PodParameters, run).watched_container)
+        match found:
+            case Done(output=output):
+                return Succeeded(output=output)
+            case Failed():
+                return gone(child) if "deletionTimestamp" in body["metadata"] else found
+            case Runs():
+                return self.goes_on(run, child)
+            case Waits():
+                late = too_late(found, run.now - created_at(body), child)
+                if late is not None:
+                    await self.discard(run, child)
+                return late or self.goes_on(run, child, found.problem)
+            case _:
+                assert_never(found)
+
+
+def too_late(waits: Waits, age: timedelta, child: Child) -> Failed | None:
+    """Give the failure of what has waited for its start for too long, None while it may wait."""
+    if waits.hopeless:
+        return Failed(code="CannotStart", message=waits.problem, retry_class=None)
+    if age < child.patience:
+        return None
+    limit = format_duration(child.patience)
+    problem = waits.problem or f"{child.resource.kind} {child.name!r} is still being started"
+    return Failed(code="StartTimeout", message=f"nothing started within startTimeout ({limit}): {problem}")

@@ -1,0 +1,68 @@
+"""Plays the kubelet by hand, on a real API server without nodes: pods stand as a test says, and Jobs see it."""
+
+import json
+from typing import Any
+
+from cluster.kubectl import Kubectl
+from cluster.processes import wait_until
+from support.actions import Body
+
+UID = "taskaction.dev/uid"
+
+
+class HandKubelet:
+    """Reports the statuses of one namespace's pods."""
+
+    def __init__(self, kubectl: Kubectl) -> None:
+        self._kubectl = kubectl
+
+    def pods(self, action: str) -> list[Body]:
+        """Give the pods of an action."""
+        found = json.loads(self._kubectl("get", "pods", "-l", f"taskaction.dev/action={action}", "-o", "json"))
+        return list(found["items"])
+
+    def wait_for_pod(self, action: str) -> Body:
+        """Give the newest pod of an action that nobody has reported on yet, once it is there."""
+        fresh: list[Body] = []
+
+        def there() -> bool:
+            fresh[:] = [pod for pod in self.pods(action) if pod["status"].get("phase", "Pending") == "Pending"]
+            return bool(fresh)
+
+        wait_until(there, timeout=30, what=f"a pod of {action}")
+        return fresh[-1]
+
+    def report(self, pod: Body, phase: str, *, container: Body | None = None, **status: Any) -> None:
+        """Put a pod into a phase; ``container`` is the state of its one container."""
+        name = pod["metadata"]["name"]
+        if container is not None:
+            status["containerStatuses"] = [
+                {
+                    "name": pod["spec"]["containers"][0]["name"],
+                    "image": "none",
+                    "imageID": "",
+                    "ready": phase == "Running",
+                    "restartCount": 0,
+                    "state": container,
+                }
+            ]
+        patch = json.dumps({"status": {"phase": phase, **status}})
+        self._kubectl("patch", "pod", name, "--subresource=status", "--type=merge", "-p", patch)
+
+    def succeed(self, action: str, message: str = "") -> None:
+        """End an action's pod well; ``message`` is its termination message."""
+        self.report(self.wait_for_pod(action), "Succeeded", container=ended(0, message=message))
+
+    def fail(self, action: str, code: int = 1, **terminated: Any) -> None:
+        """End an action's pod badly."""
+        self.report(self.wait_for_pod(action), "Failed", container=ended(code, **terminated))
+
+
+def ended(code: int, **terminated: Any) -> Body:
+    """Give the state of a container that has ended."""
+    return {"terminated": {"exitCode": code, "reason": "Completed" if code == 0 else "Error"} | terminated}
+
+
+def waiting(reason: str, message: str = "") -> Body:
+    """Give the state of a container that has not begun."""
+    return {"waiting": {"reason": reason, "message": message}}
