@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 SOURCES := operator tests hack
-GENERATED := crds docs/reference
+GENERATED := crds docs/reference charts/taskaction-operator/files/rights
 PYTEST := $(BIN)/python -m pytest
 LOCAL := PYTHONPATH=hack $(BIN)/python -m local
 
@@ -43,7 +43,7 @@ lint: $(INSTALLED) ## Check format, style and the direction of imports
 type: $(INSTALLED) ## Check the types
 	$(BIN)/mypy
 
-generate: $(INSTALLED) ## Write CRDs and reference pages from the models
+generate: $(INSTALLED) ## Write CRDs, reference pages and the chart's roles from the code
 	$(BIN)/python -m taskaction.crdgen
 
 verify: lint type verify-generated ## Check everything that needs no test run

@@ -11,29 +11,37 @@ from cluster.clusters import Cluster
 from cluster.controlplane import ControlPlane
 from cluster.errors import ClusterError
 from cluster.kubectl import Kubectl
-from cluster.resolve import Build, Choice, Existing, Kind, Surroundings, choose
+from cluster.resolve import Build, Choice, Existing, Kind, Programs, Surroundings, choose
 from local import manifests
 from support.cluster import delete_namespace
 
-pytest_plugins = ["support.operators"]
+pytest_plugins = ["support.operators", "support.node"]
 
-STARTERS = {"cluster", "programs"}
+STARTERS = {"cluster", "programs", "node_cluster", "node_programs", "simulated_cluster"}
 """The fixtures that everything on a real API server depends on."""
+
+PODS = {"node_cluster", "node_programs", "simulated_cluster"}
+"""Those of them that need more than a control plane."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if STARTERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.cluster)
+        if PODS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.pods)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build before the first test, outside of its timeout and where the progress can be seen."""
     if session.config.option.collectonly or not any(item.get_closest_marker("cluster") for item in session.items):
         return
-    if isinstance(resolved(), Build):
-        terminal = session.config.pluginmanager.get_plugin("terminalreporter")
-        clusters.programs_folder(Build(), say=terminal.write_line)
+    choice = resolved()
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if isinstance(choice, Build):
+        clusters.programs_folder(choice, say=terminal.write_line)
+    if isinstance(choice, Build | Programs) and any(item.get_closest_marker("pods") for item in session.items):
+        clusters.prepare_pods(clusters.programs_folder(choice), say=terminal.write_line)
 
 
 def resolved(*, own: bool = False) -> Choice:

@@ -68,7 +68,7 @@ def measure(group: Group, programs: Path, report: Report, told: Say) -> None:
     """Enter what a group finds; what it could not find is entered with the reason."""
     missing = {figure.name: figure for figure in group.figures}
     try:
-        with Stage(programs, told) as stage:
+        with Stage(group.plane(programs, told), told) as stage:
             for row in group.measure(stage):
                 report.add([row])
                 del missing[row.figure.name]

@@ -7,7 +7,7 @@ import asyncio
 import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -24,6 +24,23 @@ API = "/apis/taskaction.dev/v1alpha1"
 CONNECTIONS = 32
 METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 NOOP = {"executor": "noop"}
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Objects of one kind, and the field selector of those that have succeeded."""
+
+    api: str
+    plural: str
+    succeeded: str
+
+    def path(self, namespace: str) -> str:
+        """Give where those of a namespace are."""
+        return f"{self.api}/namespaces/{namespace}/{self.plural}"
+
+
+ACTIONS = Collection(API, "taskactions", "status.phase=Succeeded")
+JOBS = Collection("/apis/batch/v1", "jobs", "status.successful=1")
 _SEEN = re.compile(rb'"name":"([^"]+)".*?"resourceVersion":"([^"]+)"')
 
 
@@ -89,11 +106,15 @@ class Load:
         }
         if status is not None:
             body["status"] = status
-        await self._send("POST", actions(namespace), orjson.dumps(body), "application/json")
+        await self.post(ACTIONS, namespace, body)
+
+    async def post(self, kind: Collection, namespace: str, body: Mapping[str, Any]) -> None:
+        """Create an object."""
+        await self._send("POST", kind.path(namespace), orjson.dumps(body), "application/json")
 
     async def finish(self, namespace: str, name: str, end: bytes) -> None:
         """Merge the end of an action into it, as the operator would write it."""
-        path = f"{actions(namespace)}/{name}/status"
+        path = f"{ACTIONS.path(namespace)}/{name}/status"
         await self._send("PATCH", path, end, "application/merge-patch+json")
 
     async def create_many(
@@ -108,15 +129,23 @@ class Load:
         say: Say | None = None,
     ) -> None:
         """Create actions as fast as the connections allow, and with `end` write their end as well."""
+
+        async def one(number: int) -> None:
+            name = f"{prefix}-{number}"
+            await self.create(namespace, name, spec, status)
+            if end is not None:
+                await self.finish(namespace, name, end)
+
+        await self.many(count, one, say=say)
+
+    async def many(self, count: int, one: Callable[[int], Awaitable[None]], *, say: Say | None = None) -> None:
+        """Do something so many times, as fast as the connections allow."""
         numbers = iter(range(count))
         heartbeat = Heartbeat(say or _silent)
 
         async def worker() -> None:
             for number in numbers:
-                name = f"{prefix}-{number}"
-                await self.create(namespace, name, spec, status)
-                if end is not None:
-                    await self.finish(namespace, name, end)
+                await one(number)
                 heartbeat.beat(f"  {number + 1} of {count}")
 
         async with asyncio.TaskGroup() as group:
@@ -125,24 +154,24 @@ class Load:
 
     async def delete(self, namespace: str, name: str) -> None:
         """Delete an action."""
-        await self._send("DELETE", f"{actions(namespace)}/{name}", b"", "application/json")
+        await self._send("DELETE", f"{ACTIONS.path(namespace)}/{name}", b"", "application/json")
 
     async def get(self, namespace: str, name: str) -> dict[str, Any]:
         """Give an action."""
-        return dict(orjson.loads(await self._send("GET", f"{actions(namespace)}/{name}")))
+        return dict(orjson.loads(await self._send("GET", f"{ACTIONS.path(namespace)}/{name}")))
 
     async def list(self, namespace: str) -> list[dict[str, Any]]:
         """Give the actions of a namespace."""
-        return list(orjson.loads(await self._send("GET", actions(namespace)))["items"])
+        return list(orjson.loads(await self._send("GET", ACTIONS.path(namespace)))["items"])
 
     @asynccontextmanager
-    async def finished(self, namespace: str) -> AsyncIterator[Finished]:
-        """Watch for actions that succeed, without reading more of them than their names."""
-        newest = orjson.loads(await self._send("GET", f"{actions(namespace)}?limit=1"))
+    async def finished(self, namespace: str, kind: Collection = ACTIONS) -> AsyncIterator[Finished]:
+        """Watch for objects that succeed, without reading more of them than their names."""
+        newest = orjson.loads(await self._send("GET", f"{kind.path(namespace)}?limit=1"))
         seen = Finished(newest["metadata"]["resourceVersion"])
         begun = asyncio.Event()
         async with self._open(1) as session, asyncio.TaskGroup() as group:
-            watcher = group.create_task(self._watch(session, namespace, seen, begun))
+            watcher = group.create_task(self._watch(session, kind, namespace, seen, begun))
             await begun.wait()
             try:
                 yield seen
@@ -150,12 +179,12 @@ class Load:
                 watcher.cancel()
 
     async def _watch(
-        self, session: aiohttp.ClientSession, namespace: str, seen: Finished, begun: asyncio.Event
+        self, session: aiohttp.ClientSession, kind: Collection, namespace: str, seen: Finished, begun: asyncio.Event
     ) -> None:
         """Read a watch, and go on where the API server has ended it; it does so when many events come at once."""
-        url, headers = self._server + actions(namespace), {"Accept": METADATA_ONLY}
+        url, headers = self._server + kind.path(namespace), {"Accept": METADATA_ONLY}
         while True:
-            parameters = {"watch": "true", "resourceVersion": seen.version, "fieldSelector": "status.phase=Succeeded"}
+            parameters = {"watch": "true", "resourceVersion": seen.version, "fieldSelector": kind.succeeded}
             async with session.get(url, params=parameters, headers=headers) as response:
                 await checked(response)
                 begun.set()
@@ -171,11 +200,6 @@ class Load:
     def _open(self, connections: int) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=connections, ssl=self._ssl, keepalive_timeout=300)
         return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None), trust_env=False)
-
-
-def actions(namespace: str) -> str:
-    """Give the path of a namespace's actions."""
-    return f"{API}/namespaces/{namespace}/taskactions"
 
 
 async def checked(response: aiohttp.ClientResponse) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from bench.load import NOOP, actions
+from bench.load import ACTIONS, NOOP
 from bench.stage import RAW, Stage
 from cluster.errors import KubectlError
 from cluster.processes import wait_until
@@ -75,8 +75,8 @@ def takes_status(stage: Stage) -> bool:
 def has_subresource(stage: Stage) -> bool:
     """Tell whether a status has a path of its own again, and the API server has read everything anew by now."""
     try:
-        stage.plane.kubectl("get", "--raw", f"{actions(RAW)}/{PROBE}/status")
-        stage.plane.kubectl("get", "--raw", f"{actions(RAW)}?resourceVersion=0&labelSelector=nobody%3Dnone")
+        stage.plane.kubectl("get", "--raw", f"{ACTIONS.path(RAW)}/{PROBE}/status")
+        stage.plane.kubectl("get", "--raw", f"{ACTIONS.path(RAW)}?resourceVersion=0&labelSelector=nobody%3Dnone")
     except KubectlError:
         return False
     return True

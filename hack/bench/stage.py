@@ -19,7 +19,7 @@ from cluster import keys
 from cluster.binaries import Heartbeat, Say
 from cluster.controlplane import ControlPlane
 from cluster.processes import wait_until
-from local import manifests
+from local import account, manifests
 from local.operator_process import NAMESPACE, Operator
 
 PLUGIN = Path(__file__).with_name("plugin")
@@ -36,10 +36,10 @@ T = TypeVar("T")
 class Stage:
     """One control plane for the figures of one group; leaving it ends everything that runs on it."""
 
-    def __init__(self, programs: Path, say: Say) -> None:
+    def __init__(self, plane: ControlPlane, say: Say) -> None:
         """Start nothing yet."""
         self.say = say
-        self.plane = ControlPlane(programs)
+        self.plane = plane
         self._exits = ExitStack()
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
@@ -52,6 +52,7 @@ class Stage:
             manifests.install(self.plane.kubectl, say=self.say)
             for namespace in NAMESPACE, WORK, RAW:
                 self.plane.kubectl("create", "namespace", namespace)
+            self._own = account.create(self.plane.kubectl, NAMESPACE, self._folder / "operator.kubeconfig")
             exits.enter_context(self._runner)
             path = self.plane.folder.path
             self.load = Load(self.plane.url, ca=path / keys.CA, user=path / keys.ADMIN)
@@ -74,7 +75,7 @@ class Stage:
         """Start an operator as it runs in production, with the benchmark's plug-ins."""
         path = os.pathsep.join(filter(None, (str(PLUGIN), os.environ.get("PYTHONPATH"))))
         operator = Operator.start(
-            self.plane.kubeconfig,
+            self._own,
             log=self._folder / "operator.log",
             tied=True,
             settings={"PYTHONPATH": path, "TASKACTION_LOG_FORMAT": "json", **settings},

@@ -1,10 +1,10 @@
-"""`python -m cluster`: say which cluster would be used, and build its programs if they have to be built."""
+"""`python -m cluster`: say which cluster would be used, and build its programs and a node's where needed."""
 
 import sys
 from functools import partial
 from pathlib import Path
 
-from cluster.clusters import programs_folder
+from cluster.clusters import prepare_pods, programs_folder
 from cluster.errors import ClusterError
 from cluster.resolve import Build, Programs, Surroundings, choose
 
@@ -17,7 +17,9 @@ def main() -> int:
     try:
         choice = choose(Surroundings.here(OWN_STATE))
         if isinstance(choice, Programs | Build):
-            say(f"cluster: etcd, kube-apiserver and kube-controller-manager from {programs_folder(choice, say=say)}")
+            folder = programs_folder(choice, say=say)
+            say(f"cluster: etcd, kube-apiserver and kube-controller-manager from {folder}")
+            say(f"cluster: {prepare_pods(folder, say=say)}")
         else:
             say(f"cluster: {choice}")
     except ClusterError as error:

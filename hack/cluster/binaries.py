@@ -17,11 +17,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from cluster.errors import ClusterError
 from cluster.processes import start
 
-MODULE = Path(__file__).parents[1] / "controlplane"
+HACK = Path(__file__).parents[1]
+MODULE = HACK / "controlplane"
+KUBERNETES = "k8s.io/kubernetes"
 PACKAGES = {
     "etcd": "go.etcd.io/etcd/server/v3",
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
@@ -33,7 +36,7 @@ HEARTBEAT_SECONDS = 10
 
 Say = Callable[[str], None]
 Compile = Callable[[str, Path], None]
-"""Builds one package into a file; a stand-in in tests."""
+"""Turns one package into a program at a place; a stand-in in tests."""
 
 
 def cache_root(env: Mapping[str, str] = os.environ) -> Path:
@@ -42,36 +45,63 @@ def cache_root(env: Mapping[str, str] = os.environ) -> Path:
     return Path(base) / "taskaction-operator"
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What is built, and from what."""
-
-    module: Path = MODULE
-    packages: tuple[tuple[str, str], ...] = tuple(PACKAGES.items())
+class Recipe(Protocol):
+    """What a cache folder holds, and where it comes from."""
 
     @property
-    def version(self) -> str:
-        """The Kubernetes version that go.mod pins."""
-        found = re.search(r"^\s*k8s\.io/kubernetes (v\S+)", (self.module / "go.mod").read_text(), re.MULTILINE)
-        if not found:
-            raise ClusterError(f"{self.module}/go.mod pins no k8s.io/kubernetes")
-        return found[1]
-
-    @property
-    def linker_flags(self) -> str:
-        """Stamp the version, without which the server calls itself v0.0.0 and clients complain."""
-        major, minor = self.version.removeprefix("v").split(".")[:2]
-        stamps = {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor}
-        return "-s -w " + " ".join(f"-X k8s.io/component-base/version.{name}={value}" for name, value in stamps.items())
+    def packages(self) -> tuple[tuple[str, str], ...]:
+        """The programs, each with the package that it comes from."""
 
     @property
     def name(self) -> str:
-        """Name the cache folder by everything that decides its content."""
+        """The cache folder's name: everything that decides its content is in it."""
+
+    def maker(self, say: Say) -> Compile:
+        """Give what makes one program."""
+
+
+@dataclass(frozen=True)
+class GoRecipe:
+    """Programs of one Go module."""
+
+    module: Path = MODULE
+    packages: tuple[tuple[str, str], ...] = tuple(PACKAGES.items())
+    title: str = "controlplane"
+    pin: str = KUBERNETES
+    """The dependency whose version is that of the programs."""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """The version that go.mod pins."""
+        found = re.search(rf"^\s*{re.escape(self.pin)} (v\S+)", (self.module / "go.mod").read_text(), re.MULTILINE)
+        if not found:
+            raise ClusterError(f"{self.module}/go.mod pins no {self.pin}")
+        return found[1]
+
+    @property
+    def flags(self) -> list[str]:
+        """The flags of `go build`; unless stamped, Kubernetes calls itself v0.0.0 and clients complain."""
+        stamps = {}
+        if self.pin == KUBERNETES:
+            major, minor = self.version.removeprefix("v").split(".")[:2]
+            stamps = {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor}
+        linked = [f"-X k8s.io/component-base/version.{name}={value}" for name, value in stamps.items()]
+        tags = [f"-tags={','.join(self.tags)}"] if self.tags else []
+        return ["-trimpath", f"-ldflags={' '.join(['-s -w', *linked])}", *tags]
+
+    @property
+    def name(self) -> str:
+        """Name the cache folder."""
         digest = hashlib.sha256()
         for file in "go.mod", "go.sum":
             digest.update((self.module / file).read_bytes())
-        digest.update(f"{self.linker_flags} {self.packages} {platform.system()} {platform.machine()}".encode())
-        return f"{self.module.name}-{self.version}-{digest.hexdigest()[:12]}"
+        digest.update(f"{self.flags} {self.packages} {platform.system()} {platform.machine()}".encode())
+        return f"{self.title}-{self.version}-{digest.hexdigest()[:12]}"
+
+    def maker(self, say: Say) -> Compile:
+        """Build with the Go toolchain."""
+        return GoBuild(self, say=say)
 
 
 class Cache:
@@ -80,7 +110,7 @@ class Cache:
     def __init__(self, root: Path | None = None, recipe: Recipe | None = None) -> None:
         """Look into the user's cache folder, unless told otherwise."""
         self.root = root or cache_root()
-        self.recipe = recipe or Recipe()
+        self.recipe: Recipe = recipe or GoRecipe()
         self.folder = self.root / self.recipe.name
 
     def is_complete(self) -> bool:
@@ -89,7 +119,7 @@ class Cache:
 
     def build(self, *, say: Say = print, compile_package: Compile | None = None) -> Path:
         """Build what is missing and give the folder."""
-        compile_package = compile_package or GoBuild(self.recipe, say=say)
+        compile_package = compile_package or self.recipe.maker(say)
         self.root.mkdir(parents=True, exist_ok=True)
         with self._alone(say):
             if self.is_complete():
@@ -142,14 +172,14 @@ class Heartbeat:
 class GoBuild:
     """Builds one package with the Go toolchain."""
 
-    def __init__(self, recipe: Recipe, *, say: Say) -> None:
+    def __init__(self, recipe: GoRecipe, *, say: Say) -> None:
         """Build in the recipe's own module, whatever the user's workspace says."""
         self._recipe = recipe
         self._say = say
 
     def __call__(self, package: str, out: Path) -> None:
         """Build into a file."""
-        command = ["go", "build", "-trimpath", f"-ldflags={self._recipe.linker_flags}", "-o", str(out), package]
+        command = ["go", "build", *self._recipe.flags, "-o", str(out), package]
         begun, heartbeat = time.monotonic(), Heartbeat(self._say)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             log = Path(folder) / "log"

@@ -1,7 +1,9 @@
 """From a choice to a cluster that answers: a control plane of one's own, kind, or one that is there already."""
 
+import json
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,13 +11,25 @@ from typing import Protocol
 
 import pytest_kind.cluster
 
+from cluster import equipment, pods
 from cluster.binaries import Cache, Say
-from cluster.controlplane import ControlPlane
+from cluster.controlplane import SETTINGS, ControlPlane
+from cluster.equipment import Equipment
 from cluster.errors import ClusterError
 from cluster.kubectl import Kubectl
+from cluster.node.nodecluster import NodeCluster
+from cluster.pods import Pods, Way
 from cluster.resolve import Build, Choice, Existing, Kind, Programs
+from cluster.simulated import SimulatedNode
 
 KIND_VERSION = "v0.33.0"  # pytest-kind's own default is a Kubernetes of years ago
+
+WAYS: dict[Way, tuple[type[ControlPlane], Equipment | None]] = {
+    Way.REAL: (NodeCluster, equipment.REAL),
+    Way.SIMULATED: (SimulatedNode, equipment.SIMULATED),
+    Way.NONE: (ControlPlane, None),
+}
+"""What is started for each way, and what it needs beside a control plane's programs."""
 
 
 class Cluster(Protocol):
@@ -66,6 +80,13 @@ class KindCluster:
         use_current_kind()
         return cls(pytest_kind.cluster.KindCluster(name))
 
+    def import_image(self, archive: Path) -> None:
+        """Give the node an image from a tar file."""
+        load = [str(self._kind.kind_path), "load", "image-archive", str(archive), f"--name={self._kind.name}"]
+        done = subprocess.run(load, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ClusterError(f"kind could not read the image {archive}: {done.stderr.strip()}")
+
     def stop(self) -> None:
         """Delete it."""
         self._kind.delete()
@@ -80,10 +101,35 @@ def bring_up(choice: Choice, *, name: str, state: Path | None = None, say: Say =
         say(f"cluster: kind, named {name}")
         return KindCluster.named(name)
     folder = programs_folder(choice, say=say)
-    say(f"cluster: etcd, kube-apiserver and kube-controller-manager from {folder}")
-    plane = ControlPlane(folder, state=state).start()
-    say(f"cluster: ready at {plane.url}")
+    decided = kept_pods(state) or pods.choose(pods.Surroundings.here(folder))
+    say(f"cluster: {decided}")
+    plane = control_plane(folder, decided.way, state=state, say=say).start()
+    say(f"cluster: ready at {plane.url}, from {folder}")
     return plane
+
+
+def control_plane(folder: Path, way: Way, *, state: Path | None = None, say: Say = print) -> ControlPlane:
+    """Give a control plane of one's own with what its pods need, built if it has to be; starts nothing."""
+    kind, needed = WAYS[way]
+    return kind(equipment.build(folder, needed, say=say) if needed else folder, state=state)
+
+
+def prepare_pods(folder: Path, *, say: Say = print) -> Pods:
+    """Build what pods need here, also what plays them, and tell what becomes of them."""
+    around = pods.Surroundings.here(folder)
+    decided = pods.choose(around)
+    for needed in WAYS[decided.way][1], equipment.SIMULATED:
+        if needed and not around.lacking(needed):
+            equipment.build(folder, needed, say=say)
+    return decided
+
+
+def kept_pods(state: Path | None) -> Pods | None:
+    """Find what a kept control plane was made for: it stays so, whatever the environment says by now."""
+    if state is None or not (state / SETTINGS).exists():
+        return None
+    kept = json.loads((state / SETTINGS).read_text())
+    return Pods(Way(kept.get("pods", Way.NONE)), "as when it was brought up first (`make down` ends that)")
 
 
 def programs_folder(choice: Programs | Build, *, say: Say = print) -> Path:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cluster.ports import HOST, Ports
 
-ETCD, APISERVER, CONTROLLERS = "etcd", "kube-apiserver", "kube-controller-manager"
+ETCD, APISERVER, CONTROLLERS, SCHEDULER = "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"
 SERVICE_RANGE = "10.0.0.0/24"
 
 
@@ -58,4 +58,15 @@ def controllers(state: Path, ports: Ports, *, kube_api_qps: int) -> list[str]:
         "--use-service-account-credentials",
         "--leader-elect=false",
         "--controllers=*,-node-ipam-controller,-cloud-node-lifecycle-controller",  # there are no nodes
+    ]
+
+
+def scheduler(state: Path) -> list[str]:
+    """Give kube-scheduler's flags."""
+    return [
+        f"--kubeconfig={state}/scheduler.kubeconfig",
+        "--secure-port=0",  # nobody asks it anything
+        "--leader-elect=false",
+        "--kube-api-qps=200",  # its pace is not what is looked at here
+        "--kube-api-burst=400",
     ]

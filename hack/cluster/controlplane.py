@@ -1,13 +1,14 @@
 """One control plane on loopback: etcd, kube-apiserver, kube-controller-manager; knows not where they come from."""
 
 import json
+import os
 import signal
 import ssl
 import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, ClassVar, Self
 
 from cluster import commands, keys
 from cluster.commands import APISERVER, CONTROLLERS, ETCD
@@ -27,6 +28,9 @@ class ControlPlane:
     With `state` it lives until somebody stops it, and a later start finds the same data, ports and keys again.
     """
 
+    pods: ClassVar[str] = "none"
+    """What becomes of pods; written down, since a kept one has to stay what it is."""
+
     def __init__(
         self,
         programs: Path,
@@ -38,18 +42,14 @@ class ControlPlane:
     ) -> None:
         """Prepare the folder; starts nothing yet."""
         self.folder = StateFolder.at(state) if state else StateFolder.throw_away()
-        self.ports = self._settle_ports(programs)
-        self.url = f"https://{HOST}:{self.ports.apiserver}"
+        self.ports, self.url = self._settle(programs)
         self.kubeconfig = self.folder.path / keys.ADMIN_KUBECONFIG
         self.kubectl = Kubectl(programs / "kubectl", self.kubeconfig)
-        self._binaries = programs
+        self.binaries = programs
         self._programs = self.folder.programs()
-        path = self.folder.path
-        self._flags = {
-            ETCD: [*commands.etcd(path, self.ports), *etcd_flags],
-            APISERVER: [*commands.apiserver(path, self.ports), *apiserver_flags],
-            CONTROLLERS: commands.controllers(path, self.ports, kube_api_qps=kube_api_qps),
-        }
+        self._flags = self._own_flags(kube_api_qps)
+        self._flags[ETCD] += etcd_flags
+        self._flags[APISERVER] += apiserver_flags
 
     @classmethod
     def attach(cls, state: Path) -> Self | None:
@@ -63,10 +63,7 @@ class ControlPlane:
     def start(self) -> Self:
         """Start what is not running yet and return when all of it works; after a failure nothing is left running."""
         try:
-            keys.write_keys(self.folder, self.url)
-            self._start(ETCD, lambda: is_listening(self.ports.etcd))
-            self.start_apiserver()
-            self._start(CONTROLLERS, lambda: self._answers(DEFAULT_ACCOUNT))
+            self._bring_up()
         except BaseException:
             self.stop(keep_state=self.folder.kept)
             raise
@@ -128,14 +125,39 @@ class ControlPlane:
         """Read the API server's own metrics, in Prometheus' text format."""
         return self._get("/metrics", timeout=30)
 
+    def _own_flags(self, kube_api_qps: int) -> dict[str, list[str]]:
+        path = self.folder.path
+        return {
+            ETCD: commands.etcd(path, self.ports),
+            APISERVER: commands.apiserver(path, self.ports),
+            CONTROLLERS: commands.controllers(path, self.ports, kube_api_qps=kube_api_qps),
+        }
+
+    def _bring_up(self) -> None:
+        keys.write_keys(self.folder, self.url)
+        self._start(ETCD, lambda: is_listening(self.ports.etcd))
+        self.start_apiserver()
+        self._start(CONTROLLERS, lambda: self._answers(DEFAULT_ACCOUNT))
+
     def _start(self, name: str, answers: Callable[[], bool]) -> None:
-        running = self._programs.get(name)
-        if not (running and running.is_running()):
-            command = [str(self._binaries / name), *self._flags[name]]
-            mark, tied = str(self.folder.path), not self.folder.kept
-            self._programs[name] = start(name, command, mark=mark, log=self.log(name), tied=tied)
-            self.folder.record(self._programs)
+        self._launch(name)
+        self._await(name, answers)
+
+    def _await(self, name: str, answers: Callable[[], bool]) -> None:
         wait_until(answers, timeout=START_SECONDS, what=f"{name} to answer", program=self._programs[name])
+
+    def _launch(self, name: str) -> None:
+        running = self._programs.get(name)
+        if running and running.is_running():
+            return
+        mark, tied = str(self.folder.path), not self.folder.kept
+        # Nothing of it leaves this machine, and a proxy would not know its addresses.
+        env = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        self._programs[name] = start(name, self._command(name), mark=mark, log=self.log(name), tied=tied, env=env)
+        self.folder.record(self._programs)
+
+    def _command(self, name: str) -> list[str]:
+        return [str(self.binaries / name), *self._flags[name]]
 
     def _answers(self, path: str) -> bool:
         try:
@@ -147,13 +169,19 @@ class ControlPlane:
     def _get(self, path: str, *, timeout: float) -> str:
         trust = ssl.create_default_context(cafile=self.folder.path / keys.CA)
         trust.load_cert_chain(self.folder.path / keys.ADMIN)
-        with urllib.request.urlopen(self.url + path, timeout=timeout, context=trust) as answer:  # noqa: S310 - https by construction
+        without_proxy = urllib.request.ProxyHandler({})
+        opener = urllib.request.build_opener(without_proxy, urllib.request.HTTPSHandler(context=trust))
+        with opener.open(self.url + path, timeout=timeout) as answer:
             return str(answer.read(), "utf-8")
 
-    def _settle_ports(self, programs: Path) -> Ports:
+    def _settle(self, programs: Path) -> tuple[Ports, str]:
+        kept = self._settings({"programs": str(programs), "pods": self.pods, "ports": Ports.free().to_dict()})
+        ports = Ports(**kept["ports"])
+        return ports, f"https://{HOST}:{ports.apiserver}"
+
+    def _settings(self, first: dict[str, Any]) -> dict[str, Any]:
+        """Give what the first start settled."""
         path = self.folder.path / SETTINGS
-        if path.exists():
-            return Ports(**json.loads(path.read_text())["ports"])
-        ports = Ports.free()
-        self.folder.write(SETTINGS, json.dumps({"programs": str(programs), "ports": ports.to_dict()}))
-        return ports
+        if not path.exists():
+            self.folder.write(SETTINGS, json.dumps(first))
+        return dict(json.loads(path.read_text()))

@@ -1,6 +1,8 @@
 """The key files and kubeconfigs of one control plane, as its programs expect them; decides nothing about trust."""
 
 import base64
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import yaml
 
@@ -10,25 +12,37 @@ from cluster.state import StateFolder
 
 SERVER_NAMES = (HOST, "10.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 ADMIN_KUBECONFIG = "admin.kubeconfig"
-CONTROLLERS_KUBECONFIG = "controllers.kubeconfig"
 CA, ADMIN = "pki/ca.crt", "pki/admin.pem"
+SERVERS = MappingProxyType({"apiserver": SERVER_NAMES})
+"""What a server is called by, for each that shows a certificate."""
+USERS = MappingProxyType(
+    {"controllers": ("system:kube-controller-manager", None), "scheduler": ("system:kube-scheduler", None)}
+)
+"""The user and group that each program's kubeconfig stands for."""
 
 
-def write_keys(folder: StateFolder, url: str) -> None:
+def write_keys(
+    folder: StateFolder,
+    url: str,
+    *,
+    servers: Mapping[str, Sequence[str]] = SERVERS,
+    users: Mapping[str, tuple[str, str | None]] = USERS,
+) -> None:
     """Write every file, unless an earlier start has done so."""
     if (folder.path / CA).exists():
         return
     authority, tokens = Authority(), signing_pair()
-    server = authority.server("kube-apiserver", SERVER_NAMES)
-    admin = authority.client("admin", "system:masters")
-    folder.write("pki/apiserver.crt", server.certificate)
-    folder.write("pki/apiserver.key", server.key)
+    for name, called in servers.items():
+        server = authority.server(name, called)
+        folder.write(f"pki/{name}.crt", server.certificate)
+        folder.write(f"pki/{name}.key", server.key)
     folder.write("pki/sa.pub", tokens.certificate)
     folder.write("pki/sa.key", tokens.key)
-    controllers = authority.client("system:kube-controller-manager")
+    admin = authority.client("admin", "system:masters")
     folder.write(ADMIN, admin.certificate + admin.key)
     folder.write(ADMIN_KUBECONFIG, kubeconfig(url, authority.certificate, admin))
-    folder.write(CONTROLLERS_KUBECONFIG, kubeconfig(url, authority.certificate, controllers))
+    for name, (user, group) in users.items():
+        folder.write(f"{name}.kubeconfig", kubeconfig(url, authority.certificate, authority.client(user, group)))
     folder.write(CA, authority.certificate)  # last: it marks the set as complete
 
 

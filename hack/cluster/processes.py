@@ -43,10 +43,10 @@ class Program:
         return self.mark in command_line(self.pid)
 
     def signal(self, number: int) -> None:
-        """Send a signal, but never to a stranger that got the same pid."""
+        """Send a signal to the program and its children, but never to a stranger that got the same pid."""
         if self.is_running():
             with suppress(ProcessLookupError):
-                os.kill(self.pid, number)
+                os.killpg(self.pid, number)  # it leads the group that `start` has made
 
     def end(self, *, grace: float = 0) -> None:
         """Return when the program is gone; with `grace` it is asked before it is killed."""
@@ -56,7 +56,7 @@ class Program:
                 wait_until(lambda: not self.is_running(), timeout=grace, what=f"the end of {self.name}")
         if self.is_running():
             with suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)  # with its children: it leads the group that `start` has made
+                os.killpg(self.pid, signal.SIGKILL)
         wait_until(lambda: not self.is_running(), timeout=END_SECONDS, what=f"the end of {self.name} (pid {self.pid})")
 
     def log_tail(self) -> str:

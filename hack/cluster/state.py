@@ -12,11 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from cluster import cgroups
 from cluster.processes import Program
 
 PREFIX = "taskaction-plane-"
 LOCK = "starter.lock"
 RECORD = "processes.json"
+CGROUP = "cgroup"
+"""The file that names the control group of a cluster that runs pods."""
 
 
 class StateFolder:
@@ -66,9 +69,11 @@ class StateFolder:
         new.rename(self.path / RECORD)
 
     def end_programs(self) -> None:
-        """End every recorded program."""
+        """End every recorded program, and what the kernel does not take away with the last of them."""
         for program in self.programs().values():
             program.end()
+        with suppress(FileNotFoundError):
+            cgroups.remove((self.path / CGROUP).read_text())
 
     def remove(self) -> None:
         """Take the folder away, and with it the hold on it."""

@@ -12,13 +12,14 @@ from cluster.clusters import Cluster
 from cluster.controlplane import ControlPlane
 from cluster.errors import ClusterError
 from cluster.kubectl import Kubectl
+from cluster.nodes import has_node
 from cluster.ports import is_free, is_listening
 from cluster.processes import log_tail, start, wait_until
 from cluster.resolve import Surroundings, choose
-from local import manifests
+from local import account, manifests
 from local.environment import RUN, Environment, prepare
-from local.examples import Example, Result, has_node, read_all
-from local.operator_process import Operator
+from local.examples import Example, Result, read_all
+from local.operator_process import NAMESPACE, Operator
 
 SERVER = manifests.ROOT / "hack" / "demo_server.py"
 SERVER_PORT = 18080  # the examples' manifests name it
@@ -82,10 +83,12 @@ def running_cluster(say: Say, logs: Path) -> Iterator[tuple[Cluster, Path]]:
         stack.callback(cluster.stop)
         if not isinstance(cluster, ControlPlane) and not manifests.are_installed(cluster.kubectl):
             stack.callback(manifests.remove, cluster.kubectl)
+            stack.callback(account.remove, cluster.kubectl, NAMESPACE)
         say("cluster: applying crds/")
         prepare(cluster, say)
         log = logs / "operator.log"
-        operator = Operator.start(cluster.kubeconfig, log=log, tied=True)
+        own = account.create(cluster.kubectl, NAMESPACE, logs / "operator.kubeconfig")
+        operator = Operator.start(own, log=log, tied=True)
         stack.callback(operator.stop)
         say(f"operator: ready at {operator.url}")
         yield cluster, log

@@ -13,7 +13,7 @@ from cluster.clusters import Cluster, KindCluster
 from cluster.processes import Program
 from cluster.resolve import Choice, Existing, Kind, Surroundings, choose
 from cluster.state import StateFolder, clear_abandoned
-from local import manifests
+from local import account, manifests
 from local.operator_process import NAMESPACE, Operator
 
 RUN = manifests.ROOT / ".run"
@@ -44,7 +44,8 @@ class Environment:
             if self.is_up():
                 say("operator: runs already")
                 return cluster
-            operator = Operator.start(self.kubeconfig, log=self.operator_log, tied=False)
+            own = account.create(cluster.kubectl, NAMESPACE, self.run / "operator.kubeconfig")
+            operator = Operator.start(own, log=self.operator_log, tied=False)
             self._remember(operator)
             say(f"operator: ready at {operator.url}, log in {self.operator_log}")
             return cluster
@@ -75,7 +76,7 @@ class Environment:
                 KindCluster.named(KIND_NAME).stop()
                 say("cluster: kind cluster deleted")
             elif way == Existing.__name__:
-                say("cluster: left as it was found, with the project's CRDs")
+                say("cluster: left as it was found, with the project's CRDs and the operator's role")
             elif self._state.exists():
                 StateFolder.at(self._state).end_programs()
                 say(f"cluster: stopped{', its state kept for the next `make up`' if keep_state else ''}")

@@ -125,16 +125,6 @@ def read_all(folder: Path = EXAMPLES) -> list[Example]:
     return [Example.read(path) for path in folders]
 
 
-def has_node(kubectl: Kubectl) -> bool:
-    """Tell whether the cluster has a node that takes pods."""
-    nodes = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
-    return any(
-        condition["type"] == "Ready" and condition["status"] == "True"
-        for node in nodes
-        for condition in node["status"].get("conditions", ())
-    )
-
-
 def is_settled(item: dict[str, Any] | None, expected: str) -> bool:
     """Tell whether nothing more is to be waited for: the promise holds, or the action has ended otherwise."""
     phase = phase_of(item)

@@ -18,6 +18,7 @@ from taskaction.config import OperatorConfig
 from taskaction.control.followed import FOLLOWED
 from taskaction.control.sweep import LIVE_SELECTOR
 from taskaction.core.clock import SystemClock
+from taskaction.handlers.chatter import Chatter
 from taskaction.handlers.echoes import Echoes
 from taskaction.handlers.inbox import Inbox, Notice
 from taskaction.handlers.watching import Watching, WatchSettings, watch_count
@@ -55,7 +56,7 @@ class Operator:
             cluster = RestCluster(credentials.server, session, self._metrics.requested)
             control = assemble(config, cluster, self._clock, self._journal, self._metrics, random.random)
             freshness = Freshness(self._clock, lambda path: _hand_over(loop, lambda: self._relisted(control, path)))
-            echoes = Echoes(control.table.finished)
+            echoes, chatter = Echoes(control.table.finished), Chatter()
             inbox = Inbox(loop, lambda notice: self._notice(control, notice))
             watching = Watching(
                 WatchSettings(
@@ -64,7 +65,11 @@ class Operator:
                     silence=config.watch_silence.total_seconds(),
                     namespaces=config.watch_namespaces,
                 ),
-                lambda: open_session(credentials, freshness=freshness, is_echo=echoes.is_echo),
+                lambda: open_session(
+                    credentials,
+                    freshness=freshness,
+                    is_noise=lambda line: echoes.is_echo(line) or chatter.is_chatter(line),
+                ),
                 inbox,
                 lambda error: self._journal.failed("watching", error),
             )

@@ -84,7 +84,7 @@ def assemble(
     )
     closed = frozenset({"kube-system", config.namespace})
     table = Table()
-    followed = FollowedObjects(table, lambda uid: engine.wake(uid))
+    followed = FollowedObjects(table, lambda shard: leases.tenure(shard) is not None, lambda uid: engine.wake(uid))
     toolbox = Toolbox(
         clock=clock,
         cluster=cluster,

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from cluster.kubectl import Kubectl
+from cluster.nodes import has_node
 from cluster.ports import is_listening
 from cluster.processes import start, wait_until
 from local.demo import SERVER, SERVER_PORT
-from local.examples import Example, has_node, read_all
+from local.examples import Example, read_all
 
 
 @pytest.fixture(scope="module", autouse=True)

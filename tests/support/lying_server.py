@@ -1,12 +1,11 @@
 """An API server that lies: hands requests on to the real one, and answers, delays, loses or freezes what it is told to.
 
-It speaks plain HTTP on loopback and adds the admin's certificate itself, so a client of it needs no credentials.
+It speaks plain HTTP on loopback and adds the token of its kubeconfig itself, so a client of it needs no credentials.
 """
 
 import asyncio
 import json
 import ssl
-import tempfile
 import threading
 from base64 import b64decode
 from collections.abc import Callable
@@ -90,7 +89,7 @@ class LyingServer:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        server, trust = _target(self.kubeconfig)
+        server, trust, self._token = _target(self.kubeconfig)
         connector = TCPConnector(limit=0, ssl=trust)
         async with ClientSession(connector=connector, timeout=ClientTimeout(total=None), auto_decompress=False) as out:
 
@@ -115,8 +114,7 @@ class LyingServer:
             await runner.cleanup()
 
     async def _hand_on(self, request: web.Request, out: ClientSession, server: str) -> web.StreamResponse:
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
-        headers.pop("Authorization", None)
+        headers = _headers(request, self._token)
         data = await request.read() or None
         is_watch = request.query.get("watch") == "true"
         if is_watch:
@@ -174,10 +172,10 @@ async def expire(_: web.Request, __: LyingServer) -> web.Response:
 
 def do_it_and_say_nothing(kubeconfig: Path) -> Answer:
     """Have the request done by the real server, and lose the answer."""
-    server, trust = _target(kubeconfig)
+    server, trust, token = _target(kubeconfig)
 
     async def answer(request: web.Request, lying: LyingServer) -> web.Response:
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
+        headers = _headers(request, token)
         data = await request.read()
         async with (
             ClientSession(connector=TCPConnector(ssl=trust)) as out,
@@ -189,19 +187,15 @@ def do_it_and_say_nothing(kubeconfig: Path) -> Answer:
     return answer
 
 
-def _target(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
-    """Give the real server's address, and how to be its admin."""
+def _headers(request: web.Request, token: str) -> dict[str, str]:
+    """Give what is sent on: the client's own headers, with the token for whatever it said of itself."""
+    headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
+    return {**headers, "Authorization": f"Bearer {token}"}
+
+
+def _target(kubeconfig: Path) -> tuple[str, ssl.SSLContext, str]:
+    """Give the real server's address, how to trust it, and the token to show."""
     content = yaml.safe_load(kubeconfig.read_text())
     cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
-    with tempfile.TemporaryDirectory() as folder:
-
-        def file_of(part: dict[str, str], key: str) -> str:
-            if key in part:
-                return part[key]
-            path = Path(folder) / key
-            path.write_bytes(b64decode(part[f"{key}-data"]))
-            return str(path)
-
-        trust = ssl.create_default_context(cafile=file_of(cluster, "certificate-authority"))
-        trust.load_cert_chain(file_of(user, "client-certificate"), file_of(user, "client-key"))
-    return cluster["server"], trust
+    trust = ssl.create_default_context(cadata=b64decode(cluster["certificate-authority-data"]).decode())
+    return cluster["server"], trust, user["token"]

@@ -10,6 +10,7 @@ import pytest
 
 from cluster.clusters import Cluster
 from cluster.ports import HOST, Ports
+from local import account
 from local.manifests import ROOT
 from local.operator_process import Operator
 
@@ -26,7 +27,10 @@ LOOPBACK = {"TASKACTION_HTTP_ALLOWED_CIDRS": "127.0.0.0/8"}
 
 
 class Operators:
-    """Starts operators on one cluster; they share the Leases of one namespace, which nobody else uses."""
+    """Starts operators on one cluster; they share the Leases of one namespace, which nobody else uses.
+
+    They have the rights that the chart grants, and no others: `kubeconfig` is theirs.
+    """
 
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self.namespace = f"operator-{secrets.token_hex(4)}"
@@ -35,12 +39,13 @@ class Operators:
         self._folder = folder
         self._started = 0
         cluster.kubectl("create", "namespace", self.namespace)
+        self.kubeconfig = account.create(cluster.kubectl, self.namespace, folder / "kubeconfig")
 
     def start(self, settings: Mapping[str, str] | None = None, *, kubeconfig: Path | None = None) -> Operator:
         """Start one and return when it is ready; the test executors are among its plug-ins."""
         self._started += 1
         operator = Operator.start(
-            kubeconfig or self._cluster.kubeconfig,
+            kubeconfig or self.kubeconfig,
             log=self._folder / f"operator-{self._started}.log",
             tied=True,
             settings={
@@ -68,6 +73,7 @@ class Operators:
         """End every operator, and remove the namespace of their Leases."""
         self.stop()
         self._cluster.kubectl("delete", "namespace", self.namespace, "--wait=false")
+        account.remove(self._cluster.kubectl, self.namespace)
 
 
 @pytest.fixture(scope="module")

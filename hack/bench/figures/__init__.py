@@ -1,6 +1,6 @@
 """What is measured, one module per group of figures that belong together."""
 
-from bench.figures import abort, growth, latency, memory, restart, throughput, writes
+from bench.figures import abort, growth, latency, memory, node, restart, throughput, workloads, writes
 from bench.figures.group import Group
 
 GROUPS: tuple[Group, ...] = (
@@ -11,4 +11,6 @@ GROUPS: tuple[Group, ...] = (
     restart.GROUP,
     abort.GROUP,
     growth.GROUP,
+    workloads.GROUP,
+    node.GROUP,
 )

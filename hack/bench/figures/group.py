@@ -2,9 +2,17 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.report import Figure, Row
 from bench.stage import Stage
+from cluster.binaries import Say
+from cluster.controlplane import ControlPlane
+
+
+def bare(programs: Path, say: Say) -> ControlPlane:  # noqa: ARG001 - others build something first, and say so
+    """Give a control plane without nodes."""
+    return ControlPlane(programs)
 
 
 @dataclass(frozen=True)
@@ -14,6 +22,8 @@ class Group:
     name: str
     figures: tuple[Figure, ...]
     measure: Callable[[Stage], Iterable[Row]]
+    plane: Callable[[Path, Say], ControlPlane] = bare
+    """Gives the control plane, from the folder of its programs; not started yet."""
 
     @property
     def names(self) -> frozenset[str]:

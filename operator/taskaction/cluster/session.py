@@ -53,12 +53,12 @@ def open_session(
     *,
     in_flight: int = 0,
     freshness: Freshness | None = None,
-    is_echo: Callable[[bytes], bool] = lambda _: False,
+    is_noise: Callable[[bytes], bool] = lambda _: False,
 ) -> aiohttp.ClientSession:
     """Give a session whose requests carry the present credentials.
 
     ``in_flight`` caps connections, 0 for no cap; ``freshness`` is told of what arrives; events of watches for which
-    ``is_echo`` says true are left out.
+    ``is_noise`` says true are left out.
     """
     connector = aiohttp.TCPConnector(limit=in_flight, ssl=credentials.ssl_context(), keepalive_timeout=60)
 
@@ -78,11 +78,11 @@ def open_session(
 
     middlewares: list[aiohttp.ClientMiddlewareType] = [with_credentials]
     if freshness is not None:
-        middlewares.append(_measured(freshness, is_echo))
+        middlewares.append(_measured(freshness, is_noise))
     return aiohttp.ClientSession(connector=connector, middlewares=tuple(middlewares), trust_env=False)
 
 
-def _measured(freshness: Freshness, is_echo: Callable[[bytes], bool]) -> aiohttp.ClientMiddlewareType:
+def _measured(freshness: Freshness, is_noise: Callable[[bytes], bool]) -> aiohttp.ClientMiddlewareType:
     async def measure(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         path = request.url.path
         is_watch = request.url.query.get("watch") == "true"
@@ -91,7 +91,7 @@ def _measured(freshness: Freshness, is_echo: Callable[[bytes], bool]) -> aiohttp
             freshness.requested(path, watch=is_watch)
             stream: Any = ListStream(response.content)
             if is_watch:
-                stream = WatchStream(response.content, lambda: freshness.heard(path), is_echo)
+                stream = WatchStream(response.content, lambda: freshness.heard(path), is_noise)
             response.content = stream
         return response
 

@@ -23,14 +23,14 @@ class ListStream:
 
 
 class WatchStream:
-    """A watch's stream that says when something was read from it, leaves echoes out, and is cut like a list."""
+    """A watch's stream that says when something was read from it, leaves noise out, and is cut like a list."""
 
     def __init__(
-        self, stream: aiohttp.StreamReader, heard: Callable[[], None], is_echo: Callable[[bytes], bool]
+        self, stream: aiohttp.StreamReader, heard: Callable[[], None], is_noise: Callable[[bytes], bool]
     ) -> None:
         self._stream = stream
         self._heard = heard
-        self._is_echo = is_echo
+        self._is_noise = is_noise
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -41,7 +41,7 @@ class WatchStream:
         async for chunk in self._stream.iter_chunked(size):
             self._heard()
             *lines, rest = (rest + chunk).split(b"\n")
-            if kept := [bounded(line) for line in lines if not self._is_echo(line)]:
+            if kept := [line for line in map(bounded, lines) if not self._is_noise(line)]:
                 yield b"\n".join((*kept, b""))
         if rest:
             yield rest

@@ -17,9 +17,13 @@ _KEPT = 64
 class FollowedObjects:
     """The ``executors.toolbox.Followed`` of this process."""
 
-    def __init__(self, table: Table, changed: Callable[[str], None]) -> None:
-        """``changed`` is called with the uid of an action one of whose own objects has changed."""
+    def __init__(self, table: Table, owns: Callable[[int], bool], changed: Callable[[str], None]) -> None:
+        """``changed`` is called with the uid of an action one of whose own objects has changed.
+
+        ``owns`` says whether a shard is this process's: the objects of others' actions are theirs to follow.
+        """
         self._table = table
+        self._owns = owns
         self._changed = changed
         self._objects: dict[str, dict[tuple[str, str], Body]] = {}
         self._news: dict[str, set[tuple[str, str]]] = {}
@@ -32,10 +36,12 @@ class FollowedObjects:
         """Take in one notification about an object of ``kind``; ``event`` is the watch's word."""
         metadata = body["metadata"]
         uid = (metadata.get("labels") or {}).get(UID_LABEL, "")
-        if self._table.get(uid) is None:
+        record = self._table.get(uid)
+        if record is None or not self._owns(record.shard):
             return
         key = (FOLLOWED[kind].plural, metadata["name"])
         objects = self._objects.setdefault(uid, {})
+        told = key in self._news.get(uid, ())  # and not asked for yet
         objects.pop(key, None)
         if event == "DELETED":
             self._news.get(uid, set()).discard(key)
@@ -47,7 +53,7 @@ class FollowedObjects:
                 oldest = next(iter(objects))
                 del objects[oldest]
                 self._news[uid].discard(oldest)
-        if any(owner["uid"] == uid for owner in metadata.get("ownerReferences") or ()):
+        if not told and _concerns(uid, body):
             self._changed(uid)
 
     def news(self, resource: Resource, uid: str, name: str) -> Body | None:
@@ -67,3 +73,12 @@ class FollowedObjects:
         """Let go of what is kept of an action that this process does not follow any more."""
         self._objects.pop(uid, None)
         self._news.pop(uid, None)
+
+
+def _concerns(uid: str, body: Body) -> bool:
+    """Say whether an object tells something of its action by itself: its own, or a pod of its Job that does not start.
+
+    How a Job's pods ended, the Job will tell.
+    """
+    owners = body["metadata"].get("ownerReferences") or ()
+    return any(owner["uid"] == uid for owner in owners) or (body.get("status") or {}).get("phase") == "Pending"

@@ -5,7 +5,7 @@ An action can do nothing that its account could not: everything here is done by 
 
 import re
 
-from taskaction.cluster.errors import AlreadyExistsError, ForbiddenError, InvalidError, NotFoundError
+from taskaction.cluster.errors import AlreadyExistsError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from taskaction.cluster.gateway import Body, Cluster, Resource
 from taskaction.core.constants import UID_LABEL
 from taskaction.executors.base import Run
@@ -57,14 +57,16 @@ class Actor:
             return await self._cluster.create(resource, body, namespace, as_user=self._user(run))
         except AlreadyExistsError as error:
             found = await self.get(resource, name, namespace, run)
-            if found is not None and found["metadata"].get("labels", {}).get(UID_LABEL) == run.uid:
+            if found is None:
+                raise UnavailableError(f"{resource.kind} {name!r} was there, and has just gone") from error
+            if found["metadata"].get("labels", {}).get(UID_LABEL) == run.uid:
                 return found
             message = f"{resource.kind} {name!r} exists already and is not this action's: name another, or delete it"
             raise ActionExecutionError(message, code="AlreadyExists") from error
         except ForbiddenError as error:
             if _QUOTA in str(error):
                 raise QuotaExceededError(f"{resource.kind} {name!r}: {error}") from error
-            raise self._denied(error, "create", resource, run) from error
+            raise self._denied(error, "create", resource, namespace, run) from error
         except NotFoundError as error:
             raise InvalidParametersError(f"{resource.kind} {name!r} cannot be created: {error}") from error
         except InvalidError as error:
@@ -75,7 +77,7 @@ class Actor:
         try:
             return await self._cluster.get(resource, name, namespace, as_user=self._user(run))
         except ForbiddenError as error:
-            raise self._denied(error, "get", resource, run) from error
+            raise self._denied(error, "get", resource, namespace, run) from error
 
     async def list_own(self, resource: Resource, run: Run) -> list[Body]:
         """Give the objects of the action in its namespace."""
@@ -88,7 +90,7 @@ class Actor:
                 )
             ]
         except ForbiddenError as error:
-            raise self._denied(error, "list", resource, run) from error
+            raise self._denied(error, "list", resource, run.namespace, run) from error
 
     async def delete(
         self, resource: Resource, name: str, namespace: str, run: Run, *, uid: str | None, propagation: str
@@ -99,17 +101,18 @@ class Actor:
                 resource, name, namespace, uid=uid, propagation=propagation, as_user=self._user(run)
             )
         except ForbiddenError as error:
-            raise self._denied(error, "delete", resource, run) from error
+            raise self._denied(error, "delete", resource, namespace, run) from error
 
     def _user(self, run: Run) -> str:
         if run.namespace in self._closed:
             raise AccessDeniedError(f"no account of namespace {run.namespace!r} is used for actions: use another one")
         return f"system:serviceaccount:{run.namespace}:{run.service_account}"
 
-    def _denied(self, error: ForbiddenError, verb: str, resource: Resource, run: Run) -> AccessDeniedError:
+    @staticmethod
+    def _denied(error: ForbiddenError, verb: str, resource: Resource, namespace: str, run: Run) -> AccessDeniedError:
         """Say who lacks what; the account, the operator, or nobody where an admission rule has refused."""
         text = str(error)
-        if "impersonate" in text:
+        if "cannot impersonate" in text:
             return AccessDeniedError(
                 f"the operator may not impersonate ServiceAccount {run.service_account!r} in namespace "
                 f"{run.namespace!r}: its administrator has to open the namespace to it"
@@ -117,9 +120,12 @@ class Actor:
         if not _OWN_LACK.search(text):
             return AccessDeniedError(f"{resource.kind}: {text}")
         kinds = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
-        binding = f"--serviceaccount={run.namespace}:{run.service_account} -n {run.namespace}"
+        role, where, at = "role", f"in namespace {namespace!r}", f" -n {namespace}"
+        if not resource.namespaced:
+            role, where, at = "clusterrole", "in the whole cluster", ""
+        account = f"{run.namespace}:{run.service_account}"
         return AccessDeniedError(
-            f"ServiceAccount {run.service_account!r} may not {verb} {kinds} in namespace {run.namespace!r}: "
-            f"kubectl create role NAME --verb=create,get,list,delete --resource={kinds} -n {run.namespace}; "
-            f"kubectl create rolebinding NAME --role=NAME {binding}"
+            f"ServiceAccount {run.service_account!r} may not {verb} {kinds} {where}: "
+            f"kubectl create {role} NAME --verb=create,get,list,delete --resource={kinds}{at}; "
+            f"kubectl create {role}binding NAME --{role}=NAME --serviceaccount={account}{at}"
         )

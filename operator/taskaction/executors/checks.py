@@ -51,6 +51,10 @@ class ConditionWanted(Parameters):
 
 def _same(value: Any, wanted: Any) -> bool:
     """Compare as JSON does: to Python ``True`` and 1 are the same."""
+    if isinstance(value, dict) and isinstance(wanted, dict):
+        return value.keys() == wanted.keys() and all(_same(part, wanted[name]) for name, part in value.items())
+    if isinstance(value, list) and isinstance(wanted, list):
+        return len(value) == len(wanted) and all(map(_same, value, wanted))
     return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
 
 

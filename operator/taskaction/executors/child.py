@@ -73,29 +73,39 @@ class ChildExecutor(AbstractExecutor):
 
     async def execute(self, run: Run) -> Outcome:
         """Create the object, or find it again."""
-        child = await self.child(run)
+        try:
+            return await self._create(run, await self.child(run))
+        except UnavailableError as error:
+            return self._unreachable(run, error)
+
+    async def poll(self, run: Run) -> Outcome:
+        """Look at the object: as the watch has just shown it, else as the API server has it."""
+        try:
+            child = await self.child(run)
+            body = self.news(run, child) or await self.actor.get(child.resource, child.name, child.namespace, run)
+            if body is not None and is_own(body, run):
+                return await self._judged(run, child, body)
+            return (
+                gone(child.resource.kind, child.name) if run.external_id is not None else await self._create(run, child)
+            )
+        except UnavailableError as error:
+            return self._unreachable(run, error)
+
+    def news(self, run: Run, child: Child) -> Body | None:
+        """Give the object where the watch has just shown it, less its ``spec``."""
+        return self.followed.news(child.resource, run.uid, child.name)
+
+    async def _create(self, run: Run, child: Child) -> Outcome:
         try:
             body = await self.actor.create(child.resource, child.body, run)
-        except UnavailableError as error:
-            return Pending(poll_after=self.next_look(run), message=f"cannot be created for now: {error}")
         except QuotaExceededError as error:
             if run.now - run.started_at >= child.patience:
                 raise
             return Pending(poll_after=self.next_look(run), message=str(error))
         return await self._judged(run, child, body)
 
-    async def poll(self, run: Run) -> Outcome:
-        """Look at the object: as the watch has just shown it, else as the API server has it."""
-        child = await self.child(run)
-        body = self.followed.news(child.resource, run.uid, child.name)
-        if body is None:
-            try:
-                body = await self.actor.get(child.resource, child.name, child.namespace, run)
-            except UnavailableError as error:
-                return Pending(poll_after=self.next_look(run), message=f"cannot be looked at for now: {error}")
-        if body is not None:
-            return await self._judged(run, child, body)
-        return gone(child) if run.external_id is not None else await self.execute(run)
+    def _unreachable(self, run: Run, error: UnavailableError) -> Pending:
+        return Pending(poll_after=self.next_look(run), message=f"waits for the API server: {error}")
 
     async def _judged(self, run: Run, child: Child, body: Body) -> Outcome:
         if body["metadata"]["labels"].get(ATTEMPT_LABEL) == str(run.attempt):
@@ -123,10 +133,16 @@ class ChildExecutor(AbstractExecutor):
         await self.actor.delete(child.resource, child.name, child.namespace, run, uid=uid, propagation=self.PROPAGATION)
         return uid
 
-    def goes_on(self, run: Run, child: Child, problem: str = "", progress: Progress | None = None) -> Pending:
-        """Give the outcome of a look that finds the work still going; ``problem`` is what keeps it from starting."""
+    def goes_on(
+        self, child: Child, *, problem: str = "", progress: Progress | None = None, within: timedelta | None = None
+    ) -> Pending:
+        """Give the outcome of a look that finds the work still going.
+
+        ``problem`` is what keeps it from starting, ``within`` how long it may still be kept. The watch tells of
+        changes: the next look is for what the watch may have missed.
+        """
         return Pending(
-            poll_after=self.next_look(run),
+            poll_after=min(_LONGEST_LOOK, max(within.total_seconds(), 0.0) if within is not None else _LONGEST_LOOK),
             external_id=child.name,
             message=problem or f"{child.resource.kind} {child.name!r}",
             progress=progress,
@@ -135,7 +151,7 @@ class ChildExecutor(AbstractExecutor):
 
     @staticmethod
     def next_look(run: Run) -> float:
-        """Give the seconds until a look that no news has asked for: they grow with the time that has passed."""
+        """Give the seconds until another try: they grow with the time that has passed."""
         return min(max((run.now - run.started_at).total_seconds(), 1.0), _LONGEST_LOOK)
 
 
@@ -144,12 +160,11 @@ def is_own(body: Body, run: Run) -> bool:
     return bool((body["metadata"].get("labels") or {}).get(UID_LABEL) == run.uid)
 
 
-def gone(child: Child) -> Failed:
-    """Give the failure of an attempt whose object was deleted by somebody else."""
-    kind = child.resource.kind
+def gone(kind: str, name: str) -> Failed:
+    """Give the failure of an attempt that lost something to somebody who deleted it."""
     return Failed(
         code=f"{kind}Deleted",
-        message=f"{kind} {child.name!r} was deleted before it had ended, and not by this action",
+        message=f"{kind} {name!r} was deleted before it had ended, and not by this action",
         kind=ErrorKind.SYSTEM,
         retry_class=RetryClass.SYSTEM,
     )

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import TaskActionStatus
 
 
-class Write(Enum):
-    """When the status must reach the API server."""
+class Write(IntEnum):
+    """When the status must reach the API server; the greater, the more urgent."""
 
     NONE = auto()  # nothing changed
     LATER = auto()  # after ``settings.status_delay``, unless a newer status comes first

@@ -259,13 +259,15 @@ def _end(observed: Observed, end: Ending, now: datetime) -> Decision:
 
 
 def _cancel(observed: Observed, now: datetime) -> Decision:
-    if observed.activity is Activity.CANCELLING:
+    status = observed.status
+    if status.phase.started:
         status = _under_way(
-            observed, phase=observed.status.phase, reason=Reason.ABORTING, message="waiting for the executor", now=now
+            observed, phase=status.phase, reason=Reason.ABORTING, message="waiting for the executor", now=now
         )
-        # No look at the bound that has passed: the cancel's own bound ends the wait.
-        return Decision(status=status, write=_later(observed, status))
-    return Decision(status=observed.status, effects=(Cancel(now + observed.policy.settings.cancel_grace),))
+    bound = now + observed.policy.settings.cancel_grace + observed.traits.farewell
+    # No look at the bound that has passed: the cancel's own bound ends the wait.
+    effects = () if observed.activity is Activity.CANCELLING else (Cancel(bound),)
+    return Decision(status=status, write=_later(observed, status), effects=effects)
 
 
 def _finish(observed: Observed, end: Ending, now: datetime, output: Succeeded | None = None) -> Decision:
@@ -343,7 +345,7 @@ def _waiting(
     observed = replace(observed, status=status, activity=Activity.WAITING)
     if ending(observed, now) is not None or _attempt_is_late(observed, now):
         decision = _look(observed, now)
-        return replace(decision, write=write if decision.write is Write.NONE else decision.write)
+        return replace(decision, write=max(write, decision.write))
     if observed.signalled:  # the signal came during the call, and nobody else would say so
         effects = (Enqueue(),)
     return _going_on(observed, status, write, effects, now)

@@ -1,7 +1,6 @@
 """An API server that refuses, stalls, hangs up or forgets to answer costs time, never an action or a second call."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,8 +20,8 @@ from support.world import World, job, once
 
 
 @pytest.fixture(scope="module")
-def liar(operators: Operators, kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LyingServer]:
-    with LyingServer(kubeconfig) as liar:
+def liar(operators: Operators, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LyingServer]:
+    with LyingServer(operators.kubeconfig) as liar:
         operators.start(QUICK_LEASES, kubeconfig=liar.write_kubeconfig(tmp_path_factory.mktemp("liar") / "kubeconfig"))
         yield liar
         operators.close()
@@ -61,9 +60,9 @@ def test_a_status_write_that_fails_is_done_later(liar: LyingServer, kubectl: Kub
 
 
 def test_a_status_write_whose_answer_was_lost_is_not_done_twice(
-    liar: LyingServer, kubectl: Kubectl, kubeconfig: Path, world: World
+    liar: LyingServer, kubectl: Kubectl, world: World
 ) -> None:
-    lie = liar.tell(*STATUS, answer=do_it_and_say_nothing(kubeconfig), times=2)
+    lie = liar.tell(*STATUS, answer=do_it_and_say_nothing(liar.kubeconfig), times=2)
     create(kubectl, [action("victim", "http", once(world.url, "victim"))])
     victim = wait_for_phase(kubectl, "victim", "Succeeded")
     assert lie.told == 2

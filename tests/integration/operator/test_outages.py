@@ -47,9 +47,9 @@ def test_no_result_is_lost_while_the_api_server_is_away(
 
 
 def test_a_watch_that_is_cut_silently_is_noticed_and_what_vanished_meanwhile_is_aborted(
-    operators: Operators, kubectl: Kubectl, kubeconfig: Path, world: World, tmp_path: Path
+    operators: Operators, kubectl: Kubectl, world: World, tmp_path: Path
 ) -> None:
-    with LyingServer(kubeconfig) as liar:
+    with LyingServer(operators.kubeconfig) as liar:
         settings = {**QUICK_LEASES, "TASKACTION_WATCH_SILENCE": "3s", "TASKACTION_DEAF_AFTER": "30s"}
         operators.start(settings, kubeconfig=liar.write_kubeconfig(tmp_path / "kubeconfig"))
         world.seconds, world.job_seconds = 0.0, 3600.0
@@ -80,10 +80,10 @@ def test_a_watch_that_is_cut_silently_is_noticed_and_what_vanished_meanwhile_is_
 
 @pytest.mark.parametrize("answer", [expire, refuse(410, "Expired")], ids=["error event", "status 410"])
 def test_what_was_deleted_while_the_api_server_forgot_its_history_is_swept(
-    operators: Operators, kubectl: Kubectl, kubeconfig: Path, tmp_path: Path, answer: Answer
+    operators: Operators, kubectl: Kubectl, tmp_path: Path, answer: Answer
 ) -> None:
     """The watch is lost, objects vanish, and the list that follows shows only what is left."""
-    with LyingServer(kubeconfig) as liar:
+    with LyingServer(operators.kubeconfig) as liar:
         settings = {**QUICK_LEASES, "TASKACTION_WATCH_SILENCE": "2s"}
         operator = operators.start(settings, kubeconfig=liar.write_kubeconfig(tmp_path / "kubeconfig"))
         create(kubectl, [action(f"paused-{number}", "approval", {"prompt": "?"}) for number in range(5)])

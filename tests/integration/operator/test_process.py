@@ -12,6 +12,7 @@ import yaml
 from cluster.errors import ClusterError
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
+from local import account
 from support.actions import API_VERSION, action, create, get, phase, wait_for_all, wait_for_phase
 from support.operators import QUICK_LEASES, Operators, metric
 from support.world import World, once
@@ -107,18 +108,17 @@ def test_another_replica_takes_over_at_once_after_a_graceful_stop(operators: Ope
     operators.stop()
 
 
-def test_a_token_that_is_replaced_is_read_again(
-    operators: Operators, kubectl: Kubectl, kubeconfig: Path, tmp_path: Path
-) -> None:
+def test_a_token_that_is_replaced_is_read_again(operators: Operators, kubectl: Kubectl, tmp_path: Path) -> None:
     admin, name = kubectl, f"{kubectl.namespace}-robots"
-    for account in "first", "second":
-        admin("create", "serviceaccount", account)
-    subjects = [f"--serviceaccount={admin.namespace}:{account}" for account in ("first", "second")]
-    admin("create", "clusterrolebinding", name, "--clusterrole=cluster-admin", *subjects)
+    for robot in "first", "second":
+        admin("create", "serviceaccount", robot)
+    subjects = [f"--serviceaccount={admin.namespace}:{robot}" for robot in ("first", "second")]
+    admin("create", "clusterrolebinding", name, f"--clusterrole={account.cluster_name(operators.namespace)}", *subjects)
+    admin.within(operators.namespace)("create", "rolebinding", name, f"--role={account.NAME}", *subjects)
     try:
         token = tmp_path / "token"
         token.write_text(admin("create", "token", "first").strip())
-        operator = operators.start(QUICK_LEASES, kubeconfig=with_token_file(kubeconfig, token, tmp_path))
+        operator = operators.start(QUICK_LEASES, kubeconfig=with_token_file(operators.kubeconfig, token, tmp_path))
         create(admin, [action("before")])
         wait_for_phase(admin, "before", "Succeeded")
         token.write_text(admin("create", "token", "second").strip())

@@ -23,6 +23,9 @@ PROMISED = {
     "memory_mb_10k_queued": "<= 200",
     "restart_s_10k": "<= 15",
     "abort_tree_s": "<= 2",
+    "node_ready_s": "<= 20",
+    "job_share_of_bare": ">= 0.8",
+    "pod_writes_per_action": "<= 3",
 }
 
 

@@ -12,7 +12,7 @@ from threading import Event
 import pytest
 
 from cluster import binaries
-from cluster.binaries import Cache, Recipe
+from cluster.binaries import Cache, GoRecipe
 
 PACKAGES = (("etcd", "example/etcd"), ("kubectl", "example/kubectl"))
 
@@ -37,7 +37,7 @@ def cache_in(folder: Path, go_mod: str = "k8s.io/kubernetes v1.36.3\n") -> Cache
     module.mkdir(parents=True, exist_ok=True)
     (module / "go.mod").write_text(f"module m\nrequire (\n\t{go_mod})\n")
     (module / "go.sum").touch()
-    return Cache(folder / "cache", Recipe(module, PACKAGES))
+    return Cache(folder / "cache", GoRecipe(module, PACKAGES))
 
 
 def silent(_: str) -> None:
@@ -113,16 +113,16 @@ def test_a_killed_builder_leaves_no_lock_behind(tmp_path: Path) -> None:
     script = """
         import sys, time
         from pathlib import Path
-        from cluster.binaries import Cache, Recipe
+        from cluster.binaries import Cache, GoRecipe
         def compile_package(package, out):
             print("building", flush=True)
             time.sleep(60)
-        recipe = Recipe(Path(sys.argv[1]), (("etcd", "e"), ("kubectl", "k")))
+        recipe = GoRecipe(Path(sys.argv[1]), (("etcd", "e"), ("kubectl", "k")))
         Cache(Path(sys.argv[2]), recipe).build(say=lambda text: None, compile_package=compile_package)
     """
     hack = Path(binaries.__file__).parents[1]
     with subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script), cache.recipe.module, cache.root],
+        [sys.executable, "-c", textwrap.dedent(script), tmp_path / "controlplane", cache.root],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(hack)},
     ) as builder:
@@ -140,8 +140,8 @@ def test_another_recipe_has_another_folder(tmp_path: Path, change: str) -> None:
 
 
 def test_the_version_is_stamped_into_the_programs() -> None:
-    flags = Recipe().linker_flags
-    assert f"version.gitVersion={Recipe().version}" in flags
+    flags = " ".join(GoRecipe().flags)
+    assert f"version.gitVersion={GoRecipe().version}" in flags
     assert "version.gitMajor=1 " in flags
 
 

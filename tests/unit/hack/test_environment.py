@@ -10,7 +10,7 @@ import pytest
 from cluster import clusters
 from cluster.processes import Program, start
 from cluster.resolve import Choice, Existing, Programs
-from local import environment
+from local import account, environment
 from local.environment import Environment
 from local.operator_process import Operator
 
@@ -34,6 +34,7 @@ def around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["Around"
     monkeypatch.setattr(environment, "choose", made.choose)
     monkeypatch.setattr(clusters, "bring_up", made.bring_up)
     monkeypatch.setattr(environment, "prepare", made.prepare)
+    monkeypatch.setattr(account, "create", made.create_account)
     monkeypatch.setattr(Operator, "start", made.start_operator)
     yield made
     for program in made.operators:
@@ -59,7 +60,12 @@ class Around:
     def prepare(self, cluster: Cluster, _: object) -> None:
         assert cluster.kubeconfig.exists()
 
+    def create_account(self, _: object, namespace: str, path: Path) -> Path:
+        path.write_text(f"the account of {namespace}")
+        return path
+
     def start_operator(self, kubeconfig: Path, *, log: Path, tied: bool) -> Operator:
+        assert "the account of" in kubeconfig.read_text()  # never the admin's
         mark = f"{self.folder}-{len(self.operators)}"
         self.operators.append(start("operator", [*SLEEP, mark], mark=mark, log=log, tied=True))
         return Operator(self.operators[-1], "http://127.0.0.1:1")

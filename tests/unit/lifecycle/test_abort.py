@@ -78,8 +78,17 @@ def test_an_executor_is_told_first_and_gets_a_bound(state: str) -> None:
 
     decision = step(facts, Look(), NOW)
 
-    assert decision.status is facts.status
+    assert decision.status.phase is facts.status.phase
+    assert decision.status.reason == (Reason.ABORTING if facts.status.phase.started else facts.status.reason)
+    assert decision.write is (Write.LATER if facts.status.phase.started else Write.NONE)
     assert decision.effects == (Cancel(NOW + facts.policy.settings.cancel_grace),)
+
+
+def test_what_may_rightly_take_its_time_to_stop_gets_it_on_top() -> None:
+    traits = Traits(idempotent=True, external_effect=False, farewell=seconds(90))
+    facts = observed(status=running(), activity=Activity.CALLING, abort=ABORT, traits=traits)
+
+    assert step(facts, Look(), NOW).effects == (Cancel(NOW + facts.policy.settings.cancel_grace + seconds(90)),)
 
 
 def test_the_bound_of_a_cancel_is_the_operators_setting() -> None:

@@ -156,7 +156,8 @@ def test_a_late_attempt_is_cancelled_before_it_is_recorded(bounds: Policy, activ
 
     decision = step(facts, Look(), NOW)
 
-    assert (decision.status, decision.effects) == (facts.status, (Cancel(after(30)),))
+    assert (decision.status.reason, decision.status.attempts) == (Reason.ABORTING, facts.status.attempts)
+    assert (decision.write, decision.effects) == (Write.LATER, (Cancel(after(30)),))
 
 
 @pytest.mark.parametrize("bounds", [policy(attempt=seconds(30)), policy(total=seconds(60))], ids=["attempt", "total"])

@@ -56,9 +56,14 @@ class ResourceExecutor(ChildExecutor):
             output = at_path(body, parameters.output) if parameters.output is not None else None
             return Succeeded(output=output, message="" if success else f"{what} was created")
         if "deletionTimestamp" in body["metadata"]:
-            return gone(child)
+            return gone(child.resource.kind, child.name)
         findings = " and ".join(check.what.finding(body) for check in success)
         return Pending(poll_after=self.next_look(run), external_id=child.name, message=f"{what}: {findings}")
+
+    def news(self, run: Run, child: Child) -> Body | None:
+        """Take the news, and give nothing: checks may look at any field, and the watch keeps no ``spec``."""
+        super().news(run, child)
+        return None
 
     @staticmethod
     def next_look(run: Run) -> float:

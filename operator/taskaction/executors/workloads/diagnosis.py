@@ -17,10 +17,12 @@ _HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 _STARTING = frozenset({"ContainerCreating", "PodInitializing", ""})
 """Reasons of waiting that are nobody's problem."""
 _SYSTEM = frozenset(
-    {"Evicted", "Preempting", "NodeLost", "NodeShutdown", "Shutdown", "Terminated", "NodeAffinity", "OutOfcpu",
-     "OutOfmemory", "OutOfpods", "UnexpectedAdmissionError"}
+    {"Evicted", "Preempting", "NodeLost", "NodeShutdown", "Shutdown", "Terminated", "NodeAffinity",
+     "UnexpectedAdmissionError"}
 )  # fmt: skip
 """Reasons of a pod's failure that are the cluster's and not the program's."""
+_NO_ROOM = "OutOf"
+"""How the kubelet's reasons begin where a node has no room after all: OutOfcpu, OutOfexample.com/gpu."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def failure(pod: Body) -> Failed:
             message=f"pod {name!r} did not end within its activeDeadlineSeconds",
             retry_class=RetryClass.TIMEOUT,
         )
-    if reason in _SYSTEM or disrupted:
+    if reason in _SYSTEM or reason.startswith(_NO_ROOM) or disrupted:
         code = reason or str(disrupted.get("reason") or "Disrupted")
         said = message or disrupted.get("message") or "the node gave it up"
         return Failed(
@@ -99,7 +101,8 @@ def failure(pod: Body) -> Failed:
             kind=ErrorKind.SYSTEM,
             retry_class=RetryClass.SYSTEM,
         )
-    for one in _containers(status):
+    # Init containers last: sidecars are some, and are killed when the others have ended.
+    for one in _containers(status, "containerStatuses", "initContainerStatuses"):
         if _terminated(one).get("exitCode") not in {0, None}:
             return _container_failure(name, one)
     return Failed(code="PodFailed", message=f"pod {name!r} failed: {message or reason or 'Kubernetes says no more'}")
@@ -116,7 +119,8 @@ def _container_failure(pod: str, container: Mapping[str, Any]) -> Failed:
         )
     said = (ended.get("message") or "").strip()
     if reason in {"ContainerCannotRun", "StartError"}:
-        return Failed(code="ContainerCannotRun", message=f"{what} could not be started: {said}", retry_class=None)
+        why = said or "the runtime says no more"
+        return Failed(code="ContainerCannotRun", message=f"{what} could not be started: {why}", retry_class=None)
     tail = f": {truncated_at_start(said, _LOG_LIMIT)}" if said else ""
     return Failed(code="ContainerFailed", message=f"{what} exited with code {code}{tail}")
 
@@ -125,8 +129,9 @@ def _waits(pod: Body, status: Mapping[str, Any]) -> Waits:
     name = pod["metadata"]["name"]
     scheduled = _condition(status, "PodScheduled")
     if scheduled.get("status") == "False":
-        return Waits(f"pod {name!r} cannot be scheduled: {scheduled.get('message') or scheduled.get('reason')}")
-    for one in _containers(status):
+        said = scheduled.get("message") or scheduled.get("reason") or "Kubernetes says no more"
+        return Waits(f"pod {name!r} cannot be scheduled: {said}")
+    for one in _containers(status, "initContainerStatuses", "containerStatuses"):
         waiting = (one.get("state") or {}).get("waiting") or {}
         reason = waiting.get("reason") or ""
         if reason not in _STARTING:
@@ -136,8 +141,8 @@ def _waits(pod: Body, status: Mapping[str, Any]) -> Waits:
     return Waits()
 
 
-def _containers(status: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+def _containers(status: Mapping[str, Any], *fields: str) -> Sequence[Mapping[str, Any]]:
+    return [one for field in fields for one in status.get(field) or ()]
 
 
 def _terminated(container: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,10 +11,11 @@ from taskaction.executors.base import Run
 from taskaction.executors.child import Child, ChildExecutor, created_at, gone
 from taskaction.executors.workloads.diagnosis import Waits, failure, output_of, standing
 from taskaction.executors.workloads.manifests import job_manifest
-from taskaction.executors.workloads.model import JobParameters
+from taskaction.executors.workloads.model import JobParameters, farewell
 from taskaction.executors.workloads.pod import too_late
 from taskaction.executors.workloads.source import model_of
 from taskaction.lifecycle.outcomes import Failed, Outcome, Succeeded
+from taskaction.lifecycle.traits import Traits
 
 _OUTPUTS_READ = 64
 """Completions whose outputs are collected; beyond, there would be no room for them in a status."""
@@ -29,6 +30,10 @@ class JobExecutor(ChildExecutor):
     CONFIG = JobParameters
     PROPAGATION: ClassVar[str] = "Foreground"  # so that the Job is gone only when its pods are
 
+    def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:
+        """Kubernetes removes what the action owns; until then a pod has its grace."""
+        return Traits(idempotent=True, external_effect=False, farewell=farewell(config or parameters))
+
     async def child(self, run: Run) -> Child:
         """Give the attempt's Job."""
         parameters = model_of(JobParameters, run)
@@ -42,27 +47,21 @@ class JobExecutor(ChildExecutor):
         if "Failed" in conditions:
             return _failed(body, conditions["Failed"], await self._pods(run, "Failed"))
         if "deletionTimestamp" in body["metadata"]:
-            return gone(child)
+            return gone(JOBS.kind, child.name)
         return await self._goes_on(run, child, body)
 
     async def _goes_on(self, run: Run, child: Child, body: Body) -> Outcome:
-        container = model_of(JobParameters, run).watched_container
-        waits = next(
-            (
-                found
-                for pod in self.followed.seen(PODS, run.uid)
-                if isinstance(found := standing(pod, container), Waits)
-            ),
-            Waits(),
-        )
+        pods = (standing(pod, "") for pod in _of_attempt(self.followed.seen(PODS, run.uid), run))
+        waits = next((found for found in pods if isinstance(found, Waits) and found.problem), Waits())
         status = _status(body)
-        begun = status.get("ready") or status.get("succeeded") or status.get("failed")
-        late = None if begun else too_late(waits, run.now - created_at(body), child)
+        progress = _progress(status, child.body["spec"].get("completions"))
+        if status.get("ready") or status.get("succeeded") or status.get("failed"):
+            return self.goes_on(child, problem=waits.problem, progress=progress)
+        left = child.patience - (run.now - created_at(body))
+        late = too_late(waits, left, child)
         if late is not None:
             await self.discard(run, child)
-            return late
-        progress = _progress(status, child.body["spec"].get("completions"))
-        return self.goes_on(run, child, waits.problem, progress)
+        return late or self.goes_on(child, problem=waits.problem, progress=progress, within=left)
 
     async def _output(self, run: Run, body: Body) -> Any:
         """Give what the pods left behind: one value of a Job of one completion, a list in the order of indices else."""
@@ -87,8 +86,12 @@ def _failed(body: Body, condition: Mapping[str, Any], pods: Sequence[Body]) -> F
     if reason == "DeadlineExceeded":
         message = f"Job {name!r} did not end within its activeDeadlineSeconds"
         return Failed(code="DeadlineExceeded", message=message, retry_class=RetryClass.TIMEOUT)
+    # The Job controller deletes what is left when it gives up; those pods say nothing of why it did.
+    own = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    if own:
+        return failure(max(own, key=created_at))
     if pods:
-        return failure(max(pods, key=created_at))
+        return gone(PODS.kind, pods[0]["metadata"]["name"])
     return Failed(code="JobFailed", message=f"Job {name!r} failed ({reason}): {condition.get('message') or ''}")
 
 
@@ -97,11 +100,11 @@ def _status(body: Body) -> Mapping[str, Any]:
 
 
 def _in_phase(pods: Sequence[Body], phase: str, run: Run) -> list[Body]:
-    return [
-        pod
-        for pod in pods
-        if _status(pod).get("phase") == phase and pod["metadata"]["labels"].get(ATTEMPT_LABEL) == str(run.attempt)
-    ]
+    return [pod for pod in _of_attempt(pods, run) if _status(pod).get("phase") == phase]
+
+
+def _of_attempt(pods: Sequence[Body], run: Run) -> list[Body]:
+    return [pod for pod in pods if pod["metadata"]["labels"].get(ATTEMPT_LABEL) == str(run.attempt)]
 
 
 def _order(pod: Body) -> tuple[int, str]:

@@ -82,7 +82,7 @@ def _template(parameters: PodParameters, run: Run) -> Body:
             raise InvalidParametersError(f"template.spec.{field}: name the account in spec.runAs of the action instead")
     spec["serviceAccountName"] = run.service_account
     spec.setdefault("restartPolicy", "Never")
-    for container in spec["containers"]:
+    for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
         # So that the last lines of the log are there for the error, without a right to read logs.
         container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     return template

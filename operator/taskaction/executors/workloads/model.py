@@ -1,9 +1,11 @@
 """What ``pod`` and ``job`` take; fields and rules only."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator, model_validator
+import orjson
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from taskaction.api.base import PositiveDuration
 from taskaction.executors.parameters import Parameters
@@ -11,7 +13,16 @@ from taskaction.executors.parameters import Parameters
 MANAGED_JOB_FIELDS = ("template", "selector", "manualSelector", "suspend", "ttlSecondsAfterFinished", "managedBy")
 """What the operator itself decides about a Job."""
 
-Argument = Annotated[str, Field(max_length=65536)]
+_USUAL_GRACE = 30
+_LONGEST_GRACE = 24 * 3600
+
+
+def _as_text(value: object) -> object:
+    """Take a number or a truth value for its text: a provider's template becomes what the user gave."""
+    return orjson.dumps(value).decode() if isinstance(value, bool | int | float) else value
+
+
+Text = Annotated[str, Field(max_length=65536), BeforeValidator(_as_text)]
 
 
 class Container(Parameters):
@@ -19,11 +30,11 @@ class Container(Parameters):
 
     image: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
     """The image. Either this or `template`."""
-    command: Annotated[tuple[Argument, ...], Field(max_length=256)] = ()
+    command: Annotated[tuple[Text, ...], Field(max_length=256)] = ()
     """The program and its arguments, instead of the image's entrypoint."""
-    args: Annotated[tuple[Argument, ...], Field(max_length=1024)] = ()
+    args: Annotated[tuple[Text, ...], Field(max_length=1024)] = ()
     """Arguments for the program."""
-    env: Annotated[dict[str, str], Field(max_length=256)] = Field(default_factory=dict)
+    env: Annotated[dict[str, Text], Field(max_length=256)] = Field(default_factory=dict)
     """Environment variables. For values from Secrets use `template`."""
     resources: dict[str, Any] = Field(default_factory=dict)
     """Kubernetes' requests and limits."""
@@ -46,8 +57,9 @@ class PodParameters(Container):
     def _has_containers(cls, template: dict[str, Any] | None) -> dict[str, Any] | None:
         if template is None:
             return None
-        if not isinstance(template.get("metadata", {}), dict):
-            raise ValueError("metadata must be an object")  # noqa: TRY004 - pydantic's word for a wrong value
+        metadata = template.get("metadata", {})
+        if not isinstance(metadata, dict) or not isinstance(metadata.get("labels") or {}, dict):
+            raise ValueError("metadata and its labels must be objects")  # noqa: TRY004 - pydantic's word for a wrong value
         if unknown := set(template) - {"metadata", "spec"}:
             raise ValueError(f"has no field {min(unknown)!r}: a PodTemplateSpec has metadata and spec")
         spec = template.get("spec")
@@ -58,7 +70,10 @@ class PodParameters(Container):
             raise ValueError("spec.containers must name at least one container")
         if not all(isinstance(one, dict) and isinstance(one.get("name"), str) for one in containers):
             raise ValueError("each of spec.containers must be an object with a name")
-        if spec.get("restartPolicy", "Never") not in {"Never", "OnFailure"}:
+        before = spec.get("initContainers") or []
+        if not isinstance(before, list) or not all(isinstance(one, dict) for one in before):
+            raise ValueError("spec.initContainers must be a list of objects")
+        if spec.get("restartPolicy", "Never") not in ("Never", "OnFailure"):
             raise ValueError("spec.restartPolicy must be Never or OnFailure, or the pod would never end")
         return template
 
@@ -83,6 +98,16 @@ class PodParameters(Container):
     def watched_container(self) -> str:
         """Whose termination message is the output."""
         return self.output_container or self.container_names[0]
+
+
+def farewell(source: Mapping[str, Any]) -> timedelta:
+    """Give how long a pod may take to end once it was told to, by parameters that may not be valid yet."""
+    try:
+        seconds = source["template"]["spec"]["terminationGracePeriodSeconds"]
+    except (KeyError, TypeError):
+        seconds = _USUAL_GRACE
+    valid = isinstance(seconds, int) and 0 <= seconds <= _LONGEST_GRACE
+    return timedelta(seconds=seconds if valid else _USUAL_GRACE)
 
 
 class JobParameters(PodParameters):

@@ -1,17 +1,20 @@
 """``pod``: one pod, without a Job around it; what its status means is ``diagnosis``'s business."""
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import assert_never
+from typing import Any, assert_never
 
+from taskaction.api.enums import ErrorKind
 from taskaction.cluster.gateway import PODS, Body
 from taskaction.core.durations import format_duration
 from taskaction.executors.base import Run
 from taskaction.executors.child import Child, ChildExecutor, created_at, gone
 from taskaction.executors.workloads.diagnosis import Done, Runs, Waits, standing
 from taskaction.executors.workloads.manifests import pod_manifest
-from taskaction.executors.workloads.model import PodParameters
+from taskaction.executors.workloads.model import PodParameters, farewell
 from taskaction.executors.workloads.source import model_of
 from taskaction.lifecycle.outcomes import Failed, Outcome, Succeeded
+from taskaction.lifecycle.traits import Traits
 
 
 class PodExecutor(ChildExecutor):
@@ -20,6 +23,10 @@ class PodExecutor(ChildExecutor):
     ACTION_NAME = "pod"
     PARAMETERS = PodParameters
     CONFIG = PodParameters
+
+    def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:
+        """Kubernetes removes what the action owns; until then a pod has its grace."""
+        return Traits(idempotent=True, external_effect=False, farewell=farewell(config or parameters))
 
     async def child(self, run: Run) -> Child:
         """Give the attempt's pod."""
@@ -33,23 +40,25 @@ class PodExecutor(ChildExecutor):
             case Done(output=output):
                 return Succeeded(output=output)
             case Failed():
-                return gone(child) if "deletionTimestamp" in body["metadata"] else found
+                deleted = "deletionTimestamp" in body["metadata"]
+                return gone(PODS.kind, child.name) if deleted and found.kind is ErrorKind.USER else found
             case Runs():
-                return self.goes_on(run, child)
+                return self.goes_on(child)
             case Waits():
-                late = too_late(found, run.now - created_at(body), child)
+                left = child.patience - (run.now - created_at(body))
+                late = too_late(found, left, child)
                 if late is not None:
                     await self.discard(run, child)
-                return late or self.goes_on(run, child, found.problem)
+                return late or self.goes_on(child, problem=found.problem, within=left)
             case _:
                 assert_never(found)
 
 
-def too_late(waits: Waits, age: timedelta, child: Child) -> Failed | None:
+def too_late(waits: Waits, left: timedelta, child: Child) -> Failed | None:
     """Give the failure of what has waited for its start for too long, None while it may wait."""
     if waits.hopeless:
         return Failed(code="CannotStart", message=waits.problem, retry_class=None)
-    if age < child.patience:
+    if left > timedelta():
         return None
     limit = format_duration(child.patience)
     problem = waits.problem or f"{child.resource.kind} {child.name!r} is still being started"

@@ -1,0 +1,122 @@
+"""What the operator asks the API server for in its own name: the one list of which the chart's roles are made.
+
+Whatever is not here is done by impersonation of an action's account, or not at all. Imports nothing but names.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from taskaction.core.constants import GROUP
+
+
+class Scope(StrEnum):
+    """Where a right is needed; each has a role of its own."""
+
+    CLUSTER = "cluster"
+    """In the whole cluster, because the objects belong to no namespace."""
+    SERVED = "served"
+    """In the namespaces whose actions are run; in the whole cluster, where these are all."""
+    OWN = "own"
+    """In the operator's own namespace."""
+    ACCOUNTS = "accounts"
+    """In the namespaces that let their actions use ServiceAccounts."""
+    RELEASE = "release"
+    """In the namespaces whose actions are run, while the operator is being uninstalled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Right:
+    """Some verbs on some resources, and what they are needed for."""
+
+    scope: Scope
+    group: str
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    why: str
+
+    def rule(self) -> dict[str, list[str]]:
+        """Give it as a rule of a Role."""
+        return {"apiGroups": [self.group], "resources": list(self.resources), "verbs": list(self.verbs)}
+
+
+RIGHTS = (
+    Right(
+        scope=Scope.SERVED,
+        group=GROUP,
+        resources=("taskactions",),
+        verbs=("get", "list", "watch", "patch", "delete"),
+        why="the watch, the sweep, ownerReference and finalizer, TTL",
+    ),
+    Right(scope=Scope.SERVED, group=GROUP, resources=("taskactions/status",), verbs=("update",), why="the status"),
+    Right(
+        scope=Scope.SERVED,
+        group=GROUP,
+        resources=("actionproviders",),
+        verbs=("get", "list", "watch"),
+        why="providers",
+    ),
+    Right(
+        scope=Scope.SERVED,
+        group=GROUP,
+        resources=("actionproviders/status",),
+        verbs=("update",),
+        why="their condition `Ready`",
+    ),
+    Right(
+        scope=Scope.SERVED,
+        group="",
+        resources=("pods",),
+        verbs=("list", "watch"),
+        why="the pods that actions have created, by their label",
+    ),
+    Right(
+        scope=Scope.SERVED,
+        group="batch",
+        resources=("jobs",),
+        verbs=("list", "watch"),
+        why="the Jobs that actions have created, by their label",
+    ),
+    Right(scope=Scope.SERVED, group="", resources=("events",), verbs=("create",), why="Events about actions"),
+    Right(
+        scope=Scope.CLUSTER,
+        group=GROUP,
+        resources=("clusteractionproviders",),
+        verbs=("get", "list", "watch"),
+        why="providers",
+    ),
+    Right(
+        scope=Scope.CLUSTER,
+        group=GROUP,
+        resources=("clusteractionproviders/status",),
+        verbs=("update",),
+        why="their condition `Ready`",
+    ),
+    Right(
+        scope=Scope.OWN,
+        group="coordination.k8s.io",
+        resources=("leases",),
+        verbs=("get", "list", "create", "update"),
+        why="shards",
+    ),
+    Right(
+        scope=Scope.ACCOUNTS,
+        group="",
+        resources=("serviceaccounts",),
+        verbs=("impersonate",),
+        why="everything that is done as the action's account: pods, Jobs, Secrets, any other object",
+    ),
+    Right(
+        scope=Scope.RELEASE,
+        group=GROUP,
+        resources=("taskactions",),
+        verbs=("list", "patch", "abort"),
+        why="ends unfinished actions and removes what finalizers are left",
+    ),
+)
+"""Every right; the order is that of the table in docs/operating.md."""
+
+
+def rules(scope: Scope) -> list[dict[str, Any]]:
+    """Give the rules of the role for one scope."""
+    return [right.rule() for right in RIGHTS if right.scope is scope]
