@@ -10,7 +10,7 @@ LOCAL := PYTHONPATH=hack $(BIN)/python -m local
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up demo down fmt lint type test test-unit test-integration test-e2e programs generate verify verify-generated bench
+.PHONY: help chart image up demo down fmt lint type test test-unit test-integration test-e2e programs generate verify verify-generated bench
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} \
@@ -51,6 +51,14 @@ verify: lint type verify-generated ## Check everything that needs no test run
 verify-generated: generate
 	@git diff --exit-code --stat -- $(GENERATED) && test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" || \
 	  { git ls-files --others --exclude-standard -- $(GENERATED); echo "error: generated files differ from the models: run make generate and add them"; exit 1; }
+
+##@ Shipping
+
+image: $(INSTALLED) ## Build the operator's image into dist/, with Docker or without a daemon
+	@PYTHONPATH=hack $(BIN)/python -m image
+
+chart: $(INSTALLED) ## Check the Helm chart and pack it into dist/
+	@PYTHONPATH=hack $(BIN)/python -m chart
 
 ##@ Tests
 

@@ -57,7 +57,7 @@ def controllers(state: Path, ports: Ports, *, kube_api_qps: int) -> list[str]:
         f"--kube-api-burst={kube_api_qps * 3 // 2}",
         "--use-service-account-credentials",
         "--leader-elect=false",
-        "--controllers=*,-node-ipam-controller,-cloud-node-lifecycle-controller",  # there are no nodes
+        "--controllers=*,-node-ipam-controller,-cloud-node-lifecycle-controller",  # a node has its addresses already
     ]
 
 

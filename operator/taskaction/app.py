@@ -16,6 +16,7 @@ from taskaction.cluster.rest import RestCluster
 from taskaction.cluster.session import Freshness, open_session
 from taskaction.config import OperatorConfig
 from taskaction.control.followed import FOLLOWED
+from taskaction.control.release import Releaser
 from taskaction.control.sweep import LIVE_SELECTOR
 from taskaction.core.clock import SystemClock
 from taskaction.handlers.chatter import Chatter
@@ -185,6 +186,15 @@ class Operator:
         for task in self._tasks:
             with suppress(asyncio.CancelledError):
                 await task
+
+
+async def released(config: OperatorConfig, seconds: float, say: Callable[[str], None]) -> int:
+    """End what is unfinished, before the operator goes for good; give how many actions had no confirmed end."""
+    clock = SystemClock()
+    credentials = Credentials.load(clock, kubeconfig=config.kubeconfig, context=config.context)
+    async with open_session(credentials) as session:
+        cluster = RestCluster(credentials.server, session, lambda _: None)
+        return await Releaser(cluster, clock, config.watch_namespaces, say).run(seconds)
 
 
 def _hand_over(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:

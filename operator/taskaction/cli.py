@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import uvloop
 
 from taskaction import __version__
-from taskaction.app import Operator
+from taskaction.app import Operator, released
 from taskaction.config import OperatorConfig
+from taskaction.core.durations import parse_duration
 from taskaction.core.errors import TaskActionError
 from taskaction.logs import configure_logs
 
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; give the process's exit code."""
     options = _parser().parse_args(arguments)
     try:
-        return int(options.command())
+        return int(options.command(options))
     except TaskActionError as error:
         print(f"taskaction: {error}", file=sys.stderr)
         return USAGE_ERROR
@@ -40,8 +41,18 @@ def _parser() -> argparse.ArgumentParser:
     areas = parser.add_subparsers(required=True, metavar="COMMAND")
     operator = areas.add_parser("operator", help="the operator itself").add_subparsers(required=True, metavar="COMMAND")
     run = operator.add_parser("run", help="run one replica; settings come from TASKACTION_* in the environment")
-    run.set_defaults(command=_run_operator)
+    run.set_defaults(command=lambda _: _run_operator())
+    release = operator.add_parser("release", help="before uninstalling: abort unfinished actions, and let go of them")
+    release.add_argument("--timeout", default="60s", help="how long aborts may take (default: %(default)s)")
+    release.set_defaults(command=lambda options: _release(options.timeout))
     return parser
+
+
+def _release(timeout: str) -> int:
+    seconds = parse_duration(timeout).total_seconds()
+    config = OperatorConfig.from_environment(os.environ)
+    asyncio.run(released(config, seconds, lambda text: print(text, flush=True)))
+    return 0
 
 
 def _run_operator() -> int:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from support.fake_cluster import DEPLOYMENTS
 from taskaction.cluster.errors import AlreadyExistsError, ConflictError, NotFoundError
-from taskaction.cluster.gateway import LEASES, TASK_ACTIONS, Body, Cluster
+from taskaction.cluster.gateway import JOBS, LEASES, NAMESPACES, PODS, TASK_ACTIONS, Body, Cluster, Resource
 from taskaction.core.constants import API_VERSION
 
 ENDED = "2026-01-31T09:30:00.000Z"
@@ -132,3 +133,30 @@ async def test_a_lease_is_replaced_only_by_who_has_read_it(gateway: Cluster, whe
     assert await gateway.delete(LEASES, "shard", where)
     with pytest.raises((NotFoundError, ConflictError)):
         await gateway.replace(LEASES, mine | {"spec": {"holderIdentity": "me"}})
+
+
+SERVED = {"pods": PODS, "jobs": JOBS, "taskactions": TASK_ACTIONS, "deployments": DEPLOYMENTS}
+
+
+@pytest.mark.parametrize("resource", SERVED.values(), ids=SERVED)
+async def test_the_kinds_of_a_version_are_told_with_their_places(gateway: Cluster, resource: Resource) -> None:
+    assert resource in await gateway.kinds(resource.api_version)
+
+
+async def test_a_kind_of_the_whole_cluster_is_told_as_such(gateway: Cluster) -> None:
+    kinds = {one.kind: one for one in await gateway.kinds("v1")}
+    assert kinds["Namespace"] == NAMESPACES
+    assert kinds["ConfigMap"].namespaced
+
+
+@pytest.mark.parametrize("api_version", ["v1", "apps/v1", "batch/v1"])
+async def test_each_kind_is_told_once_and_without_its_subresources(gateway: Cluster, api_version: str) -> None:
+    kinds = await gateway.kinds(api_version)
+    assert len({one.kind for one in kinds}) == len(kinds)
+    assert not [one.plural for one in kinds if "/" in one.plural]
+    assert {one.api_version for one in kinds} == {api_version}
+
+
+@pytest.mark.parametrize("api_version", ["none.example/v1", "apps/v0", "v0"])
+async def test_what_the_api_server_does_not_know_has_no_kinds(gateway: Cluster, api_version: str) -> None:
+    assert not await gateway.kinds(api_version)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 
 from cluster.kubectl import Kubectl
-from cluster.nodes import has_node
 from cluster.ports import is_listening
 from cluster.processes import start, wait_until
 from local.demo import SERVER, SERVER_PORT
@@ -23,11 +22,23 @@ def outside_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     server.end()
 
 
+PLAIN = [example for example in read_all() if not example.needs_pods]
+WITH_PODS = [example for example in read_all() if example.needs_pods]
+
+
 @pytest.mark.usefixtures("operator")
-@pytest.mark.parametrize("example", read_all(), ids=lambda example: example.name)
+@pytest.mark.parametrize("example", PLAIN, ids=lambda example: example.name)
 def test_an_example_ends_as_it_promises(example: Example, kubectl: Kubectl) -> None:
-    if example.needs_pods and not has_node(kubectl):
-        pytest.skip("needs a node to run its pods, and this cluster has none")
+    assert_it_keeps_its_promise(example, kubectl)
+
+
+@pytest.mark.usefixtures("node_operator")
+@pytest.mark.parametrize("example", WITH_PODS, ids=lambda example: example.name)
+def test_an_example_with_pods_ends_as_it_promises(example: Example, node_kubectl: Kubectl) -> None:
+    assert_it_keeps_its_promise(example, node_kubectl)
+
+
+def assert_it_keeps_its_promise(example: Example, kubectl: Kubectl) -> None:
     said: list[str] = []
     results = example.run(kubectl, say=said.append)
     assert results

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from taskaction.cluster.errors import AlreadyExistsError, ClusterError, ConflictError, NotFoundError
-from taskaction.cluster.gateway import CONFIG_MAPS, JOBS, LEASES, PODS, TASK_ACTIONS, Body, Resource
+from taskaction.cluster.gateway import CONFIG_MAPS, JOBS, LEASES, NAMESPACES, PODS, TASK_ACTIONS, Body, Resource
 
 DEPLOYMENTS = Resource(group="apps", version="v1", plural="deployments", kind="Deployment")
-SERVED = (TASK_ACTIONS, LEASES, CONFIG_MAPS, PODS, JOBS, DEPLOYMENTS)
+SERVED = (TASK_ACTIONS, LEASES, CONFIG_MAPS, NAMESPACES, PODS, JOBS, DEPLOYMENTS)
 Key = tuple[str, str, str]
 
 

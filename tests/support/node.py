@@ -17,7 +17,9 @@ from cluster.pods import Way
 from cluster.resolve import Build, Existing, Programs, Surroundings, choose, docker_answers
 from cluster.simulated import SimulatedNode
 from local import manifests
+from local.operator_process import Operator
 from support.cluster import delete_namespace
+from support.operators import QUICK_LEASES, Operators
 
 RUN = manifests.ROOT / ".run"
 NO_PODS = "true pods could not be run: "
@@ -67,6 +69,20 @@ def node_programs() -> Path:
 def node_kubectl(node_cluster: Cluster) -> Iterator[Kubectl]:
     """Kubectl in a namespace of the test's own, in which pods truly run."""
     yield from namespaced(node_cluster)
+
+
+@pytest.fixture(scope="module")
+def node_operators(node_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operators]:
+    """Start operators on the cluster that truly runs pods, for the tests of one module."""
+    found = Operators(node_cluster, tmp_path_factory.mktemp("operators"))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def node_operator(node_operators: Operators) -> Operator:
+    """One operator on the cluster that truly runs pods, for the tests of one module."""
+    return node_operators.start(QUICK_LEASES)
 
 
 @pytest.fixture(scope="session")

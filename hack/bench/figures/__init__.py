@@ -1,6 +1,6 @@
 """What is measured, one module per group of figures that belong together."""
 
-from bench.figures import abort, growth, latency, memory, node, restart, throughput, workloads, writes
+from bench.figures import abort, growth, image, latency, memory, node, restart, throughput, workloads, writes
 from bench.figures.group import Group
 
 GROUPS: tuple[Group, ...] = (
@@ -12,5 +12,6 @@ GROUPS: tuple[Group, ...] = (
     abort.GROUP,
     growth.GROUP,
     workloads.GROUP,
+    image.GROUP,
     node.GROUP,
 )

@@ -67,7 +67,9 @@ class FollowedObjects:
 
     def seen(self, resource: Resource, uid: str) -> list[Body]:
         """Give the objects of an action as they were last seen."""
-        return [body for (plural, _), body in self._objects.get(uid, {}).items() if plural == resource.plural]
+        objects = {key: body for key, body in self._objects.get(uid, {}).items() if key[0] == resource.plural}
+        self._news.get(uid, set()).difference_update(objects)  # or the next change of one would not be told
+        return list(objects.values())
 
     def forget(self, uid: str) -> None:
         """Let go of what is kept of an action that this process does not follow any more."""

@@ -42,6 +42,11 @@ class Child:
         return str(self.body["metadata"]["name"])
 
     @property
+    def title(self) -> str:
+        """What it is called in messages."""
+        return f"{self.resource.kind} {self.name!r}"
+
+    @property
     def namespace(self) -> str:
         """Its namespace; empty for an object of the cluster."""
         return str(self.body["metadata"].get("namespace", ""))
@@ -86,7 +91,9 @@ class ChildExecutor(AbstractExecutor):
             if body is not None and is_own(body, run):
                 return await self._judged(run, child, body)
             return (
-                gone(child.resource.kind, child.name) if run.external_id is not None else await self._create(run, child)
+                gone(child.resource.kind, child.title)
+                if run.external_id is not None
+                else await self._create(run, child)
             )
         except UnavailableError as error:
             return self._unreachable(run, error)
@@ -111,7 +118,7 @@ class ChildExecutor(AbstractExecutor):
         if body["metadata"]["labels"].get(ATTEMPT_LABEL) == str(run.attempt):
             return await self.judge(run, child, body)
         await self.discard(run, child)
-        message = f"{child.resource.kind} {child.name!r} of an earlier attempt has to go first"
+        message = f"{child.title} of an earlier attempt has to go first"
         return Pending(poll_after=self.next_look(run), message=message)
 
     async def cancel(self, run: Run) -> None:
@@ -144,7 +151,7 @@ class ChildExecutor(AbstractExecutor):
         return Pending(
             poll_after=min(_LONGEST_LOOK, max(within.total_seconds(), 0.0) if within is not None else _LONGEST_LOOK),
             external_id=child.name,
-            message=problem or f"{child.resource.kind} {child.name!r}",
+            message=problem or child.title,
             progress=progress,
             phase=Phase.INITIALIZING if problem else Phase.RUNNING,
         )
@@ -160,11 +167,11 @@ def is_own(body: Body, run: Run) -> bool:
     return bool((body["metadata"].get("labels") or {}).get(UID_LABEL) == run.uid)
 
 
-def gone(kind: str, name: str) -> Failed:
+def gone(kind: str, what: str) -> Failed:
     """Give the failure of an attempt that lost something to somebody who deleted it."""
     return Failed(
         code=f"{kind}Deleted",
-        message=f"{kind} {name!r} was deleted before it had ended, and not by this action",
+        message=f"{what} was deleted before it had ended, and not by this action",
         kind=ErrorKind.SYSTEM,
         retry_class=RetryClass.SYSTEM,
     )

@@ -28,6 +28,8 @@ KINDS = (
 )
 _NO_FINALIZER = f"{GROUP}/none"
 """kopf takes the finalizer that is its own off every object that needs none: so it gets one that nobody bears."""
+_IDENTITY: Any = GROUP
+"""What kopf calls itself among peers, of which there are none; it would ask for its user, whom images may not know."""
 _RESTART_SECONDS = 1.0
 _TEARDOWN_SECONDS = 2.0
 _IDLE_SECONDS = 0.5
@@ -110,6 +112,7 @@ class Watching:
             clusterwide=not self._settings.namespaces,
             namespaces=self._settings.namespaces,
             standalone=True,
+            identity=_IDENTITY,
             stop_flag=self._stop,
         )
         ended, _ = await asyncio.wait(roots, return_when=asyncio.FIRST_COMPLETED)

@@ -99,6 +99,6 @@ def test_a_container_may_be_confined(node_kubectl: Kubectl) -> None:
         "capabilities": {"drop": ["ALL"]},
         "seccompProfile": {"type": "RuntimeDefault"},
     }
-    create(node_kubectl, pod("confined", "id -u; touch /file", securityContext=confined))
+    create(node_kubectl, pod("confined", "exec 2>&1; id -u; touch /file", securityContext=confined))
     assert end_of(node_kubectl, "confined")["exitCode"] != 0
     assert node_kubectl("logs", "confined") == "65534\ntouch: /file: Read-only file system\n"

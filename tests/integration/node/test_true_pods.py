@@ -1,7 +1,6 @@
 """Jobs and pods by their actions where they truly run: what kubelet, scheduler and controllers make of them."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,22 +10,9 @@ from cluster.processes import wait_until
 from support.actions import Body, action, condition, create, get, patch, phase, reason, wait_for, wait_for_phase
 from support.operators import QUICK_LEASES, Operators
 
+pytestmark = pytest.mark.usefixtures("node_operator")
 KINDS = ["pod", "job"]
 IMAGE = "busybox:1.36"
-
-
-@pytest.fixture(scope="module")
-def operators(node_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operators]:
-    """Operators on the cluster with the node."""
-    found = Operators(node_cluster, tmp_path_factory.mktemp("operators"))
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def operator(operators: Operators) -> None:
-    """One of them, for all tests of this module."""
-    operators.start(QUICK_LEASES)
 
 
 @pytest.fixture
@@ -159,11 +145,11 @@ def test_a_namespace_goes_with_its_running_actions(node_cluster: Cluster, kubect
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_crash_of_the_operator_starts_nothing_twice(operators: Operators, kubectl: Kubectl, kind: str) -> None:
+def test_a_crash_of_the_operator_starts_nothing_twice(node_operators: Operators, kubectl: Kubectl, kind: str) -> None:
     create(kubectl, [shell("kept", kind, "sleep 3; echo done > /dev/termination-log")])
     wait_until_it_runs(kubectl, "kept")
-    operators.kill()
-    operators.start(QUICK_LEASES)
+    node_operators.kill()
+    node_operators.start(QUICK_LEASES)
     found = wait_for_phase(kubectl, "kept", "Succeeded", 60)
     assert (found["status"]["output"], found["status"]["attempt"]) == ("done", 1)
     assert len(pods(kubectl, "kept")) == 1

@@ -26,6 +26,7 @@ PROMISED = {
     "node_ready_s": "<= 20",
     "job_share_of_bare": ">= 0.8",
     "pod_writes_per_action": "<= 3",
+    "image_mb": "<= 100",
 }
 
 

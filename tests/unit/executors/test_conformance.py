@@ -3,20 +3,27 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from aiohttp import web
 
 import taskaction
+from support.children import ChildCluster
+from support.fake_cluster import DEPLOYMENTS
 from support.http_server import HttpServer, says
 from support.runs import LOOPBACK, Objects, toolbox
+from taskaction.cluster.gateway import JOBS, PODS, Resource
 from taskaction.executors.approval import ApprovalExecutor
 from taskaction.executors.base import AbstractExecutor, Run
 from taskaction.executors.basic import FailExecutor, NoopExecutor, SleepExecutor
+from taskaction.executors.child import ChildExecutor
 from taskaction.executors.conformance import ExecutorConformance
 from taskaction.executors.http import HttpExecutor
+from taskaction.executors.resource import ResourceExecutor
 from taskaction.executors.wait import WaitExecutor
+from taskaction.executors.workloads.job import JobExecutor
+from taskaction.executors.workloads.pod import PodExecutor
 
 
 class TestNoop(ExecutorConformance):
@@ -128,6 +135,75 @@ class TestHttpThatStartsAJob(ExecutorConformance):
 
     async def effects(self, run: Run) -> int:
         return sum(key == run.idempotency_key for key in self.jobs)
+
+
+class Child(ExecutorConformance):
+    """Of what is one object of the cluster, which stays as it is created unless ``BORN`` says how it ends."""
+
+    RESOURCE: ClassVar[Resource]
+    KIND: ClassVar[type[ChildExecutor]]
+    BORN: ClassVar[dict[str, Any] | None] = None
+
+    @pytest.fixture(autouse=True)
+    def _served(self) -> None:
+        self.cluster = ChildCluster(born=self.BORN)
+
+    def executor(self) -> AbstractExecutor:
+        return self.KIND.build(toolbox(self.cluster))
+
+    def parameters(self) -> dict[str, Any]:
+        return {"image": "busybox"}
+
+    async def effects(self, run: Run) -> int:
+        marks = (body["metadata"]["labels"]["taskaction.dev/uid"] for body in self.cluster.of(self.RESOURCE))
+        return sum(uid == run.uid for uid in marks)
+
+
+class TestPodThatWaits(Child):
+    KIND, RESOURCE = PodExecutor, PODS
+
+
+class TestPodThatSucceeds(TestPodThatWaits):
+    BORN: ClassVar = {
+        "phase": "Succeeded",
+        "containerStatuses": [{"name": "main", "state": {"terminated": {"exitCode": 0, "message": '{"rows": 3}'}}}],
+    }
+
+
+class TestPodThatFails(TestPodThatWaits):
+    BORN: ClassVar = {"phase": "Failed", "reason": "Evicted"}
+
+
+class TestPodOfAProvider(TestPodThatWaits):
+    def parameters(self) -> dict[str, Any]:
+        return {"rows": 3}
+
+    def config(self) -> dict[str, Any]:
+        return {"image": "busybox", "args": ["{{ parameters.rows }}"]}
+
+
+class TestJobThatWaits(Child):
+    KIND, RESOURCE = JobExecutor, JOBS
+
+
+class TestJobThatSucceeds(TestJobThatWaits):
+    BORN: ClassVar = {"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]}
+
+
+class TestResourceThatWaits(Child):
+    KIND, RESOURCE = ResourceExecutor, DEPLOYMENTS
+
+    def parameters(self) -> dict[str, Any]:
+        return {"manifest": {"apiVersion": "apps/v1", "kind": "Deployment"}}
+
+
+class TestResourceThatSucceeds(TestResourceThatWaits):
+    BORN: ClassVar = {"conditions": [{"type": "Available", "status": "True"}]}
+
+
+class TestResourceThatNothingOwns(TestResourceThatWaits):
+    def parameters(self) -> dict[str, Any]:
+        return super().parameters() | {"owned": False}
 
 
 def test_a_production_install_needs_no_pytest_for_the_module() -> None:

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from cluster import clusters
-from cluster.clusters import ExistingCluster, KindCluster, bring_up, find_kubectl
+from cluster.clusters import ExistingCluster, KindCluster, bring_up, find_kubectl, kept_pods
+from cluster.controlplane import SETTINGS
 from cluster.errors import ClusterError
+from cluster.pods import Way
 from cluster.resolve import Existing
 
 KUBECTL = """#!/bin/sh
@@ -67,3 +69,21 @@ def test_a_kubectl_beside_the_test_assets_is_good_enough(tmp_path: Path, monkeyp
     monkeypatch.setenv("PATH", "")
     (tmp_path / "kubectl").touch()
     assert find_kubectl({"KUBEBUILDER_ASSETS": str(tmp_path)}) == tmp_path / "kubectl"
+
+
+@pytest.mark.parametrize(
+    ("settings", "way"),
+    [('{"pods": "real"}', Way.REAL), ('{"pods": "kwok"}', Way.SIMULATED), ("{}", Way.NONE)],
+    ids=["a node", "kwok", "made before there were nodes"],
+)
+def test_a_kept_cluster_stays_what_it_was_made_for(tmp_path: Path, settings: str, way: Way) -> None:
+    (tmp_path / SETTINGS).write_text(settings)
+    found = kept_pods(tmp_path)
+    assert found is not None
+    assert found.way is way
+    assert "make down" in found.why
+
+
+def test_a_new_cluster_may_be_made_for_anything(tmp_path: Path) -> None:
+    assert kept_pods(None) is None
+    assert kept_pods(tmp_path) is None

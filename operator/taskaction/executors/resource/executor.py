@@ -49,14 +49,14 @@ class ResourceExecutor(ChildExecutor):
         """Say how the action stands by what the object says of itself."""
         parameters = model_of(ResourceParameters, run)
         success, failure = _checks(parameters, child.resource)
-        what = f"{child.resource.kind} {child.name!r}"
+        what = child.title
         if (found := _held(failure, body)) is not None:
             return Failed(code=f"{child.resource.kind}Failed", message=f"{what}: {found.finding(body)}")
         if not success or _held(success, body) is not None:
             output = at_path(body, parameters.output) if parameters.output is not None else None
             return Succeeded(output=output, message="" if success else f"{what} was created")
         if "deletionTimestamp" in body["metadata"]:
-            return gone(child.resource.kind, child.name)
+            return gone(child.resource.kind, child.title)
         findings = " and ".join(check.what.finding(body) for check in success)
         return Pending(poll_after=self.next_look(run), external_id=child.name, message=f"{what}: {findings}")
 

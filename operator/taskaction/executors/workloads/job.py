@@ -47,7 +47,7 @@ class JobExecutor(ChildExecutor):
         if "Failed" in conditions:
             return _failed(body, conditions["Failed"], await self._pods(run, "Failed"))
         if "deletionTimestamp" in body["metadata"]:
-            return gone(JOBS.kind, child.name)
+            return gone(JOBS.kind, child.title)
         return await self._goes_on(run, child, body)
 
     async def _goes_on(self, run: Run, child: Child, body: Body) -> Outcome:
@@ -90,8 +90,8 @@ def _failed(body: Body, condition: Mapping[str, Any], pods: Sequence[Body]) -> F
     own = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     if own:
         return failure(max(own, key=created_at))
-    if pods:
-        return gone(PODS.kind, pods[0]["metadata"]["name"])
+    if pods or reason == "BackoffLimitExceeded":  # a pod that has vanished counts as failed
+        return gone(PODS.kind, f"a pod of Job {name!r}")
     return Failed(code="JobFailed", message=f"Job {name!r} failed ({reason}): {condition.get('message') or ''}")
 
 
@@ -117,4 +117,6 @@ def _progress(status: Mapping[str, Any], completions: int | None) -> Progress | 
     if not completions or completions == 1:
         return None
     succeeded = status.get("succeeded") or 0
-    return Progress(percent=100 * succeeded // completions, message=f"{succeeded} of {completions} completions")
+    return Progress(
+        percent=min(100 * succeeded // completions, 100), message=f"{succeeded} of {completions} completions"
+    )

@@ -41,7 +41,7 @@ class PodExecutor(ChildExecutor):
                 return Succeeded(output=output)
             case Failed():
                 deleted = "deletionTimestamp" in body["metadata"]
-                return gone(PODS.kind, child.name) if deleted and found.kind is ErrorKind.USER else found
+                return gone(PODS.kind, child.title) if deleted and found.kind is ErrorKind.USER else found
             case Runs():
                 return self.goes_on(child)
             case Waits():
@@ -61,5 +61,5 @@ def too_late(waits: Waits, left: timedelta, child: Child) -> Failed | None:
     if left > timedelta():
         return None
     limit = format_duration(child.patience)
-    problem = waits.problem or f"{child.resource.kind} {child.name!r} is still being started"
+    problem = waits.problem or f"{child.title} is still being started"
     return Failed(code="StartTimeout", message=f"nothing started within startTimeout ({limit}): {problem}")

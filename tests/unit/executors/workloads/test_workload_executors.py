@@ -9,6 +9,7 @@ import pytest
 
 from support.children import ChildCluster, condition
 from support.clock import FakeClock, settled
+from support.fake_cluster import DEPLOYMENTS
 from support.runs import NOW, Watched, later, run, toolbox
 from taskaction.api.enums import ErrorKind, Phase, RetryClass
 from taskaction.cluster.errors import ForbiddenError, InvalidError, NotFoundError, UnavailableError
@@ -63,7 +64,6 @@ class House:
         return self.cluster.store(self.resource, body | {"metadata": marks, "status": {"phase": "Succeeded"}})
 
 
-DEPLOYMENTS = Resource(group="apps", version="v1", plural="deployments", kind="Deployment")
 KINDS: dict[str, tuple[type[ChildExecutor], Body, Resource]] = {
     "pod": (PodExecutor, IMAGE, PODS),
     "job": (JobExecutor, IMAGE, JOBS),

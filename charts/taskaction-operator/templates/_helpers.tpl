@@ -1,0 +1,76 @@
+{{- define "taskaction.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "taskaction.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride }}
+{{- else if contains (include "taskaction.name" .) .Release.Name }}
+{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "taskaction.name" .) | trunc 40 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{/* What belongs to no namespace bears the release's namespace in its name, so that two releases do not collide. */}}
+{{- define "taskaction.clusterName" -}}
+{{- printf "%s-%s" (include "taskaction.fullname" .) .Release.Namespace }}
+{{- end }}
+
+{{- define "taskaction.selector" -}}
+app.kubernetes.io/name: {{ include "taskaction.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "taskaction.labels" -}}
+{{ include "taskaction.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "taskaction.account" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "taskaction.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "taskaction.image" -}}
+{{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
+{{- end }}
+
+{{/* The subject of every binding. */}}
+{{- define "taskaction.subjects" -}}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "taskaction.account" . }}
+    namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{- define "taskaction.podSecurity" -}}
+securityContext:
+  runAsNonRoot: true
+  seccompProfile:
+    type: RuntimeDefault
+{{- end }}
+
+{{- define "taskaction.containerSecurity" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+{{- end }}
+
+{{- define "taskaction.env" -}}
+- name: TASKACTION_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+{{- with .Values.watchNamespaces }}
+- name: TASKACTION_WATCH_NAMESPACES
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end }}

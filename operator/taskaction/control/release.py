@@ -1,0 +1,67 @@
+"""Ends every unfinished action and lets go of its object, before the operator is uninstalled; starts nothing.
+
+It works beside the running operator, by which aborts are carried out, and does not need one: what nobody has ended
+when the time is up is let go as it is.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+from taskaction.cluster.errors import ClusterError, ConflictError, NotFoundError
+from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
+from taskaction.control.listing import task_actions
+from taskaction.control.sweep import LIVE_SELECTOR
+from taskaction.core.clock import Clock
+from taskaction.core.constants import FINALIZER, HELD_LABEL
+
+REASON = "the operator is being uninstalled"
+_LOOK_SECONDS = 1.0
+
+
+class Releaser:
+    """Aborts, waits, and takes the finalizers away that are left."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, namespaces: Sequence[str], say: Callable[[str], None]) -> None:
+        """``namespaces`` are those that the operator serves, all where it is empty; ``say`` is told how far it is."""
+        self._cluster = cluster
+        self._clock = clock
+        self._namespaces = namespaces
+        self._say = say
+
+    async def run(self, seconds: float) -> int:
+        """Give how many actions had to be let go without a confirmed end, after at most about ``seconds``."""
+        end = self._clock.monotonic() + seconds
+        while (live := await self._live()) and self._clock.monotonic() < end:
+            fresh = [body for body in live if "abort" not in body["spec"]]
+            for body in fresh:
+                await self._edit(body, [{"op": "add", "path": "/spec/abort", "value": {"reason": REASON}}])
+            self._say(f"{len(live)} unfinished actions, {len(fresh)} of them told to end just now")
+            await self._clock.sleep(_LOOK_SECONDS)
+        held = [body async for body in self._held()]
+        for body in held:
+            await self._edit(body, _without_finalizer(body))
+        self._say(f"{len(live)} actions did not end in time; {len(held)} finalizers were removed")
+        return len(live)
+
+    async def _live(self) -> list[Body]:
+        return [body async for body in task_actions(self._cluster, self._namespaces, field_selector=LIVE_SELECTOR)]
+
+    async def _held(self) -> AsyncIterator[Body]:
+        async for body in task_actions(self._cluster, self._namespaces, label_selector=f"{HELD_LABEL}=true"):
+            if FINALIZER in body["metadata"].get("finalizers", ()):
+                yield body
+
+    async def _edit(self, body: Body, operations: Sequence[dict[str, Any]]) -> None:
+        metadata = body["metadata"]
+        test = {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]}
+        try:
+            await self._cluster.patch(TASK_ACTIONS, metadata["name"], metadata["namespace"], [test, *operations])
+        except (ConflictError, NotFoundError):
+            return  # it has changed or gone: the next look decides
+        except ClusterError as error:
+            self._say(f"{metadata['namespace']}/{metadata['name']}: {error}")
+
+
+def _without_finalizer(body: Body) -> list[dict[str, Any]]:
+    kept = [finalizer for finalizer in body["metadata"]["finalizers"] if finalizer != FINALIZER]
+    return [{"op": "add", "path": "/metadata/finalizers", "value": kept}]

@@ -1,0 +1,142 @@
+"""What the chart makes of its values, and what the API server says to it; nothing is installed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chart.helm import CHART, Helm, HelmError
+from cluster.clusters import Cluster
+from local import account
+from local.manifests import CRDS, POLICIES
+
+Manifest = dict[str, Any]
+POLICIES_SERVED = ("ValidatingAdmissionPolicy", "MutatingAdmissionPolicy")
+RELEASE = ("ta", str(CHART), "--namespace=ops")
+
+
+@pytest.fixture(scope="module")
+def helm() -> Helm:
+    """Helm without a cluster."""
+    return Helm.built()
+
+
+def rendered(helm: Helm, *options: str) -> list[Manifest]:
+    served = (f"{kind}{part}" for kind in POLICIES_SERVED for part in ("", "Binding"))
+    known = (f"--api-versions=admissionregistration.k8s.io/v1/{kind}" for kind in served)
+    text = helm("template", *RELEASE, *known, *options)
+    return [manifest for manifest in yaml.safe_load_all(text) if manifest]
+
+
+def of_kind(manifests: list[Manifest], kind: str) -> Iterator[Manifest]:
+    return (manifest for manifest in manifests if manifest["kind"] == kind)
+
+
+def containers(manifests: list[Manifest]) -> Iterator[tuple[Manifest, Manifest]]:
+    for manifest in manifests:
+        if manifest["kind"] in {"Deployment", "Job"}:
+            spec = manifest["spec"]["template"]["spec"]
+            yield from ((spec, container) for container in spec["containers"])
+
+
+def test_it_holds_every_crd_and_policy_as_they_stand(helm: Helm) -> None:
+    specs = {(one["kind"], one["metadata"]["name"]): one.get("spec") for one in rendered(helm)}
+    for folder in CRDS, POLICIES:
+        for path in folder.glob("*.yaml"):
+            for manifest in yaml.safe_load_all(path.read_text()):
+                assert specs[manifest["kind"], manifest["metadata"]["name"]] == manifest["spec"], path
+
+
+@pytest.mark.parametrize(("keep", "policy"), [("true", "keep"), ("false", None)])
+def test_crds_are_kept_unless_said_otherwise(helm: Helm, keep: str, policy: str | None) -> None:
+    for crd in of_kind(rendered(helm, f"--set=crds.keep={keep}"), "CustomResourceDefinition"):
+        assert crd["metadata"].get("annotations", {}).get("helm.sh/resource-policy") == policy
+
+
+def test_crds_and_policies_can_be_left_to_others(helm: Helm) -> None:
+    kinds = {one["kind"] for one in rendered(helm, "--set=crds.enabled=false", "--set=admissionPolicies.enabled=false")}
+    assert "CustomResourceDefinition" not in kinds
+    assert "ValidatingAdmissionPolicy" not in kinds
+
+
+def test_the_operators_roles_are_those_that_its_tests_run_with(helm: Helm) -> None:
+    rules = [rule for role in of_kind(rendered(helm, "--no-hooks"), "ClusterRole") for rule in role["rules"]]
+    assert rules == [rule for name in account.EVERYWHERE for rule in account.read(name)]
+    assert not any("*" in rule["verbs"] + rule["resources"] for rule in rules)
+
+
+def test_watching_a_few_namespaces_asks_for_rights_in_these_alone(helm: Helm) -> None:
+    found = rendered(helm, "--set=watchNamespaces={a,b}", "--no-hooks")
+    served = [
+        one["metadata"]["namespace"] for one in of_kind(found, "RoleBinding") if "-served" in one["metadata"]["name"]
+    ]
+    assert served == ["a", "b"]
+    assert [one["metadata"]["name"] for one in of_kind(found, "ClusterRoleBinding")] == ["ta-taskaction-operator-ops"]
+    env = {one["name"]: one.get("value") for _, container in containers(found) for one in container["env"]}
+    assert env["TASKACTION_WATCH_NAMESPACES"] == "a,b"
+
+
+@pytest.mark.parametrize(
+    ("values", "bindings"),
+    [
+        ((), []),
+        (("--set=accounts.namespaces={team}",), [("RoleBinding", "team")]),
+        (("--set=accounts.everywhere=true",), [("ClusterRoleBinding", None)]),
+    ],
+    ids=["nowhere", "in one namespace", "everywhere"],
+)
+def test_accounts_are_used_where_that_was_allowed(helm: Helm, values: tuple[str, ...], bindings: list[Any]) -> None:
+    found = [
+        (one["kind"], one["metadata"].get("namespace"))
+        for one in rendered(helm, *values)
+        if one["kind"].endswith("Binding") and one["metadata"]["name"].endswith("-accounts")
+    ]
+    assert found == bindings
+
+
+def test_every_container_keeps_to_the_restricted_standard(helm: Helm) -> None:
+    for spec, container in containers(rendered(helm)):
+        assert spec["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
+def test_settings_become_the_operators_environment(helm: Helm) -> None:
+    found = rendered(helm, "--set=settings.WORKERS_COUNT=128", "--set-string=settings.LOG_LEVEL=debug", "--no-hooks")
+    env = {one["name"]: one.get("value") for _, container in containers(found) for one in container["env"]}
+    assert (env["TASKACTION_WORKERS_COUNT"], env["TASKACTION_LOG_LEVEL"]) == ("128", "debug")
+
+
+WRONG = {
+    "an unknown value": "replicas=3",
+    "an unknown value further down": "image.name=x",
+    "a setting that the chart decides": "settings.NAMESPACE=x",
+    "a setting with its prefix in small letters": "settings.workers=3",
+    "a namespace that cannot be": "watchNamespaces={Team}",
+    "a pull policy that cannot be": "image.pullPolicy=Sometimes",
+    "too little time to drain": "terminationGracePeriodSeconds=5",
+}
+
+
+@pytest.mark.parametrize("value", WRONG.values(), ids=WRONG)
+def test_a_wrong_value_is_refused_by_name(helm: Helm, value: str) -> None:
+    with pytest.raises(HelmError) as refused:
+        helm("template", *RELEASE, f"--set={value}")
+    assert value.partition("=")[0].rpartition(".")[2] in str(refused.value)
+
+
+def test_the_linter_finds_nothing(helm: Helm) -> None:
+    helm("lint", "--strict", str(CHART))
+
+
+def test_the_api_server_takes_all_of_it(cluster: Cluster, tmp_path: Path, helm: Helm) -> None:
+    content = helm("template", *RELEASE, "--namespace=default")
+    path = tmp_path / "all.yaml"
+    path.write_text(content)
+    said = cluster.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", f"--filename={path}")
+    assert len(said.splitlines()) == len([one for one in yaml.safe_load_all(content) if one])

@@ -1,0 +1,18 @@
+"""The rights that the documents print are those of the code, of which the chart's roles are made."""
+
+from pathlib import Path
+
+import pytest
+
+from taskaction.rights import RIGHTS, Right, Scope
+
+PAGE = Path(__file__).parents[3] / "docs" / "operating.md"
+ROWS = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+OPERATORS = [right for right in RIGHTS if right.scope is not Scope.RELEASE]
+
+
+@pytest.mark.parametrize("right", OPERATORS, ids=lambda right: f"{','.join(right.verbs)} {','.join(right.resources)}")
+def test_a_right_has_its_row(right: Right) -> None:
+    group = f"`{right.group}`" if right.group else "core"
+    rows = [row for row in ROWS if all(f"`{resource}`" in row for resource in right.resources)]
+    assert any(", ".join(right.verbs) in row and group in row for row in rows), rows
