@@ -16,7 +16,7 @@ class Expectation(Parameters):
 
     path: Annotated[str, Field(max_length=253)]
     """The place, dots reaching into objects and lists."""
-    equals: Any = None
+    equals: Any
     """The value, or any of a list of values."""
 
     def holds(self, body: Any) -> bool:

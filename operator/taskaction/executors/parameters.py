@@ -1,7 +1,22 @@
 """The base of executors' parameter models: camelCase outside, and an unknown name is an error that names it."""
 
-from pydantic import BaseModel, ConfigDict
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+
+from taskaction.api.base import PositiveDuration
+
+
+def _longer_than_nothing(value: timedelta) -> timedelta:
+    if value <= timedelta():
+        raise ValueError("must be longer than 0s")
+    return value
+
+
+Patience = Annotated[PositiveDuration, AfterValidator(_longer_than_nothing)]
+"""How long something is waited for. No API server checks parameters, so the bound of the schema is checked here."""
 
 
 class Parameters(BaseModel):

@@ -5,9 +5,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from taskaction.api.base import PositiveDuration
 from taskaction.executors.checks import ApiVersion, ConditionWanted, Expectation
-from taskaction.executors.parameters import Parameters
+from taskaction.executors.parameters import Parameters, Patience
 
 
 class Check(Parameters):
@@ -76,7 +75,7 @@ class ResourceParameters(Parameters):
     owned: bool = True
     """Whether the object belongs to the action and goes with it. One in another namespace, or of the cluster, cannot:
     then `false`, and the action is held until its abort has deleted the object."""
-    start_timeout: PositiveDuration = timedelta(minutes=10)
+    start_timeout: Patience = timedelta(minutes=10)
     """How long to wait where a ResourceQuota leaves no room for the object."""
 
     @property

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Self
 import orjson
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from taskaction.api.base import PositiveDuration
-from taskaction.executors.parameters import Parameters
+from taskaction.executors.parameters import Parameters, Patience
 
 MANAGED_JOB_FIELDS = ("template", "selector", "manualSelector", "suspend", "ttlSecondsAfterFinished", "managedBy")
 """What the operator itself decides about a Job."""
@@ -49,7 +48,7 @@ class PodParameters(Container):
     """A PodTemplateSpec, `metadata` and `spec`. Either this or `image`."""
     output_container: Annotated[str, Field(min_length=1, max_length=63)] | None = None
     """Whose termination message is the output. Default: the first container."""
-    start_timeout: PositiveDuration = timedelta(minutes=10)
+    start_timeout: Patience = timedelta(minutes=10)
     """How long a pod may take to start, its images pulled; then the attempt fails and says what it waited for."""
 
     @field_validator("template")

@@ -237,7 +237,7 @@ def test_a_cancel_without_a_name_to_cancel_is_refused() -> None:
 
 
 def test_the_pauses_are_durations() -> None:
-    polling = {"url": "http://a/", "externalId": "1", "success": {"path": "x"}, "interval": "5s"}
+    polling = {"url": "http://a/", "externalId": "1", "success": {"path": "x", "equals": 1}, "interval": "5s"}
     model = HttpModel.model_validate({"url": "http://a/", "polling": polling})
     assert model.polling
     assert model.polling.interval == timedelta(seconds=5)

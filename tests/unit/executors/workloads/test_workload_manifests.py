@@ -281,6 +281,7 @@ REFUSED = {
     "an environment variable without a value": (IMAGE | {"env": {"A": None}}, f"{WHERE}.env.A: "),
     "a pull policy that is none": (IMAGE | {"imagePullPolicy": "Sometimes"}, f"{WHERE}.imagePullPolicy: "),
     "a time to start that is none": (IMAGE | {"startTimeout": "soon"}, f"{WHERE}.startTimeout: "),
+    "no time to start": (IMAGE | {"startTimeout": "0s"}, f"{WHERE}.startTimeout: must be longer than 0s"),
     "a container that is not there": (
         IMAGE | {"outputContainer": "proxy"},
         "outputContainer: there is no container 'proxy'",
