@@ -18,7 +18,9 @@ IMAGE = "busybox:1.36"
 @pytest.fixture
 def kubectl(node_kubectl: Kubectl) -> Kubectl:
     """A namespace on the cluster with the node, whose default account may run workloads."""
-    node_kubectl("create", "role", "workloads", "--verb=create,get,list,delete", "--resource=pods,jobs.batch")
+    node_kubectl(
+        "create", "role", "workloads", "--verb=create,get,list,delete", "--resource=pods,jobs.batch,deployments.apps"
+    )
     account = f"--serviceaccount={node_kubectl.namespace}:default"
     node_kubectl("create", "rolebinding", "workloads", "--role=workloads", account)
     return node_kubectl
@@ -153,3 +155,23 @@ def test_a_crash_of_the_operator_starts_nothing_twice(node_operators: Operators,
     found = wait_for_phase(kubectl, "kept", "Succeeded", 60)
     assert (found["status"]["output"], found["status"]["attempt"]) == ("done", 1)
     assert len(pods(kubectl, "kept")) == 1
+
+
+def test_a_job_of_the_users_own_is_followed_to_its_end(kubectl: Kubectl) -> None:
+    container = {"name": "main", "image": IMAGE, "command": ["true"]}
+    template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    manifest = {"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": template, "completions": 2}}
+    create(kubectl, [action("own", "resource", {"manifest": manifest, "output": "status.succeeded"})])
+    assert wait_for_phase(kubectl, "own", "Succeeded", 60)["status"]["output"] == 2
+
+
+def test_a_deployment_is_available_when_its_pod_runs(kubectl: Kubectl) -> None:
+    labels = {"app": "web"}
+    container = {"name": "main", "image": IMAGE, "command": ["sh", "-c", "trap 'exit 0' TERM; sleep 600 & wait"]}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+    manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
+    create(kubectl, [action("web", "resource", {"manifest": manifest, "output": "status.availableReplicas"})])
+    assert wait_for_phase(kubectl, "web", "Succeeded", 60)["status"]["output"] == 1
+    kubectl("delete", "ta", "web")
+    kubectl("wait", "--for=delete", "deployment/web", "--timeout=60s")
