@@ -20,6 +20,7 @@ from cluster.errors import ClusterError
 LAUNCH = Path(__file__).with_name("launch.py")
 POLL_SECONDS = 0.05
 END_SECONDS = 20
+EXEC_SECONDS = 0.1
 
 # The kernel ties a child to the thread that made it, not to the process: so one thread, which lives as long as the
 # interpreter, makes them all.
@@ -111,9 +112,20 @@ def command_line(pid: int) -> str:
     """Give a process's command line; empty when it is gone or only waits to be collected."""
     if Path("/proc/self").exists():
         with suppress(OSError):
-            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            deadline = time.monotonic() + EXEC_SECONDS
+            while not (found := Path(f"/proc/{pid}/cmdline").read_bytes()) and time.monotonic() < deadline:
+                if has_ended(pid):
+                    break
+                time.sleep(EXEC_SECONDS / 20)  # a program that is just being exchanged for another one has none
+            return found.replace(b"\0", b" ").decode(errors="replace")
         return ""
     return subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+
+
+def has_ended(pid: int) -> bool:
+    """Tell a process that only waits to be collected, by /proc."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # its name may contain anything
+    return after_name[0] in {"Z", "X"}
 
 
 def wait_until(
