@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from taskaction.cluster.errors import UnavailableError
+from taskaction.cluster.errors import ClusterError, ForbiddenError, UnavailableError
 from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
 
@@ -14,7 +14,11 @@ PATIENCE = Backoff(initial=0.2, factor=2.0, max=15.0, jitter=0.5)
 
 
 class Persistence:
-    """Repeats calls that failed for the server's sake, with backoff, jitter and its own ``Retry-After``."""
+    """Repeats calls that failed for the server's sake, with backoff, jitter and its own ``Retry-After``.
+
+    For calls in the operator's own name. To these a 403 is no final answer: an API server that has just started gives
+    it until it has read its roles, and a role that is missing can be granted.
+    """
 
     def __init__(self, clock: Clock, luck: Callable[[], float], retried: Callable[[Exception], None]) -> None:
         self._clock = clock
@@ -27,7 +31,11 @@ class Persistence:
         while True:
             try:
                 return await call()
-            except UnavailableError as error:
+            except (UnavailableError, ForbiddenError) as error:
                 attempt += 1
                 self._retried(error)
-                await self._clock.sleep(max(error.retry_after or 0.0, PATIENCE.delay(attempt, self._luck())))
+                await self._clock.sleep(max(_asked(error), PATIENCE.delay(attempt, self._luck())))
+
+
+def _asked(error: ClusterError) -> float:
+    return (error.retry_after or 0.0) if isinstance(error, UnavailableError) else 0.0

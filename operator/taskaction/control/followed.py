@@ -37,8 +37,8 @@ class FollowedObjects:
         metadata = body["metadata"]
         uid = (metadata.get("labels") or {}).get(UID_LABEL, "")
         record = self._table.get(uid)
-        if record is None or not self._owns(record.shard):
-            return
+        if record is None or not self._owns(record.shard) or metadata["namespace"] != record.namespace:
+            return  # whoever may label objects elsewhere must not speak for this action
         key = (FOLLOWED[kind].plural, metadata["name"])
         objects = self._objects.setdefault(uid, {})
         told = key in self._news.get(uid, ())  # and not asked for yet

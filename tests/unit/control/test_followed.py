@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from support.records import body, recorded
+from support.records import NAMESPACE, body, recorded
 from taskaction.cluster.gateway import JOBS, PODS, Body
 from taskaction.control.followed import FollowedObjects
 from taskaction.control.records import Table
@@ -38,7 +38,7 @@ def house() -> House:
 
 
 def pod(name: str = "p", uid: str = UID, owners: Any = OWNED, phase: str = "Running", kind: str = "Pod") -> Body:
-    metadata = {"name": name, "labels": {"taskaction.dev/uid": uid}, "ownerReferences": owners}
+    metadata = {"name": name, "namespace": NAMESPACE, "labels": {"taskaction.dev/uid": uid}, "ownerReferences": owners}
     return {"kind": kind, "metadata": metadata, "spec": {"containers": []}, "status": {"phase": phase}}
 
 
@@ -54,6 +54,15 @@ def test_a_change_is_told_and_is_news_once(house) -> None:
     assert house.told == 1
     assert house.followed.news(PODS, UID, "p") == without_spec(pod())
     assert house.followed.news(PODS, UID, "p") is None
+
+
+def test_an_object_of_another_namespace_says_nothing_whatever_its_labels(house) -> None:
+    forged = pod()
+    forged["metadata"]["namespace"] = "elsewhere"
+    house.notice(forged)
+    assert house.told == 0
+    assert house.followed.news(PODS, UID, "p") is None
+    assert house.followed.seen(PODS, UID) == []
 
 
 def test_what_was_not_noticed_is_no_news(house) -> None:
