@@ -36,6 +36,12 @@ def node(node_programs: Path, image: Image) -> Iterator[NodeCluster]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def helm(node: NodeCluster) -> Helm:
+    """Helm for that cluster, built where it is not in the cache yet."""
+    return Helm.built(node.kubeconfig)
+
+
 @pytest.fixture
 def team(node: NodeCluster) -> Iterator[Kubectl]:
     """A namespace whose actions may use its accounts."""
@@ -56,8 +62,9 @@ def options(image: Image, *more: str) -> list[str]:
 
 
 @pytest.mark.timeout(400)
-def test_from_the_installation_to_the_uninstallation(node: NodeCluster, team: Kubectl, image: Image) -> None:
-    helm = Helm.built(node.kubeconfig)
+def test_from_the_installation_to_the_uninstallation(
+    helm: Helm, node: NodeCluster, team: Kubectl, image: Image
+) -> None:
     said = helm("install", "ta", str(CHART), *options(image, opened(team), "release.timeout=10s"))
     assert "kubectl get taskactions -w" in said
     ready = json.loads(node.kubectl("get", DEPLOYMENT, "-n", OPS, "-o", "json"))["status"]["readyReplicas"]
@@ -100,9 +107,8 @@ def test_from_the_installation_to_the_uninstallation(node: NodeCluster, team: Ku
 
 @pytest.mark.timeout(300)
 def test_without_a_running_operator_the_uninstallation_ends_all_the_same(
-    node: NodeCluster, team: Kubectl, image: Image
+    helm: Helm, node: NodeCluster, team: Kubectl, image: Image
 ) -> None:
-    helm = Helm.built(node.kubeconfig)
     helm("install", "ta", str(CHART), *options(image, opened(team), "release.timeout=3s"))
     create(team, [action("stuck", "approval", {"prompt": "?"})])
     wait_for_phase(team, "stuck", "Paused", 60)
