@@ -42,6 +42,23 @@ class SecretReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Something that happened to an action outside its owner, as an ActionEvent recorded it.
+
+    Attributes:
+        id: the ActionEvent's uid; the same delivery may be handed over again after a crash.
+        type: the ActionEvent's type, for example Webhook or Report.
+        payload: its content; of a Webhook ``headers`` (names in lower case) and ``body``.
+    """
+
+    id: str
+    type: str
+    payload: Mapping[str, Any]
+    received_at: datetime
+    sender: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One call's view of an action: plain values, and the few things an executor may use.
 
@@ -53,6 +70,7 @@ class Run:
         started_at: when the attempt started, also after a change of owner.
         deadline: when the attempt will be cancelled, if ever.
         fencing_token: grows with every change of owner; hand it to targets that take one.
+        deliveries: what came in for the action since the last call, in the order of receipt; empty in ``execute``.
     """
 
     uid: str
@@ -72,6 +90,7 @@ class Run:
     fencing_token: int = 0
     service_account: str = "default"
     labels: Mapping[str, str] = field(default_factory=dict)
+    deliveries: tuple[Delivery, ...] = ()
 
     @property
     def id(self) -> str:
