@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from taskaction.api.enums import ErrorKind
+from taskaction.api.enums import ErrorKind, Phase
 from taskaction.api.provider import ClusterActionProvider
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Link, Progress, TaskAction
@@ -126,6 +126,7 @@ class Caller:
             fencing_token=observed.owner.epoch,
             service_account=_own_account(action, binding).name,
             labels=action.metadata.labels,
+            paused=status.phase is Phase.PAUSED,
         )
 
 

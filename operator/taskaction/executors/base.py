@@ -71,6 +71,7 @@ class Run:
         deadline: when the attempt will be cancelled, if ever.
         fencing_token: grows with every change of owner; hand it to targets that take one.
         deliveries: what came in for the action since the last call, in the order of receipt; empty in ``execute``.
+        paused: the last outcome was ``Paused``.
     """
 
     uid: str
@@ -91,6 +92,7 @@ class Run:
     service_account: str = "default"
     labels: Mapping[str, str] = field(default_factory=dict)
     deliveries: tuple[Delivery, ...] = ()
+    paused: bool = False
 
     @property
     def id(self) -> str:

@@ -1,0 +1,63 @@
+"""Port Ocean's names, so that an executor written for it runs after changing only its import lines."""
+
+from taskaction.compat.ocean.context import PortOceanContext, ocean
+from taskaction.compat.ocean.desk import UnknownRunError
+from taskaction.compat.ocean.errors import (
+    ActionExecutionError,
+    DuplicateActionExecutorError,
+    RetryableError,
+    RunAlreadyAcknowledgedError,
+    UserAuthRequiredError,
+)
+from taskaction.compat.ocean.executor import AbstractExecutor, hosted
+from taskaction.compat.ocean.models import (
+    ActionRun,
+    ActionRunStatus,
+    IntegrationActionInvocationPayload,
+    IntegrationRun,
+    InvocationPayload,
+    InvocationType,
+    RunKind,
+    RunStatus,
+    WorkflowNodeRun,
+    WorkflowNodeRunResult,
+    WorkflowNodeRunStatus,
+)
+from taskaction.compat.ocean.webhooks import (
+    AbstractWebhookProcessor,
+    EventHeaders,
+    EventPayload,
+    WebhookEvent,
+    WebhookEventRawResults,
+    WebhookProcessorType,
+)
+
+__all__ = [
+    "AbstractExecutor",
+    "AbstractWebhookProcessor",
+    "ActionExecutionError",
+    "ActionRun",
+    "ActionRunStatus",
+    "DuplicateActionExecutorError",
+    "EventHeaders",
+    "EventPayload",
+    "IntegrationActionInvocationPayload",
+    "IntegrationRun",
+    "InvocationPayload",
+    "InvocationType",
+    "PortOceanContext",
+    "RetryableError",
+    "RunAlreadyAcknowledgedError",
+    "RunKind",
+    "RunStatus",
+    "UnknownRunError",
+    "UserAuthRequiredError",
+    "WebhookEvent",
+    "WebhookEventRawResults",
+    "WebhookProcessorType",
+    "WorkflowNodeRun",
+    "WorkflowNodeRunResult",
+    "WorkflowNodeRunStatus",
+    "hosted",
+    "ocean",
+]

@@ -1,0 +1,135 @@
+"""``ocean``, the one name through which Ocean code reaches its surroundings; keeps no state of any run."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from taskaction.compat.ocean.desk import AnyRun, Desk, Host, current_desk
+from taskaction.compat.ocean.models import IntegrationRun, RunStatus
+from taskaction.compat.ocean.reports import Report
+from taskaction.core.errors import ConfigurationError
+from taskaction.executors.toolbox import Toolbox
+
+PAGE = "docs/porting-from-ocean.md"
+
+
+class PortClient:
+    """What Ocean executors say to Port: here it becomes the status of a TaskAction."""
+
+    def __init__(self, context: "PortOceanContext") -> None:
+        self._context = context
+
+    async def patch_run(self, run: IntegrationRun | str, patch: Mapping[str, Any], *_: Any, **__: Any) -> None:
+        """Report on a run, given by its id or itself.
+
+        Inside ``execute`` it becomes the outcome; from anywhere else it is stored for the action's owner.
+
+        Raises:
+            ValueError: ``patch`` has a value that no run can have.
+            UnknownRunError: this process never had the run.
+        """
+        await self._context.desk.report(_id_of(run), Report.read(patch))
+
+    async def update_run_started(
+        self,
+        run: IntegrationRun | str,
+        link: str | None = None,
+        external_id: str | None = None,
+        extra_output: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Report that the target has begun, and what it calls the run: a webhook finds it by this."""
+        patch = {"status": RunStatus.IN_PROGRESS, "link": link, "externalRunId": external_id, "output": extra_output}
+        await self.patch_run(run, patch)
+
+    async def report_run_completed(  # noqa: D417 - should_raise and status labels are Port's
+        self,
+        run: IntegrationRun | str,
+        success: bool,  # noqa: FBT001 - Ocean's signature
+        message: str | None = None,
+        should_raise: bool = False,  # noqa: ARG002, FBT001, FBT002 - a report here is kept or raises
+        status_label: str | None = None,
+        output: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Report the end.
+
+        Args:
+            success: whether it went well.
+            message: shown to people as it stands.
+            output: the result, where there is one.
+        """
+        status = RunStatus.SUCCESS if success else RunStatus.FAILURE
+        await self.patch_run(run, {"status": status, "summary": message, "statusLabel": status_label, "output": output})
+
+    async def post_run_log(
+        self,
+        run: IntegrationRun | str,
+        message: str,
+        level: str = "INFO",  # noqa: ARG002 - Port drops it for actions, too
+        *_: Any,
+        **__: Any,
+    ) -> None:
+        """Show a line to people: the newest is the action's progress."""
+        await self.patch_run(run, {"logs": [message]})
+
+    async def post_run_logs(
+        self, run: IntegrationRun | str, logs: Iterable[str | Mapping[str, Any]], *_: Any, **__: Any
+    ) -> None:
+        """Show lines to people."""
+        await self.patch_run(run, {"logs": list(logs)})
+
+    async def find_run_by_external_id(self, external_id: str) -> AnyRun | None:
+        """Give the run that the target calls so; None where this process knows none."""
+        return await self._context.desk.find(external_id)
+
+    async def get_run_by_external_id(self, external_id: str) -> AnyRun | None:
+        """Do as ``find_run_by_external_id``, by the name it had before."""
+        return await self.find_run_by_external_id(external_id)
+
+    def is_run_in_progress(self, run: IntegrationRun) -> bool:
+        """Say whether nothing final has been reported."""
+        return run.is_in_progress
+
+    async def acknowledge_run(self, run: IntegrationRun | str) -> None:
+        """Do nothing: the claim is written before an executor is called, and fenced by the API server."""
+
+
+class PortOceanContext:
+    """What Ocean code imports as ``ocean``; Ocean's interface forces one for the process."""
+
+    def __init__(self) -> None:
+        self.port_client = PortClient(self)
+        self.registered: list[object] = []
+        self._host: Host | None = None
+
+    @property
+    def desk(self) -> Desk:
+        """Where reports go now: the desk of the call under way, else the process's."""
+        desk = current_desk.get() or self._host
+        if desk is None:
+            raise ConfigurationError("no operator runs in this process yet: use ocean.port_client in execute")
+        return desk
+
+    @property
+    def integration_config(self) -> Mapping[str, Any]:
+        """The ``config`` of the provider that the current run is bound by; empty elsewhere."""
+        return self.desk.config
+
+    def host(self, toolbox: Toolbox) -> Host:
+        """Give the host of the operator that has this toolbox."""
+        if self._host is None or self._host.toolbox is not toolbox:
+            self._host = Host(toolbox)
+        return self._host
+
+    def register_action_executor(self, executor: object) -> None:
+        """Have the next ``ExecutionManager`` that is started run an executor."""
+        self.registered.append(executor)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"ocean.{name} is not offered: {PAGE} says what is, and what replaces the rest")
+
+
+def _id_of(run: IntegrationRun | str) -> str:
+    return run if isinstance(run, str) else run.id
+
+
+ocean = PortOceanContext()
+"""The process's context; runs that go on side by side are kept apart by the desk of each."""

@@ -1,0 +1,181 @@
+"""The runs that Ocean executors are given, field for field as Port Ocean names them; no behaviour beyond reading."""
+
+from abc import ABC, abstractmethod
+from enum import StrEnum
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RunStatus(StrEnum):
+    """How a run stands, in Ocean's words."""
+
+    IN_PROGRESS = "IN_PROGRESS"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+
+    @property
+    def terminal(self) -> bool:
+        """True when nothing more is expected of the run."""
+        return self is not RunStatus.IN_PROGRESS
+
+
+ActionRunStatus = RunStatus
+
+
+class WorkflowNodeRunStatus(StrEnum):
+    """How a workflow's node stands; kept for code that compares with it."""
+
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+
+
+class WorkflowNodeRunResult(StrEnum):
+    """How a workflow's node ended; kept for code that compares with it."""
+
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class RunKind(StrEnum):
+    """What kind of run it is; a TaskAction is always an ``action``."""
+
+    ACTION = "action"
+    WORKFLOW_NODE = "workflow_node"
+
+
+class InvocationType(StrEnum):
+    """How a run is invoked; there is one way."""
+
+    INTEGRATION_ACTION = "INTEGRATION_ACTION"
+
+
+class IntegrationRun(ABC):
+    """What every kind of run has."""
+
+    id: str
+
+    @property
+    @abstractmethod
+    def run_kind(self) -> RunKind:
+        """Action or workflow node."""
+
+    @property
+    @abstractmethod
+    def action_type(self) -> str:
+        """The executor's ACTION_NAME."""
+
+    @property
+    @abstractmethod
+    def execution_properties(self) -> dict[str, Any]:
+        """What the user asked for."""
+
+    @property
+    @abstractmethod
+    def buffer_utilization_key(self) -> str:
+        """By what Ocean counts the runs of one action."""
+
+    @property
+    @abstractmethod
+    def is_in_progress(self) -> bool:
+        """Nothing final has been reported."""
+
+
+class _OceanModel(BaseModel):
+    """Fields that Ocean has and this operator does not are ignored, so that recorded runs can be read."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+
+class InvocationPayload(_OceanModel):
+    """The ground of payloads."""
+
+    type: InvocationType = InvocationType.INTEGRATION_ACTION
+
+
+class IntegrationActionInvocationPayload(InvocationPayload):
+    """What is to be done: ``spec.parameters`` of the TaskAction are the execution properties."""
+
+    type: Literal[InvocationType.INTEGRATION_ACTION] = InvocationType.INTEGRATION_ACTION
+    installationId: str = ""  # noqa: N815 - Ocean's name; here the action's namespace
+    integrationActionType: str = ""  # noqa: N815 - Ocean's name; the executor's ACTION_NAME
+    integrationActionExecutionProperties: dict[str, Any] = Field(default_factory=dict)  # noqa: N815 - Ocean's name
+
+
+class ActionReference(_OceanModel):
+    """Which action of the portal was invoked; here the executor's name."""
+
+    identifier: str | None = None
+
+
+Payload = TypeVar("Payload", bound=IntegrationActionInvocationPayload)
+
+
+class ActionRun(_OceanModel, IntegrationRun, Generic[Payload]):
+    """One run: one TaskAction, whose uid is the ``id``."""
+
+    id: str
+    status: RunStatus = RunStatus.IN_PROGRESS
+    payload: Payload
+    action: ActionReference = Field(default_factory=ActionReference)
+
+    @property
+    def run_kind(self) -> RunKind:
+        """An action."""
+        return RunKind.ACTION
+
+    @property
+    def action_type(self) -> str:
+        """The executor's ACTION_NAME."""
+        return self.payload.integrationActionType
+
+    @property
+    def execution_properties(self) -> dict[str, Any]:
+        """The user's parameters."""
+        return self.payload.integrationActionExecutionProperties
+
+    @property
+    def buffer_utilization_key(self) -> str:
+        """The action's identifier, else its type."""
+        return self.action.identifier or self.action_type
+
+    @property
+    def is_in_progress(self) -> bool:
+        """Nothing final has been reported."""
+        return not self.status.terminal
+
+
+class WorkflowNodeRun(_OceanModel, IntegrationRun):
+    """A run of a Port workflow's node: no TaskAction is one; the name is there for ``isinstance``."""
+
+    id: str = Field(alias="identifier")
+    nodeUid: str | None = None  # noqa: N815 - Ocean's name
+    status: WorkflowNodeRunStatus = WorkflowNodeRunStatus.IN_PROGRESS
+    config: dict[str, Any] = Field(default_factory=dict)
+    output: dict[str, Any] | None = None
+
+    @property
+    def run_kind(self) -> RunKind:
+        """A workflow's node."""
+        return RunKind.WORKFLOW_NODE
+
+    @property
+    def action_type(self) -> str:
+        """The executor's ACTION_NAME."""
+        return str(self.config.get("integrationInvocationType", ""))
+
+    @property
+    def execution_properties(self) -> dict[str, Any]:
+        """The user's parameters."""
+        return dict(self.config.get("integrationActionExecutionProperties") or {})
+
+    @property
+    def buffer_utilization_key(self) -> str:
+        """The node."""
+        return self.nodeUid or self.id
+
+    @property
+    def is_in_progress(self) -> bool:
+        """Nothing final has been reported."""
+        return self.status is WorkflowNodeRunStatus.IN_PROGRESS
