@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol, Self
 from pydantic import BaseModel
 
 from taskaction.api.task_action import Link, Progress, Signal
+from taskaction.executors.errors import WebhookRefusedError
 from taskaction.executors.toolbox import Toolbox
 from taskaction.lifecycle.outcomes import Outcome
 from taskaction.lifecycle.traits import Traits
@@ -56,6 +57,39 @@ class Delivery:
     payload: Mapping[str, Any]
     received_at: datetime
     sender: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookRequest:
+    """A request that the inbox received, before it is accepted.
+
+    Attributes:
+        path: the path after ``/integration``; the executor's ``WEBHOOK_PATH``.
+        headers: names in lower case; of a repeated one the values joined by a comma.
+        content: the bytes as they came: what signatures are about.
+        body: the content as JSON.
+    """
+
+    path: str
+    headers: Mapping[str, str]
+    content: bytes
+    body: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correlation:
+    """Which action a webhook request is about: what its target called the action, or the action's uid.
+
+    Raises:
+        ValueError: neither or both are given, or one that is empty.
+    """
+
+    external_id: str | None = None
+    uid: str | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.external_id) == bool(self.uid):
+            raise ValueError("a Correlation needs an external_id or a uid, and not both")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +178,17 @@ class AbstractExecutor(ABC):
 
     async def cancel(self, run: Run) -> None:
         """Stop what ``execute`` left going outside; called again until it returns or the bound has passed."""
+
+    async def admit(self, request: WebhookRequest) -> tuple[Correlation, ...]:  # noqa: ARG002 - for overriders
+        """Authenticate a webhook request, and say which actions it is about; none means accepted and ignored.
+
+        Called in the inbox process, for executors with a ``WEBHOOK_PATH``, and before the sender gets an answer: so it
+        decides fast, and changes nothing. The actions are polled with the request in ``run.deliveries``.
+
+        Raises:
+            WebhookRefusedError: the request is not accepted. By default none is.
+        """
+        raise WebhookRefusedError(403, f"executor {self.ACTION_NAME} accepts no webhooks")
 
     async def is_close_to_rate_limit(self, run: Run) -> bool:  # noqa: ARG002 - the seed's signature
         """Say whether starting now would exhaust the target's quota; asked before each attempt."""

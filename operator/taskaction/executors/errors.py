@@ -8,6 +8,8 @@ ActionError
 ├── AccessDeniedError         runAs lacks a right                   never retried
 ├── RateLimitedError          the target asks to slow down          retried as RateLimited
 └── TransientError            the platform failed, not the action   retried as System
+
+WebhookRefusedError is apart: it ends a request to the inbox, and no attempt.
 """
 
 import asyncio
@@ -21,6 +23,7 @@ from taskaction.core.names import truncated
 from taskaction.lifecycle.outcomes import Failed
 
 _NAMED = 3
+_REFUSALS = range(400, 500)
 
 
 class ActionError(TaskActionError):
@@ -85,6 +88,20 @@ class TransientError(ActionError):
     CODE = Reason.SYSTEM_ERROR
     KIND = ErrorKind.SYSTEM
     RETRY_CLASS = RetryClass.SYSTEM
+
+
+class WebhookRefusedError(TaskActionError):
+    """A webhook request is not accepted; it says nothing of any action, and the sender may read the message.
+
+    Attributes:
+        status: the HTTP status of the answer, 400 to 499.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        if status not in _REFUSALS:
+            raise ValueError(f"a refusal has a status of 400 to 499, not {status}")
+        self.status = status
 
 
 def failure_of(error: BaseException) -> Failed:
