@@ -1,6 +1,6 @@
 """Builds the control layer over any cluster and clock: the operator and the tests put it together in the same way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,6 +23,7 @@ from taskaction.control.intake import Intake
 from taskaction.control.leases import LeaseSettings, ShardLeases
 from taskaction.control.objects import ObjectEditor
 from taskaction.control.offers import Offers
+from taskaction.control.partitions import Partitions
 from taskaction.control.providers import ProviderKey, Providers
 from taskaction.control.records import Table
 from taskaction.control.sweep import Sweeper
@@ -32,7 +33,7 @@ from taskaction.core.clock import Clock
 from taskaction.core.names import shard_of
 from taskaction.execution.manager import ExecutionManager
 from taskaction.executors.addresses import AddressPolicy
-from taskaction.executors.registry import Registry
+from taskaction.executors.registry import Plugin, Registry
 from taskaction.executors.toolbox import Toolbox
 from taskaction.journal import OperatorJournal
 from taskaction.lifecycle.placement import shard_for
@@ -71,8 +72,9 @@ def assemble(
     journal: OperatorJournal,
     metrics: Metrics,
     luck: Callable[[], float],
+    plugins: Iterable[Plugin] = (),
 ) -> Control:
-    """Give the control layer; nothing runs yet.
+    """Give the control layer; nothing runs yet. ``plugins`` are executors beside those that are installed.
 
     Some parts call each other. What is named before it exists is only called later, through a closure.
     """
@@ -94,6 +96,8 @@ def assemble(
         closed_namespaces=closed,
     )
     registry = Registry.load(toolbox)
+    for plugin in plugins:
+        registry.register(plugin.build(toolbox))
     background = Background(journal.failed)
     persistently = Persistence(clock, luck, journal.call_retried)
     tree, providers = Tree(), Providers(registry)
@@ -161,6 +165,14 @@ def assemble(
         identity=config.identity,
         stopped=lambda record: engine.stopped(record),
     )
+    partitions = Partitions(
+        background=background,
+        gatherer=gatherer,
+        caller=caller,
+        observe=lambda record: engine.observed(record),
+        found=lambda record: engine.partitioned(record),
+        failed=lambda record, failure: engine.unpartitioned(record, failure),
+    )
     departures = Departures(
         clock=clock,
         table=table,
@@ -195,6 +207,7 @@ def assemble(
             background=background,
             canceller=canceller,
             departures=departures,
+            partitions=partitions,
             journal=journal,
             identity=config.identity,
             status_delay=config.status_delay,
@@ -266,8 +279,8 @@ class _Judge:
         self._shards = shards
 
     def expires(self, action: TaskAction) -> datetime | None:
-        partition = self._gatherer.partition(action)
-        shard = shard_for(action, self._gatherer.sharding(action), partition, shards=self._shards)
+        tie = self._gatherer.tie(action)
+        shard = shard_for(action, self._gatherer.sharding(action), tie, shards=self._shards)
         if self._leases.tenure(shard) is None or action.status.finished_at is None:
             return None
         bound = self._gatherer.binding(action)

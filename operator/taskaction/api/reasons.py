@@ -25,6 +25,7 @@ class Reason(StrEnum):
     INVALID_PARAMETERS = "InvalidParameters"
     INVALID_OUTPUT = "InvalidOutput"  # the provider's outputSchema refuses it
     OUTPUT_TOO_LARGE = "OutputTooLarge"
+    PARTITION_KEY_FAILED = "PartitionKeyFailed"  # the executor could not say in which partition the action is
     NO_RESULT_REPORTED = "NoResultReported"  # the executor returned nothing that is an outcome
     PARAMETERS_SOURCE_NOT_FOUND = "ParametersSourceNotFound"  # a Secret, ConfigMap or key is missing
     FORBIDDEN = "Forbidden"  # spec.runAs lacks a right

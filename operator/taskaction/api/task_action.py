@@ -265,6 +265,8 @@ class TaskActionStatus(ApiModel):
     """What people look at while it runs."""
     external_id: ShortText | None = None
     """What the target system calls the current attempt."""
+    partition_key: Annotated[str, Field(max_length=253)] | None = None
+    """The partition that the executor found, where neither the action, its provider nor a parameter names one."""
     claim: Claim | None = None
     """Who runs the current attempt."""
     history: Annotated[

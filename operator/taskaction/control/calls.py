@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -15,10 +15,12 @@ from taskaction.cluster.gateway import Cluster
 from taskaction.control.gather import Binding, parameters_problem
 from taskaction.control.records import Record
 from taskaction.control.sources import Account, Sources
+from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
 from taskaction.core.constants import LINKS_KEPT, OUTPUT_LIMIT_BYTES
+from taskaction.core.names import digest
 from taskaction.executors.base import Run
-from taskaction.executors.errors import InvalidParametersError, failure_of
+from taskaction.executors.errors import InvalidParametersError, TransientError, failure_of
 from taskaction.executors.validation import nesting_problem
 from taskaction.lifecycle import deadlines
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
@@ -26,6 +28,8 @@ from taskaction.lifecycle.state import Observed
 
 DEFAULT_ACCOUNT = "default"
 _LIMIT_FLOOR = 0.5
+_PARTITION_CHARS = 253
+_ASKED_AGAIN = Backoff(initial=0.5, factor=2.0, max=10.0, jitter=0.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +39,12 @@ class CallSettings:
     Attributes:
         closed_namespaces: namespaces whose accounts and Secrets are never used.
         limit_recheck: the longest time in seconds between two looks at a rate limit.
+        partition_patience: how many seconds an executor may take to find a partition key.
     """
 
     closed_namespaces: frozenset[str]
     limit_recheck: float = 10.0
+    partition_patience: float = 10.0
 
 
 class Caller:
@@ -64,16 +70,48 @@ class Caller:
             run = await self._run(record, binding, observed)
             if not await binding.executor.is_close_to_rate_limit(run):
                 return None
-            seconds = await binding.executor.get_remaining_seconds_until_rate_limit(run)
-        except asyncio.CancelledError:
-            raise
+            seconds = float(await binding.executor.get_remaining_seconds_until_rate_limit(run))
+        except asyncio.CancelledError as error:
+            if _is_told_to_stop():
+                raise
+            return self._unasked(record, failure_of(error))
         except BaseException as error:  # noqa: BLE001 - an executor may raise anything
-            return failure_of(error)
+            return self._unasked(record, failure_of(error))
+        record.limit_errors = 0
         wait = min(max(seconds, _LIMIT_FLOOR), self._settings.limit_recheck)
         return Limited(
             retry_after=wait * (1.0 + 0.1 * self._luck()),
             message=f"the target's rate limit is reached for another {seconds:.0f}s",
         )
+
+    def _unasked(self, record: Record, failure: Failed) -> Limited | Failed:
+        """Give what follows from a question that raised: nothing was started, so it is asked again before long."""
+        if failure.retry_class is None:
+            return failure
+        record.limit_errors += 1
+        return Limited(
+            retry_after=_ASKED_AGAIN.delay(record.limit_errors, self._luck()),
+            message=f"whether the target's rate limit is reached cannot be found out: {failure.message}",
+        )
+
+    async def partition(self, record: Record, binding: Binding, observed: Observed) -> str | Failed | None:
+        """Ask the executor in which partition the action is; None for none."""
+        patience = asyncio.timeout(self._settings.partition_patience)
+        try:
+            run = await self._run(record, binding, observed)
+            async with patience:
+                key = await binding.executor._get_partition_key(run)  # noqa: SLF001 - the seed's name
+        except asyncio.CancelledError as error:
+            if _is_told_to_stop():
+                raise
+            return _unpartitioned(failure_of(error))
+        except BaseException as error:  # noqa: BLE001 - an executor may raise anything
+            late = TransientError(f"no answer within {self._settings.partition_patience:g}s")
+            return _unpartitioned(failure_of(late if patience.expired() else error))
+        text = str(key) if key else None
+        if text is not None and len(text) > _PARTITION_CHARS:
+            return f"{text[: _PARTITION_CHARS - 33]}-{digest(text.encode())}"
+        return text
 
     async def call(self, record: Record, binding: Binding, observed: Observed, *, poll: bool) -> Outcome:
         """Execute or poll; give what came of it, also where the executor raises, cancels itself or answers nonsense."""
@@ -147,6 +185,18 @@ class Reports:
         links = {known.name: known for known in self._record.status.links} | {link.name: link}
         self._record.status = self._record.status.model_copy(update={"links": tuple(links.values())[-LINKS_KEPT:]})
         self._reported(self._record)
+
+
+def _is_told_to_stop() -> bool:
+    """Tell a turn that is cancelled from an executor that raises ``CancelledError`` by itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _unpartitioned(failure: Failed) -> Failed:
+    return replace(
+        failure, code=Reason.PARTITION_KEY_FAILED, message=f"the partition key could not be found: {failure.message}"
+    )
 
 
 def _own_account(action: TaskAction, binding: Binding) -> Account:

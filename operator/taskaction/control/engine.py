@@ -21,6 +21,7 @@ from taskaction.control.journal import Journal
 from taskaction.control.leases import ShardLeases
 from taskaction.control.objects import ObjectEditor
 from taskaction.control.offers import Offers
+from taskaction.control.partitions import Partitions
 from taskaction.control.records import Record, Table
 from taskaction.control.writer import Landed, StatusWriter
 from taskaction.core.clock import Clock
@@ -68,6 +69,7 @@ class Parts:
     background: Background
     canceller: Canceller
     departures: Departures
+    partitions: Partitions
     journal: Journal
     identity: str
     status_delay: timedelta
@@ -307,7 +309,23 @@ class Engine:
     def _enqueue(self, record: Record) -> None:
         record.activity = Activity.QUEUED
         record.poll_at = None
+        if self._parts.partitions.is_known(record):
+            self.partitioned(record)
+        else:
+            self._parts.partitions.ask(record)
+
+    def partitioned(self, record: Record) -> None:
+        """Let an action wait for a worker, in its partition."""
         self._parts.manager.submit(self._parts.gatherer.queued(record))
+
+    async def unpartitioned(self, record: Record, failure: Failed) -> None:
+        """Fail an action whose executor could not say in which partition it is."""
+        await self._conclude(record, failure)
+
+    def observed(self, record: Record) -> Observed | None:
+        """Give the facts of an action; None where it is not this process's."""
+        owner = self._owner(record)
+        return None if owner is None or record.gone else self._parts.gatherer.observed(record, owner)
 
     async def _adopt(self, record: Record) -> None:
         if record.adopter is None:

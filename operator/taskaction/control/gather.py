@@ -129,20 +129,37 @@ class Gatherer:
         return (offer.provider.spec.sharding if offer is not None else None) or Sharding.PROVIDER
 
     def partition(self, action: TaskAction) -> str | None:
-        """Give the partition key: the action's own, else the one its provider finds in the parameters."""
+        """Give the partition key as the spec tells it: the action's own, the provider's, the executor's parameter."""
         if action.spec.partition_key is not None:
             return action.spec.partition_key
         key = provider_key(action)
         offer = self._providers.get(key) if key is not None else None
         path = offer.provider.spec.partition_key_path if offer is not None else None
         value = _at_path(action.spec.parameters, path) if path is not None else None
+        if value is None or value == "":
+            executor = self._executor(action)
+            name = executor.PARTITION_KEY if executor is not None else None
+            value = (action.spec.parameters.get(name) or None) if name is not None else None
         return None if value is None or value == "" else str(value)
+
+    def partitions_itself(self, action: TaskAction) -> bool:
+        """Say whether only the executor can tell the action's partition."""
+        executor = self._executor(action)
+        return executor is not None and executor.partitions_itself and self.partition(action) is None
+
+    def tie(self, action: TaskAction) -> str | None:
+        """Give what ties the action to others of its source when shards are chosen: its partition, None for nothing.
+
+        A shard follows from immutable facts only, the same in every replica. What an executor finds by itself is no
+        such fact, so all actions whose partition must be asked for are tied together, and their owner keeps the order.
+        """
+        return "" if self.partitions_itself(action) else self.partition(action)
 
     def queued(self, record: Record) -> QueuedRun:
         """Give the action's place in the queue."""
         action = record.action
         created = action.metadata.creation_timestamp.timestamp()
-        source, partition = source_of(action), self.partition(action)
+        source, partition = source_of(action), self.partition(action) or record.status.partition_key
         return QueuedRun(
             id=record.uid,
             # A partition is its source's, and a cluster provider's spans namespaces; the rest takes turns by namespace.
@@ -152,6 +169,13 @@ class Gatherer:
             priority=action.spec.priority or 0,
             order=(0 if record.status.attempt else 1, created, record.first_version, record.name),
         )
+
+    def _executor(self, action: TaskAction) -> AbstractExecutor | None:
+        key = provider_key(action)
+        if key is None:
+            return self._registry.get(action.spec.executor or "")
+        offer = self._providers.get(key)
+        return self._registry.get(offer.provider.spec.executor) if offer is not None else None
 
     def _bound(self, name: str, offer: Offer | None) -> Binding | Blocker:
         executor = self._registry.get(name)

@@ -143,9 +143,9 @@ class Intake:
         key = provider_key(record.action)
         if key is not None:
             self._offers.want(key)
-        partition = self._gatherer.partition(record.action)
+        tie = self._gatherer.tie(record.action)
         sharding = self._gatherer.sharding(record.action)
-        record.shard = shard_for(record.action, sharding, partition, shards=self._shards)
+        record.shard = shard_for(record.action, sharding, tie, shards=self._shards)
         self._family.place(record)
 
     def _left(self, record: Record) -> None:

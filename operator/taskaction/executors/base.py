@@ -145,6 +145,8 @@ class AbstractExecutor(ABC):
         CONFIG: the model that a provider's ``config`` must satisfy; None where providers cannot configure it.
         IDEMPOTENT: true when calling ``execute`` again with the same ``run.idempotency_key`` has no second effect.
             Otherwise a claim is written before the call, and an attempt whose process died is never repeated silently.
+        PARTITION_KEY: the parameter whose value is the partition of actions for which neither they nor their provider
+            name one: of one partition, one action runs at a time. Every replica must have the same.
         EXTERNAL_EFFECT: true when something goes on outside that ``cancel`` must stop; costs two writes per action.
     """
 
@@ -153,6 +155,7 @@ class AbstractExecutor(ABC):
     CONFIG: ClassVar[type[BaseModel] | None] = None
     IDEMPOTENT: ClassVar[bool] = False
     EXTERNAL_EFFECT: ClassVar[bool] = False
+    PARTITION_KEY: ClassVar[str | None] = None
     WEBHOOK_PROCESSOR_CLASS: ClassVar[type | None] = None
     WEBHOOK_PATH: ClassVar[str] = ""
 
@@ -204,8 +207,18 @@ class AbstractExecutor(ABC):
         return type(self).is_close_to_rate_limit is not AbstractExecutor.is_close_to_rate_limit
 
     async def _get_partition_key(self, run: Run) -> str | None:  # noqa: ARG002 - the seed's signature
-        """Give the partition of a run whose action and provider name none."""
+        """Find the partition of a run for which neither the action, nor its provider, nor ``PARTITION_KEY`` gives one.
+
+        Asked once, before the action is queued, and only where it is overridden; then all actions of the executor and
+        namespace, or of the provider, live in one process, since no other could know what is found. Prefer
+        ``PARTITION_KEY``, which spreads them. What it raises fails the action by its retry policy.
+        """
         return None
+
+    @property
+    def partitions_itself(self) -> bool:
+        """True when only the executor can say in which partition an action is."""
+        return type(self)._get_partition_key is not AbstractExecutor._get_partition_key  # noqa: SLF001 - the seed's name
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:  # noqa: ARG002 - for overriders
         """Give what the engine must know about this very action; by default what the class says of all."""

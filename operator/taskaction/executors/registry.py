@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol
 
 from taskaction.core.errors import TaskActionError
 from taskaction.executors.base import AbstractExecutor
@@ -24,6 +25,13 @@ class LoadFailure:
 
     entry_point: str
     error: str
+
+
+class Plugin(Protocol):
+    """What an entry point names, or a program hands in: a class of executors, or anything else that makes one."""
+
+    def build(self, toolbox: Toolbox) -> AbstractExecutor:
+        """Make the executor."""
 
 
 class Registry:

@@ -110,6 +110,11 @@ class OceanAdapter(EngineExecutor):
         """Where the author wrote the question."""
         return self.ocean_executor.limits_itself
 
+    @property
+    def partitions_itself(self) -> bool:
+        """Where the author wrote how a partition is found; the value of a parameter need not be asked for."""
+        return self.ocean_executor.partitions_itself
+
     # -- inside -------------------------------------------------------------------------------------------------------
 
     async def _asked(self, method: Callable[..., Awaitable[Any]], run: Run) -> Any:
@@ -193,6 +198,7 @@ def adapted(executor: "AbstractExecutor", toolbox: Toolbox, *, poll_seconds: flo
         "ACTION_NAME": dns_label(executor.ACTION_NAME),
         "IDEMPOTENT": said.IDEMPOTENT,
         "PARAMETERS": said.PARAMETERS,
+        "PARTITION_KEY": None if executor.partitions_itself else said.PARTITION_KEY,
         "WEBHOOK_PROCESSOR_CLASS": said.WEBHOOK_PROCESSOR_CLASS,
         "WEBHOOK_PATH": (said.WEBHOOK_PATH or "") if said.WEBHOOK_PROCESSOR_CLASS is not None else "",
     }
