@@ -1,10 +1,12 @@
 """The one place where the operator is put together, started and stopped; it decides nothing about actions."""
 
 import asyncio
+import gc
 import random
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 import structlog
 
@@ -19,11 +21,13 @@ from taskaction.control.followed import FOLLOWED
 from taskaction.control.release import Releaser
 from taskaction.control.sweep import LIVE_SELECTOR
 from taskaction.core.clock import SystemClock
+from taskaction.executors.registry import Plugin
 from taskaction.handlers.chatter import Chatter
 from taskaction.handlers.echoes import Echoes
 from taskaction.handlers.inbox import Inbox, Notice
 from taskaction.handlers.watching import Watching, WatchSettings, watch_count
 from taskaction.journal import OperatorJournal
+from taskaction.logs import configure_logs
 from taskaction.metrics import Metrics
 from taskaction.probes import Health, ProbeServer
 from taskaction.watchdog import Watchdog
@@ -31,13 +35,25 @@ from taskaction.watchdog import Watchdog
 _SETTLE_SECONDS = 0.2
 _SYNC_POLL_SECONDS = 0.05
 _LAG_SECONDS = 1.0
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_RECURSION_LIMIT = 4_000
+"""Room for the JSON that ``cluster.nesting`` lets through, also in Python's own reader, which kopf uses."""
+_GC_THRESHOLD = 50_000
+"""Objects here die by their reference counts; looking for cycles after every 700 new ones finds none, and costs CPU."""
 
 
 class Operator:
-    """One replica of the operator."""
+    """One replica of the operator.
 
-    def __init__(self, config: OperatorConfig) -> None:
+    Attributes:
+        ready: set when everything that exists has been seen, and workers have started.
+    """
+
+    def __init__(self, config: OperatorConfig, plugins: Iterable[Plugin] = ()) -> None:
+        """Take the settings, and executors beside those that are installed."""
+        self.ready = asyncio.Event()
         self._config = config
+        self._plugins = tuple(plugins)
         self._clock = SystemClock()
         self._metrics = Metrics()
         self._journal = OperatorJournal(self._metrics, self._clock)
@@ -45,17 +61,14 @@ class Operator:
         self._started = False
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def run(self) -> None:
-        """Run until SIGTERM or SIGINT; then stop what listens, what works, what writes and what owns, in this order."""
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until ``stop`` is set; then stop what listens, what works, what writes and what owns, in this order."""
         config = self._config
-        stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, stop.set)
         credentials = Credentials.load(self._clock, kubeconfig=config.kubeconfig, context=config.context)
         async with open_session(credentials, in_flight=config.writes_in_flight * 2) as session:
             cluster = RestCluster(credentials.server, session, self._metrics.requested)
-            control = assemble(config, cluster, self._clock, self._journal, self._metrics, random.random)
+            control = assemble(config, cluster, self._clock, self._journal, self._metrics, random.random, self._plugins)
             freshness = Freshness(self._clock, lambda path: _hand_over(loop, lambda: self._relisted(control, path)))
             echoes, chatter = Echoes(control.table.finished), Chatter()
             inbox = Inbox(loop, lambda notice: self._notice(control, notice))
@@ -123,6 +136,7 @@ class Operator:
                 break
         control.manager.start_processing_action_runs()
         self._started = True
+        self.ready.set()
         self._log.info("operator is ready", live=len(control.table), shards=control.leases.held)
 
     def _notice(self, control: Control, notice: Notice) -> None:
@@ -186,6 +200,33 @@ class Operator:
         for task in self._tasks:
             with suppress(asyncio.CancelledError):
                 await task
+
+
+@contextmanager
+def signalled(stop: asyncio.Event) -> Iterator[None]:
+    """Have SIGTERM and SIGINT set ``stop``."""
+    loop = asyncio.get_running_loop()
+    for name in _STOP_SIGNALS:
+        loop.add_signal_handler(name, stop.set)
+    try:
+        yield
+    finally:
+        for name in _STOP_SIGNALS:
+            loop.remove_signal_handler(name)
+
+
+async def run_until_signalled(config: OperatorConfig) -> None:
+    """Run one replica until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    with signalled(stop):
+        await Operator(config).run(stop)
+
+
+def tune_process(config: OperatorConfig) -> None:
+    """Set up what belongs to the whole process: logs, garbage collection, room for deep JSON."""
+    configure_logs(config.log_format, config.log_level)
+    gc.set_threshold(_GC_THRESHOLD)
+    sys.setrecursionlimit(_RECURSION_LIMIT)
 
 
 async def released(config: OperatorConfig, seconds: float, say: Callable[[str], None]) -> int:

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -10,17 +9,12 @@ from collections.abc import Sequence
 import uvloop
 
 from taskaction import __version__
-from taskaction.app import Operator, released
+from taskaction.app import released, run_until_signalled, tune_process
 from taskaction.config import OperatorConfig
 from taskaction.core.durations import parse_duration
 from taskaction.core.errors import TaskActionError
-from taskaction.logs import configure_logs
 
 USAGE_ERROR = 2
-_RECURSION_LIMIT = 4_000
-"""Room for the JSON that ``cluster.nesting`` lets through, also in Python's own reader, which kopf uses."""
-_GC_THRESHOLD = 50_000
-"""Objects here die by their reference counts; looking for cycles after every 700 new ones finds none, and costs CPU."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,9 +51,7 @@ def _release(timeout: str) -> int:
 
 def _run_operator() -> int:
     config = OperatorConfig.from_environment(os.environ)
-    configure_logs(config.log_format, config.log_level)
-    gc.set_threshold(_GC_THRESHOLD)
-    sys.setrecursionlimit(_RECURSION_LIMIT)
+    tune_process(config)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Operator(config).run())
+        runner.run(run_until_signalled(config))
     return 0

@@ -10,6 +10,7 @@ from taskaction.compat.ocean.errors import (
     UserAuthRequiredError,
 )
 from taskaction.compat.ocean.executor import AbstractExecutor, hosted
+from taskaction.compat.ocean.manager import ExecutionManager
 from taskaction.compat.ocean.models import (
     ActionRun,
     ActionRunStatus,
@@ -41,6 +42,7 @@ __all__ = [
     "DuplicateActionExecutorError",
     "EventHeaders",
     "EventPayload",
+    "ExecutionManager",
     "IntegrationActionInvocationPayload",
     "IntegrationRun",
     "InvocationPayload",

@@ -97,7 +97,7 @@ class PortOceanContext:
 
     def __init__(self) -> None:
         self.port_client = PortClient(self)
-        self.registered: list[object] = []
+        self.registered: list[Any] = []
         self._host: Host | None = None
 
     @property
@@ -119,7 +119,7 @@ class PortOceanContext:
             self._host = Host(toolbox)
         return self._host
 
-    def register_action_executor(self, executor: object) -> None:
+    def register_action_executor(self, executor: Any) -> None:
         """Have the next ``ExecutionManager`` that is started run an executor."""
         self.registered.append(executor)
 

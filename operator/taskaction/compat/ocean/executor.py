@@ -77,12 +77,14 @@ class AbstractExecutor(ABC):
 class Hosted:
     """An executor that exists already, as an entry point or a registry takes it."""
 
-    def __init__(self, executor: AbstractExecutor) -> None:
+    def __init__(self, executor: AbstractExecutor, *, poll_seconds: float = 5.0) -> None:
+        """Take the executor, and how often one that writes ``poll`` is asked how a run stands."""
         self._executor = executor
+        self._poll_seconds = poll_seconds
 
     def build(self, toolbox: Toolbox) -> OceanAdapter:
         """Make what the operator registers."""
-        return adapted(self._executor, toolbox)
+        return adapted(self._executor, toolbox, poll_seconds=self._poll_seconds)
 
 
 def hosted(executor: AbstractExecutor) -> Hosted:
