@@ -10,6 +10,12 @@ FINALIZER = f"{GROUP}/abort"
 HELD_LABEL = f"{GROUP}/held"
 """Set and removed with the finalizer, so that finished objects that still bear it are found by a selector."""
 
+PORT_FINALIZER = f"{GROUP}/port-report"
+"""Held while Port has not been told how an action that was claimed from it has ended."""
+
+PORT_UNREPORTED_LABEL = f"{GROUP}/port-unreported"
+"""Set and removed with that finalizer, so that such actions are found by a selector."""
+
 UID_LABEL = f"{GROUP}/uid"
 """On what an attempt creates: the action's uid, by which it is watched and found."""
 

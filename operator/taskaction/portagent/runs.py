@@ -1,0 +1,151 @@
+"""What Port hands out, read run by run, so that one that cannot be read spoils no other; acts on none of them."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from taskaction.core.names import truncated
+
+_ENDED = frozenset({"SUCCESS", "FAILURE", "COMPLETED"})
+_PROBLEM_CHARS = 512
+_LONGEST_ID = 253
+
+
+class RunKind(StrEnum):
+    """The two things that Port has run; each has paths of its own."""
+
+    ACTION = "action"
+    WORKFLOW_NODE = "workflow_node"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortRun:
+    """One run to be executed.
+
+    Attributes:
+        action_type: what is to be done, by which an executor or a provider is found.
+        bucket: the Port action (``action.identifier``) or workflow node (``nodeUid``) that the run belongs to.
+        properties: the parameters.
+    """
+
+    kind: RunKind
+    id: str
+    action_type: str
+    bucket: str
+    properties: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MalformedRun:
+    """One run that cannot be read; without an ``id`` nothing can be told to Port about it."""
+
+    kind: RunKind
+    id: str | None
+    bucket: str
+    problem: str
+
+
+class _PortModel(BaseModel):
+    """Ignores what it does not know: Port adds fields at any time."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", strict=True)
+
+
+_Id = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
+_Type = Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)]
+
+
+class _Payload(_PortModel):
+    integration_action_type: _Type
+    integration_action_execution_properties: dict[str, Any] = Field(default_factory=dict)
+
+
+class _Action(_PortModel):
+    identifier: _Id
+
+
+class _ActionRun(_PortModel):
+    id: _Id
+    status: str
+    payload: _Payload
+    action: _Action
+
+    def run(self) -> PortRun:
+        return PortRun(
+            kind=RunKind.ACTION,
+            id=self.id,
+            action_type=self.payload.integration_action_type,
+            bucket=self.action.identifier,
+            properties=self.payload.integration_action_execution_properties,
+        )
+
+
+class _NodeConfig(_PortModel):
+    integration_invocation_type: _Type
+    integration_action_execution_properties: dict[str, Any] = Field(default_factory=dict)
+
+
+class _Node(_PortModel):
+    config: _NodeConfig
+
+
+class _NodeRun(_PortModel):
+    identifier: _Id
+    status: str
+    node_uid: _Id | None = None
+    config: _NodeConfig | None = None
+    node: _Node | None = None
+
+    def run(self) -> PortRun:
+        config = self.config or (self.node.config if self.node is not None else None)
+        if config is None:
+            raise ValueError("neither config nor node.config is there")
+        return PortRun(
+            kind=RunKind.WORKFLOW_NODE,
+            id=self.identifier,
+            action_type=config.integration_invocation_type,
+            bucket=self.node_uid or self.identifier,
+            properties=config.integration_action_execution_properties,
+        )
+
+
+def read_run(kind: RunKind, item: object) -> PortRun | MalformedRun:
+    """Give the run that one element of a claim's answer stands for; never raises."""
+    model: type[_ActionRun | _NodeRun] = _ActionRun if kind is RunKind.ACTION else _NodeRun
+    try:
+        parsed = model.model_validate(item)
+        run = parsed.run()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return _malformed(kind, item, f"{where or 'the run'}: {first['msg']}")
+    except ValueError as error:
+        return _malformed(kind, item, str(error))
+    if parsed.status in _ENDED:
+        # It needs no report: whatever one said would be wrong.
+        return MalformedRun(
+            kind=kind, id=None, bucket=run.bucket, problem=f"run {run.id} was handed out with status {parsed.status}"
+        )
+    return run
+
+
+def _malformed(kind: RunKind, item: object, problem: str) -> MalformedRun:
+    known = item if isinstance(item, dict) else {}
+    name = known.get("id" if kind is RunKind.ACTION else "identifier")
+    usable = isinstance(name, str) and 0 < len(name) <= _LONGEST_ID
+    bucket = _inside(known, "action", "identifier") if kind is RunKind.ACTION else known.get("nodeUid")
+    return MalformedRun(
+        kind=kind,
+        id=name if usable else None,
+        bucket=bucket if isinstance(bucket, str) and bucket else "malformed",
+        problem=truncated(problem, _PROBLEM_CHARS),
+    )
+
+
+def _inside(value: object, *path: str) -> object:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
