@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -15,10 +15,12 @@ from taskaction.core.errors import ConfigurationError
 from taskaction.executors.addresses import Network, parse_networks
 
 PREFIX = "TASKACTION_"
+Settings = TypeVar("Settings", bound=BaseModel)
 _LAST_PORT = 65_535
 
 
-def _words(value: object) -> object:
+def words(value: object) -> object:
+    """Split text at commas."""
     return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
 
 
@@ -26,14 +28,16 @@ def _networks(value: object) -> object:
     return parse_networks(value) if isinstance(value, str) else value
 
 
-def _address(value: str) -> str:
+def address(value: str) -> str:
+    """Check that ``value`` is an address with a port."""
     host, colon, port = value.rpartition(":")
     if not host or not colon or not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
         raise ValueError("should be an address and a port, such as 127.0.0.1:8080")
     return value
 
 
-def _identity() -> str:
+def identity() -> str:
+    """Give a name that no other process has had."""
     return f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
 
 
@@ -47,13 +51,13 @@ class OperatorConfig(BaseModel):
 
     namespace: str = "taskaction-system"
     """Where the operator itself lives: its Leases are there, and actions may not use its accounts and Secrets."""
-    watch_namespaces: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    watch_namespaces: Annotated[tuple[str, ...], BeforeValidator(words)] = ()
     """The namespaces whose actions are run, separated by commas. Default: all."""
-    identity: str = Field(default_factory=_identity)
+    identity: str = Field(default_factory=identity)
     """What this replica calls itself in Leases and claims; must be new with every process."""
     context: str | None = None
     """The kubeconfig's context. Default: its current one."""
-    bind: Annotated[str, AfterValidator(_address)] = "127.0.0.1:8080"
+    bind: Annotated[str, AfterValidator(address)] = "127.0.0.1:8080"
     """Address and port of /healthz, /readyz and /metrics."""
     log_format: Literal["json", "console"] = "json"
     """json for machines, console for people."""
@@ -109,16 +113,24 @@ class OperatorConfig(BaseModel):
         Raises:
             ConfigurationError: a setting is wrong or unknown; the message names the variable.
         """
-        said = {
-            name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name.startswith(PREFIX)
-        }
-        try:
-            return cls.model_validate(said)
-        except ValidationError as error:
-            problem = error.errors(include_url=False)[0]
-            if not problem["loc"]:  # about several settings at once
-                raise ConfigurationError(problem["msg"]) from error
-            variable = PREFIX + str(problem["loc"][0]).upper()
-            raise ConfigurationError(
-                f"{variable}: {problem['msg']} (it is {said.get(str(problem['loc'][0]))!r})"
-            ) from error
+        return read_settings(cls, PREFIX, environment)
+
+
+def read_settings(
+    model: type[Settings], prefix: str, environment: Mapping[str, str], secret: frozenset[str] = frozenset()
+) -> Settings:
+    """Read the settings of ``model`` that bear ``prefix``; the values of those in ``secret`` are told to nobody.
+
+    Raises:
+        ConfigurationError: a setting is wrong or missing; the message names the variable.
+    """
+    said = {name.removeprefix(prefix).lower(): value for name, value in environment.items() if name.startswith(prefix)}
+    try:
+        return model.model_validate(said)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        if not problem["loc"]:  # about several settings at once
+            raise ConfigurationError(problem["msg"]) from error
+        name = str(problem["loc"][0])
+        shown = "" if name in secret or name not in said else f" (it is {said[name]!r})"
+        raise ConfigurationError(f"{prefix}{name.upper()}: {problem['msg']}{shown}") from error

@@ -95,8 +95,9 @@ def finished(body: Body, reported: str | None) -> Operations:
     metadata = body["metadata"]
     note = [] if reported is None else noted(metadata["uid"], reported)[1:]
     finalizers = metadata.get("finalizers") or []
-    operations = [_same(metadata["uid"]), {"op": "test", "path": "/metadata/finalizers", "value": finalizers}, *note]
+    operations = [_same(metadata["uid"]), *note]
     if PORT_FINALIZER in finalizers:
+        operations.append({"op": "test", "path": "/metadata/finalizers", "value": finalizers})
         operations.append({"op": "remove", "path": f"/metadata/finalizers/{finalizers.index(PORT_FINALIZER)}"})
     if PORT_UNREPORTED_LABEL in metadata["labels"]:
         operations.append({"op": "remove", "path": _path("labels", PORT_UNREPORTED_LABEL)})
