@@ -87,7 +87,7 @@ class Operator:
                 inbox,
                 lambda error: self._journal.failed("watching", error),
             )
-            probes = ProbeServer(config.bind, self._health(control, freshness, watching), self._metrics)
+            probes = ProbeServer(config.bind, self._health(control, freshness, watching), self._metrics.registry)
             watchdog = Watchdog(loop, self._clock, control.leases, config.lease_duration.total_seconds())
             self._show(control, inbox, freshness)
             await probes.start()

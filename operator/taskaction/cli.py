@@ -13,6 +13,9 @@ from taskaction.app import released, run_until_signalled, tune_process
 from taskaction.config import OperatorConfig
 from taskaction.core.durations import parse_duration
 from taskaction.core.errors import TaskActionError
+from taskaction.logs import configure_logs
+from taskaction.portagent.agent import PortAgent
+from taskaction.portagent.settings import PortAgentConfig
 
 USAGE_ERROR = 2
 
@@ -39,7 +42,19 @@ def _parser() -> argparse.ArgumentParser:
     release = operator.add_parser("release", help="before uninstalling: abort unfinished actions, and let go of them")
     release.add_argument("--timeout", default="60s", help="how long aborts may take (default: %(default)s)")
     release.set_defaults(command=lambda options: _release(options.timeout))
+    agents = areas.add_parser("port-agent", help="claims runs from Port")
+    agent = agents.add_subparsers(required=True, metavar="COMMAND")
+    serve = agent.add_parser("run", help="run one agent; settings come from TASKACTION_PORT_AGENT_* in the environment")
+    serve.set_defaults(command=lambda _: _run_port_agent())
     return parser
+
+
+def _run_port_agent() -> int:
+    config = PortAgentConfig.from_environment(os.environ)
+    configure_logs(config.log_format, config.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(PortAgent(config).run())
+    return 0
 
 
 def _release(timeout: str) -> int:

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from taskaction.core.errors import ConfigurationError
-from taskaction.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +25,10 @@ class Health:
 class ProbeServer:
     """Answers probes on a small HTTP server."""
 
-    def __init__(self, bind: str, health: Health, metrics: Metrics) -> None:
+    def __init__(self, bind: str, health: Health, registry: CollectorRegistry) -> None:
         self._bind = bind
         self._health = health
-        self._metrics = metrics
+        self._registry = registry
         app = web.Application()
         app.add_routes(
             [
@@ -60,7 +59,7 @@ class ProbeServer:
         return _verdict(self._health.ready())
 
     async def _show_metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _verdict(problems: list[str]) -> web.Response:

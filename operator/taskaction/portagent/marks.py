@@ -99,7 +99,7 @@ def finished(body: Body, reported: str | None) -> Operations:
     if PORT_FINALIZER in finalizers:
         operations.append({"op": "test", "path": "/metadata/finalizers", "value": finalizers})
         operations.append({"op": "remove", "path": f"/metadata/finalizers/{finalizers.index(PORT_FINALIZER)}"})
-    if PORT_UNREPORTED_LABEL in metadata["labels"]:
+    if PORT_UNREPORTED_LABEL in (metadata.get("labels") or {}):
         operations.append({"op": "remove", "path": _path("labels", PORT_UNREPORTED_LABEL)})
     return operations
 

@@ -4,7 +4,7 @@ An action bears a finalizer until Port knows its end, so that neither its TTL no
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -54,7 +54,10 @@ class Outbox:
         admission: Admission,
         namespace: str,
         installation: str,
+        leads: Callable[[], bool],
     ) -> None:
+        """``leads`` says whether this is still the agent that works; what it knows by heart may be stale otherwise."""
+        self._leads = leads
         self._cluster = cluster
         self._port = port
         self._clock = clock
@@ -80,6 +83,14 @@ class Outbox:
         """Give what Port does not take although it was asked several times, as sentences."""
         stuck = [failure for failure in self._failures.values() if failure.attempts > 2]  # noqa: PLR2004
         return [f"{len(stuck)} runs wait for Port to take a report: {stuck[0].error}"] if stuck else []
+
+    def reset(self) -> None:
+        """Forget everything, since another agent works from now on."""
+        self._known.clear()
+        self._told.clear()
+        self._lost.clear()
+        self._failures.clear()
+        self.looked = False
 
     def vanished(self, name: str, marks: Marks) -> None:
         """Take note that the action of a run of ours is gone: only this process can still tell Port so."""
@@ -213,7 +224,7 @@ class Outbox:
     async def _lament(self, name: str, known: Marks) -> bool:
         """Tell Port of an action that is gone."""
         failure = self._failures.get(name)
-        if failure is not None and self._clock.monotonic() < failure.again:
+        if not self._leads() or (failure is not None and self._clock.monotonic() < failure.again):
             return False
         try:
             await self._tell(known, deleted())

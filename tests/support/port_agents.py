@@ -1,0 +1,99 @@
+"""Agents in this process: all their parts over an API server in memory, with a clock that the test moves."""
+
+import copy
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from support.clock import START, FakeClock
+from support.fake_cluster import FakeCluster
+from support.port_server import CLIENT_ID, CLIENT_SECRET, INSTALLATION, PortServer
+from taskaction.api.base import format_time
+from taskaction.cluster.gateway import TASK_ACTIONS, Body, Resource
+from taskaction.portagent.agent import Parts
+from taskaction.portagent.mapping import action_name
+from taskaction.portagent.runs import RunKind
+from taskaction.portagent.settings import PortAgentConfig
+
+NAMESPACE = "port"
+
+
+def config(server: PortServer, **settings: Any) -> PortAgentConfig:
+    """Give settings that suit the stand-in."""
+    said = {
+        "base_url": server.url,
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "installation_id": INSTALLATION,
+        "namespace": NAMESPACE,
+        "request_timeout": "2s",
+    }
+    return PortAgentConfig.model_validate(said | settings)
+
+
+class PortCluster(FakeCluster):
+    """An API server in memory that knows creation times, and keeps what bears a finalizer."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def store(self, resource: Resource, body: Body) -> Body:
+        """Put an object there, or let it go where its deletion waited for this."""
+        body = copy.deepcopy(body)
+        body["metadata"].setdefault("creationTimestamp", format_time(self._clock.now()))
+        stored = super().store(resource, body)
+        if "deletionTimestamp" in stored["metadata"] and not stored["metadata"].get("finalizers"):
+            self.drop(resource, stored["metadata"]["name"], stored["metadata"].get("namespace", ""))
+        return stored
+
+    async def delete(
+        self, resource: Resource, name: str, namespace: str = "", *, uid: str | None = None, **options: Any
+    ) -> bool:
+        """Delete, or only mark what bears a finalizer."""
+        body = self.objects.get((resource.plural, namespace, name))
+        if body is not None and body["metadata"].get("finalizers") and uid in {None, body["metadata"]["uid"]}:
+            self.calls.append(("delete", name))
+            self.store(resource, body | {"metadata": {**body["metadata"], "deletionTimestamp": format_time(START)}})
+            return True
+        return await super().delete(resource, name, namespace, uid=uid, **options)
+
+
+@dataclass
+class Agents:
+    """Makes agents that share one API server in memory and one Port."""
+
+    server: PortServer
+    cluster: PortCluster
+    clock: FakeClock
+    session: aiohttp.ClientSession
+
+    def agent(self, **settings: Any) -> Parts:
+        """Give the parts of one more agent."""
+        return Parts(config(self.server, **settings), self.cluster, self.session, self.clock, random.random)
+
+    def body(self, run_id: str, kind: RunKind = RunKind.ACTION) -> Body | None:
+        """Give the action of a run."""
+        name = action_name(INSTALLATION, kind, run_id)
+        return self.cluster.objects.get((TASK_ACTIONS.plural, NAMESPACE, name))
+
+    def become(self, run_id: str, phase: str, kind: RunKind = RunKind.ACTION, **status: Any) -> None:
+        """Do what the operator does: give an action a status."""
+        body = self.body(run_id, kind)
+        assert body is not None
+        assert not body["spec"]["suspend"], "an operator would not run it"
+        ended = {"finishedAt": "2026-01-01T00:01:00Z"} if phase in {"Succeeded", "Failed", "Aborted"} else {}
+        self.cluster.store(TASK_ACTIONS, body | {"status": {"phase": phase, **ended, **status}})
+
+
+@asynccontextmanager
+async def agents(server: PortServer) -> AsyncIterator[Agents]:
+    """Serve Port, and give what makes agents."""
+    clock = FakeClock()
+    server.now = clock.monotonic
+    async with server, aiohttp.ClientSession(trust_env=False) as session:
+        yield Agents(server, PortCluster(clock), clock, session)
