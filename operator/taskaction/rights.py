@@ -79,6 +79,13 @@ RIGHTS = (
     ),
     Right(scope=Scope.SERVED, group="", resources=("events",), verbs=("create",), why="Events about actions"),
     Right(
+        scope=Scope.SERVED,
+        group=GROUP,
+        resources=("actionevents",),
+        verbs=("create",),
+        why="what executors report of an action outside of a call",
+    ),
+    Right(
         scope=Scope.CLUSTER,
         group=GROUP,
         resources=("clusteractionproviders",),

@@ -13,13 +13,21 @@ from taskaction.compat.ocean.desk import REPORT, AnyRun, Host, OpenCall
 from taskaction.compat.ocean.errors import UserAuthRequiredError
 from taskaction.compat.ocean.models import ActionReference, ActionRun, IntegrationActionInvocationPayload
 from taskaction.compat.ocean.reports import Report, outcome_of
-from taskaction.compat.ocean.webhooks import Processor, WebhookEvent, handled, sitting_at
+from taskaction.compat.ocean.webhooks import (
+    AuthenticationFailedError,
+    PayloadRefusedError,
+    Processor,
+    WebhookEvent,
+    correlated,
+    handled,
+    sitting_at,
+)
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.errors import ConfigurationError
 from taskaction.core.names import truncated
 from taskaction.executors.base import AbstractExecutor as EngineExecutor
-from taskaction.executors.base import Delivery, Run
-from taskaction.executors.errors import ActionError
+from taskaction.executors.base import Correlation, Delivery, Run, WebhookRequest
+from taskaction.executors.errors import ActionError, WebhookRefusedError
 from taskaction.executors.toolbox import Toolbox
 from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Succeeded
 
@@ -28,6 +36,7 @@ if TYPE_CHECKING:
 
 WEBHOOK = "Webhook"
 _LABEL_CHARS = 63
+_ID_CHARS = 253
 _IDLE_POLL_SECONDS = 600.0
 _MOTIONLESS = "waits for the user to authenticate; go on by setting spec.signal"
 
@@ -87,6 +96,22 @@ class OceanAdapter(EngineExecutor):
     async def cancel(self, run: Run) -> None:
         """Let go of a run that is aborted; Ocean has no way to stop what it has going outside."""
         self._host.ended(run.uid)
+
+    async def admit(self, request: WebhookRequest) -> tuple[Correlation, ...]:
+        """Have the processor judge a delivery and look for its run; what it reports is held back for the owner."""
+        if self._processor is None:
+            return await super().admit(request)
+        event = WebhookEvent.received(request.headers, request.body, request.content)
+        try:
+            found = await correlated(self._processor, event)
+        except AuthenticationFailedError as error:
+            raise WebhookRefusedError(401, str(error)) from error
+        except PayloadRefusedError as error:
+            raise WebhookRefusedError(400, str(error)) from error
+        if found is None:
+            return ()
+        named = (Correlation(external_id=name) for name in found.external_ids if 0 < len(name) <= _ID_CHARS)
+        return (*named, *(Correlation(uid=uid) for uid in found.run_ids if uid))
 
     async def is_close_to_rate_limit(self, run: Run) -> bool:
         """Ask it, with or without the run; a user who must authenticate first pauses the run when it is called."""

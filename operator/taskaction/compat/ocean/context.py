@@ -1,5 +1,7 @@
 """``ocean``, the one name through which Ocean code reaches its surroundings; keeps no state of any run."""
 
+import json
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +12,7 @@ from taskaction.core.errors import ConfigurationError
 from taskaction.executors.toolbox import Toolbox
 
 PAGE = "docs/porting-from-ocean.md"
+_CONFIG_PREFIX = "OCEAN__INTEGRATION__CONFIG__"
 
 
 class PortClient:
@@ -110,8 +113,11 @@ class PortOceanContext:
 
     @property
     def integration_config(self) -> Mapping[str, Any]:
-        """The ``config`` of the provider that the current run is bound by; empty elsewhere."""
-        return self.desk.config
+        """The integration's configuration: the environment's, and over it that of the current run's provider.
+
+        Webhooks are authenticated before it is known whom they are about, so their secrets are the environment's.
+        """
+        return {**_from_environment(os.environ), **self.desk.config}
 
     def host(self, toolbox: Toolbox) -> Host:
         """Give the host of the operator that has this toolbox."""
@@ -125,6 +131,16 @@ class PortOceanContext:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"ocean.{name} is not offered: {PAGE} says what is, and what replaces the rest")
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Read ``OCEAN__INTEGRATION__CONFIG__NAME`` as Ocean does: text, or a JSON object or list."""
+    said = {
+        name.removeprefix(_CONFIG_PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(_CONFIG_PREFIX)
+    }
+    return {name: json.loads(value) if value[:1] in {"{", "["} else value for name, value in said.items()}
 
 
 def _id_of(run: IntegrationRun | str) -> str:
