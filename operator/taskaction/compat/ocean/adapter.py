@@ -144,8 +144,11 @@ class OceanAdapter(EngineExecutor):
 
     async def _asked(self, method: Callable[..., Awaitable[Any]], run: Run) -> Any:
         call = OpenCall(self._host, run, self._ocean_run(run))
-        with sitting_at(call):
-            return await (method(call.ocean_run) if _takes_the_run(method) else method())
+        try:
+            with sitting_at(call):
+                return await (method(call.ocean_run) if _takes_the_run(method) else method())
+        finally:
+            call.close()
 
     async def _concluded(self, run: Run, work: Callable[[OpenCall], Awaitable[None]], *, waits: bool) -> Outcome:
         call = self._host.open(run, self._ocean_run(run))
@@ -180,6 +183,8 @@ class OceanAdapter(EngineExecutor):
             await self.ocean_executor.poll(call.ocean_run)
 
     def _take(self, call: OpenCall, delivery: Delivery) -> None:
+        if delivery.payload.get("attempt") not in {None, call.run.attempt}:
+            return  # of an attempt that has ended
         try:
             call.take(Report.read(delivery.payload))
         except ValueError as error:  # written by somebody else: it must not end the run

@@ -117,7 +117,8 @@ class PortOceanContext:
 
         Webhooks are authenticated before it is known whom they are about, so their secrets are the environment's.
         """
-        return {**_from_environment(os.environ), **self.desk.config}
+        desk = current_desk.get()  # integrations read their configuration when they are imported, too
+        return {**_from_environment(os.environ), **(desk.config if desk is not None else {})}
 
     def host(self, toolbox: Toolbox) -> Host:
         """Give the host of the operator that has this toolbox."""

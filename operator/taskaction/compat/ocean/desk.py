@@ -67,6 +67,7 @@ class _Known:
     namespace: str
     name: str
     external_id: str | None
+    attempt: int
     call: "OpenCall | None" = None
 
 
@@ -87,7 +88,7 @@ class Host:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """Nothing: a configuration belongs to a call."""
+        """Nothing: a provider's configuration belongs to a call."""
         return {}
 
     def open(self, run: Run, ocean_run: AnyRun) -> "OpenCall":
@@ -96,7 +97,7 @@ class Host:
         known = self._known.pop(run.uid, None)
         if known is not None and known.external_id is not None:
             self._ids.pop(known.external_id, None)
-        self._known[run.uid] = _Known(ocean_run, run.namespace, run.name, run.external_id, call)
+        self._known[run.uid] = _Known(ocean_run, run.namespace, run.name, run.external_id, run.attempt, call)
         if run.external_id is not None:
             self._ids[run.external_id] = run.uid
         while len(self._known) > _KNOWN_RUNS:
@@ -133,14 +134,17 @@ class Host:
         if known is not None and known.external_id is not None and self._ids.get(known.external_id) == run_id:
             del self._ids[known.external_id]
 
-    async def report(self, run_id: str, report: Report) -> None:
-        """Hand a report to the call under way, else store it as an ActionEvent for the owner."""
+    async def report(self, run_id: str, report: Report, attempt: int | None = None) -> None:
+        """Hand a report to the call under way, else store it as an ActionEvent for the owner.
+
+        One that comes too late, from a task of an ``attempt`` that has ended, is dropped.
+        """
         known = self._known.get(run_id)
-        if known is None and run_id in self._ended:
-            self._log.debug("a report came after the run's end", run=run_id)
-            return
-        if known is None:
+        if known is None and run_id not in self._ended:
             raise UnknownRunError(run_id)
+        if known is None or attempt not in {None, known.attempt}:
+            self._log.debug("a report came after the end", run=run_id)
+            return
         if known.call is not None:
             known.call.take(report)
             return
@@ -167,7 +171,7 @@ class Host:
             "spec": {
                 "target": {"name": known.name, "uid": run_id},
                 "type": REPORT,
-                "payload": report.payload(),
+                "payload": {**report.payload(), "attempt": known.attempt},
                 "sender": "ocean",
                 "receivedAt": format_time(self.toolbox.clock.now()),
             },
@@ -183,6 +187,7 @@ class OpenCall:
     ocean_run: AnyRun
     report_so_far: Report = NOTHING
     answers_to: set[str] = field(default_factory=set)
+    is_open: bool = True
 
     def __post_init__(self) -> None:
         if self.run.external_id is not None:
@@ -195,6 +200,7 @@ class OpenCall:
 
     def close(self) -> None:
         """End the call."""
+        self.is_open = False
         self.host.closed(self)
 
     def take(self, report: Report) -> None:
@@ -211,7 +217,12 @@ class OpenCall:
 
     async def report(self, run_id: str, report: Report) -> None:
         """Take in what is said; about another run, or after this call, it goes where that run is."""
-        await self.host.report(run_id, report)
+        if run_id != self.run.uid:
+            await self.host.report(run_id, report)
+        elif self.is_open:
+            self.take(report)
+        else:
+            await self.host.report(run_id, report, self.run.attempt)
 
     async def find(self, external_id: str) -> AnyRun | None:
         """Give this run where it is meant."""
