@@ -117,6 +117,8 @@ class Operator:
         work = {
             "leases": control.leases.run(lambda error: failed("leases", error)),
             "agenda": control.agenda.run(),
+            "limits": control.manager.run_timers(),
+            "quotas": control.quotas.run(),
             "expiry": control.expiry.run_agenda(),
             "frees": control.expiry.run_frees(failed),
             "scans": control.expiry.run_scans(interval, failed),
@@ -177,6 +179,14 @@ class Operator:
         self._metrics.gauges(
             {
                 "queue_depth": ("Actions that wait for a worker.", lambda: control.manager.queued),
+                "queue_outside": (
+                    "Actions that wait outside of a full queue.",
+                    lambda: control.manager.outside,
+                ),
+                "actions_parked": (
+                    "Actions that wait for a quota of their target.",
+                    lambda: control.manager.parked,
+                ),
                 "workers_busy": ("Workers that are taken.", lambda: control.manager.running),
                 "actions_live": ("Actions that have not ended.", lambda: len(control.table)),
                 "shards_held": ("Shards that this replica owns.", lambda: control.leases.held),

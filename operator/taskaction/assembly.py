@@ -8,7 +8,6 @@ from taskaction.api.task_action import TaskAction
 from taskaction.cluster.gateway import Cluster
 from taskaction.cluster.retry import Persistence
 from taskaction.config import OperatorConfig
-from taskaction.control.agenda import Agenda
 from taskaction.control.background import Background
 from taskaction.control.calls import Caller, CallSettings
 from taskaction.control.cancelling import Canceller
@@ -23,20 +22,23 @@ from taskaction.control.intake import Intake
 from taskaction.control.leases import LeaseSettings, ShardLeases
 from taskaction.control.objects import ObjectEditor
 from taskaction.control.offers import Offers
+from taskaction.control.overlaps import Overlaps
 from taskaction.control.partitions import Partitions
 from taskaction.control.providers import ProviderKey, Providers
+from taskaction.control.quotas import Quotas
 from taskaction.control.records import Table
 from taskaction.control.sweep import Sweeper
 from taskaction.control.tree import Tree
 from taskaction.control.writer import StatusWriter
 from taskaction.core.clock import Clock
 from taskaction.core.names import shard_of
+from taskaction.execution.agenda import Agenda
 from taskaction.execution.manager import ExecutionManager
 from taskaction.executors.addresses import AddressPolicy
 from taskaction.executors.registry import Plugin, Registry
 from taskaction.executors.toolbox import Toolbox
 from taskaction.journal import OperatorJournal
-from taskaction.lifecycle.placement import shard_for
+from taskaction.lifecycle.placement import provider_source, shard_for
 from taskaction.lifecycle.policy import Settings, policy_for
 from taskaction.metrics import Metrics
 
@@ -53,13 +55,14 @@ class Control:
     registry: Registry
     leases: ShardLeases
     manager: ExecutionManager
-    agenda: Agenda
+    agenda: Agenda[str]
     expiry: Expiry
     sweeper: Sweeper
     events: EventPoster
     background: Background
     intake: Intake
     offers: Offers
+    quotas: Quotas
     engine: Engine
     followed: FollowedObjects
     noticed: int = 0
@@ -100,8 +103,10 @@ def assemble(
         registry.register(plugin.build(toolbox))
     background = Background(journal.failed)
     persistently = Persistence(clock, luck, journal.call_retried)
-    tree, providers = Tree(), Providers(registry)
-    gatherer = Gatherer(tree=tree, providers=providers, registry=registry, settings=settings, luck=luck)
+    tree, overlaps, providers = Tree(), Overlaps(table), Providers(registry)
+    gatherer = Gatherer(
+        tree=tree, overlaps=overlaps, providers=providers, registry=registry, settings=settings, luck=luck
+    )
     leases = ShardLeases(
         cluster,
         clock,
@@ -113,9 +118,17 @@ def assemble(
             renew_deadline=config.lease_renew_deadline.total_seconds(),
             retry=config.lease_retry.total_seconds(),
         ),
-        _LeaseListener(lambda: intake, lambda: offers, lambda: expiry),
+        _LeaseListener(lambda: intake, lambda: offers, lambda: quotas, lambda: expiry),
     )
-    manager = ExecutionManager(lambda uid: engine.process(uid), workers_count=config.workers_count, observer=journal)
+    manager = ExecutionManager(
+        lambda uid: engine.process(uid),
+        workers_count=config.workers_count,
+        observer=_ManagerObserver(journal, lambda: engine, lambda: quotas),
+        clock=clock,
+        luck=luck,
+        runs_buffer_high_watermark=config.runs_buffer_high_watermark,
+        max_runs_buffer_util_pct_per_action=config.max_runs_buffer_util_pct_per_action,
+    )
     family = Family(
         cluster=cluster,
         persistently=persistently,
@@ -124,6 +137,13 @@ def assemble(
         tree=tree,
         changed=lambda record: engine.look(record),
     )
+
+    def shard_of_provider(key: ProviderKey) -> int:
+        return shard_of(provider_source(*key).key, config.shards)
+
+    def owns(shard: int) -> bool:
+        return leases.tenure(shard) is not None
+
     offers = Offers(
         cluster=cluster,
         clock=clock,
@@ -131,8 +151,18 @@ def assemble(
         background=background,
         journal=journal,
         providers=providers,
-        owns=lambda key: leases.tenure(_provider_shard(key, config.shards)) is not None,
-        changed=lambda key: intake.offer_changed(key),
+        owns=lambda key: owns(shard_of_provider(key)),
+        changed=lambda key: _offer_changed(key, quotas, intake),
+    )
+    quotas = Quotas(
+        clock=clock,
+        background=background,
+        providers=providers,
+        offers=offers,
+        manager=manager,
+        shard_of=shard_of_provider,
+        owns=owns,
+        limited=lambda uid, until: engine.limited(uid, until),
     )
     editor = ObjectEditor(
         cluster, persistently, lambda record: intake.learned(record), in_flight=config.writes_in_flight
@@ -148,7 +178,7 @@ def assemble(
         namespaces=config.watch_namespaces,
     )
     events = EventPoster(cluster, clock, metrics.events_dropped.inc)
-    agenda = Agenda(clock, lambda uid: engine.due(uid))
+    agenda: Agenda[str] = Agenda(clock, lambda uid: engine.due(uid))
     caller = Caller(
         cluster,
         clock,
@@ -180,6 +210,7 @@ def assemble(
         manager=manager,
         agenda=agenda,
         followed=followed,
+        overlaps=overlaps,
         canceller=canceller,
     )
     engine = Engine(
@@ -191,6 +222,7 @@ def assemble(
             offers=offers,
             leases=leases,
             manager=manager,
+            quotas=quotas,
             caller=caller,
             writer=StatusWriter(
                 cluster,
@@ -207,6 +239,7 @@ def assemble(
             background=background,
             canceller=canceller,
             departures=departures,
+            overlaps=overlaps,
             partitions=partitions,
             journal=journal,
             identity=config.identity,
@@ -245,6 +278,7 @@ def assemble(
         background=background,
         intake=intake,
         offers=offers,
+        quotas=quotas,
         engine=engine,
         followed=followed,
     )
@@ -254,14 +288,20 @@ class _LeaseListener:
     """Passes changes of ownership on to those who act on them."""
 
     def __init__(
-        self, intake: Callable[[], Intake], offers: Callable[[], Offers], expiry: Callable[[], Expiry]
+        self,
+        intake: Callable[[], Intake],
+        offers: Callable[[], Offers],
+        quotas: Callable[[], Quotas],
+        expiry: Callable[[], Expiry],
     ) -> None:
         self._intake = intake
         self._offers = offers
+        self._quotas = quotas
         self._expiry = expiry
 
     def shard_acquired(self, shard: int, epoch: int) -> None:  # noqa: ARG002 - the listener's signature
         self._offers().publish_all()
+        self._quotas().taken_over(shard)
         self._intake().shard_acquired(shard)
         self._expiry().taken_over()
 
@@ -289,6 +329,30 @@ class _Judge:
         return action.status.finished_at + policy_for(action.spec, defaults, self._settings).ttl
 
 
-def _provider_shard(key: ProviderKey, shards: int) -> int:
-    kind, namespace, name = key
-    return shard_of(f"{namespace}/{kind}:{name}", shards)
+class _ManagerObserver:
+    """Passes what the manager cannot do itself on to those who can."""
+
+    def __init__(self, journal: OperatorJournal, engine: Callable[[], Engine], quotas: Callable[[], Quotas]) -> None:
+        self._journal = journal
+        self._engine = engine
+        self._quotas = quotas
+
+    def crashed(self, run_id: str, error: BaseException) -> None:
+        self._journal.crashed(run_id, error)
+
+    def crowded(self, run_id: str) -> None:
+        self._engine().crowded(run_id, crowded=True)
+
+    def admitted(self, run_id: str) -> None:
+        self._engine().crowded(run_id, crowded=False)
+
+    def paced(self, source: str, until: datetime) -> None:
+        self._quotas().paced(source, until)
+
+    def unrecorded(self, source: str) -> None:
+        self._quotas().unrecorded(source)
+
+
+def _offer_changed(key: ProviderKey, quotas: Quotas, intake: Intake) -> None:
+    quotas.changed(key)  # first the limits, then those that go by them
+    intake.offer_changed(key)

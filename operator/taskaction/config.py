@@ -65,6 +65,10 @@ class OperatorConfig(BaseModel):
     """The least severe messages that are logged."""
     workers_count: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Calls of executors at a time."""
+    runs_buffer_high_watermark: Annotated[int, Field(ge=1)] | None = None
+    """How many actions a replica lets wait in its queue; the others wait outside, and say so. Default: any number."""
+    max_runs_buffer_util_pct_per_action: Annotated[int, Field(ge=1, le=100)] | None = None
+    """How much of that one provider, or executor in a namespace, may take, in percent. Default: all."""
     writes_in_flight: Annotated[int, Field(ge=1, le=1_000)] = 64
     """Writes to the API server at a time."""
     shards: Annotated[int, Field(ge=1, le=256)] = 16

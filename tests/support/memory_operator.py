@@ -36,19 +36,20 @@ class MemoryOperator:
         journal = OperatorJournal(metrics, self.clock)
         self.control = assemble(config, self.cluster, self.clock, journal, metrics, lambda: 0.5, plugins)
         self._seen: dict[str, str] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         await self.control.leases.round()
-        self._task = asyncio.create_task(self.control.agenda.run())
+        work = self.control.agenda.run(), self.control.manager.run_timers(), self.control.quotas.run()
+        self._tasks = [asyncio.create_task(one) for one in work]
         self.control.manager.start_processing_action_runs()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._task is not None
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         await self.control.manager.drain(0)
         await self.control.background.finish(0)
         await self.control.registry.close()

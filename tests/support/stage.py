@@ -1,10 +1,13 @@
 """Runs that go on cue, for tests of workers: a test decides when and how each turn ends."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from support.clock import settled
+from support.clock import FakeClock, settled
 from taskaction.execution.manager import ExecutionManager
 from taskaction.execution.queue import QueuedRun
 
@@ -17,39 +20,66 @@ class Stage:
     ended: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     crashes: list[tuple[str, BaseException]] = field(default_factory=list)
-    cues: dict[str, asyncio.Future[None]] = field(default_factory=dict)
+    cues: dict[str, asyncio.Future[bool]] = field(default_factory=dict)
+    clock: FakeClock = field(default_factory=FakeClock)
+    told: list[tuple[str, str]] = field(default_factory=list)
 
-    async def process(self, run_id: str) -> None:
+    async def process(self, run_id: str) -> bool:
         self.started.append(run_id)
         cue = self.cues[run_id] = asyncio.get_running_loop().create_future()
         try:
-            await cue
+            started = await cue
         except asyncio.CancelledError:
             self.cancelled.append(run_id)
             raise
         self.ended.append(run_id)
+        return started
 
     def crashed(self, run_id: str, error: BaseException) -> None:
         self.crashes.append((run_id, error))
 
-    async def let(self, *names: str) -> None:
+    def crowded(self, run_id: str) -> None:
+        self.told.append(("crowded", run_id))
+
+    def admitted(self, run_id: str) -> None:
+        self.told.append(("admitted", run_id))
+
+    def paced(self, source: str, until: datetime) -> None:
+        self.told.append(("paced", f"{source} {until:%H:%M:%S}"))
+
+    def unrecorded(self, source: str) -> None:
+        self.told.append(("unrecorded", source))
+
+    async def let(self, *names: str, started: bool = True) -> None:
         """Let turns end well."""
         for name in names:
-            self.cues.pop(name).set_result(None)
+            self.cues.pop(name).set_result(started)
         await settled()
 
     async def fail(self, name: str, error: BaseException) -> None:
         self.cues.pop(name).set_exception(error)
         await settled()
 
-    def manager(self, *, workers: int = 2) -> ExecutionManager:
-        manager = ExecutionManager(self.process, workers_count=workers, observer=self)
-        manager.start_processing_action_runs()
+    def manager(self, *, workers: int = 2, begun: bool = True, **settings: Any) -> ExecutionManager:
+        manager = ExecutionManager(
+            self.process, workers_count=workers, observer=self, clock=self.clock, luck=lambda: 0.0, **settings
+        )
+        if begun:
+            manager.start_processing_action_runs()
         return manager
+
+    @contextmanager
+    def timed(self, manager: ExecutionManager) -> Iterator[None]:
+        """Have the manager's timers served."""
+        timers = asyncio.get_running_loop().create_task(manager.run_timers())
+        try:
+            yield
+        finally:
+            timers.cancel()
 
 
 def run(name: str, **place: Any) -> QueuedRun:
-    return QueuedRun(id=name, namespace="a", source="noop", order=(1, 0.0, 0, name), **place)
+    return QueuedRun(**{"id": name, "namespace": "a", "source": "noop", "order": (1, 0.0, 0, name)} | place)
 
 
 async def submitted(manager: ExecutionManager, *names: str, **place: Any) -> None:

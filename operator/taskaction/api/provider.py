@@ -171,6 +171,8 @@ class ActionProviderStatus(ApiModel):
     """Attempts under way."""
     rate_limit_reset_at: Timestamp | None = None
     """When a limit that was reached is lifted."""
+    rate_used_until: Timestamp | None = None
+    """How far the use of `limits.rate` is accounted for: a new owner of the provider goes on from there."""
 
 
 _NAMED = ConfigDict(json_schema_extra=rules(name_fits_a_label()))

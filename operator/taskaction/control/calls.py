@@ -19,6 +19,7 @@ from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
 from taskaction.core.constants import LINKS_KEPT, OUTPUT_LIMIT_BYTES
 from taskaction.core.names import digest
+from taskaction.execution.manager import LIMIT_FLOOR_SECONDS
 from taskaction.executors.base import Run
 from taskaction.executors.errors import InvalidParametersError, TransientError, failure_of
 from taskaction.executors.validation import nesting_problem
@@ -27,7 +28,6 @@ from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pend
 from taskaction.lifecycle.state import Observed
 
 DEFAULT_ACCOUNT = "default"
-_LIMIT_FLOOR = 0.5
 _PARTITION_CHARS = 253
 _ASKED_AGAIN = Backoff(initial=0.5, factor=2.0, max=10.0, jitter=0.1)
 
@@ -38,12 +38,10 @@ class CallSettings:
 
     Attributes:
         closed_namespaces: namespaces whose accounts and Secrets are never used.
-        limit_recheck: the longest time in seconds between two looks at a rate limit.
         partition_patience: how many seconds an executor may take to find a partition key.
     """
 
     closed_namespaces: frozenset[str]
-    limit_recheck: float = 10.0
     partition_patience: float = 10.0
 
 
@@ -71,6 +69,7 @@ class Caller:
             if not await binding.executor.is_close_to_rate_limit(run):
                 return None
             seconds = float(await binding.executor.get_remaining_seconds_until_rate_limit(run))
+            key = binding.executor.rate_limit_key(run)
         except asyncio.CancelledError as error:
             if _is_told_to_stop():
                 raise
@@ -78,11 +77,8 @@ class Caller:
         except BaseException as error:  # noqa: BLE001 - an executor may raise anything
             return self._unasked(record, failure_of(error))
         record.limit_errors = 0
-        wait = min(max(seconds, _LIMIT_FLOOR), self._settings.limit_recheck)
-        return Limited(
-            retry_after=wait * (1.0 + 0.1 * self._luck()),
-            message=f"the target's rate limit is reached for another {seconds:.0f}s",
-        )
+        wait = max(LIMIT_FLOOR_SECONDS, seconds)
+        return Limited(retry_after=wait, message="the target's rate limit is reached", key=key)
 
     def _unasked(self, record: Record, failure: Failed) -> Limited | Failed:
         """Give what follows from a question that raised: nothing was started, so it is asked again before long."""
@@ -92,6 +88,7 @@ class Caller:
         return Limited(
             retry_after=_ASKED_AGAIN.delay(record.limit_errors, self._luck()),
             message=f"whether the target's rate limit is reached cannot be found out: {failure.message}",
+            key=record.uid,
         )
 
     async def partition(self, record: Record, binding: Binding, observed: Observed) -> str | Failed | None:

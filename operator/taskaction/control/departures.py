@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 
-from taskaction.control.agenda import Agenda
 from taskaction.control.cancelling import Canceller
 from taskaction.control.family import Family
 from taskaction.control.followed import FollowedObjects
+from taskaction.control.overlaps import Overlaps
 from taskaction.control.records import Record, Table
 from taskaction.core.clock import Clock
+from taskaction.execution.agenda import Agenda
 from taskaction.execution.manager import ExecutionManager
 from taskaction.lifecycle.state import Activity
 
@@ -25,8 +26,9 @@ class Departures:
         table: Table,
         family: Family,
         manager: ExecutionManager,
-        agenda: Agenda,
+        agenda: Agenda[str],
         followed: FollowedObjects,
+        overlaps: Overlaps,
         canceller: Canceller,
     ) -> None:
         self._clock = clock
@@ -35,6 +37,7 @@ class Departures:
         self._manager = manager
         self._agenda = agenda
         self._followed = followed
+        self._overlaps = overlaps
         self._canceller = canceller
 
     def gone(self, record: Record) -> None:
@@ -64,11 +67,12 @@ class Departures:
     def left_to_others(self, record: Record) -> None:
         """Leave an action to another process; a call under way may end, and its result is kept if nobody objects."""
         self._rest(record)
-        if record.activity in {Activity.QUEUED, Activity.WAITING}:
+        if record.activity in {Activity.QUEUED, Activity.PARKED, Activity.WAITING}:
             record.activity = Activity.IDLE
 
     def _forget(self, record: Record) -> None:
         self._rest(record)
+        self._overlaps.forget(record.uid)
         self._table.drop(record)
 
     def _rest(self, record: Record) -> None:

@@ -5,10 +5,9 @@ Each of its parts does one thing (see the constructor); what happens next is dec
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 
-from taskaction.control.agenda import Agenda
 from taskaction.control.background import Background
 from taskaction.control.calls import Caller
 from taskaction.control.cancelling import Canceller
@@ -21,10 +20,13 @@ from taskaction.control.journal import Journal
 from taskaction.control.leases import ShardLeases
 from taskaction.control.objects import ObjectEditor
 from taskaction.control.offers import Offers
+from taskaction.control.overlaps import Overlaps
 from taskaction.control.partitions import Partitions
+from taskaction.control.quotas import Quotas
 from taskaction.control.records import Record, Table
 from taskaction.control.writer import Landed, StatusWriter
 from taskaction.core.clock import Clock
+from taskaction.execution.agenda import Agenda
 from taskaction.execution.manager import ExecutionManager
 from taskaction.lifecycle.decisions import (
     Adopt,
@@ -34,6 +36,7 @@ from taskaction.lifecycle.decisions import (
     Enqueue,
     ExpireAt,
     Hold,
+    Park,
     PollAt,
     Release,
     Tell,
@@ -45,6 +48,7 @@ from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Succeeded
 from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, Owner, Slot, Stopped
 
+_IN_LINE = frozenset({Activity.QUEUED, Activity.PARKED})
 _LEASE_PAUSE = 0.5
 _BINDING_PAUSE = 10.0
 
@@ -60,15 +64,17 @@ class Parts:
     offers: Offers
     leases: ShardLeases
     manager: ExecutionManager
+    quotas: Quotas
     caller: Caller
     writer: StatusWriter
     editor: ObjectEditor
-    agenda: Agenda
+    agenda: Agenda[str]
     expiry: Expiry
     events: EventPoster
     background: Background
     canceller: Canceller
     departures: Departures
+    overlaps: Overlaps
     partitions: Partitions
     journal: Journal
     identity: str
@@ -119,6 +125,26 @@ class Engine:
             self._remind(record)
         record.woken = record.activity is Activity.CALLING  # what the call has read may be older than the change
 
+    def is_at_work(self, record: Record) -> bool:
+        """Say whether this process owns the action and gives out work."""
+        return self._parts.manager.begun and self._parts.leases.tenure(record.shard) is not None
+
+    def crowded(self, uid: str, *, crowded: bool) -> None:
+        """Show that an action waits outside of a full queue, or does not any more."""
+        record = self._parts.table.get(uid)
+        if record is not None:
+            record.crowded = crowded
+            self._postpone(record, 0.0)
+
+    def limited(self, uid: str, until: datetime) -> bool:
+        """Show that an action waits for the rate of its provider; False where it is shown, and still to come."""
+        record = self._parts.table.get(uid)
+        if record is None or (record.limited_until is not None and record.limited_until > self._parts.clock.now()):
+            return False
+        record.limited_until = until
+        self.look(record)
+        return True
+
     def reported(self, record: Record) -> None:
         """Let what an executor reported be written before long."""
         if record.flush_at is None:
@@ -153,30 +179,34 @@ class Engine:
 
     # -- a worker's turn ----------------------------------------------------------------------------------------------
 
-    async def process(self, uid: str) -> None:
-        """Take a worker's turn: start or poll the action, and record what came of it."""
+    async def process(self, uid: str) -> bool:
+        """Take a worker's turn: start or poll the action, and record what came of it; say whether there was a call."""
         record = self._parts.table.get(uid)
         if record is None:
             self._parts.manager.forget(uid)
-            return
+            return False
         if record.cancelling:
-            return  # its end decides what follows
+            return False  # its end decides what follows
         record.activity = Activity.IDLE
         if not self._parts.leases.may_start(record.shard):
             self._postpone(record, _LEASE_PAUSE)
-            return
+            return False
         limited = await self._limited(record)
         decision = self._decided(record, Slot() if limited is None else Ended(limited))
         if decision is None:
-            return
+            return False
         call = self._apply(record, decision)
         if call is None:
             await self._land(record, decision)
-            return
+            return False
+        await self._carry(record, call, decision)
+        return True
+
+    async def _carry(self, record: Record, call: Call, decision: Decision) -> None:
         outcome = await self._called(record, call, decision)
         if outcome is not None:
             await self._conclude(record, outcome)
-        elif record.activity is Activity.CALLING and self._parts.table.get(uid) is record:
+        elif record.activity is Activity.CALLING and self._parts.table.get(record.uid) is record:
             # Nothing was called: the shard is lost, or the provider is gone for now.
             record.activity = Activity.IDLE
             record.taken_at = record.taken_at or self._parts.clock.now()
@@ -282,6 +312,8 @@ class Engine:
                 case Withdraw():
                     record.activity = Activity.IDLE
                     withdrawn = True
+                case Park(at=at, key=key):
+                    self._park(record, at, key)
                 case PollAt(at=at):
                     record.poll_at = self._parts.clock.now() if record.woken else at
                     record.woken = False
@@ -299,23 +331,42 @@ class Engine:
             record.flush_at = record.flush_at or self._parts.clock.now() + self._parts.status_delay
         elif decision.write is not Write.NONE:
             record.flush_at = None
-        if record.status.attempt and not record.status.phase.terminal and record.activity is not Activity.QUEUED:
+        if record.status.attempt and not record.status.phase.terminal and record.activity not in _IN_LINE:
             self._parts.manager.hold(self._parts.gatherer.queued(record))
         elif withdrawn:
             self._parts.manager.forget(record.uid)
         self._remind(record)
         return call
 
+    def _park(self, record: Record, at: datetime, key: str) -> None:
+        record.activity = Activity.PARKED
+        run = self._parts.gatherer.queued(record)
+        seconds = (at - self._parts.clock.now()).total_seconds()
+        self._parts.manager.park(run, (run.source, key), seconds)
+        self._parts.quotas.limited(record, at)
+
     def _enqueue(self, record: Record) -> None:
         record.activity = Activity.QUEUED
         record.poll_at = None
         if self._parts.partitions.is_known(record):
-            self.partitioned(record)
+            self._submit(record)
         else:
             self._parts.partitions.ask(record)
 
+    def overlap(self, record: Record) -> None:
+        """Take in who shares the action's partition; by that, another one may have to end."""
+        rival = self._parts.overlaps.place(record, self._parts.gatherer.overlap(record))
+        if rival is not None:
+            self.look(rival)
+
     def partitioned(self, record: Record) -> None:
-        """Let an action wait for a worker, in its partition."""
+        """Let an action, whose partition is known by now, wait for a worker where it may stay at all."""
+        self.overlap(record)
+        self.look(record)
+        if not record.status.phase.terminal:
+            self._submit(record)
+
+    def _submit(self, record: Record) -> None:
         self._parts.manager.submit(self._parts.gatherer.queued(record))
 
     async def unpartitioned(self, record: Record, failure: Failed) -> None:

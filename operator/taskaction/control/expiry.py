@@ -14,7 +14,6 @@ from taskaction.api.enums import TERMINAL_PHASES
 from taskaction.api.task_action import TaskAction
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import Cluster
-from taskaction.control.agenda import Agenda
 from taskaction.control.background import Background
 from taskaction.control.gather import parent_link
 from taskaction.control.listing import task_actions
@@ -23,6 +22,7 @@ from taskaction.control.records import Record, Table
 from taskaction.control.tree import Tree
 from taskaction.core.clock import Clock
 from taskaction.core.constants import FINALIZER, HELD_LABEL
+from taskaction.execution.agenda import Agenda
 
 REMEMBERED = timedelta(minutes=15)
 """Actions that expire within this time are remembered; later ones are found again by the list."""

@@ -6,11 +6,12 @@ from typing import Any
 
 import orjson
 
-from taskaction.api.enums import ParentKind, ProviderKind, Sharding
+from taskaction.api.enums import OverlapPolicy, ParentKind, ProviderKind, Sharding, WhenFull
 from taskaction.api.provider import ProviderDefaults
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import TaskAction
-from taskaction.control.providers import Offer, ProviderKey, Providers, allowed_in
+from taskaction.control.overlaps import Overlap, Overlaps
+from taskaction.control.providers import Offer, ProviderKey, Providers, allowed_in, limits_of
 from taskaction.control.records import Record
 from taskaction.control.tree import ParentLink, Tree
 from taskaction.core.constants import FINALIZER, GROUP, PARENT_ANNOTATION
@@ -21,9 +22,10 @@ from taskaction.executors.registry import Registry
 from taskaction.executors.validation import model_problem, nesting_problem
 from taskaction.lifecycle.placement import source_of
 from taskaction.lifecycle.policy import Policy, Settings, policy_for
-from taskaction.lifecycle.state import Blocker, Observed, Owner
+from taskaction.lifecycle.state import Blocker, Crowded, Observed, Owner
 from taskaction.lifecycle.traits import Traits
 
+_OVERLAPS = frozenset({OverlapPolicy.REPLACE, OverlapPolicy.DROP})
 _UNKNOWN_TRAITS = Traits(idempotent=False, external_effect=False)
 
 
@@ -37,7 +39,7 @@ class Binding:
     @property
     def judge(self) -> object:
         """What parameters are checked by: when it changes, they are checked anew."""
-        return self.offer if self.offer is not None else self.executor
+        return self.offer.provider.spec if self.offer is not None else self.executor
 
     @property
     def config(self) -> dict[str, Any]:
@@ -52,12 +54,14 @@ class Gatherer:
         self,
         *,
         tree: Tree,
+        overlaps: Overlaps,
         providers: Providers,
         registry: Registry,
         settings: Settings,
         luck: Callable[[], float],
     ) -> None:
         self._tree = tree
+        self._overlaps = overlaps
         self._providers = providers
         self._registry = registry
         self._settings = settings
@@ -87,9 +91,11 @@ class Gatherer:
             owner=owner,
             activity=record.activity,
             held=FINALIZER in action.metadata.finalizers,
-            abort=self._tree.abort_fact(record.uid),
+            abort=self._tree.abort_fact(record.uid) or self._overlaps.fact(record),
             parent=record.parent,
             blocker=blocker,
+            crowded=self._crowded(record) if record.crowded else None,
+            limited_until=record.limited_until,
             taken_at=record.taken_at,
             signalled=signal is not None and signal != record.polled_signal,
             parameters_hash=record.parameters_hash,
@@ -124,16 +130,14 @@ class Gatherer:
 
     def sharding(self, action: TaskAction) -> Sharding:
         """Give how finely the action's provider is spread."""
-        key = provider_key(action)
-        offer = self._providers.get(key) if key is not None else None
+        offer = self._offer(action)
         return (offer.provider.spec.sharding if offer is not None else None) or Sharding.PROVIDER
 
     def partition(self, action: TaskAction) -> str | None:
         """Give the partition key as the spec tells it: the action's own, the provider's, the executor's parameter."""
         if action.spec.partition_key is not None:
             return action.spec.partition_key
-        key = provider_key(action)
-        offer = self._providers.get(key) if key is not None else None
+        offer = self._offer(action)
         path = offer.provider.spec.partition_key_path if offer is not None else None
         value = _at_path(action.spec.parameters, path) if path is not None else None
         if value is None or value == "":
@@ -168,7 +172,37 @@ class Gatherer:
             partition=partition,
             priority=action.spec.priority or 0,
             order=(0 if record.status.attempt else 1, created, record.first_version, record.name),
+            under_way=record.status.phase.started,
         )
+
+    def overlap(self, record: Record) -> Overlap | None:
+        """Give the action's place where its provider lets the actions of a partition not wait for each other.
+
+        A suspended action that has not started keeps nobody from anything (design, section 5), so it has no place.
+        """
+        place, offer = self.queued(record), self._offer(record.action)
+        policy = offer.provider.spec.overlap_policy if offer is not None else None
+        held_back = record.action.spec.suspend and not record.status.attempt
+        if offer is None or place.partition is None or policy not in _OVERLAPS or held_back:
+            return None
+        return Overlap(
+            partition=(place.source, place.partition),
+            policy=policy,
+            capacity=limits_of(offer.provider.spec).per_partition,
+            order=(0, *place.order[1:]),
+        )
+
+    def _crowded(self, record: Record) -> Crowded:
+        offer = self._offer(record.action)
+        limits = offer.provider.spec.limits if offer is not None else None
+        if limits is None or limits.max_queued is None:
+            return Crowded(message="the operator's queue is full", refused=False)
+        refused = limits.when_full is WhenFull.REFUSE and record.fresh
+        return Crowded(message=f"limits.maxQueued: {limits.max_queued} actions wait already", refused=refused)
+
+    def _offer(self, action: TaskAction) -> Offer | None:
+        key = provider_key(action)
+        return self._providers.get(key) if key is not None else None
 
     def _executor(self, action: TaskAction) -> AbstractExecutor | None:
         key = provider_key(action)

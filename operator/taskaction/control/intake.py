@@ -84,12 +84,15 @@ class Intake:
             self._engine.look(record)
 
     def shard_acquired(self, shard: int) -> None:
-        """Take up the actions of a shard that this process owns from now on."""
+        """Take up the actions of a shard that this process owns from now on.
+
+        In the order of their partitions and those with an attempt first, so that limits count them before others start.
+        """
         now = self._clock.now()
-        for record in self._table:
-            if record.shard == shard:
-                record.taken_at = now
-                self._engine.look(record)
+        records = [record for record in self._table if record.shard == shard]
+        for record in sorted(records, key=lambda record: self._gatherer.queued(record).order):
+            record.taken_at, record.fresh = now, False
+            self._engine.look(record)
 
     def shard_lost(self, shard: int) -> None:
         """Let go of the actions of a shard that another process owns; calls under way may end."""
@@ -119,6 +122,7 @@ class Intake:
         self._table.add(record)
         self._journal.admitted(record)
         self._place(record)
+        record.fresh = self._engine.is_at_work(record)
         self._engine.look(record)
 
     def _update(self, record: Record, action: TaskAction) -> None:
@@ -127,7 +131,7 @@ class Intake:
         if action.status != record.stored and record.flushing is None:
             # Somebody else has written the status: the next owner, or the one before.
             record.stored = action.status
-            if record.activity in {Activity.IDLE, Activity.QUEUED}:
+            if record.activity in {Activity.IDLE, Activity.QUEUED, Activity.PARKED}:
                 record.status = action.status
         self._place(record)
         self._engine.look(record)
@@ -147,6 +151,7 @@ class Intake:
         sharding = self._gatherer.sharding(record.action)
         record.shard = shard_for(record.action, sharding, tie, shards=self._shards)
         self._family.place(record)
+        self._engine.overlap(record)
 
     def _left(self, record: Record) -> None:
         """Serve a DELETED: the object is gone, or it has left the watch's selector by finishing."""

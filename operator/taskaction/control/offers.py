@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from taskaction.api.enums import ProviderKind
+from taskaction.api.provider import ActionProviderStatus
 from taskaction.cluster.errors import ConflictError, InvalidError, NotFoundError
 from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, Body, Cluster
 from taskaction.control.background import Background
@@ -75,9 +76,8 @@ class Offers:
 
     def publish(self, offer: Offer) -> None:
         """Write a provider's status where this process answers for it and something changed."""
-        status = provider_status(offer, self._clock.now())
-        if status != offer.provider.status and self._owns(offer.key):
-            self._background.start(self._write(offer), name=f"publish provider {offer.key[2]}")
+        if self._judged(offer) != offer.provider.status and self._owns(offer.key):
+            self._background.start(self.write(offer.key, self._judged), name=f"publish provider {offer.key[2]}")
 
     def publish_all(self) -> None:
         """Write the status of every provider that this process answers for by now."""
@@ -96,7 +96,39 @@ class Offers:
         else:
             self.notice(kind, None, body)
 
-    async def _write(self, offer: Offer) -> None:
+    def _judged(self, offer: Offer) -> ActionProviderStatus:
+        return provider_status(offer, self._clock.now())
+
+    async def write(self, key: ProviderKey, status_of: Callable[[Offer], ActionProviderStatus]) -> Offer | None:
+        """Write the status that ``status_of`` makes of the provider as it is, however often others are faster.
+
+        Give the provider as it is then; None where it is gone or takes no such status.
+        """
+        kind, namespace, name = key
+
+        async def replaced() -> Body | None:
+            offer = self._providers.get(key)
+            return await self._replaced(offer, status_of(offer)) if offer is not None else None
+
+        while True:
+            try:
+                body = await self._persistently(replaced)
+            except ConflictError:
+                fresh = await self._persistently(lambda: self._cluster.get(RESOURCES[kind], name, namespace))
+                if fresh is None:
+                    return None
+                self.notice(kind, None, fresh)
+                continue
+            except NotFoundError:
+                return None
+            except InvalidError as error:
+                self._journal.failed(f"publish provider {name}", error)
+                return None
+            if body is not None:
+                self._providers.put(kind, body)
+            return self._providers.get(key)
+
+    async def _replaced(self, offer: Offer, status: ActionProviderStatus) -> Body:
         kind, namespace, name = offer.key
         metadata = offer.provider.metadata
         body = {
@@ -108,11 +140,6 @@ class Offers:
                 "uid": metadata.uid,
                 "resourceVersion": metadata.resource_version,
             },
-            "status": provider_status(offer, self._clock.now()).to_json(),
+            "status": status.to_json(),
         }
-        try:
-            await self._persistently(lambda: self._cluster.replace_status(RESOURCES[kind], body))
-        except (ConflictError, NotFoundError):
-            return  # a newer object is on its way, and will be judged anew
-        except InvalidError as error:
-            self._journal.failed(f"publish provider {name}", error)
+        return await self._cluster.replace_status(RESOURCES[kind], body)

@@ -1,6 +1,6 @@
 """What providers exist and whether they can be used; judged from their objects, without I/O."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +8,7 @@ from taskaction.api.enums import ConditionStatus, ProviderKind
 from taskaction.api.metadata import Condition
 from taskaction.api.provider import (
     ActionProvider,
+    ActionProviderSpec,
     ActionProviderStatus,
     ClusterActionProvider,
     Provider,
@@ -15,6 +16,7 @@ from taskaction.api.provider import (
 from taskaction.api.reasons import ConditionType, Reason
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncated
+from taskaction.execution.limits import UNLIMITED, Limits
 from taskaction.executors.base import AbstractExecutor
 from taskaction.executors.registry import Registry
 from taskaction.executors.validation import SchemaChecker, compile_schema, model_problem, nesting_problem
@@ -66,10 +68,18 @@ class Providers:
         provider = model.from_body(body)
         known = self._offers.get((kind, provider.metadata.namespace, provider.metadata.name))
         if known is not None and _same(known.provider, provider):
+            self._refresh(known, provider)
             return None
         offer = self._judge(provider)
         self._offers[offer.key] = offer
         return offer
+
+    def _refresh(self, known: Offer, provider: Provider) -> None:
+        """Take over a newer status; the spec stays the same value, which verdicts and policies go by."""
+        before, after = known.provider.metadata.resource_version, provider.metadata.resource_version
+        if not (before.isdecimal() and after.isdecimal() and int(after) < int(before)):
+            same = provider.model_copy(update={"spec": known.provider.spec})
+            self._offers[known.key] = replace(known, provider=same)
 
     def drop(self, key: ProviderKey, uid: str) -> None:
         """Forget a provider that was deleted; a namesake that came after it stays."""
@@ -118,6 +128,18 @@ def provider_status(offer: Offer, now: datetime) -> ActionProviderStatus:
         observed_generation=generation,
     )
     return before.model_copy(update={"conditions": (ready,), "observed_generation": generation})
+
+
+def limits_of(spec: ActionProviderSpec) -> Limits:
+    """Give how much of a provider may be used at a time, in the queue's terms."""
+    limits = spec.limits
+    if limits is None:
+        return UNLIMITED
+    return Limits(
+        concurrent=limits.max_concurrent,
+        per_partition=limits.max_concurrent_per_partition or 1,
+        queued=limits.max_queued,
+    )
 
 
 def allowed_in(provider: Provider, namespace: str) -> bool:

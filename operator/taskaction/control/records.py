@@ -31,6 +31,9 @@ class Record:
         limit_errors: how often in a row the executor could not say whether its target's limit is reached.
         adopter: the parent that is to become the owner.
         gone: the object does not exist any more; nothing may be written.
+        fresh: it was created while this process owned its shard, so that it may still be refused.
+        crowded: it waits outside of a full queue.
+        limited_until: when the rate of its provider is expected to let it start.
         woken: something that the action created has changed during a call.
         flushing: set while a status write is under way, done with how it landed when it has ended.
     """
@@ -59,6 +62,9 @@ class Record:
     call: asyncio.Task[object] | None = None
     cancelling: bool = False
     woken: bool = False
+    fresh: bool = False
+    crowded: bool = False
+    limited_until: datetime | None = None
     flushing: asyncio.Future[object] | None = None
 
     @property

@@ -1,22 +1,38 @@
-"""The order of work: lanes in a two-level round-robin ring; a data structure without tasks, clock or I/O.
+"""The order of work: runs in lanes, the partitions they keep closed, the limits of their sources; no tasks, no clock.
 
-A lane is the global queue of a source, or one of its partitions (``<source>:<key>``). The ring serves the highest
-priority first, within it one namespace after the other, within each one lane after the other, so that neither a busy
-tenant nor a busy key starves the others (Ocean seed, "Worker Pool & Round-Robin Distribution").
+A lane is the global queue of a source in a namespace, or one of its partitions (``<source>:<key>``). Runs whose
+attempt is under way and that need another turn, to be polled, wait in a lane of their own, which no limit closes.
 """
 
-from bisect import insort
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
+from typing import NamedTuple
+
+from taskaction.execution.limits import UNLIMITED, Limits
+from taskaction.execution.ring import Ring
 
 Order = tuple[int, float, int, str]
 """Started attempts first (0 before 1), then creation time, then the first resourceVersion, then the name."""
 
 
+class LaneKey(NamedTuple):
+    """Where a run waits; ``going`` is the lane of those whose attempt is under way."""
+
+    namespace: str
+    source: str
+    partition: str | None
+    going: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedRun:
-    """What the queue knows of an action: its id and its place, never its body."""
+    """What the queue knows of an action: its id and its place, never its body.
+
+    Attributes:
+        under_way: an attempt is open, so that it counts against the limits of its source and starts nothing new.
+    """
 
     id: str
     namespace: str
@@ -24,68 +40,64 @@ class QueuedRun:
     partition: str | None = None
     priority: int = 0
     order: Order = (1, 0.0, 0, "")
+    under_way: bool = False
 
     @property
-    def lane(self) -> "LaneKey":
-        """The lane that it waits in."""
-        return (self.namespace, self.source, self.partition)
+    def home(self) -> LaneKey:
+        """The lane that it waits in before an attempt, and keeps closed afterwards."""
+        return LaneKey(self.namespace, self.source, self.partition)
 
 
-LaneKey = tuple[str, str, str | None]
 _Entry = tuple[int, Order, str]
 _STALE_ENTRIES_KEPT = 16
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Lane:
     key: LaneKey
     heap: list[_Entry] = field(default_factory=list)
     waiting: int = 0
-    holder: str | None = None  # partitions only: the run that keeps the others out, busy or not
+    holders: set[str] = field(default_factory=set)  # partitions only: runs that keep others out, at work or not
+    seated: int = 0  # partitions only: how many of them are at work
     level: int | None = None  # the priority under which the ring has it, None while it is not ready
 
+
+@dataclass(slots=True, eq=False)
+class _Source:
+    name: str
+    limits: Limits = UNLIMITED
+    closed: bool = False
+    seats: int = 0
+    waiting: OrderedDict[str, None] = field(default_factory=OrderedDict)
+
     @property
-    def serial(self) -> bool:
-        return self.key[2] is not None
+    def free(self) -> int | None:
+        """How many may start now, None for any number."""
+        if self.closed:
+            return 0
+        return None if self.limits.concurrent is None else max(0, self.limits.concurrent - self.seats)
+
+    @property
+    def idle(self) -> bool:
+        return not (self.seats or self.waiting or self.closed) and self.limits is UNLIMITED
 
 
-class _Ring:
-    """Ready lanes by priority, namespace and turn."""
+@dataclass(slots=True, eq=False)
+class _Known:
+    """A run from ``put`` or ``hold`` until it is forgotten, and has left its worker."""
 
-    def __init__(self) -> None:
-        self._levels: dict[int, OrderedDict[str, OrderedDict[LaneKey, None]]] = {}
-        self._priorities: list[int] = []  # negated, so that the highest comes first
-
-    def add(self, lane: LaneKey, level: int) -> None:
-        if level not in self._levels:
-            self._levels[level] = OrderedDict()
-            insort(self._priorities, -level)
-        self._levels[level].setdefault(lane[0], OrderedDict())[lane] = None
-
-    def remove(self, lane: LaneKey, level: int) -> None:
-        namespaces = self._levels[level]
-        lanes = namespaces[lane[0]]
-        del lanes[lane]
-        if not lanes:
-            del namespaces[lane[0]]
-        if not namespaces:
-            del self._levels[level]
-            self._priorities.remove(-level)
-
-    def turn(self) -> LaneKey | None:
-        """Give the lane whose turn it is, and move it and its namespace to the end of theirs."""
-        if not self._priorities:
-            return None
-        namespaces = self._levels[-self._priorities[0]]
-        namespace, lanes = next(iter(namespaces.items()))
-        lane = next(iter(lanes))
-        namespaces.move_to_end(namespace)
-        lanes.move_to_end(lane)
-        return lane
+    run: QueuedRun
+    entry: _Entry | None = None  # what it waits under; any other entry of a heap is stale, and skipped
+    lane: _Lane | None = None  # where it waits
+    busy: bool = False
+    again: bool = False  # busy, and to wait again afterwards
+    holds: bool = False
+    seated: bool = False
+    forgotten: bool = False  # busy, and nothing else
 
 
 class RunQueue:
-    """Runs that wait, runs that are out with a worker, and the partitions they keep closed.
+    """Runs that wait, runs that are out with a worker, and what they keep others from.
 
     A run is known from ``put`` or ``hold`` until ``forget``: meanwhile a second ``put`` of a waiting run is a duplicate
     (deduplication until terminal, Ocean defect D13), and its partition admits no other run (D1). A run that is put
@@ -94,130 +106,293 @@ class RunQueue:
 
     def __init__(self) -> None:
         self._lanes: dict[LaneKey, _Lane] = {}
-        self._ring = _Ring()
-        self._waiting: dict[str, QueuedRun] = {}
-        self._entries: dict[str, _Entry] = {}  # of waiting runs; any other entry of a heap is stale, and skipped
-        self._busy: dict[str, QueuedRun] = {}
-        self._again: dict[str, QueuedRun] = {}  # busy, and to wait again afterwards
-        self._held: dict[str, QueuedRun] = {}  # neither waiting nor busy, yet holding a partition
+        self._sources: dict[str, _Source] = {}
+        self._known: dict[str, _Known] = {}
+        self._ring = Ring()
+        self._waiting = self._pending = self._busy = 0
 
     def __len__(self) -> int:
         """Give how many runs wait."""
-        return len(self._waiting)
+        return self._waiting
+
+    @property
+    def pending(self) -> int:
+        """How many runs wait for their attempt to start."""
+        return self._pending
 
     @property
     def busy(self) -> int:
         """How many runs are out with a worker."""
-        return len(self._busy)
+        return self._busy
 
     @property
     def lanes(self) -> int:
         """How many lanes exist; idle ones are removed."""
         return len(self._lanes)
 
+    def knows(self, run_id: str) -> bool:
+        """Say whether a run waits, is busy, or keeps something."""
+        return run_id in self._known
+
+    def waiting_for(self, source: str) -> Iterator[str]:
+        """Give the runs of a source that wait for their attempt, in the order of their coming."""
+        known = self._sources.get(source)
+        return iter(known.waiting) if known is not None else iter(())
+
+    def queued(self, source: str) -> int:
+        """Give how many runs of a source wait for their attempt."""
+        known = self._sources.get(source)
+        return len(known.waiting) if known is not None else 0
+
+    def running(self, source: str) -> int:
+        """Give how many runs of a source are at work or have an attempt under way."""
+        known = self._sources.get(source)
+        return known.seats if known is not None else 0
+
+    # -- limits -------------------------------------------------------------------------------------------------------
+
+    def limit(self, source: str, limits: Limits) -> None:
+        """Set how much of a source may be used at a time; who is at work already stays so."""
+        known = self._source(source)
+        known.limits = limits
+        for lane in [lane for key, lane in self._lanes.items() if key.source == source]:
+            self._place(lane)
+        self._regulate(known)
+        self._tidy(source)
+
+    def close(self, source: str) -> None:
+        """Let no run of a source start until it is opened; those under way go on."""
+        known = self._source(source)
+        known.closed = True
+        self._regulate(known)
+
+    def open(self, source: str) -> None:
+        """Let runs of a source start again."""
+        known = self._source(source)
+        known.closed = False
+        self._regulate(known)
+        self._tidy(source)
+
+    # -- runs ---------------------------------------------------------------------------------------------------------
+
     def put(self, run: QueuedRun) -> bool:
         """Let ``run`` wait for its turn; False when it does already."""
-        if run.id in self._waiting or run.id in self._again:
+        known = self._known.get(run.id)
+        if known is None:
+            known = self._known[run.id] = _Known(run)
+        elif known.entry is not None or known.again:
             return False
-        if run.id in self._busy:
-            self._again[run.id] = run
-            return True
-        self._held.pop(run.id, None)
-        self._waiting[run.id] = run
-        lane = self._lanes.setdefault(run.lane, _Lane(run.lane))
-        # Inside a partition only the order counts; across a global lane the priority comes first.
-        entry = self._entries[run.id] = (0 if lane.serial else -run.priority, run.order, run.id)
-        heappush(lane.heap, entry)
-        lane.waiting += 1
-        self._tidy(lane)
-        self._place(lane)
+        known.run, known.forgotten = run, False
+        if known.busy:
+            known.again = True
+        else:
+            self._wait(known)
         return True
 
     def hold(self, run: QueuedRun) -> None:
-        """Let ``run`` wait no more, and close its partition to others while it is paused, parked or in backoff."""
-        self._again.pop(run.id, None)
-        self._entries.pop(run.id, None)
-        waiting = self._waiting.pop(run.id, None)
-        if waiting is None and run.partition is None:
-            return
-        run = waiting or run
-        lane = self._lanes.setdefault(run.lane, _Lane(run.lane))
-        lane.waiting -= waiting is not None
-        if lane.serial:
-            lane.holder = lane.holder or run.id
-            if run.id not in self._busy:
-                self._held[run.id] = run
-        self._place(lane)
+        """Let ``run`` wait no more; its partition stays closed, and its seat taken while an attempt is under way."""
+        known = self._known.get(run.id)
+        if known is None:
+            known = self._known[run.id] = _Known(run)
+        known.again = known.forgotten = False
+        self._wait_no_more(known)
+        known.run = run
+        self._settle(known)
+        self._tidy(run.source)
 
     def take(self) -> QueuedRun | None:
         """Give the run whose turn it is, which is then busy; None where none may start."""
         key = self._ring.turn()
         if key is None:
             return None
+        assert isinstance(key, LaneKey)  # noqa: S101 - the ring gives back what it was given
         lane = self._lanes[key]
-        run = self._waiting.pop(self._head(lane))
-        entry = self._entries.pop(run.id)
-        lane.waiting -= 1
-        if lane.serial:
-            lane.holder = run.id
-        if lane.heap[0] is entry:
-            heappop(lane.heap)
-        self._busy[run.id] = run
-        self._place(lane)
-        return run
+        known = self._known[self._head(lane)[2]]
+        self._wait_no_more(known)
+        known.busy = True
+        self._busy += 1
+        self._keep(known)
+        return known.run
 
     def back(self, run_id: str) -> None:
         """Take note that a worker has let go of a run: it waits again where that was asked, or keeps its partition."""
-        run = self._busy.pop(run_id, None)
-        again = self._again.pop(run_id, None)
-        if again is not None:
-            self.put(again)
-        elif run is not None and (lane := self._lanes.get(run.lane)) is not None and lane.holder == run_id:
-            self._held[run_id] = run
+        known = self._known.get(run_id)
+        if known is None or not known.busy:
+            return
+        known.busy = False
+        self._busy -= 1
+        if known.again:
+            known.again = False
+            self._wait(known)
+        elif known.forgotten:
+            del self._known[run_id]
+        else:
+            self._settle(known)
+            self._tidy(known.run.source)
 
     def forget(self, run_id: str) -> None:
         """Drop a run for good, or until it is put again: its partition opens; a turn under way stays known as such."""
-        self._again.pop(run_id, None)
-        self._entries.pop(run_id, None)
-        run = self._waiting.pop(run_id, None)
-        waited = run is not None
-        run = run or self._busy.get(run_id) or self._held.pop(run_id, None)
-        if run is None:
+        known = self._known.get(run_id)
+        if known is None:
             return
-        lane = self._lanes.get(run.lane)
-        if lane is None:
-            return
-        lane.waiting -= waited  # its heap entry is skipped when it comes up
-        if lane.holder == run_id:
-            lane.holder = None
-        self._place(lane)
+        known.again = False
+        self._wait_no_more(known)
+        self._free(known)
+        if known.busy:
+            known.forgotten = True
+        else:
+            del self._known[run_id]
+        self._tidy(known.run.source)
 
-    def _head(self, lane: _Lane) -> str:
-        """Give the run of ``lane`` that may go next: its holder where it has one."""
-        if lane.holder is not None:
-            return lane.holder
-        while not self._stands(lane.heap[0]):
-            heappop(lane.heap)
-        return lane.heap[0][2]
+    # -- waiting ------------------------------------------------------------------------------------------------------
 
-    def _stands(self, entry: _Entry) -> bool:
-        return self._entries.get(entry[2]) is entry
-
-    def _tidy(self, lane: _Lane) -> None:
-        """Take stale entries away before they outnumber the runs that wait."""
+    def _wait(self, known: _Known) -> None:
+        run = known.run
+        if run.under_way:
+            self._keep(known)
+            lane = self._lane(LaneKey(run.namespace, run.source, None, going=True))
+        else:
+            self._unseat(known)
+            lane = self._lane(run.home)
+            self._source(run.source).waiting[run.id] = None
+            self._pending += 1
+        rank = -run.priority
+        if lane.key.partition is not None:  # where only the order counts, behind those that keep it closed
+            rank = 0 if known.holds else 1
+        known.lane, known.entry = lane, (rank, run.order, run.id)
+        heappush(lane.heap, known.entry)
+        lane.waiting += 1
+        self._waiting += 1
         if len(lane.heap) > 2 * lane.waiting + _STALE_ENTRIES_KEPT:
             lane.heap = [entry for entry in lane.heap if self._stands(entry)]
             heapify(lane.heap)
+        self._place(lane)
+
+    def _wait_no_more(self, known: _Known) -> None:
+        lane, entry = known.lane, known.entry
+        if lane is None or entry is None:
+            return
+        known.lane = known.entry = None
+        lane.waiting -= 1
+        self._waiting -= 1
+        if lane.heap[0] is entry:
+            heappop(lane.heap)  # any other entry is skipped when it comes up
+        if not lane.key.going:
+            del self._sources[known.run.source].waiting[known.run.id]
+            self._pending -= 1
+        self._place(lane)
+
+    def _head(self, lane: _Lane) -> _Entry:
+        while not self._stands(lane.heap[0]):
+            heappop(lane.heap)
+        return lane.heap[0]
+
+    def _stands(self, entry: _Entry) -> bool:
+        known = self._known.get(entry[2])
+        return known is not None and known.entry is entry
+
+    # -- seats and partitions -----------------------------------------------------------------------------------------
+
+    def _settle(self, known: _Known) -> None:
+        """Give a run that does not wait what it is entitled to, and nothing more."""
+        run = known.run
+        if run.under_way:
+            self._keep(known)
+            return
+        if not known.busy:
+            self._unseat(known)
+        if run.partition is not None:
+            known.holds = True
+            lane = self._lane(run.home)
+            lane.holders.add(run.id)
+            self._place(lane)
+        elif not known.busy:
+            del self._known[run.id]
+
+    def _keep(self, known: _Known) -> None:
+        """Seat a run, and close its partition."""
+        run = known.run
+        lane = self._lane(run.home) if run.partition is not None else None
+        if not known.seated:
+            known.seated = True
+            source = self._source(run.source)
+            source.seats += 1
+            self._regulate(source)
+            if lane is not None:
+                lane.seated += 1
+        if lane is not None:
+            known.holds = True
+            lane.holders.add(run.id)
+            self._place(lane)
+
+    def _unseat(self, known: _Known) -> None:
+        if not known.seated:
+            return
+        known.seated = False
+        source = self._sources[known.run.source]
+        source.seats -= 1
+        if known.run.partition is not None:
+            lane = self._lanes[known.run.home]
+            lane.seated -= 1
+            self._place(lane)
+        self._regulate(source)
+
+    def _free(self, known: _Known) -> None:
+        self._unseat(known)
+        if known.holds:
+            known.holds = False
+            lane = self._lanes[known.run.home]
+            lane.holders.discard(known.run.id)
+            self._place(lane)
+
+    # -- lanes and sources --------------------------------------------------------------------------------------------
+
+    def _lane(self, key: LaneKey) -> _Lane:
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = _Lane(key)
+        return lane
+
+    def _source(self, name: str) -> _Source:
+        source = self._sources.get(name)
+        if source is None:
+            source = self._sources[name] = _Source(name)
+        return source
+
+    def _tidy(self, name: str) -> None:
+        source = self._sources.get(name)
+        if source is not None and source.idle:
+            del self._sources[name]
+
+    def _regulate(self, source: _Source) -> None:
+        """Tell the ring how many of a source may start."""
+        free = source.free
+        if free == 0:
+            self._ring.shut(source.name)
+        else:
+            self._ring.open(source.name, free)
 
     def _place(self, lane: _Lane) -> None:
         """Put ``lane`` where it belongs in the ring; remove it when nothing is left of it."""
-        ready = lane.waiting > 0 and (lane.holder is None or lane.holder in self._waiting)
-        level = self._waiting[self._head(lane)].priority if ready else None
+        level = self._level(lane)
         if level != lane.level:
+            key = lane.key
             if lane.level is not None:
-                self._ring.remove(lane.key, lane.level)
+                self._ring.remove(key, lane.level, key.namespace, key.source, gated=not key.going)
             if level is not None:
-                self._ring.add(lane.key, level)
+                self._ring.add(key, level, key.namespace, key.source, gated=not key.going)
             lane.level = level
-        if not lane.waiting and lane.holder is None:
+        if not lane.waiting and not lane.holders:
             self._lanes.pop(lane.key, None)
+
+    def _level(self, lane: _Lane) -> int | None:
+        """Give the priority of the run that may go next, None where none may."""
+        if not lane.waiting:
+            return None
+        rank, _, run_id = self._head(lane)
+        if lane.key.partition is not None:
+            source = self._sources.get(lane.key.source)
+            room = source.limits.per_partition if source is not None else 1
+            if lane.seated >= room or (rank and len(lane.holders) >= room):
+                return None
+        return self._known[run_id].run.priority

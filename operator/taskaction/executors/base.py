@@ -201,6 +201,13 @@ class AbstractExecutor(ABC):
         """Give the seconds until the quota is renewed; asked only after the previous said true."""
         return 0.0
 
+    def rate_limit_key(self, run: Run) -> str:  # noqa: ARG002 - for overriders
+        """Name the quota that a limited run waits for; those with the same name wait, and are asked, together.
+
+        One quota for all runs of a provider unless you say otherwise.
+        """
+        return ""
+
     @property
     def limits_itself(self) -> bool:
         """True when the executor answers the question about its target's quota itself."""

@@ -43,6 +43,14 @@ class Withdraw:
 
 
 @dataclass(frozen=True, slots=True)
+class Park:
+    """Wait, without a worker, for a quota of the target; ``at`` is when it should be renewed, ``key`` which it is."""
+
+    at: datetime
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """Call the executor: ``execute``, or ``poll`` for what was started before."""
 
@@ -86,7 +94,7 @@ class Tell:
     message: str
 
 
-Effect = Hold | Release | Adopt | Enqueue | Withdraw | Call | PollAt | Cancel | WakeAt | ExpireAt | Tell
+Effect = Hold | Release | Adopt | Enqueue | Withdraw | Park | Call | PollAt | Cancel | WakeAt | ExpireAt | Tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,8 @@ def _refusal(observed: Observed) -> Ending | None:
         return failed(Reason.PARENT_FINISHED, f"spec.parentRef: {ref.kind} {ref.name!r} had finished already")
     if observed.blocker is not None and observed.blocker.final:
         return failed(observed.blocker.reason, observed.blocker.message)
+    if observed.crowded is not None and observed.crowded.refused:
+        return failed(Reason.QUEUE_FULL, observed.crowded.message)
     claim = observed.status.claim
     changed = claim is not None and claim.parameters_hash not in {None, observed.parameters_hash}
     if changed and observed.parameters_hash is not None:

@@ -11,6 +11,9 @@ from taskaction.lifecycle.state import Observed, Parent
 SHOWN_WHILE_HELD = frozenset({Reason.SUSPENDED, Reason.PROVIDER_NOT_FOUND, Reason.PROVIDER_NOT_READY})
 """Reasons that are taken back in the status as soon as nothing holds the action any more."""
 
+ASKED_AGAIN = frozenset({Reason.RATE_LIMITED, Reason.QUEUE_FULL})
+"""Reasons that hold nothing back: whoever waits for them asks again, and the time that they show is a guess."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
@@ -33,7 +36,7 @@ def gate(observed: Observed, now: datetime) -> Gate | None:
     if observed.blocker is not None:
         return Gate(phase=Phase.WAITING_FOR_RESOURCES, reason=observed.blocker.reason, message=observed.blocker.message)
     due = observed.status.next_attempt_at
-    if due is None or due <= now:
+    if due is None or due <= now or observed.status.reason in ASKED_AGAIN:
         return None
     freed = observed.status.reason in SHOWN_WHILE_HELD
     return Gate(

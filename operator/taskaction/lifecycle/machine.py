@@ -20,6 +20,7 @@ from taskaction.lifecycle.decisions import (
     Enqueue,
     ExpireAt,
     Hold,
+    Park,
     PollAt,
     Release,
     Tell,
@@ -29,10 +30,11 @@ from taskaction.lifecycle.decisions import (
 )
 from taskaction.lifecycle.endings import Ending, ending
 from taskaction.lifecycle.failures import after_failure, interrupted, timed_out
-from taskaction.lifecycle.gates import SHOWN_WHILE_HELD, Gate, gate
+from taskaction.lifecycle.gates import gate
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
 from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, Slot, Stopped
 from taskaction.lifecycle.statuses import Change, changed, closed, opened
+from taskaction.lifecycle.waiting import limit_shown, shown
 
 
 def step(observed: Observed, event: Event, now: datetime) -> Decision:
@@ -78,10 +80,10 @@ def _look(observed: Observed, now: datetime) -> Decision:
 def _prepare(observed: Observed, now: datetime) -> Decision:
     """Decide for an action without an attempt under way: hold it back, wait, or ask for a worker."""
     held_back = gate(observed, now)
-    status = _shown(observed, held_back, now)
-    write = Write.NONE if status is observed.status else Write.NOW
+    status, write = shown(observed, held_back, now)
     if held_back is not None:
-        withdraw: tuple[Effect, ...] = (Withdraw(),) if observed.activity is Activity.QUEUED else ()
+        waits = observed.activity in {Activity.QUEUED, Activity.PARKED}
+        withdraw: tuple[Effect, ...] = (Withdraw(),) if waits else ()
         return _going_on(observed, status, write, (*held_back.effects, *withdraw), now)
     effects: tuple[Effect, ...] = (Enqueue(),) if observed.activity is Activity.IDLE else ()
     return _going_on(observed, status, write, effects, now)
@@ -208,18 +210,13 @@ def _limited(observed: Observed, outcome: Limited, now: datetime) -> Decision:
     again = deadlines.later(now, outcome.retry_after)
     if observed.status.phase.started:
         return _waiting(observed, observed.status, Write.NONE, (PollAt(again),), now)
-    change = Change(
-        phase=Phase.WAITING_FOR_RESOURCES,
-        reason=Reason.RATE_LIMITED,
-        message=outcome.message or "the target's rate limit is reached",
-        now=now,
-        generation=observed.generation,
-    )
-    status = changed(observed.status, change, next_attempt_at=again)
     observed = replace(observed, activity=Activity.IDLE)
     if (end := ending(observed, now)) is not None:
         return _end(observed, end, now)
-    return _going_on(observed, status, Write.NOW, (WakeAt(again),), now)
+    if gate(observed, now) is not None:
+        return _prepare(observed, now)
+    status = limit_shown(observed, again, outcome.message or "the target's rate limit is reached", now)
+    return _going_on(observed, status, _later(observed, status), (Park(again, outcome.key),), now)
 
 
 def _failed(observed: Observed, outcome: Failed, now: datetime) -> Decision:
@@ -358,24 +355,6 @@ def _going_on(
     deadline = deadlines.next_deadline(_with(observed, status), now)
     wake: tuple[Effect, ...] = () if deadline is None else (WakeAt(deadline),)
     return Decision(status=status, write=write, effects=(*effects, *wake))
-
-
-def _shown(observed: Observed, held_back: Gate | None, now: datetime) -> TaskActionStatus:
-    """Give the status of an action that waits; a freshly queued one keeps the schema's default, which costs nothing."""
-    status = observed.status
-    if held_back is None and status.reason in SHOWN_WHILE_HELD:
-        change = Change(phase=Phase.QUEUED, reason=Reason.QUEUED, message="", now=now, generation=observed.generation)
-        return changed(status, change)
-    if held_back is None or held_back.reason is None:
-        return status
-    change = Change(
-        phase=held_back.phase,
-        reason=held_back.reason,
-        message=held_back.message,
-        now=now,
-        generation=observed.generation,
-    )
-    return changed(status, change)
 
 
 def _suspension_clocked(observed: Observed, now: datetime) -> TaskActionStatus:

@@ -58,10 +58,14 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limited:
-    """Nothing was started: the target's limit is reached, look again in ``retry_after`` seconds."""
+    """Nothing was started: the target's limit is reached, and is renewed in ``retry_after`` seconds.
+
+    ``key`` names the quota where an executor knows several: runs with the same one wait together.
+    """
 
     retry_after: float
     message: str = ""
+    key: str = ""
 
 
 Outcome = Succeeded | Pending | Paused | Failed | Limited

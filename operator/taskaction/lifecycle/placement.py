@@ -26,8 +26,13 @@ def source_of(action: TaskAction) -> Source:
     namespace = action.metadata.namespace
     if ref is None:
         return Source(namespace=namespace, name=f"executor:{action.spec.executor}")
-    shared = ref.kind is ProviderKind.CLUSTER_ACTION_PROVIDER
-    return Source(namespace="" if shared else namespace, name=f"{ref.kind}:{ref.name}")
+    return provider_source(ref.kind, namespace, ref.name)
+
+
+def provider_source(kind: ProviderKind, namespace: str, name: str) -> Source:
+    """Give the source that all actions of a provider are of."""
+    shared = kind is ProviderKind.CLUSTER_ACTION_PROVIDER
+    return Source(namespace="" if shared else namespace, name=f"{kind}:{name}")
 
 
 def shard_key(action: TaskAction, sharding: Sharding, partition: str | None) -> str:

@@ -26,14 +26,12 @@ class Settings:
         status_delay: ``Running`` is written only when an idempotent attempt lives longer than this.
         interrupt_grace: how long a foreign claim is respected before its attempt counts as interrupted.
         cancel_grace: how long an executor may take to confirm a cancel.
-        limit_recheck: the longest time between two looks at a rate limit.
     """
 
     ttl: timedelta = _DAY
     status_delay: timedelta = timedelta(seconds=1)
     interrupt_grace: timedelta = timedelta(seconds=10)
     cancel_grace: timedelta = timedelta(seconds=30)
-    limit_recheck: timedelta = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ class Activity(Enum):
 
     IDLE = auto()  # nothing: newly seen, held back, or after a restart
     QUEUED = auto()  # waits for a worker
+    PARKED = auto()  # waits for a quota of its target to be renewed
     CALLING = auto()  # a worker is in execute or poll
     WAITING = auto()  # goes on outside, or waits for a person; polled later
     CANCELLING = auto()  # the executor was told to stop
@@ -51,6 +52,14 @@ class Blocker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Crowded:
+    """Too many wait already: the action waits outside of the queue, or is refused."""
+
+    message: str
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
     """This process as the owner of the action's shard: what its claims say."""
 
@@ -65,6 +74,8 @@ class Observed:
     Attributes:
         status: as this process knows it: written, or about to be.
         held: the object bears the project's finalizer.
+        crowded: the queue of its provider is full.
+        limited_until: when the rate of its provider lets it start, as far as that can be told.
         taken_at: when this process first saw the action under another owner's claim.
         signalled: ``spec.signal`` differs from what the executor was last polled with.
         parameters_hash: the fingerprint of the parameters as they are now.
@@ -83,6 +94,8 @@ class Observed:
     abort: AbortFact | None = None
     parent: Parent = Parent.NONE
     blocker: Blocker | None = None
+    crowded: Crowded | None = None
+    limited_until: datetime | None = None
     taken_at: datetime | None = None
     signalled: bool = False
     parameters_hash: str | None = None

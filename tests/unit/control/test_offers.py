@@ -152,14 +152,15 @@ async def test_an_object_that_cannot_be_read_is_told_and_costs_no_other(market) 
     assert market.changed == []
 
 
-async def test_a_status_that_is_overtaken_is_dropped_and_one_that_is_refused_is_told(market) -> None:
+async def test_a_status_that_is_overtaken_is_written_anew_and_one_that_is_refused_is_told(market) -> None:
     body = market.store()
     market.store()  # somebody writes it meanwhile
     market.offers.notice(KIND, "ADDED", body)
     await settled()
-    assert (market.status(), market.failures) == ({}, [])
+    assert (market.status()["conditions"][0]["type"], market.failures) == ("Ready", [])
 
     market.cluster.fail("replace_status", InvalidError("no"))
-    market.offers.publish_all()
+    market.store(executor="fail")
+    market.offers.notice(KIND, "MODIFIED", market.cluster.objects[ACTION_PROVIDERS.plural, "team-a", "offer"])
     await settled()
     assert market.failures == ["publish provider offer"]

@@ -6,7 +6,6 @@ import pytest
 
 from support.clock import settled
 from support.stage import Stage, run, submitted
-from taskaction.execution.manager import ExecutionManager
 
 
 @pytest.fixture
@@ -33,7 +32,7 @@ async def test_a_worker_that_is_free_again_takes_the_next_run(stage) -> None:
 
 
 async def test_runs_only_collect_before_the_start_so_that_their_order_is_known(stage) -> None:
-    manager = ExecutionManager(stage.process, workers_count=1, observer=stage)
+    manager = stage.manager(workers=1, begun=False)
     await submitted(manager, "later", "earlier")
     assert stage.started == []
 

@@ -1,16 +1,19 @@
 """The queue against a naive model: whatever comes and goes, nothing is lost, given twice, overtaken or starved."""
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from taskaction.execution.limits import UNLIMITED, Limits
 from taskaction.execution.queue import LaneKey, QueuedRun, RunQueue
 
 NAMES = [f"r{number}" for number in range(8)]
-LANES = st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(["x", "y"]), st.sampled_from([None, None, "k", "l"]))
+SOURCES = ["x", "y"]
+LANES = st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(SOURCES), st.sampled_from([None, None, "k", "l"]))
+LIMITS = st.builds(Limits, concurrent=st.sampled_from([None, 1, 2]), per_partition=st.sampled_from([1, 1, 2]))
 
 
 @dataclass
@@ -20,57 +23,107 @@ class Naive:
     waiting: dict[str, QueuedRun] = field(default_factory=dict)
     busy: dict[str, QueuedRun] = field(default_factory=dict)
     again: dict[str, QueuedRun] = field(default_factory=dict)
-    holders: dict[LaneKey, str] = field(default_factory=dict)
+    holders: dict[LaneKey, set[str]] = field(default_factory=lambda: defaultdict(set))
+    seated: dict[str, QueuedRun] = field(default_factory=dict)
+    limits: dict[str, Limits] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
 
-    def candidates(self) -> dict[LaneKey, QueuedRun]:
-        """Give the run of each lane that may go next."""
+    def candidates(self) -> list[QueuedRun]:
+        """Give every run that may go next in its lane."""
         lanes = defaultdict(list)
         for run in self.waiting.values():
-            lanes[run.lane].append(run)
-        heads = {}
-        for lane, runs in lanes.items():
-            holder = self.holders.get(lane)
-            if holder is None:
-                heads[lane] = min(runs, key=_rank)
-            elif holder in self.waiting and self.waiting[holder].lane == lane:
-                heads[lane] = self.waiting[holder]
-        return heads
+            lanes[_lane(run)].append(run)
+        heads = [min(runs, key=self._rank) for runs in lanes.values()]
+        return [head for head in heads if head.under_way or self._may_start(head)]
 
-    def open(self, run_id: str) -> None:
-        self.holders = {lane: holder for lane, holder in self.holders.items() if holder != run_id}
+    def _may_start(self, run: QueuedRun) -> bool:
+        limits = self.limits.get(run.source, UNLIMITED)
+        at_work = [one for one in self.seated.values() if one.source == run.source]
+        if run.source in self.closed or (limits.concurrent is not None and len(at_work) >= limits.concurrent):
+            return False
+        if run.partition is None:
+            return True
+        holders = self.holders[run.home]
+        in_partition = sum(one.home == run.home for one in at_work)
+        return in_partition < limits.per_partition and (run.id in holders or len(holders) < limits.per_partition)
+
+    def _rank(self, run: QueuedRun) -> tuple[object, ...]:
+        if run.partition is not None and not run.under_way:
+            return (run.id not in self.holders[run.home], run.order, run.id)
+        return (-run.priority, run.order, run.id)
+
+    def keep(self, run: QueuedRun) -> None:
+        self.seated[run.id] = run
+        self.close(run)
+
+    def close(self, run: QueuedRun) -> None:
+        if run.partition is not None:
+            self.holders[run.home].add(run.id)
+
+    def free(self, name: str) -> None:
+        self.seated.pop(name, None)
+        for holders in self.holders.values():
+            holders.discard(name)
 
 
-def _rank(run: QueuedRun) -> tuple[object, ...]:
-    return (0 if run.partition is not None else -run.priority, run.order, run.id)
+def _lane(run: QueuedRun) -> LaneKey:
+    return LaneKey(run.namespace, run.source, None, going=True) if run.under_way else run.home
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """Workers, lookers and the watch, in any order that the engine may bring about."""
+    """Workers, lookers, limits and the watch, in any order that the engine may bring about."""
 
     def __init__(self) -> None:
         super().__init__()
         self.queue = RunQueue()
         self.naive = Naive()
-        self.places: dict[str, LaneKey] = {}
+        self.places: dict[str, tuple[str, str, str | None]] = {}
 
-    @rule(name=st.sampled_from(NAMES), lane=LANES, priority=st.integers(-1, 1), created=st.integers(0, 3))
-    def put(self, name, lane, priority, created) -> None:
+    @rule(
+        name=st.sampled_from(NAMES),
+        lane=LANES,
+        priority=st.integers(-1, 1),
+        created=st.integers(0, 3),
+        under_way=st.booleans(),
+    )
+    def put(self, name, lane, priority, created, under_way) -> None:
         naive = self.naive
-        run = self._run(name, lane, priority, created)
+        run = replace(self._run(name, lane, priority, created), under_way=under_way)
         if name in naive.waiting or name in naive.again:
             assert not self.queue.put(run)
             return
         assert self.queue.put(run)
-        (naive.again if name in naive.busy else naive.waiting)[name] = run
+        if name in naive.busy:
+            naive.busy[name] = naive.again[name] = run
+        else:
+            self._waits(run)
 
-    @rule(name=st.sampled_from(NAMES), lane=LANES)
-    def hold(self, name, lane) -> None:
-        run = self._run(name, lane, 0, 0)
+    def _waits(self, run: QueuedRun) -> None:
+        self.naive.waiting[run.id] = run
+        if run.under_way:
+            self.naive.keep(run)
+        else:
+            self.naive.seated.pop(run.id, None)
+
+    @rule(name=st.sampled_from(NAMES), lane=LANES, under_way=st.booleans())
+    def hold(self, name, lane, under_way) -> None:
+        naive = self.naive
+        run = replace(self._run(name, lane, 0, 0), under_way=under_way)
         self.queue.hold(run)
-        self.naive.waiting.pop(name, None)
-        self.naive.again.pop(name, None)
-        if run.partition is not None:
-            self.naive.holders.setdefault(run.lane, name)
+        naive.waiting.pop(name, None)
+        naive.again.pop(name, None)
+        if name in naive.busy:
+            naive.busy[name] = run
+        self._settle(run)
+
+    def _settle(self, run: QueuedRun) -> None:
+        naive = self.naive
+        if run.under_way:
+            naive.keep(run)
+        else:
+            naive.close(run)
+            if run.id not in naive.busy:
+                naive.seated.pop(run.id, None)
 
     @rule()
     def take(self) -> None:
@@ -81,41 +134,63 @@ class QueueMachine(RuleBasedStateMachine):
             assert not heads, "a free worker goes idle beside work that may start"
             return
         assert run.id not in naive.busy, "given twice"
-        assert run == heads.get(run.lane), "overtaken within its lane, or its partition is closed"
-        assert run.priority == max(head.priority for head in heads.values()), "a higher priority waits"
+        assert run in heads, "overtaken within its lane, or something is to keep it from starting"
+        assert run.priority == max(head.priority for head in heads), "a higher priority waits"
         naive.busy[run.id] = naive.waiting.pop(run.id)
-        if run.partition is not None:
-            naive.holders[run.lane] = run.id
+        naive.keep(run)
 
     @precondition(lambda self: self.naive.busy)
     @rule(data=st.data())
     def back(self, data) -> None:
-        name = data.draw(st.sampled_from(sorted(self.naive.busy)))
-        self.queue.back(name)
-        del self.naive.busy[name]
-        if name in self.naive.again:
-            self.naive.waiting[name] = self.naive.again.pop(name)
+        self.back_of(data.draw(st.sampled_from(sorted(self.naive.busy))))
 
     @rule(name=st.sampled_from(NAMES))
     def forget(self, name) -> None:
         self.queue.forget(name)
         self.naive.waiting.pop(name, None)
         self.naive.again.pop(name, None)
-        self.naive.open(name)
-        if name not in self.naive.busy:
+        self.naive.free(name)
+        if name in self.naive.busy:
+            self.naive.busy[name] = None
+        else:
             self.places.pop(name, None)  # it may come back elsewhere
+
+    @rule(source=st.sampled_from(SOURCES), limits=LIMITS)
+    def limit(self, source, limits) -> None:
+        self.queue.limit(source, limits)
+        self.naive.limits[source] = limits
+
+    @rule(source=st.sampled_from(SOURCES), closed=st.booleans())
+    def close_or_open(self, source, closed) -> None:
+        if closed:
+            self.queue.close(source)
+            self.naive.closed.add(source)
+        else:
+            self.queue.open(source)
+            self.naive.closed.discard(source)
 
     @invariant()
     def counts_agree(self) -> None:
-        assert len(self.queue) == len(self.naive.waiting)
-        assert self.queue.busy == len(self.naive.busy)
+        naive = self.naive
+        assert len(self.queue) == len(naive.waiting)
+        assert self.queue.busy == len(naive.busy)
+        pending = Counter(run.source for run in naive.waiting.values() if not run.under_way)
+        running = Counter(run.source for run in naive.seated.values())
+        assert self.queue.pending == pending.total()
+        for source in SOURCES:
+            assert self.queue.queued(source) == pending[source]
+            assert self.queue.running(source) == running[source]
 
     @invariant()
     def only_lanes_with_work_or_a_holder_exist(self) -> None:
-        assert self.queue.lanes == len({run.lane for run in self.naive.waiting.values()} | set(self.naive.holders))
+        held = {lane for lane, holders in self.naive.holders.items() if holders}
+        assert self.queue.lanes == len({_lane(run) for run in self.naive.waiting.values()} | held)
 
     def teardown(self) -> None:
         """Let everything end: each run comes up, and nothing is left."""
+        for source in SOURCES:
+            self.close_or_open(source, closed=False)
+            self.limit(source, UNLIMITED)
         for name in sorted(self.naive.busy):
             self.back_of(name)
         while self.naive.candidates():
@@ -128,18 +203,21 @@ class QueueMachine(RuleBasedStateMachine):
         for name in NAMES:
             self.forget(name)
         assert (len(self.queue), self.queue.busy, self.queue.lanes) == (0, 0, 0)
-        kept = [self.queue._waiting, self.queue._busy, self.queue._again, self.queue._held, self.queue._entries]
-        assert not any(kept)
-        assert not self.queue._ring._levels
-        assert not self.queue._ring._priorities
+        assert not any([self.queue._known, self.queue._sources])
+        ring = self.queue._ring
+        assert not any([ring._levels, ring._priorities, ring._spots, ring._gates])
 
     def back_of(self, name: str) -> None:
+        naive = self.naive
         self.queue.back(name)
-        del self.naive.busy[name]
-        if name in self.naive.again:
-            self.naive.waiting[name] = self.naive.again.pop(name)
+        run = naive.busy.pop(name)
+        if name in naive.again:
+            del naive.again[name]
+            self._waits(run)
+        elif run is not None:
+            self._settle(run)
 
-    def _run(self, name: str, lane: LaneKey, priority: int, created: int) -> QueuedRun:
+    def _run(self, name: str, lane: tuple[str, str, str | None], priority: int, created: int) -> QueuedRun:
         """Give a run that keeps its lane as long as it is known, as an action does."""
         namespace, source, partition = self.places.setdefault(name, lane)
         return QueuedRun(
@@ -153,12 +231,12 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 TestQueue = QueueMachine.TestCase
-TestQueue.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestQueue.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
 
 
 @settings(max_examples=100, deadline=None)
 @given(waiting=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), min_size=1, max_size=40))
-def test_a_namespace_is_served_once_a_round_and_a_lane_once_a_round_of_its_namespace(waiting) -> None:
+def test_a_namespace_is_served_once_a_round_and_a_source_once_a_round_of_its_namespace(waiting) -> None:
     queue = RunQueue()
     for number, (namespace, source) in enumerate(waiting):
         queue.put(

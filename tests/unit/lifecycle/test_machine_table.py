@@ -61,7 +61,7 @@ def not_started(phase: Phase) -> dict[str, Row]:
         "look": Row(phase, None, Write.NONE, ("Enqueue",)),
         "slot": Row(Phase.RUNNING, "Executing", Write.LATER, ("Call",)),
         "failed": Row(Phase.FAILED, "Broken", Write.NOW, ("ExpireAt", "Tell")),
-        "limited": Row(Phase.WAITING_FOR_RESOURCES, "RateLimited", Write.NOW, ("WakeAt",)),
+        "limited": Row(Phase.WAITING_FOR_RESOURCES, "RateLimited", Write.LATER, ("Park",)),
     }
 
 

@@ -23,7 +23,7 @@ from taskaction.api.reasons import Reason
 from taskaction.api.task_action import ParentRef
 from taskaction.lifecycle.decisions import Adopt, Call, Enqueue, WakeAt, Withdraw, Write
 from taskaction.lifecycle.machine import step
-from taskaction.lifecycle.outcomes import Limited, Succeeded
+from taskaction.lifecycle.outcomes import Succeeded
 from taskaction.lifecycle.state import Activity, Blocker, Ended, Look, Parent, Slot
 
 CHILD = spec(parent_ref=ParentRef(name="upload"))
@@ -173,20 +173,6 @@ def test_an_attempt_under_way_is_not_held_back(blocker: Blocker) -> None:
     decision = step(facts, Look(), NOW)
 
     assert (decision.status, decision.effects) == (facts.status, ())
-
-
-def test_a_limited_action_gives_its_worker_back_and_comes_again() -> None:
-    decision = step(observed(), Ended(Limited(retry_after=4, message="two a second")), NOW)
-
-    status = decision.status
-    assert (status.phase, status.reason, status.message) == (
-        Phase.WAITING_FOR_RESOURCES,
-        Reason.RATE_LIMITED,
-        "two a second",
-    )
-    assert (status.attempt, status.next_attempt_at) == (None, after(4))
-    assert decision.effects == (WakeAt(after(4)),)
-    assert step(observed(status=status), Look(), after(4)).effects == (Enqueue(),)
 
 
 def test_a_freshly_queued_action_costs_no_write() -> None:

@@ -68,6 +68,10 @@ class HttpExecutor(AbstractExecutor):
         """Give the seconds until the quota is renewed."""
         return self._limits.remaining(_target(_model(run), run), run.now)
 
+    def rate_limit_key(self, run: Run) -> str:
+        """Give the target, to which its quota belongs."""
+        return _target(_model(run), run)
+
     async def execute(self, run: Run) -> Outcome:
         """Make the request and judge the answer; a cancel meanwhile takes back what the request has started."""
         model = _model(run)

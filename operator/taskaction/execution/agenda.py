@@ -1,30 +1,40 @@
-"""When to look at what: one task and one heap for all timers, cheaper than a timer for each action."""
+"""When to look at what: one task and one heap for all timers, cheaper than a timer for each run; knows keys only."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import datetime
 from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import Generic, TypeVar
 
 from taskaction.core.clock import Clock
 
 _STALE_ENTRIES_KEPT = 64
 
 
-class Agenda:
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Agenda(Generic[Key]):
     """Calls ``due(key)`` once when a key's time has come; a key has one time, the last that was set."""
 
-    def __init__(self, clock: Clock, due: Callable[[str], None]) -> None:
+    def __init__(self, clock: Clock, due: Callable[[Key], None]) -> None:
         self._clock = clock
         self._due = due
-        self._times: dict[str, datetime] = {}
-        self._heap: list[tuple[datetime, str]] = []
+        self._times: dict[Key, datetime] = {}
+        self._numbers = count()  # so that keys need no order
+        self._heap: list[tuple[datetime, int, Key]] = []
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
         """Give how many keys have a time."""
         return len(self._times)
 
-    def set(self, key: str, at: datetime | None) -> None:
+    def at(self, key: Key) -> datetime | None:
+        """Give a key's time, None where it has none."""
+        return self._times.get(key)
+
+    def set(self, key: Key, at: datetime | None) -> None:
         """Look at ``key`` at ``at``; None takes its time away."""
         if at is None:
             self._times.pop(key, None)
@@ -34,9 +44,9 @@ class Agenda:
         self._times[key] = at
         if not self._heap or at < self._heap[0][0]:
             self._changed.set()
-        heappush(self._heap, (at, key))
+        heappush(self._heap, (at, next(self._numbers), key))
         if len(self._heap) > 2 * len(self._times) + _STALE_ENTRIES_KEPT:
-            self._heap = [(time, known) for known, time in self._times.items()]
+            self._heap = [(time, next(self._numbers), known) for known, time in self._times.items()]
             heapify(self._heap)
 
     async def run(self) -> None:
@@ -60,7 +70,7 @@ class Agenda:
         """Call what is due; give the seconds until the next, None where there is none."""
         now = self._clock.now()
         while self._heap:
-            at, key = self._heap[0]
+            at, _, key = self._heap[0]
             if self._times.get(key) != at:
                 heappop(self._heap)  # its time was changed or taken away since
                 continue

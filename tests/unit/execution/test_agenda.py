@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.clock import START, FakeClock, settled
-from taskaction.control.agenda import Agenda
+from taskaction.execution.agenda import Agenda
 
 
 class Diary:
@@ -165,21 +165,22 @@ CHANGES = st.lists(
 @settings(max_examples=100, deadline=None)
 @given(changes=CHANGES)
 async def test_whatever_is_set_and_taken_away_each_key_is_called_at_the_last_time_said(changes) -> None:
-    times: dict[str, float] = {}
+    times: dict[str, tuple[float, int]] = {}
     expected: list[tuple[float, str]] = []
 
     def passed(until: float) -> None:
-        for time, key in sorted((time, key) for key, time in times.items() if time <= until):
+        for time, _, key in sorted((*when, key) for key, when in times.items() if when[0] <= until):
             expected.append((time, key))
             del times[key]
 
     async with Diary() as diary:
         now = 0.0
-        for key, delay, pause in changes:
+        for number, (key, delay, pause) in enumerate(changes):
             diary.agenda.set(key, None if delay is None else at(now + delay))
-            times.pop(key, None)
+            before = times.pop(key, None)
             if delay is not None:
-                times[key] = now + delay
+                same = before is not None and before[0] == now + delay
+                times[key] = before if same else (now + delay, number)
             now += pause
             if pause:
                 await diary.clock.advance(pause)

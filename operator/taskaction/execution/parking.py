@@ -1,0 +1,92 @@
+"""Runs that wait for a quota of their target: one look for all that share it, and none of them holds a worker.
+
+Asking each of 5,000 runs every 10 s whether its limit is lifted would cost more than the work itself. All runs that
+share a quota form a group; at its time one member looks again. When that one may start, the others follow at a growing
+pace, so that a quota that is barely open is not asked by thousands at once (Ocean defect D6).
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from taskaction.execution.queue import QueuedRun
+
+Quota = Hashable
+"""What names a quota: a source, and the executor's own key where its quota depends on the run."""
+
+_FOLLOWERS = 2
+"""How many follow each one that may start: all of 5,000 within 13 rounds."""
+
+
+@dataclass(slots=True)
+class _Group:
+    members: OrderedDict[str, QueuedRun] = field(default_factory=OrderedDict)
+    looking: set[str] = field(default_factory=set)
+
+
+class ParkingLot:
+    """Parked runs by quota."""
+
+    def __init__(self) -> None:
+        self._groups: dict[Quota, _Group] = {}
+        self._quotas: dict[str, Quota] = {}
+        self._by_source: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        """Give how many runs are parked."""
+        return sum(len(group.members) for group in self._groups.values())
+
+    def parked(self, source: str) -> int:
+        """Give how many runs of a source are parked."""
+        return self._by_source.get(source, 0)
+
+    def park(self, run: QueuedRun, quota: Quota) -> None:
+        """Let ``run`` wait for ``quota``, behind those that wait already."""
+        self.forget(run.id)
+        self._quotas[run.id] = quota
+        self._groups.setdefault(quota, _Group()).members[run.id] = run
+        self._by_source[run.source] = self._by_source.get(run.source, 0) + 1
+
+    def look(self, quota: Quota) -> QueuedRun | None:
+        """Give the run that is to look whether ``quota`` is lifted; None where nobody waits for it."""
+        group = self._groups.get(quota)
+        return self._out(group) if group is not None and group.members else None
+
+    def passed(self, run_id: str) -> list[QueuedRun]:
+        """Give those who follow a run that was let through."""
+        group = self._left(run_id)
+        if group is None:
+            return []
+        return [self._out(group) for _ in range(min(_FOLLOWERS, len(group.members)))]
+
+    def forget(self, run_id: str) -> Quota | None:
+        """Drop a run that waits no more; give its quota where it was the only one that looked after it."""
+        quota = self._quotas.get(run_id)
+        group = self._left(run_id)
+        if quota is None or group is None or group.looking or not group.members:
+            return None
+        return quota
+
+    def _out(self, group: _Group) -> QueuedRun:
+        run_id, run = group.members.popitem(last=False)
+        group.looking.add(run_id)
+        self._count_out(run)
+        return run
+
+    def _left(self, run_id: str) -> _Group | None:
+        quota = self._quotas.pop(run_id, None)
+        if quota is None:
+            return None
+        group = self._groups[quota]
+        group.looking.discard(run_id)
+        run = group.members.pop(run_id, None)
+        if run is not None:
+            self._count_out(run)
+        if not group.members and not group.looking:
+            del self._groups[quota]
+        return group
+
+    def _count_out(self, run: QueuedRun) -> None:
+        self._by_source[run.source] -= 1
+        if not self._by_source[run.source]:
+            del self._by_source[run.source]

@@ -1,0 +1,195 @@
+"""The manager under limits: full queues, parked runs and rates, none of which holds a worker."""
+
+from datetime import datetime
+
+import pytest
+
+from support.clock import settled
+from support.stage import Stage, run, submitted
+from taskaction.execution.limits import Limits, TokenBucket
+from taskaction.execution.manager import ExecutionManager
+from taskaction.execution.pacing import Pace
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+def paced(manager: ExecutionManager, *, interval: float = 10.0, burst: int = 1, recorded: bool = True) -> Pace:
+    pace = Pace(TokenBucket(interval=interval, burst=burst))
+    pace.reserved_until = 4e9 if recorded else 0.0
+    manager.limit("noop", Limits(), pace)
+    return pace
+
+
+async def parked(stage: Stage, manager: ExecutionManager, *names: str, seconds: float = 60.0) -> None:
+    """Let runs find out that their quota is used up."""
+    await submitted(manager, *names)
+    for name in names:
+        manager.park(run(name), "quota", seconds)
+        await stage.let(name, started=False)
+
+
+async def test_who_waits_outside_of_a_full_queue_is_told_and_let_in_by_order(stage) -> None:
+    manager = stage.manager(workers=1)
+    manager.limit("noop", Limits(queued=1), None)
+    await submitted(manager, "a", "b", "c", "d")
+    assert (stage.told, manager.queued, manager.outside) == ([("crowded", "c"), ("crowded", "d")], 1, 2)
+
+    await stage.let("a")
+
+    assert stage.told[2:] == [("admitted", "c")]
+    assert stage.started == ["a", "b"]
+
+
+async def test_a_bound_is_kept_by_the_order_of_creation_after_a_restart(stage) -> None:
+    manager = stage.manager(workers=1, begun=False, runs_buffer_high_watermark=1)
+    await submitted(manager, "c", "a", "b")
+
+    manager.start_processing_action_runs()
+    await settled()
+
+    assert (stage.started, stage.told) == (["a"], [("admitted", "a"), ("admitted", "b")])
+    assert not manager.submit(run("c")), "it waits outside"
+
+
+async def test_5000_parked_runs_hold_no_worker_and_ask_once_in_ten_seconds(stage) -> None:
+    manager = stage.manager(workers=2)
+    with stage.timed(manager):
+        await parked(stage, manager, *(f"r{number:04}" for number in range(5000)))
+        assert (manager.running, manager.parked) == (0, 5000)
+        stage.started.clear()
+        for _ in range(6):
+            await stage.clock.advance(10.0)
+            (looking,) = stage.cues
+            manager.park(run(looking), "quota", 60.0)
+            await stage.let(looking, started=False)
+
+    assert len(stage.started) == 6
+
+
+async def test_other_runs_go_on_while_some_are_parked(stage) -> None:
+    manager = stage.manager(workers=1)
+    await parked(stage, manager, "a", "b")
+    await submitted(manager, "other", source="http")
+
+    assert stage.started == ["a", "b", "other"]
+
+
+async def test_a_parked_run_keeps_its_partition(stage) -> None:
+    manager = stage.manager()
+    await submitted(manager, "a", "b", partition="key")
+    manager.park(run("a", partition="key"), "quota", 60.0)
+    await stage.let("a", started=False)
+
+    assert (stage.started, manager.running) == (["a"], 0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "looked_at"),
+    [(0.0, 0.5), (-3.0, 0.5), (4.0, 4.0), (3600.0, 10.0)],
+    ids=["nothing said", "nonsense", "soon", "much later"],
+)
+async def test_a_quota_is_looked_at_when_it_should_be_lifted_and_never_at_once(stage, seconds, looked_at) -> None:
+    manager = stage.manager()
+    with stage.timed(manager):
+        await parked(stage, manager, "a", seconds=seconds)
+        await stage.clock.advance(looked_at - 0.01)
+        assert stage.started == ["a"]
+        await stage.clock.advance(0.02)
+        assert stage.started == ["a", "a"]
+
+
+async def test_all_follow_at_a_growing_pace_when_the_quota_is_lifted(stage) -> None:
+    manager = stage.manager(workers=100)
+    names = [f"r{number}" for number in range(9)]
+    with stage.timed(manager):
+        await parked(stage, manager, *names)
+        stage.started.clear()
+        await stage.clock.advance(10.0)
+        waves = []
+        while stage.cues:
+            waves.append(len(stage.cues))
+            for name in stage.cues:
+                manager.hold(run(name, under_way=True))
+            await stage.let(*stage.cues)
+
+    assert (waves, stage.started) == ([1, 2, 4, 2], names)
+
+
+async def test_another_one_looks_when_the_one_that_was_to_look_is_gone(stage) -> None:
+    manager = stage.manager()
+    with stage.timed(manager):
+        await parked(stage, manager, "a", "b")
+        await stage.clock.advance(10.0)
+        manager.forget("a")
+        await stage.let("a", started=False)
+
+    assert stage.started == ["a", "b", "a", "b"]
+
+
+async def test_a_rate_starts_as_many_as_it_has_tokens_and_says_until_when_the_others_wait(stage) -> None:
+    manager = stage.manager(workers=9)
+    with stage.timed(manager):
+        paced(manager, burst=2)
+        await submitted(manager, "a", "b", "c", "d")
+        assert (stage.started, stage.told[-1]) == (["a", "b"], ("paced", "noop 12:00:10"))
+        await stage.clock.advance(10.0)
+        assert stage.started == ["a", "b", "c"]
+        await stage.clock.advance(10.0)
+
+    assert stage.started == ["a", "b", "c", "d"]
+
+
+async def test_a_start_that_did_not_come_about_costs_no_token(stage) -> None:
+    manager = stage.manager()
+    paced(manager)
+    await submitted(manager, "a", "b")
+    await stage.let("a", started=False)
+
+    assert stage.started == ["a", "b"]
+
+
+async def test_a_poll_costs_no_token(stage) -> None:
+    manager = stage.manager()
+    paced(manager)
+    await submitted(manager, "a")
+    manager.hold(run("a", under_way=True))
+    await stage.let("a")
+    await submitted(manager, "a", under_way=True)
+
+    assert stage.started == ["a", "a"]
+
+
+async def test_nothing_starts_before_the_use_of_its_rate_is_on_record(stage) -> None:
+    manager = stage.manager()
+    pace = paced(manager, recorded=False)
+    assert stage.told == [], "nobody waits for it"
+    await submitted(manager, "a")
+    assert (stage.started, stage.told) == ([], [("unrecorded", "noop")])
+
+    pace.reserved_until = pace.to_reserve(stage.clock.now().timestamp(), 1)
+    manager.recorded("noop")
+    await settled()
+
+    assert stage.started == ["a"]
+
+
+async def test_a_rate_that_is_taken_away_lets_all_go(stage) -> None:
+    manager = stage.manager(workers=9)
+    paced(manager)
+    await submitted(manager, "a", "b", "c")
+    manager.limit("noop", Limits(), None)
+    await settled()
+
+    assert stage.started == ["a", "b", "c"]
+
+
+async def test_what_waits_and_goes_on_is_counted_for_people(stage) -> None:
+    manager = stage.manager(workers=1)
+    await submitted(manager, "a", "b")
+    manager.park(run("p"), "quota", 60.0)
+
+    assert (manager.waiting("noop"), manager.under_way("noop"), manager.waiting_runs("noop")) == (2, 1, ["b"])
+    assert isinstance(stage.clock.now(), datetime)
