@@ -13,7 +13,7 @@ import structlog
 from taskaction.api.enums import ProviderKind
 from taskaction.assembly import Control, assemble
 from taskaction.cluster.credentials import Credentials
-from taskaction.cluster.gateway import TASK_ACTIONS
+from taskaction.cluster.gateway import ACTION_EVENTS, TASK_ACTIONS
 from taskaction.cluster.rest import RestCluster
 from taskaction.cluster.session import Freshness, open_session
 from taskaction.config import OperatorConfig
@@ -123,6 +123,8 @@ class Operator:
             "frees": control.expiry.run_frees(failed),
             "scans": control.expiry.run_scans(interval, failed),
             "sweeps": control.sweeper.run(interval, failed),
+            "deliveries": control.deliveries.run_agenda(),
+            "delivery scans": control.deliveries.run_scans(interval, failed),
             "events": control.events.run(),
             "lag": self._measure_lag(),
         }
@@ -147,6 +149,8 @@ class Operator:
         try:
             if kind == TASK_ACTIONS.kind:
                 control.intake.notice(event, body)
+            elif kind == ACTION_EVENTS.kind:
+                control.deliveries.notice(event, body)
             elif kind in FOLLOWED:
                 control.followed.notice(kind, event, body)
             else:
@@ -158,6 +162,8 @@ class Operator:
         """Sweep after a gap of the watch: what vanished in it is reported by nobody."""
         if path.endswith("/taskactions"):
             control.background.start(control.sweeper.sweep(), name="sweep after a gap")
+        elif path.endswith("/actionevents"):
+            control.background.start(control.deliveries.sweep(), name="sweep ActionEvents after a gap")
 
     def _health(self, control: Control, freshness: Freshness, watching: Watching) -> Health:
         deaf_after = self._config.deaf_after.total_seconds()
@@ -188,6 +194,10 @@ class Operator:
                     lambda: control.manager.parked,
                 ),
                 "workers_busy": ("Workers that are taken.", lambda: control.manager.running),
+                "action_events_waiting": (
+                    "ActionEvents that no action has taken yet.",
+                    lambda: len(control.deliveries),
+                ),
                 "actions_live": ("Actions that have not ended.", lambda: len(control.table)),
                 "shards_held": ("Shards that this replica owns.", lambda: control.leases.held),
                 "notices_waiting": ("Notifications that were not looked at yet.", lambda: len(inbox)),

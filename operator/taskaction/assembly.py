@@ -11,6 +11,7 @@ from taskaction.config import OperatorConfig
 from taskaction.control.background import Background
 from taskaction.control.calls import Caller, CallSettings
 from taskaction.control.cancelling import Canceller
+from taskaction.control.deliveries import Deliveries
 from taskaction.control.departures import Departures
 from taskaction.control.engine import Engine, Parts
 from taskaction.control.events import EventPoster
@@ -65,6 +66,7 @@ class Control:
     quotas: Quotas
     engine: Engine
     followed: FollowedObjects
+    deliveries: Deliveries
     noticed: int = 0
 
 
@@ -203,6 +205,19 @@ def assemble(
         found=lambda record: engine.partitioned(record),
         failed=lambda record, failure: engine.unpartitioned(record, failure),
     )
+    deliveries = Deliveries(
+        cluster=cluster,
+        clock=clock,
+        persistently=persistently,
+        background=background,
+        table=table,
+        subject=gatherer.subject,
+        owns=lambda shard: leases.tenure(shard) is not None,
+        answers_for=lambda uid: leases.tenure(shard_of(uid, config.shards)) is not None,
+        changed=lambda uid: engine.wake(uid),
+        shared=config.namespace,
+        namespaces=config.watch_namespaces,
+    )
     departures = Departures(
         clock=clock,
         table=table,
@@ -211,6 +226,7 @@ def assemble(
         agenda=agenda,
         followed=followed,
         overlaps=overlaps,
+        deliveries=deliveries,
         canceller=canceller,
     )
     engine = Engine(
@@ -240,6 +256,7 @@ def assemble(
             canceller=canceller,
             departures=departures,
             overlaps=overlaps,
+            deliveries=deliveries,
             partitions=partitions,
             journal=journal,
             identity=config.identity,
@@ -281,6 +298,7 @@ def assemble(
         quotas=quotas,
         engine=engine,
         followed=followed,
+        deliveries=deliveries,
     )
 
 

@@ -65,6 +65,13 @@ RIGHTS = (
     ),
     Right(
         scope=Scope.SERVED,
+        group=GROUP,
+        resources=("actionevents",),
+        verbs=("list", "watch", "delete"),
+        why="what happened to actions outside, until an action has taken it",
+    ),
+    Right(
+        scope=Scope.SERVED,
         group="",
         resources=("pods",),
         verbs=("list", "watch"),

@@ -124,8 +124,9 @@ PROVIDER_STATUS: Body = {
 }
 
 EVENT_SPEC: Body = {
-    "target": {"name": "subject", "uid": "1-2-3"},
+    "target": {"name": "subject", "uid": "1-2-3", "attempt": 1},
     "correlationKey": "job-1",
+    "scope": {"providerRef": {"kind": "ClusterActionProvider", "name": "p"}},
     "type": "Webhook",
     "payload": {"state": "done", "parts": [1, 2]},
     "sender": "system:serviceaccount:shop:hook",

@@ -4,24 +4,47 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field
 
-from taskaction.api.base import ApiModel, DnsName, JsonObject, ShortText, Uid, UserTimestamp
+from taskaction.api.base import ApiModel, DnsLabel, DnsName, JsonObject, ShortText, Uid, UserTimestamp
 from taskaction.api.metadata import Metadata
 from taskaction.api.rules import cel, immutable, rules, stored_default
+from taskaction.api.task_action import ProviderRef
 
 
 class EventTarget(ApiModel):
-    """Which action it happened to."""
+    """Which action it happened to: by its name, by its uid, or by both."""
 
-    name: DnsName
+    model_config = ConfigDict(
+        json_schema_extra=rules(cel("has(self.name) || has(self.uid)", "set target.name or target.uid, or both"))
+    )
+
+    name: DnsName | None = None
     """The TaskAction's name, in the event's namespace."""
     uid: Uid | None = None
     """Its uid; an action of the same name and another uid is then not meant."""
+    attempt: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """The attempt that is meant; a later one is not told of it."""
+
+
+class EventScope(ApiModel):
+    """Whose actions a `correlationKey` is looked for among, so that equal ids of two targets never mix."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel("has(self.providerRef) != has(self.executor)", "set exactly one of providerRef and executor")
+        )
+    )
+
+    provider_ref: ProviderRef | None = None
+    """Actions of this provider."""
+    executor: DnsLabel | None = None
+    """Actions of this executor, with or without a provider."""
 
 
 def _spec_rules(schema: dict[str, Any]) -> None:
     """Add the rules of the whole spec."""
     schema |= rules(
         cel("has(self.target) || has(self.correlationKey)", "set target or correlationKey, or both"),
+        cel("!has(self.scope) || has(self.correlationKey)", "scope says nothing without correlationKey: set it too"),
         *(immutable(name, "delete the event and make a new one") for name in schema["properties"]),
     )
 
@@ -35,6 +58,8 @@ class ActionEventSpec(ApiModel):
     """The action it happened to. At least one of `target` and `correlationKey` is set."""
     correlation_key: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     """What the target system calls the action, where the sender knows no name; matched with `status.externalId`."""
+    scope: EventScope | None = None
+    """Among whose actions `correlationKey` is looked for. Default: all actions of the namespace."""
     type: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Z][A-Za-z0-9]*$")]
     """What kind of event it is, for example Webhook, Update or Trace."""
     payload: JsonObject = Field(default_factory=dict)

@@ -20,7 +20,7 @@ from taskaction.core.clock import Clock
 from taskaction.core.constants import LINKS_KEPT, OUTPUT_LIMIT_BYTES
 from taskaction.core.names import digest
 from taskaction.execution.manager import LIMIT_FLOOR_SECONDS
-from taskaction.executors.base import Run
+from taskaction.executors.base import Delivery, Run
 from taskaction.executors.errors import InvalidParametersError, TransientError, failure_of
 from taskaction.executors.validation import nesting_problem
 from taskaction.lifecycle import deadlines
@@ -110,10 +110,18 @@ class Caller:
             return f"{text[: _PARTITION_CHARS - 33]}-{digest(text.encode())}"
         return text
 
-    async def call(self, record: Record, binding: Binding, observed: Observed, *, poll: bool) -> Outcome:
+    async def call(
+        self,
+        record: Record,
+        binding: Binding,
+        observed: Observed,
+        *,
+        poll: bool,
+        deliveries: tuple[Delivery, ...] = (),
+    ) -> Outcome:
         """Execute or poll; give what came of it, also where the executor raises, cancels itself or answers nonsense."""
         try:
-            run = await self._run(record, binding, observed)
+            run = replace(await self._run(record, binding, observed), deliveries=deliveries)
             executor = binding.executor
             outcome = await (executor.poll(run) if poll else executor.execute(run))
         except asyncio.CancelledError as error:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from taskaction.control.cancelling import Canceller
+from taskaction.control.deliveries import Deliveries
 from taskaction.control.family import Family
 from taskaction.control.followed import FollowedObjects
 from taskaction.control.overlaps import Overlaps
@@ -29,6 +30,7 @@ class Departures:
         agenda: Agenda[str],
         followed: FollowedObjects,
         overlaps: Overlaps,
+        deliveries: Deliveries,
         canceller: Canceller,
     ) -> None:
         self._clock = clock
@@ -38,6 +40,7 @@ class Departures:
         self._agenda = agenda
         self._followed = followed
         self._overlaps = overlaps
+        self._deliveries = deliveries
         self._canceller = canceller
 
     def gone(self, record: Record) -> None:
@@ -71,6 +74,7 @@ class Departures:
             record.activity = Activity.IDLE
 
     def _forget(self, record: Record) -> None:
+        self._deliveries.ended(record)
         self._rest(record)
         self._overlaps.forget(record.uid)
         self._table.drop(record)
@@ -79,6 +83,7 @@ class Departures:
         self._agenda.set(record.uid, None)
         self._manager.forget(record.uid)
         self._followed.forget(record.uid)
+        self._deliveries.forget(record.uid)
 
     def _stop(self, record: Record) -> None:
         self._canceller.cancel(record, self._clock.now() + _GONE_GRACE)

@@ -11,6 +11,7 @@ from typing import assert_never
 from taskaction.control.background import Background
 from taskaction.control.calls import Caller
 from taskaction.control.cancelling import Canceller
+from taskaction.control.deliveries import Deliveries
 from taskaction.control.departures import Departures
 from taskaction.control.events import EventPoster
 from taskaction.control.expiry import Expiry
@@ -75,6 +76,7 @@ class Parts:
     canceller: Canceller
     departures: Departures
     overlaps: Overlaps
+    deliveries: Deliveries
     partitions: Partitions
     journal: Journal
     identity: str
@@ -116,11 +118,11 @@ class Engine:
         self._remind(record)
 
     def wake(self, uid: str) -> None:
-        """Have an action polled at once: something that it created has changed."""
+        """Have an action polled at once: something that it created has changed, or an event has come for it."""
         record = self._parts.table.get(uid)
         if record is None:
             return
-        if record.activity is Activity.WAITING and record.poll_at is not None:
+        if record.activity is Activity.WAITING:
             self._enqueue(record)
             self._remind(record)
         record.woken = record.activity is Activity.CALLING  # what the call has read may be older than the change
@@ -265,7 +267,8 @@ class Engine:
         record.polled_signal, record.woken = record.action.spec.signal, False
         attempt = record.status.attempt
         started = self._parts.clock.monotonic()
-        work = self._parts.caller.call(record, bound, observed, poll=poll)
+        deliveries = self._parts.deliveries.hand_over(record) if poll else ()
+        work = self._parts.caller.call(record, bound, observed, poll=poll, deliveries=deliveries)
         record.call = asyncio.create_task(work, name=f"call {record.uid}")
         try:
             await asyncio.wait({record.call})
@@ -301,6 +304,7 @@ class Engine:
         """Take over a decision: its status, and the effects that need no record first; give the call to make."""
         record.status = decision.status
         record.wake_at = None
+        record.woken |= self._parts.deliveries.know(record)
         call: Call | None = None
         withdrawn = False
         for effect in decision.effects:
@@ -398,8 +402,10 @@ class Engine:
 
     async def _land(self, record: Record, decision: Decision) -> None:
         """Make a decision durable, and only then tell the world and let go."""
-        if decision.write in {Write.NOW, Write.FIRST} and await self._flush(record) is not Landed.STORED:
+        handed = self._parts.deliveries.has_handed(record)
+        if (handed or decision.write in {Write.NOW, Write.FIRST}) and await self._flush(record) is not Landed.STORED:
             return
+        self._parts.deliveries.applied(record)
         for effect in decision.effects:
             if isinstance(effect, Tell):
                 self._parts.events.tell(record.action, effect)

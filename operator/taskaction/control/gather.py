@@ -10,6 +10,7 @@ from taskaction.api.enums import OverlapPolicy, ParentKind, ProviderKind, Shardi
 from taskaction.api.provider import ProviderDefaults
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import TaskAction
+from taskaction.control.matching import Subject
 from taskaction.control.overlaps import Overlap, Overlaps
 from taskaction.control.providers import Offer, ProviderKey, Providers, allowed_in, limits_of
 from taskaction.control.records import Record
@@ -127,6 +128,20 @@ class Gatherer:
             message = f"spec.providerRef: {name} is not ready: {offer.message}"
             return Blocker(reason=Reason.PROVIDER_NOT_READY, message=message, final=False)
         return self._bound(offer.provider.spec.executor, offer)
+
+    def subject(self, record: Record) -> Subject:
+        """Give the action as events may mean it."""
+        action = record.action
+        bound = self.binding(action)
+        return Subject(
+            uid=record.uid,
+            namespace=record.namespace,
+            name=record.name,
+            attempt=record.status.attempt or 0,
+            provider=provider_key(action),
+            executor=bound.executor.ACTION_NAME if isinstance(bound, Binding) else action.spec.executor or "",
+            external_id=record.status.external_id,
+        )
 
     def sharding(self, action: TaskAction) -> Sharding:
         """Give how finely the action's provider is spread."""

@@ -14,7 +14,15 @@ import aiohttp
 import kopf
 import uvloop
 
-from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, JOBS, PODS, TASK_ACTIONS, Resource
+from taskaction.cluster.gateway import (
+    ACTION_EVENTS,
+    ACTION_PROVIDERS,
+    CLUSTER_ACTION_PROVIDERS,
+    JOBS,
+    PODS,
+    TASK_ACTIONS,
+    Resource,
+)
 from taskaction.core.constants import GROUP, UID_LABEL
 from taskaction.handlers.inbox import Inbox, Notice
 from taskaction.handlers.storages import NoDiffBase, NoProgress
@@ -23,6 +31,7 @@ KINDS = (
     TASK_ACTIONS,
     ACTION_PROVIDERS,
     CLUSTER_ACTION_PROVIDERS,
+    ACTION_EVENTS,
     PODS,
     JOBS,
 )

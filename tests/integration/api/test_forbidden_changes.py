@@ -28,6 +28,7 @@ CHANGED_ACTION = {
 CHANGED_EVENT = {
     "target": {"name": "other"},
     "correlationKey": "job-2",
+    "scope": {"executor": "http"},
     "type": "Update",
     "payload": {"state": "undone"},
     "sender": "somebody else",

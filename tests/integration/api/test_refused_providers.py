@@ -85,7 +85,19 @@ BAD_NAMESPACES = {
 }
 BAD_EVENTS = {
     "nobody it happened to": ({"type": "Webhook"}, ("spec", "set target or correlationKey, or both")),
-    "a target without a name": ({"type": "Webhook", "target": {"uid": "1"}}, ("spec.target.name", "Required value")),
+    "a target of nothing": ({"type": "Webhook", "target": {}}, ("spec.target", "set target.name or target.uid")),
+    "an attempt before the first": (
+        {"type": "Webhook", "target": {"uid": "1", "attempt": 0}},
+        ("spec.target.attempt", "greater than or equal to 1"),
+    ),
+    "a scope without a key": (
+        EVENT | {"scope": {"executor": "http"}},
+        ("spec", "scope says nothing without correlationKey: set it too"),
+    ),
+    "a scope of nothing": (
+        {"type": "Webhook", "correlationKey": "1", "scope": {}},
+        ("spec.scope", "set exactly one of providerRef and executor"),
+    ),
     "an empty correlation key": (
         {"type": "Webhook", "correlationKey": ""},
         ("spec.correlationKey", "at least 1 chars long"),
