@@ -188,4 +188,6 @@ async def test_whatever_is_set_and_taken_away_each_key_is_called_at_the_last_tim
         await diary.clock.advance(100)
         passed(now + 100)
 
-        assert diary.called == expected
+        # Keys of the same moment come in any order: one may stand where it stood before its time was taken away.
+        assert sorted(diary.called) == sorted(expected)
+        assert [time for time, _ in diary.called] == [time for time, _ in expected]

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Protocol
 
 import structlog
+from pydantic import ValidationError
 
 from taskaction.app import Operator, signalled, tune_process
 from taskaction.compat.ocean.adapter import dns_label
@@ -45,9 +46,9 @@ class ExecutionManager:
         max_wait_seconds_before_shutdown: how long calls may take to end when it stops.
         webhook_manager: told of webhook processors, where there is one.
         signal_handler: calls ``shutdown``; without one SIGTERM and SIGINT stop the operator.
-        runs_buffer_high_watermark: has no meaning here, nor have the others: docs/porting-from-ocean.md says what has.
-        visibility_timeout_ms: see there.
-        max_runs_buffer_util_pct_per_action: see there.
+        runs_buffer_high_watermark: how many runs wait in the queue; the others wait outside, and say so.
+        max_runs_buffer_util_pct_per_action: how much of that one executor or provider may take; None for all.
+        visibility_timeout_ms: has no meaning here: a run is its owner's while the owner renews its Lease.
 
     Everything else is set as for the operator itself, by ``TASKACTION_…`` in the environment.
     """
@@ -60,18 +61,18 @@ class ExecutionManager:
         runs_buffer_high_watermark: int = 1000,
         workers_count: int = 1,
         poll_check_interval_seconds: float = 5,
-        visibility_timeout_ms: int = 30_000,
+        visibility_timeout_ms: int = 30_000,  # noqa: ARG002 - Ocean's signature
         max_wait_seconds_before_shutdown: float = 30,
         max_runs_buffer_util_pct_per_action: int | None = None,
     ) -> None:
         self._webhook_manager = webhook_manager
-        self._workers_count = max(1, workers_count)
         self._poll_seconds = poll_check_interval_seconds
         self._patience = max_wait_seconds_before_shutdown
-        self._of_no_meaning = {
+        self._settings = {
+            "workers_count": max(1, workers_count),
             "runs_buffer_high_watermark": runs_buffer_high_watermark,
-            "visibility_timeout_ms": visibility_timeout_ms,
             "max_runs_buffer_util_pct_per_action": max_runs_buffer_util_pct_per_action,
+            "drain_timeout": timedelta(seconds=max_wait_seconds_before_shutdown),
         }
         self._executors: dict[str, AbstractExecutor] = {}
         self._stop = asyncio.Event()
@@ -110,9 +111,7 @@ class ExecutionManager:
                 self.register_executor(executor)
         config = self._config()
         tune_process(config)
-        structlog.stdlib.get_logger("taskaction.ocean").info(
-            "Ocean executors", executors=sorted(self._executors), without_meaning_here=self._of_no_meaning
-        )
+        structlog.stdlib.get_logger("taskaction.ocean").info("Ocean executors", executors=sorted(self._executors))
         plugins = [Hosted(executor, poll_seconds=self._poll_seconds) for executor in self._executors.values()]
         operator = Operator(config, plugins)
         self._task = asyncio.create_task(self._run(operator), name="taskaction operator")
@@ -147,5 +146,8 @@ class ExecutionManager:
 
     def _config(self) -> OperatorConfig:
         said = OperatorConfig.from_environment(os.environ)
-        mine = {"workers_count": self._workers_count, "drain_timeout": timedelta(seconds=self._patience)}
-        return said.model_copy(update=mine)
+        try:
+            return OperatorConfig.model_validate({**said.model_dump(), **self._settings})
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            raise ConfigurationError(f"{problem['loc'][0]}: {problem['msg']} (it is {problem['input']!r})") from error

@@ -50,6 +50,22 @@ def test_its_settings_go_before_the_environments(workers: int, expected: int, mo
     assert (config.workers_count, config.drain_timeout.total_seconds(), config.shards) == (expected, 4.5, 5)
 
 
+@pytest.mark.parametrize(
+    "setting", [{"runs_buffer_high_watermark": 0}, {"max_runs_buffer_util_pct_per_action": 101}], ids=str
+)
+def test_a_setting_that_cannot_be_is_named(setting: dict[str, Any]) -> None:
+    (name,) = setting
+    with pytest.raises(ConfigurationError, match=name):
+        ExecutionManager(**setting)._config()
+
+
+def test_its_buffer_is_the_seeds_by_default() -> None:
+    config = ExecutionManager()._config()
+    assert (config.workers_count, config.runs_buffer_high_watermark) == (1, 1000)
+    assert config.max_runs_buffer_util_pct_per_action is None
+    assert config.drain_timeout.total_seconds() == 30
+
+
 def test_a_webhook_processor_is_made_known_at_its_path() -> None:
     webhooks = Webhooks()
     manager = ExecutionManager(webhook_manager=webhooks)
