@@ -21,6 +21,8 @@ class Scope(StrEnum):
     """In the operator's own namespace."""
     ACCOUNTS = "accounts"
     """In the namespaces that let their actions use ServiceAccounts."""
+    PORT_AGENT = "port-agent"
+    """In the namespace of a Port agent's actions, by the agent's own account."""
     RELEASE = "release"
     """In the namespaces whose actions are run, while the operator is being uninstalled."""
 
@@ -121,6 +123,27 @@ RIGHTS = (
         why="everything that is done as the action's account: pods, Jobs, Secrets, any other object",
     ),
     Right(
+        scope=Scope.PORT_AGENT,
+        group=GROUP,
+        resources=("taskactions",),
+        verbs=("get", "list", "create", "patch", "delete"),
+        why="one action for each run; what Port was told; runs that are somebody else's",
+    ),
+    Right(
+        scope=Scope.PORT_AGENT,
+        group=GROUP,
+        resources=("actionproviders",),
+        verbs=("get", "use"),
+        why="the provider that bears the name of a run's type",
+    ),
+    Right(
+        scope=Scope.PORT_AGENT,
+        group="coordination.k8s.io",
+        resources=("leases",),
+        verbs=("get", "create", "update"),
+        why="which of several agents works",
+    ),
+    Right(
         scope=Scope.RELEASE,
         group=GROUP,
         resources=("taskactions",),
@@ -128,7 +151,7 @@ RIGHTS = (
         why="ends unfinished actions and removes what finalizers are left",
     ),
 )
-"""Every right; the order is that of the table in docs/operating.md."""
+"""Every right; the order is that of the tables in docs/operating.md and docs/port-agent.md."""
 
 
 def rules(scope: Scope) -> list[dict[str, Any]]:

@@ -12,10 +12,11 @@ from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
 from taskaction.control.listing import task_actions
 from taskaction.control.sweep import LIVE_SELECTOR
 from taskaction.core.clock import Clock
-from taskaction.core.constants import FINALIZER, HELD_LABEL
+from taskaction.core.constants import FINALIZER, HELD_LABEL, PORT_FINALIZER, PORT_UNREPORTED_LABEL
 
 REASON = "the operator is being uninstalled"
 _LOOK_SECONDS = 1.0
+_OURS = frozenset({FINALIZER, PORT_FINALIZER})
 
 
 class Releaser:
@@ -37,6 +38,8 @@ class Releaser:
                 await self._edit(body, [{"op": "add", "path": "/spec/abort", "value": {"reason": REASON}}])
             self._say(f"{len(live)} unfinished actions, {len(fresh)} of them told to end just now")
             await self._clock.sleep(_LOOK_SECONDS)
+        while await self._unreported() and self._clock.monotonic() < end:
+            await self._clock.sleep(_LOOK_SECONDS)  # an agent that still runs tells Port of these ends
         held = [body async for body in self._held()]
         for body in held:
             await self._edit(body, _without_finalizer(body))
@@ -46,10 +49,19 @@ class Releaser:
     async def _live(self) -> list[Body]:
         return [body async for body in task_actions(self._cluster, self._namespaces, field_selector=LIVE_SELECTOR)]
 
+    async def _unreported(self) -> int:
+        return sum([1 async for _ in self._bearing(PORT_UNREPORTED_LABEL)])
+
     async def _held(self) -> AsyncIterator[Body]:
-        async for body in task_actions(self._cluster, self._namespaces, label_selector=f"{HELD_LABEL}=true"):
-            if FINALIZER in body["metadata"].get("finalizers", ()):
-                yield body
+        seen: set[str] = set()
+        for label in (HELD_LABEL, PORT_UNREPORTED_LABEL):
+            async for body in self._bearing(label):
+                if _OURS & set(body["metadata"].get("finalizers", ())) and body["metadata"]["uid"] not in seen:
+                    seen.add(body["metadata"]["uid"])
+                    yield body
+
+    def _bearing(self, label: str) -> AsyncIterator[Body]:
+        return task_actions(self._cluster, self._namespaces, label_selector=f"{label}=true")
 
     async def _edit(self, body: Body, operations: Sequence[dict[str, Any]]) -> None:
         metadata = body["metadata"]
@@ -63,5 +75,5 @@ class Releaser:
 
 
 def _without_finalizer(body: Body) -> list[dict[str, Any]]:
-    kept = [finalizer for finalizer in body["metadata"]["finalizers"] if finalizer != FINALIZER]
+    kept = [finalizer for finalizer in body["metadata"]["finalizers"] if finalizer not in _OURS]
     return [{"op": "add", "path": "/metadata/finalizers", "value": kept}]

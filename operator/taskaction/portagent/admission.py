@@ -9,7 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from taskaction.cluster.errors import AlreadyExistsError, ClusterError, ConflictError, InvalidError, NotFoundError
+from taskaction.cluster.errors import (
+    AlreadyExistsError,
+    ClusterError,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+)
 from taskaction.cluster.gateway import ACTION_PROVIDERS, TASK_ACTIONS, Body, Cluster
 from taskaction.core.clock import Clock
 from taskaction.portagent import marks as marking
@@ -153,7 +160,7 @@ class Admission:
     async def _create(self, run: PortRun | MalformedRun, body: Body) -> Body:
         try:
             return await self._cluster.create(TASK_ACTIONS, body, self._namespace)
-        except InvalidError as error:
+        except (InvalidError, ForbiddenError) as error:  # a policy refuses this one; where all are, so is the next
             reason = f"the run cannot become a TaskAction: {error}"
             return await self._cluster.create(TASK_ACTIONS, self._refusal(run, reason), self._namespace)
 

@@ -5,6 +5,7 @@ import random
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import timedelta
 
 import aiohttp
 
@@ -26,6 +27,8 @@ from taskaction.portagent.settings import PortAgentConfig
 from taskaction.probes import Health, ProbeServer
 
 _STANDBY_SECONDS = 0.5
+_LEFT_ALONE = timedelta(seconds=10)
+"""How long an agent may take between the creation of an action and the acknowledgement of its run, at most."""
 _IDLE_LOOK_SECONDS = 30.0
 """How often the objects are looked at where nothing is known to be under way."""
 
@@ -82,6 +85,7 @@ class Parts:
             admission=self.admission,
             namespace=config.namespace,
             installation=config.installation_id,
+            left_alone=min(_LEFT_ALONE, timedelta(milliseconds=config.visibility_timeout_ms)),
             leads=lambda: self.leadership.held,
         )
         self.claiming = Claiming(
@@ -109,7 +113,7 @@ class PortAgent:
         self._config = config
         self._clock = SystemClock()
         self._stop = asyncio.Event()
-        self._leading = False
+        self._leading: bool | None = None
         self._looked_at = 0.0
         self._trouble = ""
 
@@ -171,7 +175,7 @@ class PortAgent:
 
     async def _report(self, parts: Parts) -> float:
         held = parts.leadership.held
-        if held is not self._leading:
+        if held is not self._leading and parts.leadership.holder:
             self._leading = held
             parts.outbox.reset()
             parts.journal.leads(leads=held, holder=parts.leadership.holder)

@@ -15,6 +15,8 @@ from taskaction.core.constants import GROUP
 from taskaction.core.names import digest
 
 _MARK_CHARS = 16
+_LOOK_SECONDS = 2.0
+"""How often the Lease is looked at, so that one that was given back is not free for long."""
 _LABELS = {"app.kubernetes.io/managed-by": "taskaction-operator", f"{GROUP}/lease": "port-agent"}
 
 
@@ -46,7 +48,7 @@ class Leadership:
                 await self.turn()
             except ClusterError as error:
                 failed(error)
-            await self._clock.sleep(self._duration / 6)
+            await self._clock.sleep(min(self._duration / 6, _LOOK_SECONDS))
 
     async def turn(self) -> None:
         """Look at the Lease once: take it, renew it, or note who has it."""

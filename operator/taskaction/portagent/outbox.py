@@ -27,8 +27,6 @@ from taskaction.portagent.reports import Ended, Report, Reported, deleted, due
 
 PATIENCE = Backoff(initial=1.0, factor=2.0, max=60.0)
 _AT_A_TIME = 16
-_RECOVER_AFTER = timedelta(seconds=10)
-"""How long whoever created an action is left alone with its acknowledgement."""
 
 
 @dataclass(slots=True)
@@ -54,9 +52,15 @@ class Outbox:
         admission: Admission,
         namespace: str,
         installation: str,
+        left_alone: timedelta,
         leads: Callable[[], bool],
     ) -> None:
-        """``leads`` says whether this is still the agent that works; what it knows by heart may be stale otherwise."""
+        """Make one that has looked at nothing yet.
+
+        ``left_alone`` is how long whoever created an action may take to acknowledge its run; ``leads`` says whether
+        this is still the agent that works: what it knows by heart may be stale otherwise.
+        """
+        self._left_alone = left_alone
         self._leads = leads
         self._cluster = cluster
         self._port = port
@@ -162,13 +166,13 @@ class Outbox:
             self._buffer.drop(name)
         elif known.acknowledgement == marking.DONE:
             await self._report(name, body, known)
-        elif self._is_left_alone(body):
+        elif self._is_abandoned(body):
             await self._admission.recover(body, known)
         return True
 
-    def _is_left_alone(self, body: Body) -> bool:
+    def _is_abandoned(self, body: Body) -> bool:
         created = Metadata.model_validate(body["metadata"]).creation_timestamp
-        return self._clock.now() - created >= _RECOVER_AFTER
+        return self._clock.now() - created >= self._left_alone
 
     async def _report(self, name: str, body: Body, known: Marks) -> None:
         try:

@@ -6,13 +6,14 @@ import pytest
 
 from taskaction.rights import RIGHTS, Right, Scope
 
-PAGE = Path(__file__).parents[3] / "docs" / "operating.md"
-ROWS = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
-OPERATORS = [right for right in RIGHTS if right.scope is not Scope.RELEASE]
+DOCS = Path(__file__).parents[3] / "docs"
+SHOWN = [right for right in RIGHTS if right.scope is not Scope.RELEASE]
 
 
-@pytest.mark.parametrize("right", OPERATORS, ids=lambda right: f"{','.join(right.verbs)} {','.join(right.resources)}")
+@pytest.mark.parametrize("right", SHOWN, ids=lambda right: f"{','.join(right.verbs)} {','.join(right.resources)}")
 def test_a_right_has_its_row(right: Right) -> None:
+    page = DOCS / ("port-agent.md" if right.scope is Scope.PORT_AGENT else "operating.md")
+    table = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     group = f"`{right.group}`" if right.group else "core"
-    rows = [row for row in ROWS if all(f"`{resource}`" in row for resource in right.resources)]
+    rows = [row for row in table if all(f"`{resource}`" in row for resource in right.resources)]
     assert any(", ".join(right.verbs) in row and group in row for row in rows), rows

@@ -1,0 +1,124 @@
+"""Agents as processes of their own, with the rights that the chart grants and no others."""
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from cluster.kubectl import Kubectl
+from cluster.ports import HOST, Ports
+from cluster.processes import Program, start, wait_until
+from local import account
+from support.port_server import CLIENT_ID, CLIENT_SECRET, INSTALLATION, PortServer
+
+NAME = "taskaction-port-agent"
+QUICK = {
+    "POLL_CHECK_INTERVAL_SECONDS": "0.2",
+    "VISIBILITY_TIMEOUT_MS": "2000",
+    "REPORT_INTERVAL_SECONDS": "0.2",
+    "LEASE_DURATION": "1s",
+    "REQUEST_TIMEOUT": "2s",
+}
+"""So that nothing has to be waited for that a crash leaves behind."""
+
+
+@dataclass
+class PortAgents:
+    """Starts agents whose actions are in one namespace."""
+
+    kubectl: Kubectl
+    folder: Path
+    server: PortServer
+    running: list["AgentProcess"] = field(default_factory=list)
+    started: int = 0
+
+    def __post_init__(self) -> None:
+        namespace = self.kubectl.namespace
+        here = {"name": NAME, "namespace": namespace}
+        binding = account.binding("Role", here, str(namespace))
+        binding["subjects"] = [{"kind": "ServiceAccount", **here}]
+        items = [
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": here},
+            account.role("Role", here, account.read("port-agent")),
+            binding,
+        ]
+        document = {"apiVersion": "v1", "kind": "List", "items": items}
+        self.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(document))
+        token = self.kubectl("create", "token", NAME).strip()
+        config = yaml.safe_load(self.kubectl("config", "view", "--raw", "--minify", "--flatten"))
+        config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
+        self.kubeconfig = self.folder / "agent-kubeconfig"
+        self.kubeconfig.touch(mode=0o600)
+        self.kubeconfig.write_text(yaml.safe_dump(config))
+
+    def start(self, settings: Mapping[str, str] | None = None) -> "AgentProcess":
+        """Start one; it may not be ready yet."""
+        self.started += 1
+        bind = f"{HOST}:{Ports.free().apiserver}"
+        said = {
+            "BASE_URL": self.server.url,
+            "CLIENT_ID": CLIENT_ID,
+            "CLIENT_SECRET": CLIENT_SECRET,
+            "INSTALLATION_ID": INSTALLATION,
+            "NAMESPACE": str(self.kubectl.namespace),
+            "BIND": bind,
+            "LOG_FORMAT": "console",
+            "LOG_LEVEL": "debug",
+            **QUICK,
+            **(settings or {}),
+        }
+        env = {
+            **os.environ,
+            "KUBECONFIG": str(self.kubeconfig),
+            "NO_PROXY": "127.0.0.1",
+            **{f"TASKACTION_PORT_AGENT_{name}": value for name, value in said.items()},
+        }
+        command = [str(Path(sys.executable).with_name("taskaction")), "port-agent", "run"]
+        log = self.folder / f"agent-{self.started}.log"
+        program = start("agent", command, mark=" ".join(command), log=log, tied=True, env=env)
+        found = AgentProcess(program, f"http://{bind}")
+        self.running.append(found)
+        return found
+
+    def kill(self) -> None:
+        """End every agent as a crash does."""
+        while self.running:
+            self.running.pop().program.end()
+
+    def stop(self) -> None:
+        """End every agent gently."""
+        while self.running:
+            self.running.pop().program.end(grace=40)
+
+    def logs(self) -> str:
+        """Give what all of them said."""
+        return "".join(path.read_text() for path in sorted(self.folder.glob("agent-*.log")))
+
+
+@dataclass
+class AgentProcess:
+    """One running agent."""
+
+    program: Program
+    url: str
+
+    def ask(self, path: str) -> tuple[int, str]:
+        """Give the code and the text of a probe; 0 where nothing answers."""
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=2) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, refused.read().decode()
+        except OSError as error:
+            return 0, str(error)
+
+    def wait_until_ready(self) -> None:
+        """Return when it works or stands by."""
+        wait_until(lambda: self.ask("/readyz")[0] == 200, timeout=60, what="the agent", program=self.program)
