@@ -112,7 +112,61 @@ def test_settings_become_the_operators_environment(helm: Helm) -> None:
     assert (env["TASKACTION_WORKERS_COUNT"], env["TASKACTION_LOG_LEVEL"]) == ("128", "debug")
 
 
+AGENT = (
+    "--set=portAgent.enabled=true",
+    "--set=portAgent.installationId=cluster-a",
+    "--set=portAgent.namespace=port",
+    "--set=portAgent.credentialsSecret=port",
+)
+
+
+def test_the_port_agent_is_there_only_where_it_is_asked_for(helm: Helm) -> None:
+    assert not any("port-agent" in one["metadata"]["name"] for one in rendered(helm))
+    names = {(one["kind"], one["metadata"]["name"], one["metadata"]["namespace"]) for one in agents(helm)}
+    assert names == {
+        ("ServiceAccount", "ta-taskaction-operator-port-agent", "ops"),
+        ("Deployment", "ta-taskaction-operator-port-agent", "ops"),
+        ("Role", "ta-taskaction-operator-port-agent", "port"),
+        ("RoleBinding", "ta-taskaction-operator-port-agent", "port"),
+    }
+
+
+def agents(helm: Helm, *options: str) -> list[Manifest]:
+    return [one for one in rendered(helm, *AGENT, *options) if "port-agent" in one["metadata"]["name"]]
+
+
+def test_the_port_agent_has_the_rights_that_its_tests_run_with_and_no_others(helm: Helm) -> None:
+    roles = list(of_kind(agents(helm), "Role"))
+    assert [role["rules"] for role in roles] == [account.read("port-agent")]
+    assert not any("*" in rule["verbs"] + rule["resources"] for rule in roles[0]["rules"])
+    (binding,) = of_kind(agents(helm), "RoleBinding")
+    assert binding["subjects"][0]["name"] == "ta-taskaction-operator-port-agent"
+
+
+def test_the_port_agent_takes_its_credentials_from_the_secret_and_keeps_to_the_restricted_standard(helm: Helm) -> None:
+    mapping = '--set-json=portAgent.mapping={"deploy": {"provider": "ci"}}'
+    found = agents(helm, mapping, "--set=portAgent.settings.POLL_CHECK_INTERVAL_SECONDS=2")
+    ((spec, container),) = containers(found)
+    env = {one["name"].removeprefix("TASKACTION_PORT_AGENT_"): one for one in container["env"]}
+    for name, key in (("CLIENT_ID", "clientId"), ("CLIENT_SECRET", "clientSecret")):
+        assert env[name]["valueFrom"] == {"secretKeyRef": {"name": "port", "key": key}}
+    assert env["MAPPING"]["value"] == '{"deploy":{"provider":"ci"}}'
+    assert env["POLL_CHECK_INTERVAL_SECONDS"]["value"] == "2"
+    assert (env["NAMESPACE"]["value"], env["INSTALLATION_ID"]["value"]) == ("port", "cluster-a")
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert container["args"] == ["port-agent", "run"]
+
+
+@pytest.mark.parametrize("missing", ["installationId", "namespace", "credentialsSecret"])
+def test_a_port_agent_without_what_it_needs_is_refused(helm: Helm, missing: str) -> None:
+    with pytest.raises(HelmError, match=missing):
+        helm("template", *RELEASE, *AGENT, f"--set=portAgent.{missing}=")
+
+
 WRONG = {
+    "a target of the port agent that cannot be": "portAgent.mapping.deploy.job=x",
+    "a setting of the port agent that the chart decides": "portAgent.settings.CLIENT_SECRET=x",
     "an unknown value": "replicas=3",
     "an unknown value further down": "image.name=x",
     "a setting that the chart decides": "settings.NAMESPACE=x",
@@ -135,7 +189,7 @@ def test_the_linter_finds_nothing(helm: Helm) -> None:
 
 
 def test_the_api_server_takes_all_of_it(cluster: Cluster, tmp_path: Path, helm: Helm) -> None:
-    content = helm("template", *RELEASE, "--namespace=default")
+    content = helm("template", *RELEASE, "--namespace=default", *AGENT, "--set=portAgent.namespace=default")
     path = tmp_path / "all.yaml"
     path.write_text(content)
     said = cluster.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", f"--filename={path}")

@@ -188,6 +188,7 @@ def test_ocean_d09_every_run_ends_exactly_once_when_the_agent_is_killed_20_times
     for run in port.runs.values():
         assert_ended_as_it_should(run, found[run.id], world)
     assert port.violations == []
+    assert "acknowledgement finished" in agents.logs()  # crashes and lost answers did fall into the window
 
 
 def last_log(agents: PortAgents) -> str:

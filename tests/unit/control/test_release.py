@@ -7,7 +7,7 @@ from support.fake_cluster import FakeCluster
 from taskaction.cluster.errors import ForbiddenError
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.control.release import REASON, Releaser
-from taskaction.core.constants import API_VERSION, FINALIZER, HELD_LABEL
+from taskaction.core.constants import API_VERSION, FINALIZER, HELD_LABEL, PORT_FINALIZER, PORT_UNREPORTED_LABEL
 
 
 class Stage:
@@ -85,3 +85,35 @@ async def test_a_refusal_is_said_and_does_not_stop_the_others() -> None:
     stage.cluster.fail("patch", ForbiddenError("no"), name="one")
     assert await stage.release() == 0
     assert "team/one: no" in stage.said
+
+
+def claimed(stage: Stage) -> Body:
+    """Put an action there whose end Port does not know yet."""
+    stage.put("claimed", "Succeeded")
+    metadata = stage.get("claimed")["metadata"]
+    marks = {"labels": {PORT_UNREPORTED_LABEL: "true"}, "finalizers": [PORT_FINALIZER]}
+    stage.cluster.store(TASK_ACTIONS, stage.get("claimed") | {"metadata": metadata | marks})
+    return stage.get("claimed")
+
+
+async def test_an_end_that_nobody_tells_port_is_let_go_when_the_time_is_up() -> None:
+    stage = Stage(operator=False)
+    claimed(stage)
+    assert await stage.release(3.0) == 0
+    assert stage.get("claimed")["metadata"]["finalizers"] == []
+    assert sum(stage.clock.asked) >= 3.0
+
+
+async def test_an_agent_that_runs_is_given_the_time_to_tell_port() -> None:
+    stage = Stage(operator=False)
+    body = claimed(stage)
+    told = body | {"metadata": body["metadata"] | {"labels": {}, "finalizers": []}}
+
+    def agent(verb: str, _: str) -> None:
+        if verb == "list" and len(stage.clock.asked) == 2:
+            stage.cluster.store(TASK_ACTIONS, told)
+
+    stage.cluster.meanwhile = agent
+    assert await stage.release(60.0) == 0
+    assert len(stage.clock.asked) == 2
+    assert stage.said[-1] == "0 actions did not end in time; 0 finalizers were removed"
