@@ -125,6 +125,10 @@ class OceanAdapter(EngineExecutor):
         """Ask it, with or without the run."""
         return float(await self._asked(self.ocean_executor.get_remaining_seconds_until_rate_limit, run))
 
+    def rate_limit_key(self, run: Run) -> str:
+        """Give one quota for all runs, or for each its own where the author is asked with the run: it may tell."""
+        return run.uid if _takes_the_run(self.ocean_executor.is_close_to_rate_limit) else ""
+
     async def _get_partition_key(self, run: Run) -> str | None:
         """Ask it; a falsy key is none, as in Ocean."""
         key = await self._asked(self.ocean_executor._get_partition_key, run)  # noqa: SLF001 - Ocean's contract

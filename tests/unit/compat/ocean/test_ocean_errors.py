@@ -158,6 +158,25 @@ async def test_a_user_who_must_authenticate_pauses_the_run_before_anything_is_st
         assert operator.phase("one") == "Succeeded"
 
 
+class Accounts(Failing):
+    """Has a quota for each account."""
+
+    async def is_close_to_rate_limit(self, run: ActionRun[Any]) -> bool:
+        return bool(run.execution_properties["account"] == "busy")
+
+    async def get_remaining_seconds_until_rate_limit(self, run: ActionRun[Any]) -> float:
+        return 5.0
+
+
+async def test_a_limit_that_depends_on_the_run_holds_no_other_run_back() -> None:
+    async with MemoryOperator(hosted(Accounts())) as operator:
+        await operator.create(*actions(["limited", "limited-too"], "failing", {"account": "busy"}))
+        await operator.create(*actions(["free"], "failing", {"account": "idle"}))
+        await operator.pass_time(2)
+        assert operator.phase("limited") == operator.phase("limited-too") == "WaitingForResources"
+        assert operator.phase("free") == "Succeeded"
+
+
 class Throttled(Failing):
     """Says how long its limit lasts."""
 
