@@ -1,6 +1,7 @@
 """Derived names and stable hashes, so that the same facts give the same name in every process."""
 
 import hashlib
+import re
 
 _CHILD_CHARS = 52
 _MARK_CHARS = 6
@@ -28,6 +29,14 @@ def child_name(name: str, uid: str, attempt: int) -> str:
     """
     mark = f"{digest(uid.encode())[:_MARK_CHARS]}-{attempt}"
     return f"{name[: _CHILD_CHARS - len(mark) - 1].replace('.', '-').rstrip('-')}-{mark}"
+
+
+def dns_label(text: str) -> str:
+    """Give ``text`` as Kubernetes writes names: ``My_Action`` is ``my-action``; empty where nothing is left.
+
+    Its length is the caller's to judge: a DNS label has at most 63 characters.
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def truncated(text: str, limit: int) -> str:

@@ -11,7 +11,7 @@ from taskaction.api.base import DnsLabel, DnsName
 from taskaction.api.enums import ProviderKind
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS, PORT_FINALIZER, PORT_UNREPORTED_LABEL
-from taskaction.core.names import digest, truncated
+from taskaction.core.names import digest, dns_label, truncated
 from taskaction.portagent import marks
 from taskaction.portagent.runs import MalformedRun, PortRun, RunKind
 
@@ -65,7 +65,7 @@ def plain_name(action_type: str) -> str | None:
 
     None where nothing is left that could be a name.
     """
-    return re.sub(r"[^a-z0-9]+", "-", action_type.lower())[:_LABEL_CHARS].strip("-") or None
+    return dns_label(action_type)[:_LABEL_CHARS].strip("-") or None
 
 
 def action_name(installation: str, kind: RunKind, run_id: str) -> str:

@@ -1,7 +1,6 @@
 """Makes an Ocean executor one of the engine's: one TaskAction is one run, and what is reported is its outcome."""
 
 import inspect
-import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ from taskaction.compat.ocean.webhooks import (
 )
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.errors import ConfigurationError
-from taskaction.core.names import truncated
+from taskaction.core.names import dns_label, truncated
 from taskaction.executors.base import AbstractExecutor as EngineExecutor
 from taskaction.executors.base import Correlation, Delivery, Run, WebhookRequest
 from taskaction.executors.errors import ActionError, WebhookRefusedError
@@ -47,14 +46,13 @@ class AnyConfig(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
-def dns_label(name: str) -> str:
-    """Give an Ocean name as ``spec.executor`` takes it: ``my_action`` and ``myAction`` become ``my-action``.
+def executor_name(name: str) -> str:
+    """Give an Ocean name as ``spec.executor`` takes it: ``my_action`` becomes ``my-action``, also in the Port agent.
 
     Raises:
         ConfigurationError: nothing is left of it, or it is too long.
     """
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name)
-    label = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
+    label = dns_label(name)
     if not 0 < len(label) <= _LABEL_CHARS:
         raise ConfigurationError(
             f"ACTION_NAME {name!r} gives no DNS label of 1 to {_LABEL_CHARS} characters: rename it"
@@ -229,7 +227,7 @@ def adapted(executor: "AbstractExecutor", toolbox: Toolbox, *, poll_seconds: flo
     """Give the engine's executor for an Ocean executor; its class says what the author's class says."""
     said = type(executor)
     contract = {
-        "ACTION_NAME": dns_label(executor.ACTION_NAME),
+        "ACTION_NAME": executor_name(executor.ACTION_NAME),
         "IDEMPOTENT": said.IDEMPOTENT,
         "PARAMETERS": said.PARAMETERS,
         "PARTITION_KEY": None if executor.partitions_itself else said.PARTITION_KEY,

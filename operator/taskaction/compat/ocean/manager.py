@@ -11,7 +11,7 @@ import structlog
 from pydantic import ValidationError
 
 from taskaction.app import Operator, signalled, tune_process
-from taskaction.compat.ocean.adapter import dns_label
+from taskaction.compat.ocean.adapter import executor_name
 from taskaction.compat.ocean.context import ocean
 from taskaction.compat.ocean.executor import AbstractExecutor, Hosted
 from taskaction.compat.ocean.webhooks import Processor
@@ -90,7 +90,7 @@ class ExecutionManager:
         """
         if self._task is not None:
             raise ConfigurationError(f"register {executor.ACTION_NAME!r} before start_processing_action_runs")
-        label = dns_label(executor.ACTION_NAME)
+        label = executor_name(executor.ACTION_NAME)
         if label in self._executors:
             raise DuplicateActionExecutorError(executor.ACTION_NAME)
         self._executors[label] = executor

@@ -75,7 +75,7 @@ def test_a_webhook_processor_is_made_known_at_its_path() -> None:
 
 
 class Again(ReportExecutor):
-    ACTION_NAME = "oceanReport"
+    ACTION_NAME = "Ocean-Report"
 
 
 @pytest.mark.parametrize("kind", [ReportExecutor, Again])

@@ -22,11 +22,12 @@ from taskaction.compat.ocean import (
     WorkflowNodeRun,
     ocean,
 )
-from taskaction.compat.ocean.adapter import OceanAdapter, adapted, dns_label
+from taskaction.compat.ocean.adapter import OceanAdapter, adapted, executor_name
 from taskaction.core.errors import ConfigurationError
 from taskaction.executors.base import Run
 from taskaction.executors.conformance_parts import KeptReports
 from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Pending, Succeeded
+from taskaction.portagent.mapping import plain_name
 
 SUCCESS, FAILURE, IN_PROGRESS = RunStatus.SUCCESS, RunStatus.FAILURE, RunStatus.IN_PROGRESS
 CLIENT = ocean.port_client
@@ -115,7 +116,8 @@ def test_a_run_that_was_recorded_is_read_and_what_is_unknown_ignored() -> None:
 NAMES = {
     "my_action": "my-action",
     "dispatch_workflow": "dispatch-workflow",
-    "triggerWorkflow": "trigger-workflow",
+    "triggerWorkflow": "triggerworkflow",
+    "Dispatch_Workflow": "dispatch-workflow",
     "Lock User (prod)": "lock-user-prod",
     "already-fine": "already-fine",
     "__x__": "x",
@@ -124,13 +126,13 @@ NAMES = {
 
 @pytest.mark.parametrize(("name", "label"), NAMES.items())
 def test_an_ocean_name_becomes_a_dns_label(name: str, label: str) -> None:
-    assert dns_label(name) == label
+    assert executor_name(name) == label == plain_name(name)  # the Port agent's runs find the executor by it
 
 
 @pytest.mark.parametrize("name", ["", "___", "x" * 64])
 def test_a_name_that_gives_no_label_is_refused_with_the_mend(name: str) -> None:
     with pytest.raises(ConfigurationError, match="ACTION_NAME"):
-        dns_label(name)
+        executor_name(name)
 
 
 ENDS = {
