@@ -99,6 +99,7 @@ def assemble(
         luck=luck,
         followed=followed,
         closed_namespaces=closed,
+        callbacks=config.callbacks(),
     )
     registry = Registry.load(toolbox)
     for plugin in plugins:

@@ -16,6 +16,8 @@ from taskaction.core.errors import TaskActionError
 from taskaction.logs import configure_logs
 from taskaction.portagent.agent import PortAgent
 from taskaction.portagent.settings import PortAgentConfig
+from taskaction.webhooks.service import WebhookService
+from taskaction.webhooks.settings import WebhooksConfig
 
 USAGE_ERROR = 2
 
@@ -46,7 +48,19 @@ def _parser() -> argparse.ArgumentParser:
     agent = agents.add_subparsers(required=True, metavar="COMMAND")
     serve = agent.add_parser("run", help="run one agent; settings come from TASKACTION_PORT_AGENT_* in the environment")
     serve.set_defaults(command=lambda _: _run_port_agent())
+    inbox = areas.add_parser("webhooks", help="takes webhooks in").add_subparsers(required=True, metavar="COMMAND")
+    listen = inbox.add_parser("serve", help="run one inbox; settings come from TASKACTION_* in the environment")
+    listen.set_defaults(command=lambda _: _serve_webhooks())
     return parser
+
+
+def _serve_webhooks() -> int:
+    config = OperatorConfig.from_environment(os.environ)
+    own = WebhooksConfig.from_environment(os.environ)
+    configure_logs(config.log_format, config.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(WebhookService(config, own).run())
+    return 0
 
 
 def _run_port_agent() -> int:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from taskaction.api.base import Duration
 from taskaction.core.errors import ConfigurationError
 from taskaction.executors.addresses import Network, parse_networks
+from taskaction.executors.callbacks import Callbacks, keys_of
 
 PREFIX = "TASKACTION_"
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -34,6 +35,12 @@ def address(value: str) -> str:
     if not host or not colon or not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
         raise ValueError("should be an address and a port, such as 127.0.0.1:8080")
     return value
+
+
+def _web_address(value: str) -> str:
+    if not value.startswith(("https://", "http://")) or any(sign in value for sign in "?#@ "):
+        raise ValueError("should be an address such as https://hooks.example.org")
+    return value.rstrip("/")
 
 
 def identity() -> str:
@@ -97,6 +104,11 @@ class OperatorConfig(BaseModel):
     """After how long without a sign of life of a watch the operator calls itself unhealthy."""
     http_allowed_cidrs: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = ()
     """Networks that http actions may reach although they are loopback, private or otherwise denied by default."""
+    webhooks_url: Annotated[str, AfterValidator(_web_address)] | None = None
+    """Where targets reach the inbox, for addresses that are handed to them: for example https://hooks.example.org."""
+    webhooks_key_file: Path | None = None
+    """The file with the key that signs these addresses, the same for operator and inbox; one in each line, the first
+    signs."""
 
     @model_validator(mode="after")
     def _lease_times_fit(self) -> Self:
@@ -109,6 +121,20 @@ class OperatorConfig(BaseModel):
         """The kubeconfig that KUBECONFIG names, as kubectl reads it."""
         named = os.environ.get("KUBECONFIG")
         return Path(named) if named else None
+
+    def callbacks(self) -> Callbacks | None:
+        """Read the key, and give what makes and reads one-time addresses; None where no key is set.
+
+        Raises:
+            ConfigurationError: the file cannot be read, or holds no key.
+        """
+        if self.webhooks_key_file is None:
+            return None
+        try:
+            text = self.webhooks_key_file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"TASKACTION_WEBHOOKS_KEY_FILE: {error}") from error
+        return Callbacks(url=self.webhooks_url or "", keys=keys_of(text))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "OperatorConfig":

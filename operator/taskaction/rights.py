@@ -23,6 +23,10 @@ class Scope(StrEnum):
     """In the namespaces that let their actions use ServiceAccounts."""
     PORT_AGENT = "port-agent"
     """In the namespace of a Port agent's actions, by the agent's own account."""
+    WEBHOOKS = "webhooks"
+    """In the namespaces whose webhooks are taken in, by the inbox's own account."""
+    WEBHOOKS_CLUSTER = "webhooks-cluster"
+    """In the whole cluster, by the inbox's own account."""
     RELEASE = "release"
     """In the namespaces whose actions are run, while the operator is being uninstalled."""
 
@@ -142,6 +146,27 @@ RIGHTS = (
         resources=("leases",),
         verbs=("get", "create", "update"),
         why="which of several agents works",
+    ),
+    Right(
+        scope=Scope.WEBHOOKS,
+        group=GROUP,
+        resources=("actionevents",),
+        verbs=("list", "create"),
+        why="requests, and how many of them wait",
+    ),
+    Right(
+        scope=Scope.WEBHOOKS,
+        group=GROUP,
+        resources=("actionproviders",),
+        verbs=("list",),
+        why="which providers take webhooks",
+    ),
+    Right(
+        scope=Scope.WEBHOOKS_CLUSTER,
+        group=GROUP,
+        resources=("clusteractionproviders",),
+        verbs=("list",),
+        why="which providers take webhooks",
     ),
     Right(
         scope=Scope.RELEASE,

@@ -213,6 +213,10 @@ class FakeCluster:
 
 def _selected(selector: str, values: Mapping[str, str]) -> bool:
     for requirement in filter(None, selector.split(",")):
+        if "=" not in requirement:
+            if requirement not in values:
+                return False
+            continue
         name, operator, value = re.split("(!?=)", requirement, maxsplit=1)
         if (values.get(name) == value) != (operator == "="):
             return False

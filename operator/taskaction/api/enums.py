@@ -105,3 +105,18 @@ class ConditionStatus(StrEnum):
     TRUE = "True"
     FALSE = "False"
     UNKNOWN = "Unknown"
+
+
+class SignatureAlgorithm(StrEnum):
+    """The hash of an HMAC."""
+
+    SHA256 = "SHA256"
+    SHA512 = "SHA512"
+    SHA1 = "SHA1"
+
+
+class SignatureEncoding(StrEnum):
+    """How a signature is written in a header."""
+
+    HEX = "Hex"
+    BASE64 = "Base64"

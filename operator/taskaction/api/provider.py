@@ -9,6 +9,7 @@ from taskaction.api.enums import OverlapPolicy, ProviderKind, Sharding, WhenFull
 from taskaction.api.metadata import Condition, Metadata
 from taskaction.api.policies import RetryPolicy, RunAs, Timeouts, longest_after_first
 from taskaction.api.rules import cel, immutable, name_fits_a_label, rules, stored_default
+from taskaction.api.webhook import Webhook
 
 
 class Rate(ApiModel):
@@ -124,6 +125,9 @@ class ActionProviderSpec(ApiModel):
     """How often a started action is asked whether it has ended."""
     defaults: ProviderDefaults | None = None
     """What actions get where they say nothing themselves."""
+    webhook: Webhook | None = None
+    """Requests by which the target tells how actions stand; the inbox serves them at `/providers/NAMESPACE/NAME`, or
+    `/cluster-providers/NAME`."""
 
 
 class ClusterActionProviderSpec(ActionProviderSpec):

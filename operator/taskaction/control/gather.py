@@ -9,7 +9,7 @@ import orjson
 from taskaction.api.enums import OverlapPolicy, ParentKind, ProviderKind, Sharding, WhenFull
 from taskaction.api.provider import ProviderDefaults
 from taskaction.api.reasons import Reason
-from taskaction.api.task_action import TaskAction, TaskActionStatus
+from taskaction.api.task_action import TaskAction
 from taskaction.control.matching import Subject
 from taskaction.control.overlaps import Overlap, Overlaps
 from taskaction.control.providers import Offer, ProviderKey, Providers, allowed_in, limits_of
@@ -84,7 +84,7 @@ class Gatherer:
         signal = action.spec.signal
         return Observed(
             spec=action.spec,
-            status=_with_partition(record),
+            status=record.status,
             generation=action.metadata.generation,
             created=action.metadata.creation_timestamp,
             policy=self._policy(record, defaults),
@@ -178,7 +178,7 @@ class Gatherer:
         """Give the action's place in the queue."""
         action = record.action
         created = action.metadata.creation_timestamp.timestamp()
-        source, partition = source_of(action), self.partition(action) or _partition_found(record)
+        source, partition = source_of(action), self.partition(action) or record.status.partition_key
         return QueuedRun(
             id=record.uid,
             # A partition is its source's, and a cluster provider's spans namespaces; the rest takes turns by namespace.
@@ -243,19 +243,6 @@ class Gatherer:
         if record.problem is None:
             return None
         return Blocker(reason=Reason.INVALID_PARAMETERS, message=record.problem, final=True)
-
-
-def _partition_found(record: Record) -> str | None:
-    """Give the partition that the executor found: what is on record counts, whoever has asked."""
-    return record.status.partition_key or record.partition_found or None
-
-
-def _with_partition(record: Record) -> TaskActionStatus:
-    """Give the status with the partition that the executor found, for the next owner of an attempt under way."""
-    found = _partition_found(record)
-    if found == record.status.partition_key:
-        return record.status
-    return record.status.model_copy(update={"partition_key": found})
 
 
 def _fingerprint(parameters: Mapping[str, Any]) -> str:

@@ -41,7 +41,7 @@ class Partitions:
         """Say whether the action's partition is known; that of an attempt under way is on record."""
         status = record.status
         return (
-            record.partition_found is not None
+            record.partition_asked
             or status.partition_key is not None
             or status.phase.started
             or not self._gatherer.partitions_itself(record.action)
@@ -76,5 +76,6 @@ class Partitions:
             if isinstance(key, Failed):
                 await self._failed(record, key)
                 return
-            record.partition_found = key or ""
+            record.partition_asked = True
+            record.status = record.status.model_copy(update={"partition_key": key})
         self._found(record)

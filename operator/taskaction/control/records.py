@@ -27,7 +27,7 @@ class Record:
         checked_with: what the parameters were last checked by, with ``problem`` as the result.
         policy: the policy, with what it was made of.
         polled_signal: the signal that the executor was last polled with.
-        partition_found: the partition that the executor found, empty for none; None before it is asked.
+        partition_asked: the executor has said in which partition the action is, if in any.
         limit_errors: how often in a row the executor could not say whether its target's limit is reached.
         adopter: the parent that is to become the owner.
         gone: the object does not exist any more; nothing may be written.
@@ -49,7 +49,7 @@ class Record:
     adopter: TaskAction | None = None
     taken_at: datetime | None = None
     polled_signal: Signal | None = None
-    partition_found: str | None = None
+    partition_asked: bool = False
     limit_errors: int = 0
     parameters_hash: str | None = None
     policy: tuple[TaskActionSpec, ProviderDefaults | None, Policy] | None = None

@@ -7,6 +7,7 @@ from typing import Protocol
 from taskaction.cluster.gateway import Body, Cluster, Resource
 from taskaction.core.clock import Clock
 from taskaction.executors.addresses import AddressPolicy
+from taskaction.executors.callbacks import Callbacks
 
 
 class Followed(Protocol):
@@ -32,6 +33,7 @@ class Toolbox:
         luck: uniform in [0, 1), for jitter.
         followed: objects that attempts created: a change of one has its action polled at once.
         closed_namespaces: namespaces whose accounts are never used: kube-system and the operator's own.
+        callbacks: makes one-time addresses for targets; None where the settings for them are missing.
     """
 
     clock: Clock
@@ -40,3 +42,4 @@ class Toolbox:
     luck: Callable[[], float]
     followed: Followed
     closed_namespaces: frozenset[str]
+    callbacks: Callbacks | None = None

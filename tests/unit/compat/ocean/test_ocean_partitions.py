@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from support.memory_operator import MemoryOperator, actions
-from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.compat.ocean import AbstractExecutor, ActionRun, IntegrationRun, RunStatus, hosted, ocean
 
 
@@ -98,21 +97,6 @@ async def test_a_partition_is_kept_across_a_change_of_owner() -> None:
         await operator.pass_time(11)
         assert operator.action("a1").status.reason == "Interrupted"
         assert second.started == ["a2"]
-
-
-async def test_a_partition_survives_a_status_of_another_owner() -> None:
-    executor = Finding()
-    async with MemoryOperator(hosted(executor)) as operator:
-        await operator.create(deploy("a1", "a"), deploy("a2", "a"))
-        theirs = operator.stored("a2") | {"status": {"phase": "Queued", "message": "as another owner left it"}}
-        operator.cluster.store(TASK_ACTIONS, theirs)
-        await operator.settle()
-        assert executor.started == ["a1"]
-        executor.let("a1")
-        await operator.settle()
-        assert executor.started == ["a1", "a2"]
-        assert operator.action("a2").status.partition_key == "a"
-        assert executor.asked == ["a1", "a2"]
 
 
 async def test_actions_whose_key_only_the_executor_knows_share_a_shard() -> None:

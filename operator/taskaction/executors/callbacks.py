@@ -1,0 +1,91 @@
+"""One-time addresses that are handed to targets: each says which attempt it is for, and proves it without a lookup.
+
+The operator makes them, the inbox reads them; both have the keys.
+"""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime
+
+import orjson
+
+from taskaction.core.errors import ConfigurationError, TaskActionError
+
+KEY_BYTES = 32
+_PURPOSE = b"taskaction.dev/callback/v1\0"
+_TOKEN_CHARS = 2048
+
+
+class BadTokenError(TaskActionError):
+    """The token is none that the operator has made, or its time is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Which attempt a callback is for, and until when (in seconds since 1970)."""
+
+    namespace: str
+    name: str
+    uid: str
+    attempt: int
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """Makes and reads addresses; the first key signs, all are taken, so that keys can be exchanged one by one."""
+
+    url: str
+    keys: Sequence[bytes]
+
+    def address(self, ticket: Ticket) -> str:
+        """Give the address for one attempt; the same ticket gives the same address."""
+        content = orjson.dumps(astuple(ticket))
+        return f"{self.url.rstrip('/')}/callbacks/{_text(content)}.{_text(_signed(content, self.keys[0]))}"
+
+    def read(self, token: str, now: datetime) -> Ticket:
+        """Give what a token says; raises ``BadTokenError``."""
+        if len(token) > _TOKEN_CHARS:
+            raise BadTokenError("the address is none of ours")
+        said, _, signature = token.partition(".")
+        try:
+            content, given = _bytes(said), _bytes(signature)
+        except (binascii.Error, ValueError):
+            raise BadTokenError("the address is none of ours") from None
+        fits = [hmac.compare_digest(_signed(content, key), given) for key in self.keys]
+        if not any(fits):
+            raise BadTokenError("the address is none of ours")
+        ticket = Ticket(*orjson.loads(content))
+        if now.timestamp() > ticket.expires:
+            raise BadTokenError("the address is no longer valid")
+        return ticket
+
+
+def keys_of(text: str) -> tuple[bytes, ...]:
+    """Give the keys of a file, one in each line.
+
+    Raises:
+        ConfigurationError: there is none, or one is too short to be safe.
+    """
+    keys = tuple(line.strip().encode() for line in text.splitlines() if line.strip())
+    if not keys or any(len(key) < KEY_BYTES for key in keys):
+        raise ConfigurationError(
+            f"TASKACTION_WEBHOOKS_KEY_FILE: each line should be a key of at least {KEY_BYTES} characters; "
+            "make one by: openssl rand -hex 32"
+        )
+    return keys
+
+
+def _signed(content: bytes, key: bytes) -> bytes:
+    return hmac.digest(key, _PURPOSE + content, "sha256")
+
+
+def _text(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -1,0 +1,64 @@
+"""The providers that take webhooks, listed every few seconds, so that no request costs a read; judges none of them."""
+
+from collections.abc import Callable, Sequence
+
+from pydantic import ValidationError
+
+from taskaction.api.provider import ActionProvider, ClusterActionProvider, Provider
+from taskaction.cluster.errors import ClusterError
+from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, Cluster
+from taskaction.core.clock import Clock
+
+REFRESH_SECONDS = 5.0
+STALE_SECONDS = 60.0
+
+
+class Catalogue:
+    """Providers by namespace ('' for cluster providers) and name."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, namespaces: Sequence[str]) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._namespaces = namespaces
+        self._providers: dict[tuple[str, str], Provider] = {}
+        self._listed_at: float | None = None
+
+    def get(self, namespace: str, name: str) -> Provider | None:
+        """Give the provider of this name that takes webhooks."""
+        return self._providers.get((namespace, name))
+
+    @property
+    def is_stale(self) -> bool:
+        """True while what is known is too old to be relied upon."""
+        return self._listed_at is None or self._clock.monotonic() - self._listed_at > STALE_SECONDS
+
+    async def run(self, failed: Callable[[str, BaseException], None]) -> None:
+        """List every few seconds until cancelled."""
+        while True:
+            try:
+                await self.refresh()
+            except ClusterError as error:
+                failed("list providers", error)
+            await self._clock.sleep(REFRESH_SECONDS)
+
+    async def refresh(self) -> None:
+        """List the providers once."""
+        started = self._clock.monotonic()
+        found: dict[tuple[str, str], Provider] = {}
+        for namespace in self._namespaces or ("",):
+            async for body in self._cluster.list(ACTION_PROVIDERS, namespace):
+                _take(found, ActionProvider, body)
+        async for body in self._cluster.list(CLUSTER_ACTION_PROVIDERS):
+            _take(found, ClusterActionProvider, body)
+        self._providers, self._listed_at = found, started
+
+
+def _take(found: dict[tuple[str, str], Provider], model: type[Provider], body: dict[str, object]) -> None:
+    spec = body.get("spec")
+    if not isinstance(spec, dict) or "webhook" not in spec:
+        return
+    try:
+        provider = model.from_body(body)
+    except ValidationError:
+        return  # the API server's schema lets none through but one of another version
+    found[provider.metadata.namespace, provider.metadata.name] = provider
