@@ -1,6 +1,19 @@
 """What is measured, one module per group of figures that belong together."""
 
-from bench.figures import abort, growth, image, latency, memory, node, restart, throughput, workloads, writes
+from bench.figures import (
+    abort,
+    engine,
+    growth,
+    image,
+    latency,
+    memory,
+    node,
+    parked,
+    restart,
+    throughput,
+    workloads,
+    writes,
+)
 from bench.figures.group import Group
 
 GROUPS: tuple[Group, ...] = (
@@ -11,6 +24,8 @@ GROUPS: tuple[Group, ...] = (
     restart.GROUP,
     abort.GROUP,
     growth.GROUP,
+    engine.GROUP,
+    parked.GROUP,
     workloads.GROUP,
     image.GROUP,
     node.GROUP,

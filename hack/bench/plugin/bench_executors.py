@@ -27,3 +27,22 @@ class HoldExecutor(AbstractExecutor):
         """Wait."""
         await asyncio.Event().wait()
         return Succeeded()
+
+
+class LimitedExecutor(AbstractExecutor):
+    """Never starts anything, since its target's quota is always used up."""
+
+    ACTION_NAME = "bench-limited"
+    IDEMPOTENT = True
+
+    async def is_close_to_rate_limit(self, run: Run) -> bool:  # noqa: ARG002 - the contract's signature
+        """Say so."""
+        return True
+
+    async def get_remaining_seconds_until_rate_limit(self, run: Run) -> float:  # noqa: ARG002 - the contract's signature
+        """Give an hour."""
+        return 3600.0
+
+    async def execute(self, run: Run) -> Outcome:  # noqa: ARG002 - the contract's signature
+        """Be never called."""
+        raise AssertionError("the quota is used up")

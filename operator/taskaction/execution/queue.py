@@ -4,7 +4,6 @@ A lane is the global queue of a source in a namespace, or one of its partitions 
 attempt is under way and that need another turn, to be polled, wait in a lane of their own, which no limit closes.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
@@ -48,7 +47,8 @@ class QueuedRun:
         return LaneKey(self.namespace, self.source, self.partition)
 
 
-_Entry = tuple[int, Order, str]
+_Entry = tuple[int, int, float, int, str, str]
+"""Rank, order and id; flat, since a heap compares little else."""
 _STALE_ENTRIES_KEPT = 16
 
 
@@ -57,9 +57,22 @@ class _Lane:
     key: LaneKey
     heap: list[_Entry] = field(default_factory=list)
     waiting: int = 0
-    holders: set[str] = field(default_factory=set)  # partitions only: runs that keep others out, at work or not
+    holders: set[str] | None = None  # partitions only: runs that keep others out, at work or not
     seated: int = 0  # partitions only: how many of them are at work
     level: int | None = None  # the priority under which the ring has it, None while it is not ready
+
+    def hold(self, run_id: str) -> None:
+        if self.holders is None:  # as in most of 50,000 partitions, for which empty sets would be much to keep
+            self.holders = set()
+        self.holders.add(run_id)
+
+    def let_go(self, run_id: str) -> None:
+        if self.holders is not None:
+            self.holders.discard(run_id)
+
+    @property
+    def held(self) -> int:
+        return len(self.holders) if self.holders is not None else 0
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +81,7 @@ class _Source:
     limits: Limits = UNLIMITED
     closed: bool = False
     seats: int = 0
-    waiting: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    waiting: dict[str, None] = field(default_factory=dict)
 
     @property
     def free(self) -> int | None:
@@ -207,7 +220,7 @@ class RunQueue:
             return None
         assert isinstance(key, LaneKey)  # noqa: S101 - the ring gives back what it was given
         lane = self._lanes[key]
-        known = self._known[self._head(lane)[2]]
+        known = self._known[self._head(lane)[5]]
         self._wait_no_more(known)
         known.busy = True
         self._busy += 1
@@ -259,7 +272,7 @@ class RunQueue:
         rank = -run.priority
         if lane.key.partition is not None:  # where only the order counts, behind those that keep it closed
             rank = 0 if known.holds else 1
-        known.lane, known.entry = lane, (rank, run.order, run.id)
+        known.lane, known.entry = lane, (rank, *run.order, run.id)
         heappush(lane.heap, known.entry)
         lane.waiting += 1
         self._waiting += 1
@@ -288,7 +301,7 @@ class RunQueue:
         return lane.heap[0]
 
     def _stands(self, entry: _Entry) -> bool:
-        known = self._known.get(entry[2])
+        known = self._known.get(entry[5])
         return known is not None and known.entry is entry
 
     # -- seats and partitions -----------------------------------------------------------------------------------------
@@ -304,7 +317,7 @@ class RunQueue:
         if run.partition is not None:
             known.holds = True
             lane = self._lane(run.home)
-            lane.holders.add(run.id)
+            lane.hold(run.id)
             self._place(lane)
         elif not known.busy:
             del self._known[run.id]
@@ -322,7 +335,7 @@ class RunQueue:
                 lane.seated += 1
         if lane is not None:
             known.holds = True
-            lane.holders.add(run.id)
+            lane.hold(run.id)
             self._place(lane)
 
     def _unseat(self, known: _Known) -> None:
@@ -342,7 +355,7 @@ class RunQueue:
         if known.holds:
             known.holds = False
             lane = self._lanes[known.run.home]
-            lane.holders.discard(known.run.id)
+            lane.let_go(known.run.id)
             self._place(lane)
 
     # -- lanes and sources --------------------------------------------------------------------------------------------
@@ -382,17 +395,17 @@ class RunQueue:
             if level is not None:
                 self._ring.add(key, level, key.namespace, key.source, gated=not key.going)
             lane.level = level
-        if not lane.waiting and not lane.holders:
+        if not lane.waiting and not lane.held:
             self._lanes.pop(lane.key, None)
 
     def _level(self, lane: _Lane) -> int | None:
         """Give the priority of the run that may go next, None where none may."""
         if not lane.waiting:
             return None
-        rank, _, run_id = self._head(lane)
+        head = self._head(lane)
         if lane.key.partition is not None:
             source = self._sources.get(lane.key.source)
             room = source.limits.per_partition if source is not None else 1
-            if lane.seated >= room or (rank and len(lane.holders) >= room):
+            if lane.seated >= room or (head[0] and lane.held >= room):
                 return None
-        return self._known[run_id].run.priority
+        return self._known[head[5]].run.priority
