@@ -11,6 +11,7 @@ import orjson
 
 from taskaction.executors.workloads.diagnosis import Runs, Waits, standing
 
+_CHANGES = frozenset({"ADDED", "MODIFIED"})  # neither deletions, which are news, nor bookmarks, which are no objects
 _HEAD_BYTES = 64
 _POD, _JOB = b'"object":{"kind":"Pod"', b'"object":{"kind":"Job"'
 
@@ -26,10 +27,10 @@ class Chatter:
         head = line[:_HEAD_BYTES]
         if _POD in head:
             event = orjson.loads(line)
-            return event["type"] != "DELETED" and self._is_quiet_pod(event["object"])
+            return event["type"] in _CHANGES and self._is_quiet_pod(event["object"])
         if _JOB in head:
             event = orjson.loads(line)
-            return event["type"] != "DELETED" and _is_quiet_job(event["object"])
+            return event["type"] in _CHANGES and _is_quiet_job(event["object"])
         return False
 
     def _is_quiet_pod(self, pod: Mapping[str, Any]) -> bool:

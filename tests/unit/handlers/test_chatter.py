@@ -47,6 +47,13 @@ def test_it_hands_on(event: tuple[str, str, dict[str, Any]]) -> None:
     assert not Chatter().is_chatter(line(*event))
 
 
+@pytest.mark.parametrize("kind", ["Pod", "Job"])
+def test_bookmarks_are_handed_on_since_the_watch_goes_by_them(kind: str) -> None:
+    body = {"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": "7", "creationTimestamp": None}}
+
+    assert not Chatter().is_chatter(orjson.dumps({"type": "BOOKMARK", "object": body}))
+
+
 @pytest.mark.parametrize(("kind", "status"), [("Pod", {"phase": "Running"}), ("Job", {"active": 1})])
 def test_what_is_being_deleted_is_handed_on(kind: str, status: dict[str, Any]) -> None:
     assert not Chatter().is_chatter(line("MODIFIED", kind, status, deletionTimestamp="2026-01-01T12:00:00Z"))
