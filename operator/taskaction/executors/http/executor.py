@@ -22,7 +22,7 @@ from taskaction.executors.errors import (
     TransientError,
 )
 from taskaction.executors.http.client import Answer, GuardedClient, Prepared, redacted
-from taskaction.executors.http.limits import LearnedLimits, retry_after
+from taskaction.executors.http.limits import TOO_MANY, LearnedLimits, retry_after
 from taskaction.executors.http.model import Auth, Follow, HttpModel, Polling, SecretRef
 from taskaction.executors.templates import rendered, rendered_text, rendered_url, values_of
 from taskaction.executors.toolbox import Toolbox
@@ -33,7 +33,6 @@ from taskaction.lifecycle.traits import Traits
 _TIMEOUT_SECONDS = 30.0
 _SHOWN_CHARS = 512
 _ID_CHARS = 253
-_TOO_MANY = 429
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _GONE = frozenset({404, 410})
 
@@ -139,7 +138,7 @@ class HttpExecutor(AbstractExecutor):
 
     async def _sent(self, model: HttpModel, request: Prepared, run: Run) -> Answer:
         answer = await self._client.send(request)
-        self._limits.learn(_target(model, run), answer.headers, run.now)
+        self._limits.learn(_target(model, run), answer.code, answer.headers, run.now)
         _judge(model, answer, request, run)
         return answer
 
@@ -223,7 +222,7 @@ async def _secret(ref: SecretRef, run: Run) -> str:
 def _judge(model: HttpModel, answer: Answer, request: Prepared, run: Run) -> None:
     """Return where the answer is a success; raise what it stands for otherwise."""
     shown = f"{request.method} {urlsplit(request.url).hostname}: HTTP {answer.code}"
-    if answer.code == _TOO_MANY:
+    if answer.code == TOO_MANY:
         raise RateLimitedError(shown, retry_after=retry_after(answer.headers, run.now))
     if any(_matches(code, answer.code) for code in model.success.codes):
         if model.success.body is None or model.success.body.holds(answer.body):

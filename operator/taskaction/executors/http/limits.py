@@ -1,13 +1,16 @@
 """Rate limits as targets announce them in headers, remembered per target until they are lifted; no I/O."""
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+TOO_MANY = 429
 _EPOCH_SECONDS = 1_000_000_000
 _LONGEST_SECONDS = 3600.0
 _SHARE_LEFT = 0.0
+_PARAMETER = re.compile(r"\b(remaining|reset|r|t)=(\d{1,9})\b")
 
 
 class LearnedLimits:
@@ -16,9 +19,11 @@ class LearnedLimits:
     def __init__(self) -> None:
         self._until: dict[str, datetime] = {}
 
-    def learn(self, target: str, headers: Mapping[str, str], now: datetime) -> None:
-        """Take note of what a response's headers (names in lower case) say."""
+    def learn(self, target: str, code: int, headers: Mapping[str, str], now: datetime) -> None:
+        """Take note of what a response's status code and headers (names in lower case) say."""
         seconds = used_up_for(headers, now)
+        if seconds is None and code == TOO_MANY:
+            seconds = retry_after(headers, now)
         if seconds is not None and seconds > 0:
             self._until = {known: until for known, until in self._until.items() if until > now}
             self._until[target] = datetime.fromtimestamp(now.timestamp() + min(seconds, _LONGEST_SECONDS), UTC)
@@ -35,13 +40,26 @@ class LearnedLimits:
 
 
 def used_up_for(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Give for how many seconds the quota is used up by ``RateLimit-*`` or ``X-RateLimit-*``, None where it is not."""
+    """Give for how many seconds ``RateLimit``, ``RateLimit-*`` or ``X-RateLimit-*`` close the quota, None if not."""
     for prefix in ("ratelimit-", "x-ratelimit-", "x-rate-limit-"):
         remaining = _number(headers.get(f"{prefix}remaining"))
         reset = _number(headers.get(f"{prefix}reset"))
         if remaining is not None and reset is not None and remaining <= _SHARE_LEFT:
             return max(reset - now.timestamp(), 0.0) if reset > _EPOCH_SECONDS else reset
-    return None
+    return _used_up_by_policies(headers.get("ratelimit", ""))
+
+
+def _used_up_by_policies(text: str) -> float | None:
+    """Give the longest wait that a ``RateLimit`` field asks for, in either of its drafts' forms.
+
+    That is ``limit=10, remaining=0, reset=5``, or a list of policies such as ``"hourly";r=0;t=5``.
+    """
+    policies = [dict(_PARAMETER.findall(policy)) for policy in text.split(",")]
+    older = {name: value for policy in policies for name, value in policy.items()}
+    pairs = [(policy.get("r"), policy.get("t")) for policy in policies]
+    pairs.append((older.get("remaining"), older.get("reset")))
+    waits = [_number(reset) for remaining, reset in pairs if _number(remaining) == _SHARE_LEFT]
+    return max((wait for wait in waits if wait is not None), default=None)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

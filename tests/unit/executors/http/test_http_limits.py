@@ -71,6 +71,10 @@ LEARNED = {
     "in small letters": ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "30"}, 30.0),
     "a moment instead of seconds": ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": EPOCH}, 30.0),
     "an hour at most": ({"RateLimit-Remaining": "0", "RateLimit-Reset": "86400"}, 3600.0),
+    "one field": ({"RateLimit": "limit=10, remaining=0, reset=30"}, 30.0),
+    "one field with room": ({"RateLimit": "limit=10, remaining=3, reset=30"}, 0.0),
+    "a list of policies": ({"RateLimit": '"burst";r=0;t=5, "hourly";r=0;t=30, "daily";r=7;t=900'}, 30.0),
+    "a field of nonsense": ({"RateLimit": "remaining, reset;;=,"}, 0.0),
     "something is left": ({"RateLimit-Remaining": "1", "RateLimit-Reset": "30"}, 0.0),
     "it does not say until when": ({"RateLimit-Remaining": "0"}, 0.0),
     "it does not say what is left": ({"RateLimit-Reset": "30"}, 0.0),
@@ -94,6 +98,16 @@ async def test_the_next_action_waits_until_the_quota_is_renewed(
 
 async def test_an_error_teaches_the_limit_too(http: HttpExecutor, server: HttpServer) -> None:
     server.on("GET /it", says("", 429, {"RateLimit-Remaining": "0", "RateLimit-Reset": "9"}))
+    one = run({"url": f"{server.url}/it"})
+    with pytest.raises(RateLimitedError):
+        await http.execute(one)
+    assert await closed_for(http, later(one, 4)) == 5.0
+
+
+async def test_a_target_that_asks_to_wait_is_left_alone_by_the_next_ones_too(
+    http: HttpExecutor, server: HttpServer
+) -> None:
+    server.on("GET /it", says("", 429, {"Retry-After": "9"}))
     one = run({"url": f"{server.url}/it"})
     with pytest.raises(RateLimitedError):
         await http.execute(one)
