@@ -27,6 +27,10 @@ PROMISED = {
     "job_share_of_bare": ">= 0.8",
     "pod_writes_per_action": "<= 3",
     "image_mb": "<= 100",
+    "engine_runs_per_s": ">= 20000",
+    "engine_growth": "<= 1.3",
+    "fairness": "<= 1.5",
+    "parked_cpu_share": "<= 0.01",
 }
 
 
