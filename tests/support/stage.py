@@ -23,6 +23,7 @@ class Stage:
     cues: dict[str, asyncio.Future[bool]] = field(default_factory=dict)
     clock: FakeClock = field(default_factory=FakeClock)
     told: list[tuple[str, str]] = field(default_factory=list)
+    managers: list[ExecutionManager] = field(default_factory=list)
 
     async def process(self, run_id: str) -> bool:
         self.started.append(run_id)
@@ -64,9 +65,15 @@ class Stage:
         manager = ExecutionManager(
             self.process, workers_count=workers, observer=self, clock=self.clock, luck=lambda: 0.0, **settings
         )
+        self.managers.append(manager)
         if begun:
             manager.start_processing_action_runs()
         return manager
+
+    async def close(self) -> None:
+        """Leave no turn behind: its end would start the next one on a loop that is closed."""
+        for manager in self.managers:
+            await manager.drain(0)
 
     @contextmanager
     def timed(self, manager: ExecutionManager) -> Iterator[None]:

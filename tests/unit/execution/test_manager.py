@@ -1,6 +1,7 @@
 """Workers: how many runs go at once, what a crash costs, and who keeps a partition closed."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -9,8 +10,10 @@ from support.stage import Stage, run, submitted
 
 
 @pytest.fixture
-def stage() -> Stage:
-    return Stage()
+async def stage() -> AsyncIterator[Stage]:
+    found = Stage()
+    yield found
+    await found.close()
 
 
 async def test_as_many_runs_go_at_once_as_there_are_workers(stage) -> None:

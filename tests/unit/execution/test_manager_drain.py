@@ -1,6 +1,7 @@
 """Coming to rest: a drain ends within its bound, whatever runs and whatever comes in meanwhile."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,8 +13,10 @@ LONG = 60.0
 
 
 @pytest.fixture
-def stage() -> Stage:
-    return Stage()
+async def stage() -> AsyncIterator[Stage]:
+    found = Stage()
+    yield found
+    await found.close()
 
 
 async def test_a_drain_without_work_returns_at_once(stage) -> None:

@@ -1,5 +1,6 @@
 """The manager under limits: full queues, parked runs and rates, none of which holds a worker."""
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 import pytest
@@ -12,8 +13,10 @@ from taskaction.execution.pacing import Pace
 
 
 @pytest.fixture
-def stage() -> Stage:
-    return Stage()
+async def stage() -> AsyncIterator[Stage]:
+    found = Stage()
+    yield found
+    await found.close()
 
 
 def paced(manager: ExecutionManager, *, interval: float = 10.0, burst: int = 1, recorded: bool = True) -> Pace:

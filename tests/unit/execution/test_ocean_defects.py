@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -10,8 +11,10 @@ from support.stage import Stage, run, submitted
 
 
 @pytest.fixture
-def stage() -> Stage:
-    return Stage()
+async def stage() -> AsyncIterator[Stage]:
+    found = Stage()
+    yield found
+    await found.close()
 
 
 async def test_ocean_d01_runs_of_a_key_stay_serial_whenever_they_arrive(stage) -> None:
