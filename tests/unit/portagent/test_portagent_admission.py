@@ -10,6 +10,7 @@ from support.port_server import ACTION, NODE, PortServer
 from taskaction.cluster.errors import InvalidError, UnavailableError
 from taskaction.cluster.gateway import ACTION_PROVIDERS, TASK_ACTIONS, Body
 from taskaction.portagent import marks
+from taskaction.portagent.admission import _Candidate
 from taskaction.portagent.agent import Parts
 from taskaction.portagent.runs import RunKind
 
@@ -211,10 +212,26 @@ async def test_an_agent_that_slept_concludes_nothing_once_another_has_taken_over
     await world.clock.advance(11)
     await quick.outbox.look()
     assert may_run(world, "r_1")
-    from taskaction.portagent.admission import _Candidate
-
     candidate = _Candidate(body=body, marks=slept, first=True)
     await slow.admission._settle(candidate, await slow.admission._ask(slept))
+    assert may_run(world, "r_1")
+    assert (run.acknowledged, run.conflicts) == (1, 1)
+
+
+async def test_an_agent_that_slept_cannot_spoil_what_another_has_just_been_granted(world: Agents) -> None:
+    """Its refusal comes between the other one's acknowledgement and release."""
+    run = world.server.add("r_1", "noop")
+    slow, quick = world.agent(identity="slow").admission, world.agent(identity="quick").admission
+    world.server.drop("ack")
+    await claimed(world.agent(identity="slow"))
+    body = world.body("r_1")
+    assert body is not None
+    slept = _Candidate(body=body, marks=known(body), first=True)
+    taken = await quick._taken_over(body, known(body))
+    assert taken is not None
+    granted = await quick._ask(taken.marks)
+    await slow._settle(slept, await slow._ask(slept.marks))
+    await quick._settle(taken, granted)
     assert may_run(world, "r_1")
     assert (run.acknowledged, run.conflicts) == (1, 1)
 
