@@ -80,7 +80,7 @@ class Admission:
         self._targets = targets
         self._vanished = vanished
         self.busy: set[str] = set()
-        """Names of the actions that are being dealt with just now."""
+        """Names of the actions whose runs this process is asking Port for; nobody else here may ask for them, too."""
 
     async def admit(self, runs: Sequence[tuple[str, PortRun | MalformedRun]], until: float) -> set[str]:
         """Take runs, each with the name of its action, in their order; give the names of those that are new.
@@ -88,8 +88,8 @@ class Admission:
         What is not recorded ``until`` then (monotonic), when Port hands it out again, is left.
         """
         new: set[str] = set()
-        # One that is dealt with already, or comes twice in one claim, would meet its own question to Port.
-        once = list({name: (name, run) for name, run in runs if name not in self.busy}.values())
+        # One that comes twice in a claim would meet its own question to Port, and its refusal.
+        once = list({name: (name, run) for name, run in runs}.values())
         for start in range(0, len(once), _CHUNK):
             chunk = once[start : start + _CHUNK]
             names = {name for name, _ in chunk}

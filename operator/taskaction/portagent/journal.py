@@ -36,12 +36,10 @@ class AgentJournal:
         )
         self._api_calls = self._counter("api_requests", "Requests to the API server, by verb and code.", "verb", "code")
 
-    def show(self, buffer: Buffer, *, pending: "Gauge | None" = None) -> None:
+    def show(self, buffer: Buffer) -> None:
         """Show how many runs are under way."""
         gauge = Gauge("taskaction_port_agent_runs_live", "Runs under way.", registry=self.registry)
         gauge.set_function(lambda: len(buffer))
-        if pending is not None:
-            self.registry.register(pending)
 
     def claimed(self, kind: RunKind, count: int) -> None:
         """A claim was answered."""

@@ -1,6 +1,8 @@
 """Claiming, acknowledging and releasing, against a Port that loses answers and agents that die anywhere."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -13,6 +15,7 @@ from taskaction.portagent import marks
 from taskaction.portagent.admission import _Candidate
 from taskaction.portagent.agent import Parts
 from taskaction.portagent.runs import RunKind
+from taskaction.portagent.wire import Request
 
 
 @pytest_asyncio.fixture
@@ -234,6 +237,28 @@ async def test_an_agent_that_slept_cannot_spoil_what_another_has_just_been_grant
     await quick._settle(taken, granted)
     assert may_run(world, "r_1")
     assert (run.acknowledged, run.conflicts) == (1, 1)
+
+
+async def test_a_slow_acknowledgement_is_not_made_a_second_time_by_the_same_process(world: Agents) -> None:
+    run = world.server.add("r_1", "noop")
+    agent = world.agent(run_kinds="action")
+    asked, go_on, send = asyncio.Event(), asyncio.Event(), agent.port.send
+
+    async def slow(request: Request) -> Any:
+        if request.path.endswith("/ack") and not asked.is_set():
+            asked.set()
+            await go_on.wait()
+        return await send(request)
+
+    agent.port.send = slow  # type: ignore[method-assign]
+    claim = asyncio.create_task(agent.claiming.turn())
+    await asked.wait()
+    await world.clock.advance(11)
+    await looked(agent)
+    go_on.set()
+    await claim
+    assert may_run(world, "r_1")
+    assert (run.acknowledged, run.conflicts) == (1, 0)
 
 
 async def test_a_release_that_failed_is_made_up_for(world: Agents) -> None:
