@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -163,6 +164,36 @@ def test_a_second_agent_stands_by_and_takes_over_at_once_when_the_first_is_stopp
     until(lambda: all_over(port), "every run ends", agents)
     assert time.monotonic() - started < 40
     assert {name: run.ends for name, run in port.runs.items()} == {"r_1": ["SUCCESS"], "r_2": ["SUCCESS"]}
+
+
+@pytest.mark.timeout(300)
+def test_ocean_d13_agents_that_freeze_for_longer_than_their_lease_run_nothing_twice(
+    operators: Operators, kubectl: Kubectl, agents: PortAgents, port: PortServer, world: World
+) -> None:
+    luck = random.Random(3)
+    operators.start(SETTINGS)
+    both = [agents.start(), agents.start()]
+    for agent in both:
+        agent.wait_until_ready()
+    for turn in range(6):
+        for number in range(10 * turn, 10 * turn + 10):
+            add(port, world, number)
+        disturb(port, luck)
+        time.sleep(luck.uniform(0.0, 0.6))  # the moment of the freeze is the case, not a wait
+        frozen = both[turn % 2].program
+        frozen.signal(signal.SIGSTOP)
+        until(lambda: all_taken_but_a_few(port), "the other one takes over", agents)
+        frozen.signal(signal.SIGCONT)
+    until(lambda: all_over(port), "every run ends", agents, seconds=120)
+    found = by_run(kubectl)
+    assert len(found) == len(port.runs)
+    for run in port.runs.values():
+        assert_ended_as_it_should(run, found[run.id], world)
+
+
+def all_taken_but_a_few(port: PortServer) -> bool:
+    """Say whether somebody goes on; the frozen one may hold a few that are hidden until its claim is over."""
+    return sum(not run.acknowledged for run in port.runs.values()) <= 5
 
 
 @pytest.mark.timeout(600)
