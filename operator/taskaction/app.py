@@ -30,7 +30,7 @@ from taskaction.journal import OperatorJournal
 from taskaction.logs import configure_logs
 from taskaction.metrics import Metrics
 from taskaction.probes import Health, ProbeServer
-from taskaction.watchdog import Watchdog
+from taskaction.watchdog import Watchdog, force_exit
 
 _SETTLE_SECONDS = 0.2
 _SYNC_POLL_SECONDS = 0.05
@@ -40,6 +40,10 @@ _RECURSION_LIMIT = 4_000
 """Room for the JSON that ``cluster.nesting`` lets through, also in Python's own reader, which kopf uses."""
 _GC_THRESHOLD = 50_000
 """Objects here die by their reference counts; looking for cycles after every 700 new ones finds none, and costs CPU."""
+_WATCH_SECONDS = 5.0
+_OBEY_SECONDS = 2.0
+_FLUSH_SECONDS = 5.0
+_EXIT_SECONDS = 3.0
 
 
 class Operator:
@@ -102,14 +106,25 @@ class Operator:
                 await stop.wait()
             finally:
                 self._log.info("operator stops", running=control.manager.running)
-                await watching.stop(5.0)
-                await control.manager.drain(config.drain_timeout.total_seconds())
-                await control.background.finish(5.0)
+                deafness = asyncio.create_task(watching.stop(_WATCH_SECONDS), name="stop watching")
+                control.leases.leave()  # each shard goes as soon as its calls have ended
+                await self._drain(control)
+                await control.background.finish(_FLUSH_SECONDS)
                 await self._cancel_tasks()
                 await control.leases.release()
                 watchdog.stop()
-                await control.registry.close()
+                closing = asyncio.create_task(control.registry.close(), name="close plug-ins")
+                await asyncio.wait({deafness, closing}, timeout=_WATCH_SECONDS)
                 await probes.stop()
+
+    async def _drain(self, control: Control) -> None:
+        """Let calls end within the drain timeout, then interrupt them, and give up on those that do not obey."""
+        seconds = self._config.drain_timeout.total_seconds()
+        drained = asyncio.create_task(control.manager.drain(seconds + _OBEY_SECONDS + 1.0), name="drain")
+        await asyncio.wait({drained}, timeout=seconds)
+        if not drained.done():
+            await control.handover.interrupt(_OBEY_SECONDS)
+        await drained
 
     def _start(self, control: Control) -> None:
         interval = self._config.scan_interval.total_seconds()
@@ -240,6 +255,7 @@ async def run_until_signalled(config: OperatorConfig) -> None:
     stop = asyncio.Event()
     with signalled(stop):
         await Operator(config).run(stop)
+    force_exit(_EXIT_SECONDS)
 
 
 def tune_process(config: OperatorConfig) -> None:

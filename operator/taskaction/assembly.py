@@ -1,6 +1,6 @@
 """Builds the control layer over any cluster and clock: the operator and the tests put it together in the same way."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +19,7 @@ from taskaction.control.expiry import Expiry
 from taskaction.control.family import Family
 from taskaction.control.followed import FollowedObjects
 from taskaction.control.gather import Binding, Gatherer
+from taskaction.control.handover import Handover
 from taskaction.control.intake import Intake
 from taskaction.control.leases import LeaseSettings, ShardLeases
 from taskaction.control.objects import ObjectEditor
@@ -67,6 +68,7 @@ class Control:
     engine: Engine
     followed: FollowedObjects
     deliveries: Deliveries
+    handover: Handover
     noticed: int = 0
 
 
@@ -120,8 +122,9 @@ def assemble(
             duration=config.lease_duration.total_seconds(),
             renew_deadline=config.lease_renew_deadline.total_seconds(),
             retry=config.lease_retry.total_seconds(),
+            patience=config.drain_timeout.total_seconds(),
         ),
-        _LeaseListener(lambda: intake, lambda: offers, lambda: quotas, lambda: expiry),
+        _LeaseListener(lambda: intake, lambda: offers, lambda: quotas, lambda: expiry, lambda: handover),
     )
     manager = ExecutionManager(
         lambda uid: engine.process(uid),
@@ -264,6 +267,7 @@ def assemble(
             status_delay=config.status_delay,
         )
     )
+    handover = Handover(clock=clock, table=table, gatherer=gatherer, engine=engine, departures=departures)
     intake = Intake(
         cluster=cluster,
         clock=clock,
@@ -300,6 +304,7 @@ def assemble(
         engine=engine,
         followed=followed,
         deliveries=deliveries,
+        handover=handover,
     )
 
 
@@ -312,11 +317,13 @@ class _LeaseListener:
         offers: Callable[[], Offers],
         quotas: Callable[[], Quotas],
         expiry: Callable[[], Expiry],
+        handover: Callable[[], Handover],
     ) -> None:
         self._intake = intake
         self._offers = offers
         self._quotas = quotas
         self._expiry = expiry
+        self._handover = handover
 
     def shard_acquired(self, shard: int, epoch: int) -> None:  # noqa: ARG002 - the listener's signature
         self._offers().publish_all()
@@ -324,8 +331,17 @@ class _LeaseListener:
         self._intake().shard_acquired(shard)
         self._expiry().taken_over()
 
+    def shard_leaving(self, shard: int) -> None:
+        self._handover().begin(shard)
+
+    def shard_at_rest(self, shard: int) -> bool:
+        return self._handover().is_over(shard)
+
     def shard_lost(self, shard: int) -> None:
         self._intake().shard_lost(shard)
+
+    def shard_loads(self) -> Mapping[int, int]:
+        return self._handover().loads()
 
 
 class _Judge:

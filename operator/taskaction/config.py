@@ -84,8 +84,8 @@ class OperatorConfig(BaseModel):
     """How long the shards of a replica that is gone are respected."""
     lease_renew_deadline: Duration = timedelta(seconds=10)
     """How long after its last renewal a replica may still start something."""
-    lease_retry: Duration = timedelta(seconds=2)
-    """How often leases are looked at."""
+    lease_retry: Duration = timedelta(milliseconds=500)
+    """How often leases are looked at: how soon a shard that was given back, or a new replica, is noticed."""
     status_delay: Duration = timedelta(seconds=1)
     """Running is written only for idempotent attempts that live longer than this."""
     interrupt_grace: Duration = timedelta(seconds=10)

@@ -116,8 +116,8 @@ RIGHTS = (
         scope=Scope.OWN,
         group="coordination.k8s.io",
         resources=("leases",),
-        verbs=("get", "list", "create", "update"),
-        why="shards",
+        verbs=("get", "list", "create", "update", "delete"),
+        why="shards, and which replicas there are",
     ),
     Right(
         scope=Scope.ACCOUNTS,

@@ -15,6 +15,13 @@ EXIT_CODE = 70
 _BEAT_SECONDS = 1.0
 
 
+def force_exit(seconds: float) -> None:
+    """End the process after ``seconds`` if it is still there: a plug-in's tasks and threads may ignore that it ends."""
+    timer = threading.Timer(seconds, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
+
+
 class Watchdog:
     """Expects a sign of life of the loop within every lease duration, as long as leases are held."""
 

@@ -17,6 +17,8 @@ class Replica:
         settings = LeaseSettings(
             namespace="ops", identity=identity, shards=shards, duration=DURATION, renew_deadline=DEADLINE, retry=RETRY
         )
+        self.restless: set[int] = set()
+        self.loads: dict[int, int] = {}
         self.leases = ShardLeases(cluster, self.clock, settings, self)
 
     def shard_acquired(self, shard: int, epoch: int) -> None:
@@ -24,6 +26,15 @@ class Replica:
 
     def shard_lost(self, shard: int) -> None:
         self.told.append(("lost", shard))
+
+    def shard_leaving(self, shard: int) -> None:
+        self.told.append(("leaving", shard))
+
+    def shard_at_rest(self, shard: int) -> bool:
+        return shard not in self.restless
+
+    def shard_loads(self) -> dict[int, int]:
+        return self.loads
 
     async def rounds(self, seconds: float) -> None:
         """Let time pass with a round every ``RETRY`` seconds."""

@@ -5,6 +5,9 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
+_OBEY_SECONDS = 1.0
+"""How long a cancelled task may take to end; one that ignores it is left behind."""
+
 
 class Background:
     """Starts tasks, reports the errors that nobody awaits, and waits for all of them at the end."""
@@ -24,7 +27,7 @@ class Background:
         task.add_done_callback(self._ended)
 
     async def finish(self, seconds: float) -> None:
-        """Wait until all tasks have ended, and those that they start; at most ``seconds``, the rest is cancelled."""
+        """Wait until all tasks have ended, and those that they start; at most ``seconds``, then they are cancelled."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._tasks:
@@ -32,7 +35,8 @@ class Background:
         left = list(self._tasks)
         for task in left:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        if left:
+            await asyncio.wait(left, timeout=_OBEY_SECONDS)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

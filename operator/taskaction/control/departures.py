@@ -72,6 +72,7 @@ class Departures:
         self._rest(record)
         if record.activity in {Activity.QUEUED, Activity.PARKED, Activity.WAITING}:
             record.activity = Activity.IDLE
+            record.poll_at = record.wake_at = None  # whoever looks at it next finds out when anew
 
     def _forget(self, record: Record) -> None:
         self._deliveries.ended(record)

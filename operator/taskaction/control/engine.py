@@ -174,8 +174,8 @@ class Engine:
         tenure = self._parts.leases.tenure(record.shard)
         if tenure is not None:
             return Owner(holder=self._parts.identity, epoch=tenure.epoch)
-        claim = record.status.claim
-        if record.activity is Activity.CALLING and claim is not None and claim.holder == self._parts.identity:
+        claim, under_way = record.status.claim, record.activity in {Activity.CALLING, Activity.CANCELLING}
+        if under_way and claim is not None and claim.holder == self._parts.identity:
             return Owner(holder=claim.holder, epoch=claim.epoch)
         return None
 
@@ -259,7 +259,7 @@ class Engine:
         observed = self._parts.gatherer.observed(record, owner)
         while not self._parts.leases.may_start(record.shard):
             await self._parts.clock.sleep(_LEASE_PAUSE)
-            if self._owner(record) is None:
+            if not self._parts.leases.holds(record.shard):
                 return None
         return await self._outcome(record, bound, observed, poll=call.poll)
 

@@ -1,5 +1,7 @@
 """Takes notifications in: which is news, what it changes in the table, and whom it concerns; decides nothing."""
 
+from collections.abc import Iterable
+
 from pydantic import ValidationError
 
 from taskaction.api.task_action import TaskAction
@@ -89,8 +91,7 @@ class Intake:
         In the order of their partitions and those with an attempt first, so that limits count them before others start.
         """
         now = self._clock.now()
-        records = [record for record in self._table if record.shard == shard]
-        for record in sorted(records, key=lambda record: self._gatherer.queued(record).order):
+        for record in self._in_order(record for record in self._table if record.shard == shard):
             record.taken_at, record.fresh = now, False
             self._engine.look(record)
 
@@ -102,10 +103,13 @@ class Intake:
 
     def offer_changed(self, key: ProviderKey) -> None:
         """Look again at the actions of a provider that came, changed or went."""
-        for record in self._table:
-            if provider_key(record.action) == key:
-                self._place(record)
-                self._engine.look(record)
+        for record in self._in_order(record for record in self._table if provider_key(record.action) == key):
+            self._place(record)
+            self._engine.look(record)
+
+    def _in_order(self, records: Iterable[Record]) -> list[Record]:
+        """Sort as partitions are served: the first of several that are looked at in turn may start at once."""
+        return sorted(records, key=lambda record: self._gatherer.queued(record).order)
 
     def _admit(self, action: TaskAction) -> None:
         if action.status.phase.terminal:

@@ -13,6 +13,9 @@ from taskaction.execution.pacing import Pace
 from taskaction.execution.parking import ParkingLot, Quota
 from taskaction.execution.queue import QueuedRun, RunQueue
 
+_OBEY_SECONDS = 1.0
+"""How long a cancelled turn may take to end; one that ignores it is left behind."""
+
 Process = Callable[[str], Awaitable[bool]]
 """Carries one run as far as it goes now, and says whether an attempt was started; whatever it raises ends the turn."""
 
@@ -202,7 +205,7 @@ class ExecutionManager:
         self._pump()
 
     async def drain(self, seconds: float) -> None:
-        """Give out nothing more, and let running turns end within ``seconds``; the rest is cancelled and waited for."""
+        """Give out nothing more, and let running turns end within ``seconds``; then they are cancelled."""
         self._open = False
         try:
             async with asyncio.timeout(seconds):
@@ -211,7 +214,7 @@ class ExecutionManager:
             turns = list(self._turns.values())
             for turn in turns:
                 turn.cancel()
-            await asyncio.gather(*turns, return_exceptions=True)
+            await asyncio.wait(turns, timeout=_OBEY_SECONDS)
 
     # -- giving out ---------------------------------------------------------------------------------------------------
 

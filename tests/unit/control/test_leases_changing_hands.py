@@ -7,7 +7,7 @@ from support.fake_cluster import FakeCluster
 from support.replicas import DURATION, RETRY, Replica, lease
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import LEASES
-from taskaction.control.leases import LABELS
+from taskaction.control.lease_bodies import LABELS
 from taskaction.core.constants import EPOCH_ANNOTATION
 
 NOW_EPOCH = int(START.timestamp())

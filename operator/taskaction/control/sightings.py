@@ -1,0 +1,41 @@
+"""How long foreign Leases have been silent before this process's own clock; their timestamps are never believed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from taskaction.cluster.gateway import Body
+from taskaction.core.clock import Clock
+
+
+@dataclass(slots=True)
+class _Sighting:
+    mark: tuple[Any, ...]
+    since: float
+
+
+class Sightings:
+    """Remembers when each Lease was last seen to change."""
+
+    def __init__(self, clock: Clock, default_duration: float) -> None:
+        """``default_duration`` counts for Leases that state none."""
+        self._clock = clock
+        self._default = default_duration
+        self._seen: dict[str, _Sighting] = {}
+
+    def silence(self, lease: Body) -> float:
+        """Give for how many seconds a Lease has not changed, 0 when it is seen for the first time."""
+        name, spec = lease["metadata"]["name"], lease["spec"]
+        mark = (spec.get("holderIdentity"), spec.get("renewTime"), spec.get("leaseTransitions"))
+        now = self._clock.monotonic()
+        sighting = self._seen.get(name)
+        if sighting is None or sighting.mark != mark:
+            sighting = self._seen[name] = _Sighting(mark=mark, since=now)
+        return now - sighting.since
+
+    def expired(self, lease: Body) -> bool:
+        """Say whether a Lease has been silent for longer than it lasts."""
+        return self.silence(lease) >= float(lease["spec"].get("leaseDurationSeconds") or self._default)
+
+    def forget(self, name: str) -> None:
+        """Forget a Lease that is gone, or this process's own."""
+        self._seen.pop(name, None)
