@@ -21,7 +21,9 @@ from taskaction.control.followed import FollowedObjects
 from taskaction.control.gather import Binding, Gatherer
 from taskaction.control.handover import Handover
 from taskaction.control.intake import Intake
+from taskaction.control.landing import Landing
 from taskaction.control.leases import LeaseSettings, ShardLeases
+from taskaction.control.line import Line
 from taskaction.control.objects import ObjectEditor
 from taskaction.control.offers import Offers
 from taskaction.control.overlaps import Overlaps
@@ -129,7 +131,7 @@ def assemble(
     manager = ExecutionManager(
         lambda uid: engine.process(uid),
         workers_count=config.workers_count,
-        observer=_ManagerObserver(journal, lambda: engine, lambda: quotas),
+        observer=_ManagerObserver(journal, lambda: line, lambda: quotas),
         clock=clock,
         luck=luck,
         runs_buffer_high_watermark=config.runs_buffer_high_watermark,
@@ -168,7 +170,7 @@ def assemble(
         manager=manager,
         shard_of=shard_of_provider,
         owns=owns,
-        limited=lambda uid, until: engine.limited(uid, until),
+        limited=lambda uid, until: line.limited(uid, until),
     )
     editor = ObjectEditor(
         cluster, persistently, lambda record: intake.learned(record), in_flight=config.writes_in_flight
@@ -206,7 +208,7 @@ def assemble(
         gatherer=gatherer,
         caller=caller,
         observe=lambda record: engine.observed(record),
-        found=lambda record: engine.partitioned(record),
+        found=lambda record: line.partitioned(record),
         failed=lambda record, failure: engine.unpartitioned(record, failure),
     )
     deliveries = Deliveries(
@@ -216,8 +218,8 @@ def assemble(
         background=background,
         table=table,
         subject=gatherer.subject,
-        owns=lambda shard: leases.tenure(shard) is not None,
-        answers_for=lambda uid: leases.tenure(shard_of(uid, config.shards)) is not None,
+        owns=owns,
+        answers_for=lambda uid: owns(shard_of(uid, config.shards)),
         changed=lambda uid: engine.wake(uid),
         shared=config.namespace,
         namespaces=config.watch_namespaces,
@@ -233,6 +235,36 @@ def assemble(
         deliveries=deliveries,
         canceller=canceller,
     )
+    line = Line(
+        table=table,
+        clock=clock,
+        agenda=agenda,
+        gatherer=gatherer,
+        overlaps=overlaps,
+        partitions=partitions,
+        quotas=quotas,
+        manager=manager,
+        look=lambda record: engine.look(record),
+    )
+    landing = Landing(
+        table=table,
+        clock=clock,
+        writer=StatusWriter(
+            cluster,
+            clock,
+            luck,
+            journal,
+            lambda record: intake.learned(record),
+            in_flight=config.writes_in_flight,
+        ),
+        editor=editor,
+        deliveries=deliveries,
+        departures=departures,
+        expiry=expiry,
+        events=events,
+        journal=journal,
+        look=lambda record: engine.look(record),
+    )
     engine = Engine(
         Parts(
             table=table,
@@ -242,26 +274,15 @@ def assemble(
             offers=offers,
             leases=leases,
             manager=manager,
-            quotas=quotas,
             caller=caller,
-            writer=StatusWriter(
-                cluster,
-                clock,
-                luck,
-                journal,
-                lambda record: intake.learned(record),
-                in_flight=config.writes_in_flight,
-            ),
             editor=editor,
             agenda=agenda,
-            expiry=expiry,
-            events=events,
             background=background,
             canceller=canceller,
             departures=departures,
-            overlaps=overlaps,
+            line=line,
+            landing=landing,
             deliveries=deliveries,
-            partitions=partitions,
             journal=journal,
             identity=config.identity,
             status_delay=config.status_delay,
@@ -279,6 +300,7 @@ def assemble(
         offers=offers,
         family=family,
         engine=engine,
+        line=line,
         departures=departures,
         shards=config.shards,
     )
@@ -367,19 +389,19 @@ class _Judge:
 class _ManagerObserver:
     """Passes what the manager cannot do itself on to those who can."""
 
-    def __init__(self, journal: OperatorJournal, engine: Callable[[], Engine], quotas: Callable[[], Quotas]) -> None:
+    def __init__(self, journal: OperatorJournal, line: Callable[[], Line], quotas: Callable[[], Quotas]) -> None:
         self._journal = journal
-        self._engine = engine
+        self._line = line
         self._quotas = quotas
 
     def crashed(self, run_id: str, error: BaseException) -> None:
         self._journal.crashed(run_id, error)
 
     def crowded(self, run_id: str) -> None:
-        self._engine().crowded(run_id, crowded=True)
+        self._line().crowded(run_id, crowded=True)
 
     def admitted(self, run_id: str) -> None:
-        self._engine().crowded(run_id, crowded=False)
+        self._line().crowded(run_id, crowded=False)
 
     def paced(self, source: str, until: datetime) -> None:
         self._quotas().paced(source, until)

@@ -5,7 +5,7 @@ Each of its parts does one thing (see the constructor); what happens next is dec
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import assert_never
 
 from taskaction.control.background import Background
@@ -13,19 +13,16 @@ from taskaction.control.calls import Caller
 from taskaction.control.cancelling import Canceller
 from taskaction.control.deliveries import Deliveries
 from taskaction.control.departures import Departures
-from taskaction.control.events import EventPoster
-from taskaction.control.expiry import Expiry
 from taskaction.control.family import Family
 from taskaction.control.gather import Binding, Gatherer, provider_key
 from taskaction.control.journal import Journal
+from taskaction.control.landing import Landing
 from taskaction.control.leases import ShardLeases
+from taskaction.control.line import Line
 from taskaction.control.objects import ObjectEditor
 from taskaction.control.offers import Offers
-from taskaction.control.overlaps import Overlaps
-from taskaction.control.partitions import Partitions
-from taskaction.control.quotas import Quotas
 from taskaction.control.records import Record, Table
-from taskaction.control.writer import Landed, StatusWriter
+from taskaction.control.writer import Landed
 from taskaction.core.clock import Clock
 from taskaction.execution.agenda import Agenda
 from taskaction.execution.manager import ExecutionManager
@@ -49,7 +46,6 @@ from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Succeeded
 from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, Owner, Slot, Stopped
 
-_IN_LINE = frozenset({Activity.QUEUED, Activity.PARKED})
 _LEASE_PAUSE = 0.5
 _BINDING_PAUSE = 10.0
 
@@ -65,19 +61,15 @@ class Parts:
     offers: Offers
     leases: ShardLeases
     manager: ExecutionManager
-    quotas: Quotas
     caller: Caller
-    writer: StatusWriter
     editor: ObjectEditor
     agenda: Agenda[str]
-    expiry: Expiry
-    events: EventPoster
     background: Background
     canceller: Canceller
     departures: Departures
-    overlaps: Overlaps
+    line: Line
+    landing: Landing
     deliveries: Deliveries
-    partitions: Partitions
     journal: Journal
     identity: str
     status_delay: timedelta
@@ -98,7 +90,7 @@ class Engine:
             return
         self._apply(record, decision)
         if decision.write in {Write.NOW, Write.FIRST} or record.settled:
-            self._parts.background.start(self._land(record, decision), name=f"land {record.uid}")
+            self._parts.background.start(self._parts.landing.land(record, decision), name=f"land {record.uid}")
 
     def due(self, uid: str) -> None:
         """Serve the agenda: write what has waited long enough, poll, look again."""
@@ -108,10 +100,10 @@ class Engine:
         now = self._parts.clock.now()
         if record.flush_at is not None and record.flush_at <= now:
             record.flush_at = None
-            self._parts.background.start(self._flush(record), name=f"flush {uid}")
+            self._parts.background.start(self._parts.landing.flush(record), name=f"flush {uid}")
         if record.poll_at is not None and record.poll_at <= now:
             record.poll_at = None
-            self._enqueue(record)
+            self._parts.line.enqueue(record)
         if record.wake_at is not None and record.wake_at <= now:
             record.wake_at = None
             self.look(record)
@@ -123,29 +115,13 @@ class Engine:
         if record is None:
             return
         if record.activity is Activity.WAITING:
-            self._enqueue(record)
+            self._parts.line.enqueue(record)
             self._remind(record)
         record.woken = record.activity is Activity.CALLING  # what the call has read may be older than the change
 
     def is_at_work(self, record: Record) -> bool:
         """Say whether this process owns the action and gives out work."""
         return self._parts.manager.begun and self._parts.leases.tenure(record.shard) is not None
-
-    def crowded(self, uid: str, *, crowded: bool) -> None:
-        """Show that an action waits outside of a full queue, or does not any more."""
-        record = self._parts.table.get(uid)
-        if record is not None:
-            record.crowded = crowded
-            self._postpone(record, 0.0)
-
-    def limited(self, uid: str, until: datetime) -> bool:
-        """Show that an action waits for the rate of its provider; False where it is shown, and still to come."""
-        record = self._parts.table.get(uid)
-        if record is None or (record.limited_until is not None and record.limited_until > self._parts.clock.now()):
-            return False
-        record.limited_until = until
-        self.look(record)
-        return True
 
     def reported(self, record: Record) -> None:
         """Let what an executor reported be written before long."""
@@ -199,7 +175,7 @@ class Engine:
             return False
         call = self._apply(record, decision)
         if call is None:
-            await self._land(record, decision)
+            await self._parts.landing.land(record, decision)
             return False
         await self._carry(record, call, decision)
         return True
@@ -222,7 +198,7 @@ class Engine:
         self._apply(record, decision)
         if decision.status.phase.started and record.activity is Activity.IDLE:
             record.activity = Activity.WAITING
-        await self._land(record, decision)
+        await self._parts.landing.land(record, decision)
 
     async def _limited(self, record: Record) -> Limited | Failed | None:
         """Ask about the target's quota before an attempt is opened; a limited run gives its worker back."""
@@ -247,7 +223,7 @@ class Engine:
             if record.settled:  # it was aborted meanwhile, and nobody saw a finalizer to take away
                 await self._parts.editor.release(record)
                 return None
-        if decision.write is Write.FIRST and await self._flush(record) is not Landed.STORED:
+        if decision.write is Write.FIRST and await self._parts.landing.flush(record) is not Landed.STORED:
             return None
         if record.gone:
             self._parts.departures.gone(record)
@@ -296,7 +272,7 @@ class Engine:
             return
         record.activity = Activity.IDLE
         self._apply(record, decision)
-        await self._land(record, decision)
+        await self._parts.landing.land(record, decision)
 
     # -- effects and writes -------------------------------------------------------------------------------------------
 
@@ -312,12 +288,12 @@ class Engine:
                 case Call():
                     call = effect
                 case Enqueue():
-                    self._enqueue(record)
+                    self._parts.line.enqueue(record)
                 case Withdraw():
                     record.activity = Activity.IDLE
                     withdrawn = True
                 case Park(at=at, key=key):
-                    self._park(record, at, key)
+                    self._parts.line.park(record, at, key)
                 case PollAt(at=at):
                     record.poll_at = self._parts.clock.now() if record.woken else at
                     record.woken = False
@@ -335,43 +311,9 @@ class Engine:
             record.flush_at = record.flush_at or self._parts.clock.now() + self._parts.status_delay
         elif decision.write is not Write.NONE:
             record.flush_at = None
-        if record.status.attempt and not record.status.phase.terminal and record.activity not in _IN_LINE:
-            self._parts.manager.hold(self._parts.gatherer.queued(record))
-        elif withdrawn:
-            self._parts.manager.forget(record.uid)
+        self._parts.line.keep(record, withdrawn=withdrawn)
         self._remind(record)
         return call
-
-    def _park(self, record: Record, at: datetime, key: str) -> None:
-        record.activity = Activity.PARKED
-        run = self._parts.gatherer.queued(record)
-        seconds = (at - self._parts.clock.now()).total_seconds()
-        self._parts.manager.park(run, (run.source, key), seconds)
-        self._parts.quotas.limited(record, at)
-
-    def _enqueue(self, record: Record) -> None:
-        record.activity = Activity.QUEUED
-        record.poll_at = None
-        if self._parts.partitions.is_known(record):
-            self._submit(record)
-        else:
-            self._parts.partitions.ask(record)
-
-    def overlap(self, record: Record) -> None:
-        """Take in who shares the action's partition; by that, another one may have to end."""
-        rival = self._parts.overlaps.place(record, self._parts.gatherer.overlap(record))
-        if rival is not None:
-            self.look(rival)
-
-    def partitioned(self, record: Record) -> None:
-        """Let an action, whose partition is known by now, wait for a worker where it may stay at all."""
-        self.overlap(record)
-        self.look(record)
-        if not record.status.phase.terminal:
-            self._submit(record)
-
-    def _submit(self, record: Record) -> None:
-        self._parts.manager.submit(self._parts.gatherer.queued(record))
 
     async def unpartitioned(self, record: Record, failure: Failed) -> None:
         """Fail an action whose executor could not say in which partition it is."""
@@ -391,41 +333,6 @@ class Engine:
             return
         self._parts.family.place(record)
         self.look(record)
-
-    async def _flush(self, record: Record) -> Landed:
-        landed = await self._parts.writer.flush(record)
-        if landed is Landed.GONE:
-            self._parts.departures.gone(record)
-        elif landed is Landed.OVERTAKEN:
-            self._overtaken(record)
-        return landed
-
-    async def _land(self, record: Record, decision: Decision) -> None:
-        """Make a decision durable, and only then tell the world and let go."""
-        handed = self._parts.deliveries.has_handed(record)
-        if (handed or decision.write in {Write.NOW, Write.FIRST}) and await self._flush(record) is not Landed.STORED:
-            return
-        self._parts.deliveries.applied(record)
-        for effect in decision.effects:
-            if isinstance(effect, Tell):
-                self._parts.events.tell(record.action, effect)
-        if not record.settled or self._parts.table.get(record.uid) is not record:
-            return
-        self._parts.departures.ended(record)
-        self._parts.journal.settled(record)
-        for effect in decision.effects:
-            if isinstance(effect, Release):
-                await self._parts.editor.release(record)
-            elif isinstance(effect, ExpireAt):
-                self._parts.expiry.note(record, effect.at)
-
-    def _overtaken(self, record: Record) -> None:
-        record.taken_at = self._parts.clock.now()
-        record.activity = Activity.IDLE
-        if record.settled:
-            self._parts.departures.ended(record)
-        else:
-            self.look(record)
 
     def _remind(self, record: Record) -> None:
         self._parts.agenda.set(record.uid, record.next_look)

@@ -12,6 +12,7 @@ from taskaction.control.engine import Engine
 from taskaction.control.family import Family
 from taskaction.control.gather import Gatherer, provider_key
 from taskaction.control.journal import Journal
+from taskaction.control.line import Line
 from taskaction.control.objects import Persistently
 from taskaction.control.offers import Offers
 from taskaction.control.providers import ProviderKey
@@ -39,6 +40,7 @@ class Intake:
         offers: Offers,
         family: Family,
         engine: Engine,
+        line: Line,
         departures: Departures,
         shards: int,
     ) -> None:
@@ -52,6 +54,7 @@ class Intake:
         self._offers = offers
         self._family = family
         self._engine = engine
+        self._line = line
         self._departures = departures
         self._shards = shards
 
@@ -155,7 +158,7 @@ class Intake:
         sharding = self._gatherer.sharding(record.action)
         record.shard = shard_for(record.action, sharding, tie, shards=self._shards)
         self._family.place(record)
-        self._engine.overlap(record)
+        self._line.place(record)
 
     def _left(self, record: Record) -> None:
         """Serve a DELETED: the object is gone, or it has left the watch's selector by finishing."""

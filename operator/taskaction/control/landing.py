@@ -1,0 +1,81 @@
+"""Makes decisions durable, and only then tells the world and lets go; decides nothing."""
+
+from collections.abc import Callable
+
+from taskaction.control.deliveries import Deliveries
+from taskaction.control.departures import Departures
+from taskaction.control.events import EventPoster
+from taskaction.control.expiry import Expiry
+from taskaction.control.journal import Journal
+from taskaction.control.objects import ObjectEditor
+from taskaction.control.records import Record, Table
+from taskaction.control.writer import Landed, StatusWriter
+from taskaction.core.clock import Clock
+from taskaction.lifecycle.decisions import Decision, ExpireAt, Release, Tell, Write
+from taskaction.lifecycle.state import Activity
+
+
+class Landing:
+    """The last part of every decision."""
+
+    def __init__(
+        self,
+        *,
+        table: Table,
+        clock: Clock,
+        writer: StatusWriter,
+        editor: ObjectEditor,
+        deliveries: Deliveries,
+        departures: Departures,
+        expiry: Expiry,
+        events: EventPoster,
+        journal: Journal,
+        look: Callable[[Record], None],
+    ) -> None:
+        """``look`` is called for an action whose status another owner has written."""
+        self._table = table
+        self._clock = clock
+        self._writer = writer
+        self._editor = editor
+        self._deliveries = deliveries
+        self._departures = departures
+        self._expiry = expiry
+        self._events = events
+        self._journal = journal
+        self._look = look
+
+    async def flush(self, record: Record) -> Landed:
+        """Return when the API server has what the record says, or never will."""
+        landed = await self._writer.flush(record)
+        if landed is Landed.GONE:
+            self._departures.gone(record)
+        elif landed is Landed.OVERTAKEN:
+            self._overtaken(record)
+        return landed
+
+    async def land(self, record: Record, decision: Decision) -> None:
+        """Carry out what may only follow a durable status: events, the removal of the finalizer, expiry."""
+        handed = self._deliveries.has_handed(record)
+        if (handed or decision.write in {Write.NOW, Write.FIRST}) and await self.flush(record) is not Landed.STORED:
+            return
+        self._deliveries.applied(record)
+        for effect in decision.effects:
+            if isinstance(effect, Tell):
+                self._events.tell(record.action, effect)
+        if not record.settled or self._table.get(record.uid) is not record:
+            return
+        self._departures.ended(record)
+        self._journal.settled(record)
+        for effect in decision.effects:
+            if isinstance(effect, Release):
+                await self._editor.release(record)
+            elif isinstance(effect, ExpireAt):
+                self._expiry.note(record, effect.at)
+
+    def _overtaken(self, record: Record) -> None:
+        record.taken_at = self._clock.now()
+        record.activity = Activity.IDLE
+        if record.settled:
+            self._departures.ended(record)
+        else:
+            self._look(record)
