@@ -12,6 +12,7 @@ from taskaction.cluster.gateway import Body, Resource
 from taskaction.core.clock import SystemClock
 from taskaction.executors.addresses import AddressPolicy
 from taskaction.executors.base import Run
+from taskaction.executors.callbacks import Callbacks
 from taskaction.executors.conformance_parts import FixedSecrets, KeptReports
 from taskaction.executors.toolbox import Followed, Toolbox
 
@@ -94,7 +95,12 @@ class Watched:
         return [body for (kind, _), body in self.bodies.items() if kind == resource.kind]
 
 
-def toolbox(cluster: Any = None, addresses: AddressPolicy = LOOPBACK, followed: Followed | None = None) -> Toolbox:
+def toolbox(
+    cluster: Any = None,
+    addresses: AddressPolicy = LOOPBACK,
+    followed: Followed | None = None,
+    callbacks: Callbacks | None = None,
+) -> Toolbox:
     """Give the means of executors; loopback may be reached."""
     return Toolbox(
         clock=SystemClock(),
@@ -103,4 +109,5 @@ def toolbox(cluster: Any = None, addresses: AddressPolicy = LOOPBACK, followed: 
         luck=lambda: 0.0,
         followed=followed or Watched(),
         closed_namespaces=frozenset({"kube-system", "taskaction-system"}),
+        callbacks=callbacks,
     )

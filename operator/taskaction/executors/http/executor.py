@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from taskaction.core.constants import OUTPUT_LIMIT_BYTES
 from taskaction.executors.base import AbstractExecutor, Run
+from taskaction.executors.callbacks import Callbacks
 from taskaction.executors.checks import at_path
 from taskaction.executors.errors import (
     ActionError,
@@ -21,6 +22,7 @@ from taskaction.executors.errors import (
     RateLimitedError,
     TransientError,
 )
+from taskaction.executors.http.callback import CALLBACK_URL, address_values, delivered, due, missed
 from taskaction.executors.http.client import Answer, GuardedClient, Prepared, redacted
 from taskaction.executors.http.limits import TOO_MANY, LearnedLimits, retry_after
 from taskaction.executors.http.model import Auth, Follow, HttpModel, Polling, SecretRef
@@ -31,6 +33,9 @@ from taskaction.lifecycle.outcomes import Outcome, Pending, Succeeded
 from taskaction.lifecycle.traits import Traits
 
 _TIMEOUT_SECONDS = 30.0
+_FOREVER_SECONDS = 86_400.0
+"""The wait for a callback where the attempt has a bound of its own, which ends it before."""
+
 _SHOWN_CHARS = 512
 _ID_CHARS = 253
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
@@ -44,14 +49,15 @@ class HttpExecutor(AbstractExecutor):
     PARAMETERS = HttpModel
     CONFIG = HttpModel
 
-    def __init__(self, client: GuardedClient) -> None:
+    def __init__(self, client: GuardedClient, callbacks: Callbacks | None = None) -> None:
         self._client = client
+        self._callbacks = callbacks
         self._limits = LearnedLimits()
 
     @classmethod
     def build(cls, toolbox: Toolbox) -> "HttpExecutor":
-        """Take the address policy."""
-        return cls(GuardedClient(toolbox.addresses))
+        """Take the address policy, and what makes addresses for callbacks."""
+        return cls(GuardedClient(toolbox.addresses), toolbox.callbacks)
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:
         """Repeats are harmless by method or key; something is left to cancel only where ``cancel`` says how."""
@@ -91,36 +97,48 @@ class HttpExecutor(AbstractExecutor):
                 await self.cancel(replace(run, external_id=outcome.external_id))
 
     async def _started(self, model: HttpModel, run: Run) -> Outcome:
-        values = values_of(run)
+        address = address_values(model, run, self._callbacks)
+        values = values_of(run) | address
         request = await _prepared(model, run, values)
+        request = replace(request, secrets=(*request.secrets, *address.values()))
         answer = await self._sent(model, request, run)
-        if model.polling is None:
+        if model.polling is None and model.callback is None:
             return Succeeded(output=_output(model, answer))
-        external_id = rendered_text(model.polling.external_id, values | {"response": _response(answer)})
-        if not external_id or len(external_id) > _ID_CHARS:
-            raise ActionExecutionError(f"polling.externalId became {len(external_id)} characters, not 1 to {_ID_CHARS}")
-        return Pending(external_id=external_id, poll_after=_wait(model.polling, run), message="started")
+        external_id = _external_id(model, values | {"response": _response(answer)})
+        return Pending(external_id=external_id, poll_after=_wait(model, run), message="started")
 
     async def poll(self, run: Run) -> Outcome:
-        """Ask how what was started stands."""
+        """Say how what was started stands: as it was told, else as the target answers, where it can be asked."""
         model = _model(run)
-        if model.polling is None or run.external_id is None:
+        if (model.polling is None and model.callback is None) or run.external_id is None:
             return await self.execute(run)
-        request = await _following(model.polling, model, run)
+        if model.callback is not None and (told := delivered(model.callback, run)) is not None:
+            return told
+        outcome: Outcome = Pending(poll_after=_wait(model, run), message="waiting for the callback")
+        if model.polling is not None:
+            outcome = await self._asked(model, model.polling, run)
+        if isinstance(outcome, Pending) and (late := missed(model, run)) is not None:
+            with suppress(ActionError):
+                await self.cancel(run)
+            raise late
+        return outcome
+
+    async def _asked(self, model: HttpModel, polling: Polling, run: Run) -> Outcome:
+        request = await _following(polling, model, run)
         try:
             answer = await self._sent(model, request, run)
         except (RateLimitedError, TransientError) as error:
             # What was started goes on: an attempt that failed here would start it a second time.
-            return Pending(poll_after=max(_wait(model.polling, run), error.retry_after or 0.0), message=str(error))
+            return Pending(poll_after=max(_wait(model, run), error.retry_after or 0.0), message=str(error))
         body = answer.body
-        if model.polling.success.holds(body):
+        if polling.success.holds(body):
             return Succeeded(output=_output(model, answer))
-        if model.polling.failure is not None and model.polling.failure.holds(body):
+        if polling.failure is not None and polling.failure.holds(body):
             raise ActionExecutionError(
                 f"{run.external_id} failed: {_shown(answer, request.secrets)}", code="ExternalFailure"
             )
-        found = _found(body, model.polling.success.path, request.secrets)
-        return Pending(poll_after=_wait(model.polling, run), message=found)
+        found = _found(body, polling.success.path, request.secrets)
+        return Pending(poll_after=_wait(model, run), message=found)
 
     async def cancel(self, run: Run) -> None:
         """Make the cancel request where there is one and something to cancel; what is gone already is fine."""
@@ -260,12 +278,29 @@ def _response(answer: Answer) -> dict[str, Any]:
     return {"status": answer.code, "body": answer.body, "headers": dict(answer.headers)}
 
 
-def _wait(polling: Polling, run: Run) -> float:
-    """Give the wait before the next poll: it grows with the time that has passed, which survives a restart."""
-    first = polling.interval.total_seconds() if polling.interval is not None else 1.0
-    longest = polling.max_interval.total_seconds() if polling.max_interval is not None else max(30.0, first)
+def _external_id(model: HttpModel, values: Mapping[str, Any]) -> str:
+    """Give what the started thing is called."""
+    field, template = "callback.externalId", model.callback.external_id if model.callback is not None else None
+    if model.polling is not None:
+        field, template = "polling.externalId", model.polling.external_id
+    external_id = rendered_text(template or "{{ idempotencyKey }}", values)
+    if not external_id or len(external_id) > _ID_CHARS:
+        raise ActionExecutionError(f"{field} became {len(external_id)} characters, not 1 to {_ID_CHARS}")
+    return external_id
+
+
+def _wait(model: HttpModel, run: Run) -> float:
+    """Give the wait before the next look: it grows with the time that has passed, which survives a restart."""
+    given_up = due(model, run)
+    left = (given_up - run.now).total_seconds() if given_up is not None else _FOREVER_SECONDS
+    polling = model.polling
+    if polling is None:
+        return max(left, 0.0)
+    usual, most = (1.0, 30.0) if model.callback is None else (60.0, 600.0)
+    first = polling.interval.total_seconds() if polling.interval is not None else usual
+    longest = polling.max_interval.total_seconds() if polling.max_interval is not None else max(most, first)
     waited = (run.now - run.started_at).total_seconds()
-    return min(max(first, waited / 2), longest)
+    return min(max(first, waited / 2), longest, max(left, 0.0))
 
 
 def _matches(pattern: str, code: int) -> bool:
@@ -276,7 +311,7 @@ def _target(model: HttpModel, run: Run) -> str:
     """Give what a quota belongs to: the host, and who asks."""
     auth = model.auth.model_dump_json() if model.auth is not None else ""
     try:
-        host = urlsplit(rendered_url(model.url, values_of(run))).netloc
+        host = urlsplit(rendered_url(model.url, values_of(run) | {CALLBACK_URL: ""})).netloc
     except ValueError as error:
         raise InvalidParametersError(f"url: {error}") from error
     return f"{host} {run.namespace} {auth}"

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from taskaction.api.base import Duration
 from taskaction.executors.checks import Expectation
-from taskaction.executors.parameters import Parameters
+from taskaction.executors.parameters import Parameters, Patience
 from taskaction.executors.templates import closed
 
 RETRIED_CODES = (408, 425, 429, 500, 502, 503, 504)
@@ -99,9 +99,26 @@ class Polling(Follow):
     failure: Expectation | None = None
     """What the body says when it has failed."""
     interval: Duration | None = None
-    """The first wait. Default 1s; later ones grow to `maxInterval`."""
+    """The first wait. Default 1s, with `callback` 1m; later ones grow to `maxInterval`."""
     max_interval: Duration | None = None
-    """The longest wait. Default 30s."""
+    """The longest wait. Default 30s, with `callback` 10m."""
+
+
+class Callback(Parameters):
+    """How the target tells that what was started has ended: by a request to `{{ callbackUrl }}`, or by a webhook."""
+
+    success: Expectation | None = None
+    """What the delivered body says when it has ended well. Default: any body does that is no failure."""
+    failure: Expectation | None = None
+    """What the delivered body says when it has failed."""
+    timeout: Patience | None = None
+    """How long it is waited for, from the attempt's start. Default: `timeouts.attempt`; without it, and without
+    `polling`, 1h."""
+    external_id: Text | None = None
+    """What the started thing is called, where there is no `polling`: a template as there. Default: the idempotency
+    key."""
+    output_path: Annotated[str, Field(max_length=253)] | None = None
+    """The part of the delivered body that becomes the output. Default: all of it."""
 
 
 class HttpModel(Parameters):
@@ -139,6 +156,8 @@ class HttpModel(Parameters):
     """Response headers that become part of the output."""
     polling: Polling | None = None
     """For requests that only start something."""
+    callback: Callback | None = None
+    """For requests that only start something whose end the target tells by itself; with `polling` both hold."""
     cancel: Follow | None = None
     """The request that stops what was started; the object is then held until it was made."""
 
@@ -155,6 +174,6 @@ class HttpModel(Parameters):
             raise ValueError("set at most one of json, form and body")
         if self.timeout is not None and self.timeout <= timedelta():
             raise ValueError("timeout must be longer than 0s")
-        if self.cancel is not None and self.polling is None:
-            raise ValueError("cancel needs polling, which says what the started thing is called")
+        if self.cancel is not None and self.polling is None and self.callback is None:
+            raise ValueError("cancel needs polling or callback, which say what the started thing is called")
         return self
