@@ -8,6 +8,7 @@ from typing import Any, Self
 from support.clock import FakeClock, settled
 from support.fake_cluster import FakeCluster
 from support.records import body
+from taskaction.api.base import format_time
 from taskaction.api.task_action import TaskAction
 from taskaction.assembly import assemble
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
@@ -113,6 +114,12 @@ class MemoryOperator:
             if self._seen.get(uid) != version:
                 self._seen[uid] = version
                 self.control.intake.notice("MODIFIED", found)
+                news = True
+        for found in self.of_kind("actionevents"):
+            found["metadata"].setdefault("creationTimestamp", format_time(self.clock.now()))
+            if found["metadata"]["uid"] not in self._seen:
+                self._seen[found["metadata"]["uid"]] = found["metadata"]["resourceVersion"]
+                self.control.deliveries.notice("ADDED", found)
                 news = True
         return news
 

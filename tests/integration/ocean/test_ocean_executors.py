@@ -1,9 +1,23 @@
 """Executors that were written for Port Ocean, in the real operator on a real API server."""
 
+import json
+
 import pytest
 
 from cluster.kubectl import Kubectl
-from support.actions import action, all_finished, create, get_all, phase, reason, wait_for, wait_for_all, wait_for_phase
+from cluster.processes import wait_until
+from support.actions import (
+    API_VERSION,
+    action,
+    all_finished,
+    create,
+    get_all,
+    phase,
+    reason,
+    wait_for,
+    wait_for_all,
+    wait_for_phase,
+)
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -37,6 +51,25 @@ def test_a_run_that_goes_on_outside_has_its_id_on_record(kubectl: Kubectl) -> No
     assert phase(running) == "Running"
     assert running["status"]["externalId"] == f"job-{kubectl.namespace}"
     assert reason(running) == "WaitingForCompletion"
+
+
+def test_a_task_that_outlives_its_call_ends_the_action(kubectl: Kubectl) -> None:
+    patches = [{"externalRunId": str(kubectl.namespace)}, {"status": "SUCCESS", "summary": "from a task"}]
+    create(kubectl, [action("one", "ocean-report", {"patches": patches, "later": True})])
+    status = wait_for_phase(kubectl, "one", "Succeeded")["status"]
+    assert (status["message"], status["attempt"]) == ("from a task", 1)
+    wait_until(
+        lambda: not json.loads(kubectl("get", "actionevents", "-o", "json"))["items"], timeout=30, what="no event"
+    )
+
+
+def test_anybody_with_the_right_may_report_by_an_event(kubectl: Kubectl) -> None:
+    create(kubectl, [action("one", "ocean-trigger", {"job": kubectl.namespace})])
+    wait_for(kubectl, "one", lambda found: "externalId" in found.get("status", {}))
+    payload = {"status": "FAILURE", "summary": "the job was lost"}
+    spec = {"target": {"name": "one"}, "type": "Report", "payload": payload}
+    create(kubectl, [{"apiVersion": API_VERSION, "kind": "ActionEvent", "metadata": {"name": "told"}, "spec": spec}])
+    assert wait_for_phase(kubectl, "one", "Failed")["status"]["message"] == "the job was lost"
 
 
 def test_runs_of_a_key_that_only_the_executor_knows_go_one_at_a_time(kubectl: Kubectl) -> None:

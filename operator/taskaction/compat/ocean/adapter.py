@@ -185,8 +185,6 @@ class OceanAdapter(EngineExecutor):
             await self.ocean_executor.poll(call.ocean_run)
 
     def _take(self, call: OpenCall, delivery: Delivery) -> None:
-        if delivery.payload.get("attempt") not in {None, call.run.attempt}:
-            return  # of an attempt that has ended
         try:
             call.take(Report.read(delivery.payload))
         except ValueError as error:  # written by somebody else: it must not end the run

@@ -169,9 +169,9 @@ class Host:
             "kind": ACTION_EVENTS.kind,
             "metadata": {"name": name, "namespace": known.namespace},
             "spec": {
-                "target": {"name": known.name, "uid": run_id},
+                "target": {"name": known.name, "uid": run_id, "attempt": known.attempt},
                 "type": REPORT,
-                "payload": {**report.payload(), "attempt": known.attempt},
+                "payload": report.payload(),
                 "sender": "ocean",
                 "receivedAt": format_time(self.toolbox.clock.now()),
             },

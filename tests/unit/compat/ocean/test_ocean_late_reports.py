@@ -46,10 +46,38 @@ async def test_a_report_after_the_call_becomes_an_event_for_the_owner() -> None:
         first, second = (ActionEventSpec.model_validate(found["spec"]) for found in stored)
         assert {found["metadata"]["namespace"] for found in stored} == {"team-a"}
         assert first.target is not None
-        assert (first.target.name, first.target.uid) == ("one", "uid-of-one")
+        assert (first.target.name, first.target.uid, first.target.attempt) == ("one", "uid-of-one", 1)
         assert (first.type, first.sender) == ("Report", "ocean")
-        assert first.payload == {"logs": ["half done"], "attempt": 1}
-        assert second.payload == {"status": "SUCCESS", "summary": "done", "attempt": 1}
+        assert first.payload == {"logs": ["half done"]}
+        assert second.payload == {"status": "SUCCESS", "summary": "done"}
+
+
+async def test_the_owner_takes_what_was_reported_later_and_lets_the_events_go() -> None:
+    executor = Detached()
+    async with MemoryOperator(hosted(executor)) as operator:
+        await operator.create(*actions(["one"], "detached"))
+        executor.go.set()
+        await asyncio.gather(*executor.tasks)
+        await operator.settle()
+        status = operator.action("one").status
+        assert (str(status.phase), status.message) == ("Succeeded", "done")
+        assert status.progress is not None
+        assert status.progress.message == "done"
+        assert operator.of_kind("actionevents") == []
+
+
+async def test_a_report_that_nobody_could_apply_is_applied_by_the_next_owner() -> None:
+    executor = Detached()
+    async with MemoryOperator(hosted(executor), identity="first") as operator:
+        await operator.create(*actions(["one"], "detached"))
+        executor.go.set()
+        await asyncio.gather(*executor.tasks)  # stored, and seen by nobody
+        cluster, clock = operator.cluster, operator.clock
+    assert [found["spec"]["payload"].get("status") for key, found in cluster.objects.items() if "actionevents" in key]
+    cluster.objects = {key: found for key, found in cluster.objects.items() if key[0] != "leases"}
+    async with MemoryOperator(hosted(Detached()), cluster=cluster, clock=clock, identity="second") as operator:
+        await operator.settle()
+        assert (operator.phase("one"), operator.action("one").status.attempt) == ("Succeeded", 1)
 
 
 async def test_ocean_d09_a_report_is_tried_until_it_is_stored_and_stored_once() -> None:
@@ -62,8 +90,9 @@ async def test_ocean_d09_a_report_is_tried_until_it_is_stored_and_stored_once() 
         executor.go.set()
         await operator.pass_time(10)
         await asyncio.gather(*executor.tasks)
-        found = [one["spec"]["payload"].get("status") for one in operator.of_kind("actionevents")]
-        assert found == [None, "SUCCESS"]
+        tried = [name for verb, name in cluster.calls if verb == "create" and "-report-" in name]
+        assert (len(tried), len(set(tried))) == (5, 2)  # two refused, one whose answer is lost and one more for it
+        assert (operator.phase("one"), operator.of_kind("actionevents")) == ("Succeeded", [])
 
 
 async def test_what_is_said_after_the_end_is_dropped() -> None:

@@ -213,12 +213,6 @@ async def test_a_report_may_give_the_external_id_later() -> None:
     assert outcome.external_id == "job-9"
 
 
-async def test_a_report_on_an_earlier_attempt_is_not_taken() -> None:
-    report = delivery("Report", status="SUCCESS", attempt=1)
-    assert isinstance(await adapter().poll(run(attempt=2, deliveries=(report,))), Pending)
-    assert await adapter().poll(run(attempt=1, deliveries=(report,))) == Succeeded()
-
-
 async def test_a_report_that_cannot_be_read_ends_nothing_and_is_seen() -> None:
     given = run(**STARTED, deliveries=(delivery("Report", status="DONE"), delivery("Report", status="SUCCESS")))
     assert await adapter().poll(given) == Succeeded()
