@@ -116,6 +116,8 @@ class Outbox:
             for name, known in found.items()
             if known.acknowledgement == marking.DONE
         }
+        ours = {uid for uid, _ in self._known.values()}
+        self._told = {uid: told for uid, told in self._told.items() if uid in ours}
         self.looked = True
         done = await asyncio.gather(
             *(self._slotted(name, bodies[name], known) for name, known in found.items()),

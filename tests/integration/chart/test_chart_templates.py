@@ -164,6 +164,12 @@ def test_a_port_agent_without_what_it_needs_is_refused(helm: Helm, missing: str)
         helm("template", *RELEASE, *AGENT, f"--set=portAgent.{missing}=")
 
 
+def test_a_port_agent_whose_actions_nobody_would_run_is_refused(helm: Helm) -> None:
+    with pytest.raises(HelmError, match=r"portAgent\.namespace.*add it to watchNamespaces"):
+        helm("template", *RELEASE, *AGENT, "--set=watchNamespaces={team}")
+    helm("template", *RELEASE, *AGENT, "--set=watchNamespaces={team,port}")
+
+
 WRONG = {
     "a target of the port agent that cannot be": "portAgent.mapping.deploy.job=x",
     "a setting of the port agent that the chart decides": "portAgent.settings.CLIENT_SECRET=x",
