@@ -88,6 +88,8 @@ class PortServer:
     fenced: bool = True
     final: bool = True
     token_seconds: float = 10_800.0
+    host: str = "127.0.0.1"
+    port: int = 0
     url: str = ""
     now: Callable[[], float] = time.monotonic
     runs: dict[str, Run] = field(default_factory=dict)
@@ -145,9 +147,9 @@ class PortServer:
     async def __aenter__(self) -> Self:
         self._runner = web.ServerRunner(web.Server(self._handle), shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, self.host, self.port)
         await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self.url = f"http://{self.host}:{self._runner.addresses[0][1]}"
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -13,6 +13,7 @@ from cluster.node.nodecluster import NodeCluster
 from cluster.processes import wait_until
 from image.build import Image, build
 from local.examples import EXAMPLES, Example
+from support import port_server
 from support.actions import action, create, get_all, phase, wait_for_phase
 from support.cluster import delete_namespace
 
@@ -123,3 +124,55 @@ def test_without_a_running_operator_the_uninstallation_ends_all_the_same(
     team("delete", "ta", "stuck", "--wait=false")
     helm("uninstall", "ta", f"--namespace={OPS}", "--wait", "--timeout=120s")
     wait_until(lambda: not get_all(team), timeout=30, what="the action to go")
+
+
+STAND_IN = """
+import asyncio, sys
+sys.path.insert(0, "/srv")
+from port_server import PortServer
+
+async def serve():
+    server = PortServer(host="0.0.0.0", port=8000)
+    server.add("r_ok", "noop")
+    server.add("r_waits", "approval", {"prompt": "?"})
+    said = None
+    async with server:
+        while True:
+            told = " ".join(f"{run.id}={','.join(run.ends)}" for run in server.runs.values())
+            if told != said:
+                print(told, flush=True)
+            said = told
+            await asyncio.sleep(0.1)
+
+asyncio.run(serve())
+"""
+
+
+@pytest.mark.timeout(400)
+def test_the_port_agent_runs_as_a_pod_and_tells_port_of_what_an_uninstallation_ends(
+    helm: Helm, node: NodeCluster, team: Kubectl, image: Image, tmp_path: Path
+) -> None:
+    (tmp_path / "main.py").write_text(STAND_IN)
+    source = Path(port_server.__file__)
+    team("create", "configmap", "port", f"--from-file={source}", f"--from-file={tmp_path / 'main.py'}")
+    container = {"name": "port", "image": image.name, "imagePullPolicy": "Never",
+                 "command": ["/opt/taskaction/bin/python3", "/srv/main.py"],
+                 "volumeMounts": [{"name": "srv", "mountPath": "/srv"}]}  # fmt: skip
+    volumes = [{"name": "srv", "configMap": {"name": "port"}}]
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "port"},
+           "spec": {"containers": [container], "volumes": volumes}}  # fmt: skip
+    team("create", "-f", "-", stdin=json.dumps(pod))
+    team("wait", "--for=condition=Ready", "pod/port", "--timeout=50s")
+    address = team("get", "pod", "port", "-o", "jsonpath={.status.podIP}")
+    credentials = (f"--from-literal=clientId={port_server.CLIENT_ID}",
+                   f"--from-literal=clientSecret={port_server.CLIENT_SECRET}")  # fmt: skip
+    node.kubectl("create", "secret", "generic", "port", "-n", OPS, *credentials)
+    agent = {"enabled": "true", "installationId": port_server.INSTALLATION, "namespace": str(team.namespace),
+             "credentialsSecret": "port", "baseUrl": f"http://{address}:8000"}  # fmt: skip
+    helm("install", "ta", str(CHART), *options(image, *(f"portAgent.{name}={value}" for name, value in agent.items())))
+    wait_until(lambda: "r_ok=SUCCESS" in team("logs", "port"), timeout=60, what="the run to end")
+    wait_until(lambda: "Paused" in map(phase, get_all(team).values()), timeout=60, what="the other one to wait")
+    helm("uninstall", "ta", f"--namespace={OPS}", "--wait", "--timeout=120s")
+    assert team("logs", "port").splitlines()[-1] == "r_ok=SUCCESS r_waits=FAILURE"
+    assert not any("finalizers" in item["metadata"] for item in get_all(team).values())
+    node.kubectl("delete", "secret", "port", "-n", OPS)
