@@ -74,3 +74,32 @@ securityContext:
   value: {{ join "," . | quote }}
 {{- end }}
 {{- end }}
+
+{{/* What operator and inbox share to make and read the one-time addresses of callbacks. */}}
+{{- define "taskaction.webhookEnv" -}}
+{{- if and .Values.webhooks.enabled .Values.webhooks.keySecret }}
+- name: TASKACTION_WEBHOOKS_URL
+  value: {{ .Values.webhooks.url | quote }}
+- name: TASKACTION_WEBHOOKS_KEY_FILE
+  value: /etc/taskaction/webhooks/key
+{{- end }}
+{{- end }}
+
+{{- define "taskaction.webhookMounts" -}}
+{{- if and .Values.webhooks.enabled .Values.webhooks.keySecret }}
+volumeMounts:
+  - name: webhook-key
+    mountPath: /etc/taskaction/webhooks
+    readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "taskaction.webhookVolumes" -}}
+{{- if and .Values.webhooks.enabled .Values.webhooks.keySecret }}
+volumes:
+  - name: webhook-key
+    secret:
+      secretName: {{ .Values.webhooks.keySecret }}
+      items: [{key: key, path: key}]
+{{- end }}
+{{- end }}

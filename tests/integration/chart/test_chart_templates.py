@@ -170,7 +170,81 @@ def test_a_port_agent_whose_actions_nobody_would_run_is_refused(helm: Helm) -> N
     helm("template", *RELEASE, *AGENT, "--set=watchNamespaces={team,port}")
 
 
+INBOX = (
+    "--set=webhooks.enabled=true",
+    "--set=webhooks.url=https://hooks.example.org",
+    "--set=webhooks.keySecret=webhook-key",
+)
+
+
+def inboxes(helm: Helm, *options: str) -> list[Manifest]:
+    return [one for one in rendered(helm, *INBOX, *options) if "-webhooks" in one["metadata"]["name"]]
+
+
+def test_the_inbox_is_there_only_where_it_is_asked_for(helm: Helm) -> None:
+    assert not any("webhooks" in one["metadata"]["name"] for one in rendered(helm))
+    kinds = sorted(one["kind"] for one in inboxes(helm) if one["kind"] not in {"ClusterRole", "ClusterRoleBinding"})
+    assert kinds == ["Deployment", "Service", "ServiceAccount"]
+
+
+def test_the_inbox_has_the_rights_that_its_tests_run_with_and_no_others(helm: Helm) -> None:
+    found = inboxes(helm)
+    rules = [rule for role in of_kind(found, "ClusterRole") for rule in role["rules"]]
+    assert rules == [*account.read("webhooks-cluster"), *account.read("webhooks")]
+    assert not any("*" in rule["verbs"] + rule["resources"] for rule in rules)
+    for binding in of_kind(found, "ClusterRoleBinding"):
+        assert [subject["name"] for subject in binding["subjects"]] == ["ta-taskaction-operator-webhooks"]
+
+
+def test_the_inbox_keeps_to_the_namespaces_that_are_served_and_to_the_accounts_that_are_open(helm: Helm) -> None:
+    found = inboxes(helm, "--set=watchNamespaces={a,b}", "--set=accounts.namespaces={a}")
+    bound = [(one["metadata"]["namespace"], one["roleRef"]["name"]) for one in of_kind(found, "RoleBinding")]
+    name = "ta-taskaction-operator-ops"
+    assert bound == [("a", f"{name}-webhooks"), ("b", f"{name}-webhooks"), ("a", f"{name}-accounts")]
+
+
+def test_operator_and_inbox_share_the_key_of_callbacks(helm: Helm) -> None:
+    found = rendered(helm, *INBOX, "--set=webhooks.settings.MAX_PENDING=7", "--no-hooks")
+    pods = {container["name"]: (spec, container) for spec, container in containers(found)}
+    for spec, container in pods.values():
+        env = {one["name"]: one.get("value") for one in container["env"]}
+        assert env["TASKACTION_WEBHOOKS_URL"] == "https://hooks.example.org"
+        folder, _, name = env["TASKACTION_WEBHOOKS_KEY_FILE"].rpartition("/")
+        assert [(one["mountPath"], one["readOnly"]) for one in container["volumeMounts"]] == [(folder, True)]
+        (volume,) = spec["volumes"]
+        assert volume["secret"] == {"secretName": "webhook-key", "items": [{"key": "key", "path": name}]}
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert set(pods) == {"operator", "webhooks"}
+    assert {one["name"]: one.get("value") for one in pods["webhooks"][1]["env"]}[
+        "TASKACTION_WEBHOOKS_MAX_PENDING"
+    ] == "7"
+
+
+def test_without_a_key_the_inbox_serves_providers_only(helm: Helm) -> None:
+    for spec, container in containers(rendered(helm, "--set=webhooks.enabled=true", "--no-hooks")):
+        assert "TASKACTION_WEBHOOKS_KEY_FILE" not in {one["name"] for one in container["env"]}
+        assert "volumes" not in spec
+
+
+def test_a_key_of_callbacks_without_their_address_is_refused(helm: Helm) -> None:
+    with pytest.raises(HelmError, match="webhooks/url"):
+        helm("template", *RELEASE, "--set=webhooks.keySecret=x")
+
+
+def test_the_service_finds_the_inbox_and_not_the_operator(helm: Helm) -> None:
+    found = rendered(helm, *INBOX)
+    (service,) = of_kind(found, "Service")
+    selected = [
+        one["metadata"]["name"]
+        for one in of_kind(found, "Deployment")
+        if service["spec"]["selector"].items() <= one["spec"]["template"]["metadata"]["labels"].items()
+    ]
+    assert selected == ["ta-taskaction-operator-webhooks"]
+
+
 WRONG = {
+    "an address of the inbox that cannot be": "webhooks.url=hooks",
+    "a setting of the inbox that the chart decides": "webhooks.settings.BIND=x",
     "a target of the port agent that cannot be": "portAgent.mapping.deploy.job=x",
     "a setting of the port agent that the chart decides": "portAgent.settings.CLIENT_SECRET=x",
     "an unknown value": "replicas=3",
@@ -195,7 +269,7 @@ def test_the_linter_finds_nothing(helm: Helm) -> None:
 
 
 def test_the_api_server_takes_all_of_it(cluster: Cluster, tmp_path: Path, helm: Helm) -> None:
-    content = helm("template", *RELEASE, "--namespace=default", *AGENT, "--set=portAgent.namespace=default")
+    content = helm("template", *RELEASE, "--namespace=default", *AGENT, *INBOX, "--set=portAgent.namespace=default")
     path = tmp_path / "all.yaml"
     path.write_text(content)
     said = cluster.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", f"--filename={path}")
