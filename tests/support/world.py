@@ -9,7 +9,7 @@ from typing import Any, Self
 
 
 class World(ThreadingHTTPServer):
-    """Counts what happens.
+    """Counts what happens, and remembers when: `history` has each effect, `polls` each question about a job.
 
     `POST /once/NAME` is an effect each time. `POST /keyed/NAME` is one effect per Idempotency-Key. `POST /jobs/NAME`
     starts a job per Idempotency-Key, `GET /jobs/NAME` says how it stands, `DELETE /jobs/NAME` cancels it.
@@ -27,6 +27,9 @@ class World(ThreadingHTTPServer):
         self.requests: Counter[str] = Counter()
         self.jobs: dict[str, float] = {}
         self.cancelled: dict[str, float] = {}
+        self.history: list[tuple[float, str]] = []
+        self.polls: dict[str, list[float]] = {}
+        self.tokens: dict[str, list[int]] = {}
         self._keys: set[str] = set()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -43,7 +46,7 @@ class World(ThreadingHTTPServer):
         self.server_close()
         self._thread.join()
 
-    def happens(self, way: str, name: str, key: str | None) -> None:
+    def happens(self, way: str, name: str, key: str | None, token: str | None = None) -> None:
         """Take note of a request, and of its effect where it has one."""
         with self.lock:
             self.requests[f"{way}/{name}"] += 1
@@ -52,12 +55,16 @@ class World(ThreadingHTTPServer):
                     return
                 self._keys.add(str(key))
             self.effects[f"{way}/{name}"] += 1
+            self.history.append((time.monotonic(), f"{way}/{name}"))
+            if token is not None:
+                self.tokens.setdefault(f"{way}/{name}", []).append(int(token))
             if way == "jobs":
                 self.jobs[name] = time.monotonic() + self.job_seconds
 
     def job(self, name: str) -> str | None:
         """Say how a job stands."""
         with self.lock:
+            self.polls.setdefault(name, []).append(time.monotonic())
             if name in self.cancelled:
                 return "cancelled"
             if name not in self.jobs:
@@ -79,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         _, way, name = self.path.split("/")
-        self.server.happens(way, name, self.headers.get("Idempotency-Key"))
+        self.server.happens(way, name, self.headers.get("Idempotency-Key"), self.headers.get("Fencing-Token"))
         time.sleep(self.server.seconds)
         self._answer(202 if way == "jobs" else 200, {"id": name})
 

@@ -192,7 +192,7 @@ class ShardLeases:
             LEASES,
             self._settings.namespace,
             label_selector=lease_bodies.SELECTOR,
-            timeout=self._settings.renew_deadline / 4,
+            timeout=self._settings.renew_deadline / 2,
         )
         return Listed.of([lease async for lease in leases])
 
