@@ -43,7 +43,7 @@ from taskaction.lifecycle.decisions import (
     Write,
 )
 from taskaction.lifecycle.machine import step
-from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Succeeded
+from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
 from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, Owner, Slot, Stopped
 
 _LEASE_PAUSE = 0.5
@@ -258,6 +258,9 @@ class Engine:
         seconds = self._parts.clock.monotonic() - started
         self._parts.journal.called(record, bound.executor.ACTION_NAME, outcome, seconds)
         if record.activity is Activity.CANCELLING and not isinstance(outcome, Succeeded):
+            if isinstance(outcome, Pending | Paused) and outcome.external_id is not None:
+                # It has begun outside in the meantime: this is what the executor is about to be told to stop.
+                record.status = record.status.model_copy(update={"external_id": outcome.external_id})
             return None  # the cancel decides what is recorded
         if record.status.attempt != attempt or not record.status.phase.started:
             return None  # the attempt was given up, and its end is on record

@@ -169,7 +169,8 @@ class AbstractExecutor(ABC):
         """Start the action, and finish it where that is quick.
 
         Called once per attempt, and again for the same attempt by a new owner when ``IDEMPOTENT``.
-        Cancelling the call means that the attempt is aborted or out of time.
+        Cancelling the call means that the attempt is aborted or out of time. A call that has begun something outside
+        by then may still return ``Pending``: ``cancel`` is then told its ``external_id``.
 
         Raises:
             ActionError: the attempt failed; the type says whether a retry can help.

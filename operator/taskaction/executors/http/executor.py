@@ -78,7 +78,10 @@ class HttpExecutor(AbstractExecutor):
         return _target(_model(run), run)
 
     async def execute(self, run: Run) -> Outcome:
-        """Make the request and judge the answer; a cancel meanwhile takes back what the request has started."""
+        """Make the request and judge the answer; a cancel meanwhile waits for what the started thing is called.
+
+        Nobody else could say it, and without it nothing could be cancelled.
+        """
         model = _model(run)
         if model.cancel is None:
             return await self._started(model, run)
@@ -86,15 +89,11 @@ class HttpExecutor(AbstractExecutor):
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
-            await self._take_back(starting, run)
+            with suppress(ActionError):
+                outcome = await starting
+                if isinstance(outcome, Pending):
+                    return outcome
             raise
-
-    async def _take_back(self, starting: asyncio.Task[Outcome], run: Run) -> None:
-        """Wait for what the started thing is called, since nobody else could cancel it, and cancel it."""
-        with suppress(ActionError):
-            outcome = await starting
-            if isinstance(outcome, Pending):
-                await self.cancel(replace(run, external_id=outcome.external_id))
 
     async def _started(self, model: HttpModel, run: Run) -> Outcome:
         address = address_values(model, run, self._callbacks)

@@ -186,7 +186,7 @@ async def test_nothing_is_sent_where_there_is_nothing_to_cancel(
     assert not server.seen
 
 
-async def test_a_start_that_is_cancelled_half_way_is_taken_back(
+async def test_a_start_that_is_cancelled_half_way_says_what_has_begun(
     http: HttpExecutor, server: HttpServer, one: Run
 ) -> None:
     arrived, answer = asyncio.Event(), asyncio.Event()
@@ -197,14 +197,33 @@ async def test_a_start_that_is_cancelled_half_way_is_taken_back(
         return await says({"id": "j/1"}, 202)(request)
 
     server.on("POST /jobs", start)
-    server.on("DELETE /jobs/j/1", says(b""))
+    call = asyncio.create_task(http.execute(one))
+    await asyncio.wait_for(arrived.wait(), 10)
+    call.cancel()
+    answer.set()
+    await asyncio.wait({call}, timeout=10)
+    outcome = call.result()
+    assert isinstance(outcome, Pending)
+    assert outcome.external_id == "j/1", "so that it can be cancelled, and by somebody who tries again"
+
+
+async def test_a_start_that_is_cancelled_and_fails_leaves_nothing_to_cancel(
+    http: HttpExecutor, server: HttpServer, one: Run
+) -> None:
+    arrived, answer = asyncio.Event(), asyncio.Event()
+
+    async def start(request: Any) -> Any:
+        arrived.set()
+        await answer.wait()
+        return await says("no", 500)(request)
+
+    server.on("POST /jobs", start)
     call = asyncio.create_task(http.execute(one))
     await asyncio.wait_for(arrived.wait(), 10)
     call.cancel()
     answer.set()
     await asyncio.wait({call}, timeout=10)
     assert call.cancelled()
-    assert len(server.asked("DELETE /jobs/j%2F1")) == 1
 
 
 # -- what is known before ----------------------------------------------------------------------------------------------

@@ -1,0 +1,77 @@
+"""An abort that comes while something is being started outside: what has begun is told to stop by its name."""
+
+import asyncio
+
+import pytest
+
+from support.memory_operator import MemoryOperator, actions
+from taskaction.cluster.gateway import TASK_ACTIONS
+from taskaction.executors.base import AbstractExecutor, Run
+from taskaction.executors.registry import Plugin
+from taskaction.lifecycle.outcomes import Outcome, Pending
+
+
+class Starter(AbstractExecutor):
+    """Starts a job when it gets its cue, and remembers what it was told to stop."""
+
+    ACTION_NAME = "starter"
+    IDEMPOTENT = True
+    EXTERNAL_EFFECT = True
+
+    def __init__(self) -> None:
+        self.cue = asyncio.Event()
+        self.asked = asyncio.Event()
+        self.stopped: list[str | None] = []
+
+    async def execute(self, run: Run) -> Outcome:
+        self.asked.set()
+        starting = asyncio.create_task(self.cue.wait())
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await starting
+        return Pending(external_id=f"job of {run.name}", poll_after=60)
+
+    async def cancel(self, run: Run) -> None:
+        self.stopped.append(run.external_id)
+
+
+@pytest.fixture
+def starter() -> Starter:
+    return Starter()
+
+
+def plugin(starter: Starter) -> Plugin:
+    class Build:
+        ACTION_NAME = starter.ACTION_NAME
+
+        @staticmethod
+        def build(toolbox: object) -> Starter:
+            return starter
+
+    return Build
+
+
+@pytest.mark.parametrize("steps", range(8))
+@pytest.mark.parametrize("answered_first", [True, False], ids=["answered just before", "answered just after"])
+async def test_what_has_begun_is_told_to_stop_by_its_name(starter: Starter, answered_first, steps) -> None:
+    """The abort is seen some steps of the loop before or after the target has answered."""
+    async with MemoryOperator(plugin(starter)) as operator:
+        await operator.create(*actions(["one"], "starter"))
+        await starter.asked.wait()
+        abort = {"reason": "enough", "by": "ada", "at": "2026-01-01T12:00:00Z"}
+        stored = operator.stored("one")
+        aborted = operator.cluster.store(TASK_ACTIONS, stored | {"spec": stored["spec"] | {"abort": abort}})
+        if answered_first:
+            starter.cue.set()
+        else:
+            operator.control.intake.notice("MODIFIED", aborted)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        starter.cue.set()
+        operator.control.intake.notice("MODIFIED", aborted)
+        await operator.settle()
+
+        assert starter.stopped == ["job of one"]
+        assert operator.phase("one") == "Aborted"
+        assert operator.action("one").status.attempts[-1].external_id == "job of one"
