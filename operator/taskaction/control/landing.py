@@ -11,7 +11,7 @@ from taskaction.control.objects import ObjectEditor
 from taskaction.control.records import Record, Table
 from taskaction.control.writer import Landed, StatusWriter
 from taskaction.core.clock import Clock
-from taskaction.lifecycle.decisions import Decision, ExpireAt, Release, Tell, Write
+from taskaction.lifecycle.decisions import Decision, ExpireAt, Tell, Write
 from taskaction.lifecycle.state import Activity
 
 
@@ -67,10 +67,10 @@ class Landing:
         self._departures.ended(record)
         self._journal.settled(record)
         for effect in decision.effects:
-            if isinstance(effect, Release):
-                await self._editor.release(record)
-            elif isinstance(effect, ExpireAt):
+            if isinstance(effect, ExpireAt):
                 self._expiry.note(record, effect.at)
+        # Whether the decision knew of a finalizer or not: it may have been on its way while the end was decided.
+        await self._editor.release(record)
 
     def _overtaken(self, record: Record) -> None:
         record.taken_at = self._clock.now()

@@ -1,11 +1,12 @@
 """An abort that comes while something is being started outside: what has begun is told to stop by its name."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from support.memory_operator import MemoryOperator, actions
-from taskaction.cluster.gateway import TASK_ACTIONS
+from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.executors.base import AbstractExecutor, Run
 from taskaction.executors.registry import Plugin
 from taskaction.lifecycle.outcomes import Outcome, Pending
@@ -75,3 +76,36 @@ async def test_what_has_begun_is_told_to_stop_by_its_name(starter: Starter, answ
         assert starter.stopped == ["job of one"]
         assert operator.phase("one") == "Aborted"
         assert operator.action("one").status.attempts[-1].external_id == "job of one"
+
+
+async def test_a_finalizer_that_is_on_its_way_when_the_action_ends_does_not_stay(starter: Starter) -> None:
+    """The abort is decided while the API server adds the finalizer, and is on record only after that."""
+    async with MemoryOperator(plugin(starter)) as operator:
+        patched, written = asyncio.Event(), asyncio.Event()
+        cluster = operator.cluster
+        patch, replace_status = cluster.patch, cluster.replace_status
+
+        async def slow_patch(*args: Any, **options: Any) -> Body:
+            await patched.wait()
+            return await patch(*args, **options)
+
+        async def slow_status(*args: Any, **options: Any) -> Body:
+            await written.wait()
+            return await replace_status(*args, **options)
+
+        cluster.patch, cluster.replace_status = slow_patch, slow_status  # type: ignore[method-assign]
+        await operator.create(*actions(["one"], "starter"))
+        stored = operator.stored("one")
+        abort = {"reason": "enough", "by": "ada", "at": "2026-01-01T12:00:00Z"}
+        operator.control.intake.notice(
+            "MODIFIED", cluster.store(TASK_ACTIONS, stored | {"spec": stored["spec"] | {"abort": abort}})
+        )
+        await operator.settle()
+        patched.set()
+        await operator.settle()
+        written.set()
+        await operator.settle()
+
+        assert operator.phase("one") == "Aborted"
+        assert not operator.stored("one")["metadata"].get("finalizers")
+        assert not starter.asked.is_set()
