@@ -138,11 +138,13 @@ class Target(ThreadingHTTPServer):
         notify: the address that each job was given.
         states: how `GET /jobs/job-NAME` says that a job stands; it runs where nothing is said.
         before_answer: what happens between a job's start and the answer that tells its id.
+        before_state: what happens between the question how a job stands and the answer.
     """
 
     daemon_threads = True
     request_queue_size = 512
     before_answer: Callable[[str], None]
+    before_state: Callable[[str], None]
 
     def __init__(self) -> None:
         super().__init__((HOST, 0), TargetHandler)
@@ -150,6 +152,7 @@ class Target(ThreadingHTTPServer):
         self.starts: list[str] = []
         self.states: dict[str, str] = {}
         self.before_answer = lambda _: None
+        self.before_state = lambda _: None
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property
@@ -182,6 +185,7 @@ class TargetHandler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         name = self.path.rpartition("/job-")[2]
+        self.server.before_state(name)
         self._answer({"state": self.server.states.get(name, "running")})
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class' name

@@ -75,6 +75,7 @@ class Deliveries:
         self._called: dict[str, str] = {}
         self._callers: dict[str, dict[str, None]] = {}
         self._handed: dict[str, tuple[str, ...]] = {}
+        self._taken: dict[str, tuple[str, ...]] = {}
         self._ended: dict[Place, float] = {}
         self._deleted: dict[str, float] = {}
         self._bytes = 0
@@ -118,22 +119,27 @@ class Deliveries:
                 self._callers.setdefault(called, {})[record.uid] = None
         if not self._events:
             return False
-        handed = self._handed.get(record.uid, ())
-        return any(kept.uid not in handed for kept in self._waiting(record))
+        told = (*self._handed.get(record.uid, ()), *self._taken.get(record.uid, ()))
+        return any(kept.uid not in told for kept in self._waiting(record))
 
     def hand_over(self, record: Record) -> tuple[Delivery, ...]:
         """Give what an action's next poll is told, in the order of receipt."""
         waiting = sorted(self._waiting(record), key=lambda kept: kept.received_at) if self._events else []
+        self._taken.pop(record.uid, None)
         self._handed[record.uid] = tuple(kept.uid for kept in waiting)
         return tuple(kept.delivery for kept in waiting)
 
-    def has_handed(self, record: Record) -> bool:
-        """Say whether something was handed over that is not deleted yet."""
-        return bool(self._handed.get(record.uid))
+    def taken(self, record: Record) -> None:
+        """Take note that the poll has ended with an outcome, which what was handed over has led to."""
+        self._taken[record.uid] = self._handed.pop(record.uid, ())
+
+    def has_taken(self, record: Record) -> bool:
+        """Say whether an outcome that is to be on record was led to by something that is not deleted yet."""
+        return bool(self._taken.get(record.uid))
 
     def applied(self, record: Record) -> None:
-        """Delete what was handed over: what it led to is on record."""
-        for uid in self._handed.pop(record.uid, ()):
+        """Delete what has led to an outcome: it is on record."""
+        for uid in self._taken.pop(record.uid, ()):
             if (kept := self._events.get(uid)) is not None:
                 self._delete(kept)
 
@@ -141,6 +147,7 @@ class Deliveries:
         """Let go of an action that this process does not follow any more; its events stay."""
         self._uncall(uid)
         self._handed.pop(uid, None)
+        self._taken.pop(uid, None)
 
     def ended(self, record: Record) -> None:
         """Delete what waits for an action that has ended, and take note that late events of it are worth nothing."""

@@ -195,6 +195,7 @@ class Engine:
         if decision is None:
             return
         record.activity = Activity.IDLE
+        self._parts.deliveries.taken(record)
         self._apply(record, decision)
         if decision.status.phase.started and record.activity is Activity.IDLE:
             record.activity = Activity.WAITING

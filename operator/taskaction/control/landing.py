@@ -55,8 +55,9 @@ class Landing:
 
     async def land(self, record: Record, decision: Decision) -> None:
         """Carry out what may only follow a durable status: events, the removal of the finalizer, expiry."""
-        handed = self._deliveries.has_handed(record)
-        if (handed or decision.write in {Write.NOW, Write.FIRST}) and await self.flush(record) is not Landed.STORED:
+        at_once = decision.write in {Write.NOW, Write.FIRST} or self._deliveries.has_taken(record)
+        if at_once and await self.flush(record) is not Landed.STORED:
+            self._deliveries.forget(record.uid)  # whoever has overtaken this process hands them over again
             return
         self._deliveries.applied(record)
         for effect in decision.effects:

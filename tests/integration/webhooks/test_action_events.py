@@ -1,6 +1,7 @@
 """ActionEvents on a real API server: each has its action polled at once, early ones wait, and all go when applied."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +10,8 @@ import pytest
 
 from cluster.kubectl import Kubectl
 from local.operator_process import Operator
-from support.actions import API_VERSION, action, create, is_finished, phase, wait_for, wait_for_phase
+from support.actions import API_VERSION, action, create, is_finished, patch, phase, wait_for, wait_for_phase
+from support.inboxes import Target
 from support.operators import QUICK_LEASES, Operators
 from support.world import World, job
 
@@ -73,6 +75,35 @@ def test_an_event_of_another_executor_wakes_nobody_and_goes_when_its_time_is_ove
     create(kubectl, [event("foreign", correlationKey="one", scope={"executor": "job"}, ttlSeconds=2)])
     wait_until(lambda: events(kubectl) == [], "the event is still there")
     assert phase(wait_for(kubectl, "one", lambda item: not is_finished(item))) == "Running"
+
+
+def test_an_event_stays_until_the_poll_that_it_led_to_has_ended(operator: Operator, kubectl: Kubectl) -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    def hold(_: str) -> None:
+        asked.set()
+        answered.wait(30)
+
+    with Target() as target:
+        target.before_state = hold
+        target.states["one"] = "done"
+        polling = {
+            "url": f"{target.url}/jobs/{{{{ externalId }}}}",
+            "externalId": "{{ response.body.id }}",
+            "success": {"path": "state", "equals": "done"},
+            **PATIENT,
+        }
+        request = {"method": "POST", "url": f"{target.url}/jobs", "json": {"name": "one"}, "polling": polling}
+        create(kubectl, [action("one", "http", request)])
+        wait_for(kubectl, "one", lambda item: "externalId" in item["status"])
+        create(kubectl, [event("done", target={"name": "one"})])
+        assert asked.wait(30)
+        patch(kubectl, "one", {"suspend": True})
+        wait_for(kubectl, "one", lambda item: "suspendedAt" in item["status"])  # another write, during the poll
+        assert events(kubectl) == ["done"]
+        answered.set()
+        wait_for_phase(kubectl, "one", "Succeeded")
+    wait_until(lambda: events(kubectl) == [], "the event is still there")
 
 
 def test_ocean_d12_an_event_outlives_the_operator(operators: Operators, kubectl: Kubectl, world: World) -> None:

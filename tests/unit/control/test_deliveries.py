@@ -90,7 +90,7 @@ async def test_an_event_has_its_action_polled_is_handed_over_and_goes_when_it_is
     assert house.told == ["uid-of-one"]
     assert house.gets(record) == ["e"]
     assert await house.stored() == ["e"]
-    house.deliveries.applied(record)
+    apply(house, record)
     assert await house.stored() == []
     assert len(house.deliveries) == 0
     assert house.gets(record) == []
@@ -130,7 +130,8 @@ async def test_what_was_handed_over_is_no_reason_to_poll_again_but_what_came_sin
     house.comes("first", target={"name": "one"})
     assert house.deliveries.know(record)
     house.gets(record)
-    assert house.deliveries.has_handed(record)
+    assert not house.deliveries.know(record)
+    house.deliveries.taken(record)
     assert not house.deliveries.know(record)
     house.comes("second", target={"name": "one"})
     assert house.deliveries.know(record)
@@ -138,12 +139,25 @@ async def test_what_was_handed_over_is_no_reason_to_poll_again_but_what_came_sin
     assert await house.stored() == ["second"]
 
 
+async def test_an_event_stays_while_the_poll_goes_on_whatever_else_is_put_on_record_meanwhile(house) -> None:
+    record = house.live()
+    house.comes(target={"name": "one"})
+    house.gets(record)
+    assert not house.deliveries.has_taken(record)
+    house.deliveries.applied(record)
+    assert await house.stored() == ["e"]
+    house.deliveries.taken(record)
+    assert house.deliveries.has_taken(record)
+    house.deliveries.applied(record)
+    assert await house.stored() == []
+
+
 async def test_a_deletion_is_tried_until_the_api_server_is_back(house) -> None:
     record = house.live()
     house.cluster.fail("delete", UnavailableError("away"), UnavailableError("away"))
     house.comes(target={"name": "one"})
     house.gets(record)
-    house.deliveries.applied(record)
+    apply(house, record)
     await house.clock.advance(60)
     assert await house.stored() == []
 
@@ -228,7 +242,7 @@ async def test_a_notification_of_what_was_deleted_brings_nothing_back(house) -> 
     stored = house.cluster.store(ACTION_EVENTS, event_body("e", target={"name": "one"}))
     house.deliveries.notice(None, stored)
     house.gets(record)
-    house.deliveries.applied(record)
+    apply(house, record)
     house.deliveries.notice("ADDED", stored)
     assert house.gets(record) == []
 
@@ -258,6 +272,12 @@ async def test_a_scan_forgets_what_vanished_while_the_watch_was_not_looking(hous
     house.cluster.drop(ACTION_EVENTS, "vanished", NAMESPACE)
     await house.deliveries.sweep()
     assert house.gets(record) == ["there"]
+
+
+def apply(house: House, record: Record) -> None:
+    """Do what the engine does when a poll has ended, and its outcome is on record."""
+    house.deliveries.taken(record)
+    house.deliveries.applied(record)
 
 
 def end(house: House, record: Record) -> None:
