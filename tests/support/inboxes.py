@@ -19,7 +19,7 @@ from cluster.kubectl import Kubectl
 from cluster.ports import HOST, Ports
 from cluster.processes import Program, start, wait_until
 from local import account
-from support.operators import Operators
+from support.operators import PLUGIN, Operators
 
 NAME = "taskaction-webhooks"
 SECRET = "shared with the target"
@@ -70,6 +70,7 @@ class Inboxes:
         env = {
             **os.environ,
             "KUBECONFIG": str(self.kubeconfig),
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(PLUGIN), os.environ.get("PYTHONPATH")))),
             "TASKACTION_NAMESPACE": self.operators.namespace,
             "TASKACTION_LOG_LEVEL": "debug",
             "TASKACTION_LOG_FORMAT": "console",
