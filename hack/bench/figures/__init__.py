@@ -2,6 +2,7 @@
 
 from bench.figures import (
     abort,
+    chaos,
     engine,
     growth,
     image,
@@ -9,7 +10,9 @@ from bench.figures import (
     memory,
     node,
     parked,
+    replicas,
     restart,
+    takeover,
     throughput,
     workloads,
     writes,
@@ -26,6 +29,9 @@ GROUPS: tuple[Group, ...] = (
     growth.GROUP,
     engine.GROUP,
     parked.GROUP,
+    replicas.GROUP,
+    takeover.GROUP,
+    chaos.GROUP,
     workloads.GROUP,
     image.GROUP,
     node.GROUP,

@@ -29,6 +29,18 @@ class HoldExecutor(AbstractExecutor):
         return Succeeded()
 
 
+class WaitExecutor(AbstractExecutor):
+    """Keeps its worker for half a second, as a call does that waits for an answer."""
+
+    ACTION_NAME = "bench-wait"
+    IDEMPOTENT = True
+
+    async def execute(self, run: Run) -> Outcome:  # noqa: ARG002 - the contract's signature
+        """Wait."""
+        await asyncio.sleep(0.5)
+        return Succeeded()
+
+
 class LimitedExecutor(AbstractExecutor):
     """Never starts anything, since its target's quota is always used up."""
 

@@ -31,6 +31,13 @@ PROMISED = {
     "engine_growth": "<= 1.3",
     "fairness": "<= 1.5",
     "parked_cpu_share": "<= 0.01",
+    "replicas_3_wait_gain": ">= 2.4",
+    "replicas_3_noop_share": ">= 0.8",
+    "takeover_stop_s": "<= 2",
+    "takeover_crash_s": "<= 20",
+    "chaos_lost": "<= 0",
+    "chaos_repeated": "<= 0",
+    "chaos_disordered": "<= 0",
 }
 
 
