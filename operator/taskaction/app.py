@@ -146,12 +146,15 @@ class Operator:
         self._tasks = [asyncio.create_task(coroutine, name=name) for name, coroutine in work.items()]
 
     async def _synced(self, control: Control, freshness: Freshness, inbox: Inbox, stop: asyncio.Event) -> None:
-        """Start workers when everything that exists has been seen, so that the order of partitions is known."""
+        """Start workers when everything that exists has been seen, so that the order of partitions is known.
+
+        Only what is listed is waited for: in a cluster at work there is always news.
+        """
         watches = watch_count(self._config.watch_namespaces)
         while not stop.is_set():
-            before = control.noticed
+            before = control.listed
             await self._clock.sleep(_SYNC_POLL_SECONDS if len(freshness.watched) < watches else _SETTLE_SECONDS)
-            if len(freshness.watched) >= watches and not len(inbox) and control.noticed == before:
+            if len(freshness.watched) >= watches and not len(inbox) and control.listed == before:
                 break
         control.manager.start_processing_action_runs()
         self._started = True
@@ -160,7 +163,7 @@ class Operator:
 
     def _notice(self, control: Control, notice: Notice) -> None:
         kind, event, body = notice
-        control.noticed += 1
+        control.listed += event is None
         try:
             if kind == TASK_ACTIONS.kind:
                 control.intake.notice(event, body)

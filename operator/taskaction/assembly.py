@@ -52,7 +52,7 @@ class Control:
     """The assembled control layer.
 
     Attributes:
-        noticed: how many notifications came in so far.
+        listed: how many objects came in by a list so far.
     """
 
     table: Table
@@ -71,7 +71,7 @@ class Control:
     followed: FollowedObjects
     deliveries: Deliveries
     handover: Handover
-    noticed: int = 0
+    listed: int = 0
 
 
 def assemble(
