@@ -30,7 +30,7 @@ def config(server: PortServer, **settings: Any) -> PortAgentConfig:
         "client_secret": CLIENT_SECRET,
         "installation_id": INSTALLATION,
         "namespace": NAMESPACE,
-        "request_timeout": "2s",
+        "request_timeout": "20s",
     }
     return PortAgentConfig.model_validate(said | settings)
 

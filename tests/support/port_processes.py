@@ -23,7 +23,7 @@ QUICK = {
     "VISIBILITY_TIMEOUT_MS": "2000",
     "REPORT_INTERVAL_SECONDS": "0.2",
     "LEASE_DURATION": "1s",
-    "REQUEST_TIMEOUT": "2s",
+    "REQUEST_TIMEOUT": "10s",
 }
 """So that nothing has to be waited for that a crash leaves behind."""
 

@@ -86,7 +86,7 @@ class Parts:
             namespace=config.namespace,
             installation=config.installation_id,
             left_alone=min(_LEFT_ALONE, timedelta(milliseconds=config.visibility_timeout_ms)),
-            leads=lambda: self.leadership.held,
+            term=lambda: self.leadership.term,
         )
         self.claiming = Claiming(
             port=self.port,
@@ -136,7 +136,9 @@ class PortAgent:
             await self._work(parts)
 
     async def _work(self, parts: Parts) -> None:
-        leading = asyncio.create_task(parts.leadership.run(self._api_failed(parts)), name="leadership")
+        leading = asyncio.create_task(
+            parts.leadership.run(lambda error: parts.journal.failed("lease", error)), name="leadership"
+        )
         reporting = asyncio.create_task(self._loop(parts, lambda: self._report(parts)), name="reporting")
         claiming = asyncio.create_task(self._loop(parts, lambda: self._claim(parts)), name="claiming")
         tasks = (leading, reporting, claiming)
@@ -175,9 +177,10 @@ class PortAgent:
 
     async def _report(self, parts: Parts) -> float:
         held = parts.leadership.held
+        if not held:
+            parts.outbox.looked = False  # nothing is claimed on what was known before
         if held is not self._leading and parts.leadership.holder:
             self._leading = held
-            parts.outbox.reset()
             parts.journal.leads(leads=held, holder=parts.leadership.holder)
         if not held:
             return _STANDBY_SECONDS
@@ -198,25 +201,18 @@ class PortAgent:
                 parts.journal.failed("flush", error)
             await self._clock.sleep(_STANDBY_SECONDS)
 
-    def _api_failed(self, parts: Parts) -> Callable[[Exception], None]:
-        def failed(error: Exception) -> None:
-            self._trouble = str(error)
-            parts.journal.failed("lease", error)
-
-        return failed
-
     def _health(self, parts: Parts, tasks: tuple[asyncio.Task[None], ...]) -> Health:
         def live() -> list[str]:
             ended = [task.get_name() for task in tasks if task.done()]
             return [] if self._stop.is_set() else [f"{name} has ended" for name in ended]
 
         def ready() -> list[str]:
-            if not parts.leadership.holder:
-                return [*live(), f"no Lease yet {self._trouble}".strip()]
-            if not parts.leadership.held:
-                return live()  # stands by
-            trouble = [self._trouble] if self._trouble else []
+            leadership = parts.leadership
+            problems = [*live(), *filter(None, [leadership.trouble])]
+            if not leadership.held:
+                return problems if leadership.holder else [*problems, "the Lease has not been seen yet"]
             looked = [] if parts.outbox.looked else ["the actions under way have not been seen yet"]
-            return [*live(), *looked, *trouble, *parts.claiming.problems(), *parts.outbox.problems()]
+            trouble = filter(None, [self._trouble])
+            return [*problems, *looked, *trouble, *parts.claiming.problems(), *parts.outbox.problems()]
 
         return Health(live=live, ready=ready)

@@ -34,19 +34,30 @@ class Leadership:
         self._duration = duration
         self._renewed: float | None = None
         self._seen: tuple[str, float] | None = None
+        self._terms = 0
         self.holder = ""
+        """Who works, as far as is known."""
+        self.trouble = ""
+        """Why the Lease could not be looked at the last time."""
 
     @property
     def held(self) -> bool:
         """True while this agent is the one that works: two thirds of the Lease's time after each renewal."""
         return self._renewed is not None and self._clock.monotonic() < self._renewed + self._duration * 2 / 3
 
+    @property
+    def term(self) -> int:
+        """The number of the time for which this agent has worked without a break; 0 while it does not work."""
+        return self._terms if self.held else 0
+
     async def run(self, failed: Callable[[Exception], None]) -> None:
         """Keep the Lease until cancelled."""
         while True:
             try:
                 await self.turn()
+                self.trouble = ""
             except ClusterError as error:
+                self.trouble = f"the Lease cannot be kept: {error}"
                 failed(error)
             await self._clock.sleep(min(self._duration / 6, _LOOK_SECONDS))
 
@@ -64,6 +75,8 @@ class Leadership:
                 return
         except (AlreadyExistsError, ConflictError, NotFoundError):
             return  # somebody else was faster: what that means shows at the next look
+        if not self.held:
+            self._terms += 1
         self._renewed, self.holder = asked, self._identity
 
     async def release(self) -> None:

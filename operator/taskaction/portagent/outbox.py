@@ -53,15 +53,16 @@ class Outbox:
         namespace: str,
         installation: str,
         left_alone: timedelta,
-        leads: Callable[[], bool],
+        term: Callable[[], int],
     ) -> None:
         """Make one that has looked at nothing yet.
 
-        ``left_alone`` is how long whoever created an action may take to acknowledge its run; ``leads`` says whether
-        this is still the agent that works: what it knows by heart may be stale otherwise.
+        ``left_alone`` is how long whoever created an action may take to acknowledge its run; ``term`` numbers the times
+        for which this is the agent that works: what it knows by heart of an earlier one may be stale.
         """
         self._left_alone = left_alone
-        self._leads = leads
+        self._term = term
+        self._known_in = 0
         self._cluster = cluster
         self._port = port
         self._clock = clock
@@ -89,11 +90,11 @@ class Outbox:
         return [f"{len(stuck)} runs wait for Port to take a report: {stuck[0].error}"] if stuck else []
 
     def reset(self) -> None:
-        """Forget everything, since another agent works from now on."""
+        """Forget everything, since another agent works, or may have worked meanwhile."""
+        self._known_in = self._term()
         self._known.clear()
         self._told.clear()
         self._lost.clear()
-        self._failures.clear()
         self.looked = False
 
     def vanished(self, name: str, marks: Marks) -> None:
@@ -103,6 +104,8 @@ class Outbox:
 
     async def look(self) -> int:
         """Look at everything once, and report what is due; give how many actions have reports that are still due."""
+        if self._term() != self._known_in:
+            self.reset()
         mark = self._buffer.list_begins()
         bodies = {
             body["metadata"]["name"]: body
@@ -230,7 +233,7 @@ class Outbox:
     async def _lament(self, name: str, known: Marks) -> bool:
         """Tell Port of an action that is gone."""
         failure = self._failures.get(name)
-        if not self._leads() or (failure is not None and self._clock.monotonic() < failure.again):
+        if self._term() != self._known_in or (failure is not None and self._clock.monotonic() < failure.again):
             return False
         try:
             await self._tell(known, deleted())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.controlplane import ControlPlane
 from cluster.kubectl import Kubectl
 from support.actions import Body, get_all, wait_for
 from support.operators import QUICK_LEASES, Operators
@@ -164,6 +165,35 @@ def test_a_second_agent_stands_by_and_takes_over_at_once_when_the_first_is_stopp
     until(lambda: all_over(port), "every run ends", agents)
     assert time.monotonic() - started < 40
     assert {name: run.ends for name, run in port.runs.items()} == {"r_1": ["SUCCESS"], "r_2": ["SUCCESS"]}
+
+
+@pytest.mark.timeout(300)
+def test_an_api_server_that_is_away_costs_no_run_and_no_report(
+    operators: Operators,
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    agents: PortAgents,
+    port: PortServer,
+    world: World,
+) -> None:
+    operators.start(SETTINGS)
+    agent = agents.start()
+    agent.wait_until_ready()
+    for number in range(24):
+        add(port, world, number)
+    until(lambda: sum(world.effects.values()) >= 3, "effects", agents)
+    control_plane.kill_apiserver()
+    for number in range(24, 32):
+        add(port, world, number)
+    until(lambda: agent.ask("/readyz")[0] == 503, "readiness says so", agents)
+    time.sleep(3)  # the length of the outage is the case: longer than every Lease
+    control_plane.start_apiserver()
+    until(lambda: all_over(port), "every run ends", agents, seconds=120)
+    found = by_run(kubectl)
+    assert len(found) == 32
+    for run in port.runs.values():
+        assert_ended_as_it_should(run, found[run.id], world)
+    agent.wait_until_ready()
 
 
 @pytest.mark.timeout(300)

@@ -182,6 +182,23 @@ async def test_what_another_agent_has_told_does_not_look_like_a_loss(world: Agen
     assert run.ends == ["SUCCESS"]
 
 
+async def test_an_agent_that_works_again_does_not_go_by_what_it_knew_before(world: Agents) -> None:
+    """It was frozen, and another one has worked meanwhile."""
+    first, second = world.agent(identity="a"), world.agent(identity="b")
+    run = await taken(world, first)
+    await looked(first)
+    await second.leadership.turn()
+    await world.clock.advance(16)
+    world.become("r_1", "Succeeded")
+    await looked(second)
+    world.cluster.drop(TASK_ACTIONS, metadata(world)["name"], NAMESPACE)
+    await second.leadership.release()
+    await looked(first)
+    assert first.leadership.held
+    assert run.ends == ["SUCCESS"]
+    assert world.server.requests["patch", 409] == 0
+
+
 @pytest.mark.parametrize(("code", "noted"), [(404, "unknown to Port"), (409, "refused by Port")])
 async def test_a_run_that_port_will_hear_no_more_of_is_let_go(world: Agents, code: int, noted: str) -> None:
     agent = world.agent()
