@@ -6,12 +6,15 @@ from collections import Counter as Count
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.counter import Counter, Effect
 from bench.figures.group import Group
 from bench.report import Figure, Row, Target
 from bench.stage import WORK, Stage
+
+if TYPE_CHECKING:
+    from local.operator_process import Operator
 
 REPLICAS = 3
 KILL_EVERY = 10.0
@@ -36,6 +39,8 @@ def measure(stage: Stage) -> Iterator[Row]:
         kills = stage.run(under_fire(stage, counter))
         stage.say(f"{kills} kills; waiting for what is left")
         items = stage.run(finished(stage))
+        for line in suspicious(items, counter.effects):
+            stage.say(f"  {line}")
     yield LOST.measured(lost(items, counter.effects))
     yield REPEATED.measured(repeated(counter.effects))
     yield DISORDERED.measured(disordered(counter.effects, counter.seconds))
@@ -47,17 +52,20 @@ def measure(stage: Stage) -> Iterator[Row]:
 async def under_fire(stage: Stage, counter: Counter) -> int:
     """Have the load go on while replicas are killed and started again; give the number of kills."""
     replicas = [await asyncio.to_thread(stage.start) for _ in range(REPLICAS)]
-    until = time.monotonic() + SECONDS
+    begun = time.monotonic()
+    until = begun + SECONDS
     kills = 0
-    async with asyncio.TaskGroup() as load:
+    async with asyncio.TaskGroup() as group:
         for key in range(KEYS):
-            load.create_task(arrivals(stage, counter, key, until))
-        while (moment := time.monotonic() + KILL_EVERY) < until:
-            await asyncio.sleep(KILL_EVERY)
+            group.create_task(arrivals(stage, counter, key, until))
+        starting: dict[int, asyncio.Task[Operator]] = {}
+        while (moment := begun + (kills + 1) * KILL_EVERY) < until:
+            await asyncio.sleep(moment - time.monotonic())
             victim = kills % REPLICAS
-            await asyncio.to_thread(replicas[victim].program.end)
+            replica = await starting[victim] if victim in starting else replicas[victim]
+            await asyncio.to_thread(replica.program.end)
             kills += 1
-            replicas[victim] = await asyncio.to_thread(stage.start)
+            starting[victim] = group.create_task(asyncio.to_thread(stage.start))
             stage.say(f"  {kills} kills, {len(counter.effects)} effects, {until - moment:.0f} s to go")
     return kills
 
@@ -100,6 +108,17 @@ def accounted_for(item: Item, took_effect: bool) -> bool:  # noqa: FBT001 - a fa
         return took_effect
     attempts = item.get("status", {}).get("attempts") or [{}]
     return phase(item) == "Failed" and attempts[-1].get("error", {}).get("code") == "Interrupted"
+
+
+def suspicious(items: Sequence[Item], effects: Sequence[Effect]) -> Iterator[str]:
+    """Give what is known of actions that took effect more than once."""
+    moments: dict[str, list[float]] = defaultdict(list)
+    for effect in effects:
+        moments[effect.name].append(effect.at)
+    for item in items:
+        name = item["metadata"]["name"]
+        if len(moments[name]) > 1:
+            yield f"{name} at {moments[name]}: {item['status']}"
 
 
 def repeated(effects: Sequence[Effect]) -> int:

@@ -108,6 +108,9 @@ def _slot(observed: Observed, now: datetime) -> Decision:
     if ending(observed, now) is not None or _attempt_is_late(observed, now):
         return _look(replace(observed, activity=Activity.IDLE), now)
     if observed.status.phase.started:
+        if not _is_pollable(observed.status) and not observed.traits.idempotent:
+            # It was claimed elsewhere, and that was not known here when it was queued: it must not be called again.
+            return _resume(replace(observed, activity=Activity.IDLE), now)
         status = _taken_over(observed, now)
         return _going_on(observed, status, _later(observed, status), (Call(poll=_is_pollable(status)),), now)
     if gate(observed, now) is not None:

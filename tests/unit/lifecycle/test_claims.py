@@ -124,6 +124,19 @@ def test_a_foreign_claim_is_respected_for_the_grace() -> None:
     assert decision.effects == (WakeAt(after(10)),)
 
 
+def test_a_worker_s_turn_never_repeats_a_call_that_a_former_owner_was_seen_to_have_claimed_meanwhile() -> None:
+    """The watch may lag behind the former owner's last claims: the action was queued before they were seen."""
+    facts = observed(status=running(claim=FOREIGN_CLAIM), traits=ONCE, taken_at=NOW)
+    grace = NOW + policy().settings.interrupt_grace
+
+    decision = step(facts, Slot(), NOW)
+    assert (effects(decision, Call), [wake.at for wake in effects(decision, WakeAt)]) == ([], [grace])
+    assert decision.status is facts.status
+
+    ended = step(facts, Slot(), grace)
+    assert (ended.status.phase, ended.status.attempts[-1].error.code) == (Phase.FAILED, Reason.INTERRUPTED)
+
+
 def test_an_attempt_whose_owner_is_gone_ends_as_interrupted_and_is_not_repeated() -> None:
     status = step(taken(running(claim=FOREIGN_CLAIM)), Look(), after(10)).status
 
