@@ -68,7 +68,7 @@ test-unit: $(INSTALLED) ## Run the tests that need no cluster
 	$(PYTEST) tests/unit
 
 test-integration: programs ## Run the tests on a real API server
-	$(PYTEST) tests/contract tests/integration
+	$(PYTEST) -n auto --dist loadfile tests/contract tests/integration
 
 test-e2e: programs ## Run every example as a test
 	$(PYTEST) tests/e2e

@@ -24,6 +24,11 @@ PODS = {"node_cluster", "node_programs", "simulated_cluster"}
 """Those of them that need more than a control plane."""
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run as many files at once as there can be clusters; operators of two must not share one."""
+    return 2 if isinstance(resolved(), Build | Programs) else 0
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if STARTERS & set(getattr(item, "fixturenames", ())):
@@ -38,10 +43,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     choice = resolved()
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    say = terminal.write_line if terminal is not None else print  # a worker of xdist has none
     if isinstance(choice, Build):
-        clusters.programs_folder(choice, say=terminal.write_line)
+        clusters.programs_folder(choice, say=say)
     if isinstance(choice, Build | Programs) and any(item.get_closest_marker("pods") for item in session.items):
-        clusters.prepare_pods(clusters.programs_folder(choice), say=terminal.write_line)
+        clusters.prepare_pods(clusters.programs_folder(choice), say=say)
 
 
 def resolved(*, own: bool = False) -> Choice:
