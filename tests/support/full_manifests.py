@@ -68,6 +68,7 @@ ACTION_STATUS: Body = {
     "progress": {"percent": 50, "message": "half of it"},
     "links": [{"name": "log", "url": "https://logs.example.com/1"}],
     "externalId": "job-1",
+    "partitionKey": "shop-1",
     "claim": {"holder": "replica-1", "epoch": 7, "at": MOMENT, "parametersHash": "0123456789abcdef"},
     "history": [
         {"phase": "Running", "at": MOMENT, "reason": "Started", "message": "attempt 1"},
@@ -96,6 +97,24 @@ PROVIDER_SPEC: Body = {
     },
     "overlapPolicy": "Replace",
     "poll": {"initial": "500ms", "factor": 2.0, "max": "10m"},
+    "webhook": {
+        "authentication": {
+            "hmac": {
+                "secretKeyRef": {"name": "target", "key": "hook", "namespace": "default"},
+                "header": "X-Hub-Signature-256",
+                "algorithm": "SHA256",
+                "encoding": "Hex",
+                "prefix": "sha256=",
+                "timestamp": {"header": "X-Sent-At", "tolerance": "5m", "signed": "{timestamp}.{body}"},
+            }
+        },
+        "externalIdPath": "job.id",
+        "deliveryIdHeader": "X-GitHub-Delivery",
+        "filter": {"path": "job.state", "equals": ["done", "failed"]},
+        "bodyPath": "job",
+        "maxPending": 100,
+        "ttlSeconds": 600,
+    },
     "defaults": {
         "retryPolicy": RETRY,
         "timeouts": TIMEOUTS,
@@ -121,6 +140,7 @@ PROVIDER_STATUS: Body = {
     "queued": 3,
     "running": 2,
     "rateLimitResetAt": LATER,
+    "rateUsedUntil": LATER,
 }
 
 EVENT_SPEC: Body = {
