@@ -1,10 +1,8 @@
 """Builds the control layer over any cluster and clock: the operator and the tests put it together in the same way."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
-from taskaction.api.task_action import TaskAction
 from taskaction.cluster.gateway import Cluster
 from taskaction.cluster.retry import Persistence
 from taskaction.config import OperatorConfig
@@ -18,7 +16,7 @@ from taskaction.control.events import EventPoster
 from taskaction.control.expiry import Expiry
 from taskaction.control.family import Family
 from taskaction.control.followed import FollowedObjects
-from taskaction.control.gather import Binding, Gatherer
+from taskaction.control.gather import Gatherer
 from taskaction.control.handover import Handover
 from taskaction.control.intake import Intake
 from taskaction.control.landing import Landing
@@ -42,9 +40,10 @@ from taskaction.executors.addresses import AddressPolicy
 from taskaction.executors.registry import Plugin, Registry
 from taskaction.executors.toolbox import Toolbox
 from taskaction.journal import OperatorJournal
-from taskaction.lifecycle.placement import provider_source, shard_for
-from taskaction.lifecycle.policy import Settings, policy_for
+from taskaction.lifecycle.placement import provider_source
+from taskaction.lifecycle.policy import Settings
 from taskaction.metrics import Metrics
+from taskaction.passing import ExpiryJudge, ManagerObserver, OwnershipListener, offer_changed
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,12 +125,12 @@ def assemble(
             retry=config.lease_retry.total_seconds(),
             patience=config.drain_timeout.total_seconds(),
         ),
-        _LeaseListener(lambda: intake, lambda: offers, lambda: quotas, lambda: expiry, lambda: handover),
+        OwnershipListener(lambda: intake, lambda: offers, lambda: quotas, lambda: expiry, lambda: handover),
     )
     manager = ExecutionManager(
         lambda uid: engine.process(uid),
         workers_count=config.workers_count,
-        observer=_ManagerObserver(journal, lambda: line, lambda: quotas),
+        observer=ManagerObserver(journal, lambda: line, lambda: quotas),
         clock=clock,
         luck=luck,
         runs_buffer_high_watermark=config.runs_buffer_high_watermark,
@@ -160,7 +159,7 @@ def assemble(
         journal=journal,
         providers=providers,
         owns=lambda key: owns(shard_of_provider(key)),
-        changed=lambda key: _offer_changed(key, quotas, intake),
+        changed=lambda key: offer_changed(key, quotas, intake),
     )
     quotas = Quotas(
         clock=clock,
@@ -182,7 +181,7 @@ def assemble(
         background=background,
         table=table,
         tree=tree,
-        judge=_Judge(gatherer, leases, settings, config.shards).expires,
+        judge=ExpiryJudge(gatherer, leases, settings, config.shards).expires,
         namespaces=config.watch_namespaces,
     )
     events = EventPoster(cluster, clock, metrics.events_dropped.inc)
@@ -328,88 +327,3 @@ def assemble(
         deliveries=deliveries,
         handover=handover,
     )
-
-
-class _LeaseListener:
-    """Passes changes of ownership on to those who act on them."""
-
-    def __init__(
-        self,
-        intake: Callable[[], Intake],
-        offers: Callable[[], Offers],
-        quotas: Callable[[], Quotas],
-        expiry: Callable[[], Expiry],
-        handover: Callable[[], Handover],
-    ) -> None:
-        self._intake = intake
-        self._offers = offers
-        self._quotas = quotas
-        self._expiry = expiry
-        self._handover = handover
-
-    def shard_acquired(self, shard: int, epoch: int) -> None:  # noqa: ARG002 - the listener's signature
-        self._offers().publish_all()
-        self._quotas().taken_over(shard)
-        self._intake().shard_acquired(shard)
-        self._expiry().taken_over()
-
-    def shard_leaving(self, shard: int) -> None:
-        self._handover().begin(shard)
-
-    def shard_at_rest(self, shard: int) -> bool:
-        return self._handover().is_over(shard)
-
-    def shard_lost(self, shard: int) -> None:
-        self._intake().shard_lost(shard)
-
-    def shard_loads(self) -> Mapping[int, int]:
-        return self._handover().loads()
-
-
-class _Judge:
-    """Says when finished objects expire, for those that this process answers for."""
-
-    def __init__(self, gatherer: Gatherer, leases: ShardLeases, settings: Settings, shards: int) -> None:
-        self._gatherer = gatherer
-        self._leases = leases
-        self._settings = settings
-        self._shards = shards
-
-    def expires(self, action: TaskAction) -> datetime | None:
-        tie = self._gatherer.tie(action)
-        shard = shard_for(action, self._gatherer.sharding(action), tie, shards=self._shards)
-        if self._leases.tenure(shard) is None or action.status.finished_at is None:
-            return None
-        bound = self._gatherer.binding(action)
-        offer = bound.offer if isinstance(bound, Binding) else None
-        defaults = offer.provider.spec.defaults if offer is not None else None
-        return action.status.finished_at + policy_for(action.spec, defaults, self._settings).ttl
-
-
-class _ManagerObserver:
-    """Passes what the manager cannot do itself on to those who can."""
-
-    def __init__(self, journal: OperatorJournal, line: Callable[[], Line], quotas: Callable[[], Quotas]) -> None:
-        self._journal = journal
-        self._line = line
-        self._quotas = quotas
-
-    def crashed(self, run_id: str, error: BaseException) -> None:
-        self._journal.crashed(run_id, error)
-
-    def crowded(self, run_id: str) -> None:
-        self._line().crowded(run_id, crowded=True)
-
-    def admitted(self, run_id: str) -> None:
-        self._line().crowded(run_id, crowded=False)
-
-    def paced(self, source: str, until: datetime) -> None:
-        self._quotas().paced(source, until)
-
-    def unrecorded(self, source: str) -> None:
-        self._quotas().unrecorded(source)
-
-
-def _offer_changed(key: ProviderKey, quotas: Quotas, intake: Intake) -> None:
-    quotas.changed(key)  # first the limits, then those that go by them
-    intake.offer_changed(key)

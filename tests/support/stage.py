@@ -9,7 +9,7 @@ from typing import Any
 
 from support.clock import FakeClock, settled
 from taskaction.execution.manager import ExecutionManager
-from taskaction.execution.queue import QueuedRun
+from taskaction.execution.runs import QueuedRun
 
 
 @dataclass

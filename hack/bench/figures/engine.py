@@ -15,7 +15,7 @@ from bench.report import Figure, Row, Target
 from bench.stage import Stage
 from taskaction.core.clock import SystemClock
 from taskaction.execution.manager import ExecutionManager
-from taskaction.execution.queue import QueuedRun
+from taskaction.execution.runs import QueuedRun
 
 WORKERS = 64
 RUNS = 50_000

@@ -17,7 +17,7 @@ from taskaction.control.records import Record
 from taskaction.control.tree import ParentLink, Tree
 from taskaction.core.constants import FINALIZER, GROUP, PARENT_ANNOTATION
 from taskaction.core.names import digest
-from taskaction.execution.queue import QueuedRun
+from taskaction.execution.runs import QueuedRun
 from taskaction.executors.base import AbstractExecutor
 from taskaction.executors.registry import Registry
 from taskaction.executors.validation import model_problem, nesting_problem

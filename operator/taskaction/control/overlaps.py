@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from taskaction.api.enums import OverlapPolicy
 from taskaction.api.reasons import Reason
 from taskaction.control.records import Record, Table
-from taskaction.execution.queue import Order
+from taskaction.execution.runs import Order
 from taskaction.lifecycle.state import AbortFact
 
 PartitionName = tuple[str, str]

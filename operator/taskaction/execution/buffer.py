@@ -6,7 +6,8 @@ The bounds are hard: they are checked for each run, at once (Ocean defect D14 is
 from collections import OrderedDict
 from heapq import heapify, heappop, heappush
 
-from taskaction.execution.queue import Order, QueuedRun, RunQueue
+from taskaction.execution.queue import RunQueue
+from taskaction.execution.runs import Order, QueuedRun
 
 _STALE_ENTRIES_KEPT = 16
 

@@ -11,7 +11,8 @@ from taskaction.execution.buffer import Buffer
 from taskaction.execution.limits import Limits
 from taskaction.execution.pacing import Pace
 from taskaction.execution.parking import ParkingLot, Quota
-from taskaction.execution.queue import QueuedRun, RunQueue
+from taskaction.execution.queue import RunQueue
+from taskaction.execution.runs import QueuedRun
 
 _OBEY_SECONDS = 1.0
 """How long a cancelled turn may take to end; one that ignores it is left behind."""

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from taskaction.execution.queue import QueuedRun
+from taskaction.execution.runs import QueuedRun
 
 Quota = Hashable
 """What names a quota: a source, and the executor's own key where its quota depends on the run."""

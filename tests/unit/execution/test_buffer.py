@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from support.stage import run
 from taskaction.execution.buffer import Buffer
-from taskaction.execution.queue import QueuedRun, RunQueue
+from taskaction.execution.queue import RunQueue
+from taskaction.execution.runs import QueuedRun
 
 
 class Door:

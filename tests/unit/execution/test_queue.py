@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from taskaction.execution.queue import QueuedRun, RunQueue
+from taskaction.execution.queue import RunQueue
+from taskaction.execution.runs import QueuedRun
 
 
 def run(name: str, *, namespace: str = "a", source: str = "noop", created: float = 0.0, **place) -> QueuedRun:

@@ -3,7 +3,8 @@
 import pytest
 
 from taskaction.execution.limits import UNLIMITED, Limits
-from taskaction.execution.queue import QueuedRun, RunQueue
+from taskaction.execution.queue import RunQueue
+from taskaction.execution.runs import QueuedRun
 
 
 def run(name: str, *, namespace: str = "a", source: str = "deploy", **place) -> QueuedRun:

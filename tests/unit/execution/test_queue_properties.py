@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from taskaction.execution.limits import UNLIMITED, Limits
-from taskaction.execution.queue import LaneKey, QueuedRun, RunQueue
+from taskaction.execution.queue import RunQueue
+from taskaction.execution.runs import LaneKey, QueuedRun
 
 NAMES = [f"r{number}" for number in range(8)]
 SOURCES = ["x", "y"]

@@ -17,6 +17,8 @@ from taskaction.executors.errors import ActionExecutionError, InvalidParametersE
 
 RESPONSE_LIMIT_BYTES = 1024 * 1024
 _REDIRECTS = 5
+_KEPT_SECONDS = 2.0
+"""Servers close idle connections after 2 to 75 s; a request that meets the close fails, and may not be repeated."""
 _REDIRECT_CODES = frozenset({301, 302, 303, 307, 308})
 _KEEPS_METHOD = frozenset({307, 308})
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
@@ -148,7 +150,10 @@ class GuardedClient:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             connector = aiohttp.TCPConnector(
-                resolver=GuardedResolver(self._addresses), use_dns_cache=False, limit_per_host=64
+                resolver=GuardedResolver(self._addresses),
+                use_dns_cache=False,
+                limit_per_host=64,
+                keepalive_timeout=_KEPT_SECONDS,
             )
             self._session = aiohttp.ClientSession(
                 connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
