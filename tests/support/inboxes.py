@@ -100,10 +100,14 @@ class Inboxes:
         while self.running:
             self.running.pop().end()
 
-    def close(self) -> None:
-        """End it gently, and remove what lies outside of the namespace."""
+    def stop(self) -> None:
+        """End it gently."""
         while self.running:
             self.running.pop().end(grace=20)
+
+    def close(self) -> None:
+        """End it gently, and remove what lies outside of the namespace."""
+        self.stop()
         self.kubectl("delete", "clusterrolebinding,clusterrole", self.cluster_name, "--ignore-not-found")
 
     def logs(self) -> str:
