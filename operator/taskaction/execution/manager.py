@@ -77,8 +77,6 @@ class ExecutionManager:
         self._tokens: Agenda[str] = Agenda(clock, self.recorded)
         self._turns: dict[str, asyncio.Task[None]] = {}
         self._open = False
-        self._idle = asyncio.Event()
-        self._idle.set()
 
     # -- what others want to know -------------------------------------------------------------------------------------
 
@@ -208,14 +206,10 @@ class ExecutionManager:
     async def drain(self, seconds: float) -> None:
         """Give out nothing more, and let running turns end within ``seconds``; then they are cancelled."""
         self._open = False
-        try:
-            async with asyncio.timeout(seconds):
-                await self._idle.wait()
-        except TimeoutError:
-            turns = list(self._turns.values())
-            for turn in turns:
-                turn.cancel()
-            await asyncio.wait(turns, timeout=_OBEY_SECONDS)
+        late = await _unfinished(list(self._turns.values()), seconds)
+        for turn in late:
+            turn.cancel()
+        await _unfinished(late, _OBEY_SECONDS)
 
     # -- giving out ---------------------------------------------------------------------------------------------------
 
@@ -237,7 +231,6 @@ class ExecutionManager:
             if run is None:
                 return
             paced = self._spend(run)
-            self._idle.clear()
             turn = asyncio.create_task(self._turn(run, paced), name=f"run {run.id}")
             self._turns[run.id] = turn
             self._refill()
@@ -255,8 +248,6 @@ class ExecutionManager:
             self._queue.back(run.id)
             if paced and not started:
                 self._give_back(run.source)
-            if not self._turns:
-                self._idle.set()
             self._pump()
 
     def _leave(self, run_id: str) -> None:
@@ -311,3 +302,10 @@ class ExecutionManager:
         until = datetime.fromtimestamp(pace.bucket.opens_at(now), UTC)
         self._tokens.set(source, until)
         self._observer.paced(source, until)
+
+
+async def _unfinished(turns: list[asyncio.Task[None]], seconds: float) -> list[asyncio.Task[None]]:
+    """Wait for turns to end; give those that have not."""
+    if turns:
+        await asyncio.wait(turns, timeout=seconds)
+    return [turn for turn in turns if not turn.done()]

@@ -62,6 +62,15 @@ async def test_turns_that_outlive_the_drain_are_cancelled_and_waited_for(stage) 
     assert (manager.running, manager.queued) == (0, 1)
 
 
+async def test_a_turn_that_ends_just_as_the_drain_s_time_is_over_has_ended(stage) -> None:
+    manager = stage.manager()
+    await submitted(manager, "a")
+    stage.cues.pop("a").set_result(True)
+    await manager.drain(0)
+
+    assert (stage.ended, stage.cancelled, manager.running) == (["a"], [], 0)
+
+
 async def test_a_drain_right_after_a_submission_cancels_the_turn_that_has_just_begun(stage) -> None:
     manager = stage.manager()
     manager.submit(run("a"))
