@@ -14,7 +14,6 @@ from taskaction.execution.manager import ExecutionManager
 from taskaction.lifecycle.state import Activity
 
 _GONE_GRACE = timedelta(seconds=30)
-_GOING_ON = frozenset({Activity.CALLING, Activity.WAITING})
 
 
 class Departures:
@@ -48,7 +47,7 @@ class Departures:
         record.gone = True
         if self._table.get(record.uid) is not record:
             return
-        going_on = record.activity in _GOING_ON
+        going_on = record.activity.goes_on
         self._forget(record)
         self._family.gone(record)
         if going_on:
@@ -56,7 +55,7 @@ class Departures:
 
     def finished_elsewhere(self, record: Record) -> None:
         """Let go of an action that another process has finished; what this one still does about it is stopped."""
-        going_on = record.activity in _GOING_ON
+        going_on = record.activity.goes_on
         self.ended(record)
         if going_on:
             self._stop(record)

@@ -123,6 +123,10 @@ class Engine:
         """Say whether this process owns the action and gives out work."""
         return self._parts.manager.begun and self._parts.leases.tenure(record.shard) is not None
 
+    def is_involved(self, record: Record) -> bool:
+        """Say whether this process owns the action, or still has a call of it under way."""
+        return record.activity.goes_on or self._parts.leases.tenure(record.shard) is not None
+
     def reported(self, record: Record) -> None:
         """Let what an executor reported be written before long."""
         if record.flush_at is None:

@@ -68,6 +68,15 @@ class Family:
             # Garbage collection deletes children one by one, slowly: if the parent is the reason, tell all at once.
             self._look_up(record.namespace, above)
 
+    def is_related(self, record: Record) -> bool:
+        """Say whether how an action went matters for any other: for its descendants, or for those of a lost parent."""
+        if self._tree.has_live_descendants(record.uid):
+            return True
+        above = parent_link(record.action)
+        if above is None or self._table.get(above.uid) is not None:
+            return False
+        return any(uid != record.uid and self._table.get(uid) for uid in self._tree.descendants(above.uid))
+
     def _owned(self, record: Record) -> Parent:
         unknown = self._tree.unknown_ancestor(record.uid)
         if unknown is not None:

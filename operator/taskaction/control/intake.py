@@ -164,7 +164,10 @@ class Intake:
         """Serve a DELETED: the object is gone, or it has left the watch's selector by finishing."""
         if record.status.phase.terminal and record.flushing is not None:
             return  # this process is finishing it: the write's own end decides
-        self.missing(record)
+        if self._engine.is_involved(record) or self._family.is_related(record):
+            self.missing(record)
+        else:
+            self._departures.ended(record)  # by its owner or by deletion: here, nobody need know by which
 
     async def _examine(self, record: Record) -> None:
         body = await self._persistently(lambda: self._cluster.get(TASK_ACTIONS, record.name, record.namespace))

@@ -21,6 +21,11 @@ class Activity(Enum):
     WAITING = auto()  # goes on outside, or waits for a person; polled later
     CANCELLING = auto()  # the executor was told to stop
 
+    @property
+    def goes_on(self) -> bool:
+        """True while an attempt is under way, here or outside."""
+        return self in {Activity.CALLING, Activity.WAITING}
+
 
 class Parent(Enum):
     """How the action stands to its parent."""
