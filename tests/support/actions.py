@@ -83,10 +83,16 @@ def wait_for_all(kubectl: Kubectl, check: Callable[[dict[str, Body]], bool], sec
     """Give every action of the namespace once `check` holds."""
     deadline = time.monotonic() + seconds
     while not check(found := get_all(kubectl)):
-        states = {name: phase(item) for name, item in found.items()}
+        states = {name: [phase(item), _metadata(item)] for name, item in found.items()}
         assert time.monotonic() < deadline, f"after {seconds} s: {json.dumps(states, indent=1)[:4000]}"
         time.sleep(LOOK_SECONDS)
     return found
+
+
+def _metadata(item: Body) -> Body:
+    """Give what says why an object is still there."""
+    told = ("creationTimestamp", "deletionTimestamp", "finalizers", "ownerReferences", "resourceVersion", "labels")
+    return {field: item["metadata"][field] for field in told if field in item["metadata"]}
 
 
 def all_finished(found: dict[str, Body]) -> bool:

@@ -42,6 +42,7 @@ class Family:
         """Put an action into the tree and find out how it stands to its parent; descendants are looked at if needed."""
         action = record.action
         link = parent_link(action)
+        unknown_before = record.parent in {Parent.LOOKED_UP, Parent.FOUND}
         matters = self._tree.put(record.uid, Facts.of(action, record.stored), link, live=True)
         if link is not None:
             record.parent = self._owned(record)
@@ -49,7 +50,7 @@ class Family:
             record.parent = self._wanted(record, action.spec.parent_ref)
         else:
             record.parent = Parent.NONE
-        if matters:
+        if matters or (unknown_before and not _is_open(record)):
             self._look_below(record.uid)
 
     def finished(self, record: Record) -> None:
@@ -82,6 +83,9 @@ class Family:
         if unknown is not None:
             self._look_up(record.namespace, unknown)
             return Parent.LOOKED_UP
+        above = (self._table.get(uid) for uid in self._tree.ancestors(record.uid))
+        if any(_is_open(ancestor) for ancestor in above if ancestor is not None):
+            return Parent.LOOKED_UP  # whose child it is itself, and so whether it is aborted, is not known yet
         parent = self._tree.parent(record.uid)
         facts = self._tree.facts(parent) if parent is not None else None
         finished_at = facts.finished_at if facts is not None else None
@@ -118,6 +122,8 @@ class Family:
             finished = parent is not None and parent.status.phase.terminal
             record.parent = self._judged(record, ref, parent, finished=finished)
             self._changed(record)
+            if not _is_open(record):
+                self._look_below(record.uid)
 
         self._once(("find", record.uid), find)
 
@@ -131,10 +137,7 @@ class Family:
                 action = TaskAction.from_body(body)
                 facts = Facts.of(action, action.status)
                 self._tree.put(link.uid, facts, parent_link(action), live=not action.status.phase.terminal)
-            for uid in below:
-                if (record := self._table.get(uid)) is not None:
-                    self.place(record)
-                    self._changed(record)
+            self._look_at(below)
 
         self._once(("look up", link.uid), look_up)
 
@@ -157,4 +160,11 @@ class Family:
     def _look_at(self, uids: list[str]) -> None:
         for uid in uids:
             if (record := self._table.get(uid)) is not None:
+                if parent_link(record.action) is not None:
+                    record.parent = self._owned(record)
                 self._changed(record)
+
+
+def _is_open(record: Record) -> bool:
+    """Say whether an action waits to be adopted: by whom it can be aborted is not known before."""
+    return record.parent in {Parent.LOOKED_UP, Parent.FOUND} and parent_link(record.action) is None

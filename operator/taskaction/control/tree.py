@@ -124,9 +124,18 @@ class Tree:
             yield from found
             level = found
 
+    def ancestors(self, uid: str) -> Iterator[str]:
+        """Give everything known above an action, nearest first."""
+        seen = {uid}
+        node = self._nodes.get(uid)
+        while node is not None and node.parent is not None and node.parent not in seen:
+            seen.add(node.parent)
+            yield node.parent
+            node = self._nodes.get(node.parent)
+
     def unknown_ancestor(self, uid: str) -> ParentLink | None:
         """Give the nearest ancestor that must be looked up before anything can be said, None where all is known."""
-        for above in self._ancestors(uid):
+        for above in self.ancestors(uid):
             node = self._nodes[above]
             if node.facts is None:
                 return ParentLink(uid=above, name=node.name)
@@ -139,19 +148,11 @@ class Tree:
             return None
         if (own := _own_abort(node.facts)) is not None:
             return own
-        for above in self._ancestors(uid):
+        for above in self.ancestors(uid):
             facts = self._nodes[above].facts
             if facts is not None and (inherited := _inherited_abort(facts)) is not None:
                 return inherited
         return None
-
-    def _ancestors(self, uid: str) -> Iterator[str]:
-        seen = {uid}
-        node = self._nodes.get(uid)
-        while node is not None and node.parent is not None and node.parent not in seen:
-            seen.add(node.parent)
-            yield node.parent
-            node = self._nodes.get(node.parent)
 
     def _children(self, uid: str) -> set[str]:
         node = self._nodes.get(uid)
