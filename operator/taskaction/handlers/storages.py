@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import kopf
+from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory  # the type of a parameter of spawn_tasks
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
@@ -39,3 +40,15 @@ class NoProgress(kopf.ProgressStorage):
     def clear(self, *, essence: Any) -> Any:
         """Give the essence as it is."""
         return essence
+
+
+class NoMemories(ResourceMemories):
+    """Keeps nothing about an object between its events.
+
+    kopf forgets an object when it is told of its deletion, and the deletions that are echoes never reach it: it would
+    remember every action that ever was.
+    """
+
+    async def recall(self, raw_body: Any, *, ephemeral: bool = False, **context: Any) -> ResourceMemory:  # noqa: ARG002 - kopf's signature
+        """Give an empty memory, and do not keep it."""
+        return await super().recall(raw_body, ephemeral=True, **context)

@@ -25,7 +25,7 @@ from taskaction.cluster.gateway import (
 )
 from taskaction.core.constants import GROUP, UID_LABEL
 from taskaction.handlers.inbox import Inbox, Notice
-from taskaction.handlers.storages import NoDiffBase, NoProgress
+from taskaction.handlers.storages import NoDiffBase, NoMemories, NoProgress
 
 KINDS = (
     TASK_ACTIONS,
@@ -118,6 +118,7 @@ class Watching:
         roots = await kopf.spawn_tasks(
             registry=self._registry(),
             settings=self._kopf_settings(),
+            memories=NoMemories(),
             clusterwide=not self._settings.namespaces,
             namespaces=self._settings.namespaces,
             standalone=True,
