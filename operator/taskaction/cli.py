@@ -13,6 +13,8 @@ from taskaction.app import released, run_until_signalled, tune_process
 from taskaction.config import OperatorConfig
 from taskaction.core.durations import parse_duration
 from taskaction.core.errors import TaskActionError
+from taskaction.flow_files import read_definition
+from taskaction.flows.validation import validated
 from taskaction.logs import configure_logs
 from taskaction.portagent.agent import PortAgent
 from taskaction.portagent.settings import PortAgentConfig
@@ -20,6 +22,7 @@ from taskaction.webhooks.service import WebhookService
 from taskaction.webhooks.settings import WebhooksConfig
 
 USAGE_ERROR = 2
+INVALID = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +54,21 @@ def _parser() -> argparse.ArgumentParser:
     inbox = areas.add_parser("webhooks", help="takes webhooks in").add_subparsers(required=True, metavar="COMMAND")
     listen = inbox.add_parser("serve", help="run one inbox; settings come from TASKACTION_* in the environment")
     listen.set_defaults(command=lambda _: _serve_webhooks())
+    flow = areas.add_parser("flow", help="flow definitions").add_subparsers(required=True, metavar="COMMAND")
+    validate = flow.add_parser("validate", help="say what is wrong with a definition, without any cluster")
+    validate.add_argument("file", metavar="FILE", help="JSON or YAML; - reads standard input")
+    validate.add_argument("--strict", action="store_true", help="also refuse what Globus Flows does not have")
+    validate.set_defaults(command=lambda options: _validate_flow(options.file, strict=options.strict))
     return parser
+
+
+def _validate_flow(file: str, *, strict: bool) -> int:
+    problems = validated(read_definition(file), strict=strict)
+    for problem in problems:
+        print(f"{file}: {problem}")
+    if not problems:
+        print(f"{file}: valid")
+    return INVALID if problems else 0
 
 
 def _serve_webhooks() -> int:

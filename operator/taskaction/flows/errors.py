@@ -1,0 +1,76 @@
+"""The errors of flows: those that a run can catch by name, and those of a definition; raised here, handled by callers.
+
+Names are those of reference section 2.8; ``States.*`` are Amazon States Language's.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from taskaction.core.errors import TaskActionError
+
+ALL = "States.ALL"
+RUNTIME = "States.Runtime"
+NO_CHOICE_MATCHED = "States.NoChoiceMatched"
+TIMEOUT = "States.Timeout"
+BRANCH_FAILED = "States.BranchFailed"
+TOO_MANY_FAILURES = "States.ExceedToleratedFailureThreshold"
+DATA_LIMIT_EXCEEDED = "States.DataLimitExceeded"
+ACTION_UNABLE_TO_RUN = "ActionUnableToRun"
+ACTION_FAILED = "ActionFailedException"
+ACTION_TIMEOUT = "ActionTimeout"
+NO_TOKEN = "NoTokenException"  # noqa: S105 - the name of an error
+
+_SHOWN = 100
+
+UNCATCHABLE_BY_ALL = frozenset({RUNTIME, DATA_LIMIT_EXCEEDED})
+"""Errors that a handler must name: as in Amazon States Language, ``States.ALL`` does not mean them."""
+
+
+class StateError(TaskActionError):
+    """A state failed; the run fails with it unless the state catches it.
+
+    Attributes:
+        name: the error's name, by which a ``Catch`` or ``Retry`` finds it.
+        cause: why, for people; of a failed action its status document.
+    """
+
+    def __init__(self, name: str, cause: Any) -> None:
+        super().__init__(f"{name}: {cause}")
+        self.name = name
+        self.cause = cause
+
+
+class RunTimeError(StateError):
+    """A path or an expression could not be evaluated on the data as it is (``States.Runtime``)."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(RUNTIME, cause)
+
+
+class ExpressionError(TaskActionError, ValueError):
+    """Text that is no path, expression or rule; says why."""
+
+
+class DefinitionFileError(TaskActionError):
+    """A file that should hold a definition cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a definition.
+
+    Attributes:
+        path: where, as a JSONPath into the definition, for example ``$.States.Copy.Next``.
+        message: what, and how to mend it.
+    """
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+def quoted(text: str) -> str:
+    """Give a user's text as messages show it; of a long one the beginning."""
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")

@@ -1,0 +1,259 @@
+"""Expressions of flows (``.=``): Python's syntax for values, in a sandbox; reads the state and changes nothing.
+
+Reference section 2.5. The evaluator is simpleeval's, which the documented service is built on. What it leaves open is
+closed here: methods are allowed by name, and everything is counted (``flows.budget``).
+"""
+
+import ast
+import operator
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from random import Random
+from typing import Any
+
+from simpleeval import EvalWithCompoundTypes, InvalidExpression
+
+from taskaction.flows.budget import MAX_BITS, Budget, format_spec
+from taskaction.flows.errors import ExpressionError, RunTimeError, quoted
+from taskaction.flows.functions import ALL_METHODS, FUNCTIONS, functions, method
+from taskaction.flows.paths import Path, path
+
+MAX_LENGTH = 10_000
+MAX_DEPTH = 60
+_QUOTES = frozenset("'\"")
+_LARGEST = 2**63
+
+_NODES = (
+    ast.Expression, ast.Name, ast.Load, ast.Store, ast.Constant, ast.UnaryOp, ast.BinOp, ast.BoolOp, ast.Compare,
+    ast.IfExp, ast.Call, ast.keyword, ast.Subscript, ast.Attribute, ast.Slice, ast.JoinedStr, ast.FormattedValue,
+    ast.Dict, ast.Tuple, ast.List, ast.Starred, ast.ListComp, ast.GeneratorExp, ast.DictComp, ast.comprehension,
+    ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.USub, ast.UAdd, ast.Not, ast.And, ast.Or,
+    ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn, ast.Is, ast.IsNot,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expression:
+    """One expression, read and checked.
+
+    Attributes:
+        text: as it is written.
+        paths: the back-quoted paths in it, by the names that stand for them.
+        names: the properties of the state that it looks at by name.
+    """
+
+    text: str
+    tree: ast.expr
+    paths: Mapping[str, Path]
+    names: frozenset[str]
+
+    def value(self, state: Mapping[str, Any], seed: str) -> Any:
+        """Evaluate it; the same state and seed give the same value.
+
+        Raises:
+            RunTimeError: it cannot be evaluated, is too costly, or its value is none that JSON has.
+        """
+        names: dict[str, Any] = dict(state)
+        for name, one in self.paths.items():
+            names[name] = one.read(state)
+        budget = Budget()
+        evaluator = _Evaluator(names, functions(state, Random(seed)), budget)  # noqa: S311 - no secret
+        try:
+            return _json(budget.check(evaluator.eval(self.text, self.tree)))
+        except RunTimeError as error:
+            raise RunTimeError(f"{quoted(self.text)}: {error.cause}") from error
+        except InvalidExpression as error:
+            raise RunTimeError(f"{quoted(self.text)}: {getattr(error, 'message', error)}") from error
+        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            what = f"there is no {error}" if isinstance(error, KeyError) else str(error)
+            raise RunTimeError(f"{quoted(self.text)}: {what}") from error
+
+
+@lru_cache(maxsize=4096)
+def expression(text: str) -> Expression:
+    """Read an expression.
+
+    Raises:
+        ExpressionError: it is none, or uses what flows do not have.
+    """
+    if len(text) > MAX_LENGTH:
+        raise ExpressionError(f"the expression is longer than {MAX_LENGTH} characters")
+    plain, paths = _without_paths(text.strip())
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # "1 is 1" is odd, and the user's affair
+            tree = ast.parse(plain, mode="eval")
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        why = error.msg if isinstance(error, SyntaxError) else "it is nested too deeply"
+        raise ExpressionError(f"{quoted(text)} is no expression: {why}") from error
+    _check(text, tree)
+    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called}
+    return Expression(text, tree.body, paths, frozenset(names - bound - set(paths)))
+
+
+def _without_paths(text: str) -> tuple[str, dict[str, Path]]:
+    """Put names in the place of back-quoted paths, outside of strings."""
+    paths: dict[str, Path] = {}
+    kept: list[str] = []
+    quote, at = "", 0
+    while at < len(text):
+        sign = text[at]
+        if quote:
+            if sign == "\\":
+                kept.append(text[at : at + 2])
+                at += 2
+                continue
+            quote = "" if sign == quote else quote
+        elif sign in _QUOTES:
+            quote = sign
+        elif sign == "`":
+            end = text.find("`", at + 1)
+            if end < 0:
+                raise ExpressionError(f"{quoted(text)}: a back-quoted path is not closed")
+            name = f"_path_{len(paths)}"
+            paths[name] = path(text[at + 1 : end])
+            kept.append(name)
+            at = end + 1
+            continue
+        kept.append(sign)
+        at += 1
+    return "".join(kept), paths
+
+
+def _check(text: str, tree: ast.Expression) -> None:
+    level: list[ast.AST] = [tree]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    if level:
+        raise ExpressionError(f"{quoted(text)} is nested too deeply")
+    for node in ast.walk(tree):
+        if not isinstance(node, _NODES):
+            raise ExpressionError(f"{quoted(text)}: {type(node).__name__} is not available in expressions")
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
+            raise ExpressionError(f"{quoted(text)}: write ['{node.attr}'] instead of .{node.attr}")
+        if isinstance(node, ast.keyword) and node.arg is None:
+            raise ExpressionError(f"{quoted(text)}: ** is not available in calls")
+        if isinstance(node, ast.Call):
+            _check_call(text, node.func)
+
+
+def _check_call(text: str, called: ast.expr) -> None:
+    if isinstance(called, ast.Attribute):
+        if called.attr not in ALL_METHODS:
+            raise ExpressionError(f"{quoted(text)}: the method {called.attr!r} is not available")
+    elif not isinstance(called, ast.Name) or called.id not in FUNCTIONS:
+        name = called.id if isinstance(called, ast.Name) else "this"
+        raise ExpressionError(f"{quoted(text)}: {name} is no function; there are {', '.join(sorted(FUNCTIONS))}")
+
+
+class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval ships no types
+    """simpleeval with a budget, and with attributes that are the properties of objects and nothing else."""
+
+    def __init__(self, names: Mapping[str, Any], allowed: Mapping[str, Callable[..., Any]], budget: Budget) -> None:
+        super().__init__(operators=_operators(budget), functions={}, names=names)
+        self.functions = allowed
+        self._budget = budget
+
+    def _check_disallowed_items(self, item: Any) -> None:
+        """Look for nothing: the state is JSON, and what can be called is known by name."""
+
+    def _eval(self, node: ast.AST) -> Any:
+        self._budget.charge()
+        return self.nodes[type(node)](node)
+
+    def _eval_name(self, node: ast.Name) -> Any:
+        if node.id not in self.names:
+            raise RunTimeError(f"the state of the flow has no property {node.id!r}")
+        return self.names[node.id]
+
+    def _eval_attribute(self, node: ast.Attribute) -> Any:
+        value = self._eval(node.value)
+        if not isinstance(value, dict) or node.attr not in value:
+            raise RunTimeError(f"there is no property {node.attr!r} in {ast.unparse(node.value)}")
+        return value[node.attr]
+
+    def _eval_call(self, node: ast.Call) -> Any:
+        if isinstance(node.func, ast.Attribute):
+            called = method(self._budget.check(self._eval(node.func.value)), node.func.attr)
+        else:
+            called = self.functions[ast.unparse(node.func)]
+        positional: list[Any] = []
+        for given in node.args:
+            if isinstance(given, ast.Starred):
+                positional += self._eval(given.value)
+            else:
+                positional.append(self._eval(given))
+        named = {str(one.arg): self._eval(one.value) for one in node.keywords}
+        self._budget.check([positional, list(named.values())])
+        return self._budget.check(called(*positional, **named))
+
+    def _eval_formattedvalue(self, node: ast.FormattedValue) -> Any:
+        value = self._budget.check(self._eval(node.value))
+        spec = format_spec(self._eval(node.format_spec)) if node.format_spec is not None else ""
+        return format(value, spec)
+
+    def _eval_comprehension(self, node: ast.AST) -> Any:
+        return self._budget.check(super()._eval_comprehension(node))
+
+
+def _operators(budget: Budget) -> dict[type, Callable[..., Any]]:
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def apply(*operands: Any) -> Any:
+            for operand in operands:
+                budget.check(operand)
+            return budget.check(function(*operands))
+
+        return apply
+
+    def times(left: Any, right: Any) -> Any:
+        for one, count in ((left, right), (right, left)):
+            if isinstance(one, str | list | tuple) and isinstance(count, int):
+                budget.charge(max(0, count) * max(1, len(one)))
+        return left * right
+
+    def power(left: Any, right: Any) -> Any:
+        if isinstance(left, int) and isinstance(right, int) and left.bit_length() * abs(right) > MAX_BITS:
+            raise RunTimeError("a number is too large")
+        return left**right
+
+    def remainder(left: Any, right: Any) -> Any:
+        return format_spec(left) % right if isinstance(left, str) else left % right
+
+    plain: dict[type, Callable[..., Any]] = {
+        ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: times, ast.Div: operator.truediv,
+        ast.FloorDiv: operator.floordiv, ast.Mod: remainder, ast.Pow: power, ast.USub: operator.neg,
+        ast.UAdd: operator.pos, ast.Not: operator.not_, ast.Eq: operator.eq, ast.NotEq: operator.ne,
+        ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
+        ast.In: lambda left, right: left in right, ast.NotIn: lambda left, right: left not in right,
+        ast.Is: operator.is_, ast.IsNot: operator.is_not,
+    }  # fmt: skip
+    return {kind: counted(function) for kind, function in plain.items()}
+
+
+def _json(value: Any) -> Any:
+    """Give the value as JSON has it.
+
+    Raises:
+        RunTimeError: JSON has no such value.
+    """
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        if not -_LARGEST <= value < _LARGEST:
+            raise RunTimeError("the result is a number beyond 64 bits")
+        return value
+    if isinstance(value, float):
+        if value - value != 0:
+            raise RunTimeError(f"the result is {value}, which JSON does not have")
+        return value
+    if isinstance(value, list | tuple):
+        return [_json(one) for one in value]
+    if isinstance(value, dict):
+        if wrong := [key for key in value if not isinstance(key, str)]:
+            raise RunTimeError(f"the key {wrong[0]!r} of an object is no string")
+        return {key: _json(one) for key, one in value.items()}
+    raise RunTimeError(f"the result is a {type(value).__name__}, which JSON does not have")

@@ -1,0 +1,109 @@
+"""The functions and methods that expressions may call (reference section 2.5); everything else is refused by name."""
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any
+
+from taskaction.flows.budget import MAX_TEXT, width
+from taskaction.flows.errors import RunTimeError
+
+Function = Callable[..., Any]
+
+METHODS: Mapping[type, frozenset[str]] = {
+    str: frozenset(
+        {
+            "capitalize", "casefold", "center", "count", "endswith", "find", "index", "isalnum", "isalpha", "isdecimal",
+            "isdigit", "islower", "isnumeric", "isspace", "isupper", "join", "ljust", "lower", "lstrip", "partition",
+            "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition", "rsplit", "rstrip",
+            "split", "splitlines", "startswith", "strip", "swapcase", "title", "upper", "zfill",
+        }
+    ),
+    list: frozenset({"count", "index"}),
+    tuple: frozenset({"count", "index"}),
+    dict: frozenset({"get", "items", "keys", "values"}),
+}  # fmt: skip
+"""By type: those that give a new value, and give it at once."""
+
+_PADDING = frozenset({"center", "ljust", "rjust", "zfill"})
+ALL_METHODS = frozenset(name for names in METHODS.values() for name in names)
+
+
+def method(value: Any, name: str) -> Function:
+    """Give a method of a value, bounded in what it may produce.
+
+    Raises:
+        RunTimeError: values of this kind have none of this name.
+    """
+    if name not in METHODS.get(type(value), frozenset()):
+        raise RunTimeError(f"{_kind(value)} has no method {name!r}")
+    found: Function = getattr(value, name)
+    if name in _PADDING:
+        return lambda wide, *rest: found(width(wide), *rest)
+    if name == "replace":
+        return lambda old, new, *rest: _replaced(value, old, new, *rest)
+    if name in {"items", "keys", "values"}:
+        return lambda: list(found())
+    return found
+
+
+def functions(names: Mapping[str, Any], random: Random) -> dict[str, Function]:
+    """Give the functions, for the state that an expression is evaluated on.
+
+    ``random`` decides what ``rand`` and ``randint`` give: the same for one visit of a state, however often it is
+    evaluated, since a crash may have it evaluated again.
+    """
+    return {
+        "bool": bool,
+        "dict": dict,
+        "float": float,
+        "getattr": lambda name, default=None: _found(names, name, default),
+        "int": int,
+        "is_present": lambda name: _found(names, name, _ABSENT) is not _ABSENT,
+        "len": len,
+        "list": list,
+        "pathsplit": pathsplit,
+        "rand": random.random,
+        "randint": lambda top: int(random.random() * top),
+        "str": str,
+        "tuple": tuple,
+    }
+
+
+def pathsplit(path: str) -> list[str]:
+    """Split a path into the folder and the last part; the root ``/~/`` stays whole."""
+    if path == "/~/" or not path.strip("/"):
+        return [path, ""]
+    trimmed = path.rstrip("/")
+    parent, slash, last = trimmed.rpartition("/")
+    if parent == "/~":
+        return ["/~/", last]
+    return [parent or slash, last]
+
+
+_ABSENT = object()
+
+
+def _found(names: Mapping[str, Any], name: str, default: Any) -> Any:
+    """Look a name up, perhaps one with dots."""
+    if name in names:
+        return names[name]
+    value: Any = names
+    for part in name.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return default
+        value = value[part]
+    return value
+
+
+def _replaced(text: str, old: str, new: str, *rest: int) -> str:
+    if len(text) + text.count(old) * max(0, len(new) - len(old)) > MAX_TEXT:
+        raise RunTimeError(f"replace would make a string of more than {MAX_TEXT} characters")
+    return text.replace(old, new, *rest)
+
+
+def _kind(value: Any) -> str:
+    names = {str: "a string", list: "a list", dict: "an object", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number" if isinstance(value, int | float) else "a value")
+
+
+FUNCTIONS = frozenset(functions({}, Random(0)))  # noqa: S311 - only the names are taken

@@ -1,0 +1,134 @@
+"""``Parameters``: JSON in which ``.$`` and ``.=`` keys are evaluated, at any depth; read once, evaluated often.
+
+Reference section 2.4. ``__Private_Parameters`` names properties beside it that are given to the action but shown to
+nobody; it is not passed on itself.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from taskaction.flows.errors import ExpressionError, Problem
+from taskaction.flows.expressions import Expression, expression
+from taskaction.flows.paths import Path, path
+
+PRIVATE = "__Private_Parameters"
+MAX_DEPTH = 50
+
+Place = tuple[str | int, ...]
+"""Where a value is in a document: names and indices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What parameters evaluate to, and which parts of it are private."""
+
+    value: Any
+    private: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Object:
+    items: tuple[tuple[str, Any], ...]
+    private: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _List:
+    items: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Constant:
+    value: Any
+
+
+_Part = _Object | _List | _Constant | Path | Expression
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parameters:
+    """Parameters that were read."""
+
+    part: _Part
+
+    def evaluated(self, state: Mapping[str, Any], seed: str) -> Evaluated:
+        """Give the values for one state of the flow; the same state and seed give the same.
+
+        Raises:
+            RunTimeError: a path or an expression cannot be evaluated.
+        """
+        private: list[Place] = []
+        value = _evaluate(self.part, state, seed, (), private)
+        return Evaluated(value, tuple(private))
+
+
+def parameters(document: Any, place: str, problems: list[Problem]) -> Parameters:
+    """Read parameters; what is wrong is appended to ``problems``, with ``place`` as the path to the document."""
+    return Parameters(_read(document, place, problems, 0))
+
+
+def _read(document: Any, place: str, problems: list[Problem], depth: int) -> _Part:
+    if depth > MAX_DEPTH:
+        problems.append(Problem(place, f"is nested more than {MAX_DEPTH} deep"))
+        return _Constant(None)
+    if isinstance(document, list):
+        parts = tuple(_read(one, f"{place}[{index}]", problems, depth + 1) for index, one in enumerate(document))
+        constant = all(isinstance(part, _Constant) for part in parts)
+        return _Constant(document) if constant else _List(parts)
+    if not isinstance(document, Mapping):
+        return _Constant(document)
+    items: dict[str, _Part] = {}
+    for key, value in document.items():
+        if key == PRIVATE:
+            continue
+        name, part = _item(key, value, f"{place}.{key}", problems, depth)
+        if name in items:
+            problems.append(Problem(f"{place}.{key}", f"{name!r} is given twice: keep one of the forms"))
+        items[name] = part
+    private = _private(document.get(PRIVATE, []), items, f"{place}.{PRIVATE}", problems)
+    if not private and all(isinstance(part, _Constant) for part in items.values()):
+        return _Constant({name: part.value for name, part in items.items() if isinstance(part, _Constant)})
+    return _Object(tuple(items.items()), private)
+
+
+def _item(key: str, value: Any, place: str, problems: list[Problem], depth: int) -> tuple[str, _Part]:
+    read: Callable[[str], Path | Expression]
+    if key.endswith(".$"):
+        read, form = path, "a path such as $.name"
+    elif key.endswith(".="):
+        read, form = expression, "an expression such as \"name + '.txt'\""
+    else:
+        return key, _read(value, place, problems, depth + 1)
+    name = key[:-2]
+    if not isinstance(value, str):
+        problems.append(Problem(place, f"must be {form}"))
+        return name, _Constant(None)
+    try:
+        return name, read(value)
+    except ExpressionError as error:
+        problems.append(Problem(place, str(error)))
+        return name, _Constant(None)
+
+
+def _private(names: Any, items: Mapping[str, Any], place: str, problems: list[Problem]) -> frozenset[str]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        problems.append(Problem(place, "must be a list of names"))
+        return frozenset()
+    problems += [Problem(place, f"there is no {name!r} beside it") for name in names if name not in items]
+    return frozenset(names)
+
+
+def _evaluate(part: _Part, state: Mapping[str, Any], seed: str, place: Place, private: list[Place]) -> Any:
+    match part:
+        case _Constant(value):
+            return value
+        case Path():
+            return part.read(state)
+        case Expression():
+            return part.value(state, f"{seed}/{'/'.join(map(str, place))}")
+        case _List(items):
+            return [_evaluate(one, state, seed, (*place, index), private) for index, one in enumerate(items)]
+        case _Object(items, hidden):
+            private += [(*place, name) for name, _ in items if name in hidden]
+            return {name: _evaluate(one, state, seed, (*place, name), private) for name, one in items}

@@ -1,0 +1,192 @@
+"""JSONPath as flows use it: reads values, and writes those of reference paths; never changes what it is given.
+
+Reference section 2.6: a definite path gives the bare value and must match; any other gives the list of what matches.
+The syntax is RFC 9535's as ``python-jsonpath`` reads it, which takes hyphens in names as real flows have them. What
+could take time out of proportion to the data (several descents, functions, queries inside filters) is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+from jsonpath import CompoundJSONPath, JSONPath, JSONPathEnvironment
+from jsonpath.exceptions import JSONPathError
+from jsonpath.segments import JSONPathRecursiveDescentSegment
+from jsonpath.selectors import Filter, IndexSelector, NameSelector
+
+from taskaction.flows.errors import ExpressionError, RunTimeError, quoted
+
+CONTEXT = "_context"
+"""The part of every state that describes the run; it cannot be written (reference section 2.12)."""
+
+MAX_MATCHES = 10_000
+MAX_LENGTH = 1_000
+"""How long a path's text may be."""
+
+Step = str | int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Path:
+    """One path, ready to be used.
+
+    Attributes:
+        text: as it is written.
+        steps: the names and indices of a definite path; None where it may match any number of values.
+    """
+
+    text: str
+    steps: tuple[Step, ...] | None
+    query: JSONPath
+
+    @property
+    def definite(self) -> bool:
+        """True when it means exactly one place: a Reference Path."""
+        return self.steps is not None
+
+    def read(self, data: Any) -> Any:
+        """Give the value, or the list of values of a path that is not definite.
+
+        Raises:
+            RunTimeError: a definite path matches nothing, or the other kind too much.
+        """
+        if self.steps is None:
+            matches = list(islice(self.query.finditer(data), MAX_MATCHES + 1))
+            if len(matches) > MAX_MATCHES:
+                raise RunTimeError(f"{self.text} matches more than {MAX_MATCHES} values")
+            return [match.obj for match in matches]
+        found = self.find(data)
+        if found is None:
+            raise RunTimeError(f"{self.text} does not exist in the state of the flow{_nearest(self.steps, data)}")
+        return found[0]
+
+    def find(self, data: Any) -> tuple[Any] | None:
+        """Give the value of a definite path, None where there is none."""
+        for step in self.steps or ():
+            if isinstance(step, str):
+                if not isinstance(data, Mapping) or step not in data:
+                    return None
+            elif not isinstance(data, list) or not -len(data) <= step < len(data):
+                return None
+            data = data[step]
+        return (data,)
+
+    def written(self, data: Any, value: Any) -> Any:
+        """Give a copy of ``data`` with ``value`` in this place; objects in between are made as needed.
+
+        Raises:
+            RunTimeError: something else than an object is in between, or a list is too short.
+        """
+        return self._written(data, self.steps or (), value)
+
+    def _written(self, data: Any, steps: tuple[Step, ...], value: Any) -> Any:
+        if not steps:
+            return value
+        step, rest = steps[0], steps[1:]
+        if isinstance(step, str):
+            if data is not None and not isinstance(data, Mapping):
+                raise RunTimeError(f"{self.text} cannot be written: {step} would be in a value that is no object")
+            below = data or {}
+            return {**below, step: self._written(below.get(step), rest, value)}
+        if not isinstance(data, list) or not -len(data) <= step < len(data):
+            raise RunTimeError(f"{self.text} cannot be written: there is no element {step}")
+        copy = list(data)
+        copy[step] = self._written(copy[step], rest, value)
+        return copy
+
+
+@lru_cache(maxsize=4096)
+def path(text: str) -> Path:
+    """Read a path.
+
+    Raises:
+        ExpressionError: it is none, or one of a kind that is refused.
+    """
+    if not text.startswith("$"):
+        raise ExpressionError(f"{quoted(text)} is no path: it must start with $, for example $.name")
+    if len(text) > MAX_LENGTH:
+        raise ExpressionError(f"the path is longer than {MAX_LENGTH} characters")
+    try:
+        query = _ENVIRONMENT.compile(text)
+    except (JSONPathError, RecursionError, ValueError) as error:
+        raise ExpressionError(f"{quoted(text)} is no path: {str(error).splitlines()[0]}") from error
+    if isinstance(query, CompoundJSONPath):
+        raise ExpressionError(f"{quoted(text)} joins several paths: write one")
+    _refuse_costly(text, query)
+    return Path(text, _steps(query), query)
+
+
+def reference_path(text: str) -> Path:
+    """Read a path that means exactly one place, as ``ResultPath`` and the operands of rules do.
+
+    Raises:
+        ExpressionError: it is none, or may mean several places.
+    """
+    found = path(text)
+    if not found.definite:
+        raise ExpressionError(f"{quoted(text)} may match several values: a reference path has names and indices only")
+    return found
+
+
+def result_path(text: str) -> Path:
+    """Read a path that a result is written to.
+
+    Raises:
+        ExpressionError: it is no reference path, or points into the read-only ``$._context``.
+    """
+    found = reference_path(text)
+    if found.steps and found.steps[0] == CONTEXT:
+        raise ExpressionError(f"{quoted(text)} cannot be written: $.{CONTEXT} is read-only")
+    return found
+
+
+def _environment() -> JSONPathEnvironment:
+    environment = JSONPathEnvironment(well_typed=True)
+    environment.function_extensions.clear()  # match and search take any regular expression, at any cost
+    return environment
+
+
+_ENVIRONMENT = _environment()
+
+
+def _refuse_costly(text: str, query: JSONPath) -> None:
+    descents = sum(isinstance(segment, JSONPathRecursiveDescentSegment) for segment in query.segments)
+    filters = [selector for segment in query.segments for selector in segment.selectors if isinstance(selector, Filter)]
+    if descents > 1:
+        raise ExpressionError(f"{quoted(text)} descends more than once: use .. once, or write the names")
+    if len(filters) > 1 or any(".." in str(one) or "[?" in str(one)[1:] for one in filters):
+        raise ExpressionError(f"{quoted(text)} has a filter inside or beside another, or one that descends: use one")
+
+
+def _steps(query: JSONPath) -> tuple[Step, ...] | None:
+    if not query.singular_query():
+        return None
+    steps: list[Step] = []
+    for segment in query.segments:
+        (selector,) = segment.selectors
+        if isinstance(selector, NameSelector):
+            steps.append(selector.name)
+        elif isinstance(selector, IndexSelector):
+            steps.append(selector.index)
+        else:
+            return None
+    return tuple(steps)
+
+
+def _nearest(steps: tuple[Step, ...], data: Any) -> str:
+    """Say what there is where the path ends to match, for the people who mend it."""
+    for step in steps:
+        if isinstance(step, str) and isinstance(data, Mapping):
+            if step not in data:
+                names = ", ".join(sorted(str(name) for name in data)[:10]) or "nothing"
+                return f": there is no {step!r} beside {names}"
+            data = data[step]
+        elif isinstance(step, int) and isinstance(data, list) and -len(data) <= step < len(data):
+            data = data[step]
+        elif isinstance(step, int) and isinstance(data, list):
+            return f": the list has {len(data)} elements"
+        else:
+            return f": {step!r} would be in a value that is no {'object' if isinstance(step, str) else 'list'}"
+    return ""

@@ -1,0 +1,190 @@
+"""What a state does when it is entered: it is done at once, waits, has something done outside, or parts in several."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from random import Random
+from typing import Any
+
+from taskaction.flows import definition as words
+from taskaction.flows.choice import timestamp
+from taskaction.flows.effects import StartAction
+from taskaction.flows.errors import NO_CHOICE_MATCHED, RunTimeError, StateError
+from taskaction.flows.parameters import Evaluated, Parameters
+from taskaction.flows.paths import CONTEXT, Path
+from taskaction.flows.privacy import taken
+from taskaction.flows.program import Node
+from taskaction.flows.state import Frame, Within
+
+APPROVAL = "taskaction://executor/approval"
+"""What the states that ask people run."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What a state sees when it is entered.
+
+    Attributes:
+        seed: decides what is random in it.
+    """
+
+    frame: Frame
+    context: Mapping[str, Any]
+    seed: str
+    now: datetime
+
+    @cached_property
+    def names(self) -> Any:
+        """The state of the flow, with ``_context``."""
+        data = self.frame.data
+        return {**data, CONTEXT: self.context} if isinstance(data, Mapping) else data
+
+    def given(self, node: Node) -> Evaluated:
+        """Give what the state is given: parameters, what its InputPath means, or all of the state of the flow.
+
+        Raises:
+            StateError: a path or an expression cannot be evaluated.
+        """
+        match node.given:
+            case Parameters():
+                return node.given.evaluated(self.names, self.seed)
+            case Path():
+                return Evaluated(node.given.read(self.names))
+            case None:
+                return Evaluated(self.frame.data)
+
+    @staticmethod
+    def luck(seed: str) -> float:
+        """Give a number from 0 to 1 that looks random and is always the same."""
+        return Random(seed).random()  # noqa: S311 - no secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """What a state has made of its entering; ``given`` is what it was given, for the log."""
+
+    given: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done(Begun):
+    """It is over: with this state of the flow, the run goes on with ``following``, or ends."""
+
+    data: Any
+    following: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Until(Begun):
+    """It is over at a time."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside(Begun):
+    """It is over when an action has ended."""
+
+    effect: StartAction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parted(Begun):
+    """It is over when several flows have ended."""
+
+    within: Within
+
+
+def begun(node: Node, view: View) -> Done | Until | Outside | Parted:
+    """Enter a state.
+
+    Raises:
+        StateError: it fails at once.
+    """
+    data = view.frame.data
+    match node.state:
+        case words.ActionState() | words.WebInputState():
+            return _outside(node, node.state, view)
+        case words.ParallelState() | words.MapState():
+            return _parted(node, node.state, view)
+        case words.ChoiceState():
+            return Done(given=data, data=data, following=_chosen(node, view))
+        case words.FailState():
+            raise StateError(str(_text(node.error, view, "Failed")), _text(node.cause, view, ""))
+        case words.WaitState():
+            return Until(given=data, at=_until(node, node.state, view))
+        case words.PassState():
+            return _passed(node, node.state, view)
+        case words.ExpressionEvalState():
+            given = view.given(node)
+            return Done(given=_shown(given), data=_written(node, data, given.value), following=node.next)
+
+
+def _parted(node: Node, state: words.ParallelState | words.MapState, view: View) -> Parted:
+    if isinstance(state, words.ParallelState):
+        return Parted(given=_shown(view.given(node)), within=Within(count=len(node.inner)))
+    items = node.items_path.read(view.names) if node.items_path is not None else view.frame.data
+    if not isinstance(items, list):
+        raise RunTimeError(f"{state.items_path} is no list: ItemsPath must lead to the items")
+    return Parted(given=items, within=Within(count=len(items)))
+
+
+def _written(node: Node, data: Any, value: Any) -> Any:
+    return data if node.result_path is None else node.result_path.written(data, value)
+
+
+def _passed(node: Node, state: words.PassState, view: View) -> Done:
+    constant = node.given is None and "result" in state.model_fields_set
+    given = Evaluated(state.result) if constant else view.given(node)
+    return Done(given=_shown(given), data=_written(node, view.frame.data, given.value), following=node.next)
+
+
+def _chosen(node: Node, view: View) -> str:
+    for rule in node.rules:
+        if rule.condition.holds(view.names):
+            return rule.next
+    if node.default is None:
+        raise StateError(NO_CHOICE_MATCHED, "no rule holds, and there is no Default")
+    return node.default
+
+
+def _text(source: str | Path | None, view: View, otherwise: str) -> Any:
+    if isinstance(source, Path):
+        return source.read(view.names)
+    return otherwise if source is None else source
+
+
+def _until(node: Node, state: words.WaitState, view: View) -> datetime:
+    if state.seconds is not None:
+        return view.now + timedelta(seconds=state.seconds)
+    if node.until is not None:
+        return node.until
+    value = node.until_path.read(view.names) if node.until_path is not None else None
+    if state.timestamp_path is not None:
+        at = timestamp(value)
+        if at is None:
+            raise RunTimeError(f"{state.timestamp_path} is no RFC 3339 time such as 2026-01-31T12:00:00Z")
+        return at
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= words.YEAR:
+        raise RunTimeError(f"{state.seconds_path} is no number of seconds from 0 to {words.YEAR}")
+    return view.now + timedelta(seconds=value)
+
+
+def _outside(node: Node, state: words.ActionState | words.WebInputState, view: View) -> Outside:
+    given = view.given(node)
+    effect = StartAction(
+        visit=view.frame.visit,
+        state_name=node.name,
+        url=APPROVAL,
+        body=given.value,
+        private=given.private,
+        inline=view.frame.inline,
+    )
+    if isinstance(state, words.ActionState):
+        effect = replace(effect, url=state.url, scope=state.scope, run_as=state.run_as, wait_time=state.wait_time)
+    return Outside(given=_shown(given), effect=effect)
+
+
+def _shown(given: Evaluated) -> Any:
+    return taken(given.value, given.private)[0]

@@ -1,0 +1,117 @@
+"""Parallel and Map: flows inside of a state, how many go on at a time, and what comes of them all (superset)."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from taskaction.flows import definition as words
+from taskaction.flows.effects import CancelAction
+from taskaction.flows.errors import TOO_MANY_FAILURES
+from taskaction.flows.parameters import Parameters
+from taskaction.flows.paths import CONTEXT
+from taskaction.flows.program import Node, Program
+from taskaction.flows.state import Failure, FlowState, Frame, Within
+
+AT_ONCE = 1_000
+"""How many items are under way at a time where the flow does not say."""
+
+Carry = Callable[[Frame, Program], Frame]
+
+
+def advanced(frame: Frame, node: Node, carry: Carry, run: FlowState) -> Frame:
+    """Carry on every flow inside, and begin as many as there is room for.
+
+    Raises:
+        StateError: what an item is given cannot be evaluated.
+    """
+    within = frame.within
+    if within is None:
+        return frame
+    frames, results, failures = dict(within.frames), dict(within.results), dict(within.failures)
+    following = within.following
+    waiting = list(frames)
+    room = _room(node, within)
+    while True:
+        for index in waiting:
+            inner = carry(frames[index], _program(node, index))
+            frames[index] = inner
+            if inner.ended:
+                del frames[index]
+                if inner.failure is None:
+                    results[index] = inner.data
+                else:
+                    failures[index] = inner.failure
+        if _is_over(node, within.count, len(failures)) or following >= within.count or len(frames) >= room:
+            break
+        waiting = list(range(following, min(within.count, following + room - len(frames))))
+        following += len(waiting)
+        frames |= {index: _begun(frame, node, index, run) for index in waiting}
+    ended = len(results) + len(failures) != len(within.results) + len(within.failures)
+    if not ended and following == within.following and all(one is within.frames[at] for at, one in frames.items()):
+        return frame
+    after = replace(within, frames=frames, results=results, failures=failures, following=following)
+    return replace(frame, within=after)
+
+
+def settled(frame: Frame, node: Node) -> Failure | list[Any] | None:
+    """Give the results in order, or what the state fails with; None while it goes on."""
+    within = frame.within
+    if within is None:
+        return None
+    failures = within.failures
+    if _is_over(node, within.count, len(failures)):
+        first = failures[min(failures)]
+        if len(failures) == 1 or not isinstance(node.state, words.MapState):
+            return first
+        return Failure(
+            error=TOO_MANY_FAILURES, cause=f"{len(failures)} items failed, the first with {first.error}: {first.cause}"
+        )
+    if len(within.results) + len(failures) < within.count:
+        return None
+    shown = {index: {"Error": one.error, "Cause": one.cause} for index, one in failures.items()}
+    return [within.results[index] if index in within.results else shown[index] for index in range(within.count)]
+
+
+def cancelled(frame: Frame) -> Iterator[CancelAction]:
+    """Give what stops every action under way in a frame."""
+    for one in frame.everywhere():
+        if one.acting is not None:
+            yield CancelAction(one.acting)
+
+
+def _program(node: Node, index: int) -> Program:
+    return node.inner[index if isinstance(node.state, words.ParallelState) else 0]
+
+
+def _room(node: Node, within: Within) -> int:
+    most = node.state.max_concurrency if isinstance(node.state, words.MapState) else within.count
+    return most or AT_ONCE
+
+
+def _is_over(node: Node, count: int, failed: int) -> bool:
+    """Say whether too much has failed."""
+    if not isinstance(node.state, words.MapState):
+        return failed > 0
+    tolerated = max(node.state.tolerated_failure_count, int(count * node.state.tolerated_failure_percentage / 100))
+    return failed > tolerated
+
+
+def _begun(frame: Frame, node: Node, index: int, run: FlowState) -> Frame:
+    program = _program(node, index)
+    inline = frame.inline or (isinstance(node.state, words.MapState) and node.state.inline)
+    data = _given(frame, node, index, run)
+    return Frame(at=program.start_at, data=data, place=f"{frame.visit}.{index}.", inline=inline)
+
+
+def _given(frame: Frame, node: Node, index: int, run: FlowState) -> Any:
+    names = {**frame.data, CONTEXT: run.context} if isinstance(frame.data, dict) else frame.data
+    seed = f"{run.run_id}/{frame.visit}.{index}"
+    if not isinstance(node.state, words.MapState):
+        if isinstance(node.given, Parameters):
+            return node.given.evaluated(names, seed).value
+        return frame.data if node.given is None else node.given.read(names)
+    items = node.items_path.read(names) if node.items_path is not None else frame.data
+    if not isinstance(node.given, Parameters):
+        return items[index]
+    of_the_item = {"Map": {"Item": {"Index": index, "Value": items[index]}}}
+    return node.given.evaluated({**names, CONTEXT: {**run.context, **of_the_item}}, seed).value

@@ -1,0 +1,141 @@
+"""The rules of Choice states, operator by operator."""
+
+import itertools
+
+import pytest
+
+from taskaction.flows.choice import OPERATORS, comparing, pattern
+from taskaction.flows.errors import ExpressionError, RunTimeError
+from taskaction.flows.rules import rule
+
+EARLY, LATE = "2026-01-01T00:00:00Z", "2026-01-01T01:30:00+01:00"
+PAIRS = {"String": ("a", "b"), "Numeric": (1, 2.5), "Timestamp": (EARLY, LATE)}
+ORDERS = {
+    "Equals": (False, True, False),
+    "LessThan": (True, False, False),
+    "GreaterThan": (False, False, True),
+    "LessThanEquals": (True, True, False),
+    "GreaterThanEquals": (False, True, True),
+}
+CASES = [
+    (kind, order, left, right, expected)
+    for kind, (low, high) in PAIRS.items()
+    for order, results in ORDERS.items()
+    for (left, right), expected in zip([(low, high), (low, low), (high, low)], results, strict=True)
+]
+
+
+def test_there_are_39_operators() -> None:
+    assert len(OPERATORS) == 39
+
+
+@pytest.mark.parametrize(("kind", "order", "left", "right", "expected"), CASES)
+def test_comparisons_with_values_and_with_paths(kind, order, left, right, expected) -> None:
+    assert comparing("$.x", f"{kind}{order}", right).holds({"x": left}) is expected
+    assert comparing("$.x", f"{kind}{order}Path", "$.y").holds({"x": left, "y": right}) is expected
+
+
+@pytest.mark.parametrize(("left", "right"), list(itertools.product([True, False], repeat=2)))
+def test_booleans(left, right) -> None:
+    assert comparing("$.x", "BooleanEquals", right).holds({"x": left}) is (left == right)
+    assert comparing("$.x", "BooleanEqualsPath", "$.y").holds({"x": left, "y": right}) is (left == right)
+
+
+@pytest.mark.parametrize(
+    ("operator", "operand"), [("StringEquals", "1"), ("NumericEquals", 1), ("TimestampEquals", EARLY)]
+)
+def test_a_value_of_another_type_is_no_error_and_does_not_match(operator, operand) -> None:
+    for value in [None, True, {}, [], 5 if operator != "NumericEquals" else "5"]:
+        assert comparing("$.x", operator, operand).holds({"x": value}) is False
+
+
+@pytest.mark.parametrize(
+    ("operator", "yes", "no"),
+    [
+        ("IsNull", [None], [0, ""]),
+        ("IsNumeric", [0, 1.5], [True, "1"]),
+        ("IsString", ["", "a"], [None, 1]),
+        ("IsBoolean", [True, False], [0, None]),
+        ("IsTimestamp", [EARLY, "2026-01-01t00:00:00.25z"], ["2026-01-01", "2026-13-01T00:00:00Z", 5]),
+    ],
+)
+def test_kinds(operator, yes, no) -> None:
+    for value in yes:
+        assert comparing("$.x", operator, True).holds({"x": value})
+        assert not comparing("$.x", operator, False).holds({"x": value})
+    for value in no:
+        assert not comparing("$.x", operator, True).holds({"x": value})
+
+
+def test_only_is_present_may_ask_for_what_is_not_there() -> None:
+    assert comparing("$.x", "IsPresent", False).holds({})
+    assert comparing("$.x", "IsPresent", True).holds({"x": None})
+    with pytest.raises(RunTimeError, match="ask IsPresent first"):
+        comparing("$.x", "IsNull", True).holds({})
+
+
+@pytest.mark.parametrize(
+    ("text", "yes", "no"),
+    [
+        ("a*c", ["ac", "abc", "abcc"], ["ab", "xac"]),
+        ("*.log", [".log", "a.log"], ["log"]),
+        (r"a\*", ["a*"], ["ab"]),
+        (r"a\\*", ["a\\", "a\\b"], ["ab"]),
+        ("a*b*c", ["aXbYc", "abc"], ["acb"]),
+        ("a.c", ["a.c"], ["abc"]),
+        ("*", ["", "any\nthing"], []),
+    ],
+)
+def test_string_matches(text, yes, no) -> None:
+    assert all(pattern(text).fullmatch(value) for value in yes)
+    assert not any(pattern(text).fullmatch(value) for value in no)
+
+
+@pytest.mark.parametrize(
+    ("operator", "operand"),
+    [("NumericEquals", "1"), ("IsNull", "yes"), ("StringEqualsPath", 5), ("TimestampEquals", "today")],
+)
+def test_an_operand_of_the_wrong_kind_is_refused(operator, operand) -> None:
+    with pytest.raises(ExpressionError, match=operator):
+        comparing("$.x", operator, operand)
+
+
+def holds(written, state) -> bool:
+    problems = []
+    found = rule(written | {"Next": "B"}, "$", problems)
+    assert problems == []
+    return found.condition.holds(state)
+
+
+def test_rules_are_nested() -> None:
+    low, high = {"Variable": "$.x", "NumericLessThan": 3}, {"Variable": "$.x", "NumericGreaterThan": 8}
+    assert holds({"Or": [low, high]}, {"x": 9})
+    assert not holds({"Or": [low, high]}, {"x": 5})
+    assert holds({"And": [low, {"Not": high}]}, {"x": 1})
+    assert not holds({"Not": {"Or": [low, high]}}, {"x": 1})
+
+
+def test_what_decides_nothing_any_more_is_not_looked_at() -> None:
+    absent = {"Variable": "$.absent", "NumericEquals": 1}
+    assert holds({"Or": [{"Variable": "$.x", "NumericEquals": 1}, absent]}, {"x": 1})
+    assert not holds({"And": [{"Variable": "$.absent", "IsPresent": True}, absent]}, {"x": 1})
+
+
+@pytest.mark.parametrize(
+    ("written", "place", "why"),
+    [
+        ({"Variable": "$.x", "IsNull": True}, "$.Next", "is missing"),
+        ({"Next": "B", "And": []}, "$.And", "at least one"),
+        ({"Next": "B", "Not": {"Variable": "$.x", "IsNull": True, "Next": "C"}}, "$.Not.Next", "outermost"),
+        ({"Next": "B", "Variable": "$.x"}, "$", "has none"),
+        ({"Next": "B", "Variable": "$.x", "IsNull": True, "IsString": True}, "$", "IsNull, IsString"),
+        ({"Next": "B", "IsNull": True}, "$.Variable", "is missing"),
+        ({"Next": "B", "Variable": "$.x", "Is": True}, "$.Is", "no operator"),
+        ({"Next": "B", "Variable": "$.x[*]", "IsNull": True}, "$.IsNull", "several values"),
+    ],
+)
+def test_a_rule_that_is_wrong_says_where_and_why(written, place, why) -> None:
+    problems = []
+    rule(written, "$", problems)
+    assert [one.path for one in problems] == [place]
+    assert why in problems[0].message

@@ -1,0 +1,130 @@
+"""What expressions mean, and what the sandbox refuses."""
+
+import pytest
+
+from taskaction.flows.errors import ExpressionError, RunTimeError
+from taskaction.flows.expressions import expression
+
+STATE = {
+    "a": {"b": [1, 2, {"c": "d"}], "email": "x@y"},
+    "n": 3,
+    "s": "/~/p/q",
+    "_context": {"email": "me"},
+    "l": ["x", "y"],
+    "obj-1": 7,
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a.b[2].c", "d"),
+        ("a['b'][0:2]", [1, 2]),
+        ("n + 1", 4),
+        ("-n // 2 % 5", 3),
+        ("2 ** 10", 1024),
+        ("`$.a.b[0]` == 1 and not False", True),
+        ("`$._context.email` or 'nobody'", "me"),
+        ("`$.obj-1`", 7),
+        ("'`' + s", "`/~/p/q"),
+        ("[x * 2 for x in a.b[:2]]", [2, 4]),
+        ("[[x, y] for x in l for y in l if x != y]", [["x", "y"], ["y", "x"]]),
+        ("{x: len(x) for x in l}", {"x": 1, "y": 1}),
+        ("'%s-%d' % (s, n)", "/~/p/q-3"),
+        ("f'{n:03d}'", "003"),
+        ("pathsplit(s)", ["/~/p", "q"]),
+        ("pathsplit('/~/path')", ["/~/", "path"]),
+        ("is_present('a.b') and not is_present('zz')", True),
+        ("getattr('zz')", None),
+        ("getattr('zz', default=4)", 4),
+        ("_context.email if n > 2 else None", "me"),
+        ("s.rstrip('/').split('/')[-1]", "q"),
+        ("s.endswith('q') and s.rpartition('/')[2] == 'q'", True),
+        ("n in [1, 3] and n not in (4,)", True),
+        ("a.b[0] is 1", True),
+        ("','.join(str(x) for x in l)", "x,y"),
+        ("(1, 2)", [1, 2]),
+        ("l + ['z']", ["x", "y", "z"]),
+        ("[0] * 3", [0, 0, 0]),
+        ("sorted_ if is_present('sorted_') else a.get('q', 1)", 1),
+        ("int('7') + float('0.5')", 7.5),
+    ],
+)
+def test_what_an_expression_means(text, expected) -> None:
+    assert expression(text).value(STATE, "seed") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("'%0200000000d' % 1", "width of 0200000000"),
+        ("'%*d' % (999999999, 1)", "written as a number"),
+        ("f'{1:0200000000d}'", "width of 0200000000"),
+        ("'a'.ljust(500000000)", "width of 500000000"),
+        ("'a' * 10**9", "too many steps"),
+        ("[0] * 10**9", "too many steps"),
+        ("[[0] * 1000] * 1000", "too many steps"),
+        ("str([[0] * 1000] * 900)", "too many steps"),
+        ("[a] * 99999 == [a] * 99999", "too many steps"),
+        ("9 ** 9 ** 9", "too large"),
+        ("10 ** 1200 * 10 ** 1200", "too large"),
+        ("2 ** 64", "beyond 64 bits"),
+        ("'a'.replace('', 'b' * 100000)", "more than 100000"),
+        ("''.join(['a' * 1000] * 10000)", "characters"),
+        ("[x for x in [0] * 5000 for y in [0] * 5000]", "too many"),
+        ("int('9' * 5000)", "digits"),
+        ("1 / 0", "division by zero"),
+        ("true", "no property 'true'"),
+        ("a.q", "no property 'q' in a"),
+        ("n.real", "no property 'real'"),
+        ("s.join", "no property 'join'"),
+        ("l[9]", "out of range"),
+        ("a['zz']", "there is no 'zz'"),
+        ("n.upper()", "a number has no method 'upper'"),
+        ("(-1) ** 0.5", "complex"),
+        ("1e308 * 10", "inf"),
+        ("{1: 2}", "no string"),
+        ("len", "no property 'len'"),
+        ("`$.a.zz`", "does not exist"),
+    ],
+)
+def test_what_cannot_be_evaluated_fails_at_run_time_and_at_once(text, why) -> None:
+    with pytest.raises(RunTimeError, match=r"^States\.Runtime") as error:
+        expression(text).value(STATE, "seed")
+    assert why in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "no expression"),
+        ("1 +", "no expression"),
+        ("lambda: 1", "Lambda is not available"),
+        ("{1, 2}", "Set is not available"),
+        ("x := 1", "no expression"),
+        ("a.__class__", "write ['__class__']"),
+        ("state._private_x", "write ['_private_x']"),
+        ("'{}'.format(1)", "method 'format' is not available"),
+        ("open('x')", "open is no function"),
+        ("eval('1')", "eval is no function"),
+        ("str(**a)", "** is not available"),
+        ("(lambda: 1)()", "is no function"),
+        ("-" * 5000 + "1", "nested too deeply"),
+        ("(" * 300 + "1" + ")" * 300, "no expression"),
+        ("1" * 20_000, "longer than"),
+        ("`$.a", "not closed"),
+        ("`a`", "must start with $"),
+        ("await a", "Await is not available"),
+    ],
+)
+def test_what_is_no_expression_is_refused_when_it_is_read(text, why) -> None:
+    with pytest.raises(ExpressionError) as error:
+        expression(text)
+    assert why in str(error.value)
+    assert len(str(error.value)) < 400
+
+
+def test_the_names_that_an_expression_looks_at_are_known() -> None:
+    found = expression("[x for x in a.b if n] + len(l) + `$.s`")
+    assert found.names == {"a", "n", "l"}
+    assert [path.text for path in found.paths.values()] == ["$.s"]

@@ -1,0 +1,122 @@
+"""What is wrong with a definition is said where it is wrong, all of it at once."""
+
+from typing import Any
+
+import pytest
+
+from taskaction.flows.program import FlowProgram, compiled
+from taskaction.flows.validation import validated
+
+END = {"End": True}
+PASS = {"Type": "Pass", **END}
+ACTION = {"Type": "Action", "ActionUrl": "https://target/ap", "Parameters": {}, **END}
+
+
+def problems(state: Any, **others: Any) -> list[tuple[str, str]]:
+    found = compiled({"StartAt": "A", "States": {"A": state, **others}})
+    assert not isinstance(found, FlowProgram)
+    return [(one.path, one.message) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("state", "path", "why"),
+    [
+        ({"Type": "Task", **END}, "$.States.A", "use Action"),
+        ({"Type": "Succeed"}, "$.States.A", "use Pass with End"),
+        ({}, "$.States.A", "needs a Type"),
+        ({"Type": "Pass"}, "$.States.A", "either Next"),
+        ({"Type": "Pass", "Next": "A", **END}, "$.States.A", "either Next"),
+        ({"Type": "Pass", "OutputPath": "$", **END}, "$.States.A.OutputPath", "no such field"),
+        ({**PASS, "InputPath": "$.x", "Parameters": {}}, "$.States.A", "both Parameters and InputPath"),
+        ({**PASS, "InputPath": "x"}, "$.States.A.InputPath", "must start with $"),
+        ({**PASS, "ResultPath": "$.a[*]"}, "$.States.A.ResultPath", "several values"),
+        ({**PASS, "ResultPath": "$._context.x"}, "$.States.A.ResultPath", "read-only"),
+        ({**PASS, "Parameters": {"a": [{"b.$": "x"}]}}, "$.States.A.Parameters.a[0].b.$", "must start with $"),
+        ({**PASS, "Parameters": {"b.=": "1 +"}}, "$.States.A.Parameters.b.=", "no expression"),
+        ({**PASS, "Parameters": {"b.=": 5}}, "$.States.A.Parameters.b.=", "an expression"),
+        ({**PASS, "Parameters": {"b": 1, "b.$": "$.x"}}, "$.States.A.Parameters.b.$", "given twice"),
+        (
+            {**PASS, "Parameters": {"__Private_Parameters": ["pw"]}},
+            "$.States.A.Parameters.__Private_Parameters",
+            "no 'pw' beside it",
+        ),
+        ({"Type": "Action", "Parameters": {}, **END}, "$.States.A", "either ActionUrl or Handler"),
+        ({"Type": "Action", "ActionUrl": "https://x", **END}, "$.States.A", "either Parameters or InputPath"),
+        ({**ACTION, "ActionUrl": "ftp://x"}, "$.States.A.ActionUrl", "must start with https://"),
+        ({**ACTION, "ActionUrl": "taskaction://what/x"}, "$.States.A.ActionUrl", "taskaction://provider/NAME"),
+        ({**ACTION, "WaitTime": "3"}, "$.States.A.WaitTime", "integer"),
+        ({**ACTION, "Catch": [{"ErrorEquals": [], "Next": "A"}]}, "$.States.A.Catch[0].ErrorEquals", "at least 1"),
+        ({**ACTION, "Catch": [{"ErrorEquals": ["States.ALL", "X"], "Next": "A"}]}, "$.States.A.Catch", "alone"),
+        ({**ACTION, "ActionUrl": None, "Handler": "urn:globus:x"}, "$.States.A.Handler", "inside Globus"),
+        ({**ACTION, "Handler": {"Type": "RegisteredAPI", "Id": "7"}}, "$.States.A.Handler", "known to Globus only"),
+        ({"Type": "Wait", **END}, "$.States.A", "exactly one of Seconds"),
+        ({"Type": "Wait", "Seconds": 1, "SecondsPath": "$.x", **END}, "$.States.A", "exactly one of Seconds"),
+        ({"Type": "Wait", "Timestamp": "tomorrow", **END}, "$.States.A.Timestamp", "RFC 3339"),
+        ({"Type": "Fail", "Error": "x", "ErrorPath": "$.x"}, "$.States.A", "both Error and ErrorPath"),
+        ({"Type": "Choice", "Choices": []}, "$.States.A.Choices", "at least 1"),
+        ({"Type": "ExpressionEval", "Parameters": {}, **END}, "$.States.A.ResultPath", "is missing"),
+        (
+            {"Type": "Parallel", "Branches": [{"StartAt": "X", "States": {"Y": PASS}}], **END},
+            "$.States.A.Branches[0].StartAt",
+            "no state 'X'",
+        ),
+    ],
+)
+def test_a_state_that_is_wrong_says_where_and_why(state, path, why) -> None:
+    found = problems(state)
+    assert path in [place for place, _ in found], found
+    assert any(why in message for place, message in found if place == path), found
+
+
+@pytest.mark.parametrize(
+    ("states", "path", "why"),
+    [
+        ({"A": {"Type": "Pass", "Next": "B"}}, "$.States.A.Next", "no state 'B'; there are A"),
+        ({"A": PASS, "B": PASS}, "$.States.B", "never reached"),
+        (
+            {"A": {**ACTION, "Catch": [{"ErrorEquals": ["X"], "Next": "B"}]}},
+            "$.States.A.Catch[0].Next",
+            "no state 'B'",
+        ),
+        (
+            {"A": {"Type": "Choice", "Choices": [{"Variable": "$.x", "IsNull": True, "Next": "B"}], "Default": "C"}},
+            "$.States.A.Default",
+            "no state 'C'",
+        ),
+    ],
+)
+def test_a_graph_that_is_not_whole_is_refused(states, path, why) -> None:
+    first, *rest = states
+    found = problems(states[first], **{name: states[name] for name in rest})
+    assert path in dict(found)
+    assert why in dict(found)[path]
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    found = problems({**PASS, "InputPath": "x", "ResultPath": "y"}, B=PASS)
+    assert [place for place, _ in found] == ["$.States.A.InputPath", "$.States.A.ResultPath", "$.States.B"]
+
+
+@pytest.mark.parametrize("document", [None, 5, [], "x", {"StartAt": "A"}, {"StartAt": 1, "States": {"A": PASS}}])
+def test_what_is_no_definition_at_all_is_refused(document) -> None:
+    assert not isinstance(compiled(document), FlowProgram)
+
+
+@pytest.mark.parametrize(
+    ("states", "paths"),
+    [
+        ({"A": PASS}, []),
+        ({"A": {**ACTION, "Retry": [{"ErrorEquals": ["X"]}]}}, ["$.States.A.Retry"]),
+        ({"A": {**ACTION, "ActionUrl": "taskaction://provider/x"}}, ["$.States.A.ActionUrl"]),
+        ({"A": {**ACTION, "ActionUrl": "http://x"}}, ["$.States.A.ActionUrl"]),
+        ({"A": {**PASS, "ResultPath": None}}, ["$.States.A.ResultPath"]),
+        (
+            {"A": {"Type": "Parallel", "Branches": [{"StartAt": "X", "States": {"X": PASS}}], **END}},
+            ["$.States.A.Type"],
+        ),
+    ],
+)
+def test_what_globus_does_not_have_is_refused_where_a_flow_must_stay_portable(states, paths) -> None:
+    document = {"StartAt": "A", "States": states}
+    assert validated(document, strict=False) == ()
+    assert [one.path for one in validated(document, strict=True)] == paths

@@ -1,0 +1,326 @@
+"""What runs do, state by state."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from support.clock import START
+from support.flow_runs import FlowRun, failed, program, status, succeeded
+from taskaction.flows.effects import ActionEnded, ActionPaused, Canceled, Overflowed, ResumeAction, Resumed, StartAction
+from taskaction.flows.state import Failure
+
+END = {"End": True}
+
+
+def action(**fields: Any) -> dict[str, Any]:
+    return {"Type": "Action", "ActionUrl": "https://target/ap", "Parameters": {}, **fields}
+
+
+def run(states: dict[str, Any], given: Any = None, **more: Any) -> Any:
+    outcome = FlowRun(program(states), forgets=True, **more).run(given)
+    return outcome.output if outcome.failure is None else outcome.failure
+
+
+@pytest.mark.parametrize(
+    ("states", "given", "expected"),
+    [
+        pytest.param({"A": {"Type": "Pass", **END}}, {"x": 1}, {"x": 1}, id="pass as it is"),
+        pytest.param({"A": {"Type": "Pass", "Result": {"y": 2}, **END}}, {"x": 1}, {"y": 2}, id="pass a constant"),
+        pytest.param(
+            {"A": {"Type": "Pass", "Result": {"y": 2}, "ResultPath": "$.a.b", **END}},
+            {"x": 1},
+            {"x": 1, "a": {"b": {"y": 2}}},
+            id="objects in between are made",
+        ),
+        pytest.param(
+            {"A": {"Type": "Pass", "InputPath": "$.x", "ResultPath": "$.z", **END}},
+            {"x": [1]},
+            {"x": [1], "z": [1]},
+            id="input path",
+        ),
+        pytest.param(
+            {"A": {"Type": "Pass", "Parameters": {"n.=": "x + 1", "m.$": "$.x"}, **END}},
+            {"x": 1},
+            {"n": 2, "m": 1},
+            id="parameters",
+        ),
+        pytest.param(
+            {"A": {"Type": "ExpressionEval", "Parameters": {"n.=": "x * 2"}, "ResultPath": "$.r", **END}},
+            {"x": 4},
+            {"x": 4, "r": {"n": 8}},
+            id="expression",
+        ),
+        pytest.param(
+            {"A": {"Type": "Pass", "Result": 1, "ResultPath": None, **END}}, {"x": 1}, {"x": 1}, id="discarded"
+        ),
+    ],
+)
+def test_states_that_only_compute(states, given, expected) -> None:
+    assert run(states, given) == expected
+
+
+def test_a_choice_and_a_loop_count_to_three() -> None:
+    states = {
+        "Count": {"Type": "ExpressionEval", "Parameters": {"n.=": "i.n + 1"}, "ResultPath": "$.i", "Next": "Enough?"},
+        "Enough?": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.i.n", "NumericGreaterThanEquals": 3, "Next": "Done"}],
+            "Default": "Count",
+        },
+        "Done": {"Type": "Pass", **END},
+    }
+    assert run(states, {"i": {"n": 0}}) == {"i": {"n": 3}}
+
+
+def test_a_choice_that_nothing_matches_fails_the_run() -> None:
+    states = {
+        "A": {"Type": "Choice", "Choices": [{"Variable": "$.x", "NumericEquals": 1, "Next": "B"}]},
+        "B": {"Type": "Pass", **END},
+    }
+    assert run(states, {"x": 2}).error == "States.NoChoiceMatched"
+
+
+def test_an_action_s_status_is_put_where_it_belongs_with_the_state_s_name() -> None:
+    flow = FlowRun(program({"Copy": action(Parameters={"a.$": "$.x"}, ResultPath="$.done", **END)}), forgets=True)
+    output = flow.run({"x": 5}).output
+    assert output["done"] == status("1", "SUCCEEDED", {"a": 5}) | {"state_name": "Copy"}
+    assert flow.codes == ["FlowStarted", "ActionStarted", "ActionCompleted", "FlowSucceeded"]
+    assert [(one.visit, one.url, one.wait_time, one.run_as) for one in flow.started] == [
+        ("1", "https://target/ap", 300, "User")
+    ]
+
+
+def test_by_default_a_result_replaces_everything() -> None:
+    assert "x" not in run({"A": action(**END)}, {"x": 1})
+
+
+def test_a_failed_action_fails_the_run_with_its_status() -> None:
+    failure = run({"A": action(**END)}, behaviour=failed)
+    assert (failure.error, failure.state_name) == ("ActionFailedException", "A")
+    assert failure.cause["details"] == {"description": "it broke"}
+
+
+def test_a_failed_action_is_a_result_like_any_where_the_flow_says_so() -> None:
+    output = run({"A": action(ExceptionOnActionFailure=False, ResultPath="$.r", **END)}, behaviour=failed)
+    assert output["r"]["status"] == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("errors", "error", "caught"),
+    [
+        (["ActionFailedException"], None, True),
+        (["States.ALL"], None, True),
+        (["ActionTimeout"], None, False),
+        (["ActionTimeout", "ActionUnableToRun"], "ActionUnableToRun", True),
+        (["States.ALL"], "States.Runtime", False),
+        (["States.Runtime"], "States.Runtime", True),
+    ],
+)
+def test_the_first_handler_that_names_the_error_catches_it(errors, error, caught) -> None:
+    states = {
+        "A": action(
+            Catch=[
+                {"ErrorEquals": ["Other"], "Next": "B"},
+                {"ErrorEquals": errors, "Next": "C", "ResultPath": "$.why"},
+            ],
+            **END,
+        ),
+        "B": {"Type": "Pass", **END},
+        "C": {"Type": "Pass", **END},
+    }
+
+    def ends(effect: StartAction) -> ActionEnded:
+        return failed(effect) if error is None else ActionEnded(effect.visit, {}, error=error, cause="because")
+
+    result = run(states, {"x": 1}, behaviour=ends)
+    assert isinstance(result, Failure) is not caught
+    if caught:
+        assert result["x"] == 1
+        assert result["why"]["Error"] == (error or "ActionFailedException")
+        assert result["why"]["Cause"] == ("because" if error else "it broke")
+        assert ("details" in result["why"]) is (error is None)
+
+
+def test_a_path_that_leads_nowhere_fails_the_run_and_names_what_there_is() -> None:
+    failure = run({"A": {"Type": "Pass", "Parameters": {"a.$": "$.input.y"}, **END}}, {"input": {"x": 1}})
+    assert failure.error == "States.Runtime"
+    assert "$.input.y" in failure.cause
+    assert "'y' beside x" in failure.cause
+
+
+def test_a_fail_state_gives_its_error_and_cause_by_value_or_path() -> None:
+    assert run({"A": {"Type": "Fail", "Error": "Mine", "Cause": "so"}}) == Failure(
+        error="Mine", cause="so", state_name="A"
+    )
+    found = run({"A": {"Type": "Fail", "ErrorPath": "$.e", "CausePath": "$.c"}}, {"e": "Yours", "c": "not so"})
+    assert (found.error, found.cause) == ("Yours", "not so")
+
+
+@pytest.mark.parametrize(
+    ("wait", "seconds"),
+    [
+        ({"Seconds": 30}, 30),
+        ({"SecondsPath": "$.s"}, 7),
+        ({"Timestamp": (START + timedelta(seconds=90)).isoformat()}, 90),
+        ({"TimestampPath": "$.t"}, 60),
+        ({"Timestamp": "2001-01-01T00:00:00Z"}, 0),
+    ],
+)
+def test_a_wait_is_over_in_time(wait, seconds) -> None:
+    flow = FlowRun(program({"A": {"Type": "Wait", **wait, **END}}), forgets=True)
+    given = {"s": 7, "t": (START + timedelta(seconds=60)).isoformat()}
+    assert flow.run(given).output == given
+    assert flow.now == START + timedelta(seconds=seconds)
+
+
+def test_a_failed_state_is_tried_again_with_growing_pauses_and_a_new_action_each_time() -> None:
+    retry = [{"ErrorEquals": ["ActionFailedException"], "IntervalSeconds": 2, "MaxAttempts": 2, "BackoffRate": 3}]
+    flow = FlowRun(program({"A": action(Retry=retry, **END)}), failed, forgets=True)
+    assert flow.run().failure is not None
+    assert [one.visit for one in flow.started] == ["1", "2", "3"]
+    assert flow.now == START + timedelta(seconds=2 + 6)
+
+
+def test_branches_run_side_by_side_and_their_results_are_in_order() -> None:
+    branches = [
+        {"StartAt": "B", "States": {"B": action(Parameters={"n": number}, ResultPath="$.r", **END)}}
+        for number in range(3)
+    ]
+    flow = FlowRun(program({"P": {"Type": "Parallel", "Branches": branches, **END}}), forgets=True)
+    decision = flow.begin({"x": 1})
+    visits = [one.visit for one in flow.started]
+    assert visits == ["1.0.1", "1.1.1", "1.2.1"]
+    ends = [succeeded(effect) for effect in decision.effects]
+    flow.step(ends[2])
+    flow.step(ends[0], ends[0])
+    outcome = flow.step(ends[1]).outcome
+    assert [one["r"]["details"]["n"] for one in outcome.output] == [0, 1, 2]
+    assert all(one["x"] == 1 for one in outcome.output)
+
+
+def test_a_branch_that_fails_stops_the_others_and_can_be_caught() -> None:
+    branches = [{"StartAt": "B", "States": {"B": action(Parameters={"n": number}, **END)}} for number in range(3)]
+    catch = [{"ErrorEquals": ["ActionFailedException"], "Next": "C", "ResultPath": "$.why"}]
+    states = {"P": {"Type": "Parallel", "Branches": branches, "Catch": catch, **END}, "C": {"Type": "Pass", **END}}
+    flow = FlowRun(program(states), forgets=True)
+    decision = flow.begin({"x": 1})
+    outcome = flow.step(failed(decision.effects[1])).outcome
+    assert outcome.output["why"]["Error"] == "ActionFailedException"
+    assert flow.cancelled == ["1.0.1", "1.2.1"]
+
+
+def mapping(**fields: Any) -> dict[str, Any]:
+    processor = {"StartAt": "I", "States": {"I": action(InputPath="$", Parameters=None, ResultPath="$.r", **END)}}
+    processor["States"]["I"].pop("Parameters")
+    return {"M": {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": processor, **fields, **END}}
+
+
+def test_items_are_done_a_few_at_a_time_and_results_are_in_order() -> None:
+    flow = FlowRun(program(mapping(MaxConcurrency=2, ResultPath="$.all")), forgets=True)
+    decision = flow.begin({"items": [{"n": number} for number in range(5)]})
+    most = 0
+    waiting = list(decision.effects)
+    while decision.outcome is None:
+        most = max(most, len(waiting))
+        decision = flow.step(succeeded(waiting.pop()))
+        waiting += decision.effects
+    assert most == 2
+    assert [one["r"]["details"]["n"] for one in decision.outcome.output["all"]] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("tolerated", "bad", "expected"),
+    [(0, 1, "ActionFailedException"), (1, 1, None), (1, 2, "States.ExceedToleratedFailureThreshold")],
+)
+def test_as_many_items_may_fail_as_the_flow_tolerates(tolerated, bad, expected) -> None:
+    def ends(effect: StartAction) -> ActionEnded:
+        return failed(effect) if effect.body["n"] < bad else succeeded(effect)
+
+    flow = FlowRun(program(mapping(ToleratedFailureCount=tolerated)), ends, forgets=True)
+    outcome = flow.run({"items": [{"n": number} for number in range(4)]})
+    assert (outcome.failure.error if outcome.failure else None) == expected
+    if expected is None:
+        assert outcome.output[0]["Error"] == "ActionFailedException"
+
+
+def test_an_item_selector_sees_the_item_and_its_place() -> None:
+    selector = {"v.$": "$._context.Map.Item.Value", "i.$": "$._context.Map.Item.Index", "all.$": "$.x"}
+    processor = {"StartAt": "I", "States": {"I": {"Type": "Pass", **END}}}
+    states = {
+        "M": {"Type": "Map", "ItemsPath": "$.l", "ItemSelector": selector, "ItemProcessor": processor, **END},
+    }
+    assert run(states, {"l": ["a", "b"], "x": 1}) == [{"v": "a", "i": 0, "all": 1}, {"v": "b", "i": 1, "all": 1}]
+
+
+def test_items_that_are_no_list_fail_the_state() -> None:
+    assert "no list" in run(mapping(), {"items": 5}).cause
+
+
+def test_a_paused_action_makes_the_run_inactive_until_people_resume_it() -> None:
+    flow = FlowRun(program({"A": action(**END)}), forgets=True)
+    flow.begin()
+    flow.step(ActionPaused("1", {"code": "ConsentRequired"}))
+    assert flow.state.status == "INACTIVE"
+    flow.step(Resumed())
+    assert (flow.state.status, flow.effects[-1]) == ("ACTIVE", ResumeAction("1"))
+    assert flow.step(succeeded(flow.started[0])).state.status == "SUCCEEDED"
+
+
+def test_a_canceled_run_stops_its_actions_and_stays_canceled() -> None:
+    flow = FlowRun(program({"A": action(**END)}), forgets=True)
+    flow.begin()
+    decision = flow.step(Canceled("enough"))
+    assert (flow.cancelled, decision.outcome.canceled, decision.outcome.failure.cause) == (["1"], True, "enough")
+    assert flow.codes[-1] == "FlowCanceled"
+    late = flow.step(succeeded(flow.started[0]))
+    assert (late.effects, late.outcome) == ((), decision.outcome)
+
+
+def test_a_run_that_takes_too_long_fails_and_stops_its_actions() -> None:
+    flow = FlowRun(program({"A": action(**END)}, TimeoutSeconds=60), lambda _: None, forgets=True)
+    assert flow.run().failure.error == "States.Timeout"
+    assert flow.cancelled == ["1"]
+
+
+def test_a_state_that_grows_too_large_fails_the_run_by_its_name() -> None:
+    flow = FlowRun(
+        program(
+            {"A": action(Catch=[{"ErrorEquals": ["States.ALL"], "Next": "B"}], **END), "B": {"Type": "Pass", **END}}
+        )
+    )
+    flow.begin()
+    assert flow.step(Overflowed("more than 200 KB")).outcome.failure.error == "States.DataLimitExceeded"
+
+
+def test_an_endless_loop_without_effects_rests_between_its_rounds() -> None:
+    states = {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}
+    flow = FlowRun(program(states))
+    decision = flow.begin()
+    assert decision.outcome is None
+    assert decision.wake_at == START + timedelta(seconds=1)
+
+
+def test_the_context_can_be_read_and_not_written() -> None:
+    states = {"A": {"Type": "Pass", "Parameters": {"who.=": "_context.email", "id.$": "$._context.run_id"}, **END}}
+    outcome = FlowRun(program(states)).run({}, {"email": "ann@x", "run_id": "7"})
+    assert outcome.output == {"who": "ann@x", "id": "7"}
+
+
+def test_what_is_private_reaches_the_action_and_no_log() -> None:
+    hidden = {"user": "ann", "password.$": "$._private_word", "__Private_Parameters": ["password"]}
+    flow = FlowRun(program({"A": action(Parameters=hidden, ResultPath="$.r", **END)}), lambda e: succeeded(e, {}))
+    flow.run({"_private_word": "sesame", "x": 1})
+    assert flow.started[0].body == {"user": "ann", "password": "sesame"}
+    assert flow.started[0].private == (("password",),)
+    assert "sesame" not in str([entry.to_json() for entry in flow.entries])
+
+
+def test_random_values_are_the_same_whenever_a_crash_repeats_the_visit() -> None:
+    states = {
+        "A": {"Type": "Pass", "Parameters": {"a.=": "rand()", "b.=": "rand()"}, "ResultPath": "$.one", "Next": "B"},
+        "B": {"Type": "Pass", "Parameters": {"a.=": "rand()"}, "ResultPath": "$.two", **END},
+    }
+    first, second = (FlowRun(program(states)).run().output for _ in range(2))
+    assert first == second
+    assert len({first["one"]["a"], first["one"]["b"], first["two"]["a"]}) == 3

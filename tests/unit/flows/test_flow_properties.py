@@ -1,0 +1,156 @@
+"""Whatever comes in whatever order, and wherever a crash strikes: no effect is lost, repeated or another one."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.flow_runs import FlowRun, failed, program, succeeded
+from taskaction.flows.effects import ActionEnded, StartAction
+from taskaction.flows.machine import step
+from taskaction.flows.state import FlowState
+
+HALF = 0.5
+GIVEN = {"items": [{"n": number} for number in range(4)], "x": 1}
+
+
+def action(path: str, *, fails: bool, caught: bool) -> dict[str, Any]:
+    catch = {"Catch": [{"ErrorEquals": ["States.ALL"], "Next": "NEXT", "ResultPath": "$.caught"}]} if caught else {}
+    body = {"fails": fails, "x.$": "$.x"}
+    return {"Type": "Action", "ActionUrl": "https://target/ap", "Parameters": body, "ResultPath": path, **catch}
+
+
+passes = st.just({"Type": "Pass", "Parameters": {"seen.=": "[x, rand()]"}, "ResultPath": "$.passed"})
+PLACES = st.sampled_from(["$.a", "$.b.c"])
+handled = st.builds(action, PLACES, fails=st.booleans(), caught=st.just(value=True))
+actions = st.builds(action, PLACES, fails=st.booleans(), caught=st.booleans())
+
+
+def again(state: dict[str, Any]) -> dict[str, Any]:
+    return state | {"Retry": [{"ErrorEquals": ["ActionFailedException"], "MaxAttempts": 1}]}
+
+
+def chain(states: list[dict[str, Any]]) -> dict[str, Any]:
+    """Put states one after another; a handler leads to the next one, too."""
+    named = {f"S{number}": dict(state) for number, state in enumerate(states)}
+    named["Last"] = {"Type": "Pass", "End": True}
+    names = list(named)
+    for name, following in pairwise(names):
+        state = named[name]
+        state["Next"] = following
+        if "Catch" in state:
+            state["Catch"] = [one | {"Next": following} for one in state["Catch"]]
+    return {"StartAt": names[0], "States": named}
+
+
+def parts(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    flows = st.lists(inner, min_size=1, max_size=2).map(chain)
+    selector = {"x.$": "$._context.Map.Item.Value.n", "items.$": "$.items"}
+    parallel = st.lists(flows, min_size=1, max_size=3).map(
+        lambda branches: {"Type": "Parallel", "Branches": branches, "ResultPath": "$.parts"}
+    )
+    mapped = st.builds(
+        lambda flow, most, tolerated: {
+            "Type": "Map",
+            "ItemsPath": "$.items",
+            "ItemSelector": selector,
+            "ItemProcessor": flow,
+            "MaxConcurrency": most,
+            "ToleratedFailureCount": tolerated,
+            "ResultPath": "$.mapped",
+        },
+        flows,
+        st.integers(0, 3),
+        st.sampled_from([0, 4]),
+    )
+    return st.one_of(parallel, mapped)
+
+
+def flows(doing: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    single = st.one_of(passes, doing, doing.map(again))
+    states = st.recursive(single, lambda inner: st.one_of(inner, parts(inner)), max_leaves=4)
+    return st.lists(states, min_size=1, max_size=3).map(chain)
+
+
+def ends(effect: StartAction) -> ActionEnded:
+    return failed(effect) if effect.body["fails"] else succeeded(effect)
+
+
+def flow_run(definition: dict[str, Any]) -> FlowRun:
+    return FlowRun(program(definition["States"], definition["StartAt"]), ends)
+
+
+@settings(deadline=None)
+@given(definition=flows(handled), luck=st.randoms(use_true_random=True))
+def test_the_order_of_events_and_crashes_change_nothing(definition, luck) -> None:
+    """Every failure is handled where it happens: which of several branches fails first does depend on the order."""
+    plain = flow_run(definition)
+    expected = plain.run(GIVEN)
+
+    wild = flow_run(definition)
+    decision = wild.begin(GIVEN)
+    waiting = list(decision.effects)
+    while decision.outcome is None:
+        count = luck.randint(0, len(waiting))
+        luck.shuffle(waiting)
+        happened = [ends(effect) for effect in waiting[:count]]
+        if luck.random() < HALF:
+            happened += happened  # each comes twice
+        if luck.random() < HALF:  # a crash before the decision is on record
+            step(wild.program, wild.state, happened, wild.now)
+            wild.state = FlowState.from_json(wild.state.to_json())
+        waiting = waiting[count:]
+        if not happened and not waiting:
+            assert decision.wake_at is not None
+            wild.now = max(wild.now, decision.wake_at)
+        decision = wild.step(*happened)
+        waiting += [effect for effect in decision.effects if isinstance(effect, StartAction)]
+
+    assert decision.outcome == expected
+    visits = [effect.visit for effect in wild.started]
+    assert len(visits) == len(set(visits))
+    assert {(one.visit, str(one.body)) for one in wild.started} == {(one.visit, str(one.body)) for one in plain.started}
+
+
+@settings(deadline=None)
+@given(definition=flows(actions), luck=st.randoms(use_true_random=True))
+def test_every_action_that_was_started_has_ended_or_is_stopped_when_the_run_ends(definition, luck) -> None:
+    run = flow_run(definition)
+    decision = run.begin(GIVEN)
+    waiting, ended = list(decision.effects), set()
+    while decision.outcome is None:
+        happened = []
+        if waiting:
+            effect = waiting.pop(luck.randrange(len(waiting)))
+            happened = [ends(effect)]
+            ended.add(effect.visit)
+        else:
+            run.now = max(run.now, decision.wake_at)
+        decision = run.step(*happened)
+        waiting += [effect for effect in decision.effects if isinstance(effect, StartAction)]
+        waiting = [effect for effect in waiting if effect.visit not in run.cancelled]
+    assert {effect.visit for effect in run.started} == ended | set(run.cancelled)
+    assert not ended & set(run.cancelled)
+
+
+@settings(deadline=None)
+@given(definition=flows(actions))
+def test_a_second_look_without_news_changes_nothing(definition) -> None:
+    run = flow_run(definition)
+    decision = run.begin(GIVEN)
+    while decision.outcome is None:
+        again = step(run.program, decision.state, (), run.now)
+        assert (again.state, again.effects, again.entries) == (decision.state, (), ())
+        assert again.wake_at == decision.wake_at
+        decision = run.go_on(decision)
+    assert step(run.program, decision.state, (), run.now).outcome == decision.outcome
+
+
+@pytest.mark.parametrize("private", ["_private_key", "_private"])
+@given(value=st.text(min_size=5))
+def test_a_state_survives_as_json(private, value) -> None:
+    run = FlowRun(program({"A": action("$.a", fails=False, caught=False) | {"End": True}}))
+    run.begin({private: value, "x": [1.5, None, True, {"deep": value}]})
+    assert FlowState.from_json(run.state.to_json()) == run.state

@@ -1,0 +1,102 @@
+"""Paths: what they read, what they write, and which are refused."""
+
+import pytest
+
+from taskaction.flows.errors import ExpressionError, RunTimeError
+from taskaction.flows.paths import path, reference_path, result_path
+
+DATA = {"a": {"b": [1, {"c": 2}], "x-y": 3, "sp ace": 4}, "_context": {"email": "e"}, "n": None}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$", DATA),
+        ("$.a.b[1].c", 2),
+        ("$.a.b[-1]", {"c": 2}),
+        ("$.a.x-y", 3),
+        ("$.a['sp ace']", 4),
+        ("$._context.email", "e"),
+        ("$.n", None),
+    ],
+)
+def test_a_definite_path_gives_the_bare_value(text, expected) -> None:
+    assert path(text).read(DATA) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$.a.b[*]", [1, {"c": 2}]),
+        ("$.a.b[1:]", [{"c": 2}]),
+        ("$..c", [2]),
+        ("$.a.b[?@.c == 2]", [{"c": 2}]),
+        ("$.nothing[*]", []),
+    ],
+)
+def test_any_other_path_gives_the_list_of_what_matches(text, expected) -> None:
+    assert path(text).read(DATA) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("$.a.q", "no 'q' beside b, sp ace, x-y"),
+        ("$.a.b[9]", "the list has 2 elements"),
+        ("$.a.b.c", "a value that is no object"),
+        ("$.a[0]", "a value that is no list"),
+    ],
+)
+def test_a_definite_path_that_matches_nothing_says_what_there_is(text, why) -> None:
+    with pytest.raises(RunTimeError) as error:
+        path(text).read(DATA)
+    assert why in str(error.value)
+
+
+def test_too_many_matches_are_an_error() -> None:
+    with pytest.raises(RunTimeError, match="more than 10000"):
+        path("$[*]").read([0] * 10_001)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a.b", "must start with"),
+        ("$.a.", "no path"),
+        ("$[", "no path"),
+        ("$.a | $.b", "several paths"),
+        ("$..a..b", "more than once"),
+        ("$.a[?match(@, 'x*')]", "no path"),
+        ("$.a[?@[?@.x]]", "filter"),
+        ("$." + "a" * 2000, "longer than"),
+    ],
+)
+def test_what_is_no_path_or_could_be_slow_is_refused(text, why) -> None:
+    with pytest.raises(ExpressionError) as error:
+        path(text)
+    assert why in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["$.a[*]", "$..a", "$.a[0:1]"])
+def test_a_reference_path_means_one_place(text) -> None:
+    with pytest.raises(ExpressionError, match="several values"):
+        reference_path(text)
+
+
+def test_the_context_cannot_be_written() -> None:
+    with pytest.raises(ExpressionError, match="read-only"):
+        result_path("$._context.email")
+
+
+def test_a_value_is_written_into_a_copy() -> None:
+    before = {"a": {"b": [1, {"c": 2}]}}
+    assert path("$.a.b[1].c").written(before, 9) == {"a": {"b": [1, {"c": 9}]}}
+    assert path("$.new.deep").written(before, 9) == {"a": {"b": [1, {"c": 2}]}, "new": {"deep": 9}}
+    assert path("$").written(before, 9) == 9
+    assert before == {"a": {"b": [1, {"c": 2}]}}
+
+
+@pytest.mark.parametrize("text", ["$.a.b.c", "$.a.b[7]", "$.n[0]"])
+def test_what_has_no_place_cannot_be_written(text) -> None:
+    with pytest.raises(RunTimeError, match="cannot be written"):
+        path(text).written({"a": {"b": [1]}, "n": 5}, 9)
