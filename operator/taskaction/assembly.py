@@ -29,6 +29,7 @@ from taskaction.control.partitions import Partitions
 from taskaction.control.providers import ProviderKey, Providers
 from taskaction.control.quotas import Quotas
 from taskaction.control.records import Table
+from taskaction.control.releasing import Releaser
 from taskaction.control.sweep import Sweeper
 from taskaction.control.tree import Tree
 from taskaction.control.writer import StatusWriter
@@ -259,6 +260,9 @@ def assemble(
         editor=editor,
         deliveries=deliveries,
         departures=departures,
+        releaser=Releaser(
+            background=background, gatherer=gatherer, caller=caller, journal=journal, identity=config.identity
+        ),
         expiry=expiry,
         events=events,
         journal=journal,

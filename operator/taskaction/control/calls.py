@@ -22,6 +22,7 @@ from taskaction.core.names import digest
 from taskaction.execution.manager import LIMIT_FLOOR_SECONDS
 from taskaction.executors.base import Delivery, Run
 from taskaction.executors.errors import InvalidParametersError, TransientError, failure_of
+from taskaction.executors.schedule import Schedule
 from taskaction.executors.validation import nesting_problem
 from taskaction.lifecycle import deadlines
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
@@ -137,6 +138,11 @@ class Caller:
         run = await self._run(record, binding, observed)
         await binding.executor.cancel(run)
 
+    async def release(self, record: Record, binding: Binding, observed: Observed) -> None:
+        """Tell the executor that the end is durable; raises what the executor raises."""
+        run = await self._run(record, binding, observed)
+        await binding.executor.release(run)
+
     def _sources(self, account: Account, *, trusted: bool = False) -> Sources:
         return Sources(self._cluster, account, self._settings.closed_namespaces, trusted=trusted)
 
@@ -170,6 +176,8 @@ class Caller:
             service_account=_own_account(action, binding).name,
             labels=action.metadata.labels,
             paused=status.phase is Phase.PAUSED,
+            signalled=observed.signalled,
+            schedule=_schedule(binding),
         )
 
 
@@ -190,6 +198,19 @@ class Reports:
         links = {known.name: known for known in self._record.status.links} | {link.name: link}
         self._record.status = self._record.status.model_copy(update={"links": tuple(links.values())[-LINKS_KEPT:]})
         self._reported(self._record)
+
+
+def _schedule(binding: Binding) -> Schedule | None:
+    """Give the provider's ``poll`` as a value, None where it says nothing."""
+    poll = binding.offer.provider.spec.poll if binding.offer is not None else None
+    if poll is None:
+        return None
+    usual = Schedule()
+    return Schedule(
+        initial=poll.initial.total_seconds() if poll.initial is not None else usual.initial,
+        factor=poll.factor if poll.factor is not None else usual.factor,
+        longest=poll.max.total_seconds() if poll.max is not None else usual.longest,
+    )
 
 
 def _is_told_to_stop() -> bool:
@@ -226,6 +247,9 @@ def _checked(outcome: object, binding: Binding) -> Outcome:
     """Give ``outcome`` where it is one that can be recorded, else the failure that says what is wrong with it."""
     if isinstance(outcome, Succeeded):
         return _checked_output(outcome, binding)
+    if isinstance(outcome, Failed) and outcome.output is not None:
+        kept = _checked_output(Succeeded(output=outcome.output), binding=None)
+        return outcome if isinstance(kept, Succeeded) else replace(outcome, output=None)
     if isinstance(outcome, Pending | Paused | Failed | Limited):
         return outcome
     return Failed(
@@ -236,7 +260,7 @@ def _checked(outcome: object, binding: Binding) -> Outcome:
     )
 
 
-def _checked_output(outcome: Succeeded, binding: Binding) -> Outcome:
+def _checked_output(outcome: Succeeded, binding: Binding | None) -> Outcome:
     try:
         size = len(orjson.dumps(outcome.output))
     except (TypeError, RecursionError) as error:
@@ -249,7 +273,7 @@ def _checked_output(outcome: Succeeded, binding: Binding) -> Outcome:
             "store it elsewhere and give back where"
         )
         return Failed(code=Reason.OUTPUT_TOO_LARGE, message=message, retry_class=None)
-    outputs = binding.offer.outputs if binding.offer is not None else None
+    outputs = binding.offer.outputs if binding is not None and binding.offer is not None else None
     problem = outputs.problem(outcome.output) if outputs is not None else None
     if problem is not None:
         return Failed(code=Reason.INVALID_OUTPUT, message=f"outputSchema: {problem}", retry_class=None)

@@ -9,6 +9,7 @@ from taskaction.control.expiry import Expiry
 from taskaction.control.journal import Journal
 from taskaction.control.objects import ObjectEditor
 from taskaction.control.records import Record, Table
+from taskaction.control.releasing import Releaser
 from taskaction.control.writer import Landed, StatusWriter
 from taskaction.core.clock import Clock
 from taskaction.lifecycle.decisions import Decision, ExpireAt, Tell, Write
@@ -27,6 +28,7 @@ class Landing:
         editor: ObjectEditor,
         deliveries: Deliveries,
         departures: Departures,
+        releaser: Releaser,
         expiry: Expiry,
         events: EventPoster,
         journal: Journal,
@@ -39,6 +41,7 @@ class Landing:
         self._editor = editor
         self._deliveries = deliveries
         self._departures = departures
+        self._releaser = releaser
         self._expiry = expiry
         self._events = events
         self._journal = journal
@@ -67,6 +70,7 @@ class Landing:
             return
         self._departures.ended(record)
         self._journal.settled(record)
+        self._releaser.ended(record)
         for effect in decision.effects:
             if isinstance(effect, ExpireAt):
                 self._expiry.note(record, effect.at)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from taskaction.api.task_action import Link, Progress, Signal
 from taskaction.executors.errors import WebhookRefusedError
+from taskaction.executors.schedule import Schedule
 from taskaction.executors.toolbox import Toolbox
 from taskaction.lifecycle.outcomes import Outcome
 from taskaction.lifecycle.traits import Traits
@@ -106,6 +107,8 @@ class Run:
         fencing_token: grows with every change of owner; hand it to targets that take one.
         deliveries: what came in for the action since the last call, in the order of receipt; empty in ``execute``.
         paused: the last outcome was ``Paused``.
+        signalled: ``signal`` is not the one that this process polled with before; true again after a restart.
+        schedule: how the provider wants started actions polled; None where it does not say.
     """
 
     uid: str
@@ -127,6 +130,8 @@ class Run:
     labels: Mapping[str, str] = field(default_factory=dict)
     deliveries: tuple[Delivery, ...] = ()
     paused: bool = False
+    signalled: bool = False
+    schedule: Schedule | None = None
 
     @property
     def id(self) -> str:
@@ -182,6 +187,17 @@ class AbstractExecutor(ABC):
 
     async def cancel(self, run: Run) -> None:
         """Stop what ``execute`` left going outside; called again until it returns or the bound has passed."""
+
+    async def release(self, run: Run) -> None:
+        """Let the target forget what this attempt started: called once the action's end is durable, best effort.
+
+        A crash in between loses the call, and what it raises is logged only: the target must forget by itself, too.
+        """
+
+    @property
+    def releases(self) -> bool:
+        """True when the executor has something to release."""
+        return type(self).release is not AbstractExecutor.release
 
     async def admit(self, request: WebhookRequest) -> tuple[Correlation, ...]:  # noqa: ARG002 - for overriders
         """Authenticate a webhook request, and say which actions it is about; none means accepted and ignored.

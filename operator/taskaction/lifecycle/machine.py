@@ -227,7 +227,7 @@ def _failed(observed: Observed, outcome: Failed, now: datetime) -> Decision:
         return _finish(observed, end, now)
     verdict = after_failure(observed, outcome, now)
     if isinstance(verdict, Ending):
-        return _finish(observed, verdict, now)
+        return _finish(observed, verdict, now, output=outcome)
     change = Change(
         phase=Phase.QUEUED,
         reason=Reason.BACKING_OFF,
@@ -270,12 +270,14 @@ def _cancel(observed: Observed, now: datetime) -> Decision:
     return Decision(status=status, write=_later(observed, status), effects=effects)
 
 
-def _finish(observed: Observed, end: Ending, now: datetime, output: Succeeded | None = None) -> Decision:
+def _finish(observed: Observed, end: Ending, now: datetime, output: Succeeded | Failed | None = None) -> Decision:
     status = observed.status
     change = Change(phase=end.phase, reason=end.reason, message=end.message, now=now, generation=observed.generation)
     fields = closed(status, end.phase, end.error, now)
     if output is not None:
-        fields |= {"output": output.output, "output_uri": output.output_uri, "links": output.links or status.links}
+        fields |= {"output": output.output, "external_id": output.external_id or status.external_id}
+    if isinstance(output, Succeeded):
+        fields |= {"output_uri": output.output_uri, "links": output.links or status.links}
     status = changed(status, change, **fields, finished_at=now, next_attempt_at=None, suspended_at=None)
     tell: tuple[Effect, ...] = ()
     if end.phase is not Phase.SUCCEEDED:

@@ -14,6 +14,7 @@ class Succeeded:
 
     output: Any = None
     output_uri: str | None = None
+    external_id: str | None = None
     message: str = ""
     links: tuple[Link, ...] = ()
 
@@ -47,13 +48,18 @@ class Paused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The attempt failed. ``retry_class`` None means that no retry can help; ``retry_after`` is in seconds."""
+    """The attempt failed. ``retry_class`` None means that no retry can help; ``retry_after`` is in seconds.
+
+    ``output`` is what the target said of the failure, as JSON: it is kept where the action ends by it.
+    """
 
     code: str
     message: str
     kind: ErrorKind = ErrorKind.USER
     retry_class: RetryClass | None = RetryClass.ERROR
     retry_after: float | None = None
+    output: Any = None
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from taskaction.executors.base import AbstractExecutor, Run
 from taskaction.executors.basic import FailExecutor, NoopExecutor, SleepExecutor
 from taskaction.executors.child import ChildExecutor
 from taskaction.executors.conformance import ExecutorConformance
+from taskaction.executors.globus import GlobusExecutor
 from taskaction.executors.http import HttpExecutor
 from taskaction.executors.resource import ResourceExecutor
 from taskaction.executors.wait import WaitExecutor
@@ -48,6 +49,37 @@ class TestFail(ExecutorConformance):
 
     def parameters(self) -> dict[str, Any]:
         return {"times": 1, "retryAfter": "5s"}
+
+
+class TestGlobus(ExecutorConformance):
+    """At a provider that starts one action for each request_id, and ends it when it is asked about."""
+
+    @pytest.fixture(autouse=True)
+    async def provider(self) -> Any:
+        self.started: list[str] = []
+
+        async def starts(request: web.BaseRequest) -> web.StreamResponse:
+            request_id = (await request.json())["request_id"]
+            if request_id not in self.started:
+                self.started.append(request_id)
+            return web.json_response({"action_id": "one", "status": "ACTIVE", "details": {}}, status=202)
+
+        async with HttpServer() as server:
+            server.on("GET /", says({"title": "demo"}))
+            server.on("POST /run", starts)
+            server.on("GET /one/status", says({"action_id": "one", "status": "SUCCEEDED", "details": {}}))
+            server.on("POST /one/cancel", says({"action_id": "one", "status": "FAILED", "details": {}}))
+            self.server = server
+            yield
+
+    def executor(self) -> AbstractExecutor:
+        return GlobusExecutor.build(toolbox(addresses=LOOPBACK))
+
+    def parameters(self) -> dict[str, Any]:
+        return {"url": self.server.url, "body": {}}
+
+    async def effects(self, run: Run) -> int:
+        return self.started.count(run.idempotency_key)
 
 
 class TestApproval(ExecutorConformance):

@@ -1,0 +1,395 @@
+"""One action at an Action Provider: what is sent, and what each answer means; the provider is a real HTTP server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from support.clock import FakeClock
+from support.http_server import HttpServer, hangs_up, says
+from support.runs import LOOPBACK, later, run
+from taskaction.api.task_action import Signal
+from taskaction.executors.addresses import AddressPolicy
+from taskaction.executors.errors import ActionError, AddressDeniedError, InvalidParametersError
+from taskaction.executors.globus.client import ProviderClient
+from taskaction.executors.globus.executor import LONGEST_TRY, GlobusExecutor, UnableToRunError
+from taskaction.executors.globus.tokens import NoTokenError
+from taskaction.executors.http.client import GuardedClient
+from taskaction.lifecycle.outcomes import Failed, Paused, Pending, Succeeded
+
+SCOPE = "https://auth.globus.org/scopes/demo/run"
+DESCRIPTION = {"title": "demo", "globus_auth_scope": SCOPE, "synchronous": False, "visible_to": ["public"]}
+HTML = says("<!doctype html><title>405</title>", 405, content_type="text/html")
+
+
+def status(standing: str, **fields: Any) -> dict[str, Any]:
+    """An ActionStatus as the toolkit writes it, with null for what is absent."""
+    nothing = dict.fromkeys(("label", "completion_time", "monitor_by", "manage_by", "release_after", "display_status"))
+    return {"action_id": "a/1", "status": standing, "details": {}, "creator_id": "urn:x", **nothing, **fields}
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[HttpServer]:
+    async with HttpServer() as server:
+        server.on("GET /", says(DESCRIPTION))
+        server.on("POST /run", says(status("ACTIVE"), 202))
+        yield server
+
+
+@pytest.fixture
+async def executor() -> AsyncIterator[GlobusExecutor]:
+    found = GlobusExecutor(ProviderClient(GuardedClient(LOOPBACK)), FakeClock())
+    yield found
+    await found.close()
+
+
+def asked(provider: HttpServer, **parameters: Any) -> Any:
+    return run({"url": provider.url, "body": {"echo": "hello"}, **parameters})
+
+
+def known(provider: HttpServer, **parameters: Any) -> Any:
+    return later(asked(provider, **parameters), 3, external_id="a/1")
+
+
+async def test_a_start_sends_the_key_and_only_what_the_interface_names(
+    executor: GlobusExecutor, provider: HttpServer
+) -> None:
+    outcome = await executor.execute(asked(provider, label="mine", releaseAfter="P1D"))
+    assert outcome == Pending(external_id="a/1", poll_after=1.0, message="ACTIVE")
+    sent = provider.asked("POST /run")[0]
+    assert sent.json == {
+        "request_id": "uid-1-1",
+        "body": {"echo": "hello"},
+        "label": "mine",
+        "release_after": "P1D",
+    }
+    assert "authorization" not in sent.headers
+
+
+async def test_every_repeat_sends_the_identical_document(executor: GlobusExecutor, provider: HttpServer) -> None:
+    provider.on("POST /run", hangs_up, says("<html>", 502), says({}, 429), says(status("ACTIVE")))
+    first = asked(provider)
+    for seconds in (0, 1, 3):
+        outcome = await executor.poll(later(first, seconds)) if seconds else await executor.execute(first)
+        assert isinstance(outcome, Pending)
+        assert outcome.external_id is None
+    outcome = await executor.poll(later(first, 7))
+    assert isinstance(outcome, Pending)
+    assert outcome.external_id == "a/1"
+    assert len({seen.body for seen in provider.asked("POST /run")}) == 1
+
+
+async def test_a_provider_that_does_not_honour_the_key_is_asked_once(
+    executor: GlobusExecutor, provider: HttpServer
+) -> None:
+    provider.on("POST /run", hangs_up)
+    lone = asked(provider, honoursRequestId=False)
+    assert not executor.traits(lone.parameters, {}).idempotent
+    with pytest.raises(UnableToRunError, match="may have been started"):
+        await executor.execute(lone)
+
+
+async def test_a_start_is_given_up_after_an_hour_without_a_deadline(
+    executor: GlobusExecutor, provider: HttpServer
+) -> None:
+    provider.on("POST /run", says("down", 503))
+    late = later(asked(provider), LONGEST_TRY.total_seconds())
+    with pytest.raises(UnableToRunError, match="not started within 1:00:00"):
+        await executor.poll(late)
+
+
+@pytest.mark.parametrize("code", [200, 202, 201])
+async def test_a_synchronous_provider_ends_at_once(executor: GlobusExecutor, provider: HttpServer, code: int) -> None:
+    provider.on("POST /run", says(status("SUCCEEDED", details="a plain string"), code))
+    outcome = await executor.execute(asked(provider))
+    assert isinstance(outcome, Succeeded)
+    assert outcome.output["details"] == "a plain string"
+    assert outcome.external_id == "a/1"
+
+
+async def test_a_failure_keeps_the_whole_status(executor: GlobusExecutor, provider: HttpServer) -> None:
+    failed = status("FAILED", details={"code": "EndpointError", "description": "no such path"})
+    provider.on("POST /run", says(failed, 202))
+    outcome = await executor.execute(asked(provider))
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.message) == ("ActionFailedException", "EndpointError: no such path")
+    assert outcome.output == failed
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        (says({"code": "BadActionRequest", "description": "Invalid JSON"}, 400), "BadActionRequest: Invalid JSON"),
+        (says({"code": "UnauthorizedRequest", "description": "no"}, 401), "HTTP 401: UnauthorizedRequest"),
+        (says({"code": "RequestValidationError", "description": "Field '$.x'"}, 422), r"Field '\$.x'"),
+        (says({"code": "ActionConflict", "description": "other body"}, 409), "ActionConflict"),
+        (says("<html>no</html>", 403, content_type="text/html"), "HTTP 403$"),
+        (says("not JSON at all"), "no ActionStatus"),
+        (says({"status": "ACTIVE"}), "no ActionStatus"),
+        (says(status("RUNNING")), "no ActionStatus"),
+        (says([1, 2]), "no ActionStatus"),
+        (says(status("ACTIVE", action_id=7)), "no ActionStatus"),
+        (says(status("ACTIVE", action_id="x" * 254)), "no ActionStatus"),
+    ],
+)
+async def test_a_refused_or_unreadable_start_is_not_repeated(
+    executor: GlobusExecutor, provider: HttpServer, answer: Any, shown: str
+) -> None:
+    provider.on("POST /run", answer)
+    with pytest.raises(UnableToRunError, match=shown) as raised:
+        await executor.execute(asked(provider))
+    assert raised.value.RETRY_CLASS is None
+
+
+async def test_the_other_style_of_paths_is_found(executor: GlobusExecutor, provider: HttpServer) -> None:
+    provider.on("POST /run", HTML)
+    provider.on("POST /actions", says(status("ACTIVE"), 202))
+    provider.on("GET /actions/a/1", says(status("SUCCEEDED")))
+    assert isinstance(await executor.execute(asked(provider)), Pending)
+    assert isinstance(await executor.poll(known(provider)), Succeeded)
+    assert [seen.target for seen in provider.seen][-1] == "/actions/a%2F1"
+
+
+async def test_a_body_that_the_schema_refuses_is_not_sent(executor: GlobusExecutor, provider: HttpServer) -> None:
+    schema = {"type": "object", "properties": {"echo": {"type": "integer"}}}
+    provider.on("GET /", says({**DESCRIPTION, "input_schema": schema}))
+    with pytest.raises(UnableToRunError, match=r"echo.*by the provider's input_schema"):
+        await executor.execute(asked(provider))
+    assert not provider.asked("POST /run")
+
+
+@pytest.mark.parametrize("answer", [HTML, says("nonsense"), says({**DESCRIPTION, "input_schema": {"type": 7}})])
+async def test_a_description_that_cannot_be_read_stops_nothing(
+    executor: GlobusExecutor, provider: HttpServer, answer: Any
+) -> None:
+    provider.on("GET /", answer)
+    assert isinstance(await executor.execute(asked(provider)), Pending)
+
+
+async def test_the_description_is_kept_for_a_while(executor: GlobusExecutor, provider: HttpServer) -> None:
+    for seconds in (0, 10, 299, 301):
+        await executor.execute(later(asked(provider), seconds))
+    assert len(provider.asked("GET /")) == 2
+
+
+async def test_a_paused_action_says_what_it_needs(executor: GlobusExecutor, provider: HttpServer) -> None:
+    details = {"code": "ConsentRequired", "description": "consent, please", "required_scope": "urn:s"}
+    provider.on("GET /a/1/status", says(status("INACTIVE", details=details)))
+    outcome = await executor.poll(known(provider))
+    assert isinstance(outcome, Paused)
+    assert outcome.message == "ConsentRequired: consent, please; required scope urn:s"
+    assert outcome.poll_after == 4.0
+
+
+async def test_a_signal_resumes_a_paused_action_and_begins_the_schedule_anew(
+    executor: GlobusExecutor, provider: HttpServer
+) -> None:
+    provider.on("POST /a/1/resume", says(status("ACTIVE")))
+    paused = later(known(provider), 500, paused=True, signalled=True)
+    signal = Signal(value=True, at=paused.now)
+    outcome = await executor.poll(later(paused, 0, signal=signal))
+    assert isinstance(outcome, Pending)
+    assert outcome.poll_after == 1.0
+
+
+@pytest.mark.parametrize("answer", [HTML, says({"code": "ActionConflict", "description": "is ACTIVE"}, 409)])
+async def test_where_resume_is_refused_the_status_decides(
+    executor: GlobusExecutor, provider: HttpServer, answer: Any
+) -> None:
+    provider.on("POST /a/1/resume", answer)
+    provider.on("POST /actions/a/1/resume", answer)
+    provider.on("GET /a/1/status", says(status("SUCCEEDED")))
+    outcome = await executor.poll(later(known(provider), 1, paused=True, signalled=True))
+    assert isinstance(outcome, Succeeded)
+
+
+async def test_an_old_signal_does_not_resume(executor: GlobusExecutor, provider: HttpServer) -> None:
+    provider.on("GET /a/1/status", says(status("INACTIVE")))
+    outcome = await executor.poll(later(known(provider), 1, paused=True, signal=Signal(value=True)))
+    assert isinstance(outcome, Paused)
+
+
+async def test_an_action_that_the_provider_forgot_is_lost_and_not_repeated(
+    executor: GlobusExecutor, provider: HttpServer
+) -> None:
+    outcome = await executor.poll(known(provider))
+    assert isinstance(outcome, Failed)
+    assert outcome.code == "ActionFailedException"
+    assert outcome.retry_class is None
+    assert outcome.output["details"]["code"] == "ActionNotFound"
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        (says({"code": "UnauthorizedRequest", "description": "expired"}, 401), "refuses the token"),
+        (says({}, 403), "refuses the token"),
+        (says("down", 503), "HTTP 503: down"),
+        (says({}, 429, {"Retry-After": "50"}), "HTTP 429"),
+        (says("garbage"), "no ActionStatus of a/1"),
+        (says(status("SUCCEEDED", action_id="another")), "no ActionStatus of a/1"),
+        (hangs_up, "no answer from"),
+    ],
+)
+async def test_a_status_that_cannot_be_had_leaves_the_action_alone(
+    executor: GlobusExecutor, provider: HttpServer, answer: Any, shown: str
+) -> None:
+    provider.on("GET /a/1/status", answer)
+    outcome = await executor.poll(known(provider))
+    assert isinstance(outcome, Pending)
+    assert shown in outcome.message
+    assert outcome.poll_after == (50.0 if "429" in shown else 4.0)
+
+
+async def test_a_cancel_is_waited_for(executor: GlobusExecutor, provider: HttpServer) -> None:
+    provider.on("POST /a/1/cancel", says(status("ACTIVE")))
+    provider.on("GET /a/1/status", says(status("ACTIVE")), says(status("FAILED")))
+    clock = executor._clock
+    assert isinstance(clock, FakeClock)
+    canceling = asyncio.create_task(executor.cancel(known(provider)))
+    while not canceling.done():
+        await clock.advance(0.5)
+        await asyncio.sleep(0.01)
+    await canceling
+    assert len(provider.asked("GET /a%2F1/status")) == 2
+
+
+@pytest.mark.parametrize("answer", [says({"code": "ActionNotFound"}, 404), says(status("SUCCEEDED"))])
+async def test_a_cancel_of_what_has_ended_returns_at_once(
+    executor: GlobusExecutor, provider: HttpServer, answer: Any
+) -> None:
+    provider.on("POST /a/1/cancel", answer)
+    provider.on("POST /actions/a/1/cancel", answer)
+    await executor.cancel(known(provider))
+    assert not provider.asked("GET /a%2F1/status")
+
+
+async def test_a_cancel_during_the_start_waits_for_the_id(executor: GlobusExecutor, provider: HttpServer) -> None:
+    arrived, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(request: Any) -> Any:
+        arrived.set()
+        await go_on.wait()
+        return await says(status("ACTIVE"), 202)(request)
+
+    provider.on("POST /run", slowly)
+    call = asyncio.create_task(executor.execute(asked(provider)))
+    await arrived.wait()
+    call.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    outcome = await call
+    assert isinstance(outcome, Pending)
+    assert outcome.external_id == "a/1"
+
+
+async def test_the_end_is_released(executor: GlobusExecutor, provider: HttpServer) -> None:
+    provider.on("POST /a/1/release", says(status("SUCCEEDED")))
+    await executor.release(known(provider))
+    assert len(provider.asked("POST /a%2F1/release")) == 1
+
+
+async def test_with_a_provider_the_parameters_are_the_body(executor: GlobusExecutor, provider: HttpServer) -> None:
+    await executor.execute(run({"echo": 1}, config={"url": f"{provider.url}/"}))
+    assert provider.asked("POST /run")[0].json["body"] == {"echo": 1}
+
+
+async def test_addresses_are_judged_as_those_of_http(provider: HttpServer) -> None:
+    executor = GlobusExecutor(ProviderClient(GuardedClient(AddressPolicy())), FakeClock())
+    with pytest.raises(AddressDeniedError):
+        await executor.execute(asked(provider))
+    await executor.close()
+
+
+async def test_what_is_wrong_with_the_parameters_is_named(executor: GlobusExecutor) -> None:
+    with pytest.raises(InvalidParametersError, match=r"parameters\.url"):
+        await executor.execute(run({"url": "ftp://x"}))
+
+
+# -- tokens ---------------------------------------------------------------------------------------------------------
+
+GRANT = {"clientId": "me", "clientSecretKeyRef": {"name": "client", "key": "secret"}}
+
+
+async def test_the_token_of_the_role_and_scope_is_sent(executor: GlobusExecutor, provider: HttpServer) -> None:
+    tokens = {
+        "User": {"secretKeyRef": {"name": "user", "key": "token"}},
+        "Admin": {"scopes": {SCOPE: {"name": "admin", "key": "token"}}},
+    }
+    secrets = {"user/token": "of-the-user\n", "admin/token": "of-the-admin"}
+    for role, token in (("User", "of-the-user"), ("Admin", "of-the-admin")):
+        parameters = asked(provider, tokens=tokens, runAs=role).parameters
+        await executor.execute(run(parameters, secrets=secrets))
+        assert provider.asked("POST /run")[-1].headers["authorization"] == f"Bearer {token}"
+
+
+async def test_a_role_without_a_token_is_told(executor: GlobusExecutor, provider: HttpServer) -> None:
+    tokens = {"User": {"secretKeyRef": {"name": "user", "key": "token"}}}
+    with pytest.raises(NoTokenError, match="runAs 'Flow'") as raised:
+        await executor.execute(asked(provider, tokens=tokens, runAs="Flow"))
+    assert raised.value.code == "NoTokenException"
+
+
+async def test_client_credentials_are_asked_once_until_they_expire(
+    executor: GlobusExecutor, provider: HttpServer
+) -> None:
+    provider.on("POST /token", says({"access_token": "granted-1", "expires_in": 600, "scope": SCOPE}))
+    tokens = {"User": {"clientCredentials": {**GRANT, "tokenUrl": f"{provider.url}/token"}}}
+    one = run(asked(provider, tokens=tokens).parameters, secrets={"client/secret": "s3cret"})
+    await asyncio.gather(*(executor.execute(one) for _ in range(5)))
+    assert len(provider.asked("POST /token")) == 1
+    assert provider.asked("POST /token")[0].headers["authorization"].startswith("Basic ")
+    assert {seen.headers["authorization"] for seen in provider.asked("POST /run")} == {"Bearer granted-1"}
+    await executor.execute(later(one, 541))
+    assert len(provider.asked("POST /token")) == 2
+
+
+async def test_a_refresh_token_gives_the_token_of_the_scope(executor: GlobusExecutor, provider: HttpServer) -> None:
+    other = {"access_token": "right", "expires_in": 600, "scope": SCOPE}
+    provider.on("POST /token", says({"access_token": "wrong", "scope": "openid", "other_tokens": [other]}))
+    refresh = {"clientId": "me", "tokenSecretKeyRef": {"name": "me", "key": "refresh"}}
+    tokens = {"User": {"refresh": {**refresh, "tokenUrl": f"{provider.url}/token"}}}
+    await executor.execute(run(asked(provider, tokens=tokens).parameters, secrets={"me/refresh": "r3fresh"}))
+    assert provider.asked("POST /token")[0].body == b"grant_type=refresh_token&refresh_token=r3fresh&client_id=me"
+    assert provider.asked("POST /run")[0].headers["authorization"] == "Bearer right"
+
+
+async def test_a_refused_token_is_renewed_once(executor: GlobusExecutor, provider: HttpServer) -> None:
+    provider.on("POST /token", *(says({"access_token": f"granted-{n}", "scope": SCOPE}) for n in (1, 2)))
+    provider.on("POST /run", says({"code": "UnauthorizedRequest"}, 401), says(status("ACTIVE"), 202))
+    tokens = {"User": {"clientCredentials": {**GRANT, "tokenUrl": f"{provider.url}/token"}}}
+    one = run(asked(provider, tokens=tokens).parameters, secrets={"client/secret": "s3cret"})
+    assert isinstance(await executor.execute(one), Pending)
+    assert [seen.headers["authorization"] for seen in provider.asked("POST /run")] == [
+        "Bearer granted-1",
+        "Bearer granted-2",
+    ]
+
+
+async def test_no_message_shows_a_secret(executor: GlobusExecutor, provider: HttpServer) -> None:
+    provider.on("POST /run", says({"code": "UnauthorizedRequest", "description": "bad token of-the-user"}, 401))
+    tokens = {"User": {"secretKeyRef": {"name": "user", "key": "token"}}}
+    one = run(asked(provider, tokens=tokens).parameters, secrets={"user/token": "of-the-user"})
+    with pytest.raises(ActionError) as raised:
+        await executor.execute(one)
+    assert "of-the-user" not in str(raised.value)
+    assert "[redacted]" in str(raised.value)
+
+
+async def test_a_refused_grant_is_no_token(executor: GlobusExecutor, provider: HttpServer) -> None:
+    provider.on("POST /token", says({"error": "invalid_grant", "error_description": "s3cret"}, 400))
+    tokens = {"User": {"clientCredentials": {**GRANT, "tokenUrl": f"{provider.url}/token"}}}
+    one = run(asked(provider, tokens=tokens).parameters, secrets={"client/secret": "s3cret"})
+    with pytest.raises(NoTokenError, match=r"HTTP 400 invalid_grant$"):
+        await executor.execute(one)
+
+
+async def test_a_provider_that_only_some_may_see_is_introspected_with_their_token(
+    executor: GlobusExecutor, provider: HttpServer
+) -> None:
+    provider.on("GET /", says({"code": "UnauthorizedRequest"}, 401), says(DESCRIPTION))
+    tokens = {"User": {"secretKeyRef": {"name": "user", "key": "token"}}}
+    one = run(asked(provider, tokens=tokens).parameters, secrets={"user/token": "of-the-user"})
+    assert isinstance(await executor.execute(one), Pending)
+    assert [seen.headers.get("authorization") for seen in provider.asked("GET /")] == [None, "Bearer of-the-user"]
