@@ -24,7 +24,7 @@ def main() -> int:
         print("making .venv", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
     print("installing the pinned packages into .venv (about a minute the first time)", flush=True)
-    if not (install(*BUILD_BACKEND) and install("--no-build-isolation", "--editable", f"{ROOT}[dev]")):
+    if not (install(*BUILD_BACKEND) and install("--no-build-isolation", "--editable", f"{ROOT}[dev,actions]")):
         return fail("pip could not install the packages: mend what it says above and run the same command again.")
     return 0
 

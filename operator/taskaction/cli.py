@@ -12,7 +12,7 @@ from taskaction import __version__
 from taskaction.app import released, run_until_signalled, tune_process
 from taskaction.config import OperatorConfig
 from taskaction.core.durations import parse_duration
-from taskaction.core.errors import TaskActionError
+from taskaction.core.errors import ConfigurationError, TaskActionError
 from taskaction.flow_files import read_definition
 from taskaction.flows.validation import validated
 from taskaction.logs import configure_logs
@@ -59,7 +59,24 @@ def _parser() -> argparse.ArgumentParser:
     validate.add_argument("file", metavar="FILE", help="JSON or YAML; - reads standard input")
     validate.add_argument("--strict", action="store_true", help="also refuse what Globus Flows does not have")
     validate.set_defaults(command=lambda options: _validate_flow(options.file, strict=options.strict))
+    calls = areas.add_parser("actions", help="Flyte's Actions service").add_subparsers(required=True, metavar="COMMAND")
+    answer = calls.add_parser("serve", help="run one replica; settings come from TASKACTION_* in the environment")
+    answer.set_defaults(command=lambda _: _serve_actions())
     return parser
+
+
+def _serve_actions() -> int:
+    try:
+        from taskaction.actions.service import ActionsService  # noqa: PLC0415 - its libraries are an optional extra
+        from taskaction.actions.settings import ActionsConfig  # noqa: PLC0415 - the same
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{error}: install the extra `actions` of taskaction-operator") from error
+    config = OperatorConfig.from_environment(os.environ)
+    own = ActionsConfig.from_environment(os.environ)
+    configure_logs(config.log_format, config.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(ActionsService(config, own).run())
+    return 0
 
 
 def _validate_flow(file: str, *, strict: bool) -> int:

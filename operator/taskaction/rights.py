@@ -27,6 +27,10 @@ class Scope(StrEnum):
     """In the namespaces whose webhooks are taken in, by the inbox's own account."""
     WEBHOOKS_CLUSTER = "webhooks-cluster"
     """In the whole cluster, by the inbox's own account."""
+    ACTIONS = "actions"
+    """In the namespaces of Flyte's actions, by the Actions service's own account."""
+    ACTIONS_CLUSTER = "actions-cluster"
+    """In the whole cluster, by the Actions service's own account."""
     RELEASE = "release"
     """In the namespaces whose actions are run, while the operator is being uninstalled."""
 
@@ -167,6 +171,41 @@ RIGHTS = (
         resources=("clusteractionproviders",),
         verbs=("list",),
         why="which providers take webhooks",
+    ),
+    Right(
+        scope=Scope.ACTIONS,
+        group=GROUP,
+        resources=("taskactions",),
+        verbs=("get", "list", "watch", "create", "patch", "abort", "signal"),
+        why="one action for each call, what is known of it, its abort and its signal",
+    ),
+    Right(
+        scope=Scope.ACTIONS,
+        group=GROUP,
+        resources=("actionevents",),
+        verbs=("create",),
+        why="what clients report of an action",
+    ),
+    Right(
+        scope=Scope.ACTIONS,
+        group="",
+        resources=("serviceaccounts",),
+        verbs=("impersonate",),
+        why="an action that uses an account is made only by who may impersonate it",
+    ),
+    Right(
+        scope=Scope.ACTIONS_CLUSTER,
+        group="authentication.k8s.io",
+        resources=("tokenreviews",),
+        verbs=("create",),
+        why="who calls",
+    ),
+    Right(
+        scope=Scope.ACTIONS_CLUSTER,
+        group="authorization.k8s.io",
+        resources=("subjectaccessreviews",),
+        verbs=("create",),
+        why="whether they may",
     ),
     Right(
         scope=Scope.RELEASE,

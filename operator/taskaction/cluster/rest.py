@@ -13,6 +13,7 @@ from yarl import URL
 
 from taskaction.cluster.errors import ExpiredError, NotFoundError, UnavailableError
 from taskaction.cluster.gateway import Body, Resource
+from taskaction.cluster.informer import Page
 from taskaction.cluster.nesting import bounded
 from taskaction.cluster.responses import error_of
 from taskaction.core.constants import FIELD_MANAGER
@@ -66,8 +67,7 @@ class RestCluster:
         timeout: float = 30.0,
     ) -> AsyncIterator[Body]:
         """Give the objects page by page."""
-        selectors = {"fieldSelector": field_selector, "labelSelector": label_selector}
-        query = {"limit": str(page)} | {name: value for name, value in selectors.items() if value}
+        query = {"limit": str(page)} | _selectors(field_selector, label_selector)
         accept = METADATA_ONLY if metadata_only else JSON
         call = _Call("GET", "list", resource, namespace)
         token = ""
@@ -83,6 +83,42 @@ class RestCluster:
             token = answer["metadata"].get("continue", "")
             if not token:
                 return
+
+    async def page(
+        self, resource: Resource, namespace: str = "", *, label_selector: str = "", token: str = "", limit: int = 500
+    ) -> Page:
+        """Give one page of a list."""
+        query = {"limit": str(limit)} | _selectors("", label_selector) | ({"continue": token} if token else {})
+        answer = await self._send(_Call("GET", "list", resource, namespace), query=query, timeout=30.0)
+        metadata = answer["metadata"]
+        items = [_bare(body) for body in answer.get("items") or ()]
+        return Page(items, metadata["resourceVersion"], metadata.get("continue", ""))
+
+    async def watch(
+        self, resource: Resource, namespace: str = "", *, label_selector: str = "", since: str, silence: float
+    ) -> AsyncIterator[tuple[str, Body]]:
+        """Give what happens after ``since``, line by line."""
+        call = _Call("GET", "watch", resource, namespace)
+        query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": since}
+        query |= _selectors("", label_selector)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=silence)
+        url = URL(self._server + call.path + _query(query), encoded=True)
+        started, code = time.perf_counter(), 0
+        try:
+            async with self._session.get(url, headers={"Accept": JSON}, timeout=timeout) as response:
+                code = response.status
+                if code >= HTTPStatus.BAD_REQUEST:
+                    raise error_of(call.verb, code, await response.read(), response.headers)
+                async for line in _lines(response.content):
+                    event = orjson.loads(bounded(line))
+                    body = event["object"]
+                    if event["type"] == "ERROR":
+                        raise error_of(call.verb, int(body.get("code", 0)), orjson.dumps(body), response.headers)
+                    yield event["type"], _bare(body)
+        except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
+            raise UnavailableError(f"watch {resource.plural}: {type(error).__name__}: {error}") from error
+        finally:
+            self._observe(Request(call.verb, resource.plural, "", code, time.perf_counter() - started))
 
     async def create(
         self, resource: Resource, body: Body, namespace: str = "", *, as_user: str | None = None, timeout: float = 10.0
@@ -212,6 +248,24 @@ class _Call:
 def _discovery(group: str, version: str) -> Resource:
     """Give the discovery document as if it were a collection: its path is the one above all collections."""
     return Resource(group=group, version=version, plural="", kind="APIResourceList", namespaced=False)
+
+
+def _selectors(fields: str, labels: str) -> dict[str, str]:
+    return {name: value for name, value in (("fieldSelector", fields), ("labelSelector", labels)) if value}
+
+
+async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Give whole lines of any length; the reader's own have a limit that large objects exceed."""
+    parts: list[bytes] = []
+    async for chunk in stream.iter_any():
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            line = b"".join((*parts, end))
+            parts.clear()
+            if line:
+                yield line
+        if rest:
+            parts.append(rest)
 
 
 def _query(parameters: Mapping[str, str] | None) -> str:

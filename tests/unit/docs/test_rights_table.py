@@ -11,6 +11,8 @@ PAGES = {
     Scope.PORT_AGENT: "port-agent.md",
     Scope.WEBHOOKS: "webhooks.md",
     Scope.WEBHOOKS_CLUSTER: "webhooks.md",
+    Scope.ACTIONS: "actions-service.md",
+    Scope.ACTIONS_CLUSTER: "actions-service.md",
 }
 SHOWN = [right for right in RIGHTS if right.scope is not Scope.RELEASE]
 

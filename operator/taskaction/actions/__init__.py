@@ -1,0 +1,1 @@
+"""The Actions service: Flyte's RPCs over TaskActions, as a process of its own; executes nothing."""

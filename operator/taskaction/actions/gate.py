@@ -1,0 +1,136 @@
+"""Who calls, and whether they may: TokenReview and SubjectAccessReview, kept for seconds; knows no call's content."""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+
+from taskaction.cluster.gateway import SUBJECT_ACCESS_REVIEWS, TASK_ACTIONS, TOKEN_REVIEWS, Body, Cluster, Resource
+from taskaction.core.clock import Clock
+
+KEPT_SECONDS = 10.0
+"""How long an answer is believed: a right that was taken away, or a token that was revoked, works that much longer."""
+_REMEMBERED = 10_000
+_HEADERS = ("authorization", "flyte-authorization")
+
+T = TypeVar("T")
+
+
+class Headers(Protocol):
+    """A call's headers."""
+
+    def get(self, key: str, default: str, /) -> str:
+        """Give a header's text."""
+
+
+class Caller:
+    """Somebody whose token is good."""
+
+    __slots__ = ("groups", "name", "uid")
+
+    def __init__(self, name: str, uid: str = "", groups: Sequence[str] = ()) -> None:
+        self.name = name
+        self.uid = uid
+        self.groups = tuple(groups)
+
+
+class Kept(Generic[T]):
+    """Answers that are kept for a while; who asks while one is under way gets the same."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._known: dict[object, tuple[float, asyncio.Future[T]]] = {}
+
+    async def get(self, key: object, ask: Callable[[], Awaitable[T]]) -> T:
+        """Give the answer; raises what ``ask`` raises, which is not kept."""
+        now = self._clock.monotonic()
+        asked, answer = self._known.get(key, (0.0, None))
+        if answer is None or now - asked >= KEPT_SECONDS:
+            answer = asyncio.ensure_future(ask())
+            answer.add_done_callback(lambda done: self._forget_failure(key, done))
+            self._known.pop(key, None)
+            self._known[key] = (now, answer)
+            while len(self._known) > _REMEMBERED:
+                del self._known[next(iter(self._known))]
+        return await asyncio.shield(answer)
+
+    def _forget_failure(self, key: object, done: "asyncio.Future[T]") -> None:
+        if done.cancelled() or done.exception() is not None:
+            there = self._known.get(key)
+            if there is not None and there[1] is done:
+                del self._known[key]
+
+
+class Gate:
+    """Asks the API server who a caller is and what they may do."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, audiences: Sequence[str]) -> None:
+        self._cluster = cluster
+        self._audiences = tuple(audiences)
+        self._callers: Kept[Caller | None] = Kept(clock)
+        self._rights: Kept[bool] = Kept(clock)
+
+    async def caller(self, headers: Headers) -> Caller:
+        """Give who calls; raises ``ConnectError`` with UNAUTHENTICATED, or a ``ClusterError``."""
+        said = next(filter(None, (headers.get(name, "") for name in _HEADERS)), "")
+        scheme, _, token = said.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise ConnectError(Code.UNAUTHENTICATED, "send the header 'Authorization: Bearer <Kubernetes token>'")
+        token = token.strip()
+        found = await self._callers.get(hashlib.sha256(token.encode()).digest(), lambda: self._review(token))
+        if found is None:
+            raise ConnectError(Code.UNAUTHENTICATED, "the token is not accepted by the API server, or has expired")
+        return found
+
+    async def check(self, caller: Caller, verb: str, namespace: str) -> None:
+        """Return where the caller may; raises ``ConnectError`` with PERMISSION_DENIED, or a ``ClusterError``."""
+        key = (caller.name, caller.uid, caller.groups, verb, namespace)
+        if not await self._rights.get(key, lambda: self._may(caller, verb, namespace)):
+            raise ConnectError(
+                Code.PERMISSION_DENIED,
+                f"{caller.name} may not {verb} taskactions.{TASK_ACTIONS.group} in namespace {namespace!r}: "
+                "add a RoleBinding that grants it",
+            )
+
+    async def _review(self, token: str) -> Caller | None:
+        spec: Body = {"token": token} | ({"audiences": list(self._audiences)} if self._audiences else {})
+        status = await self._ask(TOKEN_REVIEWS, spec)
+        if not status.get("authenticated"):
+            return None
+        if self._audiences and not set(self._audiences) & set(status.get("audiences") or ()):
+            return None
+        user = status.get("user") or {}
+        return Caller(user.get("username", ""), user.get("uid", ""), user.get("groups") or ())
+
+    async def _may(self, caller: Caller, verb: str, namespace: str) -> bool:
+        what = {
+            "namespace": namespace,
+            "verb": verb,
+            "group": TASK_ACTIONS.group,
+            "version": TASK_ACTIONS.version,
+            "resource": TASK_ACTIONS.plural,
+        }
+        spec = {"user": caller.name, "uid": caller.uid, "groups": list(caller.groups), "resourceAttributes": what}
+        return bool((await self._ask(SUBJECT_ACCESS_REVIEWS, spec)).get("allowed"))
+
+    async def _ask(self, resource: Resource, spec: Body) -> Body:
+        body: Body = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {}, "spec": spec}
+        answer = await self._cluster.create(resource, body)
+        status: Body = answer.get("status") or {}
+        return status
+
+
+class OpenGate:
+    """Lets everybody do everything: for loopback addresses only."""
+
+    _EVERYBODY = Caller("anonymous")
+
+    async def caller(self, headers: Headers) -> Caller:  # noqa: ARG002 - the other gate's signature
+        """Give nobody in particular."""
+        return self._EVERYBODY
+
+    async def check(self, caller: Caller, verb: str, namespace: str) -> None:
+        """Allow it."""

@@ -1,0 +1,52 @@
+"""Flyte's literals as JSON and back, for the four types that a condition can wait for; knows no action."""
+
+from typing import Any
+
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+from flyteidl2.core.literals_pb2 import Literal
+from flyteidl2.core.types_pb2 import LiteralType, SimpleType
+
+SIGNAL_TYPES = {
+    SimpleType.BOOLEAN: "boolean",
+    SimpleType.INTEGER: "integer",
+    SimpleType.FLOAT: "number",
+    SimpleType.STRING: "string",
+}
+_TYPES = {"boolean": "boolean", "integer": "integer", "float_value": "number", "string_value": "string"}
+
+
+def signal_type(declared: LiteralType) -> str:
+    """Give a condition's type in the words of ``approval``; raises ``ConnectError`` where it can wait for no such."""
+    found = SIGNAL_TYPES.get(declared.simple) if declared.WhichOneof("type") == "simple" else None
+    if found is None:
+        raise ConnectError(
+            Code.INVALID_ARGUMENT, "condition.type should be one of the simple types BOOLEAN, INTEGER, FLOAT and STRING"
+        )
+    return found
+
+
+def read(literal: Literal) -> tuple[str, Any]:
+    """Give type and value of a literal; raises ``ConnectError`` where it is none of the four types."""
+    primitive = literal.scalar.primitive
+    kind = primitive.WhichOneof("value") or ""
+    if kind not in _TYPES:
+        raise ConnectError(Code.INVALID_ARGUMENT, "value should be a boolean, integer, float or string")
+    return _TYPES[kind], getattr(primitive, kind)
+
+
+def written(kind: str, value: Any) -> Literal | None:
+    """Give a value of ``kind`` as a literal; None where it is none."""
+    literal = Literal()
+    primitive = literal.scalar.primitive
+    if kind == "boolean" and isinstance(value, bool):
+        primitive.boolean = value
+    elif kind == "integer" and isinstance(value, int):
+        primitive.integer = value
+    elif kind == "number" and isinstance(value, int | float):
+        primitive.float_value = float(value)
+    elif kind == "string" and isinstance(value, str):
+        primitive.string_value = value
+    else:
+        return None
+    return literal

@@ -1,0 +1,125 @@
+"""One port for Connect and gRPC, over HTTP/1.1 and HTTP/2; sizes are bounded here, before anything is read."""
+
+import ssl
+import zlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from connectrpc.code import Code
+from connectrpc.compression import Compression
+from connectrpc.errors import ConnectError
+from flyteidl2.actions.actions_service_connect import ActionsService, ActionsServiceASGIApplication
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+
+from taskaction.actions.health import HealthApplication, HealthService
+from taskaction.core.errors import ConfigurationError
+
+_GZIP = 31
+_QUICK = 1
+_OVERHEAD_BYTES = 1024
+_SMALL_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Bounds of the server, and its certificates.
+
+    Attributes:
+        bind: address and port.
+        request_bytes: the largest request, unpacked.
+        grace: seconds that calls may take to end when the server stops.
+    """
+
+    bind: str
+    request_bytes: int
+    grace: float
+    certificate: Path | None = None
+    key: Path | None = None
+    client_ca: Path | None = None
+
+
+class BoundedGzip(Compression):
+    """gzip that unpacks no more than is allowed, and packs quickly."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def name(self) -> str:
+        """Give the name in headers."""
+        return "gzip"
+
+    def compress(self, data: bytes | bytearray | memoryview) -> bytes:
+        """Pack."""
+        packer = zlib.compressobj(0 if len(data) < _SMALL_BYTES else _QUICK, wbits=_GZIP)
+        return packer.compress(data) + packer.flush()
+
+    def decompress(self, data: bytes | bytearray | memoryview) -> bytes:
+        """Unpack; raises ``ConnectError`` where that is too much, or is no gzip."""
+        unpacker = zlib.decompressobj(wbits=_GZIP)
+        try:
+            content = unpacker.decompress(data, self._limit + 1)
+        except zlib.error as error:
+            raise ConnectError(Code.INVALID_ARGUMENT, f"the message is no gzip: {error}") from error
+        if len(content) > self._limit:
+            raise _too_large(self._limit)
+        return content
+
+
+class Application:
+    """The ASGI application: the Actions service, and health beside it."""
+
+    def __init__(self, service: ActionsService, health: HealthService, limit: int) -> None:
+        self._limit = limit
+        self._health = HealthApplication(health)
+        self._actions = ActionsServiceASGIApplication(service, read_max_bytes=limit, compressions=[BoundedGzip(limit)])
+
+    async def __call__(
+        self,
+        scope: dict[str, Any],
+        receive: Callable[[], Awaitable[dict[str, Any]]],
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        """Serve one call."""
+        if scope["type"] != "http":
+            await self._actions(scope, receive, send)
+            return
+        read = 0
+
+        async def bounded() -> dict[str, Any]:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._limit + _OVERHEAD_BYTES:
+                raise _too_large(self._limit)
+            return message
+
+        app: Any = self._health if scope["path"].startswith(self._health.path) else self._actions
+        await app(scope, bounded, send)
+
+
+async def run(application: Application, settings: ServerSettings, stopped: Callable[[], Awaitable[None]]) -> None:
+    """Serve until ``stopped`` returns, and let calls under way end; raises ``ConfigurationError``."""
+    config = Config()
+    config.bind = [settings.bind]
+    config.errorlog = config.accesslog = None
+    config.backlog = 1024
+    config.graceful_timeout = settings.grace
+    config.keep_alive_timeout = 75.0
+    config.keep_alive_max_requests = 1_000_000
+    config.h2_max_concurrent_streams = 1000
+    config.include_server_header = False
+    if settings.certificate is not None and settings.key is not None:
+        config.certfile, config.keyfile = str(settings.certificate), str(settings.key)
+        if settings.client_ca is not None:
+            config.ca_certs, config.verify_mode = str(settings.client_ca), ssl.CERT_REQUIRED
+    try:
+        await serve(application, config, shutdown_trigger=stopped)  # type: ignore[arg-type]
+    except OSError as error:
+        raise ConfigurationError(f"TASKACTION_ACTIONS_BIND: cannot listen on {settings.bind}: {error}") from error
+
+
+def _too_large(limit: int) -> ConnectError:
+    return ConnectError(Code.RESOURCE_EXHAUSTED, f"the message has more than {limit} bytes, which is not read")

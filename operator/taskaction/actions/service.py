@@ -1,0 +1,157 @@
+"""The Actions service as a process: put together, started, and stopped so that no call is lost; decides nothing."""
+
+import asyncio
+import signal
+from contextlib import suppress
+
+from taskaction.actions.endpoints import Calls, Parts
+from taskaction.actions.gate import Gate, OpenGate
+from taskaction.actions.health import HealthService
+from taskaction.actions.journal import ActionsJournal
+from taskaction.actions.manifests import Executors
+from taskaction.actions.mirror import Mirror
+from taskaction.actions.places import Places
+from taskaction.actions.rpc import ActionsRpc
+from taskaction.actions.server import Application, ServerSettings, run
+from taskaction.actions.settings import ActionsConfig
+from taskaction.actions.watching import Watches, WatchSettings
+from taskaction.cluster.credentials import Credentials
+from taskaction.cluster.gateway import TASK_ACTIONS
+from taskaction.cluster.informer import Informer
+from taskaction.cluster.rest import RestCluster
+from taskaction.cluster.session import open_session
+from taskaction.config import OperatorConfig
+from taskaction.core.clock import Clock, SystemClock
+from taskaction.probes import Health, ProbeServer
+
+_STALE_SECONDS = 120.0
+
+
+class Facade:
+    """Everything that serves calls, over any cluster and clock."""
+
+    def __init__(self, own: ActionsConfig, cluster: RestCluster, clock: Clock, journal: ActionsJournal) -> None:
+        self.mirror = Mirror()
+        places = Places(own.namespace, own.namespaces)
+        self.informers = [
+            Informer(cluster, clock, TASK_ACTIONS, namespace, changed=self.mirror.learn, gone=self.mirror.forget)
+            for namespace in sorted(places.namespaces)
+        ]
+        self.watches = Watches(
+            self.mirror,
+            clock,
+            WatchSettings(
+                age=own.watch_age.total_seconds(),
+                heartbeat=own.heartbeat.total_seconds(),
+                batch=own.watch_buffer_size,
+                limit=own.watches,
+            ),
+        )
+        gate = OpenGate() if own.authentication == "none" else Gate(cluster, clock, own.audiences)
+        calls = Calls(
+            Parts(
+                cluster=cluster,
+                clock=clock,
+                mirror=self.mirror,
+                places=places,
+                gate=gate,
+                executors=Executors(own.task_types),
+                watches=self.watches,
+            )
+        )
+        self.rpc = ActionsRpc(calls, gate, journal, clock, requests=own.requests)
+
+    @property
+    def problems(self) -> list[str]:
+        """Why answers would be wrong or old."""
+        if not all(informer.listed.is_set() for informer in self.informers):
+            return ["the actions have not been listed yet"]
+        if any(informer.age > _STALE_SECONDS for informer in self.informers):
+            return ["nothing was heard of the API server for two minutes"]
+        return []
+
+
+class ActionsService:
+    """One replica of the service; any number may run, for what they share is in the API server."""
+
+    def __init__(self, config: OperatorConfig, own: ActionsConfig) -> None:
+        self._config = config
+        self._own = own
+        self._clock = SystemClock()
+        self._journal = ActionsJournal()
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT; then say so by readiness, go on a while, and end the watches."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        credentials = Credentials.load(self._clock, kubeconfig=self._config.kubeconfig, context=self._config.context)
+        async with open_session(credentials, in_flight=self._own.requests * 2) as session:
+            cluster = RestCluster(credentials.server, session, self._journal.requested)
+            await self._serve(Facade(self._own, cluster, self._clock, self._journal), stop)
+
+    async def _serve(self, facade: Facade, stop: asyncio.Event) -> None:
+        journal, own = self._journal, self._own
+        journal.gauge("actions_watches", "Watches that are being served.", lambda: facade.mirror.watches)
+        journal.gauge("actions_known", "Actions that are known.", lambda: len(facade.mirror))
+
+        def ready() -> list[str]:
+            return ["the service is being stopped"] if self._stopping else facade.problems
+
+        probes = ProbeServer(own.probes_bind, Health(live=list, ready=ready), journal.registry)
+        application = Application(facade.rpc, HealthService(lambda: not ready(), self._clock), own.request_bytes)
+        settings = ServerSettings(
+            bind=own.bind,
+            request_bytes=own.request_bytes,
+            grace=own.drain.total_seconds(),
+            certificate=own.tls_cert_file,
+            key=own.tls_key_file,
+            client_ca=own.tls_client_ca_file,
+        )
+        await probes.start()
+        tasks = [asyncio.create_task(informer.run(journal.failed)) for informer in facade.informers]
+        try:
+            for informer in facade.informers:  # before that, a parent would be missing and a snapshot incomplete
+                await _first(stop, informer.listed)
+            journal.says("actions service starts", bind=own.bind, authentication=own.authentication)
+            await self._until(stop, facade, application, settings, tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+            await probes.stop()
+
+    async def _until(
+        self,
+        stop: asyncio.Event,
+        facade: Facade,
+        application: Application,
+        settings: ServerSettings,
+        tasks: list[asyncio.Task[None]],
+    ) -> None:
+        async def drained() -> None:
+            await stop.wait()
+            self._stopping = True
+            self._journal.says("actions service stops")
+            await self._clock.sleep(self._own.drain.total_seconds())
+            facade.watches.stop()
+
+        serving = asyncio.create_task(run(application, settings, drained))
+        ended, _ = await asyncio.wait({serving, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        if serving not in ended:
+            stop.set()
+        await serving
+        for task in ended:
+            task.result()
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Return when one of them is set."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for one in waiting:
+        one.cancel()

@@ -1,0 +1,54 @@
+"""What a watch says of an action, in Flyte's words; pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flyteidl2.actions.actions_service_pb2 import WatchForUpdatesResponse
+from flyteidl2.common.identifier_pb2 import RunIdentifier
+from flyteidl2.common.phase_pb2 import ActionPhase
+from flyteidl2.core.execution_pb2 import ExecutionError
+from flyteidl2.workflow.state_service_pb2 import ControlMessage
+
+from taskaction.actions.literals import written
+from taskaction.actions.mirror import Known
+
+PHASES: Mapping[str, ActionPhase] = {
+    "Queued": ActionPhase.ACTION_PHASE_QUEUED,
+    "WaitingForResources": ActionPhase.ACTION_PHASE_WAITING_FOR_RESOURCES,
+    "Initializing": ActionPhase.ACTION_PHASE_INITIALIZING,
+    "Running": ActionPhase.ACTION_PHASE_RUNNING,
+    "Paused": ActionPhase.ACTION_PHASE_PAUSED,
+    "Succeeded": ActionPhase.ACTION_PHASE_SUCCEEDED,
+    "Failed": ActionPhase.ACTION_PHASE_FAILED,
+    "Aborted": ActionPhase.ACTION_PHASE_ABORTED,
+    "TimedOut": ActionPhase.ACTION_PHASE_TIMED_OUT,
+}
+_KINDS = {"User": ExecutionError.ErrorKind.USER, "System": ExecutionError.ErrorKind.SYSTEM}
+_WITH_ERROR = frozenset({"Failed", "TimedOut"})
+
+SENTINEL = WatchForUpdatesResponse(control_message=ControlMessage(sentinel=True))
+HEARTBEAT = WatchForUpdatesResponse(control_message=ControlMessage(sentinel=False))
+
+
+def update_of(known: Known, run: RunIdentifier) -> WatchForUpdatesResponse:
+    """Give the newest state of an action of ``run``."""
+    response = WatchForUpdatesResponse()
+    update = response.action_update
+    update.action_id.run.CopyFrom(run)
+    update.action_id.name = known.action
+    update.phase = PHASES[known.phase]
+    if known.output_uri:
+        update.output_uri = known.output_uri
+    if known.phase in _WITH_ERROR and known.error is not None:
+        update.error.code = known.error.get("code", "")
+        update.error.message = known.error.get("message", "")
+        update.error.kind = _KINDS.get(known.error.get("kind", ""), ExecutionError.ErrorKind.UNKNOWN)
+    if known.signal_type and known.phase == "Succeeded":
+        value = written(known.signal_type, _answer(known.output))
+        if value is not None:
+            update.value.CopyFrom(value)
+    return response
+
+
+def _answer(output: Any) -> Any:
+    return output.get("value") if isinstance(output, dict) else None

@@ -1,0 +1,87 @@
+"""One watch after another, from what is known and without a question to the API server; decides nothing of actions."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+from flyteidl2.actions.actions_service_pb2 import WatchForUpdatesResponse
+from flyteidl2.common.identifier_pb2 import RunIdentifier
+
+from taskaction.actions.mirror import Mirror, Subscription
+from taskaction.actions.places import Place
+from taskaction.actions.updates import HEARTBEAT, SENTINEL, update_of
+from taskaction.core.clock import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchSettings:
+    """Bounds of watches.
+
+    Attributes:
+        age: seconds after which a client is sent away to connect again.
+        heartbeat: seconds without a change after which a watch says that it is there.
+        batch: changes that are sent before others have their turn.
+        limit: watches at a time.
+    """
+
+    age: float
+    heartbeat: float
+    batch: int
+    limit: int
+
+
+class Watches:
+    """Serves watches until the service stops."""
+
+    def __init__(self, mirror: Mirror, clock: Clock, settings: WatchSettings) -> None:
+        self._mirror = mirror
+        self._clock = clock
+        self._settings = settings
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """End every watch so that its client connects again, elsewhere."""
+        self._is_stopping = True
+        self._mirror.end_watches()
+
+    async def follow(self, parent: Place, run: RunIdentifier) -> AsyncIterator[WatchForUpdatesResponse]:
+        """Give what there is, a sentinel, and every change; ends with UNAVAILABLE, since clients take OK for good."""
+        if self._mirror.watches >= self._settings.limit:
+            raise ConnectError(Code.RESOURCE_EXHAUSTED, "too many watches at a time; try again later")
+        subscription = self._mirror.subscribe(parent)
+        try:
+            for known in self._mirror.children(parent):
+                subscription.put(known)
+            async for response in self._sent(subscription, run, until_empty=True):
+                yield response
+            yield SENTINEL
+            async for response in self._sent(subscription, run, until_empty=False):
+                yield response
+        finally:
+            self._mirror.unsubscribe(subscription)
+        raise ConnectError(Code.UNAVAILABLE, "the watch has come to its age, or the service stops: connect again")
+
+    async def _sent(
+        self, subscription: Subscription, run: RunIdentifier, *, until_empty: bool
+    ) -> AsyncIterator[WatchForUpdatesResponse]:
+        until = self._clock.monotonic() + self._settings.age
+        while not self._is_stopping and self._clock.monotonic() < until:
+            found = subscription.take(self._settings.batch)
+            for known in found:
+                yield update_of(known, run)
+            if found:
+                await asyncio.sleep(0)
+            elif until_empty:
+                return
+            elif not await self._news(subscription, until):
+                yield HEARTBEAT
+
+    async def _news(self, subscription: Subscription, until: float) -> bool:
+        patience = min(self._settings.heartbeat, until - self._clock.monotonic())
+        try:
+            await asyncio.wait_for(subscription.wait(), patience)
+        except TimeoutError:
+            return False
+        return True

@@ -1,0 +1,122 @@
+"""Follows all objects of one kind in one namespace: a list, then watches, and again; keeps nothing but their uids."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from taskaction.cluster.errors import ClusterError, ExpiredError, UnavailableError
+from taskaction.cluster.gateway import Body, Resource
+from taskaction.core.clock import Clock
+
+_PAUSE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list, as of one moment of the API server."""
+
+    items: list[Body]
+    resource_version: str
+    token: str
+
+
+class Watching(Protocol):
+    """What following needs of an API server, besides the verbs of ``Cluster``."""
+
+    async def page(
+        self, resource: Resource, namespace: str = "", *, label_selector: str = "", token: str = "", limit: int = 500
+    ) -> Page:
+        """Give one page of a list; raises ``ExpiredError`` where ``token`` is too old."""
+
+    def watch(
+        self, resource: Resource, namespace: str = "", *, label_selector: str = "", since: str, silence: float
+    ) -> AsyncIterator[tuple[str, Body]]:
+        """Give what happens after ``since``, as (ADDED | MODIFIED | DELETED | BOOKMARK, object).
+
+        It ends when the server ends it. Raises ``ExpiredError`` where ``since`` is too old, and ``UnavailableError``
+        where nothing came for ``silence`` seconds.
+        """
+
+
+class Informer:
+    """Tells of each object that is there or has changed, and of each that is gone, also where no watch saw it go."""
+
+    def __init__(
+        self,
+        cluster: Watching,
+        clock: Clock,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        changed: Callable[[Body], None],
+        gone: Callable[[str], None],
+        label_selector: str = "",
+        silence: float = 75.0,
+    ) -> None:
+        """``changed`` gets the object, ``gone`` the uid; both may be told the same twice, and in any case in order."""
+        self._cluster = cluster
+        self._clock = clock
+        self._resource = resource
+        self._namespace = namespace
+        self._changed = changed
+        self._gone = gone
+        self._selector = label_selector
+        self._silence = silence
+        self._uids: set[str] = set()
+        self._since = ""
+        self._heard = clock.monotonic()
+        self.listed = asyncio.Event()
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago the API server was last heard of."""
+        return self._clock.monotonic() - self._heard
+
+    async def run(self, failed: Callable[[str, BaseException], None]) -> None:
+        """Follow until cancelled; ``failed`` is told of what went wrong, and it is tried again."""
+        while True:
+            try:
+                if not self._since:
+                    await self._list()
+                await self._watch()
+            except ExpiredError:
+                self._since = ""
+            except ClusterError as error:
+                if not isinstance(error, UnavailableError):
+                    self._since = ""
+                failed(f"watch {self._resource.plural}", error)
+                await self._clock.sleep(_PAUSE_SECONDS)
+
+    async def _list(self) -> None:
+        found: set[str] = set()
+        token = ""
+        while True:
+            page = await self._cluster.page(self._resource, self._namespace, label_selector=self._selector, token=token)
+            self._heard = self._clock.monotonic()
+            for body in page.items:
+                found.add(body["metadata"]["uid"])
+                self._changed(body)
+            token = page.token
+            if not token:
+                break
+        for uid in self._uids - found:
+            self._gone(uid)
+        self._uids = found
+        self._since = page.resource_version
+        self.listed.set()
+
+    async def _watch(self) -> None:
+        events = self._cluster.watch(
+            self._resource, self._namespace, label_selector=self._selector, since=self._since, silence=self._silence
+        )
+        async for kind, body in events:
+            self._heard = self._clock.monotonic()
+            metadata = body["metadata"]
+            if kind == "DELETED":
+                self._uids.discard(metadata["uid"])
+                self._gone(metadata["uid"])
+            elif kind != "BOOKMARK":
+                self._uids.add(metadata["uid"])
+                self._changed(body)
+            self._since = metadata["resourceVersion"]

@@ -1,0 +1,217 @@
+"""The Actions service beside a real operator and API server: what clients of Connect, gRPC and plain HTTP see."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+
+import grpc
+import pytest
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+from flyteidl2.actions.actions_service_connect import ActionsServiceClient
+from flyteidl2.actions.actions_service_pb2 import (
+    AbortRequest,
+    SignalRequest,
+    UpdateRequest,
+    WatchForUpdatesRequest,
+    WatchForUpdatesResponse,
+)
+from flyteidl2.actions.actions_service_pb2_grpc import ActionsServiceStub
+from flyteidl2.common.phase_pb2 import ActionPhase
+from flyteidl2.core.types_pb2 import SimpleType
+from google.protobuf.json_format import MessageToJson
+
+from cluster.clusters import Cluster
+from cluster.kubectl import Kubectl
+from local.operator_process import Operator
+from support.actions_services import ActionsServices, action_id, condition, task, watch
+
+pytestmark = pytest.mark.usefixtures("operator")
+SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def services(crds: Cluster, operator: Operator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActionsServices]:
+    del operator
+    namespace = "flyte-actions-tests"
+    crds.kubectl("create", "namespace", namespace)
+    found = ActionsServices(crds.kubectl.within(namespace), namespace, tmp_path_factory.mktemp("actions"))
+    found.start(task_types="noop=noop,sleep=sleep,fail=fail,parent=approval")
+    yield found
+    found.close()
+    crds.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture
+def objects(services: ActionsServices) -> Kubectl:
+    return services.kubectl
+
+
+@pytest.fixture
+async def client(services: ActionsServices) -> AsyncIterator[ActionsServiceClient]:
+    async with ActionsServiceClient(services.url) as found:
+        yield found
+
+
+def parent(run: str):
+    return task(run, kind="parent", prompt="a parent that goes on")
+
+
+async def until(client: ActionsServiceClient, request: WatchForUpdatesRequest, phases: dict[str, int]) -> dict:
+    """Follow until each child has the phase; give the newest update of each."""
+    seen: dict[str, WatchForUpdatesResponse] = {}
+    async with asyncio.timeout(SECONDS), aclosing(client.watch_for_updates(request)) as stream:
+        async for response in stream:
+            if response.HasField("action_update"):
+                seen[response.action_update.action_id.name] = response.action_update
+            if all(name in seen and seen[name].phase == phase for name, phase in phases.items()):
+                return seen
+    raise AssertionError("the stream has ended")
+
+
+async def refusal(call) -> ConnectError:
+    with pytest.raises(ConnectError) as refused:
+        await call
+    return refused.value
+
+
+async def test_a_child_is_run_and_its_parent_is_told(client):
+    await client.enqueue(parent("told"))
+    await client.enqueue(task("told", "child", "a0"))
+    seen = await until(client, watch("told"), {"child": ActionPhase.ACTION_PHASE_SUCCEEDED})
+    assert seen["child"].action_id == action_id("told", "child")
+
+
+async def test_a_failure_is_told_with_its_error(client):
+    await client.enqueue(parent("failing"))
+    await client.enqueue(task("failing", "child", "a0", kind="fail", message="it broke", code="Broken"))
+    seen = await until(client, watch("failing"), {"child": ActionPhase.ACTION_PHASE_FAILED})
+    assert (seen["child"].error.code, seen["child"].error.message) == ("Broken", "it broke")
+
+
+async def test_a_snapshot_holds_what_has_ended_and_then_a_sentinel(client):
+    await client.enqueue(parent("snapshot"))
+    await client.enqueue(task("snapshot", "child", "a0"))
+    await until(client, watch("snapshot"), {"child": ActionPhase.ACTION_PHASE_SUCCEEDED})
+    async with asyncio.timeout(SECONDS), aclosing(client.watch_for_updates(watch("snapshot"))) as stream:
+        first, second = await anext(stream), await anext(stream)
+    assert first.action_update.phase == ActionPhase.ACTION_PHASE_SUCCEEDED
+    assert second.control_message.sentinel
+
+
+async def test_equal_runs_of_two_projects_do_not_meet(client):
+    await client.enqueue(parent("shared"))
+    other = task("shared", project="office")
+    await client.enqueue(other)
+    assert (await refusal(client.enqueue(other))).code == Code.ALREADY_EXISTS
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        pytest.param(task("refused", "child", "missing"), Code.NOT_FOUND, id="missing parent"),
+        pytest.param(task("r" * 31), Code.INVALID_ARGUMENT, id="name too long"),
+        pytest.param(condition("refused", "c", "", SimpleType.DATETIME), Code.INVALID_ARGUMENT, id="odd condition"),
+    ],
+)
+async def test_what_cannot_be_enqueued_is_refused_with_the_right_code(client, request_, code):
+    assert (await refusal(client.enqueue(request_))).code == code
+
+
+async def test_enqueueing_twice_is_told_from_asking_for_something_else(client):
+    await client.enqueue(parent("twice"))
+    await client.enqueue(task("twice", "child", "a0", output="one"))
+    assert (await refusal(client.enqueue(task("twice", "child", "a0", output="one")))).code == Code.ALREADY_EXISTS
+    assert (await refusal(client.enqueue(task("twice", "child", "a0", output="two")))).code == Code.INVALID_ARGUMENT
+
+
+async def test_an_abort_is_kept_on_record_and_reaches_the_children(client, objects):
+    await client.enqueue(parent("aborted"))
+    await client.enqueue(task("aborted", "child", "a0", kind="sleep", duration="1h"))
+    await client.abort(AbortRequest(action_id=action_id("aborted"), reason="no longer needed"))
+    await until(client, watch("aborted"), {"child": ActionPhase.ACTION_PHASE_ABORTED})
+    stored = json.loads(objects("get", "ta", "--selector=flyte.org/run=aborted,flyte.org/is-root=true", "-ojson"))
+    abort = stored["items"][0]["spec"]["abort"]
+    assert abort["reason"] == "no longer needed"
+    assert abort["by"]
+    assert abort["at"]
+    await client.abort(AbortRequest(action_id=action_id("aborted")))
+    assert (await refusal(client.enqueue(task("aborted", "late", "a0")))).code == Code.ABORTED
+    assert (await refusal(client.abort(AbortRequest(action_id=action_id("nowhere"))))).code == Code.NOT_FOUND
+
+
+async def test_a_signal_answers_a_condition_once(client):
+    await client.enqueue(parent("asked"))
+    await client.enqueue(condition("asked", "ok", "a0", SimpleType.BOOLEAN))
+    await until(client, watch("asked"), {"ok": ActionPhase.ACTION_PHASE_PAUSED})
+
+    def answer(**value: object) -> SignalRequest:
+        request = SignalRequest(action_id=action_id("asked", "ok"), parent_action_name="a0")
+        for name, said in value.items():
+            setattr(request.value.scalar.primitive, name, said)
+        return request
+
+    assert (await refusal(client.signal(answer(integer=1)))).code == Code.INVALID_ARGUMENT
+    await client.signal(answer(boolean=True))
+    seen = await until(client, watch("asked"), {"ok": ActionPhase.ACTION_PHASE_SUCCEEDED})
+    assert seen["ok"].value.scalar.primitive.boolean
+    await client.signal(answer(boolean=True))
+    assert (await refusal(client.signal(answer(boolean=False)))).code == Code.FAILED_PRECONDITION
+
+
+async def test_an_update_becomes_an_event_for_the_owner(client):
+    await client.enqueue(parent("updated"))
+    await client.enqueue(task("updated", "child", "a0"))
+    await until(client, watch("updated"), {"child": ActionPhase.ACTION_PHASE_SUCCEEDED})
+    request = UpdateRequest(action_id=action_id("updated"), attempt=1)
+    request.status.phase = ActionPhase.ACTION_PHASE_RUNNING
+    request.status.attempts = 1
+    await client.update(request)
+    request.action_id.name = "child"
+    assert (await refusal(client.update(request))).code == Code.FAILED_PRECONDITION
+
+
+def test_the_stubs_of_grpcio_work(services):
+    with grpc.insecure_channel(services.address) as channel:
+        stub = ActionsServiceStub(channel)
+        stub.Enqueue(parent("grpc"))
+        stub.Enqueue(task("grpc", "child", "a0"))
+        for response in stub.WatchForUpdates(watch("grpc"), timeout=SECONDS):
+            if response.action_update.phase == ActionPhase.ACTION_PHASE_SUCCEEDED:
+                break
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.Enqueue(task("grpc", "child", "missing"))
+        assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_service_that_is_killed_in_the_middle_of_a_watch_is_found_again(client, services):
+    await client.enqueue(parent("crash"))
+    await client.enqueue(task("crash", "child", "a0", kind="sleep", duration="5s"))
+    await until(client, watch("crash"), {"child": ActionPhase.ACTION_PHASE_RUNNING})
+    async with asyncio.timeout(SECONDS), aclosing(client.watch_for_updates(watch("crash"))) as stream:
+        await anext(stream)
+        services.kill()
+        with pytest.raises(ConnectError) as ended:
+            async for _ in stream:
+                pass
+    assert ended.value.code in {Code.UNAVAILABLE, Code.INTERNAL, Code.UNKNOWN}
+    await asyncio.to_thread(services.start, task_types="noop=noop,sleep=sleep,fail=fail,parent=approval")
+    await until(client, watch("crash"), {"child": ActionPhase.ACTION_PHASE_SUCCEEDED})
+
+
+def curl(services: ActionsServices, method: str, message, *more: str) -> tuple[int, dict]:
+    """Call as the page docs/actions-service.md shows it."""
+    command = ["curl", "--silent", "--show-error", "--max-time", str(SECONDS), "--write-out", "\n%{http_code}", *more]
+    command += ["--header", "Content-Type: application/json", "--data", MessageToJson(message)]
+    url = f"{services.url}/flyteidl2.actions.ActionsService/{method}"
+    answer, _, code = subprocess.check_output([*command, url], text=True).rpartition("\n")
+    return int(code), json.loads(answer)
+
+
+def test_a_script_needs_no_more_than_curl(services):
+    assert curl(services, "Enqueue", parent("script")) == (200, {})
+    code, answer = curl(services, "Enqueue", task("script", "child", "missing"))
+    assert (code, answer["code"]) == (404, "not_found")
+    assert curl(services, "Abort", AbortRequest(action_id=action_id("script"))) == (200, {})
