@@ -4,6 +4,7 @@ from bench.figures import (
     abort,
     chaos,
     engine,
+    enqueue,
     flows,
     growth,
     image,
@@ -35,6 +36,7 @@ GROUPS: tuple[Group, ...] = (
     takeover.GROUP,
     chaos.GROUP,
     workloads.GROUP,
+    enqueue.GROUP,
     image.GROUP,
     node.GROUP,
 )

@@ -39,6 +39,8 @@ PROMISED = {
     "chaos_lost": "<= 0",
     "chaos_repeated": "<= 0",
     "chaos_disordered": "<= 0",
+    "enqueue_share_of_ceiling": ">= 0.45",
+    "enqueue_api_calls": "<= 1",
 }
 
 
