@@ -73,6 +73,16 @@ class Departures:
             record.activity = Activity.IDLE
             record.poll_at = record.wake_at = None  # whoever looks at it next finds out when anew
 
+    def overtaken(self, record: Record) -> None:
+        """Give up this process's part in an attempt of which another owner has taken over the record.
+
+        The call is cancelled and nobody is told to stop: what goes on outside is the other owner's.
+        """
+        record.taken_at = self._clock.now()
+        record.activity = Activity.IDLE
+        if record.call is not None:
+            record.call.cancel()
+
     def _forget(self, record: Record) -> None:
         self._deliveries.ended(record)
         self._rest(record)

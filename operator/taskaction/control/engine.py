@@ -46,6 +46,7 @@ from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
 from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, Owner, Slot, Stopped
 
+_UNDER_WAY = frozenset({Activity.CALLING, Activity.CANCELLING})
 _LEASE_PAUSE = 0.5
 _BINDING_PAUSE = 10.0
 
@@ -85,6 +86,8 @@ class Engine:
 
     def look(self, record: Record) -> None:
         """See what is to be done about an action, and start it."""
+        if self._parts.leases.tenure(record.shard) is not None and self._must_wait(record):
+            return
         decision = self._decided(record, Look())
         if decision is None:
             return
@@ -154,7 +157,7 @@ class Engine:
         tenure = self._parts.leases.tenure(record.shard)
         if tenure is not None:
             return Owner(holder=self._parts.identity, epoch=tenure.epoch)
-        claim, under_way = record.status.claim, record.activity in {Activity.CALLING, Activity.CANCELLING}
+        claim, under_way = record.status.claim, record.activity in _UNDER_WAY
         if under_way and claim is not None and claim.holder == self._parts.identity:
             return Owner(holder=claim.holder, epoch=claim.epoch)
         return None
@@ -170,11 +173,7 @@ class Engine:
         if record.cancelling:
             return False  # its end decides what follows
         record.activity = Activity.IDLE
-        if not self._parts.leases.may_start(record.shard):
-            self._postpone(record, _LEASE_PAUSE)
-            return False
-        limited = await self._limited(record)
-        decision = self._decided(record, Slot() if limited is None else Ended(limited))
+        decision = await self._turn(record)
         if decision is None:
             return False
         call = self._apply(record, decision)
@@ -183,6 +182,15 @@ class Engine:
             return False
         await self._carry(record, call, decision)
         return True
+
+    async def _turn(self, record: Record) -> Decision | None:
+        """Decide what a turn is good for; None where that is nothing, or nothing yet."""
+        if self._must_wait(record):
+            return None
+        limited = await self._limited(record)
+        if self._must_wait(record):
+            return None  # to ask took its time
+        return self._decided(record, Slot() if limited is None else Ended(limited))
 
     async def _carry(self, record: Record, call: Call, decision: Decision) -> None:
         outcome = await self._called(record, call, decision)
@@ -215,6 +223,16 @@ class Engine:
             return None
         return await self._parts.caller.limited(record, bound, self._parts.gatherer.observed(record, owner))
 
+    def _must_wait(self, record: Record) -> bool:
+        """Say whether the lease is too old to go by: another process may own the action, and its record be theirs.
+
+        What this process has under way itself is its own all the same.
+        """
+        if record.activity in _UNDER_WAY or self._parts.leases.may_start(record.shard):
+            return False
+        self._postpone(record, _LEASE_PAUSE)
+        return True
+
     def _postpone(self, record: Record, seconds: float) -> None:
         """Come back when the lease is renewed, or the provider is there; nothing may start before."""
         record.wake_at = self._parts.clock.now() + timedelta(seconds=seconds)
@@ -246,7 +264,7 @@ class Engine:
 
     async def _outcome(self, record: Record, bound: Binding, observed: Observed, *, poll: bool) -> Outcome | None:
         record.polled_signal, record.woken = record.action.spec.signal, False
-        attempt = record.status.attempt
+        attempt, claim = record.status.attempt, record.status.claim
         started = self._parts.clock.monotonic()
         deliveries = self._parts.deliveries.hand_over(record) if poll else ()
         work = self._parts.caller.call(record, bound, observed, poll=poll, deliveries=deliveries)
@@ -267,14 +285,16 @@ class Engine:
                 # It has begun outside in the meantime: this is what the executor is about to be told to stop.
                 record.status = record.status.model_copy(update={"external_id": outcome.external_id})
             return None  # the cancel decides what is recorded
-        if record.status.attempt != attempt or not record.status.phase.started:
-            return None  # the attempt was given up, and its end is on record
+        if (record.status.attempt, record.status.claim) != (attempt, claim) or not record.status.phase.started:
+            return None  # the attempt was given up, or it is another owner's by now
         return outcome
 
     async def stopped(self, record: Record) -> None:
         """Record the end of an attempt that was told to stop, where there is still an object and an attempt."""
         if self._parts.table.get(record.uid) is not record or not record.status.phase.started:
             return
+        if record.activity is not Activity.CANCELLING:
+            return  # another owner has taken it over meanwhile
         decision = self._decided(record, Stopped())
         if decision is None:
             return

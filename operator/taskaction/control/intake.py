@@ -133,13 +133,18 @@ class Intake:
         self._engine.look(record)
 
     def _update(self, record: Record, action: TaskAction) -> None:
+        overtaken = record.is_overtaken(action.status)
+        if overtaken and record.flushing is not None:
+            return  # the write that is under way finds out, and must not find its way past the other owner's
         record.action = action
         record.version = action.metadata.resource_version
         if action.status != record.stored and record.flushing is None:
             # Somebody else has written the status: the next owner, or the one before.
             record.stored = action.status
-            if record.activity in {Activity.IDLE, Activity.QUEUED, Activity.PARKED}:
+            if overtaken or record.activity in {Activity.IDLE, Activity.QUEUED, Activity.PARKED}:
                 record.status = action.status
+        if overtaken:
+            self._departures.overtaken(record)
         self._place(record)
         self._engine.look(record)
 
@@ -162,8 +167,8 @@ class Intake:
 
     def _left(self, record: Record) -> None:
         """Serve a DELETED: the object is gone, or it has left the watch's selector by finishing."""
-        if record.status.phase.terminal and record.flushing is not None:
-            return  # this process is finishing it: the write's own end decides
+        if _is_being_finished(record):
+            return
         if self._engine.is_involved(record) or self._family.is_related(record):
             self.missing(record)
         else:
@@ -178,8 +183,15 @@ class Intake:
             return
         action = TaskAction.from_body(body)
         if action.status.phase.terminal:
+            if _is_being_finished(record):
+                return
             record.action = action
             record.status = record.stored = action.status
             self._departures.finished_elsewhere(record)
         else:
             self._update(record, action)
+
+
+def _is_being_finished(record: Record) -> bool:
+    """Say whether this process is writing the action's end: that write's own end decides what follows."""
+    return record.status.phase.terminal and record.flushing is not None

@@ -13,7 +13,6 @@ from taskaction.control.releasing import Releaser
 from taskaction.control.writer import Landed, StatusWriter
 from taskaction.core.clock import Clock
 from taskaction.lifecycle.decisions import Decision, ExpireAt, Tell, Write
-from taskaction.lifecycle.state import Activity
 
 
 class Landing:
@@ -53,7 +52,7 @@ class Landing:
         if landed is Landed.GONE:
             self._departures.gone(record)
         elif landed is Landed.OVERTAKEN:
-            self._overtaken(record)
+            await self._overtaken(record)
         return landed
 
     async def land(self, record: Record, decision: Decision) -> None:
@@ -77,10 +76,10 @@ class Landing:
         # Whether the decision knew of a finalizer or not: it may have been on its way while the end was decided.
         await self._editor.release(record)
 
-    def _overtaken(self, record: Record) -> None:
-        record.taken_at = self._clock.now()
-        record.activity = Activity.IDLE
+    async def _overtaken(self, record: Record) -> None:
+        self._departures.overtaken(record)
         if record.settled:
             self._departures.ended(record)
+            await self._editor.release(record)  # the end may be an earlier write of this process, never answered
         else:
             self._look(record)

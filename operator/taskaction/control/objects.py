@@ -57,23 +57,25 @@ class ObjectEditor:
             return await self._persistently(lambda: self._cluster.delete(TASK_ACTIONS, name, namespace, uid=uid))
 
     async def _edit(self, record: Record, operations: Callable[[TaskAction], Operations]) -> None:
+        version = record.version
         while not record.gone:
             wanted = operations(record.action)
             if not wanted:
                 return
             try:
-                body = await self._patch(record, wanted)
+                body = await self._patch(record, version, wanted)
             except NotFoundError:
                 record.gone = True
             except ConflictError:
                 await self._refresh(record)
+                version = record.action.metadata.resource_version
             else:
                 _learn(record, body)
                 return
 
-    async def _patch(self, record: Record, wanted: Operations) -> Body:
+    async def _patch(self, record: Record, version: str, wanted: Operations) -> Body:
         test: Sequence[dict[str, Any]] = [
-            {"op": "test", "path": "/metadata/resourceVersion", "value": record.version},
+            {"op": "test", "path": "/metadata/resourceVersion", "value": version},
             {"op": "test", "path": "/metadata/uid", "value": record.uid},
         ]
         async with self._slots:
@@ -91,9 +93,13 @@ class ObjectEditor:
 
 
 def _learn(record: Record, body: Body) -> None:
-    """Take over the object's metadata and spec; the status stays what this process knows it to be."""
+    """Take over the object's metadata and spec; the status stays what this process knows it to be.
+
+    Where another owner has written it, the next write of the status must be refused, as it is by the old version.
+    """
     record.action = TaskAction.from_body(body)
-    record.version = record.action.metadata.resource_version
+    if not record.is_overtaken(record.action.status):
+        record.version = record.action.metadata.resource_version
 
 
 def _hold(action: TaskAction) -> Operations:

@@ -21,7 +21,8 @@ class Record:
     Attributes:
         action: the object as last seen; its ``status`` is not used, see below.
         status: what the status is to be; ``stored`` is what the API server is known to have.
-        version: the resourceVersion that the next write must find.
+        version: the resourceVersion that the next write of the status must find. It may only move on to one whose
+            status was compared: else a write would find its way past another owner's.
         first_version: the resourceVersion when first seen, a tie-breaker of partition order.
         taken_at: when this process first saw the action as its own while another claim stood.
         checked_with: what the parameters were last checked by, with ``problem`` as the result.
@@ -86,6 +87,10 @@ class Record:
     def settled(self) -> bool:
         """True when the API server has the terminal status."""
         return self.stored.phase.terminal
+
+    def is_overtaken(self, server: TaskActionStatus) -> bool:
+        """Say whether another owner has written: the server's claim is neither the known one nor the one to come."""
+        return server.claim not in {self.stored.claim, self.status.claim}
 
     @property
     def next_look(self) -> datetime | None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from support.memory_operator import MemoryOperator, actions
+from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.executors.base import AbstractExecutor, Run
 from taskaction.executors.registry import Plugin
@@ -109,3 +110,34 @@ async def test_a_finalizer_that_is_on_its_way_when_the_action_ends_does_not_stay
         assert operator.phase("one") == "Aborted"
         assert not operator.stored("one")["metadata"].get("finalizers")
         assert not starter.asked.is_set()
+
+
+@pytest.mark.parametrize("answer", ["late", "lost"])
+async def test_an_end_that_others_see_before_its_own_write_is_answered_leaves_no_finalizer(starter, answer) -> None:
+    """The sweep's list lacks an action whose end is on record, while the answer to that write is still awaited."""
+    async with MemoryOperator(plugin(starter)) as operator:
+        starter.cue.set()
+        await operator.create(*actions(["one"], "starter"))
+        assert operator.stored("one")["metadata"]["finalizers"]
+        cluster, answered = operator.cluster, asyncio.Event()
+        replace_status = cluster.replace_status
+
+        async def late_answer(*args: Any, **options: Any) -> Body:
+            stored = await replace_status(*args, **options)
+            await answered.wait()
+            return stored
+
+        if answer == "late":
+            cluster.replace_status = late_answer  # type: ignore[method-assign]
+        else:
+            cluster.fail("replace_status", UnavailableError("the connection was closed"), after=True)
+        record = operator.control.table.get("uid-of-one")
+        await operator.change("one", abort={"reason": "enough", "by": "ada", "at": "2026-01-01T12:00:00Z"})
+        assert operator.phase("one") == "Aborted"
+        operator.control.intake.missing(record)
+        await operator.settle()
+        answered.set()
+        await operator.pass_time(5)
+
+        assert not operator.stored("one")["metadata"].get("finalizers")
+        assert operator.control.table.get("uid-of-one") is None
