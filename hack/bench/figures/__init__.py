@@ -16,6 +16,7 @@ from bench.figures import (
     restart,
     takeover,
     throughput,
+    watch,
     workloads,
     writes,
 )
@@ -37,6 +38,7 @@ GROUPS: tuple[Group, ...] = (
     chaos.GROUP,
     workloads.GROUP,
     enqueue.GROUP,
+    watch.GROUP,
     image.GROUP,
     node.GROUP,
 )

@@ -41,6 +41,10 @@ PROMISED = {
     "chaos_disordered": "<= 0",
     "enqueue_share_of_ceiling": ">= 0.45",
     "enqueue_api_calls": "<= 1",
+    "watch_p50_ms": "<= 10",
+    "watch_p99_ms": "<= 100",
+    "watch_api_calls": "<= 0",
+    "watch_kb_each": "<= 100",
 }
 
 
