@@ -13,7 +13,7 @@ import structlog
 from taskaction.api.enums import ProviderKind
 from taskaction.assembly import Control, assemble
 from taskaction.cluster.credentials import Credentials
-from taskaction.cluster.gateway import ACTION_EVENTS, TASK_ACTIONS
+from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOWS, TASK_ACTIONS
 from taskaction.cluster.rest import RestCluster
 from taskaction.cluster.session import Freshness, open_session
 from taskaction.config import OperatorConfig
@@ -169,6 +169,8 @@ class Operator:
                 control.intake.notice(event, body)
             elif kind == ACTION_EVENTS.kind:
                 control.deliveries.notice(event, body)
+            elif kind == ACTION_FLOWS.kind:
+                control.flows.notice(event, body)
             elif kind in FOLLOWED:
                 control.followed.notice(kind, event, body)
             else:

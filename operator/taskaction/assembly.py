@@ -15,6 +15,7 @@ from taskaction.control.engine import Engine, Parts
 from taskaction.control.events import EventPoster
 from taskaction.control.expiry import Expiry
 from taskaction.control.family import Family
+from taskaction.control.flows.catalogue import FlowCatalogue
 from taskaction.control.followed import FollowedObjects
 from taskaction.control.gather import Gatherer
 from taskaction.control.handover import Handover
@@ -71,6 +72,7 @@ class Control:
     followed: FollowedObjects
     deliveries: Deliveries
     handover: Handover
+    flows: FlowCatalogue
     listed: int = 0
 
 
@@ -126,7 +128,9 @@ def assemble(
             retry=config.lease_retry.total_seconds(),
             patience=config.drain_timeout.total_seconds(),
         ),
-        OwnershipListener(lambda: intake, lambda: offers, lambda: quotas, lambda: expiry, lambda: handover),
+        OwnershipListener(
+            lambda: intake, lambda: offers, lambda: quotas, lambda: expiry, lambda: handover, lambda: flows
+        ),
     )
     manager = ExecutionManager(
         lambda uid: engine.process(uid),
@@ -171,6 +175,15 @@ def assemble(
         shard_of=shard_of_provider,
         owns=owns,
         limited=lambda uid, until: line.limited(uid, until),
+    )
+    flows = FlowCatalogue(
+        cluster=cluster,
+        clock=clock,
+        persistently=persistently,
+        background=background,
+        journal=journal,
+        owns=owns,
+        shards=config.shards,
     )
     editor = ObjectEditor(
         cluster, persistently, lambda record: intake.learned(record), in_flight=config.writes_in_flight
@@ -330,4 +343,5 @@ def assemble(
         followed=followed,
         deliveries=deliveries,
         handover=handover,
+        flows=flows,
     )

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from taskaction.api.task_action import TaskAction
 from taskaction.control.expiry import Expiry
+from taskaction.control.flows.catalogue import FlowCatalogue
 from taskaction.control.gather import Binding, Gatherer
 from taskaction.control.handover import Handover
 from taskaction.control.intake import Intake
@@ -28,12 +29,14 @@ class OwnershipListener:
         quotas: Callable[[], Quotas],
         expiry: Callable[[], Expiry],
         handover: Callable[[], Handover],
+        flows: Callable[[], FlowCatalogue],
     ) -> None:
         self._intake = intake
         self._offers = offers
         self._quotas = quotas
         self._expiry = expiry
         self._handover = handover
+        self._flows = flows
 
     def shard_acquired(self, shard: int, epoch: int) -> None:  # noqa: ARG002 - the listener's signature
         """Take up the work of a shard: first who is offered what, then the actions."""
@@ -41,6 +44,7 @@ class OwnershipListener:
         self._quotas().taken_over(shard)
         self._intake().shard_acquired(shard)
         self._expiry().taken_over()
+        self._flows().taken_over(shard)
 
     def shard_leaving(self, shard: int) -> None:
         """Bring a shard to rest."""

@@ -76,6 +76,20 @@ RIGHTS = (
     Right(
         scope=Scope.SERVED,
         group=GROUP,
+        resources=("actionflows",),
+        verbs=("get", "list", "watch"),
+        why="flows",
+    ),
+    Right(
+        scope=Scope.SERVED,
+        group=GROUP,
+        resources=("actionflows/status",),
+        verbs=("update",),
+        why="their condition `Valid`",
+    ),
+    Right(
+        scope=Scope.SERVED,
+        group=GROUP,
         resources=("actionevents",),
         verbs=("list", "watch", "delete"),
         why="what happened to actions outside, until an action has taken it",

@@ -153,3 +153,27 @@ EVENT_SPEC: Body = {
     "receivedAt": MOMENT,
     "ttlSeconds": 60,
 }
+FLOW_SPEC: Body = {
+    "definition": {
+        "StartAt": "One",
+        "States": {"One": {"Type": "Pass", "Parameters": {"x.$": "$.a", "y": [None, 1.5, {}]}, "End": True}},
+    },
+    "inputSchema": {"type": "object", "required": ["a"]},
+    "strict": True,
+    "title": "A flow",
+    "description": "What it is for.",
+}
+FLOW_STATUS: Body = {
+    "conditions": [
+        {
+            "type": "Valid",
+            "status": "False",
+            "reason": "InvalidDefinition",
+            "message": "$.States.One.Next: there is no state 'Two'",
+            "lastTransitionTime": LATER,
+            "observedGeneration": 1,
+        }
+    ],
+    "observedGeneration": 1,
+    "problems": [{"path": "$.States.One.Next", "message": "there is no state 'Two'"}],
+}

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why an action, an attempt or a provider is as it is; each member says it in one line."""
+    """Why an action, an attempt, a provider or a flow is as it is; each member says it in one line."""
 
     # under way
     QUEUED = "Queued"  # waits for a worker
@@ -55,6 +55,9 @@ class Reason(StrEnum):
     READY = "Ready"
     INVALID_CONFIG = "InvalidConfig"
     INVALID_SCHEMA = "InvalidSchema"
+    # flows
+    VALID = "Valid"
+    INVALID_DEFINITION = "InvalidDefinition"
 
 
 class ConditionType(StrEnum):
@@ -65,3 +68,4 @@ class ConditionType(StrEnum):
     FAILED = "Failed"
     FINISHED = "Finished"
     READY = "Ready"
+    VALID = "Valid"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from taskaction.api.action_event import ActionEvent
+from taskaction.api.action_flow import ActionFlow
 from taskaction.api.base import ApiModel
 from taskaction.api.provider import ActionProvider, ClusterActionProvider
 from taskaction.api.task_action import TaskAction
@@ -114,6 +115,18 @@ KINDS = (
         ),
         selectable=(".spec.type", ".spec.target.name", ".spec.correlationKey"),
         status=False,
+    ),
+    Kind(
+        model=ActionFlow,
+        plural="actionflows",
+        short=("af",),
+        columns=(
+            Column("Valid", '.status.conditions[?(@.type=="Valid")].status'),
+            Column("Reason", '.status.conditions[?(@.type=="Valid")].reason'),
+            Column("Title", ".spec.title"),
+            _AGE,
+            Column("Message", '.status.conditions[?(@.type=="Valid")].message', wide=True),
+        ),
     ),
 )
 """Every kind of the API."""

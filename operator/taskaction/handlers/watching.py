@@ -16,6 +16,7 @@ import uvloop
 
 from taskaction.cluster.gateway import (
     ACTION_EVENTS,
+    ACTION_FLOWS,
     ACTION_PROVIDERS,
     CLUSTER_ACTION_PROVIDERS,
     JOBS,
@@ -32,6 +33,7 @@ KINDS = (
     ACTION_PROVIDERS,
     CLUSTER_ACTION_PROVIDERS,
     ACTION_EVENTS,
+    ACTION_FLOWS,
     PODS,
     JOBS,
 )

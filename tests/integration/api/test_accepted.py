@@ -15,11 +15,14 @@ from support.full_manifests import (
     ACTION_STATUS,
     CLUSTER_PROVIDER_SPEC,
     EVENT_SPEC,
+    FLOW_SPEC,
+    FLOW_STATUS,
     PROVIDER_SPEC,
     PROVIDER_STATUS,
 )
 from support.refusals import Body, create, manifest, merge
 from taskaction.api.action_event import ActionEvent, ActionEventSpec
+from taskaction.api.action_flow import ActionFlow, ActionFlowSpec, ActionFlowStatus
 from taskaction.api.base import ApiModel, format_time
 from taskaction.api.provider import (
     ActionProvider,
@@ -42,6 +45,7 @@ FULL = {
     "a provider": (ActionProvider, PROVIDER_SPEC, PROVIDER_STATUS),
     "a cluster provider": (ClusterActionProvider, CLUSTER_PROVIDER_SPEC, PROVIDER_STATUS),
     "an event": (ActionEvent, EVENT_SPEC, {}),
+    "a flow": (ActionFlow, FLOW_SPEC, FLOW_STATUS),
 }
 COMPLETE = [
     (TaskActionSpec, ACTION_SPEC | OFFERED_SPEC),
@@ -50,6 +54,8 @@ COMPLETE = [
     (ClusterActionProviderSpec, CLUSTER_PROVIDER_SPEC),
     (ActionProviderStatus, PROVIDER_STATUS),
     (ActionEventSpec, EVENT_SPEC),
+    (ActionFlowSpec, FLOW_SPEC),
+    (ActionFlowStatus, FLOW_STATUS),
 ]
 
 

@@ -16,12 +16,14 @@ COLUMNS = {
     "ap": "NAME EXECUTOR READY REASON QUEUED RUNNING AGE",
     "cap": "NAME EXECUTOR READY REASON QUEUED RUNNING AGE",
     "ae": "NAME TYPE TARGET SENDER AGE",
+    "af": "NAME VALID REASON TITLE AGE",
 }
 WIDE = {
     "ta": f"{COLUMNS['ta']} REASON PARENT PARTITION EXTERNAL-ID",
     "ap": f"{COLUMNS['ap']} MESSAGE",
     "cap": f"{COLUMNS['cap']} MESSAGE",
     "ae": f"{COLUMNS['ae']} CORRELATION-KEY",
+    "af": f"{COLUMNS['af']} MESSAGE",
 }
 STATUS = {"phase": "Running", "reason": "Started", "message": "half", "attempt": 2, "externalId": "job-1"}
 OBJECTS = {
@@ -30,6 +32,7 @@ OBJECTS = {
     "ae": manifest(
         "ActionEvent", {"type": "Update", "target": {"name": "one"}, "correlationKey": "job-1", "sender": "me"}
     ),
+    "af": manifest("ActionFlow", {"definition": {"StartAt": "Only"}, "title": "flow"}),
 }
 SELECTED = {
     "status.phase=Running": "ta",
@@ -78,6 +81,7 @@ def test_every_kind_has_its_short_name(crds: Cluster) -> None:
         ("actionproviders", "ap", "ActionProvider"),
         ("clusteractionproviders", "cap", "ClusterActionProvider"),
         ("actionevents", "ae", "ActionEvent"),
+        ("actionflows", "af", "ActionFlow"),
     }
 
 
@@ -88,6 +92,7 @@ def test_the_category_shows_everything(objects: Kubectl) -> None:
         "actionprovider",
         "clusteractionprovider",
         "actionevent",
+        "actionflow",
     }
 
 

@@ -145,6 +145,11 @@ def test_a_name_that_no_label_holds_is_refused(shared: Kubectl, kind: str) -> No
     assert "<nil>" not in message  # the rule names a field that the server can point at
 
 
+def test_a_flow_s_name_that_no_label_holds_is_refused(shared: Kubectl) -> None:
+    message = refusal(shared, manifest("ActionFlow", {"definition": {}}, name="n" * 64))
+    assert_says(message, ("metadata.name: use at most 63 characters", "label"))
+
+
 @pytest.mark.parametrize("kind", KINDS_WITH_LABELS)
 def test_a_name_in_capitals_is_refused(shared: Kubectl, kind: str) -> None:
     assert_says(refusal(shared, manifest(kind, NAMED, name="Name")), ("metadata.name", "lower case alphanumeric"))

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from support import full_manifests as full
 from taskaction.api.action_event import ActionEvent, ActionEventSpec
+from taskaction.api.action_flow import ActionFlowSpec, ActionFlowStatus
 from taskaction.api.base import ApiModel, format_time
 from taskaction.api.enums import Phase, ProviderKind, RetryClass
 from taskaction.api.policies import BackoffPolicy, Timeouts
@@ -24,6 +25,8 @@ FULL = [
     (ActionProviderSpec, full.PROVIDER_SPEC),
     (ClusterActionProviderSpec, full.CLUSTER_PROVIDER_SPEC),
     (ActionEventSpec, full.EVENT_SPEC),
+    (ActionFlowSpec, full.FLOW_SPEC),
+    (ActionFlowStatus, full.FLOW_STATUS),
 ]
 
 

@@ -1,0 +1,68 @@
+"""What is wrong with an ActionFlow, and the status that says so; pure, and slow enough to be kept off the main loop."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from taskaction.api.action_flow import PROBLEMS_KEPT, ActionFlow, ActionFlowStatus, FlowProblem
+from taskaction.api.enums import ConditionStatus
+from taskaction.api.metadata import Condition
+from taskaction.api.reasons import ConditionType, Reason
+from taskaction.core.constants import MESSAGE_LIMIT_CHARS
+from taskaction.core.names import truncated
+from taskaction.executors.validation import compile_schema, nesting_problem
+from taskaction.flows.errors import Problem
+from taskaction.flows.validation import validated
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a flow can be run, and everything that stands against it."""
+
+    reason: Reason
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def message(self) -> str:
+        """The first problem, and how many more there are."""
+        if not self.problems:
+            return ""
+        more = f" (and {len(self.problems) - 1} more: see status.problems)" if len(self.problems) > 1 else ""
+        return truncated(str(self.problems[0]), MESSAGE_LIMIT_CHARS - len(more)) + more
+
+
+def judged(flow: ActionFlow) -> Verdict:
+    """Judge a flow by its definition, then by its input schema."""
+    too_deep = nesting_problem(flow.spec.definition, "")
+    if too_deep is not None:
+        return Verdict(Reason.INVALID_DEFINITION, (Problem("$", too_deep.removeprefix(": ")),))
+    problems = validated(flow.spec.definition, strict=bool(flow.spec.strict))
+    if problems:
+        return Verdict(Reason.INVALID_DEFINITION, problems)
+    try:
+        compile_schema(flow.spec.input_schema, "spec.inputSchema")
+    except ValueError as error:
+        path, _, message = str(error).partition(": ")
+        return Verdict(Reason.INVALID_SCHEMA, (Problem(path, message),))
+    return Verdict(Reason.VALID)
+
+
+def flow_status(flow: ActionFlow, verdict: Verdict, now: datetime) -> ActionFlowStatus:
+    """Give the status that says what was found; ``Valid`` keeps its time where it stays what it was."""
+    known = next((one for one in flow.status.conditions if one.type == ConditionType.VALID), None)
+    state = ConditionStatus.FALSE if verdict.problems else ConditionStatus.TRUE
+    generation = flow.metadata.generation
+    valid = Condition(
+        type=ConditionType.VALID,
+        status=state,
+        reason=verdict.reason,
+        message=verdict.message,
+        last_transition_time=known.last_transition_time if known is not None and known.status is state else now,
+        observed_generation=generation,
+    )
+    shown = tuple(
+        FlowProblem(
+            path=truncated(problem.path, MESSAGE_LIMIT_CHARS), message=truncated(problem.message, MESSAGE_LIMIT_CHARS)
+        )
+        for problem in verdict.problems[:PROBLEMS_KEPT]
+    )
+    return ActionFlowStatus(conditions=(valid,), observed_generation=generation, problems=shown or None)

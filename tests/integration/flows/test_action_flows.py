@@ -1,0 +1,85 @@
+"""ActionFlows on a real API server: kept as written, judged when applied, and judged again by whoever comes next."""
+
+import json
+from typing import Any
+
+import pytest
+
+from cluster.kubectl import Kubectl
+from cluster.processes import wait_until
+from support.operators import QUICK_LEASES, Operators
+from support.refusals import create, manifest, merge, refusal
+
+SETTINGS = QUICK_LEASES
+
+DEFINITION: dict[str, Any] = {
+    "StartAt": "Copy",
+    "States": {
+        "Copy": {
+            "Type": "Action",
+            "ActionUrl": "taskaction://executor/noop",
+            "Parameters": {"output": {"n.$": "$.n", "odd.=": "n % 2 == 1", "none": None}},
+            "ResultPath": "$.copied",
+            "Next": "Done",
+        },
+        "Done": {"Type": "Pass", "End": True},
+    },
+}
+LOST = DEFINITION | {"States": DEFINITION["States"] | {"Done": {"Type": "Pass", "Next": "Copi"}}}
+
+
+def status(kubectl: Kubectl, name: str = "subject") -> dict[str, Any]:
+    return dict(json.loads(kubectl("get", "af", name, "-o", "json")).get("status", {}))
+
+
+def valid(kubectl: Kubectl, generation: int) -> dict[str, Any]:
+    """Give the condition of a generation, once it is there."""
+    wait_until(
+        lambda: status(kubectl).get("observedGeneration") == generation,
+        timeout=60,
+        what=f"a verdict on generation {generation}",
+    )
+    (found,) = status(kubectl)["conditions"]
+    return dict(found)
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_flow_is_kept_as_it_was_written_and_found_valid(kubectl: Kubectl) -> None:
+    stored = create(kubectl, manifest("ActionFlow", {"definition": DEFINITION}))
+    assert stored["spec"] == {"definition": DEFINITION}  # null, suffixes and all
+    kubectl("wait", "af/subject", "--for=condition=Valid", "--timeout=60s")
+    row = kubectl("get", "af", "subject", "--no-headers").split()
+    assert row[:3] == ["subject", "True", "Valid"]
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_mistake_is_shown_with_its_path_and_goes_when_it_is_mended(kubectl: Kubectl) -> None:
+    create(kubectl, manifest("ActionFlow", {"definition": LOST}))
+    found = valid(kubectl, 1)
+    assert (found["status"], found["reason"]) == ("False", "InvalidDefinition")
+    (problem,) = status(kubectl)["problems"]
+    assert problem["path"] == "$.States.Done.Next"
+    assert "there is no state 'Copi'; there are Copy, Done" in problem["message"]
+    merge(kubectl, "af", "subject", {"spec": {"definition": {"States": {"Done": {"Next": None, "End": True}}}}})
+    assert valid(kubectl, 2)["status"] == "True"
+    assert "problems" not in status(kubectl)
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_strict_flow_may_hold_only_what_globus_has(kubectl: Kubectl) -> None:
+    create(kubectl, manifest("ActionFlow", {"definition": DEFINITION, "strict": True}))
+    assert valid(kubectl, 1)["status"] == "False"
+    (problem,) = status(kubectl)["problems"]
+    assert problem["path"] == "$.States.Copy.ActionUrl"
+
+
+def test_a_flow_that_nobody_could_judge_is_judged_by_whoever_comes(kubectl: Kubectl, operators: Operators) -> None:
+    operators.kill()
+    create(kubectl, manifest("ActionFlow", {"definition": LOST}))
+    assert status(kubectl) == {}
+    operators.start(SETTINGS)
+    assert valid(kubectl, 1)["status"] == "False"
+
+
+def test_a_flow_without_a_definition_is_refused_at_once(kubectl: Kubectl) -> None:
+    assert "spec.definition: Required value" in refusal(kubectl, manifest("ActionFlow", {"title": "nothing"}))

@@ -1,0 +1,174 @@
+"""Each ActionFlow gets one verdict for each change, by the replica that owns its shard, whatever happens meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from support.clock import START, FakeClock
+from support.fake_cluster import FakeCluster
+from taskaction.api.action_flow import ActionFlow
+from taskaction.cluster.errors import ConflictError, NotFoundError
+from taskaction.cluster.gateway import ACTION_FLOWS, Body
+from taskaction.cluster.retry import Persistence
+from taskaction.control.background import Background
+from taskaction.control.flows.catalogue import FlowCatalogue
+from taskaction.core.names import shard_of
+from taskaction.journal import OperatorJournal
+from taskaction.metrics import Metrics
+
+GOOD = {"StartAt": "Only", "States": {"Only": {"Type": "Pass", "End": True}}}
+BAD = {"StartAt": "Gone", "States": GOOD["States"]}
+SHARDS = 4
+UID = "uid-of-f"
+
+
+@dataclass
+class Desk:
+    """A catalogue over a cluster in memory, and the shards that it owns."""
+
+    cluster: FakeCluster = field(default_factory=FakeCluster)
+    owned: set[int] = field(default_factory=lambda: set(range(SHARDS)))
+    failures: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        clock, metrics = FakeClock(), Metrics()
+        self.background = Background(lambda task, error: self.failures.append(f"{task}: {error}"))
+        self.catalogue = FlowCatalogue(
+            cluster=self.cluster,
+            clock=clock,
+            persistently=Persistence(clock, lambda: 0.5, lambda _: None),
+            background=self.background,
+            journal=OperatorJournal(metrics, clock),
+            owns=self.owned.__contains__,
+            shards=SHARDS,
+        )
+
+    def apply(self, definition: Any, *, generation: int = 1) -> Body:
+        """Store a flow as its user does; what its status says stays."""
+        before = self.cluster.objects.get(("actionflows", "team-a", "f"), {})
+        metadata = {
+            "name": "f",
+            "namespace": "team-a",
+            "uid": UID,
+            "generation": generation,
+            "creationTimestamp": START.isoformat(),
+        }
+        kept = {"status": before["status"]} if "status" in before else {}
+        return self.cluster.store(ACTION_FLOWS, {"metadata": metadata, "spec": {"definition": definition}, **kept})
+
+    async def settle(self) -> None:
+        """Wait for everything that has begun."""
+        await self.background.finish(30)
+        assert self.failures == []
+
+    @property
+    def verdict(self) -> tuple[str, str, int] | None:
+        """What the stored flow says of itself."""
+        status = ActionFlow.from_body(self.cluster.objects["actionflows", "team-a", "f"]).status
+        return next(((one.status, one.reason, one.observed_generation or 0) for one in status.conditions), None)
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    desk = Desk()
+    yield desk
+    await desk.background.finish(0)
+
+
+async def test_a_flow_is_judged_with_one_write_and_its_echo_with_none(desk: Desk) -> None:
+    desk.catalogue.notice("ADDED", desk.apply(GOOD))
+    await desk.settle()
+    assert desk.verdict == ("True", "Valid", 1)
+    desk.catalogue.notice("MODIFIED", desk.cluster.objects["actionflows", "team-a", "f"])
+    await desk.settle()
+    assert desk.cluster.calls == [("replace_status", "f")]
+
+
+async def test_a_change_is_judged_anew(desk: Desk) -> None:
+    for generation, (definition, expected) in enumerate([(GOOD, "True"), (BAD, "False"), (GOOD, "True")], start=1):
+        desk.catalogue.notice("MODIFIED", desk.apply(definition, generation=generation))
+        await desk.settle()
+        assert desk.verdict is not None
+        assert (desk.verdict[0], desk.verdict[2]) == (expected, generation)
+
+
+async def test_a_change_that_comes_during_the_verdict_is_judged_instead(desk: Desk) -> None:
+    def change(verb: str, _: str) -> None:
+        if verb == "replace_status":
+            desk.cluster.meanwhile = None
+            desk.apply(BAD, generation=2)
+
+    desk.cluster.meanwhile = change
+    desk.catalogue.notice("ADDED", desk.apply(GOOD))
+    await desk.settle()
+    assert desk.verdict == ("False", "InvalidDefinition", 2)
+
+
+async def test_a_verdict_whose_answer_was_lost_is_not_written_twice(desk: Desk) -> None:
+    desk.cluster.fail("replace_status", ConflictError("was it stored?"), after=True)
+    desk.catalogue.notice("ADDED", desk.apply(GOOD))
+    await desk.settle()
+    assert desk.verdict == ("True", "Valid", 1)
+    assert desk.cluster.count("replace_status") == 1
+
+
+async def test_a_flow_of_another_replica_is_left_alone_until_its_shard_is_taken_over(desk: Desk) -> None:
+    shard = shard_of(UID, SHARDS)
+    desk.owned.discard(shard)
+    desk.catalogue.notice(None, desk.apply(GOOD))
+    await desk.settle()
+    assert desk.cluster.calls == []
+    desk.owned.add(shard)
+    for one in range(SHARDS):
+        desk.catalogue.taken_over(one)
+    await desk.settle()
+    assert desk.verdict == ("True", "Valid", 1)
+    assert desk.cluster.count("replace_status") == 1
+
+
+def gone(desk: Desk) -> None:
+    desk.cluster.drop(ACTION_FLOWS, "f", "team-a")
+
+
+def gone_by_notice(desk: Desk) -> None:
+    body = desk.cluster.objects["actionflows", "team-a", "f"]
+    gone(desk)
+    desk.catalogue.notice("DELETED", body)
+
+
+@pytest.mark.parametrize("vanish", [gone, gone_by_notice])
+async def test_a_flow_that_is_gone_is_forgotten(desk: Desk, vanish: Callable[[Desk], None]) -> None:
+    shard = shard_of(UID, SHARDS)
+    desk.owned.discard(shard)
+    desk.catalogue.notice(None, desk.apply(GOOD))
+    vanish(desk)
+    desk.owned.add(shard)
+    desk.catalogue.taken_over(shard)
+    await desk.settle()
+    asked = desk.cluster.count("get")
+    desk.catalogue.taken_over(shard)
+    await desk.settle()
+    assert desk.cluster.count("get") == asked
+    assert desk.cluster.count("replace_status") == 0
+
+
+async def test_a_flow_that_goes_during_the_verdict_stops_nothing(desk: Desk) -> None:
+    desk.cluster.fail("replace_status", NotFoundError("the object is gone"))
+    desk.catalogue.notice("ADDED", desk.apply(GOOD))
+    await desk.settle()
+    assert desk.verdict is None
+
+
+async def test_a_slow_verdict_does_not_hold_the_loop_up(desk: Desk) -> None:
+    states = {f"S{n}": {"Type": "Pass", "Next": f"S{n + 1}"} for n in range(1500)}
+    states["S1500"] = {"Type": "Pass", "End": True}
+    desk.catalogue.notice("ADDED", desk.apply({"StartAt": "S0", "States": states}))
+    turns = 0
+    while len(desk.background):
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 100
+    assert desk.verdict == ("True", "Valid", 1)
