@@ -87,7 +87,8 @@ class _Turn:
         self._conclude(root)
         state = replace(self.state, root=root, status=_status(root))
         outcome = _outcome(root) if root.ended else None
-        wake_at = min([*self.wakes, state.deadline]) if outcome is None else None
+        waits = (frame.until for frame in root.everywhere() if frame.until is not None)
+        wake_at = min([*waits, *self.wakes, state.deadline]) if outcome is None else None
         return FlowDecision(
             state=state,
             effects=tuple(self.effects),
@@ -102,7 +103,7 @@ class _Turn:
             node = program.nodes[frame.at]
             following = self._proceeded(frame, node)
             if following is frame or following.acting or following.until or following.within:
-                return self._waits(following)
+                return following
             frame = following
         return frame
 
@@ -227,11 +228,6 @@ class _Turn:
         return None
 
     # -- the run as a whole -------------------------------------------------------------------------------------------
-
-    def _waits(self, frame: Frame) -> Frame:
-        if frame.until is not None:
-            self.wakes.append(frame.until)
-        return frame
 
     def _stop(self, program: FlowProgram) -> Failure | None:
         """Say why the run must end now, whatever its states do."""

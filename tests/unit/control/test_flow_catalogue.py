@@ -1,6 +1,7 @@
 """Each ActionFlow gets one verdict for each change, by the replica that owns its shard, whatever happens meanwhile."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,9 @@ from taskaction.cluster.errors import ConflictError, NotFoundError
 from taskaction.cluster.gateway import ACTION_FLOWS, Body
 from taskaction.cluster.retry import Persistence
 from taskaction.control.background import Background
+from taskaction.control.flows import catalogue
 from taskaction.control.flows.catalogue import FlowCatalogue
+from taskaction.control.flows.judging import Verdict, judged
 from taskaction.core.names import shard_of
 from taskaction.journal import OperatorJournal
 from taskaction.metrics import Metrics
@@ -162,13 +165,18 @@ async def test_a_flow_that_goes_during_the_verdict_stops_nothing(desk: Desk) -> 
     assert desk.verdict is None
 
 
-async def test_a_slow_verdict_does_not_hold_the_loop_up(desk: Desk) -> None:
-    states = {f"S{n}": {"Type": "Pass", "Next": f"S{n + 1}"} for n in range(1500)}
-    states["S1500"] = {"Type": "Pass", "End": True}
-    desk.catalogue.notice("ADDED", desk.apply({"StartAt": "S0", "States": states}))
-    turns = 0
-    while len(desk.background):
-        await asyncio.sleep(0)
-        turns += 1
-    assert turns > 100
+async def test_a_slow_verdict_does_not_hold_the_loop_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slowly(flow: ActionFlow) -> Verdict:
+        begun.set()
+        assert may_end.wait(60)
+        return judged(flow)
+
+    monkeypatch.setattr(catalogue, "judged", slowly)
+    desk.catalogue.notice("ADDED", desk.apply(GOOD))
+    assert await asyncio.to_thread(begun.wait, 60)
+    assert desk.verdict is None
+    may_end.set()  # the loop is free to say so
+    await desk.settle()
     assert desk.verdict == ("True", "Valid", 1)

@@ -39,8 +39,9 @@ def test_a_file_that_is_not_there_is_named(capsys) -> None:
     assert "/nowhere/flow.json" in capsys.readouterr().err
 
 
-def test_the_page_s_example_is_valid_and_portable(tmp_path, capsys) -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "flows-language.md").read_text(), re.DOTALL)
+def test_the_page_s_examples_are_valid_and_portable(tmp_path, capsys) -> None:
+    example, manifest = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "flows-language.md").read_text(), re.DOTALL)
     file = tmp_path / "flow.yaml"
-    file.write_text(example)
-    assert main(["flow", "validate", "--strict", str(file)]) == 0, capsys.readouterr().out
+    for text in (example, manifest):
+        file.write_text(text)
+        assert main(["flow", "validate", "--strict", str(file)]) == 0, capsys.readouterr().out

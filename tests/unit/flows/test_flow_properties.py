@@ -154,3 +154,13 @@ def test_a_state_survives_as_json(private, value) -> None:
     run = FlowRun(program({"A": action("$.a", fails=False, caught=False) | {"End": True}}))
     run.begin({private: value, "x": [1.5, None, True, {"deep": value}]})
     assert FlowState.from_json(run.state.to_json()) == run.state
+
+
+def test_the_retry_of_a_branch_that_was_given_up_wakes_nobody() -> None:
+    fails = action("$.a", fails=True, caught=False)
+    both = {"Type": "Parallel", "Branches": [chain([fails]), chain([again(fails)])], "ResultPath": "$.parts"}
+    caught = {"Catch": [{"ErrorEquals": ["States.ALL"], "Next": "NEXT", "ResultPath": "$.caught"}]}
+    run = flow_run(chain([both | caught, action("$.b", fails=False, caught=False)]))
+    decision = run.go_on(run.begin(GIVEN))
+    assert decision.state.root.at == "S1"
+    assert decision.wake_at == decision.state.deadline
