@@ -88,8 +88,8 @@ class Admission:
         What is not recorded ``until`` then (monotonic), when Port hands it out again, is left.
         """
         new: set[str] = set()
-        # One that comes twice in a claim would meet its own question to Port, and its refusal.
-        once = list({name: (name, run) for name, run in runs}.values())
+        # One that comes twice would meet its own question to Port, and its refusal: also while it is being recovered.
+        once = list({name: (name, run) for name, run in runs if name not in self.busy}.values())
         for start in range(0, len(once), _CHUNK):
             chunk = once[start : start + _CHUNK]
             names = {name for name, _ in chunk}

@@ -201,8 +201,30 @@ async def test_two_agents_that_work_at_once_while_calls_fail_lose_and_repeat_not
 
 async def at_once(agent: Parts) -> None:
     """Do what the loops do, without asking whether another agent works."""
-    with suppress(UnavailableError, ConflictError):
-        await asyncio.gather(agent.outbox.look(), agent.claiming.turn())
+    for result in await asyncio.gather(agent.outbox.look(), agent.claiming.turn(), return_exceptions=True):
+        if isinstance(result, BaseException) and not isinstance(result, UnavailableError | ConflictError):
+            raise result
+
+
+async def test_a_run_that_comes_again_while_port_is_being_asked_for_it_is_asked_for_once() -> None:
+    async with agents(PortServer(honours_visibility=False)) as world:
+        run = world.server.add("r_1", "noop")
+        agent = world.agent(run_kinds="action")
+        send = agent.port.send
+
+        async def send_late(request: Request) -> Any:
+            if request.path.endswith("/ack"):
+                agent.port.send = send  # type: ignore[method-assign]
+                await agent.claiming.turn()
+            return await send(request)
+
+        agent.port.send = send_late  # type: ignore[method-assign]
+        await agent.claiming.turn()
+
+        assert (run.handed_out, run.acknowledged, run.conflicts) == (2, 1, 0)
+        body = world.body("r_1")
+        assert body is not None
+        assert body["spec"]["suspend"] is False
 
 
 async def test_runs_of_one_claim_are_created_and_released_in_ports_order() -> None:
