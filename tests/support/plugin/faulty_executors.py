@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -122,7 +123,11 @@ class StopsBeforeSendingExecutor(AbstractExecutor):
             data, send = head.encode(), ctypes.PyDLL(None).send
             if run.attempt == 1:
                 # No other thread may come between when it wakes up: not the watchdog's, which would end the process.
-                sys.setswitchinterval(60)
+                # One that already waits for its turn does so by the old interval: it gets it now.
+                sys.setswitchinterval(600)
+                settled = time.monotonic() + 0.1
+                while time.monotonic() < settled:
+                    pass
                 os.kill(os.getpid(), signal.SIGSTOP)
             send(target.fileno(), data, len(data), 0)
             sys.setswitchinterval(0.005)
