@@ -21,7 +21,7 @@ LABEL org.opencontainers.image.title="taskaction-operator" \
 COPY --from=build /opt/taskaction /opt/taskaction
 COPY LICENSE /opt/taskaction/
 # Bytecode of just what is imported: the root is read-only later, and compiling at each start would take seconds.
-RUN ["/opt/taskaction/bin/python3", "-c", "import taskaction.cli; from importlib.metadata import entry_points; [plugin.load() for plugin in entry_points(group='taskaction.executors')]"]
+RUN ["/opt/taskaction/bin/python3", "-c", "import taskaction.app, taskaction.cli.program, taskaction.portagent.agent, taskaction.webhooks.service; from importlib.metadata import entry_points; [plugin.load() for plugin in entry_points(group='taskaction.executors')]"]
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532
 ENTRYPOINT ["/opt/taskaction/bin/taskaction"]
