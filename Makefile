@@ -6,11 +6,12 @@ INSTALLED := .venv/.installed
 SOURCES := operator tests hack
 GENERATED := crds docs/reference charts/taskaction-operator/files/rights
 PYTEST := $(BIN)/python -m pytest
+SITE := NO_MKDOCS_2_WARNING=1 PYTHONPATH=hack $(BIN)/mkdocs
 LOCAL := PYTHONPATH=hack $(BIN)/python -m local
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help chart image up demo down fmt lint type test test-unit test-integration test-e2e programs generate verify verify-generated bench
+.PHONY: help docs docs-serve chart image up demo down fmt lint type test test-unit test-integration test-e2e programs generate verify verify-generated bench
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} \
@@ -46,11 +47,19 @@ type: $(INSTALLED) ## Check the types
 generate: $(INSTALLED) ## Write CRDs, reference pages and the chart's roles from the code
 	$(BIN)/python -m taskaction.crdgen
 
-verify: lint type verify-generated ## Check everything that needs no test run
+verify: lint type verify-generated docs ## Check everything that needs no test run
 
 verify-generated: generate
 	@git diff --exit-code --stat -- $(GENERATED) && test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" || \
 	  { git ls-files --others --exclude-standard -- $(GENERATED); echo "error: generated files differ from the models: run make generate and add them"; exit 1; }
+
+##@ Documents
+
+docs: $(INSTALLED) ## Build the site into dist/site; a dead link, anchor or diagram fails
+	@$(SITE) build --quiet && echo "docs: dist/site/index.html"
+
+docs-serve: $(INSTALLED) ## Show the site at http://127.0.0.1:8000, built anew while you write
+	@$(SITE) serve --no-strict --watch README.md --watch CHANGELOG.md --watch examples
 
 ##@ Shipping
 
