@@ -197,8 +197,8 @@ RIGHTS = (
         scope=Scope.ACTIONS,
         group=GROUP,
         resources=("actionevents",),
-        verbs=("create",),
-        why="what clients report of an action",
+        verbs=("list", "watch", "create"),
+        why="what clients report of an action, and the traces that they have left",
     ),
     Right(
         scope=Scope.ACTIONS,

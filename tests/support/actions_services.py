@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 from flyteidl2.actions.actions_service_pb2 import Action, EnqueueRequest, WatchForUpdatesRequest
 from flyteidl2.common.identifier_pb2 import ActionIdentifier, RunIdentifier
+from flyteidl2.common.phase_pb2 import ActionPhase
 
 from cluster.kubectl import Kubectl
 from cluster.ports import HOST, Ports
@@ -134,6 +135,15 @@ def condition(run: str, name: str, parent: str, simple: int) -> EnqueueRequest:
     action.parent_action_name = parent
     action.condition.name = name
     action.condition.type.simple = simple
+    return EnqueueRequest(action=action)
+
+
+def trace(run: str, name: str, phase: ActionPhase = ActionPhase.ACTION_PHASE_SUCCEEDED) -> EnqueueRequest:
+    """Give a request for a step that its program has recorded."""
+    action = Action(action_id=action_id(run, name), input_uri="s3://in", run_output_base="s3://out")
+    action.parent_action_name = "a0"
+    action.trace.name, action.trace.phase = "step", phase
+    action.trace.outputs.output_uri = f"s3://out/{name}/outputs.pb"
     return EnqueueRequest(action=action)
 
 

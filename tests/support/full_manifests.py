@@ -65,6 +65,7 @@ ACTION_STATUS: Body = {
     "error": ERROR,
     "output": {"partial": [1, 2]},
     "outputUri": "https://store.example.com/1",
+    "cacheStatus": "Miss",
     "progress": {"percent": 50, "message": "half of it"},
     "links": [{"name": "log", "url": "https://logs.example.com/1"}],
     "externalId": "job-1",

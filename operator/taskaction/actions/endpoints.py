@@ -27,7 +27,8 @@ from taskaction.actions import literals, manifests
 from taskaction.actions.gate import Caller, Gate, OpenGate
 from taskaction.actions.mirror import Known, Mirror
 from taskaction.actions.places import Place, Places
-from taskaction.actions.reports import update_event
+from taskaction.actions.reports import phase_of, update_event
+from taskaction.actions.traces import trace_event, trace_of
 from taskaction.actions.watching import Watches
 from taskaction.api.base import format_time
 from taskaction.cluster.errors import AlreadyExistsError, ConflictError, NotFoundError
@@ -42,7 +43,7 @@ _WRITE_SECONDS = 4.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the calls are made of."""
+    """What the calls are made of; ``traces`` is how many are kept of one parent."""
 
     cluster: Cluster
     clock: Clock
@@ -51,6 +52,7 @@ class Parts:
     gate: Gate | OpenGate
     executors: manifests.Executors
     watches: Watches
+    traces: int
 
 
 class Calls:
@@ -69,7 +71,7 @@ class Calls:
         await self._parts.gate.check(caller, "create", place.namespace)
         parent = await self._parent(action)
         if action.WhichOneof("spec") == "trace":
-            raise ConnectError(Code.UNIMPLEMENTED, "traces are not kept yet")
+            return await self._trace(place, action, parent, caller)
         body = manifests.manifest(place, action, parent, request.run_spec, self._parts.executors)
         try:
             created = await self._parts.cluster.create(TASK_ACTIONS, body, place.namespace, timeout=_WRITE_SECONDS)
@@ -77,6 +79,27 @@ class Calls:
             await self._refuse(body, place, action, error)
         else:
             self._parts.mirror.learn(created)
+        return EnqueueResponse()
+
+    async def _trace(self, place: Place, action: Action, parent: Known | None, caller: Caller) -> EnqueueResponse:
+        """Keep a step that has ended, beside its parent; the SDK waits until its watch shows it.
+
+        One that is refused is refused with INVALID_ARGUMENT, by which clients go on without it: they would send it
+        again for ever, in their workers' time, after RESOURCE_EXHAUSTED.
+        """
+        if parent is None:
+            raise ConnectError(Code.INVALID_ARGUMENT, "action.parent_action_name: a trace has a parent")
+        event = trace_event(place, action, parent, caller.name, self._parts.clock.now())
+        named = self._parts.mirror.get(place)
+        if named is not None and not named.is_trace:
+            raise ConnectError(Code.INVALID_ARGUMENT, f"{named.action!r} is an action of this run: use another name")
+        if self._parts.mirror.traces(parent.place) >= self._parts.traces:
+            raise ConnectError(
+                Code.INVALID_ARGUMENT, f"{self._parts.traces} traces of action {parent.action!r} are kept already"
+            )
+        created = await self._parts.cluster.create(ACTION_EVENTS, event, place.namespace, timeout=_WRITE_SECONDS)
+        if (known := trace_of(created)) is not None:
+            self._parts.mirror.know(known)
         return EnqueueResponse()
 
     async def _parent(self, action: Action) -> Known | None:
@@ -113,16 +136,25 @@ class Calls:
             yield response
 
     async def update(self, request: UpdateRequest, caller: Caller) -> UpdateResponse:
-        """Make it known to the action's owner, by an ActionEvent; raises FAILED_PRECONDITION for a stale attempt."""
+        """Let the action's owner put it into the status; raises FAILED_PRECONDITION for an attempt that is over.
+
+        An end by ABORTED is an abort, and asks for that right, too.
+        """
         _validate(request)
         known = await self._of(request.action_id, caller, "update")
+        phase = phase_of(request)
+        if known.is_finished and phase == known.phase:
+            return UpdateResponse()  # told again, since the answer was lost
+        if known.is_finished:
+            raise ConnectError(Code.FAILED_PRECONDITION, f"action {known.action!r} has ended: {known.phase}")
         if request.attempt < known.attempt:
             raise ConnectError(
                 Code.FAILED_PRECONDITION,
                 f"attempt {request.attempt} of action {known.action!r} is over: attempt {known.attempt} runs",
             )
-        if known.is_finished:
-            raise ConnectError(Code.FAILED_PRECONDITION, f"action {known.action!r} has ended: {known.phase}")
+        if phase == "Aborted":
+            await self.abort(AbortRequest(action_id=request.action_id, reason="reported as aborted"), caller)
+            return UpdateResponse()
         event = update_event(known, request, caller.name, self._parts.clock.now())
         try:
             await self._parts.cluster.create(ACTION_EVENTS, event, known.place.namespace, timeout=_WRITE_SECONDS)

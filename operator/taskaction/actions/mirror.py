@@ -1,6 +1,7 @@
 """What the service knows of the actions of its namespaces, and who waits for news of them; asks and writes nothing."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,7 @@ _OURS = ("flyte.org/", f"{GROUP}/", "kubectl.kubernetes.io/")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """The little of an action that calls are answered with; templates and inputs stay with the API server."""
+    """The little of an action, or of a trace, that calls are answered with; the rest stays with the API server."""
 
     place: Place
     uid: str
@@ -36,6 +37,7 @@ class Known:
     interruptible: bool | None = None
     labels: Mapping[str, str] | None = None
     annotations: Mapping[str, str] | None = None
+    is_trace: bool = False
 
     @property
     def is_finished(self) -> bool:
@@ -125,6 +127,7 @@ class Mirror:
         self._by_uid: dict[str, Known] = {}
         self._by_place: dict[Place, Known] = {}
         self._children: dict[Place, dict[str, Known]] = {}
+        self._traces: Counter[Place] = Counter()
         self._subscriptions: dict[Place, set[Subscription]] = {}
         self._gone: dict[str, None] = {}
 
@@ -145,6 +148,10 @@ class Mirror:
         """Give the children of an action, finished ones too."""
         return self._children.get(parent, {}).values()
 
+    def traces(self, parent: Place) -> int:
+        """Give how many traces of an action are known."""
+        return self._traces[parent]
+
     def learn(self, body: Body) -> None:
         """Take in an object, as a watch or a write of our own has given it; older ones change nothing."""
         self.know(Known.of(body))
@@ -158,7 +165,7 @@ class Mirror:
             return
         named = self._by_place.get(known.place)
         if named is not None and named.uid != known.uid:
-            if named.version > known.version:
+            if named.version > known.version or (known.is_trace and not named.is_trace):
                 return
             self.forget(named.uid)
         self._by_uid[known.uid] = known
@@ -166,6 +173,7 @@ class Mirror:
         if known.parent is not None:
             parent = Place(known.place.namespace, known.parent)
             self._children.setdefault(parent, {})[known.place.name] = known
+            self._traces[parent] += known.is_trace and before is None
             if before is None or not before.shows_the_same_as(known):
                 self._tell(parent, known)
 
@@ -184,6 +192,9 @@ class Mirror:
         parent = Place(known.place.namespace, known.parent)
         siblings = self._children.get(parent, {})
         siblings.pop(known.place.name, None)
+        self._traces[parent] -= known.is_trace
+        if not self._traces[parent]:
+            del self._traces[parent]
         if not siblings:
             self._children.pop(parent, None)
         if not known.is_finished:

@@ -14,9 +14,10 @@ from taskaction.actions.places import Places
 from taskaction.actions.rpc import ActionsRpc
 from taskaction.actions.server import Application, ServerSettings, run
 from taskaction.actions.settings import ActionsConfig
+from taskaction.actions.traces import SELECTOR, trace_of
 from taskaction.actions.watching import Watches, WatchSettings
 from taskaction.cluster.credentials import Credentials
-from taskaction.cluster.gateway import TASK_ACTIONS
+from taskaction.cluster.gateway import ACTION_EVENTS, TASK_ACTIONS, Body
 from taskaction.cluster.informer import Informer
 from taskaction.cluster.rest import RestCluster
 from taskaction.cluster.session import open_session
@@ -34,8 +35,20 @@ class Facade:
         self.mirror = Mirror()
         places = Places(own.namespace, own.namespaces)
         self.informers = [
-            Informer(cluster, clock, TASK_ACTIONS, namespace, changed=self.mirror.learn, gone=self.mirror.forget)
+            informer
             for namespace in sorted(places.namespaces)
+            for informer in (
+                Informer(cluster, clock, TASK_ACTIONS, namespace, changed=self.mirror.learn, gone=self.mirror.forget),
+                Informer(
+                    cluster,
+                    clock,
+                    ACTION_EVENTS,
+                    namespace,
+                    changed=self._learn_trace,
+                    gone=self.mirror.forget,
+                    label_selector=SELECTOR,
+                ),
+            )
         ]
         self.watches = Watches(
             self.mirror,
@@ -57,9 +70,14 @@ class Facade:
                 gate=gate,
                 executors=Executors(own.task_types),
                 watches=self.watches,
+                traces=own.traces,
             )
         )
         self.rpc = ActionsRpc(calls, gate, journal, clock, requests=own.requests)
+
+    def _learn_trace(self, body: Body) -> None:
+        if (known := trace_of(body)) is not None:
+            self.mirror.know(known)
 
     @property
     def problems(self) -> list[str]:

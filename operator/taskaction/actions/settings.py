@@ -64,6 +64,8 @@ class ActionsConfig(BaseModel):
     """Watches that are served at a time; more are told RESOURCE_EXHAUSTED."""
     rate: Annotated[float, Field(gt=0)] | None = None
     """Calls a second that are served for one caller; more are told RESOURCE_EXHAUSTED. Default: any number."""
+    traces: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    """Traces that are kept of one action; more are refused, and clients go on without them."""
     request_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 2 * 1024 * 1024
     """The largest request, unpacked."""
     drain: PositiveDuration = timedelta(seconds=5)

@@ -9,6 +9,11 @@ from taskaction.api.metadata import Metadata
 from taskaction.api.rules import cel, immutable, rules, stored_default
 from taskaction.api.task_action import ProviderRef
 
+TRACE = "Trace"
+"""The type of a step that a program has recorded: it is kept as long as its action, and given to nobody."""
+UPDATE = "Update"
+"""The type of what is reported of an attempt from outside: its owner puts it into the action's status."""
+
 
 class EventTarget(ApiModel):
     """Which action it happened to: by its name, by its uid, or by both."""
@@ -61,7 +66,7 @@ class ActionEventSpec(ApiModel):
     scope: EventScope | None = None
     """Among whose actions `correlationKey` is looked for. Default: all actions of the namespace."""
     type: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Z][A-Za-z0-9]*$")]
-    """What kind of event it is, for example Webhook, Update or Trace."""
+    """What kind of event it is, for example Webhook. Update changes the action's status; Trace is kept beside it."""
     payload: JsonObject = Field(default_factory=dict)
     """The content, up to 32 KiB."""
     sender: ShortText | None = None
@@ -69,7 +74,7 @@ class ActionEventSpec(ApiModel):
     received_at: UserTimestamp | None = None
     """When it was received."""
     ttl_seconds: Annotated[int, Field(ge=1, le=604_800, json_schema_extra=stored_default(3600))] = 3600
-    """How long it is kept when no action takes it, in seconds, at most 7 days. Default 3600."""
+    """How long it is kept when no action takes it, in seconds, at most 7 days. Default 3600; not for a Trace."""
 
 
 class ActionEvent(ApiModel):

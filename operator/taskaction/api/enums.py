@@ -38,6 +38,19 @@ class ErrorKind(StrEnum):
     SYSTEM = "System"
 
 
+class CacheStatus(StrEnum):
+    """What a cache of results has done for an action, as whoever runs it says; the operator itself keeps none."""
+
+    DISABLED = "Disabled"
+    MISS = "Miss"
+    HIT = "Hit"
+    POPULATED = "Populated"
+    LOOKUP_FAILURE = "LookupFailure"
+    PUT_FAILURE = "PutFailure"
+    SKIPPED = "Skipped"
+    EVICTED = "Evicted"
+
+
 class RetryClass(StrEnum):
     """The classes of failure that ``retryPolicy.retryOn`` names."""
 

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     SPEC_CHANGED = "SpecChanged"  # parameters differ from those that were claimed
     INTERRUPTED = "Interrupted"  # the process that ran the attempt is gone
     SYSTEM_ERROR = "SystemError"  # the operator's own fault
+    REPORTED = "Reported"  # somebody outside, who runs the attempt, said that it failed
     # ended from outside
     ABORTED = "Aborted"
     DELETED = "Deleted"

@@ -17,6 +17,7 @@ from taskaction.api.base import (
     UserTimestamp,
 )
 from taskaction.api.enums import (
+    CacheStatus,
     ChildPolicy,
     ErrorKind,
     ParentKind,
@@ -257,6 +258,8 @@ class TaskActionStatus(ApiModel):
     """The JSON result, up to 32 KiB."""
     output_uri: Annotated[str, Field(max_length=2048)] | None = None
     """Where a larger result is stored."""
+    cache_status: CacheStatus | None = None
+    """What a cache of results has done for the action, where that is known. The operator itself keeps no results."""
     progress: Progress | None = None
     """How far the action is."""
     links: Annotated[

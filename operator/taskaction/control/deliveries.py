@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from taskaction.api.action_event import ActionEvent
+from taskaction.api.action_event import TRACE, UPDATE, ActionEvent
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import ACTION_EVENTS, Body, Cluster
 from taskaction.control.background import Background
@@ -97,6 +97,8 @@ class Deliveries:
         if uid in self._events or uid in self._deleted:
             return
         kept = Kept.of(ActionEvent.from_body(body))
+        if kept.type == TRACE:
+            return
         if len(self._events) >= KEPT_EVENTS or self._bytes + len(kept.payload) > KEPT_BYTES:
             return
         self._add(kept)
@@ -124,8 +126,16 @@ class Deliveries:
 
     def hand_over(self, record: Record) -> tuple[Delivery, ...]:
         """Give what an action's next poll is told, in the order of receipt."""
-        waiting = sorted(self._waiting(record), key=lambda kept: kept.received_at) if self._events else []
+        return self._given(record, [kept for kept in self._waiting(record) if kept.type != UPDATE])
+
+    def reports(self, record: Record) -> tuple[Delivery, ...]:
+        """Give what is reported of an action's attempt, in the order of receipt: that is for its owner."""
+        waiting = [kept for kept in self._waiting(record) if kept.type == UPDATE]
+        return self._given(record, waiting) if waiting else ()
+
+    def _given(self, record: Record, waiting: list[Kept]) -> tuple[Delivery, ...]:
         self._taken.pop(record.uid, None)
+        waiting.sort(key=lambda kept: kept.received_at)
         self._handed[record.uid] = tuple(kept.uid for kept in waiting)
         return tuple(kept.delivery for kept in waiting)
 
@@ -223,6 +233,8 @@ class Deliveries:
 
     def _waiting(self, record: Record) -> Iterator[Kept]:
         """Give the events that mean an action; those about attempts that are over are deleted."""
+        if not self._events:
+            return
         subject = self._subject(record)
         for place in subject.places:
             for uid in list(self._places.get(place, ())):

@@ -22,6 +22,7 @@ from taskaction.control.line import Line
 from taskaction.control.objects import ObjectEditor
 from taskaction.control.offers import Offers
 from taskaction.control.records import Record, Table
+from taskaction.control.reports import reports_of
 from taskaction.control.writer import Landed
 from taskaction.core.clock import Clock
 from taskaction.execution.agenda import Agenda
@@ -44,7 +45,7 @@ from taskaction.lifecycle.decisions import (
 )
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
-from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, Owner, Slot, Stopped
+from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, Owner, Slot, Stopped, Told
 
 _UNDER_WAY = frozenset({Activity.CALLING, Activity.CANCELLING})
 _LEASE_PAUSE = 0.5
@@ -187,6 +188,9 @@ class Engine:
         """Decide what a turn is good for; None where that is nothing, or nothing yet."""
         if self._must_wait(record):
             return None
+        if record.status.phase.started and (reports := self._parts.deliveries.reports(record)):
+            self._parts.deliveries.taken(record)
+            return self._decided(record, Told(reports_of(reports)))
         limited = await self._limited(record)
         if self._must_wait(record):
             return None  # to ask took its time

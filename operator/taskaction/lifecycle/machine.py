@@ -32,7 +32,8 @@ from taskaction.lifecycle.endings import Ending, ending
 from taskaction.lifecycle.failures import after_failure, interrupted, timed_out
 from taskaction.lifecycle.gates import gate
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
-from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, Slot, Stopped
+from taskaction.lifecycle.reported import outcome_of, under_way
+from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, Slot, Stopped, Told
 from taskaction.lifecycle.statuses import Change, changed, closed, opened
 from taskaction.lifecycle.waiting import limit_shown, shown
 
@@ -60,6 +61,8 @@ def _decide(observed: Observed, event: Event, now: datetime) -> Decision:
             return _ended(observed, outcome, now)
         case Stopped():
             return _stopped(observed, now)
+        case Told():
+            return _told(observed, event, now)
         case _:
             assert_never(event)
 
@@ -181,6 +184,7 @@ def _pending(observed: Observed, outcome: Pending, now: datetime) -> Decision:
         external_id=outcome.external_id or before.external_id,
         links=outcome.links or before.links,
         progress=outcome.progress or before.progress,
+        cache_status=outcome.cache_status or before.cache_status,
     )
     # The id is what a new owner goes on with or cancels, so it is durable as soon as it is known; unless to call again
     # gives it again, and there is nothing to cancel.
@@ -251,6 +255,20 @@ def _stopped(observed: Observed, now: datetime) -> Decision:
     return _failed(observed, interrupted(observed), now)
 
 
+def _told(observed: Observed, told: Told, now: datetime) -> Decision:
+    """Decide what follows from what was reported outside; the executor is polled next, as it would have been."""
+    if ending(observed, now) is not None or _attempt_is_late(observed, now):
+        return _look(observed, now)
+    before = observed.status
+    for report in told.reports:
+        observed = _with(observed, under_way(observed, report, _claim(observed, now), now))
+        outcome = outcome_of(report, observed.status)
+        if outcome is not None:
+            return _ended(observed, outcome, now)
+    write = Write.NONE if observed.status is before else Write.NOW
+    return _going_on(observed, observed.status, write, (Enqueue(),), now)
+
+
 # -- ends -----------------------------------------------------------------------------------------------------------
 
 
@@ -277,7 +295,11 @@ def _finish(observed: Observed, end: Ending, now: datetime, output: Succeeded | 
     if output is not None:
         fields |= {"output": output.output, "external_id": output.external_id or status.external_id}
     if isinstance(output, Succeeded):
-        fields |= {"output_uri": output.output_uri, "links": output.links or status.links}
+        fields |= {
+            "output_uri": output.output_uri,
+            "links": output.links or status.links,
+            "cache_status": output.cache_status or status.cache_status,
+        }
     status = changed(status, change, **fields, finished_at=now, next_attempt_at=None, suspended_at=None)
     tell: tuple[Effect, ...] = ()
     if end.phase is not Phase.SUCCEEDED:
@@ -307,7 +329,7 @@ def _with(observed: Observed, status: TaskActionStatus) -> Observed:
 
 
 def _needs_an_attempt(event: Event) -> bool:
-    return isinstance(event, Stopped) or (
+    return isinstance(event, Stopped | Told) or (
         isinstance(event, Ended) and isinstance(event.outcome, Succeeded | Pending | Paused)
     )
 

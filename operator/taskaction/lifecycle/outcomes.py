@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from taskaction.api.enums import ErrorKind, Phase, RetryClass
+from taskaction.api.enums import CacheStatus, ErrorKind, Phase, RetryClass
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Link, Progress
 
@@ -17,6 +17,7 @@ class Succeeded:
     external_id: str | None = None
     message: str = ""
     links: tuple[Link, ...] = ()
+    cache_status: CacheStatus | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Pending:
     progress: Progress | None = None
     links: tuple[Link, ...] = ()
     phase: Phase = Phase.RUNNING
+    cache_status: CacheStatus | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
+from taskaction.api.enums import CacheStatus, Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import TaskActionSpec, TaskActionStatus
 from taskaction.lifecycle.outcomes import Outcome
@@ -129,4 +130,27 @@ class Stopped:
     """The executor confirmed a cancel, or the bound for it has passed."""
 
 
-Event = Look | Slot | Ended | Stopped
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What somebody outside says of an attempt, who runs it or sees it run.
+
+    Attributes:
+        attempt: which one it is about; one beyond the current one has been started outside.
+        phase: where it stands; None where nothing is said of that.
+        by: who says so.
+    """
+
+    attempt: int
+    phase: Phase | None = None
+    cache_status: CacheStatus | None = None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Somebody outside has reported of the attempt under way; the first report is the oldest."""
+
+    reports: tuple[Report, ...]
+
+
+Event = Look | Slot | Ended | Stopped | Told

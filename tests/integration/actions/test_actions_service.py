@@ -20,13 +20,14 @@ from flyteidl2.actions.actions_service_pb2 import (
 )
 from flyteidl2.actions.actions_service_pb2_grpc import ActionsServiceStub
 from flyteidl2.common.phase_pb2 import ActionPhase
+from flyteidl2.core.catalog_pb2 import CatalogCacheStatus
 from flyteidl2.core.types_pb2 import SimpleType
 from google.protobuf.json_format import MessageToJson
 
 from cluster.clusters import Cluster
 from cluster.kubectl import Kubectl
 from local.operator_process import Operator
-from support.actions_services import ActionsServices, action_id, condition, task, watch
+from support.actions_services import ActionsServices, action_id, condition, task, trace, watch
 
 pytestmark = pytest.mark.usefixtures("operator")
 SECONDS = 60
@@ -161,16 +162,54 @@ async def test_a_signal_answers_a_condition_once(client):
     assert (await refusal(client.signal(answer(boolean=False)))).code == Code.FAILED_PRECONDITION
 
 
-async def test_an_update_becomes_an_event_for_the_owner(client):
+async def test_a_trace_is_told_at_once_and_to_whoever_starts_again(client, objects):
+    await client.enqueue(parent("traced"))
+    failed = trace("traced", "failed", ActionPhase.ACTION_PHASE_FAILED)
+    async with asyncio.timeout(SECONDS), aclosing(client.watch_for_updates(watch("traced"))) as stream:
+        assert (await anext(stream)).control_message.sentinel
+        await client.enqueue(trace("traced", "step"))
+        live = (await anext(stream)).action_update
+    assert (live.action_id, live.phase) == (action_id("traced", "step"), ActionPhase.ACTION_PHASE_SUCCEEDED)
+    assert live.output_uri == "s3://out/step/outputs.pb"
+    await client.enqueue(failed)
+    assert (await refusal(client.enqueue(failed))).code == Code.ALREADY_EXISTS
+    seen = await until(client, watch("traced"), {"step": live.phase, "failed": ActionPhase.ACTION_PHASE_FAILED})
+    assert not seen["failed"].HasField("error")  # the SDK finds it in storage, and would replay a made-up one
+    found = json.loads(objects("get", "actionevents", "--selector=flyte.org/run=traced", "-ojson"))["items"]
+    assert [one["metadata"]["ownerReferences"][0]["kind"] for one in found] == ["TaskAction"] * 2
+    assert (await refusal(client.enqueue(trace("nowhere", "step")))).code == Code.NOT_FOUND
+
+
+def update(run: str, name: str, phase: int, attempt: int = 1) -> UpdateRequest:
+    request = UpdateRequest(action_id=action_id(run, name), attempt=attempt)
+    request.status.phase, request.status.attempts = phase, attempt
+    return request
+
+
+async def test_an_update_is_applied_by_the_owner_and_one_of_an_attempt_that_is_over_is_refused(client, objects):
     await client.enqueue(parent("updated"))
-    await client.enqueue(task("updated", "child", "a0"))
-    await until(client, watch("updated"), {"child": ActionPhase.ACTION_PHASE_SUCCEEDED})
-    request = UpdateRequest(action_id=action_id("updated"), attempt=1)
-    request.status.phase = ActionPhase.ACTION_PHASE_RUNNING
-    request.status.attempts = 1
-    await client.update(request)
-    request.action_id.name = "child"
-    assert (await refusal(client.update(request))).code == Code.FAILED_PRECONDITION
+    for name in ("child", "aborted"):
+        await client.enqueue(task("updated", name, "a0", kind="sleep", duration="1h"))
+    running = dict.fromkeys(("child", "aborted"), ActionPhase.ACTION_PHASE_RUNNING)
+    await until(client, watch("updated"), running)
+    second = update("updated", "child", ActionPhase.ACTION_PHASE_PAUSED, attempt=2)
+    second.status.cache_status = CatalogCacheStatus.CACHE_MISS
+    await client.update(second)
+    await until(client, watch("updated"), {"child": ActionPhase.ACTION_PHASE_PAUSED})
+    stale = update("updated", "child", ActionPhase.ACTION_PHASE_SUCCEEDED)
+    assert (await refusal(client.update(stale))).code == Code.FAILED_PRECONDITION
+    done = update("updated", "child", ActionPhase.ACTION_PHASE_SUCCEEDED, attempt=2)
+    await client.update(done)
+    await client.update(update("updated", "aborted", ActionPhase.ACTION_PHASE_ABORTED))
+    ended = {"child": ActionPhase.ACTION_PHASE_SUCCEEDED, "aborted": ActionPhase.ACTION_PHASE_ABORTED}
+    await until(client, watch("updated"), ended)
+    await client.update(done)  # told again, as after an answer that was lost
+    failed = update("updated", "child", ActionPhase.ACTION_PHASE_FAILED, attempt=2)
+    assert (await refusal(client.update(failed))).code == Code.FAILED_PRECONDITION
+    found = json.loads(objects("get", "ta", "--selector=flyte.org/run=updated,flyte.org/action=child", "-ojson"))
+    status = found["items"][0]["status"]
+    assert (status["attempt"], status["cacheStatus"]) == (2, "Miss")
+    assert [one["phase"] for one in status["attempts"]] == ["Failed", "Succeeded"]
 
 
 def test_the_stubs_of_grpcio_work(services):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from taskaction.actions.mirror import Mirror
 from taskaction.actions.naming import object_name
 from taskaction.actions.places import Place
+from taskaction.actions.traces import trace_of
 
 NAMESPACE = "flyte"
 PARENT = Place(NAMESPACE, "parent")
@@ -69,6 +70,30 @@ def test_an_action_that_is_made_anew_takes_the_place_of_the_old_one():
     mirror.learn(body("one", 5, "Queued", uid="another"))
     mirror.forget("uid-one")
     assert [known.uid for known in mirror.children(PARENT)] == ["another"]
+
+
+def trace(uid: str, version: int, phase: str) -> dict:
+    metadata = {"name": uid, "namespace": NAMESPACE, "uid": uid, "resourceVersion": str(version)}
+    return {"metadata": metadata, "spec": {"payload": {"place": "step", "parent": "parent", "phase": phase}}}
+
+
+def test_of_a_step_that_was_done_twice_the_newest_trace_counts_and_it_goes_with_its_event():
+    mirror = Mirror()
+    watch = mirror.subscribe(PARENT)
+    for made in (trace("first", 1, "Failed"), trace("second", 2, "Succeeded"), trace("first", 1, "Failed")):
+        mirror.know(trace_of(made))
+    assert [(known.action, known.phase) for known in watch.take(10)] == [("step", "Succeeded")]
+    assert [known.uid for known in mirror.children(PARENT)] == ["second"]
+    assert mirror.traces(PARENT) == 1
+    mirror.forget("second")
+    assert (mirror.traces(PARENT), list(mirror.children(PARENT))) == (0, [])
+
+
+def test_no_trace_takes_the_place_of_an_action():
+    mirror = Mirror()
+    mirror.learn(body("step", 1))
+    mirror.know(trace_of(trace("first", 2, "Succeeded")))
+    assert [known.uid for known in mirror.children(PARENT)] == ["uid-step"]
 
 
 def test_a_watch_that_has_ended_is_told_nothing_and_kept_by_nobody():

@@ -117,6 +117,25 @@ async def test_ocean_d12_an_event_that_comes_before_its_action_is_taken_when_it_
     assert house.gets(house.live()) == ["e"]
 
 
+async def test_reports_are_for_the_owner_and_everything_else_for_the_executor(house) -> None:
+    record = house.live()
+    house.comes("hook", target={"name": "one"})
+    house.comes("report", target={"name": "one"}, type="Update")
+    assert house.gets(record) == ["hook"]
+    assert [report.payload["body"] for report in house.deliveries.reports(record)] == ["report"]
+    house.deliveries.taken(record)
+    house.deliveries.applied(record)
+    assert await house.stored() == ["hook"]
+
+
+async def test_a_trace_is_nobodys_and_outlives_the_end_of_its_action(house) -> None:
+    record = house.live()
+    house.comes("step", target={"uid": record.uid}, type="Trace")
+    assert house.told == house.gets(record) == []
+    house.deliveries.ended(record)
+    assert await house.stored() == ["step"]
+
+
 async def test_events_are_handed_over_in_the_order_of_their_receipt(house) -> None:
     record = house.live(external_id="7")
     house.comes("third", correlationKey="7", receivedAt=seconds_later(3))
