@@ -90,6 +90,27 @@ RIGHTS = (
     Right(
         scope=Scope.SERVED,
         group=GROUP,
+        resources=("actionflowruns",),
+        verbs=("get", "list", "watch", "create", "patch", "delete"),
+        why="runs of flows, those that other runs start among them; ownerReference, TTL",
+    ),
+    Right(
+        scope=Scope.SERVED,
+        group=GROUP,
+        resources=("actionflowruns/status",),
+        verbs=("update",),
+        why="the status of runs",
+    ),
+    Right(
+        scope=Scope.SERVED,
+        group=GROUP,
+        resources=("taskactions",),
+        verbs=("create", "abort", "signal"),
+        why="the actions of runs that name no account, and what runs tell their actions",
+    ),
+    Right(
+        scope=Scope.SERVED,
+        group=GROUP,
         resources=("actionevents",),
         verbs=("list", "watch", "delete"),
         why="what happened to actions outside, until an action has taken it",
@@ -227,6 +248,13 @@ RIGHTS = (
         resources=("taskactions",),
         verbs=("list", "patch", "abort"),
         why="ends unfinished actions and removes what finalizers are left",
+    ),
+    Right(
+        scope=Scope.RELEASE,
+        group=GROUP,
+        resources=("actionflowruns",),
+        verbs=("list", "patch", "abort"),
+        why="ends unfinished runs, so that they start nothing more",
     ),
 )
 """Every right; the order is that of the tables in docs/operating.md and docs/port-agent.md."""

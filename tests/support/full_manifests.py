@@ -178,3 +178,52 @@ FLOW_STATUS: Body = {
     "observedGeneration": 1,
     "problems": [{"path": "$.States.One.Next", "message": "there is no state 'Two'"}],
 }
+RUN_SPEC: Body = {
+    "flowRef": {"name": "f"},
+    "input": {"a": 1, "b": [None, {}]},
+    "label": "the first",
+    "tags": ["nightly", "two words"],
+    "runAs": {"serviceAccountName": "default"},
+    "tokens": {"User": {"secretKeyRef": {"name": "tokens", "key": "user"}}},
+    "timeouts": {"total": "1h"},
+    "parentRef": {"kind": "TaskAction", "name": "above", "uid": "1-2-3"},
+    "suspend": False,
+    "ttlSecondsAfterFinished": 60,
+}
+RUN_STATUS: Body = {
+    "phase": "Failed",
+    "reason": "FlowFailed",
+    "message": "ActionTimeout: it took too long",
+    "conditions": [
+        {
+            "type": "Finished",
+            "status": "True",
+            "reason": "FlowFailed",
+            "message": "ActionTimeout: it took too long",
+            "lastTransitionTime": LATER,
+            "observedGeneration": 1,
+        }
+    ],
+    "observedGeneration": 1,
+    "states": [{"name": "One", "visit": "3.0.2", "action": "run-3-0-2", "until": LATER}],
+    "visits": 3,
+    "progress": {"percent": 50, "message": "1 of 2 items"},
+    "output": {"a": [1, None]},
+    "outputUri": "s3://bucket/output",
+    "error": {
+        "code": "ActionTimeout",
+        "message": "it took too long",
+        "stateName": "One",
+        "cause": {"status": "ACTIVE"},
+    },
+    "log": [{"time": MOMENT, "code": "FlowStarted", "details": {"input": {"a": 1}}}],
+    "entries": 7,
+    "flow": {"name": "f", "uid": "1-2-3", "generation": 4, "hash": "abc", "definition": {"StartAt": "One"}},
+    "state": {"root": {"at": "One"}},
+    "stateUri": "s3://bucket/state",
+    "claim": {"holder": "replica-1", "epoch": 3, "at": MOMENT},
+    "signalled": "abc",
+    "startedAt": MOMENT,
+    "finishedAt": LATER,
+    "suspendedAt": MOMENT,
+}

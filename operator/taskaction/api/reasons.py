@@ -59,6 +59,9 @@ class Reason(StrEnum):
     # flows
     VALID = "Valid"
     INVALID_DEFINITION = "InvalidDefinition"
+    FLOW_NOT_FOUND = "FlowNotFound"  # spec.flowRef names none that exists
+    INVALID_INPUT = "InvalidInput"  # the flow's inputSchema refuses it
+    FLOW_FAILED = "FlowFailed"  # a state failed, and nothing caught it
 
 
 class ConditionType(StrEnum):

@@ -5,13 +5,13 @@ Kept beside the model because they are part of it; they say nothing about who ma
 
 from typing import Any
 
-from taskaction.api.enums import STARTED_PHASES, TERMINAL_PHASES
-from taskaction.api.rules import cel, immutable, name_fits_a_label, one_of, rules, unchanged
+from taskaction.api.enums import STARTED_PHASES
+from taskaction.api.rules import cel, immutable, name_fits_a_label, one_of, rules
+from taskaction.api.status_rules import FINISHED, abort_stays, fenced, settled
 
 MUTABLE_SPEC_FIELDS = frozenset({"suspend", "abort", "signal", "ttlSecondsAfterFinished", "priority"})
 """What may change after creation; every other field of the spec is immutable."""
 
-_FINISHED = one_of(TERMINAL_PHASES)
 _STARTED = one_of(STARTED_PHASES)
 _OUTCOME = ("reason", "error", "outputUri", "finishedAt", "attempt")  # rules cannot see output, which has no type
 
@@ -26,17 +26,12 @@ def object_rules(schema: dict[str, Any]) -> None:
             "an action cannot be its own parent: name another one",
             fieldPath=".spec.parentRef.name",
         ),
-        *(
-            cel(
-                f"!(oldSelf.status.phase in {_FINISHED}) || !has(self.spec.{name})"
-                f" || (has(oldSelf.spec.{name}) && self.spec.{name} == oldSelf.spec.{name})",
-                message,
-                fieldPath=f".spec.{name}",
-            )
-            for name, message in (
-                ("abort", "the action has finished: delete it to abort its children"),
-                ("signal", "the action has finished and waits for nothing: make a new action instead"),
-            )
+        *settled(
+            "action",
+            (
+                ("abort", ": delete it to abort its children"),
+                ("signal", " and waits for nothing: make a new action instead"),
+            ),
         ),
     )
 
@@ -47,46 +42,28 @@ def spec_rules(schema: dict[str, Any]) -> None:
     schema |= rules(
         cel("has(self.executor) != has(self.providerRef)", "set exactly one of executor and providerRef"),
         *(immutable(name, "delete the action and make a new one") for name in fixed),
-        cel(
-            "!has(oldSelf.abort) || (has(self.abort) && self.abort == oldSelf.abort)",
-            "an abort cannot be changed or taken back: make a new action instead",
-            fieldPath=".abort",
-        ),
+        abort_stays("action"),
     )
 
 
 def status_rules(schema: dict[str, Any]) -> None:
     """Add the transition rules; they hold for whoever writes, also a former owner that has not noticed."""
+    final, outcome, claim, finished_at = fenced("action", _OUTCOME)
     schema |= rules(
-        cel(
-            f"!(oldSelf.phase in {_FINISHED}) || self.phase == oldSelf.phase",
-            "the action has finished and its phase stays: make a new action instead",
-            fieldPath=".phase",
-        ),
-        cel(
-            f"!(oldSelf.phase in {_FINISHED}) || (" + " && ".join(f"({unchanged(name)})" for name in _OUTCOME) + ")",
-            f"the action has finished, and {', '.join(_OUTCOME)} stay: make a new action instead",
-        ),
-        cel(
-            "!has(oldSelf.claim) || (has(self.claim) && self.claim.epoch >= oldSelf.claim.epoch)",
-            "a newer owner has claimed the action: read it anew, its epoch never falls",
-            fieldPath=".claim",
-        ),
+        final,
+        outcome,
+        claim,
         cel(
             "!has(oldSelf.attempt) || (has(self.attempt) && self.attempt >= oldSelf.attempt)",
             "attempt never counts down: read the action anew",
             fieldPath=".attempt",
         ),
         cel(
-            f"!(oldSelf.phase in {_STARTED}) || self.phase in {_STARTED} || self.phase in {_FINISHED}"
+            f"!(oldSelf.phase in {_STARTED}) || self.phase in {_STARTED} || self.phase in {FINISHED}"
             " || (has(self.attempts) && size(self.attempts) > 0"
             " && has(self.attempts[size(self.attempts) - 1].endedAt))",
             "an action goes back to waiting only when its attempt has ended: set endedAt of the last attempt",
             fieldPath=".attempts",
         ),
-        cel(
-            f"has(self.finishedAt) == (self.phase in {_FINISHED})",
-            "finishedAt is set with a terminal phase, and only then",
-            fieldPath=".finishedAt",
-        ),
+        finished_at,
     )

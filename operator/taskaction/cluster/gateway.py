@@ -33,6 +33,7 @@ CLUSTER_ACTION_PROVIDERS = Resource(
 )
 ACTION_EVENTS = Resource(group=GROUP, version=VERSION, plural="actionevents", kind="ActionEvent")
 ACTION_FLOWS = Resource(group=GROUP, version=VERSION, plural="actionflows", kind="ActionFlow")
+ACTION_FLOW_RUNS = Resource(group=GROUP, version=VERSION, plural="actionflowruns", kind="ActionFlowRun")
 LEASES = Resource(group="coordination.k8s.io", version="v1", plural="leases", kind="Lease")
 SECRETS = Resource(group="", version="v1", plural="secrets", kind="Secret")
 CONFIG_MAPS = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")

@@ -5,6 +5,7 @@ from typing import Any
 
 from taskaction.api.action_event import ActionEvent
 from taskaction.api.action_flow import ActionFlow
+from taskaction.api.action_flow_run import ActionFlowRun
 from taskaction.api.base import ApiModel
 from taskaction.api.provider import ActionProvider, ClusterActionProvider
 from taskaction.api.task_action import TaskAction
@@ -127,6 +128,23 @@ KINDS = (
             _AGE,
             Column("Message", '.status.conditions[?(@.type=="Valid")].message', wide=True),
         ),
+    ),
+    Kind(
+        model=ActionFlowRun,
+        plural="actionflowruns",
+        short=("afr",),
+        columns=(
+            Column("Phase", ".status.phase"),
+            Column("Flow", ".spec.flowRef.name"),
+            Column("State", ".status.states[0].name"),
+            Column("Message", ".status.message"),
+            _AGE,
+            Column("Reason", ".status.reason", wide=True),
+            Column("Label", ".spec.label", wide=True),
+            Column("Visits", ".status.visits", "integer", wide=True),
+            Column("Parent", ".spec.parentRef.name", wide=True),
+        ),
+        selectable=(".status.phase", ".spec.flowRef.name", ".spec.parentRef.name"),
     ),
 )
 """Every kind of the API."""

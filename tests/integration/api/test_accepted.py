@@ -19,10 +19,13 @@ from support.full_manifests import (
     FLOW_STATUS,
     PROVIDER_SPEC,
     PROVIDER_STATUS,
+    RUN_SPEC,
+    RUN_STATUS,
 )
 from support.refusals import Body, create, manifest, merge
 from taskaction.api.action_event import ActionEvent, ActionEventSpec
 from taskaction.api.action_flow import ActionFlow, ActionFlowSpec, ActionFlowStatus
+from taskaction.api.action_flow_run import ActionFlowRun, ActionFlowRunSpec, ActionFlowRunStatus
 from taskaction.api.base import ApiModel, format_time
 from taskaction.api.provider import (
     ActionProvider,
@@ -37,8 +40,10 @@ from taskaction.crdgen.manifest import KINDS, Kind
 OFFERED_SPEC = {
     "providerRef": {"kind": "ClusterActionProvider", "name": "p"},
     "parentRef": {"kind": "ActionFlowRun", "name": "run"},
+    "runAs": {"serviceAccountName": "default"},
     "abort": {"reason": "enough"},
 }
+OWN_DEFINITION = {"definition": FLOW_SPEC["definition"], "abort": {"reason": "enough"}, "signal": {"value": 1}}
 FULL = {
     "an action": (TaskAction, ACTION_SPEC, ACTION_STATUS),
     "an offered and aborted action": (TaskAction, OFFERED_SPEC, {}),
@@ -46,6 +51,8 @@ FULL = {
     "a cluster provider": (ClusterActionProvider, CLUSTER_PROVIDER_SPEC, PROVIDER_STATUS),
     "an event": (ActionEvent, EVENT_SPEC, {}),
     "a flow": (ActionFlow, FLOW_SPEC, FLOW_STATUS),
+    "a run": (ActionFlowRun, RUN_SPEC, RUN_STATUS),
+    "a run of its own definition": (ActionFlowRun, OWN_DEFINITION, {}),
 }
 COMPLETE = [
     (TaskActionSpec, ACTION_SPEC | OFFERED_SPEC),
@@ -56,6 +63,8 @@ COMPLETE = [
     (ActionEventSpec, EVENT_SPEC),
     (ActionFlowSpec, FLOW_SPEC),
     (ActionFlowStatus, FLOW_STATUS),
+    (ActionFlowRunSpec, RUN_SPEC | OWN_DEFINITION),
+    (ActionFlowRunStatus, RUN_STATUS),
 ]
 
 

@@ -17,6 +17,7 @@ COLUMNS = {
     "cap": "NAME EXECUTOR READY REASON QUEUED RUNNING AGE",
     "ae": "NAME TYPE TARGET SENDER AGE",
     "af": "NAME VALID REASON TITLE AGE",
+    "afr": "NAME PHASE FLOW STATE MESSAGE AGE",
 }
 WIDE = {
     "ta": f"{COLUMNS['ta']} REASON PARENT PARTITION EXTERNAL-ID",
@@ -24,6 +25,7 @@ WIDE = {
     "cap": f"{COLUMNS['cap']} MESSAGE",
     "ae": f"{COLUMNS['ae']} CORRELATION-KEY",
     "af": f"{COLUMNS['af']} MESSAGE",
+    "afr": f"{COLUMNS['afr']} REASON LABEL VISITS PARENT",
 }
 STATUS = {"phase": "Running", "reason": "Started", "message": "half", "attempt": 2, "externalId": "job-1"}
 OBJECTS = {
@@ -33,6 +35,7 @@ OBJECTS = {
         "ActionEvent", {"type": "Update", "target": {"name": "one"}, "correlationKey": "job-1", "sender": "me"}
     ),
     "af": manifest("ActionFlow", {"definition": {"StartAt": "Only"}, "title": "flow"}),
+    "afr": manifest("ActionFlowRun", {"flowRef": {"name": "f"}, "parentRef": {"name": "one"}}),
 }
 SELECTED = {
     "status.phase=Running": "ta",
@@ -44,6 +47,7 @@ SELECTED = {
     "spec.type=Update": "ae",
     "spec.target.name=one": "ae",
     "spec.correlationKey=job-1": "ae",
+    "spec.flowRef.name=f,spec.parentRef.name=one,status.phase=Queued": "afr",
 }
 
 
@@ -82,6 +86,7 @@ def test_every_kind_has_its_short_name(crds: Cluster) -> None:
         ("clusteractionproviders", "cap", "ClusterActionProvider"),
         ("actionevents", "ae", "ActionEvent"),
         ("actionflows", "af", "ActionFlow"),
+        ("actionflowruns", "afr", "ActionFlowRun"),
     }
 
 
@@ -93,6 +98,7 @@ def test_the_category_shows_everything(objects: Kubectl) -> None:
         "clusteractionprovider",
         "actionevent",
         "actionflow",
+        "actionflowrun",
     }
 
 

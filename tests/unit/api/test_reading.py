@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from support import full_manifests as full
 from taskaction.api.action_event import ActionEvent, ActionEventSpec
 from taskaction.api.action_flow import ActionFlowSpec, ActionFlowStatus
+from taskaction.api.action_flow_run import ActionFlowRunSpec, ActionFlowRunStatus
 from taskaction.api.base import ApiModel, format_time
 from taskaction.api.enums import Phase, ProviderKind, RetryClass
 from taskaction.api.policies import BackoffPolicy, Timeouts
@@ -27,6 +28,8 @@ FULL = [
     (ActionEventSpec, full.EVENT_SPEC),
     (ActionFlowSpec, full.FLOW_SPEC),
     (ActionFlowStatus, full.FLOW_STATUS),
+    (ActionFlowRunSpec, full.RUN_SPEC),
+    (ActionFlowRunStatus, full.RUN_STATUS),
 ]
 
 
