@@ -46,6 +46,7 @@ type: $(INSTALLED) ## Check the types
 
 generate: $(INSTALLED) ## Write CRDs, reference pages and the chart's roles from the code
 	$(BIN)/python -m taskaction.crdgen
+	@PYTHONPATH=hack $(BIN)/python -m docsite.generated
 
 verify: lint type verify-generated docs ## Check everything that needs no test run
 

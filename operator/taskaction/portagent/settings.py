@@ -34,9 +34,9 @@ class PortAgentConfig(BaseModel):
     base_url: Annotated[str, AfterValidator(_web_address)] = "https://api.getport.io"
     """Where Port's API is."""
     client_id: Annotated[str, Field(min_length=1)]
-    """The id of the credentials; those of a machine, not of a person."""
+    """The id of the credentials at Port; those of a machine, not of a person."""
     client_secret: SecretStr
-    """Their secret."""
+    """Their secret; never logged."""
     installation_id: Annotated[str, Field(min_length=1, max_length=253)]
     """Whose runs are claimed: the installation that Port's actions name. It belongs to one namespace of one cluster."""
     namespace: DnsLabel
@@ -46,9 +46,10 @@ class PortAgentConfig(BaseModel):
     run_kinds: Annotated[tuple[RunKind, ...], BeforeValidator(words), Field(min_length=1)] = tuple(RunKind)
     """Which kinds of runs are claimed: action, workflow_node, or both with a comma between."""
     runs_buffer_high_watermark: Annotated[int, Field(ge=1, le=100_000)] = 1000
-    """How many runs may be under way; at this number no more are claimed."""
+    """How many runs may be under way: claimed, and Port does not know their end. At this number no more are claimed."""
     max_runs_buffer_util_pct_per_action: Annotated[int, Field(ge=1, le=100)] = 30
-    """How much of that one Port action or workflow node may take, in percent."""
+    """How much of that one Port action or workflow node may take, in percent. At its share it is left out of claims;
+    what one claim brings beyond it is not acknowledged, and comes again."""
     poll_check_interval_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
     """How long to wait after a claim that brought nothing."""
     visibility_timeout_ms: Annotated[int, Field(ge=1000, le=600_000)] = 30_000
@@ -56,7 +57,7 @@ class PortAgentConfig(BaseModel):
     report_interval_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
     """How often the actions under way are looked at for something to report."""
     max_wait_seconds_before_shutdown: Annotated[float, Field(ge=0, le=3600)] = 30.0
-    """How long the agent may take to report what it knows when it stops."""
+    """How long the agent may take to report what it knows when it stops; it claims nothing meanwhile."""
     request_timeout: PositiveDuration = timedelta(seconds=30)
     """How long one call of Port may take."""
     lease_duration: PositiveDuration = timedelta(seconds=15)

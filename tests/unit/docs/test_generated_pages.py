@@ -1,0 +1,72 @@
+"""The reference of settings, metrics and reasons is what the code says, and leaves nothing out."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from docsite import generated
+from taskaction.api.reasons import Reason
+
+ROOT = Path(__file__).parents[3]
+PAGES = generated.pages()
+PROGRAMS = generated.programs()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=str)
+def test_a_page_is_up_to_date(path: Path) -> None:
+    assert (ROOT / path).read_text() == PAGES[path], "run `make generate`"
+
+
+def rows(name: str) -> list[list[str]]:
+    page = PAGES[Path(f"docs/reference/{name}.md")]
+    found = [re.split(r"(?<!\\) ?\| ?", line)[1:-1] for line in page.splitlines() if line.startswith("| `")]
+    assert found
+    assert all(len(row) == 3 for row in found)  # whatever is in them
+    return found
+
+
+def test_every_setting_has_a_meaning_and_stands_there_once() -> None:
+    variables = [f"`{program.prefix}{name.upper()}`" for program in PROGRAMS for name in program.model.model_fields]
+    assert [row[0] for row in rows("settings")] == variables
+    assert [row for row in rows("settings") if not row[1] or len(row[2]) < 10] == []
+
+
+def test_defaults_and_bounds_are_those_that_hold() -> None:
+    found = {row[0].strip("`"): row[1:] for row in rows("settings")}
+    assert found["TASKACTION_LEASE_DURATION"][0] == "`15s`"
+    assert found["TASKACTION_WORKERS_COUNT"][0] == "`64`"
+    assert found["TASKACTION_WORKERS_COUNT"][1].endswith("From 1 to 10000")
+    assert found["TASKACTION_WATCH_NAMESPACES"][0] == "none"
+    assert found["TASKACTION_IDENTITY"][0] == "made at each start"
+    assert found["TASKACTION_PORT_AGENT_CLIENT_ID"][0] == "must be set"
+    assert found["TASKACTION_PORT_AGENT_RUN_KINDS"][0] == "`action,workflow_node`"
+
+
+def test_every_metric_that_a_process_registers_is_there_with_its_labels() -> None:
+    names = [row[0].strip("`") for row in rows("metrics")]
+    registered = {family.name for program in PROGRAMS for family in program.registry.collect()}
+    assert registered - {re.sub(r"(_total)?(\{.*)?$", "", name) for name in names} == set()
+    assert "taskaction_actions_finished_total{phase,reason}" in names
+
+
+def test_gauges_that_are_added_at_the_start_are_there_too() -> None:
+    names = {row[0].strip("`") for row in rows("metrics")}
+    calls = re.findall(r'(?:gauge\(|^ {16})"([a-z_]+)"[:,]', sources(), re.MULTILINE)
+    assert len(calls) > 10
+    assert {f"taskaction_{name}" for name in calls} - names == set()
+
+
+def sources() -> str:
+    return "".join(
+        path.read_text() for path in (ROOT / "operator" / "taskaction").rglob("*.py") if path.stem in {"app", "service"}
+    )
+
+
+def test_every_reason_says_what_it_means() -> None:
+    assert [row[0] for row in rows("reasons")] == [f"`{reason}`" for reason in Reason]
+    assert [reason for reason in Reason if not reason.means] == []
+
+
+def test_what_a_reason_says_ends_as_a_part_of_a_sentence() -> None:
+    assert [reason for reason in Reason if reason.means.endswith(".") or reason.mend.endswith(".")] == []
