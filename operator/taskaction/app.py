@@ -10,14 +10,11 @@ from contextlib import contextmanager, suppress
 
 import structlog
 
-from taskaction.api.enums import ProviderKind
 from taskaction.assembly import Control, assemble
 from taskaction.cluster.credentials import Credentials
-from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOWS, TASK_ACTIONS
 from taskaction.cluster.rest import RestCluster
 from taskaction.cluster.session import Freshness, open_session
 from taskaction.config import OperatorConfig
-from taskaction.control.followed import FOLLOWED
 from taskaction.control.release import Releaser
 from taskaction.control.sweep import LIVE_SELECTOR
 from taskaction.core.clock import SystemClock
@@ -165,16 +162,7 @@ class Operator:
         kind, event, body = notice
         control.listed += event is None
         try:
-            if kind == TASK_ACTIONS.kind:
-                control.intake.notice(event, body)
-            elif kind == ACTION_EVENTS.kind:
-                control.deliveries.notice(event, body)
-            elif kind == ACTION_FLOWS.kind:
-                control.flows.notice(event, body)
-            elif kind in FOLLOWED:
-                control.followed.notice(kind, event, body)
-            else:
-                control.offers.notice(ProviderKind(kind), event, body)
+            control.notice(kind, event, body)
         except Exception as error:  # noqa: BLE001 - one object must not stop the others
             self._journal.failed(f"notice of {kind} {body['metadata'].get('name')}", error)
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from taskaction.cluster.gateway import Cluster
+from taskaction.api.enums import ProviderKind
+from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOWS, TASK_ACTIONS, Body, Cluster
 from taskaction.cluster.retry import Persistence
 from taskaction.config import OperatorConfig
 from taskaction.control.background import Background
@@ -16,7 +17,7 @@ from taskaction.control.events import EventPoster
 from taskaction.control.expiry import Expiry
 from taskaction.control.family import Family
 from taskaction.control.flows.catalogue import FlowCatalogue
-from taskaction.control.followed import FollowedObjects
+from taskaction.control.followed import FOLLOWED, FollowedObjects
 from taskaction.control.gather import Gatherer
 from taskaction.control.handover import Handover
 from taskaction.control.intake import Intake
@@ -74,6 +75,19 @@ class Control:
     handover: Handover
     flows: FlowCatalogue
     listed: int = 0
+
+    def notice(self, kind: str, event: str | None, body: Body) -> None:
+        """Hand one notification to the part that it concerns; ``event`` is None for an object that was listed."""
+        if kind == TASK_ACTIONS.kind:
+            self.intake.notice(event, body)
+        elif kind == ACTION_EVENTS.kind:
+            self.deliveries.notice(event, body)
+        elif kind == ACTION_FLOWS.kind:
+            self.flows.notice(event, body)
+        elif kind in FOLLOWED:
+            self.followed.notice(kind, event, body)
+        else:
+            self.offers.notice(ProviderKind(kind), event, body)
 
 
 def assemble(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from support.fake_cluster import DEPLOYMENTS
 from taskaction.cluster.errors import AlreadyExistsError, ConflictError, NotFoundError
 from taskaction.cluster.gateway import JOBS, LEASES, NAMESPACES, PODS, TASK_ACTIONS, Body, Cluster, Resource
+from taskaction.cluster.memory.cluster import DEPLOYMENTS
 from taskaction.core.constants import API_VERSION
 
 ENDED = "2026-01-31T09:30:00.000Z"

@@ -1,7 +1,6 @@
 """A cluster in memory whose pods and Jobs stand as a test says, for the executors whose action is one object."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from support.fake_cluster import FakeCluster
@@ -11,7 +10,6 @@ from taskaction.cluster.gateway import JOBS, PODS, Body, Resource
 STAMP = NOW.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@dataclass
 class ChildCluster(FakeCluster):
     """A ``FakeCluster`` that stamps what is created, and knows for whom each request was made.
 
@@ -21,9 +19,11 @@ class ChildCluster(FakeCluster):
         born: the status that a new object gets at once, as if its controller were quick.
     """
 
-    actors: list[tuple[str, str | None]] = field(default_factory=list)
-    lingering: bool = False
-    born: Body | None = None
+    def __init__(self, *, lingering: bool = False, born: Body | None = None) -> None:
+        super().__init__()
+        self.actors: list[tuple[str, str | None]] = []
+        self.lingering = lingering
+        self.born = born
 
     async def get(
         self, resource: Resource, name: str, namespace: str = "", *, as_user: str | None = None, **more: Any

@@ -1,59 +1,30 @@
-"""A whole operator in memory: the real engine and executors over a ``FakeCluster`` and a clock that the test moves."""
+"""A whole operator in memory whose clock, watch and leases the test moves, so that each may be late or absent."""
 
 import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from typing import Any, Self
+from typing import Any
 
 from support.clock import FakeClock, settled
 from support.fake_cluster import FakeCluster
 from support.records import body
-from taskaction.api.base import format_time
 from taskaction.api.task_action import TaskAction
-from taskaction.assembly import assemble
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
-from taskaction.config import OperatorConfig
+from taskaction.cluster.memory.store import Event
 from taskaction.executors.registry import Plugin
-from taskaction.journal import OperatorJournal
-from taskaction.metrics import Metrics
+from taskaction.inprocess import InProcessOperator
 
 _ROUNDS = 50
 
 
-class MemoryOperator:
+class MemoryOperator(InProcessOperator):
     """One replica; several may share a cluster and a clock."""
 
     def __init__(
-        self,
-        *plugins: Plugin,
-        cluster: FakeCluster | None = None,
-        clock: FakeClock | None = None,
-        **settings: Any,
+        self, *plugins: Plugin, cluster: FakeCluster | None = None, clock: FakeClock | None = None, **settings: Any
     ) -> None:
         self.cluster = cluster or FakeCluster()
         self.clock = clock or FakeClock()
-        metrics = Metrics()
-        config = OperatorConfig(**{"namespace": "ops", "shards": 4, **settings})
-        journal = OperatorJournal(metrics, self.clock)
-        self.control = assemble(config, self.cluster, self.clock, journal, metrics, lambda: 0.5, plugins)
-        self._seen: dict[str, str] = {}
-        self._tasks: list[asyncio.Task[None]] = []
-
-    async def __aenter__(self) -> Self:
-        await self.control.leases.round()
-        work = self.control.agenda.run(), self.control.manager.run_timers(), self.control.quotas.run()
-        self._tasks = [asyncio.create_task(one) for one in work]
-        self.control.manager.start_processing_action_runs()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await self.control.manager.drain(0)
-        await self.control.background.finish(0)
-        await self.control.registry.close()
+        super().__init__(self.cluster, self.clock, *plugins, **{"namespace": "ops", **settings})
 
     async def create(self, *bodies: Body) -> None:
         """Create actions as users do, and let the operator go as far as it can now."""
@@ -72,7 +43,7 @@ class MemoryOperator:
         """Tell the operator what it has not heard of, until nothing is new."""
         for _ in range(_ROUNDS):
             await settled()
-            if not self._tell():
+            if not self.deliver():
                 break
 
     async def until(self, check: Callable[[], bool], seconds: float = 5) -> None:
@@ -107,21 +78,11 @@ class MemoryOperator:
         """Give the objects of a kind."""
         return [found for key, found in self.cluster.objects.items() if key[0] == plural]
 
-    def _tell(self) -> bool:
-        news = False
-        for found in self.of_kind("taskactions"):
-            uid, version = found["metadata"]["uid"], found["metadata"]["resourceVersion"]
-            if self._seen.get(uid) != version:
-                self._seen[uid] = version
-                self.control.intake.notice("MODIFIED", found)
-                news = True
-        for found in self.of_kind("actionevents"):
-            found["metadata"].setdefault("creationTimestamp", format_time(self.clock.now()))
-            if found["metadata"]["uid"] not in self._seen:
-                self._seen[found["metadata"]["uid"]] = found["metadata"]["resourceVersion"]
-                self.control.deliveries.notice("ADDED", found)
-                news = True
-        return news
+    def _heard(self, event: Event) -> None:
+        self.hear(event)  # and be told of it by ``settle``
+
+    def _work(self) -> dict[str, Any]:
+        return {name: work for name, work in super()._work().items() if name != "leases" or work.close()}
 
 
 def actions(names: Iterable[str], executor: str, parameters: Body | None = None, **spec: Any) -> list[Body]:

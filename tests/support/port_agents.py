@@ -1,6 +1,5 @@
 """Agents in this process: all their parts over an API server in memory, with a clock that the test moves."""
 
-import copy
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,11 +8,10 @@ from typing import Any
 
 import aiohttp
 
-from support.clock import START, FakeClock
+from support.clock import FakeClock
 from support.fake_cluster import FakeCluster
 from support.port_server import CLIENT_ID, CLIENT_SECRET, INSTALLATION, PortServer
-from taskaction.api.base import format_time
-from taskaction.cluster.gateway import TASK_ACTIONS, Body, Resource
+from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.portagent.agent import Parts
 from taskaction.portagent.mapping import action_name
 from taskaction.portagent.runs import RunKind
@@ -35,40 +33,12 @@ def config(server: PortServer, **settings: Any) -> PortAgentConfig:
     return PortAgentConfig.model_validate(said | settings)
 
 
-class PortCluster(FakeCluster):
-    """An API server in memory that knows creation times, and keeps what bears a finalizer."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        super().__init__()
-        self._clock = clock
-
-    def store(self, resource: Resource, body: Body) -> Body:
-        """Put an object there, or let it go where its deletion waited for this."""
-        body = copy.deepcopy(body)
-        body["metadata"].setdefault("creationTimestamp", format_time(self._clock.now()))
-        stored = super().store(resource, body)
-        if "deletionTimestamp" in stored["metadata"] and not stored["metadata"].get("finalizers"):
-            self.drop(resource, stored["metadata"]["name"], stored["metadata"].get("namespace", ""))
-        return stored
-
-    async def delete(
-        self, resource: Resource, name: str, namespace: str = "", *, uid: str | None = None, **options: Any
-    ) -> bool:
-        """Delete, or only mark what bears a finalizer."""
-        body = self.objects.get((resource.plural, namespace, name))
-        if body is not None and body["metadata"].get("finalizers") and uid in {None, body["metadata"]["uid"]}:
-            self.calls.append(("delete", name))
-            self.store(resource, body | {"metadata": {**body["metadata"], "deletionTimestamp": format_time(START)}})
-            return True
-        return await super().delete(resource, name, namespace, uid=uid, **options)
-
-
 @dataclass
 class Agents:
     """Makes agents that share one API server in memory and one Port."""
 
     server: PortServer
-    cluster: PortCluster
+    cluster: FakeCluster
     clock: FakeClock
     session: aiohttp.ClientSession
 
@@ -96,4 +66,4 @@ async def agents(server: PortServer) -> AsyncIterator[Agents]:
     clock = FakeClock()
     server.now = clock.monotonic
     async with server, aiohttp.ClientSession(trust_env=False) as session:
-        yield Agents(server, PortCluster(clock), clock, session)
+        yield Agents(server, FakeCluster(clock), clock, session)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
 
-from support.fake_cluster import SERVED
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import Body, Resource
+from taskaction.cluster.memory import SERVED
 from taskaction.core.clock import SystemClock
 from taskaction.executors.addresses import AddressPolicy
 from taskaction.executors.base import Run

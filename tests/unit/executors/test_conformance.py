@@ -10,10 +10,10 @@ from aiohttp import web
 
 import taskaction
 from support.children import ChildCluster
-from support.fake_cluster import DEPLOYMENTS
 from support.http_server import HttpServer, says
 from support.runs import LOOPBACK, Objects, toolbox
 from taskaction.cluster.gateway import JOBS, PODS, Resource
+from taskaction.cluster.memory.cluster import DEPLOYMENTS
 from taskaction.executors.approval import ApprovalExecutor
 from taskaction.executors.base import AbstractExecutor, Run
 from taskaction.executors.basic import FailExecutor, NoopExecutor, SleepExecutor

@@ -115,7 +115,7 @@ class Operator:
                 continue
             if "deletionTimestamp" in body["metadata"]:
                 self._become(body, "Aborted", finishedAt="2026-01-01T12:00:00Z", reason="Deleted")
-            elif body.get("status"):
+            elif body["status"]["phase"] != "Queued":
                 self._become(body, "Succeeded", finishedAt="2026-01-01T12:00:00Z")
             elif not body["spec"]["suspend"]:
                 self.effects[body["metadata"]["annotations"]["taskaction.dev/port-run"]] += 1

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from support.children import ChildCluster, condition
-from support.fake_cluster import DEPLOYMENTS
 from support.runs import later, run, toolbox
 from taskaction.cluster.errors import ForbiddenError, UnavailableError
 from taskaction.cluster.gateway import CONFIG_MAPS, LEASES, NAMESPACES, Body, Resource
+from taskaction.cluster.memory.cluster import DEPLOYMENTS
 from taskaction.core.names import child_name
 from taskaction.executors.errors import AccessDeniedError, InvalidParametersError
 from taskaction.executors.resource import ResourceExecutor
@@ -74,7 +74,7 @@ async def test_what_is_the_clusters_has_no_namespace() -> None:
     house = House(NAMESPACE, owned=False)
     await house.execute()
     metadata = house.cluster.only(NAMESPACES)["metadata"]
-    assert not metadata["namespace"]
+    assert "namespace" not in metadata
     assert metadata["labels"]["taskaction.dev/uid"] == "uid-1"
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from support.children import ChildCluster, condition
 from support.clock import FakeClock, settled
-from support.fake_cluster import DEPLOYMENTS
 from support.runs import NOW, Watched, later, run, toolbox
 from taskaction.api.enums import ErrorKind, Phase, RetryClass
 from taskaction.cluster.errors import ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from taskaction.cluster.gateway import JOBS, PODS, Body, Resource
+from taskaction.cluster.memory.cluster import DEPLOYMENTS
 from taskaction.core.names import child_name
 from taskaction.executors.acting import QuotaExceededError
 from taskaction.executors.child import ChildExecutor

@@ -1,0 +1,270 @@
+"""The verbs of the API server over objects in memory; rights mean nothing here, and any namespace exists."""
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from taskaction.cluster.errors import NotFoundError, UnavailableError
+from taskaction.cluster.gateway import (
+    ACTION_EVENTS,
+    ACTION_FLOWS,
+    ACTION_PROVIDERS,
+    CLUSTER_ACTION_PROVIDERS,
+    CONFIG_MAPS,
+    EVENTS,
+    JOBS,
+    LEASES,
+    NAMESPACES,
+    PODS,
+    SECRETS,
+    TASK_ACTIONS,
+    Body,
+    Resource,
+)
+from taskaction.cluster.informer import Page
+from taskaction.cluster.memory.patches import patched
+from taskaction.cluster.memory.selectors import selected
+from taskaction.cluster.memory.store import Event, Key, Listener, Store
+from taskaction.core.clock import Clock, SystemClock
+from taskaction.core.constants import GROUP
+
+DEPLOYMENTS = Resource(group="apps", version="v1", plural="deployments", kind="Deployment")
+SERVED = (
+    TASK_ACTIONS,
+    ACTION_PROVIDERS,
+    CLUSTER_ACTION_PROVIDERS,
+    ACTION_EVENTS,
+    ACTION_FLOWS,
+    LEASES,
+    CONFIG_MAPS,
+    SECRETS,
+    EVENTS,
+    NAMESPACES,
+    PODS,
+    JOBS,
+    DEPLOYMENTS,
+)
+"""The kinds that discovery tells of."""
+
+BORN: Mapping[str, Body] = {TASK_ACTIONS.plural: {"phase": "Queued"}}
+"""The status that the schema gives to new objects."""
+
+Check = Callable[[Resource, Body, Body | None], Body]
+"""Looks at an object before it is stored, beside what is there, and gives it with its defaults, or raises."""
+
+T = TypeVar("T")
+
+
+def unchecked(_: Resource, body: Body, __: Body | None) -> Body:
+    """Let everything pass, as it is."""
+    return body
+
+
+class MemoryCluster:
+    """A ``cluster.gateway.Cluster`` with resourceVersions, uids, selectors, finalizers, owners and watches.
+
+    Attributes:
+        objects: what is stored, by plural, namespace and name.
+    """
+
+    def __init__(self, clock: Clock | None = None, check: Check = unchecked) -> None:
+        """``check`` is asked before anything is created or changed by a verb."""
+        self._store = Store(clock or SystemClock())
+        self._check = check
+
+    @property
+    def objects(self) -> dict[Key, Body]:
+        """What is stored."""
+        return self._store.objects
+
+    @property
+    def version(self) -> int:
+        """The resourceVersion of the last change."""
+        return self._store.version
+
+    # -- what others do, past all checks ------------------------------------------------------------------------------
+
+    def store(self, resource: Resource, body: Body) -> Body:
+        """Put an object there as it is; it gets the next resourceVersion."""
+        return self._store.put(resource, body)
+
+    def drop(self, resource: Resource, name: str, namespace: str = "") -> None:
+        """Take an object away, whatever finalizers it has."""
+        self._store.drop((resource.plural, namespace, name))
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Tell ``listener`` of each change as it happens; give what ends that."""
+        self._store.listeners.append(listener)
+        return lambda: self._store.listeners.remove(listener)
+
+    # -- the gateway's verbs ------------------------------------------------------------------------------------------
+
+    async def get(
+        self, resource: Resource, name: str, namespace: str = "", *, as_user: str | None = None, timeout: float = 10.0
+    ) -> Body | None:
+        """Give the object, or None."""
+        return await self._call(
+            "get", name, lambda: copy.deepcopy(self.objects.get((resource.plural, namespace, name)))
+        )
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        field_selector: str = "",
+        label_selector: str = "",
+        metadata_only: bool = False,
+        page: int = 500,
+        as_user: str | None = None,
+        timeout: float = 30.0,
+    ) -> AsyncIterator[Body]:
+        """Give the objects of a namespace, or of all."""
+        for body in await self._call("list", resource.plural, lambda: self._all(resource, namespace)):
+            if selected(body, field_selector, label_selector):
+                yield body
+
+    async def page(
+        self, resource: Resource, namespace: str = "", *, label_selector: str = "", token: str = "", limit: int = 500
+    ) -> Page:
+        """Give the whole list as one page."""
+
+        def page() -> Page:
+            items = [body for body in self._all(resource, namespace) if selected(body, "", label_selector)]
+            return Page(items, str(self._store.version), "")
+
+        return await self._call("list", resource.plural, page)
+
+    async def watch(
+        self, resource: Resource, namespace: str = "", *, label_selector: str = "", since: str, silence: float
+    ) -> AsyncIterator[tuple[str, Body]]:
+        """Give what happens after ``since``."""
+        await self._call("watch", resource.plural, lambda: None)
+        news = asyncio.Event()
+        unheard = self.listen(lambda _: news.set())
+        version = int(since)
+        try:
+            while True:
+                news.clear()
+                for event in self._store.events_after(version, resource.plural):
+                    version = event.version
+                    if _concerns(event, namespace, label_selector):
+                        yield event.kind, copy.deepcopy(event.body)
+                async with asyncio.timeout(silence):
+                    await news.wait()
+        except TimeoutError as error:
+            raise UnavailableError(f"watch {resource.plural}: nothing for {silence:g} s") from error
+        finally:
+            unheard()
+
+    async def create(
+        self, resource: Resource, body: Body, namespace: str = "", *, as_user: str | None = None, timeout: float = 10.0
+    ) -> Body:
+        """Create; raises ``AlreadyExistsError`` where the name is taken."""
+        metadata = body["metadata"]
+        name = metadata.get("name") or metadata.get("generateName", "")
+
+        def create() -> Body:
+            whole = _with_status(body, BORN.get(resource.plural)) if _has_status(resource) else body
+            return self._store.make(resource, self._check(resource, whole, None), namespace)
+
+        return await self._call("create", name, create)
+
+    async def replace(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
+        """Write the whole object under its resourceVersion, less the status where that is a resource of its own."""
+
+        def replace() -> Body:
+            stored = self._store.present(resource, body)
+            return self._write(resource, stored, body)
+
+        return await self._call("replace", body["metadata"]["name"], replace)
+
+    async def replace_status(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
+        """Write the status under the resourceVersion and uid; everything else stays as it is."""
+
+        def replace_status() -> Body:
+            stored = self._store.present(resource, body)
+            return self._store.change(resource, stored, stored | {"status": body["status"]})
+
+        return await self._call("replace_status", body["metadata"]["name"], replace_status)
+
+    async def patch(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str,
+        operations: Sequence[Mapping[str, Any]],
+        *,
+        timeout: float = 10.0,
+    ) -> Body:
+        """Apply a JSON patch of the operations test, add, replace and remove."""
+
+        def patch() -> Body:
+            stored = self.objects.get((resource.plural, namespace, name))
+            if stored is None:
+                raise NotFoundError(f'{resource.plural} "{name}" not found')
+            return self._write(resource, stored, patched(stored, operations))
+
+        return await self._call("patch", name, patch)
+
+    async def delete(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str = "",
+        *,
+        uid: str | None = None,
+        propagation: str = "Background",
+        as_user: str | None = None,
+        timeout: float = 10.0,
+    ) -> bool:
+        """Delete; False where it was gone already or had another ``uid``."""
+
+        def delete() -> bool:
+            stored = self.objects.get((resource.plural, namespace, name))
+            if stored is None or uid not in {None, stored["metadata"]["uid"]}:
+                return False
+            if propagation == "Orphan":
+                self._store.orphan(stored["metadata"]["uid"])
+            self._store.delete(resource, stored)
+            return True
+
+        return await self._call("delete", name, delete)
+
+    async def kinds(self, api_version: str, *, timeout: float = 10.0) -> Sequence[Resource]:
+        """Give what is served under ``apiVersion``."""
+        return await self._call("kinds", api_version, lambda: [one for one in SERVED if one.api_version == api_version])
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    async def _call(self, verb: str, name: str, do: Callable[[], T]) -> T:
+        """Carry out one request; other tasks have their turn before it, as with any server."""
+        await asyncio.sleep(0)
+        return do()
+
+    def _all(self, resource: Resource, namespace: str) -> Sequence[Body]:
+        return [
+            copy.deepcopy(body)
+            for (plural, where, _), body in sorted(self.objects.items())
+            if plural == resource.plural and namespace in {"", where}
+        ]
+
+    def _write(self, resource: Resource, stored: Body, body: Body) -> Body:
+        whole = _with_status(body, stored.get("status")) if _has_status(resource) else body
+        return self._store.change(resource, stored, self._check(resource, whole, stored))
+
+
+def _has_status(resource: Resource) -> bool:
+    """Say whether the status is a resource of its own, which no other write touches."""
+    return resource.group == GROUP and resource != ACTION_EVENTS
+
+
+def _with_status(body: Body, status: Body | None) -> Body:
+    whole = {name: part for name, part in body.items() if name != "status"}
+    return whole if status is None else whole | {"status": status}
+
+
+def _concerns(event: Event, namespace: str, label_selector: str) -> bool:
+    where = event.body["metadata"].get("namespace", "")
+    return namespace in {"", where} and selected(event.body, "", label_selector)

@@ -1,0 +1,51 @@
+"""Which objects a selector means: equality and existence of labels, equality of a few fields; no sets."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from taskaction.cluster.errors import InvalidError
+from taskaction.cluster.gateway import Body
+
+_OPERATOR = re.compile("(!?=)=?")
+_FIELDS = ("metadata.name", "metadata.namespace", "involvedObject.uid", "involvedObject.name")
+
+
+def selected(body: Body, fields: str, labels: str) -> bool:
+    """Say whether an object is meant by both selectors."""
+    return _meets(fields, fields_of(body)) and _meets(labels, body["metadata"].get("labels") or {})
+
+
+def fields_of(body: Body) -> Mapping[str, str]:
+    """Give the fields of an object by which it may be selected."""
+    found = {name: _at(body, name) for name in _FIELDS}
+    spec, status = body.get("spec"), body.get("status")
+    if isinstance(status, dict):
+        found["status.phase"] = str(status.get("phase", ""))
+    if isinstance(spec, dict):
+        found["spec.executor"] = str(spec.get("executor") or "")
+        found["spec.providerRef.name"] = _at(body, "spec.providerRef.name")
+        found["spec.parentRef.name"] = _at(body, "spec.parentRef.name")
+    return {"status.phase": "", **found}
+
+
+def _at(body: Body, path: str) -> str:
+    found: Any = body
+    for part in path.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def _meets(selector: str, values: Mapping[str, str]) -> bool:
+    for requirement in filter(None, (part.strip() for part in selector.split(","))):
+        if " in " in requirement or " notin " in requirement:
+            raise InvalidError(f"sets cannot be selected by in memory: {requirement}")
+        found = _OPERATOR.search(requirement)
+        if found is None:
+            if (requirement.removeprefix("!") in values) == requirement.startswith("!"):
+                return False
+            continue
+        name, value = requirement[: found.start()].strip(), requirement[found.end() :].strip()
+        if (values.get(name) == value) != (found[1] == "="):
+            return False
+    return True
