@@ -5,8 +5,7 @@ Time is the clock's that is handed in: with a clock that stands still, nothing h
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, Self
 
 from taskaction.api.enums import TERMINAL_PHASES
@@ -57,11 +56,11 @@ class InProcessOperator:
         self.control: Control = assemble(config, cluster, clock, self._journal, metrics, lambda: 0.5, plugins)
         self._news: deque[tuple[str, str | None, Body]] = deque()
         self._tasks: list[asyncio.Task[None]] = []
-        self._unheard: Callable[[], None] = lambda: None
+        self._listening = ExitStack()
 
     async def __aenter__(self) -> Self:
         """Take over what exists, and begin to work."""
-        self._unheard = self._cluster.listen(self._heard)
+        self._listening.callback(self._cluster.listen(self._heard))
         for resource in WATCHED:
             for (plural, _, _), body in list(self._cluster.objects.items()):
                 if plural == resource.plural and not _has_ended(resource, body):
@@ -74,7 +73,7 @@ class InProcessOperator:
 
     async def __aexit__(self, *_: object) -> None:
         """End as a crash does: nothing is written any more."""
-        self._unheard()
+        self._listening.close()
         for task in self._tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
