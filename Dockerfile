@@ -4,12 +4,14 @@ ARG BASE=python:3.11.14-slim-bookworm
 
 FROM ${BASE} AS build
 ARG PIP_OPTIONS=""
+ARG VERSION=""
 WORKDIR /src
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY hack/constraints.txt hack/
 COPY operator operator
+COPY crds crds
 RUN python3 -m venv /opt/taskaction \
- && PIP_CONSTRAINT=hack/constraints.txt /opt/taskaction/bin/pip install --no-cache-dir --no-compile ${PIP_OPTIONS} . \
+ && SETUPTOOLS_SCM_PRETEND_VERSION=${VERSION} PIP_CONSTRAINT=hack/constraints.txt /opt/taskaction/bin/pip install --no-cache-dir --no-compile ${PIP_OPTIONS} . \
  && /opt/taskaction/bin/pip uninstall --yes pip setuptools \
  # Half of this package is its asynchronous twin, which nothing imports.
  && rm -r /opt/taskaction/lib/python3*/site-packages/kubernetes/aio

@@ -7,11 +7,12 @@ SOURCES := operator tests hack
 GENERATED := crds docs/reference charts/taskaction-operator/files/rights
 PYTEST := $(BIN)/python -m pytest
 SITE := NO_MKDOCS_2_WARNING=1 PYTHONPATH=hack $(BIN)/mkdocs
+RELEASE := PYTHONPATH=hack $(BIN)/python -m release
 LOCAL := PYTHONPATH=hack $(BIN)/python -m local
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help docs docs-serve chart image up demo down fmt lint type test test-unit test-integration test-e2e programs generate verify verify-generated bench
+.PHONY: help docs docs-serve chart image wheel release release-notes push-image push-chart workflows up demo down fmt lint type test test-unit test-integration test-e2e programs generate verify verify-generated bench
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} \
@@ -48,7 +49,12 @@ generate: $(INSTALLED) ## Write CRDs, reference pages and the chart's roles from
 	$(BIN)/python -m taskaction.crdgen
 	@PYTHONPATH=hack $(BIN)/python -m docsite.generated
 
-verify: lint type verify-generated docs ## Check everything that needs no test run
+workflows: $(INSTALLED) ## Check the workflow files of the code host: their schema, and what is unsafe in them
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/zizmor --offline --quiet --pedantic --no-progress .github
+
+verify: lint type verify-generated docs workflows ## Check everything that needs no test run
 
 verify-generated: generate
 	@git diff --exit-code --stat -- $(GENERATED) && test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" || \
@@ -69,6 +75,23 @@ image: $(INSTALLED) ## Build the operator's image into dist/, with Docker or wit
 
 chart: $(INSTALLED) ## Check the Helm chart and pack it into dist/
 	@PYTHONPATH=hack $(BIN)/python -m chart
+
+wheel: $(INSTALLED) ## Build wheel and source archive into dist/
+	@$(RELEASE) wheel
+
+release: $(INSTALLED) ## Build what a release ships into dist/: wheel, chart, their sums; the version is that of the tag
+	@$(RELEASE) check
+	@$(MAKE) wheel chart
+	@$(RELEASE) sums
+
+release-notes: $(INSTALLED) ## Print what the changelog says of the version that is checked out
+	@$(RELEASE) notes
+
+push-image: $(INSTALLED) ## Build the image for all platforms and push it: make push-image REPOSITORY=registry/owner/name
+	@$(RELEASE) push-image $(REPOSITORY)
+
+push-chart: $(INSTALLED) ## Pack the chart and push it: make push-chart REPOSITORY=oci://registry/owner/charts
+	@PYTHONPATH=hack $(BIN)/python -m chart $(REPOSITORY)
 
 ##@ Tests
 

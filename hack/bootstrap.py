@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 CONSTRAINTS = ROOT / "hack" / "constraints.txt"
-BUILD_BACKEND = ("hatchling", "editables")  # installed here, so that they are pinned as well
+BUILD_BACKEND = ("hatchling", "hatch-vcs", "editables")  # installed here, so that they are pinned as well
 
 
 def main() -> int:

@@ -1,13 +1,13 @@
 """From the Dockerfile to one archive in `dist/`; the same file whether Docker or buildah has made it."""
 
 import tempfile
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.binaries import Cache, Say
 from cluster.resolve import docker_answers
 from image.parts import ROOT, Base, Tools, Wheels, run, with_tools
+from release.versions import Version
 
 DIST = ROOT / "dist"
 REPOSITORY = "localhost/taskaction-operator"
@@ -33,22 +33,23 @@ class Image:
 
 def build(*, say: Say = print, dist: Path = DIST) -> Image:
     """Build the image of this checkout."""
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    image = Image(dist / f"taskaction-operator-{version}.tar", f"{REPOSITORY}:{version}")
+    version = Version.of_checkout()
+    image = Image(dist / f"taskaction-operator-{version.semantic}.tar", f"{REPOSITORY}:{version.semantic}")
+    told = f"--build-arg=VERSION={version.python}"
     dist.mkdir(exist_ok=True)
     part = image.archive.with_suffix(".part")
     part.unlink(missing_ok=True)
     if docker_answers():
         say("image: building with Docker")
-        run(["docker", "build", f"--tag={image.name}", "."])
+        run(["docker", "build", told, f"--tag={image.name}", "."])
         run(["docker", "save", f"--output={part}", image.name])
     else:
-        build_without_daemon(image.name, part, say)
+        build_without_daemon(image.name, part, say, told)
     part.rename(image.archive)
     return image
 
 
-def build_without_daemon(name: str, archive: Path, say: Say) -> None:
+def build_without_daemon(name: str, archive: Path, say: Say, *options: str) -> None:
     """Build with buildah, on a base of our own; leaves nothing behind but the archive."""
     tools = Cache(recipe=Tools()).build(say=say) / "tools"
     base = Cache(recipe=Base(tools)).build(say=say) / "base.tar"
@@ -59,7 +60,8 @@ def build_without_daemon(name: str, archive: Path, say: Say) -> None:
         buildah.base(base, "localhost/base")
         say("image: building")
         buildah("build", f"--volume={wheels}:/wheels:ro", "--build-arg=BASE=localhost/base",
-                "--build-arg=PIP_OPTIONS=--no-index --find-links=/wheels", f"--tag={name}", str(ROOT))  # fmt: skip
+                "--build-arg=PIP_OPTIONS=--no-index --find-links=/wheels", *options,
+                f"--tag={name}", str(ROOT))  # fmt: skip
         buildah("push", name, f"oci-archive:{archive}:{name}")
 
 

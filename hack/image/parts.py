@@ -18,7 +18,7 @@ from cluster.errors import ClusterError
 
 ROOT = Path(__file__).parents[2]
 CONSTRAINTS = ROOT / "hack" / "constraints.txt"
-BUILD_BACKEND = ("hatchling", "editables")
+BUILD_BACKEND = ("hatchling", "hatch-vcs", "editables")
 SUITE = "bookworm"
 PYTHON = "3.11"
 """The Python of the suite; the wheels must fit it."""

@@ -1,3 +1,5 @@
 """A Kubernetes operator for which one custom resource is one action."""
 
-__version__ = "0.1.0"
+from importlib.metadata import version
+
+__version__ = version("taskaction-operator")
