@@ -109,9 +109,19 @@ def _settings(found: Iterable[Program]) -> Iterator[str]:
             "| variable | default | meaning |",
             "|---|---|---|",
         )
-        for name, field in program.model.model_fields.items():
+        for name, field in variables(program.model, program.prefix):
             meaning = _cell(f"{field.description or ''}{_bounds(field)}")
-            yield f"| `{program.prefix}{name.upper()}` | {_default(field)} | {meaning} |"
+            yield f"| `{name}` | {_default(field)} | {meaning} |"
+
+
+def variables(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
+    """Give every setting of a model by its variable; those of a model within it have its name in theirs."""
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from variables(inner, f"{prefix}{name.upper()}_")
+        else:
+            yield f"{prefix}{name.upper()}", field
 
 
 def _default(field: FieldInfo) -> str:

@@ -120,6 +120,7 @@ def assemble(
         followed=followed,
         closed_namespaces=closed,
         callbacks=config.callbacks(),
+        flyte=config.flyte,
     )
     registry = Registry.load(toolbox)
     for plugin in plugins:

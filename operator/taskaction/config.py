@@ -14,6 +14,8 @@ from taskaction.api.base import Duration
 from taskaction.core.errors import ConfigurationError
 from taskaction.executors.addresses import Network, parse_networks
 from taskaction.executors.callbacks import Callbacks, keys_of
+from taskaction.executors.flyte import settings as flyte
+from taskaction.executors.flyte.settings import FlyteSettings
 
 PREFIX = "TASKACTION_"
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -106,6 +108,8 @@ class OperatorConfig(BaseModel):
     """Networks that http actions may reach although they are loopback, private or otherwise denied by default."""
     webhooks_url: Annotated[str, AfterValidator(_web_address)] | None = None
     """Where targets reach the inbox, for addresses that are handed to them: for example https://hooks.example.org."""
+    flyte: FlyteSettings = FlyteSettings()
+    """The settings of Flyte's tasks, each of which is `TASKACTION_FLYTE_` and its own name."""
     webhooks_key_file: Path | None = None
     """The file with the key that signs these addresses, the same for operator and inbox; one in each line, the first
     signs."""
@@ -143,7 +147,9 @@ class OperatorConfig(BaseModel):
         Raises:
             ConfigurationError: a setting is wrong or unknown; the message names the variable.
         """
-        return read_settings(cls, PREFIX, environment)
+        own = {name: value for name, value in environment.items() if not name.startswith(flyte.PREFIX)}
+        found = read_settings(cls, PREFIX, own)
+        return found.model_copy(update={"flyte": read_settings(FlyteSettings, flyte.PREFIX, environment)})
 
 
 def read_settings(

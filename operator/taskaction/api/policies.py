@@ -51,6 +51,9 @@ class RetryPolicy(ApiModel):
 
     limit: Annotated[int, Field(ge=0, le=100)] | None = None
     """How many attempts may follow the first one, 0 to 100. Default 0."""
+    system_limit: Annotated[int, Field(ge=0, le=100)] | None = None
+    """How many further attempts may follow ones that the platform ended (errors of kind System), 0 to 100; these then
+    do not count for `limit`. Default: `limit` counts all attempts."""
     backoff: BackoffPolicy | None = None
     """How long to wait between attempts."""
     retry_on: (

@@ -252,6 +252,8 @@ class TaskActionStatus(ApiModel):
         Field(max_length=10, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = ()
     """The last 10 attempts, oldest first."""
+    system_failures: Annotated[int, Field(ge=0)] | None = None
+    """How many attempts the platform ended (errors of kind System)."""
     error: ActionErrorInfo | None = None
     """The error of the last attempt that failed."""
     output: AnyJson = None

@@ -50,6 +50,7 @@ SUBJECT_ACCESS_REVIEWS = Resource(
     namespaced=False,
 )
 PODS = Resource(group="", version="v1", plural="pods", kind="Pod")
+POD_TEMPLATES = Resource(group="", version="v1", plural="podtemplates", kind="PodTemplate")
 JOBS = Resource(group="batch", version="v1", plural="jobs", kind="Job")
 
 

@@ -25,6 +25,7 @@ from taskaction.executors.errors import InvalidParametersError, TransientError, 
 from taskaction.executors.schedule import Schedule
 from taskaction.executors.validation import nesting_problem
 from taskaction.lifecycle import deadlines
+from taskaction.lifecycle.failures import chances_left
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
 from taskaction.lifecycle.state import Observed
 
@@ -178,6 +179,7 @@ class Caller:
             paused=status.phase is Phase.PAUSED,
             signalled=observed.signalled,
             schedule=_schedule(binding),
+            chances_left=chances_left(status, observed.policy),
         )
 
 

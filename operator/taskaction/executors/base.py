@@ -108,6 +108,7 @@ class Run:
         deliveries: what came in for the action since the last call, in the order of receipt; empty in ``execute``.
         paused: the last outcome was ``Paused``.
         signalled: ``signal`` is not the one that this process polled with before; true again after a restart.
+        chances_left: how many attempts may still follow, should the platform end this one.
         schedule: how the provider wants started actions polled; None where it does not say.
     """
 
@@ -132,6 +133,7 @@ class Run:
     paused: bool = False
     signalled: bool = False
     schedule: Schedule | None = None
+    chances_left: int = 0
 
     @property
     def id(self) -> str:

@@ -76,6 +76,10 @@ class ChildExecutor(AbstractExecutor):
     async def judge(self, run: Run, child: Child, body: Body) -> Outcome:
         """Say how the action stands, by the object as it is now."""
 
+    async def prepared(self, run: Run, child: Child) -> Child:  # noqa: ARG002 - for overriders
+        """Give the object as it is to be created, where that needs more than its name; asked for just before."""
+        return child
+
     async def execute(self, run: Run) -> Outcome:
         """Create the object, or find it again."""
         try:
@@ -103,6 +107,7 @@ class ChildExecutor(AbstractExecutor):
         return self.followed.news(child.resource, run.uid, child.name)
 
     async def _create(self, run: Run, child: Child) -> Outcome:
+        child = await self.prepared(run, child)
         try:
             body = await self.actor.create(child.resource, child.body, run)
         except QuotaExceededError as error:

@@ -1,13 +1,14 @@
 """What executors may use, chosen where the process is put together; a value without behaviour."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from taskaction.cluster.gateway import Body, Cluster, Resource
 from taskaction.core.clock import Clock
 from taskaction.executors.addresses import AddressPolicy
 from taskaction.executors.callbacks import Callbacks
+from taskaction.executors.flyte.settings import FlyteSettings
 
 
 class Followed(Protocol):
@@ -33,6 +34,7 @@ class Toolbox:
         luck: uniform in [0, 1), for jitter.
         followed: objects that attempts created: a change of one has its action polled at once.
         closed_namespaces: namespaces whose accounts are never used: kube-system and the operator's own.
+        flyte: the settings of the executor of that name.
         callbacks: makes one-time addresses for targets; None where the settings for them are missing.
     """
 
@@ -43,3 +45,4 @@ class Toolbox:
     followed: Followed
     closed_namespaces: frozenset[str]
     callbacks: Callbacks | None = None
+    flyte: FlyteSettings = field(default_factory=FlyteSettings)

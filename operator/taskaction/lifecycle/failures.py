@@ -5,13 +5,16 @@ from datetime import datetime, timedelta
 
 from taskaction.api.enums import ErrorKind, Phase, RetryClass
 from taskaction.api.reasons import Reason
-from taskaction.api.task_action import ActionErrorInfo
+from taskaction.api.task_action import ActionErrorInfo, TaskActionStatus
 from taskaction.core.durations import format_duration
 from taskaction.lifecycle import deadlines
 from taskaction.lifecycle.endings import Ending
 from taskaction.lifecycle.outcomes import Failed
+from taskaction.lifecycle.policy import Policy
 from taskaction.lifecycle.state import Observed
 from taskaction.lifecycle.statuses import error_info
+
+_ATTEMPT, _PLATFORM = "attempt", "failure of the platform"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,19 +36,37 @@ def after_failure(observed: Observed, outcome: Failed, now: datetime) -> Retry |
     policy = observed.policy
     if outcome.retry_class not in policy.retry_on:
         return _end(phase, error, error.message)
-    if attempt > policy.retry_limit:
-        after = f" (attempt {attempt} of {policy.retry_limit + 1})" if policy.retry_limit else ""
-        return _end(phase, error, error.message + after)
+    tried, limit, what = _budget(observed, attempt, outcome.kind)
+    if tried > limit:
+        return _end(phase, error, error.message + (f" ({what} {tried} of {limit + 1})" if limit else ""))
     delay = max(policy.backoff.delay(attempt, observed.luck), outcome.retry_after or 0.0)
     again = deadlines.later(now, delay)
     total = deadlines.total_deadline(observed, now)
     if total is not None and again >= total:
         return _end(phase, error, f"{error.message} (no time for another attempt within timeouts.total)")
     pause = (again - now).total_seconds()
-    message = (
-        f"attempt {attempt} of {policy.retry_limit + 1} failed, the next one follows in {pause:.1f}s: {error.message}"
-    )
+    failed = f"{what} {tried} of {limit + 1}" + (" failed" if what == _ATTEMPT else "")
+    message = f"{failed}, the next one follows in {pause:.1f}s: {error.message}"
     return Retry(at=again, phase=phase, error=error, message=message)
+
+
+def chances_left(status: TaskActionStatus, policy: Policy) -> int:
+    """Give how many attempts may still follow, should the platform end the current one."""
+    if RetryClass.SYSTEM not in policy.retry_on:
+        return 0
+    if policy.system_limit is not None:
+        return max(policy.system_limit - (status.system_failures or 0), 0)
+    return max(policy.retry_limit + 1 - max(status.attempt or 0, 1), 0)
+
+
+def _budget(observed: Observed, attempt: int, kind: ErrorKind) -> tuple[int, int, str]:
+    """Give the number of this attempt among those that are counted together, how many may follow the first, a name."""
+    policy, failures = observed.policy, observed.status.system_failures or 0
+    if policy.system_limit is None:
+        return attempt, policy.retry_limit, _ATTEMPT
+    if kind is ErrorKind.SYSTEM:
+        return failures + 1, policy.system_limit, _PLATFORM
+    return attempt - failures, policy.retry_limit, _ATTEMPT
 
 
 def timed_out(observed: Observed) -> Failed:

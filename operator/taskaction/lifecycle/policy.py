@@ -40,6 +40,7 @@ class Policy:
 
     settings: Settings
     retry_limit: int
+    system_limit: int | None = None
     retry_on: frozenset[RetryClass]
     backoff: Backoff
     queued: timedelta | None
@@ -59,6 +60,7 @@ def policy_for(spec: TaskActionSpec, defaults: ProviderDefaults | None, settings
     return Policy(
         settings=settings,
         retry_limit=_first(*(policy.limit for policy in retries)) or 0,
+        system_limit=_first(*(policy.system_limit for policy in retries)),
         retry_on=DEFAULT_RETRY_ON if retry_on is None else frozenset(retry_on),
         backoff=_backoff(retries),
         queued=_first(*(bounds.queued for bounds in timeouts)),

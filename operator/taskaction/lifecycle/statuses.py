@@ -69,6 +69,8 @@ def closed(status: TaskActionStatus, phase: Phase, error: ActionErrorInfo | None
             update={"phase": phase, "ended_at": now, "error": error, "external_id": status.external_id}
         )
         fields["attempts"] = (*status.attempts[:-1], last)
+        if error is not None and error.kind is ErrorKind.SYSTEM:
+            fields["system_failures"] = (status.system_failures or 0) + 1
     return fields
 
 

@@ -27,7 +27,8 @@ def rows(name: str) -> list[list[str]]:
 
 
 def test_every_setting_has_a_meaning_and_stands_there_once() -> None:
-    variables = [f"`{program.prefix}{name.upper()}`" for program in PROGRAMS for name in program.model.model_fields]
+    variables = [f"`{name}`" for program in PROGRAMS for name, _ in generated.variables(program.model, program.prefix)]
+    assert "`TASKACTION_FLYTE_ENDPOINT`" in variables
     assert [row[0] for row in rows("settings")] == variables
     assert [row for row in rows("settings") if not row[1] or len(row[2]) < 10] == []
 

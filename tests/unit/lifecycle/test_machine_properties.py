@@ -39,6 +39,7 @@ BOUNDS = st.sampled_from([None, None, None, *map(seconds, (20, 90, 600))])
 POLICIES = st.builds(
     policy,
     retry_limit=st.sampled_from([0, 1, 3, 100]),
+    system_limit=st.sampled_from([None, None, 0, 2]),
     retry_on=st.sampled_from([DEFAULT_RETRY_ON, frozenset(RetryClass), frozenset({RetryClass.TIMEOUT})]),
     backoff=st.sampled_from([Backoff(initial=0, factor=1, max=0), Backoff(initial=1, factor=2, max=60, jitter=0.1)]),
     queued=BOUNDS,
@@ -140,7 +141,8 @@ def test_attempts_are_bounded_by_the_retry_policy_and_counted_one_by_one(world: 
     for taken in world.steps:
         before, after = taken.facts.status.attempt or 0, taken.decision.status.attempt or 0
         assert before <= after <= before + 1
-        assert after <= taken.facts.policy.retry_limit + 1
+        limits = taken.facts.policy
+        assert after <= limits.retry_limit + 1 + (limits.system_limit or 0)
         opened = after > before
         assert opened == (Call(poll=False) in taken.decision.effects and not taken.facts.status.phase.started)
 

@@ -48,12 +48,20 @@ def test_an_action_may_change_one_part_of_its_providers_retry_policy() -> None:
     ("own", "defaults", "expected"),
     [
         ({"retryPolicy": {"limit": 0}}, {"retryPolicy": {"limit": 4}}, {"retry_limit": 0}),
+        ({"retryPolicy": {"systemLimit": 0}}, {"retryPolicy": {"systemLimit": 4}}, {"system_limit": 0}),
         ({"retryPolicy": {"retryOn": []}}, {"retryPolicy": {"retryOn": ["Error"]}}, {"retry_on": frozenset()}),
         ({"ttlSecondsAfterFinished": 0}, {"ttlSecondsAfterFinished": 60}, {"ttl": seconds(0)}),
         ({}, {"ttlSecondsAfterFinished": 0}, {"ttl": seconds(0)}),
         ({}, {"ttlSecondsAfterFinished": 60}, {"ttl": seconds(60)}),
     ],
-    ids=["no-retries", "no-classes", "delete-at-once", "provider-deletes-at-once", "provider-keeps"],
+    ids=[
+        "no-retries",
+        "no-system-retries",
+        "no-classes",
+        "delete-at-once",
+        "provider-deletes-at-once",
+        "provider-keeps",
+    ],
 )
 def test_nothing_is_a_word_too(own: dict[str, Any], defaults: dict[str, Any], expected: dict[str, Any]) -> None:
     policy = resolved(own, defaults)

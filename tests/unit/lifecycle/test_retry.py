@@ -1,6 +1,7 @@
 """Whether another attempt follows a failed one, and when: classes, limit, backoff, and the time that is left."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Attempt, Progress, TaskActionStatus
 from taskaction.core.backoff import Backoff
 from taskaction.lifecycle.decisions import Call, Enqueue, Tell, WakeAt, Write
+from taskaction.lifecycle.failures import chances_left
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Failed
 from taskaction.lifecycle.policy import DEFAULT_RETRY_ON
@@ -106,6 +108,49 @@ def test_the_limit_counts_the_attempts_after_the_first(attempt: int, phase: Phas
     status = failing(status=running(attempt=attempt)).status
 
     assert (status.phase, status.message) == (phase, message)
+
+
+LOST = Failed(code="Evicted", message="it is gone", kind=ErrorKind.SYSTEM, retry_class=RetryClass.SYSTEM)
+
+
+@pytest.mark.parametrize(
+    ("failure", "attempt", "failures", "phase", "message"),
+    [
+        (LOST, 1, 0, Phase.QUEUED, "failure of the platform 1 of 3, the next one follows"),
+        (LOST, 4, 1, Phase.QUEUED, "failure of the platform 2 of 3, the next one follows"),
+        (LOST, 5, 2, Phase.FAILED, "it is gone (failure of the platform 3 of 3)"),
+        (BROKEN, 3, 2, Phase.QUEUED, "attempt 1 of 2 failed"),
+        (BROKEN, 4, 2, Phase.FAILED, "it broke (attempt 2 of 2)"),
+    ],
+)
+def test_what_the_platform_ends_may_be_counted_apart(
+    failure: Failed, attempt: int, failures: int, phase: Phase, message: str
+) -> None:
+    before = running(attempt=attempt).model_copy(update={"system_failures": failures or None})
+
+    status = failing(failure, status=before, retry_limit=1, system_limit=2).status
+
+    assert status.phase is phase
+    assert (status.message or "").startswith(message)
+    assert (status.system_failures or 0) == failures + (failure is LOST)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "failures", "bounds", "left"),
+    [
+        (1, 0, {"retry_limit": 2}, 2),
+        (3, 0, {"retry_limit": 2}, 0),
+        (3, 1, {"retry_limit": 0, "system_limit": 3}, 2),
+        (4, 3, {"retry_limit": 5, "system_limit": 3}, 0),
+        (1, 0, {"retry_limit": 2, "retry_on": frozenset({RetryClass.ERROR})}, 0),
+    ],
+)
+def test_an_executor_can_be_told_how_many_losses_would_be_made_good(
+    attempt: int, failures: int, bounds: dict[str, Any], left: int
+) -> None:
+    status = running(attempt=attempt).model_copy(update={"system_failures": failures or None})
+
+    assert chances_left(status, policy(**bounds)) == left
 
 
 def test_without_retries_the_message_is_the_executors() -> None:

@@ -104,11 +104,12 @@ def failure(pod: Body) -> Failed:
     # Init containers last: sidecars are some, and are killed when the others have ended.
     for one in _containers(status, "containerStatuses", "initContainerStatuses"):
         if _terminated(one).get("exitCode") not in {0, None}:
-            return _container_failure(name, one)
+            return container_failure(name, one)
     return Failed(code="PodFailed", message=f"pod {name!r} failed: {message or reason or 'Kubernetes says no more'}")
 
 
-def _container_failure(pod: str, container: Mapping[str, Any]) -> Failed:
+def container_failure(pod: str, container: Mapping[str, Any]) -> Failed:
+    """Give why a container failed, by its status; ``pod`` is the pod's name."""
     ended = _terminated(container)
     code, reason = ended["exitCode"], ended.get("reason") or ""
     what = f"container {container.get('name')!r} of pod {pod!r}"

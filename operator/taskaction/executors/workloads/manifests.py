@@ -54,16 +54,26 @@ def owned(body: Body, run: Run, name: str) -> Body:
 
 def pod_manifest(parameters: PodParameters, run: Run) -> Body:
     """Give the pod of an attempt."""
-    template = _template(parameters, run)
+    return finished_pod(_template(parameters), run, child_name(run.name, run.uid, run.attempt))
+
+
+def finished_pod(template: Body, run: Run, name: str) -> Body:
+    """Give the pod of a template that is complete but for what every attempt's pod has; changes the template.
+
+    Raises:
+        InvalidParametersError: it names another account than the action's.
+    """
+    _finish(template, run)
     if run.deadline is not None:
         left = math.ceil((run.deadline - run.started_at).total_seconds()) + _SAFETY_SECONDS
         template["spec"].setdefault("activeDeadlineSeconds", left)
-    return owned({"apiVersion": "v1", "kind": "Pod"} | template, run, child_name(run.name, run.uid, run.attempt))
+    return owned({"apiVersion": "v1", "kind": "Pod"} | template, run, name)
 
 
 def job_manifest(parameters: JobParameters, run: Run) -> Body:
     """Give the Job of an attempt; by default it retries nothing itself."""
-    template = _template(parameters, run)
+    template = _template(parameters)
+    _finish(template, run)
     metadata = template.setdefault("metadata", {})
     metadata["labels"] = (metadata.get("labels") or {}) | labels_of(run)
     spec: Body = {"backoffLimit": 0} | parameters.spec | {"template": template}
@@ -74,8 +84,11 @@ def job_manifest(parameters: JobParameters, run: Run) -> Body:
     return owned({"apiVersion": "batch/v1", "kind": "Job", "spec": spec}, run, name)
 
 
-def _template(parameters: PodParameters, run: Run) -> Body:
-    template = _short(parameters) if parameters.template is None else copy.deepcopy(parameters.template)
+def _template(parameters: PodParameters) -> Body:
+    return _short(parameters) if parameters.template is None else copy.deepcopy(parameters.template)
+
+
+def _finish(template: Body, run: Run) -> None:
     spec = template["spec"]
     for field in ("serviceAccountName", "serviceAccount"):
         if spec.get(field, run.service_account) != run.service_account:
@@ -85,7 +98,6 @@ def _template(parameters: PodParameters, run: Run) -> Body:
     for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
         # So that the last lines of the log are there for the error, without a right to read logs.
         container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
-    return template
 
 
 def _short(parameters: PodParameters) -> Body:

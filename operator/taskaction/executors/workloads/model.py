@@ -12,7 +12,8 @@ from taskaction.executors.parameters import Parameters, Patience
 MANAGED_JOB_FIELDS = ("template", "selector", "manualSelector", "suspend", "ttlSecondsAfterFinished", "managedBy")
 """What the operator itself decides about a Job."""
 
-_USUAL_GRACE = 30
+USUAL_GRACE = 30
+"""How many seconds a pod has to end, where it does not say."""
 _LONGEST_GRACE = 24 * 3600
 
 
@@ -104,9 +105,9 @@ def farewell(source: Mapping[str, Any]) -> timedelta:
     try:
         seconds = source["template"]["spec"]["terminationGracePeriodSeconds"]
     except (KeyError, TypeError):
-        seconds = _USUAL_GRACE
+        seconds = USUAL_GRACE
     valid = isinstance(seconds, int) and 0 <= seconds <= _LONGEST_GRACE
-    return timedelta(seconds=seconds if valid else _USUAL_GRACE)
+    return timedelta(seconds=seconds if valid else USUAL_GRACE)
 
 
 class JobParameters(PodParameters):

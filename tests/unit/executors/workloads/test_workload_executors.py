@@ -9,6 +9,7 @@ import pytest
 
 from support.children import ChildCluster, condition
 from support.clock import FakeClock, settled
+from support.flyte_tasks import parameters
 from support.runs import NOW, Watched, later, run, toolbox
 from taskaction.api.enums import ErrorKind, Phase, RetryClass
 from taskaction.cluster.errors import ForbiddenError, InvalidError, NotFoundError, UnavailableError
@@ -18,6 +19,7 @@ from taskaction.core.names import child_name
 from taskaction.executors.acting import QuotaExceededError
 from taskaction.executors.child import ChildExecutor
 from taskaction.executors.errors import AccessDeniedError, ActionExecutionError, InvalidParametersError
+from taskaction.executors.flyte.executor import FlyteExecutor
 from taskaction.executors.resource import ResourceExecutor
 from taskaction.executors.workloads.job import JobExecutor
 from taskaction.executors.workloads.pod import PodExecutor
@@ -66,6 +68,7 @@ class House:
 
 KINDS: dict[str, tuple[type[ChildExecutor], Body, Resource]] = {
     "pod": (PodExecutor, IMAGE, PODS),
+    "flyte": (FlyteExecutor, parameters(), PODS),
     "job": (JobExecutor, IMAGE, JOBS),
     "resource": (ResourceExecutor, DEPLOYMENT, DEPLOYMENTS),
 }
@@ -76,7 +79,7 @@ def house(request: pytest.FixtureRequest) -> House:
     return House(*request.param)
 
 
-@pytest.fixture(params=[KINDS["pod"], KINDS["job"]], ids=["pod", "job"])
+@pytest.fixture(params=[KINDS["pod"], KINDS["flyte"], KINDS["job"]], ids=["pod", "flyte", "job"])
 def workload(request: pytest.FixtureRequest) -> House:
     return House(*request.param)
 
@@ -374,15 +377,21 @@ async def test_an_abort_that_could_not_be_told_says_so(house) -> None:
 
 
 async def test_one_that_does_not_start_in_time_fails_and_leaves_nothing(workload) -> None:
-    workload.run = replace(workload.run, parameters=IMAGE | {"startTimeout": "1m"})
     await workload.started()
-    assert isinstance(await workload.poll(59), Pending)
-    outcome = await workload.poll(60)
+    assert isinstance(await workload.poll(599), Pending)
+    outcome = await workload.poll(600)
     assert outcome == Failed(
         code="StartTimeout",
-        message=f"nothing started within startTimeout (1m): {workload.resource.kind} {NAME!r} is still being started",
+        message=f"nothing started within startTimeout (10m): {workload.resource.kind} {NAME!r} is still being started",
     )
     assert workload.cluster.of(workload.resource) == []
+
+
+async def test_how_long_a_start_may_take_is_the_actions_choice(pod) -> None:
+    pod.run = replace(pod.run, parameters=IMAGE | {"startTimeout": "1m"})
+    await pod.started()
+    assert isinstance(await pod.poll(59), Pending)
+    assert isinstance(await pod.poll(60), Failed)
 
 
 async def test_one_that_runs_may_take_its_time(workload) -> None:
@@ -459,7 +468,7 @@ async def test_the_deadline_bounds_the_pod_itself(pod) -> None:
 
 
 def test_wrong_parameters_never_reach_the_cluster(house) -> None:
-    call = replace(house.run, parameters={"nonsense": 1})
+    call = replace(house.run, parameters=house.run.parameters | {"nonsense": 1})
     with pytest.raises(InvalidParametersError, match=r"parameters\.nonsense"):
         asyncio.run(house.executor.execute(call))
     assert house.cluster.calls == []

@@ -1,0 +1,113 @@
+"""Reads and writes what is stored outside of the cluster, by fsspec, within the folders that the operator was given.
+
+An address comes from a user, and the rights are the operator's: nothing outside of these folders is ever opened.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+from taskaction.core.errors import ConfigurationError, TaskActionError
+
+_SECONDS = 20.0
+_OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
+_LOCAL = ("file", "local")
+
+T = TypeVar("T")
+
+
+class StorageError(TaskActionError):
+    """The storage does not answer, or refuses; whether there is such a file is not known."""
+
+
+class Storage:
+    """Files within some folders, each written as ``s3://bucket/folder/``."""
+
+    def __init__(self, folders: Sequence[str]) -> None:
+        """Raises ``ConfigurationError`` where a folder's kind of storage cannot be reached for want of a package."""
+        self._folders = tuple(folders)
+        schemes = {folder.partition("://")[0] for folder in folders}
+        if schemes:
+            self._fsspec = _imported("fsspec", schemes)
+        if schemes & set(_OBJECT_STORES):
+            _imported("obstore.fsspec", schemes).register(list(_OBJECT_STORES))
+
+    def covers(self, address: str) -> bool:
+        """Say whether a file may be opened here."""
+        odd = "::" in address or "/../" in f"{address}/" or "?" in address or "#" in address
+        return not odd and any(address.startswith(folder) for folder in self._folders)
+
+    async def read(self, address: str, limit: int) -> bytes | None:
+        """Give a file of at most ``limit`` bytes, None where there is none or a larger one.
+
+        Raises:
+            StorageError: the storage does not answer, refuses, or is not one that may be read.
+        """
+        return await self._bounded(address, lambda: self._read(address, limit))
+
+    async def exists(self, address: str) -> bool:
+        """Say whether there is such a file; raises ``StorageError`` like ``read``."""
+        return await self._bounded(address, lambda: self._exists(address))
+
+    async def write(self, address: str, content: bytes) -> None:
+        """Store a file; raises ``StorageError`` like ``read``."""
+        await self._bounded(address, lambda: self._write(address, content))
+
+    async def _bounded(self, address: str, work: Callable[[], T]) -> T:
+        if not self.covers(address):
+            raise StorageError(f"{address} is in none of the folders that may be used here")
+        try:
+            return await asyncio.wait_for(asyncio.to_thread(work), _SECONDS)
+        except TimeoutError as error:
+            raise StorageError(f"{address}: no answer within {_SECONDS:g}s") from error
+        except Exception as error:  # each kind of storage has errors of its own
+            raise StorageError(f"{address}: {type(error).__name__}: {error}") from error
+
+    def _opened(self, address: str) -> tuple[Any, str]:
+        system, path = self._fsspec.core.url_to_fs(address)
+        if address.partition("://")[0] in _LOCAL:
+            self._stay_within(Path(path))
+        return system, path
+
+    def _stay_within(self, path: Path) -> None:
+        """Refuse a link that leads out of the folder, which whoever may write to it could have made."""
+        real = path.resolve()
+        roots = [Path(folder.partition("://")[2]).resolve() for folder in self._folders if folder.startswith(_LOCAL)]
+        if not any(real.is_relative_to(root) for root in roots):
+            raise PermissionError(f"{path} leads out of its folder")
+
+    def _read(self, address: str, limit: int) -> bytes | None:
+        system, path = self._opened(address)
+        try:
+            content: bytes = system.cat_file(path, start=0, end=limit + 1)
+        except FileNotFoundError:
+            return None
+        return content if len(content) <= limit else None
+
+    def _exists(self, address: str) -> bool:
+        system, path = self._opened(address)
+        return bool(system.exists(path))
+
+    def _write(self, address: str, content: bytes) -> None:
+        system, path = self._opened(address)
+        if address.startswith(_LOCAL):
+            system.makedirs(path.rpartition("/")[0], exist_ok=True)
+        system.pipe_file(path, content)
+
+
+def fingerprint(content: bytes) -> str:
+    """Give the SHA-256 by which stored content is known again."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _imported(name: str, schemes: set[str]) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        kinds = ", ".join(sorted(schemes))
+        raise ConfigurationError(
+            f"storage of {kinds} needs the package {name.partition('.')[0]}: install taskaction-operator[actions]"
+        ) from error
