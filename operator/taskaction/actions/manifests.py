@@ -16,6 +16,7 @@ from google.protobuf.json_format import MessageToDict
 from taskaction.actions.literals import signal_type
 from taskaction.actions.mirror import Known
 from taskaction.actions.places import PREFIX, Place, labels
+from taskaction.actions.policies import policies
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.core.names import truncated
 
@@ -89,7 +90,7 @@ def manifest(place: Place, action: Action, parent: Known | None, run_spec: RunSp
 
 def says_the_same(mine: Body, stored: Body) -> bool:
     """Say whether two objects of one name ask for the same."""
-    names = ("executor", "parameters", "parentRef")
+    names = ("executor", "parameters", "parentRef", "retryPolicy", "timeouts")
     return all(mine["spec"].get(name) == (stored.get("spec") or {}).get(name) for name in names)
 
 
@@ -108,7 +109,7 @@ def _task(action: Action, run: Run, run_spec: RunSpec, executors: Executors) -> 
     template = action.task.spec.task_template
     executor = executors.of(template.type)
     if executor != FLYTE:
-        return {"executor": executor, "parameters": MessageToDict(template.custom)}
+        return {"executor": executor, "parameters": MessageToDict(template.custom), **policies(template.metadata)}
     encoding, packed = _packed(_started(template, run_spec))
     identifier = action.action_id
     parameters: dict[str, Any] = {
@@ -131,6 +132,7 @@ def _task(action: Action, run: Run, run_spec: RunSpec, executors: Executors) -> 
     return {
         "executor": FLYTE,
         "parameters": {name: value for name, value in parameters.items() if value not in _UNSAID},
+        **policies(template.metadata),
     }
 
 
