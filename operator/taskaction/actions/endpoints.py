@@ -24,15 +24,17 @@ from flyteidl2.common.identifier_pb2 import ActionIdentifier
 from google.protobuf.message import Message
 
 from taskaction.actions import literals, manifests
+from taskaction.actions.accounts import account_used
 from taskaction.actions.gate import Caller, Gate, OpenGate
 from taskaction.actions.mirror import Known, Mirror
 from taskaction.actions.places import Place, Places
 from taskaction.actions.reports import phase_of, update_event
+from taskaction.actions.templates import Templates
 from taskaction.actions.traces import trace_event, trace_of
 from taskaction.actions.watching import Watches
 from taskaction.api.base import format_time
 from taskaction.cluster.errors import AlreadyExistsError, ConflictError, NotFoundError
-from taskaction.cluster.gateway import ACTION_EVENTS, TASK_ACTIONS, Cluster
+from taskaction.cluster.gateway import ACTION_EVENTS, TASK_ACTIONS, Body, Cluster
 from taskaction.core.clock import Clock
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncated
@@ -53,6 +55,7 @@ class Parts:
     executors: manifests.Executors
     watches: Watches
     traces: int
+    templates: Templates
 
 
 class Calls:
@@ -72,7 +75,10 @@ class Calls:
         parent = await self._parent(action)
         if action.WhichOneof("spec") == "trace":
             return await self._trace(place, action, parent, caller)
-        body = manifests.manifest(place, action, parent, request.run_spec, self._parts.executors)
+        body = await self._body(place, request, parent)
+        used = account_used(body["spec"])
+        if used is not None:
+            await self._parts.gate.check_account(caller, used, place.namespace)
         try:
             created = await self._parts.cluster.create(TASK_ACTIONS, body, place.namespace, timeout=_WRITE_SECONDS)
         except AlreadyExistsError as error:
@@ -80,6 +86,15 @@ class Calls:
         else:
             self._parts.mirror.learn(created)
         return EnqueueResponse()
+
+    async def _body(self, place: Place, request: EnqueueRequest, parent: Known | None) -> Body:
+        action, run_spec, executors = request.action, request.run_spec, self._parts.executors
+        found: Mapping[str, str] = {}
+        if action.WhichOneof("spec") == "task":
+            template = action.task.spec.task_template
+            if executors.of(template.type) == manifests.FLYTE:
+                found = await self._parts.templates.parameters(template)
+        return manifests.manifest(place, action, parent, run_spec, executors, found)
 
     async def _trace(self, place: Place, action: Action, parent: Known | None, caller: Caller) -> EnqueueResponse:
         """Keep a step that has ended, beside its parent; the SDK waits until its watch shows it.

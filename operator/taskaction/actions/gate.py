@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from connectrpc.code import Code
@@ -87,12 +87,31 @@ class Gate:
 
     async def check(self, caller: Caller, verb: str, namespace: str) -> None:
         """Return where the caller may; raises ``ConnectError`` with PERMISSION_DENIED, or a ``ClusterError``."""
-        key = (caller.name, caller.uid, caller.groups, verb, namespace)
-        if not await self._rights.get(key, lambda: self._may(caller, verb, namespace)):
+        what = {"verb": verb, "group": TASK_ACTIONS.group, "resource": TASK_ACTIONS.plural}
+        if not await self._may(caller, namespace, what):
             raise ConnectError(
                 Code.PERMISSION_DENIED,
                 f"{caller.name} may not {verb} taskactions.{TASK_ACTIONS.group} in namespace {namespace!r}: "
                 "add a RoleBinding that grants it",
+            )
+
+    async def check_account(self, caller: Caller, account: str, namespace: str) -> None:
+        """Return where the caller may use the rights of a ServiceAccount: its own, or one that it may impersonate.
+
+        The service may make actions with any account, so it has to ask what the API server would ask the caller.
+
+        Raises:
+            ConnectError: with PERMISSION_DENIED.
+            ClusterError: the API server does not say.
+        """
+        if caller.name == f"system:serviceaccount:{namespace}:{account}":
+            return
+        what = {"verb": "impersonate", "group": "", "resource": "serviceaccounts", "name": account}
+        if not await self._may(caller, namespace, what):
+            raise ConnectError(
+                Code.PERMISSION_DENIED,
+                f"the task would run as ServiceAccount {account!r} of namespace {namespace!r}, and {caller.name} may "
+                "not impersonate it: name another one, or add a RoleBinding that grants the verb impersonate on it",
             )
 
     async def _review(self, token: str) -> Caller | None:
@@ -105,16 +124,15 @@ class Gate:
         user = status.get("user") or {}
         return Caller(user.get("username", ""), user.get("uid", ""), user.get("groups") or ())
 
-    async def _may(self, caller: Caller, verb: str, namespace: str) -> bool:
-        what = {
-            "namespace": namespace,
-            "verb": verb,
-            "group": TASK_ACTIONS.group,
-            "version": TASK_ACTIONS.version,
-            "resource": TASK_ACTIONS.plural,
-        }
-        spec = {"user": caller.name, "uid": caller.uid, "groups": list(caller.groups), "resourceAttributes": what}
-        return bool((await self._ask(SUBJECT_ACCESS_REVIEWS, spec)).get("allowed"))
+    async def _may(self, caller: Caller, namespace: str, what: Mapping[str, str]) -> bool:
+        key = (caller.name, caller.uid, caller.groups, namespace, *what.values())
+        attributes = {"namespace": namespace, **what}
+        spec = {"user": caller.name, "uid": caller.uid, "groups": list(caller.groups), "resourceAttributes": attributes}
+
+        async def ask() -> bool:
+            return bool((await self._ask(SUBJECT_ACCESS_REVIEWS, spec)).get("allowed"))
+
+        return await self._rights.get(key, ask)
 
     async def _ask(self, resource: Resource, spec: Body) -> Body:
         body: Body = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {}, "spec": spec}
@@ -133,4 +151,7 @@ class OpenGate:
         return self._EVERYBODY
 
     async def check(self, caller: Caller, verb: str, namespace: str) -> None:
+        """Allow it."""
+
+    async def check_account(self, caller: Caller, account: str, namespace: str) -> None:
         """Allow it."""

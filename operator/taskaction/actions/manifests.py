@@ -1,18 +1,14 @@
 """Makes a TaskAction of what is enqueued; pure. What children inherit, and which executor a task gets, is said here."""
 
-import base64
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from connectrpc.code import Code
-from connectrpc.errors import ConnectError
 from flyteidl2.actions.actions_service_pb2 import Action
-from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.task.run_pb2 import RunSpec
 from google.protobuf.json_format import MessageToDict
 
+from taskaction.actions.accounts import account
 from taskaction.actions.literals import signal_type
 from taskaction.actions.mirror import Known
 from taskaction.actions.places import PREFIX, Place, labels
@@ -21,11 +17,7 @@ from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.core.names import truncated
 
 FLYTE = "flyte"
-TEMPLATE_LIMIT_BYTES = 256 * 1024
-"""How much of an object a template may take, packed; etcd refuses objects of about 1.5 MiB."""
-_PLAIN_BYTES = 4 * 1024
 _PROMPT_CHARS = 900
-_START_TIME = "{{.runStartTime}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +33,43 @@ class Executors:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What an action has from its run: by the first request, and from parent to child."""
+    """What an action has from its run: by the first request, and from parent to child; ``parameters`` are Flyte's."""
 
-    env: Mapping[str, str]
+    parameters: Mapping[str, Any]
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
-    interruptible: bool | None
+    account: str = ""
 
     @classmethod
     def of(cls, parent: Known | None, spec: RunSpec) -> "Run":
         """Give what a child inherits from its parent, or what the run's specification says for its root."""
         if parent is not None:
-            return cls(parent.env or {}, parent.labels or {}, parent.annotations or {}, parent.interruptible)
+            return cls(parent.handed_down or {}, parent.labels or {}, parent.annotations or {}, parent.account)
         return cls(
-            env={one.key: one.value for one in spec.envs.values},
+            parameters={
+                "env": {one.key: one.value for one in spec.envs.values},
+                "interruptible": spec.interruptible.value if spec.HasField("interruptible") else None,
+                "rawDataPrefix": spec.raw_data_storage.raw_data_prefix,
+                "runStartTime": spec.run_start_time.ToJsonString() if spec.HasField("run_start_time") else "",
+            },
             labels=dict(spec.labels.values),
             annotations=dict(spec.annotations.values),
-            interruptible=spec.interruptible.value if spec.HasField("interruptible") else None,
         )
 
 
-def manifest(place: Place, action: Action, parent: Known | None, run_spec: RunSpec, executors: Executors) -> Body:
-    """Give the object that is to be created; raises ``ConnectError`` where none can be made."""
+def manifest(
+    place: Place,
+    action: Action,
+    parent: Known | None,
+    run_spec: RunSpec,
+    executors: Executors,
+    template: Mapping[str, str],
+) -> Body:
+    """Give the object that is to be created; ``template`` is how the executor of Flyte's tasks finds the action's.
+
+    Raises:
+        ConnectError: none can be made.
+    """
     run = Run.of(parent, run_spec)
     kind = action.WhichOneof("spec") or ""
     own = labels(action.action_id, kind, is_root=parent is None)
@@ -73,7 +80,7 @@ def manifest(place: Place, action: Action, parent: Known | None, run_spec: RunSp
     }
     if run.annotations:
         metadata["annotations"] = dict(run.annotations)
-    spec = _condition(action) if kind == "condition" else _task(action, run, run_spec, executors)
+    spec = _condition(action) if kind == "condition" else _task(action, run, run_spec, executors, template)
     if parent is not None:
         metadata["ownerReferences"] = [
             {
@@ -90,7 +97,7 @@ def manifest(place: Place, action: Action, parent: Known | None, run_spec: RunSp
 
 def says_the_same(mine: Body, stored: Body) -> bool:
     """Say whether two objects of one name ask for the same."""
-    names = ("executor", "parameters", "parentRef", "retryPolicy", "timeouts")
+    names = ("executor", "parameters", "parentRef", "retryPolicy", "timeouts", "runAs")
     return all(mine["spec"].get(name) == (stored.get("spec") or {}).get(name) for name in names)
 
 
@@ -105,16 +112,18 @@ def _condition(action: Action) -> Body:
     return {"executor": "approval", "parameters": parameters}
 
 
-def _task(action: Action, run: Run, run_spec: RunSpec, executors: Executors) -> Body:
+def _task(action: Action, run: Run, run_spec: RunSpec, executors: Executors, packed: Mapping[str, str]) -> Body:
     template = action.task.spec.task_template
     executor = executors.of(template.type)
+    common = policies(template.metadata)
+    who = account(template, run_spec, run.account)
+    if who:
+        common["runAs"] = {"serviceAccountName": who}
     if executor != FLYTE:
-        return {"executor": executor, "parameters": MessageToDict(template.custom), **policies(template.metadata)}
-    encoding, packed = _packed(_started(template, run_spec))
+        return {"executor": executor, "parameters": MessageToDict(template.custom), **common}
     identifier = action.action_id
     parameters: dict[str, Any] = {
-        "template": packed,
-        "encoding": encoding,
+        **packed,
         "inputUri": action.input_uri,
         "runOutputBase": action.run_output_base,
         "org": identifier.run.org,
@@ -124,43 +133,15 @@ def _task(action: Action, run: Run, run_spec: RunSpec, executors: Executors) -> 
         "actionName": identifier.name,
         "group": action.group,
         "cacheKey": action.task.cache_key.value,
-        "env": dict(run.env),
-        "interruptible": run.interruptible,
+        **run.parameters,
         "taskType": template.type,
         "shortName": action.task.spec.short_name,
     }
     return {
         "executor": FLYTE,
         "parameters": {name: value for name, value in parameters.items() if value not in _UNSAID},
-        **policies(template.metadata),
+        **common,
     }
 
 
 _UNSAID: tuple[object, ...] = ("", None, {})
-
-
-def _started(template: TaskTemplate, run_spec: RunSpec) -> TaskTemplate:
-    """Give the template with the moment of the run's start where its arguments ask for it."""
-    if not run_spec.HasField("run_start_time") or not any(_START_TIME in one for one in template.container.args):
-        return template
-    moment = run_spec.run_start_time.ToJsonString()
-    found = TaskTemplate()
-    found.CopyFrom(template)
-    found.container.args[:] = [one.replace(_START_TIME, moment) for one in template.container.args]
-    return found
-
-
-def _packed(template: TaskTemplate) -> tuple[str, str]:
-    """Give encoding and text of a template, the same for equal templates."""
-    content = template.SerializeToString(deterministic=True)
-    encoding = "base64"
-    if len(content) > _PLAIN_BYTES:
-        content, encoding = zlib.compress(content), "zlib"
-    text = base64.b64encode(content).decode()
-    if len(text) > TEMPLATE_LIMIT_BYTES:
-        raise ConnectError(
-            Code.INVALID_ARGUMENT,
-            f"task_template takes {len(text)} bytes, packed; at most {TEMPLATE_LIMIT_BYTES} fit into an object: "
-            "move large values out of the template into inputs or storage",
-        )
-    return encoding, text

@@ -11,6 +11,8 @@ from taskaction.cluster.gateway import Body
 from taskaction.core.constants import GROUP
 
 FINISHED = frozenset({"Succeeded", "Failed", "Aborted", "TimedOut"})
+HANDED_DOWN = ("env", "interruptible", "rawDataPrefix", "runStartTime")
+"""The parameters that a child has from its parent."""
 _OURS = ("flyte.org/", f"{GROUP}/", "kubectl.kubernetes.io/")
 
 
@@ -33,10 +35,10 @@ class Known:
     executor: str = ""
     signal_type: str = ""
     signal: Mapping[str, Any] | None = None
-    env: Mapping[str, str] | None = None
-    interruptible: bool | None = None
+    handed_down: Mapping[str, Any] | None = None
     labels: Mapping[str, str] | None = None
     annotations: Mapping[str, str] | None = None
+    account: str = ""
     is_trace: bool = False
 
     @property
@@ -78,11 +80,16 @@ class Known:
             executor=executor,
             signal_type=str(parameters.get("type", "boolean")) if executor == "approval" else "",
             signal=spec.get("signal"),
-            env=(parameters.get("env") or None) if executor == "flyte" else None,
-            interruptible=parameters.get("interruptible") if executor == "flyte" else None,
+            handed_down=_handed_down(parameters) if executor == "flyte" else None,
+            account=str((spec.get("runAs") or {}).get("serviceAccountName", "")),
             labels=_foreign(own),
             annotations=_foreign(metadata.get("annotations") or {}),
         )
+
+
+def _handed_down(parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Give what the run says of all its actions."""
+    return {name: parameters[name] for name in HANDED_DOWN if name in parameters} or None
 
 
 def _foreign(found: Mapping[str, str]) -> dict[str, str] | None:

@@ -7,14 +7,14 @@ from flyteidl2.common.phase_pb2 import ActionPhase
 from flyteidl2.core.catalog_pb2 import CatalogCacheStatus
 
 from taskaction.actions.mirror import Known
-from taskaction.actions.updates import PHASES
+from taskaction.actions.phases import PHASES
 from taskaction.api.action_event import UPDATE
 from taskaction.api.base import format_time
 from taskaction.api.enums import CacheStatus
 from taskaction.cluster.gateway import ACTION_EVENTS, Body
 from taskaction.core.names import digest
 
-_PHASES = {number: name for name, number in PHASES.items()} | {ActionPhase.ACTION_PHASE_RECOVERED: "Succeeded"}
+_PHASES = {number: str(name) for name, number in PHASES.items()} | {ActionPhase.ACTION_PHASE_RECOVERED: "Succeeded"}
 _CACHE = {
     CatalogCacheStatus.CACHE_DISABLED: CacheStatus.DISABLED,
     CatalogCacheStatus.CACHE_MISS: CacheStatus.MISS,

@@ -14,6 +14,7 @@ from taskaction.actions.places import Places
 from taskaction.actions.rpc import ActionsRpc
 from taskaction.actions.server import Application, ServerSettings, run
 from taskaction.actions.settings import ActionsConfig
+from taskaction.actions.templates import Templates
 from taskaction.actions.traces import SELECTOR, trace_of
 from taskaction.actions.watching import Watches, WatchSettings
 from taskaction.cluster.credentials import Credentials
@@ -26,6 +27,8 @@ from taskaction.core.clock import Clock, SystemClock
 from taskaction.probes import Health, ProbeServer
 
 _STALE_SECONDS = 120.0
+_TEMPLATE_SECONDS = 3.0
+"""How long a template may take to be stored; Flyte's own client waits five seconds for a call."""
 
 
 class Facade:
@@ -69,6 +72,7 @@ class Facade:
                 places=places,
                 gate=gate,
                 executors=Executors(own.task_types),
+                templates=Templates(own.templates, _TEMPLATE_SECONDS),
                 watches=self.watches,
                 traces=own.traces,
             )

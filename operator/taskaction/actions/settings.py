@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from taskaction.api.base import PositiveDuration
 from taskaction.config import address, read_settings, words
+from taskaction.executors.flyte.settings import folders
 
 PREFIX = "TASKACTION_ACTIONS_"
 
@@ -24,6 +25,11 @@ def pairs(value: object) -> object:
         if not sign or not name.strip() or not said.strip():
             raise ValueError(f"should be pairs such as name=value, separated by commas; {part!r} is none")
         found[name.strip()] = said.strip()
+    return found
+
+
+def _folder(value: str) -> str:
+    (found,) = folders((value,))
     return found
 
 
@@ -42,6 +48,9 @@ class ActionsConfig(BaseModel):
     """Which project and domain has which namespace: `project/domain=namespace` or `project=namespace`, by commas."""
     task_types: Annotated[Mapping[str, str], BeforeValidator(pairs)] = Field(default_factory=dict)
     """Which task type has which executor, for example `spark=resource`; `*` is all others. Default: flyte."""
+    templates: Annotated[str, AfterValidator(_folder)] | None = None
+    """Where templates are stored that are too large for an object, for example s3://bucket/templates; the operator must
+    be able to read it, by TASKACTION_FLYTE_STORAGE. Default: they are refused."""
     authentication: Literal["token", "none"] = "token"
     """token: callers show a Kubernetes token. none: everybody may do all, on a loopback address only."""
     audiences: Annotated[tuple[str, ...], BeforeValidator(words)] = ()

@@ -1,28 +1,17 @@
 """What a watch says of an action, in Flyte's words; pure."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from flyteidl2.actions.actions_service_pb2 import WatchForUpdatesResponse
 from flyteidl2.common.identifier_pb2 import RunIdentifier
-from flyteidl2.common.phase_pb2 import ActionPhase
 from flyteidl2.core.execution_pb2 import ExecutionError
 from flyteidl2.workflow.state_service_pb2 import ControlMessage
 
 from taskaction.actions.literals import written
 from taskaction.actions.mirror import Known
+from taskaction.actions.phases import PHASES
+from taskaction.api.enums import Phase
 
-PHASES: Mapping[str, ActionPhase] = {
-    "Queued": ActionPhase.ACTION_PHASE_QUEUED,
-    "WaitingForResources": ActionPhase.ACTION_PHASE_WAITING_FOR_RESOURCES,
-    "Initializing": ActionPhase.ACTION_PHASE_INITIALIZING,
-    "Running": ActionPhase.ACTION_PHASE_RUNNING,
-    "Paused": ActionPhase.ACTION_PHASE_PAUSED,
-    "Succeeded": ActionPhase.ACTION_PHASE_SUCCEEDED,
-    "Failed": ActionPhase.ACTION_PHASE_FAILED,
-    "Aborted": ActionPhase.ACTION_PHASE_ABORTED,
-    "TimedOut": ActionPhase.ACTION_PHASE_TIMED_OUT,
-}
 _KINDS = {"User": ExecutionError.ErrorKind.USER, "System": ExecutionError.ErrorKind.SYSTEM}
 _WITH_ERROR = frozenset({"Failed", "TimedOut"})
 
@@ -36,7 +25,7 @@ def update_of(known: Known, run: RunIdentifier) -> WatchForUpdatesResponse:
     update = response.action_update
     update.action_id.run.CopyFrom(run)
     update.action_id.name = known.action
-    update.phase = PHASES[known.phase]
+    update.phase = PHASES[Phase(known.phase)]
     if known.output_uri:
         update.output_uri = known.output_uri
     if known.phase in _WITH_ERROR and known.error is not None:

@@ -70,6 +70,26 @@ async def test_a_caller_may_do_what_their_role_says_and_no_more(services):
     assert refused.value.code == Code.PERMISSION_DENIED
 
 
+async def test_nobody_gets_by_a_task_the_rights_of_an_account_that_they_may_not_use(services):
+    async def enqueue(run: str, account: str) -> None:
+        request = task(run, kind="python")
+        template = request.action.task.spec.task_template
+        template.container.image = "registry.local/flyte:1"
+        template.security_context.run_as.k8s_service_account = account
+        async with ActionsServiceClient(services.url) as client:
+            await client.enqueue(request, headers={"authorization": f"Bearer {services.token(WRITER)}"})
+
+    for account in ("", READER):
+        with pytest.raises(
+            ConnectError, match=f"as ServiceAccount '{account or 'default'}'.* not impersonate"
+        ) as refused:
+            await enqueue("borrowed", account)
+        assert refused.value.code == Code.PERMISSION_DENIED
+    await enqueue("own", WRITER)
+    found = services.kubectl("get", "ta", "-l", "flyte.org/run=own", "-o", "jsonpath={.items[*].spec.runAs}")
+    assert found == f'{{"serviceAccountName":"{WRITER}"}}'
+
+
 async def test_every_call_is_in_the_log_and_no_token_is(services):
     token = services.token(WRITER)
     await code_of(services, token, "logged")

@@ -45,6 +45,10 @@ class FlyteParameters(Parameters):
     """The run's environment variables; they win over the task's own."""
     interruptible: bool | None = None
     """Whether the pod may run where it can be taken away. Default: what the template says."""
+    raw_data_prefix: Annotated[str, Field(max_length=2048)] = ""
+    """The folder for what the task's outputs refer to. Default: below the attempt's own."""
+    run_start_time: Annotated[str, Field(max_length=64)] = ""
+    """When the run was started, for tasks that ask for it."""
     task_type: Annotated[str, Field(max_length=63)] = ""
     """The template's type."""
     short_name: Annotated[str, Field(max_length=63)] = ""

@@ -30,7 +30,7 @@ class Places:
         base = f"{parameters.run_output_base.rstrip('/')}/{parameters.action_name}"
         return cls(
             outputs=f"{base}/{attempt}",
-            raw=f"{base}/{attempt}/raw",
+            raw=_raw(parameters, attempt) or f"{base}/{attempt}/raw",
             checkpoints=f"{base}/{attempt}/_flytecheckpoints",
             before=f"{base}/{attempt - 1}/_flytecheckpoints" if attempt > 1 else "",
         )
@@ -46,10 +46,16 @@ class Places:
         return f"{self.outputs}/outputs.pb"
 
 
+def _raw(parameters: FlyteParameters, attempt: int) -> str:
+    prefix = parameters.raw_data_prefix.rstrip("/")
+    return f"{prefix}/{parameters.run_name}/{parameters.action_name}/{attempt}" if prefix else ""
+
+
 def words(parameters: FlyteParameters, run: Run, pod: str) -> Mapping[str, str]:
     """Give what Flyte's words stand for, each in lower case."""
     places = Places.of(parameters, run.attempt)
-    return {
+    started = {"runstarttime": parameters.run_start_time} if parameters.run_start_time else {}
+    return started | {
         "input": parameters.input_uri,
         "inputprefix": parameters.input_uri.rpartition("/")[0],
         "outputprefix": places.outputs,

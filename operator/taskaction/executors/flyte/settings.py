@@ -32,7 +32,8 @@ def _endpoint(value: str) -> str:
     return value.rstrip("/")
 
 
-def _folders(value: tuple[str, ...]) -> tuple[str, ...]:
+def folders(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Check that each is a folder of some storage; give them with a slash at the end."""
     for one in value:
         if "://" not in one or "::" in one or "/../" in f"{one}/":
             raise ValueError(f"should be folders such as s3://bucket/flyte; {one!r} is none")
@@ -51,7 +52,7 @@ class FlyteSettings(BaseModel):
     """Whether pods get a token for the Actions service, and are told to show it."""
     audience: str = ""
     """The audience of that token; one of TASKACTION_ACTIONS_AUDIENCES. Default: the API server's own."""
-    storage: Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(_folders)] = ()
+    storage: Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(folders)] = ()
     """Folders that the operator itself can read, separated by commas: errors and large templates are read from them,
     and outputs looked for. What is elsewhere is never asked for."""
     pod_template: Annotated[str, Field(max_length=253)] = ""

@@ -79,6 +79,15 @@ def test_flytes_words_are_filled_in_and_others_stay(word: str, first: str, secon
         assert made(task, attempt=attempt)["spec"]["containers"][0][field] == ["a0", expected]
 
 
+def test_what_the_run_says_is_filled_in_too() -> None:
+    fields = {"rawDataPrefix": "s3://raw/", "runStartTime": "2026-01-01T00:00:00Z"}
+    task = container_task(args=["{{.rawOutputDataPrefix}}", "{{.runStartTime}}"])
+
+    args = made(task, fields=fields, attempt=2)["spec"]["containers"][0]["args"]
+
+    assert args == ["s3://raw/r1/a1/2", "2026-01-01T00:00:00Z"]
+
+
 def test_the_sdk_is_told_who_it_is_and_neither_task_nor_run_can_say_otherwise() -> None:
     liar = [{"key": "ACTION_NAME", "value": "a0"}, {"key": "COLOUR", "value": "red"}]
 
