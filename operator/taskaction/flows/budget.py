@@ -1,16 +1,25 @@
-"""What evaluating one expression may cost, counted while it is evaluated; knows nothing of expressions.
+"""What evaluating one state may cost, counted while it is evaluated; knows nothing of expressions.
 
-Expressions come from users and are hostile until shown otherwise (design, section 7): every value that is looked at
+Definitions come from users and are hostile until shown otherwise (design, section 7): every value that is looked at
 as a whole is charged for all that it holds, so that structures which share their parts cannot grow unseen.
 """
 
 import re
 from typing import Any
 
-from taskaction.flows.errors import RunTimeError
+from taskaction.flows.errors import DATA_LIMIT_EXCEEDED, RunTimeError, StateError
 
-UNITS = 1_000_000
-"""Steps and values that one expression may look at; a fraction of a second."""
+UNITS = 500_000
+"""Steps and values that one state may look at; a fraction of a second."""
+
+MAX_WEIGHT = 10_000_000
+"""About how many bytes of JSON the state of a flow may be, wherever it is kept."""
+
+WEIGHT_PER_UNIT = 20
+"""How many bytes may be written in the place of one value that is looked at."""
+
+MAX_DEPTH = 100
+"""How deep the state of a flow may be nested."""
 
 MAX_TEXT = 100_000
 """Characters of a string (the limit of simpleeval, reference section 2.5)."""
@@ -30,6 +39,11 @@ class Budget:
     def __init__(self) -> None:
         self._left = UNITS
 
+    @property
+    def spent(self) -> int:
+        """How many units are gone."""
+        return UNITS - self._left
+
     def charge(self, units: int = 1) -> None:
         """Take units away.
 
@@ -38,7 +52,17 @@ class Budget:
         """
         self._left -= units
         if self._left < 0:
-            raise RunTimeError("the expression takes too many steps: split it up, or do it in an action")
+            raise RunTimeError("it takes too many steps: split it up, or do it in an action")
+
+    def values(self, value: Any) -> int:
+        """Give how many values there are in one, without looking at more than the budget has left."""
+        count, waiting = 1, [value]
+        while waiting and count <= self._left:
+            one = waiting.pop()
+            if isinstance(one, dict | list):
+                count += len(one)
+                waiting += one.values() if isinstance(one, dict) else one
+        return count
 
     def check(self, value: Any) -> Any:
         """Give the value back, charged for all that it holds.
@@ -63,6 +87,37 @@ class Budget:
             elif isinstance(one, int) and one.bit_length() > MAX_BITS:
                 raise RunTimeError("a number is too large")
         return value
+
+
+def weight(*values: Any) -> int:
+    """Give about how many bytes of JSON some values are together, as if nothing in them was shared.
+
+    The count ends where there is too much, so that what is shared a million times is never unfolded.
+
+    Raises:
+        StateError: ``States.DataLimitExceeded``: they are too much, or nested too deeply.
+    """
+    total, depth = 0, 0
+    level: list[dict[str, Any] | list[Any]] = [list(values)]
+    while level:
+        below: list[dict[str, Any] | list[Any]] = []
+        for one in level:
+            total += 2 + len(one)
+            if isinstance(one, dict):
+                total += sum(map(len, one)) + 3 * len(one)
+            for value in one.values() if isinstance(one, dict) else one:
+                if isinstance(value, str):
+                    total += len(value) + 2
+                elif isinstance(value, dict | list):
+                    below.append(value)
+                else:
+                    total += 4
+            if total > MAX_WEIGHT:
+                raise StateError(DATA_LIMIT_EXCEEDED, f"the state of the flow has more than {MAX_WEIGHT} bytes")
+        depth, level = depth + 1, below
+        if depth > MAX_DEPTH:
+            raise StateError(DATA_LIMIT_EXCEEDED, f"the state of the flow is nested more than {MAX_DEPTH} levels deep")
+    return total
 
 
 def width(value: int) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from taskaction.flows.errors import ExpressionError, RunTimeError
 from taskaction.flows.paths import Path, reference_path
+from taskaction.flows.scope import Scope
 
 Comparison = Callable[[Any, Any], bool]
 
@@ -75,6 +76,9 @@ _COMPARISONS: Mapping[str, tuple[str, Comparison]] = {
     if kind != "Boolean" or order == "Equals"
 }
 IS_PRESENT = "IsPresent"
+COMPARISON_UNITS = 10
+"""What one comparison costs."""
+
 STRING_MATCHES = "StringMatches"
 OPERATORS = frozenset({*_COMPARISONS, *(f"{name}Path" for name in _COMPARISONS), *_KINDS, IS_PRESENT, STRING_MATCHES})
 """The names of all 39."""
@@ -92,13 +96,14 @@ class Comparing:
     operator: str
     operand: Any
 
-    def holds(self, state: Any) -> bool:
+    def holds(self, scope: Scope) -> bool:
         """Say whether it is so.
 
         Raises:
             RunTimeError: a path that must exist does not.
         """
-        found = self.variable.find(state)
+        found = self.variable.find(scope)
+        scope.budget.charge(COMPARISON_UNITS)
         if self.operator == IS_PRESENT:
             return bool((found is not None) == self.operand)
         if found is None:
@@ -107,9 +112,12 @@ class Comparing:
         if self.operator in _KINDS:
             return bool(_KINDS[self.operator](value) == self.operand)
         if self.operator == STRING_MATCHES:
-            return isinstance(value, str) and pattern(self.operand).fullmatch(value) is not None
+            if not isinstance(value, str):
+                return False
+            scope.budget.charge(len(value))
+            return pattern(self.operand).fullmatch(value) is not None
         kind, compare = _COMPARISONS[self.operator.removesuffix("Path")]
-        operand = self.operand.read(state) if isinstance(self.operand, Path) else self.operand
+        operand = self.operand.read(scope) if isinstance(self.operand, Path) else self.operand
         left, right = _TYPES[kind](value), _TYPES[kind](operand)
         return left is not None and right is not None and compare(left, right)
 

@@ -7,10 +7,19 @@ Names and rules are those of reference sections 2.1 to 2.3 and 2.13. What goes b
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_pascal
 
-from taskaction.flows.errors import Problem
+from taskaction.flows.errors import KNOWN_RESERVED, RESERVED, Problem, below
 
 YEAR = 31_536_000
 """The longest wait, in seconds."""
@@ -30,10 +39,20 @@ class Words(BaseModel):
     model_config = ConfigDict(alias_generator=to_pascal, extra="forbid", frozen=True, strict=True)
 
 
+def _known_error(name: str) -> str:
+    if name.startswith(RESERVED) and name not in KNOWN_RESERVED:
+        raise ValueError(f"there is no error {name!r}; those of this kind are {', '.join(sorted(KNOWN_RESERVED))}")
+    return name
+
+
+ErrorName = Annotated[Text, AfterValidator(_known_error)]
+Errors = Annotated[list[ErrorName], Field(min_length=1, max_length=100)]
+
+
 class Catcher(Words):
     """Where the run goes on when a state fails with one of the errors."""
 
-    error_equals: Annotated[list[Text], Field(min_length=1, max_length=100)]
+    error_equals: Errors
     next: StateName
     result_path: str | None = "$"
 
@@ -41,7 +60,7 @@ class Catcher(Words):
 class Retrier(Words):
     """When a failed state is tried again; fields and defaults are Amazon States Language's (superset)."""
 
-    error_equals: Annotated[list[Text], Field(min_length=1, max_length=100)]
+    error_equals: Errors
     interval_seconds: Annotated[int, Field(ge=1, le=YEAR)] = 1
     max_attempts: Annotated[int, Field(ge=0, le=1_000)] = 3
     backoff_rate: Annotated[float, Field(ge=1, le=100, strict=False)] = 2.0
@@ -67,11 +86,11 @@ class Going(State):
     """A state after which the run goes on, or ends well."""
 
     next: StateName | None = None
-    end: Literal[True] | None = None
+    end: bool | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> "Going":
-        if (self.next is None) == (self.end is None):
+        if (self.next is None) == (not self.end):
             raise ValueError("needs either Next, the name of a state, or End: true")
         return self
 
@@ -106,7 +125,7 @@ class ActionState(Failing):
     handler: Handler | None = None
     wait_time: Annotated[int, Field(ge=1, le=YEAR)] = DEFAULT_WAIT_TIME
     exception_on_action_failure: bool = True
-    run_as: Annotated[str, Field(min_length=1, max_length=253)] = "User"
+    run_as: Annotated[str, Field(min_length=1, max_length=128)] = "User"
 
     @field_validator("handler", mode="before")
     @classmethod
@@ -161,6 +180,12 @@ class PassState(Working):
 
     type: Literal["Pass"]
     result: Any = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "PassState":
+        if "result" in self.model_fields_set and self.parameters is not None:
+            raise ValueError("has both Parameters and Result: keep one")
+        return self
 
 
 class WaitState(Going):
@@ -226,8 +251,8 @@ class MapState(Failing):
     items_path: str = "$"
     item_selector: dict[str, Any] | None = None
     max_concurrency: Annotated[int, Field(ge=0, le=10_000)] = 0
-    tolerated_failure_count: Annotated[int, Field(ge=0)] = 0
-    tolerated_failure_percentage: Annotated[float, Field(ge=0, le=100, strict=False)] = 0.0
+    tolerated_failure_count: Annotated[int, Field(ge=0)] | None = None
+    tolerated_failure_percentage: Annotated[float, Field(ge=0, le=100, strict=False)] | None = None
     inline: bool = False
 
 
@@ -268,6 +293,29 @@ for _model in (ParallelState, MapState, Flow, FlowDefinition):
 
 _TYPES = frozenset({"Action", "CreateWebInput", "AwaitWebInput", "ExpressionEval", "Pass", "Wait", "Choice", "Fail"})
 _ADAPTER = TypeAdapter(FlowDefinition)
+_ELSEWHERE = {
+    "Resource": ": write Type: Action, with an ActionUrl",
+    "TimeoutSeconds": ": an Action has WaitTime, and the whole flow TimeoutSeconds",
+    "TimeoutSecondsPath": ": write WaitTime, in seconds",
+    "HeartbeatSeconds": ": an action is polled; WaitTime bounds it",
+    "OutputPath": ": pick what is wanted by a Pass with InputPath",
+    "ResultSelector": ": pick what is wanted by a Pass with Parameters",
+    "Assign": ": write values by ExpressionEval, with a ResultPath",
+    "Arguments": ": write Parameters",
+    "Output": ": write ResultPath, or a Pass with Parameters",
+    "QueryLanguage": ": paths (.$) and expressions (.=) are what there is",
+    "Condition": ": write Variable and an operator",
+    "Items": ": write ItemsPath",
+    "Iterator": ": write ItemProcessor",
+    "ItemReader": ": read the items by an Action, and write ItemsPath",
+    "ResultWriter": ": write the results by an Action",
+    "ItemBatcher": ": make batches by an expression, and write ItemsPath",
+    "ProcessorConfig": ": leave it out; Inline: true keeps items in the run",
+    "MaxConcurrencyPath": ": write MaxConcurrency",
+    "Version": ": leave it out",
+    "Credentials": ": write RunAs",
+}
+"""What people write who know Amazon States Language, and what to write here."""
 _ABSENT = {
     "Task": "use Action, with an ActionUrl",
     "Succeed": "use Pass with End: true",
@@ -289,8 +337,8 @@ def _problem(document: Any, location: tuple[int | str, ...], error: Mapping[str,
             value = value[part]
         elif part in _TYPES | SUPERSET_STATES:
             continue  # pydantic names the member of the union, too
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return Problem(path, _message(value, error))
+        path = f"{path}[{part}]" if isinstance(part, int) else below(path, part)
+    return Problem(path, _message(value, error, str(location[-1]) if location else ""))
 
 
 def _has(value: Any, part: int | str) -> bool:
@@ -299,7 +347,7 @@ def _has(value: Any, part: int | str) -> bool:
     return isinstance(value, list) and isinstance(part, int) and part < len(value)
 
 
-def _message(value: Any, error: Mapping[str, Any]) -> str:
+def _message(value: Any, error: Mapping[str, Any], name: str) -> str:
     kind = error["type"]
     if kind == "union_tag_invalid":
         found = value.get("Type") if isinstance(value, Mapping) else None
@@ -308,7 +356,7 @@ def _message(value: Any, error: Mapping[str, Any]) -> str:
     if kind == "union_tag_not_found":
         return f"needs a Type: {', '.join(sorted(_TYPES | SUPERSET_STATES))}"
     if kind == "extra_forbidden":
-        return "there is no such field here"
+        return f"there is no such field here{_ELSEWHERE.get(name, '')}"
     if kind == "missing":
         return "is missing"
     return str(error["msg"]).removeprefix("Value error, ")

@@ -3,6 +3,7 @@
 Names are those of reference section 2.8; ``States.*`` are Amazon States Language's.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,14 @@ DATA_LIMIT_EXCEEDED = "States.DataLimitExceeded"
 ACTION_UNABLE_TO_RUN = "ActionUnableToRun"
 ACTION_FAILED = "ActionFailedException"
 ACTION_TIMEOUT = "ActionTimeout"
+PARAMETER_PATH_FAILURE = "States.ParameterPathFailure"
+RESULT_PATH_FAILURE = "States.ResultPathMatchFailure"
+INTRINSIC_FAILURE = "States.IntrinsicFailure"
+WEB_INPUT_EXPIRED = "Flows.WebInputExpired"
 NO_TOKEN = "NoTokenException"  # noqa: S105 - the name of an error
 
 _SHOWN = 100
+_PLAIN = re.compile(r"[A-Za-z_][\w-]*")
 
 UNCATCHABLE_BY_ALL = frozenset({RUNTIME, DATA_LIMIT_EXCEEDED})
 """Errors that a handler must name: as in Amazon States Language, ``States.ALL`` does not mean them."""
@@ -32,19 +38,36 @@ class StateError(TaskActionError):
     Attributes:
         name: the error's name, by which a ``Catch`` or ``Retry`` finds it.
         cause: why, for people; of a failed action its status document.
+        also: another name by which a handler may mean it.
     """
 
-    def __init__(self, name: str, cause: Any) -> None:
+    def __init__(self, name: str, cause: Any, also: str | None = None) -> None:
         super().__init__(f"{name}: {cause}")
         self.name = name
         self.cause = cause
+        self.also = also
 
 
 class RunTimeError(StateError):
-    """A path or an expression could not be evaluated on the data as it is (``States.Runtime``)."""
+    """A path or an expression could not be evaluated on the data as it is.
 
-    def __init__(self, cause: str) -> None:
-        super().__init__(RUNTIME, cause)
+    It is ``States.Runtime``; ``also`` is Amazon States Language's narrower name, where it has one.
+    """
+
+    def __init__(self, cause: str, also: str | None = None) -> None:
+        super().__init__(RUNTIME, cause, also)
+
+
+RESERVED = "States."
+KNOWN_RESERVED = frozenset(
+    {
+        ALL, RUNTIME, NO_CHOICE_MATCHED, TIMEOUT, BRANCH_FAILED, TOO_MANY_FAILURES, DATA_LIMIT_EXCEEDED,
+        PARAMETER_PATH_FAILURE, RESULT_PATH_FAILURE, INTRINSIC_FAILURE, "States.TaskFailed",
+        "States.HeartbeatTimeout", "States.Permissions", "States.ItemReaderFailed", "States.ResultWriterFailed",
+        "States.QueryEvaluationError",
+    }
+)  # fmt: skip
+"""All names that begin with ``States.``; Amazon States Language lets nobody make others."""
 
 
 class ExpressionError(TaskActionError, ValueError):
@@ -69,6 +92,11 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"
+
+
+def below(place: str, name: str) -> str:
+    """Give the JSONPath of a property of what is at ``place``."""
+    return f"{place}.{name}" if _PLAIN.fullmatch(name) else f"{place}['{name}']"
 
 
 def quoted(text: str) -> str:

@@ -9,20 +9,27 @@ import operator
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from random import Random
+from functools import lru_cache, partial
 from typing import Any
 
 from simpleeval import EvalWithCompoundTypes, InvalidExpression
 
 from taskaction.flows.budget import MAX_BITS, Budget, format_spec
-from taskaction.flows.errors import ExpressionError, RunTimeError, quoted
+from taskaction.flows.errors import INTRINSIC_FAILURE, ExpressionError, RunTimeError, quoted
 from taskaction.flows.functions import ALL_METHODS, FUNCTIONS, functions, method
 from taskaction.flows.paths import Path, path
+from taskaction.flows.scope import Scope
 
 MAX_LENGTH = 10_000
 MAX_DEPTH = 60
 _QUOTES = frozenset("'\"")
+_PRIVATE = "_private"
+_CONVERSIONS: Mapping[int, Callable[[Any], Any]] = {
+    -1: lambda value: value,
+    ord("s"): str,
+    ord("r"): repr,
+    ord("a"): ascii,
+}
 _LARGEST = 2**63
 
 _NODES = (
@@ -41,34 +48,40 @@ class Expression:
     Attributes:
         text: as it is written.
         paths: the back-quoted paths in it, by the names that stand for them.
-        names: the properties of the state that it looks at by name.
+        names: the properties of the state that it looks at by name; ``called`` the functions that it calls.
     """
 
     text: str
     tree: ast.expr
     paths: Mapping[str, Path]
     names: frozenset[str]
+    called: frozenset[str]
 
-    def value(self, state: Mapping[str, Any], seed: str) -> Any:
+    def value(self, scope: Scope, seed: str) -> Any:
         """Evaluate it; the same state and seed give the same value.
 
         Raises:
             RunTimeError: it cannot be evaluated, is too costly, or its value is none that JSON has.
         """
-        names: dict[str, Any] = dict(state)
-        for name, one in self.paths.items():
-            names[name] = one.read(state)
-        budget = Budget()
-        evaluator = _Evaluator(names, functions(state, Random(seed)), budget)  # noqa: S311 - no secret
         try:
-            return _json(budget.check(evaluator.eval(self.text, self.tree)))
+            names = scope.names
+            if self.paths:
+                names = {**names, **{name: one.read(scope) for name, one in self.paths.items()}}
+            evaluator = _Evaluator(names, functions(scope.names, seed), scope.budget)
+            return _json(scope.budget.check(evaluator.eval(self.text, self.tree)))
         except RunTimeError as error:
-            raise RunTimeError(f"{quoted(self.text)}: {error.cause}") from error
+            raise self._failure(error.cause, error.also) from error
         except InvalidExpression as error:
-            raise RunTimeError(f"{quoted(self.text)}: {getattr(error, 'message', error)}") from error
+            raise self._failure(str(getattr(error, "message", error))) from error
         except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             what = f"there is no {error}" if isinstance(error, KeyError) else str(error)
-            raise RunTimeError(f"{quoted(self.text)}: {what}") from error
+            raise self._failure(what) from error
+
+    def _failure(self, why: str, also: str | None = None) -> RunTimeError:
+        """Say why; Python's messages quote values, and private ones must reach no status and no log."""
+        if _PRIVATE in self.text:
+            why = "it cannot be evaluated; the reason is not shown, since it may quote private values"
+        return RunTimeError(f"{quoted(self.text)}: {why}", also or INTRINSIC_FAILURE)
 
 
 @lru_cache(maxsize=4096)
@@ -90,9 +103,11 @@ def expression(text: str) -> Expression:
         raise ExpressionError(f"{quoted(text)} is no expression: {why}") from error
     _check(text, tree)
     bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called}
-    return Expression(text, tree.body, paths, frozenset(names - bound - set(paths)))
+    functions = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    called = frozenset(function.id for function in functions)
+    places = {id(function) for function in functions}
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in places}
+    return Expression(text, tree.body, paths, frozenset(names - bound - set(paths)), called)
 
 
 def _without_paths(text: str) -> tuple[str, dict[str, Path]]:
@@ -154,7 +169,7 @@ class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval shi
     """simpleeval with a budget, and with attributes that are the properties of objects and nothing else."""
 
     def __init__(self, names: Mapping[str, Any], allowed: Mapping[str, Callable[..., Any]], budget: Budget) -> None:
-        super().__init__(operators=_operators(budget), functions={}, names=names)
+        super().__init__(operators=_Operators(budget), functions={}, names=names)
         self.functions = allowed
         self._budget = budget
 
@@ -194,44 +209,66 @@ class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval shi
     def _eval_formattedvalue(self, node: ast.FormattedValue) -> Any:
         value = self._budget.check(self._eval(node.value))
         spec = format_spec(self._eval(node.format_spec)) if node.format_spec is not None else ""
-        return format(value, spec)
+        return format(_CONVERSIONS[node.conversion](value), spec)
 
     def _eval_comprehension(self, node: ast.AST) -> Any:
         return self._budget.check(super()._eval_comprehension(node))
 
 
-def _operators(budget: Budget) -> dict[type, Callable[..., Any]]:
-    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
-        def apply(*operands: Any) -> Any:
-            for operand in operands:
-                budget.check(operand)
-            return budget.check(function(*operands))
+class _Operators:
+    """simpleeval's table of operators, each of which is charged for what it takes and gives."""
 
-        return apply
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
 
-    def times(left: Any, right: Any) -> Any:
-        for one, count in ((left, right), (right, left)):
-            if isinstance(one, str | list | tuple) and isinstance(count, int):
-                budget.charge(max(0, count) * max(1, len(one)))
-        return left * right
+    def __getitem__(self, kind: type[ast.AST]) -> Callable[..., Any]:
+        return partial(_counted, self._budget, _PLAIN[kind])
 
-    def power(left: Any, right: Any) -> Any:
-        if isinstance(left, int) and isinstance(right, int) and left.bit_length() * abs(right) > MAX_BITS:
-            raise RunTimeError("a number is too large")
-        return left**right
 
-    def remainder(left: Any, right: Any) -> Any:
-        return format_spec(left) % right if isinstance(left, str) else left % right
+def _counted(budget: Budget, function: Callable[..., Any], *operands: Any) -> Any:
+    for operand in operands:
+        budget.check(operand)
+    if function is operator.mul:
+        _charge_repetition(budget, *operands)
+    return budget.check(function(*operands))
 
-    plain: dict[type, Callable[..., Any]] = {
-        ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: times, ast.Div: operator.truediv,
-        ast.FloorDiv: operator.floordiv, ast.Mod: remainder, ast.Pow: power, ast.USub: operator.neg,
-        ast.UAdd: operator.pos, ast.Not: operator.not_, ast.Eq: operator.eq, ast.NotEq: operator.ne,
-        ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
-        ast.In: lambda left, right: left in right, ast.NotIn: lambda left, right: left not in right,
-        ast.Is: operator.is_, ast.IsNot: operator.is_not,
-    }  # fmt: skip
-    return {kind: counted(function) for kind, function in plain.items()}
+
+def _charge_repetition(budget: Budget, left: Any, right: Any) -> None:
+    for one, count in ((left, right), (right, left)):
+        if isinstance(one, str | list | tuple) and isinstance(count, int):
+            budget.charge(max(0, count) * max(1, len(one)))
+
+
+def _power(left: Any, right: Any) -> Any:
+    if isinstance(left, int) and isinstance(right, int) and left.bit_length() * abs(right) > MAX_BITS:
+        raise RunTimeError("a number is too large")
+    return left**right
+
+
+def _remainder(left: Any, right: Any) -> Any:
+    return format_spec(left) % right if isinstance(left, str) else left % right
+
+
+_PLAIN: dict[type[ast.AST], Callable[..., Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv, ast.Mod: _remainder, ast.Pow: _power, ast.USub: operator.neg,
+    ast.UAdd: operator.pos, ast.Not: operator.not_, ast.Eq: operator.eq, ast.NotEq: operator.ne,
+    ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
+    ast.In: lambda left, right: left in right, ast.NotIn: lambda left, right: left not in right,
+    ast.Is: operator.is_, ast.IsNot: operator.is_not,
+}  # fmt: skip
+
+
+def _json_scalar(value: str | float) -> str | float:
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
+            raise RunTimeError("the result holds half of a character, which JSON does not have")
+    elif isinstance(value, int):
+        if not -_LARGEST <= value < _LARGEST:
+            raise RunTimeError("the result is a number beyond 64 bits")
+    elif value - value != 0:
+        raise RunTimeError(f"the result is {value}, which JSON does not have")
+    return value
 
 
 def _json(value: Any) -> Any:
@@ -240,20 +277,14 @@ def _json(value: Any) -> Any:
     Raises:
         RunTimeError: JSON has no such value.
     """
-    if value is None or isinstance(value, bool | str):
+    if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, int):
-        if not -_LARGEST <= value < _LARGEST:
-            raise RunTimeError("the result is a number beyond 64 bits")
-        return value
-    if isinstance(value, float):
-        if value - value != 0:
-            raise RunTimeError(f"the result is {value}, which JSON does not have")
-        return value
+    if isinstance(value, str | int | float):
+        return _json_scalar(value)
     if isinstance(value, list | tuple):
         return [_json(one) for one in value]
     if isinstance(value, dict):
         if wrong := [key for key in value if not isinstance(key, str)]:
             raise RunTimeError(f"the key {wrong[0]!r} of an object is no string")
-        return {key: _json(one) for key, one in value.items()}
+        return {_json(key): _json(one) for key, one in value.items()}
     raise RunTimeError(f"the result is a {type(value).__name__}, which JSON does not have")

@@ -46,12 +46,13 @@ def method(value: Any, name: str) -> Function:
     return found
 
 
-def functions(names: Mapping[str, Any], random: Random) -> dict[str, Function]:
+def functions(names: Mapping[str, Any], seed: str) -> dict[str, Function]:
     """Give the functions, for the state that an expression is evaluated on.
 
-    ``random`` decides what ``rand`` and ``randint`` give: the same for one visit of a state, however often it is
+    ``seed`` decides what ``rand`` and ``randint`` give: the same for one visit of a state, however often it is
     evaluated, since a crash may have it evaluated again.
     """
+    luck = _Luck(seed)
     return {
         "bool": bool,
         "dict": dict,
@@ -62,8 +63,8 @@ def functions(names: Mapping[str, Any], random: Random) -> dict[str, Function]:
         "len": len,
         "list": list,
         "pathsplit": pathsplit,
-        "rand": random.random,
-        "randint": lambda top: int(random.random() * top),
+        "rand": luck.rand,
+        "randint": lambda top: int(luck.rand() * top),
         "str": str,
         "tuple": tuple,
     }
@@ -78,6 +79,20 @@ def pathsplit(path: str) -> list[str]:
     if parent == "/~":
         return ["/~/", last]
     return [parent or slash, last]
+
+
+class _Luck:
+    """Random numbers, drawn only where they are asked for: to begin with them is dear."""
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed
+        self._random: Random | None = None
+
+    def rand(self) -> float:
+        """Give the next number from 0 to 1."""
+        if self._random is None:
+            self._random = Random(self._seed)  # noqa: S311 - no secret
+        return self._random.random()
 
 
 _ABSENT = object()
@@ -106,4 +121,6 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a number" if isinstance(value, int | float) else "a value")
 
 
-FUNCTIONS = frozenset(functions({}, Random(0)))  # noqa: S311 - only the names are taken
+FUNCTIONS = frozenset(functions({}, ""))
+BEYOND_GLOBUS = frozenset({"bool", "dict", "list", "tuple"})
+"""Those that neither Globus' documents nor simpleeval's own functions nor published flows have."""

@@ -4,7 +4,7 @@ One call carries the run through every state that needs nothing from outside. Th
 decision, effects with the same names among them: so a decision that was lost in a crash is simply made again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from taskaction.flows import errors
+from taskaction.flows.budget import UNITS, WEIGHT_PER_UNIT, Budget, weight
 from taskaction.flows.effects import (
     ActionEnded,
     ActionPaused,
@@ -27,12 +28,16 @@ from taskaction.flows.effects import (
 )
 from taskaction.flows.errors import StateError
 from taskaction.flows.program import FlowProgram, Node, Program
+from taskaction.flows.scope import Scope
 from taskaction.flows.state import Failure, FlowState, Frame
 from taskaction.flows.steps import Done, Outside, Parted, Until, View, begun
 from taskaction.flows.within import advanced, cancelled, settled
 
 MAX_STATES = 5_000
 """How many states one step enters: a flow that loops without waiting for anything must not keep others waiting."""
+
+UNITS_PER_STATE = UNITS // MAX_STATES
+"""What may be looked at in the place of a state: dear states are fewer in a step."""
 
 PAUSE = timedelta(seconds=1)
 """How long a run that has used up its states rests."""
@@ -73,7 +78,8 @@ class _Turn:
     effects: list[Effect] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     wakes: list[datetime] = field(default_factory=list)
-    left: int = MAX_STATES
+    left: int = UNITS
+    budgets: list[Budget] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.ends = {one.visit: one for one in self.happened if isinstance(one, ActionEnded)}
@@ -83,7 +89,7 @@ class _Turn:
     def decision(self, program: FlowProgram) -> FlowDecision:
         """Carry the run on, and say what follows."""
         stop = self._stop(program)
-        root = self.carry(self.state.root, program) if stop is None else self._stopped(stop)
+        root = self._carried(program) if stop is None else self._stopped(stop)
         self._conclude(root)
         state = replace(self.state, root=root, status=_status(root))
         outcome = _outcome(root) if root.ended else None
@@ -107,6 +113,25 @@ class _Turn:
             frame = following
         return frame
 
+    def scope(self, data: Any) -> Scope:
+        """Give a look at some data, for one state or item; what it costs is counted."""
+        budget = Budget()
+        self.budgets.append(budget)
+        return Scope(data, self.state.context, budget)
+
+    def rests(self) -> bool:
+        """Say whether this step has done enough; then the run is looked at again soon."""
+        self.left -= sum(budget.spent for budget in self.budgets)
+        self.budgets.clear()
+        if self.left > 0:
+            return False
+        self.wakes.append(self.now + PAUSE)
+        return True
+
+    def seed(self, visit: str) -> str:
+        """Give what decides what is random in a visit."""
+        return f"{self.state.run_id}/{visit}"
+
     def log(self, code: str, **details: Any) -> None:
         """Add an entry to the run's log."""
         self.entries.append(Entry(time=self.now, code=code, details=details))
@@ -126,12 +151,11 @@ class _Turn:
             return self._failed(frame, node, error)
 
     def _entered(self, frame: Frame, node: Node) -> Frame:
-        if self.left <= 0:
-            self.wakes.append(self.now + PAUSE)
+        if self.rests():
             return frame
-        self.left -= 1
+        self.left -= UNITS_PER_STATE
         frame = replace(frame, visits=frame.visits + 1)
-        view = View(frame, self.state.context, f"{self.state.run_id}/{frame.visit}", self.now)
+        view = View(frame, self.scope(frame.data), self.seed(frame.visit), self.now)
         try:
             what = begun(node, view)
         except StateError as error:
@@ -177,7 +201,7 @@ class _Turn:
         return frame
 
     def _parts(self, frame: Frame, node: Node) -> Frame:
-        frame = advanced(frame, node, self.carry, self.state)
+        frame = advanced(frame, node, self)
         result = settled(frame, node)
         if result is None:
             return frame
@@ -188,13 +212,14 @@ class _Turn:
         return self._resulted(frame, node, list(result))
 
     def _resulted(self, frame: Frame, node: Node, result: Any) -> Frame:
+        self._weigh(result)
         data = frame.data if node.result_path is None else node.result_path.written(frame.data, result)
         return self._left(frame, node, data, node.next)
 
     def _left(self, frame: Frame, node: Node, data: Any, following: str | None) -> Frame:
         self._log_state("Completed", frame, node, output=data)
-        done = replace(frame, data=data, acting=None, until=None, within=None, tries={})
-        return replace(done, ended=True) if following is None else replace(done, at=following)
+        at, ended = (frame.at, True) if following is None else (following, False)
+        return replace(frame, data=data, at=at, ended=ended, acting=None, until=None, within=None, tries={})
 
     def _failed(self, frame: Frame, node: Node, error: StateError) -> Frame:
         frame = replace(frame, acting=None, paused=None, until=None, within=None)
@@ -202,7 +227,7 @@ class _Turn:
         if retried is not None:
             return retried
         for handling in node.catch:
-            if _means(handling.errors, error.name):
+            if _means(handling.errors, error, node):
                 told = _told(error)
                 try:
                     data = (
@@ -215,14 +240,14 @@ class _Turn:
 
     def _tried_again(self, frame: Frame, node: Node, error: StateError) -> Frame | None:
         for number, retrier in enumerate(getattr(node.state, "retry", ())):
-            if not _means(frozenset(retrier.error_equals), error.name):
+            if not _means(frozenset(retrier.error_equals), error, node):
                 continue
             used = frame.tries.get(number, 0)
             if used >= retrier.max_attempts:
                 return None
             seconds = min(retrier.interval_seconds * retrier.backoff_rate**used, retrier.max_delay_seconds)
             if retrier.jitter_strategy == "FULL":
-                seconds *= View.luck(f"{self.state.run_id}/{frame.visit}")
+                seconds *= View.luck(self.seed(frame.visit))
             until = self.now + timedelta(seconds=seconds)
             return replace(frame, until=until, again=True, tries={**frame.tries, number: used + 1})
         return None
@@ -239,6 +264,20 @@ class _Turn:
         if self.now >= self.state.deadline:
             return Failure(error=errors.TIMEOUT, cause=f"the run took longer than {program.timeout_seconds} s")
         return None
+
+    def _carried(self, program: FlowProgram) -> Frame:
+        """Carry the run on; a step that makes it too large is not taken, and what it asked for is not asked for."""
+        try:
+            root = self.carry(self.state.root, program)
+            weight(*_held(root))
+        except StateError as error:
+            self.effects.clear()
+            self.entries.clear()
+            return self._stopped(Failure(error=error.name, cause=error.cause))
+        return root
+
+    def _weigh(self, value: Any) -> None:
+        self.left -= weight(value) // WEIGHT_PER_UNIT
 
     def _stopped(self, failure: Failure) -> Frame:
         root = self.state.root
@@ -261,8 +300,20 @@ class _Turn:
         self.log(f"{kind}{what}", state_name=node.name, state_type=kind, visit=frame.visit, **value)
 
 
-def _means(named: frozenset[str], error: str) -> bool:
-    return error in named or (errors.ALL in named and error not in errors.UNCATCHABLE_BY_ALL)
+def _means(named: frozenset[str], error: StateError, node: Node) -> bool:
+    if error.name in named or error.also in named:
+        return True
+    if errors.BRANCH_FAILED in named and node.state.type == "Parallel":
+        return True
+    return errors.ALL in named and error.name not in errors.UNCATCHABLE_BY_ALL
+
+
+def _held(root: Frame) -> Iterator[Any]:
+    """Give all the data that a run holds."""
+    for frame in root.everywhere():
+        yield frame.data
+        if frame.within is not None:
+            yield from frame.within.results.values()
 
 
 def _told(error: StateError) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from taskaction.flows.errors import ExpressionError, Problem
+from taskaction.flows.errors import ExpressionError, Problem, RunTimeError, below
 from taskaction.flows.expressions import Expression, expression
 from taskaction.flows.paths import Path, path
+from taskaction.flows.scope import Scope
 
 PRIVATE = "__Private_Parameters"
 MAX_DEPTH = 50
@@ -52,14 +53,14 @@ class Parameters:
 
     part: _Part
 
-    def evaluated(self, state: Mapping[str, Any], seed: str) -> Evaluated:
+    def evaluated(self, scope: Scope, seed: str) -> Evaluated:
         """Give the values for one state of the flow; the same state and seed give the same.
 
         Raises:
             RunTimeError: a path or an expression cannot be evaluated.
         """
         private: list[Place] = []
-        value = _evaluate(self.part, state, seed, (), private)
+        value = _evaluate(self.part, scope, seed, (), private)
         return Evaluated(value, tuple(private))
 
 
@@ -82,11 +83,11 @@ def _read(document: Any, place: str, problems: list[Problem], depth: int) -> _Pa
     for key, value in document.items():
         if key == PRIVATE:
             continue
-        name, part = _item(key, value, f"{place}.{key}", problems, depth)
+        name, part = _item(key, value, below(place, key), problems, depth)
         if name in items:
-            problems.append(Problem(f"{place}.{key}", f"{name!r} is given twice: keep one of the forms"))
+            problems.append(Problem(below(place, key), f"{name!r} is given twice: keep one of the forms"))
         items[name] = part
-    private = _private(document.get(PRIVATE, []), items, f"{place}.{PRIVATE}", problems)
+    private = _private(document.get(PRIVATE, []), items, below(place, PRIVATE), problems)
     if not private and all(isinstance(part, _Constant) for part in items.values()):
         return _Constant({name: part.value for name, part in items.items() if isinstance(part, _Constant)})
     return _Object(tuple(items.items()), private)
@@ -115,20 +116,35 @@ def _private(names: Any, items: Mapping[str, Any], place: str, problems: list[Pr
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         problems.append(Problem(place, "must be a list of names"))
         return frozenset()
-    problems += [Problem(place, f"there is no {name!r} beside it") for name in names if name not in items]
-    return frozenset(names)
+    plain = {name: name if name in items else name.removesuffix(".$").removesuffix(".=") for name in names}
+    problems += [Problem(place, f"there is no {name!r} beside it") for name in names if plain[name] not in items]
+    return frozenset(plain.values())
 
 
-def _evaluate(part: _Part, state: Mapping[str, Any], seed: str, place: Place, private: list[Place]) -> Any:
+def _evaluate(part: _Part, scope: Scope, seed: str, place: Place, private: list[Place]) -> Any:
     match part:
         case _Constant(value):
             return value
         case Path():
-            return part.read(state)
+            return part.read(scope)
         case Expression():
-            return part.value(state, f"{seed}/{'/'.join(map(str, place))}")
+            return part.value(scope, f"{seed}/{'/'.join(map(str, place))}")
         case _List(items):
-            return [_evaluate(one, state, seed, (*place, index), private) for index, one in enumerate(items)]
+            return [_evaluate(one, scope, seed, (*place, index), private) for index, one in enumerate(items)]
         case _Object(items, hidden):
             private += [(*place, name) for name, _ in items if name in hidden]
-            return {name: _evaluate(one, state, seed, (*place, name), private) for name, one in items}
+            return {
+                name: _hidden(one, scope, seed, (*place, name), private)
+                if name in hidden
+                else _evaluate(one, scope, seed, (*place, name), private)
+                for name, one in items
+            }
+
+
+def _hidden(part: _Part, scope: Scope, seed: str, place: Place, private: list[Place]) -> Any:
+    """Evaluate what nobody may see; an error's text could show it."""
+    try:
+        return _evaluate(part, scope, seed, place, private)
+    except RunTimeError as error:
+        name = ".".join(map(str, place))
+        raise RunTimeError(f"the private parameter {name} cannot be evaluated", error.also) from None

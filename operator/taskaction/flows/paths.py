@@ -1,8 +1,9 @@
 """JSONPath as flows use it: reads values, and writes those of reference paths; never changes what it is given.
 
 Reference section 2.6: a definite path gives the bare value and must match; any other gives the list of what matches.
-The syntax is RFC 9535's as ``python-jsonpath`` reads it, which takes hyphens in names as real flows have them. What
-could take time out of proportion to the data (several descents, functions, queries inside filters) is refused.
+The syntax is RFC 9535's as ``python-jsonpath`` reads it, which takes hyphens in names as real flows have them; its own
+extensions, regular expressions among them, are switched off. What could take time out of proportion to the data
+(several descents, functions, queries inside filters) is refused.
 """
 
 from collections.abc import Mapping
@@ -13,15 +14,17 @@ from typing import Any
 
 from jsonpath import CompoundJSONPath, JSONPath, JSONPathEnvironment
 from jsonpath.exceptions import JSONPathError
+from jsonpath.filter import BaseExpression, InfixExpression, RootFilterQuery
 from jsonpath.segments import JSONPathRecursiveDescentSegment
 from jsonpath.selectors import Filter, IndexSelector, NameSelector
 
-from taskaction.flows.errors import ExpressionError, RunTimeError, quoted
-
-CONTEXT = "_context"
-"""The part of every state that describes the run; it cannot be written (reference section 2.12)."""
+from taskaction.flows.errors import PARAMETER_PATH_FAILURE, RESULT_PATH_FAILURE, ExpressionError, RunTimeError, quoted
+from taskaction.flows.scope import CONTEXT, Scope
 
 MAX_MATCHES = 10_000
+VISIT_UNITS = 10
+"""What looking at one value costs where a path may match any number of them."""
+
 MAX_LENGTH = 1_000
 """How long a path's text may be."""
 
@@ -35,35 +38,41 @@ class Path:
     Attributes:
         text: as it is written.
         steps: the names and indices of a definite path; None where it may match any number of values.
+        in_context: it begins with ``$._context``, which is beside the state of the flow.
     """
 
     text: str
     steps: tuple[Step, ...] | None
     query: JSONPath
+    in_context: bool = False
 
     @property
     def definite(self) -> bool:
         """True when it means exactly one place: a Reference Path."""
         return self.steps is not None
 
-    def read(self, data: Any) -> Any:
+    def read(self, scope: Scope) -> Any:
         """Give the value, or the list of values of a path that is not definite.
 
         Raises:
             RunTimeError: a definite path matches nothing, or the other kind too much.
         """
         if self.steps is None:
+            data = self._root(scope)
+            scope.budget.charge(VISIT_UNITS * scope.budget.values(data))
             matches = list(islice(self.query.finditer(data), MAX_MATCHES + 1))
             if len(matches) > MAX_MATCHES:
                 raise RunTimeError(f"{self.text} matches more than {MAX_MATCHES} values")
             return [match.obj for match in matches]
-        found = self.find(data)
+        found = self.find(scope)
         if found is None:
-            raise RunTimeError(f"{self.text} does not exist in the state of the flow{_nearest(self.steps, data)}")
+            near = "" if _is_private(self.steps) else _nearest(self.steps, self._root(scope))
+            raise RunTimeError(f"{self.text} does not exist in the state of the flow{near}", PARAMETER_PATH_FAILURE)
         return found[0]
 
-    def find(self, data: Any) -> tuple[Any] | None:
+    def find(self, scope: Scope) -> tuple[Any] | None:
         """Give the value of a definite path, None where there is none."""
+        data = self._root(scope)
         for step in self.steps or ():
             if isinstance(step, str):
                 if not isinstance(data, Mapping) or step not in data:
@@ -81,17 +90,21 @@ class Path:
         """
         return self._written(data, self.steps or (), value)
 
+    def _root(self, scope: Scope) -> Any:
+        return scope.around if self.in_context else scope.data
+
     def _written(self, data: Any, steps: tuple[Step, ...], value: Any) -> Any:
         if not steps:
             return value
         step, rest = steps[0], steps[1:]
         if isinstance(step, str):
             if data is not None and not isinstance(data, Mapping):
-                raise RunTimeError(f"{self.text} cannot be written: {step} would be in a value that is no object")
+                why = f"{step} would be in a value that is no object"
+                raise RunTimeError(f"{self.text} cannot be written: {why}", RESULT_PATH_FAILURE)
             below = data or {}
             return {**below, step: self._written(below.get(step), rest, value)}
         if not isinstance(data, list) or not -len(data) <= step < len(data):
-            raise RunTimeError(f"{self.text} cannot be written: there is no element {step}")
+            raise RunTimeError(f"{self.text} cannot be written: there is no element {step}", RESULT_PATH_FAILURE)
         copy = list(data)
         copy[step] = self._written(copy[step], rest, value)
         return copy
@@ -115,7 +128,8 @@ def path(text: str) -> Path:
     if isinstance(query, CompoundJSONPath):
         raise ExpressionError(f"{quoted(text)} joins several paths: write one")
     _refuse_costly(text, query)
-    return Path(text, _steps(query), query)
+    steps = _steps(query)
+    return Path(text, steps, query, _first_name(query) == CONTEXT)
 
 
 def reference_path(text: str) -> Path:
@@ -143,7 +157,7 @@ def result_path(text: str) -> Path:
 
 
 def _environment() -> JSONPathEnvironment:
-    environment = JSONPathEnvironment(well_typed=True)
+    environment = JSONPathEnvironment(well_typed=True, strict=True)
     environment.function_extensions.clear()  # match and search take any regular expression, at any cost
     return environment
 
@@ -158,6 +172,27 @@ def _refuse_costly(text: str, query: JSONPath) -> None:
         raise ExpressionError(f"{quoted(text)} descends more than once: use .. once, or write the names")
     if len(filters) > 1 or any(".." in str(one) or "[?" in str(one)[1:] for one in filters):
         raise ExpressionError(f"{quoted(text)} has a filter inside or beside another, or one that descends: use one")
+    if any(_looks_around(one.expression) for one in filters):
+        raise ExpressionError(f"{quoted(text)} has a filter that looks at more than the value and single others: use @")
+
+
+def _looks_around(expression: BaseExpression) -> bool:
+    """Say whether a filter goes through the whole document for each value that it judges."""
+    if isinstance(expression, RootFilterQuery):
+        return not expression.path.singular_query()
+    sides = (expression.left, expression.right) if isinstance(expression, InfixExpression) else ()
+    if sides and all(isinstance(side, RootFilterQuery) for side in sides):
+        return True
+    return any(_looks_around(child) for child in expression.children())
+
+
+def _first_name(query: JSONPath) -> str | None:
+    """Give the only name that a path begins with."""
+    for segment in query.segments[:1]:
+        match segment.selectors:
+            case (NameSelector() as selector,) if not isinstance(segment, JSONPathRecursiveDescentSegment):
+                return str(selector.name)
+    return None
 
 
 def _steps(query: JSONPath) -> tuple[Step, ...] | None:
@@ -173,6 +208,10 @@ def _steps(query: JSONPath) -> tuple[Step, ...] | None:
         else:
             return None
     return tuple(steps)
+
+
+def _is_private(steps: tuple[Step, ...]) -> bool:
+    return any(str(step).startswith("_private") for step in steps)
 
 
 def _nearest(steps: tuple[Step, ...], data: Any) -> str:

@@ -3,6 +3,7 @@
 What is wrong is collected with the path to it (reference section 2.17), so that a user can mend all of it at once.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,12 +11,13 @@ from typing import Any
 
 from taskaction.flows import definition as words
 from taskaction.flows.choice import timestamp
-from taskaction.flows.errors import ALL, ExpressionError, Problem
+from taskaction.flows.errors import ALL, ExpressionError, Problem, below
 from taskaction.flows.parameters import Parameters, parameters
 from taskaction.flows.paths import Path, path, reference_path, result_path
 from taskaction.flows.rules import Rule, rule
 
 SCHEMES = ("https://", "http://", "taskaction://")
+_BASE_URL = re.compile(r"https?://[^\s?#/][^\s?#]*")
 TARGETS = ("provider", "cluster-provider", "executor")
 
 
@@ -88,7 +90,7 @@ class _Reader:
     problems: list[Problem] = field(default_factory=list)
 
     def program(self, flow: words.Flow, place: str) -> Program:
-        nodes = {name: self._node(name, state, f"{place}.States.{name}") for name, state in flow.states.items()}
+        nodes = {name: self._node(name, state, below(f"{place}.States", name)) for name, state in flow.states.items()}
         self._check_graph(flow.start_at, nodes, place)
         return Program(flow.start_at, nodes)
 
@@ -99,14 +101,16 @@ class _Reader:
             return
         reached, waiting = {start_at}, [start_at]
         while waiting:
-            for where, target in _targets(nodes[waiting.pop()]):
+            node = nodes[waiting.pop()]
+            here = below(f"{place}.States", node.name)
+            for where, target in _targets(node):
                 if target not in nodes:
-                    self._say(f"{place}.States.{where}", f"there is no state {target!r}; there are {known}")
+                    self._say(f"{here}.{where}", f"there is no state {target!r}; there are {known}")
                 elif target not in reached:
                     reached.add(target)
                     waiting.append(target)
-        for name in nodes.keys() - reached:
-            self._say(f"{place}.States.{name}", "is never reached: lead to it by a Next, or remove it")
+        for name in sorted(nodes.keys() - reached):
+            self._say(below(f"{place}.States", name), "is never reached: lead to it by a Next, or remove it")
 
     def _node(self, name: str, state: words.AnyState, place: str) -> Node:
         node = Node(name=name, state=state, next=state.next if isinstance(state, words.Going) else None)
@@ -201,6 +205,8 @@ class _Reader:
             target, _, name = state.url.removeprefix(SCHEMES[2]).partition("/")
             if target not in TARGETS or not name:
                 self._say(where, "must be taskaction://provider/NAME, ://cluster-provider/NAME or ://executor/NAME")
+        elif not _BASE_URL.fullmatch(state.url):
+            self._say(where, "must be a base URL: a host, and no blanks, ? or #")
 
     def _result(self, text: str | None, place: str) -> Path | None:
         return None if text is None else self._read(result_path, text, f"{place}.ResultPath")
@@ -226,10 +232,10 @@ class _Reader:
 def _targets(node: Node) -> Iterator[tuple[str, str]]:
     """Give the states that may follow, each with where it is named."""
     if node.next is not None:
-        yield f"{node.name}.Next", node.next
+        yield "Next", node.next
     for number, one in enumerate(node.rules):
-        yield f"{node.name}.Choices[{number}].Next", one.next
+        yield f"Choices[{number}].Next", one.next
     if node.default is not None:
-        yield f"{node.name}.Default", node.default
+        yield "Default", node.default
     for number, handling in enumerate(node.catch):
-        yield f"{node.name}.Catch[{number}].Next", handling.next
+        yield f"Catch[{number}].Next", handling.next

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from taskaction.flows.choice import OPERATORS, Comparing, comparing
-from taskaction.flows.errors import ExpressionError, Problem
+from taskaction.flows.errors import ExpressionError, Problem, below
+from taskaction.flows.scope import Scope
 
 MAX_DEPTH = 20
 
@@ -17,9 +18,9 @@ class Both:
     all: bool
     conditions: tuple["Condition", ...]
 
-    def holds(self, state: Any) -> bool:
+    def holds(self, scope: Scope) -> bool:
         """Say whether it is so; conditions that decide nothing any more are not looked at."""
-        found = (one.holds(state) for one in self.conditions)
+        found = (one.holds(scope) for one in self.conditions)
         return all(found) if self.all else any(found)
 
 
@@ -29,9 +30,9 @@ class Negation:
 
     condition: "Condition"
 
-    def holds(self, state: Any) -> bool:
+    def holds(self, scope: Scope) -> bool:
         """Say whether it is not so."""
-        return not self.condition.holds(state)
+        return not self.condition.holds(scope)
 
 
 Condition = Both | Negation | Comparing
@@ -94,7 +95,7 @@ def _comparison(written: Mapping[str, Any], names: list[str], place: str, proble
         return None
     (operator,) = operators
     if operator not in OPERATORS:
-        problems.append(Problem(f"{place}.{operator}", "is no operator"))
+        problems.append(Problem(below(place, operator), f"is no operator; there are {', '.join(sorted(OPERATORS))}"))
         return None
     try:
         return comparing(variable, operator, written[operator])

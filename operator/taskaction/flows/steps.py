@@ -1,27 +1,27 @@
 """What a state does when it is entered: it is done at once, waits, has something done outside, or parts in several."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
 from random import Random
 from typing import Any
 
 from taskaction.flows import definition as words
+from taskaction.flows.budget import WEIGHT_PER_UNIT, weight
 from taskaction.flows.choice import timestamp
 from taskaction.flows.effects import StartAction
 from taskaction.flows.errors import NO_CHOICE_MATCHED, RunTimeError, StateError
 from taskaction.flows.parameters import Evaluated, Parameters
-from taskaction.flows.paths import CONTEXT, Path
+from taskaction.flows.paths import Path
 from taskaction.flows.privacy import taken
 from taskaction.flows.program import Node
+from taskaction.flows.scope import Scope
 from taskaction.flows.state import Frame, Within
 
 APPROVAL = "taskaction://executor/approval"
 """What the states that ask people run."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class View:
     """What a state sees when it is entered.
 
@@ -30,15 +30,9 @@ class View:
     """
 
     frame: Frame
-    context: Mapping[str, Any]
+    scope: Scope
     seed: str
     now: datetime
-
-    @cached_property
-    def names(self) -> Any:
-        """The state of the flow, with ``_context``."""
-        data = self.frame.data
-        return {**data, CONTEXT: self.context} if isinstance(data, Mapping) else data
 
     def given(self, node: Node) -> Evaluated:
         """Give what the state is given: parameters, what its InputPath means, or all of the state of the flow.
@@ -48,9 +42,9 @@ class View:
         """
         match node.given:
             case Parameters():
-                return node.given.evaluated(self.names, self.seed)
+                return node.given.evaluated(self.scope, self.seed)
             case Path():
-                return Evaluated(node.given.read(self.names))
+                return Evaluated(node.given.read(self.scope))
             case None:
                 return Evaluated(self.frame.data)
 
@@ -118,31 +112,34 @@ def begun(node: Node, view: View) -> Done | Until | Outside | Parted:
             return _passed(node, node.state, view)
         case words.ExpressionEvalState():
             given = view.given(node)
-            return Done(given=_shown(given), data=_written(node, data, given.value), following=node.next)
+            return Done(given=_shown(given), data=_written(node, view, given.value), following=node.next)
 
 
 def _parted(node: Node, state: words.ParallelState | words.MapState, view: View) -> Parted:
     if isinstance(state, words.ParallelState):
         return Parted(given=_shown(view.given(node)), within=Within(count=len(node.inner)))
-    items = node.items_path.read(view.names) if node.items_path is not None else view.frame.data
+    items = node.items_path.read(view.scope) if node.items_path is not None else view.frame.data
     if not isinstance(items, list):
         raise RunTimeError(f"{state.items_path} is no list: ItemsPath must lead to the items")
     return Parted(given=items, within=Within(count=len(items)))
 
 
-def _written(node: Node, data: Any, value: Any) -> Any:
-    return data if node.result_path is None else node.result_path.written(data, value)
+def _written(node: Node, view: View, value: Any) -> Any:
+    if node.result_path is None:
+        return view.frame.data
+    view.scope.budget.charge(weight(value) // WEIGHT_PER_UNIT)
+    return node.result_path.written(view.frame.data, value)
 
 
 def _passed(node: Node, state: words.PassState, view: View) -> Done:
-    constant = node.given is None and "result" in state.model_fields_set
+    constant = "result" in state.model_fields_set
     given = Evaluated(state.result) if constant else view.given(node)
-    return Done(given=_shown(given), data=_written(node, view.frame.data, given.value), following=node.next)
+    return Done(given=_shown(given), data=_written(node, view, given.value), following=node.next)
 
 
 def _chosen(node: Node, view: View) -> str:
     for rule in node.rules:
-        if rule.condition.holds(view.names):
+        if rule.condition.holds(view.scope):
             return rule.next
     if node.default is None:
         raise StateError(NO_CHOICE_MATCHED, "no rule holds, and there is no Default")
@@ -151,7 +148,7 @@ def _chosen(node: Node, view: View) -> str:
 
 def _text(source: str | Path | None, view: View, otherwise: str) -> Any:
     if isinstance(source, Path):
-        return source.read(view.names)
+        return source.read(view.scope)
     return otherwise if source is None else source
 
 
@@ -160,7 +157,7 @@ def _until(node: Node, state: words.WaitState, view: View) -> datetime:
         return view.now + timedelta(seconds=state.seconds)
     if node.until is not None:
         return node.until
-    value = node.until_path.read(view.names) if node.until_path is not None else None
+    value = node.until_path.read(view.scope) if node.until_path is not None else None
     if state.timestamp_path is not None:
         at = timestamp(value)
         if at is None:

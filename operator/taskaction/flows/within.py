@@ -1,24 +1,38 @@
 """Parallel and Map: flows inside of a state, how many go on at a time, and what comes of them all (superset)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from taskaction.flows import definition as words
 from taskaction.flows.effects import CancelAction
 from taskaction.flows.errors import TOO_MANY_FAILURES
 from taskaction.flows.parameters import Parameters
-from taskaction.flows.paths import CONTEXT
 from taskaction.flows.program import Node, Program
-from taskaction.flows.state import Failure, FlowState, Frame, Within
+from taskaction.flows.scope import Scope
+from taskaction.flows.state import Failure, Frame, Within
 
 AT_ONCE = 1_000
 """How many items are under way at a time where the flow does not say."""
 
-Carry = Callable[[Frame, Program], Frame]
+
+class Turn(Protocol):
+    """What one step of the machine lends to the flows inside."""
+
+    def carry(self, frame: Frame, program: Program) -> Frame:
+        """Carry one chain of states as far as it goes now."""
+
+    def scope(self, data: Any) -> Scope:
+        """Give a look at some data, for one state or item; what it costs is counted."""
+
+    def rests(self) -> bool:
+        """Say whether this step has done enough; then the run is looked at again soon."""
+
+    def seed(self, visit: str) -> str:
+        """Give what decides what is random in a visit."""
 
 
-def advanced(frame: Frame, node: Node, carry: Carry, run: FlowState) -> Frame:
+def advanced(frame: Frame, node: Node, turn: Turn) -> Frame:
     """Carry on every flow inside, and begin as many as there is room for.
 
     Raises:
@@ -33,7 +47,7 @@ def advanced(frame: Frame, node: Node, carry: Carry, run: FlowState) -> Frame:
     room = _room(node, within)
     while True:
         for index in waiting:
-            inner = carry(frames[index], _program(node, index))
+            inner = turn.carry(frames[index], _program(node, index))
             frames[index] = inner
             if inner.ended:
                 del frames[index]
@@ -43,9 +57,11 @@ def advanced(frame: Frame, node: Node, carry: Carry, run: FlowState) -> Frame:
                     failures[index] = inner.failure
         if _is_over(node, within.count, len(failures)) or following >= within.count or len(frames) >= room:
             break
-        waiting = list(range(following, min(within.count, following + room - len(frames))))
-        following += len(waiting)
-        frames |= {index: _begun(frame, node, index, run) for index in waiting}
+        if turn.rests():
+            break
+        waiting = [following]
+        frames[following] = _begun(frame, node, following, turn)
+        following += 1
     ended = len(results) + len(failures) != len(within.results) + len(within.failures)
     if not ended and following == within.following and all(one is within.frames[at] for at, one in frames.items()):
         return frame
@@ -92,26 +108,28 @@ def _is_over(node: Node, count: int, failed: int) -> bool:
     """Say whether too much has failed."""
     if not isinstance(node.state, words.MapState):
         return failed > 0
-    tolerated = max(node.state.tolerated_failure_count, int(count * node.state.tolerated_failure_percentage / 100))
-    return failed > tolerated
+    most, percentage = node.state.tolerated_failure_count, node.state.tolerated_failure_percentage
+    if most is None and percentage is None:
+        return failed > 0
+    return (most is not None and failed > most) or (percentage is not None and failed * 100 > count * percentage)
 
 
-def _begun(frame: Frame, node: Node, index: int, run: FlowState) -> Frame:
+def _begun(frame: Frame, node: Node, index: int, turn: Turn) -> Frame:
     program = _program(node, index)
     inline = frame.inline or (isinstance(node.state, words.MapState) and node.state.inline)
-    data = _given(frame, node, index, run)
+    data = _given(frame, node, index, turn)
     return Frame(at=program.start_at, data=data, place=f"{frame.visit}.{index}.", inline=inline)
 
 
-def _given(frame: Frame, node: Node, index: int, run: FlowState) -> Any:
-    names = {**frame.data, CONTEXT: run.context} if isinstance(frame.data, dict) else frame.data
-    seed = f"{run.run_id}/{frame.visit}.{index}"
+def _given(frame: Frame, node: Node, index: int, turn: Turn) -> Any:
+    scope = turn.scope(frame.data)
+    seed = turn.seed(f"{frame.visit}.{index}")
     if not isinstance(node.state, words.MapState):
         if isinstance(node.given, Parameters):
-            return node.given.evaluated(names, seed).value
-        return frame.data if node.given is None else node.given.read(names)
-    items = node.items_path.read(names) if node.items_path is not None else frame.data
+            return node.given.evaluated(scope, seed).value
+        return frame.data if node.given is None else node.given.read(scope)
+    items = node.items_path.read(scope) if node.items_path is not None else frame.data
     if not isinstance(node.given, Parameters):
         return items[index]
-    of_the_item = {"Map": {"Item": {"Index": index, "Value": items[index]}}}
-    return node.given.evaluated({**names, CONTEXT: {**run.context, **of_the_item}}, seed).value
+    of_the_item = {"Item": {"Index": index, "Value": items[index]}}
+    return node.given.evaluated(scope.beside(Map=of_the_item), seed).value

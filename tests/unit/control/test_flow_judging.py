@@ -42,7 +42,7 @@ def passing(**more: Any) -> Any:
         (flow(inputSchema={"type": "object", "required": ["n"]}), "Valid", None),
         (flow({"StartAt": "Gone", "States": GOOD["States"]}), "InvalidDefinition", "$.StartAt"),
         (flow({}), "InvalidDefinition", "$.StartAt"),
-        (flow(passing(Parameters={"x.$": "$.["})), "InvalidDefinition", "$.States.Only.Parameters.x.$"),
+        (flow(passing(Parameters={"x.$": "$.["})), "InvalidDefinition", "$.States.Only.Parameters['x.$']"),
         (flow(passing(Parameters=nested(200))), "InvalidDefinition", "$"),
         (flow(inputSchema={"type": "nonsense"}), "InvalidSchema", "spec.inputSchema.type"),
         (flow(inputSchema={"$ref": "https://example.com/s.json"}), "InvalidSchema", "spec.inputSchema"),

@@ -7,6 +7,7 @@ import pytest
 from taskaction.flows.choice import OPERATORS, comparing, pattern
 from taskaction.flows.errors import ExpressionError, RunTimeError
 from taskaction.flows.rules import rule
+from taskaction.flows.scope import Scope
 
 EARLY, LATE = "2026-01-01T00:00:00Z", "2026-01-01T01:30:00+01:00"
 PAIRS = {"String": ("a", "b"), "Numeric": (1, 2.5), "Timestamp": (EARLY, LATE)}
@@ -25,20 +26,55 @@ CASES = [
 ]
 
 
+RIGHT = {"String": "a", "Numeric": 1, "Timestamp": EARLY, "Boolean": True}
+WRONG = {"String": 1, "Numeric": "1", "Timestamp": "today", "Boolean": "true"}
+EVERYTHING = [None, True, 5, 2.5, "a", "1", EARLY, [], {}, ["a"], {"a": 1}]
+
+
+def kind_of(operator: str) -> str:
+    return next((kind for kind in RIGHT if operator.startswith(kind)), "Boolean")
+
+
 def test_there_are_39_operators() -> None:
     assert len(OPERATORS) == 39
 
 
+@pytest.mark.parametrize("operator", sorted(OPERATORS))
+def test_an_operator_takes_operands_of_its_type_only(operator) -> None:
+    right, wrong = ("$.y", "y") if operator.endswith("Path") else (RIGHT[kind_of(operator)], WRONG[kind_of(operator)])
+    comparing("$.x", operator, right)
+    for one in (wrong, None, [], {}):
+        with pytest.raises(ExpressionError):
+            comparing("$.x", operator, one)
+
+
+@pytest.mark.parametrize("operator", sorted(OPERATORS))
+def test_no_value_makes_an_operator_fail(operator) -> None:
+    """A value of another type than the operator's makes the rule false."""
+    of_the_type = {"String": str, "Numeric": (int, float), "Timestamp": str, "Boolean": bool}[kind_of(operator)]
+    right = RIGHT[kind_of(operator)]
+    one = comparing("$.x", operator, "$.y" if operator.endswith("Path") else right)
+    for value in EVERYTHING:
+        found = one.holds(Scope({"x": value, "y": right}))
+        fits = isinstance(value, of_the_type) and (kind_of(operator) == "Boolean" or not isinstance(value, bool))
+        assert isinstance(found, bool)
+        assert fits or found is False or operator.startswith("Is")
+    if operator.endswith("Path"):
+        for operand in EVERYTHING:
+            if not isinstance(operand, of_the_type):
+                assert one.holds(Scope({"x": right, "y": operand})) is False
+
+
 @pytest.mark.parametrize(("kind", "order", "left", "right", "expected"), CASES)
 def test_comparisons_with_values_and_with_paths(kind, order, left, right, expected) -> None:
-    assert comparing("$.x", f"{kind}{order}", right).holds({"x": left}) is expected
-    assert comparing("$.x", f"{kind}{order}Path", "$.y").holds({"x": left, "y": right}) is expected
+    assert comparing("$.x", f"{kind}{order}", right).holds(Scope({"x": left})) is expected
+    assert comparing("$.x", f"{kind}{order}Path", "$.y").holds(Scope({"x": left, "y": right})) is expected
 
 
 @pytest.mark.parametrize(("left", "right"), list(itertools.product([True, False], repeat=2)))
 def test_booleans(left, right) -> None:
-    assert comparing("$.x", "BooleanEquals", right).holds({"x": left}) is (left == right)
-    assert comparing("$.x", "BooleanEqualsPath", "$.y").holds({"x": left, "y": right}) is (left == right)
+    assert comparing("$.x", "BooleanEquals", right).holds(Scope({"x": left})) is (left == right)
+    assert comparing("$.x", "BooleanEqualsPath", "$.y").holds(Scope({"x": left, "y": right})) is (left == right)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +82,7 @@ def test_booleans(left, right) -> None:
 )
 def test_a_value_of_another_type_is_no_error_and_does_not_match(operator, operand) -> None:
     for value in [None, True, {}, [], 5 if operator != "NumericEquals" else "5"]:
-        assert comparing("$.x", operator, operand).holds({"x": value}) is False
+        assert comparing("$.x", operator, operand).holds(Scope({"x": value})) is False
 
 
 @pytest.mark.parametrize(
@@ -61,17 +97,17 @@ def test_a_value_of_another_type_is_no_error_and_does_not_match(operator, operan
 )
 def test_kinds(operator, yes, no) -> None:
     for value in yes:
-        assert comparing("$.x", operator, True).holds({"x": value})
-        assert not comparing("$.x", operator, False).holds({"x": value})
+        assert comparing("$.x", operator, True).holds(Scope({"x": value}))
+        assert not comparing("$.x", operator, False).holds(Scope({"x": value}))
     for value in no:
-        assert not comparing("$.x", operator, True).holds({"x": value})
+        assert not comparing("$.x", operator, True).holds(Scope({"x": value}))
 
 
 def test_only_is_present_may_ask_for_what_is_not_there() -> None:
-    assert comparing("$.x", "IsPresent", False).holds({})
-    assert comparing("$.x", "IsPresent", True).holds({"x": None})
+    assert comparing("$.x", "IsPresent", False).holds(Scope({}))
+    assert comparing("$.x", "IsPresent", True).holds(Scope({"x": None}))
     with pytest.raises(RunTimeError, match="ask IsPresent first"):
-        comparing("$.x", "IsNull", True).holds({})
+        comparing("$.x", "IsNull", True).holds(Scope({}))
 
 
 @pytest.mark.parametrize(
@@ -83,6 +119,11 @@ def test_only_is_present_may_ask_for_what_is_not_there() -> None:
         (r"a\\*", ["a\\", "a\\b"], ["ab"]),
         ("a*b*c", ["aXbYc", "abc"], ["acb"]),
         ("a.c", ["a.c"], ["abc"]),
+        ("log-*.txt", ["log-.txt", "log-2026-01.txt"], ["log-a.txt.gz", "alog-1.txt"]),
+        ("*a*a*", ["aa", "xaxax"], ["a", "xax"]),
+        (r"\**\*", ["**", "*a*"], ["*", "a*"]),
+        (r"a\b", [r"a\b"], ["ab"]),
+        ("", [""], ["a"]),
         ("*", ["", "any\nthing"], []),
     ],
 )
@@ -100,11 +141,22 @@ def test_an_operand_of_the_wrong_kind_is_refused(operator, operand) -> None:
         comparing("$.x", operator, operand)
 
 
+def test_a_pattern_of_many_stars_takes_no_long_time() -> None:
+    assert not comparing("$.x", "StringMatches", "*a" * 400 + "b").holds(Scope({"x": "a" * 100_000}))
+
+
+def test_dear_comparisons_are_charged() -> None:
+    scope = Scope({"x": "a" * 100_000})
+    one = comparing("$.x", "StringMatches", "*b")
+    with pytest.raises(RunTimeError, match="too many steps"):
+        all(not one.holds(scope) for _ in range(20))
+
+
 def holds(written, state) -> bool:
     problems = []
     found = rule(written | {"Next": "B"}, "$", problems)
     assert problems == []
-    return found.condition.holds(state)
+    return found.condition.holds(Scope(state))
 
 
 def test_rules_are_nested() -> None:

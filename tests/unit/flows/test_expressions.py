@@ -4,15 +4,19 @@ import pytest
 
 from taskaction.flows.errors import ExpressionError, RunTimeError
 from taskaction.flows.expressions import expression
+from taskaction.flows.scope import Scope
 
 STATE = {
     "a": {"b": [1, 2, {"c": "d"}], "email": "x@y"},
     "n": 3,
     "s": "/~/p/q",
-    "_context": {"email": "me"},
     "l": ["x", "y"],
     "obj-1": 7,
 }
+
+
+def scope() -> Scope:
+    return Scope(STATE, {"email": "me"})
 
 
 @pytest.mark.parametrize(
@@ -32,6 +36,7 @@ STATE = {
         ("{x: len(x) for x in l}", {"x": 1, "y": 1}),
         ("'%s-%d' % (s, n)", "/~/p/q-3"),
         ("f'{n:03d}'", "003"),
+        ("f'{s!r:>9}'", " '/~/p/q'"),
         ("pathsplit(s)", ["/~/p", "q"]),
         ("pathsplit('/~/path')", ["/~/", "path"]),
         ("is_present('a.b') and not is_present('zz')", True),
@@ -51,7 +56,7 @@ STATE = {
     ],
 )
 def test_what_an_expression_means(text, expected) -> None:
-    assert expression(text).value(STATE, "seed") == expected
+    assert expression(text).value(scope(), "seed") == expected
 
 
 @pytest.mark.parametrize(
@@ -70,7 +75,7 @@ def test_what_an_expression_means(text, expected) -> None:
         ("10 ** 1200 * 10 ** 1200", "too large"),
         ("2 ** 64", "beyond 64 bits"),
         ("'a'.replace('', 'b' * 100000)", "more than 100000"),
-        ("''.join(['a' * 1000] * 10000)", "characters"),
+        ("''.join(['a' * 1000] * 5000)", "characters"),
         ("[x for x in [0] * 5000 for y in [0] * 5000]", "too many"),
         ("int('9' * 5000)", "digits"),
         ("1 / 0", "division by zero"),
@@ -85,12 +90,21 @@ def test_what_an_expression_means(text, expected) -> None:
         ("1e308 * 10", "inf"),
         ("{1: 2}", "no string"),
         ("len", "no property 'len'"),
+        ("'\\ud800'", "half of a character"),
+        ("{'\\ud800': 1}", "half of a character"),
+        ("'a'.center(10**9)", "width of 1000000000"),
+        ("'7'.zfill(10**9)", "width of 1000000000"),
+        ("str(10 ** 100000)", "too large"),
+        ("f'{1:999999999}'", "width of 999999999"),
+        ("f'{1:{10 ** 9}}'", "width of 1000000000"),
+        ("('%s' * 5000) % ((s * 10000,) * 5000)", "too many steps"),
+        ("f'{s * 10000}{s * 10000}'", "120000 characters"),
         ("`$.a.zz`", "does not exist"),
     ],
 )
 def test_what_cannot_be_evaluated_fails_at_run_time_and_at_once(text, why) -> None:
     with pytest.raises(RunTimeError, match=r"^States\.Runtime") as error:
-        expression(text).value(STATE, "seed")
+        expression(text).value(scope(), "seed")
     assert why in str(error.value)
 
 
@@ -124,7 +138,25 @@ def test_what_is_no_expression_is_refused_when_it_is_read(text, why) -> None:
     assert len(str(error.value)) < 400
 
 
+@pytest.mark.parametrize(
+    "text", ["int(_private_key)", "l[_private_key]", "{}[_private_key + 'x']", "int(`$._private_key`)"]
+)
+def test_an_error_shows_no_private_value(text) -> None:
+    with pytest.raises(RunTimeError) as error:
+        expression(text).value(Scope({"_private_key": "hunter2", "l": {}}), "seed")
+    assert "hunter2" not in str(error.value)
+    assert text in str(error.value)
+
+
+def test_a_state_that_is_no_object_has_no_names_but_the_context() -> None:
+    assert expression("_context.email").value(Scope([1], {"email": "me"}), "seed") == "me"
+    assert expression("`$[0]` + 1").value(Scope([1]), "seed") == 2
+    with pytest.raises(RunTimeError, match="no property 'x'"):
+        expression("x").value(Scope([1]), "seed")
+
+
 def test_the_names_that_an_expression_looks_at_are_known() -> None:
     found = expression("[x for x in a.b if n] + len(l) + `$.s`")
     assert found.names == {"a", "n", "l"}
+    assert found.called == {"len"}
     assert [path.text for path in found.paths.values()] == ["$.s"]

@@ -9,6 +9,7 @@ from taskaction.flows.validation import validated
 
 END = {"End": True}
 PASS = {"Type": "Pass", **END}
+HANDLER = {"Type": "ActionProvider", "Url": "http://x"}
 ACTION = {"Type": "Action", "ActionUrl": "https://target/ap", "Parameters": {}, **END}
 
 
@@ -26,15 +27,31 @@ def problems(state: Any, **others: Any) -> list[tuple[str, str]]:
         ({}, "$.States.A", "needs a Type"),
         ({"Type": "Pass"}, "$.States.A", "either Next"),
         ({"Type": "Pass", "Next": "A", **END}, "$.States.A", "either Next"),
+        ({"Type": "Pass", "End": False}, "$.States.A", "either Next"),
         ({"Type": "Pass", "OutputPath": "$", **END}, "$.States.A.OutputPath", "no such field"),
+        ({**ACTION, "TimeoutSeconds": 5}, "$.States.A.TimeoutSeconds", "an Action has WaitTime"),
+        ({**ACTION, "Resource": "arn:x"}, "$.States.A.Resource", "with an ActionUrl"),
+        ({**ACTION, "ActionUrl": "https://x/?a=1"}, "$.States.A.ActionUrl", "must be a base URL"),
+        ({**ACTION, "ActionUrl": "https://"}, "$.States.A.ActionUrl", "must be a base URL"),
+        (
+            {**ACTION, "Catch": [{"ErrorEquals": ["States.All"], "Next": "A"}]},
+            "$.States.A.Catch[0].ErrorEquals[0]",
+            "there is no error 'States.All'; those of this kind are States.ALL",
+        ),
+        ({**PASS, "Result": {}, "Parameters": {}}, "$.States.A", "both Parameters and Result"),
+        (
+            {**PASS, "Parameters": {"my key": {"b.$": "x"}}},
+            "$.States.A.Parameters['my key']['b.$']",
+            "must start with $",
+        ),
         ({**PASS, "InputPath": "$.x", "Parameters": {}}, "$.States.A", "both Parameters and InputPath"),
         ({**PASS, "InputPath": "x"}, "$.States.A.InputPath", "must start with $"),
         ({**PASS, "ResultPath": "$.a[*]"}, "$.States.A.ResultPath", "several values"),
         ({**PASS, "ResultPath": "$._context.x"}, "$.States.A.ResultPath", "read-only"),
-        ({**PASS, "Parameters": {"a": [{"b.$": "x"}]}}, "$.States.A.Parameters.a[0].b.$", "must start with $"),
-        ({**PASS, "Parameters": {"b.=": "1 +"}}, "$.States.A.Parameters.b.=", "no expression"),
-        ({**PASS, "Parameters": {"b.=": 5}}, "$.States.A.Parameters.b.=", "an expression"),
-        ({**PASS, "Parameters": {"b": 1, "b.$": "$.x"}}, "$.States.A.Parameters.b.$", "given twice"),
+        ({**PASS, "Parameters": {"a": [{"b.$": "x"}]}}, "$.States.A.Parameters.a[0]['b.$']", "must start with $"),
+        ({**PASS, "Parameters": {"b.=": "1 +"}}, "$.States.A.Parameters['b.=']", "no expression"),
+        ({**PASS, "Parameters": {"b.=": 5}}, "$.States.A.Parameters['b.=']", "an expression"),
+        ({**PASS, "Parameters": {"b": 1, "b.$": "$.x"}}, "$.States.A.Parameters['b.$']", "given twice"),
         (
             {**PASS, "Parameters": {"__Private_Parameters": ["pw"]}},
             "$.States.A.Parameters.__Private_Parameters",
@@ -73,6 +90,7 @@ def test_a_state_that_is_wrong_says_where_and_why(state, path, why) -> None:
     [
         ({"A": {"Type": "Pass", "Next": "B"}}, "$.States.A.Next", "no state 'B'; there are A"),
         ({"A": PASS, "B": PASS}, "$.States.B", "never reached"),
+        ({"The first": {"Type": "Pass", "Next": "B"}}, "$.States['The first'].Next", "there are The first"),
         (
             {"A": {**ACTION, "Catch": [{"ErrorEquals": ["X"], "Next": "B"}]}},
             "$.States.A.Catch[0].Next",
@@ -86,15 +104,36 @@ def test_a_state_that_is_wrong_says_where_and_why(state, path, why) -> None:
     ],
 )
 def test_a_graph_that_is_not_whole_is_refused(states, path, why) -> None:
-    first, *rest = states
-    found = problems(states[first], **{name: states[name] for name in rest})
-    assert path in dict(found)
-    assert why in dict(found)[path]
+    program = compiled({"StartAt": next(iter(states)), "States": states})
+    assert not isinstance(program, FlowProgram)
+    found = {one.path: one.message for one in program}
+    assert why in found[path]
 
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:
-    found = problems({**PASS, "InputPath": "x", "ResultPath": "y"}, B=PASS)
-    assert [place for place, _ in found] == ["$.States.A.InputPath", "$.States.A.ResultPath", "$.States.B"]
+    found = problems({**PASS, "InputPath": "x", "ResultPath": "y"}, C=PASS, B=PASS)
+    assert [place for place, _ in found] == [
+        "$.States.A.InputPath",
+        "$.States.A.ResultPath",
+        "$.States.B",
+        "$.States.C",
+    ]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"Type": "Pass", "Next": "B", "End": False},
+        {**PASS, "Parameters": {"__Private_Parameters": ["pw"], "pw.$": "$.x"}},
+        {**PASS, "Parameters": {"__Private_Parameters": ["pw.$", "a.="], "pw.$": "$.x", "a.=": "1"}},
+        {**PASS, "InputPath": "$.user-transfer.submitting-user-id"},
+        {**ACTION, "Handler": {"Type": "ActionProvider", "Url": "https://x/ap", "Scope": "urn:s"}, "ActionUrl": None},
+        {**ACTION, "Catch": [{"ErrorEquals": ["EndpointError", "States.Runtime"], "Next": "A"}]},
+    ],
+)
+def test_what_published_flows_write_is_taken(state) -> None:
+    states = {"A": state} | ({"B": PASS} if "Next" in state else {})
+    assert validated({"StartAt": "A", "States": states}) == ()
 
 
 @pytest.mark.parametrize("document", [None, 5, [], "x", {"StartAt": "A"}, {"StartAt": 1, "States": {"A": PASS}}])
@@ -109,7 +148,15 @@ def test_what_is_no_definition_at_all_is_refused(document) -> None:
         ({"A": {**ACTION, "Retry": [{"ErrorEquals": ["X"]}]}}, ["$.States.A.Retry"]),
         ({"A": {**ACTION, "ActionUrl": "taskaction://provider/x"}}, ["$.States.A.ActionUrl"]),
         ({"A": {**ACTION, "ActionUrl": "http://x"}}, ["$.States.A.ActionUrl"]),
+        ({"A": {**ACTION, "ActionUrl": None, "Handler": HANDLER}}, ["$.States.A.Handler.Url"]),
         ({"A": {**PASS, "ResultPath": None}}, ["$.States.A.ResultPath"]),
+        (
+            {"A": {**ACTION, "Catch": [{"ErrorEquals": ["X"], "Next": "A", "ResultPath": None}]}},
+            ["$.States.A.Catch[0].ResultPath"],
+        ),
+        ({"A": {**PASS, "Result": 5}}, ["$.States.A.Result"]),
+        ({"A": {**PASS, "Parameters": {"a": [{"b.$": "$"}]}}}, ["$.States.A.Parameters.a[0]['b.$']"]),
+        ({"A": {**PASS, "Parameters": {"b.=": "len(list('a'))"}}}, ["$.States.A.Parameters['b.=']"]),
         (
             {"A": {"Type": "Parallel", "Branches": [{"StartAt": "X", "States": {"X": PASS}}], **END}},
             ["$.States.A.Type"],

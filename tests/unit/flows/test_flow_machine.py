@@ -216,6 +216,9 @@ def mapping(**fields: Any) -> dict[str, Any]:
     return {"M": {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": processor, **fields, **END}}
 
 
+ONE_PASS = {"StartAt": "I", "States": {"I": {"Type": "Pass", **END}}}
+
+
 def test_items_are_done_a_few_at_a_time_and_results_are_in_order() -> None:
     flow = FlowRun(program(mapping(MaxConcurrency=2, ResultPath="$.all")), forgets=True)
     decision = flow.begin({"items": [{"n": number} for number in range(5)]})
@@ -242,6 +245,44 @@ def test_as_many_items_may_fail_as_the_flow_tolerates(tolerated, bad, expected) 
     assert (outcome.failure.error if outcome.failure else None) == expected
     if expected is None:
         assert outcome.output[0]["Error"] == "ActionFailedException"
+
+
+@pytest.mark.parametrize(
+    ("limits", "bad", "fails"),
+    [
+        ({"ToleratedFailurePercentage": 50}, 2, False),
+        ({"ToleratedFailurePercentage": 49.9}, 2, True),
+        ({"ToleratedFailureCount": 3, "ToleratedFailurePercentage": 25}, 2, True),
+        ({"ToleratedFailureCount": 1, "ToleratedFailurePercentage": 100}, 2, True),
+        ({"ToleratedFailureCount": 2, "ToleratedFailurePercentage": 100}, 2, False),
+        ({"ToleratedFailurePercentage": 100}, 4, False),
+        ({}, 1, True),
+    ],
+)
+def test_the_stricter_of_both_limits_counts(limits, bad, fails) -> None:
+    def ends(effect: StartAction) -> ActionEnded:
+        return failed(effect) if effect.body["n"] < bad else succeeded(effect)
+
+    outcome = FlowRun(program(mapping(**limits)), ends).run({"items": [{"n": number} for number in range(4)]})
+    assert (outcome.failure is not None) is fails
+
+
+def test_a_map_goes_over_a_state_that_is_a_list() -> None:
+    selector = {"v.$": "$._context.Map.Item.Value", "n.=": "_context.Map.Item.Index + 1"}
+    states = {
+        "M": {"Type": "Map", "ItemSelector": selector, "ItemProcessor": ONE_PASS, **END},
+    }
+    assert run(states, ["a", "b"]) == [{"v": "a", "n": 1}, {"v": "b", "n": 2}]
+
+
+def test_the_context_is_no_part_of_what_a_state_is_given() -> None:
+    states = {
+        "A": {"Type": "Pass", "InputPath": "$", "ResultPath": "$.copy", "Next": "B"},
+        "B": action(Parameters=None, InputPath="$", ResultPath=None, **END),
+    }
+    flow = FlowRun(program(states))
+    assert flow.run({"x": 1}, {"email": "ann@x"}).output == {"x": 1, "copy": {"x": 1}}
+    assert flow.started[0].body == {"x": 1, "copy": {"x": 1}}
 
 
 def test_an_item_selector_sees_the_item_and_its_place() -> None:
@@ -291,6 +332,72 @@ def test_a_state_that_grows_too_large_fails_the_run_by_its_name() -> None:
     )
     flow.begin()
     assert flow.step(Overflowed("more than 200 KB")).outcome.failure.error == "States.DataLimitExceeded"
+
+
+@pytest.mark.parametrize(
+    ("grows", "why"),
+    [
+        ({"Parameters": {"a.$": "$.x", "b.$": "$.x"}}, "more than 10000000 bytes"),
+        ({"Parameters": {"text.=": "x.text + x.text"}}, "characters"),
+        ({"Parameters": {"a.=": "[x, x]"}}, "too many steps"),
+        ({"InputPath": "$"}, "more than 100 levels deep"),
+    ],
+)
+def test_a_loop_that_makes_the_state_grow_without_end_fails_at_once(grows, why) -> None:
+    """What is shared is counted as often as it is written, before anything unfolds it."""
+    states = {"A": {"Type": "Pass", "ResultPath": "$.x", **grows, "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}
+    failure = run(states, {"x": {"text": "0123456789" * 1_000, "numbers": [0] * 1_000}})
+    assert failure.error in {"States.DataLimitExceeded", "States.Runtime"}
+    assert why in failure.cause
+
+
+def test_many_small_results_that_are_too_much_together_fail_the_run_and_start_nothing() -> None:
+    start = {"Type": "Map", "ItemsPath": "$.items", "ItemSelector": {"all.$": "$"}, "ResultPath": "$.r"}
+    inside = {"StartAt": "I", "States": {"I": action(**END)}}
+    flow = FlowRun(program({"M": start | {"ItemProcessor": inside} | END}))
+    decision = flow.begin({"items": ["0123456789" * 20] * 900})
+    assert decision.outcome.failure.error == "States.DataLimitExceeded"
+    assert decision.effects == ()
+    assert [entry.code for entry in decision.entries] == ["FlowFailed"]
+
+
+def test_a_step_ends_early_where_its_states_are_dear() -> None:
+    dear = {"Type": "Pass", "Parameters": {"n.$": "$..n"}, "ResultPath": "$.r"}
+    flow = FlowRun(program({"A": dear | {"Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}))
+    decision = flow.begin({"items": list(range(10_000))})
+    assert decision.wake_at == START + timedelta(seconds=1)
+    assert flow.codes.count("PassStarted") < 50
+
+
+@pytest.mark.parametrize(
+    ("state", "named"),
+    [
+        ({"Parameters": {"a.$": "$.zz"}}, "States.ParameterPathFailure"),
+        ({"Parameters": {"a.=": "1 / 0"}}, "States.IntrinsicFailure"),
+        ({"Parameters": {"a.=": "`$.zz`"}}, "States.ParameterPathFailure"),
+        ({"Parameters": {}, "ResultPath": "$.x.y"}, "States.ResultPathMatchFailure"),
+    ],
+)
+def test_a_failure_at_run_time_can_also_be_caught_by_its_narrower_name(state, named) -> None:
+    catch = {"ErrorEquals": [named], "Next": "B", "ResultPath": "$.why"}
+    states = {"A": action(Catch=[catch], **state, **END), "B": {"Type": "Pass", **END}}
+    assert run(states, {"x": 1})["why"]["Error"] == "States.Runtime"
+
+
+def test_a_branch_that_fails_can_be_caught_by_that() -> None:
+    branch = {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "Mine"}}}
+    catch = [{"ErrorEquals": ["States.BranchFailed"], "Next": "B", "ResultPath": "$.why"}]
+    states = {"P": {"Type": "Parallel", "Branches": [branch], "Catch": catch, **END}, "B": {"Type": "Pass", **END}}
+    assert run(states)["why"] == {"Error": "Mine", "Cause": ""}
+
+
+@pytest.mark.parametrize("written", ["pw", "pw.="])
+def test_a_private_parameter_that_cannot_be_evaluated_is_not_quoted(written) -> None:
+    hidden = {"deep": {"pw.=": "int('sesame')", "__Private_Parameters": [written]}}
+    flow = FlowRun(program({"A": action(Parameters=hidden, **END)}))
+    failure = flow.run().failure
+    assert (failure.error, failure.cause) == ("States.Runtime", "the private parameter deep.pw cannot be evaluated")
+    assert "sesame" not in str([entry.to_json() for entry in flow.entries])
 
 
 def test_an_endless_loop_without_effects_rests_between_its_rounds() -> None:

@@ -4,8 +4,10 @@ import pytest
 
 from taskaction.flows.errors import ExpressionError, RunTimeError
 from taskaction.flows.paths import path, reference_path, result_path
+from taskaction.flows.scope import Scope
 
-DATA = {"a": {"b": [1, {"c": 2}], "x-y": 3, "sp ace": 4}, "_context": {"email": "e"}, "n": None}
+DATA = {"a": {"b": [1, {"c": 2}], "x-y": 3, "sp ace": 4}, "n": None}
+CONTEXT = {"email": "e"}
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,7 @@ DATA = {"a": {"b": [1, {"c": 2}], "x-y": 3, "sp ace": 4}, "_context": {"email": 
     ],
 )
 def test_a_definite_path_gives_the_bare_value(text, expected) -> None:
-    assert path(text).read(DATA) == expected
+    assert path(text).read(Scope(DATA, CONTEXT)) == expected
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,7 @@ def test_a_definite_path_gives_the_bare_value(text, expected) -> None:
     ],
 )
 def test_any_other_path_gives_the_list_of_what_matches(text, expected) -> None:
-    assert path(text).read(DATA) == expected
+    assert path(text).read(Scope(DATA, CONTEXT)) == expected
 
 
 @pytest.mark.parametrize(
@@ -49,13 +51,13 @@ def test_any_other_path_gives_the_list_of_what_matches(text, expected) -> None:
 )
 def test_a_definite_path_that_matches_nothing_says_what_there_is(text, why) -> None:
     with pytest.raises(RunTimeError) as error:
-        path(text).read(DATA)
+        path(text).read(Scope(DATA, CONTEXT))
     assert why in str(error.value)
 
 
 def test_too_many_matches_are_an_error() -> None:
     with pytest.raises(RunTimeError, match="more than 10000"):
-        path("$[*]").read([0] * 10_001)
+        path("$[*]").read(Scope([0] * 10_001))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,12 @@ def test_too_many_matches_are_an_error() -> None:
         ("a.b", "must start with"),
         ("$.a.", "no path"),
         ("$[", "no path"),
-        ("$.a | $.b", "several paths"),
+        ("$.a | $.b", "no path"),
+        ("$.a[?@ =~ /(x+)+y/]", "no path"),
+        ("$.a[?@.x in [1]]", "no path"),
+        ("$..[?$.a[*].x]", "more than the value"),
+        ("$..[?$.a == $.b]", "more than the value"),
+        ("$.a[?@.x > $.b.y || !$.c[*]]", "more than the value"),
         ("$..a..b", "more than once"),
         ("$.a[?match(@, 'x*')]", "no path"),
         ("$.a[?@[?@.x]]", "filter"),
@@ -81,6 +88,26 @@ def test_what_is_no_path_or_could_be_slow_is_refused(text, why) -> None:
 def test_a_reference_path_means_one_place(text) -> None:
     with pytest.raises(ExpressionError, match="several values"):
         reference_path(text)
+
+
+def test_the_context_is_beside_the_state_and_no_part_of_it() -> None:
+    scope = Scope({"_context": "a user's own", "a": 1}, {"email": "e", "ids": [{"email": "f"}]})
+    assert path("$").read(scope) == scope.data
+    assert path("$._context.ids[*].email").read(scope) == ["f"]
+    assert path("$..email").read(scope) == []
+    assert path("$._context.email").read(Scope([1, 2], {"email": "e"})) == "e"
+
+
+def test_what_is_private_is_not_listed_in_an_error() -> None:
+    with pytest.raises(RunTimeError) as error:
+        path("$._private_keys.zz").read(Scope({"_private_keys": {"hunter2": 1}}))
+    assert "hunter2" not in str(error.value)
+
+
+def test_a_path_through_much_data_is_charged() -> None:
+    scope = Scope([[0] * 100] * 1_000)
+    with pytest.raises(RunTimeError, match="too many steps"):
+        path("$..x").read(scope)
 
 
 def test_the_context_cannot_be_written() -> None:
