@@ -72,7 +72,13 @@ class InProcessOperator:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End as a crash does: nothing is written any more."""
+        """End what is under way, and let another one take over at once."""
+        await self.crash()
+        self.control.leases.leave()
+        await self.control.leases.release()
+
+    async def crash(self) -> None:
+        """End as a crash does: nothing is written any more, and the leases are left to run out."""
         self._listening.close()
         for task in self._tasks:
             task.cancel()

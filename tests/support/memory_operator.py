@@ -26,6 +26,9 @@ class MemoryOperator(InProcessOperator):
         self.clock = clock or FakeClock()
         super().__init__(self.cluster, self.clock, *plugins, **{"namespace": "ops", **settings})
 
+    async def __aexit__(self, *_: object) -> None:
+        await self.crash()
+
     async def create(self, *bodies: Body) -> None:
         """Create actions as users do, and let the operator go as far as it can now."""
         for one in bodies:

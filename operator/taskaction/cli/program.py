@@ -9,9 +9,25 @@ import typer
 
 from taskaction import __version__
 from taskaction.cli import flows, servers
+from taskaction.cli.changing import abort, resume, signal, suspend
+from taskaction.cli.describing import describe
+from taskaction.cli.errors import CommandError
+from taskaction.cli.exits import Exit
+from taskaction.cli.logs import logs
+from taskaction.cli.providers import providers
+from taskaction.cli.session import Connect
+from taskaction.cli.showing import get, watch
+from taskaction.cli.starting import retry
+from taskaction.cli.starting import run as run_action
+from taskaction.cli.trees import tree
+from taskaction.cli.waiting import wait
 
 PLUGIN = "kubectl-taskaction"
 """The name under which kubectl finds this program: ``kubectl taskaction``."""
+
+
+COMMANDS = (run_action, get, watch, tree, describe, logs, abort, retry, signal, suspend, resume, wait, providers)
+"""What is done with actions, in the order of the help."""
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
@@ -32,19 +48,29 @@ def root(
 def program() -> typer.Typer:
     """Give the whole command line."""
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, callback=root)
+    for command in COMMANDS:
+        app.command(command.__name__)(command)
     app.add_typer(flows.app, name="flow")
     for name, group in servers.groups().items():
         app.add_typer(group, name=name)
     return app
 
 
-def run(words: Sequence[str]) -> int:
-    """Run one command; give its exit code."""
+def run(words: Sequence[str], connect: Connect | None = None) -> int:
+    """Run one command; give its exit code. ``connect`` opens sessions in the place of real ones."""
     try:
-        program()(args=list(words), prog_name=called())
+        program()(args=list(words), prog_name=called(), obj=connect)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
-    return 0
+    except CommandError as error:
+        print(f"taskaction: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read has seen enough
+        return Exit.DONE
+    return Exit.DONE
 
 
 def called() -> str:

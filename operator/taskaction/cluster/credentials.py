@@ -98,6 +98,23 @@ class Credentials:
         self._loaded = fresh
 
 
+def current_namespace(kubeconfig: Path | None = None, context: str | None = None) -> str:
+    """Give the namespace of a context of a kubeconfig, ``default`` where it names none.
+
+    Raises:
+        ConfigurationError: the kubeconfig cannot be read, or has no such context.
+    """
+    try:
+        contexts, current = loaders.list_kube_config_contexts(str(kubeconfig) if kubeconfig is not None else None)  # type: ignore[no-untyped-call]
+    except (ConfigException, OSError, ValueError) as error:
+        raise ConfigurationError(f"the kubeconfig cannot be read: {error}") from error
+    chosen = next((one for one in contexts if one["name"] == context), None) if context else current
+    if chosen is None:
+        known = ", ".join(one["name"] for one in contexts) or "none"
+        raise ConfigurationError(f"the kubeconfig has no context {context!r}; there are {known}")
+    return str(chosen["context"].get("namespace") or "default")
+
+
 def _load(kubeconfig: Path | None, context: str | None, loaded: _Loaded) -> None:
     try:
         if kubeconfig is not None:

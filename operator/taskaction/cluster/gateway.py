@@ -125,3 +125,13 @@ class Cluster(Protocol):
 
     async def kinds(self, api_version: str, *, timeout: float = 10.0) -> Sequence[Resource]:
         """Give what the API server serves under ``apiVersion``; empty where it does not know it."""
+
+
+class Texts(Protocol):
+    """What an API server gives that is no object: its version, logs of pods, pages that it fetches from pods."""
+
+    async def text(self, path: str, *, timeout: float = 10.0) -> str:
+        """Give what is at a path; raises a ``ClusterError``."""
+
+    def lines(self, path: str) -> AsyncIterator[str]:
+        """Give what is at a path line by line, as it comes; raises a ``ClusterError``."""

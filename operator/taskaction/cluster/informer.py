@@ -25,12 +25,26 @@ class Watching(Protocol):
     """What following needs of an API server, besides the verbs of ``Cluster``."""
 
     async def page(
-        self, resource: Resource, namespace: str = "", *, label_selector: str = "", token: str = "", limit: int = 500
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        field_selector: str = "",
+        label_selector: str = "",
+        token: str = "",
+        limit: int = 500,
     ) -> Page:
         """Give one page of a list; raises ``ExpiredError`` where ``token`` is too old."""
 
     def watch(
-        self, resource: Resource, namespace: str = "", *, label_selector: str = "", since: str, silence: float
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        field_selector: str = "",
+        label_selector: str = "",
+        since: str,
+        silence: float,
     ) -> AsyncIterator[tuple[str, Body]]:
         """Give what happens after ``since``, as (ADDED | MODIFIED | DELETED | BOOKMARK, object).
 
@@ -51,6 +65,7 @@ class Informer:
         *,
         changed: Callable[[Body], None],
         gone: Callable[[str], None],
+        field_selector: str = "",
         label_selector: str = "",
         silence: float = 75.0,
     ) -> None:
@@ -61,7 +76,8 @@ class Informer:
         self._namespace = namespace
         self._changed = changed
         self._gone = gone
-        self._selector = label_selector
+        self._fields = field_selector
+        self._labels = label_selector
         self._silence = silence
         self._uids: set[str] = set()
         self._since = ""
@@ -92,7 +108,9 @@ class Informer:
         found: set[str] = set()
         token = ""
         while True:
-            page = await self._cluster.page(self._resource, self._namespace, label_selector=self._selector, token=token)
+            page = await self._cluster.page(
+                self._resource, self._namespace, field_selector=self._fields, label_selector=self._labels, token=token
+            )
             self._heard = self._clock.monotonic()
             for body in page.items:
                 found.add(body["metadata"]["uid"])
@@ -108,7 +126,12 @@ class Informer:
 
     async def _watch(self) -> None:
         events = self._cluster.watch(
-            self._resource, self._namespace, label_selector=self._selector, since=self._since, silence=self._silence
+            self._resource,
+            self._namespace,
+            field_selector=self._fields,
+            label_selector=self._labels,
+            since=self._since,
+            silence=self._silence,
         )
         async for kind, body in events:
             self._heard = self._clock.monotonic()

@@ -85,22 +85,38 @@ class RestCluster:
                 return
 
     async def page(
-        self, resource: Resource, namespace: str = "", *, label_selector: str = "", token: str = "", limit: int = 500
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        field_selector: str = "",
+        label_selector: str = "",
+        token: str = "",
+        limit: int = 500,
     ) -> Page:
         """Give one page of a list."""
-        query = {"limit": str(limit)} | _selectors("", label_selector) | ({"continue": token} if token else {})
+        query = (
+            {"limit": str(limit)} | _selectors(field_selector, label_selector) | ({"continue": token} if token else {})
+        )
         answer = await self._send(_Call("GET", "list", resource, namespace), query=query, timeout=30.0)
         metadata = answer["metadata"]
         items = [_bare(body) for body in answer.get("items") or ()]
         return Page(items, metadata["resourceVersion"], metadata.get("continue", ""))
 
     async def watch(
-        self, resource: Resource, namespace: str = "", *, label_selector: str = "", since: str, silence: float
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        field_selector: str = "",
+        label_selector: str = "",
+        since: str,
+        silence: float,
     ) -> AsyncIterator[tuple[str, Body]]:
         """Give what happens after ``since``, line by line."""
         call = _Call("GET", "watch", resource, namespace)
         query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": since}
-        query |= _selectors("", label_selector)
+        query |= _selectors(field_selector, label_selector)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=silence)
         url = URL(self._server + call.path + _query(query), encoded=True)
         started, code = time.perf_counter(), 0
@@ -187,6 +203,31 @@ class RestCluster:
             if "/" not in one["name"]  # a subresource
         )
 
+    async def text(self, path: str, *, timeout: float = 10.0) -> str:
+        """Give what is at a path of the API server, as it stands."""
+        try:
+            async with self._session.get(
+                URL(self._server + path, encoded=True), timeout=aiohttp.ClientTimeout(total=timeout)
+            ) as response:
+                content = await response.read()
+                if response.status >= HTTPStatus.BAD_REQUEST:
+                    raise error_of("get", response.status, content, response.headers)
+                return content.decode(errors="replace")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise UnavailableError(f"get {path}: {type(error).__name__}: {error}") from error
+
+    async def lines(self, path: str) -> AsyncIterator[str]:
+        """Give what is at a path line by line, as it comes."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
+        try:
+            async with self._session.get(URL(self._server + path, encoded=True), timeout=timeout) as response:
+                if response.status >= HTTPStatus.BAD_REQUEST:
+                    raise error_of("get", response.status, await response.read(), response.headers)
+                async for line in _lines(response.content, whole=False):
+                    yield line.decode(errors="replace")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise UnavailableError(f"get {path}: {type(error).__name__}: {error}") from error
+
     async def _send(
         self,
         call: "_Call",
@@ -254,18 +295,23 @@ def _selectors(fields: str, labels: str) -> dict[str, str]:
     return {name: value for name, value in (("fieldSelector", fields), ("labelSelector", labels)) if value}
 
 
-async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Give whole lines of any length; the reader's own have a limit that large objects exceed."""
+async def _lines(stream: aiohttp.StreamReader, *, whole: bool = True) -> AsyncIterator[bytes]:
+    """Give lines of any length; the reader's own have a limit that large objects exceed.
+
+    ``whole``: nothing is given of what ends without the end of a line, nor of empty lines.
+    """
     parts: list[bytes] = []
     async for chunk in stream.iter_any():
         *ends, rest = chunk.split(b"\n")
         for end in ends:
             line = b"".join((*parts, end))
             parts.clear()
-            if line:
+            if line or not whole:
                 yield line
         if rest:
             parts.append(rest)
+    if parts and not whole:
+        yield b"".join(parts)
 
 
 def _query(parameters: Mapping[str, str] | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from taskaction.cluster.errors import NotFoundError, UnavailableError
 from taskaction.cluster.gateway import (
     ACTION_EVENTS,
+    ACTION_FLOW_RUNS,
     ACTION_FLOWS,
     ACTION_PROVIDERS,
     CLUSTER_ACTION_PROVIDERS,
@@ -35,6 +36,7 @@ SERVED = (
     ACTION_PROVIDERS,
     CLUSTER_ACTION_PROVIDERS,
     ACTION_EVENTS,
+    ACTION_FLOW_RUNS,
     ACTION_FLOWS,
     LEASES,
     CONFIG_MAPS,
@@ -47,7 +49,7 @@ SERVED = (
 )
 """The kinds that discovery tells of."""
 
-BORN: Mapping[str, Body] = {TASK_ACTIONS.plural: {"phase": "Queued"}}
+BORN: Mapping[str, Body] = {kind.plural: {"phase": "Queued"} for kind in (TASK_ACTIONS, ACTION_FLOW_RUNS)}
 """The status that the schema gives to new objects."""
 
 Check = Callable[[Resource, Body, Body | None], Body]
@@ -82,6 +84,11 @@ class MemoryCluster:
     def version(self) -> int:
         """The resourceVersion of the last change."""
         return self._store.version
+
+    @property
+    def listeners(self) -> int:
+        """How many are told of changes, watches among them."""
+        return len(self._store.listeners)
 
     # -- what others do, past all checks ------------------------------------------------------------------------------
 
@@ -126,18 +133,32 @@ class MemoryCluster:
                 yield body
 
     async def page(
-        self, resource: Resource, namespace: str = "", *, label_selector: str = "", token: str = "", limit: int = 500
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        field_selector: str = "",
+        label_selector: str = "",
+        token: str = "",
+        limit: int = 500,
     ) -> Page:
         """Give the whole list as one page."""
 
         def page() -> Page:
-            items = [body for body in self._all(resource, namespace) if selected(body, "", label_selector)]
+            items = [body for body in self._all(resource, namespace) if selected(body, field_selector, label_selector)]
             return Page(items, str(self._store.version), "")
 
         return await self._call("list", resource.plural, page)
 
     async def watch(
-        self, resource: Resource, namespace: str = "", *, label_selector: str = "", since: str, silence: float
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        field_selector: str = "",
+        label_selector: str = "",
+        since: str,
+        silence: float,
     ) -> AsyncIterator[tuple[str, Body]]:
         """Give what happens after ``since``."""
         await self._call("watch", resource.plural, lambda: None)
@@ -149,7 +170,7 @@ class MemoryCluster:
                 news.clear()
                 for event in self._store.events_after(version, resource.plural):
                     version = event.version
-                    if _concerns(event, namespace, label_selector):
+                    if _concerns(event, namespace, field_selector, label_selector):
                         yield event.kind, copy.deepcopy(event.body)
                 async with asyncio.timeout(silence):
                     await news.wait()
@@ -236,6 +257,16 @@ class MemoryCluster:
         """Give what is served under ``apiVersion``."""
         return await self._call("kinds", api_version, lambda: [one for one in SERVED if one.api_version == api_version])
 
+    async def text(self, path: str, *, timeout: float = 10.0) -> str:
+        """Give what is at a path: there is the version, and nothing else."""
+        if path != "/version":
+            raise NotFoundError(f"{path}: nothing is there in memory")
+        return await self._call("get", path, lambda: '{"gitVersion": "in memory"}')
+
+    async def lines(self, path: str) -> AsyncIterator[str]:
+        """Give what is at a path line by line: pods do not run in memory, and say nothing."""
+        yield await self.text(path)
+
     # -- inside -------------------------------------------------------------------------------------------------------
 
     async def _call(self, verb: str, name: str, do: Callable[[], T]) -> T:
@@ -265,6 +296,6 @@ def _with_status(body: Body, status: Body | None) -> Body:
     return whole if status is None else whole | {"status": status}
 
 
-def _concerns(event: Event, namespace: str, label_selector: str) -> bool:
+def _concerns(event: Event, namespace: str, field_selector: str, label_selector: str) -> bool:
     where = event.body["metadata"].get("namespace", "")
-    return namespace in {"", where} and selected(event.body, "", label_selector)
+    return namespace in {"", where} and selected(event.body, field_selector, label_selector)

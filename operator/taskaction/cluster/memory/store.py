@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from taskaction.api.base import format_time
 from taskaction.cluster.errors import AlreadyExistsError, ConflictError, ExpiredError, NotFoundError
 from taskaction.cluster.gateway import Body, Resource
 from taskaction.core.clock import Clock
@@ -72,7 +71,7 @@ class Store:
         whole = body | {"metadata": metadata}
         if key_of(resource, whole) in self.objects:
             raise AlreadyExistsError(f'{resource.plural} "{metadata["name"]}" already exists')
-        metadata.setdefault("creationTimestamp", format_time(self.clock.now()))
+        metadata.setdefault("creationTimestamp", self._now())
         metadata.setdefault("generation", 1)
         return self.put(resource, whole)
 
@@ -96,8 +95,7 @@ class Store:
         if not metadata.get("finalizers"):
             self.drop(key_of(resource, stored))
         elif not metadata.get("deletionTimestamp"):
-            now = format_time(self.clock.now())
-            self.put(resource, stored | {"metadata": metadata | {"deletionTimestamp": now}})
+            self.put(resource, stored | {"metadata": metadata | {"deletionTimestamp": self._now()}})
 
     def orphan(self, uid: str) -> None:
         """Let the children of an object stay when it goes."""
@@ -148,14 +146,17 @@ class Store:
         if not body["metadata"].get("finalizers"):
             self.drop(key)
         elif not body["metadata"].get("deletionTimestamp"):
-            now = format_time(self.clock.now())
-            self._restore(key, body | {"metadata": body["metadata"] | {"deletionTimestamp": now}})
+            self._restore(key, body | {"metadata": body["metadata"] | {"deletionTimestamp": self._now()}})
 
     def _restore(self, key: Key, body: Body) -> None:
         self.version += 1
         body["metadata"]["resourceVersion"] = str(self.version)
         self.objects[key] = body
         self._tell(MODIFIED, key[0], body)
+
+    def _now(self) -> str:
+        """Give the time as the API server does: to the second."""
+        return self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _suffix(self) -> str:
         number, letters = self.version * 7_919, ""
