@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from taskaction.flows import definition as words
 from taskaction.flows import errors
 from taskaction.flows.budget import UNITS, WEIGHT_PER_UNIT, Budget, weight
 from taskaction.flows.effects import (
@@ -31,6 +32,7 @@ from taskaction.flows.program import FlowProgram, Node, Program
 from taskaction.flows.scope import Scope
 from taskaction.flows.state import Failure, FlowState, Frame
 from taskaction.flows.steps import Done, Outside, Parted, Until, View, begun
+from taskaction.flows.web_input import answer, has_expired
 from taskaction.flows.within import advanced, cancelled, settled
 
 MAX_STATES = 5_000
@@ -85,13 +87,14 @@ class _Turn:
         self.ends = {one.visit: one for one in self.happened if isinstance(one, ActionEnded)}
         self.pauses = {one.visit: one for one in self.happened if isinstance(one, ActionPaused)}
         self.resumed = any(isinstance(one, Resumed) for one in self.happened)
+        self.questions = dict(self.state.questions)
 
     def decision(self, program: FlowProgram) -> FlowDecision:
         """Carry the run on, and say what follows."""
         stop = self._stop(program)
         root = self._carried(program) if stop is None else self._stopped(stop)
         self._conclude(root)
-        state = replace(self.state, root=root, status=_status(root))
+        state = replace(self.state, root=root, status=_status(root), questions=self.questions)
         outcome = _outcome(root) if root.ended else None
         waits = (frame.until for frame in root.everywhere() if frame.until is not None)
         wake_at = min([*waits, *self.wakes, state.deadline]) if outcome is None else None
@@ -155,7 +158,7 @@ class _Turn:
             return frame
         self.left -= UNITS_PER_STATE
         frame = replace(frame, visits=frame.visits + 1)
-        view = View(frame, self.scope(frame.data), self.seed(frame.visit), self.now)
+        view = View(frame, self.scope(frame.data), self.seed(frame.visit), self.now, self.questions)
         try:
             what = begun(node, view)
         except StateError as error:
@@ -164,6 +167,8 @@ class _Turn:
         self._log_state("Started", frame, node, input=what.given)
         match what:
             case Done(data=data, following=following):
+                if what.question is not None:
+                    self.questions[frame.visit] = what.question
                 return self._left(frame, node, data, following)
             case Until(at=at):
                 return self._waited(replace(frame, until=at), node)
@@ -189,8 +194,8 @@ class _Turn:
         if ended.error is not None:
             raise StateError(ended.error, ended.cause if ended.cause is not None else result)
         if result.get("status") != "SUCCEEDED" and getattr(node.state, "exception_on_action_failure", True):
-            raise StateError(errors.ACTION_FAILED, result)
-        return self._resulted(frame, node, result)
+            raise StateError(_failure_of(node, result), result)
+        return self._resulted(frame, node, answer(result) if isinstance(node.state, words.WebInputState) else result)
 
     def _paused(self, frame: Frame, visit: str) -> Frame:
         if (paused := self.pauses.get(visit)) is not None:
@@ -269,8 +274,9 @@ class _Turn:
         """Carry the run on; a step that makes it too large is not taken, and what it asked for is not asked for."""
         try:
             root = self.carry(self.state.root, program)
-            weight(*_held(root))
+            weight(self.questions, *_held(root))
         except StateError as error:
+            self.questions.clear()
             self.effects.clear()
             self.entries.clear()
             return self._stopped(Failure(error=error.name, cause=error.cause))
@@ -306,6 +312,12 @@ def _means(named: frozenset[str], error: StateError, node: Node) -> bool:
     if errors.BRANCH_FAILED in named and node.state.type == "Parallel":
         return True
     return errors.ALL in named and error.name not in errors.UNCATCHABLE_BY_ALL
+
+
+def _failure_of(node: Node, result: Mapping[str, Any]) -> str:
+    if isinstance(node.state, words.WebInputState) and has_expired(result):
+        return errors.WEB_INPUT_EXPIRED
+    return errors.ACTION_FAILED
 
 
 def _held(root: Frame) -> Iterator[Any]:

@@ -97,6 +97,7 @@ class FlowState:
         run_id: names the run; random values are drawn from it, so they are the same after a crash.
         context: what ``$._context`` is.
         deadline: when the run fails with ``States.Timeout``.
+        questions: what is asked by ``AwaitWebInput``, by the visit that created it.
     """
 
     run_id: str
@@ -104,6 +105,7 @@ class FlowState:
     root: Frame
     deadline: datetime
     status: Status = "ACTIVE"
+    questions: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Give it as JSON; what is at its default is left out."""

@@ -1,6 +1,7 @@
 """What a state does when it is entered: it is done at once, waits, has something done outside, or parts in several."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -9,16 +10,14 @@ from taskaction.flows import definition as words
 from taskaction.flows.budget import WEIGHT_PER_UNIT, weight
 from taskaction.flows.choice import timestamp
 from taskaction.flows.effects import StartAction
-from taskaction.flows.errors import NO_CHOICE_MATCHED, RunTimeError, StateError
+from taskaction.flows.errors import ACTION_UNABLE_TO_RUN, NO_CHOICE_MATCHED, RunTimeError, StateError
 from taskaction.flows.parameters import Evaluated, Parameters
 from taskaction.flows.paths import Path
 from taskaction.flows.privacy import taken
 from taskaction.flows.program import Node
 from taskaction.flows.scope import Scope
 from taskaction.flows.state import Frame, Within
-
-APPROVAL = "taskaction://executor/approval"
-"""What the states that ask people run."""
+from taskaction.flows.web_input import APPROVAL, ID, question
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +26,14 @@ class View:
 
     Attributes:
         seed: decides what is random in it.
+        questions: what people can be asked, by the visit that said so.
     """
 
     frame: Frame
     scope: Scope
     seed: str
     now: datetime
+    questions: Mapping[str, Any] = field(default_factory=dict)
 
     def given(self, node: Node) -> Evaluated:
         """Give what the state is given: parameters, what its InputPath means, or all of the state of the flow.
@@ -63,10 +64,15 @@ class Begun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done(Begun):
-    """It is over: with this state of the flow, the run goes on with ``following``, or ends."""
+    """It is over: with this state of the flow, the run goes on with ``following``, or ends.
+
+    Attributes:
+        question: what a later state can ask people.
+    """
 
     data: Any
     following: str | None
+    question: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +104,10 @@ def begun(node: Node, view: View) -> Done | Until | Outside | Parted:
     """
     data = view.frame.data
     match node.state:
-        case words.ActionState() | words.WebInputState():
+        case words.ActionState():
             return _outside(node, node.state, view)
+        case words.WebInputState():
+            return _asked(node, view) if node.state.type == "CreateWebInput" else _asking(node, view)
         case words.ParallelState() | words.MapState():
             return _parted(node, node.state, view)
         case words.ChoiceState():
@@ -108,11 +116,8 @@ def begun(node: Node, view: View) -> Done | Until | Outside | Parted:
             raise StateError(str(_text(node.error, view, "Failed")), _text(node.cause, view, ""))
         case words.WaitState():
             return Until(given=data, at=_until(node, node.state, view))
-        case words.PassState():
+        case words.PassState() | words.ExpressionEvalState():
             return _passed(node, node.state, view)
-        case words.ExpressionEvalState():
-            given = view.given(node)
-            return Done(given=_shown(given), data=_written(node, view, given.value), following=node.next)
 
 
 def _parted(node: Node, state: words.ParallelState | words.MapState, view: View) -> Parted:
@@ -131,9 +136,11 @@ def _written(node: Node, view: View, value: Any) -> Any:
     return node.result_path.written(view.frame.data, value)
 
 
-def _passed(node: Node, state: words.PassState, view: View) -> Done:
-    constant = "result" in state.model_fields_set
-    given = Evaluated(state.result) if constant else view.given(node)
+def _passed(node: Node, state: words.PassState | words.ExpressionEvalState, view: View) -> Done:
+    if isinstance(state, words.PassState) and "result" in state.model_fields_set:
+        given = Evaluated(state.result)
+    else:
+        given = view.given(node)
     return Done(given=_shown(given), data=_written(node, view, given.value), following=node.next)
 
 
@@ -168,18 +175,42 @@ def _until(node: Node, state: words.WaitState, view: View) -> datetime:
     return view.now + timedelta(seconds=value)
 
 
-def _outside(node: Node, state: words.ActionState | words.WebInputState, view: View) -> Outside:
+def _outside(node: Node, state: words.ActionState, view: View) -> Outside:
     given = view.given(node)
     effect = StartAction(
         visit=view.frame.visit,
         state_name=node.name,
-        url=APPROVAL,
+        url=state.url,
         body=given.value,
+        scope=state.scope,
+        run_as=state.run_as,
         private=given.private,
+        wait_time=state.wait_time,
         inline=view.frame.inline,
     )
-    if isinstance(state, words.ActionState):
-        effect = replace(effect, url=state.url, scope=state.scope, run_as=state.run_as, wait_time=state.wait_time)
+    return Outside(given=_shown(given), effect=effect)
+
+
+def _asked(node: Node, view: View) -> Done:
+    given = view.given(node)
+    data = _written(node, view, {ID: view.frame.visit, "state_name": node.name})
+    return Done(given=_shown(given), data=data, following=node.next, question=question(given.value))
+
+
+def _asking(node: Node, view: View) -> Outside:
+    given = view.given(node)
+    body, private = given.value, given.private
+    if isinstance(body, Mapping) and ID in body:
+        if body[ID] not in view.questions:
+            raise StateError(ACTION_UNABLE_TO_RUN, f"this run has created no web input {body[ID]!r}")
+        body, private = view.questions[body[ID]], ()
+    effect = StartAction(
+        visit=view.frame.visit,
+        state_name=node.name,
+        url=APPROVAL,
+        body=question(body),
+        private=private,
+    )
     return Outside(given=_shown(given), effect=effect)
 
 
