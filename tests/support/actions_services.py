@@ -93,6 +93,12 @@ class ActionsServices:
         except OSError:
             return False
 
+    def metric(self, name: str) -> float:
+        """Give a metric without labels."""
+        with urllib.request.urlopen(f"{self.probes}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
+
     def kill(self) -> None:
         """End it as a crash does."""
         while self.running:

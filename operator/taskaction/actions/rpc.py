@@ -1,5 +1,6 @@
 """The edge of the five calls: who calls, how many at a time, which code an error has, a line of log for each."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -71,6 +72,9 @@ class ActionsRpc:
             who = caller.name
             async for response in self._calls.watch_for_updates(request, caller):
                 yield response
+        except (asyncio.CancelledError, GeneratorExit):
+            error = ConnectError(Code.CANCELED, "the client is gone")
+            raise
         except Exception as found:
             error = self._told(found)
             raise error from found

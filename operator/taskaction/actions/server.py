@@ -1,5 +1,6 @@
 """One port for Connect and gRPC, over HTTP/1.1 and HTTP/2; sizes are bounded here, before anything is read."""
 
+import asyncio
 import ssl
 import zlib
 from collections.abc import Awaitable, Callable
@@ -82,18 +83,21 @@ class Application:
         receive: Callable[[], Awaitable[dict[str, Any]]],
         send: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
-        """Serve one call."""
+        """Serve one call; a stream ends as soon as its client is gone, not only with the next message to it."""
         if scope["type"] != "http":
             await self._actions(scope, receive, send)
             return
-        read = 0
+        read, is_complete, serving = 0, False, asyncio.current_task()
 
         async def bounded() -> dict[str, Any]:
-            nonlocal read
+            nonlocal read, is_complete
             message = await receive()
+            if message["type"] == "http.disconnect" and is_complete and serving is not None:
+                serving.cancel()
             read += len(message.get("body", b""))
             if read > self._limit + _OVERHEAD_BYTES:
                 raise _too_large(self._limit)
+            is_complete = not message.get("more_body", False)
             return message
 
         app: Any = self._health if scope["path"].startswith(self._health.path) else self._actions

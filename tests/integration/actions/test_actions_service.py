@@ -5,6 +5,7 @@ import json
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from functools import partial
 
 import grpc
 import pytest
@@ -26,6 +27,7 @@ from google.protobuf.json_format import MessageToJson
 
 from cluster.clusters import Cluster
 from cluster.kubectl import Kubectl
+from cluster.processes import wait_until
 from local.operator_process import Operator
 from support.actions_services import ActionsServices, action_id, condition, task, trace, watch
 
@@ -210,6 +212,24 @@ async def test_an_update_is_applied_by_the_owner_and_one_of_an_attempt_that_is_o
     status = found["items"][0]["status"]
     assert (status["attempt"], status["cacheStatus"]) == (2, "Miss")
     assert [one["phase"] for one in status["attempts"]] == ["Failed", "Succeeded"]
+
+
+@pytest.mark.parametrize("kind", ["connect", "grpc"])
+async def test_a_watch_ends_with_its_client_and_not_only_with_the_next_message(client, services, kind):
+    await client.enqueue(parent(f"left-{kind}"))
+    before = services.metric("taskaction_actions_watches")
+    if kind == "connect":
+        async with aclosing(client.watch_for_updates(watch(f"left-{kind}"))) as stream:
+            await anext(stream)
+            assert services.metric("taskaction_actions_watches") == before + 1
+    else:
+        with grpc.insecure_channel(services.address) as channel:
+            next(iter(ActionsServiceStub(channel).WatchForUpdates(watch(f"left-{kind}"))))
+            assert services.metric("taskaction_actions_watches") == before + 1
+    gone = partial(wait_until, lambda: services.metric("taskaction_actions_watches") == before)
+    await asyncio.to_thread(gone, timeout=10, what="the end of the watch")  # the heartbeat is three times as long
+    log = services.running[-1].log.read_text()
+    assert any(f"left-{kind}" in line and "code=canceled" in line for line in log.splitlines())
 
 
 def test_the_stubs_of_grpcio_work(services):
