@@ -7,15 +7,18 @@ import grpc
 import pytest
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
-from flyteidl2.actions.actions_service_connect import ActionsServiceClient
+from flyteidl2.actions.actions_service_connect import ActionsServiceClient, ActionsServiceClientSync
 from flyteidl2.actions.actions_service_pb2 import AbortRequest
 from flyteidl2.actions.actions_service_pb2_grpc import ActionsServiceStub
 
 from cluster.certificates import Authority, KeyPair
 from cluster.clusters import Cluster
+from flytesdk import environment
+from flytesdk.program import Story, by_command, words
 from support.actions_services import ActionsServices, action_id, task
 
 READER, WRITER = "reader", "writer"
+SECONDS = 60
 
 
 def write(folder: Path, name: str, pair: KeyPair) -> tuple[str, str]:
@@ -98,6 +101,20 @@ async def test_every_call_is_in_the_log_and_no_token_is(services):
     assert f"system:serviceaccount:{services.namespace}:{WRITER}" in line
     assert "Enqueue" in line
     assert token not in log
+
+
+@pytest.mark.timeout(600)
+def test_a_program_of_flyte_shows_its_accounts_token_by_a_command(services, tmp_path):
+    run = action_id("command").run
+    with ActionsServiceClientSync(services.url) as client:
+        client.enqueue(task(run.name), headers={"authorization": f"Bearer {services.token(WRITER)}"})
+    token = tmp_path / "token"
+    token.write_text(services.token(WRITER))
+    story = Story(python=environment.python(), address=services.url, run=run, folder=tmp_path)
+    told = story.ended(story.start("traces", by_command("cat", str(token))), SECONDS)
+    assert words(told) == ["ONE", "TWO", "three is broken"]
+    log = services.running[-1].log.read_text().splitlines()
+    assert any(f"{services.namespace}:{WRITER}" in line and "WatchForUpdates" in line for line in log)
 
 
 def test_grpc_over_tls_asks_for_the_clients_certificate_where_that_is_set(services, tmp_path):
