@@ -288,7 +288,14 @@ def parent_link(action: TaskAction) -> ParentLink | None:
 
 def is_orphaned(action: TaskAction) -> bool:
     """Say whether the action was adopted once and has been let go since, by ``--cascade=orphan``."""
-    return PARENT_ANNOTATION in action.metadata.annotations and parent_link(action) is None
+    return (
+        adopted_mark(action) in action.metadata.annotations.get(PARENT_ANNOTATION, "") and parent_link(action) is None
+    )
+
+
+def adopted_mark(action: TaskAction) -> str:
+    """Give what the annotation of an adopted action says of itself: a copy of it, as a restore makes, is another."""
+    return f"child={action.metadata.uid}"
 
 
 def _at_path(value: Any, path: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 from taskaction.api.task_action import TaskAction
 from taskaction.cluster.errors import ConflictError, NotFoundError
 from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
+from taskaction.control.gather import adopted_mark
 from taskaction.control.records import Record
 from taskaction.core.constants import API_VERSION, FINALIZER, HELD_LABEL, PARENT_ANNOTATION
 
@@ -128,7 +129,10 @@ def _adopt(action: TaskAction, owner: dict[str, Any]) -> Operations:
     reference: dict[str, Any] = {"op": "add", "path": "/metadata/ownerReferences/-", "value": owner}
     if not action.metadata.owner_references:
         reference = {"op": "add", "path": "/metadata/ownerReferences", "value": [owner]}
-    return [reference, _set(action.metadata.annotations, "annotations", PARENT_ANNOTATION, owner["uid"])]
+    return [
+        reference,
+        _set(action.metadata.annotations, "annotations", PARENT_ANNOTATION, f"{owner['uid']},{adopted_mark(action)}"),
+    ]
 
 
 def _set(present: Mapping[str, str], field: str, key: str, value: str) -> dict[str, Any]:

@@ -29,7 +29,10 @@ ORPHAN_FINALIZER = "orphan"
 """Kubernetes' own mark of ``--cascade=orphan``: the deletion of its bearer must not reach the children."""
 
 PARENT_ANNOTATION = f"{GROUP}/parent-uid"
-"""Written with the ownerReference, so that an orphaned child is told from one that was never adopted."""
+"""Written with the ownerReference, so that an orphaned child is told from one that was never adopted.
+
+It names the child as well: a child that is restored from a backup brings it along, and was never adopted.
+"""
 
 EPOCH_ANNOTATION = f"{GROUP}/epoch"
 """On a shard's Lease: the fencing epoch of its holder."""

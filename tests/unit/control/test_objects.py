@@ -94,7 +94,9 @@ async def test_adopting_adds_an_owner_that_neither_controls_nor_blocks(bench, me
     assert others == metadata.get("ownerReferences", [])
     assert (owner["kind"], owner["name"], owner["uid"]) == ("TaskAction", "parent", "uid-of-parent")
     assert owner.keys() == {"apiVersion", "kind", "name", "uid"}
-    assert bench.metadata()["annotations"] == metadata.get("annotations", {}) | {PARENT_ANNOTATION: "uid-of-parent"}
+    assert bench.metadata()["annotations"] == metadata.get("annotations", {}) | {
+        PARENT_ANNOTATION: f"uid-of-parent,child={bench.metadata()['uid']}"
+    }
 
 
 async def test_an_edit_that_is_there_already_costs_no_request(bench) -> None:
