@@ -15,7 +15,7 @@ from cluster.resolve import Build, Choice, Existing, Kind, Programs, Surrounding
 from local import manifests
 from support.cluster import delete_namespace
 
-pytest_plugins = ["support.operators", "support.node"]
+pytest_plugins = ["support.operators", "support.node", "support.stages"]
 
 STARTERS = {"cluster", "programs", "node_cluster", "node_programs", "simulated_cluster"}
 """The fixtures that everything on a real API server depends on."""

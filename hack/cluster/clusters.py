@@ -22,7 +22,8 @@ from cluster.pods import Pods, Way
 from cluster.resolve import Build, Choice, Existing, Kind, Programs
 from cluster.simulated import SimulatedNode
 
-KIND_VERSION = "v0.33.0"  # pytest-kind's own default is a Kubernetes of years ago
+KIND_VERSION = "v0.33.0"  # pytest-kind's own default is a Kubernetes of years ago, and so is its kubectl
+KUBECTL_VERSION = "v1.36.3"
 
 WAYS: dict[Way, tuple[type[ControlPlane], Equipment | None]] = {
     Way.REAL: (NodeCluster, equipment.REAL),
@@ -154,6 +155,8 @@ def find_kubectl(env: Mapping[str, str] = os.environ) -> Path:
 
 
 def use_current_kind() -> None:
-    """Make pytest-kind use a kind of today, unless the user has chosen one."""
+    """Make pytest-kind use a kind and a kubectl of today, unless the user has chosen them."""
     if "KIND_VERSION" not in os.environ:
         pytest_kind.cluster.KIND_VERSION = KIND_VERSION
+    if "KUBECTL_VERSION" not in os.environ:
+        pytest_kind.cluster.KUBECTL_VERSION = KUBECTL_VERSION

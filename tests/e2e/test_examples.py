@@ -1,41 +1,16 @@
 """Every example does what its README promises: the same files that a user applies, on a real API server."""
 
-import sys
-from collections.abc import Iterator
-
 import pytest
 
 from cluster.kubectl import Kubectl
-from cluster.ports import is_listening
-from cluster.processes import start, wait_until
-from local.demo import SERVER, SERVER_PORT
 from local.examples import Example, read_all
+from support.stages import Stage
 
 
-@pytest.fixture(scope="module", autouse=True)
-def outside_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The server that the http examples call."""
-    log = tmp_path_factory.mktemp("server") / "server.log"
-    server = start("demo server", [sys.executable, str(SERVER)], mark=str(SERVER), log=log, tied=True)
-    wait_until(lambda: is_listening(SERVER_PORT), timeout=15, what="the demo server to answer", program=server)
-    yield
-    server.end()
-
-
-PLAIN = [example for example in read_all() if not example.needs_pods]
-WITH_PODS = [example for example in read_all() if example.needs_pods]
-
-
-@pytest.mark.usefixtures("operator")
-@pytest.mark.parametrize("example", PLAIN, ids=lambda example: example.name)
-def test_an_example_ends_as_it_promises(example: Example, kubectl: Kubectl) -> None:
-    assert_it_keeps_its_promise(example, kubectl)
-
-
-@pytest.mark.usefixtures("node_operator")
-@pytest.mark.parametrize("example", WITH_PODS, ids=lambda example: example.name)
-def test_an_example_with_pods_ends_as_it_promises(example: Example, node_kubectl: Kubectl) -> None:
-    assert_it_keeps_its_promise(example, node_kubectl)
+@pytest.mark.parametrize("example", read_all(), ids=lambda example: example.name)
+def test_an_example_ends_as_it_promises(example: Example, stage: Stage) -> None:
+    with stage.play(example) as kubectl:
+        assert_it_keeps_its_promise(example, kubectl)
 
 
 def assert_it_keeps_its_promise(example: Example, kubectl: Kubectl) -> None:
