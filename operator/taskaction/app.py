@@ -71,7 +71,7 @@ class Operator:
             cluster = RestCluster(credentials.server, session, self._metrics.requested)
             control = assemble(config, cluster, self._clock, self._journal, self._metrics, random.random, self._plugins)
             freshness = Freshness(self._clock, lambda path: _hand_over(loop, lambda: self._relisted(control, path)))
-            echoes, chatter = Echoes(control.table.finished), Chatter()
+            echoes, chatter = Echoes(control.table.finished, control.runs.table.finished), Chatter()
             inbox = Inbox(loop, lambda notice: self._notice(control, notice))
             watching = Watching(
                 WatchSettings(
@@ -135,6 +135,10 @@ class Operator:
             "frees": control.expiry.run_frees(failed),
             "scans": control.expiry.run_scans(interval, failed),
             "sweeps": control.sweeper.run(interval, failed),
+            "runs": control.runs.agenda.run(),
+            "run expiry": control.runs.expiry.run_agenda(),
+            "run scans": control.runs.expiry.run_scans(interval, failed),
+            "run sweeps": control.runs.sweeper.run(interval, failed),
             "deliveries": control.deliveries.run_agenda(),
             "delivery scans": control.deliveries.run_scans(interval, failed),
             "events": control.events.run(),
@@ -170,6 +174,8 @@ class Operator:
         """Sweep after a gap of the watch: what vanished in it is reported by nobody."""
         if path.endswith("/taskactions"):
             control.background.start(control.sweeper.sweep(), name="sweep after a gap")
+        elif path.endswith("/actionflowruns"):
+            control.background.start(control.runs.sweeper.sweep(), name="sweep runs after a gap")
         elif path.endswith("/actionevents"):
             control.background.start(control.deliveries.sweep(), name="sweep ActionEvents after a gap")
 
@@ -207,6 +213,7 @@ class Operator:
                     lambda: len(control.deliveries),
                 ),
                 "actions_live": ("Actions that have not ended.", lambda: len(control.table)),
+                "flow_runs_live": ("Runs of flows that have not ended.", lambda: len(control.runs.table)),
                 "shards_held": ("Shards that this replica owns.", lambda: control.leases.held),
                 "notices_waiting": ("Notifications that were not looked at yet.", lambda: len(inbox)),
                 "watch_age_seconds": (

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from taskaction.api.enums import ProviderKind
-from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOWS, TASK_ACTIONS, Body, Cluster
+from taskaction.api.enums import ParentKind, ProviderKind
+from taskaction.api.task_action import TaskAction
+from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOW_RUNS, ACTION_FLOWS, TASK_ACTIONS, Body, Cluster
 from taskaction.cluster.retry import Persistence
 from taskaction.config import OperatorConfig
 from taskaction.control.background import Background
@@ -17,6 +18,7 @@ from taskaction.control.events import EventPoster
 from taskaction.control.expiry import Expiry
 from taskaction.control.family import Family
 from taskaction.control.flows.catalogue import FlowCatalogue
+from taskaction.control.flows.records import LiveMembers, RunRecord, RunTable
 from taskaction.control.followed import FOLLOWED, FollowedObjects
 from taskaction.control.gather import Gatherer
 from taskaction.control.handover import Handover
@@ -27,10 +29,11 @@ from taskaction.control.line import Line
 from taskaction.control.objects import ObjectEditor
 from taskaction.control.offers import Offers
 from taskaction.control.overlaps import Overlaps
+from taskaction.control.owned import OwnedRecord
 from taskaction.control.partitions import Partitions
 from taskaction.control.providers import ProviderKey, Providers
 from taskaction.control.quotas import Quotas
-from taskaction.control.records import Table
+from taskaction.control.records import Record, Table
 from taskaction.control.releasing import Releaser
 from taskaction.control.sweep import Sweeper
 from taskaction.control.tree import Tree
@@ -42,6 +45,7 @@ from taskaction.execution.manager import ExecutionManager
 from taskaction.executors.addresses import AddressPolicy
 from taskaction.executors.registry import Plugin, Registry
 from taskaction.executors.toolbox import Toolbox
+from taskaction.flow_assembly import Runs, assemble_runs
 from taskaction.journal import OperatorJournal
 from taskaction.lifecycle.placement import provider_source
 from taskaction.lifecycle.policy import Settings
@@ -62,8 +66,8 @@ class Control:
     leases: ShardLeases
     manager: ExecutionManager
     agenda: Agenda[str]
-    expiry: Expiry
-    sweeper: Sweeper
+    expiry: Expiry[TaskAction, Record]
+    sweeper: Sweeper[Record]
     events: EventPoster
     background: Background
     intake: Intake
@@ -74,6 +78,7 @@ class Control:
     deliveries: Deliveries
     handover: Handover
     flows: FlowCatalogue
+    runs: Runs
     listed: int = 0
 
     def notice(self, kind: str, event: str | None, body: Body) -> None:
@@ -84,6 +89,8 @@ class Control:
             self.deliveries.notice(event, body)
         elif kind == ACTION_FLOWS.kind:
             self.flows.notice(event, body)
+        elif kind == ACTION_FLOW_RUNS.kind:
+            self.runs.intake.notice(event, body)
         elif kind in FOLLOWED:
             self.followed.notice(kind, event, body)
         else:
@@ -111,6 +118,7 @@ def assemble(
     )
     closed = frozenset({"kube-system", config.namespace})
     table = Table()
+    members = LiveMembers(table, RunTable())
     followed = FollowedObjects(table, lambda shard: leases.tenure(shard) is not None, lambda uid: engine.wake(uid))
     toolbox = Toolbox(
         clock=clock,
@@ -144,7 +152,13 @@ def assemble(
             patience=config.drain_timeout.total_seconds(),
         ),
         OwnershipListener(
-            lambda: intake, lambda: offers, lambda: quotas, lambda: expiry, lambda: handover, lambda: flows
+            lambda: intake,
+            lambda: offers,
+            lambda: quotas,
+            lambda: expiry,
+            lambda: handover,
+            lambda: flows,
+            lambda: runs,
         ),
     )
     manager = ExecutionManager(
@@ -156,13 +170,25 @@ def assemble(
         runs_buffer_high_watermark=config.runs_buffer_high_watermark,
         max_runs_buffer_util_pct_per_action=config.max_runs_buffer_util_pct_per_action,
     )
+
+    def look(record: OwnedRecord) -> None:
+        if isinstance(record, Record):
+            engine.look(record)
+        elif isinstance(record, RunRecord):
+            runs.engine.look(record)
+
+    def follows(uid: str) -> bool:
+        run = members.runs.get(uid)
+        return run is not None and owns(run.shard)
+
     family = Family(
         cluster=cluster,
         persistently=persistently,
         background=background,
-        table=table,
+        members=members,
         tree=tree,
-        changed=lambda record: engine.look(record),
+        changed=look,
+        follows=follows,
     )
 
     def shard_of_provider(key: ProviderKey) -> int:
@@ -198,19 +224,22 @@ def assemble(
         background=background,
         journal=journal,
         owns=owns,
+        changed=lambda namespace, name: runs.intake.flow_changed(namespace, name),
         shards=config.shards,
     )
-    editor = ObjectEditor(
+    editor: ObjectEditor[Record] = ObjectEditor(
         cluster, persistently, lambda record: intake.learned(record), in_flight=config.writes_in_flight
     )
-    expiry = Expiry(
+    expiry: Expiry[TaskAction, Record] = Expiry(
         cluster=cluster,
         clock=clock,
+        kind=ParentKind.TASK_ACTION,
         editor=editor,
         background=background,
-        table=table,
+        members=members,
         tree=tree,
         judge=ExpiryJudge(gatherer, leases, settings, config.shards).expires,
+        recorded=_recorded,
         namespaces=config.watch_namespaces,
     )
     events = EventPoster(cluster, clock, metrics.events_dropped.inc)
@@ -262,6 +291,7 @@ def assemble(
         overlaps=overlaps,
         deliveries=deliveries,
         canceller=canceller,
+        left=lambda record: runs.intake.child_changed(record),
     )
     line = Line(
         table=table,
@@ -295,6 +325,7 @@ def assemble(
         events=events,
         journal=journal,
         look=lambda record: engine.look(record),
+        changed=lambda record: runs.intake.child_changed(record),
     )
     engine = Engine(
         Parts(
@@ -333,7 +364,23 @@ def assemble(
         engine=engine,
         line=line,
         departures=departures,
+        changed=lambda record: runs.intake.child_changed(record),
         shards=config.shards,
+    )
+    runs = assemble_runs(
+        config,
+        cluster,
+        clock,
+        journal,
+        luck,
+        members=members,
+        tree=tree,
+        family=family,
+        leases=leases,
+        background=background,
+        persistently=persistently,
+        closed_namespaces=closed,
+        seen=lambda body: intake.notice("ADDED", body),
     )
     return Control(
         table=table,
@@ -345,6 +392,7 @@ def assemble(
         sweeper=Sweeper(
             cluster=cluster,
             clock=clock,
+            resource=TASK_ACTIONS,
             table=table,
             missing=intake.missing,
             namespaces=config.watch_namespaces,
@@ -359,4 +407,15 @@ def assemble(
         deliveries=deliveries,
         handover=handover,
         flows=flows,
+        runs=runs,
+    )
+
+
+def _recorded(action: TaskAction) -> Record:
+    return Record(
+        action=action,
+        status=action.status,
+        stored=action.status,
+        version=action.metadata.resource_version,
+        first_version=0,
     )

@@ -12,6 +12,7 @@ from taskaction.api.enums import TERMINAL_PHASES
 from taskaction.assembly import Control, assemble
 from taskaction.cluster.gateway import (
     ACTION_EVENTS,
+    ACTION_FLOW_RUNS,
     ACTION_FLOWS,
     ACTION_PROVIDERS,
     CLUSTER_ACTION_PROVIDERS,
@@ -31,6 +32,7 @@ WATCHED: tuple[Resource, ...] = (
     ACTION_PROVIDERS,
     CLUSTER_ACTION_PROVIDERS,
     ACTION_FLOWS,
+    ACTION_FLOW_RUNS,
     ACTION_EVENTS,
     TASK_ACTIONS,
 )
@@ -117,11 +119,15 @@ class InProcessOperator:
             "frees": control.expiry.run_frees(failed),
             "scans": control.expiry.run_scans(self._interval, failed),
             "sweeps": control.sweeper.run(self._interval, failed),
+            "runs": control.runs.agenda.run(),
+            "run expiry": control.runs.expiry.run_agenda(),
+            "run scans": control.runs.expiry.run_scans(self._interval, failed),
+            "run sweeps": control.runs.sweeper.run(self._interval, failed),
             "deliveries": control.deliveries.run_agenda(),
             "events": control.events.run(),
         }
 
 
 def _has_ended(resource: Resource, body: Body) -> bool:
-    """Say whether an action has ended: the operator's watch shows none that has."""
-    return resource == TASK_ACTIONS and body.get("status", {}).get("phase") in TERMINAL_PHASES
+    """Say whether an action or a run has ended: the operator's watches show none that has."""
+    return resource in {TASK_ACTIONS, ACTION_FLOW_RUNS} and body.get("status", {}).get("phase") in TERMINAL_PHASES

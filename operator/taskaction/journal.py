@@ -1,12 +1,16 @@
 """The control layer's journal, made of logs and metrics: constant messages, data as keys; never a parameter's value."""
 
+from typing import Any
+
 import structlog
 
 from taskaction.api.enums import Phase
-from taskaction.api.task_action import TaskAction
 from taskaction.cluster.errors import UnavailableError
+from taskaction.control.flows.records import RunRecord
+from taskaction.control.owned import OwnedRecord
 from taskaction.control.records import Record
 from taskaction.core.clock import Clock
+from taskaction.flows.effects import Entry
 from taskaction.lifecycle.outcomes import Outcome
 from taskaction.metrics import Metrics
 
@@ -22,37 +26,37 @@ class OperatorJournal:
     def admitted(self, record: Record) -> None:
         """An action is seen for the first time."""
         self._metrics.admitted.inc()
-        self._log.debug("action seen", **_about(record))
+        self._log.debug("action seen", **record.about)
 
-    def wrote(self, record: Record) -> None:
+    def wrote(self, record: OwnedRecord) -> None:
         """A status is durable."""
         self._metrics.writes.inc()
-        self._log.debug("status written", phase=str(record.stored.phase), **_about(record))
+        self._log.debug("status written", phase=str(record.stored.phase), **record.about)
 
-    def retried(self, record: Record, error: Exception) -> None:
+    def retried(self, record: OwnedRecord, error: Exception) -> None:
         """A status write failed and will be tried again."""
         self._metrics.retries.labels(type(error).__name__).inc()
-        self._log.warning("status write failed, trying again", error=str(error), **_about(record))
+        self._log.warning("status write failed, trying again", error=str(error), **record.about)
 
-    def overtaken(self, record: Record, server: TaskAction) -> None:
+    def overtaken(self, record: OwnedRecord, server: Any) -> None:
         """A status write was given up because another owner has written."""
         self._metrics.overtaken.inc()
         self._log.warning(
             "status belongs to another owner",
-            phase=str(server.status.phase),
-            holder=server.status.claim.holder if server.status.claim is not None else None,
-            **_about(record),
+            phase=str(server.phase),
+            holder=server.claim.holder if server.claim is not None else None,
+            **record.about,
         )
 
     def called(self, record: Record, executor: str, outcome: Outcome, seconds: float) -> None:
         """A call of an executor has ended."""
         self._metrics.calls.labels(executor, type(outcome).__name__).observe(seconds)
-        self._log.debug("executor called", executor=executor, outcome=type(outcome).__name__, **_about(record))
+        self._log.debug("executor called", executor=executor, outcome=type(outcome).__name__, **record.about)
 
     def abandoned(self, record: Record) -> None:
         """An executor did not confirm a cancel within its bound."""
         self._metrics.abandoned.inc()
-        self._log.warning("executor did not confirm the cancel in time", **_about(record))
+        self._log.warning("executor did not confirm the cancel in time", **record.about)
 
     def settled(self, record: Record) -> None:
         """An action has ended, and its status says so."""
@@ -61,7 +65,20 @@ class OperatorJournal:
         created = record.action.metadata.creation_timestamp
         self._metrics.latency.observe(max(0.0, (self._clock.now() - created).total_seconds()))
         tell = self._log.debug if status.phase is Phase.SUCCEEDED else self._log.info
-        tell("action ended", phase=str(status.phase), reason=status.reason, detail=status.message, **_about(record))
+        tell("action ended", phase=str(status.phase), reason=status.reason, detail=status.message, **record.about)
+
+    def run_logged(self, record: RunRecord, entry: Entry) -> None:
+        """An entry of a run's log, whose status is durable."""
+        shown = entry.to_json()
+        self._log.info("run", time=shown["time"], code=entry.code, details=shown["details"], **record.about)
+
+    def run_settled(self, record: RunRecord) -> None:
+        """A run has ended, and its status says so."""
+        status = record.stored
+        self._metrics.runs_finished.labels(str(status.phase), str(status.reason)).inc()
+        self._log.info(
+            "run ended", phase=str(status.phase), reason=status.reason, detail=status.message, **record.about
+        )
 
     def failed(self, task: str, error: BaseException) -> None:
         """Something that nobody waits for went wrong, and will be tried again where that can help."""
@@ -80,12 +97,3 @@ class OperatorJournal:
         """A call to the API server failed and will be tried again."""
         self._metrics.retries.labels(type(error).__name__).inc()
         self._log.warning("API call failed, trying again", error=str(error))
-
-
-def _about(record: Record) -> dict[str, object]:
-    return {
-        "namespace": record.namespace,
-        "name": record.name,
-        "uid": record.uid,
-        "attempt": record.status.attempt,
-    }

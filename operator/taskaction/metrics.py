@@ -16,6 +16,9 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.admitted = self._counter("actions_seen", "Actions seen for the first time by this process.")
         self.finished = self._counter("actions_finished", "Actions that ended, by phase and reason.", "phase", "reason")
+        self.runs_finished = self._counter(
+            "flow_runs_finished", "Runs of flows that ended, by phase and reason.", "phase", "reason"
+        )
         self.calls = Histogram(
             "taskaction_executor_call_seconds",
             "Duration of calls of executors, by executor and outcome.",

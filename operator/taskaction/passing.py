@@ -14,6 +14,8 @@ from taskaction.control.line import Line
 from taskaction.control.offers import Offers
 from taskaction.control.providers import ProviderKey
 from taskaction.control.quotas import Quotas
+from taskaction.control.records import Record
+from taskaction.flow_assembly import Runs
 from taskaction.journal import OperatorJournal
 from taskaction.lifecycle.placement import shard_for
 from taskaction.lifecycle.policy import Settings, policy_for
@@ -27,9 +29,10 @@ class OwnershipListener:
         intake: Callable[[], Intake],
         offers: Callable[[], Offers],
         quotas: Callable[[], Quotas],
-        expiry: Callable[[], Expiry],
+        expiry: Callable[[], Expiry[TaskAction, Record]],
         handover: Callable[[], Handover],
         flows: Callable[[], FlowCatalogue],
+        runs: Callable[[], Runs],
     ) -> None:
         self._intake = intake
         self._offers = offers
@@ -37,6 +40,7 @@ class OwnershipListener:
         self._expiry = expiry
         self._handover = handover
         self._flows = flows
+        self._runs = runs
 
     def shard_acquired(self, shard: int, epoch: int) -> None:  # noqa: ARG002 - the listener's signature
         """Take up the work of a shard: first who is offered what, then the actions."""
@@ -45,6 +49,7 @@ class OwnershipListener:
         self._intake().shard_acquired(shard)
         self._expiry().taken_over()
         self._flows().taken_over(shard)
+        self._runs().intake.shard_acquired(shard)
 
     def shard_leaving(self, shard: int) -> None:
         """Bring a shard to rest."""
@@ -52,11 +57,13 @@ class OwnershipListener:
 
     def shard_at_rest(self, shard: int) -> bool:
         """Say whether a shard can be given away."""
-        return self._handover().is_over(shard)
+        actions, runs = self._handover().is_over(shard), self._runs().is_over(shard)
+        return actions and runs
 
     def shard_lost(self, shard: int) -> None:
         """Let go of the work of a shard."""
         self._intake().shard_lost(shard)
+        self._runs().intake.shard_lost(shard)
 
     def shard_loads(self) -> Mapping[int, int]:
         """Give how much each shard has to do."""

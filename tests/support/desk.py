@@ -1,10 +1,11 @@
 """The status writer before a ``FakeCluster``, with all that it tells."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from support.clock import FakeClock
 from support.fake_cluster import FakeCluster
-from taskaction.api.task_action import TaskAction
+from taskaction.control.owned import OwnedRecord
 from taskaction.control.records import Record
 from taskaction.control.writer import StatusWriter
 
@@ -18,17 +19,17 @@ class Desk:
     told: list[tuple[str, str]] = field(default_factory=list)
     luck: float = 0.0
 
-    def writer(self, in_flight: int = 10) -> StatusWriter:
+    def writer(self, in_flight: int = 10) -> StatusWriter[Record]:
         return StatusWriter(self.cluster, self.clock, lambda: self.luck, self, self.learned, in_flight=in_flight)
 
     def learned(self, record: Record) -> None:
         self.told.append(("learned", record.name))
 
-    def wrote(self, record: Record) -> None:
+    def wrote(self, record: OwnedRecord) -> None:
         self.told.append(("wrote", record.name))
 
-    def retried(self, record: Record, error: Exception) -> None:
+    def retried(self, record: OwnedRecord, error: Exception) -> None:
         self.told.append(("retried", record.name))
 
-    def overtaken(self, record: Record, server: TaskAction) -> None:
+    def overtaken(self, record: OwnedRecord, server: Any) -> None:
         self.told.append(("overtaken", record.name))

@@ -1,5 +1,6 @@
 """Letting go of actions: gone, ended, or another process's; stops what still goes on for them, and writes nothing."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from taskaction.control.cancelling import Canceller
@@ -31,7 +32,9 @@ class Departures:
         overlaps: Overlaps,
         deliveries: Deliveries,
         canceller: Canceller,
+        left: Callable[[Record], None],
     ) -> None:
+        """``left`` is told of every action that has ended or gone."""
         self._clock = clock
         self._table = table
         self._family = family
@@ -41,6 +44,7 @@ class Departures:
         self._overlaps = overlaps
         self._deliveries = deliveries
         self._canceller = canceller
+        self._left = left
 
     def gone(self, record: Record) -> None:
         """Let go of an action whose object does not exist any more; its executor and its descendants are told."""
@@ -50,6 +54,7 @@ class Departures:
         going_on = record.activity.goes_on
         self._forget(record)
         self._family.gone(record)
+        self._left(record)
         if going_on:
             self._stop(record)
 
@@ -65,6 +70,7 @@ class Departures:
         self._forget(record)
         self._table.finish(record, self._clock.monotonic())
         self._family.finished(record)
+        self._left(record)
 
     def left_to_others(self, record: Record) -> None:
         """Leave an action to another process; a call under way may end, and its result is kept if nobody objects."""

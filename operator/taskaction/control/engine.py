@@ -64,7 +64,7 @@ class Parts:
     leases: ShardLeases
     manager: ExecutionManager
     caller: Caller
-    editor: ObjectEditor
+    editor: ObjectEditor[Record]
     agenda: Agenda[str]
     background: Background
     canceller: Canceller

@@ -1,4 +1,4 @@
-"""Deletes finished actions when their time has come, and frees those that a crash left with the finalizer.
+"""Deletes finished actions and runs when their time has come, and frees what a crash left with the finalizer.
 
 Finished objects are not in memory: they are found by paged lists, and only those that expire soon are remembered.
 """
@@ -6,19 +6,17 @@ Finished objects are not in memory: they are found by paged lists, and only thos
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar, cast
 
 from pydantic import ValidationError
 
-from taskaction.api.enums import TERMINAL_PHASES
-from taskaction.api.task_action import TaskAction
+from taskaction.api.enums import TERMINAL_PHASES, ParentKind
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import Cluster
 from taskaction.control.background import Background
-from taskaction.control.gather import parent_link
-from taskaction.control.listing import task_actions
+from taskaction.control.listing import objects
 from taskaction.control.objects import ObjectEditor
-from taskaction.control.records import Record, Table
+from taskaction.control.owned import RESOURCES, Members, Owned, OwnedRecord, parent_link, read
 from taskaction.control.tree import Tree
 from taskaction.core.clock import Clock
 from taskaction.core.constants import FINALIZER, HELD_LABEL
@@ -32,43 +30,53 @@ _FIRST_SCAN = 60.0
 _FREE_RETRY = 5.0
 
 
-class Judge(Protocol):
+O_contra = TypeVar("O_contra", bound=Owned, contravariant=True)
+O = TypeVar("O", bound=Owned)  # noqa: E741 - an object
+R = TypeVar("R", bound=OwnedRecord)
+
+
+class Judge(Protocol[O_contra]):
     """Says of a finished object whether this process answers for it, and when it expires."""
 
-    def __call__(self, action: TaskAction) -> datetime | None:
-        """Give when ``action`` expires, None where another process owns it."""
+    def __call__(self, found: O_contra, /) -> datetime | None:
+        """Give when it expires, None where another process owns it."""
 
 
-class Expiry:
-    """Keeps the time of finished actions."""
+class Expiry(Generic[O, R]):
+    """Keeps the time of the finished objects of one kind."""
 
     def __init__(
         self,
         *,
         cluster: Cluster,
         clock: Clock,
-        editor: ObjectEditor,
+        kind: ParentKind,
+        editor: ObjectEditor[R],
         background: Background,
-        table: Table,
+        members: Members,
         tree: Tree,
-        judge: Judge,
+        judge: Judge[O],
+        recorded: Callable[[O], R],
         namespaces: Sequence[str] = (),
     ) -> None:
+        """``recorded`` gives the record of a finished object that is to be edited."""
         self._cluster = cluster
         self._namespaces = namespaces
         self._clock = clock
         self._editor = editor
         self._background = background
-        self._table = table
+        self._kind = kind
+        self._members = members
+        self._recorded = recorded
         self._tree = tree
         self._judge = judge
         self._remembered: dict[str, tuple[str, str, str | None]] = {}
         self._agenda = Agenda(clock, self._due)
         self._taken_over = asyncio.Event()
 
-    def note(self, record: Record, at: datetime) -> None:
-        """Take note that an action has finished and expires ``at``."""
-        self._remember(record.action, at)
+    def note(self, found: O, at: datetime) -> None:
+        """Take note that an object has finished and expires ``at``."""
+        self._remember(found, at)
 
     async def run_agenda(self) -> None:
         """Delete what is remembered when its time has come, until cancelled."""
@@ -112,28 +120,24 @@ class Expiry:
         """Remove the finalizer from finished objects whose owner died between the last status and the removal."""
         async for action in self._finished(label_selector=f"{HELD_LABEL}=true"):
             held = FINALIZER in action.metadata.finalizers and action.status.phase.terminal
-            if held and self._judge(action) is not None and self._table.get(action.metadata.uid) is None:
-                await self._editor.release(
-                    Record(
-                        action=action,
-                        status=action.status,
-                        stored=action.status,
-                        version=action.metadata.resource_version,
-                        first_version=0,
-                    )
-                )
+            if held and self._judge(action) is not None and self._members.get(action.metadata.uid) is None:
+                await self._editor.release(self._recorded(action))
 
-    async def _finished(self, *, field_selector: str = "", label_selector: str = "") -> AsyncIterator[TaskAction]:
-        bodies = task_actions(
-            self._cluster, self._namespaces, field_selector=field_selector, label_selector=label_selector
+    async def _finished(self, *, field_selector: str = "", label_selector: str = "") -> AsyncIterator[O]:
+        bodies = objects(
+            self._cluster,
+            RESOURCES[self._kind],
+            self._namespaces,
+            field_selector=field_selector,
+            label_selector=label_selector,
         )
         async for body in bodies:
             try:
-                yield TaskAction.from_body(body)
+                yield cast("O", read(self._kind, body))
             except ValidationError:
                 continue  # an object of an older schema is left for people to delete
 
-    def _remember(self, action: TaskAction, at: datetime) -> None:
+    def _remember(self, action: O, at: datetime) -> None:
         if at - self._clock.now() <= REMEMBERED:
             metadata, parent = action.metadata, parent_link(action)
             self._remembered[metadata.uid] = (metadata.name, metadata.namespace, parent.uid if parent else None)
@@ -152,8 +156,8 @@ class Expiry:
 
         The tree cannot name the parent: it has forgotten a finished action that has no live children.
         """
-        parent_lives = parent is not None and self._table.get(parent) is not None
+        parent_lives = parent is not None and self._members.get(parent) is not None
         return parent_lives or self._tree.has_live_descendants(uid)
 
     async def _delete(self, name: str, namespace: str, uid: str) -> None:
-        await self._editor.delete(name, namespace, uid)
+        await self._editor.delete(RESOURCES[self._kind], name, namespace, uid)

@@ -1,14 +1,12 @@
-"""Parents and children: finds an action's parent, looks up ancestors that the watch does not show, and adopts."""
+"""Parents and children: finds the parent of an action or run, looks up ancestors that the watch does not show."""
 
 from collections.abc import Awaitable, Callable
 
-from taskaction.api.enums import ParentKind
-from taskaction.api.task_action import ParentRef, TaskAction
-from taskaction.cluster.gateway import TASK_ACTIONS, Cluster
+from taskaction.api.task_action import ParentRef
+from taskaction.cluster.gateway import Cluster
 from taskaction.control.background import Background
-from taskaction.control.gather import is_orphaned, parent_link
 from taskaction.control.objects import Persistently
-from taskaction.control.records import Record, Table
+from taskaction.control.owned import RESOURCES, Members, Owned, OwnedRecord, is_orphaned, parent_link, read
 from taskaction.control.tree import Facts, ParentLink, Tree
 from taskaction.lifecycle.state import Parent
 
@@ -26,21 +24,27 @@ class Family:
         cluster: Cluster,
         persistently: Persistently,
         background: Background,
-        table: Table,
+        members: Members,
         tree: Tree,
-        changed: Callable[[Record], None],
+        changed: Callable[[OwnedRecord], None],
+        follows: Callable[[str], bool],
     ) -> None:
+        """``follows`` says of a run's uid whether this process carries the run, and so needs to know how children end.
+
+        ``changed`` is told of whom something else may be true now.
+        """
         self._cluster = cluster
         self._persistently = persistently
         self._background = background
-        self._table = table
+        self._members = members
         self._tree = tree
         self._changed = changed
+        self._follows = follows
         self._under_way: set[tuple[str, str]] = set()
 
-    def place(self, record: Record) -> None:
+    def place(self, record: OwnedRecord) -> None:
         """Put an action into the tree and find out how it stands to its parent; descendants are looked at if needed."""
-        action = record.action
+        action = record.owned
         link = parent_link(action)
         unknown_before = record.parent in {Parent.LOOKED_UP, Parent.FOUND}
         matters = self._tree.put(record.uid, Facts.of(action, record.stored), link, live=True)
@@ -53,37 +57,39 @@ class Family:
         if matters or (unknown_before and not _is_open(record)):
             self._look_below(record.uid)
 
-    def finished(self, record: Record) -> None:
+    def finished(self, record: OwnedRecord) -> None:
         """Take note that an action has ended; it stays known while it has live children."""
-        facts = Facts.of(record.action, record.stored)
-        if self._tree.put(record.uid, facts, parent_link(record.action), live=False):
+        facts = Facts.of(record.owned, record.stored)
+        if self._tree.put(record.uid, facts, parent_link(record.owned), live=False):
             self._look_below(record.uid)
 
-    def gone(self, record: Record) -> None:
+    def gone(self, record: OwnedRecord) -> None:
         """Take note that an action's object does not exist any more, and let its descendants know."""
         below = list(self._tree.descendants(record.uid))
-        above = parent_link(record.action)
+        above = parent_link(record.owned)
         self._tree.gone(record.uid)
         self._look_at(below)
-        if above is not None and self._table.get(above.uid) is None:
+        if above is not None and self._members.get(above.uid) is None:
             # Garbage collection deletes children one by one, slowly: if the parent is the reason, tell all at once.
             self._look_up(record.namespace, above)
 
-    def is_related(self, record: Record) -> bool:
+    def is_related(self, record: OwnedRecord) -> bool:
         """Say whether how an action went matters for any other: for its descendants, or for those of a lost parent."""
         if self._tree.has_live_descendants(record.uid):
             return True
-        above = parent_link(record.action)
-        if above is None or self._table.get(above.uid) is not None:
+        above = parent_link(record.owned)
+        if above is None:
             return False
-        return any(uid != record.uid and self._table.get(uid) for uid in self._tree.descendants(above.uid))
+        if self._members.get(above.uid) is not None:
+            return self._follows(above.uid)
+        return any(uid != record.uid and self._members.get(uid) for uid in self._tree.descendants(above.uid))
 
-    def _owned(self, record: Record) -> Parent:
+    def _owned(self, record: OwnedRecord) -> Parent:
         unknown = self._tree.unknown_ancestor(record.uid)
         if unknown is not None:
             self._look_up(record.namespace, unknown)
             return Parent.LOOKED_UP
-        above = (self._table.get(uid) for uid in self._tree.ancestors(record.uid))
+        above = (self._members.get(uid) for uid in self._tree.ancestors(record.uid))
         if any(_is_open(ancestor) for ancestor in above if ancestor is not None):
             return Parent.LOOKED_UP  # whose child it is itself, and so whether it is aborted, is not known yet
         parent = self._tree.parent(record.uid)
@@ -91,23 +97,23 @@ class Family:
         finished_at = facts.finished_at if facts is not None else None
         if finished_at is not None and not record.status.phase.started and record.status.started_at is None:
             # Creation times are whole seconds: within the same second the child gets the benefit of the doubt.
-            created = record.action.metadata.creation_timestamp
+            created = record.owned.metadata.creation_timestamp
             return Parent.FINISHED if created > finished_at else Parent.OWNER
         return Parent.OWNER
 
-    def _wanted(self, record: Record, ref: ParentRef) -> Parent:
+    def _wanted(self, record: OwnedRecord, ref: ParentRef) -> Parent:
         """Find the parent that ``spec.parentRef`` names, for an action that nobody owns yet."""
-        if ref.kind is not ParentKind.TASK_ACTION or ref.name == record.name:
+        if (ref.kind, ref.name) == (record.kind, record.name):
             return Parent.MISSING
         if record.parent in {Parent.MISSING, Parent.FINISHED}:
             return record.parent
-        known = self._table.named(record.namespace, ref.name)
+        known = self._members.named(ref.kind, record.namespace, ref.name)
         if known is not None:
-            return self._judged(record, ref, known.action, finished=known.settled)
+            return self._judged(record, ref, known.owned, finished=known.settled)
         self._find(record, ref)
         return Parent.LOOKED_UP
 
-    def _judged(self, record: Record, ref: ParentRef, parent: TaskAction | None, *, finished: bool) -> Parent:
+    def _judged(self, record: OwnedRecord, ref: ParentRef, parent: Owned | None, *, finished: bool) -> Parent:
         if parent is None or ref.uid not in {None, parent.metadata.uid}:
             return Parent.MISSING
         if finished:
@@ -115,10 +121,10 @@ class Family:
         record.adopter = parent
         return Parent.FOUND
 
-    def _find(self, record: Record, ref: ParentRef) -> None:
+    def _find(self, record: OwnedRecord, ref: ParentRef) -> None:
         async def find() -> None:
-            body = await self._persistently(lambda: self._cluster.get(TASK_ACTIONS, ref.name, record.namespace))
-            parent = TaskAction.from_body(body) if body is not None else None
+            body = await self._persistently(lambda: self._cluster.get(RESOURCES[ref.kind], ref.name, record.namespace))
+            parent = read(ref.kind, body) if body is not None else None
             finished = parent is not None and parent.status.phase.terminal
             record.parent = self._judged(record, ref, parent, finished=finished)
             self._changed(record)
@@ -129,12 +135,12 @@ class Family:
 
     def _look_up(self, namespace: str, link: ParentLink) -> None:
         async def look_up() -> None:
-            body = await self._persistently(lambda: self._cluster.get(TASK_ACTIONS, link.name, namespace))
+            body = await self._persistently(lambda: self._cluster.get(RESOURCES[link.kind], link.name, namespace))
             below = list(self._tree.descendants(link.uid))
             if body is None or body["metadata"]["uid"] != link.uid:
                 self._tree.gone(link.uid)
             else:
-                action = TaskAction.from_body(body)
+                action = read(link.kind, body)
                 facts = Facts.of(action, action.status)
                 self._tree.put(link.uid, facts, parent_link(action), live=not action.status.phase.terminal)
             self._look_at(below)
@@ -159,12 +165,12 @@ class Family:
 
     def _look_at(self, uids: list[str]) -> None:
         for uid in uids:
-            if (record := self._table.get(uid)) is not None:
-                if parent_link(record.action) is not None:
+            if (record := self._members.get(uid)) is not None:
+                if parent_link(record.owned) is not None:
                     record.parent = self._owned(record)
                 self._changed(record)
 
 
-def _is_open(record: Record) -> bool:
+def _is_open(record: OwnedRecord) -> bool:
     """Say whether an action waits to be adopted: by whom it can be aborted is not known before."""
-    return record.parent in {Parent.LOOKED_UP, Parent.FOUND} and parent_link(record.action) is None
+    return record.parent in {Parent.LOOKED_UP, Parent.FOUND} and parent_link(record.owned) is None

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from taskaction.api.enums import OverlapPolicy, ParentKind, ProviderKind, Sharding, WhenFull
+from taskaction.api.enums import OverlapPolicy, ProviderKind, Sharding, WhenFull
 from taskaction.api.provider import ProviderDefaults
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import TaskAction
@@ -14,8 +14,8 @@ from taskaction.control.matching import Subject
 from taskaction.control.overlaps import Overlap, Overlaps
 from taskaction.control.providers import Offer, ProviderKey, Providers, allowed_in, limits_of
 from taskaction.control.records import Record
-from taskaction.control.tree import ParentLink, Tree
-from taskaction.core.constants import FINALIZER, GROUP, PARENT_ANNOTATION
+from taskaction.control.tree import Tree
+from taskaction.core.constants import FINALIZER
 from taskaction.core.names import digest
 from taskaction.execution.runs import QueuedRun
 from taskaction.executors.base import AbstractExecutor
@@ -271,31 +271,6 @@ def provider_key(action: TaskAction) -> ProviderKey | None:
     if ref is None:
         return None
     return (ref.kind, "" if ref.kind is ProviderKind.CLUSTER_ACTION_PROVIDER else action.metadata.namespace, ref.name)
-
-
-def parent_link(action: TaskAction) -> ParentLink | None:
-    """Give the action's parent by its ownerReferences, which is what Kubernetes itself goes by."""
-    owners = [
-        owner
-        for owner in action.metadata.owner_references
-        if owner.kind == ParentKind.TASK_ACTION and owner.api_version.startswith(f"{GROUP}/")
-    ]
-    ref = action.spec.parent_ref
-    named = [owner for owner in owners if ref is not None and owner.name == ref.name]
-    owner = next(iter((*named, *owners)), None)
-    return ParentLink(uid=owner.uid, name=owner.name) if owner is not None else None
-
-
-def is_orphaned(action: TaskAction) -> bool:
-    """Say whether the action was adopted once and has been let go since, by ``--cascade=orphan``."""
-    return (
-        adopted_mark(action) in action.metadata.annotations.get(PARENT_ANNOTATION, "") and parent_link(action) is None
-    )
-
-
-def adopted_mark(action: TaskAction) -> str:
-    """Give what the annotation of an adopted action says of itself: a copy of it, as a restore makes, is another."""
-    return f"child={action.metadata.uid}"
 
 
 def _at_path(value: Any, path: str) -> Any:

@@ -1,6 +1,6 @@
 """Takes notifications in: which is news, what it changes in the table, and whom it concerns; decides nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pydantic import ValidationError
 
@@ -15,6 +15,7 @@ from taskaction.control.journal import Journal
 from taskaction.control.line import Line
 from taskaction.control.objects import Persistently
 from taskaction.control.offers import Offers
+from taskaction.control.owned import is_newer
 from taskaction.control.providers import ProviderKey
 from taskaction.control.records import Record, Table
 from taskaction.core.clock import Clock
@@ -42,8 +43,10 @@ class Intake:
         engine: Engine,
         line: Line,
         departures: Departures,
+        changed: Callable[[Record], None],
         shards: int,
     ) -> None:
+        """``changed`` is told of every action whose status somebody else has written."""
         self._cluster = cluster
         self._clock = clock
         self._persistently = persistently
@@ -56,6 +59,7 @@ class Intake:
         self._engine = engine
         self._line = line
         self._departures = departures
+        self._changed = changed
         self._shards = shards
 
     def notice(self, kind: str | None, body: Body) -> None:
@@ -75,7 +79,7 @@ class Intake:
             return
         if record is None:
             self._admit(action)
-        elif self._is_news(record, action):
+        elif is_newer(record.version, action.metadata.resource_version):
             self._update(record, action)
 
     def missing(self, record: Record) -> None:
@@ -143,17 +147,11 @@ class Intake:
             record.stored = action.status
             if overtaken or record.activity in {Activity.IDLE, Activity.QUEUED, Activity.PARKED}:
                 record.status = action.status
+            self._changed(record)
         if overtaken:
             self._departures.overtaken(record)
         self._place(record)
         self._engine.look(record)
-
-    def _is_news(self, record: Record, action: TaskAction) -> bool:
-        """Say whether a body is newer than what is known: this process's own writes overtake their notifications."""
-        known, seen = record.version, action.metadata.resource_version
-        if known.isdecimal() and seen.isdecimal():
-            return int(seen) > int(known)
-        return seen != known
 
     def _place(self, record: Record) -> None:
         key = provider_key(record.action)

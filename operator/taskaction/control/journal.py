@@ -1,8 +1,8 @@
 """What the control layer tells about itself, as a Protocol; logs and metrics are made of it elsewhere."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
-from taskaction.api.task_action import TaskAction
+from taskaction.control.owned import OwnedRecord
 from taskaction.control.records import Record
 from taskaction.lifecycle.outcomes import Outcome
 
@@ -13,14 +13,14 @@ class Journal(Protocol):
     def admitted(self, record: Record) -> None:
         """An action is seen for the first time."""
 
-    def wrote(self, record: Record) -> None:
+    def wrote(self, record: OwnedRecord) -> None:
         """A status is durable."""
 
-    def retried(self, record: Record, error: Exception) -> None:
+    def retried(self, record: OwnedRecord, error: Exception) -> None:
         """A status write failed and will be tried again."""
 
-    def overtaken(self, record: Record, server: TaskAction) -> None:
-        """A status write was given up because another owner has written."""
+    def overtaken(self, record: OwnedRecord, server: Any) -> None:
+        """A status write was given up because another owner has written the status ``server``."""
 
     def called(self, record: Record, executor: str, outcome: Outcome, seconds: float) -> None:
         """A call of an executor has ended."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from taskaction.api.task_action import TaskAction
 from taskaction.control.deliveries import Deliveries
 from taskaction.control.departures import Departures
 from taskaction.control.events import EventPoster
@@ -23,17 +24,18 @@ class Landing:
         *,
         table: Table,
         clock: Clock,
-        writer: StatusWriter,
-        editor: ObjectEditor,
+        writer: StatusWriter[Record],
+        editor: ObjectEditor[Record],
         deliveries: Deliveries,
         departures: Departures,
         releaser: Releaser,
-        expiry: Expiry,
+        expiry: Expiry[TaskAction, Record],
         events: EventPoster,
         journal: Journal,
         look: Callable[[Record], None],
+        changed: Callable[[Record], None],
     ) -> None:
-        """``look`` is called for an action whose status another owner has written."""
+        """``look`` is called for an action whose status another owner has written, ``changed`` for every one stored."""
         self._table = table
         self._clock = clock
         self._writer = writer
@@ -45,6 +47,7 @@ class Landing:
         self._events = events
         self._journal = journal
         self._look = look
+        self._changed = changed
 
     async def flush(self, record: Record) -> Landed:
         """Return when the API server has what the record says, or never will."""
@@ -53,6 +56,8 @@ class Landing:
             self._departures.gone(record)
         elif landed is Landed.OVERTAKEN:
             await self._overtaken(record)
+        elif not record.settled:
+            self._changed(record)
         return landed
 
     async def land(self, record: Record, decision: Decision) -> None:
@@ -72,7 +77,7 @@ class Landing:
         self._releaser.ended(record)
         for effect in decision.effects:
             if isinstance(effect, ExpireAt):
-                self._expiry.note(record, effect.at)
+                self._expiry.note(record.action, effect.at)
         # Whether the decision knew of a finalizer or not: it may have been on its way while the end was decided.
         await self._editor.release(record)
 

@@ -2,21 +2,22 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
+from taskaction.cluster.gateway import Body, Cluster, Resource
 
 
-async def task_actions(
+async def objects(
     cluster: Cluster,
+    resource: Resource,
     namespaces: Sequence[str],
     *,
     field_selector: str = "",
     label_selector: str = "",
     metadata_only: bool = False,
 ) -> AsyncIterator[Body]:
-    """Give the TaskActions of ``namespaces``, of all where it is empty, page by page."""
+    """Give the objects of ``namespaces``, of all where it is empty, page by page."""
     for namespace in namespaces or ("",):
         found = cluster.list(
-            TASK_ACTIONS,
+            resource,
             namespace,
             field_selector=field_selector,
             label_selector=label_selector,

@@ -1,18 +1,17 @@
-"""Edits of a TaskAction's object itself: finalizer, ownerReference, deletion; they decide nothing."""
+"""Edits of an action's or run's object itself: finalizer, ownerReference, deletion; they decide nothing."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from taskaction.api.task_action import TaskAction
 from taskaction.cluster.errors import ConflictError, NotFoundError
-from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
-from taskaction.control.gather import adopted_mark
-from taskaction.control.records import Record
-from taskaction.core.constants import API_VERSION, FINALIZER, HELD_LABEL, PARENT_ANNOTATION
+from taskaction.cluster.gateway import Body, Cluster, Resource
+from taskaction.control.owned import RESOURCES, Owned, OwnedRecord, adopted_mark, kind_of
+from taskaction.core.constants import FINALIZER, HELD_LABEL, PARENT_ANNOTATION
 
 Operations = list[dict[str, Any]]
 T = TypeVar("T")
+R = TypeVar("R", bound=OwnedRecord)
 
 
 class Persistently(Protocol):
@@ -22,11 +21,11 @@ class Persistently(Protocol):
         """Give what ``call`` gives; raises every ``ClusterError`` that trying again cannot help."""
 
 
-class ObjectEditor:
+class ObjectEditor(Generic[R]):
     """Makes each edit a JSON patch that tests the resourceVersion, since two writers may edit one list."""
 
     def __init__(
-        self, cluster: Cluster, persistently: Persistently, learned: Callable[[Record], None], *, in_flight: int
+        self, cluster: Cluster, persistently: Persistently, learned: Callable[[R], None], *, in_flight: int
     ) -> None:
         """``learned`` is told of every object that was read here and not through the watch."""
         self._cluster = cluster
@@ -34,33 +33,33 @@ class ObjectEditor:
         self._persistently = persistently
         self._slots = asyncio.Semaphore(in_flight)
 
-    async def hold(self, record: Record) -> None:
+    async def hold(self, record: R) -> None:
         """Add the finalizer."""
         await self._edit(record, _hold)
 
-    async def release(self, record: Record) -> None:
+    async def release(self, record: R) -> None:
         """Remove the finalizer; the object may be gone with it."""
         await self._edit(record, _release)
 
-    async def adopt(self, record: Record, parent: TaskAction) -> None:
+    async def adopt(self, record: R, parent: Owned) -> None:
         """Make ``parent`` an owner: not the controller, and not blocking its deletion (design, section 2)."""
         owner = {
-            "apiVersion": API_VERSION,
-            "kind": TASK_ACTIONS.kind,
+            "apiVersion": RESOURCES[kind_of(parent)].api_version,
+            "kind": RESOURCES[kind_of(parent)].kind,
             "name": parent.metadata.name,
             "uid": parent.metadata.uid,
         }
         await self._edit(record, lambda action: _adopt(action, owner))
 
-    async def delete(self, name: str, namespace: str, uid: str) -> bool:
+    async def delete(self, resource: Resource, name: str, namespace: str, uid: str) -> bool:
         """Delete a finished object; False where it was gone already."""
         async with self._slots:
-            return await self._persistently(lambda: self._cluster.delete(TASK_ACTIONS, name, namespace, uid=uid))
+            return await self._persistently(lambda: self._cluster.delete(resource, name, namespace, uid=uid))
 
-    async def _edit(self, record: Record, operations: Callable[[TaskAction], Operations]) -> None:
+    async def _edit(self, record: R, operations: Callable[[Owned], Operations]) -> None:
         version = record.version
         while not record.gone:
-            wanted = operations(record.action)
+            wanted = operations(record.owned)
             if not wanted:
                 return
             try:
@@ -69,23 +68,25 @@ class ObjectEditor:
                 record.gone = True
             except ConflictError:
                 await self._refresh(record)
-                version = record.action.metadata.resource_version
+                version = record.owned.metadata.resource_version
             else:
                 _learn(record, body)
                 return
 
-    async def _patch(self, record: Record, version: str, wanted: Operations) -> Body:
+    async def _patch(self, record: R, version: str, wanted: Operations) -> Body:
         test: Sequence[dict[str, Any]] = [
             {"op": "test", "path": "/metadata/resourceVersion", "value": version},
             {"op": "test", "path": "/metadata/uid", "value": record.uid},
         ]
         async with self._slots:
             return await self._persistently(
-                lambda: self._cluster.patch(TASK_ACTIONS, record.name, record.namespace, [*test, *wanted])
+                lambda: self._cluster.patch(RESOURCES[record.kind], record.name, record.namespace, [*test, *wanted])
             )
 
-    async def _refresh(self, record: Record) -> None:
-        body = await self._persistently(lambda: self._cluster.get(TASK_ACTIONS, record.name, record.namespace))
+    async def _refresh(self, record: R) -> None:
+        body = await self._persistently(
+            lambda: self._cluster.get(RESOURCES[record.kind], record.name, record.namespace)
+        )
         if body is None or body["metadata"]["uid"] != record.uid:
             record.gone = True
         else:
@@ -93,17 +94,16 @@ class ObjectEditor:
             self._learned(record)
 
 
-def _learn(record: Record, body: Body) -> None:
+def _learn(record: OwnedRecord, body: Body) -> None:
     """Take over the object's metadata and spec; the status stays what this process knows it to be.
 
     Where another owner has written it, the next write of the status must be refused, as it is by the old version.
     """
-    record.action = TaskAction.from_body(body)
-    if not record.is_overtaken(record.action.status):
-        record.version = record.action.metadata.resource_version
+    if not record.is_overtaken(record.take(body)):
+        record.version = record.owned.metadata.resource_version
 
 
-def _hold(action: TaskAction) -> Operations:
+def _hold(action: Owned) -> Operations:
     finalizers = action.metadata.finalizers
     if FINALIZER in finalizers:
         return []
@@ -113,7 +113,7 @@ def _hold(action: TaskAction) -> Operations:
     return [add, _set(action.metadata.labels, "labels", HELD_LABEL, "true")]
 
 
-def _release(action: TaskAction) -> Operations:
+def _release(action: Owned) -> Operations:
     finalizers = action.metadata.finalizers
     if FINALIZER not in finalizers:
         return []
@@ -123,7 +123,7 @@ def _release(action: TaskAction) -> Operations:
     return operations
 
 
-def _adopt(action: TaskAction, owner: dict[str, Any]) -> Operations:
+def _adopt(action: Owned, owner: dict[str, Any]) -> Operations:
     if any(known.uid == owner["uid"] for known in action.metadata.owner_references):
         return []
     reference: dict[str, Any] = {"op": "add", "path": "/metadata/ownerReferences/-", "value": owner}

@@ -4,11 +4,17 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Generic, TypeVar
 
+from taskaction.api.enums import ErrorKind, ParentKind, Phase
 from taskaction.api.provider import ProviderDefaults
+from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Signal, TaskAction, TaskActionSpec, TaskActionStatus
+from taskaction.cluster.gateway import Body
+from taskaction.control.owned import Owned, OwnedRecord
 from taskaction.lifecycle.policy import Policy
 from taskaction.lifecycle.state import Activity, Parent
+from taskaction.lifecycle.statuses import Change, changed, closed, error_info
 
 LATE_NOTICES = 300.0
 """How many seconds a notification may be on its way."""
@@ -47,7 +53,7 @@ class Record:
     shard: int = -1
     activity: Activity = Activity.IDLE
     parent: Parent = Parent.NONE
-    adopter: TaskAction | None = None
+    adopter: Owned | None = None
     taken_at: datetime | None = None
     polled_signal: Signal | None = None
     partition_asked: bool = False
@@ -84,9 +90,42 @@ class Record:
         return self.action.metadata.name
 
     @property
+    def owned(self) -> TaskAction:
+        """The object, by the name that it has for runs, too."""
+        return self.action
+
+    @property
+    def kind(self) -> ParentKind:
+        """Of which kind it is."""
+        return ParentKind.TASK_ACTION
+
+    @property
     def settled(self) -> bool:
         """True when the API server has the terminal status."""
         return self.stored.phase.terminal
+
+    @property
+    def about(self) -> dict[str, object]:
+        """What logs call it."""
+        return {"namespace": self.namespace, "name": self.name, "uid": self.uid, "attempt": self.status.attempt}
+
+    def take(self, body: Body) -> TaskActionStatus:
+        """Take over the object as the API server has it, its status not; give that status."""
+        self.action = TaskAction.from_body(body)
+        return self.action.status
+
+    def refused(self, message: str, now: datetime) -> TaskActionStatus:
+        """Give the status with which it fails because the API server takes no other."""
+        text = f"the API server refused the status: {message}"
+        error = error_info(Reason.SYSTEM_ERROR, ErrorKind.SYSTEM, text)
+        change = Change(
+            phase=Phase.FAILED,
+            reason=Reason.SYSTEM_ERROR,
+            message=text,
+            now=now,
+            generation=self.action.metadata.generation,
+        )
+        return changed(self.stored, change, **closed(self.stored, Phase.FAILED, error, now), finished_at=now)
 
     def is_overtaken(self, server: TaskActionStatus) -> bool:
         """Say whether another owner has written: the server's claim is neither the known one nor the one to come."""
@@ -98,49 +137,58 @@ class Record:
         return min((at for at in (self.wake_at, self.poll_at, self.flush_at) if at is not None), default=None)
 
 
-@dataclass(slots=True)
-class Table:
-    """The live actions by uid and by name.
+R = TypeVar("R", bound=OwnedRecord)
 
-    Finished ones leave the table, but their uids stay in ``finished`` for a while, by the time they were put there:
-    an older notification that is still on its way must not bring them back to life.
+
+@dataclass(slots=True)
+class Records(Generic[R]):
+    """The live objects of a kind by uid and by name.
+
+    Finished ones leave it, but their uids stay in ``finished`` for a while, by the time they were put there: an older
+    notification that is still on its way must not bring them back to life.
     """
 
-    records: dict[str, Record] = field(default_factory=dict)
+    records: dict[str, R] = field(default_factory=dict)
     names: dict[tuple[str, str], str] = field(default_factory=dict)
     finished: dict[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        """Give how many live actions are known."""
+        """Give how many are known."""
         return len(self.records)
 
-    def __iter__(self) -> Iterator[Record]:
-        """Go through the live actions, safe against changes meanwhile."""
+    def __iter__(self) -> Iterator[R]:
+        """Go through them, safe against changes meanwhile."""
         return iter(list(self.records.values()))
 
-    def get(self, uid: str) -> Record | None:
-        """Give the live action with this uid."""
+    def get(self, uid: str) -> R | None:
+        """Give the one with this uid."""
         return self.records.get(uid)
 
-    def named(self, namespace: str, name: str) -> Record | None:
-        """Give the live action of this name."""
+    def named(self, namespace: str, name: str) -> R | None:
+        """Give the one of this name."""
         uid = self.names.get((namespace, name))
         return self.records.get(uid) if uid is not None else None
 
-    def add(self, record: Record) -> None:
-        """Take in a live action."""
+    def add(self, record: R) -> None:
+        """Take one in."""
         self.records[record.uid] = record
         self.names[record.namespace, record.name] = record.uid
 
-    def finish(self, record: Record, now: float) -> None:
-        """Let go of an action that has ended, and forget those whose last notification must have come by ``now``."""
+    def finish(self, record: R, now: float) -> None:
+        """Let go of one that has ended, and forget those whose last notification must have come by ``now``."""
         self.drop(record)
         self.finished[record.uid] = now
         while (oldest := next(iter(self.finished))) and self.finished[oldest] < now - LATE_NOTICES:
             del self.finished[oldest]
 
-    def drop(self, record: Record) -> None:
-        """Let go of an action; a namesake that came after it stays."""
+    def drop(self, record: R) -> None:
+        """Let go of one; a namesake that came after it stays."""
         self.records.pop(record.uid, None)
         if self.names.get((record.namespace, record.name)) == record.uid:
             del self.names[record.namespace, record.name]
+
+
+class Table(Records[Record]):
+    """The live actions."""
+
+    __slots__ = ()

@@ -9,7 +9,7 @@ from typing import Any
 
 from taskaction.cluster.errors import ClusterError, ConflictError, NotFoundError
 from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
-from taskaction.control.listing import task_actions
+from taskaction.control.listing import objects
 from taskaction.control.sweep import LIVE_SELECTOR
 from taskaction.core.clock import Clock
 from taskaction.core.constants import FINALIZER, HELD_LABEL, PORT_FINALIZER, PORT_UNREPORTED_LABEL
@@ -47,7 +47,9 @@ class Releaser:
         return len(live)
 
     async def _live(self) -> list[Body]:
-        return [body async for body in task_actions(self._cluster, self._namespaces, field_selector=LIVE_SELECTOR)]
+        return [
+            body async for body in objects(self._cluster, TASK_ACTIONS, self._namespaces, field_selector=LIVE_SELECTOR)
+        ]
 
     async def _unreported(self) -> int:
         return sum([1 async for _ in self._bearing(PORT_UNREPORTED_LABEL)])
@@ -61,7 +63,7 @@ class Releaser:
                     yield body
 
     def _bearing(self, label: str) -> AsyncIterator[Body]:
-        return task_actions(self._cluster, self._namespaces, label_selector=f"{label}=true")
+        return objects(self._cluster, TASK_ACTIONS, self._namespaces, label_selector=f"{label}=true")
 
     async def _edit(self, body: Body, operations: Sequence[dict[str, Any]]) -> None:
         metadata = body["metadata"]

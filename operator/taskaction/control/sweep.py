@@ -1,19 +1,22 @@
-"""Finds the actions that vanished while the watch was not looking: a missing uid is a deletion (design, section 5)."""
+"""Finds the actions and runs that vanished while nobody looked: a missing uid is a deletion (design, section 5)."""
 
 from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 from taskaction.api.enums import TERMINAL_PHASES
 from taskaction.cluster.errors import ClusterError
-from taskaction.cluster.gateway import Cluster
-from taskaction.control.listing import task_actions
-from taskaction.control.records import Record, Table
+from taskaction.cluster.gateway import Cluster, Resource
+from taskaction.control.listing import objects
+from taskaction.control.owned import OwnedRecord
+from taskaction.control.records import Records
 from taskaction.core.clock import Clock
 
+R = TypeVar("R", bound=OwnedRecord)
 LIVE_SELECTOR = ",".join(f"status.phase!={phase}" for phase in sorted(TERMINAL_PHASES))
 """The field selector of the watch: finished objects cost nothing."""
 
 
-class Sweeper:
+class Sweeper(Generic[R]):
     """Compares the table with a metadata-only list."""
 
     def __init__(
@@ -21,23 +24,27 @@ class Sweeper:
         *,
         cluster: Cluster,
         clock: Clock,
-        table: Table,
-        missing: Callable[[Record], None],
+        resource: Resource,
+        table: Records[R],
+        missing: Callable[[R], None],
         namespaces: Sequence[str] = (),
     ) -> None:
         self._cluster = cluster
         self._namespaces = namespaces
         self._clock = clock
+        self._resource = resource
         self._table = table
         self._missing = missing
 
     async def sweep(self) -> int:
-        """Report every action that the table has and the API server has not; give how many there were.
+        """Report every object that the table has and the API server has not; give how many there were.
 
-        An action that came into the table after the list began is not missing, only younger than the list.
+        One that came into the table after the list began is not missing, only younger than the list.
         """
         suspects = {record.uid: record for record in self._table}
-        live = task_actions(self._cluster, self._namespaces, field_selector=LIVE_SELECTOR, metadata_only=True)
+        live = objects(
+            self._cluster, self._resource, self._namespaces, field_selector=LIVE_SELECTOR, metadata_only=True
+        )
         async for body in live:
             suspects.pop(body["metadata"]["uid"], None)
         missing = [record for uid, record in suspects.items() if self._table.get(uid) is record]

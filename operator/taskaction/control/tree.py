@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from taskaction.api.enums import ChildPolicy, Phase
+from taskaction.api.action_flow_run import ActionFlowRun, ActionFlowRunStatus
+from taskaction.api.enums import ChildPolicy, ParentKind, Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Abort, TaskAction, TaskActionStatus
 from taskaction.core.constants import ORPHAN_FINALIZER
@@ -17,7 +18,7 @@ from taskaction.lifecycle.state import AbortFact
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What one action means for its descendants."""
+    """What one action, or one run of a flow, means for its descendants."""
 
     name: str
     phase: Phase
@@ -29,8 +30,11 @@ class Facts:
     child_policy: ChildPolicy = ChildPolicy.KEEP
 
     @staticmethod
-    def of(action: TaskAction, status: TaskActionStatus) -> "Facts":
-        """Give the facts of an object as it stands."""
+    def of(action: TaskAction | ActionFlowRun, status: TaskActionStatus | ActionFlowRunStatus) -> "Facts":
+        """Give the facts of an object as it stands; what a run has started ends with it."""
+        policy = ChildPolicy.ABORT
+        if isinstance(action, TaskAction):
+            policy = action.spec.child_policy or ChildPolicy.KEEP
         return Facts(
             name=action.metadata.name,
             phase=status.phase,
@@ -38,7 +42,7 @@ class Facts:
             abort=action.spec.abort,
             deleting=action.metadata.deletion_timestamp is not None,
             orphans=ORPHAN_FINALIZER in action.metadata.finalizers,
-            child_policy=action.spec.child_policy or ChildPolicy.KEEP,
+            child_policy=policy,
         )
 
 
@@ -48,6 +52,7 @@ class ParentLink:
 
     uid: str
     name: str
+    kind: ParentKind = ParentKind.TASK_ACTION
 
 
 @dataclass(slots=True)
@@ -55,6 +60,7 @@ class _Node:
     facts: Facts | None  # None: heard of as a parent, not looked up yet
     live: bool
     name: str = ""
+    kind: ParentKind = ParentKind.TASK_ACTION
     parent: str | None = None
     children: set[str] = field(default_factory=set)
 
@@ -138,7 +144,7 @@ class Tree:
         for above in self.ancestors(uid):
             node = self._nodes[above]
             if node.facts is None:
-                return ParentLink(uid=above, name=node.name)
+                return ParentLink(uid=above, name=node.name, kind=node.kind)
         return None
 
     def abort_fact(self, uid: str) -> AbortFact | None:
@@ -164,7 +170,9 @@ class Tree:
             self._nodes[before].children.discard(uid)
             self._prune(before)
         if parent is not None:
-            above = self._nodes.setdefault(parent.uid, _Node(facts=None, live=False, name=parent.name))
+            above = self._nodes.setdefault(
+                parent.uid, _Node(facts=None, live=False, name=parent.name, kind=parent.kind)
+            )
             above.children.add(uid)
 
     def _prune(self, uid: str | None) -> None:

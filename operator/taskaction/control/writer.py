@@ -1,24 +1,20 @@
-"""The one writer of TaskAction status: newest wins, order per object kept, retried until it succeeds or is overtaken.
+"""The one writer of the status of actions and of runs: newest wins, in order for each object, retried until it lands.
 
-It decides nothing about actions; what a refused write means is told by comparing claims (design, section 5).
+It decides nothing about them; what a refused write means is told by comparing claims (design, section 5).
 """
 
 import asyncio
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
-from taskaction.api.enums import ErrorKind, Phase
-from taskaction.api.reasons import Reason
-from taskaction.api.task_action import TaskAction, TaskActionStatus
 from taskaction.cluster.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
-from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
-from taskaction.control.records import Record
+from taskaction.cluster.gateway import Body, Cluster
+from taskaction.control.owned import RESOURCES, OwnedRecord
 from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
-from taskaction.core.constants import API_VERSION
-from taskaction.lifecycle.statuses import Change, changed, closed, error_info
 
+R = TypeVar("R", bound=OwnedRecord)
 _RETRY = Backoff(initial=0.2, factor=2.0, max=15.0, jitter=0.5)
 
 
@@ -33,17 +29,17 @@ class Landed(Enum):
 class Journal(Protocol):
     """Whoever wants to know what was written: metrics and logs."""
 
-    def wrote(self, record: Record) -> None:
+    def wrote(self, record: OwnedRecord) -> None:
         """A status is durable."""
 
-    def retried(self, record: Record, error: Exception) -> None:
+    def retried(self, record: OwnedRecord, error: Exception) -> None:
         """A write failed and will be tried again."""
 
-    def overtaken(self, record: Record, server: TaskAction) -> None:
-        """A write was given up because another owner has written."""
+    def overtaken(self, record: OwnedRecord, server: Any) -> None:
+        """A write was given up because another owner has written the status ``server``."""
 
 
-class StatusWriter:
+class StatusWriter(Generic[R]):
     """Writes statuses with PUT on the status subresource.
 
     PUT replaces the whole status under its resourceVersion: unlike a merge patch it loses no ``null`` in an output,
@@ -56,7 +52,7 @@ class StatusWriter:
         clock: Clock,
         luck: Callable[[], float],
         journal: Journal,
-        learned: Callable[[Record], None],
+        learned: Callable[[R], None],
         *,
         in_flight: int,
     ) -> None:
@@ -68,7 +64,7 @@ class StatusWriter:
         self._learned = learned
         self._slots = asyncio.Semaphore(in_flight)
 
-    async def flush(self, record: Record) -> Landed:
+    async def flush(self, record: R) -> Landed:
         """Return when the API server has the record's status, or never will."""
         while not record.gone and record.status is not record.stored:
             if record.flushing is not None:
@@ -86,13 +82,13 @@ class StatusWriter:
                 return landed
         return Landed.GONE if record.gone else Landed.STORED
 
-    async def _put(self, record: Record) -> Landed:
+    async def _put(self, record: R) -> Landed:
         attempt = refusals = 0
         while True:
             status = record.status
             try:
                 async with self._slots:
-                    body = await self._cluster.replace_status(TASK_ACTIONS, _body(record, status))
+                    body = await self._cluster.replace_status(RESOURCES[record.kind], _body(record, status))
             except NotFoundError:
                 record.gone = True
                 return Landed.GONE
@@ -114,36 +110,35 @@ class StatusWriter:
                 self._journal.wrote(record)
                 return Landed.STORED
 
-    async def _compared(self, record: Record, status: TaskActionStatus, error: Exception) -> Landed | None:
+    async def _compared(self, record: R, status: Any, error: Exception) -> Landed | None:
         """Find out why a write was refused; None where it is to be tried again with what was learnt."""
         body = await self._read(record)
         if body is None or body["metadata"]["uid"] != record.uid:
             record.gone = True
             return Landed.GONE
-        server = TaskAction.from_body(body)
-        record.version = server.metadata.resource_version
-        record.action = server
-        if server.status == status:  # an earlier try had landed, only its answer was lost
+        server = record.take(body)
+        record.version = record.owned.metadata.resource_version
+        if server == status:  # an earlier try had landed, only its answer was lost
             record.stored = status
             self._learned(record)
             return Landed.STORED
-        if server.status.claim not in {record.stored.claim, status.claim} or server.status.phase.terminal:
+        if server.claim not in {record.stored.claim, status.claim} or server.phase.terminal:
             self._journal.overtaken(record, server)
-            record.status = record.stored = server.status
+            record.status = record.stored = server
             self._learned(record)
             return Landed.OVERTAKEN
         if isinstance(error, InvalidError):
             # The server refuses the status for what it says. The action must end all the same, and say why.
-            record.status = _refused(record, self._clock, str(error))
+            record.status = record.refused(str(error), self._clock.now())
         self._learned(record)
         return None
 
-    async def _read(self, record: Record) -> Body | None:
+    async def _read(self, record: R) -> Body | None:
         attempt = 0
         while True:
             try:
                 async with self._slots:
-                    return await self._cluster.get(TASK_ACTIONS, record.name, record.namespace)
+                    return await self._cluster.get(RESOURCES[record.kind], record.name, record.namespace)
             except (UnavailableError, ForbiddenError) as error:
                 attempt += 1
                 self._journal.retried(record, error)
@@ -154,10 +149,11 @@ class StatusWriter:
         return max(asked or 0.0, _RETRY.delay(attempt, self._luck()))
 
 
-def _body(record: Record, status: TaskActionStatus) -> Body:
+def _body(record: OwnedRecord, status: Any) -> Body:
+    resource = RESOURCES[record.kind]
     return {
-        "apiVersion": API_VERSION,
-        "kind": TASK_ACTIONS.kind,
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
         "metadata": {
             "name": record.name,
             "namespace": record.namespace,
@@ -166,17 +162,3 @@ def _body(record: Record, status: TaskActionStatus) -> Body:
         },
         "status": status.to_json(),
     }
-
-
-def _refused(record: Record, clock: Clock, message: str) -> TaskActionStatus:
-    now = clock.now()
-    text = f"the API server refused the status: {message}"
-    error = error_info(Reason.SYSTEM_ERROR, ErrorKind.SYSTEM, text)
-    change = Change(
-        phase=Phase.FAILED,
-        reason=Reason.SYSTEM_ERROR,
-        message=text,
-        now=now,
-        generation=record.action.metadata.generation,
-    )
-    return changed(record.stored, change, **closed(record.stored, Phase.FAILED, error, now), finished_at=now)

@@ -25,6 +25,18 @@ ATTEMPT_LABEL = f"{GROUP}/attempt"
 ACTION_LABEL = f"{GROUP}/action"
 """On what an attempt creates: the action's name, for people, where it is short enough for a label."""
 
+RUN_LABEL = f"{GROUP}/flow-run"
+"""On an action that a run started: the run's name."""
+
+VISIT_ANNOTATION = f"{GROUP}/visit"
+"""On an action that a run started: which visit of a state started it."""
+
+STATE_ANNOTATION = f"{GROUP}/state"
+"""On an action that a run started: the name of that state, which may be no label."""
+
+FLOW_STATE_LIMIT_BYTES = 200 * 1024
+"""How large the state of a run, or its output, may be within its object (reference section 2.18)."""
+
 ORPHAN_FINALIZER = "orphan"
 """Kubernetes' own mark of ``--cascade=orphan``: the deletion of its bearer must not reach the children."""
 

@@ -5,6 +5,8 @@ import re
 
 _CHILD_CHARS = 52
 _MARK_CHARS = 6
+_PLACE_CHARS = 24
+_NAME_CHARS = 63
 
 
 def stable_hash(text: str) -> int:
@@ -29,6 +31,15 @@ def child_name(name: str, uid: str, attempt: int) -> str:
     """
     mark = f"{digest(uid.encode())[:_MARK_CHARS]}-{attempt}"
     return f"{name[: _CHILD_CHARS - len(mark) - 1].replace('.', '-').rstrip('-')}-{mark}"
+
+
+def visit_name(name: str, uid: str, visit: str) -> str:
+    """Give the name of the action that a visit of a run starts: the same in every process, within 63 characters."""
+    place = visit.replace(".", "-")
+    if len(place) > _PLACE_CHARS:
+        place = digest(visit.encode())[:_PLACE_CHARS]
+    mark = f"{digest(uid.encode())[:_MARK_CHARS]}-{place}"
+    return f"{name[: _NAME_CHARS - len(mark) - 1].replace('.', '-').rstrip('-')}-{mark}"
 
 
 def dns_label(text: str) -> str:

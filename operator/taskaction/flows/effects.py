@@ -30,10 +30,10 @@ class ActionEnded:
 
 @dataclass(frozen=True, slots=True)
 class ActionPaused:
-    """The action of a visit is INACTIVE: it waits for people, and ``details`` say for what."""
+    """The action of a visit is INACTIVE: it waits for people, and ``details`` say for what; None: it goes on again."""
 
     visit: str
-    details: Mapping[str, Any]
+    details: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)

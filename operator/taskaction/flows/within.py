@@ -47,7 +47,7 @@ def advanced(frame: Frame, node: Node, turn: Turn) -> Frame:
     room = _room(node, within)
     while True:
         for index in waiting:
-            inner = turn.carry(frames[index], _program(node, index))
+            inner = turn.carry(frames[index], program_of(node, index))
             frames[index] = inner
             if inner.ended:
                 del frames[index]
@@ -95,7 +95,8 @@ def cancelled(frame: Frame) -> Iterator[CancelAction]:
             yield CancelAction(one.acting)
 
 
-def _program(node: Node, index: int) -> Program:
+def program_of(node: Node, index: int) -> Program:
+    """Give what a branch runs, or what is run for an item."""
     return node.inner[index if isinstance(node.state, words.ParallelState) else 0]
 
 
@@ -115,7 +116,7 @@ def _is_over(node: Node, count: int, failed: int) -> bool:
 
 
 def _begun(frame: Frame, node: Node, index: int, turn: Turn) -> Frame:
-    program = _program(node, index)
+    program = program_of(node, index)
     inline = frame.inline or (isinstance(node.state, words.MapState) and node.state.inline)
     data = _given(frame, node, index, turn)
     return Frame(at=program.start_at, data=data, place=f"{frame.visit}.{index}.", inline=inline)

@@ -14,10 +14,13 @@ _DELETED = b'{"type":"DELETED",'
 class Echoes:
     """Recognises the end of an action that this process has finished itself."""
 
-    def __init__(self, finished: Container[str]) -> None:
-        """``finished`` holds the uids; it is only read here."""
+    def __init__(self, *finished: Container[str]) -> None:
+        """``finished`` hold the uids; they are only read here."""
         self._finished = finished
 
     def is_echo(self, line: bytes) -> bool:
         """Say whether an event of a watch need not be looked at."""
-        return line.startswith(_DELETED) and orjson.loads(line)["object"]["metadata"]["uid"] in self._finished
+        if not line.startswith(_DELETED):
+            return False
+        uid = orjson.loads(line)["object"]["metadata"]["uid"]
+        return any(uid in finished for finished in self._finished)

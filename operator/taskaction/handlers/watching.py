@@ -16,6 +16,7 @@ import uvloop
 
 from taskaction.cluster.gateway import (
     ACTION_EVENTS,
+    ACTION_FLOW_RUNS,
     ACTION_FLOWS,
     ACTION_PROVIDERS,
     CLUSTER_ACTION_PROVIDERS,
@@ -34,6 +35,7 @@ KINDS = (
     CLUSTER_ACTION_PROVIDERS,
     ACTION_EVENTS,
     ACTION_FLOWS,
+    ACTION_FLOW_RUNS,
     PODS,
     JOBS,
 )
@@ -52,7 +54,7 @@ class WatchSettings:
 
     Attributes:
         namespaces: the namespaces to watch; all where it is empty.
-        live_selector: the field selector that keeps finished TaskActions out of the watch.
+        live_selector: the field selector that keeps finished actions and runs out of the watch.
         silence: after how many seconds without a byte a watch is opened anew; bookmarks come about once a minute.
         server_timeout: after how many seconds the API server ends a watch.
     """
@@ -166,7 +168,8 @@ class Watching:
         settings.persistence.progress_storage = NoProgress()
         settings.watching.inactivity_timeout = self._settings.silence
         settings.watching.server_timeout = self._settings.server_timeout
-        settings.watching.field_selectors[_selector(TASK_ACTIONS)] = self._settings.live_selector
+        for finishing in (TASK_ACTIONS, ACTION_FLOW_RUNS):
+            settings.watching.field_selectors[_selector(finishing)] = self._settings.live_selector
         for created in (PODS, JOBS):
             settings.watching.label_selectors[_selector(created)] = UID_LABEL
         settings.watching.chunk_size = 500

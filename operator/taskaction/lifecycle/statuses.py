@@ -42,7 +42,7 @@ def changed(status: TaskActionStatus, change: Change, **fields: Any) -> TaskActi
     if change.phase is not status.phase:
         transition = Transition(phase=change.phase, at=change.now, reason=change.reason, message=message)
         update["history"] = (*status.history, transition)[-HISTORY_KEPT:]
-    update["conditions"] = _conditions(status.conditions, change, message)
+    update["conditions"] = conditions(status.conditions, change, message)
     return status.model_copy(update=update)
 
 
@@ -84,7 +84,8 @@ def reason_word(code: str) -> str:
     return str(code) if _REASON_WORD.fullmatch(code) else str(Reason.EXECUTION_FAILED)
 
 
-def _conditions(before: tuple[Condition, ...], change: Change, message: str) -> tuple[Condition, ...]:
+def conditions(before: tuple[Condition, ...], change: Change, message: str) -> tuple[Condition, ...]:
+    """Give the conditions after ``change``; each keeps its time where it stays what it was."""
     known = {condition.type: condition for condition in before}
     return tuple(
         _condition(known.get(kind), kind, state, change, message)

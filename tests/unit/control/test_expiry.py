@@ -10,12 +10,13 @@ import pytest
 from support.clock import START, FakeClock, settled
 from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
-from taskaction.api.enums import Phase
+from taskaction.api.enums import ParentKind, Phase
 from taskaction.api.task_action import TaskAction
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.control.background import Background
 from taskaction.control.expiry import REMEMBERED, Expiry
+from taskaction.control.flows.records import LiveMembers, RunTable
 from taskaction.control.objects import ObjectEditor
 from taskaction.control.records import Record, Table
 from taskaction.control.tree import Facts, ParentLink, Tree
@@ -37,11 +38,13 @@ class Keeper:
         self.expiry = Expiry(
             cluster=self.cluster,
             clock=self.clock,
+            kind=ParentKind.TASK_ACTION,
             editor=ObjectEditor(self.cluster, once, lambda _: None, in_flight=5),
             background=background,
-            table=self.table,
+            members=LiveMembers(self.table, RunTable()),
             tree=self.tree,
             judge=self.judge,
+            recorded=lambda action: recorded(self.cluster.objects["taskactions", "team-a", action.metadata.name]),
         )
 
     def judge(self, action: TaskAction) -> datetime | None:
@@ -94,7 +97,7 @@ def keeper() -> Keeper:
 async def test_a_finished_action_is_deleted_when_its_time_has_come(keeper) -> None:
     keeper.expires["one"] = START + timedelta(minutes=5)
     async with keeper:
-        keeper.expiry.note(keeper.store("one"), START + timedelta(minutes=5))
+        keeper.expiry.note(keeper.store("one").action, START + timedelta(minutes=5))
         await keeper.clock.advance(5 * MINUTE - 1)
         assert keeper.names() == ["one"]
 
@@ -123,7 +126,7 @@ async def test_only_what_expires_soon_is_remembered_and_the_rest_is_found_again(
     late = START + 4 * REMEMBERED
     keeper.expires["late"] = late
     async with keeper:
-        keeper.expiry.note(keeper.store("late"), late)
+        keeper.expiry.note(keeper.store("late").action, late)
         await keeper.clock.advance(2 * MINUTE)
         assert len(keeper.expiry._remembered) == 0
 
@@ -153,7 +156,7 @@ async def test_a_child_stays_for_its_parent_to_look_at_until_that_has_ended(keep
     keeper.place("child", "parent", live=False)
     async with keeper:
         if noted:
-            keeper.expiry.note(child, START + timedelta(minutes=10))
+            keeper.expiry.note(child.action, START + timedelta(minutes=10))
         await keeper.clock.advance(20 * MINUTE)
         assert "child" in keeper.names()
 
@@ -164,7 +167,7 @@ async def test_a_child_stays_for_its_parent_to_look_at_until_that_has_ended(keep
 
 async def test_a_namesake_does_not_expire_in_its_forerunner_s_place(keeper) -> None:
     async with keeper:
-        keeper.expiry.note(keeper.store("one"), START + timedelta(seconds=30))
+        keeper.expiry.note(keeper.store("one").action, START + timedelta(seconds=30))
         keeper.cluster.drop(TASK_ACTIONS, "one", NAMESPACE)
         keeper.store("one", {"phase": "Running"}, uid="another")
         await keeper.clock.advance(45)

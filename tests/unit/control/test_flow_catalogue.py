@@ -46,6 +46,7 @@ class Desk:
             background=self.background,
             journal=OperatorJournal(metrics, clock),
             owns=self.owned.__contains__,
+            changed=lambda _namespace, _name: None,
             shards=SHARDS,
         )
 

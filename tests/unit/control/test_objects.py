@@ -158,6 +158,6 @@ async def test_an_edit_leaves_the_status_to_the_writer(bench) -> None:
 async def test_a_namesake_is_not_deleted(bench) -> None:
     record = bench.live()
 
-    assert not await bench.editor.delete(record.name, NAMESPACE, "another uid")
-    assert await bench.editor.delete(record.name, NAMESPACE, record.uid)
-    assert not await bench.editor.delete(record.name, NAMESPACE, record.uid)
+    assert not await bench.editor.delete(TASK_ACTIONS, record.name, NAMESPACE, "another uid")
+    assert await bench.editor.delete(TASK_ACTIONS, record.name, NAMESPACE, record.uid)
+    assert not await bench.editor.delete(TASK_ACTIONS, record.name, NAMESPACE, record.uid)

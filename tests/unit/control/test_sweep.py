@@ -20,7 +20,12 @@ class House:
         self.cluster, self.clock, self.table = FakeCluster(), FakeClock(), Table()
         self.missing: list[str] = []
         self.sweeper = Sweeper(
-            cluster=self.cluster, clock=self.clock, table=self.table, missing=self.found, namespaces=namespaces
+            cluster=self.cluster,
+            clock=self.clock,
+            resource=TASK_ACTIONS,
+            table=self.table,
+            missing=self.found,
+            namespaces=namespaces,
         )
 
     def found(self, record: Record) -> None:

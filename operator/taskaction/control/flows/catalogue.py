@@ -43,14 +43,17 @@ class FlowCatalogue:
         background: Background,
         journal: Journal,
         owns: Callable[[int], bool],
+        changed: Callable[[str, str], None],
         shards: int,
     ) -> None:
+        """``changed`` is told namespace and name of every flow that came or changed."""
         self._cluster = cluster
         self._clock = clock
         self._persistently = persistently
         self._background = background
         self._journal = journal
         self._owns = owns
+        self._changed = changed
         self._shards = shards
         self._seen: dict[FlowKey, Seen] = {}
 
@@ -68,6 +71,7 @@ class FlowCatalogue:
             self._journal.failed(f"read ActionFlow {key[1]}", error)
             return
         self._take_in(key, flow)
+        self._changed(*key)
         if not self._seen[key].judged and self._answers_for(flow.metadata.uid):
             self._background.start(self._judge(key, flow), name=f"judge ActionFlow {key[1]}")
 

@@ -1,0 +1,384 @@
+"""The engine of runs: takes each as far as it can go now; what happens next is decided only by ``flows.step``.
+
+A turn gathers what has happened, lets the machine decide, makes the status durable, and only then has actions made or
+stopped. Each action is named by its visit, so a turn that a crash has cut off is simply made again: nothing is lost,
+and nothing is started twice. At most one turn of a run is under way.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from taskaction.api.enums import Phase
+from taskaction.api.reasons import Reason
+from taskaction.api.task_action import Claim
+from taskaction.control.background import Background
+from taskaction.control.family import Family
+from taskaction.control.flows import statuses
+from taskaction.control.flows.children import Children
+from taskaction.control.flows.definitions import Definitions, Undefined
+from taskaction.control.flows.journal import RunJournal
+from taskaction.control.flows.records import RunRecord, RunTable
+from taskaction.control.leases import ShardLeases
+from taskaction.control.objects import ObjectEditor
+from taskaction.control.tree import Tree
+from taskaction.control.writer import Landed, StatusWriter
+from taskaction.core.clock import Clock
+from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES
+from taskaction.core.names import digest
+from taskaction.execution.agenda import Agenda
+from taskaction.flows import machine
+from taskaction.flows.effects import CancelAction, Canceled, Event, FlowDecision, Overflowed, Resumed, StartAction
+from taskaction.flows.privacy import private_places, public
+from taskaction.flows.program import FlowProgram
+from taskaction.flows.standing import standing
+from taskaction.flows.state import FlowState, Frame
+from taskaction.lifecycle.state import AbortFact, Parent
+
+_LEASE_PAUSE = timedelta(seconds=0.5)
+_ERROR_PAUSE = timedelta(seconds=30)
+"""How long a run rests whose turn nobody had foreseen."""
+_PARENTLESS = {
+    Parent.MISSING: (Reason.PARENT_NOT_FOUND, "spec.parentRef: there is no such parent"),
+    Parent.FINISHED: (Reason.PARENT_FINISHED, "spec.parentRef: the parent had finished before"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunParts:
+    """What the engine of runs is made of; ``ended`` is told of every run whose end is durable."""
+
+    table: RunTable
+    clock: Clock
+    tree: Tree
+    family: Family
+    leases: ShardLeases
+    writer: StatusWriter[RunRecord]
+    editor: ObjectEditor[RunRecord]
+    children: Children
+    definitions: Definitions
+    agenda: Agenda[str]
+    background: Background
+    journal: RunJournal
+    ended: Callable[[RunRecord], None]
+    vanished: Callable[[RunRecord], None]
+    identity: str
+    status_delay: timedelta
+    cancel_grace: timedelta
+
+
+class RunEngine:
+    """Carries each run as far as it can go now."""
+
+    def __init__(self, parts: RunParts) -> None:
+        self._parts = parts
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def look(self, record: RunRecord) -> None:
+        """See what is to be done about a run, and do it."""
+        record.again = True
+        if not record.busy and self.is_owned(record):
+            record.busy = True
+            self._parts.background.start(self._turns(record), name=f"run {record.uid}")
+
+    def due(self, uid: str) -> None:
+        """Serve the agenda: write what has waited long enough, and look again."""
+        record = self._parts.table.get(uid)
+        if record is None:
+            return
+        if record.flush_at is not None and record.flush_at <= self._parts.clock.now():
+            record.flush_at, record.at_once = None, True
+        record.wake_at = None
+        self.look(record)
+
+    def happened(self, record: RunRecord, event: Event) -> None:
+        """Take in what has happened to an action of a run."""
+        record.happened.append(event)
+        self.look(record)
+
+    @staticmethod
+    def shows_paused(record: RunRecord, visit: str) -> bool:
+        """Say whether the machine knows the action of a visit to be paused."""
+        frames = record.state.root.everywhere() if record.state is not None else ()
+        return any(frame.acting == visit and frame.paused is not None for frame in frames)
+
+    def is_owned(self, record: RunRecord) -> bool:
+        """Say whether this process carries the run, and goes on with it."""
+        return self._parts.leases.tenure(record.shard) is not None
+
+    def is_at_rest(self, record: RunRecord) -> bool:
+        """Say whether nothing of a run is under way here, or unwritten; what is unwritten is written at once."""
+        idle = not record.busy and record.flushing is None
+        if idle and record.status is not record.stored and not record.gone:
+            self._parts.background.start(self._parts.writer.flush(record), name=f"flush {record.uid}")
+            return False
+        return idle
+
+    async def _turns(self, record: RunRecord) -> None:
+        try:
+            while record.again and self._parts.table.get(record.uid) is record and self.is_owned(record):
+                record.again = False
+                await self._turn(record)
+        except Exception:
+            self._wake(record, self._parts.clock.now() + _ERROR_PAUSE)
+            raise
+        finally:
+            record.busy = False
+
+    async def _turn(self, record: RunRecord) -> None:
+        if not self._parts.leases.may_start(record.shard):
+            self._wake(record, self._parts.clock.now() + _LEASE_PAUSE)
+            return
+        if not record.status.phase.terminal:
+            fact = self._parts.tree.abort_fact(record.uid)
+            if record.status.started_at is None:
+                await self._begin(record, fact)
+            elif await self._is_ready(record):
+                await self._go_on(record, fact)
+        await self._land(record)
+
+    # -- before the first state ---------------------------------------------------------------------------------------
+
+    async def _begin(self, record: RunRecord, fact: AbortFact | None) -> None:
+        spec = record.run.spec
+        if fact is not None:
+            self._end(record, Phase.ABORTED, fact.reason, fact.message)
+        elif record.parent is Parent.LOOKED_UP:
+            return  # whoever looks it up says so
+        elif record.parent is Parent.FOUND:
+            await self._adopt(record)
+        elif (parentless := _PARENTLESS.get(record.parent)) is not None:
+            self._end(record, Phase.FAILED, *parentless)
+        elif spec.suspend:
+            self._hold(record, Phase.QUEUED, Reason.SUSPENDED, "spec.suspend holds the run back")
+        else:
+            await self._start(record)
+
+    async def _start(self, record: RunRecord) -> None:
+        found = await self._parts.definitions.first(record.run)
+        if isinstance(found, Undefined):
+            if found.final:
+                self._end(record, Phase.FAILED, found.reason, found.message)
+            else:
+                self._hold(record, Phase.WAITING_FOR_RESOURCES, found.reason, found.message)
+            return
+        if self._parts.tree.abort_fact(record.uid) is not None or record.run.spec.suspend:
+            record.again = True  # it was said while the definition was read
+            return
+        now, run = self._parts.clock.now(), record.run
+        context = {
+            "flow_id": found.version.uid or record.uid,
+            "run_id": record.uid,
+            "flow_name": found.version.name or record.name,
+            "run_name": record.name,
+            "namespace": record.namespace,
+        }
+        record.program = found.program
+        decision = machine.start(found.program, record.uid, run.spec.input or {}, context, now)
+        total = run.spec.timeouts.total if run.spec.timeouts is not None else None
+        if total is not None and now + total < decision.state.deadline:
+            state = replace(decision.state, deadline=now + total)
+            wake_at = min(decision.wake_at, state.deadline) if decision.wake_at is not None else None
+            decision = replace(decision, state=state, wake_at=wake_at)
+        record.status = record.status.model_copy(update={"started_at": now, "flow": found.version})
+        before = replace(decision.state, status="ACTIVE", root=Frame(at=found.program.start_at, data={}))
+        self._take(record, self._within_limits(found.program, before, decision), None)
+        record.at_once = True  # the definition must be on record before anything comes of it
+
+    async def _adopt(self, record: RunRecord) -> None:
+        if record.adopter is None:
+            return
+        await self._parts.editor.adopt(record, record.adopter)
+        if not record.gone:
+            self._parts.family.place(record)
+            record.again = True
+
+    # -- from state to state ------------------------------------------------------------------------------------------
+
+    async def _is_ready(self, record: RunRecord) -> bool:
+        """Have the run's program and state in memory, read from its record where another process began it."""
+        if record.program is not None and record.state is not None:
+            return True
+        found = await self._parts.definitions.again(record.run, record.status.flow)
+        if isinstance(found, Undefined):
+            self._end(record, Phase.FAILED, found.reason, found.message)
+            return False
+        record.program = found.program
+        record.state = FlowState.from_json(record.status.state)
+        record.starts = {start.visit: start for start in standing(found.program, record.state)}
+        record.inherited = set(record.starts)
+        record.children = set()
+        record.cancelled = self._parts.children.others(record)
+        return True
+
+    async def _go_on(self, record: RunRecord, fact: AbortFact | None) -> None:
+        program, state = record.program, record.state
+        if program is None or state is None:
+            return
+        now, spec, status = self._parts.clock.now(), record.run.spec, record.status
+        if fact is not None and self._waits_for_children(record, fact):
+            return
+        if fact is None and spec.suspend:
+            if status.suspended_at is None:
+                self._hold(record, status.phase, Reason.SUSPENDED, "spec.suspend holds the run back", suspended_at=now)
+            return
+        if status.suspended_at is not None:
+            state = replace(state, deadline=state.deadline + (now - status.suspended_at))
+            record.status = status.model_copy(update={"suspended_at": None})
+            record.at_once = True
+        happened: list[Event] = [Canceled(fact.message)] if fact is not None else []
+        if await self._signalled(record, state):
+            happened.append(Resumed())
+        happened += record.happened
+        record.happened = []
+        decision = machine.step(program, state, happened, now)
+        self._take(record, self._within_limits(program, state, decision), fact)
+
+    def _within_limits(self, program: FlowProgram, before: FlowState, decision: FlowDecision) -> FlowDecision:
+        """Give the decision, or that the run fails where what it leads to is too large to be kept."""
+        state = decision.state.to_json()
+        most = f"the state of the flow is larger than {FLOW_STATE_LIMIT_BYTES} bytes: keep less in it"
+        if decision.outcome is None and (private_places(state) or any(start.private for start in _starts(decision))):
+            most = "private state cannot be kept yet: what must outlive a crash would be for all to see"
+        elif statuses.size(public(state)) <= FLOW_STATE_LIMIT_BYTES:
+            return decision
+        return machine.step(program, before, [Overflowed(most)], self._parts.clock.now())
+
+    def _take(self, record: RunRecord, decision: FlowDecision, fact: AbortFact | None) -> None:
+        """Take over a decision; what must be on record before its effects is written at once."""
+        now, before, claimed = self._parts.clock.now(), record.state, record.status.claim
+        tenure = self._parts.leases.tenure(record.shard)
+        if tenure is not None and (
+            claimed is None or (claimed.holder, claimed.epoch) != (self._parts.identity, tenure.epoch)
+        ):
+            claim = Claim(holder=self._parts.identity, epoch=tenure.epoch, at=now)
+            record.status = record.status.model_copy(update={"claim": claim})
+        statuses.advanced(record, decision, _shown(decision) if decision.outcome is None else {}, now, fact)
+        record.state = decision.state
+        record.unlogged += decision.entries
+        acting = {frame.acting for frame in decision.state.root.everywhere() if frame.acting is not None}
+        started = {start.visit: start for start in _starts(decision)}
+        if decision.outcome is None:  # else they end because the run has ended
+            record.cancelled |= {one.visit for one in decision.effects if isinstance(one, CancelAction)}
+        record.starts = {visit: start for visit, start in {**record.starts, **started}.items() if visit in acting}
+        record.children &= acting
+        record.at_once |= bool(started) or decision.outcome is not None
+        record.at_once |= before is not None and before.status != decision.state.status
+        if not record.at_once and record.status is not record.stored and record.flush_at is None:
+            record.flush_at = now + self._parts.status_delay
+        record.wake_at = decision.wake_at
+
+    async def _signalled(self, record: RunRecord, state: FlowState) -> bool:
+        """Hand a new signal to what is paused, before that is on record: to hand it over again changes nothing."""
+        signal = record.run.spec.signal
+        waiting = [str(frame.acting) for frame in state.root.everywhere() if frame.paused is not None]
+        if signal is None or not waiting:
+            return False
+        fingerprint = digest(orjson.dumps(signal.to_json(), option=orjson.OPT_SORT_KEYS))
+        if fingerprint == record.status.signalled:
+            return False
+        await asyncio.gather(*(self._parts.children.signal(record, visit, signal) for visit in waiting))
+        record.status = record.status.model_copy(update={"signalled": fingerprint})
+        record.at_once = True
+        return True
+
+    def _waits_for_children(self, record: RunRecord, fact: AbortFact) -> bool:
+        """Let the actions of an aborted run end first, within a bound; by whom they are aborted is their own affair."""
+        now = self._parts.clock.now()
+        if not self._parts.tree.has_live_descendants(record.uid):
+            return False
+        if record.abandon_at is None:
+            record.abandon_at = now + self._parts.cancel_grace
+        if now >= record.abandon_at:
+            return False
+        self._hold(record, record.status.phase, Reason.ABORTING, fact.message)
+        record.wake_at = record.abandon_at
+        return True
+
+    # -- what is written, and what follows ----------------------------------------------------------------------------
+
+    def _hold(self, record: RunRecord, phase: Phase, reason: Reason, message: str, **fields: Any) -> None:
+        before = record.status
+        statuses.changed(record, phase, reason, message, self._parts.clock.now(), **fields)
+        record.at_once |= record.status is not before
+
+    def _end(self, record: RunRecord, phase: Phase, reason: Reason, message: str) -> None:
+        """End a run that no state has decided about."""
+        now = self._parts.clock.now()
+        error = None if phase is Phase.ABORTED else statuses.plain_error(reason, message)
+        statuses.changed(record, phase, reason, message, now, finished_at=now, error=error, state=None, states=())
+        record.at_once = True
+
+    async def _land(self, record: RunRecord) -> None:
+        if record.at_once:
+            record.at_once, record.flush_at = False, None
+            landed = await self._parts.writer.flush(record)
+            if landed is Landed.GONE:
+                self._parts.vanished(record)
+                return
+            if landed is Landed.OVERTAKEN:
+                self._overtaken(record)
+                return
+        if record.status is record.stored:
+            for found in record.unlogged:
+                self._parts.journal.run_logged(record, found)
+            record.unlogged = []
+        if record.settled:
+            self._parts.ended(record)
+            return
+        if record.status.started_at is not None:
+            await self._carry_out(record)
+        if record.gone:
+            self._parts.vanished(record)
+            return
+        self._remind(record)
+
+    def _overtaken(self, record: RunRecord) -> None:
+        record.forget()
+        if record.settled:
+            self._parts.ended(record)
+        else:
+            record.again = True
+
+    async def _carry_out(self, record: RunRecord) -> None:
+        """Have every action under way exist, and those end that nobody waits for any more."""
+        fact = self._parts.tree.abort_fact(record.uid)
+        if fact is not None or not self._may_act(record):
+            return
+        new = [start for visit, start in record.starts.items() if visit not in record.children]
+        record.children |= {start.visit for start in new}
+        ensured = (
+            self._parts.children.ensure(record, start, made_here=start.visit not in record.inherited) for start in new
+        )
+        for event in await asyncio.gather(*ensured):
+            if event is not None:
+                self.happened(record, event)
+        cancelled, record.cancelled = record.cancelled, set()
+        await asyncio.gather(*(self._parts.children.abort(record, visit) for visit in cancelled))
+
+    def _may_act(self, record: RunRecord) -> bool:
+        if self.is_owned(record) and self._parts.leases.may_start(record.shard):
+            return True
+        self._wake(record, self._parts.clock.now() + _LEASE_PAUSE)
+        return False
+
+    def _wake(self, record: RunRecord, at: datetime) -> None:
+        record.wake_at = at
+        self._remind(record)
+
+    def _remind(self, record: RunRecord) -> None:
+        self._parts.agenda.set(record.uid, record.next_look)
+
+
+def _starts(decision: FlowDecision) -> list[StartAction]:
+    return [effect for effect in decision.effects if isinstance(effect, StartAction)]
+
+
+def _shown(decision: FlowDecision) -> dict[str, Any]:
+    shown: dict[str, Any] = public(decision.state.to_json())
+    return shown

@@ -1,0 +1,165 @@
+"""What this process knows of each live run; plain state, changed only by the engine of runs and the status writer."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from taskaction.api.action_flow_run import ActionFlowRun, ActionFlowRunStatus, RunError
+from taskaction.api.enums import ParentKind, Phase
+from taskaction.api.reasons import Reason
+from taskaction.cluster.gateway import Body
+from taskaction.control.owned import Owned, OwnedRecord
+from taskaction.control.records import Records, Table
+from taskaction.core.constants import MESSAGE_LIMIT_CHARS
+from taskaction.core.names import truncated
+from taskaction.flows.effects import Entry, Event, StartAction
+from taskaction.flows.program import FlowProgram
+from taskaction.flows.state import FlowState
+from taskaction.lifecycle.state import Parent
+from taskaction.lifecycle.statuses import Change, conditions
+
+
+@dataclass(slots=True, eq=False)
+class RunRecord:
+    """One live run.
+
+    Attributes:
+        run: the object as last seen; its ``status`` is not used, see ``OwnedRecord``.
+        program: its definition, ready to be run; None as long as it has not begun here.
+        state: where the machine stands, private parts and all.
+        starts: the actions that are under way, by visit.
+        children: the visits whose action is known to exist.
+        happened: what the machine has not been told yet.
+        unlogged: entries of the log of which the status is not durable yet.
+        inherited: the visits whose action another process may have made.
+        cancelled: the visits whose action is to end although the run goes on.
+        busy: a task works on the run; ``again`` tells it that something has changed meanwhile.
+        abandon_at: when an aborted run waits for its actions no longer.
+        at_once: the status must be durable before anything else is done.
+    """
+
+    run: ActionFlowRun
+    status: ActionFlowRunStatus
+    stored: ActionFlowRunStatus
+    version: str
+    shard: int = -1
+    parent: Parent = Parent.NONE
+    adopter: Owned | None = None
+    program: FlowProgram | None = None
+    state: FlowState | None = None
+    starts: dict[str, StartAction] = field(default_factory=dict)
+    children: set[str] = field(default_factory=set)
+    inherited: set[str] = field(default_factory=set)
+    cancelled: set[str] = field(default_factory=set)
+    happened: list[Event] = field(default_factory=list)
+    unlogged: list[Entry] = field(default_factory=list)
+    busy: bool = False
+    again: bool = False
+    at_once: bool = False
+    gone: bool = False
+    abandon_at: datetime | None = None
+    wake_at: datetime | None = None
+    flush_at: datetime | None = None
+    flushing: asyncio.Future[object] | None = None
+
+    @property
+    def uid(self) -> str:
+        """The object's uid, which names it here."""
+        return self.run.metadata.uid
+
+    @property
+    def namespace(self) -> str:
+        """The object's namespace."""
+        return self.run.metadata.namespace
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return self.run.metadata.name
+
+    @property
+    def owned(self) -> ActionFlowRun:
+        """The object, by the name that it has for actions, too."""
+        return self.run
+
+    @property
+    def kind(self) -> ParentKind:
+        """Of which kind it is."""
+        return ParentKind.ACTION_FLOW_RUN
+
+    @property
+    def settled(self) -> bool:
+        """True when the API server has the terminal status."""
+        return self.stored.phase.terminal
+
+    @property
+    def about(self) -> dict[str, object]:
+        """What logs call it."""
+        return {"namespace": self.namespace, "name": self.name, "uid": self.uid, "kind": str(self.kind)}
+
+    @property
+    def next_look(self) -> datetime | None:
+        """When somebody must look at it again, None when nothing is due by itself."""
+        return min((at for at in (self.wake_at, self.flush_at) if at is not None), default=None)
+
+    def take(self, body: Body) -> ActionFlowRunStatus:
+        """Take over the object as the API server has it, its status not; give that status."""
+        self.run = ActionFlowRun.from_body(body)
+        return self.run.status
+
+    def is_overtaken(self, server: ActionFlowRunStatus) -> bool:
+        """Say whether another owner has written: the server's claim is neither the known one nor the one to come."""
+        return server.claim not in {self.stored.claim, self.status.claim}
+
+    def refused(self, message: str, now: datetime) -> ActionFlowRunStatus:
+        """Give the status with which it fails because the API server takes no other."""
+        text = truncated(f"the API server refused the status: {message}", MESSAGE_LIMIT_CHARS)
+        change = Change(
+            phase=Phase.FAILED,
+            reason=Reason.SYSTEM_ERROR,
+            message=text,
+            now=now,
+            generation=self.run.metadata.generation,
+        )
+        return self.stored.model_copy(
+            update={
+                "phase": Phase.FAILED,
+                "reason": Reason.SYSTEM_ERROR,
+                "message": text,
+                "error": RunError(code=Reason.SYSTEM_ERROR, message=text),
+                "finished_at": now,
+                "conditions": conditions(self.stored.conditions, change, text),
+                "observed_generation": change.generation,
+            }
+        )
+
+    def forget(self) -> None:
+        """Forget how far it is: that is read from its status again."""
+        self.program, self.state = None, None
+        self.starts, self.children, self.inherited, self.cancelled = {}, set(), set(), set()
+        self.happened, self.unlogged = [], []
+        self.abandon_at = self.wake_at = self.flush_at = None
+        self.at_once = False
+
+
+class RunTable(Records[RunRecord]):
+    """The live runs."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LiveMembers:
+    """The live actions and runs, by what both have."""
+
+    actions: Table
+    runs: RunTable
+
+    def get(self, uid: str) -> OwnedRecord | None:
+        """Give the one with this uid."""
+        return self.actions.get(uid) or self.runs.get(uid)
+
+    def named(self, kind: ParentKind, namespace: str, name: str) -> OwnedRecord | None:
+        """Give the one of this name."""
+        table: Table | RunTable = self.actions if kind is ParentKind.TASK_ACTION else self.runs
+        return table.named(namespace, name)

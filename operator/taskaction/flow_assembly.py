@@ -1,0 +1,159 @@
+"""Builds the part of the control layer that runs flows, beside the one that runs actions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from taskaction.api.action_flow_run import ActionFlowRun
+from taskaction.api.enums import ParentKind
+from taskaction.cluster.gateway import ACTION_FLOW_RUNS, Body, Cluster
+from taskaction.config import OperatorConfig
+from taskaction.control.background import Background
+from taskaction.control.expiry import Expiry
+from taskaction.control.family import Family
+from taskaction.control.flows.children import Children
+from taskaction.control.flows.definitions import Definitions
+from taskaction.control.flows.engine import RunEngine, RunParts
+from taskaction.control.flows.intake import RunIntake
+from taskaction.control.flows.records import LiveMembers, RunRecord, RunTable
+from taskaction.control.leases import ShardLeases
+from taskaction.control.objects import ObjectEditor, Persistently
+from taskaction.control.sweep import Sweeper
+from taskaction.control.tree import Tree
+from taskaction.control.writer import StatusWriter
+from taskaction.core.clock import Clock
+from taskaction.core.names import shard_of
+from taskaction.execution.agenda import Agenda
+from taskaction.journal import OperatorJournal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """The assembled part."""
+
+    table: RunTable
+    engine: RunEngine
+    intake: RunIntake
+    agenda: Agenda[str]
+    expiry: Expiry[ActionFlowRun, RunRecord]
+    sweeper: Sweeper[RunRecord]
+
+    def is_over(self, shard: int) -> bool:
+        """Say whether nothing of the runs of a shard is under way or unwritten; what is unwritten is written."""
+        restless = [record for record in self.table if record.shard == shard and not self.engine.is_at_rest(record)]
+        return not restless
+
+
+def assemble_runs(
+    config: OperatorConfig,
+    cluster: Cluster,
+    clock: Clock,
+    journal: OperatorJournal,
+    luck: Callable[[], float],
+    *,
+    members: LiveMembers,
+    tree: Tree,
+    family: Family,
+    leases: ShardLeases,
+    background: Background,
+    persistently: Persistently,
+    closed_namespaces: frozenset[str],
+    seen: Callable[[Body], None],
+) -> Runs:
+    """Give the part; nothing runs yet. ``seen`` is told of every action that a run makes."""
+    table = members.runs
+    agenda: Agenda[str] = Agenda(clock, lambda uid: engine.due(uid))
+    editor: ObjectEditor[RunRecord] = ObjectEditor(
+        cluster, persistently, lambda record: intake.learned(record), in_flight=config.writes_in_flight
+    )
+
+    def expires(run: ActionFlowRun) -> datetime | None:
+        if leases.tenure(shard_of(run.metadata.uid, config.shards)) is None or run.status.finished_at is None:
+            return None
+        seconds = run.spec.ttl_seconds_after_finished
+        return run.status.finished_at + (config.ttl if seconds is None else timedelta(seconds=seconds))
+
+    def note_end(run: ActionFlowRun) -> None:
+        at = expires(run)
+        if at is not None:
+            expiry.note(run, at)
+
+    expiry: Expiry[ActionFlowRun, RunRecord] = Expiry(
+        cluster=cluster,
+        clock=clock,
+        kind=ParentKind.ACTION_FLOW_RUN,
+        editor=editor,
+        background=background,
+        members=members,
+        tree=tree,
+        judge=expires,
+        recorded=_recorded,
+        namespaces=config.watch_namespaces,
+    )
+    engine = RunEngine(
+        RunParts(
+            table=table,
+            clock=clock,
+            tree=tree,
+            family=family,
+            leases=leases,
+            writer=StatusWriter(
+                cluster,
+                clock,
+                luck,
+                journal,
+                lambda record: intake.learned(record),
+                in_flight=config.writes_in_flight,
+            ),
+            editor=editor,
+            children=Children(
+                cluster=cluster,
+                persistently=persistently,
+                table=members.actions,
+                closed_namespaces=closed_namespaces,
+                seen=seen,
+                in_flight=config.writes_in_flight,
+            ),
+            definitions=Definitions(cluster, persistently),
+            agenda=agenda,
+            background=background,
+            journal=journal,
+            ended=lambda record: intake.ended(record),
+            vanished=lambda record: intake.vanished(record),
+            identity=config.identity,
+            status_delay=config.status_delay,
+            cancel_grace=config.cancel_grace,
+        )
+    )
+    intake = RunIntake(
+        cluster=cluster,
+        clock=clock,
+        persistently=persistently,
+        background=background,
+        journal=journal,
+        table=table,
+        family=family,
+        engine=engine,
+        agenda=agenda,
+        expires=note_end,
+        shards=config.shards,
+    )
+    return Runs(
+        table=table,
+        engine=engine,
+        intake=intake,
+        agenda=agenda,
+        expiry=expiry,
+        sweeper=Sweeper(
+            cluster=cluster,
+            clock=clock,
+            resource=ACTION_FLOW_RUNS,
+            table=table,
+            missing=intake.missing,
+            namespaces=config.watch_namespaces,
+        ),
+    )
+
+
+def _recorded(run: ActionFlowRun) -> RunRecord:
+    return RunRecord(run=run, status=run.status, stored=run.status, version=run.metadata.resource_version)

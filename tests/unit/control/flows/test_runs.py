@@ -1,0 +1,212 @@
+"""Runs of flows from their creation to their end, in an operator over a cluster in memory."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from support.flow_stage import action, begin, change_run, children, flow_body, run_body, run_of
+from support.memory_operator import MemoryOperator
+from taskaction.api.enums import Phase
+
+PASS = {"Type": "Pass", "End": True}
+CHAIN = {
+    "P1": {"Type": "Pass", "Next": "A1"},
+    "A1": action("P2"),
+    "P2": {"Type": "Pass", "Next": "C1"},
+    "C1": {"Type": "Choice", "Choices": [{"Variable": "$.n", "NumericEquals": 1, "Next": "P3"}], "Default": "P3"},
+    "P3": {"Type": "Pass", "Next": "A2"},
+    "A2": action("P4"),
+    "P4": {"Type": "Pass", "Next": "C2"},
+    "C2": {"Type": "Choice", "Choices": [{"Variable": "$.n", "NumericEquals": 2, "Next": "P5"}], "Default": "P5"},
+    "P5": {"Type": "Pass", "Next": "A3"},
+    "A3": action(),
+}
+
+
+@pytest.fixture
+async def operator() -> AsyncIterator[MemoryOperator]:
+    async with MemoryOperator() as operator:
+        yield operator
+
+
+async def test_a_run_without_effects_costs_one_write(operator: MemoryOperator) -> None:
+    await begin(operator, run_body("r", {"A": {"Type": "Pass", "Next": "B"}, "B": PASS}, input={"n": 1}))
+    run = run_of(operator)
+    assert (run.status.phase, run.status.output) == (Phase.SUCCEEDED, {"n": 1})
+    assert operator.cluster.count("replace_status") == 1
+
+
+async def test_a_chain_of_ten_states_costs_ten_writes(operator: MemoryOperator) -> None:
+    await begin(operator, run_body("r", CHAIN, input={"n": 1}))
+    run = run_of(operator)
+    assert run.status.phase is Phase.SUCCEEDED
+    assert run.status.output["done"]["status"] == "SUCCEEDED"
+    assert len(written(operator)) == 10
+    assert [call for call in written(operator) if call[0] == "create"] == [
+        ("create", name) for name in (one["metadata"]["name"] for one in children(operator).values())
+    ]
+
+
+def written(operator: MemoryOperator) -> list[tuple[str, str]]:
+    """Give the writes to objects of users, in their order."""
+    verbs = {"create", "replace_status", "patch", "delete"}
+    return [call for call in operator.cluster.calls if call[0] in verbs and not call[1].startswith("taskaction-")]
+
+
+async def test_a_state_that_waits_for_its_action_is_shown_and_the_action_belongs_to_the_run(
+    operator: MemoryOperator,
+) -> None:
+    states = {"Nap": action(url="taskaction://executor/sleep", parameters={"duration": "10s"}, WaitTime=60)}
+    await begin(operator, run_body("r", states, label="mine"))
+    run, (child,) = run_of(operator), children(operator).values()
+    assert (run.status.phase, run.status.message) == (Phase.RUNNING, "in Nap")
+    assert [(one.name, one.visit, one.action) for one in run.status.states] == [("Nap", "1", child["metadata"]["name"])]
+    assert child["metadata"]["ownerReferences"][0]["uid"] == run.metadata.uid
+    assert child["spec"]["timeouts"] == {"total": "60s"}
+    await operator.pass_time(11)
+    assert run_of(operator).status.phase is Phase.SUCCEEDED
+
+
+async def test_a_failed_action_fails_the_run_unless_it_is_caught(operator: MemoryOperator) -> None:
+    bad = action(url="taskaction://executor/fail", parameters={"message": "no luck", "retry_class": None})
+    catch = [{"ErrorEquals": ["ActionFailedException"], "ResultPath": "$.error", "Next": "Mend"}]
+    await begin(operator, run_body("r", {"Bad": bad}))
+    status = run_of(operator).status
+    assert (status.phase, status.reason) == (Phase.FAILED, "FlowFailed")
+    assert status.error is not None
+    assert (status.error.code, status.error.state_name) == ("ActionFailedException", "Bad")
+    assert "no luck" in status.error.message
+    await begin(operator, run_body("caught", {"Bad": bad | {"Catch": catch}, "Mend": PASS}))
+    status = run_of(operator, "caught").status
+    assert status.phase is Phase.SUCCEEDED
+    assert status.output["error"]["Error"] == "ActionFailedException"
+
+
+@pytest.mark.parametrize(
+    ("url", "parameters", "expected"),
+    [
+        ("taskaction://executor/nope", {}, "no executor is called 'nope'"),
+        ("taskaction://executor/sleep", {}, "duration"),
+    ],
+    ids=["an executor that is not there", "parameters that are amiss"],
+)
+async def test_an_action_that_cannot_start_says_why(
+    operator: MemoryOperator, url: str, parameters: dict[str, str], expected: str
+) -> None:
+    await begin(operator, run_body("r", {"Bad": action(url=url, parameters=parameters)}))
+    error = run_of(operator).status.error
+    assert error is not None
+    assert error.code == "ActionUnableToRun"
+    assert expected in error.message
+
+
+async def test_an_action_that_takes_too_long_is_stopped(operator: MemoryOperator) -> None:
+    nap = action(url="taskaction://executor/sleep", parameters={"duration": "1h"}, WaitTime=5)
+    await begin(operator, run_body("r", {"Nap": nap}))
+    await operator.pass_time(6)
+    error = run_of(operator).status.error
+    assert error is not None
+    assert error.code == "ActionTimeout"
+    assert [one["status"]["phase"] for one in children(operator).values()] == ["TimedOut"]
+
+
+async def test_an_aborted_run_ends_after_its_actions(operator: MemoryOperator) -> None:
+    nap = action(url="taskaction://executor/sleep", parameters={"duration": "1h"})
+    await begin(operator, run_body("r", {"Nap": nap}))
+    await change_run(operator, "r", abort={"reason": "enough", "by": "me"})
+    (child,) = children(operator).values()
+    assert (child["status"]["phase"], child["status"]["reason"]) == ("Aborted", "ParentAborted")
+    status = run_of(operator).status
+    assert (status.phase, status.reason, status.message) == (Phase.ABORTED, "Aborted", "enough")
+    assert status.log[-1].code == "FlowCanceled"
+
+
+async def test_a_suspended_run_enters_no_state_until_it_is_resumed(operator: MemoryOperator) -> None:
+    nap = action("Done", url="taskaction://executor/sleep", parameters={"duration": "5s"})
+    await begin(operator, run_body("r", {"Nap": nap, "Done": action()}))
+    await change_run(operator, "r", suspend=True)
+    await operator.pass_time(6)
+    assert list(children(operator)) == ["1"]
+    assert run_of(operator).status.reason == "Suspended"
+    await change_run(operator, "r", suspend=False)
+    assert run_of(operator).status.phase is Phase.SUCCEEDED
+    assert list(children(operator)) == ["1", "2"]
+
+
+async def test_a_wait_lasts_as_long_as_it_says(operator: MemoryOperator) -> None:
+    await begin(operator, run_body("r", {"Rest": {"Type": "Wait", "Seconds": 30, "Next": "Done"}, "Done": PASS}))
+    await operator.pass_time(29)
+    assert run_of(operator).status.phase is Phase.RUNNING
+    await operator.pass_time(2)
+    assert run_of(operator).status.phase is Phase.SUCCEEDED
+
+
+async def test_a_signal_answers_what_the_run_waits_for(operator: MemoryOperator) -> None:
+    ask = {"Type": "AwaitWebInput", "Parameters": {"prompt": "May I?"}, "ResultPath": "$.answer", "End": True}
+    await begin(operator, run_body("r", {"Ask": ask}))
+    status = run_of(operator).status
+    assert (status.phase, status.message) == (Phase.PAUSED, "Ask: May I?")
+    await change_run(operator, "r", signal={"value": True, "by": "me"})
+    status = run_of(operator).status
+    assert status.phase is Phase.SUCCEEDED
+    assert status.output["answer"]["details"]["value"] is True
+
+
+async def test_a_run_waits_for_its_flow_and_keeps_the_definition_that_it_started_with(operator: MemoryOperator) -> None:
+    await begin(operator, run_body("r", flowRef={"name": "f"}))
+    assert run_of(operator).status.reason == "FlowNotFound"
+    await begin(operator, flow_body("f", {"Rest": {"Type": "Wait", "Seconds": 10, "Next": "Old"}, "Old": PASS}))
+    assert run_of(operator).status.phase is Phase.RUNNING
+    await begin(operator, flow_body("f", {"New": PASS}))
+    await operator.pass_time(11)
+    run = run_of(operator)
+    assert run.status.phase is Phase.SUCCEEDED
+    assert [one.details["state_name"] for one in run.status.log if one.code == "PassCompleted"] == ["Old"]
+    assert run.status.flow is not None
+    assert run.status.flow.definition is not None
+    assert "Old" in run.status.flow.definition["States"]
+
+
+async def test_input_that_the_flow_refuses_is_named(operator: MemoryOperator) -> None:
+    schema = {"type": "object", "required": ["source"]}
+    await begin(operator, flow_body("f", {"A": PASS}, inputSchema=schema), run_body("r", flowRef={"name": "f"}))
+    status = run_of(operator).status
+    assert (status.phase, status.reason) == (Phase.FAILED, "InvalidInput")
+    assert "'source' is a required property" in (status.message or "")
+
+
+async def test_a_definition_that_is_amiss_is_named(operator: MemoryOperator) -> None:
+    await begin(operator, run_body("r", {"A": {"Type": "Pass", "Next": "Gone"}}))
+    status = run_of(operator).status
+    assert (status.phase, status.reason) == (Phase.FAILED, "InvalidDefinition")
+    assert "$.States.A.Next" in (status.message or "")
+
+
+async def test_branches_run_side_by_side_and_one_that_fails_stops_the_others(operator: MemoryOperator) -> None:
+    slow = action(url="taskaction://executor/sleep", parameters={"duration": "1h"})
+    bad = action(url="taskaction://executor/fail", parameters={"retry_class": None})
+    branches = [{"StartAt": "S", "States": {"S": slow}}, {"StartAt": "B", "States": {"B": bad}}]
+    catch = [{"ErrorEquals": ["States.ALL"], "Next": "Rest"}]
+    both = {"Type": "Parallel", "Branches": branches, "Catch": catch, "Next": "Rest"}
+    await begin(
+        operator, run_body("r", {"Both": both, "Rest": {"Type": "Wait", "Seconds": 60, "Next": "D"}, "D": PASS})
+    )
+    phases = {visit: one["status"]["phase"] for visit, one in children(operator).items()}
+    assert phases == {"1.0.1": "Aborted", "1.1.1": "Failed"}
+    assert run_of(operator).status.phase is Phase.RUNNING
+
+
+async def test_a_finished_run_expires_with_its_actions(operator: MemoryOperator) -> None:
+    await begin(operator, run_body("r", {"A": action()}, ttlSecondsAfterFinished=60))
+    await operator.pass_time(58)
+    assert run_of(operator).status.phase is Phase.SUCCEEDED
+    await operator.pass_time(3)
+    assert operator.of_kind("actionflowruns") == operator.of_kind("taskactions") == []
+
+
+async def test_state_that_is_too_large_fails_the_run(operator: MemoryOperator) -> None:
+    big = {"Type": "ExpressionEval", "Parameters": {"x.=": "[s] * 5"}, "ResultPath": "$.x", "End": True}
+    await begin(operator, run_body("r", {"Big": big}, input={"s": "x" * 60_000}))
+    error = run_of(operator).status.error
+    assert error is not None
+    assert error.code == "States.DataLimitExceeded"
