@@ -73,7 +73,7 @@ async def signal(
     (body,) = await fetched(session, [name])
     if has_ended(body):
         raise CommandError(f"{ref_of(body)} has ended already: {phase_of(body)}")
-    given = value if text else _typed(body, value)
+    given = value if text else typed(body, value)
     await _write(session, body, "signal", {"value": given}, again=True)
     say(session.out, f"{ref_of(body)} was given {given!r}")
 
@@ -123,7 +123,7 @@ async def _write(session: Session, body: Body, field: str, value: Any, *, again:
     raise CommandError(f"{one} is written by others all the time: try again", Exit.CLUSTER)
 
 
-def _typed(body: Body, text: str) -> Any:
+def typed(body: Body, text: str) -> Any:
     """Give the value in the type that an approval waits for.
 
     Raises:

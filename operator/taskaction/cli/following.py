@@ -10,11 +10,11 @@ from typing import Self
 from rich.text import Text
 
 from taskaction.cli.exits import Exit
-from taskaction.cli.objects import Ref, at, has_ended, phase_of, ref_of
+from taskaction.cli.objects import KINDS, Ref, at, ensure_served, has_ended, phase_of, ref_of
 from taskaction.cli.screen import coloured, moment, say, short
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import UnavailableError
-from taskaction.cluster.gateway import Body, Resource
+from taskaction.cluster.gateway import TASK_ACTIONS, Body, Resource
 from taskaction.cluster.informer import Informer
 from taskaction.core.clock import SystemClock
 
@@ -126,7 +126,7 @@ class Progress:
         """Print what has changed."""
         name, status, phase = body["metadata"]["name"], body.get("status") or {}, phase_of(body)
         states = ", ".join(one["name"] for one in status.get("states") or ())
-        message = " ".join(str(status.get("message") or at(status, "error.message") or states).split())
+        message = " ".join(str(status.get("message") or states).split())
         percent = at(status, "progress.percent")
         seen = (phase, status.get("attempt"), status.get("reason"), message, percent)
         if self._shown.get(body["metadata"]["uid"]) == seen:
@@ -156,10 +156,12 @@ class Progress:
         say(self._err, f"{ref.name}  was deleted")
 
 
-async def to_the_end(session: Session, bodies: Sequence[Body], seconds: float | None) -> tuple[int, list[Body]]:
+async def to_the_end(
+    session: Session, bodies: Sequence[Body], seconds: float | None, *, onlooking: bool = False
+) -> tuple[int, list[Body]]:
     """Follow objects until all have ended; give the exit code, and them as they are then.
 
-    Where ``seconds`` pass first, what goes on goes on.
+    Where ``seconds`` pass first, what goes on goes on. ``onlooking``: all others are shown, too, and not waited for.
     """
     course = _Course({body["metadata"]["uid"]: body for body in bodies})
     deadline = None if seconds is None else time.monotonic() + seconds
@@ -167,13 +169,18 @@ async def to_the_end(session: Session, bodies: Sequence[Body], seconds: float | 
         for body in bodies:
             progress.show(body)
         if course.open:
-            async with _watching(session, bodies) as feed:
+            watched = news(session, await served(session), "") if onlooking else _watching(session, bodies)
+            async with watched as feed:
                 while course.open and (deadline is None or time.monotonic() < deadline):
                     left = _TICK_SECONDS if deadline is None else min(_TICK_SECONDS, deadline - time.monotonic())
                     found = await feed.next(max(left, 0))
                     progress.tick()
-                    if found is not None:
+                    if found is None:
+                        continue
+                    if found[1] in course.latest:
                         course.take(found, progress)
+                    elif onlooking and found[2] is not None:
+                        progress.show(found[2])
     return course.code(), list(course.latest.values())
 
 
@@ -188,8 +195,6 @@ class _Course:
     def take(self, found: News, progress: Progress) -> None:
         """Take in what a watch tells."""
         _, uid, body = found
-        if uid not in self.latest:
-            return
         if body is not None:
             self.latest[uid] = body
             progress.show(body)
@@ -206,6 +211,13 @@ class _Course:
         codes |= {Exit.UNFINISHED} if self.open else set()
         codes |= {Exit.ABORTED} if self._lost else set()
         return next((code for code in Exit if code in codes and code is not Exit.DONE), Exit.DONE)
+
+
+async def served(session: Session) -> list[Resource]:
+    """Give the kinds that are run as far as the cluster has them."""
+    await ensure_served(session, TASK_ACTIONS)
+    known = await session.cluster.kinds(TASK_ACTIONS.api_version)
+    return [kind for kind in KINDS if kind in known]
 
 
 def _watching(session: Session, bodies: Sequence[Body]) -> AbstractAsyncContextManager[Feed]:

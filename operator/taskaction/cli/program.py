@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from taskaction import __version__
-from taskaction.cli import flows, servers
+from taskaction.cli import flows, local, servers
 from taskaction.cli.changing import abort, resume, signal, suspend
 from taskaction.cli.describing import describe
 from taskaction.cli.errors import CommandError
@@ -51,6 +51,7 @@ def program() -> typer.Typer:
     for command in COMMANDS:
         app.command(command.__name__)(command)
     app.add_typer(flows.app, name="flow")
+    app.add_typer(local.app, name="local")
     for name, group in servers.groups().items():
         app.add_typer(group, name=name)
     return app

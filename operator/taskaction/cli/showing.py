@@ -8,11 +8,11 @@ import typer
 from taskaction.api.enums import Phase
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exits import Exit
-from taskaction.cli.following import news, to_the_end
-from taskaction.cli.objects import KINDS, ensure_served, fetched, listed
+from taskaction.cli.following import Progress, news, served, to_the_end
+from taskaction.cli.objects import KINDS, fetched, listed
 from taskaction.cli.screen import COLUMNS, NAMESPACE, Output, say, show, table
 from taskaction.cli.session import Session, on_cluster
-from taskaction.cluster.gateway import TASK_ACTIONS, Body, Resource
+from taskaction.cluster.gateway import Body
 
 Names = Annotated[list[str] | None, typer.Argument(help="Names of actions, or KIND/NAME. Default: all.")]
 Selector = Annotated[str | None, typer.Option("--selector", "-l", metavar="SELECTOR", help="Only with these labels.")]
@@ -65,10 +65,8 @@ async def watch(
     if names:
         code, _ = await to_the_end(session, await fetched(session, names), None)
         return code
-    from taskaction.cli.following import Progress
-
     where = "" if all_namespaces else session.namespace
-    kinds = await _served(session)
+    kinds = await served(session)
     with Progress(session, 0) as progress:
         async with news(session, kinds, where, labels=selector or "") as feed:
             while True:
@@ -76,12 +74,6 @@ async def watch(
                 if found is not None and found[2] is not None:
                     progress.show(found[2])
     return Exit.DONE
-
-
-async def _served(session: Session) -> list[Resource]:
-    await ensure_served(session, TASK_ACTIONS)
-    known = await session.cluster.kinds(TASK_ACTIONS.api_version)
-    return [kind for kind in KINDS if kind in known]
 
 
 def _tables(session: Session, bodies: Sequence[Body], *, namespaces: bool, wide: bool) -> None:

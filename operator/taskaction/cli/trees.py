@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.text import Text
 
 from taskaction.cli.exits import Exit
-from taskaction.cli.following import Feed, news
-from taskaction.cli.objects import KINDS, at, fetched, has_ended, listed, phase_of
+from taskaction.cli.following import Feed, news, served
+from taskaction.cli.objects import at, fetched, has_ended, listed, phase_of
 from taskaction.cli.screen import age, coloured, say
 from taskaction.cli.session import Session, on_cluster
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
@@ -39,9 +39,8 @@ async def tree(
         if not lines:
             say(session.err, f"no actions with children in namespace {session.namespace}: name one to see it alone")
         return Exit.DONE
-    served = [kind for kind in KINDS if kind in await session.cluster.kinds(TASK_ACTIONS.api_version)]
     with Live(console=session.out, auto_refresh=False) as live:
-        async with news(session, served, session.namespace) as feed:
+        async with news(session, await served(session), session.namespace) as feed:
             while not _is_over(known, named):
                 if session.out.is_terminal:
                     live.update(Group(*(_cut(line) for line in drawn(known, named))), refresh=True)

@@ -1,0 +1,96 @@
+"""What the API server would refuse of the project's kinds, checked without one: schemas, unknown fields, simple rules.
+
+Rules in CEL are followed as far as they compare which fields are there; rights mean nothing here.
+"""
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from taskaction.api.action_flow_run import MUTABLE_RUN_FIELDS
+from taskaction.api.task_action_rules import MUTABLE_SPEC_FIELDS
+from taskaction.cluster.errors import InvalidError
+from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body, Resource
+from taskaction.core.constants import GROUP
+from taskaction.crdgen.manifest import KINDS, crd_manifest
+
+_MUTABLE = {TASK_ACTIONS.kind: MUTABLE_SPEC_FIELDS, ACTION_FLOW_RUNS.kind: MUTABLE_RUN_FIELDS}
+_EXCLUSIVE = re.compile(r"has\(self\.(\w+)\) != has\(self\.(\w+)\)")
+_OPEN = "x-kubernetes-preserve-unknown-fields"
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+
+
+def checked(resource: Resource, body: Body, old: Body | None) -> Body:
+    """Give the object, or raise ``InvalidError`` with all that is wrong with it."""
+    if resource.group != GROUP:
+        return body
+    kind = resource.kind
+    problems = [] if old is not None else list(_of_envelope(resource, body))
+    schema, spec = _spec_schema(kind), body.get("spec")
+    errors = Draft202012Validator(schema).iter_errors(spec)
+    problems += [f"{_path(('spec', *error.absolute_path))}: {error.message}" for error in errors]
+    problems += [*_unknown(spec, schema, "spec"), *_rules(spec, schema, "spec")]
+    if old is not None and kind in _MUTABLE:
+        before, after = old.get("spec") or {}, body.get("spec") or {}
+        for name in sorted((before.keys() | after.keys()) - _MUTABLE[kind]):
+            if before.get(name) != after.get(name):
+                problems.append(f"spec.{name}: is immutable: delete the object and make a new one")
+    if problems:
+        title = body["metadata"].get("name") or body["metadata"].get("generateName")
+        raise InvalidError(f"{kind} {title!r} is invalid: " + "; ".join(dict.fromkeys(problems)))
+    return body
+
+
+def _of_envelope(resource: Resource, body: Body) -> Iterator[str]:
+    if body.get("apiVersion") != resource.api_version:
+        yield f"apiVersion: must be {resource.api_version}, not {body.get('apiVersion')!r}"
+    name = body["metadata"].get("name")
+    if name is not None and not _NAME.fullmatch(str(name)):
+        yield f"metadata.name: {name!r} must consist of lower case letters, digits, '-' and '.'"
+
+
+@cache
+def _spec_schema(kind: str) -> Body:
+    one = next(found for found in KINDS if found.name == kind)
+    schema: Body = crd_manifest(one)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return schema
+
+
+def _unknown(value: Any, schema: Body, place: str) -> Iterator[str]:
+    """Give the fields that the schema does not know, which kubectl refuses as well."""
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _unknown(item, schema.get("items", {}), f"{place}[{number}]")
+    if not isinstance(value, dict) or schema.get(_OPEN) or "properties" not in schema:
+        return
+    known = schema["properties"]
+    for name, part in value.items():
+        if name in known:
+            yield from _unknown(part, known[name], f"{place}.{name}")
+        else:
+            close = get_close_matches(name, known, n=1)
+            yield f"{place}.{name}: unknown field" + (f", did you mean {close[0]!r}?" if close else "")
+
+
+def _rules(value: Any, schema: Body, place: str) -> Iterator[str]:
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _rules(item, schema.get("items", {}), f"{place}[{number}]")
+    if not isinstance(value, dict):
+        return
+    for rule in schema.get("x-kubernetes-validations", ()):
+        found = _EXCLUSIVE.fullmatch(rule["rule"])
+        if found is not None and (found[1] in value) == (found[2] in value):
+            yield f"{place}: {rule['message']}"
+    for name, part in schema.get("properties", {}).items():
+        if name in value:
+            yield from _rules(value[name], part, f"{place}.{name}")
+
+
+def _path(parts: Any) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    return text.removeprefix(".")

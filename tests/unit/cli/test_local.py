@@ -1,0 +1,98 @@
+"""`taskaction local run`: manifests without any cluster, and what of them cannot be had without one."""
+
+import json
+
+import pytest
+
+from local.manifests import ROOT
+from taskaction.cli import main
+
+
+@pytest.fixture(autouse=True)
+def unconfigured(monkeypatch) -> None:
+    """Leave the logs of this process, which is not the command's, as they are."""
+    monkeypatch.setattr("taskaction.logs.configure_logs", lambda *_: None)
+
+
+ACTION = "apiVersion: taskaction.dev/v1alpha1\nkind: TaskAction\nmetadata: {{name: {}}}\nspec: {}\n---\n"
+
+
+@pytest.fixture
+def local(tmp_path, capsys, monkeypatch):
+    """Run some text as a file; give the exit code, and what was printed."""
+    monkeypatch.setenv("KUBECONFIG", "/nowhere")
+
+    def run(text, *options):
+        file = tmp_path / "objects.yaml"
+        file.write_text(text)
+        code = main(["local", "run", str(file), *options])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("spec", "code"),
+    [
+        ("{executor: noop, parameters: {output: 1}}", 0),
+        ("{executor: fail, parameters: {message: oops}}", 1),
+        ("{executor: sleep, parameters: {duration: 1h}, timeouts: {total: 200ms}}", 4),
+    ],
+)
+def test_the_exit_code_is_that_of_run(local, spec, code) -> None:
+    assert local(ACTION.format("a", spec))[0] == code
+
+
+@pytest.mark.parametrize(("example", "code"), [("01-hello", 0), ("03-retry", 1)])
+def test_an_example_runs_as_it_stands(example, code, capsys) -> None:
+    assert main(["local", "run", str(ROOT / "examples" / example)]) == code
+    assert "Succeeded" in capsys.readouterr().err
+
+
+def test_providers_secrets_and_signals_are_there_as_on_a_cluster(local) -> None:
+    code, out, err = local(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {word: hush}\n---\n"
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: robot}\n---\n"
+        "apiVersion: taskaction.dev/v1alpha1\nkind: ActionProvider\nmetadata: {name: echo}\n"
+        "spec: {executor: noop}\n---\n"
+        + ACTION.format("a", "{providerRef: {name: echo}, parameters: {output: {answer: 42}}}")
+        + ACTION.format("ask", "{executor: approval, parameters: {prompt: go on}}"),
+        "--signal",
+        "ask=yes",
+        "--timeout",
+        "30s",
+    )
+    assert code == 0, err
+    assert '"answer": 42' in out
+    assert "ServiceAccount robot is left out" in err
+    assert "ask was given True" in err
+
+
+def test_the_objects_can_be_had_at_the_end(local) -> None:
+    code, out, _ = local(ACTION.format("a", "{executor: noop}"), "-o", "json")
+    assert (code, json.loads(out[out.index("{\n") :])["status"]["phase"]) == (0, "Succeeded")  # logs of tests go before
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param(ACTION.format("a", "{executor: job}"), "'job' starts pods", id="a job"),
+        pytest.param(
+            ACTION.format("a", "{executor: noop, paramters: {}}"), "did you mean 'parameters'?", id="misspelt"
+        ),
+        pytest.param(ACTION.format("a", "{}"), "set exactly one of executor and providerRef", id="nothing to run"),
+        pytest.param(
+            ACTION.format("a", "{executor: noop, priority: high}"), "spec.priority: 'high'", id="a wrong type"
+        ),
+        pytest.param(ACTION.format("a", "{executor: noop, priority: 5000}"), "spec.priority: 5000", id="too much"),
+        pytest.param(ACTION.format("A_b", "{executor: noop}"), "metadata.name: 'A_b'", id="a wrong name"),
+        pytest.param(ACTION.format("a", "{executor: noop}") * 2, "already exists", id="the same twice"),
+        pytest.param("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}", "there is nothing to run", id="no action"),
+        pytest.param("a: [", "is no YAML", id="no yaml"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_anything_is(local, text, says) -> None:
+    code, _, err = local(text)
+    assert code == 2
+    assert says in err
+    assert len(err.splitlines()) == 1, "one sentence"
