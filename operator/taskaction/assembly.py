@@ -18,6 +18,7 @@ from taskaction.control.events import EventPoster
 from taskaction.control.expiry import Expiry
 from taskaction.control.family import Family
 from taskaction.control.flows.catalogue import FlowCatalogue
+from taskaction.control.flows.inputs import OfferedInputs
 from taskaction.control.flows.records import LiveMembers, RunRecord, RunTable
 from taskaction.control.followed import FOLLOWED, FollowedObjects
 from taskaction.control.gather import Gatherer
@@ -223,6 +224,7 @@ def assemble(
         persistently=persistently,
         background=background,
         journal=journal,
+        inputs=OfferedInputs(registry, providers),
         owns=owns,
         changed=lambda namespace, name: runs.intake.flow_changed(namespace, name),
         shards=config.shards,

@@ -17,10 +17,9 @@ def validate(
     strict: Annotated[bool, typer.Option("--strict", help="Also refuse what Globus Flows does not have.")] = False,
 ) -> None:
     """Say what is wrong with a definition, without any cluster."""
-    from taskaction.flow_files import read_definition
-    from taskaction.flows.validation import validated
+    from taskaction.flow_files import checked
 
-    problems = validated(read_definition(file), strict=strict)
+    problems = checked(file, strict=strict)
     for problem in problems:
         print(f"{file}: {problem}")
     if problems:

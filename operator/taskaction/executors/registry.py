@@ -5,6 +5,8 @@ from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
+from pydantic import BaseModel
+
 from taskaction.core.errors import TaskActionError
 from taskaction.executors.base import AbstractExecutor
 from taskaction.executors.toolbox import Toolbox
@@ -40,6 +42,17 @@ class Registry:
     def __init__(self) -> None:
         self._executors: dict[str, AbstractExecutor] = {}
         self.failures: list[LoadFailure] = []
+
+    @staticmethod
+    def parameters_of(name: str) -> type[BaseModel] | None:
+        """Give the model of an installed executor's parameters without making the executor; None where it has none."""
+        for point in entry_points(group=GROUP, name=name):
+            try:
+                found = getattr(point.load(), "PARAMETERS", None)
+            except (Exception, SystemExit):  # noqa: BLE001 - a plug-in's import may raise anything
+                return None
+            return found if isinstance(found, type) and issubclass(found, BaseModel) else None
+        return None
 
     @classmethod
     def load(cls, toolbox: Toolbox) -> "Registry":

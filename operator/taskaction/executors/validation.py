@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, best_match
+from jsonschema.exceptions import ValidationError as ValidationProblem
 from pydantic import BaseModel, ValidationError
 from referencing import Registry as Resources
 from referencing.exceptions import Unresolvable
@@ -41,6 +42,39 @@ class SchemaChecker:
             return None
         path = ".".join(str(part) for part in error.absolute_path)
         return f"{path}: {_short(error.message)}" if path else _short(error.message)
+
+    def certain_problems(self, value: object, unknown: type[object]) -> Iterator[tuple[tuple[int | str, ...], str]]:
+        """Give what is wrong with a value whatever takes the place of the ``unknown`` parts in it, and where."""
+        complete = not _holds(value, unknown)
+        try:
+            for error in self._validator.iter_errors(value):
+                if complete or _is_certain(error, unknown):
+                    yield tuple(error.absolute_path), _short(error.message)
+        except (Unresolvable, RecursionError):
+            return  # whoever made the schema is told by the provider's status
+
+
+_OF_THE_SHAPE = frozenset(
+    {"required", "additionalProperties", "minProperties", "maxProperties", "minItems", "maxItems", "type"}
+)
+"""What is judged by names and numbers of parts, whatever the parts are."""
+
+_CONDITIONS = frozenset({"if", "then", "else", "not", "dependentSchemas"})
+
+
+def _is_certain(error: ValidationProblem, unknown: type[object]) -> bool:
+    """Say whether an error stands although parts are unknown; what depends on other parts may turn out otherwise."""
+    if isinstance(error.instance, unknown) or _CONDITIONS & set(error.absolute_schema_path):
+        return False
+    return error.validator in _OF_THE_SHAPE or not _holds(error.instance, unknown)
+
+
+def _holds(value: object, unknown: type[object]) -> bool:
+    if isinstance(value, Mapping):
+        return any(_holds(one, unknown) for one in value.values())
+    if isinstance(value, list):
+        return any(_holds(one, unknown) for one in value)
+    return isinstance(value, unknown)
 
 
 def nesting_problem(value: object, path: str) -> str | None:

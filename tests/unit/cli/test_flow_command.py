@@ -45,3 +45,47 @@ def test_the_page_s_examples_are_valid_and_portable(tmp_path, capsys) -> None:
     for text in (example, manifest):
         file.write_text(text)
         assert main(["flow", "validate", "--strict", str(file)]) == 0, capsys.readouterr().out
+
+
+MANIFESTS = """
+apiVersion: taskaction.dev/v1alpha1
+kind: ActionProvider
+metadata: {name: copy}
+spec:
+  executor: noop
+  inputSchema: {type: object, required: [path]}
+---
+apiVersion: taskaction.dev/v1alpha1
+kind: ActionFlow
+metadata: {name: f}
+spec:
+  inputSchema: SCHEMA
+  definition:
+    StartAt: A
+    States:
+      A: {Type: Action, ActionUrl: "taskaction://provider/copy", Parameters: {PARAMETER}, End: true}
+"""
+
+
+@pytest.mark.parametrize(
+    ("parameter", "schema", "says"),
+    [
+        ("path: /x", "{type: object}", "valid"),
+        ("paht: /x", "{type: object}", "$.States.A.Parameters: 'path' is a required property"),
+        ("path: /x", "{type: thing}", "spec.inputSchema.type: 'thing' is not valid"),
+    ],
+)
+def test_a_file_is_judged_as_the_cluster_would_with_the_providers_that_are_in_it(
+    tmp_path, capsys, parameter, schema, says
+) -> None:
+    file = tmp_path / "flow.yaml"
+    file.write_text(MANIFESTS.replace("PARAMETER", parameter).replace("SCHEMA", schema))
+    assert main(["flow", "validate", str(file)]) == (0 if says == "valid" else 1)
+    assert f"{file}: {says}" in capsys.readouterr().out
+
+
+def test_a_file_of_several_flows_is_refused(tmp_path, capsys) -> None:
+    file = tmp_path / "flows.yaml"
+    file.write_text("{kind: ActionFlow}\n---\n{kind: ActionFlow}\n")
+    assert main(["flow", "validate", str(file)]) == 2
+    assert "holds 2 flows" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from taskaction.cluster.retry import Persistence
 from taskaction.control.background import Background
 from taskaction.control.flows import catalogue
 from taskaction.control.flows.catalogue import FlowCatalogue
+from taskaction.control.flows.inputs import Inputs, NoInputs
 from taskaction.control.flows.judging import Verdict, judged
 from taskaction.core.names import shard_of
 from taskaction.journal import OperatorJournal
@@ -45,6 +46,7 @@ class Desk:
             persistently=Persistence(clock, lambda: 0.5, lambda _: None),
             background=self.background,
             journal=OperatorJournal(metrics, clock),
+            inputs=NoInputs(),
             owns=self.owned.__contains__,
             changed=lambda _namespace, _name: None,
             shards=SHARDS,
@@ -169,10 +171,10 @@ async def test_a_flow_that_goes_during_the_verdict_stops_nothing(desk: Desk) -> 
 async def test_a_slow_verdict_does_not_hold_the_loop_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, may_end = threading.Event(), threading.Event()
 
-    def slowly(flow: ActionFlow) -> Verdict:
+    def slowly(flow: ActionFlow, inputs: Inputs) -> Verdict:
         begun.set()
         assert may_end.wait(60)
-        return judged(flow)
+        return judged(flow, inputs)
 
     monkeypatch.setattr(catalogue, "judged", slowly)
     desk.catalogue.notice("ADDED", desk.apply(GOOD))

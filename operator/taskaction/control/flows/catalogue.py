@@ -10,6 +10,7 @@ from taskaction.api.action_flow import ActionFlow, ActionFlowStatus
 from taskaction.cluster.errors import ConflictError, InvalidError, NotFoundError
 from taskaction.cluster.gateway import ACTION_FLOWS, Body, Cluster
 from taskaction.control.background import Background
+from taskaction.control.flows.inputs import Inputs
 from taskaction.control.flows.judging import flow_status, judged
 from taskaction.control.journal import Journal
 from taskaction.control.objects import Persistently
@@ -42,6 +43,7 @@ class FlowCatalogue:
         persistently: Persistently,
         background: Background,
         journal: Journal,
+        inputs: Inputs,
         owns: Callable[[int], bool],
         changed: Callable[[str, str], None],
         shards: int,
@@ -52,6 +54,7 @@ class FlowCatalogue:
         self._persistently = persistently
         self._background = background
         self._journal = journal
+        self._inputs = inputs
         self._owns = owns
         self._changed = changed
         self._shards = shards
@@ -89,7 +92,7 @@ class FlowCatalogue:
     async def _judge(self, key: FlowKey, flow: ActionFlow | None) -> None:
         """Write what is found, however often people are faster; a later change of theirs is told by the watch."""
         while flow is not None and not _is_judged(flow) and self._answers_for(flow.metadata.uid):
-            verdict = await asyncio.to_thread(judged, flow)
+            verdict = await asyncio.to_thread(judged, flow, self._inputs)
             status = flow_status(flow, verdict, self._clock.now())
             try:
                 flow = await self._written(flow, status)

@@ -1,17 +1,22 @@
 """What is wrong with an ActionFlow, and the status that says so; pure, and slow enough to be kept off the main loop."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from taskaction.api.action_flow import PROBLEMS_KEPT, ActionFlow, ActionFlowStatus, FlowProblem
 from taskaction.api.enums import ConditionStatus
 from taskaction.api.metadata import Condition
 from taskaction.api.reasons import ConditionType, Reason
+from taskaction.control.flows.inputs import Inputs, NoInputs, input_problems
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncated
 from taskaction.executors.validation import compile_schema, nesting_problem
 from taskaction.flows.errors import Problem
 from taskaction.flows.validation import validated
+
+NOTHING_KNOWN = NoInputs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +35,26 @@ class Verdict:
         return truncated(str(self.problems[0]), MESSAGE_LIMIT_CHARS - len(more)) + more
 
 
-def judged(flow: ActionFlow) -> Verdict:
-    """Judge a flow by its definition, then by its input schema."""
-    too_deep = nesting_problem(flow.spec.definition, "")
+def judged(flow: ActionFlow, inputs: Inputs = NOTHING_KNOWN) -> Verdict:
+    """Judge a flow by its definition, by what its actions take, and by its input schema."""
+    spec = flow.spec
+    return verdict(
+        spec.definition, spec.input_schema, namespace=flow.metadata.namespace, strict=bool(spec.strict), inputs=inputs
+    )
+
+
+def verdict(
+    definition: Any, input_schema: Mapping[str, Any] | None, *, namespace: str, strict: bool, inputs: Inputs
+) -> Verdict:
+    """Judge a definition and its input schema, wherever they are kept."""
+    too_deep = nesting_problem(definition, "")
     if too_deep is not None:
         return Verdict(Reason.INVALID_DEFINITION, (Problem("$", too_deep.removeprefix(": ")),))
-    problems = validated(flow.spec.definition, strict=bool(flow.spec.strict))
+    problems = validated(definition, strict=strict) or tuple(input_problems(definition, namespace, inputs))
     if problems:
         return Verdict(Reason.INVALID_DEFINITION, problems)
     try:
-        compile_schema(flow.spec.input_schema, "spec.inputSchema")
+        compile_schema(input_schema, "spec.inputSchema")
     except ValueError as error:
         path, _, message = str(error).partition(": ")
         return Verdict(Reason.INVALID_SCHEMA, (Problem(path, message),))

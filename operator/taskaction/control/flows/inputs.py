@@ -1,0 +1,126 @@
+"""What is known of the input that the actions of flows take: by providers' schemas, and by executors' own models.
+
+Which Action Provider is behind a plain URL is not asked here: that takes a call to an address of the user's, which is
+made when the action starts, and then its schema is checked before anything is sent.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from taskaction.api.enums import ProviderKind
+from taskaction.control.providers import Providers
+from taskaction.executors.registry import Registry
+from taskaction.executors.validation import SchemaChecker, compile_schema
+from taskaction.flows.bodies import Unknown, bodies
+from taskaction.flows.errors import Problem, below
+
+SCHEME = "taskaction://"
+_PROVIDERS = {"provider": ProviderKind.ACTION_PROVIDER, "cluster-provider": ProviderKind.CLUSTER_ACTION_PROVIDER}
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What an address takes.
+
+    Attributes:
+        checker: the schema, where there is one.
+        problem: why nothing can be run there.
+    """
+
+    checker: SchemaChecker | None = None
+    problem: str | None = None
+
+
+class Inputs(Protocol):
+    """Knows what executors and providers take; nothing of what it does not know."""
+
+    def of_executor(self, name: str) -> Input:
+        """Give what an executor takes."""
+
+    def of_provider(self, kind: ProviderKind, namespace: str, name: str) -> Input:
+        """Give what a provider takes; one that is not there may come later."""
+
+
+class NoInputs:
+    """Knows nothing."""
+
+    def of_executor(self, name: str) -> Input:  # noqa: ARG002 - the protocol's signature
+        """Give what an executor takes."""
+        return Input()
+
+    def of_provider(self, kind: ProviderKind, namespace: str, name: str) -> Input:  # noqa: ARG002 - the same
+        """Give what a provider takes."""
+        return Input()
+
+
+class OfferedInputs:
+    """Knows the executors of this process, and the providers of the cluster."""
+
+    def __init__(self, registry: Registry, providers: Providers) -> None:
+        self._registry = registry
+        self._providers = providers
+
+    def of_executor(self, name: str) -> Input:
+        """Give what an executor takes."""
+        executor = self._registry.get(name)
+        if executor is None:
+            return Input(problem=self._registry.unknown_message(name))
+        return Input(model_checker(executor.PARAMETERS))
+
+    def of_provider(self, kind: ProviderKind, namespace: str, name: str) -> Input:
+        """Give what a provider takes; one that is not there may come later."""
+        offer = self._providers.get((kind, "" if kind is ProviderKind.CLUSTER_ACTION_PROVIDER else namespace, name))
+        return Input(offer.inputs) if offer is not None else Input()
+
+
+class InstalledInputs:
+    """Knows the executors that are installed, and the providers of some manifests; for use without any cluster."""
+
+    def __init__(
+        self, executor: Callable[[str], type[BaseModel] | None], schemas: Mapping[tuple[str, str], Any]
+    ) -> None:
+        """``schemas`` are the input schemas of providers, by kind and name."""
+        self._executor = executor
+        self._schemas = schemas
+
+    def of_executor(self, name: str) -> Input:
+        """Give what an executor takes; one that is not installed here may be in the cluster."""
+        return Input(model_checker(self._executor(name)))
+
+    def of_provider(self, kind: ProviderKind, namespace: str, name: str) -> Input:  # noqa: ARG002 - one namespace
+        """Give what a provider takes."""
+        try:
+            return Input(compile_schema(self._schemas.get((str(kind), name)), "inputSchema"))
+        except ValueError:
+            return Input()  # the provider's own status says so
+
+
+def input_problems(definition: Mapping[str, Any], namespace: str, inputs: Inputs) -> Iterator[Problem]:
+    """Give what is wrong with the input of the actions of a definition that is valid otherwise."""
+    for body in bodies(definition):
+        if not body.url.startswith(SCHEME):
+            continue
+        target, _, name = body.url.removeprefix(SCHEME).partition("/")
+        kind = _PROVIDERS.get(target)
+        found = inputs.of_executor(name) if kind is None else inputs.of_provider(kind, namespace, name)
+        if found.problem is not None:
+            yield Problem(f"{body.place}.{body.named}", found.problem)
+        if found.checker is not None and not isinstance(body.value, Unknown):
+            for parts, message in found.checker.certain_problems(body.value, Unknown):
+                yield Problem(_place(f"{body.place}.Parameters", parts), f"{message} (by the input of {body.url})")
+
+
+@lru_cache(maxsize=256)
+def model_checker(model: type[BaseModel] | None) -> SchemaChecker | None:
+    """Give a checker for an executor's own parameters."""
+    return None if model is None else compile_schema(model.model_json_schema(by_alias=True), model.__name__)
+
+
+def _place(place: str, parts: tuple[int | str, ...]) -> str:
+    for part in parts:
+        place = f"{place}[{part}]" if isinstance(part, int) else below(place, part)
+    return place
