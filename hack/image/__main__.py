@@ -18,7 +18,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command can be run again", file=sys.stderr)
         return 130
-    say(f"image: {image.name}, {image.megabytes:.1f} MB, in {image.archive}")
+    say(f"image: {image.name}, {image.megabytes:.1f} MB, in {image.archive}; what is in it: {image.sbom.name}")
     return 0
 
 

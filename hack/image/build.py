@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cluster.binaries import Cache, Say
 from cluster.resolve import docker_answers
+from image.contents import read
 from image.parts import ROOT, Base, Tools, Wheels, run, with_tools
 from release.versions import Version
 
@@ -16,6 +17,7 @@ ISOLATED = {"BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"}
 TRUST = '{"default": [{"type": "insecureAcceptAnything"}]}'
 """Buildah asks for a policy; nothing is pulled, so there is nothing to trust."""
 MEGABYTE = 1_000_000
+SBOM = "opt/taskaction/sbom.cdx.json"
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,11 @@ class Image:
 
     archive: Path
     name: str
+
+    @property
+    def sbom(self) -> Path:
+        """What the image holds, as CycloneDX has it: the file beside the archive."""
+        return self.archive.with_suffix(".cdx.json")
 
     @property
     def megabytes(self) -> float:
@@ -46,6 +53,7 @@ def build(*, say: Say = print, dist: Path = DIST) -> Image:
     else:
         build_without_daemon(image.name, part, say, told)
     part.rename(image.archive)
+    image.sbom.write_bytes(read(image.archive, SBOM))
     return image
 
 

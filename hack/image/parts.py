@@ -18,11 +18,12 @@ from cluster.errors import ClusterError
 
 ROOT = Path(__file__).parents[2]
 CONSTRAINTS = ROOT / "hack" / "constraints.txt"
-BUILD_BACKEND = ("hatchling", "hatch-vcs", "editables")
+BUILD_TOOLS = ("hatchling", "hatch-vcs", "editables", "cyclonedx-bom")
+"""What builds the project's own wheel, and what writes down what the image holds."""
 SUITE = "bookworm"
 PYTHON = "3.11"
 """The Python of the suite; the wheels must fit it."""
-IN_BASE = "python3,python3-venv,ca-certificates"
+IN_BASE = "python3,python3-venv,ca-certificates,libstdc++6"
 LEFT_OUT = ("man", "doc", "info", "locale")
 LOG_LINES = 15
 OVERLAY = 'mount -t overlay overlay -o "lowerdir=$1/usr:/usr" /usr && shift && exec "$@"'
@@ -91,9 +92,9 @@ class Wheels:
 
 
 def wanted() -> list[str]:
-    """Give what is installed into the image, and what builds the project's own wheel."""
+    """Give what is installed into the image, and what is needed to build it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return [*project["dependencies"], *BUILD_BACKEND]
+    return [*project["dependencies"], *project["optional-dependencies"]["actions"], *BUILD_TOOLS]
 
 
 def unpack(packages: str, out: Path) -> None:
