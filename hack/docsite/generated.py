@@ -158,10 +158,10 @@ def _registered(registry: CollectorRegistry) -> Iterator[tuple[str, str, str]]:
     # A metric with labels has no sample before it is used, and then says its labels nowhere else.
     collectors: Iterable[Any] = registry._collector_to_names  # noqa: SLF001 - the one list of collectors there is
     for collector in collectors:
-        (family,) = collector.describe() if collector._labelnames else collector.collect()  # noqa: SLF001 - see above
-        labels = ",".join(collector._labelnames)  # noqa: SLF001 - see above
-        name = f"{family.name}_total" if family.type == "counter" else family.name
-        yield f"{name}{{{labels}}}" if labels else name, family.type, family.documentation
+        labels = ",".join(getattr(collector, "_labelnames", ()))
+        for family in collector.describe() if labels else collector.collect():
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            yield f"{name}{{{labels}}}" if labels else name, family.type, family.documentation
 
 
 def _gauges(sources: Iterable[str]) -> Iterator[tuple[str, str, str]]:

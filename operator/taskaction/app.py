@@ -207,6 +207,8 @@ class Operator:
                     "Actions that wait for a quota of their target.",
                     lambda: control.manager.parked,
                 ),
+                "workers": ("Calls of executors that there may be at a time.", lambda: self._config.workers_count),
+                "shards": ("Shards that there are, for all replicas together.", lambda: self._config.shards),
                 "workers_busy": ("Workers that are taken.", lambda: control.manager.running),
                 "action_events_waiting": (
                     "ActionEvents that no action has taken yet.",

@@ -1,5 +1,6 @@
 """The control layer's journal, made of logs and metrics: constant messages, data as keys; never a parameter's value."""
 
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -47,6 +48,25 @@ class OperatorJournal:
             holder=server.claim.holder if server.claim is not None else None,
             **record.about,
         )
+
+    def waited(self, record: Record, seconds: float) -> None:
+        """A worker has taken an action that stood in line."""
+        self._metrics.queue_wait.labels("poll" if record.status.phase.started else "start").observe(seconds)
+
+    def let_through(self, record: Record, seconds: float) -> None:
+        """An action that was parked may start: its target's quota is renewed."""
+        self._metrics.quota_wait.observe(seconds)
+        self._log.debug("quota renewed", waited=round(seconds, 3), **record.about)
+
+    def paced(self, source: str, until: datetime) -> None:
+        """The rate of a provider is used up while actions wait for it."""
+        self._metrics.rates_exhausted.inc()
+        self._log.debug("rate used up", source=source, until=until.isoformat())
+
+    def begun(self, record: Record, executor: str) -> None:
+        """An attempt begins."""
+        self._metrics.attempts.labels(executor).inc()
+        self._log.debug("attempt begins", executor=executor, **record.about)
 
     def called(self, record: Record, executor: str, outcome: Outcome, seconds: float) -> None:
         """A call of an executor has ended."""

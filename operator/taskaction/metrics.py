@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from taskaction.cluster.rest import Request
+from taskaction.process_metrics import describe_process
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 
@@ -14,10 +15,28 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        describe_process(self.registry, "operator")
         self.admitted = self._counter("actions_seen", "Actions seen for the first time by this process.")
         self.finished = self._counter("actions_finished", "Actions that ended, by phase and reason.", "phase", "reason")
         self.runs_finished = self._counter(
             "flow_runs_finished", "Runs of flows that ended, by phase and reason.", "phase", "reason"
+        )
+        self.attempts = self._counter("attempts", "Attempts that were begun, by executor.", "executor")
+        self.queue_wait = Histogram(
+            "taskaction_queue_wait_seconds",
+            "How long actions stood in line for a worker: to start, or to be polled.",
+            ("turn",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.quota_wait = Histogram(
+            "taskaction_quota_wait_seconds",
+            "How long actions waited for a quota of their target before they were let through.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.rates_exhausted = self._counter(
+            "rates_exhausted", "Times that actions had to wait since the rate of their provider was used up."
         )
         self.calls = Histogram(
             "taskaction_executor_call_seconds",

@@ -112,7 +112,8 @@ class ManagerObserver:
         self._line().crowded(run_id, crowded=False)
 
     def paced(self, source: str, until: datetime) -> None:
-        """Have it shown."""
+        """Have it counted and shown."""
+        self._journal.paced(source, until)
         self._quotas().paced(source, until)
 
     def unrecorded(self, source: str) -> None:

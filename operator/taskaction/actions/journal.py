@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.rest import Request
+from taskaction.process_metrics import describe_process
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -16,6 +17,7 @@ class ActionsJournal:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        describe_process(self.registry, "actions")
         self._log = structlog.stdlib.get_logger("taskaction.actions")
         self._calls = Histogram(
             "taskaction_actions_call_seconds",

@@ -116,6 +116,7 @@ class ActionsService:
 
     async def _serve(self, facade: Facade, stop: asyncio.Event) -> None:
         journal, own = self._journal, self._own
+        journal.gauge("actions_watches_limit", "Watches that may be served.", lambda: own.watches)
         journal.gauge("actions_watches", "Watches that are being served.", lambda: facade.mirror.watches)
         journal.gauge("actions_known", "Actions that are known.", lambda: len(facade.mirror))
 

@@ -174,6 +174,9 @@ class Engine:
         if record.cancelling:
             return False  # its end decides what follows
         record.activity = Activity.IDLE
+        if record.queued_at is not None:
+            self._parts.journal.waited(record, self._parts.clock.monotonic() - record.queued_at)
+            record.queued_at = None
         decision = await self._turn(record)
         if decision is None:
             return False
@@ -192,6 +195,9 @@ class Engine:
             self._parts.deliveries.taken(record)
             return self._decided(record, Told(reports_of(reports)))
         limited = await self._limited(record)
+        if limited is None and record.parked_at is not None:
+            self._parts.journal.let_through(record, self._parts.clock.monotonic() - record.parked_at)
+            record.parked_at = None
         if self._must_wait(record):
             return None  # to ask took its time
         return self._decided(record, Slot() if limited is None else Ended(limited))
@@ -270,6 +276,8 @@ class Engine:
         record.polled_signal, record.woken = record.action.spec.signal, False
         attempt, claim = record.status.attempt, record.status.claim
         started = self._parts.clock.monotonic()
+        if not poll:
+            self._parts.journal.begun(record, bound.executor.ACTION_NAME)
         deliveries = self._parts.deliveries.hand_over(record) if poll else ()
         work = self._parts.caller.call(record, bound, observed, poll=poll, deliveries=deliveries)
         record.call = asyncio.create_task(work, name=f"call {record.uid}")

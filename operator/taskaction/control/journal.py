@@ -22,6 +22,15 @@ class Journal(Protocol):
     def overtaken(self, record: OwnedRecord, server: Any) -> None:
         """A status write was given up because another owner has written the status ``server``."""
 
+    def waited(self, record: Record, seconds: float) -> None:
+        """A worker has taken an action that stood in line."""
+
+    def let_through(self, record: Record, seconds: float) -> None:
+        """An action that was parked may start: its target's quota is renewed."""
+
+    def begun(self, record: Record, executor: str) -> None:
+        """An attempt begins."""
+
     def called(self, record: Record, executor: str, outcome: Outcome, seconds: float) -> None:
         """A call of an executor has ended."""
 

@@ -53,6 +53,8 @@ class Line:
         """Let an action wait for a worker, once its partition is known."""
         record.activity = Activity.QUEUED
         record.poll_at = None
+        if record.queued_at is None:
+            record.queued_at = self._clock.monotonic()
         if self._partitions.is_known(record):
             self._submit(record)
         else:
@@ -68,6 +70,8 @@ class Line:
     def park(self, record: Record, at: datetime, key: str) -> None:
         """Let an action wait, without a worker, until its target's quota ``key`` is renewed."""
         record.activity = Activity.PARKED
+        if record.parked_at is None:
+            record.parked_at = self._clock.monotonic()
         run = self._gatherer.queued(record)
         self._manager.park(run, (run.source, key), (at - self._clock.now()).total_seconds())
         self._quotas.limited(record, at)
@@ -77,6 +81,7 @@ class Line:
         if record.status.attempt and not record.status.phase.terminal and record.activity not in _IN_LINE:
             self._manager.hold(self._gatherer.queued(record))
         elif withdrawn:
+            record.queued_at = record.parked_at = None
             self._manager.forget(record.uid)
 
     def crowded(self, uid: str, *, crowded: bool) -> None:

@@ -40,6 +40,8 @@ class Record:
         gone: the object does not exist any more; nothing may be written.
         fresh: it was created while this process owned its shard, so that it may still be refused.
         crowded: it waits outside of a full queue.
+        queued_at: when it came to stand in line for a worker, by the monotonic clock.
+        parked_at: when it was parked first for a quota that has not let it through yet, by the same.
         limited_until: when the rate of its provider is expected to let it start.
         woken: something that the action created has changed during a call.
         flushing: set while a status write is under way, done with how it landed when it has ended.
@@ -71,6 +73,8 @@ class Record:
     woken: bool = False
     fresh: bool = False
     crowded: bool = False
+    queued_at: float | None = None
+    parked_at: float | None = None
     limited_until: datetime | None = None
     flushing: asyncio.Future[object] | None = None
 

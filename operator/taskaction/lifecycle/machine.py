@@ -207,10 +207,12 @@ def _paused(observed: Observed, outcome: Paused, now: datetime) -> Decision:
         external_id=outcome.external_id or before.external_id,
         links=outcome.links or before.links,
     )
-    poll: tuple[Effect, ...] = ()
+    effects: list[Effect] = []
     if outcome.poll_after is not None:
-        poll = (PollAt(deadlines.later(now, outcome.poll_after)),)
-    return _waiting(observed, status, Write.NOW, poll, now)
+        effects.append(PollAt(deadlines.later(now, outcome.poll_after)))
+    if before.phase is not Phase.PAUSED:
+        effects.append(Tell(warning=False, reason=outcome.reason, message=status.message or "waits for a person"))
+    return _waiting(observed, status, Write.NOW, tuple(effects), now)
 
 
 def _limited(observed: Observed, outcome: Limited, now: datetime) -> Decision:

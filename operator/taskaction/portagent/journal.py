@@ -10,6 +10,7 @@ from taskaction.portagent.client import PortError
 from taskaction.portagent.marks import Marks
 from taskaction.portagent.reports import Report
 from taskaction.portagent.runs import MalformedRun, PortRun, RunKind
+from taskaction.process_metrics import describe_process
 
 
 class AgentJournal:
@@ -17,7 +18,12 @@ class AgentJournal:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        describe_process(self.registry, "port-agent")
         self._log = structlog.stdlib.get_logger("taskaction.portagent")
+        self._live = Gauge("taskaction_port_agent_runs_live", "Runs under way.", registry=self.registry)
+        self._leads = Gauge(
+            "taskaction_port_agent_leads", "1 where this agent claims and reports.", registry=self.registry
+        )
         self._claimed = self._counter("runs_claimed", "Runs that claims have brought, by kind.", "kind")
         self._taken = self._counter("runs_taken", "Runs for which a TaskAction was created, by kind.", "kind")
         self._left = self._counter("runs_left", "Claimed runs that were left to be handed out again.", "reason")
@@ -38,8 +44,7 @@ class AgentJournal:
 
     def show(self, buffer: Buffer) -> None:
         """Show how many runs are under way."""
-        gauge = Gauge("taskaction_port_agent_runs_live", "Runs under way.", registry=self.registry)
-        gauge.set_function(lambda: len(buffer))
+        self._live.set_function(lambda: len(buffer))
 
     def claimed(self, kind: RunKind, count: int) -> None:
         """A claim was answered."""
@@ -99,6 +104,7 @@ class AgentJournal:
 
     def leads(self, *, leads: bool, holder: str) -> None:
         """The agent that works has changed."""
+        self._leads.set(leads)
         self._log.info("claims and reports" if leads else "stands by", holder=holder)
 
     def failed(self, task: str, error: Exception) -> None:

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.rest import Request
+from taskaction.process_metrics import describe_process
 from taskaction.webhooks.answers import Answer
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -17,6 +18,7 @@ class InboxJournal:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        describe_process(self.registry, "webhooks")
         self._log = structlog.stdlib.get_logger("taskaction.webhooks")
         self._requests = Histogram(
             "taskaction_webhook_seconds",
