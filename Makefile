@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 SOURCES := operator tests hack
-GENERATED := crds docs/reference charts/taskaction-operator/files/rights
+GENERATED := crds docs/reference charts/taskaction-operator/files charts/taskaction-operator/README.md
 PYTEST := $(BIN)/python -m pytest
 SITE := NO_MKDOCS_2_WARNING=1 PYTHONPATH=hack $(BIN)/mkdocs
 RELEASE := PYTHONPATH=hack $(BIN)/python -m release
@@ -48,6 +48,7 @@ type: $(INSTALLED) ## Check the types
 generate: $(INSTALLED) ## Write CRDs, reference pages and the chart's roles from the code
 	$(BIN)/python -m taskaction.crdgen
 	@PYTHONPATH=hack $(BIN)/python -m docsite.generated
+	@PYTHONPATH=hack $(BIN)/python -m chart.generated
 
 workflows: $(INSTALLED) ## Check the workflow files of the code host: their schema, and what is unsafe in them
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml

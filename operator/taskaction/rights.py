@@ -33,6 +33,20 @@ class Scope(StrEnum):
     """In the whole cluster, by the Actions service's own account."""
     RELEASE = "release"
     """In the namespaces whose actions are run, while the operator is being uninstalled."""
+    TEST = "test"
+    """In the namespace of the action that `helm test` runs."""
+    VIEWER = "viewer"
+    """Of people who look; part of the built-in role `view`."""
+    EDITOR = "editor"
+    """Of people who run actions; part of the built-in role `edit`."""
+    APPROVER = "approver"
+    """Of people who answer approvals; part of the built-in role `admin`, and to be bound on its own."""
+    ADMIN = "admin"
+    """Of people who offer actions to others in their namespace; part of the built-in role `admin`."""
+
+
+PEOPLE = (Scope.VIEWER, Scope.EDITOR, Scope.APPROVER, Scope.ADMIN)
+"""The scopes that are no program's but people's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +269,69 @@ RIGHTS = (
         resources=("actionflowruns",),
         verbs=("list", "patch", "abort"),
         why="ends unfinished runs, so that they start nothing more",
+    ),
+    Right(
+        scope=Scope.TEST,
+        group=GROUP,
+        resources=("taskactions",),
+        verbs=("get", "list", "watch", "create"),
+        why="runs one action, which expires soon",
+    ),
+    Right(
+        scope=Scope.VIEWER,
+        group=GROUP,
+        resources=("taskactions", "actionproviders", "clusteractionproviders", "actionflows", "actionflowruns"),
+        verbs=("get", "list", "watch"),
+        why="what there is, and how it stands",
+    ),
+    Right(
+        scope=Scope.EDITOR,
+        group=GROUP,
+        resources=("taskactions", "actionflows", "actionflowruns"),
+        verbs=("create", "update", "patch", "delete", "deletecollection"),
+        why="runs actions and flows",
+    ),
+    Right(
+        scope=Scope.EDITOR,
+        group=GROUP,
+        resources=("taskactions", "actionflowruns"),
+        verbs=("abort",),
+        why="sets `spec.abort`",
+    ),
+    Right(
+        scope=Scope.EDITOR,
+        group=GROUP,
+        resources=("actionproviders",),
+        verbs=("use",),
+        why="the providers of the namespace; those of the cluster need a grant of their own",
+    ),
+    Right(
+        scope=Scope.EDITOR,
+        group=GROUP,
+        resources=("actionevents",),
+        verbs=("get", "list", "watch"),
+        why="what has come in for an action; may hold what senders would not show to all",
+    ),
+    Right(
+        scope=Scope.APPROVER,
+        group=GROUP,
+        resources=("taskactions", "actionflowruns"),
+        verbs=("get", "list", "watch", "patch", "signal"),
+        why="answers approvals: sets `spec.signal`",
+    ),
+    Right(
+        scope=Scope.ADMIN,
+        group=GROUP,
+        resources=("actionproviders",),
+        verbs=("create", "update", "patch", "delete", "deletecollection"),
+        why="offers actions to the namespace",
+    ),
+    Right(
+        scope=Scope.ADMIN,
+        group=GROUP,
+        resources=("actionevents",),
+        verbs=("create", "delete", "deletecollection"),
+        why="reports of an action by hand, and what nobody takes",
     ),
 )
 """Every right; the order is that of the tables in docs/operating.md and docs/port-agent.md."""

@@ -41,12 +41,28 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) }}
 {{- end }}
 
-{{/* The subject of every binding. */}}
-{{- define "taskaction.subjects" -}}
-subjects:
-  - kind: ServiceAccount
-    name: {{ include "taskaction.account" . }}
-    namespace: {{ .Release.Namespace }}
+{{/* The name of a component: the operator bears the release's, the others add theirs. */}}
+{{- define "taskaction.componentName" -}}
+{{- $fullname := include "taskaction.fullname" .root }}
+{{- if eq .component "operator" }}{{ $fullname }}{{ else }}{{ printf "%s-%s" $fullname .component }}{{ end }}
+{{- end }}
+
+{{/* The ServiceAccount of a component; only the operator's has a name of one's own choice. */}}
+{{- define "taskaction.componentAccount" -}}
+{{- if eq .component "operator" }}{{ include "taskaction.account" .root }}{{ else }}{{ include "taskaction.componentName" . }}{{ end }}
+{{- end }}
+
+{{/* The components that are installed, as JSON: their names, and their values. */}}
+{{- define "taskaction.components" -}}
+{{- $found := dict }}
+{{- if .Values.operator.enabled }}{{- $_ := set $found "operator" .Values }}{{- end }}
+{{- if .Values.webhooks.enabled }}{{- $_ := set $found "webhooks" .Values.webhooks }}{{- end }}
+{{- if .Values.actions.enabled }}{{- $_ := set $found "actions" .Values.actions }}{{- end }}
+{{- if .Values.portAgent.enabled }}{{- $_ := set $found "port-agent" .Values.portAgent }}{{- end }}
+{{- range $component, $values := $found }}
+{{- $_ := set $found $component (pick $values "replicaCount") }}
+{{- end }}
+{{- toJson $found }}
 {{- end }}
 
 {{- define "taskaction.podSecurity" -}}
@@ -87,19 +103,17 @@ securityContext:
 
 {{- define "taskaction.webhookMounts" -}}
 {{- if and .Values.webhooks.enabled .Values.webhooks.keySecret }}
-volumeMounts:
-  - name: webhook-key
-    mountPath: /etc/taskaction/webhooks
-    readOnly: true
+- name: webhook-key
+  mountPath: /etc/taskaction/webhooks
+  readOnly: true
 {{- end }}
 {{- end }}
 
 {{- define "taskaction.webhookVolumes" -}}
 {{- if and .Values.webhooks.enabled .Values.webhooks.keySecret }}
-volumes:
-  - name: webhook-key
-    secret:
-      secretName: {{ .Values.webhooks.keySecret }}
-      items: [{key: key, path: key}]
+- name: webhook-key
+  secret:
+    secretName: {{ .Values.webhooks.keySecret }}
+    items: [{key: key, path: key}]
 {{- end }}
 {{- end }}

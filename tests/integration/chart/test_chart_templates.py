@@ -1,16 +1,22 @@
 """What the chart makes of its values, and what the API server says to it; nothing is installed."""
 
+import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from chart.alerts import ALERTS, groups
+from chart.dashboard import dashboard
 from chart.helm import CHART, Helm, HelmError
 from cluster.clusters import Cluster
 from local import account
 from local.manifests import CRDS, POLICIES
+from taskaction.actions.settings import PREFIX as ACTIONS
+from taskaction.actions.settings import ActionsConfig
 
 Manifest = dict[str, Any]
 POLICIES_SERVED = ("ValidatingAdmissionPolicy", "MutatingAdmissionPolicy")
@@ -23,6 +29,7 @@ def helm() -> Helm:
     return Helm.built()
 
 
+@cache
 def rendered(helm: Helm, *options: str) -> list[Manifest]:
     served = (f"{kind}{part}" for kind in POLICIES_SERVED for part in ("", "Binding"))
     known = (f"--api-versions=admissionregistration.k8s.io/v1/{kind}" for kind in served)
@@ -62,18 +69,30 @@ def test_crds_and_policies_can_be_left_to_others(helm: Helm) -> None:
 
 
 def test_the_operators_roles_are_those_that_its_tests_run_with(helm: Helm) -> None:
-    rules = [rule for role in of_kind(rendered(helm, "--no-hooks"), "ClusterRole") for rule in role["rules"]]
-    assert rules == [rule for name in account.EVERYWHERE for rule in account.read(name)]
+    found = rendered(helm, "--no-hooks", "--set=userRoles.enabled=false")
+    rules = [rule for role in of_kind(found, "ClusterRole") for rule in role["rules"]]
+    assert sorted(map(str, rules)) == sorted(str(rule) for name in account.EVERYWHERE for rule in account.read(name))
+    (role,) = of_kind(found, "Role")
+    assert (role["metadata"]["namespace"], role["rules"]) == ("ops", account.read(account.OWN))
     assert not any("*" in rule["verbs"] + rule["resources"] for rule in rules)
 
 
 def test_watching_a_few_namespaces_asks_for_rights_in_these_alone(helm: Helm) -> None:
-    found = rendered(helm, "--set=watchNamespaces={a,b}", "--no-hooks")
-    served = [
-        one["metadata"]["namespace"] for one in of_kind(found, "RoleBinding") if "-served" in one["metadata"]["name"]
-    ]
-    assert served == ["a", "b"]
-    assert [one["metadata"]["name"] for one in of_kind(found, "ClusterRoleBinding")] == ["ta-taskaction-operator-ops"]
+    found = rendered(helm, "--set=watchNamespaces={a,b}")
+    for part, rights in (("operator-served", "served"), ("release", "release")):
+        name = f"ta-taskaction-operator-ops-{part}"
+        roles = [one for one in of_kind(found, "Role") if one["metadata"]["name"] == name]
+        assert [(one["metadata"]["namespace"], one["rules"]) for one in roles] == [
+            (namespace, account.read(rights)) for namespace in ("a", "b")
+        ]
+        bound = [one for one in of_kind(found, "RoleBinding") if one["metadata"]["name"] == name]
+        assert [(one["metadata"]["namespace"], one["roleRef"]["kind"]) for one in bound] == [
+            ("a", "Role"),
+            ("b", "Role"),
+        ]
+    (everywhere,) = of_kind(found, "ClusterRoleBinding")  # what belongs to no namespace, and nothing else
+    (role,) = (one for one in of_kind(found, "ClusterRole") if one["metadata"]["name"] == everywhere["roleRef"]["name"])
+    assert role["rules"] == account.read("cluster")
     env = {one["name"]: one.get("value") for _, container in containers(found) for one in container["env"]}
     assert env["TASKACTION_WATCH_NAMESPACES"] == "a,b"
 
@@ -184,7 +203,7 @@ def inboxes(helm: Helm, *options: str) -> list[Manifest]:
 def test_the_inbox_is_there_only_where_it_is_asked_for(helm: Helm) -> None:
     assert not any("webhooks" in one["metadata"]["name"] for one in rendered(helm))
     kinds = sorted(one["kind"] for one in inboxes(helm) if one["kind"] not in {"ClusterRole", "ClusterRoleBinding"})
-    assert kinds == ["Deployment", "Service", "ServiceAccount"]
+    assert kinds == ["Deployment", "PodDisruptionBudget", "Service", "ServiceAccount"]
 
 
 def test_the_inbox_has_the_rights_that_its_tests_run_with_and_no_others(helm: Helm) -> None:
@@ -200,7 +219,8 @@ def test_the_inbox_keeps_to_the_namespaces_that_are_served_and_to_the_accounts_t
     found = inboxes(helm, "--set=watchNamespaces={a,b}", "--set=accounts.namespaces={a}")
     bound = [(one["metadata"]["namespace"], one["roleRef"]["name"]) for one in of_kind(found, "RoleBinding")]
     name = "ta-taskaction-operator-ops"
-    assert bound == [("a", f"{name}-webhooks"), ("b", f"{name}-webhooks"), ("a", f"{name}-accounts")]
+    served = f"{name}-webhooks-served"
+    assert sorted(bound) == [("a", f"{name}-accounts"), ("a", served), ("b", served)]
 
 
 def test_operator_and_inbox_share_the_key_of_callbacks(helm: Helm) -> None:
@@ -233,16 +253,240 @@ def test_a_key_of_callbacks_without_their_address_is_refused(helm: Helm) -> None
 
 def test_the_service_finds_the_inbox_and_not_the_operator(helm: Helm) -> None:
     found = rendered(helm, *INBOX)
-    (service,) = of_kind(found, "Service")
-    selected = [
+    (service,) = (one for one in of_kind(found, "Service") if one["metadata"]["name"].endswith("-webhooks"))
+    assert chosen_by(found, service["spec"]["selector"]) == ["ta-taskaction-operator-webhooks"]
+
+
+def chosen_by(found: list[Manifest], selector: dict[str, str]) -> list[str]:
+    return [
         one["metadata"]["name"]
         for one in of_kind(found, "Deployment")
-        if service["spec"]["selector"].items() <= one["spec"]["template"]["metadata"]["labels"].items()
+        if selector.items() <= one["spec"]["template"]["metadata"]["labels"].items()
     ]
-    assert selected == ["ta-taskaction-operator-webhooks"]
+
+
+FLYTE = ("--set=actions.enabled=true", "--set=actions.namespaces.shop/production=shop")
+
+
+def test_the_actions_service_is_there_only_where_it_is_asked_for(helm: Helm) -> None:
+    def names(*options: str) -> list[Manifest]:
+        return [one for one in rendered(helm, *options) if "actions" in one["metadata"]["name"].split("-")]
+
+    assert names() == []
+    assert {one["kind"] for one in names(*FLYTE)} > {"Deployment", "Service", "ServiceAccount", "PodDisruptionBudget"}
+
+
+def test_the_actions_service_has_its_rights_in_the_namespaces_of_its_actions_alone(helm: Helm) -> None:
+    found = [one for one in rendered(helm, *FLYTE) if "-actions" in one["metadata"]["name"]]
+    assert [(one["metadata"]["namespace"], one["rules"]) for one in of_kind(found, "Role")] == [
+        (namespace, account.read("actions")) for namespace in ("flyte", "shop")
+    ]
+    assert [one["rules"] for one in of_kind(found, "ClusterRole")] == [account.read("actions-cluster")]
+    bindings = [*of_kind(found, "RoleBinding"), *of_kind(found, "ClusterRoleBinding")]
+    assert {subject["name"] for one in bindings for subject in one["subjects"]} == {"ta-taskaction-operator-actions"}
+
+
+def test_the_actions_service_gets_its_namespaces_executors_and_settings(helm: Helm) -> None:
+    types = '--set-json=actions.taskTypes={"*": "pod", "spark": "resource"}'
+    found = rendered(helm, *FLYTE, types, "--set=actions.audiences={flyte,x}", "--set=actions.settings.WATCHES=7")
+    (container,) = (one for _, one in containers(found) if one["name"] == "actions")
+    env = {one["name"].removeprefix("TASKACTION_ACTIONS_"): one.get("value") for one in container["env"]}
+    expected = {"NAMESPACE": "flyte", "NAMESPACES": "shop/production=shop", "TASK_TYPES": "*=pod,spark=resource",
+                "AUDIENCES": "flyte,x", "WATCHES": "7", "BIND": "0.0.0.0:8094"}  # fmt: skip
+    assert {name: env[name] for name in expected} == expected
+    assert not any("TLS" in name or name == "AUTHENTICATION" for name in env)
+    ActionsConfig.from_environment({f"{ACTIONS}{name}": str(value) for name, value in env.items()})
+
+
+def test_the_actions_service_speaks_tls_with_the_certificate_of_a_secret(helm: Helm) -> None:
+    secret = ("--set=actions.tls.secret=cert", "--set=actions.tls.clientCertificates=true")
+    found = rendered(helm, *FLYTE, *secret)
+    ((spec, container),) = (pair for pair in containers(found) if pair[1]["name"] == "actions")
+    env = {one["name"].removeprefix(ACTIONS): one.get("value") for one in container["env"]}
+    (mount,) = container["volumeMounts"]
+    files = {"TLS_CERT_FILE": "tls.crt", "TLS_KEY_FILE": "tls.key", "TLS_CLIENT_CA_FILE": "ca.crt"}
+    assert {name: env[name] for name in files} == {name: f"{mount['mountPath']}/{at}" for name, at in files.items()}
+    assert spec["volumes"] == [{"name": mount["name"], "secret": {"secretName": "cert"}}]
+    (service,) = (one for one in of_kind(found, "Service") if one["metadata"]["name"].endswith("-actions"))
+    assert service["spec"]["ports"] == [{"name": "https", "port": 80, "targetPort": "serve"}]
+    assert chosen_by(found, service["spec"]["selector"]) == ["ta-taskaction-operator-actions"]
+
+
+def test_client_certificates_without_a_certificate_of_its_own_are_refused(helm: Helm) -> None:
+    with pytest.raises(HelmError, match="actions/tls/secret"):
+        helm("template", *RELEASE, "--set=actions.tls.clientCertificates=true")
+
+
+def test_flytes_actions_that_nobody_would_run_are_refused(helm: Helm) -> None:
+    with pytest.raises(HelmError, match=r"actions\.namespace.*\"shop\"; add it to watchNamespaces"):
+        helm("template", *RELEASE, *FLYTE, "--set=watchNamespaces={flyte}")
+
+
+EVERYTHING = (*AGENT, *INBOX, *FLYTE)
+COMPONENTS = {"operator", "webhooks", "actions", "port-agent"}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), {"operator"}),
+        (EVERYTHING, COMPONENTS),
+        ((*EVERYTHING, "--set=operator.enabled=false"), COMPONENTS - {"operator"}),
+        (("--set=operator.enabled=false",), set()),
+    ],
+    ids=["by default", "all of it", "beside an operator of another release", "nothing"],
+)
+def test_each_component_is_there_by_choice_from_one_image(
+    helm: Helm, options: tuple[str, ...], expected: set[str]
+) -> None:
+    found = rendered(helm, *options, "--set=image.tag=v7")
+    assert {
+        one["metadata"]["labels"]["app.kubernetes.io/component"] for one in of_kind(found, "Deployment")
+    } == expected
+    assert {one["image"] for _, one in containers(found)} <= {"taskaction-operator:v7"}
+    assert ("Job" in {one["kind"] for one in found}) is ("operator" in expected)  # it ends what its own operator runs
+    for spec, container in containers(found):
+        assert spec["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_people_get_roles_that_are_part_of_the_built_in_ones(helm: Helm) -> None:
+    people = {"viewer": "view", "editor": "edit", "approver": "admin", "admin": "admin"}
+    name = "ta-taskaction-operator-ops-"
+
+    def roles(*options: str) -> dict[str, Manifest]:
+        found = {
+            one["metadata"]["name"].removeprefix(name): one for one in of_kind(rendered(helm, *options), "ClusterRole")
+        }
+        return {role: found[role] for role in people if role in found}
+
+    for role, manifest in roles().items():
+        assert manifest["rules"] == account.read(role)
+        assert manifest["metadata"]["labels"][f"rbac.authorization.k8s.io/aggregate-to-{people[role]}"] == "true"
+    assert set(roles()) == set(people)
+    apart = roles("--set=userRoles.aggregate=false").values()
+    assert not any("aggregate" in label for one in apart for label in one["metadata"]["labels"])
+    assert roles("--set=userRoles.enabled=false") == {}
+
+
+def test_pods_of_one_component_are_spread_and_not_all_evicted_at_once(helm: Helm) -> None:
+    found = rendered(helm, *EVERYTHING, "--set=replicaCount=3")
+    budgets = {one["metadata"]["name"]: one["spec"] for one in of_kind(found, "PodDisruptionBudget")}
+    name = "ta-taskaction-operator"
+    assert set(budgets) == {
+        name,
+        f"{name}-webhooks",
+        f"{name}-actions",
+    }  # a single agent must not keep a node from going
+    for of, budget in budgets.items():
+        assert budget["maxUnavailable"] == 1
+        assert chosen_by(found, budget["selector"]["matchLabels"]) == [of]
+    for one in of_kind(found, "Deployment"):
+        spread = one["spec"]["template"]["spec"]["topologySpreadConstraints"]
+        assert [rule["topologyKey"] for rule in spread] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+        assert {rule["whenUnsatisfiable"] for rule in spread} == {"ScheduleAnyway"}
+        assert all(
+            chosen_by(found, rule["labelSelector"]["matchLabels"]) == [one["metadata"]["name"]] for rule in spread
+        )
+    nowhere = rendered(helm, "--set=topologySpread.topologyKeys=null")
+    assert not any("topologySpreadConstraints" in spec for spec, _ in containers(nowhere))
+
+
+def test_network_policies_let_in_what_is_served_and_nothing_else(helm: Helm) -> None:
+    assert not any(of_kind(rendered(helm, *EVERYTHING), "NetworkPolicy"))
+    peer = '--set-json=networkPolicy.actionsFrom=[{"podSelector": {}}]'
+    egress = '--set-json=networkPolicy.egress=[{"ports": [{"port": 443}]}]'
+    found = rendered(helm, *EVERYTHING, "--set=networkPolicy.enabled=true", peer)
+    policies = {one["metadata"]["name"]: one["spec"] for one in of_kind(found, "NetworkPolicy")}
+    pods = {one["name"]: one for _, one in containers(found) if "ports" in one}
+    ports = {name: {port["name"] for port in one["ports"]} for name, one in pods.items()}
+    for name, policy in policies.items():
+        assert chosen_by(found, policy["podSelector"]["matchLabels"]) == [name]
+        component = policy["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
+        assert {port["port"] for rule in policy["ingress"] for port in rule["ports"]} == ports.pop(component)
+        assert policy["policyTypes"] == ["Ingress"]
+    assert ports == {}
+    assert policies["ta-taskaction-operator-actions"]["ingress"][1]["from"] == [{"podSelector": {}}]
+    for one in of_kind(rendered(helm, "--set=networkPolicy.enabled=true", egress), "NetworkPolicy"):
+        assert one["spec"]["policyTypes"] == ["Ingress", "Egress"]
+        assert one["spec"]["egress"] == [{"ports": [{"port": 443}]}]
+
+
+def test_a_priority_level_is_for_the_accounts_of_the_release(helm: Helm) -> None:
+    assert not any(of_kind(rendered(helm), "FlowSchema"))
+    found = rendered(helm, *EVERYTHING, "--set=flowControl.enabled=true")
+    (level,) = of_kind(found, "PriorityLevelConfiguration")
+    levels = {one["metadata"]["name"]: one["spec"] for one in of_kind(found, "FlowSchema")}
+    name = "ta-taskaction-operator-ops"
+    assert levels[name]["priorityLevelConfiguration"]["name"] == level["metadata"]["name"]
+    assert levels[f"{name}-leases"]["priorityLevelConfiguration"]["name"] == "leader-election"
+    assert levels[f"{name}-leases"]["matchingPrecedence"] < levels[name]["matchingPrecedence"]
+    accounts = {one["spec"]["template"]["spec"]["serviceAccountName"] for one in of_kind(found, "Deployment")}
+    for spec in levels.values():
+        assert {subject["serviceAccount"]["name"] for subject in spec["rules"][0]["subjects"]} == accounts
+
+
+MONITORED = ("--set=metrics.serviceMonitor.enabled=true", "--set=metrics.alerts.enabled=true",
+             "--set=metrics.dashboard.enabled=true")  # fmt: skip
+
+
+def test_one_monitor_finds_the_metrics_of_every_component(helm: Helm) -> None:
+    found = rendered(helm, *EVERYTHING, *MONITORED)
+    (monitor,) = of_kind(found, "ServiceMonitor")
+    (service,) = (
+        one
+        for one in of_kind(found, "Service")
+        if monitor["spec"]["selector"]["matchLabels"].items() <= one["metadata"]["labels"].items()
+    )
+    assert len(chosen_by(found, service["spec"]["selector"])) == len(COMPONENTS)
+    (port,) = service["spec"]["ports"]
+    assert [one["port"] for one in monitor["spec"]["endpoints"]] == [port["name"]]
+    for spec, container in containers(found):
+        if spec.get("restartPolicy") != "Never":
+            assert port["targetPort"] in {one["name"] for one in container["ports"]}
+            probes = (container[name]["httpGet"]["port"] for name in ("readinessProbe", "livenessProbe"))
+            assert set(probes) == {port["targetPort"]}
+
+
+def test_alerts_can_be_left_out_and_lead_to_their_runbooks(helm: Helm) -> None:
+    site = "--set=metrics.alerts.runbooks=https://docs.example.org/runbooks/"
+    found = rendered(helm, *MONITORED, site, "--set=metrics.alerts.disabled={TaskActionFailing}")
+    (rule,) = of_kind(found, "PrometheusRule")
+    (group,) = rule["spec"]["groups"]
+    told = {one["alert"]: one for one in group["rules"]}
+    assert set(told) == {alert.name for alert in ALERTS} - {"TaskActionFailing"}
+    for name, one in told.items():
+        assert one["annotations"]["runbook_url"] == f"https://docs.example.org/runbooks/{name}.html"
+    (plain,) = of_kind(rendered(helm, *MONITORED), "PrometheusRule")
+    assert [group] != plain["spec"]["groups"] == groups()["groups"]
+
+
+def test_the_dashboard_is_where_grafanas_sidecar_looks(helm: Helm) -> None:
+    (config,) = of_kind(rendered(helm, *MONITORED), "ConfigMap")
+    assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert json.loads(config["data"]["taskaction-operator.json"]) == dashboard()
+
+
+def test_what_pods_need_beside_is_added_to_all_of_them(helm: Helm) -> None:
+    volume = '--set-json=extraVolumes=[{"name": "ca", "configMap": {"name": "ca"}}]'
+    mount = '--set-json=extraVolumeMounts=[{"name": "ca", "mountPath": "/etc/ca"}]'
+    env = '--set-json=actions.extraEnv=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]'
+    labels = ("--set=podLabels.team=x", "--set=podAnnotations.note=y")
+    found = rendered(helm, *EVERYTHING, volume, mount, env, *labels, "--no-hooks")
+    for spec, container in containers(found):
+        assert spec["volumes"][-1]["name"] == container["volumeMounts"][-1]["name"] == "ca"
+        assert (container["env"][-1]["name"] == "A") is (container["name"] == "actions")
+    for one in of_kind(found, "Deployment"):
+        told = one["spec"]["template"]["metadata"]
+        assert (told["labels"]["team"], told["annotations"]) == ("x", {"note": "y"})
 
 
 WRONG = {
+    "a setting of the Actions service that the chart decides": "actions.settings.AUTHENTICATION=none",
+    "a namespace of the Actions service that cannot be": "actions.namespaces.shop=Shop",
+    "an environment that is none": "extraEnv[0].key=x",
+    "an alert that cannot be": "metrics.alerts.disabled={Failing}",
+    "no pod that may be missing": "podDisruptionBudget.maxUnavailable=0",
     "an address of the inbox that cannot be": "webhooks.url=hooks",
     "a setting of the inbox that the chart decides": "webhooks.settings.BIND=x",
     "a target of the port agent that cannot be": "portAgent.mapping.deploy.job=x",
@@ -261,7 +505,7 @@ WRONG = {
 def test_a_wrong_value_is_refused_by_name(helm: Helm, value: str) -> None:
     with pytest.raises(HelmError) as refused:
         helm("template", *RELEASE, f"--set={value}")
-    assert value.partition("=")[0].rpartition(".")[2] in str(refused.value)
+    assert value.partition("=")[0].rpartition(".")[2].partition("[")[0] in str(refused.value)
 
 
 def test_the_linter_finds_nothing(helm: Helm) -> None:
@@ -269,7 +513,14 @@ def test_the_linter_finds_nothing(helm: Helm) -> None:
 
 
 def test_the_api_server_takes_all_of_it(cluster: Cluster, tmp_path: Path, helm: Helm) -> None:
-    content = helm("template", *RELEASE, "--namespace=default", *AGENT, *INBOX, "--set=portAgent.namespace=default")
+    here = [
+        f"--set={place}=default" for place in ("portAgent.namespace", "actions.namespace", "actions.namespaces.shop")
+    ]
+    whole = [f"--set={name}.enabled=true" for name in ("networkPolicy", "flowControl", "metrics.dashboard")]
+    whole += ["--set=actions.tls.secret=cert", "--set=replicaCount=3"]
+    content = helm(
+        "template", *RELEASE, "--namespace=default", *AGENT, *INBOX, "--set=actions.enabled=true", *here, *whole
+    )
     path = tmp_path / "all.yaml"
     path.write_text(content)
     said = cluster.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", f"--filename={path}")
