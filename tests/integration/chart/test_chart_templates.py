@@ -43,8 +43,8 @@ def of_kind(manifests: list[Manifest], kind: str) -> Iterator[Manifest]:
 
 def containers(manifests: list[Manifest]) -> Iterator[tuple[Manifest, Manifest]]:
     for manifest in manifests:
-        if manifest["kind"] in {"Deployment", "Job"}:
-            spec = manifest["spec"]["template"]["spec"]
+        if manifest["kind"] in {"Deployment", "Job", "Pod"}:
+            spec = manifest["spec"] if manifest["kind"] == "Pod" else manifest["spec"]["template"]["spec"]
             yield from ((spec, container) for container in spec["containers"])
 
 
@@ -93,7 +93,7 @@ def test_watching_a_few_namespaces_asks_for_rights_in_these_alone(helm: Helm) ->
     (everywhere,) = of_kind(found, "ClusterRoleBinding")  # what belongs to no namespace, and nothing else
     (role,) = (one for one in of_kind(found, "ClusterRole") if one["metadata"]["name"] == everywhere["roleRef"]["name"])
     assert role["rules"] == account.read("cluster")
-    env = {one["name"]: one.get("value") for _, container in containers(found) for one in container["env"]}
+    env = {one["name"]: one.get("value") for _, container in containers(found) for one in container.get("env", ())}
     assert env["TASKACTION_WATCH_NAMESPACES"] == "a,b"
 
 
@@ -424,6 +424,20 @@ def test_a_priority_level_is_for_the_accounts_of_the_release(helm: Helm) -> None
     accounts = {one["spec"]["template"]["spec"]["serviceAccountName"] for one in of_kind(found, "Deployment")}
     for spec in levels.values():
         assert {subject["serviceAccount"]["name"] for subject in spec["rules"][0]["subjects"]} == accounts
+
+
+@pytest.mark.parametrize(
+    ("options", "namespace"), [((), "ops"), (("--set=watchNamespaces={a,b}",), "a")], ids=["all", "some namespaces"]
+)
+def test_helms_test_runs_an_action_where_the_operator_runs_them(
+    helm: Helm, options: tuple[str, ...], namespace: str
+) -> None:
+    found = [one for one in rendered(helm, *options) if one["metadata"]["name"] == "ta-taskaction-operator-test"]
+    assert {one["metadata"]["annotations"]["helm.sh/hook"] for one in found} == {"test"}
+    (role,) = of_kind(found, "Role")
+    assert (role["metadata"]["namespace"], role["rules"]) == (namespace, account.read("test"))
+    (pod,) = of_kind(found, "Pod")
+    assert f"--namespace={namespace}" in pod["spec"]["containers"][0]["args"]
 
 
 MONITORED = ("--set=metrics.serviceMonitor.enabled=true", "--set=metrics.alerts.enabled=true",

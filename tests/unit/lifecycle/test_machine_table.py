@@ -49,7 +49,7 @@ def started(phase: Phase) -> dict[str, Row]:
         "slot": Row(phase, poll, Write.NONE, ("Call",)),
         "succeeded": Row(Phase.SUCCEEDED, "Completed", Write.NOW, ("ExpireAt",)),
         "pending": Row(Phase.RUNNING, "WaitingForCompletion", Write.LATER, ("PollAt",)),
-        "paused": Row(Phase.PAUSED, "Paused", Write.NOW, ()),
+        "paused": Row(Phase.PAUSED, "Paused", Write.NOW, () if phase is Phase.PAUSED else ("Tell",)),
         "failed": Row(Phase.FAILED, "Broken", Write.NOW, ("ExpireAt", "Tell")),
         "limited": Row(phase, poll, Write.NONE, ("PollAt",)),
         "stopped": Row(Phase.FAILED, "Interrupted", Write.NOW, ("ExpireAt", "Tell")),
