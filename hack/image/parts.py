@@ -24,7 +24,8 @@ SUITE = "bookworm"
 PYTHON = "3.11"
 """The Python of the suite; the wheels must fit it."""
 IN_BASE = "python3,python3-venv,ca-certificates,libstdc++6"
-LEFT_OUT = ("man", "doc", "info", "locale")
+LEFT_OUT = ("share/man", "share/doc", "share/info", "share/locale", "share/perl", "lib/*/perl", "lib/*/gconv")
+"""What of these packages no program of the image reads; `perl-base`, which Debian's scripts need, lies elsewhere."""
 LOG_LINES = 15
 OVERLAY = 'mount -t overlay overlay -o "lowerdir=$1/usr:/usr" /usr && shift && exec "$@"'
 
@@ -63,7 +64,7 @@ class Base:
 
         def bootstrap(packages: str, out: Path) -> None:
             say("      installing Debian's packages into a folder, about a minute")
-            left_out = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT]
+            left_out = [f"--dpkgopt=path-exclude=/usr/{name}/*" for name in LEFT_OUT]
             what = ["--variant=essential", f"--include={packages}", *left_out, "--format=tar", SUITE, str(out)]
             run(with_tools(self.tools, ["mmdebstrap", *what]))
 

@@ -28,7 +28,7 @@ from support.lifecycle import (
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Link, Progress, TaskActionStatus
-from taskaction.lifecycle.decisions import Call, Enqueue, PollAt, Write
+from taskaction.lifecycle.decisions import Call, Enqueue, PollAt, Tell, Write
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Limited, Outcome, Paused, Pending
 from taskaction.lifecycle.state import Activity, Ended, Look, Slot
@@ -106,12 +106,19 @@ def test_a_pause_is_shown_at_once_and_waits_without_a_poll() -> None:
     decision = called(PAUSED)
 
     assert (decision.status.phase, decision.status.reason) == (Phase.PAUSED, Reason.WAITING_FOR_SIGNAL)
-    assert (decision.write, decision.effects) == (Write.NOW, ())
+    assert (decision.write, effects(decision, PollAt)) == (Write.NOW, [])
     assert conditions(decision.status) == {"Progressing": "True", "Finished": "False"}
 
 
 def test_a_pause_may_ask_for_a_poll() -> None:
-    assert called(Paused(message="approve me", poll_after=30)).effects == (PollAt(after(30)),)
+    assert effects(called(Paused(message="approve me", poll_after=30)), PollAt) == [PollAt(after(30))]
+
+
+def test_people_are_told_of_a_pause_once() -> None:
+    paused = called(PAUSED)
+
+    assert effects(paused, Tell) == [Tell(warning=False, reason=Reason.WAITING_FOR_SIGNAL, message=PAUSED.message)]
+    assert effects(called(PAUSED, paused.status), Tell) == []
 
 
 def test_a_paused_attempt_goes_on_in_the_same_attempt() -> None:
