@@ -138,9 +138,11 @@ def expand(entries: list[Any], pages: Iterable[str]) -> list[Any]:
                 case str() if entry.endswith("/*"):
                     yield from (page for page in left if page.startswith(entry.removesuffix("*")))
                 case dict():
-                    yield {
+                    known = {
                         name: [*filled(value)] if isinstance(value, list) else value for name, value in entry.items()
                     }
+                    if all(known.values()):  # a section of which no page is there yet is no section
+                        yield known
                 case _:
                     yield entry
 

@@ -165,7 +165,12 @@ def test_links_in_code_are_left_alone() -> None:
 
 
 def test_the_navigation_takes_in_what_nobody_named() -> None:
-    nav = [{"Start": ["index.md"]}, {"Decisions": ["adr/README.md", "adr/*"]}, {"More": ["*"]}]
+    nav = [
+        {"Start": ["index.md"]},
+        {"Decisions": ["adr/README.md", "adr/*"]},
+        {"More": ["*"]},
+        {"Runbooks": ["runbooks/*"]},
+    ]
     pages = ["index.md", "adr/README.md", "adr/0002.md", "adr/0001.md", "new.md"]
     assert expand(nav, pages) == [
         {"Start": ["index.md"]},
