@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from taskaction.compat.ocean.desk import AnyRun, Desk, Host, current_desk
-from taskaction.compat.ocean.models import IntegrationRun, RunStatus
+from taskaction.compat.ocean.models import IntegrationRun, RunStatus, WorkflowNodeRunLog
 from taskaction.compat.ocean.reports import Report
 from taskaction.core.errors import ConfigurationError
 from taskaction.executors.toolbox import Toolbox
@@ -38,18 +38,20 @@ class PortClient:
         link: str | None = None,
         external_id: str | None = None,
         extra_output: Mapping[str, Any] | None = None,
+        status_label: str | None = None,
     ) -> None:
         """Report that the target has begun, and what it calls the run: a webhook finds it by this."""
-        patch = {"status": RunStatus.IN_PROGRESS, "link": link, "externalRunId": external_id, "output": extra_output}
-        await self.patch_run(run, patch)
+        patch = {"status": RunStatus.IN_PROGRESS, "link": link, "externalRunId": external_id}
+        await self.patch_run(run, patch | {"output": extra_output, "statusLabel": status_label})
 
     async def report_run_completed(  # noqa: D417 - should_raise and status labels are Port's
         self,
         run: IntegrationRun | str,
         success: bool,  # noqa: FBT001 - Ocean's signature
         message: str | None = None,
+        status_label: str | bool | None = None,
         should_raise: bool = False,  # noqa: ARG002, FBT001, FBT002 - a report here is kept or raises
-        status_label: str | None = None,
+        *,
         output: Mapping[str, Any] | None = None,
     ) -> None:
         """Report the end.
@@ -60,21 +62,24 @@ class PortClient:
             output: the result, where there is one.
         """
         status = RunStatus.SUCCESS if success else RunStatus.FAILURE
-        await self.patch_run(run, {"status": status, "summary": message, "statusLabel": status_label, "output": output})
+        label = status_label if isinstance(status_label, str) else None  # before 0.49 should_raise stood in its place
+        await self.patch_run(run, {"status": status, "summary": message, "statusLabel": label, "output": output})
 
     async def post_run_log(
         self,
         run: IntegrationRun | str,
         message: str,
         level: str = "INFO",  # noqa: ARG002 - Port drops it for actions, too
+        status_label: str | bool | None = None,
         *_: Any,
         **__: Any,
     ) -> None:
         """Show a line to people: the newest is the action's progress."""
-        await self.patch_run(run, {"logs": [message]})
+        label = status_label if isinstance(status_label, str) else None
+        await self.patch_run(run, {"logs": [message], "statusLabel": label})
 
     async def post_run_logs(
-        self, run: IntegrationRun | str, logs: Iterable[str | Mapping[str, Any]], *_: Any, **__: Any
+        self, run: IntegrationRun | str, logs: Iterable[str | Mapping[str, Any] | WorkflowNodeRunLog], *_: Any, **__: Any
     ) -> None:
         """Show lines to people."""
         await self.patch_run(run, {"logs": list(logs)})

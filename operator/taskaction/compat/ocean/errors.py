@@ -1,5 +1,7 @@
 """The errors of Ocean's interface, under Ocean's names; what they mean here is said by the engine."""
 
+from typing import ClassVar
+
 from taskaction.core.errors import TaskActionError
 from taskaction.executors.errors import ActionExecutionError as EngineExecutionError
 from taskaction.executors.registry import DuplicateActionExecutorError
@@ -16,9 +18,9 @@ __all__ = [
 class ActionExecutionError(EngineExecutionError):
     """The action failed; the message is shown as it stands, and one without text still ends the run."""
 
-    DEFAULT_STATUS_LABEL = "Execution failed"
+    DEFAULT_STATUS_LABEL: ClassVar[str | None] = None
 
-    def __init__(self, message: str = "", *, status_label: str | None = None, code: str | None = None) -> None:
+    def __init__(self, message: str = "", status_label: str | None = None, *, code: str | None = None) -> None:
         super().__init__(message, code=code)
         self.status_label = status_label or self.DEFAULT_STATUS_LABEL
 

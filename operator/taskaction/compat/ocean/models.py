@@ -2,9 +2,9 @@
 
 from abc import ABC, abstractmethod
 from enum import StrEnum
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class RunStatus(StrEnum):
@@ -43,6 +43,13 @@ class RunKind(StrEnum):
 
     ACTION = "action"
     WORKFLOW_NODE = "workflow_node"
+
+
+class WorkflowNodeRunLog(BaseModel):
+    """A line that is shown to people, as ``post_run_logs`` takes it; the level is not kept."""
+
+    level: Literal["INFO", "WARN", "ERROR", "DEBUG"] = "INFO"
+    message: str
 
 
 class InvocationType(StrEnum):
@@ -103,6 +110,24 @@ class IntegrationActionInvocationPayload(InvocationPayload):
     integrationActionExecutionProperties: dict[str, Any] = Field(default_factory=dict)  # noqa: N815 - Ocean's name
 
 
+class WorkflowIntegrationActionConfig(InvocationPayload):
+    """What a workflow's node asks for."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+    installationId: str = ""  # noqa: N815 - Ocean's name
+    integrationProvider: str = ""  # noqa: N815 - Ocean's name
+    integrationInvocationType: str = ""  # noqa: N815 - Ocean's name
+    integrationActionExecutionProperties: dict[str, Any] = Field(default_factory=dict)  # noqa: N815 - Ocean's name
+
+
+class ResolvedExecutionIdentity(_OceanModel):
+    """Who a workflow's node acts as, in Port's words."""
+
+    type: Literal["actor", "service_account"]
+    identifier: str
+
+
 class ActionReference(_OceanModel):
     """Which action of the portal was invoked; here the executor's name."""
 
@@ -126,6 +151,11 @@ class ActionRun(_OceanModel, IntegrationRun, Generic[Payload]):
         return RunKind.ACTION
 
     @property
+    def action_identifier(self) -> str:
+        """The action's identifier, else its type."""
+        return self.action.identifier or self.action_type
+
+    @property
     def action_type(self) -> str:
         """The executor's ACTION_NAME."""
         return self.payload.integrationActionType
@@ -138,7 +168,7 @@ class ActionRun(_OceanModel, IntegrationRun, Generic[Payload]):
     @property
     def buffer_utilization_key(self) -> str:
         """The action's identifier, else its type."""
-        return self.action.identifier or self.action_type
+        return self.action_identifier
 
     @property
     def is_in_progress(self) -> bool:
@@ -146,14 +176,39 @@ class ActionRun(_OceanModel, IntegrationRun, Generic[Payload]):
         return not self.status.terminal
 
 
+class WorkflowNode(_OceanModel):
+    """The node of a workflow that is looked up, which holds the configuration then."""
+
+    config: WorkflowIntegrationActionConfig
+
+
 class WorkflowNodeRun(_OceanModel, IntegrationRun):
-    """A run of a Port workflow's node: no TaskAction is one; the name is there for ``isinstance``."""
+    """A run of a Port workflow's node: no TaskAction is one; it is there for ``isinstance`` and for recorded runs."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
 
     id: str = Field(alias="identifier")
-    nodeUid: str | None = None  # noqa: N815 - Ocean's name
+    node_uid: str | None = Field(default=None, alias="nodeUid")
     status: WorkflowNodeRunStatus = WorkflowNodeRunStatus.IN_PROGRESS
-    config: dict[str, Any] = Field(default_factory=dict)
-    output: dict[str, Any] | None = None
+    config: WorkflowIntegrationActionConfig | None = None
+    node: WorkflowNode | None = None
+    output: dict[str, Any] = Field(default_factory=dict)
+    identity_token: str | None = Field(default=None, alias="identityToken")
+    port_access_token: str | None = Field(default=None, alias="portAccessToken")
+    execution_identity: ResolvedExecutionIdentity | None = Field(default=None, alias="executionIdentity")
+
+    @model_validator(mode="after")
+    def _has_a_config(self) -> Self:
+        if self.config is None and self.node is None:
+            raise ValueError("either config or node.config must be provided")
+        return self
+
+    @property
+    def integration_config(self) -> WorkflowIntegrationActionConfig:
+        """The configuration, wherever it stands."""
+        config = self.config or (self.node.config if self.node is not None else None)
+        assert config is not None  # noqa: S101 - validated
+        return config
 
     @property
     def run_kind(self) -> RunKind:
@@ -163,17 +218,17 @@ class WorkflowNodeRun(_OceanModel, IntegrationRun):
     @property
     def action_type(self) -> str:
         """The executor's ACTION_NAME."""
-        return str(self.config.get("integrationInvocationType", ""))
+        return self.integration_config.integrationInvocationType
 
     @property
     def execution_properties(self) -> dict[str, Any]:
         """The user's parameters."""
-        return dict(self.config.get("integrationActionExecutionProperties") or {})
+        return self.integration_config.integrationActionExecutionProperties
 
     @property
     def buffer_utilization_key(self) -> str:
         """The node."""
-        return self.nodeUid or self.id
+        return self.node_uid or self.id
 
     @property
     def is_in_progress(self) -> bool:

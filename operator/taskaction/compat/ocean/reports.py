@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from taskaction.api.enums import ErrorKind
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Link
-from taskaction.compat.ocean.models import RunStatus
+from taskaction.compat.ocean.models import RunStatus, WorkflowNodeRunLog
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncated
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
@@ -32,8 +32,19 @@ def _lines(value: object) -> object:
     if value is None:
         return ()
     said = value if isinstance(value, list | tuple) else [value]
-    texts = [str(one.get("message", "")) if isinstance(one, Mapping) else str(one) for one in said]
+    texts = [_line(one) for one in said]
     return tuple(truncated(text, MESSAGE_LIMIT_CHARS) for text in texts[-LOGS_KEPT:])
+
+
+def _line(one: object) -> str:
+    if isinstance(one, WorkflowNodeRunLog):
+        return one.message
+    return str(one.get("message", "")) if isinstance(one, Mapping) else str(one)
+
+
+def _label(value: object) -> object:
+    """Give a label as text: Port takes it as one, or as an object with a ``text``."""
+    return value.get("text") if isinstance(value, Mapping) else value
 
 
 class Report(BaseModel):
@@ -51,7 +62,7 @@ class Report(BaseModel):
     )
     logs: Annotated[tuple[str, ...], BeforeValidator(_lines)] = ()
     output: dict[str, Any] | None = None
-    label: str | None = Field(default=None, validation_alias=AliasChoices("statusLabel", "status_label"))
+    label: Annotated[str | None, BeforeValidator(_label)] = Field(default=None, validation_alias=AliasChoices("statusLabel", "status_label"))
     reauth: bool = Field(default=False, validation_alias=AliasChoices("reauthRequired", "reauth_required"))
 
     @classmethod

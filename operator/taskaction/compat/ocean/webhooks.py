@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 EventPayload = dict[str, Any]
 EventHeaders = dict[str, str]
+ResourceConfig = Any
+"""What ``handle_event`` is given in Ocean for the catalog; here always None. For annotations."""
 
 
 class WebhookProcessorType(StrEnum):
@@ -39,20 +42,20 @@ class WebhookEventRawResults:
     deleted_raw_results: list[Any] = field(default_factory=list)
 
 
-class OriginalRequest:
+class WebhookRequestAdapter:
     """The request as far as processors look at it: signatures are computed over its bytes."""
 
-    def __init__(self, headers: EventHeaders, content: bytes) -> None:
+    def __init__(self, raw_body: bytes, headers: EventHeaders) -> None:
+        self._raw_body = raw_body
         self.headers = headers
-        self._content = content
 
     async def body(self) -> bytes:
         """Give the bytes."""
-        return self._content
+        return self._raw_body
 
     async def json(self) -> Any:
         """Give the JSON."""
-        return json.loads(self._content)
+        return json.loads(self._raw_body)
 
 
 class WebhookEvent:
@@ -63,28 +66,40 @@ class WebhookEvent:
         trace_id: str,
         payload: EventPayload,
         headers: EventHeaders,
-        original_request: OriginalRequest | None = None,
+        original_request: WebhookRequestAdapter | None = None,
+        group_id: str | None = None,
+        created_at: datetime | None = None,
     ) -> None:
         self.trace_id = trace_id
         self.payload = payload
         self.headers = headers
+        self.group_id = group_id
+        self.created_at = created_at or datetime.now(UTC)
         self._original_request = original_request
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Read a delivery that was recorded."""
-        return cls(data["trace_id"], data["payload"], data["headers"])
+        created = data.get("created_at")
+        return cls(
+            data["trace_id"],
+            data["payload"],
+            data["headers"],
+            created_at=datetime.fromisoformat(created) if created is not None else None,
+        )
 
     @classmethod
     def received(cls, headers: Mapping[str, str], body: Any, content: bytes | None = None) -> Self:
         """Give a delivery; without ``content`` its bytes are written anew."""
         said = dict(headers)
         written = json.dumps(body).encode() if content is None else content
-        return cls(str(uuid.uuid4()), body, said, OriginalRequest(said, written))
+        return cls(str(uuid.uuid4()), body, said, WebhookRequestAdapter(written, said))
 
     def clone(self) -> "WebhookEvent":
         """Give the same delivery for another processor."""
-        return WebhookEvent(self.trace_id, self.payload, self.headers, self._original_request)
+        return WebhookEvent(
+            self.trace_id, self.payload, self.headers, self._original_request, self.group_id, self.created_at
+        )
 
 
 class AbstractWebhookProcessor(ABC):
@@ -135,6 +150,18 @@ class AbstractWebhookProcessor(ABC):
 
     async def cancel(self) -> None:
         """Do something when it is cancelled; never called here."""
+
+    def validate_webhook_setup(self) -> bool:
+        """Say whether the target is set up to deliver; nobody asks here."""
+        return True
+
+    def get_live_event_log_identifiers(
+        self,
+        payload: EventPayload,  # noqa: ARG002 - for overriders
+        headers: EventHeaders,  # noqa: ARG002 - as above
+    ) -> dict[str, Any] | None:
+        """Give what Ocean would log of a delivery; nobody asks here."""
+        return None
 
     def should_retry(self, error: Exception) -> bool:
         """Say whether another try can help."""
