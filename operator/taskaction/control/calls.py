@@ -22,6 +22,7 @@ from taskaction.core.names import digest
 from taskaction.execution.manager import LIMIT_FLOOR_SECONDS
 from taskaction.executors.base import Delivery, Run
 from taskaction.executors.errors import InvalidParametersError, TransientError, failure_of
+from taskaction.executors.redaction import redacted, redacted_link, redacted_outcome, redacted_progress
 from taskaction.executors.schedule import Schedule
 from taskaction.executors.validation import nesting_problem
 from taskaction.lifecycle import deadlines
@@ -122,17 +123,18 @@ class Caller:
         deliveries: tuple[Delivery, ...] = (),
     ) -> Outcome:
         """Execute or poll; give what came of it, also where the executor raises, cancels itself or answers nonsense."""
+        private: tuple[str, ...] = ()
         try:
             run = replace(await self._run(record, binding, observed), deliveries=deliveries)
-            executor = binding.executor
+            executor, private = binding.executor, run.private
             outcome = await (executor.poll(run) if poll else executor.execute(run))
         except asyncio.CancelledError as error:
             if record.cancelling:
                 raise
-            return failure_of(error)
+            return redacted_outcome(failure_of(error), private)
         except BaseException as error:  # noqa: BLE001 - an executor may raise anything
-            return failure_of(error)
-        return _checked(outcome, binding)
+            return redacted_outcome(failure_of(error), private)
+        return _checked(outcome, binding, private)
 
     async def cancel(self, record: Record, binding: Binding, observed: Observed) -> None:
         """Tell the executor to stop what it has going outside; raises what the executor raises."""
@@ -150,11 +152,12 @@ class Caller:
     async def _run(self, record: Record, binding: Binding, observed: Observed) -> Run:
         action = record.action
         parameters: dict[str, Any] = action.spec.parameters
+        private: tuple[str, ...] = ()
         if action.spec.parameters_from:
             own = self._sources(_own_account(action, binding))
-            parameters = await own.merged(parameters, action.spec.parameters_from)
+            parameters, private = await own.merged(parameters, action.spec.parameters_from)
             if (problem := parameters_problem(binding, parameters)) is not None:
-                raise InvalidParametersError(problem)
+                raise InvalidParametersError(redacted(problem, private))
         status = observed.status
         now = self._clock.now()
         attempt = max(status.attempt or 0, 1)
@@ -167,7 +170,7 @@ class Caller:
             config=binding.config,
             idempotency_key=f"{action.spec.idempotency_key or record.uid}-{attempt}",
             started_at=status.attempts[-1].started_at if status.attempts else now,
-            reporter=Reports(record, self._reported),
+            reporter=Reports(record, self._reported, private),
             secrets=self._sources(_secrets_account(action, binding), trusted=binding.offer is not None),
             now=now,
             external_id=status.external_id,
@@ -180,23 +183,27 @@ class Caller:
             signalled=observed.signalled,
             schedule=_schedule(binding),
             chances_left=chances_left(status, observed.policy),
+            private=private,
         )
 
 
 class Reports:
     """Takes what an executor reports while it runs; it is written with the next status, at the latest after a delay."""
 
-    def __init__(self, record: Record, reported: Callable[[Record], None]) -> None:
+    def __init__(self, record: Record, reported: Callable[[Record], None], private: tuple[str, ...]) -> None:
         self._record = record
         self._reported = reported
+        self._private = private
 
     def progress(self, progress: Progress) -> None:
         """Show how far the action is."""
+        progress = redacted_progress(progress, self._private)
         self._record.status = self._record.status.model_copy(update={"progress": progress})
         self._reported(self._record)
 
     def link(self, link: Link) -> None:
         """Show something worth opening; a link of the same name is replaced, beyond 16 the oldest goes."""
+        link = redacted_link(link, self._private)
         links = {known.name: known for known in self._record.status.links} | {link.name: link}
         self._record.status = self._record.status.model_copy(update={"links": tuple(links.values())[-LINKS_KEPT:]})
         self._reported(self._record)
@@ -245,21 +252,28 @@ def _secrets_account(action: TaskAction, binding: Binding) -> Account:
     return Account(namespace=action.metadata.namespace if shared else provider.metadata.namespace, name=name)
 
 
-def _checked(outcome: object, binding: Binding) -> Outcome:
+def _checked(outcome: object, binding: Binding, private: tuple[str, ...]) -> Outcome:
     """Give ``outcome`` where it is one that can be recorded, else the failure that says what is wrong with it."""
-    if isinstance(outcome, Succeeded):
-        return _checked_output(outcome, binding)
-    if isinstance(outcome, Failed) and outcome.output is not None:
-        kept = _checked_output(Succeeded(output=outcome.output), binding=None)
-        return outcome if isinstance(kept, Succeeded) else replace(outcome, output=None)
-    if isinstance(outcome, Pending | Paused | Failed | Limited):
-        return outcome
-    return Failed(
-        code=Reason.NO_RESULT_REPORTED,
-        message=f"the executor returned {type(outcome).__name__}, which is no outcome",
-        kind=ErrorKind.SYSTEM,
-        retry_class=None,
-    )
+    if (
+        isinstance(outcome, Succeeded | Failed)
+        and (nested := nesting_problem(outcome.output, "the output")) is not None
+    ):
+        refused = Failed(code=Reason.INVALID_OUTPUT, message=nested, retry_class=None)
+        outcome = refused if isinstance(outcome, Succeeded) else replace(outcome, output=None)
+    if not isinstance(outcome, Succeeded | Pending | Paused | Failed | Limited):
+        return Failed(
+            code=Reason.NO_RESULT_REPORTED,
+            message=f"the executor returned {type(outcome).__name__}, which is no outcome",
+            kind=ErrorKind.SYSTEM,
+            retry_class=None,
+        )
+    shown = redacted_outcome(outcome, private)
+    if isinstance(shown, Succeeded):
+        return _checked_output(shown, binding)
+    if isinstance(shown, Failed) and shown.output is not None:
+        kept = _checked_output(Succeeded(output=shown.output), binding=None)
+        return shown if isinstance(kept, Succeeded) else replace(shown, output=None)
+    return shown
 
 
 def _checked_output(outcome: Succeeded, binding: Binding | None) -> Outcome:
@@ -267,8 +281,6 @@ def _checked_output(outcome: Succeeded, binding: Binding | None) -> Outcome:
         size = len(orjson.dumps(outcome.output))
     except (TypeError, RecursionError) as error:
         return Failed(code=Reason.INVALID_OUTPUT, message=f"the output is no JSON: {error}", retry_class=None)
-    if (nested := nesting_problem(outcome.output, "the output")) is not None:
-        return Failed(code=Reason.INVALID_OUTPUT, message=nested, retry_class=None)
     if size > OUTPUT_LIMIT_BYTES:
         message = (
             f"the output has {size} bytes, more than the {OUTPUT_LIMIT_BYTES} that a status may hold; "

@@ -1,5 +1,6 @@
 """Takes providers in, looks up those that the watch has not shown yet, and writes what was found into their status."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 
 from pydantic import ValidationError
@@ -18,6 +19,9 @@ RESOURCES = {
     ProviderKind.ACTION_PROVIDER: ACTION_PROVIDERS,
     ProviderKind.CLUSTER_ACTION_PROVIDER: CLUSTER_ACTION_PROVIDERS,
 }
+
+_ABSENT_KEPT = 10_000
+"""How many names that no provider has are remembered: anybody may write any, and one forgotten costs a request."""
 
 
 class Offers:
@@ -44,7 +48,7 @@ class Offers:
         self._owns = owns
         self._changed = changed
         self._asked: set[ProviderKey] = set()
-        self._absent: set[ProviderKey] = set()
+        self._absent: OrderedDict[ProviderKey, None] = OrderedDict()
 
     def notice(self, kind: ProviderKind, event: str | None, body: Body) -> None:
         """Take in one notification about a provider."""
@@ -59,7 +63,7 @@ class Offers:
         except ValidationError as error:
             self._journal.failed(f"read {kind} {key[2]}", error)
             return
-        self._absent.discard(key)
+        self._absent.pop(key, None)
         if offer is not None:
             self.publish(offer)
             self._changed(key)
@@ -91,7 +95,9 @@ class Offers:
         finally:
             self._asked.discard(key)
         if body is None:
-            self._absent.add(key)
+            self._absent[key] = None
+            while len(self._absent) > _ABSENT_KEPT:
+                self._absent.popitem(last=False)
             self._changed(key)
         else:
             self.notice(kind, None, body)

@@ -5,7 +5,7 @@ import binascii
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -14,6 +14,7 @@ from taskaction.api.task_action import KeyRef, ParametersSource
 from taskaction.cluster.errors import ForbiddenError
 from taskaction.cluster.gateway import CONFIG_MAPS, SECRETS, Cluster, Resource
 from taskaction.executors.errors import AccessDeniedError, InvalidParametersError, MissingSourceError
+from taskaction.executors.redaction import longest_first, texts_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,13 @@ class Account:
     def user(self) -> str:
         """The user name that is impersonated."""
         return f"system:serviceaccount:{self.namespace}:{self.name}"
+
+
+class Merged(NamedTuple):
+    """Parameters as an executor gets them, and the texts among them that a Secret holds."""
+
+    parameters: dict[str, Any]
+    private: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +64,24 @@ class Sources:
             raise MissingSourceError(f"Secret {name!r} has no key {key!r}")
         return value
 
-    async def merged(self, parameters: Mapping[str, Any], sources: tuple[ParametersSource, ...]) -> dict[str, Any]:
-        """Give ``parameters`` with the values of ``sources`` in their places.
+    async def merged(self, parameters: Mapping[str, Any], sources: tuple[ParametersSource, ...]) -> Merged:
+        """Give ``parameters`` with the values of ``sources`` in their places, and which texts among them are private.
 
         Raises:
             ActionError: a source is missing, forbidden or not of its format; never with a value in the message.
         """
         merged = copy.deepcopy(dict(parameters)) if sources else dict(parameters)
+        private: list[str] = []
         for source in sources:
             resource, ref = self._ref(source)
             text = await self._read(resource, ref, self.account)
-            if text is not None:
-                _put(merged, source, _parsed(text, source))
-        return merged
+            if text is None:
+                continue
+            value = _parsed(text, source)
+            _put(merged, source, value)
+            if resource is SECRETS:
+                private += texts_of(value)
+        return Merged(merged, longest_first(private))
 
     @staticmethod
     def _ref(source: ParametersSource) -> tuple[Resource, KeyRef]:

@@ -99,6 +99,7 @@ class Run:
 
     Attributes:
         parameters: the user's parameters, those from Secrets merged in. Never log them.
+        private: texts among the parameters that are a Secret's; the engine takes them out of what the call gives back.
         config: the provider's configuration; empty for an inline executor.
         idempotency_key: the same for every call of one attempt, in every process; hand it to targets that take one.
         external_id: what the target called this attempt, once a ``Pending`` outcome said so.
@@ -134,6 +135,7 @@ class Run:
     signalled: bool = False
     schedule: Schedule | None = None
     chances_left: int = 0
+    private: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

@@ -71,7 +71,7 @@ MERGES = [
 
 @pytest.mark.parametrize(("parameters", "given", "expected"), MERGES)
 async def test_values_are_put_where_they_belong(cluster, parameters, given, expected) -> None:
-    assert await sources(cluster).merged(parameters, tuple(given)) == expected
+    assert (await sources(cluster).merged(parameters, tuple(given))).parameters == expected
 
 
 async def test_the_action_s_own_parameters_stay_as_they_are(cluster) -> None:

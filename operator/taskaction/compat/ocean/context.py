@@ -49,7 +49,7 @@ class PortClient:
         run: IntegrationRun | str,
         success: bool,  # noqa: FBT001 - Ocean's signature
         message: str | None = None,
-        status_label: str | bool | None = None,
+        status_label: str | bool | None = None,  # noqa: FBT001 - as in Ocean
         should_raise: bool = False,  # noqa: ARG002, FBT001, FBT002 - a report here is kept or raises
         *,
         output: Mapping[str, Any] | None = None,
@@ -70,7 +70,7 @@ class PortClient:
         run: IntegrationRun | str,
         message: str,
         level: str = "INFO",  # noqa: ARG002 - Port drops it for actions, too
-        status_label: str | bool | None = None,
+        status_label: str | bool | None = None,  # noqa: FBT001 - as in Ocean
         *_: Any,
         **__: Any,
     ) -> None:
@@ -79,7 +79,11 @@ class PortClient:
         await self.patch_run(run, {"logs": [message], "statusLabel": label})
 
     async def post_run_logs(
-        self, run: IntegrationRun | str, logs: Iterable[str | Mapping[str, Any] | WorkflowNodeRunLog], *_: Any, **__: Any
+        self,
+        run: IntegrationRun | str,
+        logs: Iterable[str | Mapping[str, Any] | WorkflowNodeRunLog],
+        *_: Any,
+        **__: Any,
     ) -> None:
         """Show lines to people."""
         await self.patch_run(run, {"logs": list(logs)})

@@ -62,7 +62,9 @@ class Report(BaseModel):
     )
     logs: Annotated[tuple[str, ...], BeforeValidator(_lines)] = ()
     output: dict[str, Any] | None = None
-    label: Annotated[str | None, BeforeValidator(_label)] = Field(default=None, validation_alias=AliasChoices("statusLabel", "status_label"))
+    label: Annotated[str | None, BeforeValidator(_label)] = Field(
+        default=None, validation_alias=AliasChoices("statusLabel", "status_label")
+    )
     reauth: bool = Field(default=False, validation_alias=AliasChoices("reauthRequired", "reauth_required"))
 
     @classmethod

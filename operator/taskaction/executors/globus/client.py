@@ -17,8 +17,9 @@ from taskaction.executors.errors import TransientError
 from taskaction.executors.globus.documents import Description, read_description
 from taskaction.executors.globus.model import GlobusConfig
 from taskaction.executors.globus.tokens import Bearer, Tokens
-from taskaction.executors.http.client import Answer, GuardedClient, Prepared, redacted
+from taskaction.executors.http.client import Answer, GuardedClient, Prepared
 from taskaction.executors.http.limits import retry_after
+from taskaction.executors.redaction import redacted
 
 UNAUTHORISED = frozenset({401, 403})
 NOT_HERE = frozenset({404, 405})

@@ -1,11 +1,10 @@
 """Sends one request on behalf of a user: guarded at connect time and on each redirect, bounded in size and time."""
 
-import json
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 import orjson
@@ -14,6 +13,7 @@ from yarl import URL
 
 from taskaction.executors.addresses import AddressPolicy
 from taskaction.executors.errors import ActionExecutionError, InvalidParametersError, TransientError
+from taskaction.executors.redaction import redacted
 
 RESPONSE_LIMIT_BYTES = 1024 * 1024
 _REDIRECTS = 5
@@ -159,16 +159,6 @@ class GuardedClient:
                 connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
             )
         return self._session
-
-
-def redacted(text: str, secrets: tuple[str, ...]) -> str:
-    """Give ``text`` without any of ``secrets``, also as JSON, Python and URLs write them."""
-    for secret in filter(None, secrets):
-        as_json = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
-        forms = {secret, repr(secret)[1:-1], quote(secret, safe="")} | as_json
-        for form in sorted(forms, key=len, reverse=True):
-            text = text.replace(form, "[redacted]")
-    return text
 
 
 def origin(url: str) -> tuple[str, str]:

@@ -23,9 +23,10 @@ from taskaction.executors.errors import (
     TransientError,
 )
 from taskaction.executors.http.callback import CALLBACK_URL, address_values, delivered, due, missed
-from taskaction.executors.http.client import Answer, GuardedClient, Prepared, redacted
+from taskaction.executors.http.client import Answer, GuardedClient, Prepared
 from taskaction.executors.http.limits import TOO_MANY, LearnedLimits, retry_after
 from taskaction.executors.http.model import Auth, Follow, HttpModel, Polling, SecretRef
+from taskaction.executors.redaction import redacted
 from taskaction.executors.templates import rendered, rendered_text, rendered_url, values_of
 from taskaction.executors.toolbox import Toolbox
 from taskaction.executors.validation import model_problem
@@ -194,7 +195,7 @@ async def _prepared(model: HttpModel, run: Run, values: Mapping[str, Any]) -> Pr
         headers=_safe(headers | private),
         body=body,
         timeout=_timeout(model),
-        secrets=secrets,
+        secrets=(*secrets, *run.private),
         private_headers=frozenset(name.lower() for name in private),
     )
 
@@ -209,7 +210,7 @@ async def _following(follow: Follow, model: HttpModel, run: Run) -> Prepared:
         headers=_safe(headers | private),
         body=None,
         timeout=_timeout(model),
-        secrets=secrets,
+        secrets=(*secrets, *run.private),
         private_headers=frozenset(name.lower() for name in private),
     )
 

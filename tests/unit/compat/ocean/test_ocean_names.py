@@ -130,7 +130,9 @@ async def test_labels_are_shown_as_newer_integrations_give_them() -> None:
 
 @pytest.mark.parametrize("after_message", [("Gone wrong",), ("Gone wrong", True), (True,), (False,), ()])
 async def test_a_failure_is_reported_as_older_and_as_newer_integrations_do(after_message: tuple[Any, ...]) -> None:
-    outcome, _ = await told(lambda given: CLIENT.report_run_completed(given, False, "no such repository", *after_message))
+    outcome, _ = await told(
+        lambda given: CLIENT.report_run_completed(given, False, "no such repository", *after_message)
+    )
     assert isinstance(outcome, Failed)
     assert outcome.message == "no such repository"
 
@@ -146,13 +148,13 @@ async def test_lines_of_a_workflow_are_shown_by_their_message() -> None:
 
 
 def test_an_execution_error_bears_the_label_of_its_class_or_its_own() -> None:
-    class Refused(ActionExecutionError):
+    class RefusedError(ActionExecutionError):
         DEFAULT_STATUS_LABEL = "Refused"
 
     assert ActionExecutionError("no").status_label is None
     assert ActionExecutionError("no", "Not found").status_label == "Not found"
-    assert Refused("no").status_label == "Refused"
-    assert Refused("no", status_label="Later").status_label == "Later"
+    assert RefusedError("no").status_label == "Refused"
+    assert RefusedError("no", status_label="Later").status_label == "Later"
 
 
 def test_a_run_names_the_action_that_was_invoked() -> None:

@@ -13,7 +13,7 @@ from support.http_server import HttpServer, says
 from support.runs import later, run
 from taskaction.executors.errors import ActionError, failure_of
 from taskaction.executors.http import HttpExecutor
-from taskaction.executors.http.client import redacted
+from taskaction.executors.redaction import redacted
 from taskaction.lifecycle.outcomes import Failed, Pending
 
 SECRET = 'p"a\\ss/wörd&' + "x" * 800
