@@ -6,6 +6,7 @@ INSTALLED := .venv/.installed
 SOURCES := operator tests hack
 GENERATED := crds docs/reference charts/taskaction-operator/files charts/taskaction-operator/README.md
 PYTEST := $(BIN)/python -m pytest
+SIDE_BY_SIDE := -n auto --dist loadgroup --no-loadscope-reorder
 SITE := NO_MKDOCS_2_WARNING=1 PYTHONPATH=hack $(BIN)/mkdocs
 RELEASE := PYTHONPATH=hack $(BIN)/python -m release
 LOCAL := PYTHONPATH=hack $(BIN)/python -m local
@@ -96,13 +97,14 @@ push-chart: $(INSTALLED) ## Pack the chart and push it: make push-chart REPOSITO
 
 ##@ Tests
 
-test: test-unit test-integration test-e2e ## Run all tests
+test: test-unit programs ## Run all tests
+	$(PYTEST) $(SIDE_BY_SIDE) tests/contract tests/integration tests/e2e
 
 test-unit: $(INSTALLED) ## Run the tests that need no cluster
-	$(PYTEST) tests/unit
+	$(PYTEST) -n logical --dist worksteal tests/unit
 
 test-integration: programs ## Run the tests on a real API server
-	$(PYTEST) -n auto --dist loadfile tests/contract tests/integration
+	$(PYTEST) $(SIDE_BY_SIDE) tests/contract tests/integration
 
 test-e2e: programs ## Run every example as a test
 	$(PYTEST) tests/e2e

@@ -24,17 +24,36 @@ PODS = {"node_cluster", "node_programs", "simulated_cluster"}
 """Those of them that need more than a control plane."""
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Run as many files at once as there can be clusters; operators of two must not share one."""
+SLOWEST = ("e2e", "integration/node", "integration/replicas", "integration/portagent", "integration/operator")
+"""What takes longest of what needs a cluster begins first, so that no worker has to wait for another at the end."""
+
+ON_THE_NODE = {"test_examples.py", "test_node.py", "test_true_pods.py"}
+"""Files that share one node, which takes long to start."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Run as many files at once as there can be clusters; operators of two must not share one.
+
+    What needs none says `-n logical`, and gets what xdist itself would give.
+    """
+    if config.option.numprocesses == "logical":
+        return None
     return 2 if isinstance(resolved(), Build | Programs) else 0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _place(item.path))
     for item in items:
+        item.add_marker(pytest.mark.xdist_group("node" if item.path.name in ON_THE_NODE else item.path.stem))
         if STARTERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.cluster)
         if PODS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.pods)
+
+
+def _place(path: Path) -> int:
+    folder = path.relative_to(manifests.ROOT / "tests").parent.as_posix()
+    return next((place for place, slow in enumerate(SLOWEST) if folder.startswith(slow)), len(SLOWEST))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
