@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,8 @@ class Stage:
         return self.enter(example)
 
 
-SUMMARY = pytest.StashKey[Stage]()
+SUMMARY = pytest.StashKey[tuple[str, str]]()
+"""The title of the stage that was played on, and what was not run."""
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +56,29 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
         clusters.use_current_kind()
         cluster = clusters.KindCluster(request.getfixturevalue("kind_cluster"))
         with on_shipped(cluster, build()) as found:
-            request.config.stash[SUMMARY] = found
+            remember(request.config, found)
             yield found
         return
     why = THEIR_CLUSTER if isinstance(choice, Existing) else NO_DOCKER
     with outside_world():
         found = Stage(AS_PROCESS, f"{ON_KIND}: {why}", enter=as_process(request))
-        request.config.stash[SUMMARY] = found
+        remember(request.config, found)
         yield found
+
+
+def remember(config: pytest.Config, stage: Stage) -> None:
+    """Keep for the summary where was played; a worker of xdist tells it at its end."""
+    config.stash[SUMMARY] = (stage.title, stage.not_run)
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["stage"] = config.stash[SUMMARY]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take in where a worker has played."""
+    told = getattr(node, "workeroutput", {}).get("stage")
+    if told is not None:
+        node.config.stash[SUMMARY] = told
 
 
 @contextmanager
@@ -113,9 +130,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     found = config.stash.get(SUMMARY, None)
     if found is None:
         return
-    terminalreporter.write_line(f"e2e: played by {found.title}")
-    if found.not_run:
-        terminalreporter.write_line(f"e2e: NOT RUN by {found.not_run}", yellow=True)
+    title, not_run = found
+    terminalreporter.write_line(f"e2e: played by {title}")
+    if not_run:
+        terminalreporter.write_line(f"e2e: NOT RUN by {not_run}", yellow=True)
     for report in terminalreporter.getreports("skipped"):
         if NOT_SHIPPED in str(report.longrepr):
             why = str(report.longrepr).partition(NOT_SHIPPED)[2].rstrip("')")
