@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from cluster import clusters
 from cluster.clusters import Cluster
@@ -16,6 +17,9 @@ from local import manifests
 from support.cluster import delete_namespace
 
 pytest_plugins = ["support.operators", "support.node", "support.stages"]
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")  # how busy it is says nothing about the code
 
 STARTERS = {"cluster", "programs", "node_cluster", "node_programs", "simulated_cluster"}
 """The fixtures that everything on a real API server depends on."""

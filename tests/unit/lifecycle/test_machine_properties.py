@@ -102,9 +102,7 @@ def let_go_on(world: World, outcome: Succeeded | Pending) -> int:
     return ENDS
 
 
-@quick
-@given(world=worlds())
-def test_phases_go_back_only_when_the_attempt_has_ended(world: World) -> None:
+def phases_go_back_only_when_the_attempt_has_ended(world: World) -> None:
     for taken in world.steps:
         before, after = taken.facts.status, taken.decision.status
         if before.phase.started and not after.phase.started:
@@ -113,9 +111,7 @@ def test_phases_go_back_only_when_the_attempt_has_ended(world: World) -> None:
         assert after.phase.started == bool(after.attempts and after.attempts[-1].ended_at is None)
 
 
-@quick
-@given(world=worlds())
-def test_a_terminal_status_stays_as_it_is(world: World) -> None:
+def a_terminal_status_stays_as_it_is(world: World) -> None:
     for before, after in pairwise(world.steps):
         if before.decision.status.phase.terminal:
             assert after.decision.status == before.decision.status
@@ -123,9 +119,7 @@ def test_a_terminal_status_stays_as_it_is(world: World) -> None:
             assert not any(isinstance(effect, Call) for effect in after.decision.effects)
 
 
-@quick
-@given(world=worlds())
-def test_a_terminal_status_can_be_waited_for(world: World) -> None:
+def a_terminal_status_can_be_waited_for(world: World) -> None:
     for taken in world.steps:
         status = taken.decision.status
         assert (status.finished_at is not None) == status.phase.terminal == is_finished(status)
@@ -135,9 +129,7 @@ def test_a_terminal_status_can_be_waited_for(world: World) -> None:
             assert conditions(status)["Succeeded"] == str(status.phase is Phase.SUCCEEDED)
 
 
-@quick
-@given(world=worlds())
-def test_attempts_are_bounded_by_the_retry_policy_and_counted_one_by_one(world: World) -> None:
+def attempts_are_bounded_by_the_retry_policy_and_counted_one_by_one(world: World) -> None:
     for taken in world.steps:
         before, after = taken.facts.status.attempt or 0, taken.decision.status.attempt or 0
         assert before <= after <= before + 1
@@ -147,9 +139,7 @@ def test_attempts_are_bounded_by_the_retry_policy_and_counted_one_by_one(world: 
         assert opened == (Call(poll=False) in taken.decision.effects and not taken.facts.status.phase.started)
 
 
-@quick
-@given(world=worlds())
-def test_every_status_fits_the_schema(world: World) -> None:
+def every_status_fits_the_schema(world: World) -> None:
     for taken in world.steps:
         status = taken.decision.status
         assert TaskActionStatus.model_validate(status.to_json()).phase is status.phase
@@ -157,9 +147,7 @@ def test_every_status_fits_the_schema(world: World) -> None:
         assert len(status.attempts) <= 10
 
 
-@quick
-@given(world=worlds())
-def test_an_effect_that_must_not_be_repeated_is_not(world: World) -> None:
+def an_effect_that_must_not_be_repeated_is_not(world: World) -> None:
     limited = sum(
         1 for taken in world.steps if isinstance(getattr(taken.event, "outcome", None), Limited)
     )  # an executor that met a limit has started nothing
@@ -170,9 +158,7 @@ def test_an_effect_that_must_not_be_repeated_is_not(world: World) -> None:
             assert calls <= 1 + limited
 
 
-@quick
-@given(world=worlds())
-def test_a_claim_never_falls_back_to_a_former_owner(world: World) -> None:
+def a_claim_never_falls_back_to_a_former_owner(world: World) -> None:
     for taken in world.steps:
         before, after = taken.facts.status.claim, taken.decision.status.claim
         if before is not None:
@@ -183,9 +169,7 @@ def test_a_claim_never_falls_back_to_a_former_owner(world: World) -> None:
             assert (after.holder, after.epoch) == (taken.facts.owner.holder, taken.facts.owner.epoch)
 
 
-@quick
-@given(world=worlds())
-def test_an_effect_outside_is_under_the_finalizer_from_before_the_call_until_the_end(world: World) -> None:
+def an_effect_outside_is_under_the_finalizer_from_before_the_call_until_the_end(world: World) -> None:
     for taken in world.steps:
         names = kinds(taken.decision)
         if "Call" in names and taken.facts.traits.external_effect and not taken.facts.status.phase.started:
@@ -193,13 +177,32 @@ def test_an_effect_outside_is_under_the_finalizer_from_before_the_call_until_the
         assert ("Release" in names) == (taken.facts.held and taken.decision.status.phase.terminal)
 
 
-@quick
-@given(world=worlds())
-def test_no_decision_asks_to_be_woken_in_the_past(world: World) -> None:
+def no_decision_asks_to_be_woken_in_the_past(world: World) -> None:
     for taken in world.steps:
         for effect in taken.decision.effects:
             if hasattr(effect, "at") and not taken.decision.status.phase.terminal:
                 assert effect.at >= taken.now
+
+
+HOLDS = (
+    phases_go_back_only_when_the_attempt_has_ended,
+    a_terminal_status_stays_as_it_is,
+    a_terminal_status_can_be_waited_for,
+    attempts_are_bounded_by_the_retry_policy_and_counted_one_by_one,
+    every_status_fits_the_schema,
+    an_effect_that_must_not_be_repeated_is_not,
+    a_claim_never_falls_back_to_a_former_owner,
+    an_effect_outside_is_under_the_finalizer_from_before_the_call_until_the_end,
+    no_decision_asks_to_be_woken_in_the_past,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(world=worlds())
+def test_after_every_step_of_any_history_what_must_hold_holds(world: World) -> None:
+    """All of it is asked of the same histories: to make them costs more than to look at them."""
+    for holds in HOLDS:
+        holds(world)
 
 
 @quick
