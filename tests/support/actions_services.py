@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,17 +23,23 @@ NAME = "taskaction-actions"
 
 @dataclass
 class ActionsServices:
-    """Starts services for one namespace; they listen at one address, one after the other."""
+    """Starts services for one namespace; they listen at one address, one after the other.
+
+    Attributes:
+        within: what puts a command into another network, where they are reached at ``host``.
+    """
 
     kubectl: Kubectl
     namespace: str
     folder: Path
+    within: Sequence[str] = ()
+    host: str = HOST
     running: list[Program] = field(default_factory=list)
     started: int = 0
 
     def __post_init__(self) -> None:
-        self.url = f"http://{HOST}:{Ports.free().apiserver}"
-        self.probes = f"http://{HOST}:{Ports.free().apiserver}"
+        self.url = f"http://{self.host}:{Ports.free().apiserver}"
+        self.probes = f"http://{self.host}:{Ports.free().apiserver}"
         self.cluster_name = f"{NAME}-{self.namespace}"
         here = {"name": NAME, "namespace": self.namespace}
         bound = []
@@ -80,7 +87,9 @@ class ActionsServices:
         }
         command = [str(Path(sys.executable).with_name("taskaction")), "actions", "serve"]
         log = self.folder / f"actions-{self.started}.log"
-        program = start("actions service", command, mark=" ".join(command), log=log, tied=True, env=env)
+        program = start(
+            "actions service", [*self.within, *command], mark=" ".join(command), log=log, tied=True, env=env
+        )
         self.running.append(program)
         wait_until(self.is_ready, timeout=60, what="the Actions service to be ready", program=program)
         return program

@@ -16,7 +16,8 @@ _KINDS = {"User": ExecutionError.ErrorKind.USER, "System": ExecutionError.ErrorK
 _WITH_ERROR = frozenset({"Failed", "TimedOut"})
 
 SENTINEL = WatchForUpdatesResponse(control_message=ControlMessage(sentinel=True))
-HEARTBEAT = WatchForUpdatesResponse(control_message=ControlMessage(sentinel=False))
+HEARTBEAT = SENTINEL
+"""A client is ready already, and a control message without the mark would be a nameless action to Flyte's SDK."""
 
 
 def update_of(known: Known, run: RunIdentifier) -> WatchForUpdatesResponse:

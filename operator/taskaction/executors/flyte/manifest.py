@@ -93,12 +93,15 @@ def _complete(
                 container[field] = [filled(str(word), known) for word in container[field]]
         if container["name"] != primary:
             continue
+        # A PodTemplate in the cluster has Kubernetes' defaults, which its author has not asked for.
+        container["terminationMessagePolicy"] = "FallbackToLogsOnError"
         own = [*(container.get("env") or ()), *secret_env]
         container["env"] = environment.merged(own, below=below, above=above)
         if mounts:
             container["volumeMounts"] = over(
                 {"volumeMounts": mounts}, {"volumeMounts": container.get("volumeMounts") or []}
             )["volumeMounts"]
+    spec["restartPolicy"] = "Never"
     if volumes:
         spec["volumes"] = over({"volumes": volumes}, {"volumes": spec.get("volumes") or []})["volumes"]
     metadata["labels"] = {**run.labels, **(metadata.get("labels") or {})}

@@ -219,6 +219,15 @@ def test_a_pod_template_underlies_the_tasks_pod() -> None:
     assert base["spec"]["containers"][0]["name"] == "default"  # what was read is not changed
 
 
+def test_what_kubernetes_adds_to_a_pod_template_changes_nothing() -> None:
+    container = {"name": "primary", "image": "none", "terminationMessagePolicy": "File"}
+
+    spec = made(base={"spec": {"restartPolicy": "Always", "containers": [container]}})["spec"]
+
+    assert spec["restartPolicy"] == "Never"  # or a task that has ended would begin again
+    assert spec["containers"][0]["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
 SPOT = FlyteSettings(interruptible={"tolerations": [{"key": "spot"}], "nodeSelector": {"kind": "spot"}})
 
 
