@@ -18,6 +18,8 @@ from cluster.processes import Program, start, wait_until
 PROGRAMS = Path(__file__).with_name("programs")
 RESOLVER = "flyte._internal.resolvers.default.DefaultTaskResolver"
 RUST = MappingProxyType({"_F_USE_RUST_CONTROLLER": "1"})
+FAST = MappingProxyType({"_F_MAX_QPS": "1000"})
+"""Lets a program make as many children a second as it can."""
 ROOT = "a0"
 
 

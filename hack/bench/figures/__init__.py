@@ -5,6 +5,7 @@ from bench.figures import (
     chaos,
     engine,
     enqueue,
+    fanout,
     flows,
     growth,
     image,
@@ -39,6 +40,7 @@ GROUPS: tuple[Group, ...] = (
     workloads.GROUP,
     enqueue.GROUP,
     watch.GROUP,
+    fanout.GROUP,
     image.GROUP,
     node.GROUP,
 )

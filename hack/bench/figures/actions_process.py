@@ -14,10 +14,12 @@ from cluster.processes import Program, start, wait_until
 
 _REQUESTS = re.compile(r'^taskaction_api_request_seconds_count\{.*verb="(\w+)".*\} ([0-9.e+]+)$', re.MULTILINE)
 READY_SECONDS = 60
+PARENT = "parent"
+"""The type of tasks that go on until they are aborted; all others are mapped to ``noop``."""
 
 
 class ActionsProcess:
-    """One service without authentication, whose tasks are all mapped to ``noop``."""
+    """One service without authentication, whose tasks do nothing."""
 
     program: Program
 
@@ -35,7 +37,7 @@ class ActionsProcess:
             "TASKACTION_LOG_LEVEL": "warning",
             "TASKACTION_ACTIONS_AUTHENTICATION": "none",
             "TASKACTION_ACTIONS_NAMESPACE": WORK,
-            "TASKACTION_ACTIONS_TASK_TYPES": "*=noop",
+            "TASKACTION_ACTIONS_TASK_TYPES": f"{PARENT}=approval,*=noop",
             "TASKACTION_ACTIONS_BIND": self.url.removeprefix("http://"),
             "TASKACTION_ACTIONS_PROBES_BIND": self._probes.removeprefix("http://"),
             "TASKACTION_ACTIONS_DRAIN": "100ms",

@@ -45,6 +45,7 @@ PROMISED = {
     "watch_p99_ms": "<= 100",
     "watch_api_calls": "<= 0",
     "watch_kb_each": "<= 100",
+    "sdk_fanout_share": ">= 0.4",
 }
 
 
