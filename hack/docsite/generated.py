@@ -82,8 +82,8 @@ an address to bind to begins with `0.0.0.0`. The inbox and the Actions service a
 `TASKACTION_LOG_…`."""
 
 _METRICS = """\
-Each process shows its own at `/metrics`, for Prometheus. No label grows with the number of objects. What is worth
-an alert is in [operating](../operating.md#metrics)."""
+Each process shows its own at `/metrics`, for Prometheus. No label grows with the number of objects. What is worth an
+alert is in [operating](../operating.md#metrics). On Linux there are also those of the process, `process_…`."""
 
 _REASONS = """\
 `status.reason`, the conditions and `status.error.code` carry one of these words. They are part of the API: scripts and
@@ -150,7 +150,8 @@ def _metrics(found: Iterable[Program]) -> Iterator[str]:
     yield _METRICS
     for program in found:
         yield from ("", f"## {program.title}", "", "| metric | type | meaning |", "|---|---|---|")
-        rows = [*_registered(program.registry), *_gauges(program.sources)]
+        registered = (row for row in _registered(program.registry) if row[0].startswith("taskaction_"))
+        rows = [*registered, *_gauges(program.sources)]
         yield from (f"| `{name}` | {kind} | {_cell(text)} |" for name, kind, text in sorted(rows))
 
 

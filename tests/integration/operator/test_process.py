@@ -1,6 +1,7 @@
 """The operator as a process: probes, metrics, logs, settings, tokens that rotate, and how it stops."""
 
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +14,7 @@ from cluster.errors import ClusterError
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
 from local import account
+from local.manifests import ROOT
 from support.actions import API_VERSION, action, create, get, phase, wait_for_all, wait_for_phase
 from support.operators import QUICK_LEASES, Operators, metric
 from support.world import World, once
@@ -35,10 +37,14 @@ def test_probes_and_metrics_answer(operators: Operators, kubectl: Kubectl) -> No
     create(kubectl, [action(f"noop-{number}") for number in range(10)])
     wait_for_all(kubectl, lambda found: {phase(item) for item in found.values()} == {"Succeeded"})
     assert metric(operator, "status_writes_total") - before == 10
-    assert (
-        'taskaction_actions_finished_total{phase="Succeeded",reason="Completed"} 10.0'
-        in read(f"{operator.url}/metrics")[1]
-    )
+    shown = read(f"{operator.url}/metrics")[1]
+    assert 'taskaction_actions_finished_total{phase="Succeeded",reason="Completed"} 10.0' in shown
+    reference = (ROOT / "docs" / "reference" / "metrics.md").read_text()
+    names = {
+        name for name in re.findall(r"^# TYPE (taskaction_\w+)", shown, re.MULTILINE) if not name.endswith("_created")
+    }
+    assert len(names) > 20
+    assert names - set(re.findall(r"taskaction_\w+", reference)) == set()
     operators.stop()
 
 
