@@ -1,4 +1,4 @@
-"""`python -m docsite.generated`: the reference pages of settings, metrics and reasons, from the code."""
+"""`python -m docsite.generated`: the reference pages of settings, metrics, reasons and errors, from the code."""
 
 import ast
 import sys
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from docsite import errors
 from taskaction import config
 from taskaction.actions import settings as actions
 from taskaction.actions.journal import ActionsJournal
@@ -92,7 +93,12 @@ alerts may compare them. Executors add their own for failures, such as `Http404`
 
 def pages() -> dict[Path, str]:
     """Give every page, by its path in the checkout."""
-    found = {"settings": _settings(programs()), "metrics": _metrics(programs()), "reasons": _reasons()}
+    found = {
+        "settings": _settings(programs()),
+        "metrics": _metrics(programs()),
+        "reasons": _reasons(),
+        "errors": errors.page(),
+    }
     return {PAGES / f"{name}.md": "\n".join([*lines, ""]) for name, lines in found.items()}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from docsite import generated
+from docsite import errors, generated
 from taskaction.api.reasons import Reason
 
 ROOT = Path(__file__).parents[3]
@@ -68,6 +68,20 @@ def sources() -> str:
 def test_every_reason_says_what_it_means() -> None:
     assert [row[0] for row in rows("reasons")] == [f"`{reason}`" for reason in Reason]
     assert [reason for reason in Reason if not reason.means] == []
+
+
+def test_every_code_of_the_executors_is_there_with_what_it_says() -> None:
+    page = PAGES[Path("docs/reference/errors.md")]
+    for row in (
+        "| `RateLimitedError` | `RateLimited` | `User` | `RateLimited` |",
+        "| `Timeout` | `http` | no answer from … within …s |",
+        "| `OOMKilled` | `job`, `pod` |",
+        "| `Http…` | `http` |",
+        "| `Rejected` | `approval` |",
+    ):
+        assert row in page
+    codes = re.findall(r'code="(\w+)"', "".join(path.read_text() for path in errors.EXECUTORS.rglob("*.py")))
+    assert {f"| `{code}` |" for code in codes if f"| `{code}` |" not in page} == set()
 
 
 def test_what_a_reason_says_ends_as_a_part_of_a_sentence() -> None:
