@@ -21,6 +21,7 @@ from taskaction.cli.starting import retry
 from taskaction.cli.starting import run as run_action
 from taskaction.cli.trees import tree
 from taskaction.cli.waiting import wait
+from taskaction.core.errors import TaskActionError
 
 PLUGIN = "kubectl-taskaction"
 """The name under which kubectl finds this program: ``kubectl taskaction``."""
@@ -63,9 +64,9 @@ def run(words: Sequence[str], connect: Connect | None = None) -> int:
         program()(args=list(words), prog_name=called(), obj=connect)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
-    except CommandError as error:
+    except TaskActionError as error:
         print(f"taskaction: {error}", file=sys.stderr)
-        return error.code
+        return error.code if isinstance(error, CommandError) else Exit.USAGE
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:

@@ -99,7 +99,7 @@ async def run(
         form = Output.YAML if output in {None, Output.WIDE, Output.NAME} else output
         show(session.out, made, form or Output.YAML, single=True)
         return Exit.DONE
-    return await _started(session, made, wait=wait, timeout=timeout, output=output)
+    return await started(session, made, wait=wait, timeout=timeout, output=output)
 
 
 @on_cluster
@@ -123,7 +123,7 @@ async def retry(
     for what in ("idempotencyKey", "notAfter", "parentRef"):
         if what in body["spec"] and what not in copy["spec"]:
             say(session.err, f"without spec.{what}: it was of {name} alone")
-    return await _started(session, [copy], wait=wait, timeout=timeout, output=output)
+    return await started(session, [copy], wait=wait, timeout=timeout, output=output)
 
 
 def again(body: Body) -> Body:
@@ -141,9 +141,8 @@ def again(body: Body) -> Body:
     return {"apiVersion": API_VERSION, "kind": ref_of(body).resource.kind, "metadata": made, "spec": spec}
 
 
-async def _started(
-    session: Session, made: list[Body], *, wait: bool, timeout: str | None, output: Output | None
-) -> int:
+async def started(session: Session, made: list[Body], *, wait: bool, timeout: str | None, output: Output | None) -> int:
+    """Make objects, and follow them to their ends where that is wanted; give the exit code."""
     seconds = durations.seconds(timeout) if timeout is not None else None
     bodies = []
     for one in made:
