@@ -1,130 +1,27 @@
-"""A real HTTP server on loopback that answers as it is told, well or badly, and keeps what it was asked."""
+"""The HTTP target of `taskaction.testing`, under the name by which the project's own tests know it."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Self
+from taskaction.testing.targets import (
+    Handler,
+    HttpServer,
+    Seen,
+    breaks_off,
+    floods,
+    hangs,
+    hangs_up,
+    redirects,
+    says,
+    trickles,
+)
 
-import orjson
-from aiohttp import web
-
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """A request as it arrived."""
-
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body as JSON."""
-        return orjson.loads(self.body)
-
-
-@dataclass
-class HttpServer:
-    """Serves while the block lasts; each ``METHOD /path`` gives its answers in turn, and the last one ever after."""
-
-    seen: list[Seen] = field(default_factory=list)
-    url: str = ""
-    port: int = 0
-    _answers: dict[str, list[Handler]] = field(default_factory=dict)
-
-    def on(self, line: str, *answers: Handler) -> None:
-        """Say how to answer, for example ``on("GET /ping", says("pong"))``."""
-        self._answers[line] = list(answers)
-
-    def asked(self, line: str) -> list[Seen]:
-        """Give the requests for ``METHOD /path``."""
-        return [seen for seen in self.seen if f"{seen.method} {seen.target.partition('?')[0]}" == line]
-
-    async def __aenter__(self) -> Self:
-        self._runner = web.ServerRunner(web.Server(self._answer), shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._runner.cleanup()
-
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        body = await request.read()
-        names = {name.lower(): value for name, value in request.headers.items()}
-        self.seen.append(Seen(method=request.method, target=request.raw_path, headers=names, body=body))
-        answers = self._answers.get(f"{request.method} {request.path}")
-        if not answers:
-            return web.Response(status=404, text=f"nothing at {request.method} {request.path}")
-        handler = answers.pop(0) if len(answers) > 1 else answers[0]
-        return await handler(request)
-
-
-def says(
-    value: Any = None,
-    status: int = 200,
-    headers: Mapping[str, str] | None = None,
-    content_type: str = "application/json",
-) -> Handler:
-    """Answer with a value: bytes and text as they are, everything else as JSON."""
-    body = value if isinstance(value, bytes) else value.encode() if isinstance(value, str) else orjson.dumps(value)
-
-    async def handler(_: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(status=status, body=body, headers=headers, content_type=content_type)
-
-    return handler
-
-
-def redirects(where: str, status: int = 302) -> Handler:
-    """Send the client elsewhere."""
-    return says(b"", status, {"Location": where})
-
-
-async def hangs(_: web.BaseRequest) -> web.StreamResponse:
-    """Never answer; the server's end takes it down."""
-    await asyncio.Event().wait()
-    raise AssertionError
-
-
-async def hangs_up(request: web.BaseRequest) -> web.StreamResponse:
-    """Close the connection without a word."""
-    assert request.transport
-    request.transport.abort()
-    return web.Response()
-
-
-async def breaks_off(request: web.BaseRequest) -> web.StreamResponse:
-    """Announce a thousand bytes, send ten, and reset the connection."""
-    response = web.StreamResponse(headers={"Content-Length": "1000"})
-    await response.prepare(request)
-    await response.write(b'{"half": 1')
-    assert request.transport
-    request.transport.abort()
-    return response
-
-
-async def trickles(request: web.BaseRequest) -> web.StreamResponse:
-    """Send the head at once and a byte now and then, for ever."""
-    response = web.StreamResponse()
-    await response.prepare(request)
-    while True:
-        await response.write(b" ")
-        await asyncio.sleep(0.02)
-
-
-def floods(chunk: bytes = b"x" * 65536) -> Handler:
-    """Send for ever, as fast as it is taken."""
-
-    async def handler(request: web.BaseRequest) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "application/json"})
-        await response.prepare(request)
-        while True:
-            await response.write(chunk)
-
-    return handler
+__all__ = [
+    "Handler",
+    "HttpServer",
+    "Seen",
+    "breaks_off",
+    "floods",
+    "hangs",
+    "hangs_up",
+    "redirects",
+    "says",
+    "trickles",
+]
