@@ -1,5 +1,6 @@
 """Whatever comes in whatever order, and wherever a crash strikes: no effect is lost, repeated or another one."""
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -8,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.flow_runs import FlowRun, failed, program, succeeded
-from taskaction.flows.effects import ActionEnded, StartAction
+from taskaction.flows.effects import ActionEnded, ActionPaused, Event, Resumed, StartAction
 from taskaction.flows.machine import step
+from taskaction.flows.standing import standing
 from taskaction.flows.state import FlowState
 
 HALF = 0.5
@@ -28,8 +30,26 @@ handled = st.builds(action, PLACES, fails=st.booleans(), caught=st.just(value=Tr
 actions = st.builds(action, PLACES, fails=st.booleans(), caught=st.booleans())
 
 
+waits = st.builds(lambda seconds: {"Type": "Wait", "Seconds": seconds}, st.integers(0, 3))
+asks = st.just({"Type": "AwaitWebInput", "Parameters": {"fails": False, "x.$": "$.x"}, "ResultPath": "$.asked"})
+
+
+def choices(fails: bool, caught: list[str]) -> dict[str, Any]:
+    """An action with several handlers, of which the first that names the error has it."""
+    handlers = [{"ErrorEquals": [name], "Next": "NEXT", "ResultPath": f"$.by.{name[:6]}"} for name in caught]
+    last = {"ErrorEquals": ["States.ALL"], "Next": "NEXT", "ResultPath": "$.by.all"}
+    return action("$.c", fails=fails, caught=False) | {"Catch": [*handlers, last]}
+
+
+ERRORS = st.lists(st.sampled_from(["ActionTimeout", "ActionFailedException", "Other"]), max_size=3)
+
+
 def again(state: dict[str, Any]) -> dict[str, Any]:
-    return state | {"Retry": [{"ErrorEquals": ["ActionFailedException"], "MaxAttempts": 1}]}
+    retries = [
+        {"ErrorEquals": ["ActionTimeout"], "MaxAttempts": 9},
+        {"ErrorEquals": ["ActionFailedException"], "MaxAttempts": 2, "JitterStrategy": "FULL"},
+    ]
+    return state | {"Retry": retries}
 
 
 def chain(states: list[dict[str, Any]]) -> dict[str, Any]:
@@ -69,9 +89,14 @@ def parts(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[st
 
 
 def flows(doing: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    single = st.one_of(passes, doing, doing.map(again))
+    several = st.builds(choices, st.booleans(), ERRORS)
+    single = st.one_of(passes, waits, asks, several, doing, doing.map(again))
     states = st.recursive(single, lambda inner: st.one_of(inner, parts(inner)), max_leaves=4)
     return st.lists(states, min_size=1, max_size=3).map(chain)
+
+
+def by_visit(effects: Iterable[StartAction]) -> dict[str, StartAction]:
+    return {effect.visit: effect for effect in effects}
 
 
 def ends(effect: StartAction) -> ActionEnded:
@@ -82,7 +107,7 @@ def flow_run(definition: dict[str, Any]) -> FlowRun:
     return FlowRun(program(definition["States"], definition["StartAt"]), ends)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(definition=flows(handled), luck=st.randoms(use_true_random=True))
 def test_the_order_of_events_and_crashes_change_nothing(definition, luck) -> None:
     """Every failure is handled where it happens: which of several branches fails first does depend on the order."""
@@ -92,17 +117,22 @@ def test_the_order_of_events_and_crashes_change_nothing(definition, luck) -> Non
     wild = flow_run(definition)
     decision = wild.begin(GIVEN)
     waiting = list(decision.effects)
+    told: list[Event] = []
     while decision.outcome is None:
+        assert by_visit(standing(wild.program, wild.state)) == by_visit(waiting)  # what a new owner finds under way
         count = luck.randint(0, len(waiting))
         luck.shuffle(waiting)
-        happened = [ends(effect) for effect in waiting[:count]]
+        ended = [ends(effect) for effect in waiting[:count]]
+        pauses = [ActionPaused(effect.visit, luck.choice([None, {"code": "Why"}])) for effect in waiting]
+        happened: list[Event] = [*ended, *(luck.sample(pauses, luck.randint(0, len(pauses))))]
         if luck.random() < HALF:
-            happened += happened  # each comes twice
+            happened += [*happened, *told, Resumed()]  # each comes twice, and so does what is long over
+        told += ended
         if luck.random() < HALF:  # a crash before the decision is on record
             step(wild.program, wild.state, happened, wild.now)
             wild.state = FlowState.from_json(wild.state.to_json())
         waiting = waiting[count:]
-        if not happened and not waiting:
+        if not ended and not waiting:
             assert decision.wake_at is not None
             wild.now = max(wild.now, decision.wake_at)
         decision = wild.step(*happened)
@@ -114,7 +144,7 @@ def test_the_order_of_events_and_crashes_change_nothing(definition, luck) -> Non
     assert {(one.visit, str(one.body)) for one in wild.started} == {(one.visit, str(one.body)) for one in plain.started}
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 @given(definition=flows(actions), luck=st.randoms(use_true_random=True))
 def test_every_action_that_was_started_has_ended_or_is_stopped_when_the_run_ends(definition, luck) -> None:
     run = flow_run(definition)
