@@ -1,7 +1,7 @@
 """Run one example and compare how it ends with what it promises; used by the demo and by the tests of the examples.
 
 `expected/phases.yaml` (in a folder of its own, so that `kubectl apply -f` of the example leaves it out) maps each
-TaskAction to the phase it ends in (`Gone`: it is deleted).
+TaskAction to the phase it ends in (`Gone`: it is deleted), and each run of a flow as `actionflowrun/NAME`.
 `needs: pods` marks an example that only ends where a node runs its pods.
 Under `steps` it may list argument lists for kubectl, run one after the other once the manifests are applied.
 """
@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Result:
-    """How one action of an example ended."""
+    """How one action or run of an example ended."""
 
     example: str
     action: str
@@ -109,11 +109,11 @@ class Follower:
 
     def look(self) -> None:
         """Look once."""
-        items = json.loads(self._kubectl("get", "taskactions", "-o", "json"))["items"]
-        found = {item["metadata"]["name"]: item for item in items}
+        items = json.loads(self._kubectl("get", "actionflowruns,taskactions", "-o", "json"))["items"]
+        found = {known_as(item): item for item in items}
         for name in sorted(found.keys() | self.found.keys()):
             if (now := line(found.get(name))) != line(self.found.get(name)):
-                self._say(f"  {time.monotonic() - self._begun:6.1f} s {name:<28} {now}")
+                self._say(f"  {time.monotonic() - self._begun:6.1f} s {name:<36} {now}")
         self.found = found
 
 
@@ -123,6 +123,12 @@ def read_all(folder: Path = EXAMPLES) -> list[Example]:
     if not folders:
         raise ClusterError(f"There are no examples in {folder}: check out the whole repository.")
     return [Example.read(path) for path in folders]
+
+
+def known_as(item: dict[str, Any]) -> str:
+    """Give what an object is called in promises."""
+    name = str(item["metadata"]["name"])
+    return name if item["kind"] == "TaskAction" else f"{item['kind'].lower()}/{name}"
 
 
 def is_settled(item: dict[str, Any] | None, expected: str) -> bool:
@@ -144,7 +150,8 @@ def line(item: dict[str, Any] | None) -> str:
 def message_of(item: dict[str, Any] | None) -> str:
     """Give what an action says about itself: its error, else its progress."""
     status = item.get("status", {}) if item else {}
-    said = (status.get("error") or {}).get("message") or (status.get("progress") or {}).get("message") or ""
+    said = (status.get("error") or {}).get("message") or (status.get("progress") or {}).get("message")
+    said = said or status.get("message") or ""
     return " ".join(str(said).split())
 
 

@@ -89,3 +89,29 @@ def test_a_file_of_several_flows_is_refused(tmp_path, capsys) -> None:
     file.write_text("{kind: ActionFlow}\n---\n{kind: ActionFlow}\n")
     assert main(["flow", "validate", str(file)]) == 2
     assert "holds 2 flows" in capsys.readouterr().err
+
+
+def blocks(page: str) -> list[str]:
+    return re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("page", "number"), [("flows-tutorial.md", 0), ("from-step-functions.md", 0)], ids=["tutorial", "step functions"]
+)
+def test_the_flows_of_the_pages_are_valid(tmp_path, capsys, page, number) -> None:
+    file = tmp_path / "flow.yaml"
+    file.write_text(blocks(page)[number])
+    assert main(["flow", "validate", str(file)]) == 0, capsys.readouterr().out
+
+
+def test_a_word_of_step_functions_is_answered_with_the_word_to_write(tmp_path, capsys) -> None:
+    (machine,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "from-step-functions.md").read_text(), re.DOTALL)
+    file = tmp_path / "machine.json"
+    file.write_text(machine)
+    assert main(["flow", "validate", str(file)]) == 1
+    assert "$.States.Charge: there is no state type 'Task': use Action" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*/flow.yaml")), ids=lambda file: file.parent.name)
+def test_the_examples_are_valid(file, capsys) -> None:
+    assert main(["flow", "validate", str(file)]) == 0, capsys.readouterr().out

@@ -23,8 +23,12 @@ class Cluster:
         if args[0] != "get":
             return ""
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
-        items = [{"metadata": {"name": name}, "status": status} for name, status in state.items()]
-        return json.dumps({"items": items})
+        return json.dumps({"items": [item(name, status) for name, status in state.items()]})
+
+
+def item(called: str, status: dict[str, Any]) -> dict[str, Any]:
+    run, _, name = called.rpartition("/")
+    return {"kind": "ActionFlowRun" if run else "TaskAction", "metadata": {"name": name}, "status": status}
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +64,12 @@ def test_manifests_and_steps_are_run_in_order_and_followed_to_the_end(tmp_path: 
         ("patch", "ta", "hello", "-p", "1"),
     ]
     assert [words.split()[-1] for words in said] == ["Queued", "1", "Running", "Succeeded"]
+
+
+def test_a_run_of_a_flow_is_followed_by_its_kind_and_name(tmp_path: Path) -> None:
+    cluster = Cluster({"actionflowrun/hello": phase("Succeeded"), "hello": phase("Failed")})
+    (result,) = written(tmp_path, "actionflowrun/hello: Succeeded").run(cluster, say=lambda _: None)
+    assert result.holds
 
 
 def test_an_action_that_ends_otherwise_is_not_waited_for(tmp_path: Path) -> None:
