@@ -298,6 +298,33 @@ def test_the_actions_service_gets_its_namespaces_executors_and_settings(helm: He
     ActionsConfig.from_environment({f"{ACTIONS}{name}": str(value) for name, value in env.items()})
 
 
+@pytest.mark.parametrize(
+    ("options", "endpoint", "audience"),
+    [
+        ((), None, None),
+        (FLYTE, "http://ta-taskaction-operator-actions.ops:80", None),
+        (
+            (
+                *FLYTE,
+                "--set=actions.tls.secret=cert",
+                "--set=actions.audiences={flyte,x}",
+                "--set=actions.service.port=9",
+            ),
+            "https://ta-taskaction-operator-actions.ops:9",
+            "flyte",
+        ),
+        ((*FLYTE, "--set=settings.FLYTE_ENDPOINT=https://actions.example"), "https://actions.example", None),
+    ],
+)
+def test_the_operator_tells_the_pods_of_flytes_tasks_where_the_service_is(
+    helm: Helm, options: tuple[str, ...], endpoint: str | None, audience: str | None
+) -> None:
+    (container,) = (one for _, one in containers(rendered(helm, *options)) if one["name"] == "operator")
+    env = [(one["name"], one.get("value")) for one in container["env"] if "_FLYTE_" in one["name"]]
+    wanted = {"TASKACTION_FLYTE_ENDPOINT": endpoint, "TASKACTION_FLYTE_AUDIENCE": audience}
+    assert env == [(name, value) for name, value in wanted.items() if value is not None]
+
+
 def test_the_actions_service_speaks_tls_with_the_certificate_of_a_secret(helm: Helm) -> None:
     secret = ("--set=actions.tls.secret=cert", "--set=actions.tls.clientCertificates=true")
     found = rendered(helm, *FLYTE, *secret)

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 import taskaction
+from support import flyte_tasks
 from support.children import ChildCluster
 from support.http_server import HttpServer, says
 from support.runs import LOOPBACK, Objects, toolbox
@@ -19,6 +20,7 @@ from taskaction.executors.base import AbstractExecutor, Run
 from taskaction.executors.basic import FailExecutor, NoopExecutor, SleepExecutor
 from taskaction.executors.child import ChildExecutor
 from taskaction.executors.conformance import ExecutorConformance
+from taskaction.executors.flyte.executor import FlyteExecutor
 from taskaction.executors.globus import GlobusExecutor
 from taskaction.executors.http import HttpExecutor
 from taskaction.executors.resource import ResourceExecutor
@@ -212,6 +214,17 @@ class TestPodOfAProvider(TestPodThatWaits):
 
     def config(self) -> dict[str, Any]:
         return {"image": "busybox", "args": ["{{ parameters.rows }}"]}
+
+
+class TestFlyteThatWaits(Child):
+    KIND, RESOURCE = FlyteExecutor, PODS
+
+    def parameters(self) -> dict[str, Any]:
+        return flyte_tasks.parameters()
+
+
+class TestFlyteThatSucceeds(TestFlyteThatWaits):
+    BORN: ClassVar = {"phase": "Succeeded"}
 
 
 class TestJobThatWaits(Child):

@@ -1,0 +1,53 @@
+"""The settings of Flyte's tasks come from the operator's environment, and a wrong one names its variable."""
+
+import pytest
+
+from taskaction.config import OperatorConfig
+from taskaction.core.errors import ConfigurationError
+from taskaction.executors.flyte.settings import FlyteSettings
+
+
+def test_they_are_read_with_the_operators_own() -> None:
+    found = OperatorConfig.from_environment(
+        {
+            "TASKACTION_FLYTE_ENDPOINT": "https://actions.flyte.svc:8094/",
+            "TASKACTION_FLYTE_STORAGE": "s3://bucket/flyte, file:///mnt/runs/",
+            "TASKACTION_FLYTE_ENV": '{"AWS_REGION": "eu-1"}',
+            "TASKACTION_FLYTE_INTERRUPTIBLE": '{"tolerations": [{"key": "spot"}]}',
+            "TASKACTION_FLYTE_AUTHENTICATION": "true",
+            "TASKACTION_WORKERS_COUNT": "8",
+        }
+    )
+
+    assert found.workers_count == 8
+    assert found.flyte.endpoint == "https://actions.flyte.svc:8094"
+    assert found.flyte.storage == ("s3://bucket/flyte/", "file:///mnt/runs/")
+    assert (found.flyte.env, found.flyte.interruptible) == ({"AWS_REGION": "eu-1"}, {"tolerations": [{"key": "spot"}]})
+
+
+def test_without_any_there_is_neither_endpoint_nor_storage() -> None:
+    assert OperatorConfig.from_environment({}).flyte == FlyteSettings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("ENDPOINT", "actions:8094", "should be an address such as https://"),
+        ("STORAGE", "bucket/flyte", "should be folders such as s3://bucket/flyte"),
+        ("STORAGE", "zip://a::s3://b", "should be folders"),
+        ("STORAGE", "file:///a/../b", "should be folders"),
+        ("ENV", "A=b", "should be JSON"),
+        ("ENV", "[1]", "valid dictionary"),
+        ("START_TIMEOUT", "soon", "duration"),
+    ],
+)
+def test_a_wrong_one_is_named(name: str, value: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"TASKACTION_FLYTE_{name}: .*{problem}"):
+        OperatorConfig.from_environment({f"TASKACTION_FLYTE_{name}": value})
+
+
+def test_an_audience_without_a_token_is_a_mistake() -> None:
+    with pytest.raises(ConfigurationError, match="TASKACTION_FLYTE_AUDIENCE is of no use"):
+        OperatorConfig.from_environment(
+            {"TASKACTION_FLYTE_AUDIENCE": "flyte", "TASKACTION_FLYTE_AUTHENTICATION": "false"}
+        )
