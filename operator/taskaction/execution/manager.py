@@ -224,6 +224,7 @@ class ExecutionManager:
         while self._open and (run := self._buffer.next()) is not None:
             self._queue.put(run)
             self._observer.admitted(run.id)
+            self._regulate(run.source)  # a rate that nobody waited for is asked about by whoever comes next
 
     def _pump(self) -> None:
         while self._open and len(self._turns) < self._workers_count:

@@ -165,6 +165,19 @@ async def test_a_poll_costs_no_token(stage) -> None:
     assert stage.started == ["a", "a"]
 
 
+async def test_who_is_let_in_from_outside_asks_for_a_rate_that_nobody_had_waited_for(stage) -> None:
+    manager = stage.manager(workers=1, runs_buffer_high_watermark=1)
+    for name in "ab":
+        manager.submit(run(name, source="other"))
+    await submitted(manager, "c")
+    paced(manager, recorded=False)
+    assert stage.told == [("crowded", "c")], "c waits outside, so nobody waits for the rate"
+
+    await stage.let("a")
+
+    assert stage.told[1:] == [("admitted", "c"), ("unrecorded", "noop")]
+
+
 async def test_nothing_starts_before_the_use_of_its_rate_is_on_record(stage) -> None:
     manager = stage.manager()
     pace = paced(manager, recorded=False)
