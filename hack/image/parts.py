@@ -24,8 +24,10 @@ SUITE = "bookworm"
 PYTHON = "3.11"
 """The Python of the suite; the wheels must fit it."""
 IN_BASE = "python3,python3-venv,ca-certificates,libstdc++6"
-LEFT_OUT = ("share/man", "share/doc", "share/info", "share/locale", "share/perl", "lib/*/perl", "lib/*/gconv")
-"""What of these packages no program of the image reads; `perl-base`, which Debian's scripts need, lies elsewhere."""
+LEFT_OUT = ("share/man", "share/doc", "share/info", "share/locale", "lib/*/gconv")
+"""What of these packages no program of the image reads."""
+REMOVED = ("share/perl", "lib/*/perl")
+"""What only the installation of these packages reads; what dpkg itself needs is in `perl-base`, elsewhere."""
 LOG_LINES = 15
 OVERLAY = 'mount -t overlay overlay -o "lowerdir=$1/usr:/usr" /usr && shift && exec "$@"'
 
@@ -57,7 +59,7 @@ class Base:
     @property
     def name(self) -> str:
         """Name the cache folder."""
-        return f"image-base-{SUITE}-{digest(self.packages, LEFT_OUT, platform.machine())}"
+        return f"image-base-{SUITE}-{digest(self.packages, LEFT_OUT, REMOVED, platform.machine())}"
 
     def maker(self, say: Say) -> Compile:
         """Bootstrap it."""
@@ -65,7 +67,8 @@ class Base:
         def bootstrap(packages: str, out: Path) -> None:
             say("      installing Debian's packages into a folder, about a minute")
             left_out = [f"--dpkgopt=path-exclude=/usr/{name}/*" for name in LEFT_OUT]
-            what = ["--variant=essential", f"--include={packages}", *left_out, "--format=tar", SUITE, str(out)]
+            removed = "--customize-hook=rm -r " + " ".join(f'"$1"/usr/{name}' for name in REMOVED)
+            what = ["--variant=essential", f"--include={packages}", *left_out, removed, "--format=tar", SUITE, str(out)]
             run(with_tools(self.tools, ["mmdebstrap", *what]))
 
         return bootstrap

@@ -1,11 +1,14 @@
 """The chart's life on a cluster that runs pods: installed, used, upgraded, and gone without a trace of being stuck."""
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from chart.helm import CHART, Helm
 from cluster.kubectl import Kubectl
@@ -18,6 +21,8 @@ from support.actions import action, create, get_all, phase, wait_for_phase
 from support.cluster import delete_namespace
 
 OPS = "ops"
+PREVIOUS = Path(__file__).parents[2] / "data" / "charts" / "taskaction-operator-0.0.1.tgz"
+"""The chart as it was before, packed by helm; for the next version, pack this one in its place."""
 DEPLOYMENT = "deployment/ta-taskaction-operator"
 
 
@@ -52,6 +57,11 @@ def team(node: NodeCluster) -> Iterator[Kubectl]:
     delete_namespace(node.kubectl, name)
 
 
+def manifest(helm: Helm) -> list[dict[str, Any]]:
+    """Give what the release consists of now."""
+    return [one for one in yaml.safe_load_all(helm("get", "manifest", "ta", f"--namespace={OPS}")) if one]
+
+
 def opened(team: Kubectl) -> str:
     return f"accounts.namespaces={{{team.namespace}}}"
 
@@ -66,8 +76,14 @@ def options(image: Image, *more: str) -> list[str]:
 def test_from_the_installation_to_the_uninstallation(
     helm: Helm, node: NodeCluster, team: Kubectl, image: Image
 ) -> None:
-    said = helm("install", "ta", str(CHART), *options(image, opened(team), "release.timeout=10s"))
-    assert "kubectl get taskactions -w" in said
+    # The version before, without a pod: its image is not here, but everything else of it is in the cluster.
+    helm("install", "ta", str(PREVIOUS), *options(image, opened(team), "replicaCount=0", "release.timeout=10s"))
+    old = manifest(helm)
+    create(team, [action("before", "sleep", {"duration": "100ms"})])
+    said = helm("upgrade", "ta", str(CHART), "--reset-then-reuse-values", *options(image, "replicaCount=1"))
+    assert "helm test ta" in said
+    wait_for_phase(team, "before", "Succeeded", 60)
+    assert "Phase:          Succeeded" in helm("test", "ta", f"--namespace={OPS}", "--timeout=90s")
     ready = json.loads(node.kubectl("get", DEPLOYMENT, "-n", OPS, "-o", "json"))["status"]["readyReplicas"]
     assert ready == 1
 
@@ -81,6 +97,13 @@ def test_from_the_installation_to_the_uninstallation(
     assert "TASKACTION_WORKERS_COUNT" in env
     create(team, [action("after", "sleep", {"duration": "100ms"})])
     wait_for_phase(team, "after", "Succeeded", 60)
+
+    # Back to the version before, and on again: nothing is refused on the way, and actions outlive it.
+    helm("rollback", "ta", "1", f"--namespace={OPS}", "--wait", "--timeout=120s")
+    assert manifest(helm) == old
+    create(team, [action("meanwhile", "noop")])
+    helm("rollback", "ta", "3", f"--namespace={OPS}", "--wait", "--timeout=120s")
+    wait_for_phase(team, "meanwhile", "Succeeded", 60)
 
     # Something that nobody answers, something held by a finalizer, and a pod that runs.
     held = {"manifest": {"apiVersion": "v1", "kind": "ConfigMap", "data": {}}, "owned": False,
@@ -148,15 +171,36 @@ asyncio.run(serve())
 """
 
 
+CALL = """
+import json, sys, urllib.request
+url, token = sys.argv[1:]
+run = {"org": "acme", "project": "shop", "domain": "test", "name": "r1"}
+action = {"actionId": {"run": run, "name": "a0"}, "inputUri": "s3://in", "runOutputBase": "s3://out",
+          "task": {"spec": {"taskTemplate": {"type": "noop"}}}}
+headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+request = urllib.request.Request(url, json.dumps({"action": action}).encode(), headers)
+print(urllib.request.urlopen(request, timeout=20).read().decode())
+"""
+METRICS = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())"
+PORTS = {"operator": 8080, "port-agent": 8081, "webhooks": 8091, "actions": 8095}
+
+
+def addresses(kubectl: Kubectl) -> dict[str, str]:
+    """Give where the pods of a release are, by component."""
+    pods = json.loads(kubectl("get", "pods", "-n", OPS, "-o", "json"))["items"]
+    return {pod["metadata"]["labels"]["app.kubernetes.io/component"]: pod["status"]["podIP"] for pod in pods}
+
+
 @pytest.mark.timeout(400)
-def test_the_port_agent_runs_as_a_pod_and_tells_port_of_what_an_uninstallation_ends(
+def test_every_component_runs_as_a_pod_with_the_rights_that_it_needs(
     helm: Helm, node: NodeCluster, team: Kubectl, image: Image, tmp_path: Path
 ) -> None:
+    python = "/opt/taskaction/bin/python3"
     (tmp_path / "main.py").write_text(STAND_IN)
     source = Path(port_server.__file__)
     team("create", "configmap", "port", f"--from-file={source}", f"--from-file={tmp_path / 'main.py'}")
     container = {"name": "port", "image": image.name, "imagePullPolicy": "Never",
-                 "command": ["/opt/taskaction/bin/python3", "/srv/main.py"],
+                 "command": [python, "/srv/main.py"],
                  "volumeMounts": [{"name": "srv", "mountPath": "/srv"}]}  # fmt: skip
     volumes = [{"name": "srv", "configMap": {"name": "port"}}]
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "port"},
@@ -167,12 +211,43 @@ def test_the_port_agent_runs_as_a_pod_and_tells_port_of_what_an_uninstallation_e
     credentials = (f"--from-literal=clientId={port_server.CLIENT_ID}",
                    f"--from-literal=clientSecret={port_server.CLIENT_SECRET}")  # fmt: skip
     node.kubectl("create", "secret", "generic", "port", "-n", OPS, *credentials)
-    agent = {"enabled": "true", "installationId": port_server.INSTALLATION, "namespace": str(team.namespace),
-             "credentialsSecret": "port", "baseUrl": f"http://{address}:8000"}  # fmt: skip
-    helm("install", "ta", str(CHART), *options(image, *(f"portAgent.{name}={value}" for name, value in agent.items())))
+    node.kubectl("create", "secret", "generic", "key", "-n", OPS, f"--from-literal=key={'k' * 32}")
+    values = {
+        "portAgent": {"enabled": "true", "installationId": port_server.INSTALLATION, "namespace": str(team.namespace),
+                      "credentialsSecret": "port", "baseUrl": f"http://{address}:8000"},
+        "webhooks": {"enabled": "true", "replicaCount": "1", "url": "https://hooks.example.org", "keySecret": "key"},
+        "actions": {"enabled": "true", "replicaCount": "1", "namespace": str(team.namespace),
+                    "taskTypes.noop": "noop"},
+        "flowControl": {"enabled": "true"},
+        "networkPolicy": {"enabled": "true"},
+    }  # fmt: skip
+    chosen = [f"{part}.{name}={value}" for part, told in values.items() for name, value in told.items()]
+    helm("install", "ta", str(CHART), *options(image, opened(team), *chosen))  # which waits until all are ready
     wait_until(lambda: "r_ok=SUCCESS" in team("logs", "port"), timeout=60, what="the run to end")
     wait_until(lambda: "Paused" in map(phase, get_all(team).values()), timeout=60, what="the other one to wait")
+
+    team("create", "serviceaccount", "caller")
+    team("create", "role", "caller", "--verb=create", "--resource=taskactions.taskaction.dev")
+    team("create", "rolebinding", "caller", "--role=caller", f"--serviceaccount={team.namespace}:caller")
+    found = addresses(node.kubectl)
+    enqueue = f"http://{found['actions']}:8094/flyteidl2.actions.ActionsService/Enqueue"
+    token = team("create", "token", "caller").strip()
+    assert team("exec", "port", "--", python, "-c", CALL, enqueue, token).strip() == "{}"
+    ended = "Succeeded"
+    wait_until(lambda: [phase(one) for one in get_all(team).values()].count(ended) == 2, timeout=60, what="Flyte's")
+    for component, port in PORTS.items():
+        told = team("exec", "port", "--", python, "-c", METRICS, f"http://{found[component]}:{port}/metrics")
+        assert f'taskaction_build_info{{component="{component}"' in told
+        forbidden = re.findall(
+            r'^taskaction_\w*api_request\w*_(?:count|total){.*code="(?:401|403)".*$', told, re.MULTILINE
+        )
+        assert forbidden == [], component
+
     helm("uninstall", "ta", f"--namespace={OPS}", "--wait", "--timeout=120s")
     assert team("logs", "port").splitlines()[-1] == "r_ok=SUCCESS r_waits=FAILURE"
     assert not any("finalizers" in item["metadata"] for item in get_all(team).values())
-    node.kubectl("delete", "secret", "port", "-n", OPS)
+    node.kubectl("delete", "secret", "port", "key", "-n", OPS)
+    kinds = "clusterroles,clusterrolebindings,flowschemas,prioritylevelconfigurations"
+    assert "taskaction" not in node.kubectl("get", kinds, "-o", "name")
+    here = "deployments,services,networkpolicies,poddisruptionbudgets,serviceaccounts,roles,rolebindings,configmaps"
+    assert "taskaction" not in node.kubectl("get", here, "-n", OPS, "-o", "name")

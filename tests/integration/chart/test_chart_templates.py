@@ -1,6 +1,7 @@
 """What the chart makes of its values, and what the API server says to it; nothing is installed."""
 
 import json
+import secrets
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from chart.helm import CHART, Helm, HelmError
 from cluster.clusters import Cluster
 from local import account
 from local.manifests import CRDS, POLICIES
+from support.cluster import delete_namespace
 from taskaction.actions.settings import PREFIX as ACTIONS
 from taskaction.actions.settings import ActionsConfig
 
@@ -558,7 +560,11 @@ def test_the_api_server_takes_all_of_it(cluster: Cluster, tmp_path: Path, helm: 
         f"--set={place}=default" for place in ("portAgent.namespace", "actions.namespace", "actions.namespaces.shop")
     ]
     whole = [f"--set={name}.enabled=true" for name in ("networkPolicy", "flowControl", "metrics.dashboard")]
-    whole += ["--set=actions.tls.secret=cert", "--set=replicaCount=3"]
+    whole += [
+        "--set=actions.tls.secret=cert",
+        "--set=replicaCount=3",
+        "--skip-tests",
+    ]  # helm makes a test's account before its pod
     content = helm(
         "template", *RELEASE, "--namespace=default", *AGENT, *INBOX, "--set=actions.enabled=true", *here, *whole
     )
@@ -566,3 +572,99 @@ def test_the_api_server_takes_all_of_it(cluster: Cluster, tmp_path: Path, helm: 
     path.write_text(content)
     said = cluster.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", f"--filename={path}")
     assert len(said.splitlines()) == len([one for one in yaml.safe_load_all(content) if one])
+
+
+BASIC = "nobody"
+"""An account to which nothing was granted: it has what every account has."""
+FORBIDDEN = {
+    ("", "secrets"): ("get", "list", "watch", "create", "update", "patch", "delete"),
+    ("", "configmaps"): ("get", "list", "create", "update", "patch", "delete"),
+    ("", "pods"): ("get", "create", "update", "patch", "delete"),
+    ("", "pods/exec"): ("create", "get"),
+    ("", "pods/log"): ("get",),
+    ("", "serviceaccounts/token"): ("create",),
+    ("", "users"): ("impersonate",),
+    ("", "groups"): ("impersonate",),
+    ("", "nodes"): ("get", "list"),
+    ("", "namespaces"): ("create", "update", "patch", "delete"),
+    ("apps", "deployments"): ("create", "update", "patch", "delete"),
+    ("batch", "jobs"): ("create", "update", "patch", "delete"),
+    ("rbac.authorization.k8s.io", "roles"): ("create", "update", "patch", "bind", "escalate"),
+    ("rbac.authorization.k8s.io", "rolebindings"): ("create", "update", "patch"),
+    ("rbac.authorization.k8s.io", "clusterroles"): ("create", "update", "patch", "bind", "escalate"),
+    ("rbac.authorization.k8s.io", "clusterrolebindings"): ("create", "update", "patch"),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): ("create", "update", "patch", "delete"),
+    ("apiextensions.k8s.io", "customresourcedefinitions"): ("create", "update", "patch", "delete"),
+    ("taskaction.dev", "taskactions"): ("deletecollection", "update"),
+    ("taskaction.dev", "clusteractionproviders"): ("create", "update", "patch", "delete", "use"),
+    ("taskaction.dev", "actionproviders"): ("create", "update", "patch", "delete"),
+}
+"""What no component may do in its own name, whatever the code may come to ask for."""
+SCOPES = {
+    "": ("served", "cluster", "own", "accounts"),
+    "-webhooks": ("webhooks", "webhooks-cluster", "accounts"),
+    "-actions": ("actions", "actions-cluster"),
+    "-port-agent": ("port-agent",),
+    "-release": ("release",),
+    "-test": ("test",),
+}
+Allowed = set[tuple[str, str, str]]
+
+
+def expanded(rules: list[Manifest]) -> Allowed:
+    return {
+        (group, resource, verb)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+@pytest.fixture(scope="module")
+def home(cluster: Cluster) -> Iterator[str]:
+    """The namespace of a release of which nothing but the rights is installed, and of its actions."""
+    name = f"ops-{secrets.token_hex(4)}"
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    delete_namespace(cluster.kubectl, name)
+
+
+def allowed(cluster: Cluster, home: str, account_name: str, namespace: str | None = None) -> Allowed:
+    """Give what the API server says that an account of the release may do in a namespace, by default the release's."""
+    where = {"namespace": namespace or home}
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": where}
+    user = f"--as=system:serviceaccount:{home}:{account_name}"
+    answer = json.loads(
+        cluster.kubectl("create", "--validate=false", "-f", "-", "-o", "json", user, stdin=json.dumps(review))
+    )
+    return expanded(answer["status"]["resourceRules"])
+
+
+@pytest.mark.parametrize("mode", ["cluster", "namespaces"])
+def test_each_account_may_do_what_its_code_asks_for_and_nothing_else(
+    helm: Helm, cluster: Cluster, home: str, mode: str
+) -> None:
+    places = [f"--set={name}={home}" for name in ("portAgent.namespace", "actions.namespace", "actions.namespaces.x")]
+    open_to = [f"--set=accounts.namespaces={{{home}}}"]
+    if mode == "namespaces":
+        open_to.append(f"--set=watchNamespaces={{{home}}}")
+    options = (*AGENT, *INBOX, "--set=actions.enabled=true", *places, *open_to, f"--namespace={home}")
+    roles = [one for one in rendered(helm, *options) if one["apiVersion"].startswith("rbac.authorization.k8s.io/")]
+    content = json.dumps({"apiVersion": "v1", "kind": "List", "items": roles})
+    cluster.kubectl("apply", "-f", "-", stdin=content)
+    try:
+        basic = allowed(cluster, home, BASIC)
+        for part, scopes in SCOPES.items():
+            granted = allowed(cluster, home, f"ta-taskaction-operator{part}") - basic
+            assert granted == expanded([rule for scope in scopes for rule in account.read(scope)]) - basic, part
+            wrong = {(*what, verb) for what, verbs in FORBIDDEN.items() for verb in verbs}
+            assert granted & wrong == set(), part
+            assert not any("*" in words for words in granted), part
+            if mode == "namespaces":
+                elsewhere = allowed(cluster, home, f"ta-taskaction-operator{part}", "default") - basic
+                assert elsewhere == expanded(
+                    [rule for name in scopes if "cluster" in name for rule in account.read(name)]
+                )
+    finally:
+        cluster.kubectl("delete", "-f", "-", "--ignore-not-found", "--wait=false", stdin=content)
