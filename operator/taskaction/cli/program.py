@@ -11,6 +11,7 @@ from taskaction import __version__
 from taskaction.cli import flows, local, servers
 from taskaction.cli.changing import abort, resume, signal, suspend
 from taskaction.cli.describing import describe
+from taskaction.cli.doctor import doctor
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exits import Exit
 from taskaction.cli.logs import logs
@@ -27,7 +28,22 @@ PLUGIN = "kubectl-taskaction"
 """The name under which kubectl finds this program: ``kubectl taskaction``."""
 
 
-COMMANDS = (run_action, get, watch, tree, describe, logs, abort, retry, signal, suspend, resume, wait, providers)
+COMMANDS = (
+    run_action,
+    get,
+    watch,
+    tree,
+    describe,
+    logs,
+    abort,
+    retry,
+    signal,
+    suspend,
+    resume,
+    wait,
+    providers,
+    doctor,
+)
 """What is done with actions, in the order of the help."""
 
 
