@@ -381,6 +381,7 @@ def assemble(
         leases=leases,
         background=background,
         persistently=persistently,
+        registry=registry,
         closed_namespaces=closed,
         seen=lambda body: intake.notice("ADDED", body),
     )

@@ -11,19 +11,23 @@ from taskaction.config import OperatorConfig
 from taskaction.control.background import Background
 from taskaction.control.expiry import Expiry
 from taskaction.control.family import Family
+from taskaction.control.flows.carrying import Carrying
 from taskaction.control.flows.children import Children
 from taskaction.control.flows.definitions import Definitions
 from taskaction.control.flows.engine import RunEngine, RunParts
+from taskaction.control.flows.inline import InlineCalls
 from taskaction.control.flows.intake import RunIntake
 from taskaction.control.flows.records import LiveMembers, RunRecord, RunTable
 from taskaction.control.leases import ShardLeases
 from taskaction.control.objects import ObjectEditor, Persistently
+from taskaction.control.sources import Sources
 from taskaction.control.sweep import Sweeper
 from taskaction.control.tree import Tree
 from taskaction.control.writer import StatusWriter
 from taskaction.core.clock import Clock
 from taskaction.core.names import shard_of
 from taskaction.execution.agenda import Agenda
+from taskaction.executors.registry import Registry
 from taskaction.journal import OperatorJournal
 
 
@@ -57,6 +61,7 @@ def assemble_runs(
     leases: ShardLeases,
     background: Background,
     persistently: Persistently,
+    registry: Registry,
     closed_namespaces: frozenset[str],
     seen: Callable[[Body], None],
 ) -> Runs:
@@ -90,6 +95,14 @@ def assemble_runs(
         recorded=_recorded,
         namespaces=config.watch_namespaces,
     )
+    children = Children(
+        cluster=cluster,
+        persistently=persistently,
+        table=members.actions,
+        closed_namespaces=closed_namespaces,
+        seen=seen,
+        in_flight=config.writes_in_flight,
+    )
     engine = RunEngine(
         RunParts(
             table=table,
@@ -106,13 +119,16 @@ def assemble_runs(
                 in_flight=config.writes_in_flight,
             ),
             editor=editor,
-            children=Children(
-                cluster=cluster,
-                persistently=persistently,
-                table=members.actions,
-                closed_namespaces=closed_namespaces,
-                seen=seen,
-                in_flight=config.writes_in_flight,
+            children=children,
+            carrying=Carrying(
+                children=children,
+                inline=InlineCalls(
+                    registry=registry,
+                    clock=clock,
+                    sources=lambda account: Sources(cluster, account, closed_namespaces),
+                    at_a_time=config.workers_count,
+                ),
+                happened=lambda record, events: engine.happened(record, events),
             ),
             definitions=Definitions(cluster, persistently),
             agenda=agenda,

@@ -134,7 +134,7 @@ class Caller:
             return redacted_outcome(failure_of(error), private)
         except BaseException as error:  # noqa: BLE001 - an executor may raise anything
             return redacted_outcome(failure_of(error), private)
-        return _checked(outcome, binding, private)
+        return checked(outcome, binding, private)
 
     async def cancel(self, record: Record, binding: Binding, observed: Observed) -> None:
         """Tell the executor to stop what it has going outside; raises what the executor raises."""
@@ -252,7 +252,7 @@ def _secrets_account(action: TaskAction, binding: Binding) -> Account:
     return Account(namespace=action.metadata.namespace if shared else provider.metadata.namespace, name=name)
 
 
-def _checked(outcome: object, binding: Binding, private: tuple[str, ...]) -> Outcome:
+def checked(outcome: object, binding: Binding, private: tuple[str, ...] = ()) -> Outcome:
     """Give ``outcome`` where it is one that can be recorded, else the failure that says what is wrong with it."""
     if (
         isinstance(outcome, Succeeded | Failed)

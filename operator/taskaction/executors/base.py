@@ -156,6 +156,8 @@ class AbstractExecutor(ABC):
             Otherwise a claim is written before the call, and an attempt whose process died is never repeated silently.
         PARTITION_KEY: the parameter whose value is the partition of actions for which neither they nor their provider
             name one: of one partition, one action runs at a time. Every replica must have the same.
+        INLINE: true when a call needs nothing of its action's object, so that a flow may call it for many items
+            without one (`Inline` of a Map), where ``traits`` says that it is idempotent and leaves nothing outside.
         EXTERNAL_EFFECT: true when something goes on outside that ``cancel`` must stop; costs two writes per action.
     """
 
@@ -164,6 +166,7 @@ class AbstractExecutor(ABC):
     CONFIG: ClassVar[type[BaseModel] | None] = None
     IDEMPOTENT: ClassVar[bool] = False
     EXTERNAL_EFFECT: ClassVar[bool] = False
+    INLINE: ClassVar[bool] = False
     PARTITION_KEY: ClassVar[str | None] = None
     WEBHOOK_PROCESSOR_CLASS: ClassVar[type | None] = None
     WEBHOOK_PATH: ClassVar[str] = ""

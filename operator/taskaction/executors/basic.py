@@ -25,6 +25,7 @@ class NoopExecutor(AbstractExecutor):
     ACTION_NAME = "noop"
     PARAMETERS = NoopParameters
     IDEMPOTENT = True
+    INLINE = True
 
     async def execute(self, run: Run) -> Outcome:
         """Give back the parameter ``output``."""
@@ -44,6 +45,7 @@ class SleepExecutor(AbstractExecutor):
     ACTION_NAME = "sleep"
     PARAMETERS = SleepParameters
     IDEMPOTENT = True
+    INLINE = True
 
     async def execute(self, run: Run) -> Outcome:
         """Wait for what is left since the attempt started."""
@@ -77,6 +79,7 @@ class FailExecutor(AbstractExecutor):
     ACTION_NAME = "fail"
     PARAMETERS = FailParameters
     IDEMPOTENT = True
+    INLINE = True
 
     async def execute(self, run: Run) -> Outcome:
         """Fail unless the attempt is a late one."""

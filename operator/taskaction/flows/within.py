@@ -12,7 +12,7 @@ from taskaction.flows.program import Node, Program
 from taskaction.flows.scope import Scope
 from taskaction.flows.state import Failure, Frame, Within
 
-AT_ONCE = 1_000
+AT_ONCE = 200
 """How many items are under way at a time where the flow does not say."""
 
 

@@ -6,7 +6,7 @@ and nothing is started twice. At most one turn of a run is under way.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from taskaction.api.task_action import Claim
 from taskaction.control.background import Background
 from taskaction.control.family import Family
 from taskaction.control.flows import statuses
+from taskaction.control.flows.carrying import Carrying
 from taskaction.control.flows.children import Children
 from taskaction.control.flows.definitions import Definitions, Undefined
 from taskaction.control.flows.journal import RunJournal
@@ -60,6 +61,7 @@ class RunParts:
     writer: StatusWriter[RunRecord]
     editor: ObjectEditor[RunRecord]
     children: Children
+    carrying: Carrying
     definitions: Definitions
     agenda: Agenda[str]
     background: Background
@@ -96,9 +98,9 @@ class RunEngine:
         record.wake_at = None
         self.look(record)
 
-    def happened(self, record: RunRecord, event: Event) -> None:
-        """Take in what has happened to an action of a run."""
-        record.happened.append(event)
+    def happened(self, record: RunRecord, events: Iterable[Event]) -> None:
+        """Take in what has happened to actions of a run."""
+        record.happened += events
         self.look(record)
 
     @staticmethod
@@ -114,7 +116,8 @@ class RunEngine:
     def is_at_rest(self, record: RunRecord) -> bool:
         """Say whether nothing of a run is under way here, or unwritten; what is unwritten is written at once."""
         idle = not record.busy and record.flushing is None
-        if idle and record.status is not record.stored and not record.gone:
+        if idle and not record.gone and (record.decision is not None or record.status is not record.stored):
+            self._draw(record)
             self._parts.background.start(self._parts.writer.flush(record), name=f"flush {record.uid}")
             return False
         return idle
@@ -237,7 +240,9 @@ class RunEngine:
         happened += record.happened
         record.happened = []
         decision = machine.step(program, state, happened, now)
-        self._take(record, self._within_limits(program, state, decision), fact)
+        if record.at_once or _must_be_written(state, decision):
+            decision = self._within_limits(program, state, decision)
+        self._take(record, decision, fact)
 
     def _within_limits(self, program: FlowProgram, before: FlowState, decision: FlowDecision) -> FlowDecision:
         """Give the decision, or that the run fails where what it leads to is too large to be kept."""
@@ -251,27 +256,36 @@ class RunEngine:
 
     def _take(self, record: RunRecord, decision: FlowDecision, fact: AbortFact | None) -> None:
         """Take over a decision; what must be on record before its effects is written at once."""
-        now, before, claimed = self._parts.clock.now(), record.state, record.status.claim
-        tenure = self._parts.leases.tenure(record.shard)
-        if tenure is not None and (
-            claimed is None or (claimed.holder, claimed.epoch) != (self._parts.identity, tenure.epoch)
-        ):
-            claim = Claim(holder=self._parts.identity, epoch=tenure.epoch, at=now)
-            record.status = record.status.model_copy(update={"claim": claim})
-        statuses.advanced(record, decision, _shown(decision) if decision.outcome is None else {}, now, fact)
-        record.state = decision.state
-        record.unlogged += decision.entries
+        now, before = self._parts.clock.now(), record.state
+        if before is not None and decision.state == before and not decision.effects and decision.outcome is None:
+            record.wake_at = decision.wake_at
+            return
+        record.state, record.decision, record.abort = decision.state, decision, fact
+        record.undrawn += decision.entries
         acting = {frame.acting for frame in decision.state.root.everywhere() if frame.acting is not None}
         started = {start.visit: start for start in _starts(decision)}
         if decision.outcome is None:  # else they end because the run has ended
             record.cancelled |= {one.visit for one in decision.effects if isinstance(one, CancelAction)}
         record.starts = {visit: start for visit, start in {**record.starts, **started}.items() if visit in acting}
         record.children &= acting
-        record.at_once |= bool(started) or decision.outcome is not None
-        record.at_once |= before is not None and before.status != decision.state.status
-        if not record.at_once and record.status is not record.stored and record.flush_at is None:
+        record.at_once |= before is None or _must_be_written(before, decision)
+        if record.flush_at is None:
             record.flush_at = now + self._parts.status_delay
         record.wake_at = decision.wake_at
+
+    def _draw(self, record: RunRecord) -> None:
+        """Put what was decided since into the status."""
+        decision, record.decision = record.decision, None
+        if decision is None:
+            return
+        tenure, claim = self._parts.leases.tenure(record.shard), record.status.claim
+        now, me = self._parts.clock.now(), self._parts.identity
+        if tenure is not None and (claim is None or (claim.holder, claim.epoch) != (me, tenure.epoch)):
+            claim = Claim(holder=me, epoch=tenure.epoch, at=now)
+            record.status = record.status.model_copy(update={"claim": claim})
+        entries, record.undrawn = record.undrawn, []
+        record.unlogged += entries
+        statuses.advanced(record, decision, entries, now)
 
     async def _signalled(self, record: RunRecord, state: FlowState) -> bool:
         """Hand a new signal to what is paused, before that is on record: to hand it over again changes nothing."""
@@ -303,6 +317,7 @@ class RunEngine:
     # -- what is written, and what follows ----------------------------------------------------------------------------
 
     def _hold(self, record: RunRecord, phase: Phase, reason: Reason, message: str, **fields: Any) -> None:
+        self._draw(record)
         before = record.status
         statuses.changed(record, phase, reason, message, self._parts.clock.now(), **fields)
         record.at_once |= record.status is not before
@@ -317,6 +332,7 @@ class RunEngine:
     async def _land(self, record: RunRecord) -> None:
         if record.at_once:
             record.at_once, record.flush_at = False, None
+            self._draw(record)
             landed = await self._parts.writer.flush(record)
             if landed is Landed.GONE:
                 self._parts.vanished(record)
@@ -347,19 +363,8 @@ class RunEngine:
 
     async def _carry_out(self, record: RunRecord) -> None:
         """Have every action under way exist, and those end that nobody waits for any more."""
-        fact = self._parts.tree.abort_fact(record.uid)
-        if fact is not None or not self._may_act(record):
-            return
-        new = [start for visit, start in record.starts.items() if visit not in record.children]
-        record.children |= {start.visit for start in new}
-        ensured = (
-            self._parts.children.ensure(record, start, made_here=start.visit not in record.inherited) for start in new
-        )
-        for event in await asyncio.gather(*ensured):
-            if event is not None:
-                self.happened(record, event)
-        cancelled, record.cancelled = record.cancelled, set()
-        await asyncio.gather(*(self._parts.children.abort(record, visit) for visit in cancelled))
+        if self._parts.tree.abort_fact(record.uid) is None and self._may_act(record):
+            await self._parts.carrying.carry_out(record)
 
     def _may_act(self, record: RunRecord) -> bool:
         if self.is_owned(record) and self._parts.leases.may_start(record.shard):
@@ -379,6 +384,7 @@ def _starts(decision: FlowDecision) -> list[StartAction]:
     return [effect for effect in decision.effects if isinstance(effect, StartAction)]
 
 
-def _shown(decision: FlowDecision) -> dict[str, Any]:
-    shown: dict[str, Any] = public(decision.state.to_json())
-    return shown
+def _must_be_written(before: FlowState, decision: FlowDecision) -> bool:
+    """Say whether what follows from a decision may only be done when it is on record; calls are simply made again."""
+    made = any(not start.inline for start in _starts(decision))
+    return made or decision.outcome is not None or before.status != decision.state.status

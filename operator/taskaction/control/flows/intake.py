@@ -101,6 +101,7 @@ class RunIntake:
         """Let go of the runs of a shard that another process owns."""
         for record in self._table:
             if record.shard == shard:
+                record.stop_calls()
                 self._agenda.set(record.uid, None)
 
     def flow_changed(self, namespace: str, name: str) -> None:
@@ -123,6 +124,7 @@ class RunIntake:
     def vanished(self, record: RunRecord) -> None:
         """Let go of a run whose object does not exist any more."""
         record.gone = True
+        record.stop_calls()
         if self._table.get(record.uid) is record:
             self._agenda.set(record.uid, None)
             self._table.drop(record)
@@ -138,13 +140,13 @@ class RunIntake:
         record, visit = found
         action = child.action.model_copy(update={"status": child.stored})
         if child.gone:
-            self._engine.happened(record, lost(visit, action))
+            self._engine.happened(record, [lost(visit, action)])
         elif child.settled:
-            self._engine.happened(record, ended(visit, action))
+            self._engine.happened(record, [ended(visit, action)])
         elif child.stored.phase.started:
             event = paused(visit, action)
             if self._engine.shows_paused(record, visit) != (event.details is not None):
-                self._engine.happened(record, event)
+                self._engine.happened(record, [event])
 
     def _run_of(self, child: Record) -> tuple[RunRecord, str] | None:
         link = parent_link(child.action)
@@ -190,6 +192,7 @@ class RunIntake:
             self._let_go(record)
 
     def _let_go(self, record: RunRecord) -> None:
+        record.stop_calls()
         self._agenda.set(record.uid, None)
         self._table.finish(record, self._clock.monotonic())
         self._family.finished(record)

@@ -12,10 +12,10 @@ from taskaction.control.owned import Owned, OwnedRecord
 from taskaction.control.records import Records, Table
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncated
-from taskaction.flows.effects import Entry, Event, StartAction
+from taskaction.flows.effects import Entry, Event, FlowDecision, StartAction
 from taskaction.flows.program import FlowProgram
 from taskaction.flows.state import FlowState
-from taskaction.lifecycle.state import Parent
+from taskaction.lifecycle.state import AbortFact, Parent
 from taskaction.lifecycle.statuses import Change, conditions
 
 
@@ -30,7 +30,9 @@ class RunRecord:
         starts: the actions that are under way, by visit.
         children: the visits whose action is known to exist.
         happened: what the machine has not been told yet.
-        unlogged: entries of the log of which the status is not durable yet.
+        decision: what the machine decided last, as long as the status does not say it; ``abort`` is why the run ends.
+        undrawn: entries of the log that the status does not have yet; ``unlogged`` those whose status is not durable.
+        calls: calls for actions without objects.
         inherited: the visits whose action another process may have made.
         cancelled: the visits whose action is to end although the run goes on.
         busy: a task works on the run; ``again`` tells it that something has changed meanwhile.
@@ -52,7 +54,11 @@ class RunRecord:
     inherited: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
     happened: list[Event] = field(default_factory=list)
+    decision: FlowDecision | None = None
+    abort: AbortFact | None = None
+    undrawn: list[Entry] = field(default_factory=list)
     unlogged: list[Entry] = field(default_factory=list)
+    calls: set[asyncio.Task[None] | None] = field(default_factory=set)
     busy: bool = False
     again: bool = False
     at_once: bool = False
@@ -133,11 +139,20 @@ class RunRecord:
             }
         )
 
+    def stop_calls(self) -> None:
+        """Let nothing be called any more for its actions without objects."""
+        for call in self.calls:
+            if call is not None:
+                call.cancel()
+        self.calls = set()
+
     def forget(self) -> None:
         """Forget how far it is: that is read from its status again."""
         self.program, self.state = None, None
         self.starts, self.children, self.inherited, self.cancelled = {}, set(), set(), set()
-        self.happened, self.unlogged = [], []
+        self.happened, self.undrawn, self.unlogged = [], [], []
+        self.decision = self.abort = None
+        self.stop_calls()
         self.abandon_at = self.wake_at = self.flush_at = None
         self.at_once = False
 

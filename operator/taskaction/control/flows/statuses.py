@@ -52,23 +52,21 @@ def changed(record: RunRecord, phase: Phase, reason: str, message: str, now: dat
     record.status = status.model_copy(update=update)
 
 
-def advanced(
-    record: RunRecord, decision: FlowDecision, state: dict[str, Any], now: datetime, abort: AbortFact | None
-) -> None:
-    """Give the record the status that a decision leads to; ``state`` is the machine's state as it may be seen."""
+def advanced(record: RunRecord, decision: FlowDecision, entries: Sequence[Entry], now: datetime) -> None:
+    """Give the record the status that a decision leads to, with what was logged on the way."""
     root = decision.state.root
     fields: dict[str, Any] = {
         "states": tuple(_current(record, decision.state)),
         "visits": root.visits,
         "progress": _progress(root),
-        "state": state,
+        "state": public(decision.state.to_json()) if decision.outcome is None else None,
     }
-    if decision.entries:
-        fields["log"] = (*record.status.log, *map(entry, decision.entries[-ENTRIES_KEPT:]))[-ENTRIES_KEPT:]
-        fields["entries"] = (record.status.entries or 0) + len(decision.entries)
-    phase, reason, message = _standing(decision, abort)
+    if entries:
+        fields["log"] = (*record.status.log, *map(entry, entries[-ENTRIES_KEPT:]))[-ENTRIES_KEPT:]
+        fields["entries"] = (record.status.entries or 0) + len(entries)
+    phase, reason, message = _standing(decision, record.abort)
     if decision.outcome is not None:
-        fields |= {"state": None, "finished_at": now, "states": (), "progress": None}
+        fields |= {"finished_at": now, "states": (), "progress": None}
         fields |= _result(decision.outcome)
     changed(record, phase, reason, message, now, **fields)
 

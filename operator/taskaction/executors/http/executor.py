@@ -49,6 +49,7 @@ class HttpExecutor(AbstractExecutor):
     ACTION_NAME = "http"
     PARAMETERS = HttpModel
     CONFIG = HttpModel
+    INLINE = True
 
     def __init__(self, client: GuardedClient, callbacks: Callbacks | None = None) -> None:
         self._client = client

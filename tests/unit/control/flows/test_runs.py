@@ -1,6 +1,7 @@
 """Runs of flows from their creation to their end, in an operator over a cluster in memory."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -210,3 +211,35 @@ async def test_state_that_is_too_large_fails_the_run(operator: MemoryOperator) -
     error = run_of(operator).status.error
     assert error is not None
     assert error.code == "States.DataLimitExceeded"
+
+
+def mapped(processor: dict[str, Any], **more: Any) -> dict[str, Any]:
+    inner = {"StartAt": next(iter(processor)), "States": processor}
+    each = {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": inner, "ResultPath": "$.out", "End": True}
+    return {"Each": each | more}
+
+
+async def test_inline_items_cost_no_objects_and_few_writes(operator: MemoryOperator) -> None:
+    echo = action(ResultPath=None, parameters={"output.$": "$"})
+    await begin(operator, run_body("r", mapped({"Echo": echo}, Inline=True), input={"items": list(range(1_000))}))
+    await operator.until(lambda: run_of(operator).status.phase.terminal, seconds=20)
+    assert run_of(operator).status.output["out"] == list(range(1_000))
+    assert children(operator) == {}
+    assert len(written(operator)) <= 5
+
+
+async def test_an_inline_action_needs_an_executor_that_can_do_without_an_object(operator: MemoryOperator) -> None:
+    ask = action(url="taskaction://executor/approval")
+    await begin(operator, run_body("r", mapped({"Ask": ask}, Inline=True), input={"items": [1]}))
+    error = run_of(operator).status.error
+    assert error is not None
+    assert error.code == "ActionUnableToRun"
+    assert "leave out Inline" in error.message
+
+
+async def test_inline_actions_that_take_their_time_are_waited_for(operator: MemoryOperator) -> None:
+    nap = action(url="taskaction://executor/sleep", parameters={"duration": "5s"}, ResultPath=None)
+    await begin(operator, run_body("r", mapped({"Nap": nap}, Inline=True), input={"items": [1, 2]}))
+    assert run_of(operator).status.phase is Phase.QUEUED or run_of(operator).status.phase is Phase.RUNNING
+    await operator.pass_time(6)
+    assert run_of(operator).status.output["out"] == [1, 2]

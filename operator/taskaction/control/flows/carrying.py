@@ -1,0 +1,54 @@
+"""Carries out what a run's state asks for: its actions exist or are called, and those that it gave up are stopped."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from taskaction.control.flows.children import Children
+from taskaction.control.flows.inline import InlineCalls
+from taskaction.control.flows.records import RunRecord
+from taskaction.flows.effects import Event, StartAction
+
+
+class Carrying:
+    """Compares what is under way with what is there; to do it twice changes nothing."""
+
+    def __init__(
+        self, *, children: Children, inline: InlineCalls, happened: Callable[[RunRecord, Iterable[Event]], None]
+    ) -> None:
+        """``happened`` is told how actions stand."""
+        self._children = children
+        self._inline = inline
+        self._happened = happened
+
+    async def carry_out(self, record: RunRecord) -> None:
+        """Have every action under way go on, and those end that nobody waits for any more."""
+        new = [start for visit, start in record.starts.items() if visit not in record.children]
+        record.children |= {start.visit for start in new}
+        inline = [start for start in new if start.inline]
+        if inline:
+            record.calls.add(asyncio.create_task(self._called(record, inline), name=f"inline {record.uid}"))
+        ensured = (
+            self._children.ensure(record, start, made_here=start.visit not in record.inherited)
+            for start in new
+            if not start.inline
+        )
+        said = [event for event in await asyncio.gather(*ensured) if event is not None]
+        if said:
+            self._happened(record, said)
+        cancelled, record.cancelled = record.cancelled, set()
+        await asyncio.gather(*(self._children.abort(record, visit) for visit in cancelled))
+
+    async def _called(self, record: RunRecord, starts: list[StartAction]) -> None:
+        """Call executors side by side; those that end together are told together."""
+        calls = {asyncio.create_task(self._inline.call(record, start)) for start in starts}
+        try:
+            while calls:
+                ended, calls = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.sleep(0)
+                ended |= {call for call in calls if call.done()}
+                calls -= ended
+                self._happened(record, [call.result() for call in ended])
+        finally:
+            for call in calls:
+                call.cancel()
+            record.calls.discard(asyncio.current_task())
