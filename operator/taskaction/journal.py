@@ -89,6 +89,9 @@ class OperatorJournal:
 
     def run_logged(self, record: RunRecord, entry: Entry) -> None:
         """An entry of a run's log, whose status is durable."""
+        if entry.minor:  # there are thousands of these, and to make each readable costs more than the item
+            self._log.debug("run item", code=entry.code, visit=entry.details.get("visit"), **record.about)
+            return
         shown = entry.to_json()
         self._log.info("run", time=shown["time"], code=entry.code, details=shown["details"], **record.about)
 

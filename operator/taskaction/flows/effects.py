@@ -100,11 +100,16 @@ Effect = StartAction | CancelAction | ResumeAction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One entry of the run's log (reference section 2.16); ``to_json`` leaves out what is private."""
+    """One entry of the run's log (reference section 2.16); ``to_json`` leaves out what is private.
+
+    Attributes:
+        minor: it is about one of the many items of an inline Map.
+    """
 
     time: datetime
     code: str
     details: Mapping[str, Any]
+    minor: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Give it as people may see it."""

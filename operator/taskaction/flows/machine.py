@@ -135,9 +135,9 @@ class _Turn:
         """Give what decides what is random in a visit."""
         return f"{self.state.run_id}/{visit}"
 
-    def log(self, code: str, **details: Any) -> None:
+    def log(self, code: str, *, minor: bool = False, **details: Any) -> None:
         """Add an entry to the run's log."""
-        self.entries.append(Entry(time=self.now, code=code, details=details))
+        self.entries.append(Entry(time=self.now, code=code, details=details, minor=minor))
 
     # -- one state ----------------------------------------------------------------------------------------------------
 
@@ -303,7 +303,7 @@ class _Turn:
 
     def _log_state(self, what: str, frame: Frame, node: Node, **value: Any) -> None:
         kind = node.state.type
-        self.log(f"{kind}{what}", state_name=node.name, state_type=kind, visit=frame.visit, **value)
+        self.log(f"{kind}{what}", minor=frame.inline, state_name=node.name, state_type=kind, visit=frame.visit, **value)
 
 
 def _means(named: frozenset[str], error: StateError, node: Node) -> bool:

@@ -62,7 +62,8 @@ def advanced(record: RunRecord, decision: FlowDecision, entries: Sequence[Entry]
         "state": public(decision.state.to_json()) if decision.outcome is None else None,
     }
     if entries:
-        fields["log"] = (*record.status.log, *map(entry, entries[-ENTRIES_KEPT:]))[-ENTRIES_KEPT:]
+        major = [one for one in entries if not one.minor][-ENTRIES_KEPT:]
+        fields["log"] = (*record.status.log, *map(entry, major))[-ENTRIES_KEPT:]
         fields["entries"] = (record.status.entries or 0) + len(entries)
     phase, reason, message = _standing(decision, record.abort)
     if decision.outcome is not None:
