@@ -112,6 +112,12 @@ def test_a_word_of_step_functions_is_answered_with_the_word_to_write(tmp_path, c
     assert "$.States.Charge: there is no state type 'Task': use Action" in capsys.readouterr().out
 
 
+def test_the_tutorial_s_picture_is_that_of_its_flow(capsys) -> None:
+    (shown,) = re.findall(r"```mermaid\n(.*?)```", (ROOT / "docs" / "flows-tutorial.md").read_text(), re.DOTALL)
+    assert main(["flow", "graph", str(ROOT / "examples" / "14-flow-loop" / "flow.yaml")]) == 0
+    assert capsys.readouterr().out == shown
+
+
 @pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*/flow.yaml")), ids=lambda file: file.parent.name)
 def test_the_examples_are_valid(file, capsys) -> None:
     assert main(["flow", "validate", str(file)]) == 0, capsys.readouterr().out

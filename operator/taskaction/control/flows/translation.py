@@ -94,7 +94,7 @@ def ended(visit: str, action: TaskAction) -> ActionEnded:
     code = status.error.code if status.error is not None else str(status.reason or "")
     why = {"code": code, "description": status.message or (status.error.message if status.error is not None else code)}
     if status.phase is Phase.TIMED_OUT:
-        last = document(action, "ACTIVE", why)
+        last = document(action, "ACTIVE", why) | {"action_id": status.external_id or action.metadata.uid}
         return ActionEnded(visit, last, error=errors.ACTION_TIMEOUT, cause=last)
     failed = known or document(action, "FAILED", why)
     if code in _NOT_STARTED or (status.phase is Phase.FAILED and not status.attempt):

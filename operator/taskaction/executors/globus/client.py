@@ -119,18 +119,24 @@ class ProviderClient:
         return reply
 
     async def call(self, verb: str, action_id: str, config: GlobusConfig, run: Run) -> Reply:
-        """Ask for ``status``, or for ``cancel``, ``release`` or ``resume``; 404 only where neither style knows it."""
+        """Ask for ``status``, or for ``cancel``, ``release`` or ``resume``; 404 only where neither style knows it.
+
+        A provider that is known to speak one style, and does not know the action, may well refuse the other style's
+        paths as such, with 401 or 403 or an error of its own: that says nothing of the action.
+        """
         scope = config.scope
         if scope is None and config.tokens:
             scope = (await self.description(config, run)).scope
-        reply = Reply(code=0, body=None)
+        known = config.url in self._styles
+        first = Reply(code=0, body=None)
         for style in self._in_turn(config):
             method, path = style.call(verb, action_id)
             reply = await self._authorised(method, path, None, config, scope, _TIMEOUT_SECONDS, run)
-            if reply.code not in NOT_HERE:
+            if reply.good or (reply.code not in NOT_HERE and not (known and first.code in NOT_HERE)):
                 self._remember(config, style, reply)
                 return reply
-        return reply
+            first = first if first.code else reply
+        return first
 
     async def close(self) -> None:
         """Close the connections."""

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import orjson
+
 from taskaction.core.names import truncated
 from taskaction.executors.globus.model import GlobusConfig
 
 _SHOWN_CHARS = 700
 _ID_CHARS = 253
+_REFUSAL_BYTES = 16 * 1024
 
 
 class Standing(StrEnum):
@@ -92,6 +95,13 @@ def lost(action_id: str) -> dict[str, Any]:
     )
     details = {"code": "ActionNotFound", "description": description}
     return {"action_id": action_id, "status": Standing.FAILED, "details": details, "creator_id": ""}
+
+
+def refusal(body: object) -> dict[str, Any] | None:
+    """Give the document of an action that a provider did not start, None where it gave no error structure."""
+    if not isinstance(body, Mapping) or not body or len(orjson.dumps(body)) > _REFUSAL_BYTES:
+        return None
+    return {"action_id": "", "status": Standing.FAILED, "details": dict(body), "creator_id": ""}
 
 
 def read_description(value: object) -> Description:

@@ -9,7 +9,8 @@ its claim before the POST, and what was lost in between ends the attempt as ``In
 
 **How an end is told.** ``status.output`` is the whole ActionStatus document, of a success and of a failure whose code
 is ``ActionFailedException``. ``ActionUnableToRun`` and ``NoTokenException`` mean that nothing is known to have started;
-they have no output. The names are Globus' (reference, section 2.8).
+the output of the former is the error structure of a provider that gave one, as the details of a document of the same
+form. The names are Globus' (reference, section 2.8).
 """
 
 import asyncio
@@ -32,6 +33,7 @@ from taskaction.executors.globus.documents import (
     error_text,
     lost,
     read_status,
+    refusal,
 )
 from taskaction.executors.globus.model import GlobusConfig, GlobusParameters
 from taskaction.executors.http.client import GuardedClient
@@ -151,7 +153,7 @@ class GlobusExecutor(AbstractExecutor):
         if reply.unavailable:
             return self._unanswered(config, run, error_text(reply.code, reply.body), reply.retry_after)
         if not reply.good:
-            raise UnableToRunError(error_text(reply.code, reply.body))
+            return _refused(reply)
         status = read_status(reply.body)
         if status is None:
             raise UnableToRunError(
@@ -173,6 +175,15 @@ class GlobusExecutor(AbstractExecutor):
         if not config.honours_request_id:
             raise UnableToRunError(f"{why}; it may have been started, and honoursRequestId is false: not sent again")
         return _tried_again(config, run, why, retry_after)
+
+
+def _refused(reply: Reply) -> Outcome:
+    """Say that nothing was started; the provider's own error structure is the output, as flows hand it to handlers."""
+    message = error_text(reply.code, reply.body)
+    output = refusal(reply.body)
+    if output is None:
+        raise UnableToRunError(message)
+    return Failed(code=UNABLE_TO_RUN, message=message, retry_class=None, output=output)
 
 
 def _read(run: Run) -> tuple[GlobusConfig, Mapping[str, Any]]:

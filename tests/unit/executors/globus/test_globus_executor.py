@@ -11,7 +11,7 @@ from support.http_server import HttpServer, hangs_up, says
 from support.runs import LOOPBACK, later, run
 from taskaction.api.task_action import Signal
 from taskaction.executors.addresses import AddressPolicy
-from taskaction.executors.errors import ActionError, AddressDeniedError, InvalidParametersError
+from taskaction.executors.errors import AddressDeniedError, InvalidParametersError
 from taskaction.executors.globus.client import ProviderClient
 from taskaction.executors.globus.executor import LONGEST_TRY, GlobusExecutor, UnableToRunError
 from taskaction.executors.globus.tokens import NoTokenError
@@ -120,10 +120,6 @@ async def test_a_failure_keeps_the_whole_status(executor: GlobusExecutor, provid
 @pytest.mark.parametrize(
     ("answer", "shown"),
     [
-        (says({"code": "BadActionRequest", "description": "Invalid JSON"}, 400), "BadActionRequest: Invalid JSON"),
-        (says({"code": "UnauthorizedRequest", "description": "no"}, 401), "HTTP 401: UnauthorizedRequest"),
-        (says({"code": "RequestValidationError", "description": "Field '$.x'"}, 422), r"Field '\$.x'"),
-        (says({"code": "ActionConflict", "description": "other body"}, 409), "ActionConflict"),
         (says("<html>no</html>", 403, content_type="text/html"), "HTTP 403$"),
         (says("not JSON at all"), "no ActionStatus"),
         (says({"status": "ACTIVE"}), "no ActionStatus"),
@@ -140,6 +136,45 @@ async def test_a_refused_or_unreadable_start_is_not_repeated(
     with pytest.raises(UnableToRunError, match=shown) as raised:
         await executor.execute(asked(provider))
     assert raised.value.RETRY_CLASS is None
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "shown"),
+    [
+        (400, {"code": "BadActionRequest", "description": "Invalid JSON"}, "HTTP 400: BadActionRequest: Invalid JSON"),
+        (401, {"code": "UnauthorizedRequest", "description": "no"}, "HTTP 401: UnauthorizedRequest: no"),
+        (422, {"code": "RequestValidationError", "description": "Field '$.x'"}, "Field '$.x'"),
+        (409, {"code": "ActionConflict", "description": "other body", "more": [1]}, "ActionConflict: other body"),
+        (403, {"error": {"code": "FORBIDDEN", "detail": "not you"}}, "HTTP 403: FORBIDDEN: not you"),
+    ],
+)
+async def test_a_refusal_keeps_the_providers_own_structure(
+    executor: GlobusExecutor, provider: HttpServer, code: int, error: Any, shown: str
+) -> None:
+    provider.on("POST /run", says(error, code))
+    outcome = await executor.execute(asked(provider))
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.retry_class) == ("ActionUnableToRun", None)
+    assert shown in outcome.message
+    assert outcome.output == {"action_id": "", "status": "FAILED", "details": error, "creator_id": ""}
+
+
+async def test_an_action_that_is_lost_is_lost_although_the_other_style_asks_for_rights(
+    executor: GlobusExecutor, provider: HttpServer
+) -> None:
+    provider.on("GET /a/1/status", says(status("ACTIVE")), says({"code": "ActionNotFound"}, 404))
+    provider.on("GET /actions/a/1", says({}, 401))
+    assert isinstance(await executor.poll(known(provider)), Pending)
+    outcome = await executor.poll(later(known(provider), 9))
+    assert isinstance(outcome, Failed)
+    assert outcome.output["details"]["code"] == "ActionNotFound"
+
+
+async def test_where_no_style_is_known_a_missing_right_is_told(executor: GlobusExecutor, provider: HttpServer) -> None:
+    provider.on("GET /actions/a/1", says({}, 401))
+    outcome = await executor.poll(known(provider))
+    assert isinstance(outcome, Pending)
+    assert "refuses the token" in outcome.message
 
 
 async def test_the_other_style_of_paths_is_found(executor: GlobusExecutor, provider: HttpServer) -> None:
@@ -371,10 +406,10 @@ async def test_no_message_shows_a_secret(executor: GlobusExecutor, provider: Htt
     provider.on("POST /run", says({"code": "UnauthorizedRequest", "description": "bad token of-the-user"}, 401))
     tokens = {"User": {"secretKeyRef": {"name": "user", "key": "token"}}}
     one = run(asked(provider, tokens=tokens).parameters, secrets={"user/token": "of-the-user"})
-    with pytest.raises(ActionError) as raised:
-        await executor.execute(one)
-    assert "of-the-user" not in str(raised.value)
-    assert "[redacted]" in str(raised.value)
+    outcome = await executor.execute(one)
+    assert isinstance(outcome, Failed)
+    assert "of-the-user" not in str(outcome)
+    assert "[redacted]" in outcome.message
 
 
 async def test_a_refused_grant_is_no_token(executor: GlobusExecutor, provider: HttpServer) -> None:
