@@ -11,13 +11,20 @@ from typing import Any
 from connectrpc.code import Code
 from connectrpc.compression import Compression
 from connectrpc.errors import ConnectError
-from flyteidl2.actions.actions_service_connect import ActionsService, ActionsServiceASGIApplication
+from connectrpc.method import IdempotencyLevel, MethodInfo
+from connectrpc.server import ConnectASGIApplication, Endpoint
+from flyteidl2.actions import actions_service_pb2
+from flyteidl2.actions.actions_service_connect import ActionsService
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from taskaction.actions.health import HealthApplication, HealthService
+from taskaction.actions.health import SERVICE as HEALTH
+from taskaction.actions.health import HealthService
+from taskaction.actions.protos import CODECS
+from taskaction.actions.reflection import reflection
 from taskaction.core.errors import ConfigurationError
 
+ACTIONS = "flyteidl2.actions.ActionsService"
 _GZIP = 31
 _QUICK = 1
 _OVERHEAD_BYTES = 1024
@@ -69,13 +76,50 @@ class BoundedGzip(Compression):
         return content
 
 
+class ActionsApplication(ConnectASGIApplication[ActionsService]):
+    """The Actions service on its address: what the generated application does, with codecs of our own."""
+
+    def __init__(self, service: ActionsService, limit: int) -> None:
+        super().__init__(
+            service=service,
+            endpoints=_endpoints,
+            read_max_bytes=limit,
+            compressions=[BoundedGzip(limit)],
+            codecs=CODECS,
+        )
+
+    @property
+    def path(self) -> str:
+        """Its address."""
+        return f"/{ACTIONS}"
+
+
+def _endpoints(service: ActionsService) -> dict[str, Any]:
+    def method(name: str) -> MethodInfo[Any, Any]:
+        request, response = (getattr(actions_service_pb2, f"{name}{side}") for side in ("Request", "Response"))
+        return MethodInfo(
+            name=name, service_name=ACTIONS, input=request, output=response, idempotency_level=IdempotencyLevel.UNKNOWN
+        )
+
+    return {
+        f"/{ACTIONS}/Enqueue": Endpoint.unary(method=method("Enqueue"), function=service.enqueue),
+        f"/{ACTIONS}/WatchForUpdates": Endpoint.server_stream(
+            method=method("WatchForUpdates"), function=service.watch_for_updates
+        ),
+        f"/{ACTIONS}/Update": Endpoint.unary(method=method("Update"), function=service.update),
+        f"/{ACTIONS}/Abort": Endpoint.unary(method=method("Abort"), function=service.abort),
+        f"/{ACTIONS}/Signal": Endpoint.unary(method=method("Signal"), function=service.signal),
+    }
+
+
 class Application:
-    """The ASGI application: the Actions service, and health beside it."""
+    """The ASGI application: the Actions service, and health and reflection beside it."""
 
     def __init__(self, service: ActionsService, health: HealthService, limit: int) -> None:
         self._limit = limit
-        self._health = HealthApplication(health)
-        self._actions = ActionsServiceASGIApplication(service, read_max_bytes=limit, compressions=[BoundedGzip(limit)])
+        small = [health.application(), *reflection([ACTIONS, HEALTH], [health.package])]
+        self._small = {application.path: application for application in small}
+        self._actions = ActionsApplication(service, limit)
 
     async def __call__(
         self,
@@ -100,7 +144,7 @@ class Application:
             is_complete = not message.get("more_body", False)
             return message
 
-        app: Any = self._health if scope["path"].startswith(self._health.path) else self._actions
+        app: Any = self._small.get(scope["path"].rpartition("/")[0], self._actions)
         await app(scope, bounded, send)
 
 

@@ -101,7 +101,7 @@ class ActionsService:
         self._own = own
         self._clock = SystemClock()
         self._journal = ActionsJournal()
-        self._stopping = False
+        self._listening = self._stopping = False
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT; then say so by readiness, go on a while, and end the watches."""
@@ -121,7 +121,9 @@ class ActionsService:
         journal.gauge("actions_known", "Actions that are known.", lambda: len(facade.mirror))
 
         def ready() -> list[str]:
-            return ["the service is being stopped"] if self._stopping else facade.problems
+            if self._stopping:
+                return ["the service is being stopped"]
+            return facade.problems if self._listening else ["the service does not listen yet"]
 
         probes = ProbeServer(own.probes_bind, Health(live=list, ready=ready), journal.registry)
         application = Application(facade.rpc, HealthService(lambda: not ready(), self._clock), own.request_bytes)
@@ -157,6 +159,7 @@ class ActionsService:
         tasks: list[asyncio.Task[None]],
     ) -> None:
         async def drained() -> None:
+            self._listening = True  # the server asks for its end when it has begun
             await stop.wait()
             self._stopping = True
             self._journal.says("actions service stops")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
@@ -23,11 +24,15 @@ from flyteidl2.actions.actions_service_pb2_grpc import ActionsServiceStub
 from flyteidl2.common.phase_pb2 import ActionPhase
 from flyteidl2.core.catalog_pb2 import CatalogCacheStatus
 from flyteidl2.core.types_pb2 import SimpleType
+from google.protobuf import descriptor_pool
 from google.protobuf.json_format import MessageToJson
+from grpc_reflection.v1alpha import reflection_pb2
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from cluster.clusters import Cluster
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
+from local.manifests import ROOT
 from local.operator_process import Operator
 from support.actions_services import ActionsServices, action_id, condition, task, trace, watch
 
@@ -260,17 +265,63 @@ async def test_a_service_that_is_killed_in_the_middle_of_a_watch_is_found_again(
     await until(client, watch("crash"), {"child": ActionPhase.ACTION_PHASE_SUCCEEDED})
 
 
-def curl(services: ActionsServices, method: str, message, *more: str) -> tuple[int, dict]:
-    """Call as the page docs/actions-service.md shows it."""
-    command = ["curl", "--silent", "--show-error", "--max-time", str(SECONDS), "--write-out", "\n%{http_code}", *more]
-    command += ["--header", "Content-Type: application/json", "--data", MessageToJson(message)]
-    url = f"{services.url}/flyteidl2.actions.ActionsService/{method}"
-    answer, _, code = subprocess.check_output([*command, url], text=True).rpartition("\n")
-    return int(code), json.loads(answer)
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_a_client_of_reflection_finds_the_service_and_all_that_it_is_made_of(services, version):
+    request, response = reflection_pb2.ServerReflectionRequest, reflection_pb2.ServerReflectionResponse
+    with grpc.insecure_channel(services.address) as channel:
+        ask = channel.stream_stream(
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+            request_serializer=request.SerializeToString,
+            response_deserializer=response.FromString,
+        )
+        asked = [
+            request(list_services=""),
+            request(file_containing_symbol="flyteidl2.actions.ActionsService"),
+            request(file_containing_symbol=f"grpc.reflection.{version}.ServerReflection"),
+            request(all_extension_numbers_of_type="google.protobuf.FieldOptions"),
+            request(file_by_filename="nothing.proto"),
+        ]
+        listed, found, itself, extensions, missing = ask(iter(asked))
+    names = {one.name for one in listed.list_services_response.service}
+    assert {"flyteidl2.actions.ActionsService", "grpc.health.v1.Health"} < names
+    pool = descriptor_pool.DescriptorPool()
+    for file in reversed([*found.file_descriptor_response.file_descriptor_proto]):
+        pool.AddSerializedFile(file)
+    service = pool.FindServiceByName("flyteidl2.actions.ActionsService")
+    assert {method.name for method in service.methods} == {"Enqueue", "WatchForUpdates", "Update", "Abort", "Signal"}
+    assert len(itself.file_descriptor_response.file_descriptor_proto) == 1
+    assert 1159 in extensions.all_extension_numbers_response.extension_number  # the rules of protovalidate
+    assert missing.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]
 
 
-def test_a_script_needs_no_more_than_curl(services):
-    assert curl(services, "Enqueue", parent("script")) == (200, {})
-    code, answer = curl(services, "Enqueue", task("script", "child", "missing"))
-    assert (code, answer["code"]) == (404, "not_found")
-    assert curl(services, "Abort", AbortRequest(action_id=action_id("script"))) == (200, {})
+def test_the_published_client_of_reflection_works(services):
+    with grpc.insecure_channel(services.address) as channel:
+        database = ProtoReflectionDescriptorDatabase(channel)
+        pool = descriptor_pool.DescriptorPool(database)
+        assert "grpc.health.v1.Health" in database.get_services()
+        assert pool.FindServiceByName("flyteidl2.actions.ActionsService").methods_by_name["Signal"]
+
+
+def test_a_script_needs_no_more_than_curl_as_the_page_shows_it(services):
+    page = (ROOT / "docs" / "actions-service.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```console\n(.*?)```", page, re.DOTALL)
+    commands = [one for block in blocks for one in re.findall(r"^\$ (.*(?:\n    .*)*)", block, re.MULTILINE)]
+    script = "\n".join(one for one in commands if "actions serve" not in one and not one.startswith("kubectl"))
+    script = script.replace("127.0.0.1:8094", services.address).replace("--max-time 10", "--max-time 3")
+    done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=SECONDS, check=False)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer for answer in answers if not answer] == [{}] * 6, done.stdout + done.stderr
+    told = {one["actionUpdate"]["actionId"]["name"]: one["actionUpdate"] for one in answers if "actionUpdate" in one}
+    assert told["sure"]["value"] == {"scalar": {"primitive": {"boolean": True}}}, answers
+    assert told["one"]["phase"] == "ACTION_PHASE_SUCCEEDED"
+    assert {"controlMessage": {"sentinel": True}} in answers
+
+
+def test_a_script_is_told_what_is_wrong(services):
+    url = f"{services.url}/flyteidl2.actions.ActionsService/Enqueue"
+    request = MessageToJson(task("script", "child", "missing"))
+    command = ["curl", "--silent", "--write-out", "\n%{http_code}", "--header", "Content-Type: application/json"]
+    answer, _, code = subprocess.check_output([*command, "--data", request, url], text=True).rpartition("\n")
+    assert (int(code), json.loads(answer)["code"]) == (404, "not_found")
+    answer, _, code = subprocess.check_output([*command, "--data", '{"action": 7}', url], text=True).rpartition("\n")
+    assert (int(code), json.loads(answer)["code"]) == (400, "invalid_argument")
