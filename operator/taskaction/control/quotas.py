@@ -26,17 +26,25 @@ _ROUND_SECONDS = 1.0
 _COUNTS_EVERY = timedelta(seconds=5)
 _SHOWN_A_ROUND = 20
 """How many waiting actions are shown why in one round: showing must not take from the API server what work needs."""
+_LOOKED_AT_A_ROUND = 500
+"""How many are looked at for it, the next ones in the next round: there may be 100,000 that are shown already."""
 
 
 @dataclass(slots=True)
 class _Quota:
-    """What is known of one provider's limits; ``until`` is when the limit that holds its actions is lifted."""
+    """What is known of one provider's limits.
+
+    Attributes:
+        until: when the limit that holds its actions is lifted.
+        looked_at: how many waiting actions were looked at already, in this pass over them.
+    """
 
     key: ProviderKey
     pace: Pace | None = None
     recording: bool = False
     until: datetime | None = None
     published: datetime | None = None
+    looked_at: int = 0
 
 
 class Quotas:
@@ -142,12 +150,16 @@ class Quotas:
         if pace is None or pace.bucket.tokens(now.timestamp()) >= 1:
             return
         opens = pace.bucket.opens_at(now.timestamp())
-        shown = 0
-        for place, uid in enumerate(self._manager.waiting_runs(source)):
+        shown, waiting = 0, self._manager.waiting_runs(source)
+        first, end = quota.looked_at, quota.looked_at + _LOOKED_AT_A_ROUND
+        for place, uid in enumerate(waiting[first:end], start=first):
             at = datetime.fromtimestamp(opens + place * pace.bucket.interval, UTC)
             shown += self._limited(uid, at)
+            quota.looked_at = place + 1
             if shown >= _SHOWN_A_ROUND:
-                return
+                break
+        if quota.looked_at >= len(waiting):
+            quota.looked_at = 0
 
     def _show_counts(self, source: str, quota: _Quota) -> None:
         """Write what waits and goes on into the provider's status, where it has changed, and not too often."""

@@ -4,11 +4,14 @@ from datetime import datetime
 from itertools import combinations
 from typing import Any
 
+import pytest
+
 from support.clock import START, FakeClock
 from support.fake_cluster import FakeCluster
 from support.memory_operator import MemoryOperator, actions
 from taskaction.api.provider import ActionProvider
 from taskaction.cluster.gateway import ACTION_PROVIDERS
+from taskaction.control import quotas
 from taskaction.core.constants import API_VERSION
 
 REF = {"kind": "ActionProvider", "name": "offer"}
@@ -131,3 +134,30 @@ async def test_people_see_how_much_waits_and_goes_on() -> None:
         assert (status(cluster).queued, status(cluster).running) == (1, 2)
         await operator.pass_time(70)
         assert (status(cluster).queued, status(cluster).running) == (0, 0)
+
+
+async def test_all_that_wait_for_a_rate_are_shown_why_in_the_end_and_few_are_looked_at_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(quotas, "_SHOWN_A_ROUND", 2)
+    monkeypatch.setattr(quotas, "_LOOKED_AT_A_ROUND", 5)
+    cluster = FakeCluster()
+    offer(cluster, limits={"rate": {"requests": 1, "per": "1h"}})
+    names = [f"a{number:02}" for number in range(13)]
+    async with MemoryOperator(cluster=cluster) as operator:
+        looks: list[str] = []
+        show = operator.control.quotas._limited
+
+        def counted(uid: str, until: datetime) -> bool:
+            looks.append(uid)
+            return show(uid, until)
+
+        operator.control.quotas._limited = counted
+        await operator.create(*offered(*names))
+        phases = []
+        for _ in range(12):
+            before = len(looks)
+            await operator.pass_time(1)
+            assert len(looks) - before <= 5
+            phases = [operator.phase(name) for name in names]
+        assert phases == ["Succeeded"] + ["WaitingForResources"] * 12
