@@ -1,10 +1,12 @@
 """Work that nobody waits for: it is kept until it ends, its errors are told, and at the end all of it is over."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
 from support.clock import settled
+from taskaction.control import background
 from taskaction.control.background import Background
 
 LONG = 60.0
@@ -92,6 +94,26 @@ async def test_work_that_outlives_the_bound_is_cancelled_which_is_no_error(told)
         await told.background.finish(0.01)
 
     assert (told.ended, told.errors, len(told.background)) == ([], [], 0)
+
+
+async def test_work_that_ignores_its_cancellation_is_left_behind(told, monkeypatch) -> None:
+    monkeypatch.setattr(background, "_OBEY_SECONDS", 0.01)
+    enough = asyncio.Event()
+
+    async def stubborn() -> None:
+        while not enough.is_set():
+            with suppress(asyncio.CancelledError):
+                await enough.wait()
+
+    told.background.start(stubborn(), name="stubborn")
+    await settled()
+    async with asyncio.timeout(LONG / 10):
+        await told.background.finish(0.01)
+    assert len(told.background) == 1
+
+    enough.set()
+    await settled()
+    assert len(told.background) == 0
 
 
 async def test_an_error_at_the_very_end_is_told_as_well(told) -> None:

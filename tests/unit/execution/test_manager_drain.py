@@ -7,6 +7,8 @@ import pytest
 
 from support.clock import settled
 from support.stage import Stage, run, submitted
+from taskaction.execution import manager as manager_module
+from taskaction.execution.manager import ExecutionManager
 
 LONG = 60.0
 """More than any of these tests takes: where it is waited for, something hangs."""
@@ -60,6 +62,32 @@ async def test_turns_that_outlive_the_drain_are_cancelled_and_waited_for(stage) 
 
     assert stage.cancelled == ["slow", "slower"]
     assert (manager.running, manager.queued) == (0, 1)
+
+
+async def test_a_turn_that_ignores_its_cancellation_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manager_module, "_OBEY_SECONDS", 0.01)
+    enough, cancelled = asyncio.Event(), 0
+
+    async def stubborn(_: str) -> bool:
+        nonlocal cancelled
+        while not enough.is_set():
+            try:
+                await enough.wait()
+            except asyncio.CancelledError:
+                cancelled += 1
+        return True
+
+    stage = Stage()
+    manager = ExecutionManager(stubborn, workers_count=1, observer=stage, clock=stage.clock, luck=lambda: 0.5)
+    manager.start_processing_action_runs()
+    await submitted(manager, "a")
+    async with asyncio.timeout(LONG / 10):
+        await manager.drain(0.01)
+    assert (manager.running, cancelled) == (1, 1)
+
+    enough.set()
+    await settled()
+    assert manager.running == 0
 
 
 async def test_a_turn_that_ends_just_as_the_drain_s_time_is_over_has_ended(stage) -> None:

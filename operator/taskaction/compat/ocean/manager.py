@@ -138,7 +138,7 @@ class ExecutionManager:
         done, _ = await asyncio.wait({self._task}, timeout=self._patience + _STOP_SECONDS)
         if not done:
             self._task.cancel()
-            await asyncio.wait({self._task})
+            await asyncio.wait({self._task}, timeout=_STOP_SECONDS)
 
     async def _run(self, operator: Operator) -> None:
         with nullcontext() if self._has_signal_handler else signalled(self._stop):
