@@ -187,12 +187,10 @@ class ExecutionManager:
         The quota is looked at when it should be lifted, at the latest after 10 s, and never at once (D6).
         """
         self._queue.hold(run)
-        self._lot.park(run, quota)
-        wait = max(seconds, LIMIT_FLOOR_SECONDS) * (1.0 + 0.1 * self._luck())
-        at = self._clock.now() + timedelta(seconds=min(wait, LIMIT_RECHECK_SECONDS))
-        planned = self._looks.at(quota)
-        if planned is None or at < planned:
-            self._looks.set(quota, at)
+        left = self._lot.park(run, quota)
+        self._plan(quota, seconds)
+        if left is not None:
+            self._plan(left, 0.0)  # it was the one to look: now it waits for something else, and another one looks
         self._serve(run.source)
 
     def forget(self, run_id: str) -> None:
@@ -256,6 +254,14 @@ class ExecutionManager:
         quota = self._lot.forget(run_id)
         if quota is not None and self._looks.at(quota) is None:
             self._look(quota)
+
+    def _plan(self, quota: Quota, seconds: float) -> None:
+        """Have a quota looked at when it should be lifted, unless that is to be sooner anyway."""
+        wait = max(seconds, LIMIT_FLOOR_SECONDS) * (1.0 + 0.1 * self._luck())
+        at = self._clock.now() + timedelta(seconds=min(wait, LIMIT_RECHECK_SECONDS))
+        planned = self._looks.at(quota)
+        if planned is None or at < planned:
+            self._looks.set(quota, at)
 
     def _follow(self, run_id: str) -> None:
         """Let those look, too, that are parked for the quota that let this run through."""

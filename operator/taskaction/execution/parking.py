@@ -40,12 +40,16 @@ class ParkingLot:
         """Give how many runs of a source are parked."""
         return self._by_source.get(source, 0)
 
-    def park(self, run: QueuedRun, quota: Quota) -> None:
-        """Let ``run`` wait for ``quota``, behind those that wait already."""
-        self.forget(run.id)
+    def park(self, run: QueuedRun, quota: Quota) -> Quota | None:
+        """Let ``run`` wait for ``quota``, behind those that wait already.
+
+        Give the quota that it waited for before, where it was another and nobody else looks after that one now.
+        """
+        left = self.forget(run.id)
         self._quotas[run.id] = quota
         self._groups.setdefault(quota, _Group()).members[run.id] = run
         self._by_source[run.source] = self._by_source.get(run.source, 0) + 1
+        return left if left != quota else None
 
     def look(self, quota: Quota) -> QueuedRun | None:
         """Give the run that is to look whether ``quota`` is lifted; None where nobody waits for it."""

@@ -89,8 +89,8 @@ def test_what_was_deleted_while_the_api_server_forgot_its_history_is_swept(
         create(kubectl, [action(f"paused-{number}", "approval", {"prompt": "?"}) for number in range(5)])
         wait_for_all(kubectl, lambda found: all(phase(item) == "Paused" for item in found.values()))
         liar.freeze_watches()
-        kubectl("delete", "ta", *(f"paused-{number}" for number in range(4)))
         lie = liar.tell("watch=true", "/taskactions", answer=answer)
+        kubectl("delete", "ta", *(f"paused-{number}" for number in range(4)))
         liar.thaw_watches()
         wait_until(lambda: metric(operator, "actions_live") == 1, timeout=60, what="the vanished actions to be let go")
         assert lie.told == 1

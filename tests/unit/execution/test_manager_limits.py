@@ -209,3 +209,17 @@ async def test_what_waits_and_goes_on_is_counted_for_people(stage) -> None:
 
     assert (manager.waiting("noop"), manager.under_way("noop"), manager.waiting_runs("noop")) == (2, 1, ["b"])
     assert isinstance(stage.clock.now(), datetime)
+
+
+async def test_another_one_looks_when_the_one_that_looked_waits_for_another_quota_now(stage) -> None:
+    """As where its question has raised: the others' quota would never be looked at again."""
+    manager = stage.manager()
+    with stage.timed(manager):
+        await parked(stage, manager, "a", "b", "c", seconds=1.0)
+        await stage.clock.advance(1.5)
+        assert stage.started[3:] == ["a"]
+        manager.park(run("a"), "another quota", 60.0)
+        await stage.let("a", started=False)
+        await stage.clock.advance(0.5)
+        assert stage.started[3:] == ["a", "b"]
+        assert manager.parked == 2
