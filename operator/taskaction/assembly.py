@@ -384,6 +384,7 @@ def assemble(
         registry=registry,
         closed_namespaces=closed,
         seen=lambda body: intake.notice("ADDED", body),
+        wake=lambda uid: engine.wake(uid),
     )
     return Control(
         table=table,

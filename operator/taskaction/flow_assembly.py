@@ -64,8 +64,12 @@ def assemble_runs(
     registry: Registry,
     closed_namespaces: frozenset[str],
     seen: Callable[[Body], None],
+    wake: Callable[[str], None],
 ) -> Runs:
-    """Give the part; nothing runs yet. ``seen`` is told of every action that a run makes."""
+    """Give the part; nothing runs yet.
+
+    ``seen`` is told of every action that a run makes, ``wake`` of every action whose own run has changed.
+    """
     table = members.runs
     agenda: Agenda[str] = Agenda(clock, lambda uid: engine.due(uid))
     editor: ObjectEditor[RunRecord] = ObjectEditor(
@@ -152,6 +156,7 @@ def assemble_runs(
         engine=engine,
         agenda=agenda,
         expires=note_end,
+        wake=wake,
         shards=config.shards,
     )
     return Runs(

@@ -41,9 +41,10 @@ class RunIntake:
         engine: RunEngine,
         agenda: Agenda[str],
         expires: Callable[[ActionFlowRun], None],
+        wake: Callable[[str], None],
         shards: int,
     ) -> None:
-        """``expires`` is told of every run that has ended here."""
+        """``expires`` is told of every run that has ended here, ``wake`` of every action whose run has changed."""
         self._cluster = cluster
         self._clock = clock
         self._persistently = persistently
@@ -54,6 +55,7 @@ class RunIntake:
         self._engine = engine
         self._agenda = agenda
         self._expires = expires
+        self._wake = wake
         self._shards = shards
 
     # -- runs ---------------------------------------------------------------------------------------------------------
@@ -129,6 +131,7 @@ class RunIntake:
             self._agenda.set(record.uid, None)
             self._table.drop(record)
             self._family.gone(record)
+            self._tell_parent(record)
 
     # -- their actions ------------------------------------------------------------------------------------------------
 
@@ -172,6 +175,8 @@ class RunIntake:
         self._engine.look(record)
 
     def _update(self, record: RunRecord, run: ActionFlowRun) -> None:
+        if run.status.phase is not record.run.status.phase:
+            self._tell_parent(record)
         overtaken = record.is_overtaken(run.status)
         if overtaken and record.flushing is not None:
             return  # the write that is under way finds out, and must not find its way past the other owner's
@@ -191,11 +196,17 @@ class RunIntake:
         else:
             self._let_go(record)
 
+    def _tell_parent(self, record: RunRecord) -> None:
+        link = parent_link(record.run)
+        if link is not None and link.kind is ParentKind.TASK_ACTION:
+            self._wake(link.uid)
+
     def _let_go(self, record: RunRecord) -> None:
         record.stop_calls()
         self._agenda.set(record.uid, None)
         self._table.finish(record, self._clock.monotonic())
         self._family.finished(record)
+        self._tell_parent(record)
 
     async def _examine(self, record: RunRecord) -> None:
         body = await self._persistently(lambda: self._cluster.get(ACTION_FLOW_RUNS, record.name, record.namespace))

@@ -243,3 +243,22 @@ async def test_inline_actions_that_take_their_time_are_waited_for(operator: Memo
     assert run_of(operator).status.phase is Phase.QUEUED or run_of(operator).status.phase is Phase.RUNNING
     await operator.pass_time(6)
     assert run_of(operator).status.output["out"] == [1, 2]
+
+
+async def test_a_flow_runs_another_one_and_an_abort_reaches_through(operator: MemoryOperator) -> None:
+    inner = {"Nap": action(url="taskaction://executor/sleep", parameters={"duration": "5s"})}
+    outer = {"In": action(url="taskaction://executor/flow", parameters={"flow": "f", "input": {"a": 1}})}
+    await begin(operator, flow_body("f", inner))
+    await begin(operator, run_body("r", outer, runAs={"serviceAccountName": "runner"}))
+    await begin(operator, run_body("aborted", outer, runAs={"serviceAccountName": "runner"}))
+    await change_run(operator, "aborted", abort={"reason": "enough"})
+    assert run_of(operator, "aborted").status.phase is Phase.ABORTED
+    await operator.pass_time(6)
+    status = run_of(operator).status
+    assert status.phase is Phase.SUCCEEDED
+    assert status.output["done"]["details"]["a"] == 1
+    runs = {one["metadata"]["name"]: one["status"]["phase"] for one in operator.of_kind("actionflowruns")}
+    assert sorted(runs.values()) in (
+        ["Aborted", "Aborted", "Succeeded", "Succeeded"],
+        ["Aborted", "Succeeded", "Succeeded"],
+    )

@@ -1,0 +1,77 @@
+"""``flow``: runs an ActionFlow as an action, so that flows nest; the run is an object, made by the action's account.
+
+The run belongs to the action: an abort of either reaches through, and what the run gives back is the action's output.
+"""
+
+from datetime import timedelta
+from typing import Any, Self
+
+from pydantic import model_validator
+
+from taskaction.api.base import DnsName, JsonObject
+from taskaction.api.enums import ParentKind, Phase
+from taskaction.cluster.gateway import ACTION_FLOW_RUNS, Body
+from taskaction.core.names import child_name
+from taskaction.executors.base import Run
+from taskaction.executors.child import Child, ChildExecutor
+from taskaction.executors.parameters import Parameters
+from taskaction.executors.workloads.manifests import owned
+from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Succeeded
+
+_LOOK = 60.0
+"""How often a paused run is looked at; its changes are told besides."""
+_NO_PATIENCE = timedelta()
+
+
+class FlowParameters(Parameters):
+    """What ``flow`` takes."""
+
+    flow: DnsName | None = None
+    """The ActionFlow to run, in the action's namespace. Set either this or `definition`."""
+    definition: JsonObject | None = None
+    """A flow of the action's own. Set either this or `flow`."""
+    input: JsonObject | None = None
+    """The state of the flow with which the run begins. Default `{}`."""
+    tokens: JsonObject | None = None
+    """Where the tokens of each `RunAs` role come from, as in `spec.tokens` of a run."""
+
+    @model_validator(mode="after")
+    def _one_flow(self) -> Self:
+        if (self.flow is None) == (self.definition is None):
+            raise ValueError("set exactly one of flow and definition")
+        return self
+
+
+class FlowExecutor(ChildExecutor):
+    """Makes a run with the rights of the action's account, and ends as it ends."""
+
+    ACTION_NAME = "flow"
+    PARAMETERS = FlowParameters
+
+    async def child(self, run: Run) -> Child:
+        """Give the run of an attempt."""
+        parameters = FlowParameters.model_validate(run.parameters)
+        spec: dict[str, Any] = {
+            "runAs": {"serviceAccountName": run.service_account},
+            "parentRef": {"kind": str(ParentKind.TASK_ACTION), "name": run.name, "uid": run.uid},
+        }
+        if parameters.flow is not None:
+            spec["flowRef"] = {"name": parameters.flow}
+        given = {"definition": parameters.definition, "input": parameters.input, "tokens": parameters.tokens}
+        spec |= {name: value for name, value in given.items() if value is not None}
+        body = {"apiVersion": ACTION_FLOW_RUNS.api_version, "kind": ACTION_FLOW_RUNS.kind, "spec": spec}
+        name = child_name(run.name, run.uid, run.attempt)
+        return Child(resource=ACTION_FLOW_RUNS, body=owned(body, run, name), patience=_NO_PATIENCE)
+
+    async def judge(self, run: Run, child: Child, body: Body) -> Outcome:  # noqa: ARG002 - the base's signature
+        """Say how the action stands by how its run stands."""
+        status = body.get("status") or {}
+        phase, message = status.get("phase", Phase.QUEUED), status.get("message") or child.title
+        if phase == Phase.SUCCEEDED:
+            return Succeeded(output=status.get("output"), external_id=child.name)
+        if phase in {Phase.FAILED, Phase.TIMED_OUT, Phase.ABORTED}:
+            code = (status.get("error") or {}).get("code") or status.get("reason") or "FlowFailed"
+            return Failed(code=code, message=f"{child.title}: {message}", external_id=child.name)
+        if phase == Phase.PAUSED:
+            return Paused(message=f"{child.title}: {message}", external_id=child.name, poll_after=_LOOK)
+        return self.goes_on(child)
