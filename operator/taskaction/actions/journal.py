@@ -33,9 +33,19 @@ class ActionsJournal:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self._lag = Histogram(
+            "taskaction_actions_watch_lag_seconds",
+            "How long the oldest change of each batch has waited to be sent to who watches.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
         self._errors = Counter(
             "taskaction_errors", "Errors that somebody should look into.", ("error",), registry=self.registry
         )
+
+    def told(self, seconds: float) -> None:
+        """Clients of a watch are told of changes of which the oldest has waited ``seconds`` for them."""
+        self._lag.observe(seconds)
 
     def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Show a value that is read when it is asked for."""

@@ -1,8 +1,9 @@
 """What the service knows of the actions of its namespaces, and who waits for news of them; asks and writes nothing."""
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,13 +101,18 @@ def _foreign(found: Mapping[str, str]) -> dict[str, str] | None:
 class Subscription:
     """What one watch has not sent yet: the newest state of each child, so at most one for each, however slow it is."""
 
-    def __init__(self, parent: Place) -> None:
+    def __init__(self, parent: Place, now: Callable[[], float] = time.monotonic) -> None:
         self.parent = parent
+        self.since = 0.0
+        """When the oldest of what waits came, by ``now``; of what is left after a part was taken, an older one."""
+        self._now = now
         self._news: dict[str, Known] = {}
         self._there = asyncio.Event()
 
     def put(self, known: Known) -> None:
         """Take in the newest state of a child."""
+        if not self._news:
+            self.since = self._now()
         self._news[known.place.name] = known
         self._there.set()
 
@@ -207,9 +213,9 @@ class Mirror:
         if not known.is_finished:
             self._tell(parent, replace(known, phase="Aborted", reason="Deleted"))
 
-    def subscribe(self, parent: Place) -> Subscription:
+    def subscribe(self, parent: Place, now: Callable[[], float] = time.monotonic) -> Subscription:
         """Give what tells of every change of the parent's children from now on; ``unsubscribe`` it in the end."""
-        found = Subscription(parent)
+        found = Subscription(parent, now)
         self._subscriptions.setdefault(parent, set()).add(found)
         return found
 

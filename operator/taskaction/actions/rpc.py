@@ -25,6 +25,7 @@ from taskaction.actions.answers import error_for
 from taskaction.actions.endpoints import Calls
 from taskaction.actions.gate import Caller, Gate, OpenGate
 from taskaction.actions.journal import ActionsJournal
+from taskaction.actions.rates import Rates
 from taskaction.cluster.errors import ClusterError
 from taskaction.core.clock import Clock
 
@@ -36,7 +37,14 @@ class ActionsRpc:
     """The service as the generated code calls it."""
 
     def __init__(
-        self, calls: Calls, gate: Gate | OpenGate, journal: ActionsJournal, clock: Clock, *, requests: int
+        self,
+        calls: Calls,
+        gate: Gate | OpenGate,
+        journal: ActionsJournal,
+        clock: Clock,
+        *,
+        requests: int,
+        rates: Rates,
     ) -> None:
         """``requests`` is how many calls are served at a time, watches apart."""
         self._calls = calls
@@ -44,6 +52,7 @@ class ActionsRpc:
         self._journal = journal
         self._clock = clock
         self._requests = requests
+        self._rates = rates
         self._under_way = 0
 
     async def enqueue(self, request: EnqueueRequest, ctx: RequestContext[Any, Any]) -> EnqueueResponse:
@@ -70,6 +79,7 @@ class ActionsRpc:
         try:
             caller = await self._gate.caller(ctx.request_headers())
             who = caller.name
+            self._rates.spend(who)
             async for response in self._calls.watch_for_updates(request, caller):
                 yield response
         except (asyncio.CancelledError, GeneratorExit):
@@ -96,6 +106,7 @@ class ActionsRpc:
         try:
             caller = await self._gate.caller(ctx.request_headers())
             who = caller.name
+            self._rates.spend(who)
             return await call(request, caller)
         except Exception as found:
             error = self._told(found)

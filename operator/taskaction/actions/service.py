@@ -1,6 +1,7 @@
 """The Actions service as a process: put together, started, and stopped so that no call is lost; decides nothing."""
 
 import asyncio
+import gc
 import signal
 from contextlib import suppress
 
@@ -11,6 +12,7 @@ from taskaction.actions.journal import ActionsJournal
 from taskaction.actions.manifests import Executors
 from taskaction.actions.mirror import Mirror
 from taskaction.actions.places import Places
+from taskaction.actions.rates import Rates
 from taskaction.actions.rpc import ActionsRpc
 from taskaction.actions.server import Application, ServerSettings, run
 from taskaction.actions.settings import ActionsConfig
@@ -62,6 +64,7 @@ class Facade:
                 batch=own.watch_buffer_size,
                 limit=own.watches,
             ),
+            journal.told,
         )
         gate = OpenGate() if own.authentication == "none" else Gate(cluster, clock, own.audiences)
         calls = Calls(
@@ -77,7 +80,7 @@ class Facade:
                 traces=own.traces,
             )
         )
-        self.rpc = ActionsRpc(calls, gate, journal, clock, requests=own.requests)
+        self.rpc = ActionsRpc(calls, gate, journal, clock, requests=own.requests, rates=Rates(clock, own.rate))
 
     def _learn_trace(self, body: Body) -> None:
         if (known := trace_of(body)) is not None:
@@ -140,6 +143,8 @@ class ActionsService:
         try:
             for informer in facade.informers:  # before that, a parent would be missing and a snapshot incomplete
                 await _first(stop, informer.listed)
+            gc.collect()
+            gc.freeze()  # what is known by now stays: to look through it for cycles would hold up every watch
             journal.says("actions service starts", bind=own.bind, authentication=own.authentication)
             await self._until(stop, facade, application, settings, tasks)
         finally:

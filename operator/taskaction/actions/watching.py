@@ -1,7 +1,7 @@
 """One watch after another, from what is known and without a question to the API server; decides nothing of actions."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from connectrpc.code import Code
@@ -35,10 +35,14 @@ class WatchSettings:
 class Watches:
     """Serves watches until the service stops."""
 
-    def __init__(self, mirror: Mirror, clock: Clock, settings: WatchSettings) -> None:
+    def __init__(
+        self, mirror: Mirror, clock: Clock, settings: WatchSettings, told: Callable[[float], None] = lambda _: None
+    ) -> None:
+        """``told`` is given how many seconds the oldest change of each batch has waited."""
         self._mirror = mirror
         self._clock = clock
         self._settings = settings
+        self._told = told
         self._is_stopping = False
 
     def stop(self) -> None:
@@ -50,7 +54,7 @@ class Watches:
         """Give what there is, a sentinel, and every change; ends with UNAVAILABLE, since clients take OK for good."""
         if self._mirror.watches >= self._settings.limit:
             raise ConnectError(Code.RESOURCE_EXHAUSTED, "too many watches at a time; try again later")
-        subscription = self._mirror.subscribe(parent)
+        subscription = self._mirror.subscribe(parent, self._clock.monotonic)
         try:
             for known in self._mirror.children(parent):
                 subscription.put(known)
@@ -68,7 +72,9 @@ class Watches:
     ) -> AsyncIterator[WatchForUpdatesResponse]:
         until = self._clock.monotonic() + self._settings.age
         while not self._is_stopping and self._clock.monotonic() < until:
-            found = subscription.take(self._settings.batch)
+            since, found = subscription.since, subscription.take(self._settings.batch)
+            if found:
+                self._told(self._clock.monotonic() - since)
             for known in found:
                 yield update_of(known, run)
             if found:

@@ -1,12 +1,16 @@
 """The commands that run a server until they are told to stop; each loads what it needs, and nothing for people."""
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from taskaction.core.errors import ConfigurationError
+
+_GC_THRESHOLD = 50_000
+"""Objects die by their reference counts; looking for cycles after every 700 new ones holds calls up, and finds few."""
 
 
 def run_operator() -> None:
@@ -56,6 +60,7 @@ def serve_actions() -> None:
     config = OperatorConfig.from_environment(os.environ)
     own = ActionsConfig.from_environment(os.environ)
     configure_logs(config.log_format, config.log_level)
+    gc.set_threshold(_GC_THRESHOLD)
     _run(ActionsService(config, own).run())
 
 
