@@ -113,8 +113,8 @@ class ManagerObserver:
 
     def paced(self, source: str, until: datetime) -> None:
         """Have it counted and shown."""
-        self._journal.paced(source, until)
-        self._quotas().paced(source, until)
+        if self._quotas().paced(source, until):
+            self._journal.paced(source, until)
 
     def unrecorded(self, source: str) -> None:
         """Have it put on record."""

@@ -100,10 +100,13 @@ class Quotas:
         if quota is not None:
             quota.until = _written(until)
 
-    def paced(self, source: str, until: datetime) -> None:
-        """Take note that a provider's rate is used up while actions wait for it."""
-        if source in self._quotas:
-            self._quotas[source].until = until
+    def paced(self, source: str, until: datetime) -> bool:
+        """Take note that a provider's rate is used up while actions wait for it; say whether that is news."""
+        quota = self._quotas.get(source)
+        if quota is None or quota.until == until:
+            return False
+        quota.until = until
+        return True
 
     def unrecorded(self, source: str) -> None:
         """Put further use of a provider's rate on record."""

@@ -9,6 +9,8 @@ from math import ceil
 from taskaction.execution.limits import TokenBucket
 
 _AHEAD_SECONDS = 5.0
+_RECORD_SECONDS = 2.0
+"""How long the record may be on its way: meanwhile time passes, and what was reserved from an earlier moment on with it."""
 
 
 @dataclass(slots=True)
@@ -36,7 +38,7 @@ class Pace:
         """
         soon = ceil(_AHEAD_SECONDS / self.bucket.interval)
         starts = max(1, min(waiting, self.bucket.burst), min(soon, self.bucket.burst))
-        return max(self.bucket.used_until, now) + starts * self.bucket.interval
+        return max(self.bucket.used_until, now + _RECORD_SECONDS) + starts * self.bucket.interval
 
     def taken_over(self, recorded: float) -> None:
         """Go on from what a predecessor has on record; all that it had reserved counts as used."""

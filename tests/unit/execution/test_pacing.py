@@ -68,7 +68,15 @@ def test_nothing_starts_before_its_use_is_on_record() -> None:
 def test_one_record_serves_the_next_seconds_of_a_quick_rate() -> None:
     pace = Pace(bucket(interval=0.1, burst=100))
 
-    assert pace.to_reserve(100.0, waiting=1) == pytest.approx(105.0)
+    assert pace.to_reserve(100.0, waiting=1) == pytest.approx(107.0)
+
+
+def test_what_was_reserved_is_still_there_when_its_record_has_been_written() -> None:
+    pace = Pace(bucket(interval=0.5, burst=1))
+
+    pace.reserved_until = pace.to_reserve(100.0, waiting=1)
+
+    assert [pace.starts(moment) for moment in (100.0, 100.3, 102.0)] == [1, 1, 1]
 
 
 @given(
