@@ -10,7 +10,7 @@ from taskaction.execution.limits import TokenBucket
 
 _AHEAD_SECONDS = 5.0
 _RECORD_SECONDS = 2.0
-"""How long the record may be on its way: meanwhile time passes, and what was reserved from an earlier moment on with it."""
+"""How long the record may be on its way; meanwhile time passes, and with it what was reserved from now on."""
 
 
 @dataclass(slots=True)
