@@ -1,7 +1,9 @@
 """Makes an Ocean executor one of the engine's: one TaskAction is one run, and what is reported is its outcome."""
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -37,6 +39,9 @@ WEBHOOK = "Webhook"
 _LABEL_CHARS = 63
 _ID_CHARS = 253
 _IDLE_POLL_SECONDS = 600.0
+_PLACES = 256
+_LIMITED_KEPT = 100_000
+"""How many limited runs keep their place: those that ended before they could start are not told of here."""
 _MOTIONLESS = "waits for the user to authenticate; go on by setting spec.signal"
 
 
@@ -71,12 +76,15 @@ class OceanAdapter(EngineExecutor):
         self._clock = host.toolbox.clock
         self._poll_seconds = poll_seconds
         self._reauth: dict[str, str] = {}
+        self._places: OrderedDict[str, int] = OrderedDict()
+        self._arrivals = count()
         self._log = structlog.stdlib.get_logger("taskaction.ocean")
 
     # -- the engine's contract ----------------------------------------------------------------------------------------
 
     async def execute(self, run: Run) -> Outcome:
         """Run it; the outcome is what it reported meanwhile."""
+        self._places.pop(run.uid, None)
         if (message := self._reauth.pop(run.uid, None)) is not None:
             return Paused(message=message)
         return await self._concluded(run, lambda call: self.ocean_executor.execute(call.ocean_run), waits=False)
@@ -93,6 +101,7 @@ class OceanAdapter(EngineExecutor):
 
     async def cancel(self, run: Run) -> None:
         """Let go of a run that is aborted; Ocean has no way to stop what it has going outside."""
+        self._places.pop(run.uid, None)
         self._host.ended(run.uid)
 
     async def admit(self, request: WebhookRequest) -> tuple[Correlation, ...]:
@@ -124,8 +133,18 @@ class OceanAdapter(EngineExecutor):
         return float(await self._asked(self.ocean_executor.get_remaining_seconds_until_rate_limit, run))
 
     def rate_limit_key(self, run: Run) -> str:
-        """Give one quota for all runs, or for each its own where the author is asked with the run: it may tell."""
-        return run.uid if _takes_the_run(self.ocean_executor.is_close_to_rate_limit) else ""
+        """Give one quota for all runs; where the author is asked with the run, which may tell, one of many.
+
+        Then up to 256 limited runs are each asked on their own. Of more, some share a place and ask in turn: 5,000 that
+        ask every 10 s would take longer than the work of others.
+        """
+        if not _takes_the_run(self.ocean_executor.is_close_to_rate_limit):
+            return ""
+        if run.uid not in self._places:
+            self._places[run.uid] = next(self._arrivals) % _PLACES
+            while len(self._places) > _LIMITED_KEPT:
+                self._places.popitem(last=False)
+        return f"place {self._places[run.uid]}"
 
     async def _get_partition_key(self, run: Run) -> str | None:
         """Ask it; a falsy key is none, as in Ocean."""

@@ -1,11 +1,15 @@
 """Whatever an Ocean executor raises, its run ends or waits with a reason, and the next one goes on."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
 
+from support.fake_cluster import FakeCluster
 from support.memory_operator import MemoryOperator, actions
+from support.runs import run as given
+from support.runs import toolbox
 from taskaction.compat.ocean import (
     AbstractExecutor,
     ActionExecutionError,
@@ -16,6 +20,7 @@ from taskaction.compat.ocean import (
     hosted,
     ocean,
 )
+from taskaction.compat.ocean.adapter import adapted
 
 
 class Failing(AbstractExecutor):
@@ -202,3 +207,43 @@ async def test_a_limited_run_holds_no_worker_and_starts_when_the_limit_is_over(s
         executor.limited = False
         await operator.pass_time(12)
         assert operator.phase("one") == "Succeeded"
+
+
+class Organisations(Failing):
+    """Has a quota for each organisation, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limited: set[str] = set()
+        self.asked: Counter[str] = Counter()
+
+    async def is_close_to_rate_limit(self, run: ActionRun[Any]) -> bool:  # type: ignore[override]  # as Ocean has it
+        self.asked[run.execution_properties["org"]] += 1
+        return run.execution_properties["org"] in self.limited
+
+    async def get_remaining_seconds_until_rate_limit(self, run: ActionRun[Any]) -> float:  # type: ignore[override]
+        return 3600.0
+
+
+async def test_a_run_whose_own_quota_is_renewed_does_not_wait_for_those_of_others() -> None:
+    executor = Organisations()
+    executor.limited = {"a", "b"}
+    async with MemoryOperator(hosted(executor), workers_count=1) as operator:
+        await operator.create(
+            *(one for number in range(20) for one in actions([f"a{number}"], "failing", {"org": "a"})),
+            *actions(["b"], "failing", {"org": "b"}),
+        )
+        await operator.pass_time(2)
+        executor.limited = {"a"}
+        await operator.pass_time(11)
+        assert operator.phase("b") == "Succeeded"
+        assert operator.phase("a0") == "WaitingForResources"
+
+
+def test_thousands_of_limited_runs_that_are_asked_one_by_one_ask_in_turn() -> None:
+    adapter = adapted(Organisations(), toolbox(FakeCluster()))
+    uids = [f"uid-{number}" for number in range(5000)]
+    keys = [adapter.rate_limit_key(given(uid=uid)) for uid in uids]
+    assert len(set(keys[:256])) == 256, "few do not share"
+    assert set(Counter(keys).values()) == {19, 20}
+    assert keys == [adapter.rate_limit_key(given(uid=uid)) for uid in uids], "a run keeps its place"
