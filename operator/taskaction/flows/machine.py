@@ -271,10 +271,14 @@ class _Turn:
         return None
 
     def _carried(self, program: FlowProgram) -> Frame:
-        """Carry the run on; a step that makes it too large is not taken, and what it asked for is not asked for."""
+        """Carry the run on; a step that adds too much to it is not taken, and what it asked for is not asked for.
+
+        What all of it may be together is the affair of whoever keeps the state: how much that is, depends on where.
+        """
         try:
             root = self.carry(self.state.root, program)
-            weight(self.questions, *_held(root))
+            before = {id(one) for one in _held(self.state.root)}
+            weight(self.questions, *(one for one in _held(root) if id(one) not in before))
         except StateError as error:
             self.questions.clear()
             self.effects.clear()
