@@ -1,6 +1,7 @@
 """The operator and a provider of the published toolkit: each way an action can go, with one action there for each."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,6 +155,83 @@ def test_a_provider_of_the_cluster_gets_its_token_by_client_credentials(
     ref = {"providerRef": {"kind": "ActionProvider", "name": "peer"}}
     create(kubectl, [provider, action("offered", parameters={"way": "async"}, **ref)])
     assert ended(kubectl, "offered", "Succeeded")["status"]["output"]["details"] == {"way": "async"}
+
+
+MAKES = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: makes}
+rules: [{apiGroups: [taskaction.dev], resources: [taskactions], verbs: [create]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: makes}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: makes}
+subjects: [{kind: ServiceAccount, name: default}]
+"""
+
+
+def calls(peer: Peer, path: str, body: Body, following: str | None, **more: Any) -> Body:
+    """A state that calls the provider; where it fails, what its handlers get goes to the same place."""
+    caught = ["ActionUnableToRun", "NoTokenException", "ActionFailedException", "ActionTimeout"]
+    state = {"Type": "Action", "ActionUrl": peer.url, "Parameters": body, "ResultPath": f"$.{path}", **more}
+    if following is None:
+        return {**state, "End": True}
+    handlers = [{"ErrorEquals": [name], "Next": following, "ResultPath": f"$.{path}"} for name in caught]
+    return {**state, "Next": following, "Catch": handlers}
+
+
+@pytest.mark.usefixtures("running")
+def test_a_flow_gets_every_end_of_the_providers_actions_by_its_name(kubectl: Kubectl, peer: Peer) -> None:
+    kubectl("apply", "-f", "-", stdin=MAKES)
+    states = {
+        "Hello": calls(peer, "hello", {"way": "sync"}, "Curated", WaitTime=60),
+        "Curated": calls(peer, "curated", {"way.=": "hello.details.way"}, "Refused", RunAs="Curator"),
+        "Refused": calls(peer, "refused", {"way": "sync"}, "Tokenless", RunAs="Stranger"),
+        "Tokenless": calls(peer, "tokenless", {"way": "sync"}, "Broken", RunAs="Nobody"),
+        "Broken": calls(peer, "broken", {"way": "fail", "seconds": 0}, "Late"),
+        "Late": calls(peer, "late", {"way": "async", "seconds": 3600}, "Inactive", WaitTime=2),
+        "Inactive": calls(peer, "inactive", {"way": "inactive"}, None),
+    }
+    spec = {
+        "definition": {"StartAt": "Hello", "States": states},
+        "runAs": {"serviceAccountName": "default"},
+        "tokens": {
+            role: {"secretKeyRef": {"name": "tokens", "key": key}}
+            for role, key in {"User": "user", "Curator": "user", "Stranger": "wrong"}.items()
+        },
+    }
+    create(
+        kubectl,
+        [
+            {
+                "apiVersion": "taskaction.dev/v1alpha1",
+                "kind": "ActionFlowRun",
+                "metadata": {"name": "calls"},
+                "spec": spec,
+            }
+        ],
+    )
+    kubectl("wait", "afr/calls", "--for=jsonpath={.status.phase}=Paused", f"--timeout={SECONDS}s", timeout=SECONDS)
+    kubectl("patch", "afr", "calls", "--type=merge", "-p", '{"spec":{"signal":{"value":true}}}')
+    kubectl("wait", "afr/calls", "--for=condition=Finished", f"--timeout={SECONDS}s", timeout=SECONDS)
+    found = json.loads(kubectl("get", "afr", "calls", "-o", "json"))["status"]
+    assert found["phase"] == "Succeeded", found
+    output = found["output"]
+    assert (output["hello"]["status"], output["hello"]["state_name"]) == ("SUCCEEDED", "Hello")
+    assert output["curated"]["details"] == {"way": "sync"}
+    names = {path: output[path]["Error"] for path in ("refused", "tokenless", "broken", "late")}
+    assert names == {
+        "refused": "ActionUnableToRun",
+        "tokenless": "NoTokenException",
+        "broken": "ActionFailedException",
+        "late": "ActionTimeout",
+    }
+    assert output["refused"]["details"]["code"] == "UnauthorizedRequest"
+    assert output["broken"]["details"] == {"code": "Broken", "description": "failed on purpose"}
+    assert peer.was_told("cancel", output["late"]["action_id"])
+    assert peer.was_told("resume", output["inactive"]["action_id"])
+    assert output["inactive"]["status"] == "SUCCEEDED"
 
 
 @pytest.mark.usefixtures("running")
