@@ -46,7 +46,7 @@ def checked(file: str, *, strict: bool) -> tuple[Problem, ...]:
         flow.get("inputSchema"),
         namespace="",
         strict=strict or flow.get("strict") is True,
-        inputs=InstalledInputs(Registry.parameters_of, schemas),
+        inputs=InstalledInputs(Registry.installed, schemas),
     )
     return found.problems
 

@@ -5,8 +5,6 @@ from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
-from pydantic import BaseModel
-
 from taskaction.core.errors import TaskActionError
 from taskaction.executors.base import AbstractExecutor
 from taskaction.executors.toolbox import Toolbox
@@ -44,14 +42,14 @@ class Registry:
         self.failures: list[LoadFailure] = []
 
     @staticmethod
-    def parameters_of(name: str) -> type[BaseModel] | None:
-        """Give the model of an installed executor's parameters without making the executor; None where it has none."""
+    def installed(name: str) -> type[AbstractExecutor] | None:
+        """Give the class of an installed executor without making it; None where there is none that can be loaded."""
         for point in entry_points(group=GROUP, name=name):
             try:
-                found = getattr(point.load(), "PARAMETERS", None)
+                found = point.load()
             except (Exception, SystemExit):  # noqa: BLE001 - a plug-in's import may raise anything
                 return None
-            return found if isinstance(found, type) and issubclass(found, BaseModel) else None
+            return found if isinstance(found, type) and issubclass(found, AbstractExecutor) else None
         return None
 
     @classmethod

@@ -24,15 +24,17 @@ class Body:
         place: the JSONPath of the state.
         url: an Action Provider's, or ``taskaction://KIND/NAME``; ``named`` is the field that says so.
         value: the parameters, with ``Unknown`` for references and expressions; ``Unknown`` for an InputPath.
+        inline: it is called without an object, for the items of a Map.
     """
 
     place: str
     url: str
     named: str
     value: Any
+    inline: bool = False
 
 
-def bodies(definition: Mapping[str, Any], place: str = "$") -> Iterator[Body]:
+def bodies(definition: Mapping[str, Any], place: str = "$", *, inline: bool = False) -> Iterator[Body]:
     """Give the input of every action of a definition that is valid, those inside of other states, too."""
     for name, state in definition["States"].items():
         here = below(f"{place}.States", name)
@@ -40,13 +42,14 @@ def bodies(definition: Mapping[str, Any], place: str = "$") -> Iterator[Body]:
             value = _known(state["Parameters"]) if state.get("Parameters") is not None else Unknown()
             handler = state.get("Handler")
             if handler is not None:
-                yield Body(here, handler["Url"], "Handler.Url", value)
+                yield Body(here, handler["Url"], "Handler.Url", value, inline)
             else:
-                yield Body(here, state["ActionUrl"], "ActionUrl", value)
+                yield Body(here, state["ActionUrl"], "ActionUrl", value, inline)
         for number, branch in enumerate(state.get("Branches") or ()):
-            yield from bodies(branch, f"{here}.Branches[{number}]")
+            yield from bodies(branch, f"{here}.Branches[{number}]", inline=inline)
         if state.get("ItemProcessor") is not None:
-            yield from bodies(state["ItemProcessor"], f"{here}.ItemProcessor")
+            within = inline or state.get("Inline") is True
+            yield from bodies(state["ItemProcessor"], f"{here}.ItemProcessor", inline=within)
 
 
 def _known(value: Any) -> Any:

@@ -21,7 +21,7 @@ SCHEMA = {
     "if": {"properties": {"mode": {"const": "fast"}}, "required": ["mode"]},
     "then": {"required": ["count"]},
 }
-INPUTS = InstalledInputs(Registry.parameters_of, {("ActionProvider", "copy"): SCHEMA})
+INPUTS = InstalledInputs(Registry.installed, {("ActionProvider", "copy"): SCHEMA})
 
 
 def found(parameters: Any, url: str = "taskaction://provider/copy", **fields: Any) -> list[tuple[str, str]]:
@@ -110,6 +110,24 @@ def test_states_inside_of_others_and_handlers_are_looked_at_too() -> None:
     }
     (problem,) = input_problems({"StartAt": "P", "States": {"P": parallel}}, "team-a", INPUTS)
     assert problem.path == "$.States.P.Branches[0].States.M.ItemProcessor.States.I.Parameters"
+
+
+@pytest.mark.parametrize(
+    ("url", "parameters", "why"),
+    [
+        ("taskaction://executor/job", {"image": "x"}, "the executor 'job' cannot be called inline"),
+        ("taskaction://provider/copy", {"path": "/x"}, "can call executors only"),
+        ("https://actions.example.org/ap", {}, "can call executors only"),
+        ("taskaction://executor/noop", {}, None),
+    ],
+)
+def test_what_cannot_be_called_for_items_without_objects_is_named(url, parameters, why) -> None:
+    action = {"Type": "Action", "ActionUrl": url, "Parameters": parameters, "End": True}
+    processor = {"StartAt": "I", "States": {"I": action}}
+    mapping = {"Type": "Map", "ItemProcessor": processor, "Inline": True, "End": True}
+    problems = list(input_problems({"StartAt": "M", "States": {"M": mapping}}, "team-a", INPUTS))
+    assert [one.path for one in problems] == (["$.States.M.ItemProcessor.States.I.ActionUrl"] if why else [])
+    assert all(str(why) in one.message for one in problems)
 
 
 def test_an_input_path_is_left_to_the_run() -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from taskaction.api.enums import ProviderKind
 from taskaction.control.providers import Providers
+from taskaction.executors.base import AbstractExecutor
 from taskaction.executors.registry import Registry
 from taskaction.executors.validation import SchemaChecker, compile_schema
 from taskaction.flows.bodies import Unknown, bodies
@@ -29,10 +30,12 @@ class Input:
     Attributes:
         checker: the schema, where there is one.
         problem: why nothing can be run there.
+        inline: it can be called for the items of a Map that is ``Inline``.
     """
 
     checker: SchemaChecker | None = None
     problem: str | None = None
+    inline: bool = True
 
 
 class Inputs(Protocol):
@@ -69,7 +72,7 @@ class OfferedInputs:
         executor = self._registry.get(name)
         if executor is None:
             return Input(problem=self._registry.unknown_message(name))
-        return Input(model_checker(executor.PARAMETERS))
+        return Input(model_checker(executor.PARAMETERS), inline=executor.INLINE)
 
     def of_provider(self, kind: ProviderKind, namespace: str, name: str) -> Input:
         """Give what a provider takes; one that is not there may come later."""
@@ -81,7 +84,7 @@ class InstalledInputs:
     """Knows the executors that are installed, and the providers of some manifests; for use without any cluster."""
 
     def __init__(
-        self, executor: Callable[[str], type[BaseModel] | None], schemas: Mapping[tuple[str, str], Any]
+        self, executor: Callable[[str], type[AbstractExecutor] | None], schemas: Mapping[tuple[str, str], Any]
     ) -> None:
         """``schemas`` are the input schemas of providers, by kind and name."""
         self._executor = executor
@@ -89,7 +92,8 @@ class InstalledInputs:
 
     def of_executor(self, name: str) -> Input:
         """Give what an executor takes; one that is not installed here may be in the cluster."""
-        return Input(model_checker(self._executor(name)))
+        executor = self._executor(name)
+        return Input(model_checker(executor.PARAMETERS), inline=executor.INLINE) if executor is not None else Input()
 
     def of_provider(self, kind: ProviderKind, namespace: str, name: str) -> Input:  # noqa: ARG002 - one namespace
         """Give what a provider takes."""
@@ -102,6 +106,10 @@ class InstalledInputs:
 def input_problems(definition: Mapping[str, Any], namespace: str, inputs: Inputs) -> Iterator[Problem]:
     """Give what is wrong with the input of the actions of a definition that is valid otherwise."""
     for body in bodies(definition):
+        if body.inline and not body.url.startswith(f"{SCHEME}executor/"):
+            yield Problem(
+                f"{body.place}.{body.named}", "a Map that is Inline can call executors only: leave out Inline"
+            )
         if not body.url.startswith(SCHEME):
             continue
         target, _, name = body.url.removeprefix(SCHEME).partition("/")
@@ -109,6 +117,10 @@ def input_problems(definition: Mapping[str, Any], namespace: str, inputs: Inputs
         found = inputs.of_executor(name) if kind is None else inputs.of_provider(kind, namespace, name)
         if found.problem is not None:
             yield Problem(f"{body.place}.{body.named}", found.problem)
+        if body.inline and not found.inline:
+            yield Problem(
+                f"{body.place}.{body.named}", f"the executor {name!r} cannot be called inline: leave out Inline"
+            )
         if found.checker is not None and not isinstance(body.value, Unknown):
             for parts, message in found.checker.certain_problems(body.value, Unknown):
                 yield Problem(_place(f"{body.place}.Parameters", parts), f"{message} (by the input of {body.url})")
