@@ -1,0 +1,120 @@
+"""A crash at any request of an operator loses no state of a run and repeats no action, and its successor goes on."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from support.clock import FakeClock
+from support.fake_cluster import FakeCluster, Fault
+from support.flow_stage import action, begin, children, run_body, run_of
+from support.memory_operator import MemoryOperator
+from taskaction.api.enums import Phase
+from taskaction.cluster.errors import UnavailableError
+from taskaction.executors.base import AbstractExecutor, Run
+from taskaction.executors.toolbox import Toolbox
+from taskaction.lifecycle.outcomes import Outcome, Succeeded
+
+LEASES = {
+    "lease_duration": timedelta(seconds=3),
+    "lease_renew_deadline": timedelta(seconds=2),
+    "lease_retry": timedelta(milliseconds=300),
+    "interrupt_grace": timedelta(seconds=1),
+}
+COUNT = "taskaction://executor/count"
+PASS = {"Type": "Pass", "Next": "Both"}
+BRANCH = {"StartAt": "B1", "States": {"B1": action("B2", COUNT), "B2": action(None, COUNT)}}
+STATES = {
+    "First": action("Pass", COUNT, {"n.$": "$.n"}),
+    "Pass": PASS,
+    "Both": {"Type": "Parallel", "Branches": [BRANCH, BRANCH], "ResultPath": "$.both", "Next": "Again?"},
+    "Again?": {
+        "Type": "Choice",
+        "Choices": [{"Variable": "$.done.details.n", "NumericGreaterThan": 0, "Next": "Last"}],
+        "Default": "Last",
+    },
+    "Last": action(None, COUNT, ResultPath="$.last"),
+}
+ACTIONS = 6
+MOST_REQUESTS = 40
+
+
+@dataclass
+class Effects:
+    """Counts what was done outside, by idempotency key, across processes; a plug-in."""
+
+    done: Counter[str] = field(default_factory=Counter)
+
+    def build(self, _: Toolbox) -> AbstractExecutor:
+        return Counting(self)
+
+
+class Counting(AbstractExecutor):
+    """Does something outside, which its target does once for each key."""
+
+    ACTION_NAME: ClassVar[str] = "count"
+    IDEMPOTENT = True
+
+    def __init__(self, effects: Effects) -> None:
+        self.effects = effects
+
+    async def execute(self, run: Run) -> Outcome:
+        self.effects.done[run.idempotency_key] += 1
+        return Succeeded(output=dict(run.parameters))
+
+
+class Crash:
+    """Lets the n-th request be the last: it is not made, or its answer is lost; then nothing is answered."""
+
+    def __init__(self, cluster: FakeCluster, number: int, *, after: bool) -> None:
+        self._cluster, self._number, self._after = cluster, number, after
+        self.happened = False
+        cluster.meanwhile = self
+
+    def __call__(self, verb: str, name: str) -> None:
+        if name.startswith("taskaction-"):
+            return  # leases are not what this is about
+        self._number -= 1
+        if self._number == 0:
+            self.happened = True
+            self._cluster.faults.append(Fault(verb, UnavailableError("nobody hears this"), self._after, name))
+            self._cluster.close()
+
+
+async def told(crash_at: int, *, after: bool) -> tuple[Any, Effects, dict[str, Any], bool]:
+    """Run the flow with a crash, and give what it gave, what was done, its actions, and whether there was a crash."""
+    cluster, clock, effects = FakeCluster(), FakeClock(), Effects()
+    async with MemoryOperator(effects, cluster=cluster, clock=clock, **LEASES) as first:
+        crash = Crash(cluster, crash_at, after=after)
+        await begin(first, run_body("r", STATES, input={"n": 7}))
+    cluster.meanwhile = None
+    cluster.faults.clear()
+    cluster.open()
+    async with MemoryOperator(effects, cluster=cluster, clock=clock, **LEASES) as second:
+        await second.pass_time(8, step=1)
+        run = run_of(second)
+        assert run.status.phase is Phase.SUCCEEDED, run.status
+        return run.status.output, effects, children(second), crash.happened
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@given(crash_at=st.integers(1, MOST_REQUESTS), after=st.booleans())
+async def test_a_crash_at_any_request_repeats_and_loses_nothing(crash_at: int, after: bool) -> None:  # noqa: FBT001
+    output, effects, made, _ = await told(crash_at, after=after)
+    assert len(made) == ACTIONS
+    assert len(effects.done) == ACTIONS  # each key is one effect, however often it is asked for
+    assert all(key.startswith("uid-of-r/") for key in effects.done)
+    assert (output["n"], output["done"]["details"]) == (7, {"n": 7})
+    assert [one["done"]["state_name"] for one in output["both"]] == ["B2", "B2"]
+    assert output["last"]["status"] == "SUCCEEDED"
+
+
+async def test_the_requests_of_a_run_are_fewer_than_the_crashes_that_are_tried() -> None:
+    *_, crashed = await told(10, after=False)
+    assert crashed
+    *_, crashed = await told(MOST_REQUESTS + 1, after=False)
+    assert not crashed
