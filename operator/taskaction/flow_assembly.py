@@ -18,6 +18,7 @@ from taskaction.control.flows.engine import RunEngine, RunParts
 from taskaction.control.flows.inline import InlineCalls
 from taskaction.control.flows.intake import RunIntake
 from taskaction.control.flows.records import LiveMembers, RunRecord, RunTable
+from taskaction.control.flows.vault import Vault
 from taskaction.control.leases import ShardLeases
 from taskaction.control.objects import ObjectEditor, Persistently
 from taskaction.control.sources import Sources
@@ -99,9 +100,11 @@ def assemble_runs(
         recorded=_recorded,
         namespaces=config.watch_namespaces,
     )
+    vault = Vault(cluster, persistently, closed_namespaces)
     children = Children(
         cluster=cluster,
         persistently=persistently,
+        vault=vault,
         table=members.actions,
         closed_namespaces=closed_namespaces,
         seen=seen,
@@ -135,6 +138,7 @@ def assemble_runs(
                 happened=lambda record, events: engine.happened(record, events),
             ),
             definitions=Definitions(cluster, persistently),
+            vault=vault,
             agenda=agenda,
             background=background,
             journal=journal,

@@ -220,6 +220,7 @@ RUN_STATUS: Body = {
     "entries": 7,
     "flow": {"name": "f", "uid": "1-2-3", "generation": 4, "hash": "abc", "definition": {"StartAt": "One"}},
     "state": {"root": {"at": "One"}},
+    "privateState": "abc",
     "stateUri": "s3://bucket/state",
     "claim": {"holder": "replica-1", "epoch": 3, "at": MOMENT},
     "signalled": "abc",

@@ -193,6 +193,8 @@ class ActionFlowRunStatus(ApiModel):
     """The definition that the run started with, by which it goes on whatever becomes of the ActionFlow."""
     state: JsonObject | None = None
     """All that the run needs to go on; for the operator only, without what is private."""
+    private_state: Annotated[str, Field(max_length=64)] | None = None
+    """Which Secret of the run holds the private part of `state`, as a fingerprint of what is in it."""
     state_uri: Annotated[str, Field(max_length=2048)] | None = None
     """Where the run's state is stored that is too large for the object."""
     claim: Claim | None = None

@@ -7,6 +7,7 @@ may. Without, they are made in the operator's own name, and admission refuses th
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from taskaction.api.action_flow_run import ActionFlowRun
@@ -21,6 +22,7 @@ from taskaction.cluster.errors import (
 from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
 from taskaction.control.flows.records import RunRecord
 from taskaction.control.flows.translation import UnableToRunError, ended, manifest, paused, unable
+from taskaction.control.flows.vault import Vault, VaultError
 from taskaction.control.objects import Persistently
 from taskaction.control.owned import parent_link
 from taskaction.control.records import Table
@@ -39,6 +41,7 @@ class Children:
         *,
         cluster: Cluster,
         persistently: Persistently,
+        vault: Vault,
         table: Table,
         closed_namespaces: frozenset[str],
         seen: Callable[[Body], None],
@@ -47,6 +50,7 @@ class Children:
         """``seen`` is told of every action that was made or found: the watch tells it later, or not at all."""
         self._cluster = cluster
         self._persistently = persistently
+        self._vault = vault
         self._table = table
         self._closed = closed_namespaces
         self._seen = seen
@@ -59,14 +63,15 @@ class Children:
 
         ``made_here`` says that this process has just decided on it, so that most likely nobody has made it yet.
         """
-        try:
-            body = manifest(record.run, start)
-        except UnableToRunError as error:
-            return unable(start.visit, str(error))
         if not made_here:
             found = await self._found(record, start.visit)
             if found is not None:
                 return self._said(start.visit, found)
+        try:
+            shown, sources = await self._vault.hidden(record, start)
+            body = manifest(record.run, replace(start, body=shown), sources)
+        except (UnableToRunError, VaultError) as error:
+            return unable(start.visit, str(error))
         async with self._slots:
             return await self._made(record, start, body)
 

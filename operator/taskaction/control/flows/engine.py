@@ -24,6 +24,7 @@ from taskaction.control.flows.children import Children
 from taskaction.control.flows.definitions import Definitions, Undefined
 from taskaction.control.flows.journal import RunJournal
 from taskaction.control.flows.records import RunRecord, RunTable
+from taskaction.control.flows.vault import Vault, VaultError, split
 from taskaction.control.leases import ShardLeases
 from taskaction.control.objects import ObjectEditor
 from taskaction.control.tree import Tree
@@ -34,7 +35,7 @@ from taskaction.core.names import digest
 from taskaction.execution.agenda import Agenda
 from taskaction.flows import machine
 from taskaction.flows.effects import CancelAction, Canceled, Event, FlowDecision, Overflowed, Resumed, StartAction
-from taskaction.flows.privacy import private_places, public
+from taskaction.flows.privacy import public
 from taskaction.flows.program import FlowProgram
 from taskaction.flows.standing import standing
 from taskaction.flows.state import FlowState, Frame
@@ -63,6 +64,7 @@ class RunParts:
     children: Children
     carrying: Carrying
     definitions: Definitions
+    vault: Vault
     agenda: Agenda[str]
     background: Background
     journal: RunJournal
@@ -117,10 +119,16 @@ class RunEngine:
         """Say whether nothing of a run is under way here, or unwritten; what is unwritten is written at once."""
         idle = not record.busy and record.flushing is None
         if idle and not record.gone and (record.decision is not None or record.status is not record.stored):
-            self._draw(record)
-            self._parts.background.start(self._parts.writer.flush(record), name=f"flush {record.uid}")
+            record.at_once = record.busy = True
+            self._parts.background.start(self._written(record), name=f"flush {record.uid}")
             return False
         return idle
+
+    async def _written(self, record: RunRecord) -> None:
+        try:
+            await self._land(record)
+        finally:
+            record.busy = False
 
     async def _turns(self, record: RunRecord) -> None:
         try:
@@ -211,8 +219,15 @@ class RunEngine:
         if isinstance(found, Undefined):
             self._end(record, Phase.FAILED, found.reason, found.message)
             return False
+        document, mark = record.status.state, record.status.private_state
+        if mark is not None:
+            try:
+                document = await self._parts.vault.opened(record, mark, document)
+            except VaultError as error:
+                self._end(record, Phase.FAILED, Reason.FORBIDDEN, str(error))
+                return False
         record.program = found.program
-        record.state = FlowState.from_json(record.status.state)
+        record.state = FlowState.from_json(document)
         record.starts = {start.visit: start for start in standing(found.program, record.state)}
         record.inherited = set(record.starts)
         record.children = set()
@@ -248,9 +263,7 @@ class RunEngine:
         """Give the decision, or that the run fails where what it leads to is too large to be kept."""
         state = decision.state.to_json()
         most = f"the state of the flow is larger than {FLOW_STATE_LIMIT_BYTES} bytes: keep less in it"
-        if decision.outcome is None and (private_places(state) or any(start.private for start in _starts(decision))):
-            most = "private state cannot be kept yet: what must outlive a crash would be for all to see"
-        elif statuses.size(public(state)) <= FLOW_STATE_LIMIT_BYTES:
+        if statuses.size(public(state)) <= FLOW_STATE_LIMIT_BYTES:
             return decision
         return machine.step(program, before, [Overflowed(most)], self._parts.clock.now())
 
@@ -285,7 +298,8 @@ class RunEngine:
             record.status = record.status.model_copy(update={"claim": claim})
         entries, record.undrawn = record.undrawn, []
         record.unlogged += entries
-        statuses.advanced(record, decision, entries, now)
+        shown, record.kept = split(decision.state.to_json()) if decision.outcome is None else (None, [])
+        statuses.advanced(record, decision, shown, entries, now)
 
     async def _signalled(self, record: RunRecord, state: FlowState) -> bool:
         """Hand a new signal to what is paused, before that is on record: to hand it over again changes nothing."""
@@ -333,6 +347,8 @@ class RunEngine:
         if record.at_once:
             record.at_once, record.flush_at = False, None
             self._draw(record)
+            await self._keep(record)
+            before = record.stored.private_state
             landed = await self._parts.writer.flush(record)
             if landed is Landed.GONE:
                 self._parts.vanished(record)
@@ -340,6 +356,8 @@ class RunEngine:
             if landed is Landed.OVERTAKEN:
                 self._overtaken(record)
                 return
+            if before is not None and before != record.stored.private_state:
+                self._parts.background.start(self._parts.vault.forget(record, before), name=f"forget {record.uid}")
         if record.status is record.stored:
             for found in record.unlogged:
                 self._parts.journal.run_logged(record, found)
@@ -353,6 +371,19 @@ class RunEngine:
             self._parts.vanished(record)
             return
         self._remind(record)
+
+    async def _keep(self, record: RunRecord) -> None:
+        """Have what nobody may see in its Secret before the status names that."""
+        kept, record.kept = record.kept, None
+        if kept is None:
+            return
+        try:
+            mark = await self._parts.vault.keep(record, kept) if kept else None
+        except VaultError as error:
+            self._end(record, Phase.FAILED, Reason.FORBIDDEN, str(error))
+            mark = None
+        if mark != record.status.private_state:
+            record.status = record.status.model_copy(update={"private_state": mark})
 
     def _overtaken(self, record: RunRecord) -> None:
         record.forget()

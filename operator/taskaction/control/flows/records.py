@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from taskaction.api.action_flow_run import ActionFlowRun, ActionFlowRunStatus, RunError
 from taskaction.api.enums import ParentKind, Phase
@@ -13,6 +14,7 @@ from taskaction.control.records import Records, Table
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncated
 from taskaction.flows.effects import Entry, Event, FlowDecision, StartAction
+from taskaction.flows.parameters import Place
 from taskaction.flows.program import FlowProgram
 from taskaction.flows.state import FlowState
 from taskaction.lifecycle.state import AbortFact, Parent
@@ -32,6 +34,7 @@ class RunRecord:
         happened: what the machine has not been told yet.
         decision: what the machine decided last, as long as the status does not say it; ``abort`` is why the run ends.
         undrawn: entries of the log that the status does not have yet; ``unlogged`` those whose status is not durable.
+        kept: the private part of the state that the status is to name; None where nothing has changed.
         calls: calls for actions without objects.
         inherited: the visits whose action another process may have made.
         cancelled: the visits whose action is to end although the run goes on.
@@ -58,6 +61,7 @@ class RunRecord:
     abort: AbortFact | None = None
     undrawn: list[Entry] = field(default_factory=list)
     unlogged: list[Entry] = field(default_factory=list)
+    kept: list[tuple[Place, Any]] | None = None
     calls: set[asyncio.Task[None] | None] = field(default_factory=set)
     busy: bool = False
     again: bool = False
@@ -151,7 +155,7 @@ class RunRecord:
         self.program, self.state = None, None
         self.starts, self.children, self.inherited, self.cancelled = {}, set(), set(), set()
         self.happened, self.undrawn, self.unlogged = [], [], []
-        self.decision = self.abort = None
+        self.decision = self.abort = self.kept = None
         self.stop_calls()
         self.abandon_at = self.wake_at = self.flush_at = None
         self.at_once = False

@@ -52,14 +52,14 @@ def changed(record: RunRecord, phase: Phase, reason: str, message: str, now: dat
     record.status = status.model_copy(update=update)
 
 
-def advanced(record: RunRecord, decision: FlowDecision, entries: Sequence[Entry], now: datetime) -> None:
-    """Give the record the status that a decision leads to, with what was logged on the way."""
+def advanced(record: RunRecord, decision: FlowDecision, state: Any, entries: Sequence[Entry], now: datetime) -> None:
+    """Give the record the status that a decision leads to; ``state`` is the machine's as it may be seen."""
     root = decision.state.root
     fields: dict[str, Any] = {
         "states": tuple(_current(record, decision.state)),
         "visits": root.visits,
         "progress": _progress(root),
-        "state": public(decision.state.to_json()) if decision.outcome is None else None,
+        "state": state,
     }
     if entries:
         major = [one for one in entries if not one.minor][-ENTRIES_KEPT:]

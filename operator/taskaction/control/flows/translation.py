@@ -26,8 +26,10 @@ class UnableToRunError(Exception):
     """The action cannot be started; says why."""
 
 
-def manifest(run: ActionFlowRun, start: StartAction) -> Body:
+def manifest(run: ActionFlowRun, start: StartAction, sources: list[dict[str, Any]]) -> Body:
     """Give the TaskAction of a visit; the same whenever and by whomever it is asked for.
+
+    ``sources`` say where it reads what it is given beside ``start.body``.
 
     Raises:
         UnableToRunError: there can be none.
@@ -46,6 +48,9 @@ def manifest(run: ActionFlowRun, start: StartAction) -> Body:
         "parentRef": {"kind": str(ParentKind.ACTION_FLOW_RUN), "name": metadata.name, "uid": metadata.uid},
         "idempotencyKey": f"{metadata.uid}/{start.visit}"[:253],
     }
+    if sources:
+        within = "" if start.url.startswith(SCHEME) else "body."
+        spec["parametersFrom"] = [one | {"parameter": within + one["parameter"]} for one in sources]
     if start.wait_time < YEAR:
         spec["timeouts"] = {"total": f"{start.wait_time}s"}
     if run.spec.run_as is not None:

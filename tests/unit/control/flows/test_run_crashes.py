@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, ClassVar
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -103,7 +102,7 @@ async def told(crash_at: int, *, after: bool) -> tuple[Any, Effects, dict[str, A
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(crash_at=st.integers(1, MOST_REQUESTS), after=st.booleans())
-async def test_a_crash_at_any_request_repeats_and_loses_nothing(crash_at: int, after: bool) -> None:  # noqa: FBT001
+async def test_a_crash_at_any_request_repeats_and_loses_nothing(crash_at: int, after: bool) -> None:
     output, effects, made, _ = await told(crash_at, after=after)
     assert len(made) == ACTIONS
     assert len(effects.done) == ACTIONS  # each key is one effect, however often it is asked for

@@ -262,3 +262,36 @@ async def test_a_flow_runs_another_one_and_an_abort_reaches_through(operator: Me
         ["Aborted", "Aborted", "Succeeded", "Succeeded"],
         ["Aborted", "Succeeded", "Succeeded"],
     )
+
+
+HIDING = {
+    "Nap": action("Use", url="taskaction://executor/sleep", parameters={"duration": "5s"}, ResultPath=None),
+    "Use": action(
+        None,
+        parameters={"__Private_Parameters": ["output"], "output.$": "$._private_token"},
+        ResultPath=None,
+    ),
+}
+
+
+async def test_private_data_outlives_an_owner_and_is_shown_to_nobody(operator: MemoryOperator) -> None:
+    await begin(operator, run_body("r", HIDING, input={"_private_token": "s3cret"}, runAs={"serviceAccountName": "me"}))
+    (kept,) = operator.of_kind("secrets")
+    assert kept["metadata"]["ownerReferences"][0]["uid"] == "uid-of-r"
+    assert "s3cret" not in str(run_of(operator).status)
+    for shard in range(4):
+        operator.control.runs.intake.shard_acquired(shard)  # as if another had owned it: all is read again
+    await operator.pass_time(6)
+    assert run_of(operator).status.phase is Phase.SUCCEEDED
+    assert "s3cret" not in str(run_of(operator).status)
+    use = children(operator)["2"]
+    assert use["spec"]["parametersFrom"][0]["parameter"] == "output"
+    assert "s3cret" not in str(use)
+    assert [one["metadata"]["name"] for one in operator.of_kind("secrets")] == [use["metadata"]["name"]]
+
+
+async def test_private_data_needs_an_account(operator: MemoryOperator) -> None:
+    await begin(operator, run_body("r", HIDING, input={"_private_token": "s3cret"}))
+    status = run_of(operator).status
+    assert (status.phase, status.reason) == (Phase.FAILED, "Forbidden")
+    assert "spec.runAs" in (status.message or "")
