@@ -110,7 +110,7 @@ def test_a_rate_is_kept_and_those_that_wait_for_it_say_until_when(kubectl: Kubec
 
 def test_who_is_too_many_is_refused_with_the_field(kubectl: Kubectl) -> None:
     limits = {"maxConcurrent": 1, "maxQueued": 1, "whenFull": "Refuse"}
-    create(kubectl, [provider(limits=limits), offered("running", 5)])
+    create(kubectl, [provider(limits=limits), offered("running", 3600)])
     wait_for_phase(kubectl, "running", "Running")
     create(kubectl, [offered("waiting")])
     create(kubectl, [offered("refused")])
@@ -119,16 +119,19 @@ def test_who_is_too_many_is_refused_with_the_field(kubectl: Kubectl) -> None:
     assert reason(refused) == "QueueFull"
     assert "limits.maxQueued: 1" in refused["status"]["message"]
     assert phase(get(kubectl, "waiting")) == "Queued"
+    patch(kubectl, "running", {"abort": {"reason": "enough"}})
     wait_for_phase(kubectl, "waiting", "Succeeded")
 
 
 def test_who_is_too_many_waits_outside_and_says_so(kubectl: Kubectl) -> None:
-    create(kubectl, [provider(limits={"maxConcurrent": 1, "maxQueued": 1}), offered("running", 3)])
+    create(kubectl, [provider(limits={"maxConcurrent": 1, "maxQueued": 1}), offered("running", 3600)])
     wait_for_phase(kubectl, "running", "Running")
     create(kubectl, [offered(f"a{n}", 0.01) for n in range(4)])
     wait_for_all(kubectl, lambda found: sum(reason(item) == "QueueFull" for item in found.values()) == 3)
+    patch(kubectl, "running", {"abort": {"reason": "enough"}})
     found = wait_for_all(kubectl, all_finished)
 
+    assert phase(found.pop("running")) == "Aborted"
     assert {phase(item) for item in found.values()} == {"Succeeded"}
 
 
