@@ -73,6 +73,18 @@ def test_every_executor_can_be_loaded_from_it(installed: Path) -> None:
     assert "JobExecutor" in called(installed / "bin" / "python", "-c", load, cwd=installed)
 
 
+def test_a_wheel_can_be_built_from_the_source_archive(tmp_path: Path) -> None:
+    import tarfile
+
+    name = called(sys.executable, "-c", BUILD.replace("wheel", "sdist"), tmp_path, cwd=ROOT).strip().splitlines()[-1]
+    with tarfile.open(tmp_path / name) as archive:
+        archive.extractall(tmp_path, filter="data")
+    source = tmp_path / name.removesuffix(".tar.gz")
+    assert {path.name for path in source.iterdir()} >= {"LICENSE", "README.md", "CHANGELOG.md", "crds", "operator"}
+    built = called(sys.executable, "-c", BUILD, tmp_path, cwd=source).strip().splitlines()[-1]
+    assert f"-{Version.of_checkout().python}-" in built
+
+
 def test_its_metadata_names_no_machine_and_no_checkout(wheel: Path) -> None:
     import zipfile
 
