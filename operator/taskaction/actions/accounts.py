@@ -7,8 +7,8 @@ from flyteidl2.task.run_pb2 import RunSpec
 
 from taskaction.cluster.gateway import Body
 
-_WITH_AN_ACCOUNT = frozenset({"flyte", "pod", "job", "resource"})
-_WHERE_THEY_SAY = {"http": "auth", "wait": "object"}
+_WITH_AN_ACCOUNT = frozenset({"flow", "flyte", "pod", "job", "resource"})
+_WHERE_THEY_SAY = {"globus": "tokens", "http": "auth", "wait": "object"}
 """Executors that act by the rights of the action's account: always, or where they have this parameter. The same as in
 the admission policy ``rights.taskaction.dev``."""
 

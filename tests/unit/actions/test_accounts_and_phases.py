@@ -1,5 +1,7 @@
 """Whose rights a task of Flyte uses, what its action says, and which phase is which."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,3 +144,20 @@ def test_those_that_are_final_to_flyte_are_final_here() -> None:
     final = {"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"}
 
     assert {ActionPhase.Name(PHASES[phase]).removeprefix("ACTION_PHASE_") for phase in Phase if phase.terminal} == final
+
+
+def test_the_service_asks_about_the_same_executors_as_the_admission_policy() -> None:
+    policy = (Path(__file__).parents[3] / "crds" / "policies" / "rights.yaml").read_text()
+    (listed,) = re.findall(r"executor\.orValue\(''\) in \[([^]]*)\]", policy)
+    always = set(re.findall(r"'(\w+)'", listed))
+    sometimes = dict(
+        re.findall(r"executor\.orValue\(''\) == '(\w+)' && has\(object\.spec\.parameters\) && '(\w+)' in", policy)
+    )
+
+    assert always
+    assert sometimes
+    for executor in always | set(sometimes) | {"noop", "approval"}:
+        assert (account_used({"executor": executor}) is not None) == (executor in always)
+        for parameter in {"auth", "object", "tokens"} | set(sometimes.values()):
+            uses = executor in always or sometimes.get(executor) == parameter
+            assert (account_used({"executor": executor, "parameters": {parameter: {}}}) is not None) == uses

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from flyteidl2.core.tasks_pb2 import TaskTemplate
 
 _PRIMARY_FIELD = "primary_container_name"
+_IDENTITY = "flyte.org/"
 _STAYS = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
 
 
@@ -104,7 +105,8 @@ def _complete(
     spec["restartPolicy"] = "Never"
     if volumes:
         spec["volumes"] = over({"volumes": volumes}, {"volumes": spec.get("volumes") or []})["volumes"]
-    metadata["labels"] = {**run.labels, **(metadata.get("labels") or {})}
+    identity = {name: value for name, value in run.labels.items() if name.startswith(_IDENTITY)}
+    metadata["labels"] = {**run.labels, **(metadata.get("labels") or {}), **identity}
     metadata["annotations"] = {**_STAYS, **(metadata.get("annotations") or {})}
 
 

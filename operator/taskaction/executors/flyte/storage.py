@@ -82,10 +82,13 @@ class Storage:
     def _read(self, address: str, limit: int) -> bytes | None:
         system, path = self._opened(address)
         try:
-            content: bytes = system.cat_file(path, start=0, end=limit + 1)
+            size = system.info(path)["size"]
+            if size > limit:
+                return None
+            content: bytes = system.cat_file(path) if size else b""
         except FileNotFoundError:
             return None
-        return content if len(content) <= limit else None
+        return content
 
     def _exists(self, address: str) -> bool:
         system, path = self._opened(address)

@@ -152,7 +152,7 @@ def test_a_pod_of_the_tasks_own_keeps_its_other_containers() -> None:
         ],
         "terminationGracePeriodSeconds": 5,
     }
-    task = pod_task(spec, primary="task", labels={"team": "a"}, annotations={"note": "b"})
+    task = pod_task(spec, primary="task", labels={"team": "a", "flyte.org/run": "r2"}, annotations={"note": "b"})
 
     body = made(task, labels={"flyte.org/run": "r1", "team": "run"})
 

@@ -1,0 +1,69 @@
+"""A bucket in memory, as far as S3's clients need one to read and write single files; checks no signature."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+
+NOTHING = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+STAMPS = {"ETag": '"1"', "Last-Modified": "Thu, 01 Jan 2026 12:00:00 GMT"}
+
+
+class Bucket:
+    """Files by their path, which begins with the bucket's name; serves while it is entered."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        files = self.files
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+            def do_GET(self) -> None:
+                path, _, query = self.path.partition("?")
+                if "list-type" in query:
+                    self.answer(200, NOTHING)
+                elif path not in files:
+                    self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+                else:
+                    self.answer(200, files[path])
+
+            do_HEAD = do_GET  # noqa: N815 - the base's
+
+            def do_PUT(self) -> None:
+                files[self.path.partition("?")[0]] = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.answer(200, b"")
+
+            def answer(self, code: int, content: bytes) -> None:
+                self.send_response(code)
+                for name, value in (STAMPS | {"Content-Length": str(len(content))}).items():
+                    self.send_header(name, value)
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(content)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which clients find it."""
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._server.server_port}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": "here",
+        }
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,0 +1,61 @@
+"""Files of runs where they are in real life, in a bucket: read, looked for and written by the operator itself."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.bucket import Bucket
+from taskaction.executors.flyte.storage import Storage, StorageError
+
+FILE = "s3://runs/flyte/r1/a1/1/error.pb"
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    with Bucket() as found:
+        for name, value in found.environment.items():
+            monkeypatch.setenv(name, value)
+        yield found
+
+
+@pytest.fixture
+def storage() -> Storage:
+    return Storage(("s3://runs/flyte/",))
+
+
+@pytest.mark.parametrize(("content", "found"), [(b"no such thing", b"no such thing"), (b"", b""), (b"x" * 101, None)])
+async def test_a_file_is_read_up_to_a_size(
+    bucket: Bucket, storage: Storage, content: bytes, found: bytes | None
+) -> None:
+    bucket.files["/runs/flyte/r1/a1/1/error.pb"] = content
+
+    assert await storage.read(FILE, 100) == found
+    assert await storage.exists(FILE)
+
+
+async def test_one_that_is_not_there_is_no_error(bucket: Bucket, storage: Storage) -> None:
+    assert bucket.files == {}
+    assert await storage.read(FILE, 100) is None
+    assert not await storage.exists(FILE)
+
+
+async def test_what_is_written_is_there(bucket: Bucket, storage: Storage) -> None:
+    await storage.write("s3://runs/flyte/templates/ab", b"template")
+
+    assert bucket.files == {"/runs/flyte/templates/ab": b"template"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "s3://runs/other/error.pb",
+        "s3://runs/flyte2/error.pb",
+        "s3://runs/flyte/../other/error.pb",
+        "zip://x::s3://runs/flyte/a.zip",
+        "file:///etc/passwd",
+    ],
+)
+async def test_what_is_outside_is_refused_before_anything_is_asked(storage: Storage, address: str) -> None:
+    assert not storage.covers(address)
+    with pytest.raises(StorageError, match="in none of the folders"):
+        await storage.read(address, 100)
