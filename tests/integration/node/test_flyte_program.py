@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+from flyteidl2.actions.actions_service_connect import ActionsServiceClientSync
 from flyteidl2.task.common_pb2 import Outputs
 
 from cluster.clusters import Cluster
@@ -20,7 +23,7 @@ from cluster.processes import wait_until
 from flytesdk import environment, image
 from local.manifests import ROOT
 from support.actions import Body, create, wait_for_phase
-from support.actions_services import ActionsServices
+from support.actions_services import ActionsServices, task
 from support.cluster import delete_namespace
 from support.flyte_tasks import container_task, parameters
 from support.operators import QUICK_LEASES, Operators
@@ -38,10 +41,14 @@ class House:
     storage: Path
     services: ActionsServices
 
+    def token(self) -> str:
+        """Give a token of the program's account, for the service alone."""
+        return self.kubectl("create", "token", ACCOUNT, f"--audience={AUDIENCE}").strip()
+
     def submit(self, run: str, *inputs: str) -> None:
         """Start a run of the example."""
         token = self.storage / "token"
-        token.write_text(self.kubectl("create", "token", ACCOUNT, f"--audience={AUDIENCE}"))
+        token.write_text(self.token())
         where = ["--endpoint", self.services.url, "--base", f"file://{self.storage}/{run}", "--token-file", str(token)]
         command = [str(environment.python()), "submit.py", *where, "--run", run, "--account", ACCOUNT]
         done = subprocess.run(
@@ -55,13 +62,9 @@ class House:
         )
         assert done.returncode == 0, done.stderr
 
-    def actions(self, run: str) -> dict[str, Body]:
-        """Give the actions of a run by what people call their tasks."""
-        found = json.loads(self.kubectl("get", "ta", "-l", f"flyte.org/run={run}", "-o", "json"))["items"]
-        return {
-            item["spec"]["parameters"]["shortName"] + item["metadata"]["labels"]["flyte.org/action"]: item
-            for item in found
-        }
+    def actions(self, run: str) -> list[Body]:
+        """Give the actions of a run."""
+        return list(json.loads(self.kubectl("get", "ta", "-l", f"flyte.org/run={run}", "-o", "json"))["items"])
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +90,13 @@ def house(
     folder = tmp_path_factory.mktemp("service")
     services = ActionsServices(kubectl, name, folder, within=inside, host=node_cluster.link.node)
     port = services.address.rpartition(":")[2]
-    services.start(bind=f"0.0.0.0:{port}", authentication="token", audiences=AUDIENCE, task_types="none=noop")
+    services.start(
+        bind=f"0.0.0.0:{port}",
+        authentication="token",
+        audiences=AUDIENCE,
+        task_types="none=noop",
+        templates=f"file://{storage}/templates",
+    )
     settings = {"ENDPOINT": f"http://{GATEWAY}:{port}", "AUDIENCE": AUDIENCE, "STORAGE": f"file://{storage}"}
     node_operators.start(QUICK_LEASES | {f"TASKACTION_FLYTE_{key}": value for key, value in settings.items()})
     yield House(kubectl, storage, services)
@@ -121,7 +130,7 @@ def ended(house: House, run: str) -> Body:
     """Wait for the end of a run and give its first action; what its pods say is in the failure."""
 
     def first() -> Body:
-        items = house.actions(run).values()
+        items = house.actions(run)
         return next(item for item in items if item["metadata"]["labels"]["flyte.org/is-root"] == "true")
 
     try:
@@ -140,7 +149,7 @@ def test_a_program_starts_children_in_pods_and_gets_what_they_give_back(house: H
     assert first["status"]["outputUri"] == f"file://{house.storage}/r1/a0/1"
     outputs = Outputs.FromString((house.storage / "r1" / "a0" / "1" / "outputs.pb").read_bytes())
     assert outputs.literals[0].value.scalar.primitive.string_value == "5, and ValueError: 2 is of no use"
-    children = [item for item in house.actions("r1").values() if item["metadata"]["uid"] != first["metadata"]["uid"]]
+    children = [item for item in house.actions("r1") if item["metadata"]["uid"] != first["metadata"]["uid"]]
     assert sorted(item["status"]["phase"] for item in children) == ["Failed", "Succeeded", "Succeeded"]
     (failed,) = (item for item in children if item["status"]["phase"] == "Failed")
     assert (failed["status"]["error"]["code"], failed["status"]["error"]["kind"]) == ("ValueError", "User")
@@ -152,8 +161,10 @@ def test_a_program_starts_children_in_pods_and_gets_what_they_give_back(house: H
 
 def test_what_the_platform_ends_is_run_again_and_counted_apart(house: House) -> None:
     script = 'case $FLYTE_ATTEMPT_NUMBER in 0) trap "exit 1" TERM; sleep 600 & wait;; esac'
-    task = container_task(image="busybox:1.36", command=["sh", "-c", script], args=[])
-    given = parameters(task, runOutputBase=f"file://{house.storage}/r2")
+    given = parameters(
+        container_task(image="busybox:1.36", command=["sh", "-c", script], args=[]),
+        runOutputBase=f"file://{house.storage}/r2",
+    )
     policy = {"limit": 0, "systemLimit": 1, "backoff": {"initial": "100ms"}}
     spec = {"executor": "flyte", "parameters": given, "retryPolicy": policy, "runAs": {"serviceAccountName": ACCOUNT}}
     create(
@@ -173,3 +184,24 @@ def test_what_the_platform_ends_is_run_again_and_counted_apart(house: House) -> 
     assert (status["attempt"], status["systemFailures"]) == (2, 1)
     assert status["outputUri"] == f"file://{house.storage}/r2/a1/2"
     assert status["attempts"][0]["error"]["kind"] == "System"
+
+
+def test_a_template_that_no_object_holds_is_stored_and_run(house: House) -> None:
+    request = task("r3", kind="raw")
+    template = request.action.task.spec.task_template
+    template.MergeFrom(container_task(image="busybox:1.36", command=["true"], args=[]))
+    template.config["noise"] = secrets.token_hex(300_000)
+    template.security_context.run_as.k8s_service_account = ACCOUNT
+    request.action.run_output_base = f"file://{house.storage}/r3"
+    headers = {"authorization": f"Bearer {house.token()}"}
+    client = ActionsServiceClientSync(house.services.url)
+
+    client.enqueue(request, headers=headers)
+
+    with pytest.raises(ConnectError) as again:
+        client.enqueue(request, headers=headers)
+    assert again.value.code == Code.ALREADY_EXISTS
+    found = ended(house, "r3")
+    (stored,) = (house.storage / "templates").iterdir()
+    assert found["spec"]["parameters"]["templateUri"] == f"file://{stored}"
+    assert found["status"]["outputUri"] == f"file://{house.storage}/r3/a0/1"
