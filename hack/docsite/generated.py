@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from docsite import errors
+from docsite import commands, errors
 from taskaction import config
 from taskaction.actions import settings as actions
 from taskaction.actions.journal import ActionsJournal
@@ -98,6 +99,7 @@ def pages() -> dict[Path, str]:
         "metrics": _metrics(programs()),
         "reasons": _reasons(),
         "errors": errors.page(),
+        "cli": chain(_head("Commands", "operator/taskaction/cli"), commands.page()),
     }
     return {PAGES / f"{name}.md": "\n".join([*lines, ""]) for name, lines in found.items()}
 

@@ -81,12 +81,12 @@ async def connected(flags: Flags) -> AsyncIterator[Session]:
     from taskaction.core.clock import SystemClock
 
     file = kubeconfig_of(flags)
+    own = current_namespace(file, flags.context) if file is not None else "default"
     credentials = Credentials.load(SystemClock(), kubeconfig=file, context=flags.context)
-    namespace = flags.namespace or (current_namespace(file, flags.context) if file is not None else "default")
     out, err = consoles()
     async with open_session(credentials, in_flight=_IN_FLIGHT) as session:
         cluster = RestCluster(credentials.server, session, lambda _: None)
-        yield Session(cluster, credentials.server, namespace, out, err)
+        yield Session(cluster, credentials.server, flags.namespace or own, out, err)
 
 
 def kubeconfig_of(flags: Flags) -> Path | None:
@@ -97,6 +97,8 @@ def kubeconfig_of(flags: Flags) -> Path | None:
         return flags.kubeconfig
     named = os.environ.get("KUBECONFIG")
     own = Path.home() / _KUBECONFIG
+    if named and os.pathsep not in named and not Path(named).exists():
+        raise CommandError(f"there is no kubeconfig {named}, which KUBECONFIG names")
     return Path(named) if named else own if own.exists() else None
 
 
