@@ -111,6 +111,19 @@ class OnceExecutor(AbstractExecutor):
         return Succeeded(output=run.attempt)
 
 
+class StumblesExecutor(AbstractExecutor):
+    """Succeeds, and then raises what nobody had foreseen when it is to tidy up."""
+
+    ACTION_NAME = "stumbles"
+    IDEMPOTENT = True
+
+    async def execute(self, run: Run) -> Outcome:
+        return Succeeded(external_id=run.uid)
+
+    async def release(self, run: Run) -> None:
+        raise LookupError(f"{run.name} is nowhere to be found")
+
+
 class StopsBeforeSendingExecutor(AbstractExecutor):
     """Has its whole process stopped at the worst moment: everything is checked, and the request not yet sent."""
 
