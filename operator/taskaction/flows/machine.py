@@ -250,7 +250,7 @@ class _Turn:
             used = frame.tries.get(number, 0)
             if used >= retrier.max_attempts:
                 return None
-            seconds = min(retrier.interval_seconds * retrier.backoff_rate**used, retrier.max_delay_seconds)
+            seconds = _pause(retrier, used)
             if retrier.jitter_strategy == "FULL":
                 seconds *= View.luck(self.seed(frame.visit))
             until = self.now + timedelta(seconds=seconds)
@@ -308,6 +308,14 @@ class _Turn:
     def _log_state(self, what: str, frame: Frame, node: Node, **value: Any) -> None:
         kind = node.state.type
         self.log(f"{kind}{what}", minor=frame.inline, state_name=node.name, state_type=kind, visit=frame.visit, **value)
+
+
+def _pause(retrier: words.Retrier, used: int) -> float:
+    """Give the seconds before another try; a power that no float can hold is longer than the longest pause."""
+    try:
+        return min(retrier.interval_seconds * retrier.backoff_rate**used, retrier.max_delay_seconds)
+    except OverflowError:
+        return retrier.max_delay_seconds
 
 
 def _means(named: frozenset[str], error: StateError, node: Node) -> bool:

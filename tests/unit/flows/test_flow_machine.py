@@ -182,6 +182,14 @@ def test_a_failed_state_is_tried_again_with_growing_pauses_and_a_new_action_each
     assert flow.now == START + timedelta(seconds=2 + 6)
 
 
+def test_pauses_grow_to_the_longest_and_no_further_however_often_a_state_is_tried() -> None:
+    retry = {"ErrorEquals": ["States.ALL"], "BackoffRate": 100, "MaxDelaySeconds": 1, "MaxAttempts": 400}
+    flow = FlowRun(program({"A": action(Retry=[retry], **END)}), failed)
+    assert flow.run().failure.error == "ActionFailedException"
+    assert len(flow.started) == 401
+    assert flow.now == START + timedelta(seconds=400)
+
+
 def test_branches_run_side_by_side_and_their_results_are_in_order() -> None:
     branches = [
         {"StartAt": "B", "States": {"B": action(Parameters={"n": number}, ResultPath="$.r", **END)}}
