@@ -113,7 +113,7 @@ def begun(node: Node, view: View) -> Done | Until | Outside | Parted:
         case words.ChoiceState():
             return Done(given=data, data=data, following=_chosen(node, view))
         case words.FailState():
-            raise StateError(str(_text(node.error, view, "Failed")), _text(node.cause, view, ""))
+            raise StateError(_error_name(node, view), _text(node.cause, view, ""))
         case words.WaitState():
             return Until(given=data, at=_until(node, node.state, view))
         case words.PassState() | words.ExpressionEvalState():
@@ -151,6 +151,13 @@ def _chosen(node: Node, view: View) -> str:
     if node.default is None:
         raise StateError(NO_CHOICE_MATCHED, "no rule holds, and there is no Default")
     return node.default
+
+
+def _error_name(node: Node, view: View) -> str:
+    name = _text(node.error, view, "Failed")
+    if not isinstance(name, str):
+        raise RunTimeError("ErrorPath must lead to a string, which is the error's name")
+    return name
 
 
 def _text(source: str | Path | None, view: View, otherwise: str) -> Any:

@@ -182,6 +182,14 @@ def test_a_failed_state_is_tried_again_with_growing_pauses_and_a_new_action_each
     assert flow.now == START + timedelta(seconds=2 + 6)
 
 
+def test_the_name_of_an_error_is_a_string() -> None:
+    failure = run({"A": {"Type": "Fail", "ErrorPath": "$.x"}}, {"x": {"y": 1}})
+    assert (failure.error, failure.cause) == (
+        "States.Runtime",
+        "ErrorPath must lead to a string, which is the error's name",
+    )
+
+
 def test_pauses_grow_to_the_longest_and_no_further_however_often_a_state_is_tried() -> None:
     retry = {"ErrorEquals": ["States.ALL"], "BackoffRate": 100, "MaxDelaySeconds": 1, "MaxAttempts": 400}
     flow = FlowRun(program({"A": action(Retry=[retry], **END)}), failed)
