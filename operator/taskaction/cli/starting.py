@@ -149,12 +149,13 @@ async def started(session: Session, made: list[Body], *, wait: bool, timeout: st
         where = at(one, "metadata.namespace", session.namespace)
         body = await session.cluster.create(ref_of(one).resource, one, where)
         bodies.append(body)
-        say(session.err, f"{ref_of(body)} created")
+        if wait:
+            say(session.err, f"{ref_of(body)} created")
+        elif output is None:
+            say(session.out, f"{ref_of(body)} created")
+        else:
+            show(session.out, [body], output, single=True)
     if not wait:
-        for body in bodies:
-            print_plain(session.out, str(ref_of(body))) if output is None else show(
-                session.out, [body], output, single=True
-            )
         return Exit.DONE
     try:
         code, ended = await to_the_end(session, bodies, seconds)

@@ -67,7 +67,8 @@ def test_the_result_goes_to_stdout_and_nothing_else_does(taskaction: Terminal) -
 def test_an_object_is_printed_in_the_form_that_is_asked_for(taskaction: Terminal) -> None:
     assert json.loads(taskaction("run a -e noop -o json").out)["status"]["phase"] == "Succeeded"
     assert taskaction("run b -e noop -o name").out == "taskaction.taskaction.dev/b\n"
-    assert taskaction("run c -e noop --no-wait").out == "taskaction.taskaction.dev/c\n"
+    told = taskaction("run c -e noop --no-wait")
+    assert (told.out, told.err) == ("taskaction.taskaction.dev/c created\n", "")
 
 
 def test_every_flag_has_its_field(taskaction: Terminal) -> None:
