@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from pydantic import ValidationError
 
+from taskaction.api.enums import CacheStatus
 from taskaction.api.task_action import Link
 from taskaction.cluster.gateway import POD_TEMPLATES, PODS, Body
 from taskaction.core.clock import Clock
@@ -103,7 +104,8 @@ class FlyteExecutor(ChildExecutor):
                     await self.discard(run, child)  # its sidecars would run on
                 return _deleted(outcome, child) if "deletionTimestamp" in body["metadata"] else outcome
             case Runs():
-                return replace(self.goes_on(child), links=_links(template, parameters, run, child.name))
+                links = _links(template, parameters, run, child.name)
+                return replace(self.goes_on(child), links=links, cache_status=CacheStatus.DISABLED)
             case Waits():
                 left = child.patience - (run.now - created_at(body))
                 late = too_late(found, left, child)
@@ -127,14 +129,14 @@ class FlyteExecutor(ChildExecutor):
             return found
         if not self._storage.covers(places.outputs):
             unseen = f"{places.outputs} was not looked at, for TASKACTION_FLYTE_STORAGE does not name it"
-            return Succeeded(output_uri=places.outputs, message=unseen) if isinstance(found, Done) else found
+            return _done(places, unseen) if isinstance(found, Done) else found
         try:
             failed = await self._left_behind(places, template, is_done=isinstance(found, Done))
         except StorageError as error:
             return self._unread(error, found, run, verdict.ended_at(body, primary))
         if failed is not None:
             return failed
-        return Succeeded(output_uri=places.outputs) if isinstance(found, Done) else found
+        return _done(places) if isinstance(found, Done) else found
 
     async def _left_behind(self, places: Places, template: "TaskTemplate", *, is_done: bool) -> Failed | None:
         """Give the failure that the storage tells of, None where it tells of none."""
@@ -176,6 +178,11 @@ class FlyteExecutor(ChildExecutor):
         if fingerprint(content) != digest:
             raise InvalidParametersError(f"parameters.templateDigest: {address} has other content")
         return templates.template_of(content, parameters.encoding, "templateUri")
+
+
+def _done(places: Places, message: str = "") -> Succeeded:
+    """Give the success of a task whose outputs are where they belong; no cache was asked, since there is none."""
+    return Succeeded(output_uri=places.outputs, message=message, cache_status=CacheStatus.DISABLED)
 
 
 def _parameters(run: Run) -> FlyteParameters:

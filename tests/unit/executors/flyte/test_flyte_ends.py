@@ -14,7 +14,7 @@ from flyteidl2.core.tasks_pb2 import TaskTemplate
 from support.children import ChildCluster
 from support.flyte_tasks import container_task, leave_error, parameters, pod_task, with_outputs
 from support.runs import NOW, Watched, later, run, toolbox
-from taskaction.api.enums import ErrorKind, Phase, RetryClass
+from taskaction.api.enums import CacheStatus, ErrorKind, Phase, RetryClass
 from taskaction.api.task_action import Link
 from taskaction.cluster.gateway import POD_TEMPLATES, PODS, Body
 from taskaction.core.names import child_name
@@ -63,7 +63,9 @@ def house(tmp_path: Path) -> House:
 
 
 async def test_what_ended_well_says_where_its_outputs_are(house: House) -> None:
-    assert await house.ends("Succeeded", 5, ended(0)) == Succeeded(output_uri=f"{house.base}/a1/1")
+    assert await house.ends("Succeeded", 5, ended(0)) == Succeeded(
+        output_uri=f"{house.base}/a1/1", cache_status=CacheStatus.DISABLED
+    )
 
 
 async def test_a_program_that_ended_well_and_left_an_error_has_failed_of_it(house: House) -> None:
@@ -112,7 +114,7 @@ async def test_an_error_of_an_earlier_attempt_is_not_this_ones(house: House) -> 
 
     outcome = await house.executor.poll(later(house.run, 5, external_id=child_name("one", "uid-1", 2)))
 
-    assert outcome == Succeeded(output_uri=f"{house.base}/a1/2")
+    assert outcome == Succeeded(output_uri=f"{house.base}/a1/2", cache_status=CacheStatus.DISABLED)
 
 
 @pytest.mark.parametrize("there", [True, False])
