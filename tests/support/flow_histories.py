@@ -1,71 +1,52 @@
-"""Histories of runs as JSON: what happened, and what the machine made of it; recorded once, replayed for ever.
+"""Histories of runs as they were recorded: a definition, what happened, and what the machine made of it each time."""
 
-`python -m support.flow_histories` in `tests/` records the flows of the examples anew. Do that only for a change of the
-machine that runs under way are meant to feel: they go on from what an earlier release has written.
-"""
-
-import json
-from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import TypeAdapter
+import orjson
 
-from local.manifests import ROOT
-from support.flow_runs import FlowRun, failed, program, succeeded
-from taskaction.flows.effects import ActionEnded, Effect, Event, FlowDecision, StartAction
+from support.clock import START
+from taskaction.flows.effects import ActionEnded, ActionPaused, CancelAction, Event, FlowDecision, StartAction
+from taskaction.flows.machine import start, step
+from taskaction.flows.program import FlowProgram, compiled
+from taskaction.flows.state import FlowState
 
-HISTORIES = Path(__file__).parents[1] / "data" / "flows"
-_EFFECTS: TypeAdapter[tuple[Effect, ...]] = TypeAdapter(tuple[Effect, ...])
-_ENDS: TypeAdapter[list[ActionEnded]] = TypeAdapter(list[ActionEnded])
-
-
-def shown(decision: FlowDecision) -> dict[str, Any]:
-    """Give what must stay the same of a decision: what is kept of the run, and what is asked for."""
-    return {"state": decision.state.to_json(), "effects": _EFFECTS.dump_python(decision.effects, mode="json")}
+FOLDER = Path(__file__).parents[1] / "data" / "flow_histories"
 
 
-def events(documents: Any) -> list[ActionEnded]:
-    """Read what happened."""
-    return _ENDS.validate_python(documents)
+def replayed(history: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give what today's machine makes of each step, from the state as it was written before."""
+    program = compiled(history["definition"])
+    assert isinstance(program, FlowProgram), program
+    told = [told_of(start(program, "run", history["input"], {"run_id": "run"}, START))]
+    for number, happened in enumerate(history["happened"]):
+        before = FlowState.from_json(history["steps"][number]["state"] if history.get("steps") else told[-1]["state"])
+        told.append(told_of(step(program, before, [event_of(one) for one in happened["events"]], moment(happened))))
+    return told
 
 
-def recorded(definition: dict[str, Any], given: Any) -> dict[str, Any]:
-    """Run a flow, and give its history; actions end as their executors would end them."""
-    run = FlowRun(program(definition["States"], definition["StartAt"]), ends)
-    decision = run.begin(given)
-    steps = [{"now": run.now.isoformat(), "events": [], **shown(decision)}]
-    while decision.outcome is None:
-        happened: list[Event] = [ends(one) for one in decision.effects if isinstance(one, StartAction)]
-        if not happened and decision.wake_at is not None:
-            run.now = max(run.now, decision.wake_at)
-        decision = run.step(*happened)
-        told = _ENDS.dump_python([one for one in happened if isinstance(one, ActionEnded)], mode="json")
-        steps.append({"now": run.now.isoformat(), "events": told, **shown(decision)})
-    return {"definition": definition, "input": given, "steps": steps}
+def moment(happened: dict[str, Any]) -> datetime:
+    """Give when it happened."""
+    return START + timedelta(seconds=happened["after"])
 
 
-def ends(effect: StartAction) -> ActionEnded:
-    """Let an action end: approvals are answered by the first option, ``noop`` gives its output, ``fail`` fails."""
-    executor = effect.url.rpartition("/")[2]
-    if executor == "approval":
-        return succeeded(effect, {"value": effect.body["schema"]["enum"][0], "by": "ann"})
-    if executor == "fail":
-        return failed(effect, {"code": effect.body["code"], "description": effect.body["message"]})
-    return succeeded(effect, effect.body["output"])
+def event_of(one: dict[str, Any]) -> Event:
+    """Give an event as the machine takes it."""
+    if "paused" in one:
+        return ActionPaused(one["visit"], one["paused"])
+    result = {"action_id": one["visit"], "status": one["status"], "details": one.get("details", {})}
+    return ActionEnded(one["visit"], result, error=one.get("error"))
 
 
-def of_the_examples() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give a history of each run of the examples."""
-    for file in sorted((ROOT / "examples").glob("*/flow.yaml")):
-        flow, *runs = yaml.safe_load_all(file.read_text())
-        for run in runs:
-            name = f"{file.parent.name}.{run['metadata']['name']}"
-            yield name, recorded(flow["spec"]["definition"], run["spec"]["input"])
-
-
-if __name__ == "__main__":
-    HISTORIES.mkdir(parents=True, exist_ok=True)
-    for name, history in of_the_examples():
-        (HISTORIES / f"{name}.json").write_text(json.dumps(history, indent=1, sort_keys=True) + "\n")
+def told_of(decision: FlowDecision) -> dict[str, Any]:
+    """Give a decision as it is recorded."""
+    effects = [[one.visit, one.url, one.body] for one in decision.effects if isinstance(one, StartAction)]
+    stopped = [one.visit for one in decision.effects if isinstance(one, CancelAction)]
+    return {
+        "state": orjson.loads(orjson.dumps(decision.state.to_json())),
+        "starts": effects,
+        "stops": stopped,
+        "codes": [entry.code for entry in decision.entries],
+        "wake_at": decision.wake_at.isoformat() if decision.wake_at is not None else None,
+    }

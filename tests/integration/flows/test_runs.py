@@ -136,3 +136,35 @@ def test_a_run_without_an_account_may_use_no_provider(kubectl: Kubectl, operator
     kubectl("create", "rolebinding", "user", "--role=user", f"--serviceaccount={kubectl.namespace}:runner")
     run(kubectl, use, name="allowed", runAs={"serviceAccountName": "runner"})
     assert finished(kubectl, "allowed")["phase"] == "Succeeded"
+
+
+def test_private_data_is_in_secrets_of_the_account_and_a_flow_runs_another(
+    kubectl: Kubectl, operators: Operators
+) -> None:
+    if not operators.running:
+        operators.start(SETTINGS)
+    kubectl("create", "serviceaccount", "runner")
+    verbs = {"taskactions": ["create"], "actionflowruns": ["create", "get", "delete"]}
+    rules = [{"apiGroups": ["taskaction.dev"], "resources": [one], "verbs": verbs[one]} for one in verbs]
+    rules.append({"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "get", "delete"]})
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "runner"},
+        "rules": rules,
+    }
+    create(kubectl, role)
+    kubectl("create", "rolebinding", "runner", "--role=runner", f"--serviceaccount={kubectl.namespace}:runner")
+    hidden = {"__Private_Parameters": ["output"], "output.$": "$._private_word"}
+    inner = flow({"Say": action(parameters=hidden, ResultPath=None)})
+    outer = {"definition": inner, "input": {"_private_word": "s3cret", "n": 1}}
+    states = {"In": action(url="taskaction://executor/flow", parameters=outer)}
+    run(kubectl, flow(states), runAs={"serviceAccountName": "runner"})
+    found = finished(kubectl)
+    assert (found["phase"], found["output"]["done"]["details"]) == ("Succeeded", {"n": 1})
+    inside = json.loads(kubectl("get", "afr", "-o", "json"))["items"]
+    assert len(inside) == 2
+    assert all("s3cret" not in json.dumps(one["status"]) for one in inside)
+    said = next(one for one in actions(kubectl) if one["spec"]["executor"] == "noop")
+    assert "s3cret" not in json.dumps(said)
+    assert said["spec"]["parametersFrom"][0]["parameter"] == "output"
