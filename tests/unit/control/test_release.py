@@ -5,7 +5,7 @@ import asyncio
 from support.clock import FakeClock
 from support.fake_cluster import FakeCluster
 from taskaction.cluster.errors import ForbiddenError
-from taskaction.cluster.gateway import TASK_ACTIONS, Body
+from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body
 from taskaction.control.release import REASON, Releaser
 from taskaction.core.constants import API_VERSION, FINALIZER, HELD_LABEL, PORT_FINALIZER, PORT_UNREPORTED_LABEL
 
@@ -53,6 +53,14 @@ async def test_unfinished_actions_are_aborted_and_waited_for() -> None:
     assert stage.get("one")["spec"]["abort"] == {"reason": REASON}
     assert {stage.get(name)["status"]["phase"] for name in ("one", "two")} == {"Aborted"}
     assert "abort" not in stage.get("done")["spec"]
+
+
+async def test_runs_of_flows_are_aborted_so_that_they_start_nothing_more() -> None:
+    stage = Stage(operator=False)
+    metadata = {"name": "r", "namespace": "team", "labels": {}}
+    stage.cluster.store(ACTION_FLOW_RUNS, {"metadata": metadata, "spec": {}, "status": {"phase": "Running"}})
+    await stage.release(2.0)
+    assert stage.cluster.objects["actionflowruns", "team", "r"]["spec"]["abort"] == {"reason": REASON}
 
 
 async def test_what_nobody_ends_is_let_go_when_the_time_is_up() -> None:

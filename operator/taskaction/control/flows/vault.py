@@ -14,7 +14,7 @@ import orjson
 from taskaction.cluster.errors import AlreadyExistsError, ForbiddenError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, SECRETS, Body, Cluster
 from taskaction.control.flows.records import RunRecord
-from taskaction.control.flows.translation import UnableToRunError
+from taskaction.control.flows.translation import SCHEME, UnableToRunError
 from taskaction.control.objects import Persistently
 from taskaction.core.constants import RUN_LABEL
 from taskaction.core.names import digest, visit_name
@@ -23,6 +23,7 @@ from taskaction.flows.parameters import Place
 from taskaction.flows.privacy import private_places, restored, taken
 
 STATE_KEY = "state"
+_FLOW = f"{SCHEME}executor/flow"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _MARK_CHARS = 16
 
@@ -82,6 +83,10 @@ class Vault:
         shown, kept = taken(start.body, [_readable(place) for place in places])
         if not kept:
             return start.body, []
+        if start.url == _FLOW:
+            raise UnableToRunError(
+                "what a flow is given is in the manifest of its run, for all to see: hand on nothing private"
+            )
         name = visit_name(record.name, record.uid, start.visit)
         await self._create(record, name, {f"p{number}": orjson.dumps(value) for number, (_, value) in enumerate(kept)})
         sources = [
