@@ -80,6 +80,7 @@ ACTION_STATUS: Body = {
     "nextAttemptAt": LATER,
     "suspendedAt": MOMENT,
     "suspendedSeconds": 1.5,
+    "systemFailures": 1,
 }
 
 PROVIDER_SPEC: Body = {

@@ -20,7 +20,9 @@ PEOPLE = {
     "approver": (right("signal", "taskactions", "mine"), right("abort", "taskactions", "mine")),
     "user": (right("use", "actionproviders", "offer"),),
     "launcher": (right("impersonate", "serviceaccounts", "robot"),),
+    "runner": tuple(right(verb, "actionflowruns") for verb in ("create", "get", "patch")),
 }
+RUN = {"definition": {"StartAt": "A"}}
 REFUSED = {
     "an account": ("author", {"executor": "noop", **ROBOT}, ("ServiceAccount 'robot'", *IMPERSONATE)),
     "an account by default": ("author", {"executor": "job"}, ("ServiceAccount 'default'", *IMPERSONATE)),
@@ -162,3 +164,17 @@ def test_who_has_the_right_may(objects: Kubectl, person: str, name: str, change:
     for field, wanted in change.items():
         assert wanted is None or field in found["spec"]
         assert wanted is not None or field not in found["spec"]
+
+
+def test_a_run_uses_no_account_that_its_creator_could_not(objects: Kubectl) -> None:
+    said = refusal(objects, manifest("ActionFlowRun", {**RUN, **ROBOT}), "--as=runner")
+    assert_says(said, ("spec.runAs", "ServiceAccount 'robot'", "runner needs the verb impersonate on it", GRANT))
+    create(objects, manifest("ActionFlowRun", RUN, name="own"), "--as=runner")
+    said = merge_refusal(objects, "afr", "own", {"spec": ABORT}, "--as=runner")
+    assert "spec.abort: runner needs the verb abort on actionflowruns" in said
+
+
+def test_an_action_of_a_run_uses_neither_provider_nor_account_unless_it_names_one(objects: Kubectl) -> None:
+    of_a_run = {"parentRef": {"kind": "ActionFlowRun", "name": "r"}}
+    for spec in ({"providerRef": {"name": "offer"}}, {"executor": "job"}, {"executor": "flow"}):
+        assert "set spec.runAs of the ActionFlowRun" in refusal(objects, manifest("TaskAction", {**spec, **of_a_run}))
