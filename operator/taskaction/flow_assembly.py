@@ -14,9 +14,10 @@ from taskaction.control.family import Family
 from taskaction.control.flows.carrying import Carrying
 from taskaction.control.flows.children import Children
 from taskaction.control.flows.definitions import Definitions
-from taskaction.control.flows.engine import RunEngine, RunParts
+from taskaction.control.flows.engine import RunEngine
 from taskaction.control.flows.inline import InlineCalls
 from taskaction.control.flows.intake import RunIntake
+from taskaction.control.flows.parts import RunParts
 from taskaction.control.flows.records import LiveMembers, RunRecord, RunTable
 from taskaction.control.flows.vault import Vault
 from taskaction.control.leases import ShardLeases

@@ -6,8 +6,8 @@ and nothing is started twice. At most one turn of a run is under way.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,23 +16,14 @@ import orjson
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Claim
-from taskaction.control.background import Background
-from taskaction.control.family import Family
 from taskaction.control.flows import statuses
-from taskaction.control.flows.carrying import Carrying
-from taskaction.control.flows.children import Children
-from taskaction.control.flows.definitions import Definitions, Undefined
-from taskaction.control.flows.journal import RunJournal
-from taskaction.control.flows.records import RunRecord, RunTable
-from taskaction.control.flows.vault import Vault, VaultError, split
-from taskaction.control.leases import ShardLeases
-from taskaction.control.objects import ObjectEditor
-from taskaction.control.tree import Tree
-from taskaction.control.writer import Landed, StatusWriter
-from taskaction.core.clock import Clock
+from taskaction.control.flows.definitions import Undefined
+from taskaction.control.flows.parts import RunParts
+from taskaction.control.flows.records import RunRecord
+from taskaction.control.flows.vault import VaultError, split
+from taskaction.control.writer import Landed
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES
 from taskaction.core.names import digest
-from taskaction.execution.agenda import Agenda
 from taskaction.flows import machine
 from taskaction.flows.effects import CancelAction, Canceled, Event, FlowDecision, Overflowed, Resumed, StartAction
 from taskaction.flows.privacy import public
@@ -48,31 +39,6 @@ _PARENTLESS = {
     Parent.MISSING: (Reason.PARENT_NOT_FOUND, "spec.parentRef: there is no such parent"),
     Parent.FINISHED: (Reason.PARENT_FINISHED, "spec.parentRef: the parent had finished before"),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunParts:
-    """What the engine of runs is made of; ``ended`` is told of every run whose end is durable."""
-
-    table: RunTable
-    clock: Clock
-    tree: Tree
-    family: Family
-    leases: ShardLeases
-    writer: StatusWriter[RunRecord]
-    editor: ObjectEditor[RunRecord]
-    children: Children
-    carrying: Carrying
-    definitions: Definitions
-    vault: Vault
-    agenda: Agenda[str]
-    background: Background
-    journal: RunJournal
-    ended: Callable[[RunRecord], None]
-    vanished: Callable[[RunRecord], None]
-    identity: str
-    status_delay: timedelta
-    cancel_grace: timedelta
 
 
 class RunEngine:

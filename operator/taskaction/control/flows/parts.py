@@ -1,0 +1,45 @@
+"""What the engine of runs is made of; values only."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from taskaction.control.background import Background
+from taskaction.control.family import Family
+from taskaction.control.flows.carrying import Carrying
+from taskaction.control.flows.children import Children
+from taskaction.control.flows.definitions import Definitions
+from taskaction.control.flows.journal import RunJournal
+from taskaction.control.flows.records import RunRecord, RunTable
+from taskaction.control.flows.vault import Vault
+from taskaction.control.leases import ShardLeases
+from taskaction.control.objects import ObjectEditor
+from taskaction.control.tree import Tree
+from taskaction.control.writer import StatusWriter
+from taskaction.core.clock import Clock
+from taskaction.execution.agenda import Agenda
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunParts:
+    """What the engine of runs is made of; ``ended`` is told of every run whose end is durable."""
+
+    table: RunTable
+    clock: Clock
+    tree: Tree
+    family: Family
+    leases: ShardLeases
+    writer: StatusWriter[RunRecord]
+    editor: ObjectEditor[RunRecord]
+    children: Children
+    carrying: Carrying
+    definitions: Definitions
+    vault: Vault
+    agenda: Agenda[str]
+    background: Background
+    journal: RunJournal
+    ended: Callable[[RunRecord], None]
+    vanished: Callable[[RunRecord], None]
+    identity: str
+    status_delay: timedelta
+    cancel_grace: timedelta
