@@ -4,8 +4,10 @@ Stand-ins on the PATH note how they are called and answer as little as is needed
 machine with Docker to show.
 """
 
+import io
 import os
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -13,13 +15,15 @@ import pytest
 from cluster import clusters
 from cluster.binaries import PACKAGES, Cache
 from cluster.resolve import Choice, Existing, Kind, Programs, Surroundings, docker_answers
-from image.build import Image, build
+from image.build import SBOM, Image, build
 from local.examples import read_all
 from support import shipped
 from support.stages import on_shipped
 
+BILL = b'{"bomFormat": "CycloneDX"}'
+
 STAND_IN = f"""#!{sys.executable}
-import os, sys
+import os, shutil, sys
 name, said = os.path.basename(sys.argv[0]), sys.argv[1:]
 with open(os.environ["CALLS"], "a") as calls:
     print(name.partition("-")[0], *(word.splitlines()[0] for word in said if word), file=calls)
@@ -27,7 +31,7 @@ if name == "docker" and said[0] == "info":
     sys.exit(int(os.environ.get("NO_DAEMON", "0")))
 for word in said:
     if word.startswith("--output=") and name == "docker":
-        open(word.partition("=")[2], "w").write("image")
+        shutil.copy(os.environ["IMAGE"], word.partition("=")[2])
     if word.startswith("--kubeconfig=") and name.startswith("kind"):
         server = {{"name": "k", "cluster": {{"server": "https://127.0.0.1:1"}}}}
         context = {{"name": "k", "context": {{"cluster": "k", "user": "k"}}}}
@@ -37,6 +41,18 @@ for word in said:
 if name.startswith("kubectl") and "get" in said:
     print("operator-0" if "pods" in said else "2026-11-27T00:00:00Z")
 """
+
+
+def saved(archive: Path) -> Path:
+    """Write what `docker save` would: an archive of layers, one of which holds the bill of materials."""
+    layer = archive.with_name("layer.tar")
+    with tarfile.open(layer, "w") as inner:
+        found = tarfile.TarInfo(SBOM)
+        found.size = len(BILL)
+        inner.addfile(found, io.BytesIO(BILL))
+    with tarfile.open(archive, "w") as outer:
+        outer.add(layer, "blobs/sha256/layer")
+    return archive
 
 
 class Machine:
@@ -57,6 +73,7 @@ class Machine:
             path.chmod(0o755)
         patch.chdir(folder)
         patch.setenv("CALLS", str(self._calls))
+        patch.setenv("IMAGE", str(saved(folder / "saved.tar")))
         patch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
 
     @property
@@ -108,13 +125,17 @@ def test_where_the_tests_play(env: dict[str, str], docker: bool, kind: type[Choi
 @pytest.mark.usefixtures("machine")
 def test_where_docker_answers_the_image_is_built_with_it(machine: Machine) -> None:
     image = build(dist=machine.folder, say=lambda _: None)
-    assert image.archive.read_text() == "image"
+    assert image.sbom.read_bytes() == BILL
     builds = machine.calls[index(machine.calls, "docker build")]
     assert "--build-arg=VERSION=" in builds
     assert f"--tag={image.name}" in builds
 
 
-def test_on_kind_the_image_is_loaded_and_the_chart_installed_before_any_test(machine: Machine) -> None:
+def test_on_kind_the_image_is_loaded_and_the_chart_installed_before_any_test(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted: list[str] = []
+    monkeypatch.setattr("support.node.delete_namespace", lambda _, namespace: deleted.append(namespace))
     image = Image(machine.folder / "operator.tar", "localhost/taskaction-operator:1.2.3")
     cluster = clusters.KindCluster.named("taskaction")
     with on_shipped(cluster, image) as stage:
@@ -133,6 +154,7 @@ def test_on_kind_the_image_is_loaded_and_the_chart_installed_before_any_test(mac
         with stage.play(example) as kubectl:
             assert kubectl.namespace
             assert machine.calls[-1] == f"kubectl create namespace {kubectl.namespace}"
+        assert deleted == [kubectl.namespace]
     assert index(machine.calls, "helm uninstall taskaction") > order[-1]
 
 
