@@ -1,11 +1,16 @@
-"""A bucket in memory, as far as S3's clients need one to read and write single files; checks no signature."""
+"""A bucket in memory, as far as S3's clients need one to read, write, list and remove files; checks no signature."""
 
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
+from urllib.parse import parse_qs
 
-NOTHING = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+CONTENTS = (
+    "<Contents><Key>{}</Key><LastModified>2026-01-01T12:00:00.000Z</LastModified>"
+    "<Size>1</Size><ETag>1</ETag></Contents>"
+)
 STAMPS = {"ETag": '"1"', "Last-Modified": "Thu, 01 Jan 2026 12:00:00 GMT"}
 
 
@@ -25,7 +30,7 @@ class Bucket:
             def do_GET(self) -> None:
                 path, _, query = self.path.partition("?")
                 if "list-type" in query:
-                    self.answer(200, NOTHING)
+                    self.answer(200, _listed(files, path, parse_qs(query).get("prefix", [""])[0]))
                 elif path not in files:
                     self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
                 else:
@@ -36,6 +41,10 @@ class Bucket:
             def do_PUT(self) -> None:
                 files[self.path.partition("?")[0]] = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 self.answer(200, b"")
+
+            def do_POST(self) -> None:
+                said = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+                self.answer(200, _removed(files, self.path.partition("?")[0], said))
 
             def answer(self, code: int, content: bytes) -> None:
                 self.send_response(code)
@@ -67,3 +76,17 @@ class Bucket:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+def _listed(files: dict[str, bytes], bucket: str, prefix: str) -> bytes:
+    names = [name.removeprefix(f"{bucket}/") for name in files if name.startswith(f"{bucket}/{prefix}")]
+    found = "".join(CONTENTS.format(name) for name in names)
+    return f"<ListBucketResult><IsTruncated>false</IsTruncated>{found}</ListBucketResult>".encode()
+
+
+def _removed(files: dict[str, bytes], bucket: str, said: str) -> bytes:
+    names = re.findall("<Key>([^<]*)</Key>", said)
+    for name in names:
+        files.pop(f"{bucket}/{name}", None)
+    found = "".join(f"<Deleted><Key>{name}</Key></Deleted>" for name in names)
+    return f"<DeleteResult>{found}</DeleteResult>".encode()

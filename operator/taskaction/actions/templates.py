@@ -9,7 +9,7 @@ from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 
-from taskaction.executors.flyte.storage import Storage, StorageError, fingerprint
+from taskaction.executors.storage import Storage, StorageError, fingerprint
 
 LIMIT_BYTES = 256 * 1024
 """How much of an object a template may take, packed; etcd refuses objects of about 1.5 MiB."""

@@ -23,7 +23,7 @@ from taskaction.executors.flyte.manifest import pod, task_pod
 from taskaction.executors.flyte.model import FlyteParameters
 from taskaction.executors.flyte.places import Places, filled, words
 from taskaction.executors.flyte.settings import FlyteSettings
-from taskaction.executors.flyte.storage import Storage, StorageError, fingerprint
+from taskaction.executors.storage import Storage, StorageError, fingerprint
 from taskaction.executors.toolbox import Followed, Toolbox
 from taskaction.executors.validation import model_problem
 from taskaction.executors.workloads.diagnosis import Done, Runs, Waits

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from taskaction.api.base import PositiveDuration
+from taskaction.executors.storage import folder
 
 PREFIX = "TASKACTION_FLYTE_"
 
@@ -34,10 +35,7 @@ def _endpoint(value: str) -> str:
 
 def folders(value: tuple[str, ...]) -> tuple[str, ...]:
     """Check that each is a folder of some storage; give them with a slash at the end."""
-    for one in value:
-        if "://" not in one or "::" in one or "/../" in f"{one}/":
-            raise ValueError(f"should be folders such as s3://bucket/flyte; {one!r} is none")
-    return tuple(one.rstrip("/") + "/" for one in value)
+    return tuple(map(folder, value))
 
 
 class FlyteSettings(BaseModel):

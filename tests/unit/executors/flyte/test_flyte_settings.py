@@ -33,9 +33,9 @@ def test_without_any_there_is_neither_endpoint_nor_storage() -> None:
     ("name", "value", "problem"),
     [
         ("ENDPOINT", "actions:8094", "should be an address such as https://"),
-        ("STORAGE", "bucket/flyte", "should be folders such as s3://bucket/flyte"),
-        ("STORAGE", "zip://a::s3://b", "should be folders"),
-        ("STORAGE", "file:///a/../b", "should be folders"),
+        ("STORAGE", "bucket/flyte", "should be a folder such as s3://bucket/folder"),
+        ("STORAGE", "zip://a::s3://b", "should be a folder"),
+        ("STORAGE", "file:///a/../b", "should be a folder"),
         ("ENV", "A=b", "should be JSON"),
         ("ENV", "[1]", "valid dictionary"),
         ("START_TIMEOUT", "soon", "duration"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.bucket import Bucket
-from taskaction.executors.flyte.storage import Storage, StorageError
+from taskaction.executors.storage import Storage, StorageError
 
 FILE = "s3://runs/flyte/r1/a1/1/error.pb"
 
@@ -43,6 +43,18 @@ async def test_what_is_written_is_there(bucket: Bucket, storage: Storage) -> Non
     await storage.write("s3://runs/flyte/templates/ab", b"template")
 
     assert bucket.files == {"/runs/flyte/templates/ab": b"template"}
+
+
+async def test_a_file_and_a_folder_are_removed_and_nothing_beside_them(bucket: Bucket, storage: Storage) -> None:
+    names = ["a/1/x", "a/1/y/z", "a/2", "a/11/x"]
+    bucket.files |= {f"/runs/flyte/{name}": b"x" for name in names}
+
+    await storage.remove("s3://runs/flyte/a/2")
+    await storage.remove("s3://runs/flyte/a/1/")
+    await storage.remove("s3://runs/flyte/not/there/")
+    await storage.remove("s3://runs/flyte/neither")
+
+    assert bucket.files == {"/runs/flyte/a/11/x": b"x"}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ An address comes from a user, and the rights are the operator's: nothing outside
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,6 +57,10 @@ class Storage:
         """Store a file; raises ``StorageError`` like ``read``."""
         await self._bounded(address, lambda: self._write(address, content))
 
+    async def remove(self, address: str) -> None:
+        """Remove a file, or a folder with its files, where there is one; raises ``StorageError`` like ``read``."""
+        await self._bounded(address, lambda: self._remove(address))
+
     async def _bounded(self, address: str, work: Callable[[], T]) -> T:
         if not self.covers(address):
             raise StorageError(f"{address} is in none of the folders that may be used here")
@@ -99,6 +104,24 @@ class Storage:
         if address.startswith(_LOCAL):
             system.makedirs(path.rpartition("/")[0], exist_ok=True)
         system.pipe_file(path, content)
+
+    def _remove(self, address: str) -> None:
+        system, path = self._opened(address)
+        with suppress(FileNotFoundError):
+            if not address.endswith("/"):
+                system.rm_file(path)
+            elif address.startswith(_LOCAL):
+                system.rm(path, recursive=True)
+            else:  # there are no folders there, only names of files
+                for found in system.find(path):
+                    system.rm_file(found)
+
+
+def folder(value: str) -> str:
+    """Check that it is a folder of some storage, for a setting; give it with a slash at the end."""
+    if "://" not in value or "::" in value or "/../" in f"{value}/":
+        raise ValueError(f"should be a folder such as s3://bucket/folder; {value!r} is none")
+    return value.rstrip("/") + "/"
 
 
 def fingerprint(content: bytes) -> str:
