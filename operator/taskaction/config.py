@@ -16,6 +16,7 @@ from taskaction.executors.addresses import Network, parse_networks
 from taskaction.executors.callbacks import Callbacks, keys_of
 from taskaction.executors.flyte import settings as flyte
 from taskaction.executors.flyte.settings import FlyteSettings
+from taskaction.executors.storage import folder
 
 PREFIX = "TASKACTION_"
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -108,6 +109,9 @@ class OperatorConfig(BaseModel):
     """Networks that http actions may reach although they are loopback, private or otherwise denied by default."""
     webhooks_url: Annotated[str, AfterValidator(_web_address)] | None = None
     """Where targets reach the inbox, for addresses that are handed to them: for example https://hooks.example.org."""
+    flows_storage: Annotated[str, AfterValidator(folder)] | None = None
+    """A folder such as s3://bucket/flows, for the state and the output of runs of flows that are larger than 200 KiB;
+    the same for all replicas. Default: such runs fail with States.DataLimitExceeded."""
     flyte: FlyteSettings = FlyteSettings()
     """The settings of Flyte's tasks, each of which is `TASKACTION_FLYTE_` and its own name."""
     webhooks_key_file: Path | None = None

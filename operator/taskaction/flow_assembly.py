@@ -15,8 +15,10 @@ from taskaction.control.flows.carrying import Carrying
 from taskaction.control.flows.children import Children
 from taskaction.control.flows.definitions import Definitions
 from taskaction.control.flows.engine import RunEngine
+from taskaction.control.flows.files import RunFiles
 from taskaction.control.flows.inline import InlineCalls
 from taskaction.control.flows.intake import RunIntake
+from taskaction.control.flows.keeping import Keeping
 from taskaction.control.flows.parts import RunParts
 from taskaction.control.flows.records import LiveMembers, RunRecord, RunTable
 from taskaction.control.flows.vault import Vault
@@ -78,6 +80,8 @@ def assemble_runs(
         cluster, persistently, lambda record: intake.learned(record), in_flight=config.writes_in_flight
     )
 
+    files = RunFiles(config.flows_storage)
+
     def expires(run: ActionFlowRun) -> datetime | None:
         if leases.tenure(shard_of(run.metadata.uid, config.shards)) is None or run.status.finished_at is None:
             return None
@@ -100,6 +104,7 @@ def assemble_runs(
         judge=expires,
         recorded=_recorded,
         namespaces=config.watch_namespaces,
+        deleted=files.clear,
     )
     vault = Vault(cluster, persistently, closed_namespaces)
     children = Children(
@@ -118,13 +123,20 @@ def assemble_runs(
             tree=tree,
             family=family,
             leases=leases,
-            writer=StatusWriter(
-                cluster,
-                clock,
-                luck,
-                journal,
-                lambda record: intake.learned(record),
-                in_flight=config.writes_in_flight,
+            keeping=Keeping(
+                vault=vault,
+                files=files,
+                writer=StatusWriter(
+                    cluster,
+                    clock,
+                    luck,
+                    journal,
+                    lambda record: intake.learned(record),
+                    in_flight=config.writes_in_flight,
+                ),
+                clock=clock,
+                luck=luck,
+                background=background,
             ),
             editor=editor,
             children=children,
@@ -139,7 +151,6 @@ def assemble_runs(
                 happened=lambda record, events: engine.happened(record, events),
             ),
             definitions=Definitions(cluster, persistently),
-            vault=vault,
             agenda=agenda,
             background=background,
             journal=journal,
@@ -161,6 +172,7 @@ def assemble_runs(
         engine=engine,
         agenda=agenda,
         expires=note_end,
+        deleted=files.clear,
         wake=wake,
         shards=config.shards,
     )

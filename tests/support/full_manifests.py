@@ -210,6 +210,7 @@ RUN_STATUS: Body = {
     "visits": 3,
     "progress": {"percent": 50, "message": "1 of 2 items"},
     "output": {"a": [1, None]},
+    "outputUri": "s3://bucket/output",
     "error": {
         "code": "ActionTimeout",
         "message": "it took too long",
@@ -221,6 +222,7 @@ RUN_STATUS: Body = {
     "flow": {"name": "f", "uid": "1-2-3", "generation": 4, "hash": "abc", "definition": {"StartAt": "One"}},
     "state": {"root": {"at": "One"}},
     "privateState": "abc",
+    "stateUri": "s3://bucket/state",
     "claim": {"holder": "replica-1", "epoch": 3, "at": MOMENT},
     "signalled": "abc",
     "startedAt": MOMENT,

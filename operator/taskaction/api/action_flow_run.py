@@ -22,7 +22,7 @@ ENTRIES_KEPT = 32
 """How many entries of the run's log a status holds."""
 
 Label = Annotated[str, Field(min_length=1, max_length=64)]
-_OUTCOME = ("reason", "error", "finishedAt")
+_OUTCOME = ("reason", "error", "outputUri", "finishedAt")
 _MAP_BY_TYPE = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
 _ATOMIC = {"x-kubernetes-list-type": "atomic"}
 
@@ -181,6 +181,8 @@ class ActionFlowRunStatus(ApiModel):
     """How far the parts of a Parallel or the items of a Map are."""
     output: AnyJson = None
     """The last state of the flow; private data is left out."""
+    output_uri: Annotated[str, Field(max_length=2048)] | None = None
+    """Where an output is stored that is too large for the object, as JSON; then there is no `output`."""
     error: RunError | None = None
     """How the run failed."""
     log: Annotated[tuple[RunEntry, ...], Field(max_length=ENTRIES_KEPT, json_schema_extra=_ATOMIC)] = ()
@@ -193,6 +195,8 @@ class ActionFlowRunStatus(ApiModel):
     """All that the run needs to go on; for the operator only, without what is private."""
     private_state: Annotated[str, Field(max_length=64)] | None = None
     """Which Secret of the run holds the private part of `state`, as a fingerprint of what is in it."""
+    state_uri: Annotated[str, Field(max_length=2048)] | None = None
+    """Where a state is stored that is too large for the object; the file is named by the SHA-256 of what is in it."""
     claim: Claim | None = None
     """Who carries the run."""
     signalled: Annotated[str, Field(max_length=64)] | None = None

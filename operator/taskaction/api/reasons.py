@@ -167,6 +167,16 @@ class Reason(StrEnum):
         "the flow's `inputSchema` refuses the `input` of a run",
         "the message names the field",
     )
+    STORAGE_UNAVAILABLE = (
+        "StorageUnavailable",
+        "the state or the output of a run is too large for its object, and the storage does not answer",
+        "the message, and `TASKACTION_FLOWS_STORAGE`; it goes on by itself, and nothing is lost",
+    )
+    STATE_LOST = (
+        "StateLost",
+        "the file with the state of a run is gone from the storage, or is not what was written there",
+        "start the run again, and leave the folder to the operator alone",
+    )
     FLOW_FAILED = (
         "FlowFailed",
         "a state of the run failed, and nothing caught the error",

@@ -4,7 +4,7 @@ Finished objects are not in memory: they are found by paged lists, and only thos
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar, cast
 
@@ -58,8 +58,12 @@ class Expiry(Generic[O, R]):
         judge: Judge[O],
         recorded: Callable[[O], R],
         namespaces: Sequence[str] = (),
+        deleted: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
-        """``recorded`` gives the record of a finished object that is to be edited."""
+        """``recorded`` gives the record of a finished object that is to be edited.
+
+        ``deleted`` is told of every object that is gone now, by namespace and uid.
+        """
         self._cluster = cluster
         self._namespaces = namespaces
         self._clock = clock
@@ -68,6 +72,7 @@ class Expiry(Generic[O, R]):
         self._kind = kind
         self._members = members
         self._recorded = recorded
+        self._deleted = deleted
         self._tree = tree
         self._judge = judge
         self._remembered: dict[str, tuple[str, str, str | None]] = {}
@@ -161,3 +166,5 @@ class Expiry(Generic[O, R]):
 
     async def _delete(self, name: str, namespace: str, uid: str) -> None:
         await self._editor.delete(RESOURCES[self._kind], name, namespace, uid)
+        if self._deleted is not None:
+            await self._deleted(namespace, uid)

@@ -23,6 +23,7 @@ class Landed(Enum):
 
     STORED = auto()  # the API server has what the record says
     GONE = auto()  # the object does not exist any more
+    DELAYED = auto()  # what the status is to name is not there yet: it was not written
     OVERTAKEN = auto()  # another owner has written since: the record now says what the server says
 
 

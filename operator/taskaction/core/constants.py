@@ -37,6 +37,12 @@ STATE_ANNOTATION = f"{GROUP}/state"
 FLOW_STATE_LIMIT_BYTES = 200 * 1024
 """How large the state of a run, or its output, may be within its object (reference section 2.18)."""
 
+FLOW_STORED_LIMIT_BYTES = 16 * 1024 * 1024
+"""How large either may be in storage: all of it is in memory, and written anew with each status."""
+
+FLOW_ACTION_LIMIT_BYTES = 1024 * 1024
+"""How large the manifest of a run's action may be: less than etcd takes, whose own refusal looks like an outage."""
+
 ORPHAN_FINALIZER = "orphan"
 """Kubernetes' own mark of ``--cascade=orphan``: the deletion of its bearer must not reach the children."""
 

@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from taskaction.api.base import DnsName, JsonObject
 from taskaction.api.enums import ParentKind, Phase
+from taskaction.api.reasons import Reason
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, Body
 from taskaction.core.names import child_name
 from taskaction.executors.base import Run
@@ -67,6 +68,14 @@ class FlowExecutor(ChildExecutor):
         """Say how the action stands by how its run stands."""
         status = body.get("status") or {}
         phase, message = status.get("phase", Phase.QUEUED), status.get("message") or child.title
+        if phase == Phase.SUCCEEDED and status.get("outputUri") is not None:
+            return Failed(
+                code=Reason.OUTPUT_TOO_LARGE,
+                message=f"{child.title} succeeded, and its output is too large for an action: it is at "
+                f"{status['outputUri']}; have the flow end with a part of it",
+                retry_class=None,
+                external_id=child.name,
+            )
         if phase == Phase.SUCCEEDED:
             return Succeeded(output=status.get("output"), external_id=child.name)
         if phase in {Phase.FAILED, Phase.TIMED_OUT, Phase.ABORTED}:

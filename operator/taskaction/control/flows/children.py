@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+import orjson
+
 from taskaction.api.action_flow_run import ActionFlowRun
 from taskaction.api.task_action import Signal, TaskAction
 from taskaction.cluster.errors import (
@@ -26,7 +28,7 @@ from taskaction.control.flows.vault import Vault, VaultError
 from taskaction.control.objects import Persistently
 from taskaction.control.owned import parent_link
 from taskaction.control.records import Table
-from taskaction.core.constants import VISIT_ANNOTATION
+from taskaction.core.constants import FLOW_ACTION_LIMIT_BYTES, VISIT_ANNOTATION
 from taskaction.core.names import visit_name
 from taskaction.flows.effects import ActionEnded, ActionPaused, StartAction
 
@@ -72,6 +74,9 @@ class Children:
             body = manifest(record.run, replace(start, body=shown), sources)
         except (UnableToRunError, VaultError) as error:
             return unable(start.visit, str(error))
+        if (size := len(orjson.dumps(body))) > FLOW_ACTION_LIMIT_BYTES:
+            most = f"an action cannot have more than {FLOW_ACTION_LIMIT_BYTES}: hand on a part, or where it is stored"
+            return unable(start.visit, f"what the action is given has {size} bytes, and {most}")
         async with self._slots:
             return await self._made(record, start, body)
 

@@ -18,12 +18,13 @@ from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Claim
 from taskaction.control.flows import statuses
 from taskaction.control.flows.definitions import Undefined
+from taskaction.control.flows.files import LostError
 from taskaction.control.flows.parts import RunParts
 from taskaction.control.flows.records import RunRecord
 from taskaction.control.flows.vault import VaultError, split
 from taskaction.control.writer import Landed
-from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES
 from taskaction.core.names import digest
+from taskaction.executors.storage import StorageError
 from taskaction.flows import machine
 from taskaction.flows.effects import CancelAction, Canceled, Event, FlowDecision, Overflowed, Resumed, StartAction
 from taskaction.flows.privacy import public
@@ -84,7 +85,8 @@ class RunEngine:
     def is_at_rest(self, record: RunRecord) -> bool:
         """Say whether nothing of a run is under way here, or unwritten; what is unwritten is written at once."""
         idle = not record.busy and record.flushing is None
-        if idle and not record.gone and (record.decision is not None or record.status is not record.stored):
+        written = record.gone or record.retry_at is not None  # or cannot be: a next owner decides it again
+        if idle and not written and (record.decision is not None or record.status is not record.stored):
             record.at_once = record.busy = True
             self._parts.background.start(self._written(record), name=f"flush {record.uid}")
             return False
@@ -111,12 +113,15 @@ class RunEngine:
         if not self._parts.leases.may_start(record.shard):
             self._wake(record, self._parts.clock.now() + _LEASE_PAUSE)
             return
+        fact = self._parts.tree.abort_fact(record.uid)
         if not record.status.phase.terminal:
-            fact = self._parts.tree.abort_fact(record.uid)
             if record.status.started_at is None:
                 await self._begin(record, fact)
-            elif await self._is_ready(record):
+            elif await self._is_ready(record, fact):
                 await self._go_on(record, fact)
+        elif fact is not None and record.retry_at is not None:  # nobody waits for its output any more
+            record.status, record.unlogged = record.stored, []
+            self._end(record, Phase.ABORTED, fact.reason, fact.message)
         await self._land(record)
 
     # -- before the first state ---------------------------------------------------------------------------------------
@@ -177,7 +182,7 @@ class RunEngine:
 
     # -- from state to state ------------------------------------------------------------------------------------------
 
-    async def _is_ready(self, record: RunRecord) -> bool:
+    async def _is_ready(self, record: RunRecord, fact: AbortFact | None) -> bool:
         """Have the run's program and state in memory, read from its record where another process began it."""
         if record.program is not None and record.state is not None:
             return True
@@ -185,20 +190,31 @@ class RunEngine:
         if isinstance(found, Undefined):
             self._end(record, Phase.FAILED, found.reason, found.message)
             return False
-        document, mark = record.status.state, record.status.private_state
-        if mark is not None:
-            try:
-                document = await self._parts.vault.opened(record, mark, document)
-            except VaultError as error:
-                self._end(record, Phase.FAILED, Reason.FORBIDDEN, str(error))
-                return False
+        try:
+            document = await self._parts.keeping.opened(record)
+        except (VaultError, LostError) as error:
+            reason = Reason.FORBIDDEN if isinstance(error, VaultError) else Reason.STATE_LOST
+            self._end(record, Phase.FAILED, reason, str(error))
+            return False
+        except StorageError as error:
+            self._cannot_read(record, fact, error)
+            return False
         record.program = found.program
         record.state = FlowState.from_json(document)
         record.starts = {start.visit: start for start in standing(found.program, record.state)}
         record.inherited = set(record.starts)
         record.children = set()
         record.cancelled = self._parts.children.others(record)
+        if record.status.reason == Reason.STORAGE_UNAVAILABLE:
+            self._hold(record, *statuses.under_way(record.state))
         return True
+
+    def _cannot_read(self, record: RunRecord, fact: AbortFact | None, error: StorageError) -> None:
+        if fact is None:
+            self._hold(record, record.status.phase, Reason.STORAGE_UNAVAILABLE, str(error))
+            record.wake_at = record.retry_at
+        elif not self._waits_for_children(record, fact):
+            self._end(record, Phase.ABORTED, fact.reason, fact.message)
 
     async def _go_on(self, record: RunRecord, fact: AbortFact | None) -> None:
         program, state = record.program, record.state
@@ -227,11 +243,10 @@ class RunEngine:
 
     def _within_limits(self, program: FlowProgram, before: FlowState, decision: FlowDecision) -> FlowDecision:
         """Give the decision, or that the run fails where what it leads to is too large to be kept."""
-        state = decision.state.to_json()
-        most = f"the state of the flow is larger than {FLOW_STATE_LIMIT_BYTES} bytes: keep less in it"
-        if statuses.size(public(state)) <= FLOW_STATE_LIMIT_BYTES:
+        keeping = self._parts.keeping
+        if statuses.size(public(decision.state.to_json())) <= keeping.limit:
             return decision
-        return machine.step(program, before, [Overflowed(most)], self._parts.clock.now())
+        return machine.step(program, before, [Overflowed(keeping.overflow)], self._parts.clock.now())
 
     def _take(self, record: RunRecord, decision: FlowDecision, fact: AbortFact | None) -> None:
         """Take over a decision; what must be on record before its effects is written at once."""
@@ -296,7 +311,7 @@ class RunEngine:
 
     # -- what is written, and what follows ----------------------------------------------------------------------------
 
-    def _hold(self, record: RunRecord, phase: Phase, reason: Reason, message: str, **fields: Any) -> None:
+    def _hold(self, record: RunRecord, phase: Phase, reason: str, message: str, **fields: Any) -> None:
         self._draw(record)
         before = record.status
         statuses.changed(record, phase, reason, message, self._parts.clock.now(), **fields)
@@ -304,26 +319,23 @@ class RunEngine:
 
     def _end(self, record: RunRecord, phase: Phase, reason: Reason, message: str) -> None:
         """End a run that no state has decided about."""
-        now = self._parts.clock.now()
-        error = None if phase is Phase.ABORTED else statuses.plain_error(reason, message)
-        statuses.changed(record, phase, reason, message, now, finished_at=now, error=error, state=None, states=())
+        statuses.ended(record, phase, reason, message, self._parts.clock.now())
         record.at_once = True
 
     async def _land(self, record: RunRecord) -> None:
         if record.at_once:
             record.at_once, record.flush_at = False, None
             self._draw(record)
-            await self._keep(record)
-            before = record.stored.private_state
-            landed = await self._parts.writer.flush(record)
+            landed = await self._parts.keeping.write(record)
             if landed is Landed.GONE:
                 self._parts.vanished(record)
                 return
             if landed is Landed.OVERTAKEN:
                 self._overtaken(record)
                 return
-            if before is not None and before != record.stored.private_state:
-                self._parts.background.start(self._parts.vault.forget(record, before), name=f"forget {record.uid}")
+            if landed is Landed.DELAYED:  # and nothing may come of what is not on record
+                self._remind(record)
+                return
         if record.status is record.stored:
             for found in record.unlogged:
                 self._parts.journal.run_logged(record, found)
@@ -337,19 +349,6 @@ class RunEngine:
             self._parts.vanished(record)
             return
         self._remind(record)
-
-    async def _keep(self, record: RunRecord) -> None:
-        """Have what nobody may see in its Secret before the status names that."""
-        kept, record.kept = record.kept, None
-        if kept is None:
-            return
-        try:
-            mark = await self._parts.vault.keep(record, kept) if kept else None
-        except VaultError as error:
-            self._end(record, Phase.FAILED, Reason.FORBIDDEN, str(error))
-            mark = None
-        if mark != record.status.private_state:
-            record.status = record.status.model_copy(update={"private_state": mark})
 
     def _overtaken(self, record: RunRecord) -> None:
         record.forget()

@@ -1,6 +1,7 @@
 """Takes in what the watch, the sweep and children say of runs, and lets go of those that ended; decides nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -41,10 +42,14 @@ class RunIntake:
         engine: RunEngine,
         agenda: Agenda[str],
         expires: Callable[[ActionFlowRun], None],
+        deleted: Callable[[str, str], Coroutine[Any, Any, None]],
         wake: Callable[[str], None],
         shards: int,
     ) -> None:
-        """``expires`` is told of every run that has ended here, ``wake`` of every action whose run has changed."""
+        """``expires`` is told of every run that has ended here, ``wake`` of every action whose run has changed.
+
+        ``deleted`` is told, by namespace and uid, of every run of this process that was deleted before its end.
+        """
         self._cluster = cluster
         self._clock = clock
         self._persistently = persistently
@@ -55,6 +60,7 @@ class RunIntake:
         self._engine = engine
         self._agenda = agenda
         self._expires = expires
+        self._deleted = deleted
         self._wake = wake
         self._shards = shards
 
@@ -131,6 +137,8 @@ class RunIntake:
             self._agenda.set(record.uid, None)
             self._table.drop(record)
             self._family.gone(record)
+            if self._engine.is_owned(record):
+                self._background.start(self._deleted(record.namespace, record.uid), name=f"clear {record.uid}")
             self._tell_parent(record)
 
     # -- their actions ------------------------------------------------------------------------------------------------

@@ -10,12 +10,11 @@ from taskaction.control.flows.carrying import Carrying
 from taskaction.control.flows.children import Children
 from taskaction.control.flows.definitions import Definitions
 from taskaction.control.flows.journal import RunJournal
+from taskaction.control.flows.keeping import Keeping
 from taskaction.control.flows.records import RunRecord, RunTable
-from taskaction.control.flows.vault import Vault
 from taskaction.control.leases import ShardLeases
 from taskaction.control.objects import ObjectEditor
 from taskaction.control.tree import Tree
-from taskaction.control.writer import StatusWriter
 from taskaction.core.clock import Clock
 from taskaction.execution.agenda import Agenda
 
@@ -29,12 +28,11 @@ class RunParts:
     tree: Tree
     family: Family
     leases: ShardLeases
-    writer: StatusWriter[RunRecord]
     editor: ObjectEditor[RunRecord]
     children: Children
     carrying: Carrying
     definitions: Definitions
-    vault: Vault
+    keeping: Keeping
     agenda: Agenda[str]
     background: Background
     journal: RunJournal

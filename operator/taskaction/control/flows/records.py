@@ -39,6 +39,8 @@ class RunRecord:
         inherited: the visits whose action another process may have made.
         cancelled: the visits whose action is to end although the run goes on.
         busy: a task works on the run; ``again`` tells it that something has changed meanwhile.
+        setback: why the storage did not take or give what the status is to name, since ``setbacks`` tries.
+        retry_at: when it is asked again.
         abandon_at: when an aborted run waits for its actions no longer.
         at_once: the status must be durable before anything else is done.
     """
@@ -67,6 +69,9 @@ class RunRecord:
     again: bool = False
     at_once: bool = False
     gone: bool = False
+    setback: str = ""
+    setbacks: int = 0
+    retry_at: datetime | None = None
     abandon_at: datetime | None = None
     wake_at: datetime | None = None
     flush_at: datetime | None = None
@@ -157,8 +162,8 @@ class RunRecord:
         self.happened, self.undrawn, self.unlogged = [], [], []
         self.decision = self.abort = self.kept = None
         self.stop_calls()
-        self.abandon_at = self.wake_at = self.flush_at = None
-        self.at_once = False
+        self.abandon_at = self.wake_at = self.flush_at = self.retry_at = None
+        self.at_once, self.setbacks = False, 0
 
 
 class RunTable(Records[RunRecord]):

@@ -20,7 +20,7 @@ from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Progress
 from taskaction.control.flows.records import RunRecord
-from taskaction.core.constants import MESSAGE_LIMIT_CHARS
+from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES, MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncated, visit_name
 from taskaction.flows import errors
 from taskaction.flows.effects import Entry, FlowDecision, Outcome
@@ -60,6 +60,7 @@ def advanced(record: RunRecord, decision: FlowDecision, state: Any, entries: Seq
         "visits": root.visits,
         "progress": _progress(root),
         "state": state,
+        "state_uri": None,
     }
     if entries:
         major = [one for one in entries if not one.minor][-ENTRIES_KEPT:]
@@ -70,6 +71,13 @@ def advanced(record: RunRecord, decision: FlowDecision, state: Any, entries: Seq
         fields |= {"finished_at": now, "states": (), "progress": None}
         fields |= _result(decision.outcome)
     changed(record, phase, reason, message, now, **fields)
+
+
+def ended(record: RunRecord, phase: Phase, reason: Reason, message: str, now: datetime) -> None:
+    """Give the record the status of a run that ends although no state has decided about it."""
+    error = None if phase is Phase.ABORTED else plain_error(reason, message)
+    nothing: dict[str, Any] = dict.fromkeys(("state", "state_uri", "output", "progress"))
+    changed(record, phase, reason, message, now, finished_at=now, error=error, states=(), **nothing)
 
 
 def entry(found: Entry) -> RunEntry:
@@ -105,7 +113,7 @@ def text_of(cause: Any) -> str:
 def _standing(decision: FlowDecision, abort: AbortFact | None) -> tuple[Phase, str, str]:
     outcome = decision.outcome
     if outcome is None:
-        return _under_way(decision.state)
+        return under_way(decision.state)
     if outcome.failure is None:
         return Phase.SUCCEEDED, Reason.COMPLETED, ""
     failure = outcome.failure
@@ -119,7 +127,8 @@ def _standing(decision: FlowDecision, abort: AbortFact | None) -> tuple[Phase, s
     return Phase.FAILED, Reason.FLOW_FAILED, f"{where}{failure.error}{': ' if text else ''}{text}"
 
 
-def _under_way(state: FlowState) -> tuple[Phase, str, str]:
+def under_way(state: FlowState) -> tuple[Phase, str, str]:
+    """Give phase, reason and message of a run that goes on."""
     if state.status == "INACTIVE":
         paused = next(frame for frame in state.root.everywhere() if frame.paused is not None)
         details = paused.paused or {}
@@ -137,11 +146,12 @@ def _result(outcome: Outcome) -> dict[str, Any]:
 
 
 def _error(failure: Failure) -> RunError:
+    cause = public(failure.cause)
     return RunError(
         code=truncated(failure.error, 1000),
         message=truncated(text_of(failure.cause), MESSAGE_LIMIT_CHARS),
         state_name=failure.state_name or None,
-        cause=public(failure.cause),
+        cause=cause if size(cause) <= FLOW_STATE_LIMIT_BYTES else {"bytes": size(cause)},
     )
 
 

@@ -16,10 +16,11 @@ def test_they_are_read_with_the_operators_own() -> None:
             "TASKACTION_FLYTE_INTERRUPTIBLE": '{"tolerations": [{"key": "spot"}]}',
             "TASKACTION_FLYTE_AUTHENTICATION": "true",
             "TASKACTION_WORKERS_COUNT": "8",
+            "TASKACTION_FLOWS_STORAGE": "s3://bucket/flows",
         }
     )
 
-    assert found.workers_count == 8
+    assert (found.workers_count, found.flows_storage) == (8, "s3://bucket/flows/")
     assert found.flyte.endpoint == "https://actions.flyte.svc:8094"
     assert found.flyte.storage == ("s3://bucket/flyte/", "file:///mnt/runs/")
     assert (found.flyte.env, found.flyte.interruptible) == ({"AWS_REGION": "eu-1"}, {"tolerations": [{"key": "spot"}]})
@@ -44,6 +45,11 @@ def test_without_any_there_is_neither_endpoint_nor_storage() -> None:
 def test_a_wrong_one_is_named(name: str, value: str, problem: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"TASKACTION_FLYTE_{name}: .*{problem}"):
         OperatorConfig.from_environment({f"TASKACTION_FLYTE_{name}": value})
+
+
+def test_a_folder_of_flows_that_is_none_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"TASKACTION_FLOWS_STORAGE: .*should be a folder .*it is 'bucket'"):
+        OperatorConfig.from_environment({"TASKACTION_FLOWS_STORAGE": "bucket"})
 
 
 def test_an_audience_without_a_token_is_a_mistake() -> None:
