@@ -248,6 +248,18 @@ async def test_a_large_output_is_stored_until_the_run_is_deleted(replicas: Repli
         assert operator.of_kind("actionflowruns") == []
 
 
+async def test_a_run_that_cannot_store_its_state_can_be_aborted_and_holds_up_no_handover(replicas: Replicas) -> None:
+    replicas.fail()
+    async with replicas.one() as operator:
+        await begin(operator, run_body("r", NAPPING, input={"s": TEXT}))
+        await operator.until(lambda: run_of(operator).status.reason == "StorageUnavailable")
+        shard = next(iter(operator.control.runs.table)).shard
+        assert operator.control.runs.is_over(shard)
+        await change_run(operator, "r", abort={"reason": "enough"})
+        assert run_of(operator).status.phase is Phase.ABORTED
+        assert children(operator) == {}
+
+
 async def test_a_run_that_cannot_store_its_output_can_be_aborted(replicas: Replicas) -> None:
     replicas.fail()
     async with replicas.one() as operator:
