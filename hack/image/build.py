@@ -1,5 +1,6 @@
 """From the Dockerfile to one archive in `dist/`; the same file whether Docker or buildah has made it."""
 
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,7 @@ def build(*, say: Say = print, dist: Path = DIST) -> Image:
     image = Image(dist / f"taskaction-operator-{version.semantic}.tar", f"{REPOSITORY}:{version.semantic}")
     told = f"--build-arg=VERSION={version.python}"
     dist.mkdir(exist_ok=True)
-    part = image.archive.with_suffix(".part")
+    part = image.archive.with_suffix(f".{os.getpid()}.part")  # others may be building, too
     part.unlink(missing_ok=True)
     if docker_answers():
         say("image: building with Docker")

@@ -229,7 +229,8 @@ async def test_a_watch_ends_with_its_client_and_not_only_with_the_next_message(c
             assert services.metric("taskaction_actions_watches") == before + 1
     else:
         with grpc.insecure_channel(services.address) as channel:
-            next(iter(ActionsServiceStub(channel).WatchForUpdates(watch(f"left-{kind}"))))
+            stream = ActionsServiceStub(channel).WatchForUpdates(watch(f"left-{kind}"))  # ends when nobody holds it
+            next(stream)
             assert services.metric("taskaction_actions_watches") == before + 1
     gone = partial(wait_until, lambda: services.metric("taskaction_actions_watches") == before)
     await asyncio.to_thread(gone, timeout=10, what="the end of the watch")  # the heartbeat is three times as long

@@ -105,7 +105,9 @@ def test_a_tree_and_a_log_are_followed_to_the_end(taskaction: CommandLine, kubec
 
 
 def test_ctrl_c_leaves_the_action_at_work_and_says_so(taskaction: CommandLine, kubectl: Kubectl) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins without it
     running = taskaction.start("run", "long", "-e", "sleep", "-p", "duration=1h")
+    signal.signal(signal.SIGINT, before)
     assert running.stderr is not None
     assert next(line for line in running.stderr if "Running" in line)
     running.send_signal(signal.SIGINT)

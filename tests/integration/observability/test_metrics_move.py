@@ -138,7 +138,7 @@ def in_line(kubectl: Kubectl) -> None:
         *(action(f"slow-{number}", "sleep", {"duration": "300ms"}) for number in range(12)),
         action("again", "fail", retryPolicy={"limit": 1, "backoff": {"initial": "100ms"}, "retryOn": ["Error"]}),
         provider("paced", executor="noop", limits=rate),
-        *(action(f"paced-{number}", providerRef={"name": "paced"}) for number in range(4)),
+        *(action(f"paced-{number}", providerRef={"name": "paced"}) for number in range(10)),
         action("stumbles", "stumbles"),
     ])  # fmt: skip
 

@@ -20,7 +20,7 @@ FAULTS = {
     "returns-nothing": ("NoResultReported", "NoneType, which is no outcome"),
     "returns-text": ("NoResultReported", "str, which is no outcome"),
     "returns-an-object": ("InvalidOutput", "no JSON"),
-    "returns-a-circle": ("InvalidOutput", "no JSON"),
+    "returns-a-circle": ("InvalidOutput", "nested more than"),
     "returns-too-much": ("OutputTooLarge", "store it elsewhere"),
 }
 
