@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from support.clock import FakeClock
 from support.fake_cluster import FakeCluster
 from taskaction.control.owned import OwnedRecord
 from taskaction.control.records import Record
 from taskaction.control.writer import StatusWriter
+from taskaction.testing.clock import FakeClock
 
 
 @dataclass

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from support.clock import START
 from support.records import NAMESPACE
 from taskaction.core.constants import API_VERSION
+from taskaction.testing.clock import START
 
 Body = dict[str, Any]
 

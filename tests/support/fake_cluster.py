@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from support.clock import FakeClock
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import Body, Resource
 from taskaction.cluster.memory import MemoryCluster
 from taskaction.cluster.memory.store import Key
+from taskaction.testing.clock import FakeClock
 
 
 @dataclass

@@ -6,11 +6,11 @@ from typing import Any
 
 import orjson
 
-from support.clock import START
 from taskaction.flows.effects import ActionEnded, ActionPaused, CancelAction, Event, FlowDecision, StartAction
 from taskaction.flows.machine import start, step
 from taskaction.flows.program import FlowProgram, compiled
 from taskaction.flows.state import FlowState
+from taskaction.testing.clock import START
 
 FOLDER = Path(__file__).parents[1] / "data" / "flow_histories"
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from support.clock import START
 from taskaction.flows.effects import ActionEnded, CancelAction, Effect, Entry, Event, FlowDecision, Outcome, StartAction
 from taskaction.flows.machine import start, step
 from taskaction.flows.program import FlowProgram, compiled
 from taskaction.flows.state import FlowState
+from taskaction.testing.clock import START
 
 Behaviour = Callable[[StartAction], ActionEnded | None]
 MOST_STEPS = 10_000

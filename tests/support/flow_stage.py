@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from support.clock import START
 from support.memory_operator import MemoryOperator
 from support.records import NAMESPACE
 from taskaction.api.action_flow_run import ActionFlowRun
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, ACTION_FLOWS, Body
 from taskaction.core.constants import API_VERSION, VISIT_ANNOTATION
+from taskaction.testing.clock import START
 
 NOOP = "taskaction://executor/noop"
 

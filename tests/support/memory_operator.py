@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from support.clock import FakeClock, settled
 from support.fake_cluster import FakeCluster
 from support.records import body
 from taskaction.api.task_action import TaskAction
@@ -12,6 +11,7 @@ from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.cluster.memory.store import Event
 from taskaction.executors.registry import Plugin
 from taskaction.inprocess import InProcessOperator
+from taskaction.testing.clock import FakeClock, settled
 
 _ROUNDS = 50
 

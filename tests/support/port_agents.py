@@ -8,7 +8,6 @@ from typing import Any
 
 import aiohttp
 
-from support.clock import FakeClock
 from support.fake_cluster import FakeCluster
 from support.port_server import CLIENT_ID, CLIENT_SECRET, INSTALLATION, PortServer
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
@@ -16,6 +15,7 @@ from taskaction.portagent.agent import Parts
 from taskaction.portagent.mapping import action_name
 from taskaction.portagent.runs import RunKind
 from taskaction.portagent.settings import PortAgentConfig
+from taskaction.testing.clock import FakeClock
 
 NAMESPACE = "port"
 

@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from support.clock import START
 from support.fake_cluster import FakeCluster
 from taskaction.api.enums import Phase
 from taskaction.api.task_action import Claim, TaskAction, TaskActionStatus
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.control.records import Record
 from taskaction.core.constants import API_VERSION
+from taskaction.testing.clock import START
 
 NAMESPACE = "team-a"
 

@@ -1,9 +1,9 @@
 """Replicas of the operator as far as leases go: each with a clock of its own, all before one API server."""
 
-from support.clock import FakeClock
 from support.fake_cluster import FakeCluster
 from taskaction.cluster.gateway import Body
 from taskaction.control.leases import LeaseSettings, ShardLeases
+from taskaction.testing.clock import FakeClock
 
 DURATION, DEADLINE, RETRY = 15.0, 10.0, 2.0
 

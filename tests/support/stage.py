@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from support.clock import FakeClock, settled
 from taskaction.execution.manager import ExecutionManager
 from taskaction.execution.runs import QueuedRun
+from taskaction.testing.clock import FakeClock, settled
 
 
 @dataclass

@@ -14,8 +14,8 @@ from cluster.processes import wait_until
 from globus import environment
 from support.actions import Body, action, condition, create, get, patch, phase, wait_for, wait_for_phase
 from support.globus_peer import SCOPE, TOKEN, Identity, Peer
-from support.http_server import HttpServer, hangs_up, says
 from support.operators import QUICK_LEASES, Operators
+from taskaction.testing.targets import HttpServer, hangs_up, says
 
 pytestmark = pytest.mark.timeout(600)
 SECONDS = 120

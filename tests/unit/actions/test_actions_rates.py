@@ -6,8 +6,8 @@ import pytest
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 
-from support.clock import FakeClock
 from taskaction.actions.rates import Rates
+from taskaction.testing.clock import FakeClock
 
 
 def spent(rates: Rates, caller: str, calls: int) -> int:

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from support.clock import FakeClock, settled
 from taskaction.cluster.errors import ExpiredError, UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.cluster.informer import Informer, Page
+from taskaction.testing.clock import FakeClock, settled
 
 
 def body(uid: str, version: int) -> dict:

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from support.clock import FakeClock
 from taskaction.cluster.errors import (
     ClusterError,
     ConflictError,
@@ -16,6 +15,7 @@ from taskaction.cluster.errors import (
     UnavailableError,
 )
 from taskaction.cluster.retry import Persistence
+from taskaction.testing.clock import FakeClock
 
 
 def failing(*errors: ClusterError) -> Callable[[], Awaitable[str]]:

@@ -5,9 +5,9 @@ from contextlib import suppress
 
 import pytest
 
-from support.clock import settled
 from taskaction.control import background
 from taskaction.control.background import Background
+from taskaction.testing.clock import settled
 
 LONG = 60.0
 """More than any of these tests takes: where it is waited for, something hangs."""

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from support.clock import START, FakeClock, settled
 from support.events import event_body, seconds_later
 from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
@@ -17,6 +16,7 @@ from taskaction.control.background import Background
 from taskaction.control.deliveries import Deliveries
 from taskaction.control.matching import Subject
 from taskaction.control.records import Record, Table
+from taskaction.testing.clock import START, FakeClock, settled
 
 
 class House:

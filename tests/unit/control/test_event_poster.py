@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from support.clock import FakeClock, settled
 from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
 from taskaction.cluster.errors import ForbiddenError, InvalidError, UnavailableError
 from taskaction.control.events import EventPoster
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.lifecycle.decisions import Tell
+from taskaction.testing.clock import FakeClock, settled
 
 ACTION = recorded(body("one")).action
 STARTED = Tell(warning=False, reason="Started", message="attempt 1")

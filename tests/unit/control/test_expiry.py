@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import pytest
 
-from support.clock import START, FakeClock, settled
 from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
 from taskaction.api.enums import ParentKind, Phase
@@ -21,6 +20,7 @@ from taskaction.control.objects import ObjectEditor
 from taskaction.control.records import Record, Table
 from taskaction.control.tree import Facts, ParentLink, Tree
 from taskaction.core.constants import API_VERSION, FINALIZER, HELD_LABEL
+from taskaction.testing.clock import START, FakeClock, settled
 
 DONE = {"phase": "Succeeded"}
 MINUTE = 60.0

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from support.clock import START, FakeClock
 from support.fake_cluster import FakeCluster
 from taskaction.api.action_flow import ActionFlow
 from taskaction.cluster.errors import ConflictError, NotFoundError
@@ -22,6 +21,7 @@ from taskaction.control.flows.judging import Verdict, judged
 from taskaction.core.names import shard_of
 from taskaction.journal import OperatorJournal
 from taskaction.metrics import Metrics
+from taskaction.testing.clock import START, FakeClock
 
 GOOD = {"StartAt": "Only", "States": {"Only": {"Type": "Pass", "End": True}}}
 BAD = {"StartAt": "Gone", "States": GOOD["States"]}

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from support.clock import START
 from taskaction.api.action_flow import PROBLEMS_KEPT, ActionFlow
 from taskaction.control.flows.judging import flow_status, judged
+from taskaction.testing.clock import START
 
 GOOD = {"StartAt": "Only", "States": {"Only": {"Type": "Pass", "End": True}}}
 

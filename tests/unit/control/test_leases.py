@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from support.clock import START, settled
 from support.fake_cluster import FakeCluster
 from support.replicas import DEADLINE, RETRY, Replica, lease
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import LEASES
 from taskaction.control.lease_bodies import replica_name
+from taskaction.testing.clock import START, settled
 
 DOWN = UnavailableError("the API server is away")
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from support.clock import START, FakeClock
 from support.fake_cluster import FakeCluster
 from support.replicas import DURATION, RETRY, Replica, lease
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import LEASES
 from taskaction.control.lease_bodies import LABELS
 from taskaction.core.constants import EPOCH_ANNOTATION
+from taskaction.testing.clock import START, FakeClock
 
 NOW_EPOCH = int(START.timestamp())
 

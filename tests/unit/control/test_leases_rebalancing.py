@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from support.clock import FakeClock, settled
 from support.fake_cluster import FakeCluster
 from support.replicas import DURATION, RETRY, Replica, lease
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import LEASES
 from taskaction.control.lease_bodies import replica_name
+from taskaction.testing.clock import FakeClock, settled
 
 LOST = UnavailableError("the answer was lost")
 PATIENCE = 20.0

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from support.clock import START, FakeClock, settled
 from support.fake_cluster import FakeCluster
 from support.runs import toolbox
 from taskaction.api.enums import ProviderKind
@@ -15,6 +14,7 @@ from taskaction.control.background import Background
 from taskaction.control.offers import Offers
 from taskaction.control.providers import ProviderKey, Providers
 from taskaction.executors.registry import Registry
+from taskaction.testing.clock import START, FakeClock, settled
 
 KIND = ProviderKind.ACTION_PROVIDER
 KEY: ProviderKey = (KIND, "team-a", "offer")

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.clock import START
 from support.records import body, recorded
 from taskaction.api.enums import OverlapPolicy
 from taskaction.api.reasons import Reason
 from taskaction.control.overlaps import Overlap, Overlaps
 from taskaction.control.records import Record, Table
+from taskaction.testing.clock import START
 
 REPLACE, DROP = OverlapPolicy.REPLACE, OverlapPolicy.DROP
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from support.clock import START
 from support.runs import toolbox
 from taskaction.api.enums import ConditionStatus, ProviderKind
 from taskaction.api.reasons import Reason
 from taskaction.cluster.gateway import Body
 from taskaction.control.providers import Offer, Providers, allowed_in, provider_status
 from taskaction.executors.registry import Registry
+from taskaction.testing.clock import START
 
 OWN, WIDE = ProviderKind.ACTION_PROVIDER, ProviderKind.CLUSTER_ACTION_PROVIDER
 KEY = (OWN, "team-a", "offer")

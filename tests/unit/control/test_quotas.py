@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from support.clock import START, FakeClock
 from support.fake_cluster import FakeCluster
 from support.memory_operator import MemoryOperator, actions
 from taskaction.api.provider import ActionProvider
 from taskaction.cluster.gateway import ACTION_PROVIDERS
 from taskaction.control import quotas
 from taskaction.core.constants import API_VERSION
+from taskaction.testing.clock import START, FakeClock
 
 REF = {"kind": "ActionProvider", "name": "offer"}
 

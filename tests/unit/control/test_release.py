@@ -2,12 +2,12 @@
 
 import asyncio
 
-from support.clock import FakeClock
 from support.fake_cluster import FakeCluster
 from taskaction.cluster.errors import ForbiddenError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body
 from taskaction.control.release import REASON, Releaser
 from taskaction.core.constants import API_VERSION, FINALIZER, HELD_LABEL, PORT_FINALIZER, PORT_UNREPORTED_LABEL
+from taskaction.testing.clock import FakeClock
 
 
 class Stage:

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from support.clock import FakeClock, settled
 from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.control.records import Record, Table
 from taskaction.control.sweep import Sweeper
+from taskaction.testing.clock import FakeClock, settled
 
 
 class House:

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from support.clock import START
 from support.records import NAMESPACE, body, recorded
 from taskaction.api.enums import Phase
 from taskaction.api.task_action import TaskActionStatus
 from taskaction.control.records import LATE_NOTICES, Record, Table
+from taskaction.testing.clock import START
 
 
 def known(name: str = "one", uid: str | None = None) -> Record:

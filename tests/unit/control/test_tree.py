@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from support.clock import START
 from taskaction.api.enums import ChildPolicy, Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Abort
 from taskaction.control.tree import Facts, ParentLink, Tree
+from taskaction.testing.clock import START
 
 RUNNING = Facts(name="", phase=Phase.RUNNING)
 ABORT = Abort(reason="no longer wanted", by="ada")

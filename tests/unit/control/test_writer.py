@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from support.clock import settled
 from support.desk import Desk
 from support.records import live, running, stored_status
 from taskaction.api.enums import Phase
@@ -12,6 +11,7 @@ from taskaction.api.task_action import TaskActionStatus
 from taskaction.cluster.errors import ForbiddenError, ThrottledError, UnauthorizedError, UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.control.writer import Landed
+from taskaction.testing.clock import settled
 
 DOWN = UnavailableError("the API server is away")
 SUCCEEDED = TaskActionStatus(phase=Phase.SUCCEEDED, attempt=1)

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from support.clock import START, settled
 from support.desk import Desk
 from support.records import NAMESPACE, body, claim, live, running, stored_status
 from taskaction.api.enums import ErrorKind, Phase
@@ -14,6 +13,7 @@ from taskaction.cluster.errors import InvalidError, UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.control.records import Record
 from taskaction.control.writer import Landed
+from taskaction.testing.clock import START, settled
 
 DOWN = UnavailableError("the API server is away")
 REFUSED = InvalidError("status.output: too large")

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from support.clock import START, FakeClock, settled
 from taskaction.api.base import format_time
 from taskaction.core.clock import Clock, SystemClock
+from taskaction.testing.clock import START, FakeClock, settled
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.clock import START, FakeClock, settled
 from taskaction.execution.agenda import Agenda
+from taskaction.testing.clock import START, FakeClock, settled
 
 
 class Diary:

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from support.clock import settled
 from support.stage import Stage, run, submitted
+from taskaction.testing.clock import settled
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from support.clock import settled
 from support.stage import Stage, run, submitted
 from taskaction.execution import manager as manager_module
 from taskaction.execution.manager import ExecutionManager
+from taskaction.testing.clock import settled
 
 LONG = 60.0
 """More than any of these tests takes: where it is waited for, something hangs."""

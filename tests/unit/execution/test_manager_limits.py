@@ -5,11 +5,11 @@ from datetime import datetime
 
 import pytest
 
-from support.clock import settled
 from support.stage import Stage, run, submitted
 from taskaction.execution.limits import Limits, TokenBucket
 from taskaction.execution.manager import ExecutionManager
 from taskaction.execution.pacing import Pace
+from taskaction.testing.clock import settled
 
 
 @pytest.fixture

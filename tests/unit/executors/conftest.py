@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from support.http_server import HttpServer
+from taskaction.testing.targets import HttpServer
 
 
 @pytest.fixture

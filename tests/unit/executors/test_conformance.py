@@ -11,7 +11,6 @@ from aiohttp import web
 import taskaction
 from support import flyte_tasks
 from support.children import ChildCluster
-from support.http_server import HttpServer, says
 from support.runs import LOOPBACK, Objects, toolbox
 from taskaction.cluster.gateway import JOBS, PODS, Resource
 from taskaction.cluster.memory.cluster import DEPLOYMENTS
@@ -27,6 +26,7 @@ from taskaction.executors.resource import ResourceExecutor
 from taskaction.executors.wait import WaitExecutor
 from taskaction.executors.workloads.job import JobExecutor
 from taskaction.executors.workloads.pod import PodExecutor
+from taskaction.testing.targets import HttpServer, says
 
 
 class TestNoop(ExecutorConformance):

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from support.http_server import HttpServer
 from taskaction.executors.parameters import Parameters
 from taskaction.executors.validation import SCHEMA_LIMIT_BYTES, SchemaChecker, compile_schema, model_problem
+from taskaction.testing.targets import HttpServer
 
 PATH = "spec.inputSchema"
 

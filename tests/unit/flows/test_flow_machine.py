@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from support.clock import START
 from support.flow_runs import FlowRun, failed, program, status, succeeded
 from taskaction.flows.effects import ActionEnded, ActionPaused, Canceled, Overflowed, ResumeAction, Resumed, StartAction
 from taskaction.flows.state import Failure
+from taskaction.testing.clock import START
 
 END = {"End": True}
 

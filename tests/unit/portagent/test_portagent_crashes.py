@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from support.clock import FakeClock
 from support.port_agents import NAMESPACE, Agents, agents
 from support.port_server import NODE, PortServer
 from taskaction.cluster.errors import ConflictError, UnavailableError
@@ -20,6 +19,7 @@ from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.portagent.agent import Parts
 from taskaction.portagent.client import PortUnavailableError
 from taskaction.portagent.wire import Request
+from taskaction.testing.clock import FakeClock
 
 CALLS = 48
 """More than an agent makes for these runs, so that the last cases die when everything is told."""

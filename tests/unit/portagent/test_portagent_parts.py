@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.clock import FakeClock
 from support.fake_cluster import FakeCluster
 from taskaction.cluster.gateway import LEASES
 from taskaction.core.errors import ConfigurationError
@@ -16,6 +15,7 @@ from taskaction.portagent.leadership import Leadership
 from taskaction.portagent.mapping import Target
 from taskaction.portagent.runs import RunKind
 from taskaction.portagent.settings import PREFIX, PortAgentConfig
+from taskaction.testing.clock import FakeClock
 
 BUCKETS = st.tuples(st.sampled_from(RunKind), st.sampled_from("ab"))
 STEPS = st.lists(

@@ -15,7 +15,6 @@ import aiohttp
 import pytest
 
 from cluster.ports import Ports
-from support.clock import FakeClock, settled
 from support.fake_cluster import FakeCluster
 from taskaction.api.provider import ActionProvider, ClusterActionProvider
 from taskaction.cluster.errors import ForbiddenError, InvalidError, UnavailableError
@@ -25,6 +24,7 @@ from taskaction.executors.base import AbstractExecutor, Correlation, Run, Webhoo
 from taskaction.executors.callbacks import Callbacks, Ticket
 from taskaction.executors.errors import WebhookRefusedError
 from taskaction.lifecycle.outcomes import Outcome, Succeeded
+from taskaction.testing.clock import FakeClock, settled
 from taskaction.webhooks.answers import Answer
 from taskaction.webhooks.catalogue import Catalogue
 from taskaction.webhooks.endpoints import Endpoints, Parts

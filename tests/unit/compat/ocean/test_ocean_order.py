@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.clock import settled
 from support.memory_operator import MemoryOperator, actions
 from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.compat.ocean import AbstractExecutor, ActionRun, RunStatus, hosted, ocean
+from taskaction.testing.clock import settled
 
 
 class Tracked(AbstractExecutor):

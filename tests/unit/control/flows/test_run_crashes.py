@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.clock import FakeClock
 from support.fake_cluster import FakeCluster, Fault
 from support.flow_stage import action, begin, children, run_body, run_of
 from support.memory_operator import MemoryOperator
@@ -17,6 +16,7 @@ from taskaction.cluster.errors import UnavailableError
 from taskaction.executors.base import AbstractExecutor, Run
 from taskaction.executors.toolbox import Toolbox
 from taskaction.lifecycle.outcomes import Outcome, Succeeded
+from taskaction.testing.clock import FakeClock
 
 LEASES = {
     "lease_duration": timedelta(seconds=3),

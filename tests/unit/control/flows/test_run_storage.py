@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from support.clock import FakeClock
 from support.fake_cluster import FakeCluster, Fault
 from support.flow_stage import action, begin, change_run, children, flow_body, run_body, run_of
 from support.memory_operator import MemoryOperator
@@ -16,6 +15,7 @@ from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES
 from taskaction.executors.storage import fingerprint
+from taskaction.testing.clock import FakeClock
 
 TEXT = "x" * 60_000
 GROW = {"Type": "ExpressionEval", "Parameters": {"x.=": "[s] * 5"}, "ResultPath": "$.x"}

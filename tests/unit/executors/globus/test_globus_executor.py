@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from support.clock import FakeClock
-from support.http_server import HttpServer, hangs_up, says
 from support.runs import LOOPBACK, later, run
 from taskaction.api.task_action import Signal
 from taskaction.executors.addresses import AddressPolicy
@@ -17,6 +15,8 @@ from taskaction.executors.globus.executor import LONGEST_TRY, GlobusExecutor, Un
 from taskaction.executors.globus.tokens import NoTokenError
 from taskaction.executors.http.client import GuardedClient
 from taskaction.lifecycle.outcomes import Failed, Paused, Pending, Succeeded
+from taskaction.testing.clock import FakeClock
+from taskaction.testing.targets import HttpServer, hangs_up, says
 
 SCOPE = "https://auth.globus.org/scopes/demo/run"
 DESCRIPTION = {"title": "demo", "globus_auth_scope": SCOPE, "synchronous": False, "visible_to": ["public"]}

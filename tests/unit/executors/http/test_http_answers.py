@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from support.http_server import Handler, HttpServer, breaks_off, floods, hangs_up, says
 from support.runs import run
 from taskaction.api.enums import ErrorKind, RetryClass
 from taskaction.core.constants import OUTPUT_LIMIT_BYTES
@@ -13,6 +12,7 @@ from taskaction.executors.errors import ActionError, failure_of
 from taskaction.executors.http import HttpExecutor
 from taskaction.executors.http.client import RESPONSE_LIMIT_BYTES
 from taskaction.lifecycle.outcomes import Failed, Outcome, Succeeded
+from taskaction.testing.targets import Handler, HttpServer, breaks_off, floods, hangs_up, says
 
 
 async def answered(http: HttpExecutor, server: HttpServer, answer: Handler, **config: Any) -> Outcome:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from support.http_server import HttpServer, says
 from support.runs import NOW, later, run, toolbox
 from taskaction.api.enums import RetryClass
 from taskaction.executors.base import Delivery, Run
@@ -16,6 +15,7 @@ from taskaction.executors.http import HttpExecutor
 from taskaction.executors.http.callback import CallbackMissedError
 from taskaction.executors.http.model import HttpModel
 from taskaction.lifecycle.outcomes import Pending, Succeeded
+from taskaction.testing.targets import HttpServer, says
 
 CALLBACKS = Callbacks(url="https://hooks.example.org", keys=(b"k" * 32,))
 HOUR = 3600.0

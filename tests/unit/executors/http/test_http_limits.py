@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from support.http_server import HttpServer, says
 from support.runs import NOW, later, run
 from taskaction.api.enums import RetryClass
 from taskaction.executors.base import Run
 from taskaction.executors.errors import RateLimitedError, TransientError, failure_of
 from taskaction.executors.http import HttpExecutor
+from taskaction.testing.targets import HttpServer, says
 
 EPOCH = str(int(NOW.timestamp()) + 30)
 

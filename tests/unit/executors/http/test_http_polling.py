@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from support.http_server import Handler, HttpServer, breaks_off, hangs_up, says
 from support.runs import later, run, toolbox
 from taskaction.executors.base import Run
 from taskaction.executors.errors import ActionExecutionError, InvalidParametersError, TransientError
@@ -14,6 +13,7 @@ from taskaction.executors.http import HttpExecutor
 from taskaction.executors.http.model import HttpModel
 from taskaction.executors.validation import model_problem
 from taskaction.lifecycle.outcomes import Pending, Succeeded
+from taskaction.testing.targets import Handler, HttpServer, breaks_off, hangs_up, says
 
 SECRETS = {"target/token": "t0ken"}
 

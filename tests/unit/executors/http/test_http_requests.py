@@ -6,12 +6,12 @@ from urllib.parse import parse_qs, unquote
 
 import pytest
 
-from support.http_server import HttpServer, Seen, says
 from support.runs import run, toolbox
 from taskaction.executors.addresses import AddressPolicy, parse_networks
 from taskaction.executors.errors import InvalidParametersError, MissingSourceError
 from taskaction.executors.http import HttpExecutor
 from taskaction.lifecycle.outcomes import Succeeded
+from taskaction.testing.targets import HttpServer, Seen, says
 
 
 async def arrived(http: HttpExecutor, server: HttpServer, request: dict[str, Any], **changes: Any) -> Seen:

@@ -9,12 +9,12 @@ import orjson
 import pytest
 from aiohttp import web
 
-from support.http_server import HttpServer, says
 from support.runs import later, run
 from taskaction.executors.errors import ActionError, failure_of
 from taskaction.executors.http import HttpExecutor
 from taskaction.executors.redaction import redacted
 from taskaction.lifecycle.outcomes import Failed, Pending
+from taskaction.testing.targets import HttpServer, says
 
 SECRET = 'p"a\\ss/wörd&' + "x" * 800
 REF = {"name": "target", "key": "token"}

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from support.children import ChildCluster, condition
-from support.clock import FakeClock, settled
 from support.flyte_tasks import parameters
 from support.runs import NOW, Watched, later, run, toolbox
 from taskaction.api.enums import ErrorKind, Phase, RetryClass
@@ -24,6 +23,7 @@ from taskaction.executors.resource import ResourceExecutor
 from taskaction.executors.workloads.job import JobExecutor
 from taskaction.executors.workloads.pod import PodExecutor
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
+from taskaction.testing.clock import FakeClock, settled
 
 IMAGE: Body = {"image": "busybox"}
 DEPLOYMENT: Body = {"manifest": {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {}}}
