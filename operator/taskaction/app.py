@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 
 import structlog
 
-from taskaction.assembly import Control, assemble
+from taskaction.assembled import Control
+from taskaction.assembly import assemble
 from taskaction.cluster.credentials import Credentials
 from taskaction.cluster.rest import RestCluster
 from taskaction.cluster.session import Freshness, open_session
@@ -125,25 +126,7 @@ class Operator:
 
     def _start(self, control: Control) -> None:
         interval = self._config.scan_interval.total_seconds()
-        failed = self._journal.failed
-        work = {
-            "leases": control.leases.run(lambda error: failed("leases", error)),
-            "agenda": control.agenda.run(),
-            "limits": control.manager.run_timers(),
-            "quotas": control.quotas.run(),
-            "expiry": control.expiry.run_agenda(),
-            "frees": control.expiry.run_frees(failed),
-            "scans": control.expiry.run_scans(interval, failed),
-            "sweeps": control.sweeper.run(interval, failed),
-            "runs": control.runs.agenda.run(),
-            "run expiry": control.runs.expiry.run_agenda(),
-            "run scans": control.runs.expiry.run_scans(interval, failed),
-            "run sweeps": control.runs.sweeper.run(interval, failed),
-            "deliveries": control.deliveries.run_agenda(),
-            "delivery scans": control.deliveries.run_scans(interval, failed),
-            "events": control.events.run(),
-            "lag": self._measure_lag(),
-        }
+        work = control.work(interval, self._journal.failed) | {"lag": self._measure_lag()}
         self._tasks = [asyncio.create_task(coroutine, name=name) for name, coroutine in work.items()]
 
     async def _synced(self, control: Control, freshness: Freshness, inbox: Inbox, stop: asyncio.Event) -> None:

@@ -1,11 +1,11 @@
 """Builds the control layer over any cluster and clock: the operator and the tests put it together in the same way."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
-from taskaction.api.enums import ParentKind, ProviderKind
+from taskaction.api.enums import ParentKind
 from taskaction.api.task_action import TaskAction
-from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOW_RUNS, ACTION_FLOWS, TASK_ACTIONS, Body, Cluster
+from taskaction.assembled import Control
+from taskaction.cluster.gateway import TASK_ACTIONS, Cluster
 from taskaction.cluster.retry import Persistence
 from taskaction.config import OperatorConfig
 from taskaction.control.background import Background
@@ -20,7 +20,7 @@ from taskaction.control.family import Family
 from taskaction.control.flows.catalogue import FlowCatalogue
 from taskaction.control.flows.inputs import OfferedInputs
 from taskaction.control.flows.records import LiveMembers, RunRecord, RunTable
-from taskaction.control.followed import FOLLOWED, FollowedObjects
+from taskaction.control.followed import FollowedObjects
 from taskaction.control.gather import Gatherer
 from taskaction.control.handover import Handover
 from taskaction.control.intake import Intake
@@ -46,56 +46,12 @@ from taskaction.execution.manager import ExecutionManager
 from taskaction.executors.addresses import AddressPolicy
 from taskaction.executors.registry import Plugin, Registry
 from taskaction.executors.toolbox import Toolbox
-from taskaction.flow_assembly import Runs, assemble_runs
+from taskaction.flow_assembly import assemble_runs
 from taskaction.journal import OperatorJournal
 from taskaction.lifecycle.placement import provider_source
 from taskaction.lifecycle.policy import Settings
 from taskaction.metrics import Metrics
 from taskaction.passing import ExpiryJudge, ManagerObserver, OwnershipListener, offer_changed
-
-
-@dataclass(slots=True, kw_only=True)
-class Control:
-    """The assembled control layer.
-
-    Attributes:
-        listed: how many objects came in by a list so far.
-    """
-
-    table: Table
-    registry: Registry
-    leases: ShardLeases
-    manager: ExecutionManager
-    agenda: Agenda[str]
-    expiry: Expiry[TaskAction, Record]
-    sweeper: Sweeper[Record]
-    events: EventPoster
-    background: Background
-    intake: Intake
-    offers: Offers
-    quotas: Quotas
-    engine: Engine
-    followed: FollowedObjects
-    deliveries: Deliveries
-    handover: Handover
-    flows: FlowCatalogue
-    runs: Runs
-    listed: int = 0
-
-    def notice(self, kind: str, event: str | None, body: Body) -> None:
-        """Hand one notification to the part that it concerns; ``event`` is None for an object that was listed."""
-        if kind == TASK_ACTIONS.kind:
-            self.intake.notice(event, body)
-        elif kind == ACTION_EVENTS.kind:
-            self.deliveries.notice(event, body)
-        elif kind == ACTION_FLOWS.kind:
-            self.flows.notice(event, body)
-        elif kind == ACTION_FLOW_RUNS.kind:
-            self.runs.intake.notice(event, body)
-        elif kind in FOLLOWED:
-            self.followed.notice(kind, event, body)
-        else:
-            self.offers.notice(ProviderKind(kind), event, body)
 
 
 def assemble(

@@ -5,11 +5,12 @@ Time is the clock's that is handed in: with a clock that stands still, nothing h
 
 import asyncio
 from collections import deque
+from collections.abc import Coroutine
 from contextlib import ExitStack, suppress
 from typing import Any, Self
 
 from taskaction.api.enums import TERMINAL_PHASES
-from taskaction.assembly import Control, assemble
+from taskaction.assembly import assemble
 from taskaction.cluster.gateway import (
     ACTION_EVENTS,
     ACTION_FLOW_RUNS,
@@ -55,7 +56,7 @@ class InProcessOperator:
         self._cluster = cluster
         self._interval = config.scan_interval.total_seconds()
         self._journal = OperatorJournal(metrics, clock)
-        self.control: Control = assemble(config, cluster, clock, self._journal, metrics, lambda: 0.5, plugins)
+        self.control = assemble(config, cluster, clock, self._journal, metrics, lambda: 0.5, plugins)
         self._news: deque[tuple[str, str | None, Body]] = deque()
         self._tasks: list[asyncio.Task[None]] = []
         self._listening = ExitStack()
@@ -108,24 +109,8 @@ class InProcessOperator:
         self.hear(event)
         asyncio.get_running_loop().call_soon(self.deliver)
 
-    def _work(self) -> dict[str, Any]:
-        control, failed = self.control, self._journal.failed
-        return {
-            "leases": control.leases.run(lambda error: failed("leases", error)),
-            "agenda": control.agenda.run(),
-            "limits": control.manager.run_timers(),
-            "quotas": control.quotas.run(),
-            "expiry": control.expiry.run_agenda(),
-            "frees": control.expiry.run_frees(failed),
-            "scans": control.expiry.run_scans(self._interval, failed),
-            "sweeps": control.sweeper.run(self._interval, failed),
-            "runs": control.runs.agenda.run(),
-            "run expiry": control.runs.expiry.run_agenda(),
-            "run scans": control.runs.expiry.run_scans(self._interval, failed),
-            "run sweeps": control.runs.sweeper.run(self._interval, failed),
-            "deliveries": control.deliveries.run_agenda(),
-            "events": control.events.run(),
-        }
+    def _work(self) -> dict[str, Coroutine[Any, Any, None]]:
+        return self.control.work(self._interval, self._journal.failed)
 
 
 def _has_ended(resource: Resource, body: Body) -> bool:

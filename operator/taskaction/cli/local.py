@@ -12,7 +12,7 @@ from taskaction.cli.errors import CommandError, explained
 from taskaction.cli.files import manifests
 from taskaction.cli.following import news, to_the_end
 from taskaction.cli.objects import KINDS, at, phase_of
-from taskaction.cli.screen import Output, as_json, print_plain, say, show
+from taskaction.cli.screen import Output, say, show_results
 from taskaction.cli.session import Session, consoles
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import SECRETS, TASK_ACTIONS, Body, Resource
@@ -78,13 +78,7 @@ async def _run(bodies: list[Body], answers: dict[str, str], seconds: float | Non
         if giving is not None:
             giving.cancel()
             await asyncio.wait({giving})
-    if output is not None:
-        show(session.out, ended, output, single=len(ended) == 1)
-        return code
-    for body in ended:
-        result = at(body, "status.output")
-        if result is not None:
-            print_plain(session.out, result if isinstance(result, str) else as_json(result))
+    show_results(session.out, ended, output)
     return code
 
 

@@ -165,6 +165,17 @@ def show(console: Console, bodies: Sequence[Body], output: Output, *, single: bo
     print_plain(console, as_json(whole) if output is Output.JSON else as_yaml(whole))
 
 
+def show_results(console: Console, ended: Sequence[Body], output: Output | None) -> None:
+    """Print what has ended: whole where a form was asked for, else what came of it."""
+    if output is not None:
+        show(console, ended, output, single=len(ended) == 1)
+        return
+    for body in ended:
+        result = at(body, "status.output")
+        if result is not None:
+            print_plain(console, result if isinstance(result, str) else as_json(result))
+
+
 def print_plain(console: Console, text: str) -> None:
     """Print text as it stands, whatever the width of the screen."""
     console.file.write(text.rstrip("\n") + "\n")

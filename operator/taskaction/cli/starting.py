@@ -12,7 +12,7 @@ from taskaction.cli.exits import Exit
 from taskaction.cli.files import manifests
 from taskaction.cli.following import to_the_end
 from taskaction.cli.objects import KINDS, at, fetched, has_ended, phase_of, ref_of
-from taskaction.cli.screen import Output, as_json, print_plain, say, show
+from taskaction.cli.screen import Output, say, show, show_results
 from taskaction.cli.session import Session, on_cluster
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.core.constants import API_VERSION, GROUP
@@ -163,13 +163,7 @@ async def started(session: Session, made: list[Body], *, wait: bool, timeout: st
         names = " ".join(body["metadata"]["name"] for body in bodies)
         say(session.err, f"{names} goes on: `taskaction watch {names}` follows it, `taskaction abort {names}` ends it")
         raise
-    if output is not None:
-        show(session.out, ended, output, single=len(ended) == 1)
-        return code
-    for body in ended:
-        result = at(body, "status.output")
-        if result is not None:
-            print_plain(session.out, result if isinstance(result, str) else as_json(result))
+    show_results(session.out, ended, output)
     return code
 
 

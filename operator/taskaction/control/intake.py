@@ -15,7 +15,7 @@ from taskaction.control.journal import Journal
 from taskaction.control.line import Line
 from taskaction.control.objects import Persistently
 from taskaction.control.offers import Offers
-from taskaction.control.owned import is_newer
+from taskaction.control.owned import is_being_finished, is_newer
 from taskaction.control.providers import ProviderKey
 from taskaction.control.records import Record, Table
 from taskaction.core.clock import Clock
@@ -165,7 +165,7 @@ class Intake:
 
     def _left(self, record: Record) -> None:
         """Serve a DELETED: the object is gone, or it has left the watch's selector by finishing."""
-        if _is_being_finished(record):
+        if is_being_finished(record):
             return
         if self._engine.is_involved(record) or self._family.is_related(record):
             self.missing(record)
@@ -181,15 +181,10 @@ class Intake:
             return
         action = TaskAction.from_body(body)
         if action.status.phase.terminal:
-            if _is_being_finished(record):
+            if is_being_finished(record):
                 return
             record.action = action
             record.status = record.stored = action.status
             self._departures.finished_elsewhere(record)
         else:
             self._update(record, action)
-
-
-def _is_being_finished(record: Record) -> bool:
-    """Say whether this process is writing the action's end: that write's own end decides what follows."""
-    return record.status.phase.terminal and record.flushing is not None

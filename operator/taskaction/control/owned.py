@@ -136,3 +136,8 @@ def is_newer(known: str, seen: str) -> bool:
     if known.isdecimal() and seen.isdecimal():
         return int(seen) > int(known)
     return seen != known
+
+
+def is_being_finished(record: OwnedRecord) -> bool:
+    """Say whether this process is writing the object's end: that write's own end decides what follows."""
+    return record.status.phase.terminal and record.flushing is not None

@@ -16,7 +16,7 @@ from taskaction.control.flows.journal import RunJournal
 from taskaction.control.flows.records import RunRecord, RunTable
 from taskaction.control.flows.translation import ended, lost, paused
 from taskaction.control.objects import Persistently
-from taskaction.control.owned import is_newer, parent_link
+from taskaction.control.owned import is_being_finished, is_newer, parent_link
 from taskaction.control.records import Record
 from taskaction.core.clock import Clock
 from taskaction.core.constants import VISIT_ANNOTATION
@@ -73,7 +73,7 @@ class RunIntake:
             return
         record = self._table.get(uid)
         if event == DELETED:
-            if record is not None and not _is_being_finished(record):
+            if record is not None and not is_being_finished(record):
                 self._left(record)
             return
         try:
@@ -83,7 +83,7 @@ class RunIntake:
             return
         if record is None:
             self._admit(run)
-        elif is_newer(record.version, run.metadata.resource_version) and not _is_being_finished(record):
+        elif is_newer(record.version, run.metadata.resource_version) and not is_being_finished(record):
             self._seen(record, run)
 
     def learned(self, record: RunRecord) -> None:
@@ -223,7 +223,7 @@ class RunIntake:
         if body is None or body["metadata"]["uid"] != record.uid:
             self.vanished(record)
             return
-        if not _is_being_finished(record):
+        if not is_being_finished(record):
             self._seen(record, ActionFlowRun.from_body(body))
 
     def _seen(self, record: RunRecord, run: ActionFlowRun) -> None:
@@ -233,8 +233,3 @@ class RunIntake:
         record.run = run
         record.status = record.stored = run.status
         self.ended(record)
-
-
-def _is_being_finished(record: RunRecord) -> bool:
-    """Say whether this process is writing the run's end: that write's own end decides what follows."""
-    return record.status.phase.terminal and record.flushing is not None

@@ -15,7 +15,7 @@ from taskaction.core.constants import LINKS_KEPT
 from taskaction.core.names import child_name
 from taskaction.executors.acting import Actor
 from taskaction.executors.base import Run
-from taskaction.executors.child import Child, ChildExecutor, created_at, gone
+from taskaction.executors.child import Child, ChildExecutor, gone
 from taskaction.executors.errors import InvalidParametersError, MissingSourceError, TransientError
 from taskaction.executors.flyte import template as templates
 from taskaction.executors.flyte import verdict
@@ -28,7 +28,7 @@ from taskaction.executors.toolbox import Followed, Toolbox
 from taskaction.executors.validation import model_problem
 from taskaction.executors.workloads.diagnosis import Done, Runs, Waits
 from taskaction.executors.workloads.model import USUAL_GRACE
-from taskaction.executors.workloads.pod import too_late
+from taskaction.executors.workloads.pod import still_starting
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
 from taskaction.lifecycle.traits import Traits
 
@@ -107,11 +107,7 @@ class FlyteExecutor(ChildExecutor):
                 links = _links(template, parameters, run, child.name)
                 return replace(self.goes_on(child), links=links, cache_status=CacheStatus.DISABLED)
             case Waits():
-                left = child.patience - (run.now - created_at(body))
-                late = too_late(found, left, child)
-                if late is not None:
-                    await self.discard(run, child)
-                return late or self.goes_on(child, problem=found.problem, within=left)
+                return await still_starting(self, run, child, body, found)
             case _:
                 assert_never(found)
 

@@ -12,7 +12,7 @@ from taskaction.executors.child import Child, ChildExecutor, created_at, gone
 from taskaction.executors.workloads.diagnosis import Waits, failure, output_of, standing
 from taskaction.executors.workloads.manifests import job_manifest
 from taskaction.executors.workloads.model import JobParameters, farewell
-from taskaction.executors.workloads.pod import too_late
+from taskaction.executors.workloads.pod import still_starting
 from taskaction.executors.workloads.source import model_of
 from taskaction.lifecycle.outcomes import Failed, Outcome, Succeeded
 from taskaction.lifecycle.traits import Traits
@@ -57,11 +57,7 @@ class JobExecutor(ChildExecutor):
         progress = _progress(status, child.body["spec"].get("completions"))
         if status.get("ready") or status.get("succeeded") or status.get("failed"):
             return self.goes_on(child, problem=waits.problem, progress=progress)
-        left = child.patience - (run.now - created_at(body))
-        late = too_late(waits, left, child)
-        if late is not None:
-            await self.discard(run, child)
-        return late or self.goes_on(child, problem=waits.problem, progress=progress, within=left)
+        return await still_starting(self, run, child, body, waits, progress=progress)
 
     async def _output(self, run: Run, body: Body) -> Any:
         """Give what the pods left behind: one value of a Job of one completion, a list in the order of indices else."""

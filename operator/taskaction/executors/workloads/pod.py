@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any, assert_never
 
 from taskaction.api.enums import ErrorKind
+from taskaction.api.task_action import Progress
 from taskaction.cluster.gateway import PODS, Body
 from taskaction.core.durations import format_duration
 from taskaction.executors.base import Run
@@ -45,16 +46,24 @@ class PodExecutor(ChildExecutor):
             case Runs():
                 return self.goes_on(child)
             case Waits():
-                left = child.patience - (run.now - created_at(body))
-                late = too_late(found, left, child)
-                if late is not None:
-                    await self.discard(run, child)
-                return late or self.goes_on(child, problem=found.problem, within=left)
+                return await still_starting(self, run, child, body, found)
             case _:
                 assert_never(found)
 
 
-def too_late(waits: Waits, left: timedelta, child: Child) -> Failed | None:
+async def still_starting(
+    executor: ChildExecutor, run: Run, child: Child, body: Body, waits: Waits, *, progress: Progress | None = None
+) -> Outcome:
+    """Let what has not started wait for as long as it may; then it is discarded, and the attempt has failed."""
+    left = child.patience - (run.now - created_at(body))
+    late = _too_late(waits, left, child)
+    if late is None:
+        return executor.goes_on(child, problem=waits.problem, progress=progress, within=left)
+    await executor.discard(run, child)
+    return late
+
+
+def _too_late(waits: Waits, left: timedelta, child: Child) -> Failed | None:
     """Give the failure of what has waited for its start for too long, None while it may wait."""
     if waits.hopeless:
         return Failed(code="CannotStart", message=waits.problem, retry_class=None)
