@@ -76,6 +76,8 @@ def test_a_flow_is_run_to_its_end_and_says_how_it_went(kubectl: Kubectl) -> None
 
 
 def test_a_run_goes_on_where_a_killed_operator_has_left_it(kubectl: Kubectl, operators: Operators) -> None:
+    if not operators.running:
+        operators.start(SETTINGS)
     run(kubectl, CHAIN, input={"n": 1})
     in_state(kubectl, "Nap")
     before = {one["metadata"]["uid"] for one in actions(kubectl)}
