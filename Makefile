@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 SOURCES := operator tests hack
 GENERATED := crds docs/reference charts/taskaction-operator/files charts/taskaction-operator/README.md
 PYTEST := $(BIN)/python -m pytest
-SIDE_BY_SIDE := -n auto --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
 SITE := NO_MKDOCS_2_WARNING=1 PYTHONPATH=hack $(BIN)/mkdocs
 RELEASE := PYTHONPATH=hack $(BIN)/python -m release
 LOCAL := PYTHONPATH=hack $(BIN)/python -m local

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +16,7 @@ from cluster.kubectl import Kubectl
 from cluster.resolve import Build, Choice, Existing, Kind, Programs, Surroundings, choose
 from local import manifests
 from support.cluster import delete_namespace
+from support.scheduling import SharedStart
 
 pytest_plugins = ["support.operators", "support.node", "support.stages"]
 
@@ -31,9 +33,6 @@ PODS = {"node_cluster", "node_programs", "simulated_cluster"}
 SLOWEST = ("e2e", "integration/node", "integration/replicas", "integration/portagent", "integration/operator")
 """What takes longest of what needs a cluster begins first, so that no worker has to wait for another at the end."""
 
-ON_THE_NODE = {"test_examples.py", "test_node.py", "test_true_pods.py"}
-"""Files that share one node, which takes long to start."""
-
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Run as many files at once as there can be clusters; operators of two must not share one.
@@ -45,10 +44,15 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return 2 if isinstance(resolved(), Build | Programs) else 0
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep together what starts something together; other ways to share tests out are xdist's own."""
+    return SharedStart(config, log) if config.option.dist == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _place(item.path))
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("node" if item.path.name in ON_THE_NODE else item.path.stem))
         if STARTERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.cluster)
         if PODS & set(getattr(item, "fixturenames", ())):
