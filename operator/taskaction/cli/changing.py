@@ -5,13 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from taskaction.cli import durations
+from taskaction.cli import completing, durations
+from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exits import Exit
 from taskaction.cli.following import to_the_end
 from taskaction.cli.objects import at, chosen, fetched, has_ended, phase_of, ref_of
 from taskaction.cli.screen import say
-from taskaction.cli.session import Session, on_cluster
+from taskaction.cli.session import Session
 from taskaction.cluster.errors import ConflictError
 from taskaction.cluster.gateway import Body
 
@@ -25,7 +26,9 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "array": list,
 }
 
-Names = Annotated[list[str] | None, typer.Argument(help="Names of actions, or KIND/NAME.")]
+Names = Annotated[
+    list[str] | None, typer.Argument(help="Names of actions, or KIND/NAME.", autocompletion=completing.runs)
+]
 Selector = Annotated[
     str | None, typer.Option("--selector", "-l", metavar="SELECTOR", help="All with these labels, instead of names.")
 ]
@@ -62,7 +65,7 @@ async def abort(
 @on_cluster
 async def signal(
     session: Session,
-    name: Annotated[str, typer.Argument(help="The action that waits, or KIND/NAME.")],
+    name: Annotated[str, typer.Argument(help="The action that waits, or KIND/NAME.", autocompletion=completing.runs)],
     value: Annotated[str, typer.Argument(help="The value: JSON, or text. For an approval yes and no will do.")],
     *,
     text: Annotated[

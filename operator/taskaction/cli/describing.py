@@ -6,10 +6,12 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from taskaction.cli import completing
+from taskaction.cli.commands import on_cluster
 from taskaction.cli.happened import events, recorded
 from taskaction.cli.objects import at, fetched, listed, phase_of, ref_of
 from taskaction.cli.screen import age, as_yaml, coloured, print_plain, print_rows, say
-from taskaction.cli.session import Session, on_cluster
+from taskaction.cli.session import Session
 from taskaction.cli.trees import children
 from taskaction.cluster.gateway import Body
 
@@ -35,7 +37,8 @@ _FIELDS = (
 
 @on_cluster
 async def describe(
-    session: Session, names: Annotated[list[str], typer.Argument(help="Names of actions, or KIND/NAME.")]
+    session: Session,
+    names: Annotated[list[str], typer.Argument(help="Names of actions, or KIND/NAME.", autocompletion=completing.runs)],
 ) -> None:
     """Show everything that is known of actions."""
     for place, body in enumerate(await fetched(session, names)):

@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from taskaction.cli.commands import on_cluster
 from taskaction.cli.exits import Exit
 from taskaction.cli.screen import Output, as_json, as_yaml, print_plain, say
-from taskaction.cli.session import Session, on_cluster
+from taskaction.cli.session import Session
 
 _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
 

@@ -4,11 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from taskaction.cli import durations
+from taskaction.cli import completing, durations
+from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exits import Exit
 from taskaction.cli.screen import Output, show
-from taskaction.cli.session import Session, on_cluster
+from taskaction.cli.session import Session
 from taskaction.cli.starting import Form, Timeout, Wait, started
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, ACTION_FLOWS, Body
 
@@ -52,7 +53,7 @@ def graph(file: Annotated[str, _FILE]) -> None:
 @on_cluster
 async def run(
     session: Session,
-    flow: Annotated[str | None, typer.Argument(help="The ActionFlow to run.")] = None,
+    flow: Annotated[str | None, typer.Argument(help="The ActionFlow to run.", autocompletion=completing.flows)] = None,
     *,
     file: Annotated[
         str | None,

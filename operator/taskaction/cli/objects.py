@@ -48,10 +48,15 @@ def ref(text: str) -> Ref:
     kind, slash, name = text.rpartition("/")
     if not slash:
         return Ref(TASK_ACTIONS, text)
-    resource = _WORDS.get(kind.lower())
+    resource = kind_named(kind)
     if resource is None or not name:
         raise CommandError(f"{text!r}: write NAME, taskaction/NAME or actionflowrun/NAME")
     return Ref(resource, name)
+
+
+def kind_named(word: str) -> Resource | None:
+    """Give the kind that a word means, as kubectl takes words for kinds."""
+    return _WORDS.get(word.lower())
 
 
 def ref_of(body: Body) -> Ref:

@@ -25,7 +25,8 @@ from taskaction.cli.waiting import wait
 from taskaction.core.errors import TaskActionError
 
 PLUGIN = "kubectl-taskaction"
-"""The name under which kubectl finds this program: ``kubectl taskaction``."""
+"""The name under which kubectl finds this program."""
+_BY_KUBECTL = "kubectl taskaction"
 
 
 COMMANDS = (
@@ -64,7 +65,13 @@ def root(
 
 def program() -> typer.Typer:
     """Give the whole command line."""
-    app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, callback=root)
+    app = typer.Typer(
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        callback=root,
+        add_completion=called() != _BY_KUBECTL,  # there it is kubectl's own
+    )
     for command in COMMANDS:
         app.command(command.__name__)(command)
     app.add_typer(flows.app, name="flow")
@@ -93,4 +100,4 @@ def run(words: Sequence[str], connect: Connect | None = None) -> int:
 
 def called() -> str:
     """Give what the program is called by whoever started it."""
-    return "kubectl taskaction" if Path(sys.argv[0]).name == PLUGIN else "taskaction"
+    return _BY_KUBECTL if Path(sys.argv[0]).name == PLUGIN else "taskaction"

@@ -1,21 +1,15 @@
 """Which cluster a command speaks to, in which namespace and as whom; the one place that connects."""
 
-import asyncio
-import functools
-import inspect
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Protocol
 
-import typer
 from rich.console import Console
 
-from taskaction.cli.errors import CommandError, explained
-from taskaction.cli.exits import Exit
-from taskaction.cluster.errors import ClusterError
+from taskaction.cli.errors import CommandError
 from taskaction.cluster.gateway import Cluster, Texts
 from taskaction.cluster.informer import Watching
 
@@ -55,15 +49,6 @@ class Session:
 Connect = Callable[[Flags], AbstractAsyncContextManager[Session]]
 """Opens a session; tests hand in one on a cluster in memory."""
 
-_NAMESPACE = typer.Option("--namespace", "-n", metavar="NAME", help="The namespace. Default: the context's.")
-_CONTEXT = typer.Option("--context", metavar="NAME", help="The kubeconfig's context. Default: its current one.")
-_FILE = typer.Option("--kubeconfig", metavar="FILE", help="The kubeconfig. Default: $KUBECONFIG, else ~/.kube/config.")
-_OPTIONS = {
-    "namespace": Annotated[str | None, _NAMESPACE],
-    "context": Annotated[str | None, _CONTEXT],
-    "kubeconfig": Annotated[Path | None, _FILE],
-}
-
 
 def consoles() -> tuple[Console, Console]:
     """Give stdout and stderr; colours only where people look, and not with NO_COLOR."""
@@ -100,37 +85,3 @@ def kubeconfig_of(flags: Flags) -> Path | None:
     if named and os.pathsep not in named and not Path(named).exists():
         raise CommandError(f"there is no kubeconfig {named}, which KUBECONFIG names")
     return Path(named) if named else own if own.exists() else None
-
-
-def on_cluster(function: Callable[..., Coroutine[Any, Any, int | None]]) -> Callable[..., None]:
-    """Make a command of a coroutine function that takes a session first and gives an exit code, or none for success.
-
-    The command gets the options that choose the cluster beside the function's own, and says what went wrong there.
-    """
-    signature = inspect.signature(function, eval_str=True)
-    own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in list(signature.parameters.values())[1:]]
-    chosen = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-        for name, annotation in _OPTIONS.items()
-    ]
-    ctx = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
-
-    @functools.wraps(function)
-    def command(*, ctx: typer.Context, **given: Any) -> None:
-        flags = Flags(*(given.pop(name) for name in _OPTIONS))
-        connect: Connect = ctx.obj or connected
-        code = asyncio.run(_run(connect, flags, lambda session: function(session, **given)))
-        if code:
-            raise typer.Exit(code)
-
-    command.__signature__ = signature.replace(parameters=[ctx, *own, *chosen])  # type: ignore[attr-defined]
-    command.__annotations__ = {one.name: one.annotation for one in (ctx, *own, *chosen)}
-    return command
-
-
-async def _run(connect: Connect, flags: Flags, work: Callable[[Session], Coroutine[Any, Any, int | None]]) -> int:
-    async with connect(flags) as session:
-        try:
-            return await work(session) or Exit.DONE
-        except ClusterError as error:
-            raise explained(error, session.server, session.namespace) from error

@@ -6,15 +6,20 @@ from typing import Annotated
 import typer
 
 from taskaction.api.enums import Phase
+from taskaction.cli import completing
+from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exits import Exit
 from taskaction.cli.following import Progress, news, served, to_the_end
 from taskaction.cli.objects import KINDS, fetched, listed
 from taskaction.cli.screen import COLUMNS, NAMESPACE, Output, say, show, table
-from taskaction.cli.session import Session, on_cluster
+from taskaction.cli.session import Session
 from taskaction.cluster.gateway import Body
 
-Names = Annotated[list[str] | None, typer.Argument(help="Names of actions, or KIND/NAME. Default: all.")]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(help="Names of actions, or KIND/NAME. Default: all.", autocompletion=completing.runs),
+]
 Selector = Annotated[str | None, typer.Option("--selector", "-l", metavar="SELECTOR", help="Only with these labels.")]
 Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")]
 Phases = Annotated[list[Phase] | None, typer.Option("--phase", help="Only in this phase; may be given several times.")]
@@ -53,7 +58,10 @@ async def get(
 @on_cluster
 async def watch(
     session: Session,
-    names: Annotated[list[str] | None, typer.Argument(help="Names of actions, or KIND/NAME. Default: all.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names of actions, or KIND/NAME. Default: all.", autocompletion=completing.runs),
+    ] = None,
     *,
     selector: Selector = None,
     all_namespaces: Everywhere = False,

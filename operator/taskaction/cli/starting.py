@@ -6,14 +6,15 @@ from typing import Annotated
 
 import typer
 
-from taskaction.cli import durations
+from taskaction.cli import completing, durations
+from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exits import Exit
 from taskaction.cli.files import manifests
 from taskaction.cli.following import to_the_end
 from taskaction.cli.objects import KINDS, at, fetched, has_ended, phase_of, ref_of
 from taskaction.cli.screen import Output, say, show, show_results
-from taskaction.cli.session import Session, on_cluster
+from taskaction.cli.session import Session
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.core.constants import API_VERSION, GROUP
 
@@ -36,10 +37,21 @@ async def run(
     session: Session,
     name: Annotated[str | None, typer.Argument(help="The action's name. Default: one that is made up.")] = None,
     *,
-    executor: Annotated[str | None, typer.Option("--executor", "-e", metavar="NAME", help="What executes it.")] = None,
-    provider: Annotated[str | None, typer.Option(metavar="NAME", help="The ActionProvider that executes it.")] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option("--executor", "-e", metavar="NAME", help="What executes it.", autocompletion=completing.executors),
+    ] = None,
+    provider: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The ActionProvider that executes it.", autocompletion=completing.providers),
+    ] = None,
     cluster_provider: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The ClusterActionProvider that executes it.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The ClusterActionProvider that executes it.",
+            autocompletion=completing.cluster_providers,
+        ),
     ] = None,
     from_file: Annotated[
         Path | None,
@@ -54,7 +66,10 @@ async def run(
         typer.Option(metavar="PARAM=NAME/KEY", help="A parameter that is read from a Secret when it is needed."),
     ] = None,
     partition_key: Annotated[str | None, typer.Option(metavar="KEY", help="Run one at a time with this key.")] = None,
-    parent: Annotated[str | None, typer.Option(metavar="NAME", help="The action that this one belongs to.")] = None,
+    parent: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The action that this one belongs to.", autocompletion=completing.actions),
+    ] = None,
     priority: Annotated[int | None, typer.Option(help="Higher first.")] = None,
     retries: Annotated[int | None, typer.Option(help="How often a failed attempt is repeated.")] = None,
     attempt_timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="Per attempt.")] = None,
@@ -105,7 +120,9 @@ async def run(
 @on_cluster
 async def retry(
     session: Session,
-    name: Annotated[str, typer.Argument(help="The action or run of a flow that has ended.")],
+    name: Annotated[
+        str, typer.Argument(help="The action or run of a flow that has ended.", autocompletion=completing.runs)
+    ],
     *,
     wait: Wait = True,
     timeout: Timeout = None,

@@ -9,11 +9,13 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from taskaction.cli import completing
+from taskaction.cli.commands import on_cluster
 from taskaction.cli.exits import Exit
 from taskaction.cli.following import Feed, news, served
 from taskaction.cli.objects import at, fetched, has_ended, listed, phase_of
 from taskaction.cli.screen import age, coloured, say
-from taskaction.cli.session import Session, on_cluster
+from taskaction.cli.session import Session
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 
 _CALM_SECONDS = 0.2
@@ -24,7 +26,8 @@ _CALM_SECONDS = 0.2
 async def tree(
     session: Session,
     names: Annotated[
-        list[str] | None, typer.Argument(help="Where the trees begin. Default: all that have children.")
+        list[str] | None,
+        typer.Argument(help="Where the trees begin. Default: all that have children.", autocompletion=completing.runs),
     ] = None,
     *,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Draw it anew until all of it has ended.")] = False,

@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from taskaction.api.enums import Phase
-from taskaction.cli import durations
+from taskaction.cli import completing, durations
+from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exits import Exit
 from taskaction.cli.following import news, to_the_end
 from taskaction.cli.objects import at, chosen, has_ended, phase_of, ref_of
 from taskaction.cli.screen import say
-from taskaction.cli.session import Session, on_cluster
+from taskaction.cli.session import Session
 from taskaction.cluster.gateway import Body
 
 _FINISHED = "finished"
@@ -21,7 +22,9 @@ _FINISHED = "finished"
 @on_cluster
 async def wait(
     session: Session,
-    names: Annotated[list[str] | None, typer.Argument(help="Names of actions, or KIND/NAME.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Names of actions, or KIND/NAME.", autocompletion=completing.runs)
+    ] = None,
     *,
     wanted: Annotated[
         str,

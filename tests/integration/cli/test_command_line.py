@@ -26,15 +26,14 @@ class CommandLine:
     def __init__(self, kubeconfig: Path, namespace: str) -> None:
         self.kubeconfig, self.namespace = kubeconfig, namespace
 
+    def environment(self) -> dict[str, str]:
+        path = os.pathsep.join((str(BIN), os.environ["PATH"]))
+        return {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PATH": path}
+
     def start(self, *words: str, program: str = "taskaction", **environment: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [program if program == "kubectl" else str(BIN / program), *words, f"--namespace={self.namespace}"],
-            env={
-                **os.environ,
-                "KUBECONFIG": str(self.kubeconfig),
-                "PATH": os.pathsep.join((str(BIN), os.environ["PATH"])),
-                **environment,
-            },
+            env=self.environment() | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -75,6 +74,20 @@ def test_kubectl_finds_the_plugin(taskaction: CommandLine, kubectl: Kubectl) -> 
     headers = {text.splitlines()[0].replace(" ", "") for text in (own, plugged, by_kubectl)}
     assert headers == {"NAMEPHASEEXECUTORPROVIDERATTEMPTMESSAGEAGE"}
     assert plugged.splitlines()[1].split()[:3] == ["one", "Running", "sleep"]
+
+
+def test_kubectl_completes_names(taskaction: CommandLine, kubectl: Kubectl) -> None:
+    create(kubectl, [action(name, executor="approval", parameters={"prompt": "?"}) for name in ("first", "second")])
+    words = ["taskaction", "get", f"--namespace={taskaction.namespace}", "first", "s"]
+    told = subprocess.run(
+        [kubectl.program, "__complete", *words],
+        env=taskaction.environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    assert [line.split("\t")[0] for line in told.stdout.splitlines()] == ["second", ":4"], told.stderr
 
 
 def test_an_action_is_answered_described_and_aborted(taskaction: CommandLine, kubectl: Kubectl) -> None:

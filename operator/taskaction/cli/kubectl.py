@@ -1,0 +1,42 @@
+"""What kubectl starts to complete ``kubectl taskaction``: gives words in kubectl's form, and runs no command."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from typer._click.shell_completion import CompletionItem, ShellComplete
+from typer.main import get_command
+
+from taskaction.cli.exits import Exit
+from taskaction.cli.program import program
+from taskaction.cli.session import Connect
+
+_NO_FILES, _FILES = ":4", ":0"
+"""The directive of kubectl's own completion that ends the answer: whether names of files are offered as well."""
+
+
+class _Kubectl(ShellComplete):
+    """kubectl as a shell: it hands the words over as arguments, and takes one word a line."""
+
+    def __init__(self, words: Sequence[str], connect: Connect | None) -> None:
+        super().__init__(get_command(program()), {"obj": connect}, "taskaction", "")
+        *self._before, self._word = words or [""]
+
+    def source_vars(self) -> dict[str, Any]:
+        return {}  # there is no script to source: kubectl finds the program by its name
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        return self._before, self._word
+
+    def format_completion(self, item: CompletionItem) -> str:
+        return f"{item.value}\t{item.help}" if item.help else str(item.value)
+
+    def complete(self) -> str:
+        found = [self.format_completion(item) for item in self.get_completions(*self.get_completion_args())]
+        return "\n".join([*found, _NO_FILES if found else _FILES])
+
+
+def complete(arguments: Sequence[str] | None = None, connect: Connect | None = None) -> int:
+    """Print what may follow; the last argument is the word that is half-written, perhaps empty."""
+    print(_Kubectl(sys.argv[1:] if arguments is None else arguments, connect).complete())
+    return Exit.DONE
