@@ -23,7 +23,7 @@ from taskaction.executors.registry import Plugin
 from taskaction.handlers.chatter import Chatter
 from taskaction.handlers.echoes import Echoes
 from taskaction.handlers.inbox import Inbox, Notice
-from taskaction.handlers.watching import Watching, WatchSettings, watch_count
+from taskaction.handlers.watching import Watching, WatchSettings
 from taskaction.journal import OperatorJournal
 from taskaction.logs import configure_logs
 from taskaction.metrics import Metrics
@@ -74,13 +74,15 @@ class Operator:
             freshness = Freshness(self._clock, lambda path: _hand_over(loop, lambda: self._relisted(control, path)))
             echoes, chatter = Echoes(control.table.finished, control.runs.table.finished), Chatter()
             inbox = Inbox(loop, lambda notice: self._notice(control, notice))
+            watches = WatchSettings(
+                server=credentials.server,
+                live_selector=LIVE_SELECTOR,
+                silence=config.watch_silence.total_seconds(),
+                namespaces=config.watch_namespaces,
+                of_cluster=config.cluster_providers,
+            )
             watching = Watching(
-                WatchSettings(
-                    server=credentials.server,
-                    live_selector=LIVE_SELECTOR,
-                    silence=config.watch_silence.total_seconds(),
-                    namespaces=config.watch_namespaces,
-                ),
+                watches,
                 lambda: open_session(
                     credentials,
                     freshness=freshness,
@@ -100,7 +102,7 @@ class Operator:
             try:
                 self._start(control)
                 watching.start()
-                await self._synced(control, freshness, inbox, stop)
+                await self._synced(control, freshness, inbox, stop, watches.count)
                 await stop.wait()
             finally:
                 self._log.info("operator stops", running=control.manager.running)
@@ -129,12 +131,13 @@ class Operator:
         work = control.work(interval, self._journal.failed) | {"lag": self._measure_lag()}
         self._tasks = [asyncio.create_task(coroutine, name=name) for name, coroutine in work.items()]
 
-    async def _synced(self, control: Control, freshness: Freshness, inbox: Inbox, stop: asyncio.Event) -> None:
+    async def _synced(
+        self, control: Control, freshness: Freshness, inbox: Inbox, stop: asyncio.Event, watches: int
+    ) -> None:
         """Start workers when everything that exists has been seen, so that the order of partitions is known.
 
         Only what is listed is waited for: in a cluster at work there is always news.
         """
-        watches = watch_count(self._config.watch_namespaces)
         while not stop.is_set():
             before = control.listed
             await self._clock.sleep(_SYNC_POLL_SECONDS if len(freshness.watched) < watches else _SETTLE_SECONDS)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from taskaction.api.enums import ParentKind
+from taskaction.api.enums import ParentKind, ProviderKind
 from taskaction.api.task_action import TaskAction
 from taskaction.assembled import Control
 from taskaction.cluster.gateway import TASK_ACTIONS, Cluster
@@ -92,7 +92,8 @@ def assemble(
         registry.register(plugin.build(toolbox))
     background = Background(journal.failed)
     persistently = Persistence(clock, luck, journal.call_retried)
-    tree, overlaps, providers = Tree(), Overlaps(table), Providers(registry)
+    looked_at = tuple(ProviderKind) if config.cluster_providers else (ProviderKind.ACTION_PROVIDER,)
+    tree, overlaps, providers = Tree(), Overlaps(table), Providers(registry, looked_at)
     gatherer = Gatherer(
         tree=tree, overlaps=overlaps, providers=providers, registry=registry, settings=settings, luck=luck
     )

@@ -63,6 +63,9 @@ class OperatorConfig(BaseModel):
     """Where the operator itself lives: its Leases are there, and actions may not use its accounts and Secrets."""
     watch_namespaces: Annotated[tuple[str, ...], BeforeValidator(words)] = ()
     """The namespaces whose actions are run, separated by commas. Default: all."""
+    cluster_providers: bool = True
+    """Whether ClusterActionProviders are looked at. Without them, and with namespaces to watch, the operator asks for
+    nothing that belongs to no namespace."""
     identity: str = Field(default_factory=identity)
     """What this replica calls itself in Leases and claims; must be new with every process."""
     context: str | None = None

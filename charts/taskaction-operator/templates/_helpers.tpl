@@ -80,6 +80,24 @@ securityContext:
     drop: [ALL]
 {{- end }}
 
+{{/* Refuses what cannot be had without anything that belongs to no namespace. */}}
+{{- define "taskaction.withinNamespaces" -}}
+{{- if .Values.namespacedOnly }}
+{{- if not .Values.watchNamespaces }}
+{{- fail "namespacedOnly: name the namespaces whose actions are run: watchNamespaces" }}
+{{- end }}
+{{- if .Values.accounts.everywhere }}
+{{- fail "accounts.everywhere: it is a right of the cluster, which namespacedOnly rules out: name accounts.namespaces" }}
+{{- end }}
+{{- if .Values.flowControl.enabled }}
+{{- fail "flowControl.enabled: a priority level belongs to the cluster, which namespacedOnly rules out" }}
+{{- end }}
+{{- if .Values.actions.enabled }}
+{{- fail "actions.enabled: to ask whose a token is, is a right of the cluster, which namespacedOnly rules out" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "taskaction.env" -}}
 - name: TASKACTION_NAMESPACE
   valueFrom:
@@ -88,6 +106,10 @@ securityContext:
 {{- with .Values.watchNamespaces }}
 - name: TASKACTION_WATCH_NAMESPACES
   value: {{ join "," . | quote }}
+{{- end }}
+{{- if .Values.namespacedOnly }}
+- name: TASKACTION_CLUSTER_PROVIDERS
+  value: "false"
 {{- end }}
 {{- end }}
 

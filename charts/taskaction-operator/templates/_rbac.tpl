@@ -55,13 +55,16 @@ subjects:
     namespace: {{ .home }}
 {{- end }}
 
-{{/* The rights of a component's own account to act by the accounts that are open to it. */}}
+{{/* The rights of a component's own account to act by the accounts that are open to it: by the one ClusterRole, or by a
+Role in each namespace where the release may have nothing else. */}}
 {{- define "taskaction.accountBindings" -}}
 {{- $root := .root }}
 {{- $suffix := .suffix }}
 {{- $clusterName := include "taskaction.clusterName" $root }}
 {{- $places := list }}
-{{- if $root.Values.accounts.everywhere }}{{ $places = list "" }}{{ else }}{{ $places = $root.Values.accounts.namespaces }}{{ end }}
+{{- if and $root.Values.namespacedOnly $root.Values.accounts.namespaces }}
+{{- include "taskaction.rights" (dict "root" $root "scope" "accounts" "name" (printf "%s-%s" $clusterName $suffix) "account" (include "taskaction.componentAccount" $) "namespaces" $root.Values.accounts.namespaces) }}
+{{- else if $root.Values.accounts.everywhere }}{{ $places = list "" }}{{ else }}{{ $places = $root.Values.accounts.namespaces }}{{ end }}
 {{- range $places }}
 ---
 {{ include "taskaction.binding" (dict "labels" (include "taskaction.labels" $root) "name" (printf "%s-%s" $clusterName $suffix) "kind" "ClusterRole" "role" (printf "%s-accounts" $clusterName) "namespace" . "account" (include "taskaction.componentAccount" $) "home" $root.Release.Namespace) }}

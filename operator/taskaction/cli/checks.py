@@ -3,7 +3,8 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -55,6 +56,7 @@ _OWN_RIGHTS = (
     ("", "pods", ("list",)),
     ("", "pods/log", ("get",)),
 )
+_OF_CLUSTER = "TASKACTION_CLUSTER_PROVIDERS"
 _GAUGE = re.compile(r"^taskaction_(\w+) (\S+)$", re.MULTILINE)
 
 
@@ -119,7 +121,11 @@ async def crds(session: Session) -> list[Finding]:
     mend = "install the chart, or `kubectl apply --server-side -f crds/` of this version"
     if missing:
         return [Finding(Level.PROBLEM, "crds", f"{', '.join(missing)} are not there", mend)]
-    stored = await asyncio.gather(*(session.cluster.get(_CRDS, kind.crd) for kind in KINDS))
+    try:
+        stored = await asyncio.gather(*(session.cluster.get(_CRDS, kind.crd) for kind in KINDS))
+    except ForbiddenError:
+        text = f"all {len(KINDS)} kinds are there; whether they are of this version, you may not see"
+        return [Finding(Level.OK, "crds", text)]
     others = [
         kind.plural for kind, body in zip(KINDS, stored, strict=True) if body is not None and _differs(kind, body)
     ]
@@ -184,7 +190,14 @@ async def _pods(session: Session, home: str) -> list[Finding]:
             Finding(Level.NOTE, "operator", f"it runs outside of the cluster, or not by the chart of namespace {home}")
         ]
     found = [await _health(session, home, pod["metadata"]["name"]) for pod in pods]
-    return found + await _rights_of(session, home, at(pods[0], "spec.serviceAccountName", "default"))
+    scopes = {Scope.CLUSTER, Scope.OWN} if _looks_beyond_namespaces(pods[0]) else {Scope.OWN}
+    return found + await _rights_of(session, home, at(pods[0], "spec.serviceAccountName", "default"), scopes)
+
+
+def _looks_beyond_namespaces(pod: Body) -> bool:
+    """Say whether an operator looks at ClusterActionProviders, by its settings."""
+    settings = {one["name"]: one.get("value", "") for one in at(pod, "spec.containers")[0].get("env", [])}
+    return bool(settings.get(_OF_CLUSTER, "").lower() != "false")
 
 
 async def _health(session: Session, home: str, pod: str) -> Finding:
@@ -204,9 +217,9 @@ async def _health(session: Session, home: str, pod: str) -> Finding:
     return Finding(Level.OK, "operator", text)
 
 
-async def _rights_of(session: Session, home: str, account: str) -> list[Finding]:
+async def _rights_of(session: Session, home: str, account: str, scopes: Collection[Scope]) -> list[Finding]:
     user = f"system:serviceaccount:{home}:{account}"
-    wanted = [one for one in RIGHTS if one.scope in {Scope.CLUSTER, Scope.OWN}]
+    wanted = [one for one in RIGHTS if one.scope in scopes]
     asked = [(one.group, kind, verb, home) for one in wanted for kind in one.resources for verb in one.verbs]
     served = [one for one in RIGHTS if one.scope is Scope.SERVED]
     asked += [
@@ -228,7 +241,7 @@ async def policies(session: Session) -> list[Finding]:
     bound = {one["metadata"]["name"] async for one in session.cluster.list(_POLICIES)}
     missing = [name for name in _GUARDS if f"{name}.{GROUP}" not in bound]
     if missing:
-        mend = "install the chart with crds.policies, or `kubectl apply -f crds/policies/`"
+        mend = "install the chart with admissionPolicies.enabled, or `kubectl apply -f crds/policies/`"
         text = f"{', '.join(missing)} are not bound: whoever makes actions may use any provider and account"
         return [Finding(Level.PROBLEM, "policies", text, mend)]
     return [Finding(Level.OK, "policies", f"{', '.join(_GUARDS)} are bound")]
@@ -261,7 +274,8 @@ async def _allowed(session: Session, group: str, resource: str, verb: str, names
 async def providers(session: Session) -> list[Finding]:
     """Look whether the providers that may be used here are ready."""
     found: list[Body] = [one async for one in session.cluster.list(ACTION_PROVIDERS, session.namespace)]
-    found += [one async for one in session.cluster.list(CLUSTER_ACTION_PROVIDERS)]
+    with suppress(ForbiddenError):  # who has rights in a namespace alone need not know of others
+        found += [one async for one in session.cluster.list(CLUSTER_ACTION_PROVIDERS)]
     bad = [one["metadata"]["name"] for one in found if not _is_ready(one)]
     if bad:
         return [

@@ -118,9 +118,8 @@ class Gatherer:
         offer = self._providers.get(key)
         name = f"{key[0]} {key[2]!r}"
         if offer is None:
-            return Blocker(
-                reason=Reason.PROVIDER_NOT_FOUND, message=f"spec.providerRef: there is no {name}", final=False
-            )
+            message = f"spec.providerRef: {self._providers.absence(key)}"
+            return Blocker(reason=Reason.PROVIDER_NOT_FOUND, message=message, final=False)
         if not allowed_in(offer.provider, action.metadata.namespace):
             message = f"spec.providerRef: {name} is not offered to namespace {action.metadata.namespace!r}"
             return Blocker(reason=Reason.PROVIDER_NOT_ALLOWED, message=message, final=True)

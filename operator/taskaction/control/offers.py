@@ -70,7 +70,8 @@ class Offers:
 
     def want(self, key: ProviderKey) -> None:
         """Look a provider up that an action names and that is not known: its notification may be on its way."""
-        if self._providers.get(key) is None and key not in self._asked and key not in self._absent:
+        known = self._providers.get(key) is not None or key in self._asked or key in self._absent
+        if not known and self._providers.are_seen(key[0]):
             self._asked.add(key)
             self._background.start(self._find(key), name=f"find provider {key[2]}")
 

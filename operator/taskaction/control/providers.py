@@ -1,5 +1,6 @@
 """What providers exist and whether they can be used; judged from their objects, without I/O."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -50,13 +51,26 @@ class Offer:
 class Providers:
     """The offers by kind, namespace and name."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, kinds: Collection[ProviderKind] = tuple(ProviderKind)) -> None:
+        """Only providers of ``kinds`` are looked at."""
         self._registry = registry
+        self._kinds = kinds
         self._offers: dict[ProviderKey, Offer] = {}
 
     def get(self, key: ProviderKey) -> Offer | None:
         """Give the offer of this name."""
         return self._offers.get(key)
+
+    def are_seen(self, kind: ProviderKind) -> bool:
+        """Say whether providers of a kind are looked at."""
+        return kind in self._kinds
+
+    def absence(self, key: ProviderKey) -> str:
+        """Say why there is no offer of this name."""
+        kind, _, name = key
+        if self.are_seen(kind):
+            return f"there is no {kind} {name!r}"
+        return f"the operator looks at no {kind} (TASKACTION_CLUSTER_PROVIDERS=false): use one of the namespace"
 
     def all(self) -> list[Offer]:
         """Give every offer."""

@@ -54,6 +54,7 @@ class WatchSettings:
 
     Attributes:
         namespaces: the namespaces to watch; all where it is empty.
+        of_cluster: whether what belongs to no namespace is watched as well.
         live_selector: the field selector that keeps finished actions and runs out of the watch.
         silence: after how many seconds without a byte a watch is opened anew; bookmarks come about once a minute.
         server_timeout: after how many seconds the API server ends a watch.
@@ -63,12 +64,18 @@ class WatchSettings:
     live_selector: str
     silence: float
     namespaces: tuple[str, ...] = ()
+    of_cluster: bool = True
     server_timeout: int = 600
 
+    @property
+    def kinds(self) -> tuple[Resource, ...]:
+        """What is watched."""
+        return tuple(kind for kind in KINDS if kind.namespaced or self.of_cluster)
 
-def watch_count(namespaces: tuple[str, ...]) -> int:
-    """Give how many watches there are when all have begun: cluster providers have one, whatever the namespaces."""
-    return sum(max(1, len(namespaces)) if kind.namespaced else 1 for kind in KINDS)
+    @property
+    def count(self) -> int:
+        """How many watches there are when all have begun: cluster providers have one, whatever the namespaces."""
+        return sum(max(1, len(self.namespaces)) if kind.namespaced else 1 for kind in self.kinds)
 
 
 class Watching:
@@ -145,7 +152,7 @@ class Watching:
         async def login(**_: Any) -> kopf.AiohttpSession:
             return kopf.AiohttpSession(server=self._settings.server, aiohttp_session=self._open_session())
 
-        for kind in KINDS:
+        for kind in self._settings.kinds:
             kopf.on.event(kind.group, kind.version, kind.plural, registry=registry)(self._handler(kind.kind))
         return registry
 

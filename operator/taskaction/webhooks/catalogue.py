@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from taskaction.api.provider import ActionProvider, ClusterActionProvider, Provider
 from taskaction.cluster.errors import ClusterError
-from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, Cluster
+from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, Cluster, Resource
 from taskaction.core.clock import Clock
 
 REFRESH_SECONDS = 5.0
@@ -16,10 +16,15 @@ STALE_SECONDS = 60.0
 class Catalogue:
     """Providers by namespace ('' for cluster providers) and name."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, namespaces: Sequence[str]) -> None:
+    def __init__(self, cluster: Cluster, clock: Clock, namespaces: Sequence[str], *, of_cluster: bool = True) -> None:
+        """``of_cluster`` says whether providers that belong to no namespace are listed as well."""
         self._cluster = cluster
         self._clock = clock
-        self._namespaces = namespaces
+        self._places: list[tuple[Resource, type[Provider], str]] = [
+            (ACTION_PROVIDERS, ActionProvider, place) for place in namespaces or ("",)
+        ]
+        if of_cluster:
+            self._places.append((CLUSTER_ACTION_PROVIDERS, ClusterActionProvider, ""))
         self._providers: dict[tuple[str, str], Provider] = {}
         self._listed_at: float | None = None
 
@@ -45,11 +50,9 @@ class Catalogue:
         """List the providers once."""
         started = self._clock.monotonic()
         found: dict[tuple[str, str], Provider] = {}
-        for namespace in self._namespaces or ("",):
-            async for body in self._cluster.list(ACTION_PROVIDERS, namespace):
-                _take(found, ActionProvider, body)
-        async for body in self._cluster.list(CLUSTER_ACTION_PROVIDERS):
-            _take(found, ClusterActionProvider, body)
+        for resource, model, place in self._places:
+            async for body in self._cluster.list(resource, place):
+                _take(found, model, body)
         self._providers, self._listed_at = found, started
 
 

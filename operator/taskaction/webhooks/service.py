@@ -56,7 +56,7 @@ class Inbox:
             )
         )
         executors = [found for name in self.registry.names() if (found := self.registry.get(name)) is not None]
-        self.catalogue = Catalogue(cluster, clock, namespaces)
+        self.catalogue = Catalogue(cluster, clock, namespaces, of_cluster=config.cluster_providers)
         self.store = Store(cluster, clock, StoreSettings(max_pending=own.max_pending, namespaces=namespaces))
         self.server = WebhookServer(
             ServerSettings(bind=own.bind, patience=own.patience.total_seconds(), requests=own.requests),

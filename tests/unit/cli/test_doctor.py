@@ -7,8 +7,9 @@ import pytest
 from support.terminal import Terminal
 from taskaction.cli import checks
 from taskaction.cluster.errors import ForbiddenError, UnavailableError
-from taskaction.cluster.gateway import ACTION_PROVIDERS, TASK_ACTIONS
+from taskaction.cluster.gateway import ACTION_PROVIDERS, PODS, TASK_ACTIONS
 from taskaction.cluster.memory import MemoryCluster
+from taskaction.core.clock import SystemClock
 
 
 def findings(terminal: Terminal) -> dict[str, tuple[str, str]]:
@@ -58,6 +59,46 @@ def test_what_may_not_be_looked_at_stops_nothing(monkeypatch) -> None:
     found = findings(Terminal(works=False))
     assert found["rights"] == ("note", "something cannot be looked at: policies is forbidden")
     assert "providers" in found
+
+
+class WithinNamespaces(MemoryCluster):
+    """Refuses whatever belongs to the cluster."""
+
+    async def get(self, resource, *words, **more):
+        self._permit(resource)
+        return await super().get(resource, *words, **more)
+
+    def list(self, resource, *words, **more):
+        self._permit(resource)
+        return super().list(resource, *words, **more)
+
+    @staticmethod
+    def _permit(resource):
+        if not resource.namespaced:
+            raise ForbiddenError(f"{resource.plural} is forbidden")
+
+
+def test_who_has_rights_in_a_namespace_alone_is_told_what_can_be_seen_there() -> None:
+    terminal = Terminal(WithinNamespaces(SystemClock()), works=False)
+    terminal.put(ACTION_PROVIDERS, "own")
+    found = findings(terminal)
+    assert found["providers"] == ("problem", "own are not ready")
+    assert found["crds"][1].endswith("whether they are of this version, you may not see")
+
+
+@pytest.mark.parametrize(("env", "level"), [([], "problem"), ([("TASKACTION_CLUSTER_PROVIDERS", "false")], "ok")])
+def test_an_operator_within_namespaces_needs_no_right_in_the_cluster(monkeypatch, env, level) -> None:
+    async def allowed(session, group, resource, *_, **__):
+        return not resource.startswith("clusteractionproviders")
+
+    monkeypatch.setattr(checks, "_allowed", allowed)
+    terminal = Terminal()
+    settings = [{"name": name, "value": value} for name, value in env]
+    labels = {"app.kubernetes.io/component": "operator"}
+    pod = terminal.put(PODS, "ta", namespace="taskaction-system", containers=[{"env": settings}])
+    pod["metadata"]["labels"] = labels
+    terminal.cluster.store(PODS, pod)
+    assert findings(terminal)["operator's rights"][0] == level
 
 
 def test_providers_and_deletions_are_looked_at() -> None:

@@ -38,7 +38,7 @@ class Scene:
         freshness: Any = SimpleNamespace(watched=range(99))
         inbox: Any = ()
         news = asyncio.create_task(self.news())
-        start = asyncio.create_task(self.operator._synced(self.control, freshness, inbox, asyncio.Event()))
+        start = asyncio.create_task(self.operator._synced(self.control, freshness, inbox, asyncio.Event(), 1))
         await asyncio.wait({start}, timeout=seconds)
         for task in (news, start):
             task.cancel()

@@ -471,3 +471,13 @@ async def test_providers_that_are_not_known_for_certain_are_not_judged(desk: Des
 def test_the_providers_of_these_tests_are_ones() -> None:
     for model, resource in ((ActionProvider, ACTION_PROVIDERS), (ClusterActionProvider, CLUSTER_ACTION_PROVIDERS)):
         assert model.from_body(provider(resource)).spec.webhook is not None
+
+
+async def test_an_inbox_within_namespaces_asks_for_no_provider_of_the_cluster() -> None:
+    cluster = FakeCluster()
+    for resource, namespace in ((ACTION_PROVIDERS, "team"), (CLUSTER_ACTION_PROVIDERS, "")):
+        cluster.store(resource, provider(resource, namespace))
+    catalogue = Catalogue(cluster, FakeClock(), ("team",), of_cluster=False)
+    await catalogue.refresh()
+    assert catalogue.get("team", "ci") is not None
+    assert catalogue.get("", "ci") is None
