@@ -154,6 +154,7 @@ def assemble_runs(
             agenda=agenda,
             background=background,
             journal=journal,
+            stored=lambda record: intake.stored(record),
             ended=lambda record: intake.ended(record),
             vanished=lambda record: intake.vanished(record),
             identity=config.identity,

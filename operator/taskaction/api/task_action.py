@@ -102,6 +102,10 @@ class Signal(ApiModel):
 
     value: AnyJson
     """The value; the executor says which type it waits for."""
+    state: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    """Of a run of a flow: the state that is meant. Needed where several wait."""
+    id: ShortText | None = None
+    """Tells the signal from the one before, where both say the same."""
     by: ShortText | None = None
     """Who sent it."""
     at: UserTimestamp | None = None

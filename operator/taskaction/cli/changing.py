@@ -1,6 +1,7 @@
 """``abort``, ``signal``, ``suspend`` and ``resume``: the fields of an action that people may change."""
 
 from collections.abc import Sequence
+from secrets import token_hex
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from taskaction.cli.objects import at, chosen, fetched, has_ended, phase_of, ref
 from taskaction.cli.screen import say
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ConflictError
-from taskaction.cluster.gateway import Body
+from taskaction.cluster.gateway import ACTION_FLOW_RUNS, Body
 
 _TRIES = 5
 _BOOLEANS = {"yes": True, "y": True, "true": True, "approve": True, "no": False, "n": False, "false": False}
@@ -71,13 +72,23 @@ async def signal(
     text: Annotated[
         bool, typer.Option("--text", help="Take the value as text, also where it looks like JSON.")
     ] = False,
+    state: Annotated[
+        str | None, typer.Option("--state", metavar="STATE", help="Of a run of a flow: the state that is meant.")
+    ] = None,
 ) -> None:
-    """Answer an action that waits for somebody."""
+    """Answer an action, or a run of a flow, that waits for somebody."""
     (body,) = await fetched(session, [name])
     if has_ended(body):
         raise CommandError(f"{ref_of(body)} has ended already: {phase_of(body)}")
     given = value if text else typed(body, value)
-    await _write(session, body, "signal", {"value": given}, again=True)
+    told = {"value": given}
+    if _runs_a_flow(body):
+        told |= {"id": token_hex(8)}  # the next answer of a run may be the same as this one
+    elif state is not None:
+        raise CommandError(f"{ref_of(body)} is no run of a flow: leave out --state")
+    if state is not None:
+        told |= {"state": state}
+    await _write(session, body, "signal", told, again=True)
     say(session.out, f"{ref_of(body)} was given {given!r}")
 
 
@@ -124,6 +135,10 @@ async def _write(session: Session, body: Body, field: str, value: Any, *, again:
         else:
             return True
     raise CommandError(f"{one} is written by others all the time: try again", Exit.CLUSTER)
+
+
+def _runs_a_flow(body: Body) -> bool:
+    return bool(body["kind"] == ACTION_FLOW_RUNS.kind or at(body, "spec.executor") == "flow")
 
 
 def typed(body: Body, text: str) -> Any:

@@ -106,6 +106,7 @@ class Cluster(Protocol):
         namespace: str,
         operations: Sequence[Mapping[str, Any]],
         *,
+        as_user: str | None = None,
         timeout: float = 10.0,
     ) -> Body:
         """Apply a JSON patch to the object itself; a failed ``test`` raises ``ConflictError``."""

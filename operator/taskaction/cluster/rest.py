@@ -162,11 +162,14 @@ class RestCluster:
         namespace: str,
         operations: Sequence[Mapping[str, Any]],
         *,
+        as_user: str | None = None,
         timeout: float = 10.0,
     ) -> Body:
         """Apply a JSON patch to the object itself."""
         call = _Call("PATCH", "patch", resource, namespace, name)
-        return await self._send(call, operations, query=_MANAGER, content_type=JSON_PATCH, timeout=timeout)
+        return await self._send(
+            call, operations, query=_MANAGER, content_type=JSON_PATCH, as_user=as_user, timeout=timeout
+        )
 
     async def delete(
         self,

@@ -34,6 +34,9 @@ VISIT_ANNOTATION = f"{GROUP}/visit"
 STATE_ANNOTATION = f"{GROUP}/state"
 """On an action that a run started: the name of that state, which may be no label."""
 
+SIGNAL_ANNOTATION = f"{GROUP}/signal"
+"""On a run that an action started: which signal of the action it was handed last."""
+
 FLOW_STATE_LIMIT_BYTES = 200 * 1024
 """How large the state of a run, or its output, may be within its object (reference section 2.18)."""
 

@@ -4,8 +4,17 @@ An action can do nothing that its account could not: everything here is done by 
 """
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from taskaction.cluster.errors import AlreadyExistsError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
+from taskaction.cluster.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    UnavailableError,
+)
 from taskaction.cluster.gateway import Body, Cluster, Resource
 from taskaction.core.constants import UID_LABEL
 from taskaction.executors.base import Run
@@ -103,6 +112,17 @@ class Actor:
         except ForbiddenError as error:
             raise self._denied(error, "delete", resource, namespace, run) from error
 
+    async def patch(
+        self, resource: Resource, name: str, namespace: str, operations: Sequence[Mapping[str, Any]], run: Run
+    ) -> Body | None:
+        """Change an object; None where it is gone, or another by now, or takes no change any more."""
+        try:
+            return await self._cluster.patch(resource, name, namespace, operations, as_user=self._user(run))
+        except ForbiddenError as error:
+            raise self._denied(error, "patch", resource, namespace, run) from error
+        except (NotFoundError, ConflictError, InvalidError):
+            return None
+
     def _user(self, run: Run) -> str:
         if run.namespace in self._closed:
             raise AccessDeniedError(f"no account of namespace {run.namespace!r} is used for actions: use another one")
@@ -124,8 +144,9 @@ class Actor:
         if not resource.namespaced:
             role, where, at = "clusterrole", "in the whole cluster", ""
         account = f"{run.namespace}:{run.service_account}"
+        verbs = ",".join(dict.fromkeys(("create", "get", "list", "delete", verb)))
         return AccessDeniedError(
             f"ServiceAccount {run.service_account!r} may not {verb} {kinds} {where}: "
-            f"kubectl create {role} NAME --verb=create,get,list,delete --resource={kinds}{at}; "
+            f"kubectl create {role} NAME --verb={verbs} --resource={kinds}{at}; "
             f"kubectl create {role}binding NAME --{role}=NAME --serviceaccount={account}{at}"
         )

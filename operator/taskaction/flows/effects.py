@@ -37,11 +37,6 @@ class ActionPaused:
 
 
 @dataclass(frozen=True, slots=True)
-class Resumed:
-    """People have done what the run waited for."""
-
-
-@dataclass(frozen=True, slots=True)
 class Canceled:
     """The run is to end."""
 
@@ -55,7 +50,7 @@ class Overflowed:
     message: str
 
 
-Event = ActionEnded | ActionPaused | Resumed | Canceled | Overflowed
+Event = ActionEnded | ActionPaused | Canceled | Overflowed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +83,7 @@ class CancelAction:
     visit: str
 
 
-@dataclass(frozen=True, slots=True)
-class ResumeAction:
-    """Have the paused action of a visit go on."""
-
-    visit: str
-
-
-Effect = StartAction | CancelAction | ResumeAction
+Effect = StartAction | CancelAction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

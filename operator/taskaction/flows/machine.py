@@ -24,8 +24,6 @@ from taskaction.flows.effects import (
     FlowDecision,
     Outcome,
     Overflowed,
-    ResumeAction,
-    Resumed,
 )
 from taskaction.flows.errors import StateError
 from taskaction.flows.program import FlowProgram, Node, Program
@@ -86,7 +84,6 @@ class _Turn:
     def __post_init__(self) -> None:
         self.ends = {one.visit: one for one in self.happened if isinstance(one, ActionEnded)}
         self.pauses = {one.visit: one for one in self.happened if isinstance(one, ActionPaused)}
-        self.resumed = any(isinstance(one, Resumed) for one in self.happened)
         self.questions = dict(self.state.questions)
 
     def decision(self, program: FlowProgram) -> FlowDecision:
@@ -198,12 +195,8 @@ class _Turn:
         return self._resulted(frame, node, answer(result) if isinstance(node.state, words.WebInputState) else result)
 
     def _paused(self, frame: Frame, visit: str) -> Frame:
-        if (paused := self.pauses.get(visit)) is not None:
-            return replace(frame, paused=paused.details)
-        if self.resumed and frame.paused is not None:
-            self.effects.append(ResumeAction(visit))
-            return replace(frame, paused=None)
-        return frame
+        paused = self.pauses.get(visit)
+        return replace(frame, paused=paused.details) if paused is not None else frame
 
     def _parts(self, frame: Frame, node: Node) -> Frame:
         frame = advanced(frame, node, self)

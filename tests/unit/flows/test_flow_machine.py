@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from support.flow_runs import FlowRun, failed, program, status, succeeded
-from taskaction.flows.effects import ActionEnded, ActionPaused, Canceled, Overflowed, ResumeAction, Resumed, StartAction
+from taskaction.flows.effects import ActionEnded, ActionPaused, Canceled, Overflowed, StartAction
 from taskaction.flows.state import Failure
 from taskaction.testing.clock import START
 
@@ -314,13 +314,13 @@ def test_items_that_are_no_list_fail_the_state() -> None:
     assert "no list" in run(mapping(), {"items": 5}).cause
 
 
-def test_a_paused_action_makes_the_run_inactive_until_people_resume_it() -> None:
+def test_a_paused_action_makes_the_run_inactive_until_it_goes_on() -> None:
     flow = FlowRun(program({"A": action(**END)}), forgets=True)
     flow.begin()
     flow.step(ActionPaused("1", {"code": "ConsentRequired"}))
     assert flow.state.status == "INACTIVE"
-    flow.step(Resumed())
-    assert (flow.state.status, flow.effects[-1]) == ("ACTIVE", ResumeAction("1"))
+    flow.step(ActionPaused("1", None))
+    assert flow.state.status == "ACTIVE"
     assert flow.step(succeeded(flow.started[0])).state.status == "SUCCEEDED"
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.flow_runs import FlowRun, failed, program, succeeded
-from taskaction.flows.effects import ActionEnded, ActionPaused, Event, Resumed, StartAction
+from taskaction.flows.effects import ActionEnded, ActionPaused, Event, StartAction
 from taskaction.flows.machine import step
 from taskaction.flows.standing import standing
 from taskaction.flows.state import FlowState
@@ -126,7 +126,7 @@ def test_the_order_of_events_and_crashes_change_nothing(definition, luck) -> Non
         pauses = [ActionPaused(effect.visit, luck.choice([None, {"code": "Why"}])) for effect in waiting]
         happened: list[Event] = [*ended, *(luck.sample(pauses, luck.randint(0, len(pauses))))]
         if luck.random() < HALF:
-            happened += [*happened, *told, Resumed()]  # each comes twice, and so does what is long over
+            happened += [*happened, *told]  # each comes twice, and so does what is long over
         told += ended
         if luck.random() < HALF:  # a crash before the decision is on record
             step(wild.program, wild.state, happened, wild.now)

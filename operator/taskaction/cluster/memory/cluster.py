@@ -217,6 +217,7 @@ class MemoryCluster:
         namespace: str,
         operations: Sequence[Mapping[str, Any]],
         *,
+        as_user: str | None = None,
         timeout: float = 10.0,
     ) -> Body:
         """Apply a JSON patch of the operations test, add, replace and remove."""

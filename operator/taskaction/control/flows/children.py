@@ -31,6 +31,7 @@ from taskaction.control.records import Table
 from taskaction.core.constants import FLOW_ACTION_LIMIT_BYTES, VISIT_ANNOTATION
 from taskaction.core.names import visit_name
 from taskaction.flows.effects import ActionEnded, ActionPaused, StartAction
+from taskaction.lifecycle.signals import handed_on
 
 _OWN_LACK = re.compile(r'User "[^"]*" cannot (?!impersonate)')
 
@@ -93,12 +94,12 @@ class Children:
         await self._edited(record, visit, lambda action: [_added("abort", reason)] if action.spec.abort is None else [])
 
     async def signal(self, record: RunRecord, visit: str, signal: Signal) -> None:
-        """Hand a signal to the paused action of a visit."""
-        value = {"value": signal.value}
+        """Hand a signal to the paused action of a visit, where it has not been handed over already."""
+        below = handed_on(signal)
 
         def operations(action: TaskAction) -> list[dict[str, Any]]:
             known = action.spec.signal
-            return [] if known is not None and known.value == signal.value else [_added("signal", value)]
+            return [] if known is not None and known.id == below["id"] else [_added("signal", below)]
 
         await self._edited(record, visit, operations)
 

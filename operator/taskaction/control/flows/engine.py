@@ -6,12 +6,10 @@ and nothing is started twice. At most one turn of a run is under way.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-
-import orjson
 
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
@@ -21,16 +19,17 @@ from taskaction.control.flows.definitions import Undefined
 from taskaction.control.flows.files import LostError
 from taskaction.control.flows.parts import RunParts
 from taskaction.control.flows.records import RunRecord
+from taskaction.control.flows.signals import addressees
 from taskaction.control.flows.vault import VaultError, split
 from taskaction.control.writer import Landed
-from taskaction.core.names import digest
 from taskaction.executors.storage import StorageError
 from taskaction.flows import machine
-from taskaction.flows.effects import CancelAction, Canceled, Event, FlowDecision, Overflowed, Resumed, StartAction
+from taskaction.flows.effects import CancelAction, Canceled, Event, FlowDecision, Overflowed, StartAction
 from taskaction.flows.privacy import public
 from taskaction.flows.program import FlowProgram
 from taskaction.flows.standing import standing
 from taskaction.flows.state import FlowState, Frame
+from taskaction.lifecycle.signals import fingerprint
 from taskaction.lifecycle.state import AbortFact, Parent
 
 _LEASE_PAUSE = timedelta(seconds=0.5)
@@ -73,10 +72,10 @@ class RunEngine:
         self.look(record)
 
     @staticmethod
-    def shows_paused(record: RunRecord, visit: str) -> bool:
-        """Say whether the machine knows the action of a visit to be paused."""
+    def pause_of(record: RunRecord, visit: str) -> Mapping[str, Any] | None:
+        """Give what the machine knows of the pause of a visit's action; None where it is not paused."""
         frames = record.state.root.everywhere() if record.state is not None else ()
-        return any(frame.acting == visit and frame.paused is not None for frame in frames)
+        return next((frame.paused for frame in frames if frame.acting == visit), None)
 
     def is_owned(self, record: RunRecord) -> bool:
         """Say whether this process carries the run, and goes on with it."""
@@ -206,7 +205,7 @@ class RunEngine:
         record.children = set()
         record.cancelled = self._parts.children.others(record)
         if record.status.reason == Reason.STORAGE_UNAVAILABLE:
-            self._hold(record, *statuses.under_way(record.state))
+            self._hold(record, *statuses.under_way(record, record.state))
         return True
 
     def _cannot_read(self, record: RunRecord, fact: AbortFact | None, error: StorageError) -> None:
@@ -232,14 +231,14 @@ class RunEngine:
             record.status = status.model_copy(update={"suspended_at": None})
             record.at_once = True
         happened: list[Event] = [Canceled(fact.message)] if fact is not None else []
-        if await self._signalled(record, state):
-            happened.append(Resumed())
         happened += record.happened
         record.happened = []
         decision = machine.step(program, state, happened, now)
         if record.at_once or _must_be_written(state, decision):
             decision = self._within_limits(program, state, decision)
         self._take(record, decision, fact)
+        if fact is None:
+            await self._signal(record, program, decision.state)
 
     def _within_limits(self, program: FlowProgram, before: FlowState, decision: FlowDecision) -> FlowDecision:
         """Give the decision, or that the run fails where what it leads to is too large to be kept."""
@@ -282,19 +281,18 @@ class RunEngine:
         shown, record.kept = split(decision.state.to_json()) if decision.outcome is None else (None, [])
         statuses.advanced(record, decision, shown, entries, now)
 
-    async def _signalled(self, record: RunRecord, state: FlowState) -> bool:
+    async def _signal(self, record: RunRecord, program: FlowProgram, state: FlowState) -> None:
         """Hand a new signal to what is paused, before that is on record: to hand it over again changes nothing."""
         signal = record.run.spec.signal
-        waiting = [str(frame.acting) for frame in state.root.everywhere() if frame.paused is not None]
-        if signal is None or not waiting:
-            return False
-        fingerprint = digest(orjson.dumps(signal.to_json(), option=orjson.OPT_SORT_KEYS))
-        if fingerprint == record.status.signalled:
-            return False
-        await asyncio.gather(*(self._parts.children.signal(record, visit, signal) for visit in waiting))
-        record.status = record.status.model_copy(update={"signalled": fingerprint})
+        if signal is None or state.status != "INACTIVE" or (mark := fingerprint(signal)) == record.status.signalled:
+            return
+        to = addressees(signal, program, state)
+        if not to.visits and not to.refused:
+            return
+        await asyncio.gather(*(self._parts.children.signal(record, visit, signal) for visit in to.visits))
+        record.status = record.status.model_copy(update={"signalled": mark})
+        statuses.changed(record, *statuses.under_way(record, state), now=self._parts.clock.now())
         record.at_once = True
-        return True
 
     def _waits_for_children(self, record: RunRecord, fact: AbortFact) -> bool:
         """Let the actions of an aborted run end first, within a bound; by whom they are aborted is their own affair."""
@@ -336,6 +334,7 @@ class RunEngine:
             if landed is Landed.DELAYED:  # and nothing may come of what is not on record
                 self._remind(record)
                 return
+            self._parts.stored(record)
         if record.status is record.stored:
             for found in record.unlogged:
                 self._parts.journal.run_logged(record, found)

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from taskaction.api.action_flow_run import ActionFlowRun
-from taskaction.api.enums import ParentKind
+from taskaction.api.action_flow_run import ActionFlowRun, ActionFlowRunStatus
+from taskaction.api.enums import ParentKind, Phase
 from taskaction.api.reasons import Reason
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, Body, Cluster
 from taskaction.control.background import Background
@@ -120,6 +120,11 @@ class RunIntake:
             if waits and ref is not None and (record.namespace, ref.name) == (namespace, name):
                 self._engine.look(record)
 
+    def stored(self, record: RunRecord) -> None:
+        """Take note of a status that this process has written: the watch tells it nothing of that."""
+        before, record.run = record.run.status, record.run.model_copy(update={"status": record.stored})
+        self._tell_news(record, before)
+
     def ended(self, record: RunRecord) -> None:
         """Let go of a run whose end is on record; its actions that still go on end with it."""
         if self._table.get(record.uid) is not record:
@@ -156,7 +161,7 @@ class RunIntake:
             self._engine.happened(record, [ended(visit, action)])
         elif child.stored.phase.started:
             event = paused(visit, action)
-            if self._engine.shows_paused(record, visit) != (event.details is not None):
+            if self._engine.pause_of(record, visit) != event.details:
                 self._engine.happened(record, [event])
 
     def _run_of(self, child: Record) -> tuple[RunRecord, str] | None:
@@ -183,12 +188,12 @@ class RunIntake:
         self._engine.look(record)
 
     def _update(self, record: RunRecord, run: ActionFlowRun) -> None:
-        if run.status.phase is not record.run.status.phase:
-            self._tell_parent(record)
+        before = record.run.status
         overtaken = record.is_overtaken(run.status)
         if overtaken and record.flushing is not None:
             return  # the write that is under way finds out, and must not find its way past the other owner's
         record.run, record.version = run, run.metadata.resource_version
+        self._tell_news(record, before)
         if run.status != record.stored and record.flushing is None:
             record.stored = run.status
             if overtaken or not self._engine.is_owned(record):
@@ -203,6 +208,13 @@ class RunIntake:
             self.missing(record)
         else:
             self._let_go(record)
+
+    def _tell_news(self, record: RunRecord, before: ActionFlowRunStatus) -> None:
+        """Tell the action that a run belongs to what it shows of the run."""
+        after = record.run.status
+        asks = after.phase is Phase.PAUSED and after.message != before.message
+        if after.phase is not before.phase or asks:
+            self._tell_parent(record)
 
     def _tell_parent(self, record: RunRecord) -> None:
         link = parent_link(record.run)

@@ -21,7 +21,10 @@ from taskaction.execution.agenda import Agenda
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunParts:
-    """What the engine of runs is made of; ``ended`` is told of every run whose end is durable."""
+    """What the engine of runs is made of.
+
+    ``stored`` is told of every run whose status is durable, ``ended`` of those whose end is.
+    """
 
     table: RunTable
     clock: Clock
@@ -36,6 +39,7 @@ class RunParts:
     agenda: Agenda[str]
     background: Background
     journal: RunJournal
+    stored: Callable[[RunRecord], None]
     ended: Callable[[RunRecord], None]
     vanished: Callable[[RunRecord], None]
     identity: str

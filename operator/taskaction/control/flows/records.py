@@ -26,7 +26,7 @@ class RunRecord:
     """One live run.
 
     Attributes:
-        run: the object as last seen; its ``status`` is not used, see ``OwnedRecord``.
+        run: the object as last seen; its ``status`` is what was told of it last, see ``OwnedRecord`` for the others.
         program: its definition, ready to be run; None as long as it has not begun here.
         state: where the machine stands, private parts and all.
         starts: the actions that are under way, by visit.

@@ -20,13 +20,13 @@ from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Progress
 from taskaction.control.flows.records import RunRecord
+from taskaction.control.flows.signals import hint, paused
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES, MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncated, visit_name
 from taskaction.flows import errors
 from taskaction.flows.effects import Entry, FlowDecision, Outcome
 from taskaction.flows.privacy import public
 from taskaction.flows.state import Failure, FlowState, Frame
-from taskaction.lifecycle.state import AbortFact
 from taskaction.lifecycle.statuses import Change, conditions
 
 _ENTRY_BYTES = 2048
@@ -66,7 +66,7 @@ def advanced(record: RunRecord, decision: FlowDecision, state: Any, entries: Seq
         major = [one for one in entries if not one.minor][-ENTRIES_KEPT:]
         fields["log"] = (*record.status.log, *map(entry, major))[-ENTRIES_KEPT:]
         fields["entries"] = (record.status.entries or 0) + len(entries)
-    phase, reason, message = _standing(decision, record.abort)
+    phase, reason, message = _standing(record, decision)
     if decision.outcome is not None:
         fields |= {"finished_at": now, "states": (), "progress": None}
         fields |= _result(decision.outcome)
@@ -110,10 +110,10 @@ def text_of(cause: Any) -> str:
     return described if isinstance(described, str) else orjson.dumps(public(cause)).decode()
 
 
-def _standing(decision: FlowDecision, abort: AbortFact | None) -> tuple[Phase, str, str]:
-    outcome = decision.outcome
+def _standing(record: RunRecord, decision: FlowDecision) -> tuple[Phase, str, str]:
+    outcome, abort = decision.outcome, record.abort
     if outcome is None:
-        return under_way(decision.state)
+        return under_way(record, decision.state)
     if outcome.failure is None:
         return Phase.SUCCEEDED, Reason.COMPLETED, ""
     failure = outcome.failure
@@ -127,13 +127,15 @@ def _standing(decision: FlowDecision, abort: AbortFact | None) -> tuple[Phase, s
     return Phase.FAILED, Reason.FLOW_FAILED, f"{where}{failure.error}{': ' if text else ''}{text}"
 
 
-def under_way(state: FlowState) -> tuple[Phase, str, str]:
+def under_way(record: RunRecord, state: FlowState) -> tuple[Phase, str, str]:
     """Give phase, reason and message of a run that goes on."""
     if state.status == "INACTIVE":
-        paused = next(frame for frame in state.root.everywhere() if frame.paused is not None)
-        details = paused.paused or {}
+        first = paused(state)[0]
+        details = first.paused or {}
         reason = Reason.WAITING_FOR_SIGNAL if details.get("code") == Reason.WAITING_FOR_SIGNAL else Reason.PAUSED
-        return Phase.PAUSED, reason, f"{paused.at}: {details.get('description') or 'waits for people'}"
+        hinted = hint(record.run.spec.signal, record.program, state) if record.program is not None else ""
+        asked = f"{first.at}: {details.get('description') or 'waits for people'}"
+        return Phase.PAUSED, reason, f"{asked} ({hinted})" if hinted else asked
     names = sorted({frame.at for frame in _leaves(state.root)})
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004 - as many as a line bears
     return Phase.RUNNING, Reason.EXECUTING, f"in {', '.join(names[:3])}{more}"
