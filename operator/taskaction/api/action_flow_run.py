@@ -96,7 +96,7 @@ class ActionFlowRunSpec(ApiModel):
     parent_ref: ParentRef | None = None
     """The parent in the same namespace. When it is aborted or deleted, so is this run."""
     suspend: bool | None = None
-    """While true the run enters no further state; what is under way goes on. May change at any time."""
+    """While true the run starts nothing and does not time out; what is under way goes on. May change at any time."""
     abort: Abort | None = None
     """Ends the run and all its actions; needs the verb `abort`. Cannot be taken back."""
     signal: Signal | None = None

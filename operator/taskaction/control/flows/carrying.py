@@ -20,8 +20,8 @@ class Carrying:
         self._inline = inline
         self._happened = happened
 
-    async def carry_out(self, record: RunRecord) -> None:
-        """Have every action under way go on, and those end that nobody waits for any more."""
+    async def start(self, record: RunRecord) -> None:
+        """Have every action under way exist, or be called."""
         new = [start for visit, start in record.starts.items() if visit not in record.children]
         record.children |= {start.visit for start in new}
         inline = [start for start in new if start.inline]
@@ -35,6 +35,9 @@ class Carrying:
         said = [event for event in await asyncio.gather(*ensured) if event is not None]
         if said:
             self._happened(record, said)
+
+    async def stop(self, record: RunRecord) -> None:
+        """Have those end that nobody waits for any more."""
         cancelled, record.cancelled = record.cancelled, set()
         await asyncio.gather(*(self._children.abort(record, visit) for visit in cancelled))
 

@@ -223,8 +223,8 @@ class RunEngine:
         if fact is not None and self._waits_for_children(record, fact):
             return
         if fact is None and spec.suspend:
-            if status.suspended_at is None:
-                self._hold(record, status.phase, Reason.SUSPENDED, "spec.suspend holds the run back", suspended_at=now)
+            since = status.suspended_at or now
+            self._hold(record, status.phase, Reason.SUSPENDED, "spec.suspend holds the run back", suspended_at=since)
             return
         if status.suspended_at is not None:
             state = replace(state, deadline=state.deadline + (now - status.suspended_at))
@@ -358,8 +358,11 @@ class RunEngine:
 
     async def _carry_out(self, record: RunRecord) -> None:
         """Have every action under way exist, and those end that nobody waits for any more."""
-        if self._parts.tree.abort_fact(record.uid) is None and self._may_act(record):
-            await self._parts.carrying.carry_out(record)
+        if self._parts.tree.abort_fact(record.uid) is not None or not self._may_act(record):
+            return
+        if not record.run.spec.suspend:
+            await self._parts.carrying.start(record)
+        await self._parts.carrying.stop(record)
 
     def _may_act(self, record: RunRecord) -> bool:
         if self.is_owned(record) and self._parts.leases.may_start(record.shard):

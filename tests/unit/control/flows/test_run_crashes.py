@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.fake_cluster import FakeCluster, Fault
-from support.flow_stage import action, begin, children, run_body, run_of
+from support.flow_stage import action, begin, change_run, children, run_body, run_of
 from support.memory_operator import MemoryOperator
 from taskaction.api.enums import Phase
 from taskaction.cluster.errors import UnavailableError
@@ -117,3 +117,24 @@ async def test_the_requests_of_a_run_are_fewer_than_the_crashes_that_are_tried()
     assert crashed
     *_, crashed = await told(MOST_REQUESTS + 1, after=False)
     assert not crashed
+
+
+async def test_a_suspended_run_makes_no_action_that_a_crash_has_left_unmade() -> None:
+    cluster, clock, effects = FakeCluster(), FakeClock(), Effects()
+    async with MemoryOperator(effects, cluster=cluster, clock=clock, **LEASES) as first:
+        cluster.meanwhile = lambda verb, _: (
+            cluster.fail("create", UnavailableError("gone")) if verb == "create" else None
+        )
+        await begin(first, run_body("r", {"Only": action(None, COUNT)}))
+        assert run_of(first).status.phase is Phase.RUNNING
+        assert children(first) == {}
+    cluster.meanwhile = None
+    cluster.faults.clear()
+    async with MemoryOperator(effects, cluster=cluster, clock=clock, **LEASES) as second:
+        await change_run(second, "r", suspend=True)
+        await second.pass_time(8, step=1)
+        assert run_of(second).status.reason == "Suspended"
+        assert children(second) == {}
+        await change_run(second, "r", suspend=False)
+        assert run_of(second).status.phase is Phase.SUCCEEDED
+        assert len(effects.done) == 1

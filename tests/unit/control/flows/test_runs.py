@@ -134,6 +134,44 @@ async def test_a_suspended_run_enters_no_state_until_it_is_resumed(operator: Mem
     assert list(children(operator)) == ["1", "2"]
 
 
+async def test_a_wait_goes_by_the_clock_while_the_run_is_suspended(operator: MemoryOperator) -> None:
+    rest = {"Type": "Wait", "Seconds": 30, "Next": "Done"}
+    await begin(
+        operator, run_body("over", {"Rest": rest, "Done": action()}), run_body("r", {"Rest": rest, "Done": PASS})
+    )
+    for name in ("over", "r"):
+        await change_run(operator, name, suspend=True)
+    await operator.pass_time(20)
+    await change_run(operator, "r", suspend=False)
+    assert run_of(operator).status.phase is Phase.RUNNING
+    await operator.pass_time(11)
+    assert run_of(operator).status.phase is Phase.SUCCEEDED
+    assert run_of(operator, "over").status.reason == "Suspended"
+    assert children(operator) == {}
+    await change_run(operator, "over", suspend=False)
+    assert run_of(operator, "over").status.phase is Phase.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    "bound", [{"timeouts": {"total": "10s"}}, {"definition": {"TimeoutSeconds": 10}}], ids=["of the run", "of the flow"]
+)
+async def test_a_suspended_run_does_not_time_out(operator: MemoryOperator, bound: dict[str, Any]) -> None:
+    states = {"Rest": {"Type": "Wait", "Seconds": 3600, "End": True}}
+    body = run_body("r", states)
+    body["spec"] |= {"timeouts": bound["timeouts"]} if "timeouts" in bound else {}
+    body["spec"]["definition"] |= bound.get("definition", {})
+    await begin(operator, body)
+    await operator.pass_time(6)
+    await change_run(operator, "r", suspend=True)
+    await operator.pass_time(60, step=5)
+    assert run_of(operator).status.reason == "Suspended"
+    await change_run(operator, "r", suspend=False)
+    await operator.pass_time(3)
+    assert run_of(operator).status.phase is Phase.RUNNING
+    await operator.pass_time(2)
+    assert run_of(operator).status.phase is Phase.TIMED_OUT
+
+
 async def test_a_wait_lasts_as_long_as_it_says(operator: MemoryOperator) -> None:
     await begin(operator, run_body("r", {"Rest": {"Type": "Wait", "Seconds": 30, "Next": "Done"}, "Done": PASS}))
     await operator.pass_time(29)
