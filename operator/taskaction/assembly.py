@@ -342,6 +342,7 @@ def assemble(
         closed_namespaces=closed,
         seen=lambda body: intake.notice("ADDED", body),
         wake=lambda uid: engine.wake(uid),
+        events=events,
     )
     return Control(
         table=table,

@@ -9,6 +9,7 @@ from taskaction.api.enums import ParentKind
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, Body, Cluster
 from taskaction.config import OperatorConfig
 from taskaction.control.background import Background
+from taskaction.control.events import EventPoster
 from taskaction.control.expiry import Expiry
 from taskaction.control.family import Family
 from taskaction.control.flows.carrying import Carrying
@@ -21,6 +22,7 @@ from taskaction.control.flows.intake import RunIntake
 from taskaction.control.flows.keeping import Keeping
 from taskaction.control.flows.parts import RunParts
 from taskaction.control.flows.records import LiveMembers, RunRecord, RunTable
+from taskaction.control.flows.telling import RunTeller
 from taskaction.control.flows.vault import Vault
 from taskaction.control.leases import ShardLeases
 from taskaction.control.objects import ObjectEditor, Persistently
@@ -43,6 +45,7 @@ class Runs:
     engine: RunEngine
     intake: RunIntake
     agenda: Agenda[str]
+    telling: Agenda[str]
     expiry: Expiry[ActionFlowRun, RunRecord]
     sweeper: Sweeper[RunRecord]
 
@@ -69,6 +72,7 @@ def assemble_runs(
     closed_namespaces: frozenset[str],
     seen: Callable[[Body], None],
     wake: Callable[[str], None],
+    events: EventPoster,
 ) -> Runs:
     """Give the part; nothing runs yet.
 
@@ -162,6 +166,9 @@ def assemble_runs(
             cancel_grace=config.cancel_grace,
         )
     )
+    teller = RunTeller(
+        clock=clock, table=table, post=lambda record, tell: events.tell(record.run, tell), patience=config.status_delay
+    )
     intake = RunIntake(
         cluster=cluster,
         clock=clock,
@@ -172,6 +179,7 @@ def assemble_runs(
         family=family,
         engine=engine,
         agenda=agenda,
+        teller=teller,
         expires=note_end,
         deleted=files.clear,
         wake=wake,
@@ -182,6 +190,7 @@ def assemble_runs(
         engine=engine,
         intake=intake,
         agenda=agenda,
+        telling=teller.agenda,
         expiry=expiry,
         sweeper=Sweeper(
             cluster=cluster,

@@ -143,7 +143,7 @@ RIGHTS = (
         verbs=("list", "watch"),
         why="the Jobs that actions have created, by their label",
     ),
-    Right(scope=Scope.SERVED, group="", resources=("events",), verbs=("create",), why="Events about actions"),
+    Right(scope=Scope.SERVED, group="", resources=("events",), verbs=("create",), why="Events about actions and runs"),
     Right(
         scope=Scope.SERVED,
         group=GROUP,

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Callable
 
 from taskaction.api.base import format_time
-from taskaction.api.task_action import TaskAction
 from taskaction.cluster.errors import ClusterError
-from taskaction.cluster.gateway import EVENTS, TASK_ACTIONS, Body, Cluster
+from taskaction.cluster.gateway import EVENTS, Body, Cluster
+from taskaction.control.owned import RESOURCES, Owned, kind_of
 from taskaction.core.clock import Clock
 from taskaction.core.constants import FIELD_MANAGER, MESSAGE_LIMIT_CHARS
 from taskaction.core.names import digest, truncated
@@ -24,10 +24,10 @@ class EventPoster:
         self._dropped = dropped
         self._queue: asyncio.Queue[Body] = asyncio.Queue(kept)
 
-    def tell(self, action: TaskAction, what: Tell) -> None:
-        """Have an Event posted about ``action``."""
+    def tell(self, about: Owned, what: Tell) -> None:
+        """Have an Event posted about an action or a run."""
         try:
-            self._queue.put_nowait(self._event(action, what))
+            self._queue.put_nowait(self._event(about, what))
         except asyncio.QueueFull:
             self._dropped()
 
@@ -40,10 +40,10 @@ class EventPoster:
             except ClusterError:
                 self._dropped()  # the status has it all; an Event is a courtesy
 
-    def _event(self, action: TaskAction, what: Tell) -> Body:
+    def _event(self, about: Owned, what: Tell) -> Body:
         now = self._clock.now()
         seconds = format_time(now)[:19] + "Z"
-        metadata = action.metadata
+        metadata, resource = about.metadata, RESOURCES[kind_of(about)]
         unique = digest(f"{metadata.uid}{what.reason}{now.timestamp()}".encode())
         stem = metadata.name[:_LONGEST_NAME].rstrip("-.")  # a cut may have left an end that no name may have
         return {
@@ -51,8 +51,8 @@ class EventPoster:
             "kind": "Event",
             "metadata": {"name": f"{stem}.{unique}", "namespace": metadata.namespace},
             "involvedObject": {
-                "apiVersion": TASK_ACTIONS.api_version,
-                "kind": TASK_ACTIONS.kind,
+                "apiVersion": resource.api_version,
+                "kind": resource.kind,
                 "name": metadata.name,
                 "namespace": metadata.namespace,
                 "uid": metadata.uid,

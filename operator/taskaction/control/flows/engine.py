@@ -19,7 +19,7 @@ from taskaction.control.flows.definitions import Undefined
 from taskaction.control.flows.files import LostError
 from taskaction.control.flows.parts import RunParts
 from taskaction.control.flows.records import RunRecord
-from taskaction.control.flows.signals import addressees
+from taskaction.control.flows.signals import addressees, told
 from taskaction.control.flows.vault import VaultError, split
 from taskaction.control.writer import Landed
 from taskaction.executors.storage import StorageError
@@ -290,6 +290,7 @@ class RunEngine:
         if not to.visits and not to.refused:
             return
         await asyncio.gather(*(self._parts.children.signal(record, visit, signal) for visit in to.visits))
+        record.asides.append(told(signal, to))
         record.status = record.status.model_copy(update={"signalled": mark})
         statuses.changed(record, *statuses.under_way(record, state), now=self._parts.clock.now())
         record.at_once = True
@@ -331,10 +332,10 @@ class RunEngine:
             if landed is Landed.OVERTAKEN:
                 self._overtaken(record)
                 return
+            self._parts.stored(record)
             if landed is Landed.DELAYED:  # and nothing may come of what is not on record
                 self._remind(record)
                 return
-            self._parts.stored(record)
         if record.status is record.stored:
             for found in record.unlogged:
                 self._parts.journal.run_logged(record, found)

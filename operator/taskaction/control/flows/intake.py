@@ -14,6 +14,7 @@ from taskaction.control.family import Family
 from taskaction.control.flows.engine import RunEngine
 from taskaction.control.flows.journal import RunJournal
 from taskaction.control.flows.records import RunRecord, RunTable
+from taskaction.control.flows.telling import RunTeller
 from taskaction.control.flows.translation import ended, lost, paused
 from taskaction.control.objects import Persistently
 from taskaction.control.owned import is_being_finished, is_newer, parent_link
@@ -41,6 +42,7 @@ class RunIntake:
         family: Family,
         engine: RunEngine,
         agenda: Agenda[str],
+        teller: RunTeller,
         expires: Callable[[ActionFlowRun], None],
         deleted: Callable[[str, str], Coroutine[Any, Any, None]],
         wake: Callable[[str], None],
@@ -59,6 +61,7 @@ class RunIntake:
         self._family = family
         self._engine = engine
         self._agenda = agenda
+        self._teller = teller
         self._expires = expires
         self._deleted = deleted
         self._wake = wake
@@ -124,6 +127,7 @@ class RunIntake:
         """Take note of a status that this process has written: the watch tells it nothing of that."""
         before, record.run = record.run.status, record.run.model_copy(update={"status": record.stored})
         self._tell_news(record, before)
+        self._teller.stored(record, before)
 
     def ended(self, record: RunRecord) -> None:
         """Let go of a run whose end is on record; its actions that still go on end with it."""

@@ -13,10 +13,12 @@ from taskaction.control.owned import Owned, OwnedRecord
 from taskaction.control.records import Records, Table
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncated
+from taskaction.execution.limits import TokenBucket
 from taskaction.flows.effects import Entry, Event, FlowDecision, StartAction
 from taskaction.flows.parameters import Place
 from taskaction.flows.program import FlowProgram
 from taskaction.flows.state import FlowState
+from taskaction.lifecycle.decisions import Tell
 from taskaction.lifecycle.state import AbortFact, Parent
 from taskaction.lifecycle.statuses import Change, conditions
 
@@ -35,6 +37,8 @@ class RunRecord:
         decision: what the machine decided last, as long as the status does not say it; ``abort`` is why the run ends.
         undrawn: entries of the log that the status does not have yet; ``unlogged`` those whose status is not durable.
         kept: the private part of the state that the status is to name; None where nothing has changed.
+        asides: what is to be told when the status is durable; ``untold`` is where it stands, if that is not told yet.
+        telling: how often it was told where the run stands; None where it never was.
         calls: calls for actions without objects.
         inherited: the visits whose action another process may have made.
         cancelled: the visits whose action is to end although the run goes on.
@@ -64,6 +68,9 @@ class RunRecord:
     undrawn: list[Entry] = field(default_factory=list)
     unlogged: list[Entry] = field(default_factory=list)
     kept: list[tuple[Place, Any]] | None = None
+    asides: list[Tell] = field(default_factory=list)
+    untold: Tell | None = None
+    telling: TokenBucket | None = None
     calls: set[asyncio.Task[None] | None] = field(default_factory=set)
     busy: bool = False
     again: bool = False
@@ -159,7 +166,8 @@ class RunRecord:
         """Forget how far it is: that is read from its status again."""
         self.program, self.state = None, None
         self.starts, self.children, self.inherited, self.cancelled = {}, set(), set(), set()
-        self.happened, self.undrawn, self.unlogged = [], [], []
+        self.happened, self.undrawn, self.unlogged, self.asides = [], [], [], []
+        self.untold = None
         self.decision = self.abort = self.kept = None
         self.stop_calls()
         self.abandon_at = self.wake_at = self.flush_at = self.retry_at = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from taskaction.api.task_action import Signal
 from taskaction.flows.program import FlowProgram, Program
 from taskaction.flows.state import FlowState, Frame
+from taskaction.lifecycle.decisions import Tell
 
 _MANY = 3
 
@@ -19,10 +20,12 @@ class Addressees:
 
     Attributes:
         visits: those whose paused actions get it; none where it waits for a state that is not there yet.
+        states: the states of these.
         refused: why nobody ever gets it.
     """
 
     visits: Sequence[str] = ()
+    states: frozenset[str] = frozenset()
     refused: str = ""
 
 
@@ -38,7 +41,8 @@ def addressees(signal: Signal, program: FlowProgram, state: FlowState) -> Addres
         return Addressees(refused=f"spec.signal.state: there is no state {signal.state!r} in the flow")
     if signal.state is None and len({frame.at for frame in waiting}) > 1:
         return Addressees(refused=f"spec.signal.state: {_listed(waiting)} wait, so it has to name one of them")
-    return Addressees([str(one.acting) for one in waiting if signal.state in {None, one.at}])
+    meant = [one for one in waiting if signal.state in {None, one.at}]
+    return Addressees([str(one.acting) for one in meant], frozenset(one.at for one in meant))
 
 
 def hint(signal: Signal | None, program: FlowProgram, state: FlowState) -> str:
@@ -48,6 +52,16 @@ def hint(signal: Signal | None, program: FlowProgram, state: FlowState) -> str:
         return why
     several = len({frame.at for frame in waiting}) > 1
     return f"{_listed(waiting)} wait: a signal has to name one in spec.signal.state" if several else ""
+
+
+def told(signal: Signal, to: Addressees) -> Tell:
+    """Give what is told of a signal that was taken: from whom it came, and not what it said."""
+    sender = signal.by or "somebody"
+    if to.refused:
+        return Tell(
+            warning=True, reason="SignalRefused", message=f"the signal of {sender} reaches nobody: {to.refused}"
+        )
+    return Tell(warning=False, reason="Signalled", message=f"{sender} has answered {', '.join(sorted(to.states))}")
 
 
 def _listed(waiting: Sequence[Frame]) -> str:
