@@ -163,7 +163,7 @@ def assemble(
         journal=journal,
         providers=providers,
         owns=lambda key: owns(shard_of_provider(key)),
-        changed=lambda key: offer_changed(key, quotas, intake),
+        changed=lambda key: offer_changed(key, quotas, intake, flows),
     )
     quotas = Quotas(
         clock=clock,
@@ -182,6 +182,7 @@ def assemble(
         background=background,
         journal=journal,
         inputs=OfferedInputs(registry, providers),
+        sought=offers.seek,
         owns=owns,
         changed=lambda namespace, name: runs.intake.flow_changed(namespace, name),
         shards=config.shards,

@@ -121,7 +121,8 @@ class ManagerObserver:
         self._quotas().unrecorded(source)
 
 
-def offer_changed(key: ProviderKey, quotas: Quotas, intake: Intake) -> None:
-    """Go by a provider as it is now: first its limits, then those that go by them."""
+def offer_changed(key: ProviderKey, quotas: Quotas, intake: Intake, flows: FlowCatalogue) -> None:
+    """Go by a provider as it is now: first its limits, then those that go by them, then what is said of flows."""
     quotas.changed(key)
     intake.offer_changed(key)
+    flows.provider_changed(key)

@@ -75,6 +75,11 @@ class Offers:
             self._asked.add(key)
             self._background.start(self._find(key), name=f"find provider {key[2]}")
 
+    def seek(self, key: ProviderKey) -> bool:
+        """Look a provider up that is not known; say whether nothing can be said of it yet."""
+        self.want(key)
+        return self.is_sought(key)
+
     def is_sought(self, key: ProviderKey) -> bool:
         """Say whether nothing can be said of a provider yet."""
         return key in self._asked

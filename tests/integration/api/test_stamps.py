@@ -66,6 +66,17 @@ def test_a_stamp_stays_whoever_writes_next(people: Kubectl, field: str) -> None:
         assert found["spec"][field] == before, person
 
 
+@pytest.mark.parametrize("another", [{"id": "second"}, {"state": "Approve"}, {"value": "no"}])
+def test_the_same_value_is_another_signal_where_it_says_so(people: Kubectl, another: Body) -> None:
+    name = f"again-{next(iter(another))}"
+    ordered(people, "signal", name)
+    found = merge(people, "ta", f"{name}-signal", {"spec": {"signal": another}}, "--as=second")
+    assert found["spec"]["signal"].items() >= ({**ORDERS["signal"], **another, "by": "second"}).items()
+    assert "verb signal" in merge_refusal(
+        people, "ta", f"{name}-signal", {"spec": {"signal": {"id": "third"}}}, "--as=author"
+    )
+
+
 def test_a_stamp_is_not_removed(people: Kubectl, field: str) -> None:
     before = ordered(people, field, "kept")["spec"][field]
     change = {"spec": {field: {"by": None, "at": None}}}

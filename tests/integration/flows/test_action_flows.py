@@ -81,5 +81,25 @@ def test_a_flow_that_nobody_could_judge_is_judged_by_whoever_comes(kubectl: Kube
     assert valid(kubectl, 1)["status"] == "False"
 
 
+@pytest.mark.usefixtures("operator")
+def test_a_flow_is_judged_again_when_a_provider_that_it_names_comes_changes_and_goes(kubectl: Kubectl) -> None:
+    states = {
+        "Mail": {"Type": "Action", "ActionUrl": "taskaction://provider/mail", "Parameters": {"to": "ann"}, "End": True}
+    }
+    create(kubectl, manifest("ActionFlow", {"definition": {"StartAt": "Mail", "States": states}}))
+    kubectl("wait", "af/subject", "--for=condition=Valid", "--timeout=60s")
+    schema = {"type": "object", "required": ["subject"]}
+    create(kubectl, manifest("ActionProvider", {"executor": "noop", "inputSchema": schema}, name="mail"))
+    kubectl("wait", "af/subject", "--for=condition=Valid=false", "--timeout=60s")
+    (problem,) = status(kubectl)["problems"]
+    assert (problem["path"], "'subject' is a required" in problem["message"]) == ("$.States.Mail.Parameters", True)
+    merge(kubectl, "ap", "mail", {"spec": {"inputSchema": {"required": ["to"]}}})
+    kubectl("wait", "af/subject", "--for=condition=Valid", "--timeout=60s")
+    merge(kubectl, "ap", "mail", {"spec": {"inputSchema": {"required": ["subject"]}}})
+    kubectl("wait", "af/subject", "--for=condition=Valid=false", "--timeout=60s")
+    kubectl("delete", "ap", "mail")
+    kubectl("wait", "af/subject", "--for=condition=Valid", "--timeout=60s")
+
+
 def test_a_flow_without_a_definition_is_refused_at_once(kubectl: Kubectl) -> None:
     assert "spec.definition: Required value" in refusal(kubectl, manifest("ActionFlow", {"title": "nothing"}))

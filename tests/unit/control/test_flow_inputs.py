@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
-from taskaction.control.flows.inputs import InstalledInputs, input_problems
+from taskaction.api.enums import ProviderKind
+from taskaction.control.flows.inputs import InstalledInputs, OfferedInputs, input_problems, providers_named
+from taskaction.control.providers import Providers
 from taskaction.executors.registry import Registry
+from taskaction.testing.clock import START
 
 SCHEMA = {
     "type": "object",
@@ -133,3 +136,24 @@ def test_what_cannot_be_called_for_items_without_objects_is_named(url, parameter
 def test_an_input_path_is_left_to_the_run() -> None:
     action = {"Type": "Action", "ActionUrl": "taskaction://provider/copy", "InputPath": "$.x", "End": True}
     assert list(input_problems({"StartAt": "A", "States": {"A": action}}, "team-a", INPUTS)) == []
+
+
+def test_the_providers_that_a_definition_names_are_found_in_any_shape_of_it() -> None:
+    action = {"ActionUrl": "taskaction://provider/mail"}
+    handled = {"Handler": {"Type": "ActionProvider", "Url": "taskaction://cluster-provider/shared"}}
+    definition = {"States": {"A": action, "B": [handled, 5, None], "C": {"ActionUrl": "taskaction://executor/noop"}}}
+    assert providers_named(definition, "team-a") == {
+        (ProviderKind.ACTION_PROVIDER, "team-a", "mail"),
+        (ProviderKind.CLUSTER_ACTION_PROVIDER, "", "shared"),
+    }
+
+
+def test_a_provider_that_the_namespace_may_not_use_is_a_problem() -> None:
+    providers = Providers(Registry())
+    metadata = {"name": "shared", "uid": "u", "generation": 1, "creationTimestamp": START.isoformat()}
+    spec = {"executor": "noop", "allowedNamespaces": ["team-b"]}
+    providers.put(ProviderKind.CLUSTER_ACTION_PROVIDER, {"metadata": metadata, "spec": spec})
+    inputs = OfferedInputs(Registry(), providers)
+    assert inputs.of_provider(ProviderKind.CLUSTER_ACTION_PROVIDER, "team-b", "shared").problem is None
+    found = inputs.of_provider(ProviderKind.CLUSTER_ACTION_PROVIDER, "team-a", "shared").problem
+    assert found == "ClusterActionProvider 'shared' may not be used in namespace 'team-a' (its allowedNamespaces)"

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from taskaction.api.enums import ProviderKind
-from taskaction.control.providers import Providers
+from taskaction.control.providers import ProviderKey, Providers, allowed_in
 from taskaction.executors.base import AbstractExecutor
 from taskaction.executors.registry import Registry
 from taskaction.executors.validation import SchemaChecker, compile_schema
@@ -76,8 +76,12 @@ class OfferedInputs:
 
     def of_provider(self, kind: ProviderKind, namespace: str, name: str) -> Input:
         """Give what a provider takes; one that is not there may come later."""
-        offer = self._providers.get((kind, "" if kind is ProviderKind.CLUSTER_ACTION_PROVIDER else namespace, name))
-        return Input(offer.inputs) if offer is not None else Input()
+        offer = self._providers.get(_key(kind, namespace, name))
+        if offer is None:
+            return Input()
+        if not allowed_in(offer.provider, namespace):
+            return Input(problem=f"{kind} {name!r} may not be used in namespace {namespace!r} (its allowedNamespaces)")
+        return Input(offer.inputs)
 
 
 class InstalledInputs:
@@ -101,6 +105,23 @@ class InstalledInputs:
             return Input(compile_schema(self._schemas.get((str(kind), name)), "inputSchema"))
         except ValueError:
             return Input()  # the provider's own status says so
+
+
+def providers_named(definition: Any, namespace: str) -> frozenset[ProviderKey]:
+    """Give the providers that a definition may refer to, whether it is valid or not."""
+    found: set[ProviderKey] = set()
+    waiting = [definition]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, Mapping):
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+        elif isinstance(one, str) and one.startswith(SCHEME):
+            target, _, name = one.removeprefix(SCHEME).partition("/")
+            if (kind := _PROVIDERS.get(target)) is not None:
+                found.add(_key(kind, namespace, name))
+    return frozenset(found)
 
 
 def input_problems(definition: Mapping[str, Any], namespace: str, inputs: Inputs) -> Iterator[Problem]:
@@ -130,6 +151,10 @@ def input_problems(definition: Mapping[str, Any], namespace: str, inputs: Inputs
 def model_checker(model: type[BaseModel] | None) -> SchemaChecker | None:
     """Give a checker for an executor's own parameters."""
     return None if model is None else compile_schema(model.model_json_schema(by_alias=True), model.__name__)
+
+
+def _key(kind: ProviderKind, namespace: str, name: str) -> ProviderKey:
+    return (kind, "" if kind is ProviderKind.CLUSTER_ACTION_PROVIDER else namespace, name)
 
 
 def _place(place: str, parts: tuple[int | str, ...]) -> str:
