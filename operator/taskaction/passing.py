@@ -116,6 +116,10 @@ class ManagerObserver:
         if self._quotas().paced(source, until):
             self._journal.paced(source, until)
 
+    def moved(self) -> None:
+        """Have the counts of providers shown."""
+        self._quotas().moved()
+
     def unrecorded(self, source: str) -> None:
         """Have it put on record."""
         self._quotas().unrecorded(source)

@@ -48,6 +48,9 @@ class Stage:
     def paced(self, source: str, until: datetime) -> None:
         self.told.append(("paced", f"{source} {until:%H:%M:%S}"))
 
+    def moved(self) -> None:
+        pass
+
     def unrecorded(self, source: str) -> None:
         self.told.append(("unrecorded", source))
 

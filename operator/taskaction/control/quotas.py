@@ -5,6 +5,7 @@ of a rate is on record in the provider's status before anything is started by it
 owner is gone.
 """
 
+import asyncio
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -72,6 +73,7 @@ class Quotas:
         self._owns = owns
         self._limited = limited
         self._quotas: dict[str, _Quota] = {}
+        self._news = asyncio.Event()
 
     def changed(self, key: ProviderKey) -> None:
         """Go by what a provider says now; it came, changed or went."""
@@ -82,11 +84,18 @@ class Quotas:
             self._manager.limit(source, UNLIMITED, None)
             return
         quota = self._quotas.setdefault(source, _Quota(key))
+        self._news.set()
         quota.pace = _pace(offer, quota.pace)
         self._manager.limit(source, limits_of(offer.provider.spec), quota.pace)
 
+    def moved(self) -> None:
+        """Take note that other numbers of actions may wait and go on than before."""
+        if self._quotas:
+            self._news.set()
+
     def taken_over(self, shard: int) -> None:
         """Go on from what former owners have on record; what this process had reserved itself is no more than that."""
+        self.moved()
         for source, quota in self._quotas.items():
             offer = self._providers.get(quota.key)
             if offer is not None and quota.pace is not None and self._shard_of(quota.key) == shard:
@@ -99,6 +108,7 @@ class Quotas:
         quota = self._quotas.get(provider_source(*key).key) if key is not None else None
         if quota is not None:
             quota.until = _written(until)
+            self._news.set()
 
     def paced(self, source: str, until: datetime) -> bool:
         """Take note that a provider's rate is used up while actions wait for it; say whether that is news."""
@@ -106,6 +116,7 @@ class Quotas:
         if quota is None or quota.until == until:
             return False
         quota.until = until
+        self._news.set()
         return True
 
     def unrecorded(self, source: str) -> None:
@@ -116,13 +127,16 @@ class Quotas:
             self._background.start(self._record(source, quota), name=f"record the rate of {source}")
 
     async def run(self) -> None:
-        """Keep people informed until cancelled."""
+        """Keep people informed until cancelled; nothing wakes while there is nothing to tell."""
         while True:
+            await self._news.wait()
             await self._clock.sleep(_ROUND_SECONDS)
+            self._news.clear()
             for source, quota in list(self._quotas.items()):
                 if self._owns(self._shard_of(quota.key)):
-                    self._show_waiting(source, quota)
-                    self._show_counts(source, quota)
+                    told = (self._show_waiting(source, quota), self._show_counts(source, quota))
+                    if not all(told):
+                        self._news.set()
 
     async def _record(self, source: str, quota: _Quota) -> None:
         """Reserve, then start: a crash in between wastes tokens, and gives none twice."""
@@ -147,11 +161,11 @@ class Quotas:
             quota.recording = False
         self._manager.recorded(source)
 
-    def _show_waiting(self, source: str, quota: _Quota) -> None:
-        """Show those that wait for the rate why, the first ones first, and few at a time."""
+    def _show_waiting(self, source: str, quota: _Quota) -> bool:
+        """Show those that wait for the rate why, the first ones first, and few at a time; say whether none waits."""
         pace, now = quota.pace, self._clock.now()
         if pace is None or pace.bucket.tokens(now.timestamp()) >= 1:
-            return
+            return pace is None or not self._manager.waiting(source)
         opens = pace.bucket.opens_at(now.timestamp())
         shown, waiting = 0, self._manager.waiting_runs(source)
         first, end = quota.looked_at, quota.looked_at + _LOOKED_AT_A_ROUND
@@ -163,13 +177,17 @@ class Quotas:
                 break
         if quota.looked_at >= len(waiting):
             quota.looked_at = 0
+        return not waiting
 
-    def _show_counts(self, source: str, quota: _Quota) -> None:
-        """Write what waits and goes on into the provider's status, where it has changed, and not too often."""
+    def _show_counts(self, source: str, quota: _Quota) -> bool:
+        """Write what waits and goes on into the provider's status, where it has changed, and not too often.
+
+        Say whether it is written there, and stays so while nothing moves.
+        """
         now = self._clock.now()
         offer = self._providers.get(quota.key)
-        if offer is None or (quota.published is not None and now - quota.published < _COUNTS_EVERY):
-            return
+        if offer is None:
+            return True
         if quota.until is not None and quota.until <= now:
             quota.until = None
 
@@ -182,9 +200,12 @@ class Quotas:
                 }
             )
 
-        if counted(offer) != offer.provider.status:
+        if counted(offer) == offer.provider.status:
+            return quota.until is None
+        if quota.published is None or now - quota.published >= _COUNTS_EVERY:
             quota.published = now
             self._background.start(self._offers.write(quota.key, counted), name=f"count {source}")
+        return False
 
 
 def _pace(offer: Offer, before: Pace | None) -> Pace | None:

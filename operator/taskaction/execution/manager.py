@@ -42,6 +42,9 @@ class Observer(Protocol):
     def unrecorded(self, source: str) -> None:
         """Runs of a source wait for the use of its rate to be on record further than it is."""
 
+    def moved(self) -> None:
+        """Some runs came, began, ended or went: how many wait and are under way may be another number than before."""
+
 
 class ExecutionManager:
     """Gives queued runs to at most ``workers_count`` workers at a time.
@@ -225,6 +228,7 @@ class ExecutionManager:
             self._regulate(run.source)  # a rate that nobody waited for is asked about by whoever comes next
 
     def _pump(self) -> None:
+        self._observer.moved()
         while self._open and len(self._turns) < self._workers_count:
             run = self._queue.take()
             if run is None:

@@ -136,6 +136,28 @@ async def test_people_see_how_much_waits_and_goes_on() -> None:
         assert (status(cluster).queued, status(cluster).running) == (0, 0)
 
 
+async def test_nothing_wakes_while_there_is_nothing_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = 0
+
+    def counted(self: quotas.Quotas, *words: Any) -> bool:
+        nonlocal rounds
+        rounds += 1
+        return shown(self, *words)
+
+    shown = quotas.Quotas._show_counts
+    monkeypatch.setattr(quotas.Quotas, "_show_counts", counted)
+    cluster = FakeCluster()
+    offer(cluster, executor="sleep", limits={"maxConcurrent": 2})
+    async with MemoryOperator(cluster=cluster) as operator:
+        await operator.create(*offered("a", "b", "c", parameters={"duration": "2h"}))
+        await operator.pass_time(60)
+        before, rounds = rounds, 0
+        await operator.pass_time(3600)
+        assert (before > 0, rounds) == (True, 0)
+        await operator.pass_time(3700)
+        assert (status(cluster).queued, status(cluster).running) == (0, 1)
+
+
 async def test_all_that_wait_for_a_rate_are_shown_why_in_the_end_and_few_are_looked_at_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
