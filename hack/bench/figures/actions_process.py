@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bench.metrics import cpu_of
 from bench.stage import WORK, Stage
 from cluster.ports import HOST, Ports
 from cluster.processes import Program, start, wait_until
@@ -59,6 +60,10 @@ class ActionsProcess:
         with urllib.request.urlopen(f"{self._probes}/metrics", timeout=5) as answer:  # noqa: S310 - http by construction
             text = answer.read().decode()
         return sum(float(count) for verb, count in _REQUESTS.findall(text) if verb != "watch")
+
+    def cpu(self) -> float:
+        """Give the seconds of CPU time that it has used."""
+        return cpu_of(self.program.pid)
 
     def _is_ready(self) -> bool:
         try:

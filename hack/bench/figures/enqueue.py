@@ -24,6 +24,7 @@ ORDER = "ABABA"
 SHARE = Figure("enqueue_share_of_ceiling", "share", Target(0.45, at_least=True))
 RATE = Figure("enqueue_per_second", "actions/s")
 CALLS = Figure("enqueue_api_calls", "calls", Target(1))
+CPU = Figure("enqueue_cpu_ms", "ms")
 
 
 def measure(stage: Stage) -> Iterator[Row]:
@@ -31,19 +32,21 @@ def measure(stage: Stage) -> Iterator[Row]:
     with ActionsProcess(stage) as service:
         stage.run(raw(stage, "warm", WARM_UP))
         stage.run(enqueued(service, "warm", WARM_UP))
-        ceilings, rates, calls = [], [], []
+        ceilings, rates, calls, cpu = [], [], [], []
         for number, kind in enumerate(ORDER):
             if kind == "A":
                 ceilings.append(COUNT / stage.run(raw(stage, f"run{number}", COUNT)))
                 stage.say(f"[{number + 1}/{len(ORDER)}] ceiling: {ceilings[-1]:.0f} creations/s")
             else:
-                before = service.api_calls()
+                before, used = service.api_calls(), service.cpu()
                 rates.append(COUNT / stage.run(enqueued(service, f"run{number}", COUNT)))
+                cpu.append((service.cpu() - used) * 1000 / COUNT)
                 calls.append((service.api_calls() - before) / (COUNT + 1))  # the root is one, too
                 stage.say(f"[{number + 1}/{len(ORDER)}] service: {rates[-1]:.0f} actions/s")
     yield RATE.measured(median(rates))
     yield SHARE.measured(median(rates) / median(ceilings))
     yield CALLS.measured(median(calls))
+    yield CPU.measured(median(cpu))
 
 
 async def raw(stage: Stage, prefix: str, count: int) -> float:
@@ -85,4 +88,4 @@ def request(run: str, name: str, parent: str | None) -> EnqueueRequest:
     return EnqueueRequest(action=action)
 
 
-GROUP = Group("enqueue", (RATE, SHARE, CALLS), measure)
+GROUP = Group("enqueue", (RATE, SHARE, CALLS, CPU), measure)

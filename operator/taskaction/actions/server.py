@@ -145,7 +145,36 @@ class Application:
             return message
 
         app: Any = self._small.get(scope["path"].rpartition("/")[0], self._actions)
-        await app(scope, bounded, send)
+        await app(_unpacked(scope), bounded, Sized(send))
+
+
+class Sized:
+    """Sends an answer that is complete with its length: unlike a chunked one, an empty one is a single packet."""
+
+    def __init__(self, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        self._send = send
+        self._start: dict[str, Any] | None = None
+
+    async def __call__(self, message: dict[str, Any]) -> None:
+        """Hold the headers back until the first part of the body says whether there are others."""
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        start, self._start = self._start, None
+        if start is not None:
+            if not message.get("more_body", False) and not start.get("trailers", False):
+                length = str(len(message.get("body", b""))).encode()
+                start = start | {"headers": [*start["headers"], (b"content-length", length)]}
+            await self._send(start)
+        await self._send(message)
+
+
+def _unpacked(scope: dict[str, Any]) -> dict[str, Any]:
+    """Ask for unary answers as they stand: all but errors are empty, and packing would make them larger.
+
+    Streams, and gRPC, say in headers of their own how they are packed.
+    """
+    return scope | {"headers": [header for header in scope["headers"] if header[0].lower() != b"accept-encoding"]}
 
 
 async def run(application: Application, settings: ServerSettings, stopped: Callable[[], Awaitable[None]]) -> None:
