@@ -11,6 +11,7 @@ from taskaction.control.flows.inputs import InstalledInputs
 from taskaction.control.flows.judging import verdict
 from taskaction.executors.registry import Registry
 from taskaction.flows.errors import DefinitionFileError, Problem
+from taskaction.yaml_documents import documents
 
 MAX_BYTES = 10_000_000
 FLOW_KIND = "ActionFlow"
@@ -34,11 +35,11 @@ def checked(file: str, *, strict: bool) -> tuple[Problem, ...]:
     Raises:
         DefinitionFileError: the file cannot be read, or holds no flow or several.
     """
-    documents = _documents(file)
-    flow = _flow(file, documents)
+    found_documents = _documents(file)
+    flow = _flow(file, found_documents)
     schemas = {
         (one["kind"], str(_part(one, "metadata").get("name"))): _part(one, "spec").get("inputSchema")
-        for one in documents
+        for one in found_documents
         if isinstance(one, Mapping) and one.get("kind") in PROVIDER_KINDS
     }
     found = verdict(
@@ -56,21 +57,21 @@ def _documents(file: str) -> list[Any]:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
         if len(text) > MAX_BYTES:
             raise DefinitionFileError(f"{file}: has more than {MAX_BYTES} characters")
-        return list(yaml.safe_load_all(text))  # JSON is YAML
+        return documents(text)  # JSON is YAML
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise DefinitionFileError(f"{file}: {error}") from error
 
 
-def _flow(file: str, documents: list[Any]) -> Mapping[str, Any]:
+def _flow(file: str, found: list[Any]) -> Mapping[str, Any]:
     """Give what is said of the flow: the ``spec`` of the only manifest of one, else the only document."""
-    flows = [one for one in documents if isinstance(one, Mapping) and one.get("kind") == FLOW_KIND]
+    flows = [one for one in found if isinstance(one, Mapping) and one.get("kind") == FLOW_KIND]
     if len(flows) > 1:
         raise DefinitionFileError(f"{file}: holds {len(flows)} flows: put each into a file of its own")
     if flows:
         return _part(flows[0], "spec")
-    if len(documents) > 1:
+    if len(found) > 1:
         raise DefinitionFileError(f"{file}: holds several documents, and none of kind {FLOW_KIND}")
-    return {"definition": documents[0] if documents else None}
+    return {"definition": found[0] if found else None}
 
 
 def _part(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ import yaml
 
 from taskaction.cli.errors import CommandError
 from taskaction.cluster.gateway import Body
+from taskaction.yaml_documents import documents
 
 _MANY = (".yaml", ".yml", ".json")
 
@@ -25,12 +26,12 @@ def manifests(path: Path) -> list[Body]:
         return [body for file in files for body in manifests(file)]
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-        documents = list(yaml.safe_load_all(text))
+        found = documents(text)
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise CommandError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
-    bodies = [body for document in documents if document is not None for body in _items(document)]
+    bodies = [body for document in found if document is not None for body in _items(document)]
     for number, body in enumerate(bodies, 1):
         problem = _problem(body)
         if problem:

@@ -6,8 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import yaml
-
 from taskaction.api.action_flow_run import ActionFlowRun
 from taskaction.api.task_action import TaskAction
 from taskaction.checking import checked
@@ -17,6 +15,7 @@ from taskaction.core.durations import parse_duration
 from taskaction.executors.registry import Plugin
 from taskaction.inprocess import InProcessOperator
 from taskaction.testing.clock import FakeClock, settled
+from taskaction.yaml_documents import documents
 
 T = TypeVar("T")
 _KINDS = {resource.kind: resource for resource in SERVED}
@@ -254,4 +253,4 @@ def _bodies(manifest: str | Path | Body) -> list[Body]:
     if isinstance(manifest, dict):
         return [manifest]
     text = manifest.read_text(encoding="utf-8") if isinstance(manifest, Path) else manifest
-    return [body for body in yaml.safe_load_all(text) if body is not None]
+    return [body for body in documents(text) if body is not None]

@@ -1,0 +1,84 @@
+"""Reads YAML as kubectl does, not quite as PyYAML does; refuses what kubectl would turn into something else."""
+
+import re
+from typing import Any
+
+import yaml
+
+_BOOLEANS = {"y": "true", "Y": "true", "n": "false", "N": "false"}
+"""What kubectl takes for booleans, and PyYAML for text."""
+_INT = "tag:yaml.org,2002:int"
+_FLOAT = "tag:yaml.org,2002:float"
+_BOOL = "tag:yaml.org,2002:bool"
+_STR = "tag:yaml.org,2002:str"
+_MERGE = "tag:yaml.org,2002:merge"
+_TEXT_FOR_KUBECTL = frozenset({_INT, _FLOAT, "tag:yaml.org,2002:timestamp"})
+"""What PyYAML sees in dates and in times such as 12:30, which kubectl takes for text, and in numbers."""
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's own, but for numbers, dates and keys."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own way to have one's own
+        first: [(tag, pattern) for tag, pattern in known if tag not in _TEXT_FOR_KUBECTL]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        for key, _ in node.value:
+            if key.tag not in {_STR, _MERGE} or (_is_plain(key) and key.value in _BOOLEANS):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {_shown(key)} is no text to kubectl{_meaning(key)}: quote it", key.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+    def text(self, node: yaml.ScalarNode) -> str:
+        """Give a text; refuse one that is none for kubectl."""
+        if _is_plain(node) and node.value in _BOOLEANS:
+            raise yaml.constructor.ConstructorError(
+                None,
+                None,
+                f"{node.value} is no text to kubectl{_meaning(node)}: quote it, or write that",
+                node.start_mark,
+            )
+        return self.construct_scalar(node)
+
+    def whole(self, node: yaml.ScalarNode) -> int:
+        """Give a whole number, in the three ways in which octal ones are written among others."""
+        digits = self.construct_scalar(node).replace("_", "")
+        old_octal = re.fullmatch(r"([-+]?)0([0-7]+)", digits)
+        return int(f"{old_octal[1]}0o{old_octal[2]}" if old_octal else digits, 0)
+
+
+_Loader.add_constructor(_STR, _Loader.text)
+_Loader.add_constructor(_INT, _Loader.whole)
+_Loader.add_implicit_resolver(
+    _INT, re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$"), list("-+0123456789")
+)
+_Loader.add_implicit_resolver(
+    _FLOAT,
+    re.compile(
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$"
+    ),
+    list("-+.0123456789"),
+)
+
+
+def documents(text: str) -> list[Any]:
+    """Give the documents of a text; raises ``yaml.YAMLError``, or ``RecursionError`` where they nest too deeply."""
+    return list(yaml.load_all(text, _Loader))
+
+
+def _is_plain(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.style is None
+
+
+def _shown(node: yaml.Node) -> str:
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else "of several parts"
+
+
+def _meaning(node: yaml.Node) -> str:
+    """Say what kubectl reads in the place of a word."""
+    if node.tag == _BOOL:
+        return f" but {str(yaml.SafeLoader.bool_values[node.value.lower()]).lower()}"
+    return f" but {_BOOLEANS[node.value]}" if _is_plain(node) and node.value in _BOOLEANS else ""
