@@ -6,7 +6,7 @@ from cluster.kubectl import Kubectl
 from support.actions import action, condition, create, patch, reason, wait_for_phase
 
 pytestmark = pytest.mark.usefixtures("operator")
-SETTINGS = {"TASKACTION_CANCEL_GRACE": "500ms"}
+SETTINGS = {"TASKACTION_CANCEL_GRACE": "500ms", "TASKACTION_DRAIN_TIMEOUT": "1s"}
 
 FAULTS = {
     # fault: (the reason, a part of what the status says)
