@@ -87,6 +87,7 @@ class Control:
             "scans": self.expiry.run_scans(interval, failed),
             "sweeps": self.sweeper.run(interval, failed),
             "runs": self.runs.agenda.run(),
+            "run polls": self.runs.inline.agenda.run(),
             "run events": self.runs.telling.run(),
             "run expiry": self.runs.expiry.run_agenda(),
             "run scans": self.runs.expiry.run_scans(interval, failed),

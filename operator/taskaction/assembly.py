@@ -120,7 +120,7 @@ def assemble(
         ),
     )
     manager = ExecutionManager(
-        lambda uid: engine.process(uid),
+        lambda uid: runs.inline.process(uid) if runs.inline.knows(uid) else engine.process(uid),
         workers_count=config.workers_count,
         observer=ManagerObserver(journal, lambda: line, lambda: quotas),
         clock=clock,
@@ -340,6 +340,7 @@ def assemble(
         background=background,
         persistently=persistently,
         registry=registry,
+        manager=manager,
         closed_namespaces=closed,
         seen=lambda body: intake.notice("ADDED", body),
         wake=lambda uid: engine.wake(uid),

@@ -33,6 +33,7 @@ from taskaction.control.writer import StatusWriter
 from taskaction.core.clock import Clock
 from taskaction.core.names import shard_of
 from taskaction.execution.agenda import Agenda
+from taskaction.execution.manager import ExecutionManager
 from taskaction.executors.registry import Registry
 from taskaction.journal import OperatorJournal
 
@@ -45,6 +46,7 @@ class Runs:
     engine: RunEngine
     intake: RunIntake
     agenda: Agenda[str]
+    inline: InlineCalls
     telling: Agenda[str]
     expiry: Expiry[ActionFlowRun, RunRecord]
     sweeper: Sweeper[RunRecord]
@@ -69,6 +71,7 @@ def assemble_runs(
     background: Background,
     persistently: Persistently,
     registry: Registry,
+    manager: ExecutionManager,
     closed_namespaces: frozenset[str],
     seen: Callable[[Body], None],
     wake: Callable[[str], None],
@@ -120,6 +123,14 @@ def assemble_runs(
         seen=seen,
         in_flight=config.writes_in_flight,
     )
+    inline = InlineCalls(
+        registry=registry,
+        clock=clock,
+        sources=lambda account: Sources(cluster, account, closed_namespaces),
+        manager=manager,
+        may_start=lambda record: leases.may_start(record.shard),
+        happened=lambda record, events: engine.happened(record, events),
+    )
     engine = RunEngine(
         RunParts(
             table=table,
@@ -146,12 +157,7 @@ def assemble_runs(
             children=children,
             carrying=Carrying(
                 children=children,
-                inline=InlineCalls(
-                    registry=registry,
-                    clock=clock,
-                    sources=lambda account: Sources(cluster, account, closed_namespaces),
-                    at_a_time=config.workers_count,
-                ),
+                inline=inline,
                 happened=lambda record, events: engine.happened(record, events),
             ),
             definitions=Definitions(cluster, persistently),
@@ -190,6 +196,7 @@ def assemble_runs(
         engine=engine,
         intake=intake,
         agenda=agenda,
+        inline=inline,
         telling=teller.agenda,
         expiry=expiry,
         sweeper=Sweeper(

@@ -74,7 +74,7 @@ class Caller:
             seconds = float(await binding.executor.get_remaining_seconds_until_rate_limit(run))
             key = binding.executor.rate_limit_key(run)
         except asyncio.CancelledError as error:
-            if _is_told_to_stop():
+            if is_told_to_stop():
                 raise
             return self._unasked(record, failure_of(error))
         except BaseException as error:  # noqa: BLE001 - an executor may raise anything
@@ -102,7 +102,7 @@ class Caller:
             async with patience:
                 key = await binding.executor._get_partition_key(run)  # noqa: SLF001 - the seed's name
         except asyncio.CancelledError as error:
-            if _is_told_to_stop():
+            if is_told_to_stop():
                 raise
             return _unpartitioned(failure_of(error))
         except BaseException as error:  # noqa: BLE001 - an executor may raise anything
@@ -222,7 +222,7 @@ def _schedule(binding: Binding) -> Schedule | None:
     )
 
 
-def _is_told_to_stop() -> bool:
+def is_told_to_stop() -> bool:
     """Tell a turn that is cancelled from an executor that raises ``CancelledError`` by itself."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

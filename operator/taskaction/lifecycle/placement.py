@@ -25,8 +25,13 @@ def source_of(action: TaskAction) -> Source:
     ref = action.spec.provider_ref
     namespace = action.metadata.namespace
     if ref is None:
-        return Source(namespace=namespace, name=f"executor:{action.spec.executor}")
+        return executor_source(namespace, action.spec.executor or "")
     return provider_source(ref.kind, namespace, ref.name)
+
+
+def executor_source(namespace: str, executor: str) -> Source:
+    """Give the source that all actions of an executor are of that name no provider."""
+    return Source(namespace=namespace, name=f"executor:{executor}")
 
 
 def provider_source(kind: ProviderKind, namespace: str, name: str) -> Source:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from taskaction.control.flows.children import Children
 from taskaction.control.flows.inline import InlineCalls
 from taskaction.control.flows.records import RunRecord
-from taskaction.flows.effects import Event, StartAction
+from taskaction.flows.effects import Event
 
 
 class Carrying:
@@ -24,9 +24,9 @@ class Carrying:
         """Have every action under way exist, or be called."""
         new = [start for visit, start in record.starts.items() if visit not in record.children]
         record.children |= {start.visit for start in new}
-        inline = [start for start in new if start.inline]
-        if inline:
-            record.calls.add(asyncio.create_task(self._called(record, inline), name=f"inline {record.uid}"))
+        for start in new:
+            if start.inline:
+                self._inline.begin(record, start)
         ensured = (
             self._children.ensure(record, start, made_here=start.visit not in record.inherited)
             for start in new
@@ -38,20 +38,7 @@ class Carrying:
 
     async def stop(self, record: RunRecord) -> None:
         """Have those end that nobody waits for any more."""
+        for visit in record.calls.keys() - record.starts.keys():
+            record.calls[visit].stop()
         cancelled, record.cancelled = record.cancelled, set()
         await asyncio.gather(*(self._children.abort(record, visit) for visit in cancelled))
-
-    async def _called(self, record: RunRecord, starts: list[StartAction]) -> None:
-        """Call executors side by side; those that end together are told together."""
-        calls = {asyncio.create_task(self._inline.call(record, start)) for start in starts}
-        try:
-            while calls:
-                ended, calls = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
-                await asyncio.sleep(0)
-                ended |= {call for call in calls if call.done()}
-                calls -= ended
-                self._happened(record, [call.result() for call in ended])
-        finally:
-            for call in calls:
-                call.cancel()
-            record.calls.discard(asyncio.current_task())

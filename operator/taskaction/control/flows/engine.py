@@ -257,9 +257,11 @@ class RunEngine:
         record.undrawn += decision.entries
         acting = {frame.acting for frame in decision.state.root.everywhere() if frame.acting is not None}
         started = {start.visit: start for start in _starts(decision)}
+        known = {**record.starts, **started}
         if decision.outcome is None:  # else they end because the run has ended
-            record.cancelled |= {one.visit for one in decision.effects if isinstance(one, CancelAction)}
-        record.starts = {visit: start for visit, start in {**record.starts, **started}.items() if visit in acting}
+            stopped = {one.visit for one in decision.effects if isinstance(one, CancelAction)}
+            record.cancelled |= {visit for visit in stopped if visit not in known or not known[visit].inline}
+        record.starts = {visit: start for visit, start in known.items() if visit in acting}
         record.children &= acting
         record.at_once |= before is None or _must_be_written(before, decision)
         if record.flush_at is None:

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from taskaction.api.action_flow_run import ActionFlowRun, ActionFlowRunStatus, RunError
 from taskaction.api.enums import ParentKind, Phase
@@ -23,6 +23,13 @@ from taskaction.lifecycle.state import AbortFact, Parent
 from taskaction.lifecycle.statuses import Change, conditions
 
 
+class Stoppable(Protocol):
+    """A call that goes on by itself."""
+
+    def stop(self) -> None:
+        """Let it end; nobody wants to know how."""
+
+
 @dataclass(slots=True, eq=False)
 class RunRecord:
     """One live run.
@@ -39,7 +46,7 @@ class RunRecord:
         kept: the private part of the state that the status is to name; None where nothing has changed.
         asides: what is to be told when the status is durable; ``untold`` is where it stands, if that is not told yet.
         telling: how often it was told where the run stands; None where it never was.
-        calls: calls for actions without objects.
+        calls: calls for actions without objects that are waited for, by visit.
         inherited: the visits whose action another process may have made.
         cancelled: the visits whose action is to end although the run goes on.
         busy: a task works on the run; ``again`` tells it that something has changed meanwhile.
@@ -71,7 +78,7 @@ class RunRecord:
     asides: list[Tell] = field(default_factory=list)
     untold: Tell | None = None
     telling: TokenBucket | None = None
-    calls: set[asyncio.Task[None] | None] = field(default_factory=set)
+    calls: dict[str, Stoppable] = field(default_factory=dict)
     busy: bool = False
     again: bool = False
     at_once: bool = False
@@ -157,10 +164,8 @@ class RunRecord:
 
     def stop_calls(self) -> None:
         """Let nothing be called any more for its actions without objects."""
-        for call in self.calls:
-            if call is not None:
-                call.cancel()
-        self.calls = set()
+        for call in list(self.calls.values()):
+            call.stop()
 
     def forget(self) -> None:
         """Forget how far it is: that is read from its status again."""
