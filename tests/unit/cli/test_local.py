@@ -8,12 +8,6 @@ from local.manifests import ROOT
 from taskaction.cli import main
 
 
-@pytest.fixture(autouse=True)
-def unconfigured(monkeypatch) -> None:
-    """Leave the logs of this process, which is not the command's, as they are."""
-    monkeypatch.setattr("taskaction.logs.configure_logs", lambda *_: None)
-
-
 ACTION = "apiVersion: taskaction.dev/v1alpha1\nkind: TaskAction\nmetadata: {{name: {}}}\nspec: {}\n---\n"
 
 
