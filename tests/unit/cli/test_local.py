@@ -7,7 +7,6 @@ import pytest
 from local.manifests import ROOT
 from taskaction.cli import main
 
-
 ACTION = "apiVersion: taskaction.dev/v1alpha1\nkind: TaskAction\nmetadata: {{name: {}}}\nspec: {}\n---\n"
 
 
