@@ -1,6 +1,7 @@
 """What mkdocs calls while it builds the site: more pages, links that lead on, diagrams drawn without a browser."""
 
 import logging
+import re
 import subprocess
 from base64 import b64encode
 from functools import cache
@@ -13,9 +14,12 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from docsite.places import DeadLinkError, Places, expand, relink
+from docsite.places import DeadLinkError, Places, expand, in_cells, relink
 
 ROOT = Path(__file__).parents[2]
+_WIDTH = re.compile(r"max-width:([\d.]+)px")
+_LEGIBLE = 0.6
+"""How small a diagram may become before it is scrolled: letters are drawn with 16 px."""
 _log = logging.getLogger("mkdocs.hooks.docsite")  # a warning below this name fails a strict build
 
 
@@ -44,7 +48,9 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
             _log.warning("%s links to '%s': %s.", origin, link, problem)
             return link
 
-    return relink(markdown, there) + "".join(_manifests(ROOT / origin) if origin.startswith("examples/") else ())
+    return in_cells(relink(markdown, there)) + "".join(
+        _manifests(ROOT / origin) if origin.startswith("examples/") else ()
+    )
 
 
 def _manifests(readme: Path) -> list[str]:
@@ -61,7 +67,9 @@ def diagram(source: str, *_: Any, **__: Any) -> str:
         _log.warning("A diagram cannot be drawn: %s. It begins with: %s", problem, source.strip()[:80])
         return f"<pre>{escape(source)}</pre>"
     image = b64encode(svg.encode()).decode()
-    return f'<p class="diagram"><img alt="{_words(source)}" src="data:image/svg+xml;base64,{image}"></p>'
+    drawn = _WIDTH.search(svg)
+    least = f' style="min-width:{float(drawn[1]) * _LEGIBLE:.0f}px"' if drawn else ""
+    return f'<p class="diagram"><img{least} alt="{_words(source)}" src="data:image/svg+xml;base64,{image}"></p>'
 
 
 def _words(source: str) -> str:

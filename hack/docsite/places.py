@@ -26,6 +26,7 @@ _EXAMPLE = re.compile(r"^examples/(?:([^/]+)/)?README\.md$")
 _FOREIGN = re.compile(r"^([a-z][a-z0-9+.-]*:|#|//)", re.IGNORECASE)
 _FENCE = re.compile(r"^( *)(```+|~~~+).*?^\1?\2[ \t]*$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`[^`\n]*`")
+_ROW = re.compile(r"^\|.*$", re.MULTILINE)
 _LINK = re.compile(r"(?<!\\)\]\(\s*<?([^()<>\s]+)>?\s*\)")
 
 
@@ -94,6 +95,15 @@ def relink(text: str, change: Callable[[str], str]) -> str:
 
     def in_prose(prose: str) -> str:
         return _outside(_CODE, prose, lambda part: _LINK.sub(lambda found: f"]({change(found[1])})", part))
+
+    return _outside(_FENCE, text, in_prose)
+
+
+def in_cells(text: str) -> str:
+    """Give code in tables as this site reads it: a code host wants its pipes escaped there, and the site does not."""
+
+    def in_prose(prose: str) -> str:
+        return _ROW.sub(lambda row: _CODE.sub(lambda code: code[0].replace("\\|", "|"), row[0]), prose)
 
     return _outside(_FENCE, text, in_prose)
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+_IMMUTABLE = " is immutable: "
+
 
 def reference_page(kind: str, manifest: dict[str, Any]) -> str:
     """Give the reference page of one CRD."""
@@ -42,4 +44,14 @@ def _type(schema: dict[str, Any]) -> str:
 def _meaning(schema: dict[str, Any]) -> str:
     text = " ".join(schema.get("description", "").split()).replace("|", "\\|")
     rules = [rule["message"] for rule in schema.get("x-kubernetes-validations", [])]
-    return text + "".join(f" *{rule}.*" for rule in rules)
+    return text + "".join(f" *{rule}.*" for rule in _together(rules))
+
+
+def _together(rules: list[str]) -> Iterator[str]:
+    """Say once what is said of many fields, where the first of them stands."""
+    fields: dict[str, list[str]] = {}
+    for rule in rules:
+        field, immutable, mend = rule.partition(_IMMUTABLE)
+        fields.setdefault(mend if immutable else rule, []).append(field)
+    for mend, names in fields.items():
+        yield mend if names == [mend] else f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} immutable: {mend}"

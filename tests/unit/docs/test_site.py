@@ -12,7 +12,7 @@ from mkdocs.commands.build import build
 from mkdocs.config import load_config
 from mkdocs.exceptions import Abort
 
-from docsite.places import DeadLinkError, Places, expand, links, relink
+from docsite.places import DeadLinkError, Places, expand, in_cells, links, relink
 
 ROOT = Path(__file__).parents[3]
 PLACES = Places(
@@ -162,6 +162,10 @@ def test_links_in_code_are_left_alone() -> None:
     text = "[a](b.md) `[c](d.md)` [`e`](f.md)\n\n```yaml\n[g](h.md)\n```\n[i](j.md)"
     assert relink(text, str.upper) == text.replace("b.md", "B.MD").replace("f.md", "F.MD").replace("j.md", "J.MD")
     assert links(text) == ["b.md", "f.md", "j.md"]
+
+
+def test_pipes_in_the_code_of_a_table_are_shown_as_they_are_meant() -> None:
+    assert in_cells("| `a\\|b` | c \\| d |\n`a\\|b`\n") == "| `a|b` | c \\| d |\n`a\\|b`\n"
 
 
 def test_the_navigation_takes_in_what_nobody_named() -> None:
