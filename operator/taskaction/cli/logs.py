@@ -49,10 +49,9 @@ async def logs(
     (body,) = await fetched(session, [name])
     query = {"container": container, "tailLines": tail, "timestamps": "true" if timestamps else None}
     reader = _Reader(session, body, source, {key: str(value) for key, value in query.items() if value is not None})
-    await reader.look(body, follow=False)
-    if not follow:
-        return Exit.DONE
-    if not has_ended(body):
+    follow = follow and not has_ended(body)
+    await reader.look(body, follow=follow)
+    if follow:
         await reader.follow()
     return Exit.DONE
 

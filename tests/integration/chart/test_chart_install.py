@@ -3,6 +3,8 @@
 import json
 import re
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,20 @@ def options(image: Image, *more: str) -> list[str]:
     return [f"--namespace={OPS}", "--wait", "--timeout=120s", *(f"--set={value}" for value in chosen)]
 
 
+def start(node: NodeCluster, team: Kubectl, *words: str) -> subprocess.Popen[str]:
+    """Start a command of people's in the namespace of their actions."""
+    program = [str(Path(sys.executable).with_name("taskaction")), *words, f"--namespace={team.namespace}"]
+    command = [*program, f"--kubeconfig={node.kubeconfig}"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def taskaction(node: NodeCluster, team: Kubectl, *words: str) -> tuple[str, str]:
+    with start(node, team, *words) as running:
+        out, err = running.communicate(timeout=60)
+    assert running.returncode == 0, out + err
+    return out, err
+
+
 @pytest.mark.timeout(400)
 def test_from_the_installation_to_the_uninstallation(
     helm: Helm, node: NodeCluster, team: Kubectl, image: Image
@@ -92,6 +108,11 @@ def test_from_the_installation_to_the_uninstallation(
         results = example.run(team, say=lambda _: None)
         assert {result.action: result.phase for result in results} == example.expected
 
+    assert "no connection to the warehouse" in taskaction(node, team, "logs", "import-sales")[0]
+    told, _ = taskaction(node, team, "doctor", "--output=json")
+    assert {one["level"] for one in json.loads(told)} == {"ok"}, told
+    assert "has last heard of its watches" in told
+
     helm("upgrade", "ta", str(CHART), "--reuse-values", *options(image, "settings.WORKERS_COUNT=8"))
     env = node.kubectl("get", DEPLOYMENT, "-n", OPS, "-o", "jsonpath={.spec.template.spec.containers[0].env[*].name}")
     assert "TASKACTION_WORKERS_COUNT" in env
@@ -110,13 +131,21 @@ def test_from_the_installation_to_the_uninstallation(
             "success": [{"field": {"path": "data.done", "equals": "yes"}}]}  # fmt: skip
     team("create", "role", "all", "--verb=create,get,list,delete", "--resource=pods,configmaps")
     team("create", "rolebinding", "all", "--role=all", f"--serviceaccount={team.namespace}:default")
-    waits = {"image": "busybox:1.36", "command": ["sh", "-c", "trap 'exit 0' TERM; sleep 600 & wait"]}
+    waits = {
+        "image": "busybox:1.36",
+        "command": ["sh", "-c", "echo begins; trap 'echo ends; exit 0' TERM; sleep 600 & wait"],
+    }
     create(team, [action("asked", "approval", {"prompt": "?"}), action("held", "resource", held),
                   action("busy", "pod", waits)])  # fmt: skip
     wait_for_phase(team, "asked", "Paused", 60)
     wait_for_phase(team, "held", "Running", 60)
     wait_for_phase(team, "busy", "Running", 60)
+    following = start(node, team, "logs", "busy", "--follow")
+    assert following.stdout is not None
+    assert any("begins" in line for line in following.stdout)
     helm("uninstall", "ta", f"--namespace={OPS}", "--wait", "--timeout=120s")
+    rest, err = following.communicate(timeout=60)
+    assert (following.returncode, rest.count("begins"), rest.count("ends")) == (0, 0, 1), rest + err
     found = get_all(team)
     assert {name: phase(found[name]) for name in ("asked", "held", "busy")} == dict.fromkeys(
         ("asked", "held", "busy"), "Aborted"
@@ -133,7 +162,7 @@ def test_from_the_installation_to_the_uninstallation(
 def test_without_a_running_operator_the_uninstallation_ends_all_the_same(
     helm: Helm, node: NodeCluster, team: Kubectl, image: Image
 ) -> None:
-    helm("install", "ta", str(CHART), *options(image, opened(team), "release.timeout=3s"))
+    helm("install", "ta", str(CHART), *options(image, opened(team), "release.timeout=3s", "crds.keep=false"))
     create(team, [action("stuck", "approval", {"prompt": "?"})])
     wait_for_phase(team, "stuck", "Paused", 60)
     finalizer = json.dumps(
@@ -146,7 +175,8 @@ def test_without_a_running_operator_the_uninstallation_ends_all_the_same(
     )
     team("delete", "ta", "stuck", "--wait=false")
     helm("uninstall", "ta", f"--namespace={OPS}", "--wait", "--timeout=120s")
-    wait_until(lambda: not get_all(team), timeout=30, what="the action to go")
+    kinds = lambda: node.kubectl("get", "crds", "-o", "name")  # noqa: E731
+    wait_until(lambda: "taskaction.dev" not in kinds(), timeout=30, what="the kinds to go, with the action")
 
 
 STAND_IN = """
