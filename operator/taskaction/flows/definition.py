@@ -255,6 +255,12 @@ class MapState(Failing):
     tolerated_failure_percentage: Annotated[float, Field(ge=0, le=100, strict=False)] | None = None
     inline: bool = False
 
+    @model_validator(mode="after")
+    def _of_items(self) -> "MapState":
+        if self.input_path is not None or self.parameters is not None:
+            raise ValueError("takes no InputPath and no Parameters: write ItemsPath, and ItemSelector")
+        return self
+
 
 AnyState = Annotated[
     ActionState

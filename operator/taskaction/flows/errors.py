@@ -24,6 +24,15 @@ RESULT_PATH_FAILURE = "States.ResultPathMatchFailure"
 INTRINSIC_FAILURE = "States.IntrinsicFailure"
 WEB_INPUT_EXPIRED = "Flows.WebInputExpired"
 NO_TOKEN = "NoTokenException"  # noqa: S105 - the name of an error
+TASK_FAILED = "States.TaskFailed"
+
+_ELSEWHERE = {
+    ACTION_FAILED: TASK_FAILED,
+    ACTION_UNABLE_TO_RUN: TASK_FAILED,
+    NO_TOKEN: TASK_FAILED,
+    ACTION_TIMEOUT: TIMEOUT,
+}
+"""What Amazon States Language calls the errors of actions: whoever comes from there names them so."""
 
 _SHOWN = 100
 _PLAIN = re.compile(r"[A-Za-z_][\w-]*")
@@ -45,7 +54,7 @@ class StateError(TaskActionError):
         super().__init__(f"{name}: {cause}")
         self.name = name
         self.cause = cause
-        self.also = also
+        self.also = also or _ELSEWHERE.get(name)
 
 
 class RunTimeError(StateError):
@@ -62,7 +71,7 @@ RESERVED = "States."
 KNOWN_RESERVED = frozenset(
     {
         ALL, RUNTIME, NO_CHOICE_MATCHED, TIMEOUT, BRANCH_FAILED, TOO_MANY_FAILURES, DATA_LIMIT_EXCEEDED,
-        PARAMETER_PATH_FAILURE, RESULT_PATH_FAILURE, INTRINSIC_FAILURE, "States.TaskFailed",
+        PARAMETER_PATH_FAILURE, RESULT_PATH_FAILURE, INTRINSIC_FAILURE, TASK_FAILED,
         "States.HeartbeatTimeout", "States.Permissions", "States.ItemReaderFailed", "States.ResultWriterFailed",
         "States.QueryEvaluationError",
     }

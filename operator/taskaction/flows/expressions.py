@@ -31,6 +31,8 @@ _CONVERSIONS: Mapping[int, Callable[[Any], Any]] = {
     ord("a"): ascii,
 }
 _LARGEST = 2**63
+_COLLISIONS = 50
+"""How many keys of an object that are no strings, and so may have been made to collide, are passed by for one unit."""
 
 _NODES = (
     ast.Expression, ast.Name, ast.Load, ast.Store, ast.Constant, ast.UnaryOp, ast.BinOp, ast.BoolOp, ast.Compare,
@@ -148,6 +150,8 @@ def _check(text: str, tree: ast.Expression) -> None:
     for node in ast.walk(tree):
         if not isinstance(node, _NODES):
             raise ExpressionError(f"{quoted(text)}: {type(node).__name__} is not available in expressions")
+        if isinstance(node, ast.Constant) and not isinstance(node.value, str | int | float | None):
+            raise ExpressionError(f"{quoted(text)}: {type(node.value).__name__} is not available in expressions")
         if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
             raise ExpressionError(f"{quoted(text)}: write ['{node.attr}'] instead of .{node.attr}")
         if isinstance(node, ast.keyword) and node.arg is None:
@@ -212,7 +216,10 @@ class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval shi
         return format(_CONVERSIONS[node.conversion](value), spec)
 
     def _eval_comprehension(self, node: ast.AST) -> Any:
-        return self._budget.check(super()._eval_comprehension(node))
+        value = super()._eval_comprehension(node)
+        if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+            self._budget.charge(len(value) ** 2 // _COLLISIONS)
+        return self._budget.check(value)
 
 
 class _Operators:

@@ -1,6 +1,7 @@
 """The functions and methods that expressions may call (reference section 2.5); everything else is refused by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -25,6 +26,9 @@ METHODS: Mapping[type, frozenset[str]] = {
 """By type: those that give a new value, and give it at once."""
 
 _PADDING = frozenset({"center", "ljust", "rjust", "zfill"})
+_FROM_THE_END = frozenset({"rfind", "rindex", "rpartition", "rsplit"})
+"""Python looks from the end in time that grows with both texts; the other way it does not."""
+_MOST_SIGNS = 10 * MAX_TEXT
 ALL_METHODS = frozenset(name for names in METHODS.values() for name in names)
 
 
@@ -41,6 +45,10 @@ def method(value: Any, name: str) -> Function:
         return lambda wide, *rest: found(width(wide), *rest)
     if name == "replace":
         return lambda old, new, *rest: _replaced(value, old, new, *rest)
+    if name == "join":
+        return lambda parts: _joined(value, parts)
+    if name in _FROM_THE_END:
+        return partial(_from_the_end, value, found)
     if name in {"items", "keys", "values"}:
         return lambda: list(found())
     return found
@@ -55,7 +63,7 @@ def functions(names: Mapping[str, Any], seed: str) -> dict[str, Function]:
     luck = _Luck(seed)
     return {
         "bool": bool,
-        "dict": dict,
+        "dict": _dict,
         "float": float,
         "getattr": lambda name, default=None: _found(names, name, default),
         "int": int,
@@ -114,6 +122,26 @@ def _replaced(text: str, old: str, new: str, *rest: int) -> str:
     if len(text) + text.count(old) * max(0, len(new) - len(old)) > MAX_TEXT:
         raise RunTimeError(f"replace would make a string of more than {MAX_TEXT} characters")
     return text.replace(old, new, *rest)
+
+
+def _joined(between: str, parts: Sequence[str]) -> str:
+    if len(between) * len(parts) > MAX_TEXT:
+        raise RunTimeError(f"join would make a string of more than {MAX_TEXT} characters")
+    return between.join(parts)
+
+
+def _from_the_end(text: str, search: Function, *given: Any, **named: Any) -> Any:
+    if any(isinstance(one, str) and len(one) * len(text) > _MOST_SIGNS for one in (*given, *named.values())):
+        raise RunTimeError("it takes too many steps to look for so long a text from the end")
+    return search(*given, **named)
+
+
+def _dict(pairs: Any = (), **named: Any) -> dict[str, Any]:
+    """Give an object; other keys than strings could be made to collide."""
+    found = [(key, value) for key, value in (pairs.items() if isinstance(pairs, Mapping) else pairs)]
+    if wrong := [key for key, _ in found if not isinstance(key, str)]:
+        raise RunTimeError(f"the key {wrong[0]!r} of an object is no string")
+    return {**dict(found), **named}
 
 
 def _kind(value: Any) -> str:

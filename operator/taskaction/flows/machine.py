@@ -206,7 +206,7 @@ class _Turn:
         self.effects += cancelled(frame)
         frame = replace(frame, within=None)
         if isinstance(result, Failure):
-            return self._failed(frame, node, StateError(result.error, result.cause))
+            return self._failed(frame, node, StateError(result.error, result.cause, result.also))
         return self._resulted(frame, node, list(result))
 
     def _resulted(self, frame: Frame, node: Node, result: Any) -> Frame:
@@ -336,15 +336,21 @@ def _held(root: Frame) -> Iterator[Any]:
 def _told(error: StateError) -> dict[str, Any]:
     """Give what a handler finds at its ResultPath: name and cause as text, and of an action its whole last status."""
     if not isinstance(error.cause, Mapping):
-        return {"Error": error.name, "Cause": error.cause}
-    details = error.cause.get("details")
-    described = details.get("description") if isinstance(details, Mapping) else details
-    cause = described if isinstance(described, str) else orjson.dumps(details).decode()
-    return {**error.cause, "Error": error.name, "Cause": cause}
+        return {"Error": error.name, "Cause": _as_text(error.cause)}
+    details = error.cause.get("details", error.cause)
+    described = details.get("description") if isinstance(details, Mapping) else None
+    return {**error.cause, "Error": error.name, "Cause": _as_text(details if described is None else described)}
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else orjson.dumps(value).decode()
 
 
 def _ended_badly(frame: Frame, node: Node, error: StateError) -> Frame:
-    return replace(frame, ended=True, failure=Failure(error=error.name, cause=error.cause, state_name=node.name))
+    failure = Failure(error=error.name, cause=error.cause, state_name=node.name, also=error.also)
+    return replace(frame, ended=True, failure=failure)
 
 
 def _status(root: Frame) -> Any:

@@ -117,6 +117,9 @@ def path(text: str) -> Path:
     Raises:
         ExpressionError: it is none, or one of a kind that is refused.
     """
+    if text.startswith(("$$", "States.")):
+        instead = "$._context describes the run" if text.startswith("$$") else "write an expression, with .= for .$"
+        raise ExpressionError(f"{quoted(text)} is of Amazon States Language: {instead}")
     if not text.startswith("$"):
         raise ExpressionError(f"{quoted(text)} is no path: it must start with $, for example $.name")
     if len(text) > MAX_LENGTH:

@@ -22,11 +22,13 @@ class Failure:
         error: the error's name (reference section 2.8).
         cause: why: a text, or the status document of the action that failed.
         state_name: the state that failed.
+        also: another name by which a handler may mean it.
     """
 
     error: str
     cause: Any
     state_name: str = ""
+    also: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

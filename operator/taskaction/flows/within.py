@@ -77,11 +77,10 @@ def settled(frame: Frame, node: Node) -> Failure | list[Any] | None:
     failures = within.failures
     if _is_over(node, within.count, len(failures)):
         first = failures[min(failures)]
-        if len(failures) == 1 or not isinstance(node.state, words.MapState):
+        if not _tolerates(node):
             return first
-        return Failure(
-            error=TOO_MANY_FAILURES, cause=f"{len(failures)} items failed, the first with {first.error}: {first.cause}"
-        )
+        many = f"{len(failures)} of {within.count} items failed"
+        return Failure(error=TOO_MANY_FAILURES, cause=f"{many}, the first with {first.error}: {first.cause}")
     if len(within.results) + len(failures) < within.count:
         return None
     shown = {index: {"Error": one.error, "Cause": one.cause} for index, one in failures.items()}
@@ -107,12 +106,18 @@ def _room(node: Node, within: Within) -> int:
 
 def _is_over(node: Node, count: int, failed: int) -> bool:
     """Say whether too much has failed."""
-    if not isinstance(node.state, words.MapState):
+    if not isinstance(node.state, words.MapState) or not _tolerates(node):
         return failed > 0
     most, percentage = node.state.tolerated_failure_count, node.state.tolerated_failure_percentage
-    if most is None and percentage is None:
-        return failed > 0
     return (most is not None and failed > most) or (percentage is not None and failed * 100 > count * percentage)
+
+
+def _tolerates(node: Node) -> bool:
+    """Say whether some may fail: if not, the state fails as the first does, however many fail at the same time."""
+    state = node.state
+    return isinstance(state, words.MapState) and bool(
+        state.tolerated_failure_count or state.tolerated_failure_percentage
+    )
 
 
 def _begun(frame: Frame, node: Node, index: int, turn: Turn) -> Frame:

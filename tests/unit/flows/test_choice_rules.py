@@ -92,7 +92,11 @@ def test_a_value_of_another_type_is_no_error_and_does_not_match(operator, operan
         ("IsNumeric", [0, 1.5], [True, "1"]),
         ("IsString", ["", "a"], [None, 1]),
         ("IsBoolean", [True, False], [0, None]),
-        ("IsTimestamp", [EARLY, "2026-01-01t00:00:00.25z"], ["2026-01-01", "2026-13-01T00:00:00Z", 5]),
+        (
+            "IsTimestamp",
+            [EARLY, "2026-01-01t00:00:00.25z"],
+            ["2026-01-01", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00+05:60", 5],
+        ),
     ],
 )
 def test_kinds(operator, yes, no) -> None:

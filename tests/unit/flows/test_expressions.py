@@ -53,6 +53,10 @@ def scope() -> Scope:
         ("[0] * 3", [0, 0, 0]),
         ("sorted_ if is_present('sorted_') else a.get('q', 1)", 1),
         ("int('7') + float('0.5')", 7.5),
+        ("s.rsplit('/', maxsplit=1)", ["/~/p", "q"]),
+        ("dict([['a', 1]], b=2)", {"a": 1, "b": 2}),
+        ("dict(a.b[2])", {"c": "d"}),
+        ("{1: 'one', 2: 'two', 3: 'three'}[n]", "three"),
     ],
 )
 def test_what_an_expression_means(text, expected) -> None:
@@ -100,6 +104,10 @@ def test_what_an_expression_means(text, expected) -> None:
         ("('%s' * 5000) % ((s * 10000,) * 5000)", "too many steps"),
         ("f'{s * 10000}{s * 10000}'", "120000 characters"),
         ("`$.a.zz`", "does not exist"),
+        ("(s * 5000).join([''] * 50000)", "more than 100000"),
+        ("('a' * 90000).rfind('ab' + 'a' * 45000)", "from the end"),
+        ("('a' * 90000).rsplit(sep='ab' + 'a' * 45000)", "from the end"),
+        ("dict([[1, 2]])", "no string"),
     ],
 )
 def test_what_cannot_be_evaluated_fails_at_run_time_and_at_once(text, why) -> None:
@@ -129,6 +137,9 @@ def test_what_cannot_be_evaluated_fails_at_run_time_and_at_once(text, why) -> No
         ("`$.a", "not closed"),
         ("`a`", "must start with $"),
         ("await a", "Await is not available"),
+        ("len(b'a' * 10**9)", "bytes is not available"),
+        ("1j", "complex is not available"),
+        ("str(...)", "ellipsis is not available"),
     ],
 )
 def test_what_is_no_expression_is_refused_when_it_is_read(text, why) -> None:
@@ -146,6 +157,14 @@ def test_an_error_shows_no_private_value(text) -> None:
         expression(text).value(Scope({"_private_key": "hunter2", "l": {}}), "seed")
     assert "hunter2" not in str(error.value)
     assert text in str(error.value)
+
+
+def test_keys_that_were_made_to_collide_are_charged() -> None:
+    dear = expression("[len({top * n: n for n in numbers}) for _ in (1, 2)]")
+    few, many = ({"top": 2**61 - 1, "numbers": list(range(count))} for count in (100, 4_000))
+    assert dear.value(Scope(few), "seed") == [100, 100]
+    with pytest.raises(RunTimeError, match="too many steps"):
+        dear.value(Scope(many), "seed")
 
 
 def test_a_state_that_is_no_object_has_no_names_but_the_context() -> None:

@@ -73,6 +73,11 @@ def problems(state: Any, **others: Any) -> list[tuple[str, str]]:
         ({"Type": "Choice", "Choices": []}, "$.States.A.Choices", "at least 1"),
         ({"Type": "ExpressionEval", "Parameters": {}, **END}, "$.States.A.ResultPath", "is missing"),
         (
+            {"Type": "Map", "InputPath": "$.x", "ItemProcessor": {"StartAt": "A", "States": {"A": PASS}}, **END},
+            "$.States.A",
+            "write ItemsPath",
+        ),
+        (
             {"Type": "Parallel", "Branches": [{"StartAt": "X", "States": {"Y": PASS}}], **END},
             "$.States.A.Branches[0].StartAt",
             "no state 'X'",

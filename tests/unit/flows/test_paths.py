@@ -65,6 +65,8 @@ def test_too_many_matches_are_an_error() -> None:
     [
         ("a.b", "must start with"),
         ("$.a.", "no path"),
+        ("$$.Execution.Id", "$._context describes the run"),
+        ("States.Format('{}', $.a)", "write an expression"),
         ("$[", "no path"),
         ("$.a | $.b", "no path"),
         ("$.a[?@ =~ /(x+)+y/]", "no path"),
