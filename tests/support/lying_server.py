@@ -44,6 +44,7 @@ class LyingServer:
     kubeconfig: Path
     lies: list[Lie] = field(default_factory=list)
     url: str = ""
+    _watching: list[web.Request] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         self._open = threading.Event()
@@ -69,6 +70,17 @@ class LyingServer:
     def freeze_watches(self) -> None:
         """Let no byte of any watch through, with the connections open: nobody is told."""
         self._loop.call_soon_threadsafe(self._thawed.clear)
+
+    def hang_up_watches(self) -> None:
+        """Close all connections of watches, and let new ones through."""
+        self._loop.call_soon_threadsafe(self._hang_up)
+
+    def _hang_up(self) -> None:
+        self._thawed.set()
+        for request in self._watching:
+            if request.transport is not None:
+                request.transport.abort()
+        self._watching.clear()
 
     def thaw_watches(self) -> None:
         """Let new watches through; what is frozen stays silent."""
@@ -119,6 +131,7 @@ class LyingServer:
         is_watch = request.query.get("watch") == "true"
         if is_watch:
             await self._thawed.wait()
+            self._watching.append(request)
         async with out.request(request.method, server + request.path_qs, headers=headers, data=data) as answer:
             told = web.StreamResponse(status=answer.status)
             for name, value in answer.headers.items():

@@ -33,7 +33,7 @@ from taskaction.actions.templates import Templates
 from taskaction.actions.traces import trace_event, trace_of
 from taskaction.actions.watching import Watches
 from taskaction.api.base import format_time
-from taskaction.cluster.errors import AlreadyExistsError, ConflictError, NotFoundError
+from taskaction.cluster.errors import AlreadyExistsError, ConflictError, InvalidError, NotFoundError
 from taskaction.cluster.gateway import ACTION_EVENTS, TASK_ACTIONS, Body, Cluster
 from taskaction.core.clock import Clock
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
@@ -141,13 +141,13 @@ class Calls:
         raise ConnectError(Code.ALREADY_EXISTS, f"action {name!r} is there already") from error
 
     async def watch_for_updates(
-        self, request: WatchForUpdatesRequest, caller: Caller
+        self, request: WatchForUpdatesRequest, caller: Caller, patience: float | None
     ) -> AsyncIterator[WatchForUpdatesResponse]:
-        """Give the newest state of each child, a sentinel, and then every change."""
+        """Give the newest state of each child, a sentinel, and then every change, for ``patience`` seconds at most."""
         _validate(request)
         parent = self._parts.places.of(request.parent_action_id)
         await self._parts.gate.check(caller, "watch", parent.namespace)
-        async for response in self._parts.watches.follow(parent, request.parent_action_id.run):
+        async for response in self._parts.watches.follow(parent, request.parent_action_id.run, patience):
             yield response
 
     async def update(self, request: UpdateRequest, caller: Caller) -> UpdateResponse:
@@ -161,7 +161,7 @@ class Calls:
         if known.is_finished and phase == known.phase:
             return UpdateResponse()  # told again, since the answer was lost
         if known.is_finished:
-            raise ConnectError(Code.FAILED_PRECONDITION, f"action {known.action!r} has ended: {known.phase}")
+            raise _ended(known)
         if request.attempt < known.attempt:
             raise ConnectError(
                 Code.FAILED_PRECONDITION,
@@ -184,9 +184,20 @@ class Calls:
         if known.is_aborted:
             return AbortResponse()
         if known.is_finished:
-            raise ConnectError(Code.FAILED_PRECONDITION, f"action {known.action!r} has ended: {known.phase}")
+            raise _ended(known)
         value = self._stamp(caller) | {"reason": truncated(request.reason, MESSAGE_LIMIT_CHARS)}
-        await self._patch(known, [{"op": "add", "path": "/spec/abort", "value": value}])
+        operations: list[dict[str, Any]] = [
+            {"op": "test", "path": "/spec/abort", "value": None},
+            {"op": "add", "path": "/spec/abort", "value": value},
+        ]
+        try:
+            await self._patch(known, operations)
+        except (ConflictError, InvalidError) as error:  # somebody else has aborted it meanwhile, or it has ended
+            fresh = await self._fresh(known)
+            if fresh.is_finished and fresh.phase != "Aborted":
+                raise _ended(fresh) from error
+            if not fresh.is_aborted:
+                raise
         return AbortResponse()
 
     async def signal(self, request: SignalRequest, caller: Caller) -> SignalResponse:
@@ -199,7 +210,7 @@ class Calls:
         if known.signal is not None:
             return _signalled(known, value)
         if known.is_finished:
-            raise ConnectError(Code.FAILED_PRECONDITION, f"condition {known.action!r} has ended: {known.phase}")
+            raise _ended(known)
         if kind != known.signal_type:
             raise ConnectError(
                 Code.INVALID_ARGUMENT, f"condition {known.action!r} waits for {known.signal_type}, not for {kind}"
@@ -210,8 +221,13 @@ class Calls:
         ]
         try:
             await self._patch(known, operations)
-        except ConflictError:
-            return _signalled(await self._fresh(known), value)
+        except (ConflictError, InvalidError) as error:  # somebody else has answered meanwhile, or it has ended
+            fresh = await self._fresh(known)
+            if fresh.signal is not None:
+                return _signalled(fresh, value)
+            if fresh.is_finished:
+                raise _ended(fresh) from error
+            raise
         return SignalResponse()
 
     # -- what is known ------------------------------------------------------------------------------------------------
@@ -255,6 +271,10 @@ class Calls:
             self._parts.mirror.forget(known.uid)
             raise ConnectError(Code.NOT_FOUND, f"action {known.action!r} of this run is not there") from error
         self._parts.mirror.learn(body)
+
+
+def _ended(known: Known) -> ConnectError:
+    return ConnectError(Code.FAILED_PRECONDITION, f"action {known.action!r} has ended: {known.phase}")
 
 
 def _signalled(known: Known, value: Any) -> SignalResponse:

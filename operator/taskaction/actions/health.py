@@ -1,8 +1,10 @@
 """``grpc.health.v1``: whether calls are served."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
 from connectrpc.request import RequestContext
 from connectrpc.server import Endpoint
 from google.protobuf import descriptor_pb2
@@ -11,7 +13,7 @@ from taskaction.actions.protos import TEXT, Method, Package, SmallService, field
 from taskaction.core.clock import Clock
 
 SERVICE = "grpc.health.v1.Health"
-_SERVING, _NOT_SERVING = 1, 2
+_SERVING, _NOT_SERVING, _UNKNOWN = 1, 2, 3
 _LOOK_SECONDS = 1.0
 
 
@@ -46,8 +48,10 @@ def health_file() -> descriptor_pb2.FileDescriptorProto:
 class HealthService:
     """Says whether calls are served."""
 
-    def __init__(self, is_ready: Callable[[], bool], clock: Clock) -> None:
+    def __init__(self, is_ready: Callable[[], bool], clock: Clock, services: Iterable[str]) -> None:
+        """``services`` are those that may be asked for by name, besides the server as a whole."""
         self._is_ready = is_ready
+        self._named = frozenset({"", SERVICE, *services})
         self._clock = clock
         self.package = Package(health_file())
         self._response_type = self.package.message("HealthCheckResponse")
@@ -64,19 +68,23 @@ class HealthService:
             ],
         )
 
-    async def check(self, _: Any, ctx: RequestContext[Any, Any]) -> Any:  # noqa: ARG002 - as generated code calls it
+    async def check(self, request: Any, ctx: RequestContext[Any, Any]) -> Any:  # noqa: ARG002 - as generated code calls it
         """Give the present state."""
-        return self._state()
+        if request.service not in self._named:
+            raise ConnectError(Code.NOT_FOUND, f"there is no service {request.service!r} here")
+        return self._state(request.service)
 
-    async def watch(self, _: Any, ctx: RequestContext[Any, Any]) -> AsyncIterator[Any]:  # noqa: ARG002 - the same
+    async def watch(self, request: Any, ctx: RequestContext[Any, Any]) -> AsyncIterator[Any]:  # noqa: ARG002 - the same
         """Give the state, and each change of it."""
         said = None
         while True:
-            state = self._state()
+            state = self._state(request.service)
             if state != said:
                 yield state
                 said = state
             await self._clock.sleep(_LOOK_SECONDS)
 
-    def _state(self) -> Any:
+    def _state(self, service: str) -> Any:
+        if service not in self._named:
+            return self._response_type(status=_UNKNOWN)
         return self._response_type(status=_SERVING if self._is_ready() else _NOT_SERVING)

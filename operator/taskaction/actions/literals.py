@@ -1,11 +1,15 @@
 """Flyte's literals as JSON and back, for the four types that a condition can wait for; knows no action."""
 
+import math
 from typing import Any
 
+import orjson
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from flyteidl2.core.literals_pb2 import Literal
 from flyteidl2.core.types_pb2 import LiteralType, SimpleType
+
+from taskaction.core.constants import OUTPUT_LIMIT_BYTES
 
 SIGNAL_TYPES = {
     SimpleType.BOOLEAN: "boolean",
@@ -14,6 +18,9 @@ SIGNAL_TYPES = {
     SimpleType.STRING: "string",
 }
 _TYPES = {"boolean": "boolean", "integer": "integer", "float_value": "number", "string_value": "string"}
+_INT64 = 2**63
+_VALUE_BYTES = OUTPUT_LIMIT_BYTES - 1024
+"""How large an answer may be: an action's output holds it, beside who has given it."""
 
 
 def signal_type(declared: LiteralType) -> str:
@@ -32,7 +39,15 @@ def read(literal: Literal) -> tuple[str, Any]:
     kind = primitive.WhichOneof("value") or ""
     if kind not in _TYPES:
         raise ConnectError(Code.INVALID_ARGUMENT, "value should be a boolean, integer, float or string")
-    return _TYPES[kind], getattr(primitive, kind)
+    value = getattr(primitive, kind)
+    if kind == "float_value" and not math.isfinite(value):
+        raise ConnectError(
+            Code.INVALID_ARGUMENT, "value.scalar.primitive.float_value should be finite: JSON has no other"
+        )
+    size = len(orjson.dumps(value))
+    if size > _VALUE_BYTES:
+        raise ConnectError(Code.INVALID_ARGUMENT, f"value takes {size} bytes as JSON; at most {_VALUE_BYTES} are kept")
+    return _TYPES[kind], value
 
 
 def written(kind: str, value: Any) -> Literal | None:
@@ -41,7 +56,7 @@ def written(kind: str, value: Any) -> Literal | None:
     primitive = literal.scalar.primitive
     if kind == "boolean" and isinstance(value, bool):
         primitive.boolean = value
-    elif kind == "integer" and isinstance(value, int):
+    elif kind == "integer" and isinstance(value, int) and -_INT64 <= value < _INT64:
         primitive.integer = value
     elif kind == "number" and isinstance(value, int | float):
         primitive.float_value = float(value)

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
 from flyteidl2.actions.actions_service_pb2 import Action
+from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.task.run_pb2 import RunSpec
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, SerializeToJsonError
 
 from taskaction.actions.accounts import account
 from taskaction.actions.literals import signal_type
@@ -120,7 +123,7 @@ def _task(action: Action, run: Run, run_spec: RunSpec, executors: Executors, pac
     if who:
         common["runAs"] = {"serviceAccountName": who}
     if executor != FLYTE:
-        return {"executor": executor, "parameters": MessageToDict(template.custom), **common}
+        return {"executor": executor, "parameters": _custom(template), **common}
     identifier = action.action_id
     parameters: dict[str, Any] = {
         **packed,
@@ -145,3 +148,11 @@ def _task(action: Action, run: Run, run_spec: RunSpec, executors: Executors, pac
 
 
 _UNSAID: tuple[object, ...] = ("", None, {})
+
+
+def _custom(template: TaskTemplate) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = MessageToDict(template.custom)
+    except (ValueError, SerializeToJsonError) as error:  # numbers that are none
+        raise ConnectError(Code.INVALID_ARGUMENT, f"task_template.custom: is no JSON: {error}") from error
+    return found

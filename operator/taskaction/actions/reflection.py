@@ -10,6 +10,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from taskaction.actions.protos import BYTES, NUMBER, TEXT, Method, Package, SmallService, field
 
 VERSIONS = ("v1", "v1alpha")
+METHOD = "ServerReflectionInfo"
 _NOT_FOUND, _UNIMPLEMENTED = 5, 12
 
 
@@ -54,7 +55,7 @@ def reflection_file(version: str) -> descriptor_pb2.FileDescriptorProto:
             if each.number > 2:  # noqa: PLR2004 - host, and what a response repeats, are beside the choice
                 each.oneof_index = 0
     file.service.add(name="ServerReflection").method.add(
-        name="ServerReflectionInfo",
+        name=METHOD,
         input_type=f".{package}.ServerReflectionRequest",
         output_type=f".{package}.ServerReflectionResponse",
         client_streaming=True,
@@ -118,7 +119,7 @@ class ReflectionService:
     def application(self) -> SmallService:
         """Give it on its address."""
         method = Method(
-            name="ServerReflectionInfo",
+            name=METHOD,
             request="ServerReflectionRequest",
             response="ServerReflectionResponse",
             endpoint=Endpoint.bidi_stream,

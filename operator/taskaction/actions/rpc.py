@@ -80,7 +80,7 @@ class ActionsRpc:
             caller = await self._gate.caller(ctx.request_headers())
             who = caller.name
             self._rates.spend(who)
-            async for response in self._calls.watch_for_updates(request, caller):
+            async for response in self._calls.watch_for_updates(request, caller, _seconds(ctx)):
                 yield response
         except (asyncio.CancelledError, GeneratorExit):
             error = ConnectError(Code.CANCELED, "the client is gone")
@@ -100,14 +100,14 @@ class ActionsRpc:
         ctx: RequestContext[Any, Any],
     ) -> Response:
         started, who, error = self._clock.monotonic(), "", None
-        if self._under_way >= self._requests:
-            raise ConnectError(Code.RESOURCE_EXHAUSTED, "too many calls at a time; try again later")
         self._under_way += 1
         try:
-            caller = await self._gate.caller(ctx.request_headers())
-            who = caller.name
-            self._rates.spend(who)
-            return await call(request, caller)
+            self._admit()
+            async with asyncio.timeout(_seconds(ctx)):
+                caller = await self._gate.caller(ctx.request_headers())
+                who = caller.name
+                self._rates.spend(who)
+                return await call(request, caller)
         except Exception as found:
             error = self._told(found)
             raise error from found
@@ -115,11 +115,17 @@ class ActionsRpc:
             self._under_way -= 1
             self._log(method, who, identifier, error, started)
 
+    def _admit(self) -> None:
+        if self._under_way > self._requests:
+            raise ConnectError(Code.RESOURCE_EXHAUSTED, "too many calls at a time; try again later")
+
     def _told(self, error: Exception) -> ConnectError:
         if isinstance(error, ConnectError):
             return error
         if isinstance(error, ClusterError):
             return error_for(error)
+        if isinstance(error, TimeoutError):
+            return ConnectError(Code.DEADLINE_EXCEEDED, "the call took longer than its client allows")
         self._journal.failed("call", error)
         return ConnectError(Code.INTERNAL, "the service has failed; its log says more")
 
@@ -130,3 +136,9 @@ class ActionsRpc:
         code, why = ("ok", "") if error is None else (error.code.value, error.message)
         what = f"{run.project}/{run.domain}/{run.name}/{identifier.name}"
         self._journal.called(method, who, what, code, why, self._clock.monotonic() - started)
+
+
+def _seconds(ctx: RequestContext[Any, Any]) -> float | None:
+    """Give how long the client waits for the call, as far as it says so."""
+    left = ctx.timeout_ms()
+    return None if left is None else left / 1000

@@ -1,6 +1,7 @@
 """One port for Connect and gRPC, over HTTP/1.1 and HTTP/2; sizes are bounded here, before anything is read."""
 
 import asyncio
+import socket
 import ssl
 import zlib
 from collections.abc import Awaitable, Callable
@@ -18,17 +19,19 @@ from flyteidl2.actions.actions_service_connect import ActionsService
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
+from taskaction.actions.exchange import Exchange, Receive, Send, refusal, too_large
 from taskaction.actions.health import SERVICE as HEALTH
 from taskaction.actions.health import HealthService
 from taskaction.actions.protos import CODECS
+from taskaction.actions.reflection import METHOD as REFLECTION_METHOD
 from taskaction.actions.reflection import reflection
 from taskaction.core.errors import ConfigurationError
 
 ACTIONS = "flyteidl2.actions.ActionsService"
 _GZIP = 31
 _QUICK = 1
-_OVERHEAD_BYTES = 1024
 _SMALL_BYTES = 256
+_BACKLOG = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +42,13 @@ class ServerSettings:
         bind: address and port.
         request_bytes: the largest request, unpacked.
         grace: seconds that calls may take to end when the server stops.
+        stalled: seconds after which a client that takes nothing of what is sent to it is cut off.
     """
 
     bind: str
     request_bytes: int
     grace: float
+    stalled: float
     certificate: Path | None = None
     key: Path | None = None
     client_ca: Path | None = None
@@ -72,7 +77,9 @@ class BoundedGzip(Compression):
         except zlib.error as error:
             raise ConnectError(Code.INVALID_ARGUMENT, f"the message is no gzip: {error}") from error
         if len(content) > self._limit:
-            raise _too_large(self._limit)
+            raise too_large(self._limit)
+        if not unpacker.eof:
+            raise ConnectError(Code.INVALID_ARGUMENT, "the message is no gzip: it is cut off")
         return content
 
 
@@ -121,37 +128,28 @@ class Application:
         self._small = {application.path: application for application in small}
         self._actions = ActionsApplication(service, limit)
 
-    async def __call__(
-        self,
-        scope: dict[str, Any],
-        receive: Callable[[], Awaitable[dict[str, Any]]],
-        send: Callable[[dict[str, Any]], Awaitable[None]],
-    ) -> None:
-        """Serve one call; a stream ends as soon as its client is gone, not only with the next message to it."""
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one call."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+            return
         if scope["type"] != "http":
             await self._actions(scope, receive, send)
             return
-        read, is_complete, serving = 0, False, asyncio.current_task()
-
-        async def bounded() -> dict[str, Any]:
-            nonlocal read, is_complete
-            message = await receive()
-            if message["type"] == "http.disconnect" and is_complete and serving is not None:
-                serving.cancel()
-            read += len(message.get("body", b""))
-            if read > self._limit + _OVERHEAD_BYTES:
-                raise _too_large(self._limit)
-            is_complete = not message.get("more_body", False)
-            return message
-
-        app: Any = self._small.get(scope["path"].rpartition("/")[0], self._actions)
-        await app(_unpacked(scope), bounded, Sized(send))
+        service, _, method = scope["path"].rpartition("/")
+        exchange = Exchange(receive, send, self._limit, is_two_way=method == REFLECTION_METHOD)
+        refused = refusal(scope)
+        if refused is not None:
+            await exchange.refuse(*refused)
+            return
+        app: Any = self._small.get(service, self._actions)
+        await app(_unpacked(scope), exchange.receive, Sized(exchange.send))
 
 
 class Sized:
     """Sends an answer that is complete with its length: unlike a chunked one, an empty one is a single packet."""
 
-    def __init__(self, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+    def __init__(self, send: Send) -> None:
         self._send = send
         self._start: dict[str, Any] | None = None
 
@@ -179,10 +177,12 @@ def _unpacked(scope: dict[str, Any]) -> dict[str, Any]:
 
 async def run(application: Application, settings: ServerSettings, stopped: Callable[[], Awaitable[None]]) -> None:
     """Serve until ``stopped`` returns, and let calls under way end; raises ``ConfigurationError``."""
+    asyncio.get_running_loop().set_exception_handler(_unhandled)
+    listener = _listener(settings)
     config = Config()
-    config.bind = [settings.bind]
+    config.bind = [f"fd://{listener.detach()}"]
     config.errorlog = config.accesslog = None
-    config.backlog = 1024
+    config.backlog = _BACKLOG
     config.graceful_timeout = settings.grace
     config.keep_alive_timeout = 75.0
     config.keep_alive_max_requests = 1_000_000
@@ -192,11 +192,29 @@ async def run(application: Application, settings: ServerSettings, stopped: Calla
         config.certfile, config.keyfile = str(settings.certificate), str(settings.key)
         if settings.client_ca is not None:
             config.ca_certs, config.verify_mode = str(settings.client_ca), ssl.CERT_REQUIRED
+    await serve(application, config, shutdown_trigger=stopped)  # type: ignore[arg-type]
+
+
+def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say nothing of connections that have died, or were cut when the server stopped: hypercorn catches not all."""
+    if not isinstance(context.get("exception"), OSError | asyncio.CancelledError):
+        loop.default_exception_handler(context)
+
+
+def _listener(settings: ServerSettings) -> socket.socket:
+    """Give the socket, by which the system itself ends connections that are dead, or whose client reads nothing.
+
+    A message to such a client never returns, so that its watch would be held for ever.
+    """
+    host, _, port = settings.bind.rpartition(":")
+    host = host.strip("[]")
     try:
-        await serve(application, config, shutdown_trigger=stopped)  # type: ignore[arg-type]
+        found = socket.create_server(
+            (host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=_BACKLOG
+        )
     except OSError as error:
         raise ConfigurationError(f"TASKACTION_ACTIONS_BIND: cannot listen on {settings.bind}: {error}") from error
-
-
-def _too_large(limit: int) -> ConnectError:
-    return ConnectError(Code.RESOURCE_EXHAUSTED, f"the message has more than {limit} bytes, which is not read")
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections have it from the socket that accepts them
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(settings.stalled * 1000))
+    return found

@@ -14,7 +14,7 @@ from taskaction.actions.mirror import Mirror
 from taskaction.actions.places import Places
 from taskaction.actions.rates import Rates
 from taskaction.actions.rpc import ActionsRpc
-from taskaction.actions.server import Application, ServerSettings, run
+from taskaction.actions.server import ACTIONS, Application, ServerSettings, run
 from taskaction.actions.settings import ActionsConfig
 from taskaction.actions.templates import Templates
 from taskaction.actions.traces import SELECTOR, trace_of
@@ -29,6 +29,8 @@ from taskaction.core.clock import Clock, SystemClock
 from taskaction.probes import Health, ProbeServer
 
 _STALE_SECONDS = 120.0
+_STALLED_SECONDS = 300.0
+"""How long a client may take nothing before its connection is closed; it connects again, and is told all."""
 _TEMPLATE_SECONDS = 3.0
 """How long a template may take to be stored; Flyte's own client waits five seconds for a call."""
 
@@ -129,11 +131,14 @@ class ActionsService:
             return facade.problems if self._listening else ["the service does not listen yet"]
 
         probes = ProbeServer(own.probes_bind, Health(live=list, ready=ready), journal.registry)
-        application = Application(facade.rpc, HealthService(lambda: not ready(), self._clock), own.request_bytes)
+        application = Application(
+            facade.rpc, HealthService(lambda: not ready(), self._clock, [ACTIONS]), own.request_bytes
+        )
         settings = ServerSettings(
             bind=own.bind,
             request_bytes=own.request_bytes,
             grace=own.drain.total_seconds(),
+            stalled=_STALLED_SECONDS,
             certificate=own.tls_cert_file,
             key=own.tls_key_file,
             client_ca=own.tls_client_ca_file,

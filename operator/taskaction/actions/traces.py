@@ -92,8 +92,8 @@ def trace_of(body: Body) -> Known | None:
     """Read a trace back; None where it is none that this service has made."""
     metadata = body["metadata"]
     payload = (body.get("spec") or {}).get("payload") or {}
-    name, parent, phase = payload.get(_PLACE), payload.get(_PARENT), payload.get("phase")
-    if not name or not parent or not isinstance(phase, str) or phase not in _ENDS.values():
+    name, parent, phase, output_uri = (_text(payload, field) for field in (_PLACE, _PARENT, "phase", "outputUri"))
+    if not name or not parent or phase not in _ENDS.values():
         return None
     return Known(
         place=Place(metadata["namespace"], name),
@@ -102,6 +102,12 @@ def trace_of(body: Body) -> Known | None:
         action=(metadata.get("labels") or {}).get(ACTION, name),
         parent=parent,
         phase=phase,
-        output_uri=payload.get("outputUri") or "",
+        output_uri=output_uri,
         is_trace=True,
     )
+
+
+def _text(payload: Body, field: str) -> str:
+    """Give a text; an empty one where somebody else has written anything else there."""
+    found = payload.get(field)
+    return found if isinstance(found, str) else ""

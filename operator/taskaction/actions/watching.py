@@ -50,27 +50,35 @@ class Watches:
         self._is_stopping = True
         self._mirror.end_watches()
 
-    async def follow(self, parent: Place, run: RunIdentifier) -> AsyncIterator[WatchForUpdatesResponse]:
-        """Give what there is, a sentinel, and every change; ends with UNAVAILABLE, since clients take OK for good."""
+    async def follow(
+        self, parent: Place, run: RunIdentifier, patience: float | None = None
+    ) -> AsyncIterator[WatchForUpdatesResponse]:
+        """Give what there is, a sentinel, and every change; ends with UNAVAILABLE, since clients take OK for good.
+
+        After ``patience`` seconds, which the client has set, it ends with DEADLINE_EXCEEDED.
+        """
         if self._mirror.watches >= self._settings.limit:
             raise ConnectError(Code.RESOURCE_EXHAUSTED, "too many watches at a time; try again later")
         subscription = self._mirror.subscribe(parent, self._clock.monotonic)
+        age = self._settings.age
+        until = self._clock.monotonic() + (age if patience is None else min(age, patience))
         try:
             for known in self._mirror.children(parent):
                 subscription.put(known)
-            async for response in self._sent(subscription, run, until_empty=True):
+            async for response in self._sent(subscription, run, until, until_empty=True):
                 yield response
             yield SENTINEL
-            async for response in self._sent(subscription, run, until_empty=False):
+            async for response in self._sent(subscription, run, until, until_empty=False):
                 yield response
         finally:
             self._mirror.unsubscribe(subscription)
+        if patience is not None and patience <= age and not self._is_stopping:
+            raise ConnectError(Code.DEADLINE_EXCEEDED, "the watch has lasted as long as its client allows")
         raise ConnectError(Code.UNAVAILABLE, "the watch has come to its age, or the service stops: connect again")
 
     async def _sent(
-        self, subscription: Subscription, run: RunIdentifier, *, until_empty: bool
+        self, subscription: Subscription, run: RunIdentifier, until: float, *, until_empty: bool
     ) -> AsyncIterator[WatchForUpdatesResponse]:
-        until = self._clock.monotonic() + self._settings.age
         while not self._is_stopping and self._clock.monotonic() < until:
             since, found = subscription.since, subscription.take(self._settings.batch)
             if found:

@@ -128,3 +128,20 @@ def test_a_name_is_always_one_that_kubernetes_takes(org, project, domain, run, a
 def test_equal_runs_of_two_projects_have_two_names():
     assert object_name("o", "shop", "dev", "r", "a0") != object_name("o", "office", "dev", "r", "a0")
     assert object_name("o", "ab", "c", "r", "a0") != object_name("o", "a", "bc", "r", "a0")
+
+
+@pytest.mark.parametrize(
+    "odd", [{"place": {"a": 1}}, {"place": 7}, {"parent": ["a"]}, {"phase": "Running"}, {"phase": 1}]
+)
+def test_an_event_that_only_looks_like_a_trace_is_none(odd):
+    payload = {"place": "child", "parent": "a0", "phase": "Succeeded", **odd}
+    metadata = {"namespace": "flyte", "name": "forged", "uid": "u", "resourceVersion": "1"}
+    assert trace_of({"metadata": metadata, "spec": {"payload": payload}}) is None
+
+
+def test_what_somebody_else_has_written_as_the_place_of_outputs_is_not_told():
+    payload = {"place": "child", "parent": "a0", "phase": "Succeeded", "outputUri": 7}
+    metadata = {"namespace": "flyte", "name": "forged", "uid": "u", "resourceVersion": "1"}
+    found = trace_of({"metadata": metadata, "spec": {"payload": payload}})
+    assert found is not None
+    assert found.output_uri == ""

@@ -1,0 +1,95 @@
+"""One HTTP request and its answer: bounded, read whole before it is answered, ended with its client; knows no call."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_OVERHEAD_BYTES = 1024
+_DISCARDED_BYTES = 64 * 1024 * 1024
+"""How much of a request that is too large is read, only so that its client gets to see the answer."""
+_GRPC = b"application/grpc"
+_GRPC_TIMEOUT = re.compile(rb"[0-9]{1,8}[HMSmun]")
+
+
+class Exchange:
+    """What stands between the server and an application, for one request."""
+
+    def __init__(self, receive: Receive, send: Send, limit: int, *, is_two_way: bool) -> None:
+        """``is_two_way`` is said of calls that answer while their requests still come."""
+        self._receive = receive
+        self._send = send
+        self._limit = limit
+        self._is_two_way = is_two_way
+        self._read = 0
+        self._is_complete = False
+        self._serving = asyncio.current_task()
+
+    async def receive(self) -> Message:
+        """Give what has come; raises ``ConnectError`` where that is too much.
+
+        A stream ends as soon as its client is gone, not only with the next message to it.
+        """
+        message = await self._receive()
+        if message["type"] == "http.disconnect" and self._is_complete and self._serving is not None:
+            self._serving.cancel()
+        self._count(message)
+        if self._read > self._limit + _OVERHEAD_BYTES:
+            raise too_large(self._limit)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Answer, once the request is over.
+
+        Over HTTP/2, hypercorn 0.18 takes it for the end of the whole connection, with all calls on it, when a part of a
+        request arrives that has been answered already.
+        """
+        if message["type"] == "http.response.start" and not self._is_two_way:
+            while not self._is_complete and self._read < _DISCARDED_BYTES:
+                self._count(await self._receive())
+        await self._send(message)
+
+    async def refuse(self, status: HTTPStatus, code: Code, text: str) -> None:
+        """Answer what no application can."""
+        body = orjson.dumps({"code": code.value, "message": text})
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await self.send({"type": "http.response.start", "status": status.value, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+    def _count(self, message: Message) -> None:
+        self._read += len(message.get("body", b""))
+        self._is_complete = not message.get("more_body", False)
+
+
+def refusal(scope: Mapping[str, Any]) -> tuple[HTTPStatus, Code, str] | None:
+    """Give why a request is answered by no application, from its head alone; None where one can."""
+    headers: Mapping[bytes, bytes] = dict(scope["headers"])
+    try:
+        for name, value in scope["headers"]:
+            (name + value).decode()
+    except UnicodeDecodeError:
+        return HTTPStatus.BAD_REQUEST, Code.INVALID_ARGUMENT, "a header is no UTF-8"
+    content_type = headers.get(b"content-type", b"")
+    if not content_type.startswith(_GRPC):
+        return None
+    if scope["http_version"] != "2" and not content_type.startswith(_GRPC + b"-web"):
+        told = "gRPC needs HTTP/2: speak it from the start, or use Connect or gRPC-Web"
+        return HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, Code.UNIMPLEMENTED, told
+    timeout = headers.get(b"grpc-timeout")
+    if timeout is not None and not _GRPC_TIMEOUT.fullmatch(timeout):
+        return HTTPStatus.BAD_REQUEST, Code.INVALID_ARGUMENT, "grpc-timeout should be a number and a unit, such as 5S"
+    return None
+
+
+def too_large(limit: int) -> ConnectError:
+    """Give the error of a request that is not read."""
+    return ConnectError(Code.RESOURCE_EXHAUSTED, f"the message has more than {limit} bytes, which is not read")
