@@ -214,27 +214,6 @@ async def test_fifty_watchers_of_a_service_that_is_killed_all_learn_what_has_com
             await asyncio.gather(*following, return_exceptions=True)
 
 
-async def test_a_watch_outlives_an_api_server_that_goes_and_comes_back(control_plane: ControlPlane, clients, services):
-    client = clients[0]
-    await client.enqueue(task("outage"))
-    await client.enqueue(task("outage", "child", "a0"))
-    async with asyncio.timeout(2 * SECONDS), aclosing(client.watch_for_updates(watch("outage"))) as stream:
-        assert (await anext(stream)).action_update.action_id.name == "child"
-        assert (await anext(stream)).control_message.sentinel
-        await asyncio.to_thread(control_plane.kill_apiserver)
-        with pytest.raises(ConnectError) as refused:
-            await client.enqueue(task("outage", "late", "a0"))
-        assert refused.value.code == Code.UNAVAILABLE
-        await asyncio.to_thread(control_plane.start_apiserver)
-        report_it = partial(report, services.kubectl, "outage", "child", phase="Succeeded", outputUri="s3://done")
-        await asyncio.to_thread(report_it)
-        while True:
-            update = (await anext(stream)).action_update
-            if update.phase == ActionPhase.ACTION_PHASE_SUCCEEDED:
-                break
-    assert update.output_uri == "s3://done"
-
-
 async def test_what_happens_while_the_history_of_the_api_server_is_lost_is_told_all_the_same(services):
     services.kill()
     own = services.kubeconfig
@@ -273,3 +252,24 @@ async def test_what_happens_while_the_history_of_the_api_server_is_lost_is_told_
         "ended": ActionPhase.ACTION_PHASE_FAILED,
     }
     await asyncio.to_thread(services.start)
+
+
+async def test_a_watch_outlives_an_api_server_that_goes_and_comes_back(control_plane: ControlPlane, clients, services):
+    client = clients[0]
+    await client.enqueue(task("outage"))
+    await client.enqueue(task("outage", "child", "a0"))
+    async with asyncio.timeout(2 * SECONDS), aclosing(client.watch_for_updates(watch("outage"))) as stream:
+        assert (await anext(stream)).action_update.action_id.name == "child"
+        assert (await anext(stream)).control_message.sentinel
+        await asyncio.to_thread(control_plane.kill_apiserver)
+        with pytest.raises(ConnectError) as refused:
+            await client.enqueue(task("outage", "late", "a0"))
+        assert refused.value.code == Code.UNAVAILABLE
+        await asyncio.to_thread(control_plane.start_apiserver)
+        report_it = partial(report, services.kubectl, "outage", "child", phase="Succeeded", outputUri="s3://done")
+        await asyncio.to_thread(report_it)
+        while True:
+            update = (await anext(stream)).action_update
+            if update.phase == ActionPhase.ACTION_PHASE_SUCCEEDED:
+                break
+    assert update.output_uri == "s3://done"
