@@ -25,7 +25,13 @@ class _Loader(yaml.SafeLoader):
     }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        seen: set[str] = set()
         for key, _ in node.value:
+            if key.tag == _STR and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {_shown(key)} is there twice: keep one", key.start_mark
+                )
+            seen.add(_shown(key))
             if key.tag not in {_STR, _MERGE} or (_is_plain(key) and key.value in _BOOLEANS):
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {_shown(key)} is no text to kubectl{_meaning(key)}: quote it", key.start_mark

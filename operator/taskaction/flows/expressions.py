@@ -69,7 +69,8 @@ class Expression:
             names = scope.names
             if self.paths:
                 names = {**names, **{name: one.read(scope) for name, one in self.paths.items()}}
-            evaluator = _Evaluator(names, functions(scope.names, seed), scope.budget)
+            allowed = functions(scope.names, seed) if self.called else {}
+            evaluator = _Evaluator(names, allowed, scope.budget)
             return _json(scope.budget.check(evaluator.eval(self.text, self.tree)))
         except RunTimeError as error:
             raise self._failure(error.cause, error.also) from error
@@ -103,13 +104,13 @@ def expression(text: str) -> Expression:
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         why = error.msg if isinstance(error, SyntaxError) else "it is nested too deeply"
         raise ExpressionError(f"{quoted(text)} is no expression: {why}") from error
-    _check(text, tree)
-    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    functions = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    nodes = _checked(text, tree)
+    functions = [node.func for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
     called = frozenset(function.id for function in functions)
     places = {id(function) for function in functions}
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in places}
-    return Expression(text, tree.body, paths, frozenset(names - bound - set(paths)), called)
+    words = [node for node in nodes if isinstance(node, ast.Name) and id(node) not in places]
+    bound = {word.id for word in words if isinstance(word.ctx, ast.Store)}
+    return Expression(text, tree.body, paths, frozenset({word.id for word in words} - bound - paths.keys()), called)
 
 
 def _without_paths(text: str) -> tuple[str, dict[str, Path]]:
@@ -141,13 +142,18 @@ def _without_paths(text: str) -> tuple[str, dict[str, Path]]:
     return "".join(kept), paths
 
 
-def _check(text: str, tree: ast.Expression) -> None:
+def _checked(text: str, tree: ast.Expression) -> list[ast.AST]:
+    """Give all that an expression is made of."""
     level: list[ast.AST] = [tree]
+    nodes = [*level]
     for _ in range(MAX_DEPTH):
         level = [child for node in level for child in ast.iter_child_nodes(node)]
-    if level:
+        nodes += level
+        if not level:
+            break
+    else:
         raise ExpressionError(f"{quoted(text)} is nested too deeply")
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, _NODES):
             raise ExpressionError(f"{quoted(text)}: {type(node).__name__} is not available in expressions")
         if isinstance(node, ast.Constant) and not isinstance(node.value, str | int | float | None):
@@ -158,6 +164,7 @@ def _check(text: str, tree: ast.Expression) -> None:
             raise ExpressionError(f"{quoted(text)}: ** is not available in calls")
         if isinstance(node, ast.Call):
             _check_call(text, node.func)
+    return nodes
 
 
 def _check_call(text: str, called: ast.expr) -> None:
@@ -169,12 +176,20 @@ def _check_call(text: str, called: ast.expr) -> None:
         raise ExpressionError(f"{quoted(text)}: {name} is no function; there are {', '.join(sorted(FUNCTIONS))}")
 
 
+_HANDLERS = {kind: found.__name__ for kind, found in EvalWithCompoundTypes().nodes.items() if kind in _NODES}
+"""The methods that evaluate, by what they evaluate: bound ones in every evaluator would be dear to make and to free."""
+
+
 class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval ships no types
     """simpleeval with a budget, and with attributes that are the properties of objects and nothing else."""
 
-    def __init__(self, names: Mapping[str, Any], allowed: Mapping[str, Callable[..., Any]], budget: Budget) -> None:
-        super().__init__(operators=_Operators(budget), functions={}, names=names)
+    def __init__(  # what simpleeval prepares of its own takes longer than most expressions do
+        self, names: Mapping[str, Any], allowed: Mapping[str, Callable[..., Any]], budget: Budget
+    ) -> None:
+        self.nodes: dict[type[ast.AST], Callable[[ast.AST], Any]] = {}
+        self.operators = _Operators(budget)
         self.functions = allowed
+        self.names = names
         self._budget = budget
 
     def _check_disallowed_items(self, item: Any) -> None:
@@ -182,7 +197,8 @@ class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval shi
 
     def _eval(self, node: ast.AST) -> Any:
         self._budget.charge()
-        return self.nodes[type(node)](node)
+        kind = type(node)
+        return self.nodes[kind](node) if kind in self.nodes else getattr(self, _HANDLERS[kind])(node)
 
     def _eval_name(self, node: ast.Name) -> Any:
         if node.id not in self.names:
@@ -216,6 +232,7 @@ class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval shi
         return format(_CONVERSIONS[node.conversion](value), spec)
 
     def _eval_comprehension(self, node: ast.AST) -> Any:
+        self.nodes.setdefault(ast.Name, self._eval_name)  # simpleeval puts what knows its variables there meanwhile
         value = super()._eval_comprehension(node)
         if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
             self._budget.charge(len(value) ** 2 // _COLLISIONS)

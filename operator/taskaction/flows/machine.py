@@ -154,7 +154,7 @@ class _Turn:
         if self.rests():
             return frame
         self.left -= UNITS_PER_STATE
-        frame = replace(frame, visits=frame.visits + 1)
+        frame = frame.entered()
         view = View(frame, self.scope(frame.data), self.seed(frame.visit), self.now, self.questions)
         try:
             what = begun(node, view)
@@ -216,8 +216,7 @@ class _Turn:
 
     def _left(self, frame: Frame, node: Node, data: Any, following: str | None) -> Frame:
         self._log_state("Completed", frame, node, output=data)
-        at, ended = (frame.at, True) if following is None else (following, False)
-        return replace(frame, data=data, at=at, ended=ended, acting=None, until=None, within=None, tries={})
+        return frame.left(data, following)
 
     def _failed(self, frame: Frame, node: Node, error: StateError) -> Frame:
         frame = replace(frame, acting=None, paused=None, until=None, within=None)

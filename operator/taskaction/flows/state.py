@@ -84,6 +84,28 @@ class Frame:
         """The name of the visit that it is in."""
         return f"{self.place}{self.visits}"
 
+    def entered(self) -> "Frame":
+        """Give it at the beginning of the next visit; of the last one only the tries count."""
+        return Frame(
+            at=self.at,
+            data=self.data,
+            place=self.place,
+            visits=self.visits + 1,
+            tries=self.tries,
+            inline=self.inline,
+        )
+
+    def left(self, data: Any, following: str | None) -> "Frame":
+        """Give it where a state has led to, None for the end."""
+        return Frame(
+            at=following or self.at,
+            data=data,
+            place=self.place,
+            visits=self.visits,
+            inline=self.inline,
+            ended=following is None,
+        )
+
     def everywhere(self) -> "Iterator[Frame]":
         """Go through this frame and all inside."""
         yield self

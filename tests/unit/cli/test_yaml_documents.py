@@ -45,6 +45,7 @@ REFUSED = {
     "~: a": ("the key ~ is no text to kubectl", "line 1"),
     "[a]: b": ("the key of several parts is no text to kubectl", "line 1"),
     "answer: y": ("y is no text to kubectl but true: quote it", "line 1"),
+    "{a: 1, b: 2, a: 3}": ("the key a is there twice: keep one", "column 14"),
     "- N": ("N is no text to kubectl but false", "line 1"),
 }
 
