@@ -186,7 +186,7 @@ class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval shi
     def __init__(  # what simpleeval prepares of its own takes longer than most expressions do
         self, names: Mapping[str, Any], allowed: Mapping[str, Callable[..., Any]], budget: Budget
     ) -> None:
-        self.nodes: dict[type[ast.AST], Callable[[ast.AST], Any]] = {}
+        self.nodes: dict[type[ast.AST], Callable[..., Any]] = {}
         self.operators = _Operators(budget)
         self.functions = allowed
         self.names = names
