@@ -43,6 +43,8 @@ ACTIONS = Collection(API, "taskactions", "status.phase=Succeeded")
 JOBS = Collection("/apis/batch/v1", "jobs", "status.successful=1")
 _SEEN = re.compile(rb'"name":"([^"]+)".*?"resourceVersion":"([^"]+)"')
 
+_VERSION = re.compile(rb'"resourceVersion":"([^"]+)"')
+
 
 @dataclass
 class Finished:
@@ -178,6 +180,25 @@ class Load:
             finally:
                 watcher.cancel()
 
+    async def follow(self, namespace: str, note: Callable[[bytes], None], begun: asyncio.Event) -> None:
+        """Hand over each line of a watch of whole actions until cancelled, also where the API server has ended it."""
+        newest = orjson.loads(await self._send("GET", f"{ACTIONS.path(namespace)}?limit=1"))
+        version = str(newest["metadata"]["resourceVersion"])
+
+        def noted(line: bytes) -> None:
+            nonlocal version
+            note(line)
+            if (found := _VERSION.search(line)) is not None:
+                version = found[1].decode()
+
+        async with self._open(1) as session:
+            while True:
+                parameters = {"watch": "true", "resourceVersion": version}
+                async with session.get(self._server + ACTIONS.path(namespace), params=parameters) as response:
+                    await checked(response)
+                    begun.set()
+                    await read_lines(response, noted)
+
     async def _watch(
         self, session: aiohttp.ClientSession, kind: Collection, namespace: str, seen: Finished, begun: asyncio.Event
     ) -> None:
@@ -188,7 +209,7 @@ class Load:
             async with session.get(url, params=parameters, headers=headers) as response:
                 await checked(response)
                 begun.set()
-                await read_lines(response, seen)
+                await read_lines(response, seen.note)
 
     async def _send(self, method: str, path: str, body: bytes | None = None, content_type: str = "") -> bytes:
         if self._session is None:
@@ -210,13 +231,13 @@ async def checked(response: aiohttp.ClientResponse) -> bytes:
     return b""
 
 
-async def read_lines(response: aiohttp.ClientResponse, seen: Finished) -> None:
+async def read_lines(response: aiohttp.ClientResponse, note: Callable[[bytes], None]) -> None:
     """Hand over the lines of a watch until it ends."""
     rest = b""
     async for chunk in response.content.iter_any():
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            seen.note(line)
+            note(line)
 
 
 def _silent(_: str) -> None:

@@ -1,9 +1,11 @@
 """How fast a change reaches whoever watches, and what a watch costs in memory and requests."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
+from dataclasses import dataclass
 
 import orjson
 from connectrpc.compression.gzip import GzipCompression
@@ -25,8 +27,11 @@ CHANGES = 3000
 PER_SECOND = 100.0
 MANY = 500
 TIMEOUT = 60.0
+_MARK = re.compile(rb'"outputUri":"(mark-[0-9]+)"')
 P50 = Figure("watch_p50_ms", "ms", Target(10))
 P99 = Figure("watch_p99_ms", "ms", Target(100))
+BARE = Figure("watch_bare_p99_ms", "ms")
+ADDED = Figure("watch_added_p99_ms", "ms")
 EACH = Figure("watch_kb_each", "KB", Target(100))
 CALLS = Figure("watch_api_calls", "calls", Target(0))
 
@@ -34,18 +39,39 @@ CALLS = Figure("watch_api_calls", "calls", Target(0))
 def measure(stage: Stage) -> Iterator[Row]:
     """Change children of 50 watched parents 100 times a second; then add 500 watches, one of which reads nothing."""
     with ActionsProcess(stage) as service:
-        latencies, calls = stage.run(changes(stage, service))
-        text = f"p50 {quantile(latencies, 0.5):.1f} ms, p99 {quantile(latencies, 0.99):.1f} ms"
-        stage.say(f"{CHANGES} changes to {WATCHERS} watchers: {text}, longest {max(latencies):.1f} ms")
+        seen, calls = stage.run(changes(stage, service))
+        latencies = [one.told for one in seen]
+        for what, values in (
+            ("told", latencies),
+            ("seen by a bare watch", [one.bare for one in seen]),
+            ("between the two", [one.added for one in seen]),
+        ):
+            text = f"p50 {quantile(values, 0.5):.1f} ms, p99 {quantile(values, 0.99):.1f} ms"
+            stage.say(f"{CHANGES} changes to {WATCHERS} watchers, {what}: {text}, longest {max(values):.1f} ms")
         each = stage.run(memory(stage, service))
     yield P50.measured(quantile(latencies, 0.5))
     yield P99.measured(quantile(latencies, 0.99))
+    yield BARE.measured(quantile([one.bare for one in seen], 0.99))
+    yield ADDED.measured(quantile([one.added for one in seen], 0.99))
     yield CALLS.measured(calls)
     yield EACH.measured(each)
 
 
-async def changes(stage: Stage, service: ActionsProcess) -> tuple[list[float], float]:
-    """Give the milliseconds from the sending of each change, and the API requests of each watch."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Milliseconds from the sending of a change until a client was told, and until a bare watch of the same had it."""
+
+    told: float
+    bare: float
+
+    @property
+    def added(self) -> float:
+        """What the service has added."""
+        return max(0.0, self.told - self.bare)
+
+
+async def changes(stage: Stage, service: ActionsProcess) -> tuple[list[Seen], float]:
+    """Give how long each change took, and the API requests of each watch."""
     runs = [f"watched{number}" for number in range(WATCHERS)]
     async with ActionsServiceClient(service.url, send_compression=GzipCompression()) as client:
         for run in runs:
@@ -59,6 +85,15 @@ async def changes(stage: Stage, service: ActionsProcess) -> tuple[list[float], f
     calls = (service.api_calls() - before) / WATCHERS
     names = [child_of(run) for run in runs]
     sent: dict[str, float] = {}
+    bare: dict[str, float] = {}
+
+    def note(line: bytes) -> None:
+        if (found := _MARK.search(line)) is not None:
+            bare.setdefault(found[1].decode(), time.perf_counter())
+
+    beside = asyncio.Event()
+    comparing = asyncio.create_task(stage.load.follow(WORK, note, beside))
+    await beside.wait()
     begun = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for number in range(CHANGES):
@@ -70,7 +105,11 @@ async def changes(stage: Stage, service: ActionsProcess) -> tuple[list[float], f
     last = [f"mark-{number}" for number in range(CHANGES - WATCHERS, CHANGES)]
     await until(lambda: all(mark in watchers.told for mark in last), "the last change of each child to be told")
     await watchers.close()
-    return [(watchers.told[mark] - moment) * 1000 for mark, moment in sent.items() if mark in watchers.told], calls
+    await until(lambda: last[-1] in bare, "a bare watch to have seen the last change")
+    comparing.cancel()
+    told = watchers.told
+    moments = [(mark, moment) for mark, moment in sent.items() if mark in told and mark in bare]
+    return [Seen((told[mark] - moment) * 1000, (bare[mark] - moment) * 1000) for mark, moment in moments], calls
 
 
 async def memory(stage: Stage, service: ActionsProcess) -> float:
@@ -164,4 +203,4 @@ async def until(is_so: Callable[[], bool], what: str) -> None:
         raise ClusterError(f"waited {TIMEOUT:.0f} s for {what}") from None
 
 
-GROUP = Group("watch", (P50, P99, CALLS, EACH), measure)
+GROUP = Group("watch", (P50, P99, BARE, ADDED, CALLS, EACH), measure)
