@@ -30,7 +30,14 @@ PODS = {"node_cluster", "node_programs", "simulated_cluster"}
 """Those of them that need more than a control plane."""
 
 
-SLOWEST = ("e2e", "integration/node", "integration/replicas", "integration/portagent", "integration/operator")
+SLOWEST = (
+    "e2e",
+    "integration/node",
+    "integration/replicas",
+    "integration/flows",
+    "integration/portagent",
+    "integration/operator",
+)
 """What takes longest of what needs a cluster begins first, so that no worker has to wait for another at the end."""
 
 

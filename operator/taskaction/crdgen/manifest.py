@@ -141,6 +141,7 @@ KINDS = (
             _AGE,
             Column("Reason", ".status.reason", wide=True),
             Column("Label", ".spec.label", wide=True),
+            Column("Tags", ".spec.tags", wide=True),
             Column("Visits", ".status.visits", "integer", wide=True),
             Column("Parent", ".spec.parentRef.name", wide=True),
         ),

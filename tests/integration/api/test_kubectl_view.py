@@ -25,7 +25,7 @@ WIDE = {
     "cap": f"{COLUMNS['cap']} MESSAGE",
     "ae": f"{COLUMNS['ae']} CORRELATION-KEY",
     "af": f"{COLUMNS['af']} MESSAGE",
-    "afr": f"{COLUMNS['afr']} REASON LABEL VISITS PARENT",
+    "afr": f"{COLUMNS['afr']} REASON LABEL TAGS VISITS PARENT",
 }
 STATUS = {"phase": "Running", "reason": "Started", "message": "half", "attempt": 2, "externalId": "job-1"}
 OBJECTS = {
