@@ -59,7 +59,7 @@ async def served(*, stalled: float = 60.0, **own: Any) -> AsyncIterator[Served]:
     clock, cluster, journal = SystemClock(), MemoryCluster(), ActionsJournal()
     address = f"{HOST}:{Ports.free().apiserver}"
     config = ActionsConfig(bind=address, authentication="none", task_types={"noop": "noop", "sleep": "sleep"}, **own)
-    facade = Facade(config, cluster, clock, journal)
+    facade = Facade(config, cluster, clock, journal, "mark")
     informing = [asyncio.create_task(informer.run(journal.failed)) for informer in facade.informers]
     for informer in facade.informers:
         await informer.listed.wait()

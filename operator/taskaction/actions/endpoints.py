@@ -93,7 +93,7 @@ class Calls:
         if action.WhichOneof("spec") == "task":
             template = action.task.spec.task_template
             if executors.of(template.type) == manifests.FLYTE:
-                found = await self._parts.templates.parameters(template)
+                found = await self._parts.templates.parameters(template, place.namespace)
         return manifests.manifest(place, action, parent, run_spec, executors, found)
 
     async def _trace(self, place: Place, action: Action, parent: Known | None, caller: Caller) -> EnqueueResponse:

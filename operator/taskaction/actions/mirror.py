@@ -41,6 +41,7 @@ class Known:
     annotations: Mapping[str, str] | None = None
     account: str = ""
     is_trace: bool = False
+    template_uri: str = ""
 
     @property
     def is_finished(self) -> bool:
@@ -82,6 +83,7 @@ class Known:
             signal_type=str(parameters.get("type", "boolean")) if executor == "approval" else "",
             signal=spec.get("signal"),
             handed_down=_handed_down(parameters) if executor == "flyte" else None,
+            template_uri=str(parameters.get("templateUri") or "") if executor == "flyte" else "",
             account=str((spec.get("runAs") or {}).get("serviceAccountName", "")),
             labels=_foreign(own),
             annotations=_foreign(metadata.get("annotations") or {}),
@@ -164,6 +166,10 @@ class Mirror:
     def traces(self, parent: Place) -> int:
         """Give how many traces of an action are known."""
         return self._traces[parent]
+
+    def templates(self) -> frozenset[str]:
+        """Give where the templates are that actions have elsewhere."""
+        return frozenset(known.template_uri for known in self._by_uid.values() if known.template_uri)
 
     def learn(self, body: Body) -> None:
         """Take in an object, as a watch or a write of our own has given it; older ones change nothing."""

@@ -16,6 +16,7 @@ from taskaction.actions.rates import Rates
 from taskaction.actions.rpc import ActionsRpc
 from taskaction.actions.server import ACTIONS, Application, ServerSettings, run
 from taskaction.actions.settings import ActionsConfig
+from taskaction.actions.sweeping import Sweep
 from taskaction.actions.templates import Templates
 from taskaction.actions.traces import SELECTOR, trace_of
 from taskaction.actions.watching import Watches, WatchSettings
@@ -38,7 +39,10 @@ _TEMPLATE_SECONDS = 3.0
 class Facade:
     """Everything that serves calls, over any cluster and clock."""
 
-    def __init__(self, own: ActionsConfig, cluster: RestCluster, clock: Clock, journal: ActionsJournal) -> None:
+    def __init__(
+        self, own: ActionsConfig, cluster: RestCluster, clock: Clock, journal: ActionsJournal, mark: str
+    ) -> None:
+        """``mark`` tells this cluster's stored templates from those of others."""
         self.mirror = Mirror()
         places = Places(own.namespace, own.namespaces)
         self.informers = [
@@ -68,6 +72,11 @@ class Facade:
             ),
             journal.told,
         )
+        templates = Templates(None if own.templates is None else f"{own.templates}{mark}/", _TEMPLATE_SECONDS, clock)
+        folders = [folder for name in sorted(places.namespaces) if (folder := templates.folder_of(name)) is not None]
+        self.sweep = Sweep(
+            templates.storage, folders, clock, named=self.mirror.templates, is_sure=lambda: not self.problems
+        )
         gate = OpenGate() if own.authentication == "none" else Gate(cluster, clock, own.audiences)
         calls = Calls(
             Parts(
@@ -77,7 +86,7 @@ class Facade:
                 places=places,
                 gate=gate,
                 executors=Executors(own.task_types),
-                templates=Templates(own.templates, _TEMPLATE_SECONDS),
+                templates=templates,
                 watches=self.watches,
                 traces=own.traces,
             )
@@ -117,7 +126,7 @@ class ActionsService:
         credentials = Credentials.load(self._clock, kubeconfig=self._config.kubeconfig, context=self._config.context)
         async with open_session(credentials, in_flight=self._own.requests * 2) as session:
             cluster = RestCluster(credentials.server, session, self._journal.requested)
-            await self._serve(Facade(self._own, cluster, self._clock, self._journal), stop)
+            await self._serve(Facade(self._own, cluster, self._clock, self._journal, credentials.mark), stop)
 
     async def _serve(self, facade: Facade, stop: asyncio.Event) -> None:
         journal, own = self._journal, self._own
@@ -145,6 +154,7 @@ class ActionsService:
         )
         await probes.start()
         tasks = [asyncio.create_task(informer.run(journal.failed)) for informer in facade.informers]
+        tasks.append(asyncio.create_task(facade.sweep.run(journal.failed)))
         try:
             for informer in facade.informers:  # before that, a parent would be missing and a snapshot incomplete
                 await _first(stop, informer.listed)

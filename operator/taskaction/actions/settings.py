@@ -50,7 +50,8 @@ class ActionsConfig(BaseModel):
     """Which task type has which executor, for example `spark=resource`; `*` is all others. Default: flyte."""
     templates: Annotated[str, AfterValidator(_folder)] | None = None
     """Where templates are stored that are too large for an object, for example s3://bucket/templates; the operator must
-    be able to read it, by TASKACTION_FLYTE_STORAGE. Default: they are refused."""
+    be able to read it, by TASKACTION_FLYTE_STORAGE. The service removes those that no action has. Default: they are
+    refused."""
     authentication: Literal["token", "none"] = "token"
     """token: callers show a Kubernetes token. none: everybody may do all, on a loopback address only."""
     audiences: Annotated[tuple[str, ...], BeforeValidator(words)] = ()

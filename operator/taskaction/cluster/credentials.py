@@ -13,8 +13,10 @@ from kubernetes.config.config_exception import ConfigException
 
 from taskaction.core.clock import Clock
 from taskaction.core.errors import ConfigurationError
+from taskaction.core.names import digest
 
 _RENEW_PAUSE = 5.0
+_MARK_CHARS = 10
 REFRESH_SECONDS = 30.0
 """How often the loader is asked whether the token is still good; it reads files and runs exec plug-ins."""
 
@@ -60,6 +62,12 @@ class Credentials:
     def server(self) -> str:
         """The API server's URL without a trailing slash."""
         return self._loaded.host.rstrip("/")
+
+    @property
+    def mark(self) -> str:
+        """What tells this API server from others: its authority, or its address where that is the system's."""
+        authority = self._loaded.ssl_ca_cert
+        return digest(self.server.encode() if authority is None else Path(authority).read_bytes())[:_MARK_CHARS]
 
     def ssl_context(self) -> ssl.SSLContext:
         """Give a context that verifies the server and presents the client certificate, if there is one."""

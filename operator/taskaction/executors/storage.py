@@ -57,6 +57,10 @@ class Storage:
         """Store a file; raises ``StorageError`` like ``read``."""
         await self._bounded(address, lambda: self._write(address, content))
 
+    async def files(self, folder: str) -> list[str]:
+        """Give the addresses of all files below a folder; raises ``StorageError`` like ``read``."""
+        return await self._bounded(folder, lambda: self._files(folder))
+
     async def remove(self, address: str) -> None:
         """Remove a file, or a folder with its files, where there is one; raises ``StorageError`` like ``read``."""
         await self._bounded(address, lambda: self._remove(address))
@@ -104,6 +108,14 @@ class Storage:
         if address.startswith(_LOCAL):
             system.makedirs(path.rpartition("/")[0], exist_ok=True)
         system.pipe_file(path, content)
+
+    def _files(self, folder: str) -> list[str]:
+        system, path = self._opened(folder)
+        scheme = folder.partition("://")[0]
+        try:
+            return sorted(f"{scheme}://{found}" for found in system.find(path))
+        except FileNotFoundError:
+            return []
 
     def _remove(self, address: str) -> None:
         system, path = self._opened(address)

@@ -57,6 +57,16 @@ async def test_a_file_and_a_folder_are_removed_and_nothing_beside_them(bucket: B
     assert bucket.files == {"/runs/flyte/a/11/x": b"x"}
 
 
+async def test_files_are_told_by_the_addresses_that_they_are_opened_by(bucket: Bucket, storage: Storage) -> None:
+    bucket.files |= {f"/runs/flyte/{name}": b"x" for name in ("a/1/x", "a/2", "b")}
+
+    assert await storage.files("s3://runs/flyte/a/") == ["s3://runs/flyte/a/1/x", "s3://runs/flyte/a/2"]
+    assert await storage.files("s3://runs/flyte/not/there/") == []
+    for address in await storage.files("s3://runs/flyte/a/"):
+        await storage.remove(address)
+    assert bucket.files == {"/runs/flyte/b": b"x"}
+
+
 @pytest.mark.parametrize(
     "address",
     [
