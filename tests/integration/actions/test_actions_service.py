@@ -326,3 +326,19 @@ def test_a_script_is_told_what_is_wrong(services):
     assert (int(code), json.loads(answer)["code"]) == (404, "not_found")
     answer, _, code = subprocess.check_output([*command, "--data", '{"action": 7}', url], text=True).rpartition("\n")
     assert (int(code), json.loads(answer)["code"]) == (400, "invalid_argument")
+
+
+@pytest.mark.parametrize(
+    ("option", "version"),
+    [
+        ("--http1.1", "1.1"),
+        ("--http2", "1.1"),  # asks for an upgrade, which need not be followed where there is a body
+        ("--http2-prior-knowledge", "2"),
+    ],
+)
+def test_a_script_may_speak_any_version_of_http(services, option, version):
+    request = MessageToJson(task(f"http{option.replace('-', '').replace('.', '')}"), indent=None)
+    url = f"{services.url}/flyteidl2.actions.ActionsService/Enqueue"
+    command = ["curl", "--silent", option, "--write-out", "\n%{http_version} %{http_code}"]
+    command += ["--header", "Content-Type: application/json", "--data", request, url]
+    assert subprocess.check_output(command, text=True).split("\n") == ["{}", f"{version} 200"]
