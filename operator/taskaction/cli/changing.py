@@ -1,11 +1,13 @@
 """``abort``, ``signal``, ``suspend`` and ``resume``: the fields of an action that people may change."""
 
+import asyncio
 from collections.abc import Sequence
 from secrets import token_hex
 from typing import Annotated, Any
 
 import typer
 
+from taskaction.api.enums import Phase
 from taskaction.cli import completing, durations
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
@@ -15,7 +17,7 @@ from taskaction.cli.objects import at, chosen, fetched, has_ended, phase_of, ref
 from taskaction.cli.screen import say
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ConflictError
-from taskaction.cluster.gateway import ACTION_FLOW_RUNS, Body
+from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body
 
 _TRIES = 5
 _BOOLEANS = {"yes": True, "y": True, "true": True, "approve": True, "no": False, "n": False, "false": False}
@@ -80,7 +82,8 @@ async def signal(
     (body,) = await fetched(session, [name])
     if has_ended(body):
         raise CommandError(f"{ref_of(body)} has ended already: {phase_of(body)}")
-    given = value if text else typed(body, value)
+    asks = await _asks(session, body, state) if body["kind"] == ACTION_FLOW_RUNS.kind else body
+    given = value if text else typed(asks, value)
     told = {"value": given}
     if _runs_a_flow(body):
         told |= {"id": token_hex(8)}  # the next answer of a run may be the same as this one
@@ -135,6 +138,25 @@ async def _write(session: Session, body: Body, field: str, value: Any, *, again:
         else:
             return True
     raise CommandError(f"{one} is written by others all the time: try again", Exit.CLUSTER)
+
+
+async def _asks(session: Session, run: Body, state: str | None) -> Body:
+    """Give the action of a run that a signal is for; the run itself where none waits yet.
+
+    Raises:
+        CommandError: several states wait, and none is named; then nobody would get the signal.
+    """
+    states = [one for one in at(run, "status.states", []) if one.get("action")]
+    namespace = run["metadata"]["namespace"]
+    found = await asyncio.gather(*(session.cluster.get(TASK_ACTIONS, one["action"], namespace) for one in states))
+    waiting = {
+        one["name"]: action
+        for one, action in zip(states, found, strict=True)
+        if action is not None and phase_of(action) == Phase.PAUSED and state in {None, one["name"]}
+    }
+    if len(waiting) > 1:
+        raise CommandError(f"{ref_of(run)} waits in several states: name one by --state ({', '.join(sorted(waiting))})")
+    return next(iter(waiting.values()), run)
 
 
 def _runs_a_flow(body: Body) -> bool:

@@ -76,6 +76,7 @@ RUNS = (
     AGE,
     path("REASON", "status.reason", wide=True),
     path("LABEL", "spec.label", wide=True),
+    Column("TAGS", lambda body: ", ".join(at(body, "spec.tags", ())), wide=True),
     path("VISITS", "status.visits", wide=True),
     path("PARENT", "spec.parentRef.name", wide=True),
 )

@@ -1,10 +1,12 @@
 """`abort`, `signal`, `suspend` and `resume`: what they write, and what they say of what is too late."""
 
+from typing import Any
+
 import pytest
 
 from support.terminal import Terminal
 from taskaction.cluster.errors import ConflictError
-from taskaction.cluster.gateway import TASK_ACTIONS
+from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS
 from taskaction.cluster.memory import MemoryCluster
 
 ENDED = {"phase": "Succeeded", "finishedAt": "2026-01-01T12:00:09Z"}
@@ -89,6 +91,42 @@ def test_a_signal_answers_an_approval() -> None:
     told = terminal("wait ask")
     assert told.code == 0
     assert terminal.cluster.objects["taskactions", "default", "ask"]["status"]["output"]["value"] is True
+
+
+def asking(terminal: Terminal, *states: str) -> None:
+    """Have a run wait in these states, each for a yes or no, and be in another that waits for nobody."""
+    for state in states:
+        status = {"phase": "Paused"}
+        terminal.put(TASK_ACTIONS, f"r-{state}", executor="approval", parameters={}, status=status)
+    shown = [{"name": state, "visit": "1", "action": f"r-{state}"} for state in states]
+    shown += [{"name": "Busy", "visit": "2", "action": "one"}, {"name": "Rest", "visit": "3"}]
+    terminal.put(ACTION_FLOW_RUNS, "r", definition={}, status={"phase": "Paused", "states": shown})
+
+
+def run_signal(terminal: Terminal) -> dict[str, Any]:
+    return dict(terminal.cluster.objects["actionflowruns", "default", "r"]["spec"]["signal"])
+
+
+def test_a_run_is_answered_in_the_type_that_it_waits_for_and_each_answer_is_another(taskaction: Terminal) -> None:
+    asking(taskaction, "legal")
+    assert taskaction("signal afr/r yes").code == 0
+    first = run_signal(taskaction)
+    assert first["value"] is True
+    assert taskaction("signal afr/r yes").code == 0
+    assert run_signal(taskaction)["id"] != first["id"]
+
+
+def test_a_run_that_waits_in_several_states_needs_the_name_of_one(taskaction: Terminal, capsys) -> None:
+    asking(taskaction, "legal", "money")
+    assert taskaction("signal afr/r yes").code == 2
+    assert "waits in several states: name one by --state (legal, money)" in capsys.readouterr().err
+    assert taskaction("signal afr/r no --state money").code == 0
+    assert run_signal(taskaction).items() >= {"value": False, "state": "money"}.items()
+
+
+def test_an_action_has_no_states(taskaction: Terminal, capsys) -> None:
+    assert taskaction("signal one yes --state legal").code == 2
+    assert "is no run of a flow: leave out --state" in capsys.readouterr().err
 
 
 def test_what_has_ended_takes_no_signal(taskaction: Terminal, capsys) -> None:
