@@ -37,8 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     environment = Environment()
     match arguments.command:
         case "up":
-            environment.up(say)
-            say(f"\nexport KUBECONFIG={environment.kubeconfig}")
+            cluster = environment.up(say)
+            say("\n" + "\n".join(environment.exports(cluster)))
         case "down":
             environment.down(say, keep_state=arguments.keep)
         case "demo":

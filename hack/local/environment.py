@@ -50,6 +50,13 @@ class Environment:
             say(f"operator: ready at {operator.url}, log in {self.operator_log}")
             return cluster
 
+    def exports(self, cluster: Cluster) -> list[str]:
+        """Give the lines that people paste to reach the cluster; with a kubectl for who has none."""
+        found = [f"export KUBECONFIG={self.kubeconfig}"]
+        if shutil.which("kubectl") is None:
+            found.append(f'export PATH="{cluster.kubectl.program.parent}:$PATH"  # there is no kubectl on it yet')
+        return found
+
     def bring_up_cluster(self, say: Say) -> Cluster:
         """Bring up the cluster with the project's kinds, without the operator."""
         choice = self._choice()

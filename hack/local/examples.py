@@ -7,6 +7,7 @@ Under `steps` it may list argument lists for kubectl, run one after the other on
 """
 
 import json
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -80,7 +81,7 @@ class Example:
             kubectl("apply", "-f", str(path))
             watch.look()
         for step in self.steps:
-            say(f"           kubectl {' '.join(step)}")
+            say(f"           kubectl {shlex.join(step)}")
             kubectl(*step, timeout=seconds)
             watch.look()
         watch.follow(
@@ -148,9 +149,10 @@ def line(item: dict[str, Any] | None) -> str:
 
 
 def message_of(item: dict[str, Any] | None) -> str:
-    """Give what an action says about itself: its error, else its progress."""
+    """Give what an action says about itself: its error, unless it went on well from there, else its progress."""
     status = item.get("status", {}) if item else {}
-    said = (status.get("error") or {}).get("message") or (status.get("progress") or {}).get("message")
+    error = (status.get("error") or {}).get("message") if status.get("phase") != "Succeeded" else None
+    said = error or (status.get("progress") or {}).get("message")
     said = said or status.get("message") or ""
     return " ".join(str(said).split())
 

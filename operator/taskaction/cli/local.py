@@ -11,11 +11,11 @@ from taskaction.cli.changing import typed
 from taskaction.cli.errors import CommandError, explained
 from taskaction.cli.files import manifests
 from taskaction.cli.following import news, to_the_end
-from taskaction.cli.objects import KINDS, at, phase_of
+from taskaction.cli.objects import KINDS, at, phase_of, ref_of
 from taskaction.cli.screen import Output, say, show_results
 from taskaction.cli.session import Session, consoles
 from taskaction.cluster.errors import ClusterError
-from taskaction.cluster.gateway import SECRETS, TASK_ACTIONS, Body, Resource
+from taskaction.cluster.gateway import SECRETS, Body, Resource
 from taskaction.core.clock import SystemClock
 
 app = typer.Typer(no_args_is_help=True, help="Without any cluster.")
@@ -38,7 +38,9 @@ def run_local(
     *,
     answers: Annotated[
         list[str] | None,
-        typer.Option("--signal", metavar="NAME=VALUE", help="What an action is given as soon as it waits for it."),
+        typer.Option(
+            "--signal", metavar="NAME=VALUE", help="What an action or a run is given as soon as it waits for it."
+        ),
     ] = None,
     timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="How long it may take.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="With the operator's own log.")] = False,
@@ -73,11 +75,10 @@ async def _run(bodies: list[Body], answers: dict[str, str], seconds: float | Non
             made = await _created(session, bodies, kinds)
         except ClusterError as error:
             raise explained(error, _SERVER, session.namespace) from error
-        giving = asyncio.create_task(_answer(session, answers)) if answers else None
+        giving = asyncio.create_task(_answer(session, answers))
         code, ended = await to_the_end(session, made, seconds, onlooking=True)
-        if giving is not None:
-            giving.cancel()
-            await asyncio.wait({giving})
+        giving.cancel()
+        await asyncio.wait({giving})
     show_results(session.out, ended, output)
     return code
 
@@ -125,16 +126,28 @@ def _plain(body: Body) -> Body:
 
 
 async def _answer(session: Session, answers: dict[str, str]) -> None:
-    """Give each action its signal when it waits for it."""
-    left = dict(answers)
-    async with news(session, [TASK_ACTIONS], "") as feed:
-        while left:
+    """Give each action, and each run of a flow, its signal when it waits for it; say which wait for one in vain."""
+    left, told = dict(answers), set[str]()
+    async with news(session, KINDS, "") as feed:
+        while True:
             found = await feed.next()
             body: Any = found[2] if found is not None else None
-            if body is None or phase_of(body) != "Paused" or body["metadata"]["name"] not in left:
+            if body is None or phase_of(body) != "Paused" or _is_answered(body):
                 continue
             metadata = body["metadata"]
+            if metadata["name"] not in left:
+                if metadata["uid"] not in told and not at(metadata, "ownerReferences"):
+                    say(
+                        session.err,
+                        f"{metadata['name']} waits for an answer: --signal {metadata['name']}=VALUE; Ctrl-C ends it",
+                    )
+                told.add(metadata["uid"])
+                continue
             value = typed(body, left.pop(metadata["name"]))
             operation = {"op": "add", "path": "/spec/signal", "value": {"value": value, "by": "the command line"}}
-            await session.cluster.patch(TASK_ACTIONS, metadata["name"], metadata["namespace"], [operation])
+            await session.cluster.patch(ref_of(body).resource, metadata["name"], metadata["namespace"], [operation])
             say(session.err, f"{metadata['name']} was given {value!r}")
+
+
+def _is_answered(body: Body) -> bool:
+    return at(body, "spec.signal") is not None

@@ -61,6 +61,17 @@ def test_providers_secrets_and_signals_are_there_as_on_a_cluster(local) -> None:
     assert "ask was given True" in err
 
 
+def test_a_run_of_a_flow_is_answered_by_its_name(capsys) -> None:
+    flow = str(ROOT / "examples" / "15-flow-approval")
+    assert main(["local", "run", flow, "--signal", "publish-measurements=public", "--timeout", "30s"]) == 0
+    assert "publish-measurements was given 'public'" in capsys.readouterr().err
+
+
+def test_what_waits_for_an_answer_that_nobody_gives_says_how_to_give_it(capsys) -> None:
+    assert main(["local", "run", str(ROOT / "examples" / "05-approval"), "--timeout", "200ms"]) == 5
+    assert "go-live waits for an answer: --signal go-live=VALUE" in capsys.readouterr().err
+
+
 def test_the_objects_can_be_had_at_the_end(local) -> None:
     code, out, _ = local(ACTION.format("a", "{executor: noop}"), "-o", "json")
     assert (code, json.loads(out[out.index("{\n") :])["status"]["phase"]) == (0, "Succeeded")  # logs of tests go before

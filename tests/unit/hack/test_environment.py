@@ -4,10 +4,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cluster import clusters
+from cluster.kubectl import Kubectl
 from cluster.processes import Program, start
 from cluster.resolve import Choice, Existing, Programs
 from local import account, environment
@@ -137,3 +139,13 @@ def test_make_help_lists_every_target_people_call() -> None:
     daily, code, tests = {"up", "demo", "down"}, {"fmt", "lint", "type", "generate", "verify"}, {"test", "bench"}
     tests |= {f"test-{which}" for which in ("unit", "integration", "e2e")}
     assert {line.split()[0] for line in text.splitlines() if line.startswith("  ")} >= daily | code | tests
+
+
+def test_who_has_no_kubectl_is_given_the_path_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = Kubectl(tmp_path / "kubectl", tmp_path / "config")
+    cluster = SimpleNamespace(kubectl=built)
+    around = Environment(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert any(f'export PATH="{tmp_path}:$PATH"' in line for line in around.exports(cluster))
+    built.program.touch(mode=0o755)
+    assert around.exports(cluster) == [f"export KUBECONFIG={around.kubeconfig}"]
