@@ -6,6 +6,7 @@ An address comes from a user, and the rights are the operator's: nothing outside
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any, TypeVar
 from taskaction.core.errors import ConfigurationError, TaskActionError
 
 _SECONDS = 20.0
+_THREADS = 8
+"""Threads of its own: a storage that hangs holds up nothing else that needs one, such as the look-up of a host."""
 _OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
 _LOCAL = ("file", "local")
 
@@ -30,6 +33,7 @@ class Storage:
     def __init__(self, folders: Sequence[str]) -> None:
         """Raises ``ConfigurationError`` where a folder's kind of storage cannot be reached for want of a package."""
         self._folders = tuple(folders)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="storage")
         schemes = {folder.partition("://")[0] for folder in folders}
         if schemes:
             self._fsspec = _imported("fsspec", schemes)
@@ -69,7 +73,8 @@ class Storage:
         if not self.covers(address):
             raise StorageError(f"{address} is in none of the folders that may be used here")
         try:
-            return await asyncio.wait_for(asyncio.to_thread(work), _SECONDS)
+            asked = asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.wait_for(asked, _SECONDS)
         except TimeoutError as error:
             raise StorageError(f"{address}: no answer within {_SECONDS:g}s") from error
         except Exception as error:  # each kind of storage has errors of its own
@@ -97,6 +102,8 @@ class Storage:
             content: bytes = system.cat_file(path) if size else b""
         except FileNotFoundError:
             return None
+        if len(content) != size:
+            raise OSError(f"{len(content)} of {size} bytes came")
         return content
 
     def _exists(self, address: str) -> bool:

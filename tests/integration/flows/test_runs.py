@@ -1,5 +1,6 @@
 """Runs of flows on a real API server: to their end, through a crash, by several replicas, and with nobody's rights."""
 
+import itertools
 import json
 from typing import Any
 
@@ -24,6 +25,7 @@ def flow(states: dict[str, Any]) -> dict[str, Any]:
 
 
 NAP = {"duration": "4s"}
+ITEMS, MOST = 300, 25
 CHAIN = flow(
     {
         "First": action("Odd?", parameters={"output": {"n.=": "n + 1", "none": None}}),
@@ -103,6 +105,29 @@ def test_another_replica_takes_over(kubectl: Kubectl, operators: Operators) -> N
         found = finished(kubectl, name)
         assert (found["phase"], len(found["output"]["all"])) == ("Succeeded", 6)
     assert len(actions(kubectl)) == 24
+
+
+def test_a_map_of_hundreds_of_actions_keeps_within_its_limit_and_its_object_small(
+    kubectl: Kubectl, operators: Operators
+) -> None:
+    if not operators.running:
+        operators.start(SETTINGS)
+    nap = action(url="taskaction://executor/sleep", parameters={"duration": "200ms"}, ResultPath=None)
+    each = {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": flow({"Nap": nap}), "MaxConcurrency": MOST}
+    run(kubectl, flow({"Each": {**each, "ResultPath": "$.out", "End": True}}), input={"items": list(range(ITEMS))})
+    kubectl("wait", "afr/subject", "--for=condition=Finished", "--timeout=120s")
+    found = status(kubectl)
+    assert (found["phase"], found["output"]["out"]) == ("Succeeded", list(range(ITEMS)))
+    assert len(json.dumps(found)) < 32 * 1024
+    made = actions(kubectl)
+    assert len(made) == ITEMS
+    assert most_at_a_time(made) <= MOST
+
+
+def most_at_a_time(made: list[dict[str, Any]]) -> int:
+    """Give how many actions were under way at a time, at most; an end comes before a beginning at the same moment."""
+    moments = [(one["status"]["finishedAt"], -1) for one in made] + [(one["status"]["startedAt"], 1) for one in made]
+    return max(itertools.accumulate(change for _, change in sorted(moments)))
 
 
 def test_an_aborted_run_takes_its_actions_along(kubectl: Kubectl, operators: Operators) -> None:

@@ -1,10 +1,15 @@
 """Files of runs where they are in real life, in a bucket: read, looked for and written by the operator itself."""
 
+import asyncio
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from support.bucket import Bucket
+from taskaction.executors import storage as storages
 from taskaction.executors.storage import Storage, StorageError
 
 FILE = "s3://runs/flyte/r1/a1/1/error.pb"
@@ -65,6 +70,28 @@ async def test_files_are_told_by_the_addresses_that_they_are_opened_by(bucket: B
     for address in await storage.files("s3://runs/flyte/a/"):
         await storage.remove(address)
     assert bucket.files == {"/runs/flyte/b": b"x"}
+
+
+async def test_an_answer_that_is_cut_off_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "state").write_bytes(b"whole")
+    monkeypatch.setattr(LocalFileSystem, "cat_file", lambda *_: b"who")
+    with pytest.raises(StorageError, match="3 of 5 bytes came"):
+        await Storage((f"file://{tmp_path}/",)).read(f"file://{tmp_path}/state", 100)
+
+
+async def test_a_storage_that_hangs_holds_up_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The threads that wait for it are its own; those that look hosts up are not."""
+    monkeypatch.setattr(storages, "_SECONDS", 0.05)
+    os.mkfifo(tmp_path / "hangs")
+    storage = Storage((f"file://{tmp_path}/",))
+    writes = [storage.write(f"file://{tmp_path}/hangs", b"x") for _ in range(40)]
+    found = await asyncio.gather(*writes, return_exceptions=True)
+    try:
+        assert {type(one) for one in found} == {StorageError}
+        async with asyncio.timeout(5):
+            assert await asyncio.to_thread(lambda: "done") == "done"
+    finally:
+        os.close(os.open(tmp_path / "hangs", os.O_RDONLY | os.O_NONBLOCK))
 
 
 @pytest.mark.parametrize(

@@ -1,30 +1,18 @@
 """A crash at any request of an operator loses no state of a run and repeats no action, and its successor goes on."""
 
-from collections import Counter
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from support.fake_cluster import FakeCluster, Fault
+from support.fake_cluster import FakeCluster
+from support.flow_crashes import COUNT, LEASES, Crash, Effects
 from support.flow_stage import action, begin, change_run, children, run_body, run_of
 from support.memory_operator import MemoryOperator
 from taskaction.api.enums import Phase
 from taskaction.cluster.errors import UnavailableError
-from taskaction.executors.base import AbstractExecutor, Run
-from taskaction.executors.toolbox import Toolbox
-from taskaction.lifecycle.outcomes import Outcome, Succeeded
 from taskaction.testing.clock import FakeClock
 
-LEASES = {
-    "lease_duration": timedelta(seconds=3),
-    "lease_renew_deadline": timedelta(seconds=2),
-    "lease_retry": timedelta(milliseconds=300),
-    "interrupt_grace": timedelta(seconds=1),
-}
-COUNT = "taskaction://executor/count"
 PASS = {"Type": "Pass", "Next": "Both"}
 BRANCH = {"StartAt": "B1", "States": {"B1": action("B2", COUNT), "B2": action(None, COUNT)}}
 STATES = {
@@ -42,48 +30,6 @@ ACTIONS = 6
 MOST_REQUESTS = 40
 
 
-@dataclass
-class Effects:
-    """Counts what was done outside, by idempotency key, across processes; a plug-in."""
-
-    done: Counter[str] = field(default_factory=Counter)
-
-    def build(self, _: Toolbox) -> AbstractExecutor:
-        return Counting(self)
-
-
-class Counting(AbstractExecutor):
-    """Does something outside, which its target does once for each key."""
-
-    ACTION_NAME: ClassVar[str] = "count"
-    IDEMPOTENT = True
-
-    def __init__(self, effects: Effects) -> None:
-        self.effects = effects
-
-    async def execute(self, run: Run) -> Outcome:
-        self.effects.done[run.idempotency_key] += 1
-        return Succeeded(output=dict(run.parameters))
-
-
-class Crash:
-    """Lets the n-th request be the last: it is not made, or its answer is lost; then nothing is answered."""
-
-    def __init__(self, cluster: FakeCluster, number: int, *, after: bool) -> None:
-        self._cluster, self._number, self._after = cluster, number, after
-        self.happened = False
-        cluster.meanwhile = self
-
-    def __call__(self, verb: str, name: str) -> None:
-        if name.startswith("taskaction-"):
-            return  # leases are not what this is about
-        self._number -= 1
-        if self._number == 0:
-            self.happened = True
-            self._cluster.faults.append(Fault(verb, UnavailableError("nobody hears this"), self._after, name))
-            self._cluster.close()
-
-
 async def told(crash_at: int, *, after: bool) -> tuple[Any, Effects, dict[str, Any], bool]:
     """Run the flow with a crash, and give what it gave, what was done, its actions, and whether there was a crash."""
     cluster, clock, effects = FakeCluster(), FakeClock(), Effects()
@@ -97,7 +43,7 @@ async def told(crash_at: int, *, after: bool) -> tuple[Any, Effects, dict[str, A
         await second.pass_time(8, step=1)
         run = run_of(second)
         assert run.status.phase is Phase.SUCCEEDED, run.status
-        return run.status.output, effects, children(second), crash.happened
+        return run.status.output, effects, children(second), crash.happened.is_set()
 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
