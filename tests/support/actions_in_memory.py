@@ -14,7 +14,7 @@ from taskaction.actions.service import Facade
 from taskaction.actions.settings import ActionsConfig
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.cluster.memory.cluster import MemoryCluster
-from taskaction.core.clock import SystemClock
+from taskaction.core.clock import Clock, SystemClock
 
 GRACE = 0.5
 
@@ -54,8 +54,8 @@ class Served:
 
 
 @asynccontextmanager
-async def served(*, stalled: float = 60.0, **own: Any) -> AsyncIterator[Served]:
-    """Serve while the block lasts."""
+async def served(*, stalled: float = 60.0, renewal: Clock | None = None, **own: Any) -> AsyncIterator[Served]:
+    """Serve while the block lasts; by ``renewal`` the files of certificates are looked at."""
     clock, cluster, journal = SystemClock(), MemoryCluster(), ActionsJournal()
     address = f"{HOST}:{Ports.free().apiserver}"
     config = ActionsConfig(bind=address, authentication="none", task_types={"noop": "noop", "sleep": "sleep"}, **own)
@@ -71,10 +71,23 @@ async def served(*, stalled: float = 60.0, **own: Any) -> AsyncIterator[Served]:
         facade.watches.stop()
 
     health = HealthService(lambda: True, clock, [ACTIONS])
-    settings = ServerSettings(bind=address, request_bytes=config.request_bytes, grace=GRACE, stalled=stalled)
-    serving = asyncio.create_task(run(Application(facade.rpc, health, config.request_bytes), settings, stopped))
-    await begun.wait()
+    settings = ServerSettings(
+        bind=address,
+        request_bytes=config.request_bytes,
+        grace=GRACE,
+        stalled=stalled,
+        certificate=config.tls_cert_file,
+        key=config.tls_key_file,
+        client_ca=config.tls_client_ca_file,
+    )
+    application = Application(facade.rpc, health, config.request_bytes)
+    serving = asyncio.create_task(run(application, settings, stopped, renewal or clock, journal.failed))
     try:
+        beginning = asyncio.create_task(begun.wait())
+        await asyncio.wait({serving, beginning}, return_when=asyncio.FIRST_COMPLETED)
+        if not begun.is_set():
+            beginning.cancel()
+            serving.result()
         yield Served(address, cluster, facade)
     finally:
         over.set()

@@ -5,6 +5,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,15 @@ from connectrpc.server import ConnectASGIApplication, Endpoint
 from flyteidl2.actions import actions_service_pb2
 from flyteidl2.actions.actions_service_connect import ActionsService
 from hypercorn.asyncio import serve
-from hypercorn.config import Config
 
+from taskaction.actions.certificates import Renewal, TlsConfig
 from taskaction.actions.exchange import Exchange, Receive, Send, refusal, too_large
 from taskaction.actions.health import SERVICE as HEALTH
 from taskaction.actions.health import HealthService
 from taskaction.actions.protos import CODECS
 from taskaction.actions.reflection import METHOD as REFLECTION_METHOD
 from taskaction.actions.reflection import reflection
+from taskaction.core.clock import Clock
 from taskaction.core.errors import ConfigurationError
 
 ACTIONS = "flyteidl2.actions.ActionsService"
@@ -175,12 +177,16 @@ def _unpacked(scope: dict[str, Any]) -> dict[str, Any]:
     return scope | {"headers": [header for header in scope["headers"] if header[0].lower() != b"accept-encoding"]}
 
 
-async def run(application: Application, settings: ServerSettings, stopped: Callable[[], Awaitable[None]]) -> None:
+async def run(
+    application: Application,
+    settings: ServerSettings,
+    stopped: Callable[[], Awaitable[None]],
+    clock: Clock,
+    failed: Callable[[str, BaseException], None],
+) -> None:
     """Serve until ``stopped`` returns, and let calls under way end; raises ``ConfigurationError``."""
     asyncio.get_running_loop().set_exception_handler(_unhandled)
-    listener = _listener(settings)
-    config = Config()
-    config.bind = [f"fd://{listener.detach()}"]
+    config = TlsConfig()
     config.errorlog = config.accesslog = None
     config.backlog = _BACKLOG
     config.graceful_timeout = settings.grace
@@ -188,11 +194,21 @@ async def run(application: Application, settings: ServerSettings, stopped: Calla
     config.keep_alive_max_requests = 1_000_000
     config.h2_max_concurrent_streams = 1000
     config.include_server_header = False
+    renewing: asyncio.Task[None] | None = None
     if settings.certificate is not None and settings.key is not None:
         config.certfile, config.keyfile = str(settings.certificate), str(settings.key)
         if settings.client_ca is not None:
             config.ca_certs, config.verify_mode = str(settings.client_ca), ssl.CERT_REQUIRED
-    await serve(application, config, shutdown_trigger=stopped)  # type: ignore[arg-type]
+        config.create_ssl_context()  # what is wrong with the files is told before anything is served
+        renewal = Renewal(config, settings.certificate, settings.key, settings.client_ca)
+        renewing = asyncio.create_task(renewal.run(clock, failed))
+    try:
+        config.bind = [f"fd://{_listener(settings).detach()}"]
+        with suppress(OSError):  # of a connection that does not end well when the server does: its client is gone
+            await serve(application, config, shutdown_trigger=stopped)  # type: ignore[arg-type]
+    finally:
+        if renewing is not None:
+            renewing.cancel()
 
 
 def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -186,7 +186,7 @@ class ActionsService:
             await self._clock.sleep(self._own.drain.total_seconds())
             facade.watches.stop()
 
-        serving = asyncio.create_task(run(application, settings, drained))
+        serving = asyncio.create_task(run(application, settings, drained, self._clock, self._journal.failed))
         ended, _ = await asyncio.wait({serving, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         if serving not in ended:
             stop.set()
