@@ -91,7 +91,9 @@ class Operator:
                 inbox,
                 lambda error: self._journal.failed("watching", error),
             )
-            probes = ProbeServer(config.bind, self._health(control, freshness, watching), self._metrics.registry)
+            probes = ProbeServer(
+                "TASKACTION_BIND", config.bind, self._health(control, freshness, watching), self._metrics.registry
+            )
             watchdog = Watchdog(loop, self._clock, control.leases, config.lease_duration.total_seconds())
             self._show(control, inbox, freshness)
             await probes.start()

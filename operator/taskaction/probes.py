@@ -25,7 +25,9 @@ class Health:
 class ProbeServer:
     """Answers probes on a small HTTP server."""
 
-    def __init__(self, bind: str, health: Health, registry: CollectorRegistry) -> None:
+    def __init__(self, setting: str, bind: str, health: Health, registry: CollectorRegistry) -> None:
+        """``setting`` is the variable by which people chose ``bind``."""
+        self._setting = setting
         self._bind = bind
         self._health = health
         self._registry = registry
@@ -46,7 +48,7 @@ class ProbeServer:
         try:
             await web.TCPSite(self._runner, host.strip("[]") or None, int(port)).start()
         except (OSError, ValueError) as error:
-            raise ConfigurationError(f"TASKACTION_BIND: cannot listen on {self._bind}: {error}") from error
+            raise ConfigurationError(f"{self._setting}: cannot listen on {self._bind}: {error}") from error
 
     async def stop(self) -> None:
         """Listen no more."""

@@ -139,7 +139,9 @@ class ActionsService:
                 return ["the service is being stopped"]
             return facade.problems if self._listening else ["the service does not listen yet"]
 
-        probes = ProbeServer(own.probes_bind, Health(live=list, ready=ready), journal.registry)
+        probes = ProbeServer(
+            "TASKACTION_ACTIONS_PROBES_BIND", own.probes_bind, Health(live=list, ready=ready), journal.registry
+        )
         application = Application(
             facade.rpc, HealthService(lambda: not ready(), self._clock, [ACTIONS]), own.request_bytes
         )

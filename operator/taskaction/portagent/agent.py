@@ -142,7 +142,9 @@ class PortAgent:
         reporting = asyncio.create_task(self._loop(parts, lambda: self._report(parts)), name="reporting")
         claiming = asyncio.create_task(self._loop(parts, lambda: self._claim(parts)), name="claiming")
         tasks = (leading, reporting, claiming)
-        probes = ProbeServer(self._config.bind, self._health(parts, tasks), parts.journal.registry)
+        probes = ProbeServer(
+            "TASKACTION_PORT_AGENT_BIND", self._config.bind, self._health(parts, tasks), parts.journal.registry
+        )
         await probes.start()
         try:
             await self._stop.wait()

@@ -100,7 +100,9 @@ class WebhookService:
 
     async def _serve(self, inbox: Inbox, stop: asyncio.Event) -> None:
         failed = self._journal.failed
-        probes = ProbeServer(self._own.probes_bind, self._health(inbox), self._journal.registry)
+        probes = ProbeServer(
+            "TASKACTION_WEBHOOKS_PROBES_BIND", self._own.probes_bind, self._health(inbox), self._journal.registry
+        )
         self._journal.gauge("webhooks_limit", "Requests that may wait.", lambda: self._own.max_pending)
         self._journal.gauge("webhooks_waiting", "Requests that no action has taken yet.", lambda: inbox.store.waiting)
         await probes.start()
