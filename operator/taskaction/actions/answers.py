@@ -25,7 +25,19 @@ _CODES: tuple[tuple[type[ClusterError], Code], ...] = (
 )
 
 
+_REFUSALS: tuple[tuple[str, Code], ...] = (
+    ("exceeded quota", Code.RESOURCE_EXHAUSTED),
+    ("status unknown for quota", Code.RESOURCE_EXHAUSTED),
+    ("it is being terminated", Code.FAILED_PRECONDITION),
+)
+"""What the API server forbids to everybody, and not to this caller: for a quota, or the namespace's end."""
+
+
 def error_for(error: ClusterError) -> ConnectError:
     """Give what a caller is told."""
+    if isinstance(error, ForbiddenError):
+        for words, code in _REFUSALS:
+            if words in str(error):
+                return ConnectError(code, str(error))
     code = next((code for kind, code in _CODES if isinstance(error, kind)), Code.INTERNAL)
     return ConnectError(code, str(error))

@@ -21,6 +21,8 @@ from taskaction.core.names import truncated
 
 _LONGEST_MESSAGE = 512
 _FAILED_TEST = "test operation"
+_TOO_LARGE = "etcdserver: request is too large"
+"""What the API server calls an error of its own, and will answer to the same object for ever."""
 
 
 def error_of(verb: str, code: int, content: bytes, headers: Mapping[str, str]) -> ClusterError:
@@ -30,7 +32,7 @@ def error_of(verb: str, code: int, content: bytes, headers: Mapping[str, str]) -
     retry_after = _seconds(headers.get("Retry-After"))
     if code == HTTPStatus.TOO_MANY_REQUESTS:
         return ThrottledError(message, retry_after=retry_after)
-    if code >= HTTPStatus.INTERNAL_SERVER_ERROR or code == HTTPStatus.REQUEST_TIMEOUT:
+    if _TOO_LARGE not in text and (code >= HTTPStatus.INTERNAL_SERVER_ERROR or code == HTTPStatus.REQUEST_TIMEOUT):
         return UnavailableError(message, retry_after=retry_after)
     plain = _BY_CODE.get(code)
     if plain is not None:

@@ -132,6 +132,12 @@ async def test_the_longest_names_that_there_are_fit(clients, services):
     assert refused.value.code == Code.INVALID_ARGUMENT
 
 
+async def test_what_no_object_can_hold_is_refused_for_good(clients):
+    with pytest.raises(ConnectError, match="too large") as refused:
+        await clients[0].enqueue(task("huge", output="x" * 1_600_000))
+    assert refused.value.code == Code.INVALID_ARGUMENT
+
+
 async def test_events_that_only_look_like_traces_do_no_harm(clients, services):
     await clients[0].enqueue(task("forged"))
     (root,) = stored(services.kubectl, "forged", "a0")
