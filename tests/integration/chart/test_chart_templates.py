@@ -524,6 +524,16 @@ def test_what_pods_need_beside_is_added_to_all_of_them(helm: Helm) -> None:
         assert (told["labels"]["team"], told["annotations"]) == ("x", {"note": "y"})
 
 
+def test_pods_of_hooks_fit_into_namespaces_with_quotas_and_meshes(helm: Helm) -> None:
+    found = rendered(helm, "--set=podLabels.sidecar=no", "--set=podAnnotations.note=y")
+    (job,), (pod,) = of_kind(found, "Job"), of_kind(found, "Pod")
+    for one in (job["spec"]["template"], pod):
+        assert one["metadata"]["labels"]["sidecar"] == "no"
+        assert one["metadata"]["annotations"]["note"] == "y"
+        (container,) = one["spec"]["containers"]
+        assert {"requests", "limits"} <= set(container["resources"])
+
+
 WRONG = {
     "a setting of the Actions service that the chart decides": "actions.settings.AUTHENTICATION=none",
     "a namespace of the Actions service that cannot be": "actions.namespaces.shop=Shop",
