@@ -72,9 +72,13 @@ class Crash:
             return  # leases are not what this is about
         self._number -= 1
         if self._number == 0:
-            self.happened.set()
             self._cluster.faults.append(Fault(verb, UnavailableError("nobody hears this"), self._after, name))
-            self._cluster.close()
+            self.strike()
+
+    def strike(self) -> None:
+        """Let it be now."""
+        self.happened.set()
+        self._cluster.close()
 
 
 @dataclass
@@ -83,11 +87,13 @@ class Crashes:
 
     Attributes:
         people: called again and again, for what people do when they see how the run stands.
+        elsewhere: given each crash, that it may come there, and not at a request of the API server.
         happened: how many of the crashes have come; the others were to come after the end.
     """
 
     points: Sequence[tuple[int, bool]]
     people: Callable[[MemoryOperator], Awaitable[None]] | None = None
+    elsewhere: Callable[[Crash, int, bool], None] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     cluster: FakeCluster = field(default_factory=FakeCluster)
     clock: FakeClock = field(default_factory=FakeClock)
@@ -103,7 +109,9 @@ class Crashes:
         new = bodies
         for number, after in self.points:
             async with self.operator() as operator:
-                crash = Crash(self.cluster, number, after=after)
+                crash = Crash(self.cluster, number if self.elsewhere is None else 0, after=after)
+                if self.elsewhere is not None:
+                    self.elsewhere(crash, number, after)
                 await begin(operator, *new)
                 await self._carried(operator, crash.happened)
             new = ()
@@ -132,6 +140,6 @@ class Crashes:
         if self.people is not None:
             await self.people(operator)
         await operator.pass_time(1, step=1)
-        if self.settings:  # what the storage does takes time of its own
+        if self.settings:  # what a storage or a provider does takes time of its own
             rounds = iter(range(3))
             await operator.until(lambda: next(rounds) == 2)

@@ -15,6 +15,8 @@ from taskaction.executors.globus.model import GlobusConfig
 
 _SHOWN_CHARS = 700
 _ID_CHARS = 253
+_NO_IDS = frozenset({".", ".."})
+"""Quoted they are what they were: steps to other paths than the provider's."""
 _REFUSAL_BYTES = 16 * 1024
 
 
@@ -78,7 +80,9 @@ def read_status(value: object, *, action_id: str | None = None) -> ActionStatus 
         return None
     found = value.get("action_id") or action_id
     standing = str(value.get("status", "")).upper()
-    if not isinstance(found, str) or not 0 < len(found) <= _ID_CHARS or standing not in set(Standing):
+    if not isinstance(found, str) or not 0 < len(found) <= _ID_CHARS or found in _NO_IDS:
+        return None
+    if standing not in set(Standing):
         return None
     if action_id is not None and found != action_id:
         return None

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from taskaction.core.clock import Clock
 from taskaction.executors.base import AbstractExecutor, Run
-from taskaction.executors.errors import ActionError, InvalidParametersError, TransientError
+from taskaction.executors.errors import ActionError, ActionExecutionError, InvalidParametersError, TransientError
 from taskaction.executors.globus.client import NOT_HERE, UNAUTHORISED, ProviderClient, Reply
 from taskaction.executors.globus.documents import (
     ActionStatus,
@@ -71,6 +71,8 @@ class GlobusExecutor(AbstractExecutor):
     def __init__(self, client: ProviderClient, clock: Clock) -> None:
         self._client = client
         self._clock = clock
+        self._to_resume: set[str] = set()
+        """The actions whose resume did not get through; after a restart their signal is new again."""
 
     @classmethod
     def build(cls, toolbox: Toolbox) -> "GlobusExecutor":
@@ -99,25 +101,36 @@ class GlobusExecutor(AbstractExecutor):
         config, _ = _read(run)
         if run.external_id is None:
             return await self.execute(run)
-        verb = "resume" if run.paused and run.signalled else "status"
         try:
-            reply = await self._client.call(verb, run.external_id, config, run)
-            if verb == "resume" and not reply.good:
-                # A provider without resume, or one that had gone on already: its status says how the action stands.
-                refused = error_text(reply.code, reply.body)
-                reply = await self._client.call("status", run.external_id, config, run)
-                return _followed(reply, config, run, note=f"resume: {refused}")
-            return _followed(reply, config, run)
+            if run.paused and (run.signalled or run.uid in self._to_resume):
+                return await self._resumed(run, run.external_id, config)
+            return _followed(await self._client.call("status", run.external_id, config, run), config, run)
         except ActionError as error:
             # What was started goes on: an attempt that failed here would start it a second time.
             return _waits(config, run, str(error), at_least=error.retry_after)
 
+    async def _resumed(self, run: Run, action_id: str, config: GlobusConfig) -> Outcome:
+        """Have the action resumed; as long as the provider cannot be asked, with each poll again."""
+        self._to_resume.add(run.uid)
+        reply = await self._client.call("resume", action_id, config, run)
+        if not reply.unavailable:
+            self._to_resume.discard(run.uid)
+        if reply.good:
+            return _followed(reply, config, run)
+        # A provider without resume, or one that had gone on already: its status says how the action stands.
+        refused = error_text(reply.code, reply.body)
+        reply = await self._client.call("status", action_id, config, run)
+        return _followed(reply, config, run, note=f"resume: {refused}")
+
     async def cancel(self, run: Run) -> None:
         """Ask the provider to cancel, then wait until the action has ended; the caller's bound ends the wait."""
+        self._to_resume.discard(run.uid)
         config, _ = _read(run)
         if run.external_id is None:
             return
         reply = await self._client.call("cancel", run.external_id, config, run)
+        if reply.code in NOT_HERE:  # perhaps it is only the way to cancel that is not there
+            reply = await self._client.call("status", run.external_id, config, run)
         wait = _FIRST_LOOK
         while not _is_over(reply, run.external_id):
             if reply.unavailable:
@@ -128,6 +141,7 @@ class GlobusExecutor(AbstractExecutor):
 
     async def release(self, run: Run) -> None:
         """Let the provider forget the action, whose end is on record; one that forgets it by itself is fine."""
+        self._to_resume.discard(run.uid)
         if run.external_id is not None:
             config, _ = _read(run)
             await self._client.call("release", run.external_id, config, run)
@@ -150,6 +164,8 @@ class GlobusExecutor(AbstractExecutor):
             reply = await self._client.run(config, request, described, run)
         except TransientError as error:
             return self._unanswered(config, run, str(error), error.retry_after)
+        except ActionExecutionError as error:  # another attempt would have another request_id
+            raise UnableToRunError(f"{error}; it may have been started, and is not sent again") from error
         if reply.unavailable:
             return self._unanswered(config, run, error_text(reply.code, reply.body), reply.retry_after)
         if not reply.good:
@@ -168,6 +184,8 @@ class GlobusExecutor(AbstractExecutor):
         except TransientError:
             if config.tokens and config.scope is None:
                 raise
+            return Description(known=False)
+        except ActionExecutionError:  # what it says has no end
             return Description(known=False)
 
     @staticmethod

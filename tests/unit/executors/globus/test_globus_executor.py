@@ -1,55 +1,21 @@
 """One action at an Action Provider: what is sent, and what each answer means; the provider is a real HTTP server."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from support.runs import LOOPBACK, later, run
+from support.globus_calls import DESCRIPTION, HTML, asked, known, status
+from support.runs import later, run
 from taskaction.api.task_action import Signal
 from taskaction.executors.addresses import AddressPolicy
 from taskaction.executors.errors import AddressDeniedError, InvalidParametersError
 from taskaction.executors.globus.client import ProviderClient
 from taskaction.executors.globus.executor import LONGEST_TRY, GlobusExecutor, UnableToRunError
-from taskaction.executors.globus.tokens import NoTokenError
 from taskaction.executors.http.client import GuardedClient
 from taskaction.lifecycle.outcomes import Failed, Paused, Pending, Succeeded
 from taskaction.testing.clock import FakeClock
-from taskaction.testing.targets import HttpServer, hangs_up, says
-
-SCOPE = "https://auth.globus.org/scopes/demo/run"
-DESCRIPTION = {"title": "demo", "globus_auth_scope": SCOPE, "synchronous": False, "visible_to": ["public"]}
-HTML = says("<!doctype html><title>405</title>", 405, content_type="text/html")
-
-
-def status(standing: str, **fields: Any) -> dict[str, Any]:
-    """An ActionStatus as the toolkit writes it, with null for what is absent."""
-    nothing = dict.fromkeys(("label", "completion_time", "monitor_by", "manage_by", "release_after", "display_status"))
-    return {"action_id": "a/1", "status": standing, "details": {}, "creator_id": "urn:x", **nothing, **fields}
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[HttpServer]:
-    async with HttpServer() as server:
-        server.on("GET /", says(DESCRIPTION))
-        server.on("POST /run", says(status("ACTIVE"), 202))
-        yield server
-
-
-@pytest.fixture
-async def executor() -> AsyncIterator[GlobusExecutor]:
-    found = GlobusExecutor(ProviderClient(GuardedClient(LOOPBACK)), FakeClock())
-    yield found
-    await found.close()
-
-
-def asked(provider: HttpServer, **parameters: Any) -> Any:
-    return run({"url": provider.url, "body": {"echo": "hello"}, **parameters})
-
-
-def known(provider: HttpServer, **parameters: Any) -> Any:
-    return later(asked(provider, **parameters), 3, external_id="a/1")
+from taskaction.testing.targets import HttpServer, breaks_off, floods, hangs_up, redirects, says
 
 
 async def test_a_start_sends_the_key_and_only_what_the_interface_names(
@@ -127,6 +93,12 @@ async def test_a_failure_keeps_the_whole_status(executor: GlobusExecutor, provid
         (says([1, 2]), "no ActionStatus"),
         (says(status("ACTIVE", action_id=7)), "no ActionStatus"),
         (says(status("ACTIVE", action_id="x" * 254)), "no ActionStatus"),
+        (says(status("ACTIVE", action_id="..")), "no ActionStatus"),
+        (says("[" * 100_000), "no ActionStatus"),
+        (redirects("/run", 307), "more than 5 redirects; it may have been started"),
+        (redirects("ftp://elsewhere"), "leads nowhere"),
+        (redirects("/login", 303), "HTTP 404"),
+        (floods(), "larger than .* it may have been started"),
     ],
 )
 async def test_a_refused_or_unreadable_start_is_not_repeated(
@@ -194,7 +166,18 @@ async def test_a_body_that_the_schema_refuses_is_not_sent(executor: GlobusExecut
     assert not provider.asked("POST /run")
 
 
-@pytest.mark.parametrize("answer", [HTML, says("nonsense"), says({**DESCRIPTION, "input_schema": {"type": 7}})])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HTML,
+        floods(),
+        redirects("/"),
+        says("nonsense"),
+        says(status("ACTIVE")),
+        says({**DESCRIPTION, "globus_auth_scope": None, "types": None, "visible_to": None, "title": None}),
+        says({**DESCRIPTION, "input_schema": {"type": 7}}),
+    ],
+)
 async def test_a_description_that_cannot_be_read_stops_nothing(
     executor: GlobusExecutor, provider: HttpServer, answer: Any
 ) -> None:
@@ -239,6 +222,19 @@ async def test_where_resume_is_refused_the_status_decides(
     assert isinstance(outcome, Succeeded)
 
 
+@pytest.mark.parametrize("answer", [hangs_up, says("<html>down</html>", 502, content_type="text/html"), says({}, 429)])
+async def test_a_resume_that_does_not_get_through_is_asked_for_again(
+    executor: GlobusExecutor, provider: HttpServer, answer: Any
+) -> None:
+    provider.on("POST /a/1/resume", answer, says(status("ACTIVE")))
+    provider.on("GET /a/1/status", says(status("INACTIVE")))
+    signalled = later(known(provider), 1, paused=True, signalled=True)
+    assert isinstance(await executor.poll(signalled), Paused)
+    assert isinstance(await executor.poll(later(signalled, 1, signalled=False)), Pending)
+    assert isinstance(await executor.poll(later(signalled, 2, signalled=False)), Paused)  # it has paused once more
+    assert len(provider.asked("POST /a%2F1/resume")) == 2
+
+
 async def test_an_old_signal_does_not_resume(executor: GlobusExecutor, provider: HttpServer) -> None:
     provider.on("GET /a/1/status", says(status("INACTIVE")))
     outcome = await executor.poll(later(known(provider), 1, paused=True, signal=Signal(value=True)))
@@ -265,6 +261,12 @@ async def test_an_action_that_the_provider_forgot_is_lost_and_not_repeated(
         (says("garbage"), "no ActionStatus of a/1"),
         (says(status("SUCCEEDED", action_id="another")), "no ActionStatus of a/1"),
         (hangs_up, "no answer from"),
+        (breaks_off, "no answer from"),
+        (floods(), "larger than"),
+        (redirects("/a/1/status"), "redirects"),
+        (says(None), "no ActionStatus of a/1"),
+        (says(status("SUCCEEDED") | {"status": None}), "no ActionStatus of a/1"),
+        (says({"code": "ActionConflict"}, 409), "HTTP 409"),
     ],
 )
 async def test_a_status_that_cannot_be_had_leaves_the_action_alone(
@@ -290,14 +292,53 @@ async def test_a_cancel_is_waited_for(executor: GlobusExecutor, provider: HttpSe
     assert len(provider.asked("GET /a%2F1/status")) == 2
 
 
-@pytest.mark.parametrize("answer", [says({"code": "ActionNotFound"}, 404), says(status("SUCCEEDED"))])
+@pytest.mark.parametrize(
+    ("answer", "looks"), [(says({"code": "ActionNotFound"}, 404), 1), (says(status("SUCCEEDED")), 0)]
+)
 async def test_a_cancel_of_what_has_ended_returns_at_once(
-    executor: GlobusExecutor, provider: HttpServer, answer: Any
+    executor: GlobusExecutor, provider: HttpServer, answer: Any, looks: int
 ) -> None:
     provider.on("POST /a/1/cancel", answer)
     provider.on("POST /actions/a/1/cancel", answer)
     await executor.cancel(known(provider))
-    assert not provider.asked("GET /a%2F1/status")
+    assert len(provider.asked("GET /a%2F1/status")) == looks
+
+
+@pytest.mark.parametrize("answer", [says({"code": "ActionConflict"}, 409), says({}, 400), says({}, 403), HTML])
+async def test_a_cancel_that_is_refused_is_waited_for_all_the_same(
+    executor: GlobusExecutor, provider: HttpServer, answer: Any
+) -> None:
+    provider.on("POST /a/1/cancel", answer)
+    provider.on("POST /actions/a/1/cancel", answer)
+    provider.on("GET /a/1/status", says(status("ACTIVE")), says(status("SUCCEEDED")))
+    clock = executor._clock
+    assert isinstance(clock, FakeClock)
+    canceling = asyncio.create_task(executor.cancel(known(provider)))
+    while not canceling.done():
+        await clock.advance(0.5)
+        await asyncio.sleep(0.01)
+    await canceling
+    assert len(provider.asked("GET /a%2F1/status")) == 2
+
+
+@pytest.mark.parametrize("answer", [says({"code": "ActionConflict"}, 409), says({}, 404), says("<html>", 500), HTML])
+async def test_a_release_that_is_refused_is_no_failure(
+    executor: GlobusExecutor, provider: HttpServer, answer: Any
+) -> None:
+    provider.on("POST /a/1/release", answer)
+    provider.on("DELETE /actions/a/1", answer)
+    await executor.release(known(provider))
+
+
+@pytest.mark.parametrize("details", [None, "a string", 5, [1], {"code": None}, {"deep": [None]}])
+async def test_details_are_whatever_the_provider_says(
+    executor: GlobusExecutor, provider: HttpServer, details: Any
+) -> None:
+    ended = status("SUCCEEDED", details=details, display_status={"odd": 1})
+    provider.on("GET /a/1/status", says(ended))
+    outcome = await executor.poll(known(provider))
+    assert isinstance(outcome, Succeeded)
+    assert outcome.output == ended
 
 
 async def test_a_cancel_during_the_start_waits_for_the_id(executor: GlobusExecutor, provider: HttpServer) -> None:
@@ -340,91 +381,3 @@ async def test_addresses_are_judged_as_those_of_http(provider: HttpServer) -> No
 async def test_what_is_wrong_with_the_parameters_is_named(executor: GlobusExecutor) -> None:
     with pytest.raises(InvalidParametersError, match=r"parameters\.url"):
         await executor.execute(run({"url": "ftp://x"}))
-
-
-# -- tokens ---------------------------------------------------------------------------------------------------------
-
-GRANT = {"clientId": "me", "clientSecretKeyRef": {"name": "client", "key": "secret"}}
-
-
-async def test_the_token_of_the_role_and_scope_is_sent(executor: GlobusExecutor, provider: HttpServer) -> None:
-    tokens = {
-        "User": {"secretKeyRef": {"name": "user", "key": "token"}},
-        "Admin": {"scopes": {SCOPE: {"name": "admin", "key": "token"}}},
-    }
-    secrets = {"user/token": "of-the-user\n", "admin/token": "of-the-admin"}
-    for role, token in (("User", "of-the-user"), ("Admin", "of-the-admin")):
-        parameters = asked(provider, tokens=tokens, runAs=role).parameters
-        await executor.execute(run(parameters, secrets=secrets))
-        assert provider.asked("POST /run")[-1].headers["authorization"] == f"Bearer {token}"
-
-
-async def test_a_role_without_a_token_is_told(executor: GlobusExecutor, provider: HttpServer) -> None:
-    tokens = {"User": {"secretKeyRef": {"name": "user", "key": "token"}}}
-    with pytest.raises(NoTokenError, match="runAs 'Flow'") as raised:
-        await executor.execute(asked(provider, tokens=tokens, runAs="Flow"))
-    assert raised.value.code == "NoTokenException"
-
-
-async def test_client_credentials_are_asked_once_until_they_expire(
-    executor: GlobusExecutor, provider: HttpServer
-) -> None:
-    provider.on("POST /token", says({"access_token": "granted-1", "expires_in": 600, "scope": SCOPE}))
-    tokens = {"User": {"clientCredentials": {**GRANT, "tokenUrl": f"{provider.url}/token"}}}
-    one = run(asked(provider, tokens=tokens).parameters, secrets={"client/secret": "s3cret"})
-    await asyncio.gather(*(executor.execute(one) for _ in range(5)))
-    assert len(provider.asked("POST /token")) == 1
-    assert provider.asked("POST /token")[0].headers["authorization"].startswith("Basic ")
-    assert {seen.headers["authorization"] for seen in provider.asked("POST /run")} == {"Bearer granted-1"}
-    await executor.execute(later(one, 541))
-    assert len(provider.asked("POST /token")) == 2
-
-
-async def test_a_refresh_token_gives_the_token_of_the_scope(executor: GlobusExecutor, provider: HttpServer) -> None:
-    other = {"access_token": "right", "expires_in": 600, "scope": SCOPE}
-    provider.on("POST /token", says({"access_token": "wrong", "scope": "openid", "other_tokens": [other]}))
-    refresh = {"clientId": "me", "tokenSecretKeyRef": {"name": "me", "key": "refresh"}}
-    tokens = {"User": {"refresh": {**refresh, "tokenUrl": f"{provider.url}/token"}}}
-    await executor.execute(run(asked(provider, tokens=tokens).parameters, secrets={"me/refresh": "r3fresh"}))
-    assert provider.asked("POST /token")[0].body == b"grant_type=refresh_token&refresh_token=r3fresh&client_id=me"
-    assert provider.asked("POST /run")[0].headers["authorization"] == "Bearer right"
-
-
-async def test_a_refused_token_is_renewed_once(executor: GlobusExecutor, provider: HttpServer) -> None:
-    provider.on("POST /token", *(says({"access_token": f"granted-{n}", "scope": SCOPE}) for n in (1, 2)))
-    provider.on("POST /run", says({"code": "UnauthorizedRequest"}, 401), says(status("ACTIVE"), 202))
-    tokens = {"User": {"clientCredentials": {**GRANT, "tokenUrl": f"{provider.url}/token"}}}
-    one = run(asked(provider, tokens=tokens).parameters, secrets={"client/secret": "s3cret"})
-    assert isinstance(await executor.execute(one), Pending)
-    assert [seen.headers["authorization"] for seen in provider.asked("POST /run")] == [
-        "Bearer granted-1",
-        "Bearer granted-2",
-    ]
-
-
-async def test_no_message_shows_a_secret(executor: GlobusExecutor, provider: HttpServer) -> None:
-    provider.on("POST /run", says({"code": "UnauthorizedRequest", "description": "bad token of-the-user"}, 401))
-    tokens = {"User": {"secretKeyRef": {"name": "user", "key": "token"}}}
-    one = run(asked(provider, tokens=tokens).parameters, secrets={"user/token": "of-the-user"})
-    outcome = await executor.execute(one)
-    assert isinstance(outcome, Failed)
-    assert "of-the-user" not in str(outcome)
-    assert "[redacted]" in outcome.message
-
-
-async def test_a_refused_grant_is_no_token(executor: GlobusExecutor, provider: HttpServer) -> None:
-    provider.on("POST /token", says({"error": "invalid_grant", "error_description": "s3cret"}, 400))
-    tokens = {"User": {"clientCredentials": {**GRANT, "tokenUrl": f"{provider.url}/token"}}}
-    one = run(asked(provider, tokens=tokens).parameters, secrets={"client/secret": "s3cret"})
-    with pytest.raises(NoTokenError, match=r"HTTP 400 invalid_grant$"):
-        await executor.execute(one)
-
-
-async def test_a_provider_that_only_some_may_see_is_introspected_with_their_token(
-    executor: GlobusExecutor, provider: HttpServer
-) -> None:
-    provider.on("GET /", says({"code": "UnauthorizedRequest"}, 401), says(DESCRIPTION))
-    tokens = {"User": {"secretKeyRef": {"name": "user", "key": "token"}}}
-    one = run(asked(provider, tokens=tokens).parameters, secrets={"user/token": "of-the-user"})
-    assert isinstance(await executor.execute(one), Pending)
-    assert [seen.headers.get("authorization") for seen in provider.asked("GET /")] == [None, "Bearer of-the-user"]
