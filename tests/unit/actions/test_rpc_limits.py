@@ -20,6 +20,7 @@ class Held:
 
     def __init__(self) -> None:
         self.going = asyncio.Event()
+        self.cut_off = asyncio.Event()
         self.come: asyncio.Queue[None] = asyncio.Queue()
 
     async def until(self, number: int) -> None:
@@ -34,7 +35,11 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 
     async def slowly(self: MemoryCluster, *args: Any, **kwargs: Any) -> Any:
         found.come.put_nowait(None)
-        await found.going.wait()
+        try:
+            await found.going.wait()
+        except asyncio.CancelledError:
+            found.cut_off.set()
+            raise
         return await create(self, *args, **kwargs)
 
     monkeypatch.setattr(MemoryCluster, "create", slowly)
@@ -60,6 +65,7 @@ async def test_a_call_that_takes_longer_than_its_client_allows_is_ended(held):
         with pytest.raises(ConnectError) as ended:
             await client.enqueue(task("slow"), timeout_ms=200)
         assert ended.value.code == Code.DEADLINE_EXCEEDED
+        await held.cut_off.wait()  # the server's clock began later than the client's
         held.going.set()
         await client.enqueue(task("slow"))
 
