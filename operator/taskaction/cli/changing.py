@@ -82,10 +82,10 @@ async def signal(
     (body,) = await fetched(session, [name])
     if has_ended(body):
         raise CommandError(f"{ref_of(body)} has ended already: {phase_of(body)}")
-    asks = await _asks(session, body, state) if body["kind"] == ACTION_FLOW_RUNS.kind else body
+    asks = await asking(session, body, state)
     given = value if text else typed(asks, value)
     told = {"value": given}
-    if _runs_a_flow(body):
+    if runs_a_flow(body):
         told |= {"id": token_hex(8)}  # the next answer of a run may be the same as this one
     elif state is not None:
         raise CommandError(f"{ref_of(body)} is no run of a flow: leave out --state")
@@ -140,12 +140,14 @@ async def _write(session: Session, body: Body, field: str, value: Any, *, again:
     raise CommandError(f"{one} is written by others all the time: try again", Exit.CLUSTER)
 
 
-async def _asks(session: Session, run: Body, state: str | None) -> Body:
-    """Give the action of a run that a signal is for; the run itself where none waits yet.
+async def asking(session: Session, run: Body, state: str | None = None) -> Body:
+    """Give the action of a run that a signal is for; the run itself where none waits yet, and an action as it is.
 
     Raises:
         CommandError: several states wait, and none is named; then nobody would get the signal.
     """
+    if run["kind"] != ACTION_FLOW_RUNS.kind:
+        return run
     states = [one for one in at(run, "status.states", []) if one.get("action")]
     namespace = run["metadata"]["namespace"]
     found = await asyncio.gather(*(session.cluster.get(TASK_ACTIONS, one["action"], namespace) for one in states))
@@ -159,7 +161,8 @@ async def _asks(session: Session, run: Body, state: str | None) -> Body:
     return next(iter(waiting.values()), run)
 
 
-def _runs_a_flow(body: Body) -> bool:
+def runs_a_flow(body: Body) -> bool:
+    """Say whether it may be answered more than once."""
     return bool(body["kind"] == ACTION_FLOW_RUNS.kind or at(body, "spec.executor") == "flow")
 
 

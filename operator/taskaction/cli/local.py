@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from taskaction.cli import durations
-from taskaction.cli.changing import typed
+from taskaction.cli.changing import asking, runs_a_flow, typed
 from taskaction.cli.errors import CommandError, explained
 from taskaction.cli.files import manifests
 from taskaction.cli.following import news, to_the_end
@@ -15,7 +15,7 @@ from taskaction.cli.objects import KINDS, at, phase_of, ref_of
 from taskaction.cli.screen import Output, say, show_results
 from taskaction.cli.session import Session, consoles
 from taskaction.cluster.errors import ClusterError
-from taskaction.cluster.gateway import SECRETS, Body, Resource
+from taskaction.cluster.gateway import ACTION_FLOW_RUNS, SECRETS, Body, Resource
 from taskaction.core.clock import SystemClock
 
 app = typer.Typer(no_args_is_help=True, help="Without any cluster.")
@@ -39,7 +39,9 @@ def run_local(
     answers: Annotated[
         list[str] | None,
         typer.Option(
-            "--signal", metavar="NAME=VALUE", help="What an action or a run is given as soon as it waits for it."
+            "--signal",
+            metavar="NAME=VALUE",
+            help="What an action or a run is given as soon as it waits for it; a run takes one each time that it does.",
         ),
     ] = None,
     timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="How long it may take.")] = None,
@@ -54,12 +56,14 @@ def run_local(
 
     configure_logs("console", "debug" if verbose else "error")
     bodies = [body for file in files for body in manifests(file)]
-    given = dict(durations.pair(one) for one in answers or ())
+    given: dict[str, list[str]] = {}
+    for name, value in map(durations.pair, answers or ()):
+        given.setdefault(name, []).append(value)
     seconds = durations.seconds(timeout) if timeout is not None else None
     raise typer.Exit(asyncio.run(_run(bodies, given, seconds, output)))
 
 
-async def _run(bodies: list[Body], answers: dict[str, str], seconds: float | None, output: Output | None) -> int:
+async def _run(bodies: list[Body], answers: dict[str, list[str]], seconds: float | None, output: Output | None) -> int:
     from taskaction.checking import checked
     from taskaction.cluster.memory import MemoryCluster
     from taskaction.inprocess import InProcessOperator
@@ -125,29 +129,33 @@ def _plain(body: Body) -> Body:
     return {key: part for key, part in body.items() if key != "stringData"} | {"data": body.get("data", {}) | texts}
 
 
-async def _answer(session: Session, answers: dict[str, str]) -> None:
-    """Give each action, and each run of a flow, its signal when it waits for it; say which wait for one in vain."""
-    left, told = dict(answers), set[str]()
+async def _answer(session: Session, answers: dict[str, list[str]]) -> None:
+    """Give each action, and each run of a flow, its signals when it waits for them; say which wait for one in vain."""
+    seen: set[str] = set()
     async with news(session, KINDS, "") as feed:
         while True:
             found = await feed.next()
             body: Any = found[2] if found is not None else None
-            if body is None or phase_of(body) != "Paused" or _is_answered(body):
+            if body is None or phase_of(body) != "Paused":
                 continue
-            metadata = body["metadata"]
-            if metadata["name"] not in left:
-                if metadata["uid"] not in told and not at(metadata, "ownerReferences"):
-                    say(
-                        session.err,
-                        f"{metadata['name']} waits for an answer: --signal {metadata['name']}=VALUE; Ctrl-C ends it",
-                    )
-                told.add(metadata["uid"])
-                continue
-            value = typed(body, left.pop(metadata["name"]))
-            operation = {"op": "add", "path": "/spec/signal", "value": {"value": value, "by": "the command line"}}
-            await session.cluster.patch(ref_of(body).resource, metadata["name"], metadata["namespace"], [operation])
-            say(session.err, f"{metadata['name']} was given {value!r}")
+            try:
+                await _looked_at(session, body, answers, seen)
+            except CommandError as error:
+                say(session.err, str(error))
 
 
-def _is_answered(body: Body) -> bool:
-    return at(body, "spec.signal") is not None
+async def _looked_at(session: Session, body: Body, answers: dict[str, list[str]], seen: set[str]) -> None:
+    name, asks = body["metadata"]["name"], await asking(session, body)
+    left, uid = answers.get(name, []), asks["metadata"]["uid"]
+    is_anothers = name not in answers and at(body, "metadata.ownerReferences")
+    if is_anothers or uid in seen or at(asks, "spec.signal") is not None or asks["kind"] == ACTION_FLOW_RUNS.kind:
+        return
+    seen.add(uid)
+    if not left:
+        say(session.err, f"{name} waits for an answer: --signal {name}=VALUE; Ctrl-C ends it")
+        return
+    value = typed(asks, left.pop(0))
+    told = {"value": value, "by": "the command line"} | ({"id": uid} if runs_a_flow(body) else {})
+    operation = {"op": "add", "path": "/spec/signal", "value": told}
+    await session.cluster.patch(ref_of(body).resource, name, body["metadata"]["namespace"], [operation])
+    say(session.err, f"{name} was given {value!r}")

@@ -67,6 +67,46 @@ def test_a_run_of_a_flow_is_answered_by_its_name(capsys) -> None:
     assert "publish-measurements was given 'public'" in capsys.readouterr().err
 
 
+TWICE = """
+apiVersion: taskaction.dev/v1alpha1
+kind: ActionFlowRun
+metadata: {name: r}
+spec:
+  definition:
+    StartAt: One
+    States:
+      One:
+        Type: Action
+        ActionUrl: taskaction://executor/approval
+        Parameters: {prompt: the first}
+        ResultPath: $.one
+        Next: Two
+      Two:
+        Type: Action
+        ActionUrl: taskaction://executor/approval
+        Parameters: {prompt: the second, type: string}
+        ResultPath: $.two
+        End: true
+"""
+
+
+def test_a_run_gets_an_answer_each_time_that_it_waits_in_the_type_that_it_waits_for(local) -> None:
+    code, out, err = local(TWICE, "--signal", "r=yes", "--signal", "r=5", "--timeout", "30s")
+    assert code == 0, err
+    assert "r was given True" in err
+    assert "r was given '5'" in err
+    assert '"value": "5"' in out
+
+
+@pytest.mark.parametrize(
+    ("given", "says"), [(["r=maybe"], "waits for yes or no, not for 'maybe'"), (["r=no"], "r waits for an answer")]
+)
+def test_what_is_no_answer_and_what_is_not_answered_any_more_is_said(local, given, says) -> None:
+    code, _, err = local(TWICE, *(word for one in given for word in ("--signal", one)), "--timeout", "300ms")
+    assert code == 5
+    assert says in err
+
+
 def test_what_waits_for_an_answer_that_nobody_gives_says_how_to_give_it(capsys) -> None:
     assert main(["local", "run", str(ROOT / "examples" / "05-approval"), "--timeout", "200ms"]) == 5
     assert "go-live waits for an answer: --signal go-live=VALUE" in capsys.readouterr().err
