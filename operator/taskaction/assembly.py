@@ -208,6 +208,7 @@ def assemble(
         cluster,
         clock,
         luck,
+        persistently,
         CallSettings(closed_namespaces=closed),
         lambda record: engine.reported(record),
     )

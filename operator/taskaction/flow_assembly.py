@@ -126,7 +126,7 @@ def assemble_runs(
     inline = InlineCalls(
         registry=registry,
         clock=clock,
-        sources=lambda account: Sources(cluster, account, closed_namespaces),
+        sources=lambda account: Sources(cluster, account, closed_namespaces, persistently=persistently),
         manager=manager,
         may_start=lambda record: leases.may_start(record.shard),
         happened=lambda record, events: engine.happened(record, events),

@@ -1,4 +1,8 @@
-"""The gateway over HTTP: thin, since every action passes here; one attempt per call, no caching, no rules."""
+"""The gateway over HTTP: thin, since every action passes here; one attempt per call, no caching, no rules.
+
+Only what is refused for want of rights is asked for twice: an API server that has just started refuses what it allows
+as soon as it has read its roles and policies, and says of itself whether it has.
+"""
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -11,7 +15,13 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from taskaction.cluster.errors import ExpiredError, NotFoundError, UnavailableError
+from taskaction.cluster.errors import (
+    ClusterError,
+    ExpiredError,
+    ForbiddenError,
+    NotFoundError,
+    UnavailableError,
+)
 from taskaction.cluster.gateway import Body, Resource
 from taskaction.cluster.informer import Page
 from taskaction.cluster.nesting import bounded
@@ -23,6 +33,8 @@ JSON_PATCH = "application/json-patch+json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _MANAGER = {"fieldManager": FIELD_MANAGER}
 _STATUS = "status"
+_STARTING_SECONDS = 60.0
+"""How long an API server may take from its first answer until it knows its roles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,7 @@ class RestCluster:
         self._server = server
         self._session = session
         self._observe = observe
+        self._refused = (-_STARTING_SECONDS, -_STARTING_SECONDS)
 
     async def get(
         self, resource: Resource, name: str, namespace: str = "", *, as_user: str | None = None, timeout: float = 10.0
@@ -231,10 +244,36 @@ class RestCluster:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnavailableError(f"get {path}: {type(error).__name__}: {error}") from error
 
-    async def _send(
+    async def _send(self, call: "_Call", body: object = None, **how: Any) -> Body:
+        try:
+            return await self._sent(call, body, **how)
+        except ForbiddenError as error:
+            if not await self._is_ready():
+                raise UnavailableError(f"the API server has just started, and is not ready: {error}") from error
+            return await self._sent(call, body, **how)
+
+    async def _is_ready(self) -> bool:
+        """Say whether the API server knows whom it allows what.
+
+        Before it does, it refuses that question, too. Where nobody may ask it ever, it is taken to, after a while.
+        """
+        try:
+            await self.text("/readyz")
+        except UnavailableError:
+            return False
+        except ForbiddenError:
+            now = time.perf_counter()
+            first, last = self._refused
+            self._refused = (first if now - last < _STARTING_SECONDS else now, now)
+            return now - self._refused[0] > _STARTING_SECONDS
+        except ClusterError:
+            return True
+        return True
+
+    async def _sent(
         self,
         call: "_Call",
-        body: object = None,
+        body: object,
         *,
         query: Mapping[str, str] | None = None,
         content_type: str = JSON,

@@ -13,6 +13,7 @@ from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Link, Progress, TaskAction
 from taskaction.cluster.gateway import Cluster
 from taskaction.control.gather import Binding, parameters_problem
+from taskaction.control.objects import Persistently
 from taskaction.control.records import Record
 from taskaction.control.sources import Account, Sources
 from taskaction.core.backoff import Backoff
@@ -56,10 +57,12 @@ class Caller:
         cluster: Cluster,
         clock: Clock,
         luck: Callable[[], float],
+        persistently: Persistently,
         settings: CallSettings,
         reported: Callable[[Record], None],
     ) -> None:
         self._cluster = cluster
+        self._persistently = persistently
         self._reported = reported
         self._clock = clock
         self._luck = luck
@@ -147,7 +150,7 @@ class Caller:
         await binding.executor.release(run)
 
     def _sources(self, account: Account, *, trusted: bool = False) -> Sources:
-        return Sources(self._cluster, account, self._settings.closed_namespaces, trusted=trusted)
+        return Sources(self._cluster, account, self._settings.closed_namespaces, trusted, self._persistently)
 
     async def _run(self, record: Record, binding: Binding, observed: Observed) -> Run:
         action = record.action

@@ -3,18 +3,21 @@
 import base64
 import binascii
 import copy
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
 from taskaction.api.enums import ValueFormat
 from taskaction.api.task_action import KeyRef, ParametersSource
 from taskaction.cluster.errors import ForbiddenError
-from taskaction.cluster.gateway import CONFIG_MAPS, SECRETS, Cluster, Resource
+from taskaction.cluster.gateway import CONFIG_MAPS, SECRETS, Body, Cluster, Resource
+from taskaction.control.objects import Persistently
 from taskaction.executors.errors import AccessDeniedError, InvalidParametersError, MissingSourceError
 from taskaction.executors.redaction import longest_first, texts_of
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,10 @@ class Merged(NamedTuple):
     private: tuple[str, ...]
 
 
+async def _once(call: Callable[[], Awaitable[T]]) -> T:
+    return await call()
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Reads for one account; refuses the namespaces whose Secrets are nobody's business.
@@ -45,12 +52,14 @@ class Sources:
         closed: namespaces that are never read: kube-system and the operator's own.
         trusted: the reader is a provider's configuration, which may name a namespace; the account of the same name
             there is used. What users write may not.
+        persistently: how long is waited for an API server that does not answer; not at all unless somebody says so.
     """
 
     cluster: Cluster
     account: Account
     closed: frozenset[str]
     trusted: bool = False
+    persistently: Persistently = _once
 
     async def read_secret(self, name: str, key: str, *, namespace: str | None = None) -> str:
         """Give one key of a Secret; see ``executors.base.SecretReader``."""
@@ -96,18 +105,24 @@ class Sources:
         namespace = account.namespace
         if namespace in self.closed:
             raise AccessDeniedError(f"objects in namespace {namespace!r} are never read for actions")
-        try:
-            body = await self.cluster.get(resource, ref.name, namespace, as_user=account.user)
-        except ForbiddenError as error:
+        body = await self.persistently(lambda: self._got(resource, ref, account))
+        if isinstance(body, ForbiddenError):
             raise AccessDeniedError(
                 f"ServiceAccount {account.name!r} may not read {resource.kind} {ref.name!r} in namespace "
                 f"{namespace!r}: add a RoleBinding that grants it the verb get on {resource.plural}"
-            ) from error
+            ) from body
         value = ((body or {}).get("data") or {}).get(ref.key)
         if value is None and not ref.optional:
             what = f"has no key {ref.key!r}" if body is not None else "does not exist"
             raise MissingSourceError(f"{resource.kind} {ref.name!r} in namespace {namespace!r} {what}")
         return value if value is None or resource is CONFIG_MAPS else _decoded(value, ref)
+
+    async def _got(self, resource: Resource, ref: KeyRef, account: Account) -> Body | ForbiddenError | None:
+        """Give the object, or the answer that the account may not read it: that one is final."""
+        try:
+            return await self.cluster.get(resource, ref.name, account.namespace, as_user=account.user)
+        except ForbiddenError as error:
+            return error
 
 
 def _decoded(value: str, ref: KeyRef) -> str:

@@ -171,6 +171,71 @@ def test_an_api_server_that_is_restarted_in_the_middle(
     assert all(operator.program.is_running() for operator in operators.running)
 
 
+ACCOUNT = {"runAs": {"serviceAccountName": "runner"}}
+ROUNDS = 20
+
+
+def looping() -> dict[str, Any]:
+    """Give a flow whose actions use a provider and hidden values, again and again."""
+    use = {
+        "Type": "Action",
+        "ActionUrl": "taskaction://provider/p",
+        "Parameters": {"__Private_Parameters": ["output"], "output.$": "$._private_word"},
+        "ResultPath": None,
+        "Next": "Count",
+    }
+    return {
+        "StartAt": "Use",
+        "States": {
+            "Use": use,
+            "Count": {
+                "Type": "ExpressionEval",
+                "Parameters": {"n.=": "c['n'] + 1"},
+                "ResultPath": "$.c",
+                "Next": "Enough?",
+            },
+            "Enough?": {
+                "Type": "Choice",
+                "Choices": [{"Variable": "$.c.n", "NumericLessThan": ROUNDS, "Next": "Use"}],
+                "Default": "Done",
+            },
+            "Done": {"Type": "Pass", "End": True},
+        },
+    }
+
+
+def test_an_api_server_that_does_not_know_its_roles_yet_fails_no_run(
+    kubectl: Kubectl, operators: Operators, control_plane: ControlPlane
+) -> None:
+    """It refuses for a moment what the account may do."""
+    if not operators.running:
+        operators.start(SETTINGS)
+    kubectl("create", "serviceaccount", "runner")
+    rules = [
+        {"apiGroups": ["taskaction.dev"], "resources": ["taskactions"], "verbs": ["create"]},
+        {"apiGroups": ["taskaction.dev"], "resources": ["actionproviders"], "verbs": ["use"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "get", "delete"]},
+    ]
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "runner"}}
+    create(kubectl, role | {"rules": rules})
+    kubectl("create", "rolebinding", "runner", "--role=runner", f"--serviceaccount={kubectl.namespace}:runner")
+    create(kubectl, manifest("ActionProvider", {"executor": "noop"}, name="p"))
+    names = [f"r{number}" for number in range(8)]
+    for name in names:
+        given = {"c": {"n": 0}, "_private_word": f"word of {name}"}
+        create(kubectl, manifest("ActionFlowRun", {"definition": looping(), "input": given, **ACCOUNT}, name=name))
+
+    def rounds() -> int:
+        return sum(one["status"].get("visits", 0) // 3 for one in runs(kubectl).values())
+
+    for part in (1, 2, 3):
+        wait_until(lambda part=part: rounds() >= part * len(names) * 4, timeout=90, what="some rounds")
+        control_plane.kill_apiserver()
+        control_plane.start_apiserver()
+    wait_until(lambda: all("output" in one["status"] for one in runs(kubectl).values()), timeout=90, what="all outputs")
+    assert phases(kubectl) == {"Succeeded": len(names)}
+
+
 def test_runs_go_on_by_the_definition_they_began_with_when_the_flow_is_gone(
     kubectl: Kubectl, operators: Operators, world: World
 ) -> None:

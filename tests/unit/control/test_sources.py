@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from support.fake_cluster import FakeCluster
+from support.memory_operator import MemoryOperator, actions
 from taskaction.api.task_action import ParametersSource
-from taskaction.cluster.errors import ForbiddenError
+from taskaction.cluster.errors import ForbiddenError, UnavailableError
 from taskaction.cluster.gateway import CONFIG_MAPS, SECRETS
 from taskaction.control.sources import Account, Sources
 from taskaction.executors.errors import AccessDeniedError, ActionError, InvalidParametersError, MissingSourceError
@@ -143,3 +144,20 @@ async def test_a_provider_reads_another_namespace_as_the_account_of_the_same_nam
 async def test_a_missing_secret_key_is_told(cluster, key) -> None:
     with pytest.raises(MissingSourceError, match=key):
         await sources(cluster).read_secret("login", key)
+
+
+async def test_an_action_waits_for_an_api_server_that_does_not_give_its_secret(cluster: FakeCluster) -> None:
+    async with MemoryOperator(cluster=cluster) as operator:
+        cluster.fail("get", *[UnavailableError("away")] * 3, name="login")
+        source = {"parameter": "output", "secretKeyRef": {"name": "login", "key": "token"}}
+        await operator.create(*actions(["one"], "noop", parametersFrom=[source]))
+        assert operator.action("one").status.error is None
+        await operator.pass_time(5)
+        status = operator.action("one").status
+        assert (status.phase, status.attempt) == ("Succeeded", 1)
+
+
+async def test_who_has_no_time_is_told_at_once_that_nobody_answers(cluster: FakeCluster) -> None:
+    cluster.fail("get", UnavailableError("away"))
+    with pytest.raises(UnavailableError):
+        await sources(cluster).read_secret("login", "token")
