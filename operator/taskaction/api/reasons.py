@@ -164,7 +164,7 @@ class Reason(StrEnum):
     )
     INVALID_INPUT = (
         "InvalidInput",
-        "the flow's `inputSchema` refuses the `input` of a run",
+        "the flow's `inputSchema` refuses the `input` of a run, or it is nested too deeply",
         "the message names the field",
     )
     STORAGE_UNAVAILABLE = (

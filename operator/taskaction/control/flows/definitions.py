@@ -48,6 +48,9 @@ class Definitions:
 
     async def first(self, run: ActionFlowRun) -> Defined | Undefined:
         """Give what a run begins with: its flow as it is now."""
+        too_deep = nesting_problem(run.spec.input or {}, "spec.input")
+        if too_deep is not None:
+            return Undefined(reason=Reason.INVALID_INPUT, message=too_deep)
         if run.spec.definition is not None:
             return await self._defined(run.spec.definition, FlowVersion(hash=_hash(run.spec.definition)))
         flow = await self._flow(run)

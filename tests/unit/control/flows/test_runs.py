@@ -214,6 +214,17 @@ async def test_input_that_the_flow_refuses_is_named(operator: MemoryOperator) ->
     assert "'source' is a required property" in (status.message or "")
 
 
+async def test_input_that_is_nested_too_deeply_is_refused(operator: MemoryOperator) -> None:
+    """Beyond that nothing can be written and little be read: the run would be tried for ever."""
+    deep: dict[str, Any] = {}
+    for _ in range(200):
+        deep = {"in": deep}
+    await begin(operator, run_body("r", {"A": PASS}, input=deep))
+    status = run_of(operator).status
+    assert (status.phase, status.reason) == (Phase.FAILED, "InvalidInput")
+    assert status.message == "spec.input: is nested more than 100 levels deep"
+
+
 async def test_a_definition_that_is_amiss_is_named(operator: MemoryOperator) -> None:
     await begin(operator, run_body("r", {"A": {"Type": "Pass", "Next": "Gone"}}))
     status = run_of(operator).status
