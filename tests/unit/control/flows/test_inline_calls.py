@@ -168,3 +168,15 @@ async def test_items_that_are_given_up_cost_no_request() -> None:
         assert run_of(operator).status.message == "in Long"
         assert operator.cluster.count("get") == 0
         assert target.now == 0
+
+
+async def test_items_that_find_the_queue_full_wait_outside_of_it() -> None:
+    target = Target()
+    target.open.set()
+    async with MemoryOperator(target, workers_count=2, runs_buffer_high_watermark=5) as operator:
+        await begin(operator, *(run_body(name, {"Each": each()}, **GIVEN) for name in "rst"))
+        await operator.create(*actions(["a", "b"], "target"))
+        await operator.pass_time(2)
+        assert [run_of(operator, name).status.phase for name in "rst"] == [Phase.SUCCEEDED] * 3
+        assert [operator.phase(name) for name in "ab"] == ["Succeeded"] * 2
+        assert (operator.control.manager.queued, operator.control.manager.outside) == (0, 0)
