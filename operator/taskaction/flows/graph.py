@@ -1,10 +1,9 @@
 """A definition as a picture: Mermaid's text for a flowchart, which GitHub and most wikis draw; judges no definition."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-import orjson
 
 from taskaction.core.names import truncated
 from taskaction.flows import definition as words
@@ -105,7 +104,7 @@ def _condition(rule: Mapping[str, Any]) -> str:
             continue
         plain = operator.removesuffix("Path")
         order = next((plain.removeprefix(kind) for kind in _KINDS if plain.startswith(kind)), "")
-        shown = operand if operator.endswith("Path") else orjson.dumps(operand).decode()
+        shown = operand if operator.endswith("Path") else json.dumps(operand, ensure_ascii=False)
         if order in _SIGNS:
             return f"{variable} {_SIGNS[order]} {shown}"
         return f"{variable} {operator} {shown}"

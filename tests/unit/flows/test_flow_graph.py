@@ -59,6 +59,12 @@ def test_what_is_inside_of_a_state_is_drawn_inside_of_it() -> None:
     assert "  f0s0 --> f0s1" in lines
 
 
+def test_a_number_of_any_size_is_drawn() -> None:
+    rule = {"Variable": "$.n", "NumericEquals": 10**30, "Next": "Done"}
+    lines = drawn({"A": {"Type": "Choice", "Choices": [rule]}, "Done": {"Type": "Pass", "End": True}}).splitlines()
+    assert f'  f0s0 -->|"$.n = 1{"0" * 30}"| f0s1' in lines
+
+
 def test_no_text_can_break_the_picture() -> None:
     (line,) = [
         line for line in drawn({'a"] -->\n x[`#': {"Type": "Pass", "End": True}}).splitlines() if "f0s0[" in line
