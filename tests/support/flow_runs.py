@@ -103,3 +103,18 @@ class FlowRun:
         self.started += [effect for effect in decision.effects if isinstance(effect, StartAction)]
         self.cancelled += [effect.visit for effect in decision.effects if isinstance(effect, CancelAction)]
         return decision
+
+
+END = {"End": True}
+"""How a state says that it is the last."""
+
+
+def action(**fields: Any) -> dict[str, Any]:
+    """Give an Action state."""
+    return {"Type": "Action", "ActionUrl": "https://target/ap", "Parameters": {}, **fields}
+
+
+def run(states: Mapping[str, Any], given: Any = None, **more: Any) -> Any:
+    """Run some states to the end; give the output, or the failure."""
+    outcome = FlowRun(program(states), forgets=True, **more).run(given)
+    return outcome.output if outcome.failure is None else outcome.failure

@@ -4,21 +4,10 @@ from typing import Any
 
 import pytest
 
-from support.flow_runs import FlowRun, failed, program
+from support.flow_runs import END, FlowRun, action, failed, program, run
 from taskaction.flows.effects import ActionEnded, StartAction
 from taskaction.flows.state import Failure
 from taskaction.testing.clock import START
-
-END = {"End": True}
-
-
-def action(**fields: Any) -> dict[str, Any]:
-    return {"Type": "Action", "ActionUrl": "https://target/ap", "Parameters": {}, **fields}
-
-
-def run(states: dict[str, Any], given: Any = None, **more: Any) -> Any:
-    outcome = FlowRun(program(states), forgets=True, **more).run(given)
-    return outcome.output if outcome.failure is None else outcome.failure
 
 
 def inside(error: str) -> dict[str, Any]:
