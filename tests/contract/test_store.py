@@ -10,6 +10,8 @@ from taskaction.cluster.gateway import CONFIG_MAPS, TASK_ACTIONS, Body, Cluster
 from taskaction.core.constants import API_VERSION
 
 BOUND = 20
+COLLECTED = 90
+"""Seconds until an owner's end has reached what it owns: the garbage collector finds new kinds every 30 s only."""
 
 
 def action(name: str = "", **more: Body) -> Body:
@@ -37,7 +39,7 @@ def config(name: str, *owners: Body) -> Body:
 
 async def until(gateway: Cluster, name: str, where: str, check: Callable[[Body | None], bool]) -> None:
     """Look at a ConfigMap until it is as a controller makes it in the end."""
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(COLLECTED):
         while not check(await gateway.get(CONFIG_MAPS, name, where)):  # noqa: ASYNC110 - the API server has no Event
             await asyncio.sleep(0.05)
 
