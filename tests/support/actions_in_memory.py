@@ -54,9 +54,9 @@ class Served:
 
 
 @asynccontextmanager
-async def served(*, stalled: float = 60.0, renewal: Clock | None = None, **own: Any) -> AsyncIterator[Served]:
-    """Serve while the block lasts; by ``renewal`` the files of certificates are looked at."""
-    clock, cluster, journal = SystemClock(), MemoryCluster(), ActionsJournal()
+async def served(*, stalled: float = 60.0, clock: Clock | None = None, **own: Any) -> AsyncIterator[Served]:
+    """Serve while the block lasts; ``clock`` says how old watches are, and when certificates are looked at."""
+    clock, cluster, journal = clock or SystemClock(), MemoryCluster(), ActionsJournal()
     address = f"{HOST}:{Ports.free().apiserver}"
     config = ActionsConfig(bind=address, authentication="none", task_types={"noop": "noop", "sleep": "sleep"}, **own)
     facade = Facade(config, cluster, clock, journal, "mark")
@@ -81,7 +81,7 @@ async def served(*, stalled: float = 60.0, renewal: Clock | None = None, **own: 
         client_ca=config.tls_client_ca_file,
     )
     application = Application(facade.rpc, health, config.request_bytes)
-    serving = asyncio.create_task(run(application, settings, stopped, renewal or clock, journal.failed))
+    serving = asyncio.create_task(run(application, settings, stopped, clock, journal.failed))
     try:
         beginning = asyncio.create_task(begun.wait())
         await asyncio.wait({serving, beginning}, return_when=asyncio.FIRST_COMPLETED)

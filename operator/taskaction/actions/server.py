@@ -5,7 +5,6 @@ import socket
 import ssl
 import zlib
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ _GZIP = 31
 _QUICK = 1
 _SMALL_BYTES = 256
 _BACKLOG = 1024
+_IDLE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,10 +202,20 @@ async def run(
         config.create_ssl_context()  # what is wrong with the files is told before anything is served
         renewal = Renewal(config, settings.certificate, settings.key, settings.client_ca)
         renewing = asyncio.create_task(renewal.run(clock, failed))
+    is_over = False
+
+    async def trigger() -> None:
+        nonlocal is_over
+        await stopped()
+        is_over = True
+
     try:
         config.bind = [f"fd://{_listener(settings).detach()}"]
-        with suppress(OSError):  # of a connection that does not end well when the server does: its client is gone
-            await serve(application, config, shutdown_trigger=stopped)  # type: ignore[arg-type]
+        await serve(application, config, shutdown_trigger=trigger)  # type: ignore[arg-type]
+    except (OSError, ExceptionGroup):
+        if not is_over:
+            raise
+        # Of connections that did not end well when the server did, by clients that are gone or take nothing.
     finally:
         if renewing is not None:
             renewing.cancel()
@@ -231,6 +241,9 @@ def _listener(settings: ServerSettings) -> socket.socket:
     except OSError as error:
         raise ConfigurationError(f"TASKACTION_ACTIONS_BIND: cannot listen on {settings.bind}: {error}") from error
     found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _IDLE_SECONDS)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections have it from the socket that accepts them
         found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(settings.stalled * 1000))
     return found

@@ -3,9 +3,11 @@
 import asyncio
 import gzip
 import io
+import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import Any
 
 import aiohttp
 import grpc
@@ -15,6 +17,8 @@ from connectrpc.errors import ConnectError
 from flyteidl2.actions.actions_service_connect import ActionsServiceClient
 from flyteidl2.actions.actions_service_pb2_grpc import ActionsServiceStub
 from google.protobuf.json_format import MessageToJson
+from h2.connection import H2Connection
+from h2.events import DataReceived, StreamEnded
 
 from support.actions_in_memory import Served, served
 from support.actions_services import task, watch
@@ -22,6 +26,7 @@ from taskaction.actions.health import SERVICE as HEALTH
 from taskaction.actions.health import health_file
 from taskaction.actions.protos import Package
 from taskaction.actions.server import ACTIONS
+from taskaction.testing.clock import FakeClock, settled
 
 ENQUEUE, WATCH = f"/{ACTIONS}/Enqueue", f"/{ACTIONS}/WatchForUpdates"
 JSON, STREAM = "application/json", "application/connect+json"
@@ -29,6 +34,8 @@ GZIP, PROTO = {"Content-Encoding": "gzip"}, {"Content-Type": "application/proto"
 GRPC = {"Content-Type": "application/grpc"}
 BAD, EXHAUSTED = "invalid_argument", "resource_exhausted"
 SECONDS = 30
+WINDOW = 65535
+"""What HTTP/2 lets a server send to a client that takes nothing."""
 LIMIT = 64 * 1024
 GOOD = MessageToJson(task("sent"), indent=None).encode()
 NAN = GOOD.replace(b'"type": "noop"', b'"type": "noop", "custom": {"a": NaN}')
@@ -101,6 +108,7 @@ async def test_a_header_that_is_no_text_is_refused_as_such(service):
     writer.write(f"POST {ENQUEUE} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nX: ".encode() + b"\xff\r\n\r\n")
     assert b" 400 " in await reader.readline()
     writer.close()
+    await writer.wait_closed()
 
 
 async def test_a_body_in_chunks_is_read(service):
@@ -191,6 +199,85 @@ async def test_a_client_that_reads_nothing_holds_up_nobody_and_is_cut_off():
                     if list(seen.values()).count("59") == 100:
                         break
             await service.until_watched(0)
+
+
+class Follower:
+    """A client of HTTP/2 that takes as much as it says and no byte more, and reads its connection all the time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._connection = H2Connection()
+        self._owed = 0
+        self.body = b""
+        self.is_over = False
+
+    def follow(self, run: str) -> None:
+        """Begin a watch."""
+        self._connection.initiate_connection()
+        head = {":method": "POST", ":scheme": "http", ":authority": "x", ":path": WATCH, "content-type": STREAM}
+        self._connection.send_headers(1, list(head.items()))
+        self._connection.send_data(1, framed(MessageToJson(watch(run), indent=None).encode()), end_stream=True)
+        self._writer.write(self._connection.data_to_send())
+
+    async def read(self, *, until: int, takes: bool) -> None:
+        """Read until so many bytes have come or the watch is over; the window opens again only where it ``takes``."""
+        while len(self.body) < until and not self.is_over:
+            if takes and self._owed:
+                self._connection.acknowledge_received_data(self._owed, 1)
+                self._writer.write(self._connection.data_to_send())
+                self._owed = 0
+            for event in self._connection.receive_data(await self._reader.read(65536)):
+                if isinstance(event, DataReceived):
+                    self.body += event.data
+                    self._owed += event.flow_controlled_length
+                self.is_over |= isinstance(event, StreamEnded)
+            self._writer.write(self._connection.data_to_send())
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._writer.close()
+        await self._writer.wait_closed()
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """What has come, as JSON."""
+        found, rest = [], self.body
+        while len(rest) >= 5 + (size := int.from_bytes(rest[1:5], "big")) and rest:
+            found.append(json.loads(rest[5 : 5 + size]))
+            rest = rest[5 + size :]
+        return found
+
+
+async def test_a_client_that_takes_nothing_for_a_while_is_told_the_newest_of_each_and_that_its_time_is_over():
+    clock = FakeClock()
+    async with (
+        asyncio.timeout(SECONDS),
+        served(clock=clock) as service,
+        ActionsServiceClient(service.url) as client,
+    ):
+        await client.enqueue(task("late"))
+        for number in range(100):
+            await client.enqueue(task("late", f"c{number}", "a0"))
+        follower = Follower(*await asyncio.open_connection(*service.address.split(":")))
+        follower.follow("late")
+        await service.until_watched(1)
+        for number in range(10, 20):
+            for body in service.actions("late"):
+                if "parentRef" in body["spec"]:
+                    service.report(body, phase="Running", outputUri=f"s3://{'x' * 9000}{number}")
+            await settled()
+        await follower.read(until=WINDOW, takes=False)
+        await clock.advance(3600)  # its age passes, of which it cannot be told
+        assert service.watches == 1
+        await follower.read(until=10**9, takes=True)
+        await follower.close()
+        await service.until_watched(0)
+    *told, last = follower.messages
+    updates = [one["actionUpdate"] for one in told if "actionUpdate" in one]
+    newest = {one["actionId"]["name"]: one.get("outputUri", "")[-2:] for one in updates}
+    assert newest == {f"c{number}": "19" for number in range(100)}
+    assert len(told) < 500
+    assert last["error"]["code"] == "unavailable"
 
 
 async def test_health_is_told_by_name_and_of_no_service_that_is_not_there(service):

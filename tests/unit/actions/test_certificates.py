@@ -69,13 +69,13 @@ def pem(certificate: bytes) -> str:
 
 async def test_a_renewed_certificate_is_shown_and_calls_under_way_go_on(files, authority):
     clock, first = FakeClock(), files.renew()
-    async with served(renewal=clock, **files.settings) as service:
+    async with served(clock=clock, **files.settings) as service:
         assert await shown(service.address) == pem(first)
         trust = grpc.ssl_channel_credentials(authority.certificate)
         async with grpc.aio.secure_channel(service.address, trust) as channel:
             stub = ActionsServiceStub(channel)
             await stub.Enqueue(task("renewed"))
-            stream = stub.WatchForUpdates(watch("renewed"), timeout=30)
+            stream = stub.WatchForUpdates(watch("renewed"), timeout=600)
             assert (await stream.read()).control_message.sentinel
             second = files.renew()
             assert await shown(service.address) == pem(first)
@@ -90,7 +90,7 @@ async def test_a_renewed_certificate_is_shown_and_calls_under_way_go_on(files, a
 )
 async def test_a_pair_that_does_not_fit_is_not_used_until_it_does(files, broken):
     clock, first = FakeClock(), files.renew()
-    async with served(renewal=clock, **files.settings) as service:
+    async with served(clock=clock, **files.settings) as service:
         files.renew(key=broken)
         await clock.advance(LOOK_SECONDS)
         assert await shown(service.address) == pem(first)
