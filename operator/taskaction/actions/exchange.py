@@ -70,6 +70,35 @@ class Exchange:
         self._is_complete = not message.get("more_body", False)
 
 
+class Sized:
+    """Sends an answer that is complete with its length: unlike a chunked one, an empty one is a single packet."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message | None = None
+
+    async def __call__(self, message: Message) -> None:
+        """Hold the headers back until the first part of the body says whether there are others."""
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        start, self._start = self._start, None
+        if start is not None:
+            if not message.get("more_body", False) and not start.get("trailers", False):
+                length = str(len(message.get("body", b""))).encode()
+                start = start | {"headers": [*start["headers"], (b"content-length", length)]}
+            await self._send(start)
+        await self._send(message)
+
+
+def unpacked(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask for unary answers as they stand: all but errors are empty, and packing would make them larger.
+
+    Streams, and gRPC, say in headers of their own how they are packed.
+    """
+    return {**scope, "headers": [header for header in scope["headers"] if header[0].lower() != b"accept-encoding"]}
+
+
 def refusal(scope: Mapping[str, Any]) -> tuple[HTTPStatus, Code, str] | None:
     """Give why a request is answered by no application, from its head alone; None where one can."""
     headers: Mapping[bytes, bytes] = dict(scope["headers"])

@@ -19,7 +19,7 @@ from flyteidl2.actions.actions_service_connect import ActionsService
 from hypercorn.asyncio import serve
 
 from taskaction.actions.certificates import Renewal, TlsConfig
-from taskaction.actions.exchange import Exchange, Receive, Send, refusal, too_large
+from taskaction.actions.exchange import Exchange, Receive, Send, Sized, refusal, too_large, unpacked
 from taskaction.actions.health import SERVICE as HEALTH
 from taskaction.actions.health import HealthService
 from taskaction.actions.protos import CODECS
@@ -145,36 +145,7 @@ class Application:
             await exchange.refuse(*refused)
             return
         app: Any = self._small.get(service, self._actions)
-        await app(_unpacked(scope), exchange.receive, Sized(exchange.send))
-
-
-class Sized:
-    """Sends an answer that is complete with its length: unlike a chunked one, an empty one is a single packet."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._start: dict[str, Any] | None = None
-
-    async def __call__(self, message: dict[str, Any]) -> None:
-        """Hold the headers back until the first part of the body says whether there are others."""
-        if message["type"] == "http.response.start":
-            self._start = message
-            return
-        start, self._start = self._start, None
-        if start is not None:
-            if not message.get("more_body", False) and not start.get("trailers", False):
-                length = str(len(message.get("body", b""))).encode()
-                start = start | {"headers": [*start["headers"], (b"content-length", length)]}
-            await self._send(start)
-        await self._send(message)
-
-
-def _unpacked(scope: dict[str, Any]) -> dict[str, Any]:
-    """Ask for unary answers as they stand: all but errors are empty, and packing would make them larger.
-
-    Streams, and gRPC, say in headers of their own how they are packed.
-    """
-    return scope | {"headers": [header for header in scope["headers"] if header[0].lower() != b"accept-encoding"]}
+        await app(unpacked(scope), exchange.receive, Sized(exchange.send))
 
 
 async def run(

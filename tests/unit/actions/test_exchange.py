@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from taskaction.actions.server import Sized
+from taskaction.actions.exchange import Sized
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"vary", b"Accept-Encoding")]}
 LENGTH = b"content-length"
