@@ -202,6 +202,6 @@ def test_a_template_that_no_object_holds_is_stored_and_run(house: House) -> None
         client.enqueue(request, headers=headers)
     assert again.value.code == Code.ALREADY_EXISTS
     found = ended(house, "r3")
-    (stored,) = (house.storage / "templates").iterdir()
+    (stored,) = (file for file in (house.storage / "templates").rglob("*") if file.is_file())
     assert found["spec"]["parameters"]["templateUri"] == f"file://{stored}"
     assert found["status"]["outputUri"] == f"file://{house.storage}/r3/a0/1"
