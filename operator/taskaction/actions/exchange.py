@@ -61,9 +61,9 @@ class Exchange:
     async def refuse(self, status: HTTPStatus, code: Code, text: str) -> None:
         """Answer what no application can."""
         body = orjson.dumps({"code": code.value, "message": text})
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await self.send({"type": "http.response.start", "status": status.value, "headers": headers})
-        await self.send({"type": "http.response.body", "body": body})
+        send, headers = Sized(self.send), [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": status.value, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
     def _count(self, message: Message) -> None:
         self._read += len(message.get("body", b""))
@@ -96,7 +96,7 @@ def unpacked(scope: Mapping[str, Any]) -> dict[str, Any]:
 
     Streams, and gRPC, say in headers of their own how they are packed.
     """
-    return {**scope, "headers": [header for header in scope["headers"] if header[0].lower() != b"accept-encoding"]}
+    return {**scope, "headers": [header for header in scope["headers"] if header[0] != b"accept-encoding"]}
 
 
 def refusal(scope: Mapping[str, Any]) -> tuple[HTTPStatus, Code, str] | None:

@@ -58,10 +58,7 @@ async def get(
 @on_cluster
 async def watch(
     session: Session,
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(help="Names of actions, or KIND/NAME. Default: all.", autocompletion=completing.runs),
-    ] = None,
+    names: Names = None,
     *,
     selector: Selector = None,
     all_namespaces: Everywhere = False,

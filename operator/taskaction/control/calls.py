@@ -21,7 +21,7 @@ from taskaction.core.clock import Clock
 from taskaction.core.constants import LINKS_KEPT, OUTPUT_LIMIT_BYTES
 from taskaction.core.names import digest
 from taskaction.execution.manager import LIMIT_FLOOR_SECONDS
-from taskaction.executors.base import Delivery, Run
+from taskaction.executors.base import AbstractExecutor, Delivery, Run
 from taskaction.executors.errors import InvalidParametersError, TransientError, failure_of
 from taskaction.executors.redaction import redacted, redacted_link, redacted_outcome, redacted_progress
 from taskaction.executors.schedule import Schedule
@@ -72,19 +72,16 @@ class Caller:
         """Ask the executor whether its target's quota allows a start; None where it does."""
         try:
             run = await self._run(record, binding, observed)
-            if not await binding.executor.is_close_to_rate_limit(run):
-                return None
-            seconds = float(await binding.executor.get_remaining_seconds_until_rate_limit(run))
-            key = binding.executor.rate_limit_key(run)
+            found = await quota_of(binding.executor, run)
         except asyncio.CancelledError as error:
             if is_told_to_stop():
                 raise
             return self._unasked(record, failure_of(error))
         except BaseException as error:  # noqa: BLE001 - an executor may raise anything
             return self._unasked(record, failure_of(error))
-        record.limit_errors = 0
-        wait = max(LIMIT_FLOOR_SECONDS, seconds)
-        return Limited(retry_after=wait, message="the target's rate limit is reached", key=key)
+        if found is not None:
+            record.limit_errors = 0
+        return found
 
     def _unasked(self, record: Record, failure: Failed) -> Limited | Failed:
         """Give what follows from a question that raised: nothing was started, so it is asked again before long."""
@@ -222,6 +219,18 @@ def _schedule(binding: Binding) -> Schedule | None:
         initial=poll.initial.total_seconds() if poll.initial is not None else usual.initial,
         factor=poll.factor if poll.factor is not None else usual.factor,
         longest=poll.max.total_seconds() if poll.max is not None else usual.longest,
+    )
+
+
+async def quota_of(executor: AbstractExecutor, run: Run) -> Limited | None:
+    """Ask whether the target's quota allows a start; None where it does. Raises what the executor raises."""
+    if not await executor.is_close_to_rate_limit(run):
+        return None
+    seconds = float(await executor.get_remaining_seconds_until_rate_limit(run))
+    return Limited(
+        retry_after=max(LIMIT_FLOOR_SECONDS, seconds),
+        message="the target's rate limit is reached",
+        key=executor.rate_limit_key(run),
     )
 
 

@@ -5,11 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from taskaction.api.task_action import Link, Progress
-from taskaction.control.calls import checked, is_told_to_stop
+from taskaction.control.calls import checked, is_told_to_stop, quota_of
 from taskaction.control.flows.records import RunRecord
 from taskaction.control.gather import Binding
 from taskaction.core.names import visit_name
-from taskaction.execution.manager import LIMIT_FLOOR_SECONDS
 from taskaction.executors.base import AbstractExecutor, Run, SecretReader
 from taskaction.executors.errors import AccessDeniedError, failure_of
 from taskaction.flows.effects import StartAction
@@ -59,10 +58,7 @@ async def limited_by(executor: AbstractExecutor, run: Run) -> Limited | Failed |
     if not executor.limits_itself:
         return None
     try:
-        if not await executor.is_close_to_rate_limit(run):
-            return None
-        seconds = float(await executor.get_remaining_seconds_until_rate_limit(run))
-        return Limited(retry_after=max(LIMIT_FLOOR_SECONDS, seconds), key=executor.rate_limit_key(run))
+        return await quota_of(executor, run)
     except BaseException as error:
         if is_told_to_stop():
             raise

@@ -123,7 +123,8 @@ class FlowCatalogue:
 
     def _can_be_judged(self, key: FlowKey) -> bool:
         seen = self._seen[key]
-        return self._answers_for(seen.uid) and not any(list(map(self._sought, seen.providers)))
+        sought = [self._sought(provider) for provider in seen.providers]  # all of them, so that they come together
+        return self._answers_for(seen.uid) and not any(sought)
 
     async def _judge(self, key: FlowKey, flow: ActionFlow | None) -> None:
         """Write what is found and not written yet, however often people are faster."""

@@ -30,7 +30,6 @@ from taskaction.lifecycle.placement import executor_source
 
 _EXECUTOR = f"{SCHEME}executor/"
 _SHORTEST = 0.05
-_ASKED_AGAIN = 1.0
 
 
 @dataclass(slots=True, eq=False)

@@ -3,7 +3,7 @@
 It must reach nobody whom its sender may not have thought of: where several states wait, it has to name one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from taskaction.api.task_action import Signal
@@ -40,7 +40,7 @@ def addressees(signal: Signal, program: FlowProgram, state: FlowState) -> Addres
     if signal.state is not None and signal.state not in _names(program):
         return Addressees(refused=f"spec.signal.state: there is no state {signal.state!r} in the flow")
     if signal.state is None and len({frame.at for frame in waiting}) > 1:
-        return Addressees(refused=f"spec.signal.state: {_listed(waiting)} wait, so it has to name one of them")
+        return Addressees(refused=f"spec.signal.state: {listed(waiting)} wait, so it has to name one of them")
     meant = [one for one in waiting if signal.state in {None, one.at}]
     return Addressees([str(one.acting) for one in meant], frozenset(one.at for one in meant))
 
@@ -51,7 +51,7 @@ def hint(signal: Signal | None, program: FlowProgram, state: FlowState) -> str:
     if signal is not None and signal.state is not None and (why := addressees(signal, program, state).refused):
         return why
     several = len({frame.at for frame in waiting}) > 1
-    return f"{_listed(waiting)} wait: a signal has to name one in spec.signal.state" if several else ""
+    return f"{listed(waiting)} wait: a signal has to name one in spec.signal.state" if several else ""
 
 
 def told(signal: Signal, to: Addressees) -> Tell:
@@ -64,8 +64,9 @@ def told(signal: Signal, to: Addressees) -> Tell:
     return Tell(warning=False, reason="Signalled", message=f"{sender} has answered {', '.join(sorted(to.states))}")
 
 
-def _listed(waiting: Sequence[Frame]) -> str:
-    names = sorted({frame.at for frame in waiting})
+def listed(frames: Iterable[Frame]) -> str:
+    """Give the states that frames are in, as many as a line bears."""
+    names = sorted({frame.at for frame in frames})
     more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
     return f"{', '.join(names[:_MANY])}{more}"
 

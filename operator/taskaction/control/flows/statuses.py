@@ -20,7 +20,7 @@ from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Progress
 from taskaction.control.flows.records import RunRecord
-from taskaction.control.flows.signals import hint, paused
+from taskaction.control.flows.signals import hint, listed, paused
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES, MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncated, visit_name
 from taskaction.flows import errors
@@ -136,9 +136,7 @@ def under_way(record: RunRecord, state: FlowState) -> tuple[Phase, str, str]:
         hinted = hint(record.run.spec.signal, record.program, state) if record.program is not None else ""
         asked = f"{first.at}: {details.get('description') or 'waits for people'}"
         return Phase.PAUSED, reason, f"{asked} ({hinted})" if hinted else asked
-    names = sorted({frame.at for frame in _leaves(state.root)})
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004 - as many as a line bears
-    return Phase.RUNNING, Reason.EXECUTING, f"in {', '.join(names[:3])}{more}"
+    return Phase.RUNNING, Reason.EXECUTING, f"in {listed(_leaves(state.root))}"
 
 
 def _result(outcome: Outcome) -> dict[str, Any]:
