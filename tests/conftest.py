@@ -1,6 +1,5 @@
 """Fixtures for everything that needs a real API server; tests without one never start it."""
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from cluster.errors import ClusterError
 from cluster.kubectl import Kubectl
 from cluster.resolve import Build, Choice, Existing, Kind, Programs, Surroundings, choose
 from local import manifests
-from support.cluster import delete_namespace
+from support.cluster import new_namespace
 from support.scheduling import SharedStart
 
 pytest_plugins = ["support.operators", "support.node", "support.stages"]
@@ -138,10 +137,8 @@ def kubeconfig(crds: Cluster) -> Path:
 @pytest.fixture
 def namespace(crds: Cluster) -> Iterator[str]:
     """A namespace of the test's own."""
-    name = f"test-{secrets.token_hex(4)}"
-    crds.kubectl("create", "namespace", name)
-    yield name
-    delete_namespace(crds.kubectl, name)
+    with new_namespace(crds.kubectl, "test") as name:
+        yield name
 
 
 @pytest.fixture

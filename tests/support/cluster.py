@@ -4,6 +4,7 @@ Some 250 tests clean a namespace up. By kubectl that would be three programs eac
 it is done by a client that stays connected.
 """
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -43,6 +44,17 @@ def delete_namespace(kubectl: Kubectl, namespace: str) -> None:
     with suppressing(404, 409):  # gone already, or going
         CoreV1Api(_client(str(kubectl.kubeconfig))).delete_namespace(namespace)
     strip_finalizers(kubectl, namespace)
+
+
+@contextmanager
+def new_namespace(kubectl: Kubectl, prefix: str) -> Iterator[str]:
+    """Give a namespace of a name of its own, for a while."""
+    name = f"{prefix}-{secrets.token_hex(4)}"
+    kubectl("create", "namespace", name)
+    try:
+        yield name
+    finally:
+        delete_namespace(kubectl, name)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 Where true pods cannot be had, the tests that need them are skipped, and the summary says which and why.
 """
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from cluster.resolve import Build, Existing, Programs, Surroundings, choose, doc
 from cluster.simulated import SimulatedNode
 from local import manifests
 from local.operator_process import Operator
-from support.cluster import delete_namespace
+from support.cluster import new_namespace
 from support.operators import QUICK_LEASES, Operators
 
 RUN = manifests.ROOT / ".run"
@@ -111,10 +110,8 @@ def own_choice() -> Programs | Build:
 
 def namespaced(cluster: Cluster) -> Iterator[Kubectl]:
     """Give a namespace for the time of a test."""
-    name = f"test-{secrets.token_hex(4)}"
-    cluster.kubectl("create", "namespace", name)
-    yield cluster.kubectl.within(name)
-    delete_namespace(cluster.kubectl, name)
+    with new_namespace(cluster.kubectl, "test") as name:
+        yield cluster.kubectl.within(name)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

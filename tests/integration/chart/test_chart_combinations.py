@@ -1,6 +1,5 @@
 """Whatever is switched on and off, and whatever it is called: a real API server takes it, and releases get along."""
 
-import secrets
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -11,7 +10,7 @@ import yaml
 
 from chart.helm import CHART, Helm, HelmError
 from cluster.clusters import Cluster
-from support.cluster import delete_namespace
+from support.cluster import new_namespace
 
 COMPONENTS = {
     "operator": (),
@@ -122,12 +121,8 @@ def test_a_name_that_cannot_be_is_refused(helm: Helm, value: str) -> None:
 @pytest.fixture
 def homes(crds: Cluster) -> Iterator[tuple[str, str]]:
     """Two namespaces for releases."""
-    first, second = (f"ops-{secrets.token_hex(4)}" for _ in "12")
-    for name in (first, second):
-        crds.kubectl("create", "namespace", name)
-    yield first, second
-    for name in (first, second):
-        delete_namespace(crds.kubectl, name)
+    with new_namespace(crds.kubectl, "ops") as first, new_namespace(crds.kubectl, "ops") as second:
+        yield first, second
 
 
 def test_several_releases_get_along(helm: Helm, crds: Cluster, homes: tuple[str, str]) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from image.build import Image, build
 from local.examples import EXAMPLES, Example
 from support import port_server
 from support.actions import action, create, get_all, phase, wait_for_phase
-from support.cluster import delete_namespace
+from support.cluster import new_namespace
 
 OPS = "ops"
 PREVIOUS = Path(__file__).parents[2] / "data" / "charts" / "taskaction-operator-0.0.1.tgz"
@@ -53,10 +52,8 @@ def helm(node: NodeCluster) -> Helm:
 @pytest.fixture
 def team(node: NodeCluster) -> Iterator[Kubectl]:
     """A namespace whose actions may use its accounts."""
-    name = f"team-{secrets.token_hex(4)}"
-    node.kubectl("create", "namespace", name)
-    yield node.kubectl.within(name)
-    delete_namespace(node.kubectl, name)
+    with new_namespace(node.kubectl, "team") as name:
+        yield node.kubectl.within(name)
 
 
 def manifest(helm: Helm) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """What the chart makes of its values, and what the API server says to it; nothing is installed."""
 
 import json
-import secrets
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -16,7 +15,7 @@ from chart.helm import CHART, Helm, HelmError
 from cluster.clusters import Cluster
 from local import account
 from local.manifests import CRDS, POLICIES
-from support.cluster import delete_namespace
+from support.cluster import new_namespace
 from taskaction.actions.settings import PREFIX as ACTIONS
 from taskaction.actions.settings import ActionsConfig
 
@@ -634,10 +633,8 @@ def expanded(rules: list[Manifest]) -> Allowed:
 @pytest.fixture(scope="module")
 def home(cluster: Cluster) -> Iterator[str]:
     """The namespace of a release of which nothing but the rights is installed, and of its actions."""
-    name = f"ops-{secrets.token_hex(4)}"
-    cluster.kubectl("create", "namespace", name)
-    yield name
-    delete_namespace(cluster.kubectl, name)
+    with new_namespace(cluster.kubectl, "ops") as name:
+        yield name
 
 
 def allowed(cluster: Cluster, home: str, account_name: str, namespace: str | None = None) -> Allowed:

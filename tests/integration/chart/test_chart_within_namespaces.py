@@ -1,7 +1,6 @@
 """A release of whoever has rights in some namespaces only: nothing of it belongs to the cluster, and it works."""
 
 import json
-import secrets
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from cluster.ports import HOST, Ports
 from local import account
 from local.operator_process import Operator
 from support.actions import action, create, get, reason, wait_for_phase
-from support.cluster import delete_namespace
+from support.cluster import new_namespace
 
 Manifest = dict[str, Any]
 CLUSTER_WIDE = {
@@ -81,10 +80,8 @@ def test_without_the_names_of_namespaces_it_is_refused(helm: Helm) -> None:
 @pytest.fixture
 def home(crds: Cluster) -> Iterator[str]:
     """The namespace of the release."""
-    name = f"ops-{secrets.token_hex(4)}"
-    crds.kubectl("create", "namespace", name)
-    yield name
-    delete_namespace(crds.kubectl, name)
+    with new_namespace(crds.kubectl, "ops") as name:
+        yield name
 
 
 def test_it_works_with_its_roles_alone(

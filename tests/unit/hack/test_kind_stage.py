@@ -135,7 +135,7 @@ def test_on_kind_the_image_is_loaded_and_the_chart_installed_before_any_test(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deleted: list[str] = []
-    monkeypatch.setattr("support.node.delete_namespace", lambda _, namespace: deleted.append(namespace))
+    monkeypatch.setattr("support.cluster.delete_namespace", lambda _, namespace: deleted.append(namespace))
     image = Image(machine.folder / "operator.tar", "localhost/taskaction-operator:1.2.3")
     cluster = clusters.KindCluster.named("taskaction")
     with on_shipped(cluster, image) as stage:

@@ -279,9 +279,8 @@ async def test_a_status_that_cannot_be_had_leaves_the_action_alone(
     assert outcome.poll_after == (50.0 if "429" in shown else 4.0)
 
 
-async def test_a_cancel_is_waited_for(executor: GlobusExecutor, provider: HttpServer) -> None:
-    provider.on("POST /a/1/cancel", says(status("ACTIVE")))
-    provider.on("GET /a/1/status", says(status("ACTIVE")), says(status("FAILED")))
+async def cancelled(executor: GlobusExecutor, provider: HttpServer) -> None:
+    """Have the action cancelled, while the time that this takes passes."""
     clock = executor._clock
     assert isinstance(clock, FakeClock)
     canceling = asyncio.create_task(executor.cancel(known(provider)))
@@ -289,6 +288,12 @@ async def test_a_cancel_is_waited_for(executor: GlobusExecutor, provider: HttpSe
         await clock.advance(0.5)
         await asyncio.sleep(0.01)
     await canceling
+
+
+async def test_a_cancel_is_waited_for(executor: GlobusExecutor, provider: HttpServer) -> None:
+    provider.on("POST /a/1/cancel", says(status("ACTIVE")))
+    provider.on("GET /a/1/status", says(status("ACTIVE")), says(status("FAILED")))
+    await cancelled(executor, provider)
     assert len(provider.asked("GET /a%2F1/status")) == 2
 
 
@@ -311,13 +316,7 @@ async def test_a_cancel_that_is_refused_is_waited_for_all_the_same(
     provider.on("POST /a/1/cancel", answer)
     provider.on("POST /actions/a/1/cancel", answer)
     provider.on("GET /a/1/status", says(status("ACTIVE")), says(status("SUCCEEDED")))
-    clock = executor._clock
-    assert isinstance(clock, FakeClock)
-    canceling = asyncio.create_task(executor.cancel(known(provider)))
-    while not canceling.done():
-        await clock.advance(0.5)
-        await asyncio.sleep(0.01)
-    await canceling
+    await cancelled(executor, provider)
     assert len(provider.asked("GET /a%2F1/status")) == 2
 
 
