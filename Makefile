@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-SOURCES := operator tests hack
+SOURCES := operator tests hack benchmarks
 GENERATED := crds docs/reference charts/taskaction-operator/files charts/taskaction-operator/README.md
 PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
@@ -110,7 +110,7 @@ test-e2e: programs ## Run every example as a test
 	$(PYTEST) tests/e2e
 
 bench: programs ## Measure (ONLY=name,... for some), write .bench/latest.json
-	PYTHONPATH=hack $(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
+	PYTHONPATH=.:hack:tests $(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 programs: $(INSTALLED)
 	@PYTHONPATH=hack $(BIN)/python -m cluster

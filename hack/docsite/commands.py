@@ -5,7 +5,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from taskaction.cli.exits import Exit
+from taskaction.cli.exit_codes import Exit
 from taskaction.cli.program import program
 
 _EVERYWHERE = frozenset({"help", "install_completion", "show_completion"})

@@ -5,10 +5,17 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
-from taskaction.executors import errors
-from taskaction.executors.errors import ActionError
+from taskaction.plugin import errors
+from taskaction.plugin.errors import ActionError
 
-EXECUTORS = Path(errors.__file__).parent
+PACKAGE = Path(errors.__file__).parents[1]
+_FOLDERS = {
+    PACKAGE / "executors": None,
+    PACKAGE / "plugin": None,
+    PACKAGE / "integrations" / "flyte" / "executor": "flyte",
+    PACKAGE / "integrations" / "globus": "globus",
+}
+"""Where executors are, each with the name of its executor where its modules do not have it."""
 
 _SHARED = {"acting": "`job`, `pod`, `resource`", "child": "`job`, `pod`, `resource`", "workloads": "`job`, `pod`"}
 """Modules that several executors are made of."""
@@ -61,10 +68,7 @@ def _types() -> list[type[ActionError]]:
 
 
 def _codes() -> Iterator[tuple[str, str, str]]:
-    for module in sorted(EXECUTORS.rglob("*.py")):
-        place = module.relative_to(EXECUTORS).parts[0].removesuffix(".py")
-        if place.startswith("conformance"):
-            continue
+    for module, place in modules():
         for call in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
             if isinstance(call, ast.Call):
                 code = next((_text(word.value) for word in call.keywords if word.arg == "code"), "")
@@ -72,6 +76,13 @@ def _codes() -> Iterator[tuple[str, str, str]]:
                 says = [text for text in map(_text, said) if text]
                 if code.strip("…"):
                     yield code, _SHARED.get(place, f"`{place}`"), says[0] if says else "what has happened"
+
+
+def modules() -> Iterator[tuple[Path, str]]:
+    """Return every module of an executor, and the executor's name."""
+    for folder, executor in _FOLDERS.items():
+        for module in sorted(folder.rglob("*.py")):
+            yield module, executor or module.relative_to(folder).parts[0].removesuffix(".py")
 
 
 def _text(node: ast.expr) -> str:

@@ -15,16 +15,16 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from docsite import commands, errors
-from taskaction import config
-from taskaction.actions import settings as actions
-from taskaction.actions.journal import ActionsJournal
 from taskaction.api.reasons import Reason
 from taskaction.core.durations import format_duration
-from taskaction.metrics import Metrics
-from taskaction.portagent import settings as port_agent
-from taskaction.portagent.journal import AgentJournal
-from taskaction.webhooks import settings as webhooks
-from taskaction.webhooks.journal import InboxJournal
+from taskaction.integrations.flyte.service import settings as actions
+from taskaction.integrations.flyte.service.journal import ActionsJournal
+from taskaction.integrations.port.agent import settings as port_agent
+from taskaction.integrations.port.agent.journal import AgentJournal
+from taskaction.runtime import config
+from taskaction.runtime.metrics import Metrics
+from taskaction.services.webhooks import settings as webhooks
+from taskaction.services.webhooks.journal import InboxJournal
 
 PAGES = Path("docs/reference")
 OPERATOR = Path(__file__).parents[2] / "operator" / "taskaction"
@@ -47,14 +47,14 @@ class Program:
 def programs() -> list[Program]:
     """Give every process that the project ships."""
     return [
-        Program("The operator", "operator run", config.OperatorConfig, config.PREFIX, Metrics().registry, ("app.py",)),
+        Program("The operator", "operator run", config.OperatorConfig, config.PREFIX, Metrics().registry, ("app",)),
         Program(
             "The inbox for webhooks",
             "webhooks serve",
             webhooks.WebhooksConfig,
             webhooks.PREFIX,
             InboxJournal().registry,
-            ("webhooks",),
+            ("services/webhooks",),
         ),
         Program(
             "The Actions service",
@@ -62,7 +62,7 @@ def programs() -> list[Program]:
             actions.ActionsConfig,
             actions.PREFIX,
             ActionsJournal().registry,
-            ("actions",),
+            ("integrations/flyte/service",),
         ),
         Program(
             "The Port agent",
@@ -70,7 +70,7 @@ def programs() -> list[Program]:
             port_agent.PortAgentConfig,
             port_agent.PREFIX,
             AgentJournal().registry,
-            ("portagent",),
+            ("integrations/port/agent",),
         ),
     ]
 

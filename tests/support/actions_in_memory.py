@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.ports import HOST, Ports
-from taskaction.actions.health import HealthService
-from taskaction.actions.journal import ActionsJournal
-from taskaction.actions.server import ACTIONS, Application, ServerSettings, run
-from taskaction.actions.service import Facade
-from taskaction.actions.settings import ActionsConfig
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.cluster.memory.cluster import MemoryCluster
 from taskaction.core.clock import Clock, SystemClock
+from taskaction.integrations.flyte.service.health import HealthService
+from taskaction.integrations.flyte.service.journal import ActionsJournal
+from taskaction.integrations.flyte.service.server import ACTIONS, Application, ServerSettings, run
+from taskaction.integrations.flyte.service.service import Facade
+from taskaction.integrations.flyte.service.settings import ActionsConfig
 
 GRACE = 0.5
 

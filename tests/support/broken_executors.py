@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from taskaction.executors.base import AbstractExecutor, Run
-from taskaction.executors.parameters import Parameters
 from taskaction.lifecycle.outcomes import Outcome, Pending, Succeeded
 from taskaction.lifecycle.traits import Traits
+from taskaction.plugin.base import AbstractExecutor, Run
+from taskaction.plugin.parameters import Parameters
 
 
 class Size(Parameters):

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from support.fake_cluster import FakeCluster
-from taskaction.control.owned import OwnedRecord
-from taskaction.control.records import Record
-from taskaction.control.writer import StatusWriter
+from taskaction.control.objects.owned import OwnedRecord
+from taskaction.control.objects.records import Record
+from taskaction.control.objects.writer import StatusWriter
 from taskaction.testing.clock import FakeClock
 
 

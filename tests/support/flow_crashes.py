@@ -12,9 +12,9 @@ from support.flow_stage import begin, run_of
 from support.memory_operator import MemoryOperator
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import Body
-from taskaction.executors.base import AbstractExecutor, Run
-from taskaction.executors.toolbox import Toolbox
 from taskaction.lifecycle.outcomes import Outcome, Succeeded
+from taskaction.plugin.base import AbstractExecutor, Run
+from taskaction.plugin.toolbox import Toolbox
 from taskaction.testing.clock import FakeClock
 
 COUNT = "taskaction://executor/count"

@@ -9,8 +9,8 @@ from support.records import body
 from taskaction.api.task_action import TaskAction
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.cluster.memory.store import Event
-from taskaction.executors.registry import Plugin
-from taskaction.inprocess import InProcessOperator
+from taskaction.local.operator import InProcessOperator
+from taskaction.plugin.registry import Plugin
 from taskaction.testing.clock import FakeClock, settled
 
 _ROUNDS = 50

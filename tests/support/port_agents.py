@@ -11,10 +11,10 @@ import aiohttp
 from support.fake_cluster import FakeCluster
 from support.port_server import CLIENT_ID, CLIENT_SECRET, INSTALLATION, PortServer
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
-from taskaction.portagent.agent import Parts
-from taskaction.portagent.mapping import action_name
-from taskaction.portagent.runs import RunKind
-from taskaction.portagent.settings import PortAgentConfig
+from taskaction.integrations.port.agent.agent import Parts
+from taskaction.integrations.port.agent.mapping import action_name
+from taskaction.integrations.port.agent.runs import RunKind
+from taskaction.integrations.port.agent.settings import PortAgentConfig
 from taskaction.testing.clock import FakeClock
 
 NAMESPACE = "port"

@@ -7,7 +7,7 @@ from support.fake_cluster import FakeCluster
 from taskaction.api.enums import Phase
 from taskaction.api.task_action import Claim, TaskAction, TaskActionStatus
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
-from taskaction.control.records import Record
+from taskaction.control.objects.records import Record
 from taskaction.core.constants import API_VERSION
 from taskaction.testing.clock import START
 

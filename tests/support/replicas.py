@@ -2,7 +2,7 @@
 
 from support.fake_cluster import FakeCluster
 from taskaction.cluster.gateway import Body
-from taskaction.control.leases import LeaseSettings, ShardLeases
+from taskaction.control.sharding.leases import LeaseSettings, ShardLeases
 from taskaction.testing.clock import FakeClock
 
 DURATION, DEADLINE, RETRY = 15.0, 10.0, 2.0

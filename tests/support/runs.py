@@ -10,11 +10,11 @@ from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import Body, Resource
 from taskaction.cluster.memory import SERVED
 from taskaction.core.clock import SystemClock
-from taskaction.executors.addresses import AddressPolicy
-from taskaction.executors.base import Run
-from taskaction.executors.callbacks import Callbacks
-from taskaction.executors.conformance_parts import FixedSecrets, KeptReports
-from taskaction.executors.toolbox import Followed, Toolbox
+from taskaction.plugin.addresses import AddressPolicy
+from taskaction.plugin.base import Run
+from taskaction.plugin.callbacks import Callbacks
+from taskaction.plugin.toolbox import Followed, Toolbox
+from taskaction.testing.conformance_parts import FixedSecrets, KeptReports
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))

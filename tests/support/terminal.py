@@ -14,7 +14,7 @@ from taskaction.cli.session import Flags, Session
 from taskaction.cluster.gateway import Body, Resource
 from taskaction.cluster.memory import MemoryCluster
 from taskaction.core.clock import SystemClock
-from taskaction.inprocess import InProcessOperator
+from taskaction.local.operator import InProcessOperator
 
 WIDTH = 200
 

@@ -1,6 +1,6 @@
 {{/* Roles and bindings for one scope of files/rights. Takes root, scope, name, account and namespaces: with namespaces
 a Role and a RoleBinding in each of them, without any a ClusterRole for all. `annotations` are for hooks. */}}
-{{- define "taskaction.rights" -}}
+{{- define "taskaction.api.rbac" -}}
 {{- $rules := .root.Files.Get (printf "files/rights/%s.yaml" .scope) | fromYamlArray | toYaml }}
 {{- $labels := include "taskaction.labels" .root }}
 {{- $annotations := .annotations }}
@@ -63,7 +63,7 @@ Role in each namespace where the release may have nothing else. */}}
 {{- $clusterName := include "taskaction.clusterName" $root }}
 {{- $places := list }}
 {{- if and $root.Values.namespacedOnly $root.Values.accounts.namespaces }}
-{{- include "taskaction.rights" (dict "root" $root "scope" "accounts" "name" (printf "%s-%s" $clusterName $suffix) "account" (include "taskaction.componentAccount" $) "namespaces" $root.Values.accounts.namespaces) }}
+{{- include "taskaction.api.rbac" (dict "root" $root "scope" "accounts" "name" (printf "%s-%s" $clusterName $suffix) "account" (include "taskaction.componentAccount" $) "namespaces" $root.Values.accounts.namespaces) }}
 {{- else if $root.Values.accounts.everywhere }}{{ $places = list "" }}{{ else }}{{ $places = $root.Values.accounts.namespaces }}{{ end }}
 {{- range $places }}
 ---

@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from taskaction.cli.exits import Exit
-from taskaction.cli.serving import SERVERS, load_structlog
+from taskaction.cli.exit_codes import Exit
+from taskaction.cli.serve import SERVERS, load_structlog
 from taskaction.core.errors import TaskActionError
 
 

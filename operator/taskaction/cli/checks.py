@@ -11,8 +11,9 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
+from taskaction.api.rbac import RIGHTS, Scope
 from taskaction.cli.objects import at
-from taskaction.cli.screen import moment, short
+from taskaction.cli.output import moment, short
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ClusterError, ForbiddenError, NotFoundError, UnavailableError
 from taskaction.cluster.gateway import (
@@ -25,10 +26,9 @@ from taskaction.cluster.gateway import (
     Body,
     Resource,
 )
-from taskaction.control.lease_bodies import SELECTOR, Listed, holder
+from taskaction.control.sharding.lease_bodies import SELECTOR, Listed, holder
 from taskaction.core.constants import API_VERSION, GROUP, VERSION
 from taskaction.crdgen.manifest import KINDS, crd_manifest
-from taskaction.rights import RIGHTS, Scope
 
 OLDEST_MINOR = 34
 """The oldest minor version of Kubernetes that is tested."""

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from taskaction.cli import completing
+from taskaction.cli import completion
 from taskaction.cli.errors import explained
-from taskaction.cli.exits import Exit
+from taskaction.cli.exit_codes import Exit
 from taskaction.cli.session import Connect, Flags, Session, connected
 from taskaction.cluster.errors import ClusterError
 
@@ -20,13 +20,13 @@ _NAMESPACE = typer.Option(
     "-n",
     metavar="NAME",
     help="The namespace. Default: the context's.",
-    autocompletion=completing.namespaces,
+    autocompletion=completion.namespaces,
 )
 _CONTEXT = typer.Option(
     "--context",
     metavar="NAME",
     help="The kubeconfig's context. Default: its current one.",
-    autocompletion=completing.contexts,
+    autocompletion=completion.contexts,
 )
 _FILE = typer.Option("--kubeconfig", metavar="FILE", help="The kubeconfig. Default: $KUBECONFIG, else ~/.kube/config.")
 _OPTIONS = {

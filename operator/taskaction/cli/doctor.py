@@ -6,8 +6,8 @@ import typer
 from rich.text import Text
 
 from taskaction.cli.commands import on_cluster
-from taskaction.cli.exits import Exit
-from taskaction.cli.screen import Output, as_json, as_yaml, print_plain, say
+from taskaction.cli.exit_codes import Exit
+from taskaction.cli.output import Output, as_json, as_yaml, print_plain, say
 from taskaction.cli.session import Session
 
 _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}

@@ -1,6 +1,6 @@
 """What went wrong, in a sentence that says the mend, and with which exit code; knows no commands."""
 
-from taskaction.cli.exits import Exit
+from taskaction.cli.exit_codes import Exit
 from taskaction.cluster.errors import (
     AlreadyExistsError,
     ClusterError,

@@ -8,7 +8,7 @@ import yaml
 
 from taskaction.cli.errors import CommandError
 from taskaction.cluster.gateway import Body
-from taskaction.yaml_documents import documents
+from taskaction.core.yaml import documents
 
 _MANY = (".yaml", ".yml", ".json")
 

@@ -4,13 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
-from taskaction.cli import completing, durations
+from taskaction.cli import completion, durations
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
-from taskaction.cli.exits import Exit
-from taskaction.cli.screen import Output, show
+from taskaction.cli.exit_codes import Exit
+from taskaction.cli.output import Output, show
+from taskaction.cli.run import Form, Timeout, Wait, started
 from taskaction.cli.session import Session
-from taskaction.cli.starting import Form, Timeout, Wait, started
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, ACTION_FLOWS, Body
 
 app = typer.Typer(no_args_is_help=True, help="Flows: check, draw and run them.")
@@ -24,7 +24,7 @@ def validate(
     strict: Annotated[bool, typer.Option("--strict", help="Also refuse what Globus Flows does not have.")] = False,
 ) -> None:
     """Say what is wrong with a definition."""
-    from taskaction.flow_files import checked
+    from taskaction.local.flow_files import checked
 
     problems = checked(file, strict=strict)
     for problem in problems:
@@ -37,9 +37,9 @@ def validate(
 @app.command()
 def graph(file: Annotated[str, _FILE]) -> None:
     """Draw a definition as a Mermaid flowchart."""
-    from taskaction.flow_files import read_definition
     from taskaction.flows.definition import FlowDefinition, read
     from taskaction.flows.graph import mermaid
+    from taskaction.local.flow_files import read_definition
 
     found = read(read_definition(file))
     if isinstance(found, FlowDefinition):
@@ -53,7 +53,7 @@ def graph(file: Annotated[str, _FILE]) -> None:
 @on_cluster
 async def run(
     session: Session,
-    flow: Annotated[str | None, typer.Argument(help="The ActionFlow to run.", autocompletion=completing.flows)] = None,
+    flow: Annotated[str | None, typer.Argument(help="The ActionFlow to run.", autocompletion=completion.flows)] = None,
     *,
     file: Annotated[
         str | None,
@@ -108,6 +108,6 @@ async def run(
 
 
 def _definition(file: str) -> Any:
-    from taskaction.flow_files import read_definition
+    from taskaction.local.flow_files import read_definition
 
     return read_definition(file)

@@ -7,7 +7,7 @@ from typing import Any
 from typer._click.shell_completion import CompletionItem, ShellComplete
 from typer.main import get_command
 
-from taskaction.cli.exits import Exit
+from taskaction.cli.exit_codes import Exit
 from taskaction.cli.program import program
 from taskaction.cli.session import Connect
 

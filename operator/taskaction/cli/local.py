@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from taskaction.cli import durations
-from taskaction.cli.changing import asking, runs_a_flow, typed
 from taskaction.cli.errors import CommandError, explained
 from taskaction.cli.files import manifests
-from taskaction.cli.following import news, to_the_end
+from taskaction.cli.follow import news, to_the_end
+from taskaction.cli.mutate import asking, runs_a_flow, typed
 from taskaction.cli.objects import KINDS, at, phase_of, ref_of
-from taskaction.cli.screen import Output, say, show_results
+from taskaction.cli.output import Output, say, show_results
 from taskaction.cli.session import Session, consoles
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, SECRETS, Body, Resource
@@ -52,7 +52,7 @@ def run_local(
 
     Actions run with the real executors, and end with this command. There are no pods.
     """
-    from taskaction.logs import configure_logs
+    from taskaction.runtime.logs import configure_logs
 
     configure_logs("console", "debug" if verbose else "error")
     bodies = [body for file in files for body in manifests(file)]
@@ -64,9 +64,9 @@ def run_local(
 
 
 async def _run(bodies: list[Body], answers: dict[str, list[str]], seconds: float | None, output: Output | None) -> int:
-    from taskaction.checking import checked
     from taskaction.cluster.memory import MemoryCluster
-    from taskaction.inprocess import InProcessOperator
+    from taskaction.local.operator import InProcessOperator
+    from taskaction.local.validation import checked
 
     clock = SystemClock()
     cluster = MemoryCluster(clock, checked)

@@ -10,13 +10,13 @@ from urllib.parse import urlencode
 import typer
 from rich.text import Text
 
-from taskaction.cli import completing
+from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
-from taskaction.cli.exits import Exit
-from taskaction.cli.following import news
-from taskaction.cli.happened import Entry, events, merged, recorded
+from taskaction.cli.exit_codes import Exit
+from taskaction.cli.follow import news
+from taskaction.cli.history import Entry, events, merged, recorded
 from taskaction.cli.objects import fetched, has_ended, ref_of
-from taskaction.cli.screen import print_plain, say
+from taskaction.cli.output import print_plain, say
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ClusterError, ForbiddenError, InvalidError, NotFoundError
 from taskaction.cluster.gateway import PODS, Body
@@ -37,7 +37,7 @@ class Source(StrEnum):
 @on_cluster
 async def logs(
     session: Session,
-    name: Annotated[str, typer.Argument(help="The action, or KIND/NAME.", autocompletion=completing.runs)],
+    name: Annotated[str, typer.Argument(help="The action, or KIND/NAME.", autocompletion=completion.runs)],
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the action has ended.")] = False,
     source: Annotated[Source, typer.Option(help="Whose lines: the action's, those of its pods, or both.")] = Source.ALL,

@@ -7,7 +7,7 @@ from typing import Any
 
 from taskaction.api.enums import TERMINAL_PHASES
 from taskaction.cli.errors import CommandError
-from taskaction.cli.exits import Exit
+from taskaction.cli.exit_codes import Exit
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import NotFoundError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body, Resource

@@ -9,19 +9,19 @@ import typer
 
 from taskaction import __version__
 from taskaction.cli import flows, local, servers
-from taskaction.cli.changing import abort, resume, signal, suspend
-from taskaction.cli.describing import describe
+from taskaction.cli.describe import describe
 from taskaction.cli.doctor import doctor
 from taskaction.cli.errors import CommandError
-from taskaction.cli.exits import Exit
+from taskaction.cli.exit_codes import Exit
+from taskaction.cli.get import get, watch
 from taskaction.cli.logs import logs
+from taskaction.cli.mutate import abort, resume, signal, suspend
 from taskaction.cli.providers import providers
+from taskaction.cli.run import retry
+from taskaction.cli.run import run as run_action
 from taskaction.cli.session import Connect
-from taskaction.cli.showing import get, watch
-from taskaction.cli.starting import retry
-from taskaction.cli.starting import run as run_action
-from taskaction.cli.trees import tree
-from taskaction.cli.waiting import wait
+from taskaction.cli.tree import tree
+from taskaction.cli.wait import wait
 from taskaction.core.errors import TaskActionError
 
 PLUGIN = "kubectl-taskaction"

@@ -6,7 +6,7 @@ import typer
 
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.objects import at
-from taskaction.cli.screen import AGE, Column, Output, as_json, as_yaml, path, print_plain, say, table
+from taskaction.cli.output import AGE, Column, Output, as_json, as_yaml, path, print_plain, say, table
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ForbiddenError
 from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, Body

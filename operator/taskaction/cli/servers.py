@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from taskaction.cli.serving import SERVERS
+from taskaction.cli.serve import SERVERS
 
 _HELP = {
     "operator": "The operator itself.",
@@ -20,9 +20,9 @@ def release(
     timeout: Annotated[str, typer.Option(metavar="DURATION", help="How long aborts may take.")] = "60s",
 ) -> None:
     """Before uninstalling: abort unfinished actions, and let go of them."""
-    from taskaction.app import released
-    from taskaction.config import OperatorConfig
+    from taskaction.app.operator import released
     from taskaction.core.durations import parse_duration
+    from taskaction.runtime.config import OperatorConfig
 
     seconds = parse_duration(timeout).total_seconds()
     config = OperatorConfig.from_environment(os.environ)

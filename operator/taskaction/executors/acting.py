@@ -17,8 +17,8 @@ from taskaction.cluster.errors import (
 )
 from taskaction.cluster.gateway import Body, Cluster, Resource
 from taskaction.core.constants import UID_LABEL
-from taskaction.executors.base import Run
-from taskaction.executors.errors import AccessDeniedError, ActionExecutionError, InvalidParametersError
+from taskaction.plugin.base import Run
+from taskaction.plugin.errors import AccessDeniedError, ActionExecutionError, InvalidParametersError
 
 _OWN_LACK = re.compile(r'User "system:serviceaccount:[^"]*" cannot')
 _QUOTA = "exceeded quota"

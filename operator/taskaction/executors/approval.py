@@ -9,10 +9,10 @@ from pydantic import Field, model_validator
 from taskaction.api.base import Duration, JsonObject, format_time
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Signal
-from taskaction.executors.base import AbstractExecutor, Run
-from taskaction.executors.parameters import Parameters
-from taskaction.executors.validation import compile_schema
 from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Succeeded
+from taskaction.plugin.base import AbstractExecutor, Run
+from taskaction.plugin.json_schema import compile_schema
+from taskaction.plugin.parameters import Parameters
 
 
 class SignalType(StrEnum):

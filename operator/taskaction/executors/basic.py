@@ -7,9 +7,9 @@ from pydantic import Field
 
 from taskaction.api.base import Duration
 from taskaction.api.enums import RetryClass
-from taskaction.executors.base import AbstractExecutor, Run
-from taskaction.executors.parameters import Parameters
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
+from taskaction.plugin.base import AbstractExecutor, Run
+from taskaction.plugin.parameters import Parameters
 
 
 class NoopParameters(Parameters):

@@ -15,9 +15,9 @@ from taskaction.cluster.gateway import Body, Resource
 from taskaction.core.clock import Clock
 from taskaction.core.constants import ATTEMPT_LABEL, UID_LABEL
 from taskaction.executors.acting import Actor, QuotaExceededError
-from taskaction.executors.base import AbstractExecutor, Run
-from taskaction.executors.toolbox import Followed, Toolbox
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending
+from taskaction.plugin.base import AbstractExecutor, Run
+from taskaction.plugin.toolbox import Followed, Toolbox
 
 _LONGEST_LOOK = 60.0
 _GONE_LOOK = 0.5

@@ -16,13 +16,13 @@ from taskaction.api.task_action import Signal
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, Body
 from taskaction.core.constants import SIGNAL_ANNOTATION
 from taskaction.core.names import child_name
-from taskaction.executors.base import Run
 from taskaction.executors.child import Child, ChildExecutor
-from taskaction.executors.errors import AccessDeniedError
-from taskaction.executors.parameters import Parameters
 from taskaction.executors.workloads.manifests import owned
 from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Succeeded
 from taskaction.lifecycle.signals import fingerprint, handed_on
+from taskaction.plugin.base import Run
+from taskaction.plugin.errors import AccessDeniedError
+from taskaction.plugin.parameters import Parameters
 
 _LOOK = 60.0
 """How often a paused run is looked at; its changes are told besides."""

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import orjson
 
-from taskaction.executors.base import Run
-from taskaction.executors.errors import InvalidParametersError
+from taskaction.plugin.base import Run
+from taskaction.plugin.errors import InvalidParametersError
 
 _FIELD = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_.-]*)\s*\}\}")
 RESULT_LIMIT = 256 * 1024

@@ -9,11 +9,11 @@ from taskaction.api.base import AnyJson, Duration
 from taskaction.cluster.errors import UnavailableError
 from taskaction.core.backoff import Backoff
 from taskaction.executors.acting import Actor
-from taskaction.executors.base import AbstractExecutor, Run
-from taskaction.executors.checks import ApiVersion, ConditionWanted, Expectation
-from taskaction.executors.parameters import Parameters
-from taskaction.executors.toolbox import Toolbox
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
+from taskaction.plugin.base import AbstractExecutor, Run
+from taskaction.plugin.checks import ApiVersion, ConditionWanted, Expectation
+from taskaction.plugin.parameters import Parameters
+from taskaction.plugin.toolbox import Toolbox
 
 _LOOKS = Backoff(initial=1.0, factor=2.0, max=30.0)
 

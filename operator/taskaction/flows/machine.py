@@ -26,12 +26,12 @@ from taskaction.flows.effects import (
     Overflowed,
 )
 from taskaction.flows.errors import StateError
+from taskaction.flows.parallel import advanced, cancelled, settled
 from taskaction.flows.program import FlowProgram, Node, Program
 from taskaction.flows.scope import Scope
 from taskaction.flows.state import Failure, FlowState, Frame
 from taskaction.flows.steps import Done, Outside, Parted, Until, View, begun
 from taskaction.flows.web_input import answer, has_expired
-from taskaction.flows.within import advanced, cancelled, settled
 
 MAX_STATES = 5_000
 """How many states one step enters: a flow that loops without waiting for anything must not keep others waiting."""

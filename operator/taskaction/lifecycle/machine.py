@@ -32,7 +32,7 @@ from taskaction.lifecycle.endings import Ending, ending
 from taskaction.lifecycle.failures import after_failure, interrupted, timed_out
 from taskaction.lifecycle.gates import gate
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
-from taskaction.lifecycle.reported import outcome_of, under_way
+from taskaction.lifecycle.reports import outcome_of, under_way
 from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, Slot, Stopped, Told
 from taskaction.lifecycle.statuses import Change, changed, closed, opened
 from taskaction.lifecycle.waiting import limit_shown, shown

@@ -8,14 +8,14 @@ from typing import Any, Self, TypeVar
 
 from taskaction.api.action_flow_run import ActionFlowRun
 from taskaction.api.task_action import TaskAction
-from taskaction.checking import checked
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, LEASES, TASK_ACTIONS, Body, Resource
 from taskaction.cluster.memory import SERVED, MemoryCluster
 from taskaction.core.durations import parse_duration
-from taskaction.executors.registry import Plugin
-from taskaction.inprocess import InProcessOperator
+from taskaction.core.yaml import documents
+from taskaction.local.operator import InProcessOperator
+from taskaction.local.validation import checked
+from taskaction.plugin.registry import Plugin
 from taskaction.testing.clock import FakeClock, settled
-from taskaction.yaml_documents import documents
 
 T = TypeVar("T")
 _KINDS = {resource.kind: resource for resource in SERVED}

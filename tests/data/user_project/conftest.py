@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from taskaction.executors.base import AbstractExecutor, Run
-from taskaction.executors.parameters import Parameters
-from taskaction.executors.toolbox import Toolbox
 from taskaction.lifecycle.outcomes import Outcome, Pending, Succeeded
+from taskaction.plugin.base import AbstractExecutor, Run
+from taskaction.plugin.parameters import Parameters
+from taskaction.plugin.toolbox import Toolbox
 
 
 class Patience(Parameters):

@@ -13,9 +13,9 @@ from flyteidl2.actions.actions_service_pb2_grpc import ActionsServiceStub
 
 from cluster.certificates import Authority, KeyPair
 from cluster.clusters import Cluster
-from flytesdk import environment
-from flytesdk.program import Story, by_command, words
 from support.actions_services import ActionsServices, action_id, task
+from support.flytesdk import environment
+from support.flytesdk.program import Story, by_command, words
 
 READER, WRITER = "reader", "writer"
 SECONDS = 60

@@ -10,10 +10,10 @@ from flyteidl2.actions.actions_service_pb2 import SignalRequest
 
 from cluster.clusters import Cluster
 from cluster.processes import wait_until
-from flytesdk import environment
-from flytesdk.program import FAST, RUST, Story, words
 from local.operator_process import Operator
 from support.actions_services import ActionsServices, action_id, task
+from support.flytesdk import environment
+from support.flytesdk.program import FAST, RUST, Story, words
 
 pytestmark = [pytest.mark.usefixtures("operator"), pytest.mark.timeout(600)]
 SECONDS = 120

@@ -11,10 +11,10 @@ from grpc import secure_channel, ssl_channel_credentials
 
 from cluster.certificates import Authority
 from cluster.clusters import Cluster
-from flytesdk import environment
-from flytesdk.program import RUST, Story, by_command, words
 from local.operator_process import Operator
 from support.actions_services import ActionsServices, action_id, task
+from support.flytesdk import environment
+from support.flytesdk.program import RUST, Story, by_command, words
 
 pytestmark = [pytest.mark.usefixtures("operator"), pytest.mark.timeout(600)]
 WRITER, NAMESPACE = "writer", "flyte-sdk-tls-tests"

@@ -16,8 +16,8 @@ from cluster.clusters import Cluster
 from local import account
 from local.manifests import CRDS, POLICIES
 from support.cluster import new_namespace
-from taskaction.actions.settings import PREFIX as ACTIONS
-from taskaction.actions.settings import ActionsConfig
+from taskaction.integrations.flyte.service.settings import PREFIX as ACTIONS
+from taskaction.integrations.flyte.service.settings import ActionsConfig
 
 Manifest = dict[str, Any]
 POLICIES_SERVED = ("ValidatingAdmissionPolicy", "MutatingAdmissionPolicy")

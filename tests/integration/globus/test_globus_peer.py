@@ -11,8 +11,8 @@ import pytest
 
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
-from globus import environment
 from support.actions import Body, action, condition, create, get, patch, phase, wait_for, wait_for_phase
+from support.globus import environment
 from support.globus_peer import SCOPE, TOKEN, Identity, Peer
 from support.operators import QUICK_LEASES, Operators
 from taskaction.testing.targets import HttpServer, hangs_up, says

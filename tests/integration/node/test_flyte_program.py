@@ -20,12 +20,12 @@ from cluster.kubectl import Kubectl
 from cluster.node.link import GATEWAY
 from cluster.node.nodecluster import NodeCluster
 from cluster.processes import wait_until
-from flytesdk import environment, image
 from local.manifests import ROOT
 from support.actions import Body, create, wait_for_phase
 from support.actions_services import ActionsServices, task
 from support.cluster import delete_namespace
 from support.flyte_tasks import container_task, parameters
+from support.flytesdk import environment, image
 from support.operators import QUICK_LEASES, Operators
 
 EXAMPLE = ROOT / "examples" / "flyte"

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from taskaction.api.task_action import Link, Progress
-from taskaction.executors.base import AbstractExecutor, Run
 from taskaction.lifecycle.outcomes import Outcome, Pending, Succeeded
+from taskaction.plugin.base import AbstractExecutor, Run
 
 
 class Strange(BaseException):

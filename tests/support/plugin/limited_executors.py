@@ -4,8 +4,8 @@ import json
 import time
 from pathlib import Path
 
-from taskaction.executors.base import AbstractExecutor, Run
 from taskaction.lifecycle.outcomes import Outcome, Succeeded
+from taskaction.plugin.base import AbstractExecutor, Run
 
 
 class LimitedExecutor(AbstractExecutor):

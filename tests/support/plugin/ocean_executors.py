@@ -4,7 +4,7 @@ import asyncio
 import hmac
 from typing import Any
 
-from taskaction.compat.ocean import (
+from taskaction.integrations.port.ocean import (
     AbstractExecutor,
     AbstractWebhookProcessor,
     ActionRun,

@@ -6,4 +6,4 @@ import pytest
 @pytest.fixture(autouse=True)
 def unconfigured(monkeypatch) -> None:
     """Leave the logs of this process, which is not the command's, as they are."""
-    monkeypatch.setattr("taskaction.logs.configure_logs", lambda *_: None)
+    monkeypatch.setattr("taskaction.runtime.logs.configure_logs", lambda *_: None)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from taskaction.cli import main
-from taskaction.cli.serving import SERVERS
+from taskaction.cli.serve import SERVERS
 
 PEOPLES = ("typer", "rich", "click", "pygments", "taskaction.cli.program")
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from support.runs import toolbox
-from taskaction.executors.addresses import AddressPolicy
-from taskaction.executors.base import AbstractExecutor, Run
-from taskaction.executors.errors import AddressDeniedError
-from taskaction.executors.validation import model_problem
 from taskaction.lifecycle.outcomes import Pending, Succeeded
+from taskaction.plugin.addresses import AddressPolicy
+from taskaction.plugin.base import AbstractExecutor, Run
+from taskaction.plugin.errors import AddressDeniedError
+from taskaction.plugin.json_schema import model_problem
 
 PAGE = Path(__file__).parents[3] / "docs" / "writing-an-executor.md"
 NAME = "taskaction_port"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from taskaction.rights import RIGHTS, Right, Scope
+from taskaction.api.rbac import RIGHTS, Right, Scope
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGES = {

@@ -2,9 +2,9 @@
 
 import pytest
 
-from taskaction.executors.base import AbstractExecutor, Correlation, Run, WebhookRequest
-from taskaction.executors.errors import WebhookRefusedError
 from taskaction.lifecycle.outcomes import Outcome, Succeeded
+from taskaction.plugin.base import AbstractExecutor, Correlation, Run, WebhookRequest
+from taskaction.plugin.errors import WebhookRefusedError
 
 REQUEST = WebhookRequest(path="/webhook", headers={}, content=b"{}", body={})
 

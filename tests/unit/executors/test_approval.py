@@ -8,9 +8,9 @@ from support.runs import NOW, later, run
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Signal
 from taskaction.executors.approval import ApprovalExecutor, ApprovalParameters
-from taskaction.executors.base import Run
-from taskaction.executors.validation import model_problem
 from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Succeeded
+from taskaction.plugin.base import Run
+from taskaction.plugin.json_schema import model_problem
 
 
 def asked(**parameters: Any) -> Run:

@@ -6,10 +6,10 @@ import pytest
 
 from support.runs import NOW, later, run
 from taskaction.api.enums import RetryClass
-from taskaction.executors.base import AbstractExecutor
 from taskaction.executors.basic import FailExecutor, NoopExecutor, SleepExecutor
-from taskaction.executors.validation import model_problem
 from taskaction.lifecycle.outcomes import Failed, Pending, Succeeded
+from taskaction.plugin.base import AbstractExecutor
+from taskaction.plugin.json_schema import model_problem
 
 
 @pytest.mark.parametrize("output", [None, 0, "", "text", [1, {"a": None}], {"deep": {"er": [True]}}])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskaction.executors.errors import InvalidParametersError
 from taskaction.executors.templates import RESULT_LIMIT, rendered, rendered_text, rendered_url
+from taskaction.plugin.errors import InvalidParametersError
 
 VALUES: dict[str, Any] = {
     "parameters": {"id": 7, "name": "web", "tags": ["a", "b"], "on": True, "none": None, "x-y": 1, "o": {"k": 1.5}},

@@ -6,10 +6,10 @@ import pytest
 
 from support.runs import Objects, later, run, toolbox
 from taskaction.cluster.errors import ForbiddenError, UnavailableError
-from taskaction.executors.errors import AccessDeniedError
-from taskaction.executors.validation import model_problem
 from taskaction.executors.wait import WaitExecutor, WaitParameters
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
+from taskaction.plugin.errors import AccessDeniedError
+from taskaction.plugin.json_schema import model_problem
 
 WANTED = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.flow_runs import FlowRun, failed, program, succeeded
 from taskaction.flows.effects import ActionEnded, ActionPaused, Event, StartAction
 from taskaction.flows.machine import step
-from taskaction.flows.standing import standing
+from taskaction.flows.pending_actions import standing
 from taskaction.flows.state import FlowState
 
 HALF = 0.5

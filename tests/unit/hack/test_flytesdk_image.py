@@ -6,7 +6,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from flytesdk.image import NAME, SITE, pack
+from support.flytesdk.image import NAME, SITE, pack
 
 
 def blob(image: tarfile.TarFile, digest: str) -> bytes:

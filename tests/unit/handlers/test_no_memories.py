@@ -1,6 +1,6 @@
 """kopf keeps nothing about objects, whose deletions it may never be told of."""
 
-from taskaction.handlers.storages import NoMemories
+from taskaction.handlers.no_storage import NoMemories
 
 
 async def test_an_object_that_was_handled_is_not_remembered():

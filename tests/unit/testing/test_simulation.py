@@ -120,7 +120,7 @@ def test_the_plugin_loads_nothing_while_it_is_not_used(tmp_path) -> None:
         "import sys\n\n\n"
         "def test_nothing():\n"
         "    assert 'taskaction.testing.plugin' in sys.modules\n"
-        "    heavy = {'pydantic', 'kopf', 'kubernetes', 'aiohttp', 'taskaction.assembly'}\n"
+        "    heavy = {'pydantic', 'kopf', 'kubernetes', 'aiohttp', 'taskaction.app.wiring'}\n"
         "    assert not heavy & set(sys.modules)\n"
     )
     command = [

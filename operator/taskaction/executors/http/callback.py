@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 
 from taskaction.api.enums import RetryClass
-from taskaction.executors.base import Run
-from taskaction.executors.callbacks import Callbacks, Ticket
-from taskaction.executors.checks import at_path
-from taskaction.executors.errors import ActionError, ActionExecutionError, InvalidParametersError
 from taskaction.executors.http.model import Callback, HttpModel
 from taskaction.lifecycle.outcomes import Succeeded
+from taskaction.plugin.base import Run
+from taskaction.plugin.callbacks import Callbacks, Ticket
+from taskaction.plugin.checks import at_path
+from taskaction.plugin.errors import ActionError, ActionExecutionError, InvalidParametersError
 
 CALLBACK_URL = "callbackUrl"
 LONGEST_WAIT = timedelta(hours=1)

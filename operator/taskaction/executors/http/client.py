@@ -11,9 +11,9 @@ import orjson
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from taskaction.executors.addresses import AddressPolicy
-from taskaction.executors.errors import ActionExecutionError, InvalidParametersError, TransientError
-from taskaction.executors.redaction import redacted
+from taskaction.plugin.addresses import AddressPolicy
+from taskaction.plugin.errors import ActionExecutionError, InvalidParametersError, TransientError
+from taskaction.plugin.redaction import redacted
 
 RESPONSE_LIMIT_BYTES = 1024 * 1024
 _REDIRECTS = 5

@@ -12,26 +12,26 @@ import orjson
 from pydantic import ValidationError
 
 from taskaction.core.constants import OUTPUT_LIMIT_BYTES
-from taskaction.executors.base import AbstractExecutor, Run
-from taskaction.executors.callbacks import Callbacks
-from taskaction.executors.checks import at_path
-from taskaction.executors.errors import (
+from taskaction.executors.http.callback import CALLBACK_URL, address_values, delivered, due, missed
+from taskaction.executors.http.client import Answer, GuardedClient, Prepared
+from taskaction.executors.http.limits import TOO_MANY, LearnedLimits, retry_after
+from taskaction.executors.http.model import Auth, Follow, HttpModel, Polling, SecretRef
+from taskaction.executors.templates import rendered, rendered_text, rendered_url, values_of
+from taskaction.lifecycle.outcomes import Outcome, Pending, Succeeded
+from taskaction.lifecycle.traits import Traits
+from taskaction.plugin.base import AbstractExecutor, Run
+from taskaction.plugin.callbacks import Callbacks
+from taskaction.plugin.checks import at_path
+from taskaction.plugin.errors import (
     ActionError,
     ActionExecutionError,
     InvalidParametersError,
     RateLimitedError,
     TransientError,
 )
-from taskaction.executors.http.callback import CALLBACK_URL, address_values, delivered, due, missed
-from taskaction.executors.http.client import Answer, GuardedClient, Prepared
-from taskaction.executors.http.limits import TOO_MANY, LearnedLimits, retry_after
-from taskaction.executors.http.model import Auth, Follow, HttpModel, Polling, SecretRef
-from taskaction.executors.redaction import redacted
-from taskaction.executors.templates import rendered, rendered_text, rendered_url, values_of
-from taskaction.executors.toolbox import Toolbox
-from taskaction.executors.validation import model_problem
-from taskaction.lifecycle.outcomes import Outcome, Pending, Succeeded
-from taskaction.lifecycle.traits import Traits
+from taskaction.plugin.json_schema import model_problem
+from taskaction.plugin.redaction import redacted
+from taskaction.plugin.toolbox import Toolbox
 
 _TIMEOUT_SECONDS = 30.0
 _FOREVER_SECONDS = 86_400.0

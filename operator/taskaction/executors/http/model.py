@@ -6,9 +6,9 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from taskaction.api.base import Duration
-from taskaction.executors.checks import Expectation
-from taskaction.executors.parameters import Parameters, Patience
 from taskaction.executors.templates import closed
+from taskaction.plugin.checks import Expectation
+from taskaction.plugin.parameters import Parameters, Patience
 
 RETRIED_CODES = (408, 425, 429, 500, 502, 503, 504)
 _CODE = r"^([1-5][0-9][0-9]|[1-5]xx)$"

@@ -6,16 +6,16 @@ from typing import Any
 
 from taskaction.cluster.gateway import Body, Resource
 from taskaction.core.names import child_name
-from taskaction.executors.base import Run
-from taskaction.executors.checks import ConditionWanted, Expectation, at_path
 from taskaction.executors.child import Child, ChildExecutor, gone
-from taskaction.executors.errors import InvalidParametersError
 from taskaction.executors.resource.kinds import KNOWN
 from taskaction.executors.resource.model import Check, ResourceParameters
 from taskaction.executors.workloads.manifests import labels_of, owned
 from taskaction.executors.workloads.source import model_of
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
 from taskaction.lifecycle.traits import Traits
+from taskaction.plugin.base import Run
+from taskaction.plugin.checks import ConditionWanted, Expectation, at_path
+from taskaction.plugin.errors import InvalidParametersError
 
 _LONGEST_LOOK = 30.0
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from taskaction.executors.checks import ApiVersion, ConditionWanted, Expectation
-from taskaction.executors.parameters import Parameters, Patience
+from taskaction.plugin.checks import ApiVersion, ConditionWanted, Expectation
+from taskaction.plugin.parameters import Parameters, Patience
 
 
 class Check(Parameters):

@@ -7,7 +7,6 @@ from taskaction.api.enums import RetryClass
 from taskaction.api.task_action import Progress
 from taskaction.cluster.gateway import JOBS, PODS, Body
 from taskaction.core.constants import ATTEMPT_LABEL
-from taskaction.executors.base import Run
 from taskaction.executors.child import Child, ChildExecutor, created_at, gone
 from taskaction.executors.workloads.diagnosis import Waits, failure, output_of, standing
 from taskaction.executors.workloads.manifests import job_manifest
@@ -16,6 +15,7 @@ from taskaction.executors.workloads.pod import still_starting
 from taskaction.executors.workloads.source import model_of
 from taskaction.lifecycle.outcomes import Failed, Outcome, Succeeded
 from taskaction.lifecycle.traits import Traits
+from taskaction.plugin.base import Run
 
 _OUTPUTS_READ = 64
 """Completions whose outputs are collected; beyond, there would be no room for them in a status."""

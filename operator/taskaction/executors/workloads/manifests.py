@@ -7,9 +7,9 @@ from typing import Any
 from taskaction.cluster.gateway import Body
 from taskaction.core.constants import ACTION_LABEL, API_VERSION, ATTEMPT_LABEL, UID_LABEL
 from taskaction.core.names import child_name
-from taskaction.executors.base import Run
-from taskaction.executors.errors import InvalidParametersError
 from taskaction.executors.workloads.model import JobParameters, PodParameters
+from taskaction.plugin.base import Run
+from taskaction.plugin.errors import InvalidParametersError
 
 _LABEL_LIMIT = 63
 _SAFETY_SECONDS = 60

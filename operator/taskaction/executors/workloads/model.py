@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 import orjson
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from taskaction.executors.parameters import Parameters, Patience
+from taskaction.plugin.parameters import Parameters, Patience
 
 MANAGED_JOB_FIELDS = ("template", "selector", "manualSelector", "suspend", "ttlSecondsAfterFinished", "managedBy")
 """What the operator itself decides about a Job."""

@@ -8,7 +8,6 @@ from taskaction.api.enums import ErrorKind
 from taskaction.api.task_action import Progress
 from taskaction.cluster.gateway import PODS, Body
 from taskaction.core.durations import format_duration
-from taskaction.executors.base import Run
 from taskaction.executors.child import Child, ChildExecutor, created_at, gone
 from taskaction.executors.workloads.diagnosis import Done, Runs, Waits, standing
 from taskaction.executors.workloads.manifests import pod_manifest
@@ -16,6 +15,7 @@ from taskaction.executors.workloads.model import PodParameters, farewell
 from taskaction.executors.workloads.source import model_of
 from taskaction.lifecycle.outcomes import Failed, Outcome, Succeeded
 from taskaction.lifecycle.traits import Traits
+from taskaction.plugin.base import Run
 
 
 class PodExecutor(ChildExecutor):

@@ -4,10 +4,10 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from taskaction.executors.base import Run
-from taskaction.executors.errors import InvalidParametersError
 from taskaction.executors.templates import rendered, values_of
-from taskaction.executors.validation import model_problem
+from taskaction.plugin.base import Run
+from taskaction.plugin.errors import InvalidParametersError
+from taskaction.plugin.json_schema import model_problem
 
 Model = TypeVar("Model", bound=BaseModel)
 

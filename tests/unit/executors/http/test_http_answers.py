@@ -8,10 +8,10 @@ import pytest
 from support.runs import run
 from taskaction.api.enums import ErrorKind, RetryClass
 from taskaction.core.constants import OUTPUT_LIMIT_BYTES
-from taskaction.executors.errors import ActionError, failure_of
 from taskaction.executors.http import HttpExecutor
 from taskaction.executors.http.client import RESPONSE_LIMIT_BYTES
 from taskaction.lifecycle.outcomes import Failed, Outcome, Succeeded
+from taskaction.plugin.errors import ActionError, failure_of
 from taskaction.testing.targets import Handler, HttpServer, breaks_off, floods, hangs_up, says
 
 

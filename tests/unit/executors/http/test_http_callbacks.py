@@ -8,13 +8,13 @@ import pytest
 
 from support.runs import NOW, later, run, toolbox
 from taskaction.api.enums import RetryClass
-from taskaction.executors.base import Delivery, Run
-from taskaction.executors.callbacks import Callbacks, Ticket
-from taskaction.executors.errors import ActionExecutionError, InvalidParametersError, failure_of
 from taskaction.executors.http import HttpExecutor
 from taskaction.executors.http.callback import CallbackMissedError
 from taskaction.executors.http.model import HttpModel
 from taskaction.lifecycle.outcomes import Pending, Succeeded
+from taskaction.plugin.base import Delivery, Run
+from taskaction.plugin.callbacks import Callbacks, Ticket
+from taskaction.plugin.errors import ActionExecutionError, InvalidParametersError, failure_of
 from taskaction.testing.targets import HttpServer, says
 
 CALLBACKS = Callbacks(url="https://hooks.example.org", keys=(b"k" * 32,))

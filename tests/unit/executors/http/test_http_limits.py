@@ -8,9 +8,9 @@ import pytest
 
 from support.runs import NOW, later, run
 from taskaction.api.enums import RetryClass
-from taskaction.executors.base import Run
-from taskaction.executors.errors import RateLimitedError, TransientError, failure_of
 from taskaction.executors.http import HttpExecutor
+from taskaction.plugin.base import Run
+from taskaction.plugin.errors import RateLimitedError, TransientError, failure_of
 from taskaction.testing.targets import HttpServer, says
 
 EPOCH = str(int(NOW.timestamp()) + 30)

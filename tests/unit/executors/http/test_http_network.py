@@ -6,11 +6,11 @@ from ipaddress import ip_network
 import pytest
 
 from support.runs import run, toolbox
-from taskaction.executors.addresses import AddressPolicy
-from taskaction.executors.errors import ActionExecutionError, AddressDeniedError, InvalidParametersError, TransientError
 from taskaction.executors.http import HttpExecutor
 from taskaction.executors.http.client import origin
 from taskaction.lifecycle.outcomes import Succeeded
+from taskaction.plugin.addresses import AddressPolicy
+from taskaction.plugin.errors import ActionExecutionError, AddressDeniedError, InvalidParametersError, TransientError
 from taskaction.testing.targets import Handler, HttpServer, hangs, hangs_up, redirects, says, trickles
 
 AUTH = {"bearerSecretKeyRef": {"name": "target", "key": "token"}}

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from support.runs import later, run, toolbox
-from taskaction.executors.base import Run
-from taskaction.executors.errors import ActionExecutionError, InvalidParametersError, TransientError
 from taskaction.executors.http import HttpExecutor
 from taskaction.executors.http.model import HttpModel
-from taskaction.executors.validation import model_problem
 from taskaction.lifecycle.outcomes import Pending, Succeeded
+from taskaction.plugin.base import Run
+from taskaction.plugin.errors import ActionExecutionError, InvalidParametersError, TransientError
+from taskaction.plugin.json_schema import model_problem
 from taskaction.testing.targets import Handler, HttpServer, breaks_off, hangs_up, says
 
 SECRETS = {"target/token": "t0ken"}

@@ -7,10 +7,10 @@ from urllib.parse import parse_qs, unquote
 import pytest
 
 from support.runs import run, toolbox
-from taskaction.executors.addresses import AddressPolicy, parse_networks
-from taskaction.executors.errors import InvalidParametersError, MissingSourceError
 from taskaction.executors.http import HttpExecutor
 from taskaction.lifecycle.outcomes import Succeeded
+from taskaction.plugin.addresses import AddressPolicy, parse_networks
+from taskaction.plugin.errors import InvalidParametersError, MissingSourceError
 from taskaction.testing.targets import HttpServer, Seen, says
 
 

@@ -10,10 +10,10 @@ import pytest
 from aiohttp import web
 
 from support.runs import later, run
-from taskaction.executors.errors import ActionError, failure_of
 from taskaction.executors.http import HttpExecutor
-from taskaction.executors.redaction import redacted
 from taskaction.lifecycle.outcomes import Failed, Pending
+from taskaction.plugin.errors import ActionError, failure_of
+from taskaction.plugin.redaction import redacted
 from taskaction.testing.targets import HttpServer, says
 
 SECRET = 'p"a\\ss/wörd&' + "x" * 800

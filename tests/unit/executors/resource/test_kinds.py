@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from support.children import condition
-from taskaction.executors.checks import Expectation
 from taskaction.executors.resource.kinds import KNOWN
+from taskaction.plugin.checks import Expectation
 
 Body = dict[str, Any]
 EMPTY: Body = {"metadata": {"name": "x"}}

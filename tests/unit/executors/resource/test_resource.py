@@ -10,11 +10,11 @@ from taskaction.cluster.errors import ForbiddenError, UnavailableError
 from taskaction.cluster.gateway import CONFIG_MAPS, LEASES, NAMESPACES, Body, Resource
 from taskaction.cluster.memory.cluster import DEPLOYMENTS
 from taskaction.core.names import child_name
-from taskaction.executors.errors import AccessDeniedError, InvalidParametersError
 from taskaction.executors.resource import ResourceExecutor
 from taskaction.executors.resource.model import ResourceParameters
-from taskaction.executors.validation import model_problem
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
+from taskaction.plugin.errors import AccessDeniedError, InvalidParametersError
+from taskaction.plugin.json_schema import model_problem
 
 MAP: Body = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1"}}
 LEASE: Body = {"apiVersion": LEASES.api_version, "kind": "Lease"}

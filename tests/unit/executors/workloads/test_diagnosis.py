@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskaction.api.enums import ErrorKind, RetryClass
-from taskaction.executors.conformance_parts import outcome_problem
 from taskaction.executors.workloads.diagnosis import Done, Runs, Standing, Waits, failure, output_of, standing
 from taskaction.lifecycle.outcomes import Failed, Succeeded
+from taskaction.testing.conformance_parts import outcome_problem
 
 Body = dict[str, Any]
 LONG_LOG = "\n".join(f"line {number}" for number in range(1000)) + "\nno such table: sales\n"

@@ -17,12 +17,12 @@ from taskaction.cluster.memory.cluster import DEPLOYMENTS
 from taskaction.core.names import child_name
 from taskaction.executors.acting import QuotaExceededError
 from taskaction.executors.child import ChildExecutor
-from taskaction.executors.errors import AccessDeniedError, ActionExecutionError, InvalidParametersError
-from taskaction.executors.flyte.executor import FlyteExecutor
 from taskaction.executors.resource import ResourceExecutor
 from taskaction.executors.workloads.job import JobExecutor
 from taskaction.executors.workloads.pod import PodExecutor
+from taskaction.integrations.flyte.executor.executor import FlyteExecutor
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
+from taskaction.plugin.errors import AccessDeniedError, ActionExecutionError, InvalidParametersError
 from taskaction.testing.clock import FakeClock, settled
 
 IMAGE: Body = {"image": "busybox"}

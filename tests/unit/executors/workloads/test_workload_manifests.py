@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from support.runs import NOW, later, run
 from taskaction.cluster.gateway import Body
 from taskaction.core.names import child_name
-from taskaction.executors.base import Run
-from taskaction.executors.errors import InvalidParametersError
-from taskaction.executors.validation import model_problem
 from taskaction.executors.workloads.manifests import job_manifest, pod_manifest
 from taskaction.executors.workloads.model import JobParameters, PodParameters
 from taskaction.executors.workloads.source import model_of
+from taskaction.plugin.base import Run
+from taskaction.plugin.errors import InvalidParametersError
+from taskaction.plugin.json_schema import model_problem
 
 IMAGE = {"image": "busybox"}
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")

@@ -1,0 +1,48 @@
+"""What is measured, one module per group of figures that belong together."""
+
+from benchmarks.figures import (
+    abort,
+    chaos,
+    engine,
+    enqueue,
+    fanout,
+    flows,
+    growth,
+    image,
+    latency,
+    memory,
+    node,
+    parked,
+    replicas,
+    restart,
+    runs,
+    takeover,
+    throughput,
+    watch,
+    workloads,
+    writes,
+)
+from benchmarks.figures.group import Group
+
+GROUPS: tuple[Group, ...] = (
+    writes.GROUP,
+    throughput.GROUP,
+    latency.GROUP,
+    memory.GROUP,
+    restart.GROUP,
+    abort.GROUP,
+    growth.GROUP,
+    engine.GROUP,
+    parked.GROUP,
+    flows.GROUP,
+    runs.GROUP,
+    replicas.GROUP,
+    takeover.GROUP,
+    chaos.GROUP,
+    workloads.GROUP,
+    enqueue.GROUP,
+    watch.GROUP,
+    fanout.GROUP,
+    image.GROUP,
+    node.GROUP,
+)

@@ -1,0 +1,65 @@
+"""What more replicas bring where executors wait, and what they cost where there is nothing to wait for."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from benchmarks.figures.group import Group
+from benchmarks.load import NOOP
+from benchmarks.report import Figure, Row, Target
+from benchmarks.stage import QUICK_STOP, WORK, Stage, metric
+from cluster.processes import wait_until
+
+WAIT = {"executor": "bench-wait"}
+SETTINGS = {**QUICK_STOP, "TASKACTION_WORKERS_COUNT": "8", "TASKACTION_SHARDS": "48"}
+"""Few workers, so that waiting is what limits; many shards, so that chance spreads the load evenly."""
+SHARDS = 48
+COUNTS = {1: 320, 2: 640, 3: 960}
+NOOPS = 3000
+TIMEOUT = 180
+STEADY = (0.1, 0.6)
+"""Between these shares of the actions finished no replica is without work."""
+WAITING = {replicas: Figure(f"replicas_{replicas}_wait_per_second", "actions/s") for replicas in COUNTS}
+NOOPING = {replicas: Figure(f"replicas_{replicas}_noop_per_second", "actions/s") for replicas in COUNTS}
+GAIN = Figure("replicas_3_wait_gain", "times", Target(2.4, at_least=True))
+COST = Figure("replicas_3_noop_share", "share")
+
+
+def measure(stage: Stage) -> Iterator[Row]:
+    """Run the same two kinds of load with one, two and three replicas."""
+    waits: dict[int, float] = {}
+    noops: dict[int, float] = {}
+    for replicas, count in COUNTS.items():
+        with ExitStack() as exits:
+            operators = [stage.start(SETTINGS) for _ in range(replicas)]
+            for operator in operators:
+                exits.callback(operator.program.end, grace=5)
+            wait_until(
+                lambda share=SHARDS // replicas, running=tuple(operators): all(
+                    metric(operator, "shards_held") == share for operator in running
+                ),
+                timeout=TIMEOUT,
+                what="an even share",
+            )
+            waits[replicas] = stage.run(rate(stage, f"wait{replicas}", count, WAIT))
+            noops[replicas] = stage.run(rate(stage, f"noop{replicas}", NOOPS, NOOP))
+        stage.say(f"{replicas} replicas: {waits[replicas]:.1f} that wait, {noops[replicas]:.0f} noop actions/s")
+        yield WAITING[replicas].measured(waits[replicas])
+        yield NOOPING[replicas].measured(noops[replicas])
+    yield GAIN.measured(waits[3] / waits[1])
+    yield COST.measured(noops[3] / noops[1])
+
+
+async def rate(stage: Stage, prefix: str, count: int, spec: Mapping[str, Any]) -> float:
+    """Give the actions per second that end while everybody has something to do."""
+    async with stage.load.finished(WORK) as seen:
+        begun = time.perf_counter()
+        await stage.load.create_many(WORK, prefix, count, spec)
+        await seen.reach(count, timeout=TIMEOUT)
+        moments = [begun, *sorted(seen.moments.values())]
+    first, last = (round(share * count) for share in STEADY)
+    return (last - first) / (moments[last] - moments[first])
+
+
+GROUP = Group("replicas", (*WAITING.values(), *NOOPING.values(), GAIN, COST), measure)

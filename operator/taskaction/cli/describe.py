@@ -1,0 +1,126 @@
+"""``describe``: everything about an action that somebody who looks for a mistake wants to see."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from taskaction.cli import completion
+from taskaction.cli.commands import on_cluster
+from taskaction.cli.history import events, recorded
+from taskaction.cli.objects import at, fetched, listed, phase_of, ref_of
+from taskaction.cli.output import age, as_yaml, coloured, print_plain, print_rows, say
+from taskaction.cli.session import Session
+from taskaction.cli.tree import children
+from taskaction.cluster.gateway import Body
+
+_FIELDS = (
+    ("Executor", "spec.executor"),
+    ("Provider", "spec.providerRef.name"),
+    ("Flow", "spec.flowRef.name"),
+    ("Parent", "spec.parentRef.name"),
+    ("Partition", "spec.partitionKey"),
+    ("Partition", "status.partitionKey"),
+    ("Priority", "spec.priority"),
+    ("Run as", "spec.runAs.serviceAccountName"),
+    ("Suspended", "spec.suspend"),
+    ("Attempt", "status.attempt"),
+    ("External id", "status.externalId"),
+    ("Held by", "status.claim.holder"),
+    ("Next attempt", "status.nextAttemptAt"),
+    ("Started", "status.startedAt"),
+    ("Finished", "status.finishedAt"),
+    ("Output at", "status.outputUri"),
+)
+
+
+@on_cluster
+async def describe(
+    session: Session,
+    names: Annotated[list[str], typer.Argument(help="Names of actions, or KIND/NAME.", autocompletion=completion.runs)],
+) -> None:
+    """Show everything that is known of actions."""
+    for place, body in enumerate(await fetched(session, names)):
+        if place:
+            say(session.out, "")
+        await _describe(session, body)
+
+
+async def _describe(session: Session, body: Body) -> None:
+    out = session.out
+    metadata = body["metadata"]
+    rows = [[Text("Name"), Text(metadata["name"])], [Text("Namespace"), Text(metadata["namespace"])]]
+    rows += [[Text("Kind"), Text(body["kind"])], [Text("Created"), _time(metadata["creationTimestamp"])]]
+    rows += [[Text("Phase"), coloured(phase_of(body))]]
+    rows += [[Text(title), Text(text)] for title, text in _stands(body)]
+    for title, where in _FIELDS:
+        found = at(body, where)
+        if found is not None and found is not False:
+            rows.append(
+                [Text(title), _time(found) if title in {"Started", "Finished", "Next attempt"} else Text(str(found))]
+            )
+    print_rows(out, rows)
+    for title, where in (("Parameters", "spec.parameters"), ("Input", "spec.input"), ("Output", "status.output")):
+        value = at(body, where)
+        if value not in (None, {}):
+            say(out, f"{title}:")
+            _block(session, value)
+    for source in at(body, "spec.parametersFrom", []):
+        key = source.get("secretKeyRef") or source.get("configMapKeyRef")
+        kind = "Secret" if "secretKeyRef" in source else "ConfigMap"
+        say(out, f"  {source['parameter']} is read from {kind} {key['name']}, key {key['key']}")
+    links = [[Text(one["name"]), Text(one["url"])] for one in at(body, "status.links", [])]
+    _section(session, "Links", links)
+    _section(
+        session,
+        "Conditions",
+        [
+            [Text(one["type"]), coloured(one["status"]), Text(one.get("reason", ""))]
+            for one in at(body, "status.conditions", [])
+        ],
+    )
+    known = {one["metadata"]["uid"]: one async for one in listed(session, metadata["namespace"])}
+    below = [known[uid] for uid in children(known).get(metadata["uid"], [])]
+    _section(session, "Children", [[Text(str(ref_of(one))), coloured(phase_of(one))] for one in below])
+    tried = [
+        [Text(str(one["number"])), coloured(one["phase"]), Text(at(one, "error.message", ""))]
+        for one in at(body, "status.attempts", [])
+    ]
+    _section(session, "Attempts", tried)
+    _section(session, "History", [[_time(one.at), coloured(one.word), Text(one.text)] for one in recorded(body)])
+    _section(
+        session, "Events", [[_time(one.at), Text(one.word), Text(one.text)] for one in await events(session, body)]
+    )
+
+
+def _stands(body: Body) -> Iterator[tuple[str, str]]:
+    message = at(body, "status.message")
+    if at(body, "status.reason"):
+        yield "Reason", str(at(body, "status.reason"))
+    if message:
+        yield "Message", " ".join(str(message).split())
+    error = at(body, "status.error")
+    if error:
+        whose = {"User": " (the author of the action can mend it)", "System": " (the platform can mend it)"}
+        yield "Error", f"{error['code']}: {error['message']}{whose.get(error.get('kind'), '')}"
+    if at(body, "status.progress.percent") is not None:
+        yield "Progress", f"{at(body, 'status.progress.percent')}% {at(body, 'status.progress.message', '')}".rstrip()
+    abort = at(body, "spec.abort")
+    if abort is not None:
+        yield "Abort", f"asked for by {abort.get('by') or 'somebody'}: {abort.get('reason') or 'no reason given'}"
+
+
+def _section(session: Session, title: str, rows: list[list[Text]]) -> None:
+    if rows:
+        say(session.out, f"{title}:")
+        print_rows(session.out, rows, "  ")
+
+
+def _block(session: Session, value: Any) -> None:
+    for line in as_yaml(value).removesuffix("...\n").rstrip().splitlines():
+        print_plain(session.out, f"  {line}")
+
+
+def _time(text: str) -> Text:
+    return Text(f"{text} ({age(text)} ago)") if text else Text("")

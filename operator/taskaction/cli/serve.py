@@ -1,0 +1,90 @@
+"""The commands that run a server until they are told to stop; each loads what it needs, and nothing for people."""
+
+import asyncio
+import gc
+import os
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from taskaction.core.errors import ConfigurationError
+
+_GC_THRESHOLD = 50_000
+"""Objects die by their reference counts; looking for cycles after every 700 new ones holds calls up, and finds few."""
+
+
+def run_operator() -> None:
+    """Run one replica of the operator; settings come from TASKACTION_* in the environment."""
+    from taskaction.app.operator import run_until_signalled, tune_process
+    from taskaction.runtime.config import OperatorConfig
+
+    config = OperatorConfig.from_environment(os.environ)
+    tune_process(config)
+    _run(run_until_signalled(config))
+
+
+def run_port_agent() -> None:
+    """Run one agent that claims runs from Port; settings come from TASKACTION_PORT_AGENT_* in the environment."""
+    from taskaction.integrations.port.agent.agent import PortAgent
+    from taskaction.integrations.port.agent.settings import PortAgentConfig
+    from taskaction.runtime.logs import configure_logs
+
+    config = PortAgentConfig.from_environment(os.environ)
+    configure_logs(config.log_format, config.log_level)
+    _run(PortAgent(config).run())
+
+
+def serve_webhooks() -> None:
+    """Run one inbox for webhooks; settings come from TASKACTION_* in the environment."""
+    from taskaction.runtime.config import OperatorConfig
+    from taskaction.runtime.logs import configure_logs
+    from taskaction.services.webhooks.service import WebhookService
+    from taskaction.services.webhooks.settings import WebhooksConfig
+
+    config = OperatorConfig.from_environment(os.environ)
+    own = WebhooksConfig.from_environment(os.environ)
+    configure_logs(config.log_format, config.log_level)
+    _run(WebhookService(config, own).run())
+
+
+def serve_actions() -> None:
+    """Run one replica of Flyte's Actions service; settings come from TASKACTION_* in the environment."""
+    from taskaction.runtime.config import OperatorConfig
+    from taskaction.runtime.logs import configure_logs
+
+    try:
+        from taskaction.integrations.flyte.service.service import ActionsService
+        from taskaction.integrations.flyte.service.settings import ActionsConfig
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{error}: install the extra `actions` of taskaction-operator") from error
+    config = OperatorConfig.from_environment(os.environ)
+    own = ActionsConfig.from_environment(os.environ)
+    configure_logs(config.log_format, config.log_level)
+    gc.set_threshold(_GC_THRESHOLD)
+    _run(ActionsService(config, own).run())
+
+
+SERVERS: Mapping[tuple[str, ...], Callable[[], None]] = {
+    ("operator", "run"): run_operator,
+    ("port-agent", "run"): run_port_agent,
+    ("webhooks", "serve"): serve_webhooks,
+    ("actions", "serve"): serve_actions,
+}
+"""Every server, by the words that start it."""
+
+
+def load_structlog() -> None:
+    """Import structlog without rich, which it loads for tracebacks that no server shows: 90 ms and 5 MB."""
+    if "structlog" in sys.modules or "rich" in sys.modules:
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment]  # Python's own way to say that there is none
+    import structlog  # noqa: F401
+
+    del sys.modules["rich"]  # a plug-in may want it
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)

@@ -1,0 +1,156 @@
+"""``tree``: parents and children with their phases, once or as they change."""
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Annotated
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from taskaction.cli import completion
+from taskaction.cli.commands import on_cluster
+from taskaction.cli.exit_codes import Exit
+from taskaction.cli.follow import Feed, news, served
+from taskaction.cli.objects import at, fetched, has_ended, listed, phase_of
+from taskaction.cli.output import age, coloured, say
+from taskaction.cli.session import Session
+from taskaction.cluster.gateway import TASK_ACTIONS, Body
+
+_CALM_SECONDS = 0.2
+"""How long changes are gathered before the tree is drawn anew."""
+
+
+@on_cluster
+async def tree(
+    session: Session,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Where the trees begin. Default: all that have children.", autocompletion=completion.runs),
+    ] = None,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Draw it anew until all of it has ended.")] = False,
+) -> int:
+    """Show actions with everything below them."""
+    named = {body["metadata"]["uid"] for body in await fetched(session, names or [])}
+    known = {body["metadata"]["uid"]: body async for body in listed(session, session.namespace)}
+    if not watch:
+        lines = list(drawn(known, named))
+        for line in lines:
+            say(session.out, line)
+        if not lines:
+            say(session.err, f"no actions with children in namespace {session.namespace}: name one to see it alone")
+        return Exit.DONE
+    with Live(console=session.out, auto_refresh=False) as live:
+        async with news(session, await served(session), session.namespace) as feed:
+            while not _is_over(known, named):
+                if session.out.is_terminal:
+                    live.update(Group(*(_cut(line) for line in drawn(known, named))), refresh=True)
+                await _changed(feed, known)
+        live.update(Group(*(_cut(line) for line in drawn(known, named))), refresh=True)
+    return Exit.DONE
+
+
+async def _changed(feed: Feed, known: dict[str, Body]) -> None:
+    """Return when something has changed, and what follows at once has been taken in, too."""
+    found = await feed.next()
+    calm = time.monotonic() + _CALM_SECONDS
+    while found is not None:
+        _, uid, body = found
+        if body is None:
+            known.pop(uid, None)
+        else:
+            known[uid] = body
+        found = await feed.next(max(0.0, calm - time.monotonic()))
+
+
+def _is_over(known: Mapping[str, Body], named: set[str]) -> bool:
+    below = list(_members(known, named))
+    return all(has_ended(body) for body in below) and bool(below or named)
+
+
+def drawn(known: Mapping[str, Body], named: Iterable[str]) -> Iterable[Text]:
+    """Give the lines of the trees that begin at ``named``, or at everything that has children and no parent."""
+    below = children(known)
+    roots = sorted((uid for uid in (named or _roots(known, below)) if uid in known), key=lambda uid: _order(known[uid]))
+    for uid in roots:
+        yield from _branch(known, below, uid, "", "", frozenset())
+
+
+def children(known: Mapping[str, Body]) -> dict[str, list[str]]:
+    """Give the uids of the children of each object that has some, in the order of their creation."""
+    names = {
+        (body["kind"], at(body, "metadata.namespace"), body["metadata"]["name"]): uid for uid, body in known.items()
+    }
+    found: dict[str, list[str]] = {}
+    for uid, body in sorted(known.items(), key=lambda item: _order(item[1])):
+        parent = _parent(body, known, names)
+        if parent is not None:
+            found.setdefault(parent, []).append(uid)
+    return found
+
+
+def _parent(body: Body, known: Mapping[str, Body], names: Mapping[tuple[str, str, str], str]) -> str | None:
+    for owner in at(body, "metadata.ownerReferences", []):
+        if owner["uid"] in known:
+            return str(owner["uid"])
+    reference = at(body, "spec.parentRef")
+    if reference is None:
+        return None
+    named = (reference.get("kind", TASK_ACTIONS.kind), at(body, "metadata.namespace"), reference["name"])
+    uid = names.get(named)
+    return uid if reference.get("uid") in {None, uid} else None
+
+
+def _roots(known: Mapping[str, Body], below: Mapping[str, list[str]]) -> list[str]:
+    inner = {uid for uids in below.values() for uid in uids}
+    return [uid for uid in below if uid not in inner and uid in known]
+
+
+def _members(known: Mapping[str, Body], named: Iterable[str]) -> Iterable[Body]:
+    below = children(known)
+    waiting = list(named) or _roots(known, below)
+    seen: set[str] = set()
+    while waiting:
+        uid = waiting.pop()
+        if uid in known and uid not in seen:
+            seen.add(uid)
+            waiting += below.get(uid, [])
+            yield known[uid]
+
+
+def _branch(
+    known: Mapping[str, Body], below: Mapping[str, list[str]], uid: str, first: str, rest: str, above: frozenset[str]
+) -> Iterable[Text]:
+    yield _line(known[uid], first)
+    if uid in above:
+        return  # parents that are each other's children: the operator refuses them, but they can be written
+    inner = below.get(uid, [])
+    for place, child in enumerate(inner):
+        last = place == len(inner) - 1
+        yield from _branch(
+            known, below, child, rest + ("└── " if last else "├── "), rest + ("    " if last else "│   "), above | {uid}
+        )
+
+
+def _line(body: Body, indent: str) -> Text:
+    kind = "" if body["kind"] == TASK_ACTIONS.kind else f"{body['kind'].lower()}/"
+    line = Text(f"{indent}{kind}{body['metadata']['name']}  ")
+    line.append_text(coloured(phase_of(body)))
+    what = at(body, "spec.executor") or at(body, "spec.providerRef.name") or at(body, "spec.flowRef.name")
+    details = [str(what)] if what else []
+    states = ", ".join(one["name"] for one in at(body, "status.states", []))
+    message = at(body, "status.message") or states
+    details += [" ".join(str(message).split())] if message else []
+    line.append(f"  {age(at(body, 'metadata.creationTimestamp'))}", style="dim")
+    return line.append("  " + "  ".join(details), style="dim") if details else line
+
+
+def _cut(line: Text) -> Text:
+    line.no_wrap, line.overflow = True, "ellipsis"
+    return line
+
+
+def _order(body: Body) -> tuple[str, str]:
+    return (str(at(body, "metadata.creationTimestamp", "")), body["metadata"]["name"])

@@ -1,0 +1,141 @@
+"""Which action an ActionEvent means: pure questions about two values; keeps nothing."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Self
+
+import orjson
+
+from taskaction.api.action_event import ActionEvent, EventScope, EventTarget
+from taskaction.api.enums import ProviderKind
+from taskaction.control.providers.providers import ProviderKey
+from taskaction.plugin.base import Delivery
+
+Place = tuple[str, ...]
+"""Where an event is looked for: by an action's uid, by its namespace and name, or by what its target calls it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """An action as events may mean it.
+
+    Attributes:
+        executor: what carries it out, inline or by its provider; empty while that is not known.
+    """
+
+    uid: str
+    namespace: str
+    name: str
+    attempt: int
+    provider: ProviderKey | None
+    executor: str
+    external_id: str | None
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where events that mean it are."""
+        known = (of_uid(self.uid), of_name(self.namespace, self.name))
+        return known if self.external_id is None else (*known, of_key(self.external_id))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """An event that waits to be applied; its payload is bytes, since thousands may wait."""
+
+    uid: str
+    name: str
+    namespace: str
+    target: EventTarget | None
+    key: str | None
+    scope: EventScope | None
+    type: str
+    payload: bytes
+    sender: str | None
+    received_at: datetime
+    expires_at: datetime
+
+    @classmethod
+    def of(cls, event: ActionEvent) -> Self:
+        """Give what is kept of an event."""
+        metadata, spec = event.metadata, event.spec
+        return cls(
+            uid=metadata.uid,
+            name=metadata.name,
+            namespace=metadata.namespace,
+            target=spec.target,
+            key=spec.correlation_key,
+            scope=spec.scope,
+            type=spec.type,
+            payload=orjson.dumps(spec.payload),
+            sender=spec.sender,
+            received_at=spec.received_at or metadata.creation_timestamp,
+            expires_at=metadata.creation_timestamp + timedelta(seconds=spec.ttl_seconds),
+        )
+
+    @property
+    def place(self) -> Place:
+        """Where it is looked for; a target says more than a key."""
+        if self.target is None:
+            return of_key(self.key or "")
+        if self.target.uid is not None:
+            return of_uid(self.target.uid)
+        return of_name(self.namespace, self.target.name or "")
+
+    @property
+    def delivery(self) -> Delivery:
+        """What executors are given."""
+        return Delivery(
+            id=self.uid,
+            type=self.type,
+            payload=orjson.loads(self.payload),
+            received_at=self.received_at,
+            sender=self.sender,
+        )
+
+    def means(self, subject: Subject, shared: str) -> bool:
+        """Say whether it happened to this action.
+
+        ``shared`` is the operator's own namespace: events there may mean actions of any namespace, since only the
+        operator's parts write there; all others mean actions of their own namespace alone.
+        """
+        if self.namespace not in {subject.namespace, shared}:
+            return False
+        home = self.namespace == subject.namespace
+        if self.target is not None:
+            named = self.target.name is None or (home and self.target.name == subject.name)
+            return named and self.target.uid in ({subject.uid, None} if home else {subject.uid})
+        return self.key == subject.external_id and self._is_in_scope(subject, home=home)
+
+    def is_past(self, subject: Subject) -> bool:
+        """Say whether it is about an attempt that is over."""
+        return self.target is not None and self.target.attempt is not None and self.target.attempt < subject.attempt
+
+    def is_early(self, subject: Subject) -> bool:
+        """Say whether it is about an attempt that this process does not know of yet."""
+        return self.target is not None and self.target.attempt is not None and self.target.attempt > subject.attempt
+
+    def _is_in_scope(self, subject: Subject, *, home: bool) -> bool:
+        if self.scope is None:
+            return home
+        if self.scope.executor is not None:
+            return self.scope.executor == subject.executor
+        ref = self.scope.provider_ref
+        if ref is None:
+            return False
+        namespace = "" if ref.kind is ProviderKind.CLUSTER_ACTION_PROVIDER else self.namespace
+        return subject.provider == (ref.kind, namespace, ref.name)
+
+
+def of_uid(uid: str) -> Place:
+    """Give the place of events that name a uid."""
+    return ("uid", uid)
+
+
+def of_name(namespace: str, name: str) -> Place:
+    """Give the place of events that name an action."""
+    return ("name", namespace, name)
+
+
+def of_key(key: str) -> Place:
+    """Give the place of events that say what the target calls the action."""
+    return ("key", key)

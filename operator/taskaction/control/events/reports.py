@@ -1,0 +1,27 @@
+"""Reads ActionEvents of type Update as reports; what cannot be read says nothing. Decides nothing."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from taskaction.api.enums import CacheStatus, Phase
+from taskaction.lifecycle.state import Report
+from taskaction.plugin.base import Delivery
+
+
+def reports_of(deliveries: Iterable[Delivery]) -> tuple[Report, ...]:
+    """Give what the deliveries say of an attempt: ``attempt``, ``phase`` and ``cacheStatus`` of their payloads."""
+    found = (_report(delivery) for delivery in deliveries)
+    return tuple(report for report in found if report is not None)
+
+
+def _report(delivery: Delivery) -> Report | None:
+    attempt: Any = delivery.payload.get("attempt")
+    if not isinstance(attempt, int) or isinstance(attempt, bool) or attempt < 1:
+        return None
+    phase = cache_status = None
+    with suppress(ValueError):
+        phase = Phase(delivery.payload.get("phase", ""))
+    with suppress(ValueError):
+        cache_status = CacheStatus(delivery.payload.get("cacheStatus", ""))
+    return Report(attempt=attempt, phase=phase, cache_status=cache_status, by=delivery.sender or "")

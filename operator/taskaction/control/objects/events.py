@@ -1,0 +1,68 @@
+"""Kubernetes Events for transitions that people act on; best effort, bounded, and never in the way of an action."""
+
+import asyncio
+from collections.abc import Callable
+
+from taskaction.api.base import format_time
+from taskaction.cluster.errors import ClusterError
+from taskaction.cluster.gateway import EVENTS, Body, Cluster
+from taskaction.control.objects.owned import RESOURCES, Owned, kind_of
+from taskaction.core.clock import Clock
+from taskaction.core.constants import FIELD_MANAGER, MESSAGE_LIMIT_CHARS
+from taskaction.core.names import digest, truncated
+from taskaction.lifecycle.decisions import Tell
+
+_LONGEST_NAME = 253 - 33
+
+
+class EventPoster:
+    """Posts what it is told one after the other; what does not fit its queue is dropped and counted."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, dropped: Callable[[], None], *, kept: int = 1000) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._dropped = dropped
+        self._queue: asyncio.Queue[Body] = asyncio.Queue(kept)
+
+    def tell(self, about: Owned, what: Tell) -> None:
+        """Have an Event posted about an action or a run."""
+        try:
+            self._queue.put_nowait(self._event(about, what))
+        except asyncio.QueueFull:
+            self._dropped()
+
+    async def run(self) -> None:
+        """Post until cancelled."""
+        while True:
+            event = await self._queue.get()
+            try:
+                await self._cluster.create(EVENTS, event, event["metadata"]["namespace"])
+            except ClusterError:
+                self._dropped()  # the status has it all; an Event is a courtesy
+
+    def _event(self, about: Owned, what: Tell) -> Body:
+        now = self._clock.now()
+        seconds = format_time(now)[:19] + "Z"
+        metadata, resource = about.metadata, RESOURCES[kind_of(about)]
+        unique = digest(f"{metadata.uid}{what.reason}{now.timestamp()}".encode())
+        stem = metadata.name[:_LONGEST_NAME].rstrip("-.")  # a cut may have left an end that no name may have
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{stem}.{unique}", "namespace": metadata.namespace},
+            "involvedObject": {
+                "apiVersion": resource.api_version,
+                "kind": resource.kind,
+                "name": metadata.name,
+                "namespace": metadata.namespace,
+                "uid": metadata.uid,
+                "resourceVersion": metadata.resource_version,
+            },
+            "type": "Warning" if what.warning else "Normal",
+            "reason": str(what.reason),
+            "message": truncated(what.message, MESSAGE_LIMIT_CHARS),
+            "source": {"component": FIELD_MANAGER},
+            "firstTimestamp": seconds,
+            "lastTimestamp": seconds,
+            "count": 1,
+        }

@@ -1,0 +1,145 @@
+"""Edits of an action's or run's object itself: finalizer, ownerReference, deletion; they decide nothing."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+from taskaction.cluster.errors import ConflictError, NotFoundError
+from taskaction.cluster.gateway import Body, Cluster, Resource
+from taskaction.control.objects.owned import RESOURCES, Owned, OwnedRecord, adopted_mark, kind_of
+from taskaction.core.constants import FINALIZER, HELD_LABEL, PARENT_ANNOTATION
+
+Operations = list[dict[str, Any]]
+T = TypeVar("T")
+R = TypeVar("R", bound=OwnedRecord)
+
+
+class Persistently(Protocol):
+    """Makes a call until it succeeds or is refused for what it says."""
+
+    async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Give what ``call`` gives; raises every ``ClusterError`` that trying again cannot help."""
+
+
+class ObjectEditor(Generic[R]):
+    """Makes each edit a JSON patch that tests the resourceVersion, since two writers may edit one list."""
+
+    def __init__(
+        self, cluster: Cluster, persistently: Persistently, learned: Callable[[R], None], *, in_flight: int
+    ) -> None:
+        """``learned`` is told of every object that was read here and not through the watch."""
+        self._cluster = cluster
+        self._learned = learned
+        self._persistently = persistently
+        self._slots = asyncio.Semaphore(in_flight)
+
+    async def hold(self, record: R) -> None:
+        """Add the finalizer."""
+        await self._edit(record, _hold)
+
+    async def release(self, record: R) -> None:
+        """Remove the finalizer; the object may be gone with it."""
+        await self._edit(record, _release)
+
+    async def adopt(self, record: R, parent: Owned) -> None:
+        """Make ``parent`` an owner: not the controller, and not blocking its deletion (design, section 2)."""
+        owner = {
+            "apiVersion": RESOURCES[kind_of(parent)].api_version,
+            "kind": RESOURCES[kind_of(parent)].kind,
+            "name": parent.metadata.name,
+            "uid": parent.metadata.uid,
+        }
+        await self._edit(record, lambda action: _adopt(action, owner))
+
+    async def delete(self, resource: Resource, name: str, namespace: str, uid: str) -> bool:
+        """Delete a finished object; False where it was gone already."""
+        async with self._slots:
+            return await self._persistently(lambda: self._cluster.delete(resource, name, namespace, uid=uid))
+
+    async def _edit(self, record: R, operations: Callable[[Owned], Operations]) -> None:
+        version = record.version
+        while not record.gone:
+            wanted = operations(record.owned)
+            if not wanted:
+                return
+            try:
+                body = await self._patch(record, version, wanted)
+            except NotFoundError:
+                record.gone = True
+            except ConflictError:
+                await self._refresh(record)
+                version = record.owned.metadata.resource_version
+            else:
+                _learn(record, body)
+                return
+
+    async def _patch(self, record: R, version: str, wanted: Operations) -> Body:
+        test: Sequence[dict[str, Any]] = [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": version},
+            {"op": "test", "path": "/metadata/uid", "value": record.uid},
+        ]
+        async with self._slots:
+            return await self._persistently(
+                lambda: self._cluster.patch(RESOURCES[record.kind], record.name, record.namespace, [*test, *wanted])
+            )
+
+    async def _refresh(self, record: R) -> None:
+        body = await self._persistently(
+            lambda: self._cluster.get(RESOURCES[record.kind], record.name, record.namespace)
+        )
+        if body is None or body["metadata"]["uid"] != record.uid:
+            record.gone = True
+        else:
+            _learn(record, body)
+            self._learned(record)
+
+
+def _learn(record: OwnedRecord, body: Body) -> None:
+    """Take over the object's metadata and spec; the status stays what this process knows it to be.
+
+    Where another owner has written it, the next write of the status must be refused, as it is by the old version.
+    """
+    if not record.is_overtaken(record.take(body)):
+        record.version = record.owned.metadata.resource_version
+
+
+def _hold(action: Owned) -> Operations:
+    finalizers = action.metadata.finalizers
+    if FINALIZER in finalizers:
+        return []
+    add: dict[str, Any] = {"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER}
+    if not finalizers:
+        add = {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]}
+    return [add, _set(action.metadata.labels, "labels", HELD_LABEL, "true")]
+
+
+def _release(action: Owned) -> Operations:
+    finalizers = action.metadata.finalizers
+    if FINALIZER not in finalizers:
+        return []
+    operations = [{"op": "remove", "path": f"/metadata/finalizers/{finalizers.index(FINALIZER)}"}]
+    if HELD_LABEL in action.metadata.labels:
+        operations.append({"op": "remove", "path": f"/metadata/labels/{_pointer(HELD_LABEL)}"})
+    return operations
+
+
+def _adopt(action: Owned, owner: dict[str, Any]) -> Operations:
+    if any(known.uid == owner["uid"] for known in action.metadata.owner_references):
+        return []
+    reference: dict[str, Any] = {"op": "add", "path": "/metadata/ownerReferences/-", "value": owner}
+    if not action.metadata.owner_references:
+        reference = {"op": "add", "path": "/metadata/ownerReferences", "value": [owner]}
+    return [
+        reference,
+        _set(action.metadata.annotations, "annotations", PARENT_ANNOTATION, f"{owner['uid']},{adopted_mark(action)}"),
+    ]
+
+
+def _set(present: Mapping[str, str], field: str, key: str, value: str) -> dict[str, Any]:
+    if not present:
+        return {"op": "add", "path": f"/metadata/{field}", "value": {key: value}}
+    return {"op": "add", "path": f"/metadata/{field}/{_pointer(key)}", "value": value}
+
+
+def _pointer(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,157 @@
+"""Takes providers in, looks up those that the watch has not shown yet, and writes what was found into their status."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from taskaction.api.enums import ProviderKind
+from taskaction.api.provider import ActionProviderStatus
+from taskaction.cluster.errors import ConflictError, InvalidError, NotFoundError
+from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, Body, Cluster
+from taskaction.control.objects.background import Background
+from taskaction.control.objects.objects import Persistently
+from taskaction.control.providers.providers import Offer, ProviderKey, Providers, provider_status
+from taskaction.control.task_actions.journal import Journal
+from taskaction.core.clock import Clock
+
+RESOURCES = {
+    ProviderKind.ACTION_PROVIDER: ACTION_PROVIDERS,
+    ProviderKind.CLUSTER_ACTION_PROVIDER: CLUSTER_ACTION_PROVIDERS,
+}
+
+_ABSENT_KEPT = 10_000
+"""How many names that no provider has are remembered: anybody may write any, and one forgotten costs a request."""
+
+
+class Offers:
+    """Keeps the providers' table in step with the API server."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        clock: Clock,
+        persistently: Persistently,
+        background: Background,
+        journal: Journal,
+        providers: Providers,
+        owns: Callable[[ProviderKey], bool],
+        changed: Callable[[ProviderKey], None],
+    ) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._persistently = persistently
+        self._background = background
+        self._journal = journal
+        self._providers = providers
+        self._owns = owns
+        self._changed = changed
+        self._asked: set[ProviderKey] = set()
+        self._absent: OrderedDict[ProviderKey, None] = OrderedDict()
+
+    def notice(self, kind: ProviderKind, event: str | None, body: Body) -> None:
+        """Take in one notification about a provider."""
+        metadata = body["metadata"]
+        key = (kind, metadata.get("namespace", ""), metadata["name"])
+        if event == "DELETED":
+            self._providers.drop(key, metadata["uid"])
+            self._changed(key)
+            return
+        try:
+            offer = self._providers.put(kind, body)
+        except ValidationError as error:
+            self._journal.failed(f"read {kind} {key[2]}", error)
+            return
+        self._absent.pop(key, None)
+        if offer is not None:
+            self.publish(offer)
+            self._changed(key)
+
+    def want(self, key: ProviderKey) -> None:
+        """Look a provider up that an action names and that is not known: its notification may be on its way."""
+        known = self._providers.get(key) is not None or key in self._asked or key in self._absent
+        if not known and self._providers.are_seen(key[0]):
+            self._asked.add(key)
+            self._background.start(self._find(key), name=f"find provider {key[2]}")
+
+    def seek(self, key: ProviderKey) -> bool:
+        """Look a provider up that is not known; say whether nothing can be said of it yet."""
+        self.want(key)
+        return self.is_sought(key)
+
+    def is_sought(self, key: ProviderKey) -> bool:
+        """Say whether nothing can be said of a provider yet."""
+        return key in self._asked
+
+    def publish(self, offer: Offer) -> None:
+        """Write a provider's status where this process answers for it and something changed."""
+        if self._judged(offer) != offer.provider.status and self._owns(offer.key):
+            self._background.start(self.write(offer.key, self._judged), name=f"publish provider {offer.key[2]}")
+
+    def publish_all(self) -> None:
+        """Write the status of every provider that this process answers for by now."""
+        for offer in self._providers.all():
+            self.publish(offer)
+
+    async def _find(self, key: ProviderKey) -> None:
+        kind, namespace, name = key
+        try:
+            body = await self._persistently(lambda: self._cluster.get(RESOURCES[kind], name, namespace))
+        finally:
+            self._asked.discard(key)
+        if body is None:
+            self._absent[key] = None
+            while len(self._absent) > _ABSENT_KEPT:
+                self._absent.popitem(last=False)
+            self._changed(key)
+        else:
+            self.notice(kind, None, body)
+
+    def _judged(self, offer: Offer) -> ActionProviderStatus:
+        return provider_status(offer, self._clock.now())
+
+    async def write(self, key: ProviderKey, status_of: Callable[[Offer], ActionProviderStatus]) -> Offer | None:
+        """Write the status that ``status_of`` makes of the provider as it is, however often others are faster.
+
+        Give the provider as it is then; None where it is gone or takes no such status.
+        """
+        kind, namespace, name = key
+
+        async def replaced() -> Body | None:
+            offer = self._providers.get(key)
+            return await self._replaced(offer, status_of(offer)) if offer is not None else None
+
+        while True:
+            try:
+                body = await self._persistently(replaced)
+            except ConflictError:
+                fresh = await self._persistently(lambda: self._cluster.get(RESOURCES[kind], name, namespace))
+                if fresh is None:
+                    return None
+                self.notice(kind, None, fresh)
+                continue
+            except NotFoundError:
+                return None
+            except InvalidError as error:
+                self._journal.failed(f"publish provider {name}", error)
+                return None
+            if body is not None:
+                self._providers.put(kind, body)
+            return self._providers.get(key)
+
+    async def _replaced(self, offer: Offer, status: ActionProviderStatus) -> Body:
+        kind, namespace, name = offer.key
+        metadata = offer.provider.metadata
+        body = {
+            "apiVersion": RESOURCES[kind].api_version,
+            "kind": RESOURCES[kind].kind,
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "uid": metadata.uid,
+                "resourceVersion": metadata.resource_version,
+            },
+            "status": status.to_json(),
+        }
+        return await self._cluster.replace_status(RESOURCES[kind], body)

@@ -1,0 +1,174 @@
+"""What providers exist and whether they can be used; judged from their objects, without I/O."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from taskaction.api.enums import ConditionStatus, ProviderKind
+from taskaction.api.metadata import Condition
+from taskaction.api.provider import (
+    ActionProvider,
+    ActionProviderSpec,
+    ActionProviderStatus,
+    ClusterActionProvider,
+    Provider,
+)
+from taskaction.api.reasons import ConditionType, Reason
+from taskaction.core.constants import MESSAGE_LIMIT_CHARS
+from taskaction.core.names import truncated
+from taskaction.execution.limits import UNLIMITED, Limits
+from taskaction.plugin.base import AbstractExecutor
+from taskaction.plugin.json_schema import SchemaChecker, compile_schema, model_problem, nesting_problem
+from taskaction.plugin.registry import Registry
+
+ProviderKey = tuple[ProviderKind, str, str]
+"""Kind, namespace ('' for a cluster provider) and name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """A provider as it can be used: compiled schemas, and the verdict of whether it is ready."""
+
+    provider: Provider
+    reason: Reason
+    message: str
+    inputs: SchemaChecker | None = None
+    outputs: SchemaChecker | None = None
+
+    @property
+    def ready(self) -> bool:
+        """True when actions can be started."""
+        return self.reason is Reason.READY
+
+    @property
+    def key(self) -> ProviderKey:
+        """How actions name it."""
+        metadata = self.provider.metadata
+        return (self.provider.kind, metadata.namespace, metadata.name)
+
+
+class Providers:
+    """The offers by kind, namespace and name."""
+
+    def __init__(self, registry: Registry, kinds: Collection[ProviderKind] = tuple(ProviderKind)) -> None:
+        """Only providers of ``kinds`` are looked at."""
+        self._registry = registry
+        self._kinds = kinds
+        self._offers: dict[ProviderKey, Offer] = {}
+
+    def get(self, key: ProviderKey) -> Offer | None:
+        """Give the offer of this name."""
+        return self._offers.get(key)
+
+    def are_seen(self, kind: ProviderKind) -> bool:
+        """Say whether providers of a kind are looked at."""
+        return kind in self._kinds
+
+    def absence(self, key: ProviderKey) -> str:
+        """Say why there is no offer of this name."""
+        kind, _, name = key
+        if self.are_seen(kind):
+            return f"there is no {kind} {name!r}"
+        return f"the operator looks at no {kind} (TASKACTION_CLUSTER_PROVIDERS=false): use one of the namespace"
+
+    def all(self) -> list[Offer]:
+        """Give every offer."""
+        return list(self._offers.values())
+
+    def put(self, kind: ProviderKind, body: dict[str, Any]) -> Offer | None:
+        """Take in a provider's object; None where it is not newer than what is known."""
+        model: type[Provider] = ActionProvider if kind is ProviderKind.ACTION_PROVIDER else ClusterActionProvider
+        provider = model.from_body(body)
+        known = self._offers.get((kind, provider.metadata.namespace, provider.metadata.name))
+        if known is not None and _same(known.provider, provider):
+            self._refresh(known, provider)
+            return None
+        offer = self._judge(provider)
+        self._offers[offer.key] = offer
+        return offer
+
+    def _refresh(self, known: Offer, provider: Provider) -> None:
+        """Take over a newer status; the spec stays the same value, which verdicts and policies go by."""
+        before, after = known.provider.metadata.resource_version, provider.metadata.resource_version
+        if not (before.isdecimal() and after.isdecimal() and int(after) < int(before)):
+            same = provider.model_copy(update={"spec": known.provider.spec})
+            self._offers[known.key] = replace(known, provider=same)
+
+    def drop(self, key: ProviderKey, uid: str) -> None:
+        """Forget a provider that was deleted; a namesake that came after it stays."""
+        known = self._offers.get(key)
+        if known is not None and known.provider.metadata.uid == uid:
+            del self._offers[key]
+
+    def _judge(self, provider: Provider) -> Offer:
+        spec = provider.spec
+        executor = self._registry.get(spec.executor)
+        if executor is None:
+            return _unusable(
+                provider, Reason.UNKNOWN_EXECUTOR, f"spec.executor: {self._registry.unknown_message(spec.executor)}"
+            )
+        if (
+            problem := nesting_problem(spec.config, "spec.config") or _config_problem(executor, spec.config)
+        ) is not None:
+            return _unusable(provider, Reason.INVALID_CONFIG, problem)
+        try:
+            inputs = compile_schema(spec.input_schema, "spec.inputSchema")
+            outputs = compile_schema(spec.output_schema, "spec.outputSchema")
+        except ValueError as error:
+            return _unusable(provider, Reason.INVALID_SCHEMA, str(error))
+        return Offer(provider=provider, reason=Reason.READY, message="", inputs=inputs, outputs=outputs)
+
+
+def _config_problem(executor: AbstractExecutor, config: dict[str, Any]) -> str | None:
+    if executor.CONFIG is not None:
+        return model_problem(executor.CONFIG, config, "spec.config")
+    return f"spec.config: {executor.ACTION_NAME} takes no configuration: leave it out" if config else None
+
+
+def provider_status(offer: Offer, now: datetime) -> ActionProviderStatus:
+    """Give the status that says what was found; equal to the present one where nothing changed."""
+    before = offer.provider.status
+    known = next((condition for condition in before.conditions if condition.type == ConditionType.READY), None)
+    state = ConditionStatus.TRUE if offer.ready else ConditionStatus.FALSE
+    generation = offer.provider.metadata.generation
+    flipped = known is None or known.status is not state
+    ready = Condition(
+        type=ConditionType.READY,
+        status=state,
+        reason=offer.reason,
+        message=truncated(offer.message, MESSAGE_LIMIT_CHARS),
+        last_transition_time=now if known is None or flipped else known.last_transition_time,
+        observed_generation=generation,
+    )
+    return before.model_copy(update={"conditions": (ready,), "observed_generation": generation})
+
+
+def limits_of(spec: ActionProviderSpec) -> Limits:
+    """Give how much of a provider may be used at a time, in the queue's terms."""
+    limits = spec.limits
+    if limits is None:
+        return UNLIMITED
+    return Limits(
+        concurrent=limits.max_concurrent,
+        per_partition=limits.max_concurrent_per_partition or 1,
+        queued=limits.max_queued,
+    )
+
+
+def allowed_in(provider: Provider, namespace: str) -> bool:
+    """Say whether actions of ``namespace`` may use the provider."""
+    if isinstance(provider, ActionProvider):
+        return provider.metadata.namespace == namespace
+    patterns = provider.spec.allowed_namespaces
+    return patterns is None or any(
+        namespace.startswith(pattern[:-1]) if pattern.endswith("*") else namespace == pattern for pattern in patterns
+    )
+
+
+def _same(known: Provider, seen: Provider) -> bool:
+    return (known.metadata.uid, known.metadata.generation) == (seen.metadata.uid, seen.metadata.generation)
+
+
+def _unusable(provider: Provider, reason: Reason, message: str) -> Offer:
+    return Offer(provider=provider, reason=reason, message=message)

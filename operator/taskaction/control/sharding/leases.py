@@ -1,0 +1,340 @@
+"""Which shards this process owns: one Lease each, judged by this process's own clock, with an epoch that only grows.
+
+It knows nothing of actions; whoever starts an effect asks ``may_start`` in the same loop step (design, section 5).
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from taskaction.cluster.errors import AlreadyExistsError, ClusterError, ConflictError, NotFoundError
+from taskaction.cluster.gateway import LEASES, Body, Cluster
+from taskaction.control.sharding import lease_bodies
+from taskaction.control.sharding.balance import share_of
+from taskaction.control.sharding.lease_bodies import Listed
+from taskaction.control.sharding.members import Members
+from taskaction.control.sharding.sightings import Sightings
+from taskaction.core.clock import Clock
+
+_GLANCE = 0.05
+"""How often in seconds a shard that is being handed over is looked at: whether its calls have ended."""
+_STAYS = 5
+"""For so many times ``patience`` a shard whose calls did not end is not asked to leave again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseSettings:
+    """How leases are kept; times are in seconds.
+
+    Attributes:
+        shards: how many shards the work is divided into; the same for all replicas.
+        duration: how long a lease is respected after its last renewal was seen.
+        renew_deadline: how long after its last renewal a holder may still start something; less than ``duration``.
+        retry: how often leases are looked at.
+        patience: how long a shard that goes to another replica waits for its calls to end before it stays.
+    """
+
+    namespace: str
+    identity: str
+    shards: int = 16
+    duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry: float = 0.5
+    patience: float = 20.0
+
+
+@dataclass(slots=True)
+class Tenure:
+    """One shard as its owner knows it; ``renewed`` is monotonic, taken before the renewal was sent."""
+
+    shard: int
+    epoch: int
+    renewed: float
+    lease: Body
+
+
+class LeaseListener(Protocol):
+    """Whoever acts on a change of ownership."""
+
+    def shard_acquired(self, shard: int, epoch: int) -> None:
+        """This process owns the shard from now on."""
+
+    def shard_leaving(self, shard: int) -> None:
+        """The shard goes to another process as soon as it is at rest: nothing new may start in it."""
+
+    def shard_at_rest(self, shard: int) -> bool:
+        """Say whether a leaving shard's calls have ended and everything about it is written."""
+
+    def shard_lost(self, shard: int) -> None:
+        """Another process owns the shard, or may take it."""
+
+    def shard_loads(self) -> Mapping[int, int]:
+        """Give how many calls are under way in each shard: those with fewest are given away first."""
+
+
+class ShardLeases:
+    """Takes its share of what is free, renews what it holds, and gives away what exceeds its share, or all of it."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, settings: LeaseSettings, listener: LeaseListener) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._settings = settings
+        self._listener = listener
+        self._tenures: dict[int, Tenure] = {}
+        self._leaving: dict[int, Tenure] = {}
+        self._patience_ends: dict[int, float] = {}  # of shards that leave
+        self._stays_until: dict[int, float] = {}  # of shards that did not come to rest
+        self._unheard: dict[int, dict[int, float]] = {}  # takes that were not answered: when sent, by shard and epoch
+        self._sightings = Sightings(clock, settings.duration)
+        self._members = Members(
+            cluster,
+            clock,
+            self._sightings,
+            namespace=settings.namespace,
+            identity=settings.identity,
+            duration=settings.duration,
+        )
+        self._going = False
+        self._stirred = asyncio.Event()
+        self._on_error: Callable[[Exception], None] = lambda _: None
+
+    @property
+    def held(self) -> int:
+        """How many shards this process owns, with those that it is giving away."""
+        return len(self._tenures) + len(self._leaving)
+
+    def tenure(self, shard: int) -> Tenure | None:
+        """Give the ownership of a shard, also after its renew deadline, as long as nobody else has taken it.
+
+        None also for a shard that is being given away: what goes on in it may end, but nothing new is decided.
+        """
+        return self._tenures.get(shard)
+
+    def holds(self, shard: int) -> bool:
+        """Say whether nobody else can own the shard as far as is known here, also while it is being given away."""
+        return shard in self._tenures or shard in self._leaving
+
+    def may_start(self, shard: int) -> bool:
+        """Say whether an effect may start now; ask in the same loop step as starting it."""
+        tenure = self._tenures.get(shard) or self._leaving.get(shard)
+        return tenure is not None and self._clock.monotonic() < tenure.renewed + self._settings.renew_deadline
+
+    def overdue(self) -> float:
+        """Give how many seconds the oldest renewal is past its deadline; 0 where none is."""
+        oldest = min((tenure.renewed for tenure in self._all_held()), default=None)
+        if oldest is None:
+            return 0.0
+        return max(0.0, self._clock.monotonic() - oldest - self._settings.renew_deadline)
+
+    async def run(self, on_error: Callable[[Exception], None]) -> None:
+        """Keep leases until cancelled; a failing API server is reported and tried again."""
+        self._on_error = on_error
+        while True:
+            try:
+                await self.round()
+            except ClusterError as error:
+                on_error(error)
+            await self._rest()
+
+    async def round(self) -> None:
+        """Renew what is held when a third of its duration has passed, then take or give away what is due."""
+        due = self._clock.monotonic() - self._settings.duration / 3
+        renewals = [self._renew(tenure) for tenure in self._all_held() if tenure.renewed <= due]
+        await _side_by_side(renewals)
+        if self._going:
+            await _side_by_side([self._members.withdraw(), self.hand_over()])
+            return
+        await self._members.arrive()
+        await self._rebalance()
+        await self._members.renew()  # only now: a replica that can take nothing must not be counted on
+        await self.hand_over()
+
+    def leave(self) -> None:
+        """Begin to give everything away, because this process stops; ``run`` goes on with it."""
+        self._going = True
+        self._stirred.set()
+        for shard in list(self._tenures):
+            self._give(shard)
+
+    async def hand_over(self) -> None:
+        """Free the leaving shards that are at rest; those that do not come to rest go back into service."""
+        now = self._clock.monotonic()
+        resting = [tenure for tenure in self._leaving.values() if self._listener.shard_at_rest(tenure.shard)]
+        await _side_by_side(self._free(tenure) for tenure in resting)
+        for shard in list(self._leaving):
+            if self._patience_ends[shard] <= now and not self._going:
+                self._keep(shard)
+
+    async def release(self) -> None:
+        """Give all leases back, so that another replica may take them at once; what fails expires by itself."""
+        self._going = True
+        calls = [self._free(tenure) for tenure in self._all_held()]
+        self._tenures, self._leaving = {}, {}
+        results = await asyncio.gather(self._members.withdraw(), *calls, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                self._on_error(result)
+
+    # -- what is taken and what is given away -------------------------------------------------------------------------
+
+    async def _rebalance(self) -> None:
+        listed = await self._list()
+        others = await self._members.others(listed.replicas)
+        holders = {shard: lease_bodies.holder(lease) for shard, lease in listed.shards.items()}
+        holders |= dict.fromkeys(self._leaving, "") | dict.fromkeys(self._tenures, self._settings.identity)
+        share = share_of(self._settings.identity, others, holders, self._settings.shards)
+        self._give_surplus(len(self._tenures) - share)
+        await self._take_up_to(share, listed)
+
+    async def _list(self) -> Listed:
+        leases = self._cluster.list(
+            LEASES,
+            self._settings.namespace,
+            label_selector=lease_bodies.SELECTOR,
+            timeout=self._settings.renew_deadline / 2,
+        )
+        return Listed.of([lease async for lease in leases])
+
+    def _give_surplus(self, surplus: int) -> None:
+        """Let the shards with least going on leave; one that could not come to rest is left alone for a while."""
+        if surplus <= 0:
+            return
+        now, loads = self._clock.monotonic(), self._listener.shard_loads()
+        movable = [shard for shard in self._tenures if self._stays_until.get(shard, now) <= now]
+        movable.sort(key=lambda shard: (loads.get(shard, 0), shard))
+        for shard in movable[:surplus]:
+            self._give(shard)
+
+    async def _take_up_to(self, share: int, listed: Listed) -> None:
+        for shard, lease in listed.shards.items():
+            self._adopts(shard, lease)
+        missing = [shard for shard in range(self._settings.shards) if not self.holds(shard)]
+        free = [shard for shard in missing if self._is_free(listed.shards.get(shard))]
+        room = max(share - len(self._tenures), 0)
+        await _side_by_side(self._take(shard, listed.shards.get(shard)) for shard in free[:room])
+
+    def _give(self, shard: int) -> None:
+        self._leaving[shard] = self._tenures.pop(shard)
+        self._patience_ends[shard] = self._clock.monotonic() + self._settings.patience
+        self._listener.shard_leaving(shard)
+
+    def _keep(self, shard: int) -> None:
+        """Put a shard that does not come to rest back into service; others are to go first."""
+        tenure = self._tenures[shard] = self._leaving.pop(shard)
+        self._stays_until[shard] = self._clock.monotonic() + _STAYS * self._settings.patience
+        self._listener.shard_acquired(shard, tenure.epoch)
+
+    async def _take(self, shard: int, lease: Body | None) -> None:
+        sent = self._clock.monotonic()
+        epoch = lease_bodies.next_epoch(lease, self._clock.now())
+        body = lease_bodies.taken(
+            shard, lease, self._settings.identity, self._settings.duration, epoch, self._clock.now()
+        )
+        self._unheard.setdefault(shard, {}).setdefault(epoch, sent)
+        try:
+            if lease is None:
+                taken = await self._cluster.create(LEASES, body, self._settings.namespace)
+            else:
+                taken = await self._cluster.replace(LEASES, body, timeout=self._settings.renew_deadline / 2)
+        except (ConflictError, NotFoundError):
+            return  # another replica was faster; the next round sees who
+        except ClusterError as error:
+            # The Lease has lost the label that the list goes by, or the answer was lost: see what is there.
+            known = await self._cluster.get(LEASES, lease_bodies.shard_name(shard), self._settings.namespace)
+            if known is not None and self._adopts(shard, known):
+                return
+            if not isinstance(error, AlreadyExistsError):
+                raise
+            if known is not None and self._is_free(known):
+                await self._take(shard, known)
+            return
+        self._own(shard, epoch, sent, taken)
+
+    def _adopts(self, shard: int, lease: Body) -> bool:
+        """Own a shard whose taking was done although its answer was lost; False where it is not so."""
+        epoch = lease_bodies.epoch(lease)
+        sent = self._unheard.get(shard, {}).get(epoch)
+        if sent is None or self.holds(shard) or lease_bodies.holder(lease) != self._settings.identity:
+            return False
+        self._own(shard, epoch, sent, lease)
+        return True
+
+    def _own(self, shard: int, epoch: int, sent: float, lease: Body) -> None:
+        self._tenures[shard] = Tenure(shard=shard, epoch=epoch, renewed=sent, lease=lease)
+        self._sightings.forget(lease_bodies.shard_name(shard))
+        self._unheard.pop(shard, None)
+        self._listener.shard_acquired(shard, epoch)
+
+    def _is_free(self, lease: Body | None) -> bool:
+        """Judge a lease by how long it has not changed before this process's eyes, never by its timestamps."""
+        return lease is None or not lease_bodies.holder(lease) or self._sightings.expired(lease)
+
+    # -- what is held -------------------------------------------------------------------------------------------------
+
+    def _all_held(self) -> list[Tenure]:
+        return [*self._tenures.values(), *self._leaving.values()]
+
+    async def _renew(self, tenure: Tenure) -> None:
+        sent = self._clock.monotonic()
+        body = lease_bodies.renewed(tenure.lease, self._clock.now())
+        try:
+            tenure.lease = await self._cluster.replace(LEASES, body, timeout=self._settings.renew_deadline / 2)
+        except ConflictError:
+            await self._verify(tenure)
+        except NotFoundError:
+            self._lose(tenure.shard)
+        else:
+            tenure.renewed = sent
+
+    async def _verify(self, tenure: Tenure) -> None:
+        """Find out who has written a lease that this process holds: itself, unheard, or another."""
+        lease = await self._cluster.get(LEASES, lease_bodies.shard_name(tenure.shard), self._settings.namespace)
+        mine = lease is not None and lease_bodies.holder(lease) == self._settings.identity
+        if lease is not None and mine and lease_bodies.epoch(lease) == tenure.epoch:
+            tenure.lease = lease
+        else:
+            self._lose(tenure.shard)
+
+    async def _free(self, tenure: Tenure) -> None:
+        """Give a Lease back; where the answer is lost, the next try finds out."""
+        body = lease_bodies.freed(tenure.lease, self._clock.now())
+        try:
+            await self._cluster.replace(LEASES, body, timeout=2.0)
+        except ConflictError:
+            await self._verify(tenure)
+        except NotFoundError:
+            self._lose(tenure.shard)
+        else:
+            self._lose(tenure.shard)
+
+    def _lose(self, shard: int) -> None:
+        if self._tenures.pop(shard, None) is not None or self._leaving.pop(shard, None) is not None:
+            self._stays_until.pop(shard, None)
+            self._listener.shard_lost(shard)
+
+    async def _rest(self) -> None:
+        """Wait until leases are to be looked at again; leaving shards are looked at more often."""
+        until = self._clock.monotonic() + self._settings.retry
+        while (left := until - self._clock.monotonic()) > 0 and not self._stirred.is_set():
+            waker = asyncio.ensure_future(self._stirred.wait())
+            sleeper = asyncio.ensure_future(self._clock.sleep(min(left, _GLANCE) if self._leaving else left))
+            try:
+                await asyncio.wait({sleeper, waker}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                sleeper.cancel()
+                waker.cancel()
+            if self._leaving:
+                try:
+                    await self.hand_over()
+                except ClusterError as error:
+                    self._on_error(error)
+        self._stirred.clear()
+
+
+async def _side_by_side(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Make the calls at the same time; the first error is raised when all have ended."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result

@@ -1,0 +1,84 @@
+"""Ends every unfinished run and action, and lets go of its object, before the operator is uninstalled; starts nothing.
+
+It works beside the running operator, by which aborts are carried out, and does not need one: what nobody has ended
+when the time is up is let go as it is.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+from taskaction.cluster.errors import ClusterError, ConflictError, NotFoundError
+from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body, Cluster, Resource
+from taskaction.control.objects.listing import objects
+from taskaction.control.objects.sweep import LIVE_SELECTOR
+from taskaction.core.clock import Clock
+from taskaction.core.constants import FINALIZER, HELD_LABEL, PORT_FINALIZER, PORT_UNREPORTED_LABEL
+
+REASON = "the operator is being uninstalled"
+_LOOK_SECONDS = 1.0
+_OURS = frozenset({FINALIZER, PORT_FINALIZER})
+
+
+class Releaser:
+    """Aborts, waits, and takes the finalizers away that are left."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, namespaces: Sequence[str], say: Callable[[str], None]) -> None:
+        """``namespaces`` are those that the operator serves, all where it is empty; ``say`` is told how far it is."""
+        self._cluster = cluster
+        self._clock = clock
+        self._namespaces = namespaces
+        self._say = say
+
+    async def run(self, seconds: float) -> int:
+        """Give how many actions had to be let go without a confirmed end, after at most about ``seconds``."""
+        end = self._clock.monotonic() + seconds
+        while (live := await self._live(TASK_ACTIONS)) + (runs := await self._live(ACTION_FLOW_RUNS)):
+            if self._clock.monotonic() >= end:
+                break
+            fresh = [(ACTION_FLOW_RUNS, body) for body in runs if "abort" not in body["spec"]]  # they would start more
+            fresh += [(TASK_ACTIONS, body) for body in live if "abort" not in body["spec"]]
+            for resource, body in fresh:
+                operations = [{"op": "add", "path": "/spec/abort", "value": {"reason": REASON}}]
+                await self._edit(body, operations, resource)
+            what = f"{len(live)} unfinished actions" + (f" and {len(runs)} runs of flows" if runs else "")
+            self._say(f"{what}, {len(fresh)} of them told to end just now")
+            await self._clock.sleep(_LOOK_SECONDS)
+        while await self._unreported() and self._clock.monotonic() < end:
+            await self._clock.sleep(_LOOK_SECONDS)  # an agent that still runs tells Port of these ends
+        held = [body async for body in self._held()]
+        for body in held:
+            await self._edit(body, _without_finalizer(body))
+        self._say(f"{len(live)} actions did not end in time; {len(held)} finalizers were removed")
+        return len(live)
+
+    async def _live(self, resource: Resource) -> list[Body]:
+        return [body async for body in objects(self._cluster, resource, self._namespaces, field_selector=LIVE_SELECTOR)]
+
+    async def _unreported(self) -> int:
+        return sum([1 async for _ in self._bearing(PORT_UNREPORTED_LABEL)])
+
+    async def _held(self) -> AsyncIterator[Body]:
+        seen: set[str] = set()
+        for label in (HELD_LABEL, PORT_UNREPORTED_LABEL):
+            async for body in self._bearing(label):
+                if _OURS & set(body["metadata"].get("finalizers", ())) and body["metadata"]["uid"] not in seen:
+                    seen.add(body["metadata"]["uid"])
+                    yield body
+
+    def _bearing(self, label: str) -> AsyncIterator[Body]:
+        return objects(self._cluster, TASK_ACTIONS, self._namespaces, label_selector=f"{label}=true")
+
+    async def _edit(self, body: Body, operations: Sequence[dict[str, Any]], resource: Resource = TASK_ACTIONS) -> None:
+        metadata = body["metadata"]
+        test = {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]}
+        try:
+            await self._cluster.patch(resource, metadata["name"], metadata["namespace"], [test, *operations])
+        except (ConflictError, NotFoundError):
+            return  # it has changed or gone: the next look decides
+        except ClusterError as error:
+            self._say(f"{metadata['namespace']}/{metadata['name']}: {error}")
+
+
+def _without_finalizer(body: Body) -> list[dict[str, Any]]:
+    kept = [finalizer for finalizer in body["metadata"]["finalizers"] if finalizer not in _OURS]
+    return [{"op": "add", "path": "/metadata/finalizers", "value": kept}]

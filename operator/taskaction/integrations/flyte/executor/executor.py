@@ -1,0 +1,204 @@
+"""``flyte``: carries a task's pod from its creation to its end, and its outputs' place into the status."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, assert_never
+
+from pydantic import ValidationError
+
+from taskaction.api.enums import CacheStatus
+from taskaction.api.task_action import Link
+from taskaction.cluster.gateway import POD_TEMPLATES, PODS, Body
+from taskaction.core.clock import Clock
+from taskaction.core.constants import LINKS_KEPT
+from taskaction.core.names import child_name
+from taskaction.executors.acting import Actor
+from taskaction.executors.child import Child, ChildExecutor, gone
+from taskaction.executors.workloads.diagnosis import Done, Runs, Waits
+from taskaction.executors.workloads.model import USUAL_GRACE
+from taskaction.executors.workloads.pod import still_starting
+from taskaction.integrations.flyte.executor import template as templates
+from taskaction.integrations.flyte.executor import verdict
+from taskaction.integrations.flyte.executor.manifest import pod, task_pod
+from taskaction.integrations.flyte.executor.model import FlyteParameters
+from taskaction.integrations.flyte.executor.places import Places, filled, words
+from taskaction.integrations.flyte.executor.settings import FlyteSettings
+from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
+from taskaction.lifecycle.traits import Traits
+from taskaction.plugin.base import Run
+from taskaction.plugin.errors import InvalidParametersError, MissingSourceError, TransientError
+from taskaction.plugin.json_schema import model_problem
+from taskaction.plugin.storage import Storage, StorageError, fingerprint
+from taskaction.plugin.toolbox import Followed, Toolbox
+
+if TYPE_CHECKING:
+    from flyteidl2.core.tasks_pb2 import TaskTemplate
+
+_ERROR_BYTES = 1024 * 1024
+_STORAGE_PATIENCE = timedelta(minutes=5)
+"""How long after a task's end its storage is asked again, when it does not answer."""
+_LINK_CHARS, _URL_CHARS = 64, 2048
+
+
+class FlyteExecutor(ChildExecutor):
+    """Runs a task of Flyte as a pod; the action owns it, so it goes with the action."""
+
+    ACTION_NAME = "flyte"
+    PARAMETERS = FlyteParameters
+
+    def __init__(
+        self, actor: Actor, followed: Followed, clock: Clock, settings: FlyteSettings, storage: Storage
+    ) -> None:
+        super().__init__(actor, followed, clock)
+        self._settings = settings
+        self._storage = storage
+
+    @classmethod
+    def build(cls, toolbox: Toolbox) -> "FlyteExecutor":
+        """Take the cluster, to act for accounts, what the operator's watch sees, and the settings."""
+        actor = Actor(toolbox.cluster, toolbox.closed_namespaces)
+        return cls(actor, toolbox.followed, toolbox.clock, toolbox.flyte, Storage(toolbox.flyte.storage))
+
+    def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:  # noqa: ARG002 - the contract's
+        """Kubernetes removes what the action owns; until then a pod has its grace."""
+        return Traits(idempotent=True, external_effect=False, farewell=timedelta(seconds=USUAL_GRACE))
+
+    async def child(self, run: Run) -> Child:
+        """Give the attempt's pod by its name alone: neither a storage nor a template is needed to find it again."""
+        metadata = {"name": child_name(run.name, run.uid, run.attempt), "namespace": run.namespace}
+        return Child(resource=PODS, body={"metadata": metadata}, patience=self._settings.start_timeout)
+
+    async def prepared(self, run: Run, child: Child) -> Child:
+        """Give the pod that the task describes, on the PodTemplate that it or the operator names."""
+        parameters = _parameters(run)
+        template = await self._template(parameters)
+        base = await self._base(template, run)
+        return replace(child, body=pod(template, parameters, run, self._settings, base))
+
+    async def _base(self, template: "TaskTemplate", run: Run) -> Body | None:
+        name = template.metadata.pod_template_name or self._settings.pod_template
+        if not name:
+            return None
+        found = await self.actor.get(POD_TEMPLATES, name, run.namespace, run)
+        if found is None:
+            raise MissingSourceError(
+                f"there is no PodTemplate {name!r} in namespace {run.namespace!r}: create it, or name another one",
+                code="PodTemplateNotFound",
+            )
+        return found.get("template") or {}
+
+    async def judge(self, run: Run, child: Child, body: Body) -> Outcome:
+        """Say how the action stands by its pod, and once that has ended by what the program has left."""
+        parameters = _parameters(run)
+        try:
+            template = await self._template(parameters)
+        except TransientError as error:  # the pod goes on, and is not to be given up for that
+            return Pending(poll_after=self.next_look(run), external_id=child.name, message=str(error))
+        _, primary = task_pod(template, self._settings)
+        found = verdict.task_standing(body, primary)
+        match found:
+            case Done() | Failed():
+                outcome = await self._ended(found, parameters, template, run, body, primary)
+                if not isinstance(outcome, Pending) and verdict.goes_on(body):
+                    await self.discard(run, child)  # its sidecars would run on
+                return _deleted(outcome, child) if "deletionTimestamp" in body["metadata"] else outcome
+            case Runs():
+                links = _links(template, parameters, run, child.name)
+                return replace(self.goes_on(child), links=links, cache_status=CacheStatus.DISABLED)
+            case Waits():
+                return await still_starting(self, run, child, body, found)
+            case _:
+                assert_never(found)
+
+    async def _ended(
+        self,
+        found: Done | Failed,
+        parameters: FlyteParameters,
+        template: "TaskTemplate",
+        run: Run,
+        body: Body,
+        primary: str,
+    ) -> Outcome:
+        places = Places.of(parameters, run.attempt)
+        if isinstance(found, Failed) and not verdict.says_why(found):
+            return found
+        if not self._storage.covers(places.outputs):
+            unseen = f"{places.outputs} was not looked at, for TASKACTION_FLYTE_STORAGE does not name it"
+            return _done(places, unseen) if isinstance(found, Done) else found
+        try:
+            failed = await self._left_behind(places, template, is_done=isinstance(found, Done))
+        except StorageError as error:
+            return self._unread(error, found, run, verdict.ended_at(body, primary))
+        if failed is not None:
+            return failed
+        return _done(places) if isinstance(found, Done) else found
+
+    async def _left_behind(self, places: Places, template: "TaskTemplate", *, is_done: bool) -> Failed | None:
+        """Give the failure that the storage tells of, None where it tells of none."""
+        content = await self._storage.read(places.error, _ERROR_BYTES)
+        error = templates.error_of(content) if content is not None else None
+        if error is not None:
+            return verdict.own_failure(error)
+        declared = bool(template.interface.outputs.variables)
+        if is_done and declared and not await self._storage.exists(places.result):
+            return verdict.without_outputs(places.result)
+        return None
+
+    def _unread(self, error: StorageError, found: Done | Failed, run: Run, ended: str) -> Outcome:
+        """Ask again for a while; then the platform has failed, unless the pod itself has told enough."""
+        since = datetime.fromisoformat(ended) if ended else run.now
+        if run.now - since < _STORAGE_PATIENCE:
+            message = f"waits for the storage of its outputs: {error}"
+            return Pending(poll_after=self.next_look(run), external_id=run.external_id, message=message)
+        if isinstance(found, Failed):
+            return found
+        raise TransientError(
+            f"the task ended, and whether it did well cannot be read: {error}", code="StorageUnreachable"
+        )
+
+    async def _template(self, parameters: FlyteParameters) -> "TaskTemplate":
+        if parameters.template is not None:
+            return templates.template_of(templates.decoded(parameters.template), parameters.encoding, "template")
+        address, digest = parameters.template_uri or "", parameters.template_digest or ""
+        if not self._storage.covers(address):
+            raise InvalidParametersError(
+                f"parameters.templateUri: {address} is in none of the folders that TASKACTION_FLYTE_STORAGE names"
+            )
+        try:
+            content = await self._storage.read(address, templates.LIMIT_BYTES)
+        except StorageError as error:
+            raise TransientError(f"parameters.templateUri: {error}", code="StorageUnreachable") from error
+        if content is None:
+            raise MissingSourceError(f"parameters.templateUri: there is no {address}", code="TemplateNotFound")
+        if fingerprint(content) != digest:
+            raise InvalidParametersError(f"parameters.templateDigest: {address} has other content")
+        return templates.template_of(content, parameters.encoding, "templateUri")
+
+
+def _done(places: Places, message: str = "") -> Succeeded:
+    """Give the success of a task whose outputs are where they belong; no cache was asked, since there is none."""
+    return Succeeded(output_uri=places.outputs, message=message, cache_status=CacheStatus.DISABLED)
+
+
+def _parameters(run: Run) -> FlyteParameters:
+    try:
+        return FlyteParameters.model_validate(run.parameters)
+    except ValidationError as error:
+        problem = model_problem(FlyteParameters, run.parameters, "parameters")
+        raise InvalidParametersError(problem or str(error)) from error
+
+
+def _deleted(outcome: Outcome, child: Child) -> Outcome:
+    """Give the outcome of a task whose pod somebody deletes: what it failed of then is not its own doing."""
+    return gone(PODS.kind, child.title) if isinstance(outcome, Failed) and verdict.says_why(outcome) else outcome
+
+
+def _links(template: "TaskTemplate", parameters: FlyteParameters, run: Run, pod_name: str) -> tuple[Link, ...]:
+    known = words(parameters, run, pod_name)
+    found = [
+        Link(name=(one.name or "link")[:_LINK_CHARS], url=url)
+        for one in template.metadata.log_links
+        if (url := filled(one.uri, known)) and len(url) <= _URL_CHARS
+    ]
+    return tuple(found[:LINKS_KEPT])

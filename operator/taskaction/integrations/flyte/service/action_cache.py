@@ -1,0 +1,246 @@
+"""What the service knows of the actions of its namespaces, and who waits for news of them; asks and writes nothing."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from taskaction.cluster.gateway import Body
+from taskaction.core.constants import GROUP
+from taskaction.integrations.flyte.service.places import ACTION, Place
+
+FINISHED = frozenset({"Succeeded", "Failed", "Aborted", "TimedOut"})
+HANDED_DOWN = ("env", "interruptible", "rawDataPrefix", "runStartTime")
+"""The parameters that a child has from its parent."""
+_OURS = ("flyte.org/", f"{GROUP}/", "kubectl.kubernetes.io/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """The little of an action, or of a trace, that calls are answered with; the rest stays with the API server."""
+
+    place: Place
+    uid: str
+    version: int
+    action: str
+    parent: str | None = None
+    phase: str = "Queued"
+    reason: str = ""
+    attempt: int = 0
+    output: Any = None
+    output_uri: str = ""
+    error: Mapping[str, str] | None = None
+    is_aborted: bool = False
+    executor: str = ""
+    signal_type: str = ""
+    signal: Mapping[str, Any] | None = None
+    handed_down: Mapping[str, Any] | None = None
+    labels: Mapping[str, str] | None = None
+    annotations: Mapping[str, str] | None = None
+    account: str = ""
+    is_trace: bool = False
+    template_uri: str = ""
+
+    @property
+    def is_finished(self) -> bool:
+        """True when its phase is its last."""
+        return self.phase in FINISHED
+
+    def shows_the_same_as(self, other: "Known") -> bool:
+        """Say whether a client could not tell them apart."""
+        return (self.uid, self.phase, self.attempt, self.output_uri, self.error, self.output) == (
+            other.uid,
+            other.phase,
+            other.attempt,
+            other.output_uri,
+            other.error,
+            other.output,
+        )
+
+    @classmethod
+    def of(cls, body: Body) -> "Known":
+        """Read a TaskAction; fields that are missing or odd are as if they were not said."""
+        metadata, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
+        parameters = spec.get("parameters") or {}
+        executor = str(spec.get("executor", ""))
+        own = metadata.get("labels") or {}
+        return cls(
+            place=Place(metadata["namespace"], metadata["name"]),
+            uid=metadata["uid"],
+            version=int(metadata["resourceVersion"]),
+            action=own.get(ACTION, metadata["name"]),
+            parent=(spec.get("parentRef") or {}).get("name"),
+            phase=status.get("phase", "Queued"),
+            reason=status.get("reason") or "",
+            attempt=status.get("attempt") or 0,
+            output=status.get("output"),
+            output_uri=status.get("outputUri") or "",
+            error=status.get("error"),
+            is_aborted="abort" in spec or "deletionTimestamp" in metadata,
+            executor=executor,
+            signal_type=str(parameters.get("type", "boolean")) if executor == "approval" else "",
+            signal=spec.get("signal"),
+            handed_down=_handed_down(parameters) if executor == "flyte" else None,
+            template_uri=str(parameters.get("templateUri") or "") if executor == "flyte" else "",
+            account=str((spec.get("runAs") or {}).get("serviceAccountName", "")),
+            labels=_foreign(own),
+            annotations=_foreign(metadata.get("annotations") or {}),
+        )
+
+
+def _handed_down(parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Give what the run says of all its actions."""
+    return {name: parameters[name] for name in HANDED_DOWN if name in parameters} or None
+
+
+def _foreign(found: Mapping[str, str]) -> dict[str, str] | None:
+    """Give what is neither Flyte's, nor the operator's, nor kubectl's: what children inherit."""
+    return {name: value for name, value in found.items() if not name.startswith(_OURS)} or None
+
+
+class Subscription:
+    """What one watch has not sent yet: the newest state of each child, so at most one for each, however slow it is."""
+
+    def __init__(self, parent: Place, now: Callable[[], float] = time.monotonic) -> None:
+        self.parent = parent
+        self.since = 0.0
+        """When the oldest of what waits came, by ``now``; of what is left after a part was taken, an older one."""
+        self._now = now
+        self._news: dict[str, Known] = {}
+        self._there = asyncio.Event()
+
+    def put(self, known: Known) -> None:
+        """Take in the newest state of a child."""
+        if not self._news:
+            self.since = self._now()
+        self._news[known.place.name] = known
+        self._there.set()
+
+    def take(self, limit: int) -> list[Known]:
+        """Give at most ``limit`` states, longest waiting first."""
+        names = list(self._news)[:limit] if len(self._news) > limit else list(self._news)
+        found = [self._news.pop(name) for name in names]
+        if not self._news:
+            self._there.clear()
+        return found
+
+    def end(self) -> None:
+        """Wake up whoever waits."""
+        self._there.set()
+
+    async def wait(self) -> None:
+        """Return when there is something to take."""
+        await self._there.wait()
+
+
+class Mirror:
+    """All actions by their place, and by their parent."""
+
+    def __init__(self) -> None:
+        self._by_uid: dict[str, Known] = {}
+        self._by_place: dict[Place, Known] = {}
+        self._children: dict[Place, dict[str, Known]] = {}
+        self._traces: Counter[Place] = Counter()
+        self._subscriptions: dict[Place, set[Subscription]] = {}
+        self._gone: dict[str, None] = {}
+
+    def __len__(self) -> int:
+        """Give how many actions are known."""
+        return len(self._by_uid)
+
+    @property
+    def watches(self) -> int:
+        """How many watches there are."""
+        return sum(map(len, self._subscriptions.values()))
+
+    def get(self, place: Place) -> Known | None:
+        """Give the action at a place."""
+        return self._by_place.get(place)
+
+    def children(self, parent: Place) -> Iterable[Known]:
+        """Give the children of an action, finished ones too."""
+        return self._children.get(parent, {}).values()
+
+    def traces(self, parent: Place) -> int:
+        """Give how many traces of an action are known."""
+        return self._traces[parent]
+
+    def templates(self) -> frozenset[str]:
+        """Give where the templates are that actions have elsewhere."""
+        return frozenset(known.template_uri for known in self._by_uid.values() if known.template_uri)
+
+    def learn(self, body: Body) -> None:
+        """Take in an object, as a watch or a write of our own has given it; older ones change nothing."""
+        self.know(Known.of(body))
+
+    def know(self, known: Known) -> None:
+        """Take in what is known of an action; what is older than what is known already changes nothing."""
+        if known.uid in self._gone:
+            return
+        before = self._by_uid.get(known.uid)
+        if before is not None and before.version >= known.version:
+            return
+        named = self._by_place.get(known.place)
+        if named is not None and named.uid != known.uid:
+            if named.version > known.version or (known.is_trace and not named.is_trace):
+                return
+            self.forget(named.uid)
+        self._by_uid[known.uid] = known
+        self._by_place[known.place] = known
+        if known.parent is not None:
+            parent = Place(known.place.namespace, known.parent)
+            self._children.setdefault(parent, {})[known.place.name] = known
+            self._traces[parent] += known.is_trace and before is None
+            if before is None or not before.shows_the_same_as(known):
+                self._tell(parent, known)
+
+    def forget(self, uid: str) -> None:
+        """Take note that an object is gone: to those who wait for its end, it was aborted unless it had ended."""
+        known = self._by_uid.pop(uid, None)
+        self._gone[uid] = None  # an answer to a write of our own may still be on its way
+        if len(self._gone) > _GONE_KEPT:
+            del self._gone[next(iter(self._gone))]
+        if known is None:
+            return
+        if (named := self._by_place.get(known.place)) is not None and named.uid == uid:
+            del self._by_place[known.place]
+        if known.parent is None:
+            return
+        parent = Place(known.place.namespace, known.parent)
+        siblings = self._children.get(parent, {})
+        siblings.pop(known.place.name, None)
+        self._traces[parent] -= known.is_trace
+        if not self._traces[parent]:
+            del self._traces[parent]
+        if not siblings:
+            self._children.pop(parent, None)
+        if not known.is_finished:
+            self._tell(parent, replace(known, phase="Aborted", reason="Deleted"))
+
+    def subscribe(self, parent: Place, now: Callable[[], float] = time.monotonic) -> Subscription:
+        """Give what tells of every change of the parent's children from now on; ``unsubscribe`` it in the end."""
+        found = Subscription(parent, now)
+        self._subscriptions.setdefault(parent, set()).add(found)
+        return found
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Let go of a watch that has ended."""
+        there = self._subscriptions.get(subscription.parent, set())
+        there.discard(subscription)
+        if not there:
+            self._subscriptions.pop(subscription.parent, None)
+
+    def end_watches(self) -> None:
+        """Wake up every watch, so that it sees that the service ends."""
+        for subscriptions in self._subscriptions.values():
+            for subscription in subscriptions:
+                subscription.end()
+
+    def _tell(self, parent: Place, known: Known) -> None:
+        for subscription in self._subscriptions.get(parent, ()):
+            subscription.put(known)
+
+
+_GONE_KEPT = 10_000

@@ -1,0 +1,300 @@
+"""The five calls of ``flyteidl2.actions.ActionsService``: judged by what is known, written in one request each."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import protovalidate
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+from flyteidl2.actions.actions_service_pb2 import (
+    AbortRequest,
+    AbortResponse,
+    Action,
+    EnqueueRequest,
+    EnqueueResponse,
+    SignalRequest,
+    SignalResponse,
+    UpdateRequest,
+    UpdateResponse,
+    WatchForUpdatesRequest,
+    WatchForUpdatesResponse,
+)
+from flyteidl2.common.identifier_pb2 import ActionIdentifier
+from google.protobuf.message import Message
+
+from taskaction.api.base import format_time
+from taskaction.cluster.errors import AlreadyExistsError, ConflictError, InvalidError, NotFoundError
+from taskaction.cluster.gateway import ACTION_EVENTS, TASK_ACTIONS, Body, Cluster
+from taskaction.core.clock import Clock
+from taskaction.core.constants import MESSAGE_LIMIT_CHARS
+from taskaction.core.names import truncated
+from taskaction.integrations.flyte.service import literals, manifests
+from taskaction.integrations.flyte.service.access import Caller, Gate, OpenGate
+from taskaction.integrations.flyte.service.accounts import account_used
+from taskaction.integrations.flyte.service.action_cache import Known, Mirror
+from taskaction.integrations.flyte.service.places import Place, Places
+from taskaction.integrations.flyte.service.reports import phase_of, update_event
+from taskaction.integrations.flyte.service.templates import Templates
+from taskaction.integrations.flyte.service.traces import trace_event, trace_of
+from taskaction.integrations.flyte.service.watches import Watches
+
+_WRITE_SECONDS = 4.5
+"""Less than the five seconds that Flyte's own client waits for a call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the calls are made of; ``traces`` is how many are kept of one parent."""
+
+    cluster: Cluster
+    clock: Clock
+    mirror: Mirror
+    places: Places
+    gate: Gate | OpenGate
+    executors: manifests.Executors
+    watches: Watches
+    traces: int
+    templates: Templates
+
+
+class Calls:
+    """What each call does once its caller is known and it is found to be well formed; raises ``ConnectError``."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def enqueue(self, request: EnqueueRequest, caller: Caller) -> EnqueueResponse:
+        """Create the action."""
+        action = request.action
+        if action.WhichOneof("spec") == "trace" and not action.trace.HasField("spec"):
+            action.trace.spec.SetInParent()  # the SDK leaves it out where a function is not typed
+        _validate(request)
+        place = self._parts.places.of(action.action_id)
+        await self._parts.gate.check(caller, "create", place.namespace)
+        parent = await self._parent(action)
+        if action.WhichOneof("spec") == "trace":
+            return await self._trace(place, action, parent, caller)
+        body = await self._body(place, request, parent)
+        used = account_used(body["spec"])
+        if used is not None:
+            await self._parts.gate.check_account(caller, used, place.namespace)
+        try:
+            created = await self._parts.cluster.create(TASK_ACTIONS, body, place.namespace, timeout=_WRITE_SECONDS)
+        except AlreadyExistsError as error:
+            await self._refuse(body, place, action, error)
+        else:
+            self._parts.mirror.learn(created)
+        return EnqueueResponse()
+
+    async def _body(self, place: Place, request: EnqueueRequest, parent: Known | None) -> Body:
+        action, run_spec, executors = request.action, request.run_spec, self._parts.executors
+        found: Mapping[str, str] = {}
+        if action.WhichOneof("spec") == "task":
+            template = action.task.spec.task_template
+            if executors.of(template.type) == manifests.FLYTE:
+                found = await self._parts.templates.parameters(template, place.namespace)
+        return manifests.manifest(place, action, parent, run_spec, executors, found)
+
+    async def _trace(self, place: Place, action: Action, parent: Known | None, caller: Caller) -> EnqueueResponse:
+        """Keep a step that has ended, beside its parent; the SDK waits until its watch shows it.
+
+        One that is refused is refused with INVALID_ARGUMENT, by which clients go on without it: they would send it
+        again for ever, in their workers' time, after RESOURCE_EXHAUSTED.
+        """
+        if parent is None:
+            raise ConnectError(Code.INVALID_ARGUMENT, "action.parent_action_name: a trace has a parent")
+        event = trace_event(place, action, parent, caller.name, self._parts.clock.now())
+        named = self._parts.mirror.get(place)
+        if named is not None and not named.is_trace:
+            raise ConnectError(Code.INVALID_ARGUMENT, f"{named.action!r} is an action of this run: use another name")
+        if self._parts.mirror.traces(parent.place) >= self._parts.traces:
+            raise ConnectError(
+                Code.INVALID_ARGUMENT, f"{self._parts.traces} traces of action {parent.action!r} are kept already"
+            )
+        created = await self._parts.cluster.create(ACTION_EVENTS, event, place.namespace, timeout=_WRITE_SECONDS)
+        if (known := trace_of(created)) is not None:
+            self._parts.mirror.know(known)
+        return EnqueueResponse()
+
+    async def _parent(self, action: Action) -> Known | None:
+        name = action.parent_action_name
+        if not name:
+            return None
+        parent = await self._known(self._parts.places.of(action.action_id, name), f"the parent action {name!r}")
+        if parent.phase == "Aborted" or parent.is_aborted:
+            raise ConnectError(Code.ABORTED, f"the parent action {name!r} is aborted")
+        if parent.is_finished:
+            raise ConnectError(Code.FAILED_PRECONDITION, f"the parent action {name!r} has ended: {parent.phase}")
+        return parent
+
+    async def _refuse(self, mine: Mapping[str, Any], place: Place, action: Action, error: Exception) -> None:
+        stored = await self._parts.cluster.get(TASK_ACTIONS, place.name, place.namespace)
+        name = action.action_id.name
+        if stored is None:
+            raise ConnectError(Code.UNAVAILABLE, f"action {name!r} has just been deleted: try again") from error
+        self._parts.mirror.learn(stored)
+        if not manifests.says_the_same(dict(mine), stored):
+            raise ConnectError(
+                Code.INVALID_ARGUMENT, f"action {name!r} is there already and asks for something else: use another name"
+            ) from error
+        raise ConnectError(Code.ALREADY_EXISTS, f"action {name!r} is there already") from error
+
+    async def watch_for_updates(
+        self, request: WatchForUpdatesRequest, caller: Caller, patience: float | None
+    ) -> AsyncIterator[WatchForUpdatesResponse]:
+        """Give the newest state of each child, a sentinel, and then every change, for ``patience`` seconds at most."""
+        _validate(request)
+        parent = self._parts.places.of(request.parent_action_id)
+        await self._parts.gate.check(caller, "watch", parent.namespace)
+        async for response in self._parts.watches.follow(parent, request.parent_action_id.run, patience):
+            yield response
+
+    async def update(self, request: UpdateRequest, caller: Caller) -> UpdateResponse:
+        """Let the action's owner put it into the status; raises FAILED_PRECONDITION for an attempt that is over.
+
+        An end by ABORTED is an abort, and asks for that right, too.
+        """
+        _validate(request)
+        known = await self._of(request.action_id, caller, "update")
+        phase = phase_of(request)
+        if known.is_finished and phase == known.phase:
+            return UpdateResponse()  # told again, since the answer was lost
+        if known.is_finished:
+            raise _ended(known)
+        if request.attempt < known.attempt:
+            raise ConnectError(
+                Code.FAILED_PRECONDITION,
+                f"attempt {request.attempt} of action {known.action!r} is over: attempt {known.attempt} runs",
+            )
+        if phase == "Aborted":
+            await self.abort(AbortRequest(action_id=request.action_id, reason="reported as aborted"), caller)
+            return UpdateResponse()
+        event = update_event(known, request, caller.name, self._parts.clock.now())
+        try:
+            await self._parts.cluster.create(ACTION_EVENTS, event, known.place.namespace, timeout=_WRITE_SECONDS)
+        except AlreadyExistsError:
+            return UpdateResponse()  # the same update, told twice
+        return UpdateResponse()
+
+    async def abort(self, request: AbortRequest, caller: Caller) -> AbortResponse:
+        """Set ``spec.abort``; the operator ends everything below. Doing it twice is no error."""
+        _validate(request)
+        known = await self._of(request.action_id, caller, "abort")
+        if known.is_aborted:
+            return AbortResponse()
+        if known.is_finished:
+            raise _ended(known)
+        value = self._stamp(caller) | {"reason": truncated(request.reason, MESSAGE_LIMIT_CHARS)}
+        operations: list[dict[str, Any]] = [
+            {"op": "test", "path": "/spec/abort", "value": None},
+            {"op": "add", "path": "/spec/abort", "value": value},
+        ]
+        try:
+            await self._patch(known, operations)
+        except (ConflictError, InvalidError) as error:  # somebody else has aborted it meanwhile, or it has ended
+            fresh = await self._fresh(known)
+            if fresh.is_finished and fresh.phase != "Aborted":
+                raise _ended(fresh) from error
+            if not fresh.is_aborted:
+                raise
+        return AbortResponse()
+
+    async def signal(self, request: SignalRequest, caller: Caller) -> SignalResponse:
+        """Answer a condition; the same answer again is no error."""
+        _validate(request)
+        known = await self._of(request.action_id, caller, "signal")
+        if not known.signal_type:
+            raise ConnectError(Code.FAILED_PRECONDITION, f"action {known.action!r} is no condition")
+        kind, value = literals.read(request.value)
+        if known.signal is not None:
+            return _signalled(known, value)
+        if known.is_finished:
+            raise _ended(known)
+        if kind != known.signal_type:
+            raise ConnectError(
+                Code.INVALID_ARGUMENT, f"condition {known.action!r} waits for {known.signal_type}, not for {kind}"
+            )
+        operations: list[dict[str, Any]] = [
+            {"op": "test", "path": "/spec/signal", "value": None},
+            {"op": "add", "path": "/spec/signal", "value": self._stamp(caller) | {"value": value}},
+        ]
+        try:
+            await self._patch(known, operations)
+        except (ConflictError, InvalidError) as error:  # somebody else has answered meanwhile, or it has ended
+            fresh = await self._fresh(known)
+            if fresh.signal is not None:
+                return _signalled(fresh, value)
+            if fresh.is_finished:
+                raise _ended(fresh) from error
+            raise
+        return SignalResponse()
+
+    # -- what is known ------------------------------------------------------------------------------------------------
+
+    async def _of(self, identifier: ActionIdentifier, caller: Caller, verb: str) -> Known:
+        place = self._parts.places.of(identifier)
+        await self._parts.gate.check(caller, verb, place.namespace)
+        return await self._known(place, f"action {identifier.name!r}")
+
+    async def _known(self, place: Place, what: str) -> Known:
+        known = self._parts.mirror.get(place)
+        if known is not None:
+            return known
+        body = await self._parts.cluster.get(TASK_ACTIONS, place.name, place.namespace)
+        if body is None:
+            raise ConnectError(Code.NOT_FOUND, f"{what} of this run is not there")
+        self._parts.mirror.learn(body)
+        return Known.of(body)
+
+    async def _fresh(self, known: Known) -> Known:
+        body = await self._parts.cluster.get(TASK_ACTIONS, known.place.name, known.place.namespace)
+        if body is None:
+            raise ConnectError(Code.NOT_FOUND, f"action {known.action!r} of this run is not there")
+        self._parts.mirror.learn(body)
+        return Known.of(body)
+
+    # -- what is written ----------------------------------------------------------------------------------------------
+
+    def _stamp(self, caller: Caller) -> dict[str, Any]:
+        """Give who asks and when; where the policy ``stamps`` is installed, it writes the service's account."""
+        return {"by": truncated(caller.name, 253), "at": format_time(self._parts.clock.now())}
+
+    async def _patch(self, known: Known, operations: Sequence[Mapping[str, Any]]) -> None:
+        same = {"op": "test", "path": "/metadata/uid", "value": known.uid}
+        place = known.place
+        try:
+            body = await self._parts.cluster.patch(
+                TASK_ACTIONS, place.name, place.namespace, [same, *operations], timeout=_WRITE_SECONDS
+            )
+        except NotFoundError as error:
+            self._parts.mirror.forget(known.uid)
+            raise ConnectError(Code.NOT_FOUND, f"action {known.action!r} of this run is not there") from error
+        self._parts.mirror.learn(body)
+
+
+def _ended(known: Known) -> ConnectError:
+    return ConnectError(Code.FAILED_PRECONDITION, f"action {known.action!r} has ended: {known.phase}")
+
+
+def _signalled(known: Known, value: Any) -> SignalResponse:
+    said = (known.signal or {}).get("value")
+    if type(said) is type(value) and said == value:
+        return SignalResponse()
+    raise ConnectError(Code.FAILED_PRECONDITION, f"condition {known.action!r} has been answered otherwise")
+
+
+def _validate(request: Message) -> None:
+    try:
+        protovalidate.validate(request)
+    except protovalidate.ValidationError as error:
+        raise ConnectError(Code.INVALID_ARGUMENT, _sentence(error)) from error
+
+
+def _sentence(error: protovalidate.ValidationError) -> str:
+    said = [
+        f"{'.'.join(element.field_name for element in one.proto.field.elements)}: {one.proto.message}"
+        for one in error.violations
+        if one.proto.field is not None
+    ]
+    return "; ".join(said) or str(error)

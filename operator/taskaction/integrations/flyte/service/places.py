@@ -1,0 +1,57 @@
+"""What an action of Flyte is called in Kubernetes: its namespace, its object's name, its labels; asks nobody."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flyteidl2.common.identifier_pb2 import ActionIdentifier
+
+from taskaction.integrations.flyte.service.naming import object_name
+
+PREFIX = "flyte.org/"
+PROJECT, DOMAIN, RUN, ACTION = (f"{PREFIX}{name}" for name in ("project", "domain", "run", "action"))
+ACTION_TYPE, IS_ROOT = f"{PREFIX}action-type", f"{PREFIX}is-root"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A TaskAction's namespace and name."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Which namespace the actions of a project and domain are in.
+
+    Attributes:
+        default: the namespace of all that are not named.
+        named: by ``project/domain``, or by ``project``.
+    """
+
+    default: str
+    named: Mapping[str, str]
+
+    @property
+    def namespaces(self) -> frozenset[str]:
+        """All namespaces that actions can be in."""
+        return frozenset({self.default, *self.named.values()})
+
+    def of(self, identifier: ActionIdentifier, action: str = "") -> Place:
+        """Give where the action is, or the one named ``action`` of the same run."""
+        run = identifier.run
+        namespace = self.named.get(f"{run.project}/{run.domain}") or self.named.get(run.project) or self.default
+        return Place(namespace, object_name(run.org, run.project, run.domain, run.name, action or identifier.name))
+
+
+def labels(identifier: ActionIdentifier, action_type: str, *, is_root: bool) -> dict[str, str]:
+    """Give the labels by which people and programs find it."""
+    run = identifier.run
+    return {
+        PROJECT: run.project,
+        DOMAIN: run.domain,
+        RUN: run.name,
+        ACTION: identifier.name,
+        ACTION_TYPE: action_type,
+        IS_ROOT: "true" if is_root else "false",
+    }

@@ -1,0 +1,228 @@
+"""One port for Connect and gRPC, over HTTP/1.1 and HTTP/2; sizes are bounded here, before anything is read."""
+
+import asyncio
+import socket
+import ssl
+import zlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from connectrpc.code import Code
+from connectrpc.compression import Compression
+from connectrpc.errors import ConnectError
+from connectrpc.method import IdempotencyLevel, MethodInfo
+from connectrpc.server import ConnectASGIApplication, Endpoint
+from flyteidl2.actions import actions_service_pb2
+from flyteidl2.actions.actions_service_connect import ActionsService
+from hypercorn.asyncio import serve
+
+from taskaction.core.clock import Clock
+from taskaction.core.errors import ConfigurationError
+from taskaction.integrations.flyte.service.certificates import Renewal, TlsConfig
+from taskaction.integrations.flyte.service.health import SERVICE as HEALTH
+from taskaction.integrations.flyte.service.health import HealthService
+from taskaction.integrations.flyte.service.http_exchange import (
+    Exchange,
+    Receive,
+    Send,
+    Sized,
+    refusal,
+    too_large,
+    unpacked,
+)
+from taskaction.integrations.flyte.service.protos import CODECS
+from taskaction.integrations.flyte.service.reflection import METHOD as REFLECTION_METHOD
+from taskaction.integrations.flyte.service.reflection import reflection
+
+ACTIONS = "flyteidl2.actions.ActionsService"
+_GZIP = 31
+_QUICK = 1
+_SMALL_BYTES = 256
+_BACKLOG = 1024
+_IDLE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Bounds of the server, and its certificates.
+
+    Attributes:
+        bind: address and port.
+        request_bytes: the largest request, unpacked.
+        grace: seconds that calls may take to end when the server stops.
+        stalled: seconds after which a client that takes nothing of what is sent to it is cut off.
+    """
+
+    bind: str
+    request_bytes: int
+    grace: float
+    stalled: float
+    certificate: Path | None = None
+    key: Path | None = None
+    client_ca: Path | None = None
+
+
+class BoundedGzip(Compression):
+    """gzip that unpacks no more than is allowed, and packs quickly."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def name(self) -> str:
+        """Give the name in headers."""
+        return "gzip"
+
+    def compress(self, data: bytes | bytearray | memoryview) -> bytes:
+        """Pack."""
+        packer = zlib.compressobj(0 if len(data) < _SMALL_BYTES else _QUICK, wbits=_GZIP)
+        return packer.compress(data) + packer.flush()
+
+    def decompress(self, data: bytes | bytearray | memoryview) -> bytes:
+        """Unpack; raises ``ConnectError`` where that is too much, or is no gzip."""
+        unpacker = zlib.decompressobj(wbits=_GZIP)
+        try:
+            content = unpacker.decompress(data, self._limit + 1)
+        except zlib.error as error:
+            raise ConnectError(Code.INVALID_ARGUMENT, f"the message is no gzip: {error}") from error
+        if len(content) > self._limit:
+            raise too_large(self._limit)
+        if not unpacker.eof:
+            raise ConnectError(Code.INVALID_ARGUMENT, "the message is no gzip: it is cut off")
+        return content
+
+
+class ActionsApplication(ConnectASGIApplication[ActionsService]):
+    """The Actions service on its address: what the generated application does, with codecs of our own."""
+
+    def __init__(self, service: ActionsService, limit: int) -> None:
+        super().__init__(
+            service=service,
+            endpoints=_endpoints,
+            read_max_bytes=limit,
+            compressions=[BoundedGzip(limit)],
+            codecs=CODECS,
+        )
+
+    @property
+    def path(self) -> str:
+        """Its address."""
+        return f"/{ACTIONS}"
+
+
+def _endpoints(service: ActionsService) -> dict[str, Any]:
+    def method(name: str) -> MethodInfo[Any, Any]:
+        request, response = (getattr(actions_service_pb2, f"{name}{side}") for side in ("Request", "Response"))
+        return MethodInfo(
+            name=name, service_name=ACTIONS, input=request, output=response, idempotency_level=IdempotencyLevel.UNKNOWN
+        )
+
+    return {
+        f"/{ACTIONS}/Enqueue": Endpoint.unary(method=method("Enqueue"), function=service.enqueue),
+        f"/{ACTIONS}/WatchForUpdates": Endpoint.server_stream(
+            method=method("WatchForUpdates"), function=service.watch_for_updates
+        ),
+        f"/{ACTIONS}/Update": Endpoint.unary(method=method("Update"), function=service.update),
+        f"/{ACTIONS}/Abort": Endpoint.unary(method=method("Abort"), function=service.abort),
+        f"/{ACTIONS}/Signal": Endpoint.unary(method=method("Signal"), function=service.signal),
+    }
+
+
+class Application:
+    """The ASGI application: the Actions service, and health and reflection beside it."""
+
+    def __init__(self, service: ActionsService, health: HealthService, limit: int) -> None:
+        self._limit = limit
+        small = [health.application(), *reflection([ACTIONS, HEALTH], [health.package])]
+        self._small = {application.path: application for application in small}
+        self._actions = ActionsApplication(service, limit)
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one call."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+            return
+        if scope["type"] != "http":
+            await self._actions(scope, receive, send)
+            return
+        service, _, method = scope["path"].rpartition("/")
+        exchange = Exchange(receive, send, self._limit, is_two_way=method == REFLECTION_METHOD)
+        refused = refusal(scope)
+        if refused is not None:
+            await exchange.refuse(*refused)
+            return
+        app: Any = self._small.get(service, self._actions)
+        await app(unpacked(scope), exchange.receive, Sized(exchange.send))
+
+
+async def run(
+    application: Application,
+    settings: ServerSettings,
+    stopped: Callable[[], Awaitable[None]],
+    clock: Clock,
+    failed: Callable[[str, BaseException], None],
+) -> None:
+    """Serve until ``stopped`` returns, and let calls under way end; raises ``ConfigurationError``."""
+    asyncio.get_running_loop().set_exception_handler(_unhandled)
+    config = TlsConfig()
+    config.errorlog = config.accesslog = None
+    config.backlog = _BACKLOG
+    config.graceful_timeout = settings.grace
+    config.keep_alive_timeout = 75.0
+    config.keep_alive_max_requests = 1_000_000
+    config.h2_max_concurrent_streams = 1000
+    config.include_server_header = False
+    renewing: asyncio.Task[None] | None = None
+    if settings.certificate is not None and settings.key is not None:
+        config.certfile, config.keyfile = str(settings.certificate), str(settings.key)
+        if settings.client_ca is not None:
+            config.ca_certs, config.verify_mode = str(settings.client_ca), ssl.CERT_REQUIRED
+        config.create_ssl_context()  # what is wrong with the files is told before anything is served
+        renewal = Renewal(config, settings.certificate, settings.key, settings.client_ca)
+        renewing = asyncio.create_task(renewal.run(clock, failed))
+    is_over = False
+
+    async def trigger() -> None:
+        nonlocal is_over
+        await stopped()
+        is_over = True
+
+    try:
+        config.bind = [f"fd://{_listener(settings).detach()}"]
+        await serve(application, config, shutdown_trigger=trigger)  # type: ignore[arg-type]
+    except (OSError, ExceptionGroup):
+        if not is_over:
+            raise
+        # Of connections that did not end well when the server did, by clients that are gone or take nothing.
+    finally:
+        if renewing is not None:
+            renewing.cancel()
+
+
+def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say nothing of connections that have died, or were cut when the server stopped: hypercorn catches not all."""
+    if not isinstance(context.get("exception"), OSError | asyncio.CancelledError):
+        loop.default_exception_handler(context)
+
+
+def _listener(settings: ServerSettings) -> socket.socket:
+    """Give the socket, by which the system itself ends connections that are dead, or whose client reads nothing.
+
+    A message to such a client never returns, so that its watch would be held for ever.
+    """
+    host, _, port = settings.bind.rpartition(":")
+    host = host.strip("[]")
+    try:
+        found = socket.create_server(
+            (host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=_BACKLOG
+        )
+    except OSError as error:
+        raise ConfigurationError(f"TASKACTION_ACTIONS_BIND: cannot listen on {settings.bind}: {error}") from error
+    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _IDLE_SECONDS)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections have it from the socket that accepts them
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(settings.stalled * 1000))
+    return found

@@ -1,0 +1,202 @@
+"""Calls of one Action Provider: both URL styles, tokens, introspection that is kept; judges no action.
+
+Sources: reference, sections 1.1, 1.2, 1.6 and 1.7.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from taskaction.executors.http.client import Answer, GuardedClient, Prepared
+from taskaction.executors.http.limits import retry_after
+from taskaction.integrations.globus.documents import Description, read_description
+from taskaction.integrations.globus.model import GlobusConfig
+from taskaction.integrations.globus.tokens import Bearer, Tokens
+from taskaction.plugin.base import Run
+from taskaction.plugin.errors import TransientError
+from taskaction.plugin.redaction import redacted
+
+UNAUTHORISED = frozenset({401, 403})
+NOT_HERE = frozenset({404, 405})
+_TIMEOUT_SECONDS = 30.0
+_SYNCHRONOUS_SECONDS = 300.0
+_KEPT_FOR = timedelta(minutes=5)
+_KEPT = 1024
+_OK = range(200, 300)
+_TOO_MANY = 429
+_SERVER_ERRORS = 500
+
+
+class Style(Enum):
+    """How a provider's paths are written; the toolkit serves both, others only one."""
+
+    VERBS = "verbs"
+    REST = "rest"
+
+    def run(self) -> tuple[str, str]:
+        """Give method and path of the start."""
+        return "POST", "/run" if self is Style.VERBS else "/actions"
+
+    def call(self, verb: str, action_id: str) -> tuple[str, str]:
+        """Give method and path of ``status``, ``cancel``, ``release`` or ``resume``."""
+        quoted = quote(action_id, safe="")
+        if self is Style.VERBS:
+            return ("GET" if verb == "status" else "POST"), f"/{quoted}/{verb}"
+        plain = {"status": "GET", "release": "DELETE"}
+        if verb in plain:
+            return plain[verb], f"/actions/{quoted}"
+        return "POST", f"/actions/{quoted}/{verb}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A provider's answer; ``shown`` is its body with every token taken out of it."""
+
+    code: int
+    body: Any
+    retry_after: float | None = None
+
+    @property
+    def good(self) -> bool:
+        """True for 200, 202 and their like."""
+        return self.code in _OK
+
+    @property
+    def unavailable(self) -> bool:
+        """True where asking again may help: the provider is overloaded or broken, and said nothing of the action."""
+        return self.code == _TOO_MANY or self.code >= _SERVER_ERRORS
+
+
+class ProviderClient:
+    """Talks to Action Providers; what it remembers may be lost at any time."""
+
+    def __init__(self, client: GuardedClient) -> None:
+        self._client = client
+        self._tokens = Tokens(client)
+        self._descriptions: dict[tuple[str, str], tuple[datetime, Description]] = {}
+        self._styles: dict[str, Style] = {}
+
+    async def description(self, config: GlobusConfig, run: Run) -> Description:
+        """Give what the provider says of itself, at most five minutes old.
+
+        Raises:
+            TransientError: it did not answer.
+            ActionError: it wants a token first, and there is none.
+        """
+        key = (config.url, f"{run.namespace} {config.run_as} {config.scope}")
+        kept = self._descriptions.get(key)
+        if kept is not None and run.now - kept[0] < _KEPT_FOR:
+            return kept[1]
+        reply = await self._sent("GET", config.url, None, None, _TIMEOUT_SECONDS, run)
+        if reply.code in NOT_HERE:
+            reply = await self._sent("GET", f"{config.url}/", None, None, _TIMEOUT_SECONDS, run)
+        if reply.code in UNAUTHORISED:  # it is visible to some only, whose token it is that the action has
+            reply = await self._authorised("GET", "", None, config, config.scope, _TIMEOUT_SECONDS, run)
+        if reply.unavailable:
+            raise TransientError(f"introspection of {config.url}: HTTP {reply.code}", retry_after=reply.retry_after)
+        found = read_description(reply.body) if reply.good else Description(known=False)
+        self._descriptions = {name: one for name, one in self._descriptions.items() if run.now - one[0] < _KEPT_FOR}
+        if len(self._descriptions) < _KEPT and found.known:
+            self._descriptions[key] = run.now, found
+        return found
+
+    async def run(self, config: GlobusConfig, request: Mapping[str, Any], described: Description, run: Run) -> Reply:
+        """Start the action; where one style of paths is not there, nothing was started, and the other one is tried."""
+        content = orjson.dumps(request, option=orjson.OPT_SORT_KEYS)
+        seconds = _SYNCHRONOUS_SECONDS if described.synchronous else _TIMEOUT_SECONDS
+        reply = Reply(code=0, body=None)
+        for style in self._in_turn(config):
+            method, path = style.run()
+            reply = await self._authorised(method, path, content, config, _scope(config, described), seconds, run)
+            if reply.code not in NOT_HERE:
+                self._remember(config, style, reply)
+                return reply
+        return reply
+
+    async def call(self, verb: str, action_id: str, config: GlobusConfig, run: Run) -> Reply:
+        """Ask for ``status``, or for ``cancel``, ``release`` or ``resume``; 404 only where neither style knows it.
+
+        A provider that is known to speak one style, and does not know the action, may well refuse the other style's
+        paths as such, with 401 or 403 or an error of its own: that says nothing of the action.
+        """
+        scope = config.scope
+        if scope is None and config.tokens:
+            scope = (await self.description(config, run)).scope
+        known = config.url in self._styles
+        first = Reply(code=0, body=None)
+        for style in self._in_turn(config):
+            method, path = style.call(verb, action_id)
+            reply = await self._authorised(method, path, None, config, scope, _TIMEOUT_SECONDS, run)
+            if reply.good or (reply.code not in NOT_HERE and not (known and first.code in NOT_HERE)):
+                self._remember(config, style, reply)
+                return reply
+            first = first if first.code else reply
+        return first
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    def _in_turn(self, config: GlobusConfig) -> tuple[Style, Style]:
+        first = self._styles.get(config.url, Style.VERBS)
+        return first, Style.REST if first is Style.VERBS else Style.VERBS
+
+    def _remember(self, config: GlobusConfig, style: Style, reply: Reply) -> None:
+        if not reply.good:
+            return
+        if len(self._styles) >= _KEPT:
+            self._styles.clear()
+        self._styles[config.url] = style
+
+    async def _authorised(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None,
+        config: GlobusConfig,
+        scope: str | None,
+        seconds: float,
+        run: Run,
+    ) -> Reply:
+        """Send with the role's token; a refused one that can be renewed is, once."""
+        bearer = await self._tokens.bearer(config, scope, run)
+        reply = await self._sent(method, config.url + path, content, bearer, seconds, run)
+        if reply.code in UNAUTHORISED and bearer is not None:
+            another = await self._tokens.renewed(config, scope, run, bearer)
+            if another is not None and another.text != bearer.text:
+                return await self._sent(method, config.url + path, content, another, seconds, run)
+        return reply
+
+    async def _sent(
+        self, method: str, url: str, content: bytes | None, bearer: Bearer | None, seconds: float, run: Run
+    ) -> Reply:
+        headers = {"Accept": "application/json"}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        if bearer is not None:
+            headers["Authorization"] = f"Bearer {bearer.text}"
+        secrets = (bearer.text,) if bearer is not None else ()
+        request = Prepared(method=method, url=url, headers=headers, body=content, timeout=seconds, secrets=secrets)
+        answer = await self._client.send(request)
+        return Reply(
+            code=answer.code,
+            body=_without(answer, secrets),
+            retry_after=retry_after(answer.headers, run.now),
+        )
+
+
+def _without(answer: Answer, secrets: tuple[str, ...]) -> Any:
+    """Give the body; a provider that quotes the token it was sent must not make it public."""
+    if not any(secret.encode() in answer.content for secret in secrets):
+        return answer.body
+    text = redacted(answer.content.decode(errors="replace"), secrets)
+    return Answer(code=answer.code, headers={}, content=text.encode()).body
+
+
+def _scope(config: GlobusConfig, described: Description) -> str | None:
+    return config.scope or described.scope

@@ -1,0 +1,147 @@
+"""The documents that Action Providers exchange, read leniently and written strictly; no I/O.
+
+Sources: reference, sections 1.2 to 1.4, and 1.7 for how real providers depart from them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from taskaction.core.names import truncated
+from taskaction.integrations.globus.model import GlobusConfig
+
+_SHOWN_CHARS = 700
+_ID_CHARS = 253
+_NO_IDS = frozenset({".", ".."})
+"""Quoted they are what they were: steps to other paths than the provider's."""
+_REFUSAL_BYTES = 16 * 1024
+
+
+class Standing(StrEnum):
+    """What an ActionStatus says; the names are Globus'."""
+
+    ACTIVE = "ACTIVE"
+    INACTIVE = "INACTIVE"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+    @property
+    def terminal(self) -> bool:
+        """True when it never changes any more."""
+        return self in {Standing.SUCCEEDED, Standing.FAILED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionStatus:
+    """A provider's word on an action; ``document`` is what it sent, and what becomes the output."""
+
+    action_id: str
+    standing: Standing
+    document: Mapping[str, Any]
+
+    @property
+    def message(self) -> str:
+        """What people are shown: code and description of the details, the required scope, else the display status."""
+        details = self.document.get("details")
+        display = self.document.get("display_status")
+        parts = [str(display)] if display and str(display).upper() != self.standing else []
+        if isinstance(details, str):
+            parts.append(details)
+        if isinstance(details, Mapping):
+            named = [str(details[name]) for name in ("code", "description") if details.get(name)]
+            parts.append(": ".join(named))
+            for name, shown in (("required_scope", "required scope"), ("resolution_url", "see")):
+                if details.get(name):
+                    parts.append(f"{shown} {details[name]}")
+        return truncated("; ".join(part for part in parts if part) or str(self.standing), _SHOWN_CHARS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What introspection gave of a provider; ``known`` is false where it gave nothing that can be read."""
+
+    scope: str | None = None
+    title: str = ""
+    synchronous: bool = False
+    public: bool = True
+    input_schema: Mapping[str, Any] | None = field(default=None, repr=False)
+    known: bool = True
+
+
+def read_status(value: object, *, action_id: str | None = None) -> ActionStatus | None:
+    """Give the status that ``value`` is, None where it is none; every optional field may be null or missing.
+
+    ``action_id`` is the id that was asked about: a reply that leaves it out is about this one.
+    """
+    if not isinstance(value, Mapping):
+        return None
+    found = value.get("action_id") or action_id
+    standing = str(value.get("status", "")).upper()
+    if not isinstance(found, str) or not 0 < len(found) <= _ID_CHARS or found in _NO_IDS:
+        return None
+    if standing not in set(Standing):
+        return None
+    if action_id is not None and found != action_id:
+        return None
+    return ActionStatus(
+        action_id=found, standing=Standing(standing), document={**value, "action_id": found, "status": standing}
+    )
+
+
+def lost(action_id: str) -> dict[str, Any]:
+    """Give the ActionStatus of an action that its provider does not know any more: a cause instead of silence."""
+    description = (
+        f"the provider does not know action {action_id!r} any more: it was released, or lost; "
+        "whether it took effect is not known"
+    )
+    details = {"code": "ActionNotFound", "description": description}
+    return {"action_id": action_id, "status": Standing.FAILED, "details": details, "creator_id": ""}
+
+
+def refusal(body: object) -> dict[str, Any] | None:
+    """Give the document of an action that a provider did not start, None where it gave no error structure."""
+    if not isinstance(body, Mapping) or not body or len(orjson.dumps(body)) > _REFUSAL_BYTES:
+        return None
+    return {"action_id": "", "status": Standing.FAILED, "details": dict(body), "creator_id": ""}
+
+
+def read_description(value: object) -> Description:
+    """Give what can be read of a ProviderDescription; what is of another type than it should be is left out."""
+    if not isinstance(value, Mapping):
+        return Description(known=False)
+    scope, schema, visible = value.get("globus_auth_scope"), value.get("input_schema"), value.get("visible_to")
+    return Description(
+        scope=scope if isinstance(scope, str) and scope else None,
+        title=str(value.get("title") or ""),
+        synchronous=value.get("synchronous") is True,
+        public=not isinstance(visible, list) or "public" in visible,
+        input_schema=schema if isinstance(schema, Mapping) else None,
+    )
+
+
+def action_request(config: GlobusConfig, request_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the document that starts the action: the same for every repeat, and only what the interface names."""
+    optional: dict[str, Any] = {
+        "label": config.label,
+        "tags": list(config.tags),
+        "monitor_by": list(config.monitor_by),
+        "manage_by": list(config.manage_by),
+        "deadline": config.deadline.isoformat() if config.deadline is not None else None,
+        "release_after": config.release_after,
+    }
+    return {"request_id": request_id, "body": dict(body)} | {name: value for name, value in optional.items() if value}
+
+
+def error_text(code: int, body: object) -> str:
+    """Give what a refusal says: the toolkit's code and description, else the text; of a page of HTML nothing."""
+    said = ""
+    if isinstance(body, Mapping):
+        inner = body.get("error") if isinstance(body.get("error"), Mapping) else body
+        named = [str(inner[name]) for name in ("code", "description", "detail") if inner.get(name)] if inner else []
+        said = ": ".join(named)
+    elif isinstance(body, str) and not body.lstrip().startswith("<"):
+        said = body.strip()
+    return truncated(f"HTTP {code}{': ' if said else ''}{said}", _SHOWN_CHARS)

@@ -1,0 +1,259 @@
+"""Takes runs: a TaskAction that may not run yet, then Port's word that the run is ours, then the action's release.
+
+An answer that was lost leaves the action suspended. Whoever finds it so asks Port again, and takes a refusal for the
+answer to the earlier question: see docs/port-agent.md for what each crash leads to.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from taskaction.cluster.errors import (
+    AlreadyExistsError,
+    ClusterError,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+)
+from taskaction.cluster.gateway import ACTION_PROVIDERS, TASK_ACTIONS, Body, Cluster
+from taskaction.core.clock import Clock
+from taskaction.integrations.port.agent import annotations as marking
+from taskaction.integrations.port.agent import wire
+from taskaction.integrations.port.agent.annotations import Marks
+from taskaction.integrations.port.agent.client import PortClient, PortConflictError, PortError, PortUnavailableError
+from taskaction.integrations.port.agent.journal import AgentJournal
+from taskaction.integrations.port.agent.mapping import Target, Targets, manifest, plain_name, refusal
+from taskaction.integrations.port.agent.runs import MalformedRun, PortRun
+
+_CHUNK = 32
+"""Runs that are acknowledged at a time."""
+
+
+class Answer(Enum):
+    """What Port says to an acknowledgement."""
+
+    OURS = "ours"
+    TAKEN = "taken"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """An action whose run is to be acknowledged; ``first`` where nobody has ever asked Port for it."""
+
+    body: Body
+    marks: Marks
+    first: bool
+
+    @property
+    def name(self) -> str:
+        return str(self.body["metadata"]["name"])
+
+
+class Admission:
+    """Makes TaskActions of runs, so that each effect happens at most once, whoever crashes when."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        port: PortClient,
+        clock: Clock,
+        journal: AgentJournal,
+        namespace: str,
+        installation: str,
+        identity: str,
+        targets: Targets,
+        vanished: Callable[[str, Marks], None],
+    ) -> None:
+        """``vanished`` is told of actions that are gone although their runs are ours."""
+        self._cluster = cluster
+        self._port = port
+        self._clock = clock
+        self._journal = journal
+        self._namespace = namespace
+        self._installation = installation
+        self._identity = identity
+        self._targets = targets
+        self._vanished = vanished
+        self.busy: set[str] = set()
+        """Names of the actions whose runs this process is asking Port for; nobody else here may ask for them, too."""
+
+    async def admit(self, runs: Sequence[tuple[str, PortRun | MalformedRun]], until: float) -> set[str]:
+        """Take runs, each with the name of its action, in their order; give the names of those that are new.
+
+        What is not recorded ``until`` then (monotonic), when Port hands it out again, is left.
+        """
+        new: set[str] = set()
+        # One that comes twice would meet its own question to Port, and its refusal: also while it is being recovered.
+        once = list({name: (name, run) for name, run in runs if name not in self.busy}.values())
+        for start in range(0, len(once), _CHUNK):
+            chunk = once[start : start + _CHUNK]
+            names = {name for name, _ in chunk}
+            self.busy |= names
+            try:
+                taken, healthy = await self._admit(chunk, until)
+            finally:
+                self.busy -= names
+            new |= taken
+            if not healthy:
+                break
+        return new
+
+    async def _admit(self, chunk: Sequence[tuple[str, PortRun | MalformedRun]], until: float) -> tuple[set[str], bool]:
+        """Give the names of what is new, and whether it is worth to go on."""
+        found: dict[str, Target] = {}
+        candidates: list[_Candidate] = []
+        healthy = True
+        for name, run in chunk:
+            if self._clock.monotonic() >= until:
+                self._journal.left(run, "too late")
+                healthy = False
+                break
+            try:
+                candidate = await self._recorded(name, run, found)
+            except ClusterError as error:
+                self._journal.failed("create action", error)
+                healthy = False
+                break
+            if candidate is not None:
+                candidates.append(candidate)
+        answers = await asyncio.gather(*(self._ask(candidate.marks) for candidate in candidates))
+        for candidate, answer in zip(candidates, answers, strict=True):  # released in Port's order
+            await self._settle(candidate, answer)
+        return {candidate.name for candidate in candidates}, healthy and Answer.UNKNOWN not in answers
+
+    async def recover(self, body: Body, marks: Marks) -> None:
+        """Finish the acknowledgement that somebody, perhaps this process, did not learn the answer to."""
+        name = body["metadata"]["name"]
+        self.busy.add(name)
+        try:
+            candidate = await self._taken_over(body, marks)
+            if candidate is not None:
+                await self._settle(candidate, await self._ask(candidate.marks))
+        finally:
+            self.busy.discard(name)
+
+    async def discard(self, body: Body) -> None:
+        """Take away an action whose run is another's; it never ran."""
+        metadata = body["metadata"]
+        await self._cluster.delete(TASK_ACTIONS, metadata["name"], self._namespace, uid=metadata["uid"])
+        try:
+            await self._patch(metadata["name"], marking.finished(body, None))
+        except NotFoundError:
+            return
+
+    async def _recorded(self, name: str, run: PortRun | MalformedRun, found: dict[str, Target]) -> _Candidate | None:
+        """Make sure that the run has an action; give it where Port is to be asked for the run."""
+        body = await self._manifest(run, found)
+        try:
+            body = await self._create(run, body)
+        except AlreadyExistsError:
+            return await self._met(name, run)
+        self._journal.taken(name, run)
+        known = Marks.of(body)
+        return _Candidate(body=body, marks=known, first=True) if known is not None else None
+
+    async def _create(self, run: PortRun | MalformedRun, body: Body) -> Body:
+        try:
+            return await self._cluster.create(TASK_ACTIONS, body, self._namespace)
+        except (InvalidError, ForbiddenError) as error:  # a policy refuses this one; where all are, so is the next
+            reason = f"the run cannot become a TaskAction: {error}"
+            return await self._cluster.create(TASK_ACTIONS, self._refusal(run, reason), self._namespace)
+
+    async def _manifest(self, run: PortRun | MalformedRun, found: dict[str, Target]) -> Body:
+        if isinstance(run, MalformedRun):
+            return self._refusal(run, f"the run that Port handed out cannot be read: {run.problem}")
+        target = self._targets.get(run.action_type) or found.get(run.action_type)
+        if target is None:
+            name = plain_name(run.action_type)
+            if name is None:
+                return self._refusal(run, f"no executor registered for action type {run.action_type!r}")
+            provider = await self._cluster.get(ACTION_PROVIDERS, name, self._namespace)
+            target = Target(provider=name) if provider is not None else Target(executor=name)
+            found[run.action_type] = target
+        return manifest(run, target, installation=self._installation, agent=self._identity)
+
+    def _refusal(self, run: PortRun | MalformedRun, reason: str) -> Body:
+        return refusal(run, run.id or "", reason, installation=self._installation, agent=self._identity)
+
+    async def _met(self, name: str, run: PortRun | MalformedRun) -> _Candidate | None:
+        """Deal with a run that has an action already: handed out again, or claimed by two at once."""
+        body = await self._cluster.get(TASK_ACTIONS, name, self._namespace)
+        if body is None:
+            return None  # gone just now; the run comes again
+        known = Marks.of(body)
+        if known is None or known.run_id != run.id:
+            self._journal.name_taken(name, run.id or "")
+            return None
+        match known.acknowledgement:
+            case marking.ANOTHERS:
+                return None
+            case marking.DONE:
+                await self._handed_out_again(body, known)
+                return None
+            case _:
+                return await self._taken_over(body, known)
+
+    async def _handed_out_again(self, body: Body, known: Marks) -> None:
+        """Acknowledge once more; where Port takes that for the first time, it has forgotten our reports as well."""
+        answer = await self._ask(known)
+        if answer is Answer.OURS and not known.unreported:
+            await self._patch(body["metadata"]["name"], marking.reopened(body))
+
+    async def _taken_over(self, body: Body, known: Marks) -> _Candidate | None:
+        """Make the question ours, so that whoever asked before cannot conclude anything from a refusal any more."""
+        mine = marking.asked_by(self._identity)
+        if known.acknowledgement != mine:
+            try:
+                body = await self._patch(body["metadata"]["name"], marking.acknowledgement(known.acknowledgement, mine))
+            except (ConflictError, NotFoundError):
+                return None  # decided meanwhile
+        again = Marks.of(body)
+        return _Candidate(body=body, marks=again, first=False) if again is not None else None
+
+    async def _ask(self, marks: Marks) -> Answer:
+        try:
+            await self._port.send(wire.acknowledge(marks.kind, marks.run_id))
+        except PortConflictError:
+            return Answer.TAKEN
+        except PortUnavailableError as error:
+            self._journal.failed("acknowledge", error)
+            return Answer.UNKNOWN
+        except PortError as error:
+            self._journal.failed("acknowledge", error)
+            return Answer.REFUSED
+        return Answer.OURS
+
+    async def _settle(self, candidate: _Candidate, answer: Answer) -> None:
+        """Release the action, take it away, or leave it as it is until Port can be asked again."""
+        if answer is Answer.UNKNOWN:
+            return
+        # Nobody had asked before, so somebody else has it. Otherwise the one who has it asked in our name.
+        ours = answer is Answer.OURS or (answer is Answer.TAKEN and not candidate.first)
+        before = candidate.marks.acknowledgement
+        try:
+            if ours:
+                await self._patch(candidate.name, marking.released(before))
+            else:
+                body = await self._patch(candidate.name, marking.acknowledgement(before, marking.ANOTHERS))
+                self._journal.anothers(candidate.name, candidate.marks)
+                await self.discard(body)
+                return
+        except ConflictError:
+            return  # another agent asks for it now, and settles it
+        except NotFoundError:
+            if ours:
+                self._vanished(candidate.name, candidate.marks)
+            return
+        except ClusterError as error:
+            self._journal.failed("release action", error)
+            return
+        if not candidate.first:
+            self._journal.recovered(candidate.name, candidate.marks)
+
+    async def _patch(self, name: str, operations: marking.Operations) -> Body:
+        return await self._cluster.patch(TASK_ACTIONS, name, self._namespace, operations)

@@ -1,0 +1,123 @@
+"""What the agent notes on a TaskAction, its only memory: whose run it is, whether it is ours, what Port was told.
+
+All changes of the acknowledgement are JSON patches that test the value before, so that of several agents one wins.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from taskaction.cluster.gateway import Body
+from taskaction.core.constants import GROUP, PORT_FINALIZER, PORT_UNREPORTED_LABEL
+from taskaction.core.names import digest
+from taskaction.integrations.port.agent.runs import RunKind
+
+INSTALLATION_LABEL = f"{GROUP}/port-installation"
+KIND_LABEL = f"{GROUP}/port-run-kind"
+RUN_ANNOTATION = f"{GROUP}/port-run"
+BUCKET_ANNOTATION = f"{GROUP}/port-action"
+TYPE_ANNOTATION = f"{GROUP}/port-action-type"
+ACKNOWLEDGEMENT_ANNOTATION = f"{GROUP}/port-acknowledgement"
+REPORTED_ANNOTATION = f"{GROUP}/port-reported"
+
+DONE = "done"
+"""The run is ours: the action may run, and Port is told of it."""
+ANOTHERS = "another's"
+"""Somebody else has the run: the action must go without having run."""
+_ASKED = "asked by "
+
+Operations = list[dict[str, Any]]
+_LABEL = re.compile(r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """What is noted on one action."""
+
+    kind: RunKind
+    run_id: str
+    bucket: str
+    acknowledgement: str
+    reported: str
+    unreported: bool
+
+    @classmethod
+    def of(cls, body: Body) -> "Marks | None":
+        """Read the marks, None where the object bears none that make sense."""
+        metadata = body["metadata"]
+        labels, notes = metadata.get("labels") or {}, metadata.get("annotations") or {}
+        try:
+            return cls(
+                kind=RunKind(labels[KIND_LABEL]),
+                run_id=notes[RUN_ANNOTATION],
+                bucket=notes.get(BUCKET_ANNOTATION, ""),
+                acknowledgement=notes[ACKNOWLEDGEMENT_ANNOTATION],
+                reported=notes.get(REPORTED_ANNOTATION, ""),
+                unreported=PORT_UNREPORTED_LABEL in labels,
+            )
+        except (KeyError, ValueError):
+            return None
+
+
+def label_value(installation: str) -> str:
+    """Give what stands for an installation in a label: itself where that is possible."""
+    return installation if _LABEL.fullmatch(installation) else f"id-{digest(installation.encode())}"
+
+
+def selector(installation: str) -> str:
+    """Give the selector of the actions of which Port does not know the end."""
+    return f"{INSTALLATION_LABEL}={label_value(installation)},{PORT_UNREPORTED_LABEL}=true"
+
+
+def asked_by(agent: str) -> str:
+    """Give the acknowledgement of a run that ``agent`` may have acknowledged, or is about to."""
+    return f"{_ASKED}{agent}"
+
+
+def acknowledgement(before: str, after: str) -> Operations:
+    """Give the change of the acknowledgement from one value to another."""
+    path = _path("annotations", ACKNOWLEDGEMENT_ANNOTATION)
+    return [{"op": "test", "path": path, "value": before}, {"op": "add", "path": path, "value": after}]
+
+
+def released(before: str) -> Operations:
+    """Give the change that notes the run as ours and lets the operator have the action."""
+    return [*acknowledgement(before, DONE), {"op": "add", "path": "/spec/suspend", "value": False}]
+
+
+def noted(uid: str, reported: str) -> Operations:
+    """Give the change that notes what Port was told."""
+    return [_same(uid), {"op": "add", "path": _path("annotations", REPORTED_ANNOTATION), "value": reported}]
+
+
+def finished(body: Body, reported: str | None) -> Operations:
+    """Give the change after the last report: the object is nobody's concern here any more, and may go."""
+    metadata = body["metadata"]
+    note = [] if reported is None else noted(metadata["uid"], reported)[1:]
+    finalizers = metadata.get("finalizers") or []
+    operations = [_same(metadata["uid"]), *note]
+    if PORT_FINALIZER in finalizers:
+        operations.append({"op": "test", "path": "/metadata/finalizers", "value": finalizers})
+        operations.append({"op": "remove", "path": f"/metadata/finalizers/{finalizers.index(PORT_FINALIZER)}"})
+    if PORT_UNREPORTED_LABEL in (metadata.get("labels") or {}):
+        operations.append({"op": "remove", "path": _path("labels", PORT_UNREPORTED_LABEL)})
+    return operations
+
+
+def reopened(body: Body) -> Operations:
+    """Give the change that has everything told once more, since Port has handed out the run once more."""
+    metadata = body["metadata"]
+    operations: Operations = [
+        _same(metadata["uid"]),
+        {"op": "add", "path": _path("labels", PORT_UNREPORTED_LABEL), "value": "true"},
+        {"op": "add", "path": _path("annotations", REPORTED_ANNOTATION), "value": ""},
+    ]
+    return operations
+
+
+def _same(uid: str) -> dict[str, Any]:
+    return {"op": "test", "path": "/metadata/uid", "value": uid}
+
+
+def _path(field: str, key: str) -> str:
+    return f"/metadata/{field}/{key.replace('~', '~0').replace('/', '~1')}"

@@ -1,0 +1,132 @@
+"""Claims pending runs from Port, no more than may be under way, and without haste where there is nothing to take."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from taskaction.core.backoff import Backoff
+from taskaction.core.clock import Clock
+from taskaction.integrations.port.agent import wire
+from taskaction.integrations.port.agent.admission import Admission
+from taskaction.integrations.port.agent.buffer import Buffer
+from taskaction.integrations.port.agent.client import PortClient, PortError, PortUnavailableError
+from taskaction.integrations.port.agent.journal import AgentJournal
+from taskaction.integrations.port.agent.mapping import action_name
+from taskaction.integrations.port.agent.runs import MalformedRun, PortRun, RunKind, read_run
+
+LARGEST_CLAIM = 1000
+"""More at once Port does not give."""
+PAUSE = 0.2
+"""Seconds between claims even where each brings something."""
+_PATIENCE = Backoff(initial=1.0, factor=2.0, max=60.0, jitter=0.5)
+_SHOWN_AFTER = 3
+
+
+@dataclass(slots=True)
+class _Source:
+    """One kind of run, and how its claims have gone; a kind that fails does not hold up the other."""
+
+    kind: RunKind
+    failures: int = 0
+    again: float = 0.0
+    error: str = ""
+
+
+class Claiming:
+    """One claim after the other, of all kinds in turn."""
+
+    def __init__(
+        self,
+        *,
+        port: PortClient,
+        clock: Clock,
+        luck: Callable[[], float],
+        journal: AgentJournal,
+        buffer: Buffer,
+        admission: Admission,
+        kinds: Sequence[RunKind],
+        installation: str,
+        visibility_ms: int,
+        interval: float,
+    ) -> None:
+        """``interval`` is how many seconds to wait after a claim that brought nothing."""
+        self._port = port
+        self._clock = clock
+        self._luck = luck
+        self._journal = journal
+        self._buffer = buffer
+        self._admission = admission
+        self._sources = [_Source(kind) for kind in kinds]
+        self._installation = installation
+        self._visibility_ms = visibility_ms
+        self._interval = interval
+
+    def problems(self) -> list[str]:
+        """Give which claims keep failing, as sentences."""
+        return [
+            f"claims of {source.kind} runs fail: {source.error}"
+            for source in self._sources
+            if source.failures >= _SHOWN_AFTER
+        ]
+
+    async def turn(self) -> float:
+        """Claim once from each kind; give how many seconds to wait before the next turn."""
+        taken = 0
+        self._sources.reverse()  # the other kind goes first, and gets the room
+        for source in self._sources:
+            if self._buffer.room > 0 and self._clock.monotonic() >= source.again:
+                taken += await self._claim(source)
+        return PAUSE if taken else self._interval
+
+    async def _claim(self, source: _Source) -> int:
+        kind = source.kind
+        until = self._clock.monotonic() + self._visibility_ms / 1000
+        request = wire.claim(
+            kind,
+            installation=self._installation,
+            limit=min(self._buffer.room, LARGEST_CLAIM),
+            visibility_ms=self._visibility_ms,
+            exclude=self._buffer.full(kind),
+        )
+        try:
+            items = wire.claimed(kind, await self._port.send(request))
+        except (PortError, ValueError) as error:
+            self._failed(source, error)
+            return 0
+        source.failures = 0
+        self._journal.claimed(kind, len(items))
+        return await self._take(kind, items, until)
+
+    def _failed(self, source: _Source, error: Exception) -> None:
+        source.failures += 1
+        source.error = str(error)
+        asked = error.retry_after if isinstance(error, PortUnavailableError) else 0.0
+        source.again = self._clock.monotonic() + max(asked, _PATIENCE.delay(source.failures, self._luck()))
+        self._journal.failed("claim", error if isinstance(error, PortError) else PortError(str(error)))
+
+    async def _take(self, kind: RunKind, items: Sequence[Any], until: float) -> int:
+        """Take as many of the runs as may be; what is left comes again when its visibility ends."""
+        chosen: list[tuple[str, PortRun | MalformedRun]] = []
+        reserved: list[str] = []
+        for item in items:
+            run = read_run(kind, item)
+            if isinstance(run, MalformedRun):
+                self._journal.quarantined(run)
+            if run.id is None:
+                continue
+            name = action_name(self._installation, kind, run.id)
+            if not self._buffer.takes(name, (kind, run.bucket)):
+                self._journal.left(run, "no room")
+                continue
+            if name not in self._buffer:
+                reserved.append(name)
+            self._buffer.add(name, (kind, run.bucket))
+            chosen.append((name, run))
+        new: set[str] = set()
+        try:
+            new = await self._admission.admit(chosen, until)
+        finally:
+            for name in reserved:
+                if name not in new:
+                    self._buffer.drop(name)  # if it is there all the same, the next list shows it
+        return len(new)

@@ -1,0 +1,262 @@
+"""Tells Port what becomes of its runs, until Port has it: from the objects, which remember what was told.
+
+An action bears a finalizer until Port knows its end, so that neither its TTL nor a deletion loses the last report.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pydantic import ValidationError
+
+from taskaction.api.metadata import Metadata
+from taskaction.api.task_action import TaskAction
+from taskaction.cluster.errors import ClusterError, ConflictError, NotFoundError
+from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
+from taskaction.core.backoff import Backoff
+from taskaction.core.clock import Clock
+from taskaction.integrations.port.agent import annotations as marking
+from taskaction.integrations.port.agent import wire
+from taskaction.integrations.port.agent.admission import Admission
+from taskaction.integrations.port.agent.annotations import Marks
+from taskaction.integrations.port.agent.buffer import Buffer
+from taskaction.integrations.port.agent.client import PortClient, PortError, PortNotFoundError, PortUnavailableError
+from taskaction.integrations.port.agent.journal import AgentJournal
+from taskaction.integrations.port.agent.reports import Ended, Report, Reported, deleted, due
+
+PATIENCE = Backoff(initial=1.0, factor=2.0, max=60.0)
+_AT_A_TIME = 16
+
+
+@dataclass(slots=True)
+class _Failure:
+    """A report that Port does not take now."""
+
+    attempts: int
+    again: float
+    error: str
+
+
+class Outbox:
+    """Looks at the actions of an installation again and again; one look at a time."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        port: PortClient,
+        clock: Clock,
+        journal: AgentJournal,
+        buffer: Buffer,
+        admission: Admission,
+        namespace: str,
+        installation: str,
+        left_alone: timedelta,
+        term: Callable[[], int],
+    ) -> None:
+        """Make one that has looked at nothing yet.
+
+        ``left_alone`` is how long whoever created an action may take to acknowledge its run; ``term`` numbers the times
+        for which this is the agent that works: what it knows by heart of an earlier one may be stale.
+        """
+        self._left_alone = left_alone
+        self._term = term
+        self._known_in = 0
+        self._cluster = cluster
+        self._port = port
+        self._clock = clock
+        self._journal = journal
+        self._buffer = buffer
+        self._admission = admission
+        self._namespace = namespace
+        self._selector = marking.selector(installation)
+        self._slots = asyncio.Semaphore(_AT_A_TIME)
+        self._known: dict[str, tuple[str, Marks]] = {}
+        self._told: dict[str, Reported] = {}
+        self._lost: dict[str, Marks] = {}
+        self._failures: dict[str, _Failure] = {}
+        self.looked = False
+        """True when everything that is under way has been seen once."""
+
+    @property
+    def idle(self) -> bool:
+        """True when nothing is known that Port would have to be told of, now or later."""
+        return not (self._buffer or self._known or self._lost)
+
+    def problems(self) -> list[str]:
+        """Give what Port does not take although it was asked several times, as sentences."""
+        stuck = [failure for failure in self._failures.values() if failure.attempts > 2]  # noqa: PLR2004
+        return [f"{len(stuck)} runs wait for Port to take a report: {stuck[0].error}"] if stuck else []
+
+    def reset(self) -> None:
+        """Forget everything, since another agent works, or may have worked meanwhile."""
+        self._known_in = self._term()
+        self._known.clear()
+        self._told.clear()
+        self._lost.clear()
+        self.looked = False
+
+    def vanished(self, name: str, marks: Marks) -> None:
+        """Take note that the action of a run of ours is gone: only this process can still tell Port so."""
+        self._journal.vanished(name, marks)
+        self._lost[name] = marks
+
+    async def look(self) -> int:
+        """Look at everything once, and report what is due; give how many actions have reports that are still due."""
+        if self._term() != self._known_in:
+            self.reset()
+        mark = self._buffer.list_begins()
+        bodies = {
+            body["metadata"]["name"]: body
+            async for body in self._cluster.list(TASK_ACTIONS, self._namespace, label_selector=self._selector)
+        }
+        found = {name: known for name, body in bodies.items() if (known := self._marks(body)) is not None}
+        self._buffer.listed({name: (known.kind, known.bucket) for name, known in found.items()}, mark)
+        await self._examine(name for name in self._known if name not in bodies)
+        self._known = {
+            name: (bodies[name]["metadata"]["uid"], known)
+            for name, known in found.items()
+            if known.acknowledgement == marking.DONE
+        }
+        ours = {uid for uid, _ in self._known.values()}
+        self._told = {uid: told for uid, told in self._told.items() if uid in ours}
+        self.looked = True
+        done = await asyncio.gather(
+            *(self._slotted(name, bodies[name], known) for name, known in found.items()),
+            *(self._lament(name, marks) for name, marks in list(self._lost.items())),
+        )
+        self._forget_failures({*found, *self._lost})
+        return done.count(False)
+
+    def _marks(self, body: Body) -> Marks | None:
+        known = Marks.of(body)
+        if known is None:
+            self._journal.unreadable(body["metadata"]["name"], "its labels and annotations were changed")
+        return known
+
+    async def _examine(self, missing: Iterable[str]) -> None:
+        """Find out whether an action that a list does not show any more was taken away by force."""
+        for name in list(missing):
+            uid, known = self._known[name]
+            body = await self._cluster.get(TASK_ACTIONS, name, self._namespace)
+            if body is None or body["metadata"]["uid"] != uid:
+                self.vanished(name, known)
+
+    async def _slotted(self, name: str, body: Body, known: Marks) -> bool:
+        """Do what is due for one action; give whether nothing is left to do. Its errors are its own."""
+        async with self._slots:
+            failure = self._failures.get(name)
+            if failure is not None and self._clock.monotonic() < failure.again:
+                return False
+            try:
+                done = await self._serve(name, body, known)
+            except PortUnavailableError as error:
+                self._failed(name, error, error.retry_after)
+                return False
+            except ClusterError as error:
+                self._failed(name, error, 0.0)
+                return False
+            except Exception as error:  # noqa: BLE001 - one action must not stop the others
+                self._journal.failed(f"serve {name}", error)
+                return False
+            self._failures.pop(name, None)
+            return done
+
+    async def _serve(self, name: str, body: Body, known: Marks) -> bool:
+        if name in self._admission.busy:
+            return True
+        if known.acknowledgement == marking.ANOTHERS:
+            await self._admission.discard(body)
+            self._buffer.drop(name)
+        elif known.acknowledgement == marking.DONE:
+            await self._report(name, body, known)
+        elif self._is_abandoned(body):
+            await self._admission.recover(body, known)
+        return True
+
+    def _is_abandoned(self, body: Body) -> bool:
+        created = Metadata.model_validate(body["metadata"]).creation_timestamp
+        return self._clock.now() - created >= self._left_alone
+
+    async def _report(self, name: str, body: Body, known: Marks) -> None:
+        try:
+            action = TaskAction.from_body(body)
+        except ValidationError as error:
+            self._journal.unreadable(name, str(error))
+            return
+        uid = action.metadata.uid
+        before = Reported.from_text(known.reported)
+        told = self._told.get(uid, before)
+        try:
+            for report, after in due(action, told):
+                verdict = await self._tell(known, report)
+                told = self._told[uid] = _with_verdict(after, report, verdict)
+        finally:
+            # What Port has is noted even where it does not take the next report.
+            if told != before:
+                await self._note(body, told)
+
+    async def _note(self, body: Body, told: Reported) -> None:
+        """Note what was told on the object; what is not noted would be told once more after a restart."""
+        metadata = body["metadata"]
+        name, uid = metadata["name"], metadata["uid"]
+        found: Body | None = body
+        while found is not None and found["metadata"]["uid"] == uid:
+            operations = marking.finished(found, told.to_text()) if told.ended else marking.noted(uid, told.to_text())
+            try:
+                await self._cluster.patch(TASK_ACTIONS, name, self._namespace, operations)
+            except ConflictError:
+                found = await self._cluster.get(TASK_ACTIONS, name, self._namespace)
+                continue
+            except NotFoundError:
+                pass
+            break
+        if told.ended:
+            self._known.pop(name, None)
+            self._told.pop(uid, None)
+            self._buffer.drop(name)
+
+    async def _tell(self, known: Marks, report: Report) -> str:
+        """Have Port take a report; give why it never will, or nothing."""
+        try:
+            for request in wire.requests(known.kind, known.run_id, report):
+                await self._port.send(request)
+        except PortUnavailableError:
+            raise
+        except PortError as error:
+            self._journal.given_up(known, report, error)
+            return "unknown to Port" if isinstance(error, PortNotFoundError) else "refused by Port"
+        self._journal.reported(known, report)
+        return ""
+
+    async def _lament(self, name: str, known: Marks) -> bool:
+        """Tell Port of an action that is gone."""
+        failure = self._failures.get(name)
+        if self._term() != self._known_in or (failure is not None and self._clock.monotonic() < failure.again):
+            return False
+        try:
+            await self._tell(known, deleted())
+        except PortUnavailableError as error:
+            self._failed(name, error, error.retry_after)
+            return False
+        del self._lost[name]
+        return True
+
+    def _failed(self, name: str, error: Exception, wait: float) -> None:
+        before = self._failures.get(name)
+        attempts = (before.attempts if before is not None else 0) + 1
+        again = self._clock.monotonic() + max(wait, PATIENCE.delay(attempts, 0.0))
+        self._failures[name] = _Failure(attempts, again, str(error))
+        self._journal.failed("report", error)
+
+    def _forget_failures(self, names: set[str]) -> None:
+        for name in self._failures.keys() - names:
+            del self._failures[name]
+
+
+def _with_verdict(after: Reported, report: Report, verdict: str) -> Reported:
+    """Give the note of a report that Port has, or will never take."""
+    if not verdict or not isinstance(report, Ended):
+        return after
+    return Reported(logged=after.logged, followed=after.followed, ended=f"{after.ended}, {verdict}")

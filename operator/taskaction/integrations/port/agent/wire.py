@@ -1,0 +1,125 @@
+"""How Port's run API is spoken: paths and bodies of the two kinds of runs, as Ocean's client sends them; pure.
+
+Source: ``port_ocean/clients/port/mixins`` (0.55.4).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, assert_never
+from urllib.parse import quote
+
+from taskaction.api.enums import Phase
+from taskaction.integrations.port.agent.reports import Ended, Level, Logged, Report, Started
+from taskaction.integrations.port.agent.runs import RunKind
+
+RESERVED = {"x-port-reserved-usage": "true"}
+"""Claims and acknowledgements carry this header."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request; ``minimal`` is what is sent instead where Port refuses the body for what else it says."""
+
+    method: str
+    path: str
+    body: dict[str, Any]
+    minimal: dict[str, Any] | None = None
+    reserved: bool = False
+
+
+def claim(kind: RunKind, *, installation: str, limit: int, visibility_ms: int, exclude: Sequence[str]) -> Request:
+    """Give the claim of up to ``limit`` pending runs, hidden from other claims for ``visibility_ms``."""
+    body: dict[str, Any] = {"installationId": installation, "limit": limit, "visibilityTimeoutMs": visibility_ms}
+    if exclude:
+        body["exclude"] = list(exclude)
+    return Request(method="POST", path=f"/v1/{_area(kind)}/runs/claim-pending", body=body, reserved=True)
+
+
+def claimed(kind: RunKind, answer: object) -> list[Any]:
+    """Give the runs in a claim's answer, each still unread; raises ``ValueError`` where there is no list of them."""
+    name = "runs" if kind is RunKind.ACTION else "nodeRuns"
+    runs = answer.get(name, []) if isinstance(answer, dict) else None
+    if not isinstance(runs, list):
+        raise ValueError(f"the answer to a claim has no list {name!r}")  # noqa: TRY004 - the answer's value is wrong
+    return runs
+
+
+def acknowledge(kind: RunKind, run_id: str) -> Request:
+    """Give the acknowledgement, after which nobody else is given the run."""
+    body = {"runId": run_id} if kind is RunKind.ACTION else {"nodeRunIdentifier": run_id}
+    return Request(method="PATCH", path=f"/v1/{_area(kind)}/runs/ack", body=body, reserved=True)
+
+
+def requests(kind: RunKind, run_id: str, report: Report) -> tuple[Request, ...]:
+    """Give the requests that make a report."""
+    run = quote(run_id, safe="")
+    if kind is RunKind.ACTION:
+        return _of_action(f"/v1/actions/runs/{run}", report)
+    return _of_node(f"/v1/workflows/nodes/runs/{run}", report)
+
+
+def _of_action(path: str, report: Report) -> tuple[Request, ...]:
+    match report:
+        case Logged():
+            body: dict[str, Any] = {"message": report.message, "statusLabel": report.label}
+            return (Request(method="POST", path=f"{path}/logs", body=body, minimal={"message": report.message}),)
+        case Started():
+            body = {"statusLabel": report.label}
+            if report.links:
+                body["link"] = report.links[0] if len(report.links) == 1 else list(report.links)
+            if report.external_id is not None:
+                body["externalRunId"] = report.external_id
+            return (Request(method="PATCH", path=path, body=body),)
+        case Ended():
+            status = {"status": "SUCCESS" if report.phase is Phase.SUCCEEDED else "FAILURE"}
+            body = {**status, "statusLabel": report.label, "summary": report.summary}
+            return (Request(method="PATCH", path=path, body=body, minimal=status),)
+        case _:
+            assert_never(report)
+
+
+def _of_node(path: str, report: Report) -> tuple[Request, ...]:
+    match report:
+        case Logged():
+            return (_log(path, report.level, report.message), _labelled(path, report.label))
+        case Started():
+            body: dict[str, Any] = {"status": "IN_PROGRESS", "statusLabel": {"text": report.label}}
+            if report.external_id is not None:
+                body["externalRunId"] = report.external_id
+            if report.links:
+                body |= {"links": list(report.links), "output": {"workflowRunUrl": report.links[0]}}
+            return (Request(method="PATCH", path=path, body=body),)
+        case Ended():
+            succeeded = report.phase is Phase.SUCCEEDED
+            level = Level.INFO if succeeded else Level.ERROR
+            result = {"status": "COMPLETED", "result": "SUCCESS" if succeeded else "FAILED"}
+            body = {**result, "statusLabel": {"text": report.label}}
+            output = _output(report)
+            if output:
+                body["output"] = output
+            return (
+                _log(path, level, report.summary),
+                Request(method="PATCH", path=path, body=body, minimal=result),
+            )
+        case _:
+            assert_never(report)
+
+
+def _output(report: Ended) -> dict[str, Any]:
+    """Give a node's output; a patch replaces it, so the link that was told before is told once more."""
+    link = {"workflowRunUrl": report.links[0]} if report.links else {}
+    if report.output is None:
+        return link
+    return link | (report.output if isinstance(report.output, dict) else {"result": report.output})
+
+
+def _log(path: str, level: Level, message: str) -> Request:
+    return Request(method="POST", path=f"{path}/logs", body={"logs": [{"level": str(level), "message": message}]})
+
+
+def _labelled(path: str, label: str) -> Request:
+    return Request(method="PATCH", path=path, body={"statusLabel": {"text": label}})
+
+
+def _area(kind: RunKind) -> str:
+    return "actions" if kind is RunKind.ACTION else "workflows"

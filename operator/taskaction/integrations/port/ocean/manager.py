@@ -1,0 +1,153 @@
+"""Ocean's ``ExecutionManager``: runs a replica of the operator in this process, with the executors it was given."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from datetime import timedelta
+from typing import Protocol
+
+import structlog
+from pydantic import ValidationError
+
+from taskaction.app.operator import Operator, signalled, tune_process
+from taskaction.core.errors import ConfigurationError
+from taskaction.integrations.port.ocean.adapter import executor_name
+from taskaction.integrations.port.ocean.context import ocean
+from taskaction.integrations.port.ocean.executor import AbstractExecutor, Hosted
+from taskaction.integrations.port.ocean.webhooks import Processor
+from taskaction.plugin.registry import DuplicateActionExecutorError
+from taskaction.runtime.config import OperatorConfig
+
+_STOP_SECONDS = 15.0
+"""Beyond the time for running calls: the watch is closed, statuses are written, shards given back."""
+
+
+class WebhookManager(Protocol):
+    """Whoever wants to know of webhook processors; here ``taskaction webhooks serve`` finds them by itself."""
+
+    def register_processor(self, path: str, processor: Processor) -> None:
+        """Take in a processor."""
+
+
+class SignalHandler(Protocol):
+    """Whoever calls ``shutdown`` when the process is to end."""
+
+    def register(self, callback: Callable[[], Awaitable[None]]) -> object:
+        """Take in what to call."""
+
+
+class ExecutionManager:
+    """Runs Ocean executors against the cluster that ``KUBECONFIG`` names, or that the process is in.
+
+    Args:
+        workers_count: calls of executors at a time.
+        poll_check_interval_seconds: how often an executor that writes ``poll`` is asked how a run stands.
+        max_wait_seconds_before_shutdown: how long calls may take to end when it stops.
+        webhook_manager: told of webhook processors, where there is one.
+        signal_handler: calls ``shutdown``; without one SIGTERM and SIGINT stop the operator.
+        runs_buffer_high_watermark: how many runs wait in the queue; the others wait outside, and say so.
+        max_runs_buffer_util_pct_per_action: how much of that one executor or provider may take; None for all.
+        visibility_timeout_ms: has no meaning here: a run is its owner's while the owner renews its Lease.
+
+    Everything else is set as for the operator itself, by ``TASKACTION_…`` in the environment.
+    """
+
+    def __init__(
+        self,
+        *,
+        webhook_manager: WebhookManager | None = None,
+        signal_handler: SignalHandler | None = None,
+        runs_buffer_high_watermark: int = 1000,
+        workers_count: int = 1,
+        poll_check_interval_seconds: float = 5,
+        visibility_timeout_ms: int = 30_000,  # noqa: ARG002 - Ocean's signature
+        max_wait_seconds_before_shutdown: float = 30,
+        max_runs_buffer_util_pct_per_action: int | None = None,
+    ) -> None:
+        self._webhook_manager = webhook_manager
+        self._poll_seconds = poll_check_interval_seconds
+        self._patience = max_wait_seconds_before_shutdown
+        self._settings = {
+            "workers_count": max(1, workers_count),
+            "runs_buffer_high_watermark": runs_buffer_high_watermark,
+            "max_runs_buffer_util_pct_per_action": max_runs_buffer_util_pct_per_action,
+            "drain_timeout": timedelta(seconds=max_wait_seconds_before_shutdown),
+        }
+        self._executors: dict[str, AbstractExecutor] = {}
+        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._has_signal_handler = signal_handler is not None
+        if signal_handler is not None:
+            signal_handler.register(self.shutdown)
+
+    def register_executor(self, executor: AbstractExecutor) -> None:
+        """Take in an executor, before the start.
+
+        Raises:
+            DuplicateActionExecutorError: another has its name, or one that gives the same ``spec.executor``.
+            ConfigurationError: its name gives no ``spec.executor``, or the operator runs already.
+        """
+        if self._task is not None:
+            raise ConfigurationError(f"register {executor.ACTION_NAME!r} before start_processing_action_runs")
+        label = executor_name(executor.ACTION_NAME)
+        if label in self._executors:
+            raise DuplicateActionExecutorError(executor.ACTION_NAME)
+        self._executors[label] = executor
+        if self._webhook_manager is not None and executor.WEBHOOK_PROCESSOR_CLASS is not None:
+            self._webhook_manager.register_processor(executor.WEBHOOK_PATH or "", executor.WEBHOOK_PROCESSOR_CLASS)
+
+    async def start_processing_action_runs(self) -> None:
+        """Start, and return when everything that exists has been seen and workers run.
+
+        Raises:
+            DuplicateActionExecutorError: an executor has the name of one that is installed.
+            TaskActionError: there is no cluster, or a setting is wrong.
+        """
+        if self._task is not None:
+            raise ConfigurationError("start_processing_action_runs was called already")
+        for executor in ocean.registered:
+            if executor not in self._executors.values():
+                self.register_executor(executor)
+        config = self._config()
+        tune_process(config)
+        structlog.stdlib.get_logger("taskaction.ocean").info("Ocean executors", executors=sorted(self._executors))
+        plugins = [Hosted(executor, poll_seconds=self._poll_seconds) for executor in self._executors.values()]
+        operator = Operator(config, plugins)
+        self._task = asyncio.create_task(self._run(operator), name="taskaction operator")
+        ready = asyncio.create_task(operator.ready.wait())
+        await asyncio.wait({self._task, ready}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._task.done():
+            await self._task
+
+    async def wait_until_stopped(self) -> None:
+        """Return when it has stopped, by ``shutdown`` or a signal; raises what ended it otherwise."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
+    async def shutdown(self) -> None:
+        """Start nothing more, let calls end, write what they gave, let another replica take over at once.
+
+        Calls that take longer than ``max_wait_seconds_before_shutdown`` are cut off: the next owner of such a run says
+        Interrupted, or goes on with it where it is idempotent or has an external id.
+        """
+        if self._task is None:
+            return
+        self._stop.set()
+        done, _ = await asyncio.wait({self._task}, timeout=self._patience + _STOP_SECONDS)
+        if not done:
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=_STOP_SECONDS)
+
+    async def _run(self, operator: Operator) -> None:
+        with nullcontext() if self._has_signal_handler else signalled(self._stop):
+            await operator.run(self._stop)
+
+    def _config(self) -> OperatorConfig:
+        said = OperatorConfig.from_environment(os.environ)
+        try:
+            return OperatorConfig.model_validate({**said.model_dump(), **self._settings})
+        except ValidationError as error:
+            problem = error.errors(include_url=False)[0]
+            raise ConfigurationError(f"{problem['loc'][0]}: {problem['msg']} (it is {problem['input']!r})") from error

@@ -1,0 +1,170 @@
+"""Says what is wrong with parameters, naming the field: by pydantic models and by providers' JSON Schemas; pure.
+
+Schemas are written by users of the platform: remote references are refused, and sizes are bounded (design, section 7).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, best_match
+from jsonschema.exceptions import ValidationError as ValidationProblem
+from pydantic import BaseModel, ValidationError
+from referencing import Registry as Resources
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
+
+from taskaction.core.constants import NESTING_LIMIT
+from taskaction.core.names import truncated
+from taskaction.plugin.patterns import Validator, check_patterns
+
+SCHEMA_LIMIT_BYTES = 64 * 1024
+PROBLEMS_NAMED = 3
+_LONGEST_PROBLEM = 200
+_NO_REMOTES: Resources[Any] = Resources()
+"""Holds nothing and retrieves nothing: every reference must stay within the schema."""
+
+
+class SchemaChecker:
+    """A compiled JSON Schema."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._validator = Validator(schema, registry=_NO_REMOTES)
+
+    def problem(self, value: object) -> str | None:
+        """Give what is wrong with ``value``, None where nothing is."""
+        try:
+            error = best_match(self._validator.iter_errors(value))
+        except (Unresolvable, RecursionError) as problem:
+            return f"the schema cannot be applied: {problem}"
+        if error is None:
+            return None
+        path = ".".join(str(part) for part in error.absolute_path)
+        return f"{path}: {_short(error.message)}" if path else _short(error.message)
+
+    def certain_problems(self, value: object, unknown: type[object]) -> Iterator[tuple[tuple[int | str, ...], str]]:
+        """Give what is wrong with a value whatever takes the place of the ``unknown`` parts in it, and where."""
+        complete = not _holds(value, unknown)
+        try:
+            for error in self._validator.iter_errors(value):
+                if complete or _is_certain(error, unknown):
+                    yield tuple(error.absolute_path), _short(error.message)
+        except (Unresolvable, RecursionError):
+            return  # whoever made the schema is told by the provider's status
+
+
+_OF_THE_SHAPE = frozenset(
+    {"required", "additionalProperties", "minProperties", "maxProperties", "minItems", "maxItems", "type"}
+)
+"""What is judged by names and numbers of parts, whatever the parts are."""
+
+_CONDITIONS = frozenset({"if", "then", "else", "not", "dependentSchemas"})
+
+
+def _is_certain(error: ValidationProblem, unknown: type[object]) -> bool:
+    """Say whether an error stands although parts are unknown; what depends on other parts may turn out otherwise."""
+    if isinstance(error.instance, unknown) or _CONDITIONS & set(error.absolute_schema_path):
+        return False
+    return error.validator in _OF_THE_SHAPE or not _holds(error.instance, unknown)
+
+
+def _holds(value: object, unknown: type[object]) -> bool:
+    if isinstance(value, Mapping):
+        return any(_holds(one, unknown) for one in value.values())
+    if isinstance(value, list):
+        return any(_holds(one, unknown) for one in value)
+    return isinstance(value, unknown)
+
+
+def nesting_problem(value: object, path: str) -> str | None:
+    """Give what is wrong with a JSON value that is nested too deeply, None where it is not."""
+    level, parts = 0, [value]
+    while parts:
+        if level > NESTING_LIMIT:
+            return f"{path}: is nested more than {NESTING_LIMIT} levels deep"
+        below: list[object] = []
+        for part in parts:
+            if isinstance(part, Mapping):
+                below.extend(part.values())
+            elif isinstance(part, list | tuple):
+                below.extend(part)
+        level, parts = level + 1, below
+    return None
+
+
+def compile_schema(schema: Mapping[str, Any] | None, path: str) -> SchemaChecker | None:
+    """Give a checker for ``schema``, None where there is none; ``path`` names the field in messages.
+
+    Raises:
+        ValueError: it is no JSON Schema of draft 2020-12, or too large.
+    """
+    if schema is None:
+        return None
+    try:
+        size = len(orjson.dumps(schema))
+    except TypeError as error:  # by JSON's own words: deeper than any sensible schema
+        raise ValueError(f"{path}: is nested too deeply") from error
+    if size > SCHEMA_LIMIT_BYTES:
+        raise ValueError(f"{path}: has {size} bytes, more than the {SCHEMA_LIMIT_BYTES} that are allowed")
+    try:
+        Draft202012Validator.check_schema(schema)
+        _check_references(schema, path)
+        _check_patterns(schema, path)
+    except SchemaError as error:
+        where = ".".join(str(part) for part in error.absolute_path)
+        raise ValueError(f"{path}{'.' + where if where else ''}: {_short(error.message)}") from error
+    except RecursionError as error:
+        raise ValueError(f"{path}: is nested too deeply") from error
+    return SchemaChecker(schema)
+
+
+def model_problem(model: type[BaseModel], value: object, path: str) -> str | None:
+    """Give what is wrong with ``value`` by a pydantic model, None where nothing is."""
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        named = [_named(path, problem["loc"], problem["msg"]) for problem in found[:PROBLEMS_NAMED]]
+        more = f" (and {len(found) - PROBLEMS_NAMED} more)" if len(found) > PROBLEMS_NAMED else ""
+        return "; ".join(named) + more
+    return None
+
+
+def _check_patterns(schema: Mapping[str, Any], path: str) -> None:
+    try:
+        check_patterns(schema)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _check_references(schema: Mapping[str, Any], path: str) -> None:
+    """Refuse what could only be found out when parameters are judged: references that lead out or to nothing."""
+    resolver = _NO_REMOTES.with_resource("", DRAFT202012.create_resource(schema)).resolver()
+    for reference in _references(schema):
+        if not reference.startswith("#"):
+            raise ValueError(f"{path}: the reference {_short(reference)!r} leads out of the schema: begin it with '#'")
+        try:
+            resolver.lookup(reference)
+        except Unresolvable as error:
+            raise ValueError(f"{path}: the reference {_short(reference)!r} leads to nothing in the schema") from error
+
+
+def _references(schema: object) -> Iterator[str]:
+    if isinstance(schema, Mapping):
+        for key in ("$ref", "$dynamicRef"):
+            if isinstance(schema.get(key), str):
+                yield schema[key]
+        for part in schema.values():
+            yield from _references(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from _references(part)
+
+
+def _named(path: str, location: tuple[int | str, ...], message: str) -> str:
+    return f"{'.'.join([path, *(str(part) for part in location)])}: {_short(message.removeprefix('Value error, '))}"
+
+
+def _short(message: str) -> str:
+    return truncated(message, _LONGEST_PROBLEM)

@@ -1,0 +1,1 @@
+"""Processes of their own in front of the kernel."""

@@ -1,0 +1,204 @@
+"""What becomes of a request at each kind of address: authenticated, read, matched, stored, in this order.
+
+Nothing is answered with success that is not durable, and nothing is read that is not authenticated.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+import orjson
+
+from taskaction.api.provider import Provider
+from taskaction.api.webhook import WebhookAuthentication
+from taskaction.cluster.errors import ClusterError, InvalidError, UnavailableError
+from taskaction.core.clock import Clock
+from taskaction.core.names import digest
+from taskaction.plugin.base import WebhookRequest
+from taskaction.plugin.callbacks import BadTokenError, Callbacks
+from taskaction.plugin.errors import ActionError, WebhookRefusedError
+from taskaction.plugin.json_schema import nesting_problem
+from taskaction.services.webhooks import responses
+from taskaction.services.webhooks.admission import (
+    DEFAULT_MAX_PENDING,
+    DEFAULT_TTL_SECONDS,
+    DeliveryId,
+    Ignored,
+    delivery_of,
+    judged,
+    source_of,
+)
+from taskaction.services.webhooks.catalogue import Catalogue
+from taskaction.services.webhooks.envelopes import Meant, Source, envelope, payload
+from taskaction.services.webhooks.plugins import AdmissionFailedError, Plugins
+from taskaction.services.webhooks.responses import Answer
+from taskaction.services.webhooks.secret_cache import SecretCache
+from taskaction.services.webhooks.signatures import authenticate, secret_of
+from taskaction.services.webhooks.store import InboxFullError, Store, Stored
+
+_BAD = 400
+_AWAY = 503
+_DELIVERY_HEADERS = ("x-github-delivery", "x-gitlab-event-uuid", "x-delivery-id", "webhook-id")
+"""Headers by which well-known senders tell a repetition, for executors, which do not name theirs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the endpoints are made of."""
+
+    clock: Clock
+    catalogue: Catalogue
+    secrets: SecretCache
+    plugins: Plugins
+    store: Store
+    callbacks: Callbacks | None
+    shared: str | None
+    failed: Callable[[str, BaseException], None]
+
+
+class Endpoints:
+    """Answers requests, whatever happens meanwhile."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def provider(self, namespace: str, name: str, request: WebhookRequest) -> Answer:
+        """Serve a provider's target; ``namespace`` is empty for a cluster provider."""
+        if self._parts.catalogue.is_stale:
+            return responses.busy(_AWAY, "the API server is away; try again later")
+        provider = self._parts.catalogue.get(namespace, name)
+        if provider is None or provider.spec.webhook is None:
+            return responses.UNKNOWN
+        return await self._guarded(lambda: self._of_provider(provider, request), request.path)
+
+    async def integration(self, path: str, request: WebhookRequest) -> Answer:
+        """Serve an executor's target."""
+        if not self._parts.plugins.listens(path):
+            return responses.UNKNOWN
+        return await self._guarded(lambda: self._of_executors(replace(request, path=path)), request.path)
+
+    async def callback(self, token: str, request: WebhookRequest) -> Answer:
+        """Serve whoever was handed a one-time address."""
+        if self._parts.callbacks is None:
+            return responses.NOT_CONFIGURED
+        return await self._guarded(lambda: self._of_callback(token, request), "a callback")
+
+    @property
+    def _shared(self) -> str:
+        """The namespace for events that may mean actions of any namespace."""
+        if self._parts.shared is None:
+            raise WebhookRefusedError(
+                404, "TASKACTION_WATCH_NAMESPACES must name the operator's own namespace for this address to be served"
+            )
+        return self._parts.shared
+
+    async def _guarded(self, work: Callable[[], Awaitable[Answer]], where: str) -> Answer:
+        try:
+            return await work()
+        except WebhookRefusedError as error:
+            return responses.refused(error.status, str(error))
+        except InboxFullError as error:
+            return responses.busy(error.status, str(error), error.retry_after)
+        except AdmissionFailedError as error:
+            return responses.busy(_AWAY, str(error))
+        except InvalidError as error:
+            self._parts.failed(f"store a request at {where}", error)
+            return responses.refused(_BAD, "the API server refuses to store the request")
+        except ClusterError as error:
+            self._parts.failed(f"store a request at {where}", error)
+            seconds = error.retry_after if isinstance(error, UnavailableError) else None
+            return responses.busy(_AWAY, "the request cannot be stored now; try again later", int(seconds or 5))
+
+    async def _of_provider(self, provider: Provider, request: WebhookRequest) -> Answer:
+        webhook = provider.spec.webhook
+        if webhook is None:
+            return responses.UNKNOWN
+        await self._authenticate(provider, webhook.authentication, request)
+        request = _read(request)
+        about = judged(webhook, request)
+        if isinstance(about, Ignored):
+            return responses.ignored(about.why)
+        ref = {"kind": str(provider.kind), "name": provider.metadata.name}
+        meant = {"correlationKey": about.external_id, "scope": {"providerRef": ref}}
+        source = source_of(provider, webhook, self._shared if provider.metadata.namespace == "" else "")
+        return await self._stored(source, about.delivery, [meant], replace(request, body=about.body))
+
+    async def _authenticate(
+        self, provider: Provider, authentication: WebhookAuthentication, request: WebhookRequest
+    ) -> None:
+        ref = secret_of(authentication)
+        now = self._parts.clock.now()
+        if ref is None:
+            authenticate(authentication, "", request.headers, request.content, now)
+            return
+        for fresh in (False, True):
+            try:
+                secret = await self._parts.secrets.read(provider, ref, fresh=fresh)
+            except ActionError as error:
+                self._parts.failed(f"read the Secret of the webhook of {provider.metadata.name}", error)
+                raise AdmissionFailedError("the provider's Secret cannot be read; the inbox's log says why") from error
+            try:
+                authenticate(authentication, secret, request.headers, request.content, now)
+            except WebhookRefusedError:
+                if fresh:  # the Secret was not exchanged a moment ago, either
+                    raise
+            else:
+                return
+
+    async def _of_executors(self, request: WebhookRequest) -> Answer:
+        request = _read(request)
+        admitted = await self._parts.plugins.admit(request)
+        if not admitted:
+            return responses.ignored("it is about no action")
+        source = Source(
+            name=f"/integration{request.path}",
+            namespace=self._shared,
+            max_pending=DEFAULT_MAX_PENDING,
+            ttl_seconds=DEFAULT_TTL_SECONDS,
+        )
+        header = next((name for name in _DELIVERY_HEADERS if name in request.headers), None)
+        meant: list[Meant] = []
+        for one in admitted:
+            if one.correlation.uid is not None:
+                meant.append({"target": {"uid": one.correlation.uid}})
+            else:
+                meant.append({"correlationKey": one.correlation.external_id, "scope": {"executor": one.executor}})
+        return await self._stored(source, delivery_of(request, header), meant, request)
+
+    async def _of_callback(self, token: str, request: WebhookRequest) -> Answer:
+        callbacks, now = self._parts.callbacks, self._parts.clock.now()
+        if callbacks is None:
+            return responses.NOT_CONFIGURED
+        try:
+            ticket = callbacks.read(token, now)
+        except BadTokenError as error:
+            return responses.refused(404, str(error))
+        request = _read(request) if request.content else replace(request, body=None)
+        source = Source(
+            name=f"callback of {ticket.namespace}",
+            namespace=ticket.namespace,
+            max_pending=DEFAULT_MAX_PENDING,
+            ttl_seconds=DEFAULT_TTL_SECONDS,
+        )
+        target = {"name": ticket.name, "uid": ticket.uid, "attempt": ticket.attempt}
+        delivery = DeliveryId(text=f"{ticket.uid}-{ticket.attempt} {digest(request.content)}", given=False)
+        return await self._stored(source, delivery, [{"target": target}], request)
+
+    async def _stored(
+        self, source: Source, delivery: DeliveryId, meant: Sequence[Meant], request: WebhookRequest
+    ) -> Answer:
+        content = payload(request.headers, request.body, source.secret_headers)
+        now = self._parts.clock.now()
+        events = [envelope(source, delivery.text, one, content, now) for one in meant]
+        stored = await self._parts.store.put(source, events, once=delivery.given)
+        return responses.ACCEPTED if stored is Stored.NEW else responses.DUPLICATE
+
+
+def _read(request: WebhookRequest) -> WebhookRequest:
+    """Give the request with its body read; raises ``WebhookRefusedError`` where it is no JSON, or nested too deeply."""
+    try:
+        body = orjson.loads(request.content)
+    except orjson.JSONDecodeError as error:
+        raise WebhookRefusedError(_BAD, f"the body is no JSON: {error}") from None
+    if (problem := nesting_problem(body, "the body")) is not None:
+        raise WebhookRefusedError(_BAD, problem)
+    return replace(request, body=body)

@@ -1,0 +1,66 @@
+"""Webhooks of executors: who listens at which path, and what they say of a request; stores nothing."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from taskaction.plugin.base import AbstractExecutor, Correlation, WebhookRequest
+from taskaction.plugin.errors import WebhookRefusedError
+
+PATIENCE_SECONDS = 10.0
+
+
+class AdmissionFailedError(Exception):
+    """An executor did not say what becomes of a request; the sender may try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What an executor says of a request."""
+
+    executor: str
+    correlation: Correlation
+
+
+class Plugins:
+    """The executors by their ``WEBHOOK_PATH``; several may share one, as those of an Ocean integration do."""
+
+    def __init__(self, executors: Iterable[AbstractExecutor], failed: Callable[[str, BaseException], None]) -> None:
+        self._failed = failed
+        self._listeners: dict[str, list[AbstractExecutor]] = {}
+        for executor in executors:
+            if executor.WEBHOOK_PATH:
+                self._listeners.setdefault("/" + executor.WEBHOOK_PATH.strip("/"), []).append(executor)
+
+    def listens(self, path: str) -> bool:
+        """Say whether anybody listens at ``path``."""
+        return path in self._listeners
+
+    async def admit(self, request: WebhookRequest) -> tuple[Admitted, ...]:
+        """Ask every listener; what one admits is admitted.
+
+        Raises:
+            WebhookRefusedError: all of them refuse; the first one's words.
+            AdmissionFailedError: one of them failed, and none admits the request.
+        """
+        refusals: list[WebhookRefusedError] = []
+        admitted: list[Admitted] = []
+        failures: list[str] = []
+        accepted = False
+        for executor in self._listeners[request.path]:
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    found = await executor.admit(request)
+            except WebhookRefusedError as error:
+                refusals.append(error)
+            except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+                self._failed(f"webhook of executor {executor.ACTION_NAME}", error)
+                failures.append(executor.ACTION_NAME)
+            else:
+                accepted = True
+                admitted += [Admitted(executor.ACTION_NAME, correlation) for correlation in found]
+        if failures and not admitted:
+            raise AdmissionFailedError(f"executor {failures[0]} could not look at the request")
+        if not accepted:
+            raise refusals[0]
+        return tuple(admitted)

@@ -1,0 +1,187 @@
+"""HTTP for the endpoints: sizes, times and numbers are bounded here, before anything is read; knows no provider."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from taskaction.core.clock import Clock
+from taskaction.core.errors import ConfigurationError
+from taskaction.plugin.base import WebhookRequest
+from taskaction.services.webhooks import responses
+from taskaction.services.webhooks.endpoints import Endpoints
+from taskaction.services.webhooks.responses import Answer
+
+BODY_LIMIT_BYTES = 1024 * 1024
+"""What is read of a request at most; what is stored of it is bounded further."""
+
+_REAP_SECONDS = 1.0
+_SHOWN_CHARS = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Bounds of the server.
+
+    Attributes:
+        bind: address and port.
+        patience: how many seconds a sender may take for a request, and stay connected without sending one.
+        requests: how many requests are served at a time; more are told to come back.
+        connections: how many connections are kept.
+    """
+
+    bind: str
+    patience: float = 15.0
+    requests: int = 64
+    connections: int = 1024
+
+
+class WebhookServer:
+    """Listens for webhooks."""
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        clock: Clock,
+        endpoints: Endpoints,
+        answered: Callable[[str, str, Answer, float], None],
+    ) -> None:
+        """``answered`` is told of each answer: the kind of address, the address, the answer, and its seconds."""
+        self._settings = settings
+        self._clock = clock
+        self._endpoints = endpoints
+        self._answered = answered
+        self._under_way: set[RequestHandler] = set()
+        self._idle_since: dict[RequestHandler, float] = {}
+        app = web.Application(client_max_size=BODY_LIMIT_BYTES)
+        app.add_routes(
+            [
+                web.post("/providers/{namespace}/{name}", self._provider),
+                web.post("/cluster-providers/{name}", self._cluster_provider),
+                web.post("/integration/{path:.+}", self._integration),
+                web.post("/callbacks/{token}", self._callback),
+            ]
+        )
+        self._runner = web.AppRunner(
+            app, access_log=None, auto_decompress=False, shutdown_timeout=settings.patience, lingering_time=2.0
+        )
+        self._site: web.TCPSite | None = None
+
+    async def start(self) -> None:
+        """Listen; raises ``ConfigurationError`` where that is not possible."""
+        host, _, port = self._settings.bind.rpartition(":")
+        await self._runner.setup()
+        self._site = web.TCPSite(self._runner, host.strip("[]") or None, int(port), backlog=256)
+        try:
+            await self._site.start()
+        except OSError as error:
+            raise ConfigurationError(
+                f"TASKACTION_WEBHOOKS_BIND: cannot listen on {self._settings.bind}: {error}"
+            ) from error
+
+    async def stop(self) -> None:
+        """Listen no more, and let requests under way end."""
+        await self._runner.cleanup()
+
+    async def run(self) -> None:
+        """Close connections that send nothing, and those beyond the bound, until cancelled."""
+        while True:
+            await self._clock.sleep(_REAP_SECONDS)
+            self._reap()
+
+    def _reap(self) -> None:
+        server, now = self._runner.server, self._clock.monotonic()
+        if server is None:
+            return
+        idle = [one for one in server.connections if one not in self._under_way]
+        self._idle_since = {one: self._idle_since.get(one, now) for one in idle}
+        late = [one for one, since in self._idle_since.items() if now - since > self._settings.patience]
+        excess = len(server.connections) - self._settings.connections
+        for one in (*late, *idle[: max(0, excess - len(late))]):
+            _close(one)
+
+    # -- addresses ----------------------------------------------------------------------------------------------------
+
+    async def _provider(self, request: web.Request) -> web.Response:
+        said = request.match_info
+        return await self._serve(
+            "provider", request, lambda found: self._endpoints.provider(said["namespace"], said["name"], found)
+        )
+
+    async def _cluster_provider(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        return await self._serve("provider", request, lambda found: self._endpoints.provider("", name, found))
+
+    async def _integration(self, request: web.Request) -> web.Response:
+        path = "/" + request.match_info["path"]
+        return await self._serve("integration", request, lambda found: self._endpoints.integration(path, found))
+
+    async def _callback(self, request: web.Request) -> web.Response:
+        token = request.match_info["token"]
+        return await self._serve("callback", request, lambda found: self._endpoints.callback(token, found))
+
+    async def _serve(
+        self, kind: str, request: web.Request, answer: Callable[[WebhookRequest], Awaitable[Answer]]
+    ) -> web.Response:
+        started = self._clock.monotonic()
+        protocol = request.protocol
+        if len(self._under_way) >= self._settings.requests:
+            found = responses.busy(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests at a time; try again later")
+        else:
+            self._under_way.add(protocol)
+            try:
+                found = await self._read_and_answered(request, answer)
+            finally:
+                self._under_way.discard(protocol)
+                self._idle_since.pop(protocol, None)
+        where = kind if kind == "callback" else request.path[:_SHOWN_CHARS]
+        self._answered(kind, where, found, self._clock.monotonic() - started)
+        response = _response(found)
+        if not request.content.is_eof():
+            response.force_close()  # what was not read is not worth reading
+        return response
+
+    async def _read_and_answered(
+        self, request: web.Request, answer: Callable[[WebhookRequest], Awaitable[Answer]]
+    ) -> Answer:
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            return responses.refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body without Content-Encoding")
+        if (request.content_length or 0) > BODY_LIMIT_BYTES:
+            return _too_large()
+        try:
+            async with asyncio.timeout(self._settings.patience):
+                content = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return _too_large()
+        except TimeoutError:
+            return responses.refused(HTTPStatus.REQUEST_TIMEOUT, "the body did not come in time")
+        headers: dict[str, str] = {}
+        for name, value in request.headers.items():
+            lower, text = name.lower(), value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            headers[lower] = f"{headers[lower]}, {text}" if lower in headers else text
+        return await answer(WebhookRequest(path=request.path, headers=headers, content=content, body=None))
+
+
+def _too_large() -> Answer:
+    return responses.refused(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {BODY_LIMIT_BYTES} bytes, which is not read"
+    )
+
+
+def _response(answer: Answer) -> web.Response:
+    headers = {} if answer.retry_after is None else {"Retry-After": str(answer.retry_after)}
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Basic realm="taskaction"'
+    body = {"result": answer.result} | ({"message": answer.message} if answer.message else {})
+    return web.json_response(body, status=answer.status, headers=headers)
+
+
+def _close(connection: RequestHandler) -> None:
+    with suppress(Exception):
+        connection.force_close()
+        if connection.transport is not None:
+            connection.transport.abort()

@@ -1,0 +1,143 @@
+"""The inbox as a process: put together, started, and stopped in an order that loses no request; decides nothing."""
+
+import asyncio
+import random
+import signal
+from contextlib import suppress
+
+from taskaction.cluster.credentials import Credentials
+from taskaction.cluster.gateway import Body, Cluster, Resource
+from taskaction.cluster.rest import RestCluster
+from taskaction.cluster.session import open_session
+from taskaction.core.clock import Clock, SystemClock
+from taskaction.plugin.addresses import AddressPolicy
+from taskaction.plugin.registry import Registry
+from taskaction.plugin.toolbox import Toolbox
+from taskaction.runtime.config import OperatorConfig
+from taskaction.runtime.probes import Health, ProbeServer
+from taskaction.services.webhooks.catalogue import Catalogue
+from taskaction.services.webhooks.endpoints import Endpoints, Parts
+from taskaction.services.webhooks.journal import InboxJournal
+from taskaction.services.webhooks.plugins import Plugins
+from taskaction.services.webhooks.secret_cache import SecretCache
+from taskaction.services.webhooks.server import ServerSettings, WebhookServer
+from taskaction.services.webhooks.settings import WebhooksConfig
+from taskaction.services.webhooks.store import Store, StoreSettings
+
+
+class Nothing:
+    """What the inbox has seen of objects that attempts created: it watches none."""
+
+    def news(self, resource: Resource, uid: str, name: str) -> Body | None:  # noqa: ARG002 - the protocol's signature
+        """Give nothing."""
+        return None
+
+    def seen(self, resource: Resource, uid: str) -> list[Body]:  # noqa: ARG002 - the protocol's signature
+        """Give nothing."""
+        return []
+
+
+class Inbox:
+    """Everything that serves requests, over any cluster and clock."""
+
+    def __init__(
+        self, config: OperatorConfig, own: WebhooksConfig, cluster: Cluster, clock: Clock, journal: InboxJournal
+    ) -> None:
+        closed = frozenset({"kube-system", config.namespace})
+        namespaces = config.watch_namespaces
+        self.registry = Registry.load(
+            Toolbox(
+                clock=clock,
+                cluster=cluster,
+                addresses=AddressPolicy(config.http_allowed_cidrs),
+                luck=random.random,
+                followed=Nothing(),
+                closed_namespaces=closed,
+            )
+        )
+        executors = [found for name in self.registry.names() if (found := self.registry.get(name)) is not None]
+        self.catalogue = Catalogue(cluster, clock, namespaces, of_cluster=config.cluster_providers)
+        self.store = Store(cluster, clock, StoreSettings(max_pending=own.max_pending, namespaces=namespaces))
+        self.server = WebhookServer(
+            ServerSettings(bind=own.bind, patience=own.patience.total_seconds(), requests=own.requests),
+            clock,
+            Endpoints(
+                Parts(
+                    clock=clock,
+                    catalogue=self.catalogue,
+                    secrets=SecretCache(cluster, clock, closed),
+                    plugins=Plugins(executors, journal.failed),
+                    store=self.store,
+                    callbacks=config.callbacks(),
+                    shared=config.namespace if not namespaces or config.namespace in namespaces else None,
+                    failed=journal.failed,
+                )
+            ),
+            journal.answered,
+        )
+
+
+class WebhookService:
+    """One replica of the inbox; any number may run, for what they share is in the API server."""
+
+    def __init__(self, config: OperatorConfig, own: WebhooksConfig) -> None:
+        self._config = config
+        self._own = own
+        self._clock = SystemClock()
+        self._journal = InboxJournal()
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT; then say so by readiness, go on a while, and let requests under way end."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop.set)
+        credentials = Credentials.load(self._clock, kubeconfig=self._config.kubeconfig, context=self._config.context)
+        async with open_session(credentials, in_flight=self._own.requests * 2) as session:
+            cluster = RestCluster(credentials.server, session, self._journal.requested)
+            await self._serve(Inbox(self._config, self._own, cluster, self._clock, self._journal), stop)
+
+    async def _serve(self, inbox: Inbox, stop: asyncio.Event) -> None:
+        failed = self._journal.failed
+        probes = ProbeServer(
+            "TASKACTION_WEBHOOKS_PROBES_BIND", self._own.probes_bind, self._health(inbox), self._journal.registry
+        )
+        self._journal.gauge("webhooks_limit", "Requests that may wait.", lambda: self._own.max_pending)
+        self._journal.gauge("webhooks_waiting", "Requests that no action has taken yet.", lambda: inbox.store.waiting)
+        await probes.start()
+        await inbox.server.start()
+        work = (inbox.catalogue.run(failed), inbox.store.run(failed), inbox.server.run())
+        tasks = [asyncio.create_task(one) for one in work]
+        self._journal.says("inbox starts", bind=self._own.bind)
+        try:
+            await self._until(stop, tasks)
+        finally:
+            self._stopping = True
+            self._journal.says("inbox stops")
+            await self._clock.sleep(self._own.drain.total_seconds())
+            await inbox.server.stop()
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+            await inbox.registry.close()
+            await probes.stop()
+
+    @staticmethod
+    async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+        """Return when the process is to stop; raise what ended a task that should never end."""
+        stopped = asyncio.create_task(stop.wait())
+        ended, _ = await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        for task in ended - {stopped}:
+            task.result()
+
+    def _health(self, inbox: Inbox) -> Health:
+        def ready() -> list[str]:
+            problems = ["the inbox is being stopped"] if self._stopping else []
+            problems += ["the providers could not be listed for a minute"] if inbox.catalogue.is_stale else []
+            return problems + [f"plug-in {one.entry_point}: {one.error}" for one in inbox.registry.failures]
+
+        return Health(live=list, ready=ready)

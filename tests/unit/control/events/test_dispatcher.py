@@ -1,0 +1,314 @@
+"""Events wait for their action, are handed to its next poll, and go when what the poll gave is on record."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from support.events import event_body, seconds_later
+from support.fake_cluster import FakeCluster
+from support.records import NAMESPACE, body, recorded
+from taskaction.cluster.errors import UnavailableError
+from taskaction.cluster.gateway import ACTION_EVENTS
+from taskaction.cluster.retry import Persistence
+from taskaction.control.events import dispatcher as module
+from taskaction.control.events.dispatcher import Deliveries
+from taskaction.control.events.matching import Subject
+from taskaction.control.objects.background import Background
+from taskaction.control.objects.records import Record, Table
+from taskaction.testing.clock import START, FakeClock, settled
+
+
+class House:
+    """Deliveries over a fake cluster; ``told`` are the actions that were to be polled."""
+
+    def __init__(self) -> None:
+        self.cluster, self.clock, self.table = FakeCluster(), FakeClock(), Table()
+        self.told: list[str] = []
+        self.owned = self.answers = True
+        self.failures: list[str] = []
+        self.background = Background(lambda task, _: self.failures.append(task))
+        self.deliveries = Deliveries(
+            cluster=self.cluster,
+            clock=self.clock,
+            persistently=Persistence(self.clock, lambda: 0.0, lambda _: None),
+            background=self.background,
+            table=self.table,
+            subject=subject,
+            owns=lambda _: self.owned,
+            answers_for=lambda _: self.answers,
+            changed=self.told.append,
+            shared="operators-own",
+        )
+
+    def live(self, name: str = "one", external_id: str | None = None) -> Record:
+        record = recorded(body(name, status={"phase": "Running", "attempt": 1, "externalId": external_id}))
+        self.table.add(record)
+        self.deliveries.know(record)
+        return record
+
+    def comes(self, name: str = "e", **spec: Any) -> None:
+        stored = self.cluster.store(ACTION_EVENTS, event_body(name, **spec))
+        self.deliveries.notice("ADDED", stored)
+
+    def gets(self, record: Record) -> list[str]:
+        return [delivery.payload["body"] for delivery in self.deliveries.hand_over(record)]
+
+    async def stored(self) -> list[str]:
+        await settled()
+        return sorted(name for plural, _, name in self.cluster.objects if plural == ACTION_EVENTS.plural)
+
+
+def subject(record: Record) -> Subject:
+    return Subject(
+        uid=record.uid,
+        namespace=record.namespace,
+        name=record.name,
+        attempt=record.status.attempt or 0,
+        provider=None,
+        executor="http",
+        external_id=record.status.external_id,
+    )
+
+
+def called(record: Record, external_id: str | None, attempt: int = 1) -> None:
+    record.status = record.status.model_copy(update={"external_id": external_id, "attempt": attempt})
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+# -- from its coming to its end ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spec", [{"target": {"name": "one"}}, {"correlationKey": "7"}])
+async def test_an_event_has_its_action_polled_is_handed_over_and_goes_when_it_is_applied(house, spec) -> None:
+    record = house.live(external_id="7")
+    house.comes(**spec)
+    assert house.told == ["uid-of-one"]
+    assert house.gets(record) == ["e"]
+    assert await house.stored() == ["e"]
+    apply(house, record)
+    assert await house.stored() == []
+    assert len(house.deliveries) == 0
+    assert house.gets(record) == []
+
+
+async def test_an_event_stays_when_what_it_led_to_is_not_on_record(house) -> None:
+    record = house.live()
+    house.comes(target={"name": "one"})
+    assert house.gets(record) == house.gets(record) == ["e"]
+    assert await house.stored() == ["e"]
+
+
+async def test_ocean_d12_an_event_that_comes_before_the_external_id_is_taken_when_it_is_known(house) -> None:
+    record = house.live()
+    house.comes(correlationKey="7")
+    assert house.told == house.gets(record) == []
+    called(record, "7")
+    assert house.deliveries.know(record)
+    assert house.gets(record) == ["e"]
+
+
+async def test_ocean_d12_an_event_that_comes_before_its_action_is_taken_when_it_is_seen(house) -> None:
+    house.comes(target={"name": "one"})
+    assert house.gets(house.live()) == ["e"]
+
+
+async def test_reports_are_for_the_owner_and_everything_else_for_the_executor(house) -> None:
+    record = house.live()
+    house.comes("hook", target={"name": "one"})
+    house.comes("report", target={"name": "one"}, type="Update")
+    assert house.gets(record) == ["hook"]
+    assert [report.payload["body"] for report in house.deliveries.reports(record)] == ["report"]
+    house.deliveries.taken(record)
+    house.deliveries.applied(record)
+    assert await house.stored() == ["hook"]
+
+
+async def test_a_trace_is_nobodys_and_outlives_the_end_of_its_action(house) -> None:
+    record = house.live()
+    house.comes("step", target={"uid": record.uid}, type="Trace")
+    assert house.told == house.gets(record) == []
+    house.deliveries.ended(record)
+    assert await house.stored() == ["step"]
+
+
+async def test_events_are_handed_over_in_the_order_of_their_receipt(house) -> None:
+    record = house.live(external_id="7")
+    house.comes("third", correlationKey="7", receivedAt=seconds_later(3))
+    house.comes("first", target={"name": "one"}, receivedAt=seconds_later(1))
+    house.comes("second", target={"uid": "uid-of-one"}, receivedAt=seconds_later(2))
+    assert house.gets(record) == ["first", "second", "third"]
+
+
+async def test_what_was_handed_over_is_no_reason_to_poll_again_but_what_came_since_is(house) -> None:
+    record = house.live()
+    house.comes("first", target={"name": "one"})
+    assert house.deliveries.know(record)
+    house.gets(record)
+    assert not house.deliveries.know(record)
+    house.deliveries.taken(record)
+    assert not house.deliveries.know(record)
+    house.comes("second", target={"name": "one"})
+    assert house.deliveries.know(record)
+    house.deliveries.applied(record)
+    assert await house.stored() == ["second"]
+
+
+async def test_an_event_stays_while_the_poll_goes_on_whatever_else_is_put_on_record_meanwhile(house) -> None:
+    record = house.live()
+    house.comes(target={"name": "one"})
+    house.gets(record)
+    assert not house.deliveries.has_taken(record)
+    house.deliveries.applied(record)
+    assert await house.stored() == ["e"]
+    house.deliveries.taken(record)
+    assert house.deliveries.has_taken(record)
+    house.deliveries.applied(record)
+    assert await house.stored() == []
+
+
+async def test_a_deletion_is_tried_until_the_api_server_is_back(house) -> None:
+    record = house.live()
+    house.cluster.fail("delete", UnavailableError("away"), UnavailableError("away"))
+    house.comes(target={"name": "one"})
+    house.gets(record)
+    apply(house, record)
+    await house.clock.advance(60)
+    assert await house.stored() == []
+
+
+# -- whose -------------------------------------------------------------------------------------------------------------
+
+
+async def test_events_of_another_replicas_actions_are_let_be(house) -> None:
+    house.owned = house.answers = False
+    house.live()
+    house.comes(target={"name": "one"})
+    assert house.told == []
+    await run_for(house, 3600)
+    assert await house.stored() == ["e"]
+
+
+async def test_an_event_about_an_earlier_attempt_is_deleted_and_one_about_a_later_attempt_waits(house) -> None:
+    record = house.live()
+    house.comes("later", target={"uid": record.uid, "attempt": 2})
+    assert house.gets(record) == []
+    called(record, None, attempt=2)
+    house.comes("earlier", target={"uid": record.uid, "attempt": 1})
+    assert await house.stored() == ["later"]
+    assert house.gets(record) == ["later"]
+
+
+async def test_an_event_that_waited_for_an_attempt_that_is_over_is_deleted(house) -> None:
+    record = house.live()
+    house.comes(target={"uid": record.uid, "attempt": 1})
+    called(record, None, attempt=2)
+    assert not house.deliveries.know(record)
+    assert await house.stored() == []
+
+
+async def test_events_of_an_action_that_ended_are_deleted_also_those_that_come_late(house) -> None:
+    record = house.live(external_id="7")
+    house.comes("before", correlationKey="7")
+    end(house, record)
+    assert await house.stored() == []
+    house.comes("late", target={"uid": record.uid})
+    assert await house.stored() == []
+
+
+async def test_a_late_event_with_a_key_is_kept_for_a_minute_since_another_action_may_get_it(house) -> None:
+    end(house, house.live(external_id="7"))
+    house.comes(correlationKey="7")
+    assert await house.stored() == ["e"]
+    assert house.gets(house.live("two", external_id="7")) == ["e"]
+    end(house, house.live("two", external_id="7"))
+    house.comes("later", correlationKey="7")
+    await run_for(house, module.ENDED_FOR.total_seconds() + 1)
+    assert await house.stored() == []
+
+
+async def test_an_action_that_is_another_replicas_now_is_no_longer_looked_for(house) -> None:
+    record = house.live(external_id="7")
+    house.deliveries.forget(record.uid)
+    house.comes(correlationKey="7")
+    assert house.told == []
+
+
+# -- how long, and how many --------------------------------------------------------------------------------------------
+
+
+async def test_an_event_that_nobody_takes_goes_when_its_time_is_over(house) -> None:
+    house.comes(correlationKey="7", ttlSeconds=100)
+    await run_for(house, 99)
+    assert await house.stored() == ["e"]
+    await run_for(house, 2)
+    assert await house.stored() == []
+
+
+async def test_an_event_whose_action_waits_in_the_queue_outlives_its_time(house) -> None:
+    record = house.live()
+    house.comes(target={"name": "one"}, ttlSeconds=100)
+    await run_for(house, 500)
+    assert house.gets(record) == ["e"]
+
+
+async def test_a_notification_of_what_was_deleted_brings_nothing_back(house) -> None:
+    record = house.live()
+    stored = house.cluster.store(ACTION_EVENTS, event_body("e", target={"name": "one"}))
+    house.deliveries.notice(None, stored)
+    house.gets(record)
+    apply(house, record)
+    house.deliveries.notice("ADDED", stored)
+    assert house.gets(record) == []
+
+
+async def test_an_event_that_a_person_deletes_is_forgotten(house) -> None:
+    record = house.live()
+    house.comes(target={"name": "one"})
+    house.deliveries.notice("DELETED", event_body("e"))
+    assert house.gets(record) == []
+
+
+@pytest.mark.parametrize("bound", ["KEPT_EVENTS", "KEPT_BYTES"])
+async def test_what_there_is_no_room_for_is_found_by_a_later_scan(house, bound, monkeypatch) -> None:
+    monkeypatch.setattr(module, bound, 0)
+    record = house.live()
+    house.comes(target={"name": "one"})
+    assert house.told == house.gets(record) == []
+    monkeypatch.undo()
+    await house.deliveries.sweep()
+    assert house.gets(record) == ["e"]
+
+
+async def test_a_scan_forgets_what_vanished_while_the_watch_was_not_looking(house) -> None:
+    record = house.live()
+    house.comes("vanished", target={"name": "one"})
+    house.comes("there", target={"name": "one"})
+    house.cluster.drop(ACTION_EVENTS, "vanished", NAMESPACE)
+    await house.deliveries.sweep()
+    assert house.gets(record) == ["there"]
+
+
+def apply(house: House, record: Record) -> None:
+    """Do what the engine does when a poll has ended, and its outcome is on record."""
+    house.deliveries.taken(record)
+    house.deliveries.applied(record)
+
+
+def end(house: House, record: Record) -> None:
+    """Do what departures do."""
+    house.deliveries.ended(record)
+    house.deliveries.forget(record.uid)
+    house.table.finish(record, house.clock.monotonic())
+
+
+async def run_for(house: House, seconds: float) -> None:
+    """Let the agenda be served while time passes."""
+    house.background.start(house.deliveries.run_agenda(), name="agenda")
+    await house.clock.advance(seconds)
+    assert house.clock.now() >= START + timedelta(seconds=seconds)
+    await house.background.finish(0)

@@ -1,0 +1,216 @@
+"""Finished actions go when their time has come, not before, and not while somebody still needs them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+import pytest
+
+from support.fake_cluster import FakeCluster
+from support.records import NAMESPACE, body, recorded
+from taskaction.api.enums import ParentKind, Phase
+from taskaction.api.task_action import TaskAction
+from taskaction.cluster.errors import UnavailableError
+from taskaction.cluster.gateway import TASK_ACTIONS
+from taskaction.control.flow_runs.records import LiveMembers, RunTable
+from taskaction.control.objects.background import Background
+from taskaction.control.objects.expiry import REMEMBERED, Expiry
+from taskaction.control.objects.objects import ObjectEditor
+from taskaction.control.objects.records import Record, Table
+from taskaction.control.objects.tree import Facts, ParentLink, Tree
+from taskaction.core.constants import API_VERSION, FINALIZER, HELD_LABEL
+from taskaction.testing.clock import START, FakeClock, settled
+
+DONE = {"phase": "Succeeded"}
+MINUTE = 60.0
+OWNED = {"apiVersion": API_VERSION, "kind": "TaskAction", "name": "parent", "uid": "uid-of-parent"}
+
+
+class Keeper:
+    """An expiry that runs; finished actions expire ten minutes after ``START`` unless ``expires`` says otherwise."""
+
+    def __init__(self) -> None:
+        self.cluster, self.clock, self.table, self.tree = FakeCluster(), FakeClock(), Table(), Tree()
+        self.failures: list[str] = []
+        self.expires: dict[str, datetime | None] = {}
+        background = Background(self.failed)
+        self.expiry = Expiry(
+            cluster=self.cluster,
+            clock=self.clock,
+            kind=ParentKind.TASK_ACTION,
+            editor=ObjectEditor(self.cluster, once, lambda _: None, in_flight=5),
+            background=background,
+            members=LiveMembers(self.table, RunTable()),
+            tree=self.tree,
+            judge=self.judge,
+            recorded=lambda action: recorded(self.cluster.objects["taskactions", "team-a", action.metadata.name]),
+        )
+
+    def judge(self, action: TaskAction) -> datetime | None:
+        return self.expires.get(action.metadata.name, START + timedelta(minutes=10))
+
+    def failed(self, task: str, error: BaseException) -> None:
+        self.failures.append(task)
+
+    def store(self, name: str, status: dict[str, Any] | None = None, **metadata: Any) -> Record:
+        one = body(name, status=status or DONE)
+        return recorded(self.cluster.store(TASK_ACTIONS, one | {"metadata": one["metadata"] | metadata}))
+
+    def live(self, name: str, parent: str | None = None) -> Record:
+        """Let an action be live, in the table and in the tree."""
+        record = self.store(name, {"phase": "Running"})
+        self.table.add(record)
+        self.place(name, parent, live=True)
+        return record
+
+    def place(self, name: str, parent: str | None, *, live: bool) -> None:
+        link = ParentLink(uid=f"uid-of-{parent}", name=parent) if parent is not None else None
+        facts = Facts(name=name, phase=Phase.RUNNING if live else Phase.SUCCEEDED)
+        self.tree.put(f"uid-of-{name}", facts, link, live=live)
+
+    def names(self) -> list[str]:
+        return [name for _, _, name in self.cluster.objects]
+
+    async def __aenter__(self) -> Self:
+        failed = self.failed
+        runs = (self.expiry.run_agenda(), self.expiry.run_frees(failed), self.expiry.run_scans(300.0, failed))
+        self.tasks = [asyncio.create_task(run) for run in runs]
+        await settled()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.wait(self.tasks)
+
+
+async def once(call: Callable[[], Awaitable[Any]]) -> Any:
+    return await call()
+
+
+@pytest.fixture
+def keeper() -> Keeper:
+    return Keeper()
+
+
+async def test_a_finished_action_is_deleted_when_its_time_has_come(keeper) -> None:
+    keeper.expires["one"] = START + timedelta(minutes=5)
+    async with keeper:
+        keeper.expiry.note(keeper.store("one").action, START + timedelta(minutes=5))
+        await keeper.clock.advance(5 * MINUTE - 1)
+        assert keeper.names() == ["one"]
+
+        await keeper.clock.advance(1)
+        assert keeper.names() == []
+
+
+async def test_actions_that_others_have_finished_are_found_by_looking_through(keeper) -> None:
+    keeper.store("one")
+    async with keeper:
+        await keeper.clock.advance(11 * MINUTE)
+
+        assert keeper.names() == []
+
+
+async def test_what_another_process_answers_for_is_left_to_it(keeper) -> None:
+    keeper.store("theirs")
+    keeper.expires["theirs"] = None
+    async with keeper:
+        await keeper.clock.advance(60 * MINUTE)
+
+        assert keeper.names() == ["theirs"]
+
+
+async def test_only_what_expires_soon_is_remembered_and_the_rest_is_found_again(keeper) -> None:
+    late = START + 4 * REMEMBERED
+    keeper.expires["late"] = late
+    async with keeper:
+        keeper.expiry.note(keeper.store("late").action, late)
+        await keeper.clock.advance(2 * MINUTE)
+        assert len(keeper.expiry._remembered) == 0
+
+        await keeper.clock.advance((late - keeper.clock.now()).total_seconds() + 1)
+        assert keeper.names() == []
+        assert len(keeper.expiry._remembered) == 0
+
+
+async def test_a_parent_stays_until_its_last_live_child_has_ended(keeper) -> None:
+    keeper.store("parent")
+    child = keeper.live("child", "parent")
+    keeper.place("parent", None, live=False)
+    async with keeper:
+        await keeper.clock.advance(20 * MINUTE)
+        assert keeper.names() == ["parent", "child"]
+
+        keeper.table.drop(child)
+        keeper.place("child", "parent", live=False)
+        await keeper.clock.advance(MINUTE)
+        assert "parent" not in keeper.names()
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["finished here", "found by looking through"])
+async def test_a_child_stays_for_its_parent_to_look_at_until_that_has_ended(keeper, noted) -> None:
+    parent = keeper.live("parent")
+    child = keeper.store("child", ownerReferences=[OWNED])
+    keeper.place("child", "parent", live=False)
+    async with keeper:
+        if noted:
+            keeper.expiry.note(child.action, START + timedelta(minutes=10))
+        await keeper.clock.advance(20 * MINUTE)
+        assert "child" in keeper.names()
+
+        keeper.table.drop(parent)
+        await keeper.clock.advance(MINUTE)
+        assert "child" not in keeper.names()
+
+
+async def test_a_namesake_does_not_expire_in_its_forerunner_s_place(keeper) -> None:
+    async with keeper:
+        keeper.expiry.note(keeper.store("one").action, START + timedelta(seconds=30))
+        keeper.cluster.drop(TASK_ACTIONS, "one", NAMESPACE)
+        keeper.store("one", {"phase": "Running"}, uid="another")
+        await keeper.clock.advance(45)
+
+        assert keeper.names() == ["one"]
+
+
+async def test_a_scan_that_fails_is_told_and_comes_again(keeper) -> None:
+    keeper.store("one")
+    keeper.cluster.fail("list", UnavailableError("away"))
+    async with keeper:
+        await keeper.clock.advance(MINUTE)
+        assert keeper.failures == ["look through finished actions"]
+
+        await keeper.clock.advance(11 * MINUTE)
+        assert keeper.names() == []
+
+
+HELD = {"finalizers": [FINALIZER], "labels": {HELD_LABEL: "true"}}
+
+
+async def test_what_a_crash_left_held_is_freed_after_a_take_over(keeper) -> None:
+    keeper.store("done", **HELD)
+    keeper.store("running", {"phase": "Running"}, **HELD)
+    keeper.store("theirs", **HELD)
+    keeper.expires["theirs"] = None
+    ours = keeper.store("under-way", **HELD)
+    keeper.table.add(ours)
+    async with keeper:
+        keeper.expiry.taken_over()
+        await settled()
+
+    finalizers = {name: one["metadata"]["finalizers"] for (_, _, name), one in keeper.cluster.objects.items()}
+    assert finalizers == {"done": [], "running": [FINALIZER], "theirs": [FINALIZER], "under-way": [FINALIZER]}
+
+
+async def test_freeing_that_fails_is_told_and_tried_again(keeper) -> None:
+    keeper.store("done", **HELD)
+    keeper.cluster.fail("list", UnavailableError("away"))
+    async with keeper:
+        keeper.expiry.taken_over()
+        await settled()
+        assert keeper.failures == ["free finished actions"]
+
+        await keeper.clock.advance(10)
+        assert keeper.cluster.objects[TASK_ACTIONS.plural, NAMESPACE, "done"]["metadata"]["finalizers"] == []

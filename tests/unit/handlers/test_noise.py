@@ -1,0 +1,68 @@
+"""What a watch tells of pods and Jobs is left out where it changes nothing for an action, and only there."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from taskaction.handlers.noise import Chatter
+
+UNSCHEDULABLE = {"conditions": [{"type": "PodScheduled", "status": "False", "message": "no node"}]}
+PULLING = {"containerStatuses": [{"name": "main", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]}
+CREATING = {"containerStatuses": [{"name": "main", "state": {"waiting": {"reason": "ContainerCreating"}}}]}
+COMPLETE = {"conditions": [{"type": "Complete", "status": "True"}]}
+QUIET = {
+    "a pod that has just been created": ("ADDED", "Pod", {"phase": "Pending"}),
+    "a pod that is being started": ("MODIFIED", "Pod", {"phase": "Pending"} | CREATING),
+    "a pod that runs": ("MODIFIED", "Pod", {"phase": "Running"}),
+    "a Job that has just been created": ("ADDED", "Job", {}),
+    "a Job whose pods run": ("MODIFIED", "Job", {"active": 1, "ready": 1}),
+}
+NEWS = {
+    "a pod that has no node": ("MODIFIED", "Pod", {"phase": "Pending"} | UNSCHEDULABLE),
+    "a pod without its image": ("MODIFIED", "Pod", {"phase": "Pending"} | PULLING),
+    "a pod that has ended": ("MODIFIED", "Pod", {"phase": "Succeeded"}),
+    "a pod that has failed": ("MODIFIED", "Pod", {"phase": "Failed"}),
+    "a pod that has gone": ("DELETED", "Pod", {"phase": "Running"}),
+    "a Job that is complete": ("MODIFIED", "Job", COMPLETE),
+    "a Job of which a part is done": ("MODIFIED", "Job", {"active": 1, "succeeded": 1}),
+    "a Job one of whose pods has failed": ("MODIFIED", "Job", {"active": 1, "failed": 1}),
+    "a Job that has gone": ("DELETED", "Job", {"active": 1}),
+    "an action": ("MODIFIED", "TaskAction", {"phase": "Running"}),
+}
+
+
+def line(event: str, kind: str, status: dict[str, Any], **metadata: Any) -> bytes:
+    body = {"kind": kind, "apiVersion": "v1", "metadata": {"name": "a", "uid": "1", **metadata}, "status": status}
+    return orjson.dumps({"type": event, "object": body})
+
+
+@pytest.mark.parametrize("event", QUIET.values(), ids=QUIET)
+def test_it_leaves_out(event: tuple[str, str, dict[str, Any]]) -> None:
+    assert Chatter().is_chatter(line(*event))
+
+
+@pytest.mark.parametrize("event", NEWS.values(), ids=NEWS)
+def test_it_hands_on(event: tuple[str, str, dict[str, Any]]) -> None:
+    assert not Chatter().is_chatter(line(*event))
+
+
+@pytest.mark.parametrize("kind", ["Pod", "Job"])
+def test_bookmarks_are_handed_on_since_the_watch_goes_by_them(kind: str) -> None:
+    body = {"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": "7", "creationTimestamp": None}}
+
+    assert not Chatter().is_chatter(orjson.dumps({"type": "BOOKMARK", "object": body}))
+
+
+@pytest.mark.parametrize(("kind", "status"), [("Pod", {"phase": "Running"}), ("Job", {"active": 1})])
+def test_what_is_being_deleted_is_handed_on(kind: str, status: dict[str, Any]) -> None:
+    assert not Chatter().is_chatter(line("MODIFIED", kind, status, deletionTimestamp="2026-01-01T12:00:00Z"))
+
+
+def test_the_end_of_a_trouble_that_was_told_is_told_once() -> None:
+    chatter = Chatter()
+    running = line("MODIFIED", "Pod", {"phase": "Running"})
+    chatter.is_chatter(line("MODIFIED", "Pod", {"phase": "Pending"} | PULLING))
+
+    assert not chatter.is_chatter(running)
+    assert chatter.is_chatter(running)

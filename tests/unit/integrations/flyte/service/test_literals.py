@@ -1,0 +1,52 @@
+"""Answers of conditions: what an object can hold is taken, and what it holds is told."""
+
+import pytest
+from connectrpc.code import Code
+from connectrpc.errors import ConnectError
+from flyteidl2.core.literals_pb2 import Literal
+
+from taskaction.integrations.flyte.service.literals import read, written
+
+
+def literal(**said: object) -> Literal:
+    found = Literal()
+    for name, value in said.items():
+        setattr(found.scalar.primitive, name, value)
+    return found
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"boolean": False},
+        {"integer": 2**63 - 1},
+        {"integer": -(2**63)},
+        {"float_value": 0.5},
+        {"string_value": ""},
+        {"string_value": "ü\0\n"},
+    ],
+)
+def test_an_answer_is_told_as_it_was_given(said):
+    kind, value = read(literal(**said))
+    assert written(kind, value) == literal(**said)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({}, "should be a boolean"),
+        ({"float_value": float("nan")}, "finite"),
+        ({"float_value": float("-inf")}, "finite"),
+        ({"string_value": "x" * 32 * 1024}, "at most 31744 are kept"),
+        ({"string_value": "\0" * 8 * 1024}, "at most 31744 are kept"),
+    ],
+)
+def test_an_answer_that_no_object_can_hold_is_refused(said, why):
+    with pytest.raises(ConnectError, match=why) as refused:
+        read(literal(**said))
+    assert refused.value.code == Code.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(("kind", "value"), [("integer", 2**63), ("integer", 0.5), ("boolean", 1), ("string", None)])
+def test_a_value_of_another_type_is_not_told(kind, value):
+    assert written(kind, value) is None

@@ -1,0 +1,160 @@
+"""The buffer, the Lease and the settings of the agent."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.fake_cluster import FakeCluster
+from taskaction.cluster.gateway import LEASES
+from taskaction.core.errors import ConfigurationError
+from taskaction.integrations.port.agent.buffer import Buffer
+from taskaction.integrations.port.agent.client import seconds_of
+from taskaction.integrations.port.agent.leadership import Leadership
+from taskaction.integrations.port.agent.mapping import Target
+from taskaction.integrations.port.agent.runs import RunKind
+from taskaction.integrations.port.agent.settings import PREFIX, PortAgentConfig
+from taskaction.testing.clock import FakeClock
+
+BUCKETS = st.tuples(st.sampled_from(RunKind), st.sampled_from("ab"))
+STEPS = st.lists(
+    st.tuples(st.just("add"), st.sampled_from("123456789"), BUCKETS)
+    | st.tuples(st.just("drop"), st.sampled_from("123456789"), BUCKETS),
+    max_size=60,
+)
+
+
+@given(steps=STEPS, watermark=st.integers(1, 8), share=st.integers(1, 100))
+def test_ocean_d14_a_buffer_never_holds_more_than_it_may(steps: list[Any], watermark: int, share: int) -> None:
+    buffer = Buffer(watermark=watermark, share_per_action=share)
+    held: dict[str, Any] = {}
+    for step, name, bucket in steps:
+        if step == "drop":
+            buffer.drop(name)
+            held.pop(name, None)
+        elif buffer.takes(name, bucket):
+            buffer.add(name, bucket)
+            held.setdefault(name, bucket)
+    cap = max(1, watermark * share // 100)
+    assert len(buffer) == len(held) <= watermark
+    assert buffer.room == watermark - len(held)
+    for bucket in set(held.values()):
+        count = list(held.values()).count(bucket)
+        assert count <= cap
+        assert (bucket[1] in buffer.full(bucket[0])) == (count >= cap)
+
+
+def test_what_was_added_while_a_list_was_made_is_kept() -> None:
+    buffer = Buffer(watermark=10, share_per_action=100)
+    bucket = (RunKind.ACTION, "a")
+    buffer.add("old", bucket)
+    mark = buffer.list_begins()
+    buffer.add("new", bucket)
+    buffer.listed({"found": bucket}, mark)
+    assert ["old" in buffer, "new" in buffer, "found" in buffer] == [False, True, True]
+    buffer.listed({"found": bucket}, buffer.list_begins())
+    assert len(buffer) == 1
+
+
+def leadership(cluster: FakeCluster, clock: FakeClock, identity: str) -> Leadership:
+    return Leadership(cluster, clock, namespace="n", installation="a", identity=identity, duration=15)
+
+
+async def test_one_agent_works_and_another_takes_over_when_it_is_silent() -> None:
+    cluster, clock = FakeCluster(), FakeClock()
+    first, second = leadership(cluster, clock, "a"), leadership(cluster, clock, "b")
+    await first.turn()
+    await second.turn()
+    assert (first.held, second.held, second.holder) == (True, False, "a")
+    await clock.advance(9)
+    await first.turn()
+    await clock.advance(9)
+    await second.turn()
+    assert (first.held, second.held) == (True, False)
+    await clock.advance(14)
+    await second.turn()
+    assert (first.held, second.held) == (False, False)
+    await clock.advance(2)
+    await second.turn()
+    assert (first.held, second.held) == (False, True)
+    await first.turn()
+    assert (first.held, first.holder) == (False, "b")
+    lease = next(body for (plural, _, _), body in cluster.objects.items() if plural == LEASES.plural)
+    assert lease["spec"]["leaseTransitions"] == 2
+
+
+async def test_a_lease_that_was_given_back_is_taken_at_once() -> None:
+    cluster, clock = FakeCluster(), FakeClock()
+    first, second = leadership(cluster, clock, "a"), leadership(cluster, clock, "b")
+    await first.turn()
+    await first.release()
+    await second.turn()
+    assert (first.held, second.held) == (False, True)
+
+
+REQUIRED = {
+    f"{PREFIX}CLIENT_ID": "id",
+    f"{PREFIX}CLIENT_SECRET": "hush",
+    f"{PREFIX}INSTALLATION_ID": "a",
+    f"{PREFIX}NAMESPACE": "n",
+}
+
+
+def test_settings_are_read_from_the_environment() -> None:
+    config = PortAgentConfig.from_environment(
+        REQUIRED
+        | {
+            f"{PREFIX}BASE_URL": "https://api.us.getport.io/v1/",
+            f"{PREFIX}MAPPING": '{"deploy": {"provider": "ci"}}',
+            f"{PREFIX}RUN_KINDS": "action",
+            f"{PREFIX}VISIBILITY_TIMEOUT_MS": "60000",
+            "TASKACTION_NAMESPACE": "the operator's",
+        }
+    )
+    assert config.base_url == "https://api.us.getport.io"
+    assert config.mapping == {"deploy": Target(provider="ci")}
+    assert config.run_kinds == (RunKind.ACTION,)
+    assert (config.visibility_timeout_ms, config.namespace) == (60_000, "n")
+
+
+def test_the_seeds_settings_have_the_seeds_defaults() -> None:
+    config = PortAgentConfig.from_environment(REQUIRED)
+    assert config.runs_buffer_high_watermark == 1000
+    assert config.poll_check_interval_seconds == pytest.approx(5)
+    assert config.visibility_timeout_ms == 30_000
+    assert config.max_wait_seconds_before_shutdown == pytest.approx(30)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CLIENT_SECRET", ""),
+        ("CLIENT_ID", ""),
+        ("BASE_URL", "api.getport.io"),
+        ("BASE_URL", "https://user:pass@api.getport.io"),
+        ("RUN_KINDS", "actions"),
+        ("RUN_KINDS", ""),
+        ("MAPPING", '{"a": {}}'),
+        ("RUNS_BUFFER_HIGH_WATERMARK", "0"),
+        ("MAX_RUNS_BUFFER_UTIL_PCT_PER_ACTION", "101"),
+        ("VISIBILITY_TIMEOUT_MS", "1"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_the_secret_is_not_told(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        PortAgentConfig.from_environment(REQUIRED | {PREFIX + name: value})
+    assert PREFIX + name in str(refused.value)
+    assert "hush" not in str(refused.value)
+
+
+def test_the_secret_is_in_nothing_that_is_printed() -> None:
+    assert "hush" not in repr(PortAgentConfig.from_environment(REQUIRED))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [(None, 0), ("7", 7), ("soon", 0), ("Thu, 01 Jan 2026 12:00:30 GMT", 30), ("Thu, 01 Jan 2020 12:00:00 GMT", 0)],
+)
+def test_retry_after_is_a_number_or_a_date(text: str | None, seconds: float) -> None:
+    assert seconds_of(text, FakeClock().now()) == pytest.approx(seconds)
