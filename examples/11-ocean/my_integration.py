@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from taskaction.compat.ocean import AbstractExecutor, ActionRun, ExecutionManager, RunStatus, hosted, ocean
+from taskaction.integrations.port.ocean import AbstractExecutor, ActionRun, ExecutionManager, RunStatus, hosted, ocean
 
 
 class ApiClient:
