@@ -1,4 +1,4 @@
-"""ActionEvent: something that happened to an action outside its owner. Fields and rules only."""
+"""ActionEvent: an event about an action from outside its owner. Fields and rules only."""
 
 from typing import Annotated, Any, Self
 
@@ -10,28 +10,28 @@ from taskaction.api.rules import cel, immutable, rules, stored_default
 from taskaction.api.task_action import ProviderRef
 
 TRACE = "Trace"
-"""The type of a step that a program has recorded: it is kept as long as its action, and given to nobody."""
+"""Type of a step that a program recorded; kept as long as its action, and delivered to no executor."""
 UPDATE = "Update"
-"""The type of what is reported of an attempt from outside: its owner puts it into the action's status."""
+"""Type of a report about an attempt from outside; the action's owner applies it to the action's status."""
 
 
 class EventTarget(ApiModel):
-    """Which action it happened to: by its name, by its uid, or by both."""
+    """The action that the event is about: by name, by uid, or by both."""
 
     model_config = ConfigDict(
-        json_schema_extra=rules(cel("has(self.name) || has(self.uid)", "set target.name or target.uid, or both"))
+        json_schema_extra=rules(cel("has(self.name) || has(self.uid)", "set name or uid, or both"))
     )
 
     name: DnsName | None = None
     """The TaskAction's name, in the event's namespace."""
     uid: Uid | None = None
-    """Its uid; an action of the same name and another uid is then not meant."""
+    """The TaskAction's uid. If set, an action with the same name and another uid does not match."""
     attempt: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """The attempt that is meant; a later one is not told of it."""
+    """The attempt that the event is about. Later attempts do not receive it."""
 
 
 class EventScope(ApiModel):
-    """Whose actions a `correlationKey` is looked for among, so that equal ids of two targets never mix."""
+    """The actions among which a `correlationKey` is matched, so that equal ids of two targets never mix."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -49,41 +49,45 @@ def _spec_rules(schema: dict[str, Any]) -> None:
     """Add the rules of the whole spec."""
     schema |= rules(
         cel("has(self.target) || has(self.correlationKey)", "set target or correlationKey, or both"),
-        cel("!has(self.scope) || has(self.correlationKey)", "scope says nothing without correlationKey: set it too"),
-        *(immutable(name, "delete the event and make a new one") for name in schema["properties"]),
+        cel(
+            "!has(self.scope) || has(self.correlationKey)",
+            "scope has no effect without correlationKey: set correlationKey too",
+        ),
+        *(immutable(name, "delete the event and create a new one") for name in schema["properties"]),
     )
 
 
 class ActionEventSpec(ApiModel):
-    """What happened. Immutable: the owner of the action applies it and deletes it."""
+    """Specification of the event. Immutable: the owner of the action applies the event and deletes it."""
 
     model_config = ConfigDict(json_schema_extra=_spec_rules)
 
     target: EventTarget | None = None
-    """The action it happened to. At least one of `target` and `correlationKey` is set."""
+    """The action that the event is about. Set at least one of `target` and `correlationKey`."""
     correlation_key: Annotated[str, Field(min_length=1, max_length=253)] | None = None
-    """What the target system calls the action, where the sender knows no name; matched with `status.externalId`."""
+    """The target system's id of the action, for senders that do not know the name. Matched with `status.externalId`."""
     scope: EventScope | None = None
-    """Among whose actions `correlationKey` is looked for. Default: all actions of the namespace."""
+    """The actions among which `correlationKey` is matched. Default: all actions of the namespace."""
     type: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Z][A-Za-z0-9]*$")]
-    """What kind of event it is, for example Webhook. Update changes the action's status; Trace is kept beside it."""
+    """The type of the event, for example Webhook. Update changes the action's status. Trace is kept with the action."""
     payload: JsonObject = Field(default_factory=dict)
-    """The content, up to 32 KiB."""
+    """The content of the event, up to 32 KiB."""
     sender: ShortText | None = None
-    """Who sent it, as authenticated on receipt."""
+    """The sender, as authenticated on receipt."""
     received_at: UserTimestamp | None = None
-    """When it was received."""
+    """When the event was received."""
     ttl_seconds: Annotated[int, Field(ge=1, le=604_800, json_schema_extra=stored_default(3600))] = 3600
-    """How long it is kept when no action takes it, in seconds, at most 7 days. Default 3600; not for a Trace."""
+    """How long the event is kept if no action takes it, in seconds, at most 7 days. Default 3600. Not used for
+    Trace."""
 
 
 class ActionEvent(ApiModel):
-    """Something that happened to an action outside its owner: a webhook delivery, an update, a trace."""
+    """Event about an action from outside its owner: a webhook delivery, an update or a trace."""
 
     metadata: Metadata
     spec: ActionEventSpec
 
     @classmethod
     def from_body(cls, body: dict[str, Any]) -> Self:
-        """Read an object as the API server gives it; raises ``pydantic.ValidationError``."""
+        """Return the model of an object from the API server; raise ``pydantic.ValidationError``."""
         return cls.model_validate(body)

@@ -1,10 +1,10 @@
-"""Phases, kinds of error and policies: closed sets that users read and switch on."""
+"""Phases, error kinds and policies: closed sets of values that users read and compare."""
 
 from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """Where an action stands; only the last four are final."""
+    """Phase of an action; only the last four are terminal."""
 
     QUEUED = "Queued"
     WAITING_FOR_RESOURCES = "WaitingForResources"
@@ -18,12 +18,12 @@ class Phase(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """True when nothing can happen to the action any more."""
+        """Whether the action has finished."""
         return self in TERMINAL_PHASES
 
     @property
     def started(self) -> bool:
-        """True while an attempt is under way."""
+        """Whether an attempt is running."""
         return self in STARTED_PHASES
 
 
@@ -32,14 +32,14 @@ STARTED_PHASES = frozenset({Phase.INITIALIZING, Phase.RUNNING, Phase.PAUSED})
 
 
 class ErrorKind(StrEnum):
-    """Whose the mend is: the author's of the action, or the platform's."""
+    """Who can fix the error: the author of the action (User) or the platform team (System)."""
 
     USER = "User"
     SYSTEM = "System"
 
 
 class CacheStatus(StrEnum):
-    """What a cache of results has done for an action, as whoever runs it says; the operator itself keeps none."""
+    """Result of a cache lookup for an action, as its runtime reports it; the operator itself has no cache."""
 
     DISABLED = "Disabled"
     MISS = "Miss"
@@ -52,7 +52,7 @@ class CacheStatus(StrEnum):
 
 
 class RetryClass(StrEnum):
-    """The classes of failure that ``retryPolicy.retryOn`` names."""
+    """Classes of failures that ``retryPolicy.retryOn`` selects."""
 
     ERROR = "Error"
     TIMEOUT = "Timeout"
@@ -62,28 +62,28 @@ class RetryClass(StrEnum):
 
 
 class ChildPolicy(StrEnum):
-    """What happens to running children when their parent finishes by itself."""
+    """What happens to running children when their parent finishes without being aborted."""
 
     KEEP = "Keep"
     ABORT = "Abort"
 
 
 class ProviderKind(StrEnum):
-    """Where a provider lives: in the action's namespace, or cluster-wide."""
+    """Kind of a provider: in the action's namespace, or cluster-scoped."""
 
     ACTION_PROVIDER = "ActionProvider"
     CLUSTER_ACTION_PROVIDER = "ClusterActionProvider"
 
 
 class ParentKind(StrEnum):
-    """What may be the parent of an action."""
+    """Kinds of objects that can be the parent of an action."""
 
     TASK_ACTION = "TaskAction"
     ACTION_FLOW_RUN = "ActionFlowRun"
 
 
 class Sharding(StrEnum):
-    """How finely a provider's actions are spread over replicas."""
+    """Granularity at which a provider's actions are distributed over replicas."""
 
     PROVIDER = "Provider"
     PARTITION = "Partition"
@@ -91,7 +91,7 @@ class Sharding(StrEnum):
 
 
 class OverlapPolicy(StrEnum):
-    """What a new action of a busy partition does."""
+    """What happens to a new action whose partition is busy."""
 
     QUEUE = "Queue"
     REPLACE = "Replace"
@@ -99,21 +99,21 @@ class OverlapPolicy(StrEnum):
 
 
 class WhenFull(StrEnum):
-    """What happens to actions beyond ``limits.maxQueued``."""
+    """What happens to actions that exceed ``limits.maxQueued``."""
 
     WAIT = "Wait"
     REFUSE = "Refuse"
 
 
 class ValueFormat(StrEnum):
-    """How the text of a Secret or ConfigMap key becomes a parameter."""
+    """How the value of a Secret or ConfigMap key is converted to a parameter."""
 
     TEXT = "Text"
     JSON = "Json"
 
 
 class ConditionStatus(StrEnum):
-    """The three states of a Kubernetes condition."""
+    """Status of a Kubernetes condition."""
 
     TRUE = "True"
     FALSE = "False"
@@ -121,7 +121,7 @@ class ConditionStatus(StrEnum):
 
 
 class SignatureAlgorithm(StrEnum):
-    """The hash of an HMAC."""
+    """Hash algorithm of an HMAC."""
 
     SHA256 = "SHA256"
     SHA512 = "SHA512"
@@ -129,7 +129,7 @@ class SignatureAlgorithm(StrEnum):
 
 
 class SignatureEncoding(StrEnum):
-    """How a signature is written in a header."""
+    """Encoding of a signature in a header."""
 
     HEX = "Hex"
     BASE64 = "Base64"

@@ -1,4 +1,4 @@
-"""The parts of Kubernetes object metadata and conditions that the project reads or writes."""
+"""Parts of Kubernetes object metadata and conditions that the project reads or writes."""
 
 from datetime import datetime
 from typing import Annotated
@@ -21,7 +21,7 @@ class OwnerReference(ApiModel):
 
 
 class Metadata(ApiModel):
-    """The object metadata that decisions need; everything else stays with the API server."""
+    """Object metadata that decisions depend on; other fields are not read."""
 
     name: str
     uid: str
@@ -37,17 +37,17 @@ class Metadata(ApiModel):
 
 
 class Condition(ApiModel):
-    """A Kubernetes condition; ``lastTransitionTime`` moves only when ``status`` flips."""
+    """A Kubernetes condition; ``lastTransitionTime`` changes only when ``status`` changes."""
 
     type: Annotated[str, Field(max_length=64)]
-    """The aspect that this condition speaks of."""
+    """Type of the condition."""
     status: ConditionStatus
-    """True, False or Unknown."""
+    """Status of the condition: True, False or Unknown."""
     reason: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")]
-    """A stable CamelCase word for programs."""
+    """Machine-readable reason, in CamelCase."""
     message: Message = ""
-    """A sentence for people."""
+    """Human-readable message."""
     last_transition_time: Timestamp
     """When `status` last changed."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The `metadata.generation` that this condition was judged by."""
+    """The `metadata.generation` on which this condition is based."""

@@ -1,4 +1,4 @@
-"""Policies that actions and providers share: retry, timeouts, identity; data only."""
+"""Policies that actions and providers share: retries, timeouts, identity; data only."""
 
 from typing import Annotated, Any
 
@@ -10,19 +10,21 @@ from taskaction.api.rules import cel, rules
 
 
 class Timeouts(ApiModel):
-    """How long each part of an action's life may last; each has its own reason when it fires."""
+    """Timeouts for each part of an action's life. Each timeout has its own reason."""
 
     queued: PositiveDuration | None = None
-    """From creation to the first start; then TimedOut with reason QueuedTimeout. Stands still while suspended."""
+    """Maximum time from creation to the first start; then TimedOut with reason QueuedTimeout. Paused while the action
+    is suspended."""
     attempt: PositiveDuration | None = None
-    """From an attempt's start to its end; the attempt is cancelled, and may be retried as class Timeout."""
+    """Maximum time from the start of an attempt to its end. The attempt is then cancelled, and may be retried as class
+    Timeout."""
     total: PositiveDuration | None = None
-    """From creation to the end, over all attempts; then TimedOut with reason TotalTimeout. Stands still while
-    suspended."""
+    """Maximum time from creation to the end, over all attempts; then TimedOut with reason TotalTimeout. Paused while
+    the action is suspended."""
 
 
 def longest_after_first() -> dict[str, Any]:
-    """Give the rule of every series of waits that grows from ``initial`` to ``max``."""
+    """Return the rule that ``initial`` is not longer than ``max``, for delays that grow from one to the other."""
     return rules(
         cel(
             "!has(self.initial) || !has(self.max) || duration(self.initial) <= duration(self.max)",
@@ -32,30 +34,30 @@ def longest_after_first() -> dict[str, Any]:
 
 
 class BackoffPolicy(ApiModel):
-    """The delay before a retry: initial * factor^(n-1), at most max, less up to the jitter share."""
+    """Delay before a retry: initial * factor^(n-1), at most max, reduced by up to the jitter share."""
 
     model_config = ConfigDict(json_schema_extra=longest_after_first())
 
     initial: Duration | None = None
     """The delay before the first retry. Default 1s."""
     factor: Annotated[float, Field(ge=1, le=10)] | None = None
-    """How much longer each further delay is, 1 to 10. Default 2."""
+    """Factor by which each further delay grows, 1 to 10. Default 2."""
     max: Duration | None = None
-    """The longest delay. Default 5m."""
+    """The maximum delay. Default 5m."""
     jitter: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The share of a delay that chance may take off, 0 to 1, so that failures do not return in step. Default 0.1."""
+    """The share of a delay by which it is randomly reduced, 0 to 1, so that retries do not coincide. Default 0.1."""
 
 
 class RetryPolicy(ApiModel):
-    """Whether a failed attempt is followed by another one."""
+    """Policy for retrying failed attempts."""
 
     limit: Annotated[int, Field(ge=0, le=100)] | None = None
-    """How many attempts may follow the first one, 0 to 100. Default 0."""
+    """Maximum number of retries after the first attempt, 0 to 100. Default 0."""
     system_limit: Annotated[int, Field(ge=0, le=100)] | None = None
-    """How many further attempts may follow ones that the platform ended (errors of kind System), 0 to 100; these then
-    do not count for `limit`. Default: `limit` counts all attempts."""
+    """Maximum number of retries after failures of the platform (errors of kind System), 0 to 100. If set, these retries
+    do not count towards `limit`. Default: `limit` counts all retries."""
     backoff: BackoffPolicy | None = None
-    """How long to wait between attempts."""
+    """Delay between attempts."""
     retry_on: (
         Annotated[
             tuple[RetryClass, ...],
@@ -63,12 +65,12 @@ class RetryPolicy(ApiModel):
         ]
         | None
     ) = None
-    """The classes of failure that are retried. Default Error, Timeout, RateLimited and System. Add Interrupted only
-    where a repeated effect does no harm."""
+    """Classes of failures that are retried. Default Error, Timeout, RateLimited and System. Add Interrupted only if
+    repeating the effect is harmless."""
 
 
 class RunAs(ApiModel):
-    """Whose rights the operator uses for this action, by impersonation."""
+    """The account that the operator impersonates for this action."""
 
     service_account_name: DnsName
     """A ServiceAccount in the action's namespace. The creator must have the verb `impersonate` on it."""

@@ -1,4 +1,4 @@
-"""ActionProvider and ClusterActionProvider: what a platform team offers. Fields and rules only."""
+"""ActionProvider and ClusterActionProvider: executors that a platform team offers. Fields and rules only."""
 
 from typing import Annotated, Any, Self
 
@@ -13,82 +13,85 @@ from taskaction.api.webhook import Webhook
 
 
 class Rate(ApiModel):
-    """A token bucket over all replicas."""
+    """A rate limit (token bucket) over all replicas."""
 
     requests: Annotated[int, Field(ge=1, le=1_000_000)]
-    """How many starts are allowed..."""
+    """Number of starts that are allowed per period `per`."""
     per: PositiveDuration
-    """...in this time, for example 1m."""
+    """The period for `requests`, for example 1m."""
     burst: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    """How many may start at once. Default: `requests`."""
+    """Maximum number of starts at once. Default: `requests`."""
 
 
 class Limits(ApiModel):
-    """How much of a provider may be used at a time."""
+    """Limits on the use of a provider."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             cel(
                 "!has(self.maxConcurrent) || !has(self.maxConcurrentPerPartition)"
                 " || self.maxConcurrentPerPartition <= self.maxConcurrent",
-                "maxConcurrentPerPartition cannot be more than maxConcurrent: lower it or raise maxConcurrent",
+                "maxConcurrentPerPartition cannot be greater than maxConcurrent: lower it or raise maxConcurrent",
                 fieldPath=".maxConcurrentPerPartition",
             ),
-            cel("!has(self.whenFull) || has(self.maxQueued)", "whenFull says nothing without maxQueued: set it too"),
+            cel(
+                "!has(self.whenFull) || has(self.maxQueued)",
+                "whenFull has no effect without maxQueued: set maxQueued too",
+            ),
         )
     )
 
     max_concurrent: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    """Attempts at a time. Default unlimited."""
+    """Maximum number of concurrent attempts. Default unlimited."""
     max_concurrent_per_partition: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    """Attempts at a time with the same partition key. Default 1."""
+    """Maximum number of concurrent attempts with the same partition key. Default 1."""
     max_queued: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
-    """Actions that may wait. Default unlimited."""
+    """Maximum number of queued actions. Default unlimited."""
     when_full: WhenFull | None = None
-    """What happens beyond `maxQueued`: Wait, or Refuse (Failed with reason QueueFull). Default Wait."""
+    """What happens to actions that exceed `maxQueued`: Wait, or Refuse (Failed with reason QueueFull). Default Wait."""
     rate: Rate | None = None
-    """Starts over time. Default unlimited."""
+    """Rate limit for starts. Default unlimited."""
 
 
 class Poll(ApiModel):
-    """How often a started action is asked whether it has ended, where the executor does not say."""
+    """Intervals at which a started action is polled, if the executor does not set them."""
 
     model_config = ConfigDict(json_schema_extra=longest_after_first())
 
     initial: PositiveDuration | None = None
-    """The first wait. Default 1s."""
+    """The first interval. Default 1s."""
     factor: Annotated[float, Field(ge=1, le=10)] | None = None
-    """How much longer each further wait is, 1 to 10. Default 2."""
+    """Factor by which each further interval grows, 1 to 10. Default 2."""
     max: PositiveDuration | None = None
-    """The longest wait. Default 10m."""
+    """The maximum interval. Default 10m."""
 
 
 class ProviderDefaults(ApiModel):
-    """What actions of this provider get where they say nothing themselves."""
+    """Defaults for actions of this provider that do not set these fields."""
 
     retry_policy: RetryPolicy | None = None
-    """Whether failed attempts are repeated."""
+    """Policy for retrying failed attempts."""
     timeouts: Timeouts | None = None
-    """How long each part of an action's life may last."""
+    """Timeouts for each part of an action's life."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=315_360_000)] | None = None
-    """How long finished actions are kept."""
+    """How long finished actions are kept, in seconds."""
     run_as: RunAs | None = None
-    """Whose rights are used."""
+    """The account whose rights are used."""
 
 
 _SPEC_RULES = rules(
-    immutable("sharding", "running actions would change their owner, so make a new provider"),
-    immutable("partitionKeyPath", "queued actions would lose their order, so make a new provider"),
+    immutable("sharding", "running actions would change their owner, so create a new provider"),
+    immutable("partitionKeyPath", "queued actions would lose their order, so create a new provider"),
     cel(
         "self.sharding == 'Provider' || !has(self.limits)"
         " || !(has(self.limits.maxConcurrent) || has(self.limits.maxQueued) || has(self.limits.rate))",
-        "maxConcurrent, maxQueued and rate are counted in one place: use sharding Provider, or leave them out",
+        "maxConcurrent, maxQueued and rate require sharding Provider: use it, or remove these limits",
         fieldPath=".limits",
     ),
     cel(
         "self.sharding != 'Action' || !(has(self.partitionKeyPath) || has(self.overlapPolicy)"
         " || (has(self.limits) && has(self.limits.maxConcurrentPerPartition)))",
-        "with sharding Action there are no partitions: use Partition or Provider, or leave out partitionKeyPath,"
+        "sharding Action has no partitions: use Partition or Provider, or remove partitionKeyPath,"
         " overlapPolicy and maxConcurrentPerPartition",
         fieldPath=".sharding",
     ),
@@ -96,42 +99,42 @@ _SPEC_RULES = rules(
 
 
 class ActionProviderSpec(ApiModel):
-    """What is offered: an executor, its trusted configuration, and the rules of its use."""
+    """Specification of the provider: an executor, its trusted configuration, and the rules for its use."""
 
     model_config = ConfigDict(json_schema_extra=_SPEC_RULES)
 
     executor: DnsLabel
     """The name of a built-in or plug-in executor."""
     config: JsonObject = Field(default_factory=dict)
-    """Configuration for the executor, which users of the provider cannot change: URLs, Secrets, templates."""
+    """Configuration of the executor, which users of the provider cannot change: URLs, Secrets, templates."""
     input_schema: JsonObject | None = None
     """JSON Schema (2020-12) that `spec.parameters` of every action must satisfy. Remote references are refused."""
     output_schema: JsonObject | None = None
-    """JSON Schema (2020-12) that every result must satisfy."""
+    """JSON Schema (2020-12) that every output must satisfy."""
     partition_key_path: (
         Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")] | None
     ) = None
-    """The parameter, dots reaching into objects, whose value is the partition key where an action names none.
-    Immutable."""
+    """The parameter whose value is the partition key of actions that do not set one; dots separate the fields of nested
+    objects. Immutable."""
     sharding: Annotated[Sharding, Field(json_schema_extra=stored_default("Provider"))] | None = None
-    """How finely the actions are spread over replicas: Provider, Partition or Action. Limits over all actions need
-    Provider; partitions need Provider or Partition. Immutable. Default Provider."""
+    """Granularity at which actions are distributed over replicas: Provider, Partition or Action. Limits over all
+    actions require Provider; partitions require Provider or Partition. Immutable. Default Provider."""
     limits: Limits | None = None
-    """How much may be used at a time."""
+    """Limits on the use of the provider."""
     overlap_policy: OverlapPolicy | None = None
-    """What a new action of a busy partition does: Queue, Replace (the running and the queued ones are aborted) or Drop
-    (it is aborted itself). Default Queue."""
+    """What happens to a new action whose partition is busy: Queue, Replace (the running and queued actions are aborted)
+    or Drop (the new action is aborted). Default Queue."""
     poll: Poll | None = None
-    """How often a started action is asked whether it has ended."""
+    """Intervals at which a started action is polled."""
     defaults: ProviderDefaults | None = None
-    """What actions get where they say nothing themselves."""
+    """Defaults for actions that do not set these fields."""
     webhook: Webhook | None = None
-    """Requests by which the target tells how actions stand; the inbox serves them at `/providers/NAMESPACE/NAME`, or
-    `/cluster-providers/NAME`."""
+    """Webhooks with which the target system reports the state of actions. The inbox receives them at
+    `/providers/NAMESPACE/NAME` or `/cluster-providers/NAME`."""
 
 
 class ClusterActionProviderSpec(ActionProviderSpec):
-    """An ActionProvider's fields, and the namespaces that may use it."""
+    """Specification of the provider: the fields of an ActionProvider, and the namespaces that may use it."""
 
     allowed_namespaces: (
         Annotated[
@@ -142,7 +145,7 @@ class ClusterActionProviderSpec(ActionProviderSpec):
                         min_length=1,
                         max_length=63,
                         pattern=r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?|[a-z0-9][-a-z0-9]*\*)$",
-                        description="A namespace, or the beginning of its name followed by `*`.",
+                        description="A namespace, or a prefix of its name followed by `*`.",
                     ),
                 ],
                 ...,
@@ -151,11 +154,11 @@ class ClusterActionProviderSpec(ActionProviderSpec):
         ]
         | None
     ) = None
-    """Names of namespaces, `team-*` for a prefix, `*` for all. Default: all."""
+    """Namespaces that may use the provider: names, `team-*` for a prefix, `*` for all. Default: all."""
 
 
 class ActionProviderStatus(ApiModel):
-    """What the operator found; written only by the operator."""
+    """Observed state of the provider; written only by the operator."""
 
     conditions: Annotated[
         tuple[Condition, ...],
@@ -164,19 +167,19 @@ class ActionProviderStatus(ApiModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ] = ()
-    """Ready: whether actions can be started."""
+    """Conditions of the provider. Ready: whether actions can be started."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The `metadata.generation` that this status speaks of."""
+    """The `metadata.generation` that this status describes."""
     description: Message | None = None
-    """What the executor says of itself or found by introspection."""
+    """Description by the executor, for example the result of its introspection."""
     queued: Annotated[int, Field(ge=0)] | None = None
-    """Actions that wait."""
+    """Number of queued actions."""
     running: Annotated[int, Field(ge=0)] | None = None
-    """Attempts under way."""
+    """Number of running attempts."""
     rate_limit_reset_at: Timestamp | None = None
-    """When a limit that was reached is lifted."""
+    """When the rate limit allows the next start; unset if the limit is not reached."""
     rate_used_until: Timestamp | None = None
-    """How far the use of `limits.rate` is accounted for: a new owner of the provider goes on from there."""
+    """The time up to which `limits.rate` is reserved: a new owner of the provider continues from there."""
 
 
 _NAMED = ConfigDict(json_schema_extra=rules(name_fits_a_label()))
@@ -198,7 +201,7 @@ class ActionProvider(ApiModel):
 
     @classmethod
     def from_body(cls, body: dict[str, Any]) -> Self:
-        """Read an object as the API server gives it; raises ``pydantic.ValidationError``."""
+        """Return the model of an object from the API server; raise ``pydantic.ValidationError``."""
         return cls.model_validate(body)
 
 
@@ -218,7 +221,7 @@ class ClusterActionProvider(ApiModel):
 
     @classmethod
     def from_body(cls, body: dict[str, Any]) -> Self:
-        """Read an object as the API server gives it; raises ``pydantic.ValidationError``."""
+        """Return the model of an object from the API server; raise ``pydantic.ValidationError``."""
         return cls.model_validate(body)
 
 

@@ -1,6 +1,6 @@
-"""What the operator asks the API server for in its own name: the one list of which the chart's roles are made.
+"""Permissions that the operator uses under its own account: the list from which the chart's roles are generated.
 
-Whatever is not here is done by impersonation of an action's account, or not at all. Imports nothing but names.
+Everything else is done by impersonating an action's account. Imports nothing but constants.
 """
 
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from taskaction.core.constants import GROUP
 
 
 class Scope(StrEnum):
-    """Where a right is needed; each has a role of its own."""
+    """Where a permission is needed; each scope has a role of its own."""
 
     CLUSTER = "cluster"
-    """In the whole cluster, because the objects belong to no namespace."""
+    """In the whole cluster, because the objects are cluster-scoped."""
     SERVED = "served"
-    """In the namespaces whose actions are run; in the whole cluster, where these are all."""
+    """In the served namespaces; in the whole cluster if all namespaces are served."""
     OWN = "own"
     """In the operator's own namespace."""
     ACCOUNTS = "accounts"
-    """In the namespaces that let their actions use ServiceAccounts."""
+    """In the namespaces whose actions may use ServiceAccounts."""
     PORT_AGENT = "port-agent"
     """In the namespace of a Port agent's actions, by the agent's own account."""
     WEBHOOKS = "webhooks"
-    """In the namespaces whose webhooks are taken in, by the inbox's own account."""
+    """In the namespaces whose webhooks are received, by the inbox's own account."""
     WEBHOOKS_CLUSTER = "webhooks-cluster"
     """In the whole cluster, by the inbox's own account."""
     ACTIONS = "actions"
@@ -32,26 +32,26 @@ class Scope(StrEnum):
     ACTIONS_CLUSTER = "actions-cluster"
     """In the whole cluster, by the Actions service's own account."""
     RELEASE = "release"
-    """In the namespaces whose actions are run, while the operator is being uninstalled."""
+    """In the served namespaces, while the operator is being uninstalled."""
     TEST = "test"
     """In the namespace of the action that `helm test` runs."""
     VIEWER = "viewer"
-    """Of people who look; part of the built-in role `view`."""
+    """For people who view objects; part of the built-in role `view`."""
     EDITOR = "editor"
-    """Of people who run actions; part of the built-in role `edit`."""
+    """For people who run actions; part of the built-in role `edit`."""
     APPROVER = "approver"
-    """Of people who answer approvals; part of the built-in role `admin`, and to be bound on its own."""
+    """For people who answer approvals; part of the built-in role `admin`, and can be bound on its own."""
     ADMIN = "admin"
-    """Of people who offer actions to others in their namespace; part of the built-in role `admin`."""
+    """For people who offer actions in their namespace; part of the built-in role `admin`."""
 
 
 PEOPLE = (Scope.VIEWER, Scope.EDITOR, Scope.APPROVER, Scope.ADMIN)
-"""The scopes that are no program's but people's."""
+"""Scopes of people, not of programs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Right:
-    """Some verbs on some resources, and what they are needed for."""
+    """Verbs on resources, and what they are needed for."""
 
     scope: Scope
     group: str
@@ -60,7 +60,7 @@ class Right:
     why: str
 
     def rule(self) -> dict[str, list[str]]:
-        """Give it as a rule of a Role."""
+        """Return the permission as a rule of a Role."""
         return {"apiGroups": [self.group], "resources": list(self.resources), "verbs": list(self.verbs)}
 
 
@@ -70,9 +70,11 @@ RIGHTS = (
         group=GROUP,
         resources=("taskactions",),
         verbs=("get", "list", "watch", "patch", "delete"),
-        why="the watch, the sweep, ownerReference and finalizer, TTL",
+        why="watch, sweep, ownerReferences, finalizers, TTL",
     ),
-    Right(scope=Scope.SERVED, group=GROUP, resources=("taskactions/status",), verbs=("update",), why="the status"),
+    Right(
+        scope=Scope.SERVED, group=GROUP, resources=("taskactions/status",), verbs=("update",), why="status of actions"
+    ),
     Right(
         scope=Scope.SERVED,
         group=GROUP,
@@ -106,42 +108,42 @@ RIGHTS = (
         group=GROUP,
         resources=("actionflowruns",),
         verbs=("get", "list", "watch", "create", "patch", "delete"),
-        why="runs of flows, those that other runs start among them; ownerReference, TTL",
+        why="flow runs, also those that other runs create; ownerReferences, TTL",
     ),
     Right(
         scope=Scope.SERVED,
         group=GROUP,
         resources=("actionflowruns/status",),
         verbs=("update",),
-        why="the status of runs",
+        why="status of runs",
     ),
     Right(
         scope=Scope.SERVED,
         group=GROUP,
         resources=("taskactions",),
         verbs=("create", "abort", "signal"),
-        why="the actions of runs that name no account, and what runs tell their actions",
+        why="actions of runs without an account; aborts and signals that runs send to their actions",
     ),
     Right(
         scope=Scope.SERVED,
         group=GROUP,
         resources=("actionevents",),
         verbs=("list", "watch", "delete"),
-        why="what happened to actions outside, until an action has taken it",
+        why="events about actions, until an action has taken them",
     ),
     Right(
         scope=Scope.SERVED,
         group="",
         resources=("pods",),
         verbs=("list", "watch"),
-        why="the pods that actions have created, by their label",
+        why="pods that actions created, by label",
     ),
     Right(
         scope=Scope.SERVED,
         group="batch",
         resources=("jobs",),
         verbs=("list", "watch"),
-        why="the Jobs that actions have created, by their label",
+        why="Jobs that actions created, by label",
     ),
     Right(scope=Scope.SERVED, group="", resources=("events",), verbs=("create",), why="Events about actions and runs"),
     Right(
@@ -149,7 +151,7 @@ RIGHTS = (
         group=GROUP,
         resources=("actionevents",),
         verbs=("create",),
-        why="what executors report of an action outside of a call",
+        why="reports of executors outside of a call",
     ),
     Right(
         scope=Scope.CLUSTER,
@@ -170,105 +172,105 @@ RIGHTS = (
         group="coordination.k8s.io",
         resources=("leases",),
         verbs=("get", "list", "create", "update", "delete"),
-        why="shards, and which replicas there are",
+        why="shards and membership of replicas",
     ),
     Right(
         scope=Scope.ACCOUNTS,
         group="",
         resources=("serviceaccounts",),
         verbs=("impersonate",),
-        why="everything that is done as the action's account: pods, Jobs, Secrets, any other object",
+        why="all access as the action's account: pods, Jobs, Secrets and other objects",
     ),
     Right(
         scope=Scope.PORT_AGENT,
         group=GROUP,
         resources=("taskactions",),
         verbs=("get", "list", "create", "patch", "delete"),
-        why="one action for each run; what Port was told; runs that are somebody else's",
+        why="one action for each run; what was reported to Port; runs that other agents own",
     ),
     Right(
         scope=Scope.PORT_AGENT,
         group=GROUP,
         resources=("actionproviders",),
         verbs=("get", "use"),
-        why="the provider that bears the name of a run's type",
+        why="the provider with the name of a run's type",
     ),
     Right(
         scope=Scope.PORT_AGENT,
         group="coordination.k8s.io",
         resources=("leases",),
         verbs=("get", "create", "update"),
-        why="which of several agents works",
+        why="leader election among several agents",
     ),
     Right(
         scope=Scope.WEBHOOKS,
         group=GROUP,
         resources=("actionevents",),
         verbs=("list", "create"),
-        why="requests, and how many of them wait",
+        why="requests, and the number of pending ones",
     ),
     Right(
         scope=Scope.WEBHOOKS,
         group=GROUP,
         resources=("actionproviders",),
         verbs=("list",),
-        why="which providers take webhooks",
+        why="providers that accept webhooks",
     ),
     Right(
         scope=Scope.WEBHOOKS_CLUSTER,
         group=GROUP,
         resources=("clusteractionproviders",),
         verbs=("list",),
-        why="which providers take webhooks",
+        why="providers that accept webhooks",
     ),
     Right(
         scope=Scope.ACTIONS,
         group=GROUP,
         resources=("taskactions",),
         verbs=("get", "list", "watch", "create", "patch", "abort", "signal"),
-        why="one action for each call, what is known of it, its abort and its signal",
+        why="one action for each call, its state, abort and signal",
     ),
     Right(
         scope=Scope.ACTIONS,
         group=GROUP,
         resources=("actionevents",),
         verbs=("list", "watch", "create"),
-        why="what clients report of an action, and the traces that they have left",
+        why="reports and traces of clients about actions",
     ),
     Right(
         scope=Scope.ACTIONS,
         group="",
         resources=("serviceaccounts",),
         verbs=("impersonate",),
-        why="an action that uses an account is made only by who may impersonate it",
+        why="checks that callers may impersonate the account of an action",
     ),
     Right(
         scope=Scope.ACTIONS_CLUSTER,
         group="authentication.k8s.io",
         resources=("tokenreviews",),
         verbs=("create",),
-        why="who calls",
+        why="authentication of callers",
     ),
     Right(
         scope=Scope.ACTIONS_CLUSTER,
         group="authorization.k8s.io",
         resources=("subjectaccessreviews",),
         verbs=("create",),
-        why="whether they may",
+        why="authorization of callers",
     ),
     Right(
         scope=Scope.RELEASE,
         group=GROUP,
         resources=("taskactions",),
         verbs=("list", "patch", "abort"),
-        why="ends unfinished actions and removes what finalizers are left",
+        why="aborts unfinished actions and removes their finalizers",
     ),
     Right(
         scope=Scope.RELEASE,
         group=GROUP,
         resources=("actionflowruns",),
         verbs=("list", "patch", "abort"),
-        why="ends unfinished runs, so that they start nothing more",
+        why="aborts unfinished runs, so that they start no more actions",
     ),
     Right(
         scope=Scope.TEST,
@@ -282,7 +284,7 @@ RIGHTS = (
         group=GROUP,
         resources=("taskactions", "actionproviders", "clusteractionproviders", "actionflows", "actionflowruns"),
         verbs=("get", "list", "watch"),
-        why="what there is, and how it stands",
+        why="objects and their state",
     ),
     Right(
         scope=Scope.EDITOR,
@@ -303,21 +305,21 @@ RIGHTS = (
         group=GROUP,
         resources=("actionproviders",),
         verbs=("use",),
-        why="the providers of the namespace; those of the cluster need a grant of their own",
+        why="providers of the namespace; ClusterActionProviders need a separate grant",
     ),
     Right(
         scope=Scope.EDITOR,
         group=GROUP,
         resources=("actionevents",),
         verbs=("get", "list", "watch"),
-        why="what has come in for an action; may hold what senders would not show to all",
+        why="events about actions; they may contain sensitive data of senders",
     ),
     Right(
         scope=Scope.APPROVER,
         group=GROUP,
         resources=("taskactions", "actionflowruns"),
         verbs=("get", "list", "watch", "patch", "signal"),
-        why="answers approvals: sets `spec.signal`",
+        why="answers approvals by setting `spec.signal`",
     ),
     Right(
         scope=Scope.ADMIN,
@@ -331,12 +333,12 @@ RIGHTS = (
         group=GROUP,
         resources=("actionevents",),
         verbs=("create", "delete", "deletecollection"),
-        why="reports of an action by hand, and what nobody takes",
+        why="reports about actions by hand, and events that no action takes",
     ),
 )
-"""Every right; the order is that of the tables in docs/operating.md and docs/port-agent.md."""
+"""All permissions, in the order of the tables in docs/operating.md and docs/port-agent.md."""
 
 
 def rules(scope: Scope) -> list[dict[str, Any]]:
-    """Give the rules of the role for one scope."""
+    """Return the rules of the role for one scope."""
     return [right.rule() for right in RIGHTS if right.scope is scope]

@@ -1,191 +1,211 @@
-"""Every reason that a status can carry: stable CamelCase words that scripts and alerts compare."""
+"""Every reason in a status: stable CamelCase words that scripts and alerts compare."""
 
 from enum import StrEnum
 from typing import Self
 
 
 class Reason(StrEnum):
-    """Why an action, an attempt, a provider or a flow is as it is.
+    """Reason for the state of an action, an attempt, a provider or a flow.
 
-    Each member says what it means and, where somebody can do something about it, how to mend it; the reference page
-    is made of that. Executors add words of their own for failures, such as ``Http404``.
+    Each member has a description and, where somebody can act, a remedy; the reference page is generated from them.
+    Executors add reasons of their own for failures, such as ``Http404``.
     """
 
     means: str
     mend: str
 
-    def __new__(cls, value: str, means: str = "", mend: str = "") -> Self:
-        """Keep both sentences, Markdown without an end mark, beside the word."""
+    def __new__(cls, value: str, description: str = "", remedy: str = "") -> Self:
+        """Store the description and the remedy, Markdown without a full stop, with the member."""
         member = str.__new__(cls, value)
         member._value_ = value
-        member.means = means
-        member.mend = mend
+        member.means = description
+        member.mend = remedy
         return member
 
     # Under way
     QUEUED = (
         "Queued",
-        "waits for a worker or its turn",
-        "`-o wide` shows the partition; else the operator is busy or gone",
+        "the action waits for a worker or for its partition",
+        "check the partition with `-o wide`; otherwise the operator is busy or not running",
     )
-    SUSPENDED = "Suspended", "`spec.suspend` holds it back", "set it to false"
+    SUSPENDED = "Suspended", "`spec.suspend` is true", "set it to false"
     BACKING_OFF = (
         "BackingOff",
-        "the last attempt failed, the next one waits",
-        "`status.error` says why; `status.nextAttemptAt` when",
+        "the last attempt failed, the next one is delayed",
+        "see `status.error` for the cause and `status.nextAttemptAt` for the time",
     )
     RATE_LIMITED = (
         "RateLimited",
-        "the target's limit is reached, or the provider's `rate`",
-        "it goes on by itself; `status.nextAttemptAt` says about when",
+        "the rate limit of the target or of the provider (`limits.rate`) is reached",
+        "none needed: the action continues at about `status.nextAttemptAt`",
     )
     PROVIDER_NOT_FOUND = (
         "ProviderNotFound",
-        "`providerRef` names none that exists",
-        "create it, or mend the name in a new action",
+        "the provider in `providerRef` does not exist",
+        "create the provider, or a new action with the correct name",
     )
-    PROVIDER_NOT_READY = "ProviderNotReady", "the provider exists and cannot be used", "see its condition `Ready`"
-    EXECUTING = "Executing", "an attempt runs"
-    WAITING_FOR_COMPLETION = "WaitingForCompletion", "started outside, polled until it ends"
-    WAITING_FOR_SIGNAL = "WaitingForSignal", "waits for `spec.signal`", "answer it"
-    PAUSED = "Paused", "the executor asks a person to do something", "the message says what"
-    ABORTING = "Aborting", "the executor was told to stop", "it has `TASKACTION_CANCEL_GRACE`"
+    PROVIDER_NOT_READY = "ProviderNotReady", "the provider exists but is not ready", "see its condition `Ready`"
+    EXECUTING = "Executing", "an attempt is running"
+    WAITING_FOR_COMPLETION = "WaitingForCompletion", "the work runs in the target system and is polled until it ends"
+    WAITING_FOR_SIGNAL = "WaitingForSignal", "the action waits for `spec.signal`", "send the signal"
+    PAUSED = "Paused", "the executor waits for a person", "do what the message asks for"
+    ABORTING = (
+        "Aborting",
+        "the executor is cancelling the action",
+        "none needed: the limit is `TASKACTION_CANCEL_GRACE`",
+    )
 
     # Ended well
-    COMPLETED = "Completed", "it succeeded"
+    COMPLETED = "Completed", "the action succeeded"
 
     # Ended otherwise
-    EXECUTION_FAILED = "ExecutionFailed", "the executor failed without a code of its own", "the message"
+    EXECUTION_FAILED = "ExecutionFailed", "the executor failed without a code of its own", "see the message"
     INVALID_PARAMETERS = (
         "InvalidParameters",
-        "the executor or the provider's schema refuses them",
-        "the message names the field",
+        "the executor or the provider's `inputSchema` rejects the parameters",
+        "fix the field that the message names",
     )
     INVALID_OUTPUT = (
         "InvalidOutput",
-        "the result is no JSON, or the provider's `outputSchema` refuses it",
-        "the executor or the schema",
+        "the output is not valid JSON, or the provider's `outputSchema` rejects it",
+        "fix the executor or the schema",
     )
-    OUTPUT_TOO_LARGE = "OutputTooLarge", "the result has more than 32 KiB", "choose a part, or store it elsewhere"
+    OUTPUT_TOO_LARGE = (
+        "OutputTooLarge",
+        "the output is larger than 32 KiB",
+        "return a part of it, or store it elsewhere",
+    )
     PARTITION_KEY_FAILED = (
         "PartitionKeyFailed",
-        "the executor could not say in which partition the action is",
-        "its author",
+        "the executor failed to determine the partition key",
+        "contact the author of the executor",
     )
-    NO_RESULT_REPORTED = "NoResultReported", "the executor returned no outcome", "its author"
+    NO_RESULT_REPORTED = "NoResultReported", "the executor returned no outcome", "contact the author of the executor"
     PARAMETERS_SOURCE_NOT_FOUND = (
         "ParametersSourceNotFound",
         "a Secret, ConfigMap or key is missing",
-        "create it; retried as `Error`",
+        "create it; the attempt is retried as class `Error`",
     )
-    FORBIDDEN = "Forbidden", "the ServiceAccount lacks a right", "the message names the RoleBinding to add"
-    ADDRESS_DENIED = "AddressDenied", "an address that the operator may not reach", "`TASKACTION_HTTP_ALLOWED_CIDRS`"
+    FORBIDDEN = "Forbidden", "the ServiceAccount lacks a permission", "add the RoleBinding that the message names"
+    ADDRESS_DENIED = (
+        "AddressDenied",
+        "the operator may not connect to the address",
+        "see `TASKACTION_HTTP_ALLOWED_CIDRS`",
+    )
     UNKNOWN_EXECUTOR = (
         "UnknownExecutor",
-        "no executor has this name",
-        "the message lists those that exist; for a provider, install the plug-in",
+        "there is no executor with this name",
+        "use one that the message lists, or install the plug-in",
     )
     PROVIDER_NOT_ALLOWED = (
         "ProviderNotAllowed",
-        "`allowedNamespaces` leaves this namespace out",
+        "the provider's `allowedNamespaces` does not include this namespace",
         "ask the platform team",
     )
-    PARENT_NOT_FOUND = "ParentNotFound", "`parentRef` names no action of this namespace", "create the parent first"
+    PARENT_NOT_FOUND = (
+        "ParentNotFound",
+        "the parent in `parentRef` does not exist in this namespace",
+        "create the parent first",
+    )
     PARENT_FINISHED = (
         "ParentFinished",
-        "the parent had ended before the child was adopted",
-        "create the child while the parent runs",
+        "the parent finished before the child was adopted",
+        "create the child while the parent is running",
     )
     SPEC_CHANGED = (
         "SpecChanged",
-        "the parameters differ from those that were claimed",
-        "make a new action; install the admission policies",
+        "the parameters differ from those of the claimed attempt",
+        "create a new action; install the admission policies",
     )
     INTERRUPTED = (
         "Interrupted",
-        "the process that ran the attempt is gone; whether it took effect is not known",
-        "look at the target, then make a new action, or add `Interrupted` to `retryOn` where a repeat does no harm",
+        "the process that ran the attempt stopped; it is unknown whether the attempt took effect",
+        "check the target, then create a new action; or add `Interrupted` to `retryOn` if repeating is harmless",
     )
     SYSTEM_ERROR = (
         "SystemError",
-        "the platform failed, not the action; or the API server refused the status",
-        "the message, then the operator's log",
+        "the platform failed, or the API server rejected the status",
+        "see the message, then the operator's log",
     )
-    REPORTED = "Reported", "somebody outside, who runs the attempt, reported that it failed", "the message says who"
+    REPORTED = "Reported", "the external system that runs the attempt reported its failure", "see the message"
 
     # Ended from outside
-    ABORTED = "Aborted", "`spec.abort`"
-    DELETED = "Deleted", "the object is being deleted"
+    ABORTED = "Aborted", "`spec.abort` was set"
+    DELETED = "Deleted", "the object was deleted"
     PARENT_ABORTED = "ParentAborted", "an ancestor was aborted"
     PARENT_DELETED = "ParentDeleted", "an ancestor was deleted"
     PARENT_COMPLETED = "ParentCompleted", "an ancestor with `childPolicy: Abort` finished"
     DROPPED = (
         "Dropped",
-        "another action with the same partition key was under way, and `overlapPolicy: Drop`",
-        "start it again later",
+        "another action with the same partition key was unfinished, and `overlapPolicy` is `Drop`",
+        "create the action again later",
     )
-    REPLACED = "Replaced", "a newer action with the same partition key, and `overlapPolicy: Replace`"
+    REPLACED = "Replaced", "a newer action has the same partition key, and `overlapPolicy` is `Replace`"
     QUEUE_FULL = (
         "QueueFull",
-        "as many wait as the provider's `maxQueued` allows, or the operator's high watermark",
-        "`WaitingForResources`: it is let in by itself; `Failed`: start it again later",
+        "the provider's `maxQueued` or the operator's high watermark is reached",
+        "`WaitingForResources`: none needed, the action starts when there is room; `Failed`: create the action again",
     )
 
     # Ended too late
-    QUEUED_TIMEOUT = "QueuedTimeout", "it waited longer than `timeouts.queued`", "start it again later"
+    QUEUED_TIMEOUT = "QueuedTimeout", "the action waited longer than `timeouts.queued`", "create the action again later"
     ATTEMPT_TIMEOUT = (
         "AttemptTimeout",
         "an attempt took longer than `timeouts.attempt`",
-        "`retryOn: [Timeout]`, or a longer time",
+        "add `Timeout` to `retryOn`, or raise the timeout",
     )
-    TOTAL_TIMEOUT = "TotalTimeout", "it took longer than `timeouts.total`, with all attempts", "a longer time"
-    START_DEADLINE_EXCEEDED = "StartDeadlineExceeded", "`spec.notAfter` has passed", "make a new action"
+    TOTAL_TIMEOUT = "TotalTimeout", "all attempts together took longer than `timeouts.total`", "raise the timeout"
+    START_DEADLINE_EXCEEDED = (
+        "StartDeadlineExceeded",
+        "the action did not start before `spec.notAfter`",
+        "create a new action",
+    )
 
     # Providers
     READY = "Ready", "actions can be started"
-    INVALID_CONFIG = "InvalidConfig", "the executor refuses `config`", "the message names the field"
+    INVALID_CONFIG = "InvalidConfig", "the executor rejects `config`", "fix the field that the message names"
     INVALID_SCHEMA = (
         "InvalidSchema",
-        "`inputSchema` or `outputSchema`, also of a flow, is no schema that can be used",
-        "the message",
+        "`inputSchema` or `outputSchema` of a provider or flow is not a usable JSON Schema",
+        "see the message",
     )
 
     # Flows
     VALID = "Valid", "the flow can be run"
     INVALID_DEFINITION = (
         "InvalidDefinition",
-        "`definition` says something that no flow can",
-        "`status.problems`, each with its path",
+        "`definition` is not a valid flow definition",
+        "fix the problems in `status.problems`",
     )
     FLOW_NOT_FOUND = (
         "FlowNotFound",
-        "there is no ActionFlow of the name in a run's `flowRef`",
-        "apply it: the run waits",
+        "the ActionFlow in the run's `flowRef` does not exist",
+        "create the ActionFlow; the run waits for it",
     )
     INVALID_INPUT = (
         "InvalidInput",
-        "the flow's `inputSchema` refuses the `input` of a run, or it is nested too deeply",
-        "the message names the field",
+        "the flow's `inputSchema` rejects the `input` of a run, or the input is nested too deeply",
+        "fix the field that the message names",
     )
     STORAGE_UNAVAILABLE = (
         "StorageUnavailable",
-        "the state or the output of a run is too large for its object, and the storage does not answer",
-        "the message, and `TASKACTION_FLOWS_STORAGE`; it goes on by itself, and nothing is lost",
+        "the state or the output of a run is too large for its object, and the storage is unavailable",
+        "see the message and `TASKACTION_FLOWS_STORAGE`; the run continues without loss when the storage is back",
     )
     STATE_LOST = (
         "StateLost",
-        "the file with the state of a run is gone from the storage, or is not what was written there",
-        "start the run again, and leave the folder to the operator alone",
+        "the file with the state of a run is missing from the storage or was modified",
+        "create the run again; only the operator may write to the folder",
     )
     FLOW_FAILED = (
         "FlowFailed",
-        "a state of the run failed, and nothing caught the error",
-        "`status.error`, and the log in `status.log`",
+        "a state of the run failed, and no `Catch` handled the error",
+        "see `status.error` and `status.log`",
     )
 
 
 class ConditionType(StrEnum):
-    """The condition types of the API; ``Finished`` is what ``kubectl wait`` waits for."""
+    """Condition types of the API; use ``Finished`` with ``kubectl wait``."""
 
     PROGRESSING = "Progressing"
     SUCCEEDED = "Succeeded"

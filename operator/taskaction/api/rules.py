@@ -1,7 +1,7 @@
-"""CEL rules and schema extras in the words of the models: how a rule is written, not which ones there are.
+"""Helpers for CEL rules and schema extras of the models; the rules themselves are with the models.
 
-The API server checks them on every write, so a rule is short and its strings and lists are bounded; each message says
-the mend, not only the fault.
+The API server evaluates the rules on every write, so a rule is short and its strings and lists are bounded. Each
+message names the fix, not only the error.
 """
 
 from collections.abc import Iterable
@@ -12,47 +12,48 @@ _LABEL_CHARS = 63
 
 
 def cel(rule: str, message: str, **more: str) -> dict[str, str]:
-    """Give one ``x-kubernetes-validations`` entry; ``message`` says the mend, not only the fault."""
+    """Return one ``x-kubernetes-validations`` entry; ``message`` names the fix, not only the error."""
     return {"rule": rule, "message": message, **more}
 
 
 def rules(*entries: dict[str, str]) -> dict[str, Any]:
-    """Give the schema extra that carries CEL rules, for a field or a model."""
+    """Return the schema extra with CEL rules, for a field or a model."""
     return {_RULES: list(entries)}
 
 
 def unchanged(name: str, *, new: str = "self", old: str = "oldSelf") -> str:
-    """Give the expression that a field has neither changed nor come nor gone."""
+    """Return the expression that a field was not changed, added or removed."""
     here, before = f"{new}.{name}", f"{old}.{name}"
     return f"has({here}) == has({before}) && (!has({here}) || {here} == {before})"
 
 
-def immutable(name: str, mend: str) -> dict[str, str]:
-    """Give the rule that a field neither changes nor comes nor goes after creation.
+def immutable(name: str, remedy: str) -> dict[str, str]:
+    """Return the rule that a field is not changed, added or removed after creation.
 
-    It belongs to the object that holds the field: a rule of the field's own is silent when the field comes or goes.
+    It belongs on the object that holds the field: a rule on the field itself is not evaluated when the field is added
+    or removed.
     """
-    return cel(unchanged(name), f"{name} is immutable: {mend}", fieldPath=f".{name}")
+    return cel(unchanged(name), f"{name} is immutable: {remedy}", fieldPath=f".{name}")
 
 
 def name_fits_a_label() -> dict[str, str]:
-    """Give the rule on names that stricter kinds share.
+    """Return the rule that limits the length of object names.
 
-    Kubernetes allows 253 characters, but a label's value and a Job's name have 63: within them the objects that an
-    action starts can bear its name as it stands, and ``kubectl get pods -l`` finds them by it.
+    Kubernetes allows 253 characters, but a label value and a Job's name have at most 63. Within that limit, the objects
+    that an action creates can have its name as a label, and ``kubectl get pods -l`` finds them.
     """
     return cel(
         f"size(self.metadata.name) <= {_LABEL_CHARS}",
-        f"metadata.name: use at most {_LABEL_CHARS} characters, so that Jobs and pods can bear it as a label",
+        f"metadata.name: must be at most {_LABEL_CHARS} characters, so that Jobs and pods can have it as a label",
         fieldPath=".metadata",
     )
 
 
 def one_of(words: Iterable[str]) -> str:
-    """Give a CEL list of ``words``, in the same order on every run."""
+    """Return a CEL list of ``words``, in a deterministic order."""
     return "[" + ", ".join(f"'{word}'" for word in sorted(words)) + "]"
 
 
 def stored_default(value: object) -> dict[str, Any]:
-    """Give the schema extra of a default that the API server stores; other defaults are only documented."""
+    """Return the schema extra of a default that the API server stores; other defaults are only documented."""
     return {"x-stored-default": value}

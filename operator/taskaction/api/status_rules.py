@@ -1,6 +1,6 @@
-"""What the API server refuses of every status that says how work went: rules that fence off former owners.
+"""Rules for the status of actions and runs, with which the API server fences off former owners.
 
-They hold for whoever writes, also for one that has not noticed that it owns the object no more.
+They apply to every writer, also to a former owner that does not know yet that it lost the object.
 """
 
 from taskaction.api.enums import TERMINAL_PHASES
@@ -10,33 +10,33 @@ FINISHED = one_of(TERMINAL_PHASES)
 
 
 def fenced(what: str, outcome: tuple[str, ...]) -> list[dict[str, str]]:
-    """Give the rules for ``what``, an action or a run, of whose end ``outcome`` are the fields."""
+    """Return the rules for ``what``, an action or a run; ``outcome`` are the fields that describe its end."""
     kept = " && ".join(f"({unchanged(name)})" for name in outcome)
     return [
         cel(
             f"!(oldSelf.phase in {FINISHED}) || self.phase == oldSelf.phase",
-            f"the {what} has finished and its phase stays: make a new {what} instead",
+            f"the {what} has finished and its phase cannot change: create a new {what} instead",
             fieldPath=".phase",
         ),
         cel(
             f"!(oldSelf.phase in {FINISHED}) || ({kept})",
-            f"the {what} has finished, and {', '.join(outcome)} stay: make a new {what} instead",
+            f"the {what} has finished and {', '.join(outcome)} cannot change: create a new {what} instead",
         ),
         cel(
             "!has(oldSelf.claim) || (has(self.claim) && self.claim.epoch >= oldSelf.claim.epoch)",
-            f"a newer owner has claimed the {what}: read it anew, its epoch never falls",
+            f"a newer owner has claimed the {what}: read it again; the epoch cannot decrease",
             fieldPath=".claim",
         ),
         cel(
             f"has(self.finishedAt) == (self.phase in {FINISHED})",
-            "finishedAt is set with a terminal phase, and only then",
+            "finishedAt must be set if and only if the phase is terminal",
             fieldPath=".finishedAt",
         ),
     ]
 
 
 def settled(what: str, fields: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
-    """Give the rules for the whole object: ``fields`` of the spec stay once it has finished, each with why."""
+    """Return the rules that ``fields`` of the spec cannot change after the end, each with its message."""
     return [
         cel(
             f"!(oldSelf.status.phase in {FINISHED}) || !has(self.spec.{name})"
@@ -49,9 +49,9 @@ def settled(what: str, fields: tuple[tuple[str, str], ...]) -> list[dict[str, st
 
 
 def abort_stays(what: str) -> dict[str, str]:
-    """Give the rule that nobody changes an abort, or takes it back."""
+    """Return the rule that an abort cannot be changed or removed."""
     return cel(
         "!has(oldSelf.abort) || (has(self.abort) && self.abort == oldSelf.abort)",
-        f"an abort cannot be changed or taken back: make a new {what} instead",
+        f"abort cannot be changed or removed: create a new {what} instead",
         fieldPath=".abort",
     )

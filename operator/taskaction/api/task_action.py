@@ -32,12 +32,13 @@ from taskaction.api.task_action_rules import object_rules, spec_rules, status_ru
 
 
 class ProviderRef(ApiModel):
-    """Which provider executes the action."""
+    """Reference to the provider that executes the action."""
 
     kind: Annotated[ProviderKind, Field(json_schema_extra=stored_default("ActionProvider"))] = (
         ProviderKind.ACTION_PROVIDER
     )
-    """ActionProvider (in the action's namespace) or ClusterActionProvider. Default ActionProvider."""
+    """Kind of the provider: ActionProvider (in the action's namespace) or ClusterActionProvider. Default
+    ActionProvider."""
     name: DnsName
     """The provider's name."""
 
@@ -48,13 +49,13 @@ class KeyRef(ApiModel):
     name: DnsName
     """The object's name."""
     key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
-    """The key in it."""
+    """The key in the object."""
     optional: bool = False
-    """When true, a missing object or key leaves the parameter unset instead of failing the action."""
+    """If true, a missing object or key leaves the parameter unset instead of failing the action."""
 
 
 class ParametersSource(ApiModel):
-    """One parameter whose value is read when the executor is called, and never stored with the action."""
+    """A parameter whose value is read when the executor is called, and is never stored with the action."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -66,63 +67,64 @@ class ParametersSource(ApiModel):
     )
 
     parameter: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")]
-    """The parameter to set; dots reach into objects, for example `auth.token`."""
+    """The parameter to set; dots separate the fields of nested objects, for example `auth.token`."""
     secret_key_ref: KeyRef | None = None
     """The value is a key of a Secret, read with the rights of `runAs`."""
     config_map_key_ref: KeyRef | None = None
     """The value is a key of a ConfigMap, read with the rights of `runAs`."""
     format: ValueFormat = ValueFormat.TEXT
-    """Text: the value is a string as it stands. Json: the text is parsed as JSON. Default Text."""
+    """Text: the value is used as a string. Json: the value is parsed as JSON. Default Text."""
 
 
 class ParentRef(ApiModel):
-    """The action or flow run that this action belongs to: when the parent is aborted or deleted, so is this."""
+    """Reference to the parent action or flow run. If the parent is aborted or deleted, so is this object."""
 
     kind: Annotated[ParentKind, Field(json_schema_extra=stored_default("TaskAction"))] = ParentKind.TASK_ACTION
-    """TaskAction or ActionFlowRun. Default TaskAction."""
+    """Kind of the parent: TaskAction or ActionFlowRun. Default TaskAction."""
     name: DnsName
     """The parent's name, in the same namespace."""
     uid: Uid | None = None
-    """The parent's uid, when the creator knows it; a parent of the same name and another uid is then not the parent."""
+    """The parent's uid, if the creator knows it. An object with the same name and another uid is then not the
+    parent."""
 
 
 class Abort(ApiModel):
-    """Who ends the action, and why. The object stays as a record; deleting it aborts as well."""
+    """Request to abort the action. The object remains as a record. Deleting the object aborts the action as well."""
 
     reason: Message = ""
     """Why the action is aborted."""
     by: ShortText | None = None
-    """Who asked for it."""
+    """Who requested the abort."""
     at: UserTimestamp | None = None
-    """When it was asked for."""
+    """When the abort was requested."""
 
 
 class Signal(ApiModel):
-    """A value for an action that waits for one, such as an approval."""
+    """A value for an action that waits for a signal, for example an approval."""
 
     value: AnyJson
-    """The value; the executor says which type it waits for."""
+    """The value. The executor defines its type."""
     state: Annotated[str, Field(min_length=1, max_length=128)] | None = None
-    """Of a run of a flow: the state that is meant. Needed where several wait."""
+    """For a flow run: the state that receives the signal. Required if several states wait."""
     id: ShortText | None = None
-    """Tells the signal from the one before, where both say the same."""
+    """Distinguishes the signal from a previous one with the same value."""
     by: ShortText | None = None
-    """Who sent it."""
+    """Who sent the signal."""
     at: UserTimestamp | None = None
-    """When it was sent."""
+    """When the signal was sent."""
 
 
 class TaskActionSpec(ApiModel):
-    """What to do. Only suspend, abort, signal, ttlSecondsAfterFinished and priority may change after creation."""
+    """Specification. Only suspend, abort, signal, ttlSecondsAfterFinished and priority may change after creation."""
 
     model_config = ConfigDict(json_schema_extra=spec_rules)
 
     executor: DnsLabel | None = None
-    """The name of a built-in or plug-in executor. Set either this or `providerRef`."""
+    """The name of a built-in or plug-in executor. Set either `executor` or `providerRef`."""
     provider_ref: ProviderRef | None = None
-    """The provider that binds an executor with its configuration. Set either this or `executor`."""
+    """The provider that binds an executor to a configuration. Set either `providerRef` or `executor`."""
     parameters: JsonObject = Field(default_factory=dict)
-    """JSON for the executor, checked against the provider's `inputSchema` and the executor's own model."""
+    """Input of the executor, validated against the provider's `inputSchema` and the executor's own model."""
     parameters_from: Annotated[
         tuple[ParametersSource, ...],
         Field(
@@ -130,173 +132,177 @@ class TaskActionSpec(ApiModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["parameter"]},
         ),
     ] = ()
-    """Parameters read from Secrets and ConfigMaps at call time; never copied to status, events or logs."""
+    """Parameters that are read from Secrets and ConfigMaps at call time, and never copied to status, events or logs."""
     parent_ref: ParentRef | None = None
-    """The parent in the same namespace. The operator makes it an ownerReference before anything else happens."""
+    """The parent, in the same namespace. The operator sets the ownerReference before the action starts."""
     child_policy: ChildPolicy | None = None
-    """What happens to running children when this action finishes by itself. Default Keep."""
+    """What happens to running children when this action finishes without being aborted: Keep or Abort. Default Keep."""
     idempotency_key: Annotated[str, Field(min_length=1, max_length=253)] | None = None
-    """Replaces the uid in derived keys, so that a restored or re-created object does not repeat its effect."""
+    """Replaces the uid in derived idempotency keys, so that a restored or re-created object does not repeat its
+    effect."""
     not_after: UserTimestamp | None = None
-    """Never start later than this; then TimedOut with reason StartDeadlineExceeded."""
+    """Latest time of the first start; afterwards TimedOut with reason StartDeadlineExceeded."""
     partition_key: Annotated[str, Field(min_length=1, max_length=253)] | None = None
-    """Actions of one provider with the same key run one at a time, in the order of their creation."""
+    """Actions of one provider with the same partition key run one at a time, in the order of their creation."""
     priority: Annotated[int, Field(ge=-1000, le=1000)] | None = None
-    """Orders sources and the global queue, -1000 to 1000, higher first; never inside a partition. Default 0."""
+    """Priority in the queue, -1000 to 1000, higher first. Has no effect on the order within a partition. Default 0."""
     timeouts: Timeouts | None = None
-    """How long each part of the action's life may last. Default: the provider's, else none."""
+    """Timeouts for each part of the action's life. Default: the provider's, otherwise none."""
     retry_policy: RetryPolicy | None = None
-    """Whether failed attempts are repeated. Default: the provider's, else not."""
+    """Policy for retrying failed attempts. Default: the provider's, otherwise no retries."""
     run_as: RunAs | None = None
-    """Whose rights are used. Default: the provider's, else the namespace's `default` ServiceAccount."""
+    """The account whose rights are used. Default: the provider's, otherwise the namespace's `default`
+    ServiceAccount."""
     suspend: bool | None = None
-    """While true no new attempt starts; a running one goes on. May change at any time."""
+    """While true, no new attempt starts; a running attempt continues. May change at any time."""
     abort: Abort | None = None
-    """Ends the action and its descendants; needs the verb `abort`. Cannot be taken back."""
+    """Ends the action and its descendants. Requires the verb `abort`. Cannot be undone."""
     signal: Signal | None = None
-    """Answers an action that waits; needs the verb `signal`."""
+    """A value for an action that waits for a signal. Requires the verb `signal`."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=315_360_000)] | None = None
-    """How long the finished object is kept. Default: the provider's, else the operator's (24 h)."""
+    """How long the finished object is kept, in seconds. Default: the provider's, otherwise the operator's setting (24
+    h)."""
 
 
 class ActionErrorInfo(ApiModel):
-    """What went wrong in an attempt."""
+    """Error of an attempt."""
 
     code: Annotated[str, Field(max_length=128)]
-    """A stable CamelCase word."""
+    """Machine-readable error code, in CamelCase."""
     kind: ErrorKind
-    """User: the author of the action can mend it. System: the platform can."""
+    """Who can fix the error: User (the author of the action) or System (the platform team)."""
     message: Message
-    """What happened, and where known the mend."""
+    """Description of the error and, if known, the remedy."""
 
 
 class Attempt(ApiModel):
-    """One attempt."""
+    """One attempt to execute the action."""
 
     number: Annotated[int, Field(ge=1)]
-    """1 for the first."""
+    """Number of the attempt; the first is 1."""
     phase: Phase
-    """Running, or how it ended."""
+    """Running, or the phase in which the attempt ended."""
     started_at: Timestamp
     """When the executor was called."""
     ended_at: Timestamp | None = None
-    """When it ended."""
+    """When the attempt ended."""
     error: ActionErrorInfo | None = None
-    """Why it failed."""
+    """Why the attempt failed."""
     external_id: ShortText | None = None
-    """What the target system calls it."""
+    """The target system's id of the attempt."""
 
 
 class Claim(ApiModel):
-    """Who runs the current attempt: the fencing token of every later write."""
+    """The owner of the current attempt, and the fencing token of its writes."""
 
     holder: ShortText
-    """The replica."""
+    """The replica that owns the attempt."""
     epoch: Annotated[int, Field(ge=0)]
-    """Grows with every change of owner; a lower one is refused by the API server."""
+    """Increases with every change of owner. The API server refuses writes with a lower epoch."""
     at: Timestamp
     """When the attempt was claimed."""
     parameters_hash: Annotated[str, Field(max_length=64)] | None = None
-    """A fingerprint of the parameters that were claimed."""
+    """Fingerprint of the parameters of the claimed attempt."""
 
 
 class Progress(ApiModel):
-    """How far the action is."""
+    """Progress of the action."""
 
     percent: Annotated[int, Field(ge=0, le=100)] | None = None
-    """0 to 100."""
+    """Progress in percent, 0 to 100."""
     message: Message = ""
-    """What it is doing."""
+    """Description of the current work."""
 
 
 class Link(ApiModel):
-    """Something worth opening."""
+    """A link for people who look at the action."""
 
     name: Annotated[str, Field(max_length=64)]
-    """What it is."""
+    """Name of the link."""
     url: Annotated[str, Field(max_length=2048)]
-    """Where it is."""
+    """URL of the link."""
 
 
 class Transition(ApiModel):
-    """One change of phase."""
+    """A phase transition."""
 
     phase: Phase
     """The phase that was entered."""
     at: Timestamp
-    """When."""
+    """When the phase was entered."""
     reason: Annotated[str, Field(max_length=128)] = ""
-    """Why, as a CamelCase word."""
+    """Machine-readable reason, in CamelCase."""
     message: Message = ""
-    """Why, as a sentence."""
+    """Human-readable reason."""
 
 
 _MAP_BY_TYPE = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
 
 
 class TaskActionStatus(ApiModel):
-    """What has become of the action; written only by the operator."""
+    """Observed state of the action; written only by the operator."""
 
     model_config = ConfigDict(json_schema_extra=status_rules)
 
     phase: Annotated[Phase, Field(json_schema_extra=stored_default("Queued"))] = Phase.QUEUED
-    """Queued, WaitingForResources, Initializing, Running or Paused; then Succeeded, Failed, Aborted or TimedOut."""
+    """Phase of the action: Queued, WaitingForResources, Initializing, Running or Paused; then Succeeded, Failed,
+    Aborted or TimedOut."""
     reason: Annotated[str, Field(max_length=128)] | None = None
-    """Why, as a CamelCase word."""
+    """Machine-readable reason for the phase, in CamelCase."""
     message: Message | None = None
-    """Why, as a sentence; what `kubectl get` shows."""
+    """Human-readable reason for the phase; `kubectl get` shows it."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=8, json_schema_extra=_MAP_BY_TYPE)] = ()
-    """Progressing, Succeeded, Failed and Finished."""
+    """Conditions of the action: Progressing, Succeeded, Failed and Finished."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The `metadata.generation` that this status speaks of."""
+    """The `metadata.generation` that this status describes."""
     attempt: Annotated[int, Field(ge=0)] | None = None
-    """The number of the current or last attempt."""
+    """Number of the current or last attempt."""
     attempts: Annotated[
         tuple[Attempt, ...],
         Field(max_length=10, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = ()
     """The last 10 attempts, oldest first."""
     system_failures: Annotated[int, Field(ge=0)] | None = None
-    """How many attempts the platform ended (errors of kind System)."""
+    """Number of attempts that ended with an error of kind System."""
     error: ActionErrorInfo | None = None
     """The error of the last attempt that failed."""
     output: AnyJson = None
-    """The JSON result, up to 32 KiB."""
+    """The output as JSON, up to 32 KiB."""
     output_uri: Annotated[str, Field(max_length=2048)] | None = None
-    """Where a larger result is stored."""
+    """URI of an output that is stored outside of the object."""
     cache_status: CacheStatus | None = None
-    """What a cache of results has done for the action, where that is known. The operator itself keeps no results."""
+    """Result of a cache lookup for the action, if known. The operator itself has no cache."""
     progress: Progress | None = None
-    """How far the action is."""
+    """Progress of the action."""
     links: Annotated[
         tuple[Link, ...], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"})
     ] = ()
-    """What people look at while it runs."""
+    """Links for people who look at the action."""
     external_id: ShortText | None = None
-    """What the target system calls the current attempt."""
+    """The target system's id of the current attempt."""
     partition_key: Annotated[str, Field(max_length=253)] | None = None
-    """The partition that the executor found, where neither the action, its provider nor a parameter names one."""
+    """The partition key from the executor, if the action, its provider and its parameters do not set one."""
     claim: Claim | None = None
-    """Who runs the current attempt."""
+    """The owner of the current attempt."""
     history: Annotated[
         tuple[Transition, ...],
         Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = ()
-    """The last 32 changes of phase, oldest first."""
+    """The last 32 phase transitions, oldest first."""
     started_at: Timestamp | None = None
     """When the first attempt started."""
     finished_at: Timestamp | None = None
-    """When the last phase was reached."""
+    """When the action finished."""
     next_attempt_at: Timestamp | None = None
-    """When the next attempt may start, while one is waited for."""
+    """When the next attempt may start; unset unless one is waiting."""
     suspended_at: Timestamp | None = None
-    """Since when the action is suspended."""
+    """When the action was suspended; unset while it is not."""
     suspended_seconds: Annotated[float, Field(ge=0)] | None = None
-    """How long it was suspended before, in seconds; `queued` and `total` timeouts stand still meanwhile."""
+    """Total time of earlier suspensions in seconds. It does not count towards the timeouts `queued` and `total`."""
 
 
 class TaskAction(ApiModel):
-    """One invocation of an executor: applying it starts it, deleting it aborts it and its children."""
+    """One invocation of an executor. Creating the object starts the action; deleting it aborts it and its children."""
 
     model_config = ConfigDict(json_schema_extra=object_rules)
 
@@ -308,9 +314,9 @@ class TaskAction(ApiModel):
 
     @classmethod
     def from_body(cls, body: dict[str, Any]) -> Self:
-        """Read an object as the API server gives it.
+        """Return the model of an object from the API server.
 
         Raises:
-            pydantic.ValidationError: an older schema let something through that this one does not know.
+           pydantic.ValidationError: an older schema accepted a value that this model does not know.
         """
         return cls.model_validate(body)

@@ -1,6 +1,6 @@
-"""What the API server refuses of a TaskAction: immutability, and the transitions that fence off former owners.
+"""Validation rules of a TaskAction: immutable fields, and the transitions that fence off former owners.
 
-Kept beside the model because they are part of it; they say nothing about who may do what (``crds/policies``).
+The rules are part of the model. Who may do what is decided by the admission policies (``crds/policies``).
 """
 
 from typing import Any
@@ -10,44 +10,44 @@ from taskaction.api.rules import cel, immutable, name_fits_a_label, one_of, rule
 from taskaction.api.status_rules import FINISHED, abort_stays, fenced, settled
 
 MUTABLE_SPEC_FIELDS = frozenset({"suspend", "abort", "signal", "ttlSecondsAfterFinished", "priority"})
-"""What may change after creation; every other field of the spec is immutable."""
+"""Mutable fields of the spec; every other field is immutable after creation."""
 
 _STARTED = one_of(STARTED_PHASES)
-_OUTCOME = ("reason", "error", "outputUri", "finishedAt", "attempt")  # rules cannot see output, which has no type
+_OUTCOME = ("reason", "error", "outputUri", "finishedAt", "attempt")  # a rule cannot refer to output, which has no type
 
 
 def object_rules(schema: dict[str, Any]) -> None:
-    """Add the rules that need more than the spec or the status alone."""
+    """Add the rules that refer to more than the spec or the status alone."""
     schema |= rules(
         name_fits_a_label(),
         cel(
             "!has(self.spec.parentRef) || self.spec.parentRef.kind != 'TaskAction'"
             " || self.spec.parentRef.name != self.metadata.name",
-            "an action cannot be its own parent: name another one",
+            "an action cannot be its own parent: name another parent",
             fieldPath=".spec.parentRef.name",
         ),
         *settled(
             "action",
             (
                 ("abort", ": delete it to abort its children"),
-                ("signal", " and waits for nothing: make a new action instead"),
+                ("signal", " and accepts no signal: create a new action instead"),
             ),
         ),
     )
 
 
 def spec_rules(schema: dict[str, Any]) -> None:
-    """Add the rules of the whole spec."""
+    """Add the rules of the spec."""
     fixed = [name for name in schema["properties"] if name not in MUTABLE_SPEC_FIELDS]
     schema |= rules(
         cel("has(self.executor) != has(self.providerRef)", "set exactly one of executor and providerRef"),
-        *(immutable(name, "delete the action and make a new one") for name in fixed),
+        *(immutable(name, "delete the action and create a new one") for name in fixed),
         abort_stays("action"),
     )
 
 
 def status_rules(schema: dict[str, Any]) -> None:
-    """Add the transition rules; they hold for whoever writes, also a former owner that has not noticed."""
+    """Add the transition rules; they also apply to a former owner that does not know that it lost the action."""
     final, outcome, claim, finished_at = fenced("action", _OUTCOME)
     schema |= rules(
         final,
@@ -55,14 +55,14 @@ def status_rules(schema: dict[str, Any]) -> None:
         claim,
         cel(
             "!has(oldSelf.attempt) || (has(self.attempt) && self.attempt >= oldSelf.attempt)",
-            "attempt never counts down: read the action anew",
+            "attempt cannot decrease: read the action again",
             fieldPath=".attempt",
         ),
         cel(
             f"!(oldSelf.phase in {_STARTED}) || self.phase in {_STARTED} || self.phase in {FINISHED}"
             " || (has(self.attempts) && size(self.attempts) > 0"
             " && has(self.attempts[size(self.attempts) - 1].endedAt))",
-            "an action goes back to waiting only when its attempt has ended: set endedAt of the last attempt",
+            "an action can wait again only after its attempt has ended: set endedAt of the last attempt",
             fieldPath=".attempts",
         ),
         finished_at,

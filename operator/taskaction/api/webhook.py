@@ -1,4 +1,4 @@
-"""What a provider says of the webhooks that its target sends: who may, and which action each is about. Fields only."""
+"""Webhook settings of a provider: authentication of senders, and matching of requests to actions. Fields only."""
 
 from typing import Annotated, Literal
 
@@ -18,62 +18,62 @@ class WebhookSecretRef(ApiModel):
     name: DnsName
     """The Secret's name."""
     key: Annotated[str, Field(min_length=1, max_length=253)]
-    """The key in it. A line break at the end of its text is left out."""
+    """The key in the Secret. A line break at the end of the value is removed."""
     namespace: DnsLabel | None = None
-    """The Secret's namespace; the account of the same name there is used. Default: the provider's. A
-    ClusterActionProvider has none, so it must say it."""
+    """The Secret's namespace. The Secret is read as the account with the same name in that namespace. Default: the
+    provider's namespace. Required for a ClusterActionProvider."""
 
 
 class SignedTimestamp(ApiModel):
-    """A time that is signed with the body, so that nobody can send an old request again."""
+    """A timestamp that is signed with the body, to prevent replays of old requests."""
 
     header: HeaderName
-    """The header with the time, in seconds since 1970."""
+    """The header with the timestamp, in seconds since 1970."""
     tolerance: PositiveDuration | None = None
-    """How far it may be from now, both ways. Default 5m."""
+    """Maximum difference from the current time, in both directions. Default 5m."""
     signed: Annotated[str, Field(max_length=64, pattern=r"^[^{}]*\{timestamp\}[^{}]*\{body\}[^{}]*$")] | None = None
-    """What is signed. Default `{timestamp}.{body}`; Slack's is `v0:{timestamp}:{body}`."""
+    """The signed text. Default `{timestamp}.{body}`; Slack's is `v0:{timestamp}:{body}`."""
 
 
 class HmacAuthentication(ApiModel):
     """A signature of the body in a header."""
 
     secret_key_ref: WebhookSecretRef
-    """The key that both sides know."""
+    """The shared key."""
     header: HeaderName
     """The header with the signature, for example X-Hub-Signature-256."""
     algorithm: Annotated[SignatureAlgorithm, Field(json_schema_extra=stored_default("SHA256"))] = (
         SignatureAlgorithm.SHA256
     )
-    """SHA256, SHA512, or SHA1 for old senders. Default SHA256."""
+    """Hash algorithm: SHA256, SHA512, or SHA1 for old senders. Default SHA256."""
     encoding: Annotated[SignatureEncoding, Field(json_schema_extra=stored_default("Hex"))] = SignatureEncoding.HEX
-    """How the signature is written: Hex or Base64. Default Hex."""
+    """Encoding of the signature: Hex or Base64. Default Hex."""
     prefix: Annotated[str, Field(max_length=32)] | None = None
-    """What stands before the signature, for example `sha256=`."""
+    """Prefix of the signature in the header, for example `sha256=`."""
     timestamp: SignedTimestamp | None = None
-    """The time that is signed with the body, where the sender sends one."""
+    """The timestamp that is signed with the body, if the sender sends one."""
 
 
 class BasicAuthentication(ApiModel):
-    """User and password."""
+    """Basic authentication with a user name and a password."""
 
     username: Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^:]+$")]
-    """The user."""
+    """The user name."""
     password_secret_key_ref: WebhookSecretRef
-    """Where the password is."""
+    """The Secret with the password."""
 
 
 class TokenAuthentication(ApiModel):
-    """A secret as a header's value."""
+    """A secret token in a header."""
 
     secret_key_ref: WebhookSecretRef
-    """Where the token is."""
+    """The Secret with the token."""
     header: HeaderName | None = None
-    """The header, for example X-Gitlab-Token. Default: Authorization, as `Bearer` and the token."""
+    """The header, for example X-Gitlab-Token. Default: Authorization, with `Bearer` before the token."""
 
 
 class WebhookAuthentication(ApiModel):
-    """How a request shows that its sender may send it: exactly one of the four."""
+    """How the sender of a request is authenticated: exactly one of four methods."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -87,37 +87,38 @@ class WebhookAuthentication(ApiModel):
     hmac: HmacAuthentication | None = None
     """A signature of the body in a header."""
     basic: BasicAuthentication | None = None
-    """User and password."""
+    """A user name and a password."""
     token: TokenAuthentication | None = None
-    """A secret as a header's value."""
+    """A secret token in a header."""
     none: Annotated[Literal[True], Field(json_schema_extra={"type": "boolean"})] | None = None
-    """True: everybody who reaches the inbox may say how actions of this provider stand. Only for tests, or where
-    something before the inbox authenticates."""
+    """True: no authentication. Anyone who can reach the inbox can report the state of this provider's actions. Use it
+    only for tests, or if a proxy in front of the inbox authenticates."""
 
 
 class WebhookFilter(ApiModel):
-    """Which requests are about an action's end; the others are accepted and ignored."""
+    """Filter for requests about the end of an action. Other requests are accepted and ignored."""
 
     path: JsonPath
-    """A place in the body, dots reaching into objects and lists."""
+    """A path in the body; dots separate the fields of nested objects and the indices of lists."""
     equals: AnyJson
-    """The value there, or any of a list of values."""
+    """The required value, or a list of accepted values."""
 
 
 class Webhook(ApiModel):
-    """Requests by which the provider's target tells how its actions stand."""
+    """Webhooks with which the provider's target system reports the state of actions."""
 
     authentication: WebhookAuthentication
-    """How a request shows that its sender may send it."""
+    """How the sender of a request is authenticated."""
     external_id_path: JsonPath
-    """The place in the body of what the target calls the action, dots reaching into objects and lists."""
+    """The path in the body of the target system's id of the action; dots separate the fields of nested objects and the
+    indices of lists."""
     delivery_id_header: HeaderName | None = None
-    """The header that tells a repeated request from a new one, for example X-GitHub-Delivery. Default: the body
-    does."""
+    """The header that identifies a delivery, so that repeated requests are recognized, for example X-GitHub-Delivery.
+    Default: requests with the same body are the same delivery."""
     filter: WebhookFilter | None = None
-    """Which requests are stored; the others are accepted and ignored. Default: all that have an external id."""
+    """Requests to store. Other requests are accepted and ignored. Default: all requests with an external id."""
     body_path: JsonPath | None = None
-    """The part of the body that is stored and handed to the executor, at most 32 KiB. Default: the whole body."""
+    """The part of the body that is stored and passed to the executor, at most 32 KiB. Default: the whole body."""
     max_pending: (
         Annotated[
             int,
@@ -128,6 +129,7 @@ class Webhook(ApiModel):
         ]
         | None
     ) = None
-    """How many requests may be stored that no action has taken yet; more are refused for now. Default 1000."""
+    """Maximum number of stored requests that no action has taken yet. Further requests are refused until some are
+    taken. Default 1000."""
     ttl_seconds: Annotated[int, Field(ge=1, le=604_800)] | None = None
-    """How long a request waits for an action that takes it, in seconds. Default 3600."""
+    """How long a request is kept if no action takes it, in seconds. Default 3600."""

@@ -9,7 +9,7 @@ from taskaction.api.action_event import ActionEventSpec
 from taskaction.api.task_action import TaskActionSpec
 from taskaction.api.task_action_rules import MUTABLE_SPEC_FIELDS
 
-NEW_ACTION = "is immutable: delete the action and make a new one"
+NEW_ACTION = "is immutable: delete the action and create a new one"
 PARAMETERS = "spec.parameters are immutable; make a new action instead"
 CHANGED_ACTION = {
     "executor": "sleep",
@@ -51,8 +51,8 @@ ALLOWED_CHANGES = {
     "signal": {"signal": {"value": "no"}},
     "abort": {"abort": {"reason": "enough"}},
 }
-OWNER = "is immutable: running actions would change their owner, so make a new provider"
-ORDER = "is immutable: queued actions would lose their order, so make a new provider"
+OWNER = "is immutable: running actions would change their owner, so create a new provider"
+ORDER = "is immutable: queued actions would lose their order, so create a new provider"
 FIXED_IN_PROVIDERS = {
     "sharding changes": ("full", {"sharding": "Partition"}, OWNER),
     "sharding leaves its default": ("bare", {"sharding": "Action"}, OWNER),
@@ -135,7 +135,7 @@ def test_what_steers_a_running_action_may_change(objects: Kubectl, name: str, ch
 @pytest.mark.parametrize("abort", [None, {"reason": "never mind"}], ids=["taken back", "changed"])
 def test_an_abort_stays(objects: Kubectl, abort: object) -> None:
     message = merge_refusal(objects, "ta", "aborted", {"spec": {"abort": abort}})
-    assert_says(message, ("spec.abort", "cannot be changed or taken back: make a new action instead"))
+    assert_says(message, ("spec.abort", "cannot be changed or removed: create a new action instead"))
 
 
 @pytest.mark.parametrize(("name", "change", "message"), FIXED_IN_PROVIDERS.values(), ids=FIXED_IN_PROVIDERS)
@@ -155,7 +155,7 @@ def test_a_cluster_provider_keeps_its_sharding(shared: Kubectl) -> None:
     create(shared, manifest("ClusterActionProvider", CLUSTER_PROVIDER_SPEC, name=name))
     try:
         message = merge_refusal(shared, "cap", name, {"spec": {"sharding": "Partition", "limits": None}})
-        assert_says(message, ("spec.sharding", "make a new provider"))
+        assert_says(message, ("spec.sharding", "create a new provider"))
         allowed = merge(shared, "cap", name, {"spec": {"allowedNamespaces": ["*"]}}, "--dry-run=server")
         assert allowed["spec"]["allowedNamespaces"] == ["*"]
     finally:
@@ -165,4 +165,4 @@ def test_a_cluster_provider_keeps_its_sharding(shared: Kubectl) -> None:
 @pytest.mark.parametrize("field", CHANGED_EVENT)
 def test_an_event_does_not_change(objects: Kubectl, field: str) -> None:
     message = merge_refusal(objects, "ae", "full", {"spec": {field: CHANGED_EVENT[field]}})
-    assert_says(message, (f"spec.{field}", f"{field} is immutable: delete the event and make a new one"))
+    assert_says(message, (f"spec.{field}", f"{field} is immutable: delete the event and create a new one"))

@@ -7,8 +7,8 @@ from support.refusals import assert_says, manifest, refusal
 
 LONG = "x" * 300
 NAMED = {"executor": "noop"}
-A_LENGTH = "longer than 0s and shorter than 292 years: write for example 90s, 1m30s or 2h"
-AN_AGE = "must be between the years 1970 and 3000: write for example 2026-01-31T09:30:00Z"
+A_LENGTH = "longer than 0s and shorter than 292 years; use e.g. 90s, 1m30s or 2h"
+AN_AGE = "must be between the years 1970 and 3000; use e.g. 2026-01-31T09:30:00Z"
 SECRET = {"name": "s", "key": "k"}
 BAD_ACTIONS = {
     "nothing to execute": ({}, ("spec", "set exactly one of executor and providerRef")),
@@ -63,7 +63,7 @@ BAD_ACTIONS = {
     ),
     "a parent that is the action itself": (
         NAMED | {"parentRef": {"name": "subject"}},
-        ("spec.parentRef.name", "an action cannot be its own parent: name another one"),
+        ("spec.parentRef.name", "an action cannot be its own parent: name another parent"),
     ),
     "a child policy of another word": (NAMED | {"childPolicy": "Kill"}, ("spec.childPolicy", '"Keep", "Abort"')),
     "an empty idempotency key": (NAMED | {"idempotencyKey": ""}, ("spec.idempotencyKey", "at least 1 chars")),
@@ -127,7 +127,7 @@ BAD_ACTIONS = {
     ),
     "a first backoff of millions of years": (
         NAMED | {"retryPolicy": {"backoff": {"initial": "9" * 20 + "h"}}},
-        ("spec.retryPolicy.backoff.initial", "must be shorter than 292 years: write for example 90s, 1m30s or 2h"),
+        ("spec.retryPolicy.backoff.initial", "must be shorter than 292 years; use e.g. 90s, 1m30s or 2h"),
     ),
     "an account without a name": (NAMED | {"runAs": {}}, ("spec.runAs.serviceAccountName", "Required value")),
     "an account of another namespace": (

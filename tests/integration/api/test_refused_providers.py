@@ -7,8 +7,8 @@ from support.refusals import assert_says, manifest, refusal
 
 NAMED = {"executor": "noop"}
 EVENT = {"type": "Webhook", "target": {"name": "a"}}
-ONE_PLACE = "are counted in one place: use sharding Provider, or leave them out"
-NO_PARTITIONS = "with sharding Action there are no partitions: use Partition or Provider, or leave out"
+ONE_PLACE = "require sharding Provider: use it, or remove these limits"
+NO_PARTITIONS = "sharding Action has no partitions: use Partition or Provider, or remove"
 
 BAD_PROVIDERS = {
     "nothing to execute": ({}, ("spec.executor", "Required value")),
@@ -33,7 +33,7 @@ BAD_PROVIDERS = {
     ),
     "full without a bound": (
         NAMED | {"limits": {"whenFull": "Refuse"}},
-        ("spec.limits", "whenFull says nothing without maxQueued: set it too"),
+        ("spec.limits", "whenFull has no effect without maxQueued: set maxQueued too"),
     ),
     "a rate of nothing": (
         NAMED | {"limits": {"rate": {"requests": 0, "per": "1s"}}},
@@ -45,7 +45,7 @@ BAD_PROVIDERS = {
     ),
     "a rate in no time": (
         NAMED | {"limits": {"rate": {"requests": 1, "per": "0s"}}},
-        ("spec.limits.rate.per", "must be longer than 0s", "write for example 90s"),
+        ("spec.limits.rate.per", "must be longer than 0s", "use e.g. 90s"),
     ),
     "a limit over all in partitions": (
         NAMED | {"sharding": "Partition", "limits": {"maxConcurrent": 1}},
@@ -85,14 +85,14 @@ BAD_NAMESPACES = {
 }
 BAD_EVENTS = {
     "nobody it happened to": ({"type": "Webhook"}, ("spec", "set target or correlationKey, or both")),
-    "a target of nothing": ({"type": "Webhook", "target": {}}, ("spec.target", "set target.name or target.uid")),
+    "a target of nothing": ({"type": "Webhook", "target": {}}, ("spec.target", "set name or uid")),
     "an attempt before the first": (
         {"type": "Webhook", "target": {"uid": "1", "attempt": 0}},
         ("spec.target.attempt", "greater than or equal to 1"),
     ),
     "a scope without a key": (
         EVENT | {"scope": {"executor": "http"}},
-        ("spec", "scope says nothing without correlationKey: set it too"),
+        ("spec", "scope has no effect without correlationKey: set correlationKey too"),
     ),
     "a scope of nothing": (
         {"type": "Webhook", "correlationKey": "1", "scope": {}},
@@ -107,7 +107,7 @@ BAD_EVENTS = {
     "a payload that is a word": (EVENT | {"payload": "x"}, ("spec.payload", "must be of type object")),
     "a moment before computers": (
         EVENT | {"receivedAt": "1900-01-01T00:00:00Z"},
-        ("spec.receivedAt", "between the years 1970 and 3000: write for example 2026-01-31T09:30:00Z"),
+        ("spec.receivedAt", "between the years 1970 and 3000; use e.g. 2026-01-31T09:30:00Z"),
     ),
     "no time to live": (EVENT | {"ttlSeconds": 0}, ("spec.ttlSeconds", "greater than or equal to 1")),
     "more than a week to live": (EVENT | {"ttlSeconds": 604_801}, ("spec.ttlSeconds", "less than or equal to 604800")),
@@ -141,13 +141,13 @@ def test_a_bad_event_is_refused(shared: Kubectl, spec: dict, parts: tuple[str, .
 @pytest.mark.parametrize("kind", KINDS_WITH_LABELS)
 def test_a_name_that_no_label_holds_is_refused(shared: Kubectl, kind: str) -> None:
     message = refusal(shared, manifest(kind, NAMED, name="n" * 64))
-    assert_says(message, ("metadata.name: use at most 63 characters", "label"))
+    assert_says(message, ("metadata.name: must be at most 63 characters", "label"))
     assert "<nil>" not in message  # the rule names a field that the server can point at
 
 
 def test_a_flow_s_name_that_no_label_holds_is_refused(shared: Kubectl) -> None:
     message = refusal(shared, manifest("ActionFlow", {"definition": {}}, name="n" * 64))
-    assert_says(message, ("metadata.name: use at most 63 characters", "label"))
+    assert_says(message, ("metadata.name: must be at most 63 characters", "label"))
 
 
 @pytest.mark.parametrize("kind", KINDS_WITH_LABELS)

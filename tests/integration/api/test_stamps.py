@@ -148,5 +148,5 @@ def test_an_abort_is_not_claimed_by_another(people: Kubectl) -> None:
     before = ordered(people, "abort", "claimed")["spec"]["abort"]
     change = {"spec": {"abort": {"reason": "other"} | FORGED}}
     message = merge_refusal(people, "ta", "claimed-abort", change, "--as=second")
-    assert_says(message, ("spec.abort", "an abort cannot be changed or taken back"))
+    assert_says(message, ("spec.abort", "abort cannot be changed or removed"))
     assert merge(people, "ta", "claimed-abort", {"spec": {"priority": 1}})["spec"]["abort"] == before

@@ -19,13 +19,13 @@ PHASES = (*WAITING, *STARTED, *TERMINAL)
 REFUSED_WHILE_RUNNING = {
     "a former owner writes": (
         {"claim": CLAIM | {"epoch": 6, "holder": "replica-0"}},
-        ("status.claim", "a newer owner has claimed the action: read it anew, its epoch never falls"),
+        ("status.claim", "a newer owner has claimed the action: read it again; the epoch cannot decrease"),
     ),
     "an owner forgets the claim": ({"claim": None}, ("status.claim", "a newer owner has claimed the action")),
     "a claim is without an epoch": ({"claim": {"epoch": None}}, ("status.claim.epoch", "Required value")),
     "an epoch is below nothing": ({"claim": {"epoch": -1}}, ("status.claim.epoch", "greater than or equal to 0")),
-    "an attempt is counted down": ({"attempt": 1}, ("status.attempt", "never counts down: read the action anew")),
-    "attempts are forgotten": ({"attempt": None}, ("status.attempt", "never counts down: read the action anew")),
+    "an attempt is counted down": ({"attempt": 1}, ("status.attempt", "cannot decrease: read the action again")),
+    "attempts are forgotten": ({"attempt": None}, ("status.attempt", "cannot decrease: read the action again")),
     "it is queued again in mid-attempt": (
         {"phase": "Queued"},
         ("status.attempts", "only when its attempt has ended: set endedAt of the last attempt"),
@@ -36,11 +36,11 @@ REFUSED_WHILE_RUNNING = {
     ),
     "it ends at no time": (
         {"phase": "Succeeded"},
-        ("status.finishedAt", "finishedAt is set with a terminal phase, and only then"),
+        ("status.finishedAt", "finishedAt must be set if and only if the phase is terminal"),
     ),
     "it has ended but runs": (
         {"finishedAt": LATER},
-        ("status.finishedAt", "finishedAt is set with a terminal phase, and only then"),
+        ("status.finishedAt", "finishedAt must be set if and only if the phase is terminal"),
     ),
     "a phase is unknown": ({"phase": "Done"}, ("status.phase", '"Succeeded", "Failed", "Aborted", "TimedOut"')),
     "a moment is a word": ({"startedAt": "now"}, ("status.startedAt", "must be of type date-time")),
@@ -81,7 +81,7 @@ OUTCOME = {
     "finishedAt": {"finishedAt": "2026-02-01T00:00:00Z"},
     "attempt": {"attempt": 2},
 }
-STAYS = "has finished, and reason, error, outputUri, finishedAt, attempt stay: make a new action instead"
+STAYS = "has finished, and reason, error, outputUri, finishedAt, attempt cannot change: create a new action instead"
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_the_end_is_the_end(objects: Kubectl, before: str, after: str) -> None:
     finished_at = LATER if after in TERMINAL else None
     change = {"status": {"phase": after, "finishedAt": finished_at}}
     message = merge_refusal(objects, "ta", before.lower(), change, STATUS)
-    assert_says(message, ("status.phase", "the action has finished and its phase stays: make a new action instead"))
+    assert_says(message, ("status.phase", "the action has finished and its phase cannot change: create a new action instead"))
 
 
 @pytest.mark.parametrize("change", OUTCOME.values(), ids=OUTCOME)
@@ -127,7 +127,7 @@ def test_an_outcome_is_not_removed(objects: Kubectl, field: str) -> None:
     ("field", "value", "mend"),
     [
         ("abort", {"reason": "late"}, "the action has finished: delete it to abort its children"),
-        ("signal", {"value": "late"}, "has finished and waits for nothing: make a new action instead"),
+        ("signal", {"value": "late"}, "has finished and accepts no signal: create a new action instead"),
     ],
 )
 def test_a_finished_action_takes_no_more_orders(objects: Kubectl, field: str, value: dict, mend: str) -> None:
