@@ -1,4 +1,4 @@
-"""Which network addresses users may have the operator connect to; judged by address, never by name."""
+"""The policy for network addresses that users may have the operator connect to; decided by address, never by name."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -38,15 +38,15 @@ _IPV4_COMPATIBLE = ip_network("::/96")
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """Says yes or no to an address; ``allowed`` networks win over the denied ones."""
+    """Allow and deny list of addresses; ``allowed`` networks take precedence over denied ones."""
 
     allowed: tuple[Network, ...] = ()
 
     def check(self, text: str) -> None:
-        """Return where the address may be connected to.
+        """Raise unless the operator may connect to the address.
 
         Raises:
-            AddressDeniedError: it may not; the message says which setting would allow it.
+            AddressDeniedError: it may not; the message names the setting that can allow it.
         """
         address = ip_address(text.partition("%")[0])
         for form in _forms(address):
@@ -54,18 +54,18 @@ class AddressPolicy:
                 continue
             if any(form.version == network.version and form in network for network in DENIED):
                 raise AddressDeniedError(
-                    f"{address} is in a range that actions may not reach; the platform can allow it with the operator "
-                    "setting TASKACTION_HTTP_ALLOWED_CIDRS"
+                    f"{address} is in a range that actions may not reach; an administrator can allow it with the "
+                    "operator setting TASKACTION_HTTP_ALLOWED_CIDRS"
                 )
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
-    """Give the networks of a comma-separated list; raises ``ValueError`` for what is no CIDR."""
+    """Return the networks of a comma-separated list; raises ``ValueError`` for an invalid CIDR."""
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 def _forms(address: Address) -> tuple[Address, ...]:
-    """Give the address with every IPv4 address that it carries: each of them must be allowed."""
+    """Return the address and every IPv4 address embedded in it: each of them must be allowed."""
     if isinstance(address, IPv4Address):
         return (address,)
     carried: list[Address] = [inner for inner in (address.ipv4_mapped, address.sixtofour) if inner is not None]

@@ -1,6 +1,6 @@
-"""The plug-in contract: what an executor states about itself, is given, and gives back.
+"""The plug-in contract: what an executor declares, what a call receives, and what it returns.
 
-An executor acts on the outside world and answers with an outcome; it never writes a TaskAction.
+An executor acts on the outside world and returns an outcome. It never writes a TaskAction.
 """
 
 from abc import ABC, abstractmethod
@@ -20,20 +20,20 @@ from taskaction.plugin.toolbox import Toolbox
 
 
 class Reporter(Protocol):
-    """How an executor tells people how far it is, while it runs; calls are coalesced into few writes."""
+    """Channel by which a running executor reports its progress; many calls become few writes."""
 
     def progress(self, progress: Progress) -> None:
-        """Show how far the action is."""
+        """Report the progress of the action."""
 
     def link(self, link: Link) -> None:
-        """Show something worth opening."""
+        """Add a link to the status of the action."""
 
 
 class SecretReader(Protocol):
-    """Reads Secrets with the rights of the account that the action or its provider runs as."""
+    """Reader of Secrets with the rights of the account that the action or its provider runs as."""
 
     async def read_secret(self, name: str, key: str, *, namespace: str | None = None) -> str:
-        """Give one key's text.
+        """Return the text of one key.
 
         ``namespace`` is None for the namespace of the action, or of the provider for its own configuration.
 
@@ -45,12 +45,12 @@ class SecretReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """Something that happened to an action outside its owner, as an ActionEvent recorded it.
+    """Event from outside the owning process, as an ActionEvent recorded it.
 
     Attributes:
-        id: the ActionEvent's uid; the same delivery may be handed over again after a crash.
-        type: the ActionEvent's type, for example Webhook or Report.
-        payload: its content; of a Webhook ``headers`` (names in lower case) and ``body``.
+        id: the uid of the ActionEvent; after a crash the executor may receive the same delivery again.
+        type: the type of the ActionEvent, for example Webhook or Report.
+        payload: its content; a Webhook has ``headers`` (names in lower case) and ``body``.
     """
 
     id: str
@@ -62,12 +62,12 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookRequest:
-    """A request that the inbox received, before it is accepted.
+    """Request that the webhook inbox received and has not accepted yet.
 
     Attributes:
         path: the path after ``/integration``; the executor's ``WEBHOOK_PATH``.
-        headers: names in lower case; of a repeated one the values joined by a comma.
-        content: the bytes as they came: what signatures are about.
+        headers: names in lower case; the values of a repeated header are joined by a comma.
+        content: the bytes as received, which signatures cover.
         body: the content as JSON.
     """
 
@@ -79,10 +79,10 @@ class WebhookRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correlation:
-    """Which action a webhook request is about: what its target called the action, or the action's uid.
+    """Identity of the action that a webhook request is about: the target's id of it, or its uid.
 
     Raises:
-        ValueError: neither or both are given, or one that is empty.
+        ValueError: neither or both are set, or the one that is set is empty.
     """
 
     external_id: str | None = None
@@ -90,27 +90,27 @@ class Correlation:
 
     def __post_init__(self) -> None:
         if bool(self.external_id) == bool(self.uid):
-            raise ValueError("a Correlation needs an external_id or a uid, and not both")
+            raise ValueError("a Correlation requires exactly one of external_id and uid")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One call's view of an action: plain values, and the few things an executor may use.
+    """View of an action for one call: plain values, and the few services that an executor may use.
 
     Attributes:
-        parameters: the user's parameters, those from Secrets merged in. Never log them.
-        private: texts among the parameters that are a Secret's; the engine takes them out of what the call gives back.
-        config: the provider's configuration; empty for an inline executor.
-        idempotency_key: the same for every call of one attempt, in every process; hand it to targets that take one.
-        external_id: what the target called this attempt, once a ``Pending`` outcome said so.
-        started_at: when the attempt started, also after a change of owner.
-        deadline: when the attempt will be cancelled, if ever.
-        fencing_token: grows with every change of owner; hand it to targets that take one.
-        deliveries: what came in for the action since the last call, in the order of receipt; empty in ``execute``.
-        paused: the last outcome was ``Paused``.
-        signalled: ``signal`` is not the one that this process polled with before; true again after a restart.
-        chances_left: how many attempts may still follow, should the platform end this one.
-        schedule: how the provider wants started actions polled; None where it does not say.
+        parameters: the user's parameters, with those from Secrets merged in. Never log them.
+        private: texts of Secrets among the parameters; the engine redacts them from what the call returns.
+        config: the configuration of the provider; empty for an inline executor.
+        idempotency_key: the same for every call of one attempt, in every process; pass it to targets that accept one.
+        external_id: the target's id of this attempt, once a ``Pending`` outcome has set it.
+        started_at: when the attempt started; a change of owner does not change it.
+        deadline: when the engine cancels the attempt; None for never.
+        fencing_token: grows with every change of owner; pass it to targets that accept one.
+        deliveries: events of the action since the last call, in the order of receipt; empty in ``execute``.
+        paused: whether the last outcome was ``Paused``.
+        signalled: whether this process has not polled with ``signal`` yet; true again after a restart.
+        chances_left: the number of attempts that may still follow if the platform ends this one.
+        schedule: how the provider wants started actions polled; None if it does not say.
     """
 
     uid: str
@@ -139,26 +139,28 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The run's id, by the name the Ocean seed uses."""
+        """The uid, by the name that Port Ocean uses."""
         return self.uid
 
 
 class AbstractExecutor(ABC):
-    """Executes one kind of action.
+    """Executor of one kind of action.
 
     The class attributes are the contract; only ``ACTION_NAME`` and ``execute`` are required.
 
     Attributes:
-        ACTION_NAME: what ``spec.executor`` says.
-        PARAMETERS: the model that parameters must satisfy; checked before the first attempt.
-        CONFIG: the model that a provider's ``config`` must satisfy; None where providers cannot configure it.
-        IDEMPOTENT: true when calling ``execute`` again with the same ``run.idempotency_key`` has no second effect.
-            Otherwise a claim is written before the call, and an attempt whose process died is never repeated silently.
-        PARTITION_KEY: the parameter whose value is the partition of actions for which neither they nor their provider
-            name one: of one partition, one action runs at a time. Every replica must have the same.
-        INLINE: true when a call needs nothing of its action's object, so that a flow may call it for many items
-            without one (`Inline` of a Map), where ``traits`` says that it is idempotent and leaves nothing outside.
-        EXTERNAL_EFFECT: true when something goes on outside that ``cancel`` must stop; costs two writes per action.
+        ACTION_NAME: the value of ``spec.executor``.
+        PARAMETERS: the model of the parameters; the engine checks them before the first attempt.
+        CONFIG: the model of a provider's ``config``; None if providers cannot configure the executor.
+        IDEMPOTENT: whether another ``execute`` with the same ``run.idempotency_key`` has no second effect.
+            Otherwise the engine writes a claim before the call, and never silently repeats an attempt whose process
+            died.
+        PARTITION_KEY: the parameter whose value is the partition of an action if neither the action nor its provider
+            names one. One action of a partition runs at a time. Every replica must have the same value.
+        INLINE: whether a call needs nothing of its action's object, so that a flow may call the executor for many
+            items without objects (`Inline` of a Map). ``traits`` must then report that it is idempotent and has no
+            external effect.
+        EXTERNAL_EFFECT: whether work continues outside that ``cancel`` must stop; costs two writes per action.
     """
 
     ACTION_NAME: ClassVar[str]
@@ -173,87 +175,87 @@ class AbstractExecutor(ABC):
 
     @classmethod
     def build(cls, toolbox: Toolbox) -> Self:  # noqa: ARG003 - for overriders
-        """Make the one executor that the registry keeps; override to take what you need from the toolbox."""
+        """Create the executor that the registry keeps; override it to use the toolbox."""
         return cls()
 
     @abstractmethod
     async def execute(self, run: Run) -> Outcome:
-        """Start the action, and finish it where that is quick.
+        """Start the action, and finish it if that is quick.
 
-        Called once per attempt, and again for the same attempt by a new owner when ``IDEMPOTENT``.
-        Cancelling the call means that the attempt is aborted or out of time. A call that has begun something outside
-        by then may still return ``Pending``: ``cancel`` is then told its ``external_id``.
+        The engine calls it once per attempt; if ``IDEMPOTENT``, a new owner calls it again for the same attempt.
+        A cancelled call means that the attempt is aborted or has timed out. A call that has started work outside by
+        then may still return ``Pending``, and ``cancel`` then receives its ``external_id``.
 
         Raises:
-            ActionError: the attempt failed; the type says whether a retry can help.
+            ActionError: the attempt failed; the type decides whether a retry can help.
         """
 
     async def poll(self, run: Run) -> Outcome:
-        """Say how an action that was ``Pending`` or ``Paused`` stands; by default it is started again."""
+        """Return the present outcome of a ``Pending`` or ``Paused`` action; by default, call ``execute`` again."""
         return await self.execute(run)
 
     async def cancel(self, run: Run) -> None:
-        """Stop what ``execute`` left going outside; called again until it returns or the bound has passed."""
+        """Stop the work that ``execute`` left running outside; repeated until it returns or its time is over."""
 
     async def release(self, run: Run) -> None:
-        """Let the target forget what this attempt started: called once the action's end is durable, best effort.
+        """Ask the target to forget what this attempt started, after the end of the action is durable; best effort.
 
-        A crash in between loses the call, and what it raises is logged only: the target must forget by itself, too.
+        A crash in between loses the call, and errors are only logged, so the target must also forget by itself.
         """
 
     @property
     def releases(self) -> bool:
-        """True when the executor has something to release."""
+        """Whether the executor overrides ``release``."""
         return type(self).release is not AbstractExecutor.release
 
     async def admit(self, request: WebhookRequest) -> tuple[Correlation, ...]:  # noqa: ARG002 - for overriders
-        """Authenticate a webhook request, and say which actions it is about; none means accepted and ignored.
+        """Authenticate a webhook request, and return the actions that it is about; none means accept and ignore.
 
-        Called in the inbox process, for executors with a ``WEBHOOK_PATH``, and before the sender gets an answer: so it
-        decides fast, and changes nothing. The actions are polled with the request in ``run.deliveries``.
+        The inbox process calls it for executors with a ``WEBHOOK_PATH`` before it responds to the sender. So it must
+        be fast and change nothing. The engine then polls the actions with the request in ``run.deliveries``.
 
         Raises:
-            WebhookRefusedError: the request is not accepted. By default none is.
+            WebhookRefusedError: the request is refused. By default, every request is.
         """
         raise WebhookRefusedError(403, f"executor {self.ACTION_NAME} accepts no webhooks")
 
-    async def is_close_to_rate_limit(self, run: Run) -> bool:  # noqa: ARG002 - the seed's signature
-        """Say whether starting now would exhaust the target's quota; asked before each attempt."""
+    async def is_close_to_rate_limit(self, run: Run) -> bool:  # noqa: ARG002 - Port Ocean's signature
+        """Whether starting now would exhaust the target's quota; asked before each attempt."""
         return False
 
-    async def get_remaining_seconds_until_rate_limit(self, run: Run) -> float:  # noqa: ARG002 - the seed's signature
-        """Give the seconds until the quota is renewed; asked only after the previous said true."""
+    async def get_remaining_seconds_until_rate_limit(self, run: Run) -> float:  # noqa: ARG002 - Port Ocean's signature
+        """Return the seconds until the quota is renewed; called only after ``is_close_to_rate_limit`` returned true."""
         return 0.0
 
     def rate_limit_key(self, run: Run) -> str:  # noqa: ARG002 - for overriders
-        """Name the quota that a limited run waits for; those with the same name wait, and are asked, together.
+        """Return the name of the quota that a limited run waits for; runs with the same name wait together.
 
-        One quota for all runs of a provider unless you say otherwise.
+        By default, all runs of a provider share one quota.
         """
         return ""
 
     @property
     def limits_itself(self) -> bool:
-        """True when the executor answers the question about its target's quota itself."""
+        """Whether the executor overrides ``is_close_to_rate_limit``."""
         return type(self).is_close_to_rate_limit is not AbstractExecutor.is_close_to_rate_limit
 
-    async def _get_partition_key(self, run: Run) -> str | None:  # noqa: ARG002 - the seed's signature
-        """Find the partition of a run for which neither the action, nor its provider, nor ``PARTITION_KEY`` gives one.
+    async def _get_partition_key(self, run: Run) -> str | None:  # noqa: ARG002 - Port Ocean's signature
+        """Return the partition of a run if neither the action, nor its provider, nor ``PARTITION_KEY`` sets one.
 
-        Asked once, before the action is queued, and only where it is overridden; then all actions of the executor and
-        namespace, or of the provider, live in one process, since no other could know what is found. Prefer
-        ``PARTITION_KEY``, which spreads them. What it raises fails the action by its retry policy.
+        The engine calls it once, before it queues the action, and only if it is overridden. All actions of the
+        executor and namespace, or of the provider, then belong to one process, since no other process could know the
+        result. Prefer ``PARTITION_KEY``, which spreads them. An error fails the action by its retry policy.
         """
         return None
 
     @property
     def partitions_itself(self) -> bool:
-        """True when only the executor can say in which partition an action is."""
-        return type(self)._get_partition_key is not AbstractExecutor._get_partition_key  # noqa: SLF001 - the seed's name
+        """Whether only the executor can determine the partition of an action."""
+        return type(self)._get_partition_key is not AbstractExecutor._get_partition_key  # noqa: SLF001 - Port Ocean's name
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:  # noqa: ARG002 - for overriders
-        """Give what the engine must know about this very action; by default what the class says of all."""
+        """Return what the engine must know about this action; by default, the class attributes."""
         return Traits(idempotent=self.IDEMPOTENT, external_effect=self.EXTERNAL_EFFECT)
 
     async def close(self) -> None:
-        """Release what the executor holds; called once, after the last run."""
+        """Release the resources of the executor; called once, after the last call."""

@@ -1,6 +1,6 @@
-"""One-time addresses that are handed to targets: each says which attempt it is for, and proves it without a lookup.
+"""One-time callback addresses for targets; each names its attempt and is signed, so no lookup is needed.
 
-The operator makes them, the inbox reads them; both have the keys.
+The operator creates them and the webhook inbox verifies them; both have the keys.
 """
 
 import base64
@@ -20,12 +20,12 @@ _TOKEN_CHARS = 2048
 
 
 class BadTokenError(TaskActionError):
-    """The token is none that the operator has made, or its time is over."""
+    """The operator did not create the token, or it has expired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """Which attempt a callback is for, and until when (in seconds since 1970)."""
+    """Attempt that a callback is for, and its expiry in seconds since 1970."""
 
     namespace: str
     name: str
@@ -36,18 +36,18 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """Makes and reads addresses; the first key signs, all are taken, so that keys can be exchanged one by one."""
+    """Signer and verifier of addresses; the first key signs and every key verifies, so that keys can be rotated."""
 
     url: str
     keys: Sequence[bytes]
 
     def address(self, ticket: Ticket) -> str:
-        """Give the address for one attempt; the same ticket gives the same address."""
+        """Return the address for one attempt; equal tickets have equal addresses."""
         content = orjson.dumps(astuple(ticket))
         return f"{self.url.rstrip('/')}/callbacks/{_text(content)}.{_text(_signed(content, self.keys[0]))}"
 
     def read(self, token: str, now: datetime) -> Ticket:
-        """Give what a token says; raises ``BadTokenError``."""
+        """Return the ticket of a token; raises ``BadTokenError``."""
         if len(token) > _TOKEN_CHARS:
             raise BadTokenError("the address is none of ours")
         said, _, signature = token.partition(".")
@@ -65,16 +65,16 @@ class Callbacks:
 
 
 def keys_of(text: str) -> tuple[bytes, ...]:
-    """Give the keys of a file, one in each line.
+    """Return the keys of a file, one per line.
 
     Raises:
-        ConfigurationError: there is none, or one is too short to be safe.
+        ConfigurationError: the file has no key, or a key is too short to be safe.
     """
     keys = tuple(line.strip().encode() for line in text.splitlines() if line.strip())
     if not keys or any(len(key) < KEY_BYTES for key in keys):
         raise ConfigurationError(
-            f"TASKACTION_WEBHOOKS_KEY_FILE: each line should be a key of at least {KEY_BYTES} characters; "
-            "make one by: openssl rand -hex 32"
+            f"TASKACTION_WEBHOOKS_KEY_FILE: each line must be a key of at least {KEY_BYTES} characters; "
+            "generate one with: openssl rand -hex 32"
         )
     return keys
 

@@ -1,4 +1,4 @@
-"""What users say they wait for, in JSON of any kind: a value at a place, or a condition; knows no executor."""
+"""Checks that users write for JSON of any kind: the value of a field, or a condition; knows no executor."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -12,45 +12,45 @@ ApiVersion = Annotated[str, Field(max_length=316, pattern=r"^([a-z0-9]([-a-z0-9.
 
 
 class Expectation(Parameters):
-    """A value at a place in a JSON body."""
+    """Value that a field of a JSON body must have."""
 
     path: Annotated[str, Field(max_length=253)]
-    """The place, dots reaching into objects and lists."""
+    """The path of the field; dots separate the names of objects and the indices of lists."""
     equals: Any
-    """The value, or any of a list of values."""
+    """The value, or a list of accepted values."""
 
     def holds(self, body: Any) -> bool:
-        """Say whether ``body`` has the value in its place."""
+        """Whether the field of ``body`` has the value."""
         value = at_path(body, self.path)
         wanted = self.equals if isinstance(self.equals, list) else [self.equals]
         return any(_same(value, one) for one in wanted)
 
     def finding(self, body: Any) -> str:
-        """Give what is in that place, in words."""
+        """Return a description of the present value."""
         return f"{self.path} is {at_path(body, self.path)!r}"
 
 
 class ConditionWanted(Parameters):
-    """A condition in `status.conditions`."""
+    """Condition that `status.conditions` must contain."""
 
     type: Annotated[str, Field(min_length=1, max_length=316)]
-    """Its type."""
+    """The type of the condition."""
     status: str = "True"
-    """Its status. Default True."""
+    """The status of the condition. Default True."""
 
     def holds(self, body: Any) -> bool:
-        """Say whether ``body`` has the condition in that status."""
+        """Whether ``body`` has the condition with this status."""
         return _condition(body, self.type).get("status") == self.status
 
     def finding(self, body: Any) -> str:
-        """Give how the condition stands, in words."""
+        """Return a description of the present condition."""
         found = _condition(body, self.type)
         said = ": ".join(str(found[name]) for name in ("reason", "message") if found.get(name))
         return f"condition {self.type} is {found.get('status', 'missing')}" + (f" ({said})" if said else "")
 
 
 def _same(value: Any, wanted: Any) -> bool:
-    """Compare as JSON does: to Python ``True`` and 1 are the same."""
+    """Compare as JSON does: in Python, ``True`` equals 1."""
     if isinstance(value, dict) and isinstance(wanted, dict):
         return value.keys() == wanted.keys() and all(_same(part, wanted[name]) for name, part in value.items())
     if isinstance(value, list) and isinstance(wanted, list):
@@ -67,7 +67,7 @@ def _condition(body: Any, kind: str) -> Mapping[str, Any]:
 
 
 def at_path(value: Any, path: str) -> Any:
-    """Give the value at a dotted path of a JSON value, None where there is none."""
+    """Return the value at a dotted path of a JSON value, or None if it does not exist."""
     for name in path.split("."):
         if isinstance(value, dict):
             value = value.get(name)

@@ -1,4 +1,4 @@
-"""The errors an executor raises; each type carries the retry decision. One function turns any exception into a value.
+"""The errors an executor raises, each with its retry decision, and the conversion of any exception into an outcome.
 
 ActionError
 ├── ActionExecutionError      the action failed                     retried as Error
@@ -9,7 +9,7 @@ ActionError
 ├── RateLimitedError          the target asks to slow down          retried as RateLimited
 └── TransientError            the platform failed, not the action   retried as System
 
-WebhookRefusedError is apart: it ends a request to the inbox, and no attempt.
+WebhookRefusedError is separate: it ends a request to the inbox, not an attempt.
 """
 
 import asyncio
@@ -27,11 +27,11 @@ _REFUSALS = range(400, 500)
 
 
 class ActionError(TaskActionError):
-    """Base of what an executor may raise to say how its action failed.
+    """Base class of the errors by which an executor reports how its action failed.
 
     Attributes:
         code: a stable CamelCase word, shown as ``status.error.code``.
-        retry_after: seconds the target asks to wait, when it says so.
+        retry_after: the seconds that the target asks to wait, if it says so.
     """
 
     CODE: ClassVar[str] = Reason.EXECUTION_FAILED
@@ -45,31 +45,31 @@ class ActionError(TaskActionError):
 
 
 class ActionExecutionError(ActionError):
-    """The action failed; the message is shown to the user as it stands (the name is the Ocean seed's)."""
+    """The action failed; users see the message unchanged (Port Ocean has an error of this name)."""
 
 
 class InvalidParametersError(ActionError):
-    """The parameters are wrong: no retry can help."""
+    """The parameters are invalid, so no retry can help."""
 
     CODE = Reason.INVALID_PARAMETERS
     RETRY_CLASS = None
 
 
 class AddressDeniedError(ActionError):
-    """The address is one that this operator may not reach."""
+    """The operator may not connect to the address."""
 
     CODE = Reason.ADDRESS_DENIED
     RETRY_CLASS = None
 
 
 class MissingSourceError(ActionError):
-    """A Secret, ConfigMap or key of it is missing; it may be created later, so a retry can help."""
+    """A Secret or ConfigMap, or a key in it, is missing; somebody may create it later, so a retry can help."""
 
     CODE = Reason.PARAMETERS_SOURCE_NOT_FOUND
 
 
 class AccessDeniedError(ActionError):
-    """The account that the action runs as lacks a right; the message names the account and the mend."""
+    """The account that the action runs as lacks a permission; the message names the account and the fix."""
 
     CODE = Reason.FORBIDDEN
     RETRY_CLASS = None
@@ -91,24 +91,25 @@ class TransientError(ActionError):
 
 
 class WebhookRefusedError(TaskActionError):
-    """A webhook request is not accepted; it says nothing of any action, and the sender may read the message.
+    """A webhook request is refused; no action is affected, and the sender may read the message.
 
     Attributes:
-        status: the HTTP status of the answer, 400 to 499.
+        status: the HTTP status of the response, 400 to 499.
     """
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         if status not in _REFUSALS:
-            raise ValueError(f"a refusal has a status of 400 to 499, not {status}")
+            raise ValueError(f"status: must be 400 to 499, not {status}")
         self.status = status
 
 
 def failure_of(error: BaseException) -> Failed:
-    """Give the outcome that ``error`` stands for.
+    """Return the outcome for ``error``.
 
     Every exception gets one, with a message that is never empty: an executor that raises ``CancelledError`` by
-    itself, ``SystemExit`` or an error without text must not lose its action (Ocean defects D7 and D8).
+    itself, ``SystemExit`` or an error without text must not lose its action
+    (docs/porting-from-ocean.md#d7 and #d8).
     """
     error = _alone(error)
     if isinstance(error, ActionError):
@@ -125,7 +126,7 @@ def failure_of(error: BaseException) -> Failed:
 
 
 def _alone(error: BaseException) -> BaseException:
-    """Give the only error of a group: a ``TaskGroup`` wraps even one, with the retry decision that it carries."""
+    """Unwrap a group with one error: a ``TaskGroup`` wraps even a single error, and with it the retry decision."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
@@ -134,7 +135,7 @@ def _alone(error: BaseException) -> BaseException:
 def _text_of(error: BaseException) -> str:
     try:
         text = str(error).strip()
-    except Exception:  # noqa: BLE001 - an error's text is a plug-in's code, too
+    except Exception:  # noqa: BLE001 - the text of an error is code of the plug-in, too
         text = ""
     if isinstance(error, BaseExceptionGroup):
         text = "; ".join([text, *(f"{type(inner).__name__}: {_text_of(inner)}" for inner in error.exceptions[:_NAMED])])

@@ -1,6 +1,6 @@
-"""Says what is wrong with parameters, naming the field: by pydantic models and by providers' JSON Schemas; pure.
+"""Validation of parameters by pydantic models and by JSON Schemas of providers; each problem names its field. Pure.
 
-Schemas are written by users of the platform: remote references are refused, and sizes are bounded (design, section 7).
+Users write the schemas, so remote references are refused and sizes are bounded.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,17 +23,17 @@ SCHEMA_LIMIT_BYTES = 64 * 1024
 PROBLEMS_NAMED = 3
 _LONGEST_PROBLEM = 200
 _NO_REMOTES: Resources[Any] = Resources()
-"""Holds nothing and retrieves nothing: every reference must stay within the schema."""
+"""An empty registry that retrieves nothing: every reference must stay within the schema."""
 
 
 class SchemaChecker:
-    """A compiled JSON Schema."""
+    """Compiled JSON Schema."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._validator = Validator(schema, registry=_NO_REMOTES)
 
     def problem(self, value: object) -> str | None:
-        """Give what is wrong with ``value``, None where nothing is."""
+        """Return the problem of ``value``, or None if it is valid."""
         try:
             error = best_match(self._validator.iter_errors(value))
         except (Unresolvable, RecursionError) as problem:
@@ -44,26 +44,26 @@ class SchemaChecker:
         return f"{path}: {_short(error.message)}" if path else _short(error.message)
 
     def certain_problems(self, value: object, unknown: type[object]) -> Iterator[tuple[tuple[int | str, ...], str]]:
-        """Give what is wrong with a value whatever takes the place of the ``unknown`` parts in it, and where."""
+        """Yield the path and text of each problem that stays whatever replaces the ``unknown`` parts of a value."""
         complete = not _holds(value, unknown)
         try:
             for error in self._validator.iter_errors(value):
                 if complete or _is_certain(error, unknown):
                     yield tuple(error.absolute_path), _short(error.message)
         except (Unresolvable, RecursionError):
-            return  # whoever made the schema is told by the provider's status
+            return  # the status of the provider reports the problem of its schema
 
 
 _OF_THE_SHAPE = frozenset(
     {"required", "additionalProperties", "minProperties", "maxProperties", "minItems", "maxItems", "type"}
 )
-"""What is judged by names and numbers of parts, whatever the parts are."""
+"""Keywords that depend on names and numbers of parts only, not on their values."""
 
 _CONDITIONS = frozenset({"if", "then", "else", "not", "dependentSchemas"})
 
 
 def _is_certain(error: ValidationProblem, unknown: type[object]) -> bool:
-    """Say whether an error stands although parts are unknown; what depends on other parts may turn out otherwise."""
+    """Whether an error stays although parts are unknown; the result of a condition may still change."""
     if isinstance(error.instance, unknown) or _CONDITIONS & set(error.absolute_schema_path):
         return False
     return error.validator in _OF_THE_SHAPE or not _holds(error.instance, unknown)
@@ -78,7 +78,7 @@ def _holds(value: object, unknown: type[object]) -> bool:
 
 
 def nesting_problem(value: object, path: str) -> str | None:
-    """Give what is wrong with a JSON value that is nested too deeply, None where it is not."""
+    """Return the problem of a JSON value that is nested too deeply, or None."""
     level, parts = 0, [value]
     while parts:
         if level > NESTING_LIMIT:
@@ -94,19 +94,19 @@ def nesting_problem(value: object, path: str) -> str | None:
 
 
 def compile_schema(schema: Mapping[str, Any] | None, path: str) -> SchemaChecker | None:
-    """Give a checker for ``schema``, None where there is none; ``path`` names the field in messages.
+    """Return a checker for ``schema``, or None if that is None; ``path`` names the field in messages.
 
     Raises:
-        ValueError: it is no JSON Schema of draft 2020-12, or too large.
+        ValueError: ``schema`` is not a JSON Schema of draft 2020-12, or too large.
     """
     if schema is None:
         return None
     try:
         size = len(orjson.dumps(schema))
-    except TypeError as error:  # by JSON's own words: deeper than any sensible schema
+    except TypeError as error:  # orjson refuses to serialize deeper values
         raise ValueError(f"{path}: is nested too deeply") from error
     if size > SCHEMA_LIMIT_BYTES:
-        raise ValueError(f"{path}: has {size} bytes, more than the {SCHEMA_LIMIT_BYTES} that are allowed")
+        raise ValueError(f"{path}: has {size} bytes; at most {SCHEMA_LIMIT_BYTES} are allowed")
     try:
         Draft202012Validator.check_schema(schema)
         _check_references(schema, path)
@@ -120,7 +120,7 @@ def compile_schema(schema: Mapping[str, Any] | None, path: str) -> SchemaChecker
 
 
 def model_problem(model: type[BaseModel], value: object, path: str) -> str | None:
-    """Give what is wrong with ``value`` by a pydantic model, None where nothing is."""
+    """Return the problems of ``value`` by a pydantic model, or None if it is valid."""
     try:
         model.model_validate(value)
     except ValidationError as error:
@@ -139,15 +139,15 @@ def _check_patterns(schema: Mapping[str, Any], path: str) -> None:
 
 
 def _check_references(schema: Mapping[str, Any], path: str) -> None:
-    """Refuse what could only be found out when parameters are judged: references that lead out or to nothing."""
+    """Raise for references that leave the schema or resolve to nothing: they would fail only at validation."""
     resolver = _NO_REMOTES.with_resource("", DRAFT202012.create_resource(schema)).resolver()
     for reference in _references(schema):
         if not reference.startswith("#"):
-            raise ValueError(f"{path}: the reference {_short(reference)!r} leads out of the schema: begin it with '#'")
+            raise ValueError(f"{path}: reference {_short(reference)!r} leaves the schema; start it with '#'")
         try:
             resolver.lookup(reference)
         except Unresolvable as error:
-            raise ValueError(f"{path}: the reference {_short(reference)!r} leads to nothing in the schema") from error
+            raise ValueError(f"{path}: reference {_short(reference)!r} does not exist in the schema") from error
 
 
 def _references(schema: object) -> Iterator[str]:

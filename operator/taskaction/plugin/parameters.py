@@ -1,4 +1,4 @@
-"""The base of executors' parameter models: camelCase outside, and an unknown name is an error that names it."""
+"""The base class of parameter models: camelCase names, and an unknown name is an error that names it."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -16,11 +16,11 @@ def _longer_than_nothing(value: timedelta) -> timedelta:
 
 
 Patience = Annotated[PositiveDuration, AfterValidator(_longer_than_nothing)]
-"""How long something is waited for. No API server checks parameters, so the bound of the schema is checked here."""
+"""Time to wait for something. The API server does not check parameters, so this type checks the bound itself."""
 
 
 class Parameters(BaseModel):
-    """Parameters of one executor; a misspelt name must not be ignored in silence."""
+    """Parameters of one executor; a misspelt name is an error."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, use_attribute_docstrings=True

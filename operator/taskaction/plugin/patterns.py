@@ -1,6 +1,6 @@
-"""Patterns of users' JSON Schemas, matched in linear time: Python's own engine can be kept busy for hours by one value.
+"""Patterns of users' JSON Schemas, matched in linear time: one value can keep Python's own engine busy for hours.
 
-pydantic brings Rust's engine. What that cannot do, look-around and back-references, is refused with the schema.
+pydantic brings Rust's engine. It has no look-around and no back-references, so schemas that use them are refused.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,11 +14,11 @@ from pydantic import StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
 
 _DATA = frozenset({"const", "enum", "default", "examples"})
-"""Keywords whose values are no schemas."""
+"""Keywords whose values are not schemas."""
 
 
 def check_patterns(schema: object) -> None:
-    """Raise a ``ValueError`` that names the first pattern that cannot be matched in linear time, or is none."""
+    """Raise a ``ValueError`` that names the first pattern that is invalid or cannot be matched in linear time."""
     if isinstance(schema, Mapping):
         found = schema.get("patternProperties")
         named = list(found) if isinstance(found, Mapping) else []
@@ -27,7 +27,7 @@ def check_patterns(schema: object) -> None:
         for pattern in named:
             _compiled(pattern)
         if named and "unevaluatedProperties" in schema:
-            raise ValueError("unevaluatedProperties beside patterns is not supported: use additionalProperties")
+            raise ValueError("unevaluatedProperties next to patterns is not supported; use additionalProperties")
         for keyword, part in schema.items():
             if keyword not in _DATA:
                 check_patterns(part)
@@ -42,11 +42,11 @@ def _compiled(pattern: str) -> TypeAdapter[str]:
         return TypeAdapter(Annotated[str, StringConstraints(pattern=pattern)])
     except SchemaError as error:
         why = str(error).strip().rpartition("error: ")[2]
-        raise ValueError(f"the pattern {pattern[:80]!r} cannot be used: {why}") from error
+        raise ValueError(f"invalid pattern {pattern[:80]!r}: {why}") from error
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Say whether ``pattern`` is found in ``text``."""
+    """Whether ``text`` contains a match of ``pattern``."""
     try:
         _compiled(pattern).validate_python(text)
     except ValidationError:
@@ -81,7 +81,7 @@ def _additional_properties(validator: Any, allowed: Any, instance: Any, schema: 
             yield from validator.descend(value, allowed, path=name)
         elif not allowed:
             known = ", ".join(sorted([*schema.get("properties", {}), *patterns]))
-            yield Problem(f"{name!r} is not known" + (f"; known are {known}" if known else ""))
+            yield Problem(f"unknown property {name!r}" + (f"; known properties: {known}" if known else ""))
 
 
 Validator = extend(  # type: ignore[no-untyped-call]

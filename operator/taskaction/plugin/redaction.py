@@ -1,4 +1,4 @@
-"""Takes secret texts out of what people will see; which texts are secret is said by whoever has read them."""
+"""Redaction of secret texts from everything that people see; the reader of a Secret decides what is secret."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,11 +11,11 @@ from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pend
 
 _SHOWN_INSTEAD = "[redacted]"
 _SHORTEST_CHARS = 4
-"""A shorter value of a Secret is left as it is: it would be found everywhere, and is no secret either."""
+"""A shorter value of a Secret is not redacted: it would match everywhere, and protects nothing."""
 
 
 def redacted(text: str, secrets: tuple[str, ...]) -> str:
-    """Give ``text`` without any of ``secrets``, also as JSON, Python and URLs write them."""
+    """Return ``text`` without any of ``secrets``, including their forms in JSON, Python and URLs."""
     for secret in filter(None, secrets):
         as_json = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
         forms = {secret, repr(secret)[1:-1], quote(secret, safe="")} | as_json
@@ -25,7 +25,7 @@ def redacted(text: str, secrets: tuple[str, ...]) -> str:
 
 
 def texts_of(value: object) -> Iterator[str]:
-    """Give the texts of a value that was read from a Secret, at whatever depth; numbers and names are none."""
+    """Yield the texts of a value from a Secret, at any depth; numbers and names do not count."""
     below = [value]
     while below:
         part = below.pop()
@@ -39,12 +39,12 @@ def texts_of(value: object) -> Iterator[str]:
 
 
 def longest_first(secrets: Iterable[str]) -> tuple[str, ...]:
-    """Give secrets in the order in which they are to be taken out: one may be a part of another."""
+    """Return secrets in the order of their redaction: one may be part of another."""
     return tuple(sorted(set(secrets), key=lambda secret: (-len(secret), secret)))
 
 
 def redacted_value(value: Any, secrets: tuple[str, ...]) -> Any:
-    """Give a JSON value without any of ``secrets``, neither in texts nor in names; what is no JSON stays as it is."""
+    """Return a JSON value without any of ``secrets`` in texts or names; values that are not JSON stay unchanged."""
     if isinstance(value, str):
         return redacted(value, secrets)
     if isinstance(value, dict):
@@ -55,19 +55,19 @@ def redacted_value(value: Any, secrets: tuple[str, ...]) -> Any:
 
 
 def redacted_link(link: Link, secrets: tuple[str, ...]) -> Link:
-    """Give a link that leads to no secret."""
+    """Return a link without any of ``secrets``."""
     changes = {"name": redacted(link.name, secrets), "url": redacted(link.url, secrets)}
     return link.model_copy(update=changes)
 
 
 def redacted_progress(progress: Progress, secrets: tuple[str, ...]) -> Progress:
-    """Give progress that tells no secret."""
+    """Return progress without any of ``secrets``."""
     message = progress.message
     return progress if not message else progress.model_copy(update={"message": redacted(message, secrets)})
 
 
 def redacted_outcome(outcome: Outcome, secrets: tuple[str, ...]) -> Outcome:
-    """Give what a call came to without any of ``secrets``; what the target calls the run must stay as it is."""
+    """Return an outcome without any of ``secrets``; the target's id of the action must stay unchanged."""
     if not secrets:
         return outcome
     message = redacted(outcome.message, secrets)

@@ -1,4 +1,4 @@
-"""Which executors there are: the built-ins and the plug-ins, by entry point; built once and handed in."""
+"""The registry of executors: built-ins and plug-ins, found by entry point and built once."""
 
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,29 +13,29 @@ GROUP = "taskaction.executors"
 
 
 class DuplicateActionExecutorError(TaskActionError):
-    """Two executors have the same name (the name is the Ocean seed's)."""
+    """Two executors have the same name (Port Ocean has an error of this name)."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"an executor called {name!r} is registered already")
+        super().__init__(f"executor {name!r} is already registered")
 
 
 @dataclass(frozen=True, slots=True)
 class LoadFailure:
-    """A plug-in that could not be loaded: part of readiness, never a silent skip."""
+    """Plug-in that could not be loaded; it makes the operator unready and is never skipped silently."""
 
     entry_point: str
     error: str
 
 
 class Plugin(Protocol):
-    """What an entry point names, or a program hands in: a class of executors, or anything else that makes one."""
+    """Factory of an executor, named by an entry point or passed by a program; a class of executors is one."""
 
     def build(self, toolbox: Toolbox) -> AbstractExecutor:
-        """Make the executor."""
+        """Create the executor."""
 
 
 class Registry:
-    """The executors by name."""
+    """Registry of executors by name."""
 
     def __init__(self) -> None:
         self._executors: dict[str, AbstractExecutor] = {}
@@ -43,7 +43,7 @@ class Registry:
 
     @staticmethod
     def installed(name: str) -> type[AbstractExecutor] | None:
-        """Give the class of an installed executor without making it; None where there is none that can be loaded."""
+        """Return the class of an installed executor without building it, or None if none can be loaded."""
         for point in entry_points(group=GROUP, name=name):
             try:
                 found = point.load()
@@ -54,9 +54,9 @@ class Registry:
 
     @classmethod
     def load(cls, toolbox: Toolbox) -> "Registry":
-        """Give a registry of everything that is installed under the entry point group ``taskaction.executors``.
+        """Return a registry of everything installed under the entry point group ``taskaction.executors``.
 
-        The built-ins come first, so that no plug-in takes the place of one by its name.
+        The built-ins come first, so that no plug-in can replace one by using its name.
         """
         registry = cls()
         for point in sorted(entry_points(group=GROUP), key=lambda point: not point.value.startswith(f"{GROUP}.")):
@@ -64,34 +64,34 @@ class Registry:
         return registry
 
     def load_one(self, point: EntryPoint, toolbox: Toolbox) -> None:
-        """Take in one entry point; a failure is kept, so that readiness and the log can tell of it."""
+        """Load one entry point; record a failure, so that readiness and the log can report it."""
         try:
             self.register(point.load().build(toolbox))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a plug-in's import may raise anything
             self.failures.append(LoadFailure(point.name, f"{type(error).__name__}: {error}"))
 
     def register(self, executor: AbstractExecutor) -> None:
-        """Take in an executor; raises ``DuplicateActionExecutorError``."""
+        """Add an executor; raises ``DuplicateActionExecutorError``."""
         if executor.ACTION_NAME in self._executors:
             raise DuplicateActionExecutorError(executor.ACTION_NAME)
         self._executors[executor.ACTION_NAME] = executor
 
     def get(self, name: str) -> AbstractExecutor | None:
-        """Give the executor of this name."""
+        """Return the executor with this name, or None."""
         return self._executors.get(name)
 
     def names(self) -> list[str]:
-        """Give all names in order."""
+        """Return all names, sorted."""
         return sorted(self._executors)
 
     def unknown_message(self, name: str) -> str:
-        """Give what to tell somebody who named an executor that does not exist."""
+        """Return the message for a name that no executor has."""
         close = get_close_matches(name, self.names(), n=1)
         hint = f" did you mean {close[0]!r}?" if close else ""
-        return f"no executor is called {name!r};{hint} there are {', '.join(self.names()) or 'none'}"
+        return f"unknown executor {name!r};{hint} available: {', '.join(self.names()) or 'none'}"
 
     async def close(self) -> None:
-        """Close every executor, also after one that cannot; raises what they raised as a group."""
+        """Close every executor, even if one fails; raises their errors as a group."""
         errors: list[Exception] = []
         for executor in self._executors.values():
             try:

@@ -1,23 +1,23 @@
-"""When something that goes on outside is asked next: longer and longer waits, from the times alone; no I/O, no memory.
+"""Growing waits between polls of external work, computed from times alone; no I/O, no state.
 
-A wait that doubles from ``initial`` on has, after a time t, grown to ``initial + t``: so what a counter would say
-follows from the moment the attempt started, in every process and after every restart.
+A wait that doubles from ``initial`` has grown to ``initial + t`` after a time t. So the wait follows from the start of
+the attempt, in every process and after every restart, and needs no counter.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
 _LAST_LOOK = 1.0
-"""Seconds before the deadline at which the last poll is made: on it, the attempt is out of time already."""
+"""Seconds before the deadline of the last poll: at the deadline itself, the attempt has already timed out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How the waits between polls grow; the defaults are those of Globus Flows (reference, section 2.9).
+    """Growth of the waits between polls; the defaults are those of Globus Flows.
 
     Attributes:
         initial: seconds of the first wait.
-        factor: how much longer each further wait is, at least 1.
+        factor: the factor by which each further wait is longer, at least 1.
         longest: seconds of the longest wait.
     """
 
@@ -26,7 +26,7 @@ class Schedule:
     longest: float = 600.0
 
     def wait(self, began: datetime, now: datetime, deadline: datetime | None = None) -> float:
-        """Give the seconds until the next poll of what began at ``began``; the last one is made at the deadline."""
+        """Return the seconds until the next poll of work that began at ``began``; the last poll is at the deadline."""
         passed = max((now - began).total_seconds(), 0.0)
         wait = min(self.initial + passed * (self.factor - 1), max(self.longest, self.initial))
         if deadline is None:

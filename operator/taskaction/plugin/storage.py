@@ -1,6 +1,6 @@
-"""Reads and writes what is stored outside of the cluster, by fsspec, within the folders that the operator was given.
+"""Access to files outside the cluster, by fsspec, within the folders that the operator's settings name.
 
-An address comes from a user, and the rights are the operator's: nothing outside of these folders is ever opened.
+The address comes from a user and the credentials are the operator's, so nothing outside these folders is ever opened.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from taskaction.core.errors import ConfigurationError, TaskActionError
 
 _SECONDS = 20.0
 _THREADS = 8
-"""Threads of its own: a storage that hangs holds up nothing else that needs one, such as the look-up of a host."""
+"""Own threads: a storage that hangs must not block other users of threads, such as DNS lookups."""
 _OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az")
 _LOCAL = ("file", "local")
 
@@ -24,14 +24,14 @@ T = TypeVar("T")
 
 
 class StorageError(TaskActionError):
-    """The storage does not answer, or refuses; whether there is such a file is not known."""
+    """The storage does not respond or refuses the request; whether the file exists is unknown."""
 
 
 class Storage:
-    """Files within some folders, each written as ``s3://bucket/folder/``."""
+    """Store of files below some folders, each written as ``s3://bucket/folder/``."""
 
     def __init__(self, folders: Sequence[str]) -> None:
-        """Raises ``ConfigurationError`` where a folder's kind of storage cannot be reached for want of a package."""
+        """Raise ``ConfigurationError`` if the package for a folder's kind of storage is missing."""
         self._folders = tuple(folders)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="storage")
         schemes = {folder.partition("://")[0] for folder in folders}
@@ -41,12 +41,12 @@ class Storage:
             _imported("obstore.fsspec", schemes).register(list(_OBJECT_STORES))
 
     def covers(self, address: str) -> bool:
-        """Say whether a file may be opened here."""
+        """Whether the address is in one of the folders."""
         odd = "::" in address or "/../" in f"{address}/" or "?" in address or "#" in address
         return not odd and any(address.startswith(folder) for folder in self._folders)
 
     async def read(self, address: str, limit: int) -> bytes | None:
-        """Give a file of at most ``limit`` bytes, None where there is none or a larger one.
+        """Return a file of at most ``limit`` bytes, or None.
 
         Raises:
             StorageError: the storage does not answer, refuses, or is not one that may be read.
@@ -54,7 +54,7 @@ class Storage:
         return await self._bounded(address, lambda: self._read(address, limit))
 
     async def exists(self, address: str) -> bool:
-        """Say whether there is such a file; raises ``StorageError`` like ``read``."""
+        """Whether the file exists; raises ``StorageError`` like ``read``."""
         return await self._bounded(address, lambda: self._exists(address))
 
     async def write(self, address: str, content: bytes) -> None:
@@ -62,21 +62,21 @@ class Storage:
         await self._bounded(address, lambda: self._write(address, content))
 
     async def files(self, folder: str) -> list[str]:
-        """Give the addresses of all files below a folder; raises ``StorageError`` like ``read``."""
+        """Return the addresses of all files below a folder; raises ``StorageError`` like ``read``."""
         return await self._bounded(folder, lambda: self._files(folder))
 
     async def remove(self, address: str) -> None:
-        """Remove a file, or a folder with its files, where there is one; raises ``StorageError`` like ``read``."""
+        """Remove a file, or a folder with its files, if it exists; raises ``StorageError`` like ``read``."""
         await self._bounded(address, lambda: self._remove(address))
 
     async def _bounded(self, address: str, work: Callable[[], T]) -> T:
         if not self.covers(address):
-            raise StorageError(f"{address} is in none of the folders that may be used here")
+            raise StorageError(f"{address}: is in none of the folders that the settings allow")
         try:
             asked = asyncio.get_running_loop().run_in_executor(self._threads, work)
             return await asyncio.wait_for(asked, _SECONDS)
         except TimeoutError as error:
-            raise StorageError(f"{address}: no answer within {_SECONDS:g}s") from error
+            raise StorageError(f"{address}: no response within {_SECONDS:g}s") from error
         except Exception as error:  # each kind of storage has errors of its own
             raise StorageError(f"{address}: {type(error).__name__}: {error}") from error
 
@@ -87,7 +87,7 @@ class Storage:
         return system, path
 
     def _stay_within(self, path: Path) -> None:
-        """Refuse a link that leads out of the folder, which whoever may write to it could have made."""
+        """Raise unless the path stays in its folder: anybody who may write there can create a link that leads out."""
         real = path.resolve()
         roots = [Path(folder.partition("://")[2]).resolve() for folder in self._folders if folder.startswith(_LOCAL)]
         if not any(real.is_relative_to(root) for root in roots):
@@ -131,20 +131,20 @@ class Storage:
                 system.rm_file(path)
             elif address.startswith(_LOCAL):
                 system.rm(path, recursive=True)
-            else:  # there are no folders there, only names of files
+            else:  # object stores have no folders, only names of files
                 for found in system.find(path):
                     system.rm_file(found)
 
 
 def folder(value: str) -> str:
-    """Check that it is a folder of some storage, for a setting; give it with a slash at the end."""
+    """Validate a setting that names a folder; return it with a slash at the end."""
     if "://" not in value or "::" in value or "/../" in f"{value}/":
-        raise ValueError(f"should be a folder such as s3://bucket/folder; {value!r} is none")
+        raise ValueError("should be a folder such as s3://bucket/folder")
     return value.rstrip("/") + "/"
 
 
 def fingerprint(content: bytes) -> str:
-    """Give the SHA-256 by which stored content is known again."""
+    """Return the SHA-256 that identifies stored content."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -154,5 +154,5 @@ def _imported(name: str, schemes: set[str]) -> Any:
     except ImportError as error:
         kinds = ", ".join(sorted(schemes))
         raise ConfigurationError(
-            f"storage of {kinds} needs the package {name.partition('.')[0]}: install taskaction-operator[actions]"
+            f"storage of {kinds} requires the package {name.partition('.')[0]}: install taskaction-operator[actions]"
         ) from error

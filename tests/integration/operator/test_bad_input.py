@@ -21,6 +21,7 @@ from support.actions import (
     wait_for,
     wait_for_phase,
 )
+from support.api import get_object
 from support.world import World, once
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -35,7 +36,7 @@ def world() -> Iterator[World]:
 SECRET_AUTH = {"bearerSecretKeyRef": {"name": "missing", "key": "token"}}
 FINAL: dict[str, tuple[Body, str, str]] = {
     # case: (the action's spec, the reason, a part of the message)
-    "an unknown executor": ({"executor": "nope"}, "UnknownExecutor", "spec.executor: no executor is called 'nope'"),
+    "an unknown executor": ({"executor": "nope"}, "UnknownExecutor", "spec.executor: unknown executor 'nope'"),
     "parameters of the wrong type": (
         {"executor": "sleep", "parameters": {"duration": "soon"}},
         "InvalidParameters",
@@ -128,7 +129,7 @@ def test_an_action_waits_for_a_provider_that_is_not_ready(kubectl: Kubectl, spec
     create(kubectl, [through_provider("early"), action("good")])
     wait_for(kubectl, "early", lambda item: reason(item) == "ProviderNotReady")
     wait_for_phase(kubectl, "good", "Succeeded")
-    shown = json.loads(kubectl("get", "ap", "shop", "-o", "json"))
+    shown = get_object(kubectl, "ap", "shop")
     assert condition(shown, "Ready")["status"] == "False"
     assert condition(shown, "Ready")["reason"] == why
     kubectl("replace", "-f", "-", stdin=json.dumps(provider()))

@@ -33,5 +33,5 @@ def test_a_refusal_is_the_senders_fault(status: int) -> None:
 
 @pytest.mark.parametrize("said", [{}, {"external_id": ""}, {"external_id": "7", "uid": "u"}])
 def test_a_correlation_names_one_thing(said: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="an external_id or a uid, and not both"):
+    with pytest.raises(ValueError, match="exactly one of external_id and uid"):
         Correlation(**said)

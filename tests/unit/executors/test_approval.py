@@ -143,7 +143,7 @@ REFUSED = {
     "a default of another type": ({"default": "yes"}, "default is no boolean"),
     "a default that the schema refuses": ({"type": "integer", "default": 9, "schema": {"maximum": 3}}, "default: 9 is"),
     "a schema that is none": ({"schema": {"type": "yes"}}, "schema.type: 'yes' is"),
-    "a schema that is too large": ({"schema": {"description": "x" * 70000}}, "more than the 65536 that are allowed"),
+    "a schema that is too large": ({"schema": {"description": "x" * 70000}}, "at most 65536 are allowed"),
     "an unknown type": ({"type": "date"}, "spec.parameters.type: "),
     "a prompt without end": ({"prompt": "x" * 901}, "spec.parameters.prompt: "),
     "a misspelt name": ({"timout": "1m"}, "spec.parameters.timout: "),

@@ -46,7 +46,7 @@ def test_data_and_properties_of_that_name_are_no_patterns(schema: dict[str, Any]
     [
         ({"x-a": 1, "name": "n"}, None),
         ({"x-a": "text"}, "x-a: 'text' is not of type 'integer'"),
-        ({"other": 1}, "'other' is not known; known are ^x-, name"),
+        ({"other": 1}, "unknown property 'other'; known properties: ^x-, name"),
     ],
 )
 def test_known_patterned_and_other_properties_are_told_apart(value: dict[str, Any], problem: str | None) -> None:

@@ -129,22 +129,22 @@ def test_the_first_of_two_with_one_name_stays(plugins: Path) -> None:
     registry.load_one(point("registry_plugin:Noop", "theirs"), toolbox())
     assert registry.get("noop") is first
     (failure,) = registry.failures
-    assert failure.error == "DuplicateActionExecutorError: an executor called 'noop' is registered already"
+    assert failure.error == "DuplicateActionExecutorError: executor 'noop' is already registered"
 
 
 def test_a_name_is_registered_once() -> None:
     registry = Registry()
     registry.register(NoopExecutor())
-    with pytest.raises(DuplicateActionExecutorError, match="'noop' is registered already"):
+    with pytest.raises(DuplicateActionExecutorError, match="'noop' is already registered"):
         registry.register(NoopExecutor())
 
 
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("slep", "no executor is called 'slep'; did you mean 'sleep'? there are noop, sleep"),
-        ("kubernetes", "no executor is called 'kubernetes'; there are noop, sleep"),
-        ("", "no executor is called ''; there are noop, sleep"),
+        ("slep", "unknown executor 'slep'; did you mean 'sleep'? available: noop, sleep"),
+        ("kubernetes", "unknown executor 'kubernetes'; available: noop, sleep"),
+        ("", "unknown executor ''; available: noop, sleep"),
     ],
 )
 def test_an_unknown_name_is_answered_with_those_that_there_are(name: str, told: str) -> None:
@@ -156,7 +156,7 @@ def test_an_unknown_name_is_answered_with_those_that_there_are(name: str, told: 
 
 
 def test_an_empty_registry_says_so() -> None:
-    assert Registry().unknown_message("noop") == "no executor is called 'noop'; there are none"
+    assert Registry().unknown_message("noop") == "unknown executor 'noop'; available: none"
 
 
 async def test_every_executor_is_closed_also_after_one_that_cannot_be() -> None:

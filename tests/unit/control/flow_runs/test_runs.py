@@ -86,7 +86,7 @@ async def test_a_failed_action_fails_the_run_unless_it_is_caught(operator: Memor
 @pytest.mark.parametrize(
     ("url", "parameters", "expected"),
     [
-        ("taskaction://executor/nope", {}, "no executor is called 'nope'"),
+        ("taskaction://executor/nope", {}, "unknown executor 'nope'"),
         ("taskaction://executor/sleep", {}, "duration"),
     ],
     ids=["an executor that is not there", "parameters that are amiss"],

@@ -80,7 +80,7 @@ async def test_a_storage_that_nothing_is_installed_for_is_told_at_the_start(monk
     monkeypatch.setitem(__import__("sys").modules, "obstore.fsspec", None)
 
     with pytest.raises(
-        ConfigurationError, match=r"s3 needs the package obstore: install taskaction-operator\[actions\]"
+        ConfigurationError, match=r"s3 requires the package obstore: install taskaction-operator\[actions\]"
     ):
         Templates("s3://bucket/templates/", 1, CLOCK)
 
