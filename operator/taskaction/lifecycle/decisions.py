@@ -1,4 +1,4 @@
-"""What follows from an event, as data: the status to write and the effects to start; nothing here does anything."""
+"""Decisions of the machine as data: the status to write and the effects to start."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,42 +9,42 @@ from taskaction.api.task_action import TaskActionStatus
 
 
 class Write(IntEnum):
-    """When the status must reach the API server; the greater, the more urgent."""
+    """When the status must reach the API server; a greater value is more urgent."""
 
     NONE = auto()  # nothing changed
-    LATER = auto()  # after ``settings.status_delay``, unless a newer status comes first
-    NOW = auto()  # at once; effects do not wait for it
-    FIRST = auto()  # at once, and the effects start only when it is durable
+    LATER = auto()  # after ``settings.status_delay``, unless a newer status replaces it
+    NOW = auto()  # immediately; effects do not wait for it
+    FIRST = auto()  # immediately; effects start only when it is durable
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Add the finalizer; before the claim and the call."""
+    """Add the finalizer, before the claim and the call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Remove the finalizer; after the terminal status is durable."""
+    """Remove the finalizer, after the terminal status is durable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Make the parent an ownerReference; nothing may start before it is durable."""
+    """Set the ownerReference to the parent; nothing may start before it is durable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Enqueue:
-    """Ask for a worker."""
+    """Put the action into the queue for a worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """Take the action out of the queue."""
+    """Remove the action from the queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """Wait, without a worker, for a quota of the target; ``at`` is when it should be renewed, ``key`` which it is."""
+    """Wait without a worker for the target's quota ``key``, which should be renewed at ``at``."""
 
     at: datetime
     key: str
@@ -52,28 +52,28 @@ class Park:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Call the executor: ``execute``, or ``poll`` for what was started before."""
+    """Call the executor: ``execute``, or ``poll`` for work that was started before."""
 
     poll: bool
 
 
 @dataclass(frozen=True, slots=True)
 class PollAt:
-    """Ask for a worker at this time, to poll."""
+    """Put the action into the queue at this time, to poll."""
 
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Tell the executor to stop, and give up waiting for it at ``bound``."""
+    """Cancel the executor, and wait for it until ``bound``."""
 
     bound: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class WakeAt:
-    """Look again at this time."""
+    """Reconcile the action again at this time."""
 
     at: datetime
 
@@ -87,7 +87,7 @@ class ExpireAt:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """Emit a Kubernetes Event, after the status is durable."""
+    """Record a Kubernetes Event, after the status is durable."""
 
     warning: bool
     reason: Reason | str
@@ -99,7 +99,7 @@ Effect = Hold | Release | Adopt | Enqueue | Withdraw | Park | Call | PollAt | Ca
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The status as it is to be, when to write it, and what to start, in order."""
+    """The new status, when to write it, and the effects to start, in order."""
 
     status: TaskActionStatus
     write: Write = Write.NONE

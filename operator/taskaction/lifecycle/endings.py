@@ -1,4 +1,4 @@
-"""Why an action must end although no call of its executor said so: aborts, missing parents, bounds, refusals."""
+"""Reasons for an action to end other than the outcome of a call: aborts, missing parents, timeouts, refusals."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from taskaction.lifecycle.statuses import error_info
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """A terminal phase and what people are told about it."""
+    """A terminal phase with its reason, message and error."""
 
     phase: Phase
     reason: Reason | str
@@ -23,7 +23,7 @@ class Ending:
 
 
 def ending(observed: Observed, now: datetime) -> Ending | None:
-    """Give the ending that the facts demand, the strongest first, or None where the action may go on."""
+    """Return the ending that the facts require, by precedence, or None if the action may continue."""
     if observed.abort is not None:
         by = f" by {observed.abort.by}" if observed.abort.by else ""
         return Ending(
@@ -39,9 +39,12 @@ def ending(observed: Observed, now: datetime) -> Ending | None:
 def _refusal(observed: Observed) -> Ending | None:
     ref = observed.spec.parent_ref
     if observed.parent is Parent.MISSING and ref is not None:
-        return failed(Reason.PARENT_NOT_FOUND, f"spec.parentRef: there is no {ref.kind} {ref.name!r} in this namespace")
+        return failed(
+            Reason.PARENT_NOT_FOUND,
+            f"spec.parentRef: {ref.kind} {ref.name!r} not found in this namespace",
+        )
     if observed.parent is Parent.FINISHED and ref is not None:
-        return failed(Reason.PARENT_FINISHED, f"spec.parentRef: {ref.kind} {ref.name!r} had finished already")
+        return failed(Reason.PARENT_FINISHED, f"spec.parentRef: {ref.kind} {ref.name!r} has already finished")
     if observed.blocker is not None and observed.blocker.final:
         return failed(observed.blocker.reason, observed.blocker.message)
     if observed.crowded is not None and observed.crowded.refused:
@@ -49,13 +52,15 @@ def _refusal(observed: Observed) -> Ending | None:
     claim = observed.status.claim
     changed = claim is not None and claim.parameters_hash not in {None, observed.parameters_hash}
     if changed and observed.parameters_hash is not None:
-        return failed(Reason.SPEC_CHANGED, "spec.parameters differ from those of the attempt before; make a new action")
+        return failed(Reason.SPEC_CHANGED, "spec.parameters: changed since the previous attempt; create a new action")
     return None
 
 
 def _out_of_time(observed: Observed, now: datetime) -> Ending | None:
     suspended = observed.status.suspended_at is not None
-    held_back = suspended and not observed.status.phase.started  # a bound that passed before a suspension stays passed
+    held_back = (
+        suspended and not observed.status.phase.started
+    )  # a timeout that expired before a suspension stays expired
     total = deadlines.total_deadline(observed, now)
     if total is not None and total <= now and not held_back and observed.policy.total is not None:
         return _late(
@@ -73,7 +78,7 @@ def _out_of_time(observed: Observed, now: datetime) -> Ending | None:
 
 
 def failed(reason: Reason, message: str) -> Ending:
-    """Give a failure that the author of the action can mend."""
+    """Return a failure that the author of the action can fix."""
     return Ending(phase=Phase.FAILED, reason=reason, message=message, error=error_info(reason, ErrorKind.USER, message))
 
 

@@ -1,4 +1,4 @@
-"""What follows from a failed attempt: another one, or the end; the retry policy in one place."""
+"""Retry policy: whether a failed attempt is followed by another one."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,12 +14,12 @@ from taskaction.lifecycle.policy import Policy
 from taskaction.lifecycle.state import Observed
 from taskaction.lifecycle.statuses import error_info
 
-_ATTEMPT, _PLATFORM = "attempt", "failure of the platform"
+_ATTEMPT, _PLATFORM = "attempt", "system failure"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """Another attempt, not before ``at``; ``phase`` is how the failed one is recorded."""
+    """Another attempt, not before ``at``; ``phase`` is the recorded phase of the failed one."""
 
     at: datetime
     phase: Phase
@@ -28,7 +28,7 @@ class Retry:
 
 
 def after_failure(observed: Observed, outcome: Failed, now: datetime) -> Retry | Ending:
-    """Give what follows from ``outcome`` by the action's retry policy."""
+    """Return the next attempt or the end that the retry policy requires after ``outcome``."""
     error = error_info(outcome.code, outcome.kind, outcome.message)
     late = outcome.retry_class is RetryClass.TIMEOUT
     phase = Phase.TIMED_OUT if late else Phase.FAILED
@@ -43,15 +43,15 @@ def after_failure(observed: Observed, outcome: Failed, now: datetime) -> Retry |
     again = deadlines.later(now, delay)
     total = deadlines.total_deadline(observed, now)
     if total is not None and again >= total:
-        return _end(phase, error, f"{error.message} (no time for another attempt within timeouts.total)")
+        return _end(phase, error, f"{error.message} (timeouts.total leaves no time for another attempt)")
     pause = (again - now).total_seconds()
     failed = f"{what} {tried} of {limit + 1}" + (" failed" if what == _ATTEMPT else "")
-    message = f"{failed}, the next one follows in {pause:.1f}s: {error.message}"
+    message = f"{failed}; retrying in {pause:.1f}s: {error.message}"
     return Retry(at=again, phase=phase, error=error, message=message)
 
 
 def chances_left(status: TaskActionStatus, policy: Policy) -> int:
-    """Give how many attempts may still follow, should the platform end the current one."""
+    """Return how many attempts may follow if the platform ends the current one."""
     if RetryClass.SYSTEM not in policy.retry_on:
         return 0
     if policy.system_limit is not None:
@@ -60,7 +60,7 @@ def chances_left(status: TaskActionStatus, policy: Policy) -> int:
 
 
 def _budget(observed: Observed, attempt: int, kind: ErrorKind) -> tuple[int, int, str]:
-    """Give the number of this attempt among those that are counted together, how many may follow the first, a name."""
+    """Return the number of this attempt among those that share a limit, the limit, and their name."""
     policy, failures = observed.policy, observed.status.system_failures or 0
     if policy.system_limit is None:
         return attempt, policy.retry_limit, _ATTEMPT
@@ -70,23 +70,23 @@ def _budget(observed: Observed, attempt: int, kind: ErrorKind) -> tuple[int, int
 
 
 def timed_out(observed: Observed) -> Failed:
-    """Give the failure of an attempt that was out of time."""
+    """Return the failure of an attempt that exceeded its timeout."""
     bound = format_duration(observed.policy.attempt or timedelta())
     return Failed(
         code=Reason.ATTEMPT_TIMEOUT,
-        message=f"the attempt did not end within timeouts.attempt ({bound})",
+        message=f"attempt not finished within timeouts.attempt ({bound})",
         retry_class=RetryClass.TIMEOUT,
     )
 
 
 def interrupted(observed: Observed) -> Failed:
-    """Give the failure of an attempt whose process is gone, and whose effect may or may not have happened."""
+    """Return the failure of an attempt whose process stopped, so that its effect is unknown."""
     claim = observed.status.claim
     holder = claim.holder if claim is not None else "its owner"
     return Failed(
         code=Reason.INTERRUPTED,
-        message=f"{holder} stopped during the attempt; whether it took effect is not known, so it is repeated only "
-        "where retryPolicy.retryOn names Interrupted",
+        message=f"{holder} stopped during the attempt, and its effect is unknown; to retry such attempts, add "
+        "Interrupted to retryPolicy.retryOn",
         kind=ErrorKind.SYSTEM,
         retry_class=RetryClass.INTERRUPTED,
     )

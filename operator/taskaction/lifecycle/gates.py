@@ -1,4 +1,4 @@
-"""What holds an action back from its next attempt, checked in one order everywhere; pure."""
+"""Gates before the next attempt of an action, checked in one order everywhere; pure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,15 +9,15 @@ from taskaction.lifecycle.decisions import Adopt, Effect, WakeAt
 from taskaction.lifecycle.state import Observed, Parent
 
 SHOWN_WHILE_HELD = frozenset({Reason.SUSPENDED, Reason.PROVIDER_NOT_FOUND, Reason.PROVIDER_NOT_READY})
-"""Reasons that are taken back in the status as soon as nothing holds the action any more."""
+"""Reasons that are replaced in the status as soon as no gate is closed."""
 
 ASKED_AGAIN = frozenset({Reason.RATE_LIMITED, Reason.QUEUE_FULL})
-"""Reasons that hold nothing back: whoever waits for them asks again, and the time that they show is a guess."""
+"""Reasons that are not gates: the action asks again, and the time in the status is an estimate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """Why no attempt may start yet; ``reason`` None where the wait is too short to be shown."""
+    """Closed gate: why no attempt may start yet; ``reason`` is None if the wait is too short for the status."""
 
     effects: tuple[Effect, ...] = ()
     phase: Phase = Phase.QUEUED
@@ -26,13 +26,13 @@ class Gate:
 
 
 def gate(observed: Observed, now: datetime) -> Gate | None:
-    """Give what holds the action back, or None where a worker may have it."""
+    """Return the first closed gate, or None if a worker may take the action."""
     if observed.parent is Parent.LOOKED_UP:
         return Gate()
     if observed.parent is Parent.FOUND:
         return Gate(effects=(Adopt(),))
     if observed.spec.suspend:
-        return Gate(phase=observed.status.phase, reason=Reason.SUSPENDED, message="held back by spec.suspend")
+        return Gate(phase=observed.status.phase, reason=Reason.SUSPENDED, message="spec.suspend is true")
     if observed.blocker is not None:
         return Gate(phase=Phase.WAITING_FOR_RESOURCES, reason=observed.blocker.reason, message=observed.blocker.message)
     due = observed.status.next_attempt_at
@@ -40,5 +40,5 @@ def gate(observed: Observed, now: datetime) -> Gate | None:
         return None
     freed = observed.status.reason in SHOWN_WHILE_HELD
     return Gate(
-        effects=(WakeAt(due),), reason=Reason.BACKING_OFF if freed else None, message="the next attempt is not due yet"
+        effects=(WakeAt(due),), reason=Reason.BACKING_OFF if freed else None, message="waiting for the next attempt"
     )

@@ -1,7 +1,7 @@
-"""The TaskAction machine: ``step`` is a total function over phase and event, without clock, I/O or Kubernetes.
+"""State machine of a TaskAction: ``step`` is a total function over phase and event, without clock, I/O or Kubernetes.
 
-Everything is level-triggered: a decision follows from the facts as they are, so that a repeated, lost or reordered
-notification changes nothing, and a restart continues where the record stands (design, section 3).
+The machine is level-triggered: a decision depends only on the current facts. A repeated, lost or reordered notification
+changes nothing, and a restart continues from the status.
 """
 
 from dataclasses import replace
@@ -39,7 +39,7 @@ from taskaction.lifecycle.waiting import limit_shown, shown
 
 
 def step(observed: Observed, event: Event, now: datetime) -> Decision:
-    """Give what follows from ``event`` for an action in the state ``observed`` at ``now``."""
+    """Return the decision about ``event`` for an action in the state ``observed`` at ``now``."""
     if observed.status.phase.terminal:
         return _settled(observed)
     clocked = _suspension_clocked(observed, now)
@@ -51,7 +51,7 @@ def step(observed: Observed, event: Event, now: datetime) -> Decision:
 
 def _decide(observed: Observed, event: Event, now: datetime) -> Decision:
     if not observed.status.phase.started and _needs_an_attempt(event):
-        raise ValueError(f"{event} cannot happen to an action that is {observed.status.phase}: no attempt is under way")
+        raise ValueError(f"unexpected {event} for an action in phase {observed.status.phase}: no attempt is running")
     match event:
         case Look():
             return _look(observed, now)
@@ -67,7 +67,7 @@ def _decide(observed: Observed, event: Event, now: datetime) -> Decision:
             assert_never(event)
 
 
-# -- the facts as they stand --------------------------------------------------------------------------------------
+# -- reconciliation -----------------------------------------------------------------------------------------------
 
 
 def _look(observed: Observed, now: datetime) -> Decision:
@@ -81,7 +81,7 @@ def _look(observed: Observed, now: datetime) -> Decision:
 
 
 def _prepare(observed: Observed, now: datetime) -> Decision:
-    """Decide for an action without an attempt under way: hold it back, wait, or ask for a worker."""
+    """Decide for an action without a running attempt: keep it back, wait, or queue it for a worker."""
     held_back = gate(observed, now)
     status, write = shown(observed, held_back, now)
     if held_back is not None:
@@ -93,7 +93,7 @@ def _prepare(observed: Observed, now: datetime) -> Decision:
 
 
 def _resume(observed: Observed, now: datetime) -> Decision:
-    """Decide for an attempt under way: leave it to the call that is running, or take it up after a change of owner."""
+    """Decide for a running attempt: leave it to the running call, or continue it after a change of owner."""
     if observed.activity is Activity.WAITING and observed.signalled:
         return _going_on(observed, observed.status, Write.NONE, (Enqueue(),), now)
     if observed.activity is not Activity.IDLE:
@@ -107,12 +107,12 @@ def _resume(observed: Observed, now: datetime) -> Decision:
 
 
 def _slot(observed: Observed, now: datetime) -> Decision:
-    """Decide what a free worker does; everything is judged again, since much may have happened in the queue."""
+    """Decide what a free worker does; all facts are checked again, since they may have changed in the queue."""
     if ending(observed, now) is not None or _attempt_is_late(observed, now):
         return _look(replace(observed, activity=Activity.IDLE), now)
     if observed.status.phase.started:
         if not _is_pollable(observed.status) and not observed.traits.idempotent:
-            # It was claimed elsewhere, and that was not known here when it was queued: it must not be called again.
+            # Another owner claimed it after it was queued here: it must not be called again.
             return _resume(replace(observed, activity=Activity.IDLE), now)
         status = _taken_over(observed, now)
         return _going_on(observed, status, _later(observed, status), (Call(poll=_is_pollable(status)),), now)
@@ -130,7 +130,7 @@ def _start(observed: Observed, now: datetime) -> Decision:
 
 
 def _taken_over(observed: Observed, now: datetime) -> TaskActionStatus:
-    """Give the status under this owner's claim, so that a former owner's late result is fenced off."""
+    """Return the status with this owner's claim, so that a late result of a former owner is fenced off."""
     claim = observed.status.claim
     if claim is not None and (claim.holder, claim.epoch) == (observed.owner.holder, observed.owner.epoch):
         return observed.status
@@ -146,7 +146,7 @@ def _claim(observed: Observed, now: datetime) -> Claim:
     )
 
 
-# -- how a call ended ---------------------------------------------------------------------------------------------
+# -- outcomes of calls --------------------------------------------------------------------------------------------
 
 
 def _ended(observed: Observed, outcome: Outcome, now: datetime) -> Decision:
@@ -166,7 +166,7 @@ def _ended(observed: Observed, outcome: Outcome, now: datetime) -> Decision:
 
 
 def _attempted(observed: Observed, now: datetime) -> Observed:
-    """Give the facts with an attempt under way: what fails before one is opened must count, or it is tried for ever."""
+    """Return the facts with an open attempt: a failure before the start must count, or it is retried forever."""
     if observed.status.phase.started:
         return observed
     fields = opened(observed.status, _claim(observed, now), now)
@@ -186,8 +186,8 @@ def _pending(observed: Observed, outcome: Pending, now: datetime) -> Decision:
         progress=outcome.progress or before.progress,
         cache_status=outcome.cache_status or before.cache_status,
     )
-    # The id is what a new owner goes on with or cancels, so it is durable as soon as it is known; unless to call again
-    # gives it again, and there is nothing to cancel.
+    # A new owner continues or cancels by the external id, so the id is written as soon as it is known. An exception are
+    # executors that return the same id when called again and have nothing to cancel.
     known = status.external_id == before.external_id or (
         observed.traits.idempotent and not observed.traits.external_effect
     )
@@ -211,7 +211,7 @@ def _paused(observed: Observed, outcome: Paused, now: datetime) -> Decision:
     if outcome.poll_after is not None:
         effects.append(PollAt(deadlines.later(now, outcome.poll_after)))
     if before.phase is not Phase.PAUSED:
-        effects.append(Tell(warning=False, reason=outcome.reason, message=status.message or "waits for a person"))
+        effects.append(Tell(warning=False, reason=outcome.reason, message=status.message or "waiting for a person"))
     return _waiting(observed, status, Write.NOW, tuple(effects), now)
 
 
@@ -224,7 +224,7 @@ def _limited(observed: Observed, outcome: Limited, now: datetime) -> Decision:
         return _end(observed, end, now)
     if gate(observed, now) is not None:
         return _prepare(observed, now)
-    status = limit_shown(observed, again, outcome.message or "the target's rate limit is reached", now)
+    status = limit_shown(observed, again, outcome.message or "target rate limit reached", now)
     return _going_on(observed, status, _later(observed, status), (Park(again, outcome.key),), now)
 
 
@@ -258,7 +258,7 @@ def _stopped(observed: Observed, now: datetime) -> Decision:
 
 
 def _told(observed: Observed, told: Told, now: datetime) -> Decision:
-    """Decide what follows from what was reported outside; the executor is polled next, as it would have been."""
+    """Decide about reports from outside; the executor is polled next, as without them."""
     if ending(observed, now) is not None or _attempt_is_late(observed, now):
         return _look(observed, now)
     before = observed.status
@@ -271,7 +271,7 @@ def _told(observed: Observed, told: Told, now: datetime) -> Decision:
     return _going_on(observed, observed.status, write, (Enqueue(),), now)
 
 
-# -- ends -----------------------------------------------------------------------------------------------------------
+# -- endings --------------------------------------------------------------------------------------------------------
 
 
 def _end(observed: Observed, end: Ending, now: datetime) -> Decision:
@@ -282,10 +282,10 @@ def _cancel(observed: Observed, now: datetime) -> Decision:
     status = observed.status
     if status.phase.started:
         status = _under_way(
-            observed, phase=status.phase, reason=Reason.ABORTING, message="waiting for the executor", now=now
+            observed, phase=status.phase, reason=Reason.ABORTING, message="waiting for the executor to cancel", now=now
         )
     bound = now + observed.policy.settings.cancel_grace + observed.traits.farewell
-    # No look at the bound that has passed: the cancel's own bound ends the wait.
+    # No wake-up at the deadline that has passed: the deadline of the cancel ends the wait.
     effects = () if observed.activity is Activity.CANCELLING else (Cancel(bound),)
     return Decision(status=status, write=_later(observed, status), effects=effects)
 
@@ -323,7 +323,7 @@ def _success(outcome: Succeeded) -> Ending:
     return Ending(phase=Phase.SUCCEEDED, reason=Reason.COMPLETED, message=outcome.message)
 
 
-# -- small questions ------------------------------------------------------------------------------------------------
+# -- helpers --------------------------------------------------------------------------------------------------------
 
 
 def _with(observed: Observed, status: TaskActionStatus) -> Observed:
@@ -366,13 +366,13 @@ def _under_way(
 def _waiting(
     observed: Observed, status: TaskActionStatus, write: Write, effects: tuple[Effect, ...], now: datetime
 ) -> Decision:
-    """Decide for a call that left the action going on outside; an end that came meanwhile is served at once."""
+    """Decide after a call whose work continues outside; an ending that was requested meanwhile applies immediately."""
     write = Write.NONE if status is observed.status else write
     observed = replace(observed, status=status, activity=Activity.WAITING)
     if ending(observed, now) is not None or _attempt_is_late(observed, now):
         decision = _look(observed, now)
         return replace(decision, write=max(write, decision.write))
-    if observed.signalled:  # the signal came during the call, and nobody else would say so
+    if observed.signalled:  # the signal came during the call, and no other event would report it
         effects = (Enqueue(),)
     return _going_on(observed, status, write, effects, now)
 
@@ -380,16 +380,16 @@ def _waiting(
 def _going_on(
     observed: Observed, status: TaskActionStatus, write: Write, effects: tuple[Effect, ...], now: datetime
 ) -> Decision:
-    """Give a decision that keeps an eye on the next bound."""
+    """Return a decision that wakes up the action at its next deadline."""
     deadline = deadlines.next_deadline(_with(observed, status), now)
     wake: tuple[Effect, ...] = () if deadline is None else (WakeAt(deadline),)
     return Decision(status=status, write=write, effects=(*effects, *wake))
 
 
 def _suspension_clocked(observed: Observed, now: datetime) -> TaskActionStatus:
-    """Give the status with the time of suspension kept: it starts and ends when it is seen.
+    """Return the status with the time of suspension, which starts and ends when it is observed.
 
-    One that was created suspended has been so from its creation on, however late that is seen.
+    An action that was created suspended counts as suspended since its creation, however late it is observed.
     """
     status = observed.status
     if observed.spec.suspend and status.suspended_at is None:

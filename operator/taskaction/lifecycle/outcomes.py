@@ -1,4 +1,4 @@
-"""What a call of an executor can end in, as values; the machine decides what follows from them."""
+"""Outcomes of a call of an executor, as values; the machine decides about them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from taskaction.api.task_action import Link, Progress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Succeeded:
-    """The action is done; ``output`` is any JSON value of at most 32 KiB."""
+    """The action succeeded; ``output`` is any JSON value of at most 32 KiB."""
 
     output: Any = None
     output_uri: str | None = None
@@ -22,10 +22,10 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """The action goes on by itself; the executor is polled ``poll_after`` seconds from now.
+    """The action continues outside; the executor is polled in ``poll_after`` seconds.
 
-    ``external_id`` is what the target calls it: once given, a new owner polls instead of executing again.
-    ``phase`` is ``Running``, or ``Initializing`` while the target has accepted but not begun.
+    ``external_id`` is the target's id: once it is known, a new owner polls instead of executing again.
+    ``phase`` is ``Running``, or ``Initializing`` while the target has accepted the work but not started it.
     """
 
     poll_after: float
@@ -39,7 +39,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paused:
-    """The action waits for a person; polled when ``spec.signal`` changes, and after ``poll_after`` seconds if given."""
+    """The action waits for a person; polled when ``spec.signal`` changes, and after ``poll_after`` seconds if set."""
 
     message: str
     reason: Reason = Reason.PAUSED
@@ -50,9 +50,9 @@ class Paused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The attempt failed. ``retry_class`` None means that no retry can help; ``retry_after`` is in seconds.
+    """The attempt failed. ``retry_class`` is None if a retry cannot help; ``retry_after`` is in seconds.
 
-    ``output`` is what the target said of the failure, as JSON: it is kept where the action ends by it.
+    ``output`` is the target's description of the failure, as JSON; it is stored if the failure ends the action.
     """
 
     code: str
@@ -66,9 +66,9 @@ class Failed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limited:
-    """Nothing was started: the target's limit is reached, and is renewed in ``retry_after`` seconds.
+    """Nothing was started, because the target's limit is reached; it is renewed in ``retry_after`` seconds.
 
-    ``key`` names the quota where an executor knows several: runs with the same one wait together.
+    ``key`` names the quota if an executor has several: runs with the same key wait together.
     """
 
     retry_after: float

@@ -1,4 +1,4 @@
-"""Which shard owns an action: from immutable facts only, so that every replica gives the same answer (design, 5)."""
+"""Assignment of actions to shards: from immutable facts only, so that all replicas agree."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,19 @@ from taskaction.core.names import shard_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where an action's load comes from: a provider, or an executor used inline in a namespace."""
+    """Source of an action's load: a provider, or an executor that a namespace uses without a provider."""
 
     namespace: str
     name: str
 
     @property
     def key(self) -> str:
-        """The source as one word, for queues and shards."""
+        """Key of the source, for queues and shards."""
         return f"{self.namespace}/{self.name}"
 
 
 def source_of(action: TaskAction) -> Source:
-    """Give the source of ``action``; a cluster provider is one source for all namespaces."""
+    """Return the source of ``action``; a cluster provider is one source for all namespaces."""
     ref = action.spec.provider_ref
     namespace = action.metadata.namespace
     if ref is None:
@@ -30,21 +30,21 @@ def source_of(action: TaskAction) -> Source:
 
 
 def executor_source(namespace: str, executor: str) -> Source:
-    """Give the source that all actions of an executor are of that name no provider."""
+    """Return the source of an executor's actions without a provider."""
     return Source(namespace=namespace, name=f"executor:{executor}")
 
 
 def provider_source(kind: ProviderKind, namespace: str, name: str) -> Source:
-    """Give the source that all actions of a provider are of."""
+    """Return the source of a provider's actions."""
     shared = kind is ProviderKind.CLUSTER_ACTION_PROVIDER
     return Source(namespace="" if shared else namespace, name=f"{kind}:{name}")
 
 
 def shard_key(action: TaskAction, sharding: Sharding, partition: str | None) -> str:
-    """Give the text that decides the shard.
+    """Return the key that determines the shard.
 
-    With a provider its identity, narrowed by its ``sharding``; without one the source with the partition key, else
-    the uid, since nothing ties such actions together.
+    With a provider, the key is its identity, narrowed by its ``sharding``. Without one, it is the source with the
+    partition key, or the uid if there is no partition key, since such actions are independent.
     """
     source = source_of(action)
     uid = action.metadata.uid
@@ -60,5 +60,5 @@ def shard_key(action: TaskAction, sharding: Sharding, partition: str | None) -> 
 
 
 def shard_for(action: TaskAction, sharding: Sharding, partition: str | None, *, shards: int) -> int:
-    """Give the number of the shard that owns ``action``, 0 to ``shards`` - 1."""
+    """Return the number of the shard that owns ``action``, 0 to ``shards`` - 1."""
     return shard_of(shard_key(action, sharding, partition), shards)

@@ -1,4 +1,4 @@
-"""The policy of one action: its own words, else its provider's, else the operator's; decided in one place."""
+"""Policy of one action: its own settings, otherwise its provider's, otherwise the operator's."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,7 +11,7 @@ from taskaction.api.task_action import TaskActionSpec
 from taskaction.core.backoff import Backoff
 
 DEFAULT_RETRY_ON = frozenset({RetryClass.ERROR, RetryClass.TIMEOUT, RetryClass.RATE_LIMITED, RetryClass.SYSTEM})
-"""Interrupted is left out: repeating it may repeat an effect (design, section 5)."""
+"""Without Interrupted: retrying such an attempt may repeat its effect."""
 
 _DAY = timedelta(hours=24)
 T = TypeVar("T")
@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The operator's own defaults and bounds; times are ``timedelta``.
+    """Defaults and limits of the operator; times are ``timedelta``.
 
     Attributes:
         ttl: how long finished actions are kept.
-        status_delay: ``Running`` is written only when an idempotent attempt lives longer than this.
-        interrupt_grace: how long a foreign claim is respected before its attempt counts as interrupted.
+        status_delay: ``Running`` is written only if an idempotent attempt takes longer than this.
+        interrupt_grace: how long another owner's claim is respected before its attempt counts as interrupted.
         cancel_grace: how long an executor may take to confirm a cancel.
     """
 
@@ -36,7 +36,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What holds for one action."""
+    """Effective policy of one action."""
 
     settings: Settings
     retry_limit: int
@@ -51,7 +51,7 @@ class Policy:
 
 
 def policy_for(spec: TaskActionSpec, defaults: ProviderDefaults | None, settings: Settings) -> Policy:
-    """Give the policy; each field falls back by itself, so an action may change one timeout of its provider's."""
+    """Return the policy; each field has its own fallback, so an action can override one timeout of its provider."""
     defaults = defaults or _NO_DEFAULTS
     retries = [policy for policy in (spec.retry_policy, defaults.retry_policy) if policy is not None]
     timeouts = [bounds for bounds in (spec.timeouts, defaults.timeouts) if bounds is not None]
@@ -72,11 +72,11 @@ def policy_for(spec: TaskActionSpec, defaults: ProviderDefaults | None, settings
 
 
 def _backoff(retries: list[RetryPolicy]) -> Backoff:
-    said = [policy.backoff for policy in retries if policy.backoff is not None]
-    initial = _first(*(backoff.initial for backoff in said))
-    factor = _first(*(backoff.factor for backoff in said))
-    longest = _first(*(backoff.max for backoff in said))
-    jitter = _first(*(backoff.jitter for backoff in said))
+    backoffs = [policy.backoff for policy in retries if policy.backoff is not None]
+    initial = _first(*(backoff.initial for backoff in backoffs))
+    factor = _first(*(backoff.factor for backoff in backoffs))
+    longest = _first(*(backoff.max for backoff in backoffs))
+    jitter = _first(*(backoff.jitter for backoff in backoffs))
     return Backoff(
         initial=1.0 if initial is None else initial.total_seconds(),
         factor=2.0 if factor is None else factor,

@@ -1,4 +1,4 @@
-"""What reports from outside change of an attempt: a phase never goes backwards, and attempts that are over are over."""
+"""Reports from outside about an attempt: phases never go backwards, and finished attempts stay finished."""
 
 from datetime import datetime
 
@@ -14,7 +14,7 @@ _CLASSES = {Phase.FAILED: RetryClass.ERROR, Phase.TIMED_OUT: RetryClass.TIMEOUT}
 
 
 def under_way(observed: Observed, report: Report, claim: Claim, now: datetime) -> TaskActionStatus:
-    """Give the status after ``report``, an end apart; the same object where it changes nothing."""
+    """Return the status after ``report`` unless it ends the attempt; the same object if nothing changes."""
     status = observed.status
     attempt = status.attempt or 1
     if report.attempt < attempt:
@@ -28,7 +28,7 @@ def under_way(observed: Observed, report: Report, claim: Claim, now: datetime) -
     change = Change(
         phase=report.phase,
         reason=_REASONS.get(report.phase, Reason.WAITING_FOR_COMPLETION),
-        message=f"reported by {report.by}" if report.by else "reported from outside",
+        message=f"reported by {report.by}" if report.by else "reported by the external system",
         now=now,
         generation=observed.generation,
     )
@@ -36,10 +36,10 @@ def under_way(observed: Observed, report: Report, claim: Claim, now: datetime) -
 
 
 def outcome_of(report: Report, status: TaskActionStatus) -> Succeeded | Failed | None:
-    """Give how the attempt has ended by ``report``; None where it goes on, or where it is about another one."""
+    """Return the outcome in ``report``; None if the attempt continues or the report is about another attempt."""
     if report.attempt != (status.attempt or 1) or report.phase is None:
         return None
-    said = f"reported by {report.by}" if report.by else "reported from outside"
+    said = f"reported by {report.by}" if report.by else "reported by the external system"
     if report.phase is Phase.SUCCEEDED:
         return Succeeded(output=status.output, output_uri=status.output_uri, message=said)
     if report.phase in _CLASSES:
@@ -48,8 +48,10 @@ def outcome_of(report: Report, status: TaskActionStatus) -> Succeeded | Failed |
 
 
 def _again(status: TaskActionStatus, report: Report, claim: Claim, now: datetime) -> TaskActionStatus:
-    """Give the status with the attempt that was started outside, of the same thing: its external id stays."""
-    error = error_info(Reason.REPORTED, ErrorKind.SYSTEM, f"attempt {report.attempt} was started outside")
+    """Return the status with an attempt that was started outside for the same work: its external id stays."""
+    error = error_info(
+        Reason.REPORTED, ErrorKind.SYSTEM, f"attempt {report.attempt} was started by the external system"
+    )
     status = status.model_copy(update=closed(status, Phase.FAILED, error, now))
     kept = {"external_id": status.external_id, "progress": None, "attempt": report.attempt}
     fields = opened(status, claim, now) | kept
@@ -58,10 +60,10 @@ def _again(status: TaskActionStatus, report: Report, claim: Claim, now: datetime
 
 
 def _is_news(said: CacheStatus | None, known: CacheStatus | None) -> bool:
-    """Say whether a cache status is one to keep: Disabled is also what is sent by who says nothing of caches."""
+    """Whether to store a cache status: senders without caches also send Disabled."""
     return said is not None and said is not known and (said is not CacheStatus.DISABLED or known is None)
 
 
 def _is_behind(phase: Phase, current: Phase) -> bool:
-    """Say whether an attempt that has begun is said to be about to begin; a pause may begin and end at any time."""
+    """Whether the phase goes back to Initializing; a pause may begin and end at any time."""
     return phase is Phase.INITIALIZING and current is not Phase.INITIALIZING

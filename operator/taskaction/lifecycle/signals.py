@@ -1,4 +1,4 @@
-"""What tells a signal from the one before it, and how it is handed on to what is below; pure."""
+"""Identity of signals, and how they are passed to child objects; pure."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from taskaction.core.names import digest
 
 
 def fingerprint(signal: Signal) -> str:
-    """Give what is the same for the same signal only; who sent it and when are part of it."""
+    """Return a fingerprint of the signal, which includes its sender and time."""
     return digest(orjson.dumps(signal.to_json(), option=orjson.OPT_SORT_KEYS))
 
 
 def handed_on(signal: Signal, state: str | None = None) -> dict[str, Any]:
-    """Give the signal for what is below, as it is written there: once more is no other signal, the next one is."""
+    """Return the signal for a child object; the id makes it the same signal if it is sent again."""
     below = {"value": signal.value, "id": fingerprint(signal)}
     return below if state is None else below | {"state": state}

@@ -1,4 +1,4 @@
-"""What the machine judges by: an action's facts gathered into one value, and the events that can happen to it."""
+"""Input of the machine: the facts about an action in one value, and the events of an action."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,27 +13,27 @@ from taskaction.lifecycle.traits import Traits
 
 
 class Activity(Enum):
-    """What this process is doing about the action; the only fact that dies with the process."""
+    """What this process does for the action; the only fact that is lost with the process."""
 
-    IDLE = auto()  # nothing: newly seen, held back, or after a restart
+    IDLE = auto()  # nothing: new, not allowed to start, or after a restart
     QUEUED = auto()  # waits for a worker
-    PARKED = auto()  # waits for a quota of its target to be renewed
+    PARKED = auto()  # waits for the renewal of a quota of its target
     CALLING = auto()  # a worker is in execute or poll
-    WAITING = auto()  # goes on outside, or waits for a person; polled later
-    CANCELLING = auto()  # the executor was told to stop
+    WAITING = auto()  # continues outside, or waits for a person; polled later
+    CANCELLING = auto()  # the executor is being cancelled
 
     @property
     def goes_on(self) -> bool:
-        """True while an attempt is under way, here or outside."""
+        """Whether an attempt is running, here or outside."""
         return self in {Activity.CALLING, Activity.WAITING}
 
 
 class Parent(Enum):
-    """How the action stands to its parent."""
+    """State of the relation to the parent."""
 
     NONE = auto()
     LOOKED_UP = auto()  # not known yet: nothing may start
-    FOUND = auto()  # alive, and not yet the owner
+    FOUND = auto()  # exists, but the ownerReference is not set yet
     OWNER = auto()  # the ownerReference is set
     MISSING = auto()
     FINISHED = auto()  # finished before this action was adopted
@@ -50,7 +50,7 @@ class AbortFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocker:
-    """What keeps an attempt from starting; ``final`` when waiting cannot help."""
+    """Obstacle to the start of an attempt; ``final`` if waiting cannot help."""
 
     reason: Reason
     message: str
@@ -59,7 +59,7 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crowded:
-    """Too many wait already: the action waits outside of the queue, or is refused."""
+    """Full queue: the action waits in the backlog, or is refused."""
 
     message: str
     refused: bool
@@ -67,7 +67,7 @@ class Crowded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """This process as the owner of the action's shard: what its claims say."""
+    """This process as the owner of the action's shard, as its claims name it."""
 
     holder: str
     epoch: int
@@ -78,14 +78,14 @@ class Observed:
     """Everything a decision may depend on.
 
     Attributes:
-        status: as this process knows it: written, or about to be.
-        held: the object bears the project's finalizer.
+        status: the latest status in this process: written, or about to be written.
+        held: the object has the operator's finalizer.
         crowded: the queue of its provider is full.
-        limited_until: when the rate of its provider lets it start, as far as that can be told.
-        taken_at: when this process first saw the action under another owner's claim.
+        limited_until: when the rate limit of its provider allows the start; an estimate.
+        taken_at: when this process first observed the action with another owner's claim.
         signalled: ``spec.signal`` differs from what the executor was last polled with.
-        parameters_hash: the fingerprint of the parameters as they are now.
-        luck: uniform in [0, 1), for jitter.
+        parameters_hash: the fingerprint of the current parameters.
+        luck: a random number in [0, 1), for jitter.
     """
 
     spec: TaskActionSpec
@@ -110,7 +110,7 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """See what is to be done: the object is new or changed, a timer is due, or the process has just started."""
+    """Reconcile: the object is new or changed, a timer fired, or the process has just started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +127,17 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The executor confirmed a cancel, or the bound for it has passed."""
+    """The executor confirmed a cancel, or its deadline has passed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What somebody outside says of an attempt, who runs it or sees it run.
+    """Report from outside about an attempt.
 
     Attributes:
-        attempt: which one it is about; one beyond the current one has been started outside.
-        phase: where it stands; None where nothing is said of that.
-        by: who says so.
+        attempt: the number of the attempt; a number beyond the current one was started outside.
+        phase: the reported phase; None if the report has none.
+        by: the sender of the report.
     """
 
     attempt: int
@@ -148,7 +148,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Somebody outside has reported of the attempt under way; the first report is the oldest."""
+    """Reports from outside about the running attempt, oldest first."""
 
     reports: tuple[Report, ...]
 

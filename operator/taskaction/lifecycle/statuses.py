@@ -1,4 +1,4 @@
-"""How a status changes: phases with their conditions, history and attempts kept in step; pure, and free of policy."""
+"""Changes of a status: keeps phase, conditions, history and attempts consistent; pure, without policy."""
 
 import re
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from taskaction.core.constants import ATTEMPTS_KEPT, HISTORY_KEPT, MESSAGE_LIMIT
 from taskaction.core.names import truncated
 
 _REASON_WORD = re.compile(r"^[A-Za-z][A-Za-z0-9]{0,127}$")
-_HELD_BACK = frozenset({Reason.SUSPENDED, Reason.PROVIDER_NOT_FOUND, Reason.PROVIDER_NOT_READY})  # shown as no progress
+_HELD_BACK = frozenset({Reason.SUSPENDED, Reason.PROVIDER_NOT_FOUND, Reason.PROVIDER_NOT_READY})  # Progressing is False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A phase to enter, or a new reason within the current one."""
+    """Change to a phase, or to a new reason within the current phase."""
 
     phase: Phase
     reason: str
@@ -28,7 +28,7 @@ class Change:
 
 
 def changed(status: TaskActionStatus, change: Change, **fields: Any) -> TaskActionStatus:
-    """Give ``status`` after ``change``, with ``fields`` replaced besides; the same object where nothing differs."""
+    """Return ``status`` after ``change``, with ``fields`` replaced as well; the same object if nothing differs."""
     message = truncated(change.message, MESSAGE_LIMIT_CHARS)
     update: dict[str, Any] = {
         "phase": change.phase,
@@ -47,7 +47,7 @@ def changed(status: TaskActionStatus, change: Change, **fields: Any) -> TaskActi
 
 
 def opened(status: TaskActionStatus, claim: Claim, now: datetime) -> dict[str, Any]:
-    """Give the fields of a status whose next attempt starts now."""
+    """Return the fields of a status whose next attempt starts now."""
     number = (status.attempt or 0) + 1
     attempt = Attempt(number=number, phase=Phase.RUNNING, started_at=now)
     return {
@@ -62,7 +62,7 @@ def opened(status: TaskActionStatus, claim: Claim, now: datetime) -> dict[str, A
 
 
 def closed(status: TaskActionStatus, phase: Phase, error: ActionErrorInfo | None, now: datetime) -> dict[str, Any]:
-    """Give the fields of a status whose open attempt, if any, ends now in ``phase``."""
+    """Return the fields of a status whose open attempt, if any, ends now in ``phase``."""
     fields: dict[str, Any] = {} if error is None else {"error": error}
     if status.attempts and status.attempts[-1].ended_at is None:
         last = status.attempts[-1].model_copy(
@@ -75,17 +75,17 @@ def closed(status: TaskActionStatus, phase: Phase, error: ActionErrorInfo | None
 
 
 def error_info(code: str, kind: ErrorKind, message: str) -> ActionErrorInfo:
-    """Give an error within the bounds of the schema."""
+    """Return an error within the limits of the schema."""
     return ActionErrorInfo(code=reason_word(code), kind=kind, message=truncated(message, MESSAGE_LIMIT_CHARS))
 
 
 def reason_word(code: str) -> str:
-    """Give ``code`` where it can stand as a condition's reason, else a word that can."""
+    """Return ``code`` if it is a valid reason of a condition, otherwise ExecutionFailed."""
     return str(code) if _REASON_WORD.fullmatch(code) else str(Reason.EXECUTION_FAILED)
 
 
 def conditions(before: tuple[Condition, ...], change: Change, message: str) -> tuple[Condition, ...]:
-    """Give the conditions after ``change``; each keeps its time where it stays what it was."""
+    """Return the conditions after ``change``; the time of a condition changes only with its status."""
     known = {condition.type: condition for condition in before}
     return tuple(
         _condition(known.get(kind), kind, state, change, message)

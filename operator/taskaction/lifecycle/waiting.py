@@ -1,4 +1,4 @@
-"""What people are shown of an action that waits, and how soon that must be written; pure, holds nothing back itself."""
+"""Status of an action that waits, and how soon it must be written; pure."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from taskaction.lifecycle.statuses import Change, changed
 
 
 def shown(observed: Observed, held_back: Gate | None, now: datetime) -> tuple[TaskActionStatus, Write]:
-    """Give the status of an action that waits; a freshly queued one keeps the schema's default, which costs nothing."""
+    """Return the status of an action that waits; a new action keeps the schema's default, which needs no write."""
     status = observed.status
     if held_back is not None:
         after = _held_back(observed, held_back, now)
@@ -21,7 +21,7 @@ def shown(observed: Observed, held_back: Gate | None, now: datetime) -> tuple[Ta
     if observed.crowded is not None:
         after = _waits(observed, Reason.QUEUE_FULL, observed.crowded.message, now)
     elif observed.limited_until is not None and observed.limited_until > now:
-        after = limit_shown(observed, observed.limited_until, "the provider's rate is used up", now)
+        after = limit_shown(observed, observed.limited_until, "provider rate limit reached", now)
     elif status.reason == Reason.QUEUE_FULL:
         after = _queued(observed, now)
     elif status.reason in SHOWN_WHILE_HELD:
@@ -32,9 +32,10 @@ def shown(observed: Observed, held_back: Gate | None, now: datetime) -> tuple[Ta
 
 
 def limit_shown(observed: Observed, until: datetime, message: str, now: datetime) -> TaskActionStatus:
-    """Give the status of an action that waits for a limit; the same while the time that it shows has not come.
+    """Return the status of an action that waits for a rate limit; unchanged until the time in the status has passed.
 
-    A target that names a slightly other time with every answer must not cost a write each time (Ocean defect D6).
+    A target that returns a slightly different time with every response must not cost a write each time; see
+    docs/porting-from-ocean.md#d6.
     """
     status = observed.status
     if status.reason == Reason.RATE_LIMITED and status.next_attempt_at is not None and status.next_attempt_at > now:
@@ -53,7 +54,7 @@ def _held_back(observed: Observed, held_back: Gate, now: datetime) -> TaskAction
         now=now,
         generation=observed.generation,
     )
-    if status.reason == Reason.RATE_LIMITED:  # the time that it showed was no time to wait for
+    if status.reason == Reason.RATE_LIMITED:  # that time was only an estimate
         return changed(status, change, next_attempt_at=None)
     return changed(status, change)
 

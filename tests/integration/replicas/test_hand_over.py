@@ -155,7 +155,7 @@ def test_the_window_that_remains_is_the_moment_between_the_check_and_the_send(
     ended = wait_for(kubectl, "late", is_finished, seconds=30)
     first, *others = ended["status"]["attempts"]
     assert (first["phase"], first["error"]["code"]) == ("Failed", "Interrupted")
-    assert "whether it took effect is not known" in first["error"]["message"]
+    assert "its effect is unknown" in first["error"]["message"]
     assert world.effects["once/late"] == len(others) == (1 if retried else 0)
 
     pair[0].program.signal(signal.SIGCONT)

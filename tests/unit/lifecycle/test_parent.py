@@ -49,8 +49,8 @@ def test_an_action_without_a_parent_or_owned_by_it_may_start(parent: Parent) -> 
 @pytest.mark.parametrize(
     ("parent", "reason", "message"),
     [
-        (Parent.MISSING, Reason.PARENT_NOT_FOUND, "spec.parentRef: there is no {} 'upload' in this namespace"),
-        (Parent.FINISHED, Reason.PARENT_FINISHED, "spec.parentRef: {} 'upload' had finished already"),
+        (Parent.MISSING, Reason.PARENT_NOT_FOUND, "spec.parentRef: {} 'upload' not found in this namespace"),
+        (Parent.FINISHED, Reason.PARENT_FINISHED, "spec.parentRef: {} 'upload' has already finished"),
     ],
 )
 def test_a_child_whose_parent_cannot_have_it_fails_and_says_why(

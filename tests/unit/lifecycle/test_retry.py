@@ -42,7 +42,7 @@ def test_a_failed_attempt_is_retried_after_its_backoff() -> None:
 
     status = decision.status
     assert (status.phase, status.reason, status.next_attempt_at) == (Phase.QUEUED, Reason.BACKING_OFF, after(1))
-    assert status.message == "attempt 1 of 3 failed, the next one follows in 1.0s: it broke"
+    assert status.message == "attempt 1 of 3 failed; retrying in 1.0s: it broke"
     assert decision.write is Write.NOW
     assert effects(decision, WakeAt) == [WakeAt(after(1))]
     assert effects(decision, Tell) == [Tell(warning=True, reason="Broken", message=status.message)]
@@ -99,8 +99,8 @@ def test_an_attempt_that_was_too_late_is_recorded_as_such(retry_class: RetryClas
 @pytest.mark.parametrize(
     ("attempt", "phase", "message"),
     [
-        (1, Phase.QUEUED, "attempt 1 of 3 failed, the next one follows in 1.0s: it broke"),
-        (2, Phase.QUEUED, "attempt 2 of 3 failed, the next one follows in 2.0s: it broke"),
+        (1, Phase.QUEUED, "attempt 1 of 3 failed; retrying in 1.0s: it broke"),
+        (2, Phase.QUEUED, "attempt 2 of 3 failed; retrying in 2.0s: it broke"),
         (3, Phase.FAILED, "it broke (attempt 3 of 3)"),
     ],
 )
@@ -116,9 +116,9 @@ LOST = Failed(code="Evicted", message="it is gone", kind=ErrorKind.SYSTEM, retry
 @pytest.mark.parametrize(
     ("failure", "attempt", "failures", "phase", "message"),
     [
-        (LOST, 1, 0, Phase.QUEUED, "failure of the platform 1 of 3, the next one follows"),
-        (LOST, 4, 1, Phase.QUEUED, "failure of the platform 2 of 3, the next one follows"),
-        (LOST, 5, 2, Phase.FAILED, "it is gone (failure of the platform 3 of 3)"),
+        (LOST, 1, 0, Phase.QUEUED, "system failure 1 of 3; retrying in"),
+        (LOST, 4, 1, Phase.QUEUED, "system failure 2 of 3; retrying in"),
+        (LOST, 5, 2, Phase.FAILED, "it is gone (system failure 3 of 3)"),
         (BROKEN, 3, 2, Phase.QUEUED, "attempt 1 of 2 failed"),
         (BROKEN, 4, 2, Phase.FAILED, "it broke (attempt 2 of 2)"),
     ],
@@ -193,7 +193,7 @@ def test_no_attempt_is_promised_that_the_total_bound_forbids(left: float, phase:
     status = failing(total=NOW - CREATED + seconds(left)).status
 
     assert status.phase is phase
-    assert ("no time for another attempt within timeouts.total" in (status.message or "")) is phase.terminal
+    assert ("timeouts.total leaves no time for another attempt" in (status.message or "")) is phase.terminal
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_an_attempt_that_is_out_of_time_is_retried_as_class_timeout(facts: Obser
     assert (status.phase, status.reason) == (Phase.QUEUED, Reason.BACKING_OFF)
     assert status.error is not None
     assert status.error.code == Reason.ATTEMPT_TIMEOUT
-    assert status.error.message == "the attempt did not end within timeouts.attempt (30s)"
+    assert status.error.message == "attempt not finished within timeouts.attempt (30s)"
 
 
 def test_only_the_last_ten_attempts_are_kept() -> None:
