@@ -1,7 +1,7 @@
-"""Ends every unfinished run and action, and lets go of its object, before the operator is uninstalled; starts nothing.
+"""End of all unfinished actions and runs, and removal of their finalizers, before the operator is uninstalled.
 
-It works beside the running operator, by which aborts are carried out, and does not need one: what nobody has ended
-when the time is up is let go as it is.
+It works next to the running operator, which carries out the aborts, and also without one: actions that have not ended
+at the deadline are released as they are.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -20,31 +20,36 @@ _OURS = frozenset({FINALIZER, PORT_FINALIZER})
 
 
 class Releaser:
-    """Aborts, waits, and takes the finalizers away that are left."""
+    """Abort of all actions and runs, followed by the removal of the remaining finalizers."""
 
     def __init__(self, cluster: Cluster, clock: Clock, namespaces: Sequence[str], say: Callable[[str], None]) -> None:
-        """``namespaces`` are those that the operator serves, all where it is empty; ``say`` is told how far it is."""
+        """Create a runner.
+
+        ``namespaces`` are those that the operator serves; empty means all. ``say`` is called with progress messages.
+        """
         self._cluster = cluster
         self._clock = clock
         self._namespaces = namespaces
         self._say = say
 
     async def run(self, seconds: float) -> int:
-        """Give how many actions had to be let go without a confirmed end, after at most about ``seconds``."""
+        """Run for about ``seconds`` at most; return the number of actions released without a confirmed end."""
         end = self._clock.monotonic() + seconds
         while (live := await self._live(TASK_ACTIONS)) + (runs := await self._live(ACTION_FLOW_RUNS)):
             if self._clock.monotonic() >= end:
                 break
-            fresh = [(ACTION_FLOW_RUNS, body) for body in runs if "abort" not in body["spec"]]  # they would start more
+            fresh = [
+                (ACTION_FLOW_RUNS, body) for body in runs if "abort" not in body["spec"]
+            ]  # runs first: they start more
             fresh += [(TASK_ACTIONS, body) for body in live if "abort" not in body["spec"]]
             for resource, body in fresh:
                 operations = [{"op": "add", "path": "/spec/abort", "value": {"reason": REASON}}]
                 await self._edit(body, operations, resource)
             what = f"{len(live)} unfinished actions" + (f" and {len(runs)} runs of flows" if runs else "")
-            self._say(f"{what}, {len(fresh)} of them told to end just now")
+            self._say(f"{what}; {len(fresh)} newly aborted")
             await self._clock.sleep(_LOOK_SECONDS)
         while await self._unreported() and self._clock.monotonic() < end:
-            await self._clock.sleep(_LOOK_SECONDS)  # an agent that still runs tells Port of these ends
+            await self._clock.sleep(_LOOK_SECONDS)  # a running agent reports these ends to Port
         held = [body async for body in self._held()]
         for body in held:
             await self._edit(body, _without_finalizer(body))
@@ -74,7 +79,7 @@ class Releaser:
         try:
             await self._cluster.patch(resource, metadata["name"], metadata["namespace"], [test, *operations])
         except (ConflictError, NotFoundError):
-            return  # it has changed or gone: the next look decides
+            return  # changed or deleted: the next round decides
         except ClusterError as error:
             self._say(f"{metadata['namespace']}/{metadata['name']}: {error}")
 

@@ -107,7 +107,7 @@ def test_it_works_with_its_roles_alone(
         wait_for_phase(kubectl, "asking", "WaitingForResources")
         told = get(kubectl, "asking")
         assert reason(told) == "ProviderNotFound"
-        assert "the operator looks at no ClusterActionProvider" in told["status"]["message"]
+        assert "the operator does not watch ClusterActionProvider" in told["status"]["message"]
         with urllib.request.urlopen(f"{operator.url}/metrics", timeout=5) as answer:
             refused = [line for line in answer.read().decode().splitlines() if 'code="403"' in line]
         assert refused == []

@@ -1,7 +1,7 @@
-"""Keeps ActionEvents until the action that each means has taken it, and deletes them then; judges no action.
+"""Delivery of ActionEvents: keeps each until its action has consumed it, then deletes it; decides nothing.
 
-An event is a reason to poll. It is deleted when what the poll gave is on record, so a crash repeats it and loses none.
-One that comes before its action is known, or before the action's external id is, waits here until its time is over.
+An event is a reason to poll. It is deleted after the outcome of that poll is recorded, so a crash repeats an event and
+loses none. An event that arrives before its action, or before the action's external ID, waits here until it expires.
 """
 
 import asyncio
@@ -26,17 +26,17 @@ Key = TypeVar("Key")
 
 KEPT_EVENTS = 20_000
 KEPT_BYTES = 64 * 1024 * 1024
-"""How much is kept in memory; what is beyond is found again by a scan."""
+"""Limits of the events in memory; a scan finds the others again."""
 
 ENDED_FOR = timedelta(seconds=60)
-"""How long an event may wait whose name or key is that of an action that has ended: another may be about to get it."""
+"""Time that an event waits whose name or key is that of a finished action, because a new action may get the same."""
 
 _AGAIN = timedelta(seconds=30)
 _IN_FLIGHT = 16
 
 
 class Deliveries:
-    """The events that wait, by whom they mean."""
+    """Waiting events by the action that they are for."""
 
     def __init__(
         self,
@@ -53,10 +53,10 @@ class Deliveries:
         shared: str,
         namespaces: Sequence[str] = (),
     ) -> None:
-        """Keep what the watch tells.
+        """Create a dispatcher.
 
-        ``owns`` says whether a shard is this process's, ``answers_for`` whether an event that nobody takes is.
-        ``changed`` is called with the uid of an action that has something to take. ``shared`` is the operator's own
+        ``owns`` returns whether this process owns a shard, ``answers_for`` whether it owns an event without an action.
+        ``changed`` is called with the uid of an action that has something to consume. ``shared`` is the operator's own
         namespace.
         """
         self._cluster = cluster
@@ -83,13 +83,13 @@ class Deliveries:
         self._agenda = Agenda(clock, self._due)
 
     def __len__(self) -> int:
-        """Give how many events wait."""
+        """Return the number of waiting events."""
         return len(self._events)
 
-    # -- what the watch and the engine say ----------------------------------------------------------------------------
+    # -- notifications and calls of the reconciler --------------------------------------------------------------------
 
     def notice(self, event: str | None, body: Body) -> None:
-        """Take in one notification about an ActionEvent; raises ``ValidationError`` where it cannot be read."""
+        """Process one notification about an ActionEvent; raise ``ValidationError`` if it is invalid."""
         uid = body["metadata"]["uid"]
         if event == "DELETED":
             self._drop(uid)
@@ -112,7 +112,7 @@ class Deliveries:
             self._agenda.set(uid, min(kept.expires_at, self._clock.now() + ENDED_FOR))
 
     def know(self, record: Record) -> bool:
-        """Take note of what an action of this process is called; say whether it has something new to take."""
+        """Index an action by its external ID; return whether it has new events to consume."""
         called, before = record.status.external_id, self._called.get(record.uid)
         if called != before:
             self._uncall(record.uid)
@@ -125,11 +125,11 @@ class Deliveries:
         return any(kept.uid not in told for kept in self._waiting(record))
 
     def hand_over(self, record: Record) -> tuple[Delivery, ...]:
-        """Give what an action's next poll is told, in the order of receipt."""
+        """Return the events for the next poll of an action, in the order of receipt."""
         return self._given(record, [kept for kept in self._waiting(record) if kept.type != UPDATE])
 
     def reports(self, record: Record) -> tuple[Delivery, ...]:
-        """Give what is reported of an action's attempt, in the order of receipt: that is for its owner."""
+        """Return the events of type ``Update`` about an action's attempt, in the order of receipt."""
         waiting = [kept for kept in self._waiting(record) if kept.type == UPDATE]
         return self._given(record, waiting) if waiting else ()
 
@@ -140,27 +140,27 @@ class Deliveries:
         return tuple(kept.delivery for kept in waiting)
 
     def taken(self, record: Record) -> None:
-        """Take note that the poll has ended with an outcome, which what was handed over has led to."""
+        """Mark the handed out events as consumed, because the poll has ended with an outcome."""
         self._taken[record.uid] = self._handed.pop(record.uid, ())
 
     def has_taken(self, record: Record) -> bool:
-        """Say whether an outcome that is to be on record was led to by something that is not deleted yet."""
+        """Whether the outcome to record consumed events that are not deleted yet."""
         return bool(self._taken.get(record.uid))
 
     def applied(self, record: Record) -> None:
-        """Delete what has led to an outcome: it is on record."""
+        """Delete the consumed events: their outcome is recorded."""
         for uid in self._taken.pop(record.uid, ()):
             if (kept := self._events.get(uid)) is not None:
                 self._delete(kept)
 
     def forget(self, uid: str) -> None:
-        """Let go of an action that this process does not follow any more; its events stay."""
+        """Forget an action that this process no longer follows; its events stay."""
         self._uncall(uid)
         self._handed.pop(uid, None)
         self._taken.pop(uid, None)
 
     def ended(self, record: Record) -> None:
-        """Delete what waits for an action that has ended, and take note that late events of it are worth nothing."""
+        """Delete the events of a finished action, and remember its addresses for late events."""
         for kept in list(self._waiting(record)):
             self._delete(kept)
         now = self._clock.monotonic()
@@ -172,7 +172,7 @@ class Deliveries:
     # -- time ---------------------------------------------------------------------------------------------------------
 
     async def run_agenda(self) -> None:
-        """Delete events that nobody has taken when their time is over, until cancelled."""
+        """Delete unconsumed events when they expire, until cancelled."""
         await self._agenda.run()
 
     async def run_scans(self, interval: float, failed: Callable[[str, BaseException], None]) -> None:
@@ -182,10 +182,10 @@ class Deliveries:
             try:
                 await self.sweep()
             except ClusterError as error:
-                failed("look through ActionEvents", error)
+                failed("scan ActionEvents", error)
 
     async def sweep(self) -> None:
-        """Find what there was no room for, and forget what was deleted while the watch was not looking."""
+        """Add events that exceeded the limits before, and forget those whose deletion the watch missed."""
         vanished = set(self._events)
         for namespace in self._namespaces or ("",):
             async for body in self._cluster.list(ACTION_EVENTS, namespace):
@@ -193,7 +193,7 @@ class Deliveries:
                 try:
                     self.notice(None, body)
                 except ValidationError:
-                    continue  # the watch has told of it; it is left for people to delete
+                    continue  # the watch has reported it; a user must delete it
         for uid in vanished:
             self._drop(uid)
 
@@ -206,7 +206,7 @@ class Deliveries:
         else:
             self._delete(kept)
 
-    # -- whom an event means ------------------------------------------------------------------------------------------
+    # -- addressing ---------------------------------------------------------------------------------------------------
 
     def _arrived(self, kept: Kept, record: Record) -> None:
         if kept.is_past(self._subject(record)):
@@ -215,7 +215,7 @@ class Deliveries:
             self._changed(record.uid)
 
     def _meant(self, kept: Kept) -> Record | None:
-        """Give the live action that an event means, as far as this process can know."""
+        """Return the live action that an event is for, as far as this process knows."""
         return next((one for one in self._candidates(kept) if kept.means(self._subject(one), self._shared)), None)
 
     def _candidates(self, kept: Kept) -> Iterator[Record]:
@@ -232,7 +232,7 @@ class Deliveries:
                 yield record
 
     def _waiting(self, record: Record) -> Iterator[Kept]:
-        """Give the events that mean an action; those about attempts that are over are deleted."""
+        """Iterate over the events for an action; delete those about earlier attempts."""
         if not self._events:
             return
         subject = self._subject(record)
@@ -252,7 +252,7 @@ class Deliveries:
             if not self._callers[called]:
                 del self._callers[called]
 
-    # -- what is kept -------------------------------------------------------------------------------------------------
+    # -- storage ------------------------------------------------------------------------------------------------------
 
     def _add(self, kept: Kept) -> None:
         self._events[kept.uid] = kept
@@ -273,7 +273,7 @@ class Deliveries:
     def _delete(self, kept: Kept) -> None:
         self._drop(kept.uid)
         now = self._clock.monotonic()
-        self._deleted[kept.uid] = now  # a notification of it may still be on its way
+        self._deleted[kept.uid] = now  # a late notification must not add it again
         _forget_old(self._deleted, now - LATE_NOTICES)
         self._background.start(self._remove(kept), name=f"delete ActionEvent {kept.namespace}/{kept.name}")
 
@@ -285,6 +285,6 @@ class Deliveries:
 
 
 def _forget_old(times: dict[Key, float], before: float) -> None:
-    """Take out what is older than ``before``; the oldest come first."""
+    """Remove entries older than ``before``; the oldest come first."""
     while times and times[oldest := next(iter(times))] < before:
         del times[oldest]

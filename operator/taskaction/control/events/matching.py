@@ -1,4 +1,4 @@
-"""Which action an ActionEvent means: pure questions about two values; keeps nothing."""
+"""Matching of ActionEvents with actions: pure functions of two values."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,15 +12,15 @@ from taskaction.control.providers.providers import ProviderKey
 from taskaction.plugin.base import Delivery
 
 Place = tuple[str, ...]
-"""Where an event is looked for: by an action's uid, by its namespace and name, or by what its target calls it."""
+"""Index key of an event: the action's uid, its namespace and name, or its external ID."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """An action as events may mean it.
+    """The properties of an action that events can match.
 
     Attributes:
-        executor: what carries it out, inline or by its provider; empty while that is not known.
+        executor: name of the executor, inline or by the provider; empty while it is unknown.
     """
 
     uid: str
@@ -33,14 +33,14 @@ class Subject:
 
     @property
     def places(self) -> tuple[Place, ...]:
-        """Where events that mean it are."""
+        """The addresses of events for this action."""
         known = (of_uid(self.uid), of_name(self.namespace, self.name))
         return known if self.external_id is None else (*known, of_key(self.external_id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """An event that waits to be applied; its payload is bytes, since thousands may wait."""
+    """A waiting event; its payload is bytes, since thousands may wait."""
 
     uid: str
     name: str
@@ -56,7 +56,7 @@ class Kept:
 
     @classmethod
     def of(cls, event: ActionEvent) -> Self:
-        """Give what is kept of an event."""
+        """Return the waiting form of an event."""
         metadata, spec = event.metadata, event.spec
         return cls(
             uid=metadata.uid,
@@ -74,7 +74,7 @@ class Kept:
 
     @property
     def place(self) -> Place:
-        """Where it is looked for; a target says more than a key."""
+        """The address of the event; a target takes precedence over a key."""
         if self.target is None:
             return of_key(self.key or "")
         if self.target.uid is not None:
@@ -83,7 +83,7 @@ class Kept:
 
     @property
     def delivery(self) -> Delivery:
-        """What executors are given."""
+        """The event as executors receive it."""
         return Delivery(
             id=self.uid,
             type=self.type,
@@ -93,10 +93,10 @@ class Kept:
         )
 
     def means(self, subject: Subject, shared: str) -> bool:
-        """Say whether it happened to this action.
+        """Whether the event is for this action.
 
-        ``shared`` is the operator's own namespace: events there may mean actions of any namespace, since only the
-        operator's parts write there; all others mean actions of their own namespace alone.
+        ``shared`` is the operator's own namespace. Events there may be for actions of any namespace, since only the
+        operator's processes write there; all others are for actions of their own namespace.
         """
         if self.namespace not in {subject.namespace, shared}:
             return False
@@ -107,11 +107,11 @@ class Kept:
         return self.key == subject.external_id and self._is_in_scope(subject, home=home)
 
     def is_past(self, subject: Subject) -> bool:
-        """Say whether it is about an attempt that is over."""
+        """Whether the event is about an earlier attempt."""
         return self.target is not None and self.target.attempt is not None and self.target.attempt < subject.attempt
 
     def is_early(self, subject: Subject) -> bool:
-        """Say whether it is about an attempt that this process does not know of yet."""
+        """Whether the event is about an attempt that this process does not know yet."""
         return self.target is not None and self.target.attempt is not None and self.target.attempt > subject.attempt
 
     def _is_in_scope(self, subject: Subject, *, home: bool) -> bool:
@@ -127,15 +127,15 @@ class Kept:
 
 
 def of_uid(uid: str) -> Place:
-    """Give the place of events that name a uid."""
+    """Return the address of events that name a uid."""
     return ("uid", uid)
 
 
 def of_name(namespace: str, name: str) -> Place:
-    """Give the place of events that name an action."""
+    """Return the address of events that name an action."""
     return ("name", namespace, name)
 
 
 def of_key(key: str) -> Place:
-    """Give the place of events that say what the target calls the action."""
+    """Return the address of events that name an external ID."""
     return ("key", key)

@@ -1,4 +1,4 @@
-"""Reads ActionEvents of type Update as reports; what cannot be read says nothing. Decides nothing."""
+"""Parser of ActionEvents of type ``Update``; ignores invalid ones, and decides nothing."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -10,7 +10,7 @@ from taskaction.plugin.base import Delivery
 
 
 def reports_of(deliveries: Iterable[Delivery]) -> tuple[Report, ...]:
-    """Give what the deliveries say of an attempt: ``attempt``, ``phase`` and ``cacheStatus`` of their payloads."""
+    """Return the valid reports about an attempt: ``attempt``, ``phase`` and ``cacheStatus`` of the payloads."""
     found = (_report(delivery) for delivery in deliveries)
     return tuple(report for report in found if report is not None)
 

@@ -1,4 +1,4 @@
-"""Tasks that belong to nobody's turn, kept so that they are neither lost nor left over; knows nothing of their work."""
+"""Background tasks that no turn awaits; keeps them until they end, and knows nothing about their work."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -6,28 +6,28 @@ from contextlib import suppress
 from typing import Any
 
 _OBEY_SECONDS = 1.0
-"""How long a cancelled task may take to end; one that ignores it is left behind."""
+"""Seconds that a cancelled task has to end; a task that ignores the cancel is abandoned."""
 
 
 class Background:
-    """Starts tasks, reports the errors that nobody awaits, and waits for all of them at the end."""
+    """Set of background tasks."""
 
     def __init__(self, failed: Callable[[str, BaseException], None]) -> None:
         self._failed = failed
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
-        """Give how many tasks are under way."""
+        """Return the number of tasks that are running."""
         return len(self._tasks)
 
     def start(self, work: Coroutine[Any, Any, object], *, name: str) -> None:
-        """Let ``work`` go on by itself."""
+        """Run ``work`` in the background."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
     async def finish(self, seconds: float) -> None:
-        """Wait until all tasks have ended, and those that they start; at most ``seconds``, then they are cancelled."""
+        """Wait at most ``seconds`` for all tasks, including those that they start; then cancel the rest."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._tasks:

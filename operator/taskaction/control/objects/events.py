@@ -16,7 +16,7 @@ _LONGEST_NAME = 253 - 33
 
 
 class EventPoster:
-    """Posts what it is told one after the other; what does not fit its queue is dropped and counted."""
+    """Queue of Events that are posted one after the other; drops and counts those that do not fit."""
 
     def __init__(self, cluster: Cluster, clock: Clock, dropped: Callable[[], None], *, kept: int = 1000) -> None:
         self._cluster = cluster
@@ -25,27 +25,27 @@ class EventPoster:
         self._queue: asyncio.Queue[Body] = asyncio.Queue(kept)
 
     def tell(self, about: Owned, what: Tell) -> None:
-        """Have an Event posted about an action or a run."""
+        """Queue an Event about an action or a run."""
         try:
             self._queue.put_nowait(self._event(about, what))
         except asyncio.QueueFull:
             self._dropped()
 
     async def run(self) -> None:
-        """Post until cancelled."""
+        """Post queued Events until cancelled."""
         while True:
             event = await self._queue.get()
             try:
                 await self._cluster.create(EVENTS, event, event["metadata"]["namespace"])
             except ClusterError:
-                self._dropped()  # the status has it all; an Event is a courtesy
+                self._dropped()  # the status says the same; Events are best effort
 
     def _event(self, about: Owned, what: Tell) -> Body:
         now = self._clock.now()
         seconds = format_time(now)[:19] + "Z"
         metadata, resource = about.metadata, RESOURCES[kind_of(about)]
         unique = digest(f"{metadata.uid}{what.reason}{now.timestamp()}".encode())
-        stem = metadata.name[:_LONGEST_NAME].rstrip("-.")  # a cut may have left an end that no name may have
+        stem = metadata.name[:_LONGEST_NAME].rstrip("-.")  # a cut may leave an ending that names must not have
         return {
             "apiVersion": "v1",
             "kind": "Event",

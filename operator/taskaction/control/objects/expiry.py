@@ -1,6 +1,6 @@
-"""Deletes finished actions and runs when their time has come, and frees what a crash left with the finalizer.
+"""Deletion of finished actions and runs at their time to live, and removal of finalizers that a crash left behind.
 
-Finished objects are not in memory: they are found by paged lists, and only those that expire soon are remembered.
+Finished objects are not in memory. Paged lists find them, and only those that expire soon are remembered.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from taskaction.core.constants import FINALIZER, HELD_LABEL
 from taskaction.execution.agenda import Agenda
 
 REMEMBERED = timedelta(minutes=15)
-"""Actions that expire within this time are remembered; later ones are found again by the list."""
+"""Objects that expire within this time are remembered; a later scan finds the others again."""
 
 _AGAIN = timedelta(seconds=30)
 _FIRST_SCAN = 60.0
@@ -36,14 +36,14 @@ R = TypeVar("R", bound=OwnedRecord)
 
 
 class Judge(Protocol[O_contra]):
-    """Says of a finished object whether this process answers for it, and when it expires."""
+    """Function that returns when a finished object expires."""
 
     def __call__(self, found: O_contra, /) -> datetime | None:
-        """Give when it expires, None where another process owns it."""
+        """Return when the object expires; None if another process owns it."""
 
 
 class Expiry(Generic[O, R]):
-    """Keeps the time of the finished objects of one kind."""
+    """Collector of the finished objects of one kind."""
 
     def __init__(
         self,
@@ -60,9 +60,10 @@ class Expiry(Generic[O, R]):
         namespaces: Sequence[str] = (),
         deleted: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
-        """``recorded`` gives the record of a finished object that is to be edited.
+        """Create a collector.
 
-        ``deleted`` is told of every object that is gone now, by namespace and uid.
+        ``recorded`` returns the record of a finished object that must be edited. ``deleted`` is called with the
+        namespace and uid of every object that this collector deleted.
         """
         self._cluster = cluster
         self._namespaces = namespaces
@@ -80,41 +81,41 @@ class Expiry(Generic[O, R]):
         self._taken_over = asyncio.Event()
 
     def note(self, found: O, at: datetime) -> None:
-        """Take note that an object has finished and expires ``at``."""
+        """Remember that a finished object expires ``at``."""
         self._remember(found, at)
 
     async def run_agenda(self) -> None:
-        """Delete what is remembered when its time has come, until cancelled."""
+        """Delete remembered objects when they expire, until cancelled."""
         await self._agenda.run()
 
     def taken_over(self) -> None:
-        """Take note that this process answers for more than before: what others left half done is its to finish."""
+        """Request a cleanup of the finalizers that a former owner of a shard left behind."""
         self._taken_over.set()
 
     async def run_scans(self, interval: float, failed: Callable[[str, BaseException], None]) -> None:
-        """Look through the finished objects every ``interval`` seconds until cancelled, not while starting up."""
+        """Scan the finished objects every ``interval`` seconds until cancelled; the first scan follows the startup."""
         while True:
             await self._clock.sleep(min(interval, _FIRST_SCAN))
             try:
                 await self.scan()
             except ClusterError as error:
-                failed("look through finished actions", error)
+                failed("scan finished objects", error)
             await self._clock.sleep(max(0.0, interval - _FIRST_SCAN))
 
     async def run_frees(self, failed: Callable[[str, BaseException], None]) -> None:
-        """Free what others have left with the finalizer, after each take-over, until cancelled."""
+        """Remove stale finalizers after each acquired shard, until cancelled."""
         while True:
             await self._taken_over.wait()
             self._taken_over.clear()
             try:
                 await self.free_finished()
             except ClusterError as error:
-                failed("free finished actions", error)
+                failed("remove stale finalizers", error)
                 await self._clock.sleep(_FREE_RETRY)
                 self._taken_over.set()
 
     async def scan(self) -> None:
-        """Go through all finished objects, page by page, and remember those that expire soon."""
+        """List all finished objects page by page, and remember those that expire soon."""
         for phase in sorted(TERMINAL_PHASES):
             async for action in self._finished(field_selector=f"status.phase={phase}"):
                 expires = self._judge(action)
@@ -122,7 +123,7 @@ class Expiry(Generic[O, R]):
                     self._remember(action, expires)
 
     async def free_finished(self) -> None:
-        """Remove the finalizer from finished objects whose owner died between the last status and the removal."""
+        """Remove the finalizer from finished objects whose owner stopped between the last status and the removal."""
         async for action in self._finished(label_selector=f"{HELD_LABEL}=true"):
             held = FINALIZER in action.metadata.finalizers and action.status.phase.terminal
             if held and self._judge(action) is not None and self._members.get(action.metadata.uid) is None:
@@ -140,7 +141,7 @@ class Expiry(Generic[O, R]):
             try:
                 yield cast("O", read(self._kind, body))
             except ValidationError:
-                continue  # an object of an older schema is left for people to delete
+                continue  # an object of an older schema: a user must delete it
 
     def _remember(self, action: O, at: datetime) -> None:
         if at - self._clock.now() <= REMEMBERED:
@@ -157,9 +158,9 @@ class Expiry(Generic[O, R]):
         self._background.start(self._delete(name, namespace, uid), name=f"expire {uid}")
 
     def _is_needed(self, uid: str, parent: str | None) -> bool:
-        """Say whether a live parent may still look at it, or its deletion would take live children along.
+        """Whether a live parent may still read the object, or its deletion would delete live children.
 
-        The tree cannot name the parent: it has forgotten a finished action that has no live children.
+        The tree cannot name the parent: it forgets a finished action that has no live children.
         """
         parent_lives = parent is not None and self._members.get(parent) is not None
         return parent_lives or self._tree.has_live_descendants(uid)

@@ -1,4 +1,4 @@
-"""Parents and children: finds the parent of an action or run, looks up ancestors that the watch does not show."""
+"""Parents and children: finds the parent of an action or run, and reads ancestors that the watch does not show."""
 
 from collections.abc import Awaitable, Callable
 
@@ -12,10 +12,9 @@ from taskaction.lifecycle.state import Parent
 
 
 class Family:
-    """Keeps the tree in step with the records.
+    """Tracker that keeps the tree of owners in step with the records.
 
-    A finished parent is not in the watch. It is looked up once, by one GET, and stays in the tree as long as it has
-    live children.
+    A finished parent is not in the watch. One GET reads it, and it stays in the tree while it has live children.
     """
 
     def __init__(
@@ -29,9 +28,10 @@ class Family:
         changed: Callable[[OwnedRecord], None],
         follows: Callable[[str], bool],
     ) -> None:
-        """``follows`` says of a run's uid whether this process carries the run, and so needs to know how children end.
+        """Create a tracker.
 
-        ``changed`` is told of whom something else may be true now.
+        ``changed`` is called with every record whose parent state may have changed. ``follows`` returns whether this
+        process reconciles the run with this uid, and so must know how its children end.
         """
         self._cluster = cluster
         self._persistently = persistently
@@ -43,7 +43,7 @@ class Family:
         self._under_way: set[tuple[str, str]] = set()
 
     def place(self, record: OwnedRecord) -> None:
-        """Put an action into the tree and find out how it stands to its parent; descendants are looked at if needed."""
+        """Add a record to the tree, determine its parent state, and request its descendants if that affects them."""
         action = record.owned
         link = parent_link(action)
         unknown_before = record.parent in {Parent.LOOKED_UP, Parent.FOUND}
@@ -58,23 +58,23 @@ class Family:
             self._look_below(record.uid)
 
     def finished(self, record: OwnedRecord) -> None:
-        """Take note that an action has ended; it stays known while it has live children."""
+        """Record that an object has finished; it stays in the tree while it has live children."""
         facts = Facts.of(record.owned, record.stored)
         if self._tree.put(record.uid, facts, parent_link(record.owned), live=False):
             self._look_below(record.uid)
 
     def gone(self, record: OwnedRecord) -> None:
-        """Take note that an action's object does not exist any more, and let its descendants know."""
+        """Record that an object was deleted, and request its descendants."""
         below = list(self._tree.descendants(record.uid))
         above = parent_link(record.owned)
         self._tree.gone(record.uid)
         self._look_at(below)
         if above is not None and self._members.get(above.uid) is None:
-            # Garbage collection deletes children one by one, slowly: if the parent is the reason, tell all at once.
+            # Garbage collection deletes children one by one, slowly: if the parent was deleted, all must end at once.
             self._look_up(record.namespace, above)
 
     def is_related(self, record: OwnedRecord) -> bool:
-        """Say whether how an action went matters for any other: for its descendants, or for those of a lost parent."""
+        """Whether the end of this object affects others: its descendants, or the children of a deleted parent."""
         if self._tree.has_live_descendants(record.uid):
             return True
         above = parent_link(record.owned)
@@ -91,18 +91,18 @@ class Family:
             return Parent.LOOKED_UP
         above = (self._members.get(uid) for uid in self._tree.ancestors(record.uid))
         if any(_is_open(ancestor) for ancestor in above if ancestor is not None):
-            return Parent.LOOKED_UP  # whose child it is itself, and so whether it is aborted, is not known yet
+            return Parent.LOOKED_UP  # its own parent is unknown, and so is whether it must abort
         parent = self._tree.parent(record.uid)
         facts = self._tree.facts(parent) if parent is not None else None
         finished_at = facts.finished_at if facts is not None else None
         if finished_at is not None and not record.status.phase.started and record.status.started_at is None:
-            # Creation times are whole seconds: within the same second the child gets the benefit of the doubt.
+            # Creation times are whole seconds: a child of the same second counts as created before the end.
             created = record.owned.metadata.creation_timestamp
             return Parent.FINISHED if created > finished_at else Parent.OWNER
         return Parent.OWNER
 
     def _wanted(self, record: OwnedRecord, ref: ParentRef) -> Parent:
-        """Find the parent that ``spec.parentRef`` names, for an action that nobody owns yet."""
+        """Find the parent in ``spec.parentRef`` of an object that has no owner yet."""
         if (ref.kind, ref.name) == (record.kind, record.name):
             return Parent.MISSING
         if record.parent in {Parent.MISSING, Parent.FINISHED}:
@@ -172,5 +172,5 @@ class Family:
 
 
 def _is_open(record: OwnedRecord) -> bool:
-    """Say whether an action waits to be adopted: by whom it can be aborted is not known before."""
+    """Whether the object waits for adoption: until then, nothing can abort it through its parent."""
     return record.parent in {Parent.LOOKED_UP, Parent.FOUND} and parent_link(record.owned) is None

@@ -1,4 +1,4 @@
-"""Lists over the namespaces that this operator serves, and over no other: their objects are another one's."""
+"""Lists over the namespaces that this operator serves; objects in other namespaces belong to other operators."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -14,7 +14,7 @@ async def objects(
     label_selector: str = "",
     metadata_only: bool = False,
 ) -> AsyncIterator[Body]:
-    """Give the objects of ``namespaces``, of all where it is empty, page by page."""
+    """Iterate over the objects of ``namespaces``, page by page; an empty sequence means all namespaces."""
     for namespace in namespaces or ("",):
         found = cluster.list(
             resource,

@@ -1,4 +1,4 @@
-"""Edits of an action's or run's object itself: finalizer, ownerReference, deletion; they decide nothing."""
+"""Edits of the object of an action or run: finalizer, ownerReference, deletion; decides nothing."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,19 +15,19 @@ R = TypeVar("R", bound=OwnedRecord)
 
 
 class Persistently(Protocol):
-    """Makes a call until it succeeds or is refused for what it says."""
+    """Function that repeats a call until it succeeds or fails permanently."""
 
     async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Give what ``call`` gives; raises every ``ClusterError`` that trying again cannot help."""
+        """Return the result of ``call``; raise every ``ClusterError`` that a retry cannot help."""
 
 
 class ObjectEditor(Generic[R]):
-    """Makes each edit a JSON patch that tests the resourceVersion, since two writers may edit one list."""
+    """Editor of objects by JSON patches that test the resourceVersion, since others may edit the same list."""
 
     def __init__(
         self, cluster: Cluster, persistently: Persistently, learned: Callable[[R], None], *, in_flight: int
     ) -> None:
-        """``learned`` is told of every object that was read here and not through the watch."""
+        """Create an editor; ``learned`` is called with every object read here and not through the watch."""
         self._cluster = cluster
         self._learned = learned
         self._persistently = persistently
@@ -38,11 +38,11 @@ class ObjectEditor(Generic[R]):
         await self._edit(record, _hold)
 
     async def release(self, record: R) -> None:
-        """Remove the finalizer; the object may be gone with it."""
+        """Remove the finalizer; this may complete the deletion of the object."""
         await self._edit(record, _release)
 
     async def adopt(self, record: R, parent: Owned) -> None:
-        """Make ``parent`` an owner: not the controller, and not blocking its deletion (design, section 2)."""
+        """Add ``parent`` to ``metadata.ownerReferences``, without ``controller`` and ``blockOwnerDeletion``."""
         owner = {
             "apiVersion": RESOURCES[kind_of(parent)].api_version,
             "kind": RESOURCES[kind_of(parent)].kind,
@@ -52,7 +52,7 @@ class ObjectEditor(Generic[R]):
         await self._edit(record, lambda action: _adopt(action, owner))
 
     async def delete(self, resource: Resource, name: str, namespace: str, uid: str) -> bool:
-        """Delete a finished object; False where it was gone already."""
+        """Delete a finished object; return False if it no longer exists."""
         async with self._slots:
             return await self._persistently(lambda: self._cluster.delete(resource, name, namespace, uid=uid))
 
@@ -95,9 +95,10 @@ class ObjectEditor(Generic[R]):
 
 
 def _learn(record: OwnedRecord, body: Body) -> None:
-    """Take over the object's metadata and spec; the status stays what this process knows it to be.
+    """Copy metadata and spec of the object into the record; keep the status that this process knows.
 
-    Where another owner has written it, the next write of the status must be refused, as it is by the old version.
+    If another owner has written the status, the API server must refuse the next status write: the record keeps its
+    old resourceVersion.
     """
     if not record.is_overtaken(record.take(body)):
         record.version = record.owned.metadata.resource_version

@@ -1,6 +1,6 @@
-"""What actions and runs of flows have in common as objects that one replica owns: their tree, their status, their end.
+"""Common interface of the objects that one replica owns, actions and runs: parent, status, and end.
 
-What is theirs alone is in the records of each kind; nothing here decides anything.
+The records of each kind hold what only that kind has. Nothing here decides anything.
 """
 
 import asyncio
@@ -29,14 +29,14 @@ _READERS: dict[ParentKind, Callable[[Body], Owned]] = {
 
 
 class OwnedRecord(Protocol):
-    """What this process knows of one live object.
+    """What this process knows about one live object.
 
     Attributes:
-        status: what the status is to be; ``stored`` is what the API server is known to have.
-        version: the resourceVersion that the next write of the status must find.
-        parent: how it stands to its parent; ``adopter`` is the one that is to become its owner.
-        gone: the object does not exist any more; nothing may be written.
-        flushing: set while a status write is under way, done with how it landed when it has ended.
+        status: the status to write; ``stored`` is the status that the API server is known to have.
+        version: the resourceVersion that the next status write must match.
+        parent: the state of the parent; ``adopter`` is the parent to add as an owner.
+        gone: the object no longer exists; nothing may be written.
+        flushing: set during a status write; completed with its result.
     """
 
     status: Any
@@ -49,64 +49,64 @@ class OwnedRecord(Protocol):
 
     @property
     def uid(self) -> str:
-        """The object's uid, which names it here."""
+        """``metadata.uid`` of the object, the key of all tables."""
 
     @property
     def namespace(self) -> str:
-        """The object's namespace."""
+        """``metadata.namespace`` of the object."""
 
     @property
     def name(self) -> str:
-        """The object's name."""
+        """``metadata.name`` of the object."""
 
     @property
     def owned(self) -> Owned:
-        """The object as last seen."""
+        """The object as last read."""
 
     @property
     def kind(self) -> ParentKind:
-        """Of which kind it is."""
+        """The kind of the object."""
 
     @property
     def settled(self) -> bool:
-        """True when the API server has the terminal status."""
+        """Whether the API server has the terminal status."""
 
     @property
     def about(self) -> dict[str, object]:
-        """What logs call it."""
+        """The keys by which logs identify the object."""
 
     def take(self, body: Body) -> Any:
-        """Take over the object as the API server has it, its status not; give that status."""
+        """Replace the object by ``body``, and return the status in it; the record's status stays."""
 
     def is_overtaken(self, server: Any) -> bool:
-        """Say whether another owner has written the status."""
+        """Whether another owner has written the status."""
 
     def refused(self, message: str, now: datetime) -> Any:
-        """Give the status with which it ends because the API server takes no other."""
+        """Return the status of an object that must fail because the API server refuses its status."""
 
 
 class Members(Protocol):
     """The live objects of both kinds."""
 
     def get(self, uid: str) -> OwnedRecord | None:
-        """Give the one with this uid."""
+        """Return the record with this uid."""
 
     def named(self, kind: ParentKind, namespace: str, name: str) -> OwnedRecord | None:
-        """Give the one of this name."""
+        """Return the record with this name."""
 
 
 def read(kind: ParentKind, body: Body) -> Owned:
-    """Read an object; raises ``pydantic.ValidationError``."""
+    """Parse an object; raise ``pydantic.ValidationError`` if it is invalid."""
     return _READERS[kind](body)
 
 
 def kind_of(owned: Owned) -> ParentKind:
-    """Give of which kind an object is."""
+    """Return the kind of an object."""
     return ParentKind.TASK_ACTION if isinstance(owned, TaskAction) else ParentKind.ACTION_FLOW_RUN
 
 
 def parent_link(owned: Owned) -> ParentLink | None:
-    """Give the parent by the ownerReferences, which is what Kubernetes itself goes by."""
+    """Return the parent by ``metadata.ownerReferences``, which the Kubernetes garbage collector uses too."""
     owners = [
         owner
         for owner in owned.metadata.owner_references
@@ -121,23 +121,23 @@ def parent_link(owned: Owned) -> ParentLink | None:
 
 
 def is_orphaned(owned: Owned) -> bool:
-    """Say whether the object was adopted once and has been let go since, by ``--cascade=orphan``."""
+    """Whether the object had an owner and lost it, by ``--cascade=orphan``."""
     mark = adopted_mark(owned)
     return mark in owned.metadata.annotations.get(PARENT_ANNOTATION, "") and parent_link(owned) is None
 
 
 def adopted_mark(owned: Owned) -> str:
-    """Give what the annotation of an adopted object says of itself: a copy of it, as a restore makes, is another."""
+    """Return the adoption mark of an object; a restored copy has another uid and so another mark."""
     return f"child={owned.metadata.uid}"
 
 
 def is_newer(known: str, seen: str) -> bool:
-    """Say whether a resourceVersion tells more than the known one: own writes overtake their notifications."""
+    """Whether a resourceVersion is newer than the known one; own writes arrive before their notifications."""
     if known.isdecimal() and seen.isdecimal():
         return int(seen) > int(known)
     return seen != known
 
 
 def is_being_finished(record: OwnedRecord) -> bool:
-    """Say whether this process is writing the object's end: that write's own end decides what follows."""
+    """Whether this process is writing the terminal status; the end of that write decides what follows."""
     return record.status.phase.terminal and record.flushing is not None

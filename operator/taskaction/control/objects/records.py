@@ -1,4 +1,9 @@
-"""What this process knows of each live action; plain state, changed only by the reconciler and the status writer."""
+"""What this process knows about each live action: mutable state without behavior.
+
+The reconciler and its parts in ``task_actions`` change a record, and so do the parent tracker, the object editor and
+the status writer in this package. All of them run in one event loop, so no change needs a lock. Only the status
+writer sets ``stored`` after a write; ``version`` moves only together with a comparison of claims.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -17,7 +22,7 @@ from taskaction.lifecycle.state import Activity, Parent
 from taskaction.lifecycle.statuses import Change, changed, closed, error_info
 
 LATE_NOTICES = 300.0
-"""How many seconds a notification may be on its way."""
+"""Maximum age of a notification in seconds."""
 
 
 @dataclass(slots=True, eq=False)
@@ -25,26 +30,26 @@ class Record:
     """One live action.
 
     Attributes:
-        action: the object as last seen; its ``status`` is not used, see below.
-        status: what the status is to be; ``stored`` is what the API server is known to have.
-        version: the resourceVersion that the next write of the status must find. It may only move on to one whose
-            status was compared: else a write would find its way past another owner's.
-        first_version: the resourceVersion when first seen, a tie-breaker of partition order.
-        taken_at: when this process first saw the action as its own while another claim stood.
-        checked_with: what the parameters were last checked by, with ``problem`` as the result.
-        policy: the policy, with what it was made of.
-        polled_signal: the signal that the executor was last polled with.
-        partition_asked: the executor has said in which partition the action is, if in any.
-        limit_errors: how often in a row the executor could not say whether its target's limit is reached.
-        adopter: the parent that is to become the owner.
-        gone: the object does not exist any more; nothing may be written.
-        fresh: it was created while this process owned its shard, so that it may still be refused.
-        crowded: it waits outside of a full queue.
-        queued_at: when it came to stand in line for a worker, by the monotonic clock.
-        parked_at: when it was parked first for a quota that has not let it through yet, by the same.
-        limited_until: when the rate of its provider is expected to let it start.
-        woken: something that the action created has changed during a call.
-        flushing: set while a status write is under way, done with how it landed when it has ended.
+        action: the object as last read; use ``status`` below instead of its ``status``.
+        status: the status to write; ``stored`` is the status that the API server is known to have.
+        version: the resourceVersion that the next status write must match. It may only move to one whose status was
+            compared; otherwise a write would replace the status of another owner.
+        first_version: the resourceVersion when first read, a tie-breaker of the order in a partition.
+        taken_at: when this process first saw the action as its own while another claim was in the status.
+        checked_with: what last validated the parameters; ``problem`` is the result.
+        policy: the effective policy, with the values that it was computed from.
+        polled_signal: the signal that the executor last received.
+        partition_asked: the executor has returned the partition of the action, if it has one.
+        limit_errors: number of consecutive quota checks in which the executor raised an error.
+        adopter: the parent to add as an owner.
+        gone: the object no longer exists; nothing may be written.
+        fresh: created while this process owned its shard, so that a full queue may still refuse it.
+        crowded: it waits outside a full queue.
+        queued_at: when it entered the queue, by the monotonic clock.
+        parked_at: when it was first parked for a quota that has not let it pass yet, by the monotonic clock.
+        limited_until: when the rate limit of its provider is expected to let it start.
+        woken: an object of the action changed during a call; poll again.
+        flushing: set during a status write; completed with its result.
     """
 
     action: TaskAction
@@ -80,46 +85,46 @@ class Record:
 
     @property
     def uid(self) -> str:
-        """The object's uid, which names it here."""
+        """``metadata.uid`` of the object, the key of all tables."""
         return self.action.metadata.uid
 
     @property
     def namespace(self) -> str:
-        """The object's namespace."""
+        """``metadata.namespace`` of the object."""
         return self.action.metadata.namespace
 
     @property
     def name(self) -> str:
-        """The object's name."""
+        """``metadata.name`` of the object."""
         return self.action.metadata.name
 
     @property
     def owned(self) -> TaskAction:
-        """The object, by the name that it has for runs, too."""
+        """The object, by the name that records of runs use too."""
         return self.action
 
     @property
     def kind(self) -> ParentKind:
-        """Of which kind it is."""
+        """The kind of the object."""
         return ParentKind.TASK_ACTION
 
     @property
     def settled(self) -> bool:
-        """True when the API server has the terminal status."""
+        """Whether the API server has the terminal status."""
         return self.stored.phase.terminal
 
     @property
     def about(self) -> dict[str, object]:
-        """What logs call it."""
+        """The keys by which logs identify the object."""
         return {"namespace": self.namespace, "name": self.name, "uid": self.uid, "attempt": self.status.attempt}
 
     def take(self, body: Body) -> TaskActionStatus:
-        """Take over the object as the API server has it, its status not; give that status."""
+        """Replace the object by ``body``, and return the status in it; the record's status stays."""
         self.action = TaskAction.from_body(body)
         return self.action.status
 
     def refused(self, message: str, now: datetime) -> TaskActionStatus:
-        """Give the status with which it fails because the API server takes no other."""
+        """Return the status of an action that must fail because the API server refuses its status."""
         text = f"the API server refused the status: {message}"
         error = error_info(Reason.SYSTEM_ERROR, ErrorKind.SYSTEM, text)
         change = Change(
@@ -132,12 +137,12 @@ class Record:
         return changed(self.stored, change, **closed(self.stored, Phase.FAILED, error, now), finished_at=now)
 
     def is_overtaken(self, server: TaskActionStatus) -> bool:
-        """Say whether another owner has written: the server's claim is neither the known one nor the one to come."""
+        """Whether another owner has written: the server has neither the known claim nor the claim to write."""
         return server.claim not in {self.stored.claim, self.status.claim}
 
     @property
     def next_look(self) -> datetime | None:
-        """When somebody must look at it again, None when nothing is due by itself."""
+        """When to reconcile the record next; None if nothing is scheduled."""
         return min((at for at in (self.wake_at, self.poll_at, self.flush_at) if at is not None), default=None)
 
 
@@ -146,10 +151,10 @@ R = TypeVar("R", bound=OwnedRecord)
 
 @dataclass(slots=True)
 class Records(Generic[R]):
-    """The live objects of a kind by uid and by name.
+    """The live objects of one kind by uid and by name.
 
-    Finished ones leave it, but their uids stay in ``finished`` for a while, by the time they were put there: an older
-    notification that is still on its way must not bring them back to life.
+    Finished objects leave the table. Their uids stay in ``finished`` for a while, in the order of their ends, so that a
+    late notification does not add them again.
     """
 
     records: dict[str, R] = field(default_factory=dict)
@@ -157,36 +162,36 @@ class Records(Generic[R]):
     finished: dict[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        """Give how many are known."""
+        """Return the number of live objects."""
         return len(self.records)
 
     def __iter__(self) -> Iterator[R]:
-        """Go through them, safe against changes meanwhile."""
+        """Iterate over a copy, so that the table may change meanwhile."""
         return iter(list(self.records.values()))
 
     def get(self, uid: str) -> R | None:
-        """Give the one with this uid."""
+        """Return the record with this uid."""
         return self.records.get(uid)
 
     def named(self, namespace: str, name: str) -> R | None:
-        """Give the one of this name."""
+        """Return the record with this name."""
         uid = self.names.get((namespace, name))
         return self.records.get(uid) if uid is not None else None
 
     def add(self, record: R) -> None:
-        """Take one in."""
+        """Add a record."""
         self.records[record.uid] = record
         self.names[record.namespace, record.name] = record.uid
 
     def finish(self, record: R, now: float) -> None:
-        """Let go of one that has ended, and forget those whose last notification must have come by ``now``."""
+        """Remove a finished object, and forget older ones whose last notification has arrived by ``now``."""
         self.drop(record)
         self.finished[record.uid] = now
         while (oldest := next(iter(self.finished))) and self.finished[oldest] < now - LATE_NOTICES:
             del self.finished[oldest]
 
     def drop(self, record: R) -> None:
-        """Let go of one; a namesake that came after it stays."""
+        """Remove a record; a newer object of the same name stays."""
         self.records.pop(record.uid, None)
         if self.names.get((record.namespace, record.name)) == record.uid:
             del self.names[record.namespace, record.name]

@@ -1,4 +1,4 @@
-"""Finds the actions and runs that vanished while nobody looked: a missing uid is a deletion (design, section 5)."""
+"""Detection of deletions that the watch missed: an action or run that a list does not show was deleted."""
 
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
@@ -13,11 +13,11 @@ from taskaction.core.clock import Clock
 
 R = TypeVar("R", bound=OwnedRecord)
 LIVE_SELECTOR = ",".join(f"status.phase!={phase}" for phase in sorted(TERMINAL_PHASES))
-"""The field selector of the watch: finished objects cost nothing."""
+"""The field selector of the watch: finished objects stay out of memory."""
 
 
 class Sweeper(Generic[R]):
-    """Compares the table with a metadata-only list."""
+    """Periodic comparison of the table with a metadata-only list."""
 
     def __init__(
         self,
@@ -37,9 +37,9 @@ class Sweeper(Generic[R]):
         self._missing = missing
 
     async def sweep(self) -> int:
-        """Report every object that the table has and the API server has not; give how many there were.
+        """Report every object that the table has and the API server has not; return their number.
 
-        One that came into the table after the list began is not missing, only younger than the list.
+        An object that entered the table after the list began is newer than the list, and so not missing.
         """
         suspects = {record.uid: record for record in self._table}
         live = objects(
@@ -53,7 +53,7 @@ class Sweeper(Generic[R]):
         return len(missing)
 
     async def run(self, interval: float, failed: Callable[[str, BaseException], None]) -> None:
-        """Sweep every ``interval`` seconds until cancelled, since a gap may go unnoticed."""
+        """Sweep every ``interval`` seconds until cancelled, since a gap of the watch may go unnoticed."""
         while True:
             await self._clock.sleep(interval)
             try:

@@ -1,7 +1,7 @@
-"""Who belongs to whom, and which abort reaches whom: the ancestry of actions by uid, as facts without I/O.
+"""Ownership of actions and runs by uid, and which abort reaches which object; facts without I/O.
 
-Abort is a fact, not an edge (design, section 3): an action is aborted when it or any ancestor says so. Finished
-parents stay here, as long as they have live children, because an abort reaches through them.
+An abort is a state and not an event: an action is aborted while it or any ancestor says so. Finished parents stay
+in the tree while they have live children, because an abort passes through them.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from taskaction.lifecycle.state import AbortFact
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What one action, or one run of a flow, means for its descendants."""
+    """What one action or run means for its descendants."""
 
     name: str
     phase: Phase
@@ -31,7 +31,7 @@ class Facts:
 
     @staticmethod
     def of(action: TaskAction | ActionFlowRun, status: TaskActionStatus | ActionFlowRunStatus) -> "Facts":
-        """Give the facts of an object as it stands; what a run has started ends with it."""
+        """Return the facts of an object; children of a run end with the run."""
         policy = ChildPolicy.ABORT
         if isinstance(action, TaskAction):
             policy = action.spec.child_policy or ChildPolicy.KEEP
@@ -48,7 +48,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParentLink:
-    """What an ownerReference says of a parent."""
+    """Parent as an ownerReference names it."""
 
     uid: str
     name: str
@@ -57,7 +57,7 @@ class ParentLink:
 
 @dataclass(slots=True)
 class _Node:
-    facts: Facts | None  # None: heard of as a parent, not looked up yet
+    facts: Facts | None  # None: known as a parent, not read yet
     live: bool
     name: str = ""
     kind: ParentKind = ParentKind.TASK_ACTION
@@ -66,22 +66,22 @@ class _Node:
 
 
 class Tree:
-    """The known actions as a forest."""
+    """The known actions and runs as a forest."""
 
     def __init__(self) -> None:
         self._nodes: dict[str, _Node] = {}
 
     def __len__(self) -> int:
-        """Give how many actions are known, finished parents of live children among them."""
+        """Return the number of nodes, including finished parents of live children."""
         return len(self._nodes)
 
     def put(self, uid: str, facts: Facts, parent: ParentLink | None, *, live: bool) -> bool:
-        """Take in what is known of an action; True when its descendants must be looked at."""
+        """Add or update an object; return whether its descendants must be reconciled."""
         node = self._nodes.get(uid)
         if node is None:
             node = self._nodes[uid] = _Node(facts=None, live=live)
         if node.facts is not None and node.facts.orphans and facts.deleting:
-            # The garbage collector takes its finalizer away when the children are free: they stay so.
+            # The garbage collector removes the orphan finalizer after it freed the children: they stay free.
             facts = replace(facts, orphans=True)
         matters = bool(node.children) and node.facts != facts
         node.facts, node.live = facts, live
@@ -91,37 +91,37 @@ class Tree:
         return matters
 
     def gone(self, uid: str) -> None:
-        """Take note that an action's object does not exist any more."""
+        """Record that an object was deleted."""
         node = self._nodes.get(uid)
         if node is None:
             return
         before = node.facts or Facts(name=node.name, phase=Phase.QUEUED)
-        # A parent that was deleted with --cascade=orphan goes without taking its children along.
+        # A parent that was deleted with --cascade=orphan leaves its children alive.
         node.facts = replace(before, gone=True, deleting=True)
         node.live = False
         self._prune(uid)
 
     def known(self, uid: str) -> bool:
-        """Say whether anything is known of the action itself, and not only of its children."""
+        """Whether the object itself is known, and not only its children."""
         node = self._nodes.get(uid)
         return node is not None and node.facts is not None
 
     def facts(self, uid: str) -> Facts | None:
-        """Give what is known of an action."""
+        """Return what is known about an object."""
         node = self._nodes.get(uid)
         return node.facts if node is not None else None
 
     def parent(self, uid: str) -> str | None:
-        """Give the uid of an action's parent."""
+        """Return the uid of the parent."""
         node = self._nodes.get(uid)
         return node.parent if node is not None else None
 
     def has_live_descendants(self, uid: str) -> bool:
-        """Say whether anything below the action is still going on."""
+        """Whether anything below the object is live."""
         return any(self._nodes[below].live for below in self.descendants(uid))
 
     def descendants(self, uid: str) -> Iterator[str]:
-        """Give everything below an action, nearest first."""
+        """Iterate over everything below an object, nearest first."""
         seen = {uid}
         level = [uid]
         while level:
@@ -131,7 +131,7 @@ class Tree:
             level = found
 
     def ancestors(self, uid: str) -> Iterator[str]:
-        """Give everything known above an action, nearest first."""
+        """Iterate over all known ancestors, nearest first."""
         seen = {uid}
         node = self._nodes.get(uid)
         while node is not None and node.parent is not None and node.parent not in seen:
@@ -140,7 +140,7 @@ class Tree:
             node = self._nodes.get(node.parent)
 
     def unknown_ancestor(self, uid: str) -> ParentLink | None:
-        """Give the nearest ancestor that must be looked up before anything can be said, None where all is known."""
+        """Return the nearest ancestor that must be read first; None if all are known."""
         for above in self.ancestors(uid):
             node = self._nodes[above]
             if node.facts is None:
@@ -148,7 +148,7 @@ class Tree:
         return None
 
     def abort_fact(self, uid: str) -> AbortFact | None:
-        """Give why the action must end, its own reason first, then the nearest ancestor's."""
+        """Return why the object must abort: its own reason first, then the nearest ancestor's."""
         node = self._nodes.get(uid)
         if node is None or node.facts is None:
             return None
@@ -176,7 +176,7 @@ class Tree:
             above.children.add(uid)
 
     def _prune(self, uid: str | None) -> None:
-        """Forget an action that is not live and has no children left, and then perhaps its parent."""
+        """Remove a node that is neither live nor a parent, and then its parent if that applies to it too."""
         while uid is not None:
             node = self._nodes.get(uid)
             if node is None or node.live or node.children:
@@ -196,7 +196,7 @@ def _own_abort(facts: Facts) -> AbortFact | None:
 
 
 def _inherited_abort(facts: Facts) -> AbortFact | None:
-    let_go = facts.deleting and facts.orphans  # its own end is then nobody else's
+    let_go = facts.deleting and facts.orphans  # the end of the parent does not reach orphaned children
     if (facts.gone or facts.deleting) and not let_go:
         return AbortFact(reason=Reason.PARENT_DELETED, message=f"{facts.name} was deleted")
     if facts.abort is not None or (facts.phase is Phase.ABORTED and not let_go):

@@ -1,6 +1,6 @@
-"""The one writer of the status of actions and of runs: newest wins, in order for each object, retried until it lands.
+"""The only writer of the status of actions and runs: the newest status wins, in order for each object, with retries.
 
-It decides nothing about them; what a refused write means is told by comparing claims (design, section 5).
+It decides nothing about them. A refused write is resolved by a comparison of claims (ADR 0004).
 """
 
 import asyncio
@@ -19,32 +19,32 @@ _RETRY = Backoff(initial=0.2, factor=2.0, max=15.0, jitter=0.5)
 
 
 class Landed(Enum):
-    """How a flush ended."""
+    """Result of a status write."""
 
-    STORED = auto()  # the API server has what the record says
-    GONE = auto()  # the object does not exist any more
-    DELAYED = auto()  # what the status is to name is not there yet: it was not written
-    OVERTAKEN = auto()  # another owner has written since: the record now says what the server says
+    STORED = auto()  # the API server has the status of the record
+    GONE = auto()  # the object no longer exists
+    DELAYED = auto()  # something that the status names could not be stored yet: nothing was written
+    OVERTAKEN = auto()  # another owner wrote the status: the record now has the server's
 
 
 class Journal(Protocol):
-    """Whoever wants to know what was written: metrics and logs."""
+    """Receiver of the results of writes: metrics and logs."""
 
     def wrote(self, record: OwnedRecord) -> None:
-        """A status is durable."""
+        """Record that a status was written."""
 
     def retried(self, record: OwnedRecord, error: Exception) -> None:
-        """A write failed and will be tried again."""
+        """Record that a write failed and will be retried."""
 
     def overtaken(self, record: OwnedRecord, server: Any) -> None:
-        """A write was given up because another owner has written the status ``server``."""
+        """Record that a write was given up because another owner has written the status ``server``."""
 
 
 class StatusWriter(Generic[R]):
-    """Writes statuses with PUT on the status subresource.
+    """Writer of statuses by PUT on the status subresource.
 
-    PUT replaces the whole status under its resourceVersion: unlike a merge patch it loses no ``null`` in an output,
-    needs no difference to be computed, and costs the API server less (ADR 0004).
+    PUT replaces the whole status under its resourceVersion. Unlike a merge patch it loses no ``null`` in an output,
+    requires no diff, and costs the API server less (ADR 0004).
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class StatusWriter(Generic[R]):
         *,
         in_flight: int,
     ) -> None:
-        """``learned`` is told of every object that was read here and not through the watch."""
+        """Create a writer; ``learned`` is called with every object read here and not through the watch."""
         self._cluster = cluster
         self._clock = clock
         self._luck = luck
@@ -66,11 +66,11 @@ class StatusWriter(Generic[R]):
         self._slots = asyncio.Semaphore(in_flight)
 
     async def flush(self, record: R) -> Landed:
-        """Return when the API server has the record's status, or never will."""
+        """Write the record's status; return when the API server has it, or never will."""
         while not record.gone and record.status is not record.stored:
             if record.flushing is not None:
                 if await asyncio.shield(record.flushing) is Landed.OVERTAKEN:
-                    return Landed.OVERTAKEN  # what was to be written here is lost as well
+                    return Landed.OVERTAKEN  # the status of this caller is lost too
                 continue
             record.flushing = asyncio.get_running_loop().create_future()
             landed: Landed | None = None
@@ -98,7 +98,7 @@ class StatusWriter(Generic[R]):
                 if landed is not None:
                     return landed
                 refusals += isinstance(error, InvalidError)
-                if refusals > 1:  # the object takes no status at all: its refusals are no reason to hurry
+                if refusals > 1:  # the API server refuses every status of this object: slow down
                     self._journal.retried(record, error)
                     await self._clock.sleep(self._delay(error, refusals - 1))
             except (UnavailableError, ForbiddenError) as error:
@@ -112,14 +112,14 @@ class StatusWriter(Generic[R]):
                 return Landed.STORED
 
     async def _compared(self, record: R, status: Any, error: Exception) -> Landed | None:
-        """Find out why a write was refused; None where it is to be tried again with what was learnt."""
+        """Resolve a refused write; return None if the write must be retried with what was read."""
         body = await self._read(record)
         if body is None or body["metadata"]["uid"] != record.uid:
             record.gone = True
             return Landed.GONE
         server = record.take(body)
         record.version = record.owned.metadata.resource_version
-        if server == status:  # an earlier try had landed, only its answer was lost
+        if server == status:  # an earlier try succeeded, and its response was lost
             record.stored = status
             self._learned(record)
             return Landed.STORED
@@ -129,7 +129,7 @@ class StatusWriter(Generic[R]):
             self._learned(record)
             return Landed.OVERTAKEN
         if isinstance(error, InvalidError):
-            # The server refuses the status for what it says. The action must end all the same, and say why.
+            # The server refuses the content of the status. The object must end nevertheless, and say why.
             record.status = record.refused(str(error), self._clock.now())
         self._learned(record)
         return None

@@ -1,4 +1,4 @@
-"""Takes providers in, looks up those that the watch has not shown yet, and writes what was found into their status."""
+"""Intake of providers: reads those that the watch has not shown yet, and writes their status."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,11 +21,11 @@ RESOURCES = {
 }
 
 _ABSENT_KEPT = 10_000
-"""How many names that no provider has are remembered: anybody may write any, and one forgotten costs a request."""
+"""Maximum number of remembered names without a provider: users can write any name; a forgotten one costs a request."""
 
 
 class Offers:
-    """Keeps the providers' table in step with the API server."""
+    """Intake that keeps the table of providers in step with the API server."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Offers:
         self._absent: OrderedDict[ProviderKey, None] = OrderedDict()
 
     def notice(self, kind: ProviderKind, event: str | None, body: Body) -> None:
-        """Take in one notification about a provider."""
+        """Process one notification about a provider."""
         metadata = body["metadata"]
         key = (kind, metadata.get("namespace", ""), metadata["name"])
         if event == "DELETED":
@@ -69,28 +69,28 @@ class Offers:
             self._changed(key)
 
     def want(self, key: ProviderKey) -> None:
-        """Look a provider up that an action names and that is not known: its notification may be on its way."""
+        """Read a provider that an action names and that is not known; its notification may be on its way."""
         known = self._providers.get(key) is not None or key in self._asked or key in self._absent
         if not known and self._providers.are_seen(key[0]):
             self._asked.add(key)
             self._background.start(self._find(key), name=f"find provider {key[2]}")
 
     def seek(self, key: ProviderKey) -> bool:
-        """Look a provider up that is not known; say whether nothing can be said of it yet."""
+        """Read a provider that is not known; return whether the lookup is pending."""
         self.want(key)
         return self.is_sought(key)
 
     def is_sought(self, key: ProviderKey) -> bool:
-        """Say whether nothing can be said of a provider yet."""
+        """Whether a lookup of the provider is pending."""
         return key in self._asked
 
     def publish(self, offer: Offer) -> None:
-        """Write a provider's status where this process answers for it and something changed."""
+        """Write a provider's status if this process owns it and the status changed."""
         if self._judged(offer) != offer.provider.status and self._owns(offer.key):
             self._background.start(self.write(offer.key, self._judged), name=f"publish provider {offer.key[2]}")
 
     def publish_all(self) -> None:
-        """Write the status of every provider that this process answers for by now."""
+        """Write the status of every provider that this process owns."""
         for offer in self._providers.all():
             self.publish(offer)
 
@@ -112,9 +112,9 @@ class Offers:
         return provider_status(offer, self._clock.now())
 
     async def write(self, key: ProviderKey, status_of: Callable[[Offer], ActionProviderStatus]) -> Offer | None:
-        """Write the status that ``status_of`` makes of the provider as it is, however often others are faster.
+        """Write the status that ``status_of`` returns for the provider, and retry on conflicts.
 
-        Give the provider as it is then; None where it is gone or takes no such status.
+        Return the provider afterwards; None if it no longer exists or the API server refuses the status.
         """
         kind, namespace, name = key
 

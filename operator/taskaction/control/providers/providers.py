@@ -1,4 +1,4 @@
-"""What providers exist and whether they can be used; judged from their objects, without I/O."""
+"""The existing providers and whether they are ready, computed from their objects without I/O."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ ProviderKey = tuple[ProviderKind, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """A provider as it can be used: compiled schemas, and the verdict of whether it is ready."""
+    """A validated provider: compiled schemas, and the reason if it is not ready."""
 
     provider: Provider
     reason: Reason
@@ -38,46 +38,46 @@ class Offer:
 
     @property
     def ready(self) -> bool:
-        """True when actions can be started."""
+        """Whether actions can be started."""
         return self.reason is Reason.READY
 
     @property
     def key(self) -> ProviderKey:
-        """How actions name it."""
+        """The key by which actions refer to it."""
         metadata = self.provider.metadata
         return (self.provider.kind, metadata.namespace, metadata.name)
 
 
 class Providers:
-    """The offers by kind, namespace and name."""
+    """Table of offers by kind, namespace and name."""
 
     def __init__(self, registry: Registry, kinds: Collection[ProviderKind] = tuple(ProviderKind)) -> None:
-        """Only providers of ``kinds`` are looked at."""
+        """Create a table; only providers of ``kinds`` are watched."""
         self._registry = registry
         self._kinds = kinds
         self._offers: dict[ProviderKey, Offer] = {}
 
     def get(self, key: ProviderKey) -> Offer | None:
-        """Give the offer of this name."""
+        """Return the offer with this key."""
         return self._offers.get(key)
 
     def are_seen(self, kind: ProviderKind) -> bool:
-        """Say whether providers of a kind are looked at."""
+        """Whether providers of a kind are watched."""
         return kind in self._kinds
 
     def absence(self, key: ProviderKey) -> str:
-        """Say why there is no offer of this name."""
+        """Return why there is no offer with this key."""
         kind, _, name = key
         if self.are_seen(kind):
-            return f"there is no {kind} {name!r}"
-        return f"the operator looks at no {kind} (TASKACTION_CLUSTER_PROVIDERS=false): use one of the namespace"
+            return f"{kind} {name!r} not found"
+        return f"the operator does not watch {kind} (TASKACTION_CLUSTER_PROVIDERS=false); use an ActionProvider"
 
     def all(self) -> list[Offer]:
-        """Give every offer."""
+        """Return all offers."""
         return list(self._offers.values())
 
     def put(self, kind: ProviderKind, body: dict[str, Any]) -> Offer | None:
-        """Take in a provider's object; None where it is not newer than what is known."""
+        """Add or update a provider; return None if it is not newer than the known one."""
         model: type[Provider] = ActionProvider if kind is ProviderKind.ACTION_PROVIDER else ClusterActionProvider
         provider = model.from_body(body)
         known = self._offers.get((kind, provider.metadata.namespace, provider.metadata.name))
@@ -89,14 +89,14 @@ class Providers:
         return offer
 
     def _refresh(self, known: Offer, provider: Provider) -> None:
-        """Take over a newer status; the spec stays the same value, which verdicts and policies go by."""
+        """Replace the status by a newer one; the spec stays the same value, which verdicts and policies compare."""
         before, after = known.provider.metadata.resource_version, provider.metadata.resource_version
         if not (before.isdecimal() and after.isdecimal() and int(after) < int(before)):
             same = provider.model_copy(update={"spec": known.provider.spec})
             self._offers[known.key] = replace(known, provider=same)
 
     def drop(self, key: ProviderKey, uid: str) -> None:
-        """Forget a provider that was deleted; a namesake that came after it stays."""
+        """Remove a deleted provider; a newer one of the same name stays."""
         known = self._offers.get(key)
         if known is not None and known.provider.metadata.uid == uid:
             del self._offers[key]
@@ -123,11 +123,11 @@ class Providers:
 def _config_problem(executor: AbstractExecutor, config: dict[str, Any]) -> str | None:
     if executor.CONFIG is not None:
         return model_problem(executor.CONFIG, config, "spec.config")
-    return f"spec.config: {executor.ACTION_NAME} takes no configuration: leave it out" if config else None
+    return f"spec.config: {executor.ACTION_NAME} takes no configuration; remove it" if config else None
 
 
 def provider_status(offer: Offer, now: datetime) -> ActionProviderStatus:
-    """Give the status that says what was found; equal to the present one where nothing changed."""
+    """Return the status that reports the validation; equal to the current status if nothing changed."""
     before = offer.provider.status
     known = next((condition for condition in before.conditions if condition.type == ConditionType.READY), None)
     state = ConditionStatus.TRUE if offer.ready else ConditionStatus.FALSE
@@ -145,7 +145,7 @@ def provider_status(offer: Offer, now: datetime) -> ActionProviderStatus:
 
 
 def limits_of(spec: ActionProviderSpec) -> Limits:
-    """Give how much of a provider may be used at a time, in the queue's terms."""
+    """Return the limits of a provider in the terms of the queue."""
     limits = spec.limits
     if limits is None:
         return UNLIMITED
@@ -157,7 +157,7 @@ def limits_of(spec: ActionProviderSpec) -> Limits:
 
 
 def allowed_in(provider: Provider, namespace: str) -> bool:
-    """Say whether actions of ``namespace`` may use the provider."""
+    """Whether actions in ``namespace`` may use the provider."""
     if isinstance(provider, ActionProvider):
         return provider.metadata.namespace == namespace
     patterns = provider.spec.allowed_namespaces

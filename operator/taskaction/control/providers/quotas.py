@@ -1,8 +1,7 @@
-"""Limits of providers as the engine keeps them: what the manager is told, what is on record, what people are shown.
+"""Limits of providers: applies them in the execution manager, records the used rate, and shows them in statuses.
 
-Only the owner of a provider's shard gives out its starts, so that limits are exact with any number of replicas; the use
-of a rate is on record in the provider's status before anything is started by it, so that they stay exact when the
-owner is gone.
+Only the owner of a provider's shard starts its actions, so limits are exact with any number of replicas. The status of
+the provider records the use of a rate before anything is started by it, so limits stay exact after a change of owner.
 """
 
 import asyncio
@@ -26,18 +25,18 @@ from taskaction.lifecycle.placement import provider_source
 _ROUND_SECONDS = 1.0
 _COUNTS_EVERY = timedelta(seconds=5)
 _SHOWN_A_ROUND = 20
-"""How many waiting actions are shown why in one round: showing must not take from the API server what work needs."""
+"""Maximum number of waiting actions whose status is updated in one round, to leave the API server to real work."""
 _LOOKED_AT_A_ROUND = 500
-"""How many are looked at for it, the next ones in the next round: there may be 100,000 that are shown already."""
+"""Maximum number of waiting actions examined in one round: 100,000 actions may have an up-to-date status already."""
 
 
 @dataclass(slots=True)
 class _Quota:
-    """What is known of one provider's limits.
+    """Limits and use of one provider.
 
     Attributes:
         until: when the limit that holds its actions is lifted.
-        looked_at: how many waiting actions were looked at already, in this pass over them.
+        looked_at: number of waiting actions that were examined in this pass.
     """
 
     key: ProviderKey
@@ -49,7 +48,7 @@ class _Quota:
 
 
 class Quotas:
-    """The limits of every provider that this process knows."""
+    """Limits of every provider that this process knows."""
 
     def __init__(
         self,
@@ -63,7 +62,10 @@ class Quotas:
         owns: Callable[[int], bool],
         limited: Callable[[str, datetime], bool],
     ) -> None:
-        """``limited`` shows an action that it waits for a rate, and until when; False where that is shown already."""
+        """Create the table.
+
+        ``limited`` shows in an action until when it waits for a rate limit; it returns False if that is shown already.
+        """
         self._clock = clock
         self._background = background
         self._providers = providers
@@ -76,7 +78,7 @@ class Quotas:
         self._news = asyncio.Event()
 
     def changed(self, key: ProviderKey) -> None:
-        """Go by what a provider says now; it came, changed or went."""
+        """Apply the limits of a provider that was created, changed or deleted."""
         source = provider_source(*key).key
         offer = self._providers.get(key)
         if offer is None:
@@ -89,12 +91,12 @@ class Quotas:
         self._manager.limit(source, limits_of(offer.provider.spec), quota.pace)
 
     def moved(self) -> None:
-        """Take note that other numbers of actions may wait and go on than before."""
+        """Schedule an update of the counts, because other numbers of actions wait or run now."""
         if self._quotas:
             self._news.set()
 
     def taken_over(self, shard: int) -> None:
-        """Go on from what former owners have on record; what this process had reserved itself is no more than that."""
+        """Continue from the recorded use of former owners; it includes this process's own reservations."""
         self.moved()
         for source, quota in self._quotas.items():
             offer = self._providers.get(quota.key)
@@ -103,7 +105,7 @@ class Quotas:
                 self._manager.limit(source, limits_of(offer.provider.spec), quota.pace)
 
     def limited(self, record: Record, until: datetime) -> None:
-        """Take note that an action's executor said until when its target's limit is reached."""
+        """Record until when an executor says that its target's limit is reached."""
         key = provider_key(record.action)
         quota = self._quotas.get(provider_source(*key).key) if key is not None else None
         if quota is not None:
@@ -111,7 +113,7 @@ class Quotas:
             self._news.set()
 
     def paced(self, source: str, until: datetime) -> bool:
-        """Take note that a provider's rate is used up while actions wait for it; say whether that is news."""
+        """Record that actions wait because a provider's rate is used up; return whether that is new."""
         quota = self._quotas.get(source)
         if quota is None or quota.until == until:
             return False
@@ -120,14 +122,14 @@ class Quotas:
         return True
 
     def unrecorded(self, source: str) -> None:
-        """Put further use of a provider's rate on record."""
+        """Reserve further use of a provider's rate in its status."""
         quota = self._quotas.get(source)
         if quota is not None and not quota.recording and self._owns(self._shard_of(quota.key)):
             quota.recording = True
             self._background.start(self._record(source, quota), name=f"record the rate of {source}")
 
     async def run(self) -> None:
-        """Keep people informed until cancelled; nothing wakes while there is nothing to tell."""
+        """Update the statuses until cancelled; sleep while nothing changes."""
         while True:
             await self._news.wait()
             await self._clock.sleep(_ROUND_SECONDS)
@@ -139,16 +141,16 @@ class Quotas:
                         self._news.set()
 
     async def _record(self, source: str, quota: _Quota) -> None:
-        """Reserve, then start: a crash in between wastes tokens, and gives none twice."""
+        """Reserve first, then start: a crash in between wastes tokens, but uses none twice."""
         reserved = 0.0
 
         def reservation(offer: Offer) -> ActionProviderStatus:
             nonlocal reserved
             pace = quota.pace
-            assert pace is not None  # noqa: S101 - asked for by the manager, which has it
+            assert pace is not None  # noqa: S101 - the manager asks only for providers with a rate
             recorded = _recorded(offer)
             if recorded not in {0.0, reserved} and recorded > pace.reserved_until:
-                pace.taken_over(recorded)  # another owner was at work meanwhile
+                pace.taken_over(recorded)  # another owner started actions meanwhile
             now = self._clock.now().timestamp()
             reserved = math.ceil(pace.to_reserve(now, self._manager.waiting(source)) * 1000) / 1000
             return offer.provider.status.model_copy(update={"rate_used_until": datetime.fromtimestamp(reserved, UTC)})
@@ -162,7 +164,7 @@ class Quotas:
         self._manager.recorded(source)
 
     def _show_waiting(self, source: str, quota: _Quota) -> bool:
-        """Show those that wait for the rate why, the first ones first, and few at a time; say whether none waits."""
+        """Show in a few waiting actions at a time that they wait for the rate; return whether none waits."""
         pace, now = quota.pace, self._clock.now()
         if pace is None or pace.bucket.tokens(now.timestamp()) >= 1:
             return pace is None or not self._manager.waiting(source)
@@ -180,9 +182,9 @@ class Quotas:
         return not waiting
 
     def _show_counts(self, source: str, quota: _Quota) -> bool:
-        """Write what waits and goes on into the provider's status, where it has changed, and not too often.
+        """Write the counts into the provider's status if they changed, but not too often.
 
-        Say whether it is written there, and stays so while nothing moves.
+        Return whether the status is up to date and stays so while no count changes.
         """
         now = self._clock.now()
         offer = self._providers.get(quota.key)
@@ -209,7 +211,7 @@ class Quotas:
 
 
 def _pace(offer: Offer, before: Pace | None) -> Pace | None:
-    """Give the rate of a provider, with what is used of it: by this owner, or by those before it."""
+    """Return the rate of a provider with its recorded use, by this or former owners."""
     limits = offer.provider.spec.limits
     rate = limits.rate if limits is not None else None
     if rate is None:
@@ -228,5 +230,5 @@ def _recorded(offer: Offer) -> float:
 
 
 def _written(moment: datetime) -> datetime:
-    """Give a moment as a status keeps it, so that it equals itself when it is read back."""
+    """Return the time with the precision of a status, so that it equals the value that is read back."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -1,13 +1,13 @@
-"""Who should hold how many shards: arithmetic that every replica does alike from what it sees; it moves nothing."""
+"""Fair share of shards for each replica; pure arithmetic with the same result in every replica."""
 
 from collections.abc import Collection, Mapping
 
 
 def shares(held: Mapping[str, int], shards: int) -> dict[str, int]:
-    """Give how many shards each replica should hold, from how many each holds now.
+    """Return how many shards each replica should hold, from how many each holds now.
 
-    Shares differ by at most one. The larger ones go to those who hold most already, so that bringing everybody to
-    their share takes as few moves as any even division does, and an even division moves nothing.
+    Shares differ by at most one. The larger shares go to the replicas that hold most, so that a rebalance takes as few
+    moves as any even division, and an even division moves nothing.
     """
     if not held:
         return {}
@@ -17,7 +17,7 @@ def shares(held: Mapping[str, int], shards: int) -> dict[str, int]:
 
 
 def share_of(replica: str, others: Collection[str], holders: Mapping[int, str], shards: int) -> int:
-    """Give the share of ``replica`` among itself and ``others``; ``holders`` says who holds which shard now."""
+    """Return the share of ``replica`` among itself and ``others``; ``holders`` maps each shard to its holder."""
     held = dict.fromkeys((*others, replica), 0)
     for holder in holders.values():
         if holder in held:

@@ -1,4 +1,4 @@
-"""What the Leases of shards and replicas look like: names, labels, epochs; pure, and knows no API server."""
+"""Bodies of the Leases of shards and replicas: names, labels, epochs; pure functions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ KIND_LABEL = f"{GROUP}/lease"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OPERATOR = "taskaction-operator"
 SELECTOR = f"{MANAGED_BY}={OPERATOR}"
-"""Finds the Leases of shards and of replicas."""
+"""Label selector of the Leases of shards and replicas."""
 SHARD, REPLICA = "shard", "replica"
 LABELS = {MANAGED_BY: OPERATOR, KIND_LABEL: SHARD}
 _MARK_CHARS = 16
@@ -21,14 +21,14 @@ _MARK_CHARS = 16
 
 @dataclass(slots=True)
 class Listed:
-    """The operator's Leases as one list showed them."""
+    """The operator's Leases as one list returned them."""
 
     shards: dict[int, Body] = field(default_factory=dict)
     replicas: list[Body] = field(default_factory=list)
 
     @classmethod
     def of(cls, leases: Iterable[Body]) -> "Listed":
-        """Sort Leases by what they are for; others are left out."""
+        """Group Leases by their purpose; skip others."""
         listed = cls()
         for lease in leases:
             kind = (lease["metadata"].get("labels") or {}).get(KIND_LABEL)
@@ -41,37 +41,37 @@ class Listed:
 
 
 def shard_name(shard: int) -> str:
-    """Give the name of a shard's Lease."""
+    """Return the name of a shard's Lease."""
     return f"taskaction-shard-{shard}"
 
 
 def replica_name(identity: str) -> str:
-    """Give the name of a replica's Lease; an identity may hold what a name may not."""
+    """Return the name of a replica's Lease; a hash, because an identity may contain characters that names may not."""
     return f"taskaction-replica-{digest(identity.encode())[:_MARK_CHARS]}"
 
 
 def holder(lease: Body) -> str:
-    """Give who holds a Lease; empty where nobody does."""
+    """Return the holder of a Lease; empty if it has none."""
     return lease["spec"].get("holderIdentity") or ""
 
 
 def epoch(lease: Body) -> int:
-    """Give the epoch under which a shard's Lease was taken last; 0 where it says none."""
+    """Return the epoch of the last acquisition of a shard's Lease; 0 if it has none."""
     text = (lease["metadata"].get("annotations") or {}).get(EPOCH_ANNOTATION, "0")
     return int(text) if text.isdecimal() else 0
 
 
 def next_epoch(lease: Body | None, now: datetime) -> int:
-    """Give an epoch above all before it.
+    """Return an epoch above all earlier ones.
 
-    Whole seconds of wall time as a floor keep it growing even where somebody has deleted the Lease, which would
-    otherwise start again at 1 and have every write refused by the API's transition rule.
+    The Unix time in whole seconds is the minimum. So the epoch grows even if somebody deleted the Lease; an epoch that
+    starts again at 1 would have every write refused by the transition rule of the API.
     """
     return max((epoch(lease) if lease is not None else 0) + 1, int(now.timestamp()))
 
 
 def taken(shard: int, lease: Body | None, identity: str, duration: float, new_epoch: int, now: datetime) -> Body:
-    """Give a shard's Lease as its new holder writes it; ``lease`` is what is there."""
+    """Return the body with which a new holder acquires a shard's Lease; ``lease`` is the existing one."""
     before = lease["spec"] if lease is not None else {}
     metadata: Body = lease["metadata"] if lease is not None else {"name": shard_name(shard)}
     marks = {
@@ -83,23 +83,23 @@ def taken(shard: int, lease: Body | None, identity: str, duration: float, new_ep
 
 
 def replica(identity: str, duration: float, now: datetime) -> Body:
-    """Give the Lease by which a replica lets the others know that it is there."""
+    """Return the Lease by which a replica announces itself to the others."""
     labels = {MANAGED_BY: OPERATOR, KIND_LABEL: REPLICA}
     return _lease({"name": replica_name(identity), "labels": labels}, _spec(identity, duration, now))
 
 
 def renewed(lease: Body, now: datetime) -> Body:
-    """Give a Lease with a new time of renewal."""
+    """Return a Lease with a new renew time."""
     return lease | {"spec": lease["spec"] | {"renewTime": micro_time(now)}}
 
 
 def freed(lease: Body, now: datetime) -> Body:
-    """Give a Lease that nobody holds."""
+    """Return a Lease without a holder."""
     return lease | {"spec": lease["spec"] | {"holderIdentity": "", "renewTime": micro_time(now)}}
 
 
 def micro_time(moment: datetime) -> str:
-    """Give a time as Leases hold it, in microseconds."""
+    """Return a time in the format of Leases, with microseconds."""
     return format_time(moment).replace("Z", "000Z")
 
 

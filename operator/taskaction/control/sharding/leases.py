@@ -1,6 +1,7 @@
-"""Which shards this process owns: one Lease each, judged by this process's own clock, with an epoch that only grows.
+"""Ownership of shards: one Lease each, judged by this process's own clock, with an epoch that only grows.
 
-It knows nothing of actions; whoever starts an effect asks ``may_start`` in the same loop step (design, section 5).
+This module knows nothing about actions. Whoever starts an effect calls ``may_start`` in the same step of the event
+loop (docs/architecture.md).
 """
 
 import asyncio
@@ -18,21 +19,21 @@ from taskaction.control.sharding.sightings import Sightings
 from taskaction.core.clock import Clock
 
 _GLANCE = 0.05
-"""How often in seconds a shard that is being handed over is looked at: whether its calls have ended."""
+"""Seconds between checks of whether the calls of a leaving shard have ended."""
 _STAYS = 5
-"""For so many times ``patience`` a shard whose calls did not end is not asked to leave again."""
+"""Multiple of ``patience`` for which a shard whose calls did not end is not asked to leave again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseSettings:
-    """How leases are kept; times are in seconds.
+    """Settings of the leases; times are in seconds.
 
     Attributes:
-        shards: how many shards the work is divided into; the same for all replicas.
-        duration: how long a lease is respected after its last renewal was seen.
-        renew_deadline: how long after its last renewal a holder may still start something; less than ``duration``.
-        retry: how often leases are looked at.
-        patience: how long a shard that goes to another replica waits for its calls to end before it stays.
+        shards: number of shards; the same for all replicas.
+        duration: how long a lease is respected after its last observed renewal.
+        renew_deadline: how long after its last renewal a holder may start an effect; less than ``duration``.
+        retry: pause between two rounds.
+        patience: how long a leaving shard waits for its calls to end before it stays.
     """
 
     namespace: str
@@ -55,26 +56,26 @@ class Tenure:
 
 
 class LeaseListener(Protocol):
-    """Whoever acts on a change of ownership."""
+    """Receiver of changes of ownership."""
 
     def shard_acquired(self, shard: int, epoch: int) -> None:
-        """This process owns the shard from now on."""
+        """Take up the work of a shard that this process owns from now on."""
 
     def shard_leaving(self, shard: int) -> None:
-        """The shard goes to another process as soon as it is at rest: nothing new may start in it."""
+        """Start nothing new in a shard that goes to another process as soon as it is at rest."""
 
     def shard_at_rest(self, shard: int) -> bool:
-        """Say whether a leaving shard's calls have ended and everything about it is written."""
+        """Whether the calls of a leaving shard have ended and all its statuses are written."""
 
     def shard_lost(self, shard: int) -> None:
-        """Another process owns the shard, or may take it."""
+        """Drop the work of a shard that another process owns, or may acquire."""
 
     def shard_loads(self) -> Mapping[int, int]:
-        """Give how many calls are under way in each shard: those with fewest are given away first."""
+        """Return the number of active calls in each shard: those with the fewest leave first."""
 
 
 class ShardLeases:
-    """Takes its share of what is free, renews what it holds, and gives away what exceeds its share, or all of it."""
+    """Leases of this process: acquires its share, renews them, and releases the surplus, or all at shutdown."""
 
     def __init__(self, cluster: Cluster, clock: Clock, settings: LeaseSettings, listener: LeaseListener) -> None:
         self._cluster = cluster
@@ -83,9 +84,9 @@ class ShardLeases:
         self._listener = listener
         self._tenures: dict[int, Tenure] = {}
         self._leaving: dict[int, Tenure] = {}
-        self._patience_ends: dict[int, float] = {}  # of shards that leave
-        self._stays_until: dict[int, float] = {}  # of shards that did not come to rest
-        self._unheard: dict[int, dict[int, float]] = {}  # takes that were not answered: when sent, by shard and epoch
+        self._patience_ends: dict[int, float] = {}  # of leaving shards
+        self._stays_until: dict[int, float] = {}  # of shards whose calls did not end in time
+        self._unheard: dict[int, dict[int, float]] = {}  # unanswered acquisitions: when sent, by shard and epoch
         self._sightings = Sightings(clock, settings.duration)
         self._members = Members(
             cluster,
@@ -101,34 +102,34 @@ class ShardLeases:
 
     @property
     def held(self) -> int:
-        """How many shards this process owns, with those that it is giving away."""
+        """Number of shards that this process owns, including leaving ones."""
         return len(self._tenures) + len(self._leaving)
 
     def tenure(self, shard: int) -> Tenure | None:
-        """Give the ownership of a shard, also after its renew deadline, as long as nobody else has taken it.
+        """Return the ownership of a shard, also after its renew deadline, while nobody else has acquired it.
 
-        None also for a shard that is being given away: what goes on in it may end, but nothing new is decided.
+        Return None for a leaving shard: its calls may end, but nothing new is decided.
         """
         return self._tenures.get(shard)
 
     def holds(self, shard: int) -> bool:
-        """Say whether nobody else can own the shard as far as is known here, also while it is being given away."""
+        """Whether nobody else can own the shard as far as this process knows, also while it is leaving."""
         return shard in self._tenures or shard in self._leaving
 
     def may_start(self, shard: int) -> bool:
-        """Say whether an effect may start now; ask in the same loop step as starting it."""
+        """Whether an effect may start now; call this in the same step of the event loop as the effect."""
         tenure = self._tenures.get(shard) or self._leaving.get(shard)
         return tenure is not None and self._clock.monotonic() < tenure.renewed + self._settings.renew_deadline
 
     def overdue(self) -> float:
-        """Give how many seconds the oldest renewal is past its deadline; 0 where none is."""
+        """Return how many seconds the oldest renewal is past its deadline; 0 if none is."""
         oldest = min((tenure.renewed for tenure in self._all_held()), default=None)
         if oldest is None:
             return 0.0
         return max(0.0, self._clock.monotonic() - oldest - self._settings.renew_deadline)
 
     async def run(self, on_error: Callable[[Exception], None]) -> None:
-        """Keep leases until cancelled; a failing API server is reported and tried again."""
+        """Keep leases until cancelled; report errors of the API server and retry."""
         self._on_error = on_error
         while True:
             try:
@@ -138,7 +139,7 @@ class ShardLeases:
             await self._rest()
 
     async def round(self) -> None:
-        """Renew what is held when a third of its duration has passed, then take or give away what is due."""
+        """Renew leases after a third of their duration, then acquire or release shards."""
         due = self._clock.monotonic() - self._settings.duration / 3
         renewals = [self._renew(tenure) for tenure in self._all_held() if tenure.renewed <= due]
         await _side_by_side(renewals)
@@ -147,18 +148,18 @@ class ShardLeases:
             return
         await self._members.arrive()
         await self._rebalance()
-        await self._members.renew()  # only now: a replica that can take nothing must not be counted on
+        await self._members.renew()  # only now: peers must not count on a replica that can acquire nothing
         await self.hand_over()
 
     def leave(self) -> None:
-        """Begin to give everything away, because this process stops; ``run`` goes on with it."""
+        """Start to release all shards, because this process stops; ``run`` completes it."""
         self._going = True
         self._stirred.set()
         for shard in list(self._tenures):
             self._give(shard)
 
     async def hand_over(self) -> None:
-        """Free the leaving shards that are at rest; those that do not come to rest go back into service."""
+        """Release the leaving shards that are at rest; return those that do not come to rest to service."""
         now = self._clock.monotonic()
         resting = [tenure for tenure in self._leaving.values() if self._listener.shard_at_rest(tenure.shard)]
         await _side_by_side(self._free(tenure) for tenure in resting)
@@ -167,7 +168,7 @@ class ShardLeases:
                 self._keep(shard)
 
     async def release(self) -> None:
-        """Give all leases back, so that another replica may take them at once; what fails expires by itself."""
+        """Release all leases, so that another replica can acquire them at once; failures expire by themselves."""
         self._going = True
         calls = [self._free(tenure) for tenure in self._all_held()]
         self._tenures, self._leaving = {}, {}
@@ -176,7 +177,7 @@ class ShardLeases:
             if isinstance(result, Exception):
                 self._on_error(result)
 
-    # -- what is taken and what is given away -------------------------------------------------------------------------
+    # -- acquisition and release --------------------------------------------------------------------------------------
 
     async def _rebalance(self) -> None:
         listed = await self._list()
@@ -197,7 +198,7 @@ class ShardLeases:
         return Listed.of([lease async for lease in leases])
 
     def _give_surplus(self, surplus: int) -> None:
-        """Let the shards with least going on leave; one that could not come to rest is left alone for a while."""
+        """Let the least loaded shards leave, except those that recently did not come to rest."""
         if surplus <= 0:
             return
         now, loads = self._clock.monotonic(), self._listener.shard_loads()
@@ -220,7 +221,7 @@ class ShardLeases:
         self._listener.shard_leaving(shard)
 
     def _keep(self, shard: int) -> None:
-        """Put a shard that does not come to rest back into service; others are to go first."""
+        """Return a shard that does not come to rest to service; others leave first next time."""
         tenure = self._tenures[shard] = self._leaving.pop(shard)
         self._stays_until[shard] = self._clock.monotonic() + _STAYS * self._settings.patience
         self._listener.shard_acquired(shard, tenure.epoch)
@@ -238,9 +239,9 @@ class ShardLeases:
             else:
                 taken = await self._cluster.replace(LEASES, body, timeout=self._settings.renew_deadline / 2)
         except (ConflictError, NotFoundError):
-            return  # another replica was faster; the next round sees who
+            return  # another replica was faster; the next round shows which
         except ClusterError as error:
-            # The Lease has lost the label that the list goes by, or the answer was lost: see what is there.
+            # The Lease lost the label of the selector, or the response was lost: read the Lease.
             known = await self._cluster.get(LEASES, lease_bodies.shard_name(shard), self._settings.namespace)
             if known is not None and self._adopts(shard, known):
                 return
@@ -252,7 +253,7 @@ class ShardLeases:
         self._own(shard, epoch, sent, taken)
 
     def _adopts(self, shard: int, lease: Body) -> bool:
-        """Own a shard whose taking was done although its answer was lost; False where it is not so."""
+        """Own a shard whose acquisition succeeded although its response was lost; False otherwise."""
         epoch = lease_bodies.epoch(lease)
         sent = self._unheard.get(shard, {}).get(epoch)
         if sent is None or self.holds(shard) or lease_bodies.holder(lease) != self._settings.identity:
@@ -267,10 +268,10 @@ class ShardLeases:
         self._listener.shard_acquired(shard, epoch)
 
     def _is_free(self, lease: Body | None) -> bool:
-        """Judge a lease by how long it has not changed before this process's eyes, never by its timestamps."""
+        """Whether a lease is free, by how long this process saw no change of it, never by its timestamps."""
         return lease is None or not lease_bodies.holder(lease) or self._sightings.expired(lease)
 
-    # -- what is held -------------------------------------------------------------------------------------------------
+    # -- held leases --------------------------------------------------------------------------------------------------
 
     def _all_held(self) -> list[Tenure]:
         return [*self._tenures.values(), *self._leaving.values()]
@@ -288,7 +289,7 @@ class ShardLeases:
             tenure.renewed = sent
 
     async def _verify(self, tenure: Tenure) -> None:
-        """Find out who has written a lease that this process holds: itself, unheard, or another."""
+        """Determine who wrote a held lease: this process, with a lost response, or another."""
         lease = await self._cluster.get(LEASES, lease_bodies.shard_name(tenure.shard), self._settings.namespace)
         mine = lease is not None and lease_bodies.holder(lease) == self._settings.identity
         if lease is not None and mine and lease_bodies.epoch(lease) == tenure.epoch:
@@ -297,7 +298,7 @@ class ShardLeases:
             self._lose(tenure.shard)
 
     async def _free(self, tenure: Tenure) -> None:
-        """Give a Lease back; where the answer is lost, the next try finds out."""
+        """Release a Lease; if the response is lost, the next try finds out."""
         body = lease_bodies.freed(tenure.lease, self._clock.now())
         try:
             await self._cluster.replace(LEASES, body, timeout=2.0)
@@ -314,7 +315,7 @@ class ShardLeases:
             self._listener.shard_lost(shard)
 
     async def _rest(self) -> None:
-        """Wait until leases are to be looked at again; leaving shards are looked at more often."""
+        """Wait for the next round; check leaving shards more often."""
         until = self._clock.monotonic() + self._settings.retry
         while (left := until - self._clock.monotonic()) > 0 and not self._stirred.is_set():
             waker = asyncio.ensure_future(self._stirred.wait())
@@ -333,7 +334,7 @@ class ShardLeases:
 
 
 async def _side_by_side(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Make the calls at the same time; the first error is raised when all have ended."""
+    """Run the calls concurrently; raise the first error after all have ended."""
     results = await asyncio.gather(*calls, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):

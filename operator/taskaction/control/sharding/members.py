@@ -1,4 +1,4 @@
-"""Which replicas there are: each keeps a Lease of its own by which the others know it; it owns and moves nothing."""
+"""The replicas: each announces itself by a Lease of its own; this module owns and moves no shard."""
 
 from collections.abc import Iterable
 
@@ -10,11 +10,11 @@ from taskaction.core.clock import Clock
 
 _TIMEOUT = 2.0
 _KEPT_DURATIONS = 10
-"""After so many durations of silence the Lease of a replica that is gone is removed."""
+"""Number of durations without a renewal after which the Lease of a stopped replica is deleted."""
 
 
 class Members:
-    """Announces this replica, and tells who else is alive."""
+    """Announcement of this replica, and list of its live peers."""
 
     def __init__(
         self, cluster: Cluster, clock: Clock, sightings: Sightings, *, namespace: str, identity: str, duration: float
@@ -29,19 +29,19 @@ class Members:
         self._renewed = 0.0
 
     async def arrive(self) -> None:
-        """Let the others know that this replica is there; once they know, nothing happens."""
+        """Create the Lease of this replica, unless it exists."""
         if self._lease is not None:
             return
         sent = self._clock.monotonic()
         body = lease_bodies.replica(self._identity, self._duration, self._clock.now())
         try:
             self._lease = await self._cluster.create(LEASES, body, self._namespace, timeout=_TIMEOUT)
-        except AlreadyExistsError:  # its own, if the answer was lost
+        except AlreadyExistsError:  # its own, if the response was lost
             self._lease = await self._cluster.get(LEASES, self._name, self._namespace, timeout=_TIMEOUT)
         self._renewed = sent
 
     async def renew(self) -> None:
-        """Let the others know that this replica is still there, when a third of its Lease's duration has passed."""
+        """Renew the Lease of this replica after a third of its duration."""
         sent = self._clock.monotonic()
         if self._lease is None or sent < self._renewed + self._duration / 3:
             return
@@ -49,20 +49,20 @@ class Members:
         try:
             self._lease = await self._cluster.replace(LEASES, body, timeout=_TIMEOUT)
         except (ConflictError, NotFoundError):
-            # Its own write, whose answer was lost, or somebody has removed it: the next round makes it anew.
+            # Its own write with a lost response, or somebody deleted it: the next round creates it again.
             self._lease = await self._cluster.get(LEASES, self._name, self._namespace, timeout=_TIMEOUT)
         else:
             self._renewed = sent
 
     async def withdraw(self) -> None:
-        """Let the others know that this replica goes; once it has been said, nothing happens."""
+        """Delete the Lease of this replica, unless it is deleted."""
         if self._lease is None:
             return
         await self._cluster.delete(LEASES, self._name, self._namespace, timeout=_TIMEOUT)
         self._lease = None
 
     async def others(self, leases: Iterable[Body]) -> frozenset[str]:
-        """Give the replicas that are alive besides this one; the Leases of those long gone are removed."""
+        """Return the live peers of this replica; delete the Leases of those that stopped long ago."""
         alive = set()
         for lease in leases:
             identity = lease_bodies.holder(lease)

@@ -1,4 +1,4 @@
-"""How long foreign Leases have been silent before this process's own clock; their timestamps are never believed."""
+"""Time without a renewal of foreign Leases by this process's own clock; their timestamps are never trusted."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,16 +14,16 @@ class _Sighting:
 
 
 class Sightings:
-    """Remembers when each Lease was last seen to change."""
+    """When each Lease was last seen to change."""
 
     def __init__(self, clock: Clock, default_duration: float) -> None:
-        """``default_duration`` counts for Leases that state none."""
+        """Create a table; ``default_duration`` applies to Leases that specify none."""
         self._clock = clock
         self._default = default_duration
         self._seen: dict[str, _Sighting] = {}
 
     def silence(self, lease: Body) -> float:
-        """Give for how many seconds a Lease has not changed, 0 when it is seen for the first time."""
+        """Return for how many seconds a Lease has not changed; 0 when it is seen for the first time."""
         name, spec = lease["metadata"]["name"], lease["spec"]
         mark = (spec.get("holderIdentity"), spec.get("renewTime"), spec.get("leaseTransitions"))
         now = self._clock.monotonic()
@@ -33,9 +33,9 @@ class Sightings:
         return now - sighting.since
 
     def expired(self, lease: Body) -> bool:
-        """Say whether a Lease has been silent for longer than it lasts."""
+        """Whether a Lease has not changed for longer than its duration."""
         return self.silence(lease) >= float(lease["spec"].get("leaseDurationSeconds") or self._default)
 
     def forget(self, name: str) -> None:
-        """Forget a Lease that is gone, or this process's own."""
+        """Forget a Lease that was deleted, or this process's own."""
         self._seen.pop(name, None)

@@ -180,7 +180,7 @@ async def test_a_scan_that_fails_is_told_and_comes_again(keeper) -> None:
     keeper.cluster.fail("list", UnavailableError("away"))
     async with keeper:
         await keeper.clock.advance(MINUTE)
-        assert keeper.failures == ["look through finished actions"]
+        assert keeper.failures == ["scan finished objects"]
 
         await keeper.clock.advance(11 * MINUTE)
         assert keeper.names() == []
@@ -210,7 +210,7 @@ async def test_freeing_that_fails_is_told_and_tried_again(keeper) -> None:
     async with keeper:
         keeper.expiry.taken_over()
         await settled()
-        assert keeper.failures == ["free finished actions"]
+        assert keeper.failures == ["remove stale finalizers"]
 
         await keeper.clock.advance(10)
         assert keeper.cluster.objects[TASK_ACTIONS.plural, NAMESPACE, "done"]["metadata"]["finalizers"] == []
