@@ -1,4 +1,4 @@
-"""Exponential backoff as a pure value: the caller brings the attempt and the luck."""
+"""Exponential backoff as a pure value; the caller provides the attempt and the random number."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class Backoff:
     """Delays in seconds that grow by ``factor`` from ``initial`` up to ``max``.
 
-    ``jitter`` is the share of the delay, 0 to 1, that luck may take off: jitter only shortens, so
-    ``max`` stays the upper bound.
+    ``jitter`` is the share of the delay, 0 to 1, by which it is randomly reduced. Jitter only shortens delays, so
+    ``max`` is the upper limit.
     """
 
     initial: float
@@ -17,7 +17,7 @@ class Backoff:
     jitter: float = 0.0
 
     def delay(self, attempt: int, luck: float) -> float:
-        """Give the delay after the ``attempt``-th failure (from 1); ``luck`` is uniform in [0, 1)."""
+        """Return the delay after the ``attempt``-th failure (from 1); ``luck`` is a random number in [0, 1)."""
         exponent = max(attempt, 1) - 1
         try:
             full = min(self.initial * self.factor**exponent, self.max)

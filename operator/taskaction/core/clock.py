@@ -1,4 +1,4 @@
-"""The clock as a value that is handed in, so that no decision reads the time by itself."""
+"""The clock as a dependency, so that no decision reads the time itself."""
 
 import asyncio
 import time
@@ -7,30 +7,30 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the edges may know about time."""
+    """Source of time and delays."""
 
     def now(self) -> datetime:
-        """Wall time in UTC: for records, never for judging leases."""
+        """Return the wall time in UTC: for records, never for leases."""
 
     def monotonic(self) -> float:
-        """Seconds that never jump: for leases, deadlines and freshness."""
+        """Return monotonic seconds: for leases, deadlines and freshness."""
 
     async def sleep(self, seconds: float) -> None:
         """Return after ``seconds``."""
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The clock of the machine."""
 
     def now(self) -> datetime:
-        """Wall time in UTC, to the millisecond: the precision that records keep, so that they read back equal."""
+        """Return the wall time in UTC, in milliseconds: the precision of records, so that they read back equal."""
         moment = datetime.now(UTC)
         return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary start."""
+        """Return seconds since an arbitrary start."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep on the running loop."""
+        """Sleep in the running event loop."""
         await asyncio.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Go-style durations (``1h30m``, ``250ms``), as Kubernetes users write them; parses and prints, nothing else."""
+"""Parser and formatter of Go-style durations (``1h30m``, ``250ms``), as Kubernetes users write them."""
 
 import re
 from datetime import timedelta
@@ -7,7 +7,7 @@ from decimal import Decimal
 from taskaction.core.errors import DurationError
 
 PATTERN = r"^([0-9]+(\.[0-9]+)?(h|m|s|ms))+$"
-"""The same in a CRD schema: unsigned, and no unit below a millisecond, which no controller can keep."""
+"""Pattern in CRD schemas: unsigned, without units below a millisecond, which no controller can guarantee."""
 
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|h|m|s)")
 _WHOLE = re.compile(PATTERN)
@@ -16,10 +16,10 @@ _LONGEST_CHARS = 32
 
 
 def parse_duration(text: str) -> timedelta:
-    """Give the length of ``text``.
+    """Return the duration in ``text``.
 
     Raises:
-        DurationError: the text is no duration, or longer than a ``timedelta`` can hold.
+        DurationError: the text is not a duration, or exceeds the range of ``timedelta``.
     """
     if len(text) > _LONGEST_CHARS or not _WHOLE.fullmatch(text):
         raise DurationError(text)
@@ -31,7 +31,7 @@ def parse_duration(text: str) -> timedelta:
 
 
 def format_duration(duration: timedelta) -> str:
-    """Give the shortest text that parses back to ``duration`` (to the millisecond); ``0s`` for none."""
+    """Return the shortest text that parses back to ``duration`` (in milliseconds); ``0s`` for zero."""
     rest = round(duration.total_seconds() * 1000)
     parts: list[str] = []
     for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)):

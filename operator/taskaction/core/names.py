@@ -1,4 +1,4 @@
-"""Derived names and stable hashes, so that the same facts give the same name in every process."""
+"""Derived names and stable hashes: the same facts produce the same name in every process."""
 
 import hashlib
 import re
@@ -10,31 +10,31 @@ _NAME_CHARS = 63
 
 
 def stable_hash(text: str) -> int:
-    """Give a 64-bit number that is the same in every process and release (unlike ``hash``)."""
+    """Return a 64-bit number that is the same in every process and release (unlike ``hash``)."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 def shard_of(key: str, shards: int) -> int:
-    """Give the shard, 0 to ``shards`` - 1, that owns ``key``."""
+    """Return the shard, 0 to ``shards`` - 1, that owns ``key``."""
     return stable_hash(key) % shards
 
 
 def digest(data: bytes) -> str:
-    """Give a short hexadecimal fingerprint of ``data``: 128 bits, for comparing, not for security."""
+    """Return a short hexadecimal fingerprint of ``data``: 128 bits, for comparison, not for security."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def child_name(name: str, uid: str, attempt: int) -> str:
-    """Give the name of what an attempt creates: the same in every process, within a DNS label's 63 characters.
+    """Return the name of the object that an attempt creates: deterministic, within the 63 characters of a DNS label.
 
-    Jobs name their pods after themselves with a suffix, so some room is left.
+    It leaves room for a suffix, since Jobs name their pods after themselves.
     """
     mark = f"{digest(uid.encode())[:_MARK_CHARS]}-{attempt}"
     return f"{name[: _CHILD_CHARS - len(mark) - 1].replace('.', '-').rstrip('-')}-{mark}"
 
 
 def visit_name(name: str, uid: str, visit: str) -> str:
-    """Give the name of the action that a visit of a run starts: the same in every process, within 63 characters."""
+    """Return the name of the action that a visit of a run starts: deterministic, within 63 characters."""
     place = visit.replace(".", "-")
     if len(place) > _PLACE_CHARS:
         place = digest(visit.encode())[:_PLACE_CHARS]
@@ -43,13 +43,13 @@ def visit_name(name: str, uid: str, visit: str) -> str:
 
 
 def dns_label(text: str) -> str:
-    """Give ``text`` as Kubernetes writes names: ``My_Action`` is ``my-action``; empty where nothing is left.
+    """Return ``text`` as a Kubernetes name: ``My_Action`` becomes ``my-action``; empty if no character is valid.
 
-    Its length is the caller's to judge: a DNS label has at most 63 characters.
+    The caller checks the length: a DNS label has at most 63 characters.
     """
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def truncated(text: str, limit: int) -> str:
-    """Give ``text`` within ``limit`` characters; a cut is shown by an ellipsis."""
+    """Return ``text`` with at most ``limit`` characters; an ellipsis marks a cut."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,4 +1,4 @@
-"""Reads YAML as kubectl does, not quite as PyYAML does; refuses what kubectl would turn into something else."""
+"""YAML parser that reads documents as kubectl does; rejects values that kubectl and PyYAML read differently."""
 
 import re
 from typing import Any
@@ -6,20 +6,20 @@ from typing import Any
 import yaml
 
 _BOOLEANS = {"y": "true", "Y": "true", "n": "false", "N": "false"}
-"""What kubectl takes for booleans, and PyYAML for text."""
+"""Values that are booleans for kubectl and strings for PyYAML."""
 _INT = "tag:yaml.org,2002:int"
 _FLOAT = "tag:yaml.org,2002:float"
 _BOOL = "tag:yaml.org,2002:bool"
 _STR = "tag:yaml.org,2002:str"
 _MERGE = "tag:yaml.org,2002:merge"
 _TEXT_FOR_KUBECTL = frozenset({_INT, _FLOAT, "tag:yaml.org,2002:timestamp"})
-"""What PyYAML sees in dates and in times such as 12:30, which kubectl takes for text, and in numbers."""
+"""Types that PyYAML assigns to numbers, and to dates and times such as 12:30, which are strings for kubectl."""
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's own, but for numbers, dates and keys."""
+    """PyYAML's loader with other rules for numbers, dates and keys."""
 
-    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own way to have one's own
+    yaml_implicit_resolvers = {  # noqa: RUF012 - how PyYAML is customized
         first: [(tag, pattern) for tag, pattern in known if tag not in _TEXT_FOR_KUBECTL]
         for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
@@ -29,28 +29,31 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if key.tag == _STR and key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {_shown(key)} is there twice: keep one", key.start_mark
+                    None, None, f"duplicate key {_shown(key)}: keep one", key.start_mark
                 )
             seen.add(_shown(key))
             if key.tag not in {_STR, _MERGE} or (_is_plain(key) and key.value in _BOOLEANS):
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {_shown(key)} is no text to kubectl{_meaning(key)}: quote it", key.start_mark
+                    None,
+                    None,
+                    f"the key {_shown(key)} is not a string for kubectl{_meaning(key)}: quote it",
+                    key.start_mark,
                 )
         return super().construct_mapping(node, deep)
 
     def text(self, node: yaml.ScalarNode) -> str:
-        """Give a text; refuse one that is none for kubectl."""
+        """Return a string; reject one that is not a string for kubectl."""
         if _is_plain(node) and node.value in _BOOLEANS:
             raise yaml.constructor.ConstructorError(
                 None,
                 None,
-                f"{node.value} is no text to kubectl{_meaning(node)}: quote it, or write that",
+                f"{node.value} is not a string for kubectl{_meaning(node)}: quote it, or write that value",
                 node.start_mark,
             )
         return self.construct_scalar(node)
 
     def whole(self, node: yaml.ScalarNode) -> int:
-        """Give a whole number, in the three ways in which octal ones are written among others."""
+        """Return an integer; octal numbers have three notations."""
         digits = self.construct_scalar(node).replace("_", "")
         old_octal = re.fullmatch(r"([-+]?)0([0-7]+)", digits)
         return int(f"{old_octal[1]}0o{old_octal[2]}" if old_octal else digits, 0)
@@ -71,7 +74,7 @@ _Loader.add_implicit_resolver(
 
 
 def documents(text: str) -> list[Any]:
-    """Give the documents of a text; raises ``yaml.YAMLError``, or ``RecursionError`` where they nest too deeply."""
+    """Return the documents of a text; raise ``yaml.YAMLError``, or ``RecursionError`` if they are nested too deeply."""
     return list(yaml.load_all(text, _Loader))
 
 
@@ -84,7 +87,7 @@ def _shown(node: yaml.Node) -> str:
 
 
 def _meaning(node: yaml.Node) -> str:
-    """Say what kubectl reads in the place of a word."""
+    """Return what kubectl reads instead of a word."""
     if node.tag == _BOOL:
         return f" but {str(yaml.SafeLoader.bool_values[node.value.lower()]).lower()}"
     return f" but {_BOOLEANS[node.value]}" if _is_plain(node) and node.value in _BOOLEANS else ""

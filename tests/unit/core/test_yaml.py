@@ -38,15 +38,15 @@ def test_values_are_what_kubectl_makes_of_them(text: str, value: object) -> None
 
 
 REFUSED = {
-    "spec: {n: 1}": ("the key n is no text to kubectl but false: quote it", "column 8"),
-    "on: 1": ("the key on is no text to kubectl but true: quote it", "line 1"),
-    "a:\n  Yes: 1": ("the key Yes is no text to kubectl but true", "line 2"),
-    "1: a": ("the key 1 is no text to kubectl: quote it", "line 1"),
-    "~: a": ("the key ~ is no text to kubectl", "line 1"),
-    "[a]: b": ("the key of several parts is no text to kubectl", "line 1"),
-    "answer: y": ("y is no text to kubectl but true: quote it", "line 1"),
-    "{a: 1, b: 2, a: 3}": ("the key a is there twice: keep one", "column 14"),
-    "- N": ("N is no text to kubectl but false", "line 1"),
+    "spec: {n: 1}": ("the key n is not a string for kubectl but false: quote it", "column 8"),
+    "on: 1": ("the key on is not a string for kubectl but true: quote it", "line 1"),
+    "a:\n  Yes: 1": ("the key Yes is not a string for kubectl but true", "line 2"),
+    "1: a": ("the key 1 is not a string for kubectl: quote it", "line 1"),
+    "~: a": ("the key ~ is not a string for kubectl", "line 1"),
+    "[a]: b": ("the key of several parts is not a string for kubectl", "line 1"),
+    "answer: y": ("y is not a string for kubectl but true: quote it", "line 1"),
+    "{a: 1, b: 2, a: 3}": ("duplicate key a: keep one", "column 14"),
+    "- N": ("N is not a string for kubectl but false", "line 1"),
 }
 
 
@@ -76,4 +76,4 @@ def test_commands_name_the_key_and_the_mend(command: str, tmp_path, capsys: pyte
     file = tmp_path / "flow.yaml"
     file.write_text(FLOW)
     assert Terminal()(command, str(file)).code == 2
-    assert "the key on is no text to kubectl but true: quote it" in " ".join(capsys.readouterr().err.split())
+    assert "the key on is not a string for kubectl but true: quote it" in " ".join(capsys.readouterr().err.split())
