@@ -1,4 +1,4 @@
-"""TaskActions as tests write and read them, by kubectl only."""
+"""TaskActions as tests write and read them."""
 
 import json
 import time
@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from cluster.kubectl import Kubectl
+from support.api import LOOK_SECONDS, create_objects, get_object, list_objects, patch_object, wait_for_object
 
 API_VERSION = "taskaction.dev/v1alpha1"
 TERMINAL = frozenset({"Succeeded", "Failed", "Aborted", "TimedOut"})
-LOOK_SECONDS = 0.1
 
 Body = dict[str, Any]
 
@@ -22,25 +22,24 @@ def action(name: str, executor: str = "noop", parameters: Body | None = None, **
     return {"apiVersion": API_VERSION, "kind": "TaskAction", "metadata": {"name": name}, "spec": {**said, **spec}}
 
 
-def create(kubectl: Kubectl, items: Iterable[Body], *, seconds: float = 120) -> None:
-    """Create objects in one call of kubectl."""
-    document = {"apiVersion": "v1", "kind": "List", "items": list(items)}
-    kubectl("create", "-f", "-", stdin=json.dumps(document), timeout=seconds)
+def create(kubectl: Kubectl, items: Iterable[Body]) -> None:
+    """Create objects in their order."""
+    create_objects(kubectl, items)
 
 
 def patch(kubectl: Kubectl, name: str, spec: Body, *options: str) -> None:
     """Merge into an action's spec."""
-    kubectl("patch", "ta", name, "--type=merge", "-p", json.dumps({"spec": spec}), *options)
+    patch_object(kubectl, "ta", name, {"spec": spec}, *options)
 
 
 def get(kubectl: Kubectl, name: str) -> Body:
     """Give one action."""
-    return dict(json.loads(kubectl("get", "ta", name, "-o", "json")))
+    return get_object(kubectl, "ta", name)
 
 
 def get_all(kubectl: Kubectl) -> dict[str, Body]:
     """Give every action of the namespace by name."""
-    return {item["metadata"]["name"]: item for item in json.loads(kubectl("get", "ta", "-o", "json"))["items"]}
+    return {item["metadata"]["name"]: item for item in list_objects(kubectl, "ta")}
 
 
 def phase(item: Body) -> str:
@@ -65,11 +64,7 @@ def is_finished(item: Body) -> bool:
 
 def wait_for(kubectl: Kubectl, name: str, check: Callable[[Body], bool] = is_finished, seconds: float = 30) -> Body:
     """Give the action once `check` holds; the time limit is only there to end a test that has failed."""
-    deadline = time.monotonic() + seconds
-    while not check(found := get(kubectl, name)):
-        assert time.monotonic() < deadline, f"{name} is still {json.dumps(found.get('status'), indent=1)}"
-        time.sleep(LOOK_SECONDS)
-    return found
+    return wait_for_object(kubectl, "ta", name, check, seconds)
 
 
 def wait_for_phase(kubectl: Kubectl, name: str, expected: str, seconds: float = 30) -> Body:

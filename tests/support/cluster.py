@@ -15,6 +15,7 @@ from kubernetes.client.exceptions import ApiException
 
 from cluster.kubectl import Kubectl
 from local.manifests import GROUP
+from support.api import create_object
 from taskaction.core.constants import VERSION
 
 
@@ -50,7 +51,7 @@ def delete_namespace(kubectl: Kubectl, namespace: str) -> None:
 def new_namespace(kubectl: Kubectl, prefix: str) -> Iterator[str]:
     """Give a namespace of a name of its own, for a while."""
     name = f"{prefix}-{secrets.token_hex(4)}"
-    kubectl("create", "namespace", name)
+    create_object(kubectl, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     try:
         yield name
     finally:

@@ -1,11 +1,11 @@
 """Plays the kubelet by hand, on a real API server without nodes: pods stand as a test says, and Jobs see it."""
 
-import json
 from typing import Any
 
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
 from support.actions import Body
+from support.api import list_objects, patch_object
 
 UID = "taskaction.dev/uid"
 
@@ -18,8 +18,7 @@ class HandKubelet:
 
     def pods(self, action: str) -> list[Body]:
         """Give the pods of an action."""
-        found = json.loads(self._kubectl("get", "pods", "-l", f"taskaction.dev/action={action}", "-o", "json"))
-        return list(found["items"])
+        return list_objects(self._kubectl, "pods", f"taskaction.dev/action={action}")
 
     def wait_for_pod(self, action: str) -> Body:
         """Give the newest pod of an action that nobody has reported on yet, once it is there."""
@@ -46,8 +45,8 @@ class HandKubelet:
                     "state": container,
                 }
             ]
-        patch = json.dumps({"status": {"phase": phase, **status}})
-        self._kubectl("patch", "pod", name, "--subresource=status", "--type=merge", "-p", patch)
+        change = {"status": {"phase": phase, **status}}
+        patch_object(self._kubectl, "pod", name, change, "--subresource=status")
 
     def succeed(self, action: str, message: str = "") -> None:
         """End an action's pod well; ``message`` is its termination message."""

@@ -3,11 +3,10 @@
 from functools import partial
 from typing import Any
 
-from cluster.errors import KubectlError
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
-from local.policies import as_list
 from support.actions import API_VERSION
+from support.api import create_object, create_objects
 
 GROUP = API_VERSION.partition("/")[0]
 RBAC = "rbac.authorization.k8s.io"
@@ -30,7 +29,7 @@ WRITE = tuple(right(verb, "taskactions") for verb in ("create", "get", "update",
 def invite(kubectl: Kubectl, people: dict[str, tuple[Body, ...]]) -> None:
     """Give each person the right to write actions and some more, and return when they have it."""
     assert kubectl.namespace is not None
-    kubectl("create", "-f", "-", stdin=as_list([item for name in people for item in binding(name, people[name])]))
+    create_objects(kubectl, [item for name in people for item in binding(name, people[name])])
     for name, rules in people.items():
         for rule in (*WRITE, *rules):
             wait_for_right(kubectl, name, rule)
@@ -65,11 +64,18 @@ def cluster_binding(name: str, user: str, *rules: Body) -> list[Body]:
 
 
 def has_right(kubectl: Kubectl, name: str, rule: Body) -> bool:
-    """Tell whether somebody has a right."""
-    resource = ".".join(filter(None, (rule["resources"][0], rule["apiGroups"][0])))
-    target = "/".join((resource, *rule.get("resourceNames", [])[:1]))
-    try:
-        kubectl("auth", "can-i", "--quiet", rule["verbs"][0], target, f"--as={name}")
-    except KubectlError:
-        return False
-    return True
+    """Whether somebody has a right."""
+    attributes = {
+        "namespace": kubectl.namespace,
+        "verb": rule["verbs"][0],
+        "group": rule["apiGroups"][0],
+        "resource": rule["resources"][0],
+        "name": next(iter(rule.get("resourceNames", ())), ""),
+    }
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "metadata": {},
+        "spec": {"resourceAttributes": attributes},
+    }
+    return bool(create_object(kubectl, review, f"--as={name}")["status"]["allowed"])

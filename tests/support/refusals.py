@@ -1,6 +1,5 @@
 """What the API server says where it refuses: manifests of each kind, a dry run, and the checks of a message."""
 
-import json
 from typing import Any
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from cluster.errors import KubectlError
 from cluster.kubectl import Kubectl
 from support.actions import API_VERSION
+from support.api import create_object, patch_object
 
 Body = dict[str, Any]
 
@@ -18,31 +18,27 @@ def manifest(kind: str, spec: Body, *, name: str = "subject", **metadata: Any) -
 
 
 def create(kubectl: Kubectl, body: Body, *options: str) -> Body:
-    """Create an object and give it as the API server stored it, or with `--dry-run=server` would have."""
-    return dict(json.loads(kubectl("create", "-f", "-", "-o", "json", *options, stdin=json.dumps(body))))
+    """Create an object and return it as the API server stored it, or with `--dry-run=server` would have."""
+    return create_object(kubectl, body, *options)
 
 
 def merge(kubectl: Kubectl, kind: str, name: str, change: Body, *options: str) -> Body:
-    """Merge a change into an object and give it as it is then."""
-    merged = kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(change), "-o", "json", *options)
-    return dict(json.loads(merged))
+    """Merge a change into an object and return it as it is then."""
+    return patch_object(kubectl, kind, name, change, *options)
 
 
 def refusal(kubectl: Kubectl, body: Body, *options: str) -> str:
-    """Give what the API server says against a manifest; nothing is stored either way."""
-    return refused(kubectl, "create", "-f", "-", "--dry-run=server", *options, stdin=json.dumps(body))
+    """Return what the API server says against a manifest; nothing is stored either way."""
+    with pytest.raises(KubectlError) as caught:
+        create_object(kubectl, body, "--dry-run=server", *options)
+    return str(caught.value)
 
 
 def merge_refusal(kubectl: Kubectl, kind: str, name: str, change: Body, *options: str) -> str:
-    """Give what the API server says against a change; nothing is stored either way."""
-    return refused(kubectl, "patch", kind, name, "--type=merge", "-p", json.dumps(change), "--dry-run=server", *options)
-
-
-def refused(kubectl: Kubectl, *args: str, stdin: str | None = None) -> str:
-    """Give the server's words without the command line, which has the same field names in it."""
+    """Return what the API server says against a change; nothing is stored either way."""
     with pytest.raises(KubectlError) as caught:
-        kubectl(*args, stdin=stdin)
-    return str(caught.value).removeprefix(f"kubectl {' '.join(args)}: ")
+        patch_object(kubectl, kind, name, change, "--dry-run=server", *options)
+    return str(caught.value)
 
 
 def assert_says(message: str, parts: tuple[str, ...]) -> None:

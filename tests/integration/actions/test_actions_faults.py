@@ -21,6 +21,7 @@ from cluster.controlplane import ControlPlane
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
 from support.actions_services import ActionsServices, action_id, condition, task, watch
+from support.api import list_objects
 from support.lying_server import LyingServer, expire
 
 NAMESPACE = "flyte-fault-tests"
@@ -59,8 +60,8 @@ async def ended_of(calls: Iterable[Awaitable[object]]) -> list[Any]:
 
 def stored(kubectl: Kubectl, run: str, action: str) -> list[dict[str, Any]]:
     """Give the objects of an action."""
-    selector = f"--selector=flyte.org/run={run},flyte.org/action={action}"
-    found: list[dict[str, Any]] = json.loads(kubectl("get", "ta", selector, "-ojson"))["items"]
+    selector = f"flyte.org/run={run},flyte.org/action={action}"
+    found: list[dict[str, Any]] = list_objects(kubectl, "ta", selector)
     return found
 
 

@@ -1,6 +1,5 @@
 """The published Flyte SDK against the Actions service: its runtime with either of its controllers, as processes."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from cluster.clusters import Cluster
 from cluster.processes import wait_until
 from local.operator_process import Operator
 from support.actions_services import ActionsServices, action_id, task
+from support.api import list_objects
 from support.flytesdk import environment
 from support.flytesdk.program import FAST, RUST, Story, words
 
@@ -50,7 +50,7 @@ def story(services: ActionsServices, python: Path, tmp_path: Path, request: pyte
 def children(services: ActionsServices, story: Story) -> list[dict]:
     """Give the actions that the program has made."""
     selector = f"flyte.org/run={story.run.name},flyte.org/is-root=false"
-    found: list[dict] = json.loads(services.kubectl("get", "ta", f"--selector={selector}", "-ojson"))["items"]
+    found: list[dict] = list_objects(services.kubectl, "ta", selector)
     return found
 
 

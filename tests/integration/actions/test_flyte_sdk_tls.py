@@ -1,6 +1,5 @@
 """The published Flyte SDK against an Actions service that speaks TLS, by an authority that only the test knows."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from cluster.certificates import Authority
 from cluster.clusters import Cluster
 from local.operator_process import Operator
 from support.actions_services import ActionsServices, action_id, task
+from support.api import list_objects
 from support.flytesdk import environment
 from support.flytesdk.program import RUST, Story, by_command, words
 
@@ -89,7 +89,7 @@ def test_the_python_controller_speaks_tls_and_shows_its_token(trust, tmp_path, t
     story = trust.story(name, tmp_path)
     story.ended(story.start("fanout", trusting(trust, tmp_path), count=3), SECONDS)
     selector = f"flyte.org/run={name},flyte.org/is-root=false"
-    children = json.loads(trust.services.kubectl("get", "ta", f"--selector={selector}", "-ojson"))["items"]
+    children = list_objects(trust.services.kubectl, "ta", selector)
     assert [one["status"]["phase"] for one in children] == ["Succeeded"] * 3
     log = trust.services.running[-1].log.read_text().splitlines()
     assert any(f"{NAMESPACE}:{WRITER}" in line and "WatchForUpdates" in line and f"/{name}/" in line for line in log)

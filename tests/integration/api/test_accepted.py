@@ -1,6 +1,5 @@
 """What the API server accepts: CRDs and policies without a complaint, and manifests of which nothing is lost."""
 
-import json
 from datetime import datetime
 
 import pytest
@@ -10,6 +9,7 @@ from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
 from local.manifests import POLICIES
 from local.policies import read
+from support.api import get_object
 from support.full_manifests import (
     ACTION_SPEC,
     ACTION_STATUS,
@@ -80,7 +80,7 @@ def policies() -> list[str]:
 
 @pytest.mark.parametrize("kind", KINDS, ids=kind_ids)
 def test_a_crd_is_established_without_a_complaint(crds: Cluster, kind: Kind) -> None:
-    found = json.loads(crds.kubectl("get", "crd", kind.crd, "-o", "json"))
+    found = get_object(crds.kubectl, "crd", kind.crd)
     conditions = {condition["type"]: condition["status"] for condition in found["status"]["conditions"]}
     assert conditions == {"NamesAccepted": "True", "Established": "True"}  # NonStructuralSchema would be a third
     assert found["status"]["storedVersions"] == ["v1alpha1"]
@@ -89,7 +89,7 @@ def test_a_crd_is_established_without_a_complaint(crds: Cluster, kind: Kind) -> 
 @pytest.mark.parametrize("name", policies())
 def test_the_server_finds_no_fault_in_the_types_of_a_policy(crds: Cluster, name: str) -> None:
     def status() -> Body:
-        return dict(json.loads(crds.kubectl("get", "validatingadmissionpolicy", name, "-o", "json")).get("status", {}))
+        return dict(get_object(crds.kubectl, "validatingadmissionpolicy", name).get("status", {}))
 
     wait_until(lambda: "typeChecking" in status(), timeout=30, what=f"{name} to be checked", every=0.1)
     assert status()["typeChecking"].get("expressionWarnings", []) == []

@@ -19,6 +19,7 @@ from image.build import Image, build
 from local.examples import EXAMPLES, Example
 from support import port_server
 from support.actions import action, create, get_all, phase, wait_for_phase
+from support.api import get_object, list_objects
 from support.cluster import new_namespace
 
 OPS = "ops"
@@ -97,7 +98,7 @@ def test_from_the_installation_to_the_uninstallation(
     assert "helm test ta" in said
     wait_for_phase(team, "before", "Succeeded", 60)
     assert "Phase:          Succeeded" in helm("test", "ta", f"--namespace={OPS}", "--timeout=90s")
-    ready = json.loads(node.kubectl("get", DEPLOYMENT, "-n", OPS, "-o", "json"))["status"]["readyReplicas"]
+    ready = get_object(node.kubectl.within(OPS), *DEPLOYMENT.split("/"))["status"]["readyReplicas"]
     assert ready == 1
 
     for name in "01-hello", "03-retry", "07-job", "09-resource":
@@ -214,7 +215,7 @@ PORTS = {"operator": 8080, "port-agent": 8081, "webhooks": 8091, "actions": 8095
 
 def addresses(kubectl: Kubectl) -> dict[str, str]:
     """Give where the pods of a release are, by component."""
-    pods = json.loads(kubectl("get", "pods", "-n", OPS, "-o", "json"))["items"]
+    pods = list_objects(kubectl.within(OPS), "pods")
     return {pod["metadata"]["labels"]["app.kubernetes.io/component"]: pod["status"]["podIP"] for pod in pods}
 
 

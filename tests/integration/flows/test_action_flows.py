@@ -1,12 +1,12 @@
 """ActionFlows on a real API server: kept as written, judged when applied, and judged again by whoever comes next."""
 
-import json
 from typing import Any
 
 import pytest
 
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
+from support.api import get_object
 from support.operators import QUICK_LEASES, Operators
 from support.refusals import create, manifest, merge, refusal
 
@@ -29,7 +29,7 @@ LOST = DEFINITION | {"States": DEFINITION["States"] | {"Done": {"Type": "Pass", 
 
 
 def status(kubectl: Kubectl, name: str = "subject") -> dict[str, Any]:
-    return dict(json.loads(kubectl("get", "af", name, "-o", "json")).get("status", {}))
+    return dict(get_object(kubectl, "af", name).get("status", {}))
 
 
 def valid(kubectl: Kubectl, generation: int) -> dict[str, Any]:

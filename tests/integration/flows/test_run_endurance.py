@@ -1,6 +1,5 @@
 """Runs while things break around them, on a real API server: nothing is lost, and nothing is done twice."""
 
-import json
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ import pytest
 from cluster.controlplane import ControlPlane
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
+from support.api import create_objects, list_objects
 from support.operators import QUICK_LEASES, Operators
 from support.refusals import create, manifest, merge
 from support.world import World
@@ -104,7 +104,7 @@ def given(name: str) -> dict[str, Any]:
 
 
 def runs(kubectl: Kubectl) -> dict[str, dict[str, Any]]:
-    return {one["metadata"]["name"]: one for one in json.loads(kubectl("get", "afr", "-o", "json"))["items"]}
+    return {one["metadata"]["name"]: one for one in list_objects(kubectl, "afr")}
 
 
 def phases(kubectl: Kubectl) -> Counter[str]:
@@ -115,7 +115,7 @@ def begin(kubectl: Kubectl, definition: dict[str, Any], *names: str, **spec: Any
     bodies = [
         manifest("ActionFlowRun", {"definition": definition, "input": given(name), **spec}, name=name) for name in names
     ]
-    kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": bodies}))
+    create_objects(kubectl, bodies)
 
 
 def all_end(kubectl: Kubectl, count: int, seconds: float = 120) -> None:
@@ -140,7 +140,7 @@ def test_operators_that_are_killed_again_and_again(kubectl: Kubectl, operators: 
         operators.start(SETTINGS)
     all_end(kubectl, len(names))
     each_once(world, RICH, *names)
-    actions = json.loads(kubectl("get", "ta", "-o", "json"))["items"]
+    actions = list_objects(kubectl, "ta")
     assert len(actions) == len(names) * OBJECTS_OF_RICH
 
 
@@ -263,9 +263,7 @@ def test_runs_that_are_deleted_while_they_begin_leave_nothing(
     begin(kubectl, plain(world), *names)
     kubectl("delete", "afr", *names, "--wait=false")
     wait_until(lambda: not runs(kubectl), timeout=60, what="the runs to go")
-    wait_until(
-        lambda: not json.loads(kubectl("get", "ta", "-o", "json"))["items"], timeout=60, what="their actions to go"
-    )
+    wait_until(lambda: not list_objects(kubectl, "ta"), timeout=60, what="their actions to go")
     assert set(world.effects.values()) <= {1}
 
 
@@ -304,5 +302,5 @@ def test_runs_that_are_aborted_while_operators_are_killed_end_aborted(
     operators.start(SETTINGS)
     wait_until(lambda: phases(kubectl)["Aborted"] == len(names), timeout=60, what="all to be aborted")
     assert all(one["status"]["log"][-1]["code"] == "FlowCanceled" for one in runs(kubectl).values())
-    actions = json.loads(kubectl("get", "ta", "-o", "json"))["items"]
+    actions = list_objects(kubectl, "ta")
     assert {one["status"]["phase"] for one in actions} == {"Aborted"}

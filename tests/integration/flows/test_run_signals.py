@@ -1,12 +1,12 @@
 """Signals of runs on a real API server: through flows within flows, by the rights of accounts, with who answered."""
 
-import json
 from typing import Any
 
 import pytest
 
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
+from support.api import get_object, list_objects
 from support.operators import QUICK_LEASES, Operators
 from support.refusals import create, manifest, merge
 
@@ -41,7 +41,7 @@ OUTER = {
 
 
 def status(kubectl: Kubectl, kind: str = "afr", name: str = "subject") -> dict[str, Any]:
-    return dict(json.loads(kubectl("get", kind, name, "-o", "json")).get("status", {}))
+    return dict(get_object(kubectl, kind, name).get("status", {}))
 
 
 def says(kubectl: Kubectl, text: str, kind: str = "afr", name: str = "subject") -> None:
@@ -65,7 +65,7 @@ def granted(kubectl: Kubectl, *verbs: str) -> None:
 
 
 def events(kubectl: Kubectl, kind: str = "ActionFlowRun") -> list[tuple[str, str]]:
-    found = json.loads(kubectl("get", "events", "-o", "json"))["items"]
+    found = list_objects(kubectl, "events")
     return [(one["reason"], one["message"]) for one in found if one["involvedObject"]["kind"] == kind]
 
 
@@ -95,7 +95,7 @@ def test_an_action_that_runs_a_flow_is_answered_once_whoever_is_killed(kubectl: 
     says(kubectl, "Second: Two?", "ta")
     operators.kill()
     operators.start(SETTINGS)
-    (run,) = json.loads(kubectl("get", "afr", "-o", "json"))["items"]
+    (run,) = list_objects(kubectl, "afr")
     merge(kubectl, "afr", run["metadata"]["name"], {"spec": {"signal": {"value": False}}})
     kubectl("wait", "ta/subject", "--for=condition=Succeeded", "--timeout=60s")
     assert status(kubectl, "ta")["output"]["done"]["details"]["value"] is False

@@ -1,11 +1,11 @@
 """States too large for their object, on a real API server: a crash between the file and the status that names it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
+from support.api import get_object, list_objects
 from support.lying_server import LyingServer, say_nothing
 from support.operators import QUICK_LEASES, Operators
 from support.refusals import create, manifest
@@ -29,7 +29,7 @@ LARGE = {
 
 
 def status(kubectl: Kubectl) -> dict[str, Any]:
-    return dict(json.loads(kubectl("get", "afr", "subject", "-o", "json"))["status"])
+    return dict(get_object(kubectl, "afr", "subject")["status"])
 
 
 def test_an_operator_that_is_killed_between_file_and_status_loses_nothing_and_leaves_nothing_behind(
@@ -54,6 +54,6 @@ def test_an_operator_that_is_killed_between_file_and_status_loses_nothing_and_le
     assert Path(found["stateUri"].removeprefix("file://")).is_relative_to(folder)
     kubectl("wait", "afr/subject", "--for=condition=Finished", "--timeout=30s")
     assert status(kubectl)["output"] == {"last": TEXT}
-    assert len(json.loads(kubectl("get", "ta", "-o", "json"))["items"]) == 1
+    assert len(list_objects(kubectl, "ta")) == 1
     wait_until(lambda: not list(folder.rglob("*.json")), timeout=30, what="the files to go with the run")
     assert not kubectl("get", "afr", "subject", "--ignore-not-found")

@@ -8,6 +8,7 @@ import pytest
 
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
+from support.api import get_object, list_objects
 from support.operators import QUICK_LEASES, Operators
 from support.refusals import create, manifest, merge
 
@@ -42,11 +43,11 @@ CHAIN = flow(
 
 
 def status(kubectl: Kubectl, name: str = "subject") -> dict[str, Any]:
-    return dict(json.loads(kubectl("get", "afr", name, "-o", "json"))["status"])
+    return dict(get_object(kubectl, "afr", name)["status"])
 
 
 def actions(kubectl: Kubectl) -> list[dict[str, Any]]:
-    return list(json.loads(kubectl("get", "ta", "-o", "json"))["items"])
+    return list_objects(kubectl, "ta")
 
 
 def finished(kubectl: Kubectl, name: str = "subject") -> dict[str, Any]:

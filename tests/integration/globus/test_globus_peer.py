@@ -1,7 +1,6 @@
 """The operator and a provider of the published toolkit: each way an action can go, with one action there for each."""
 
 import asyncio
-import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
 from support.actions import Body, action, condition, create, get, patch, phase, wait_for, wait_for_phase
+from support.api import get_object
 from support.globus import environment
 from support.globus_peer import SCOPE, TOKEN, Identity, Peer
 from support.operators import QUICK_LEASES, Operators
@@ -215,7 +215,7 @@ def test_a_flow_gets_every_end_of_the_providers_actions_by_its_name(kubectl: Kub
     kubectl("wait", "afr/calls", "--for=jsonpath={.status.phase}=Paused", f"--timeout={SECONDS}s", timeout=SECONDS)
     kubectl("patch", "afr", "calls", "--type=merge", "-p", '{"spec":{"signal":{"value":true}}}')
     kubectl("wait", "afr/calls", "--for=condition=Finished", f"--timeout={SECONDS}s", timeout=SECONDS)
-    found = json.loads(kubectl("get", "afr", "calls", "-o", "json"))["status"]
+    found = get_object(kubectl, "afr", "calls")["status"]
     assert found["phase"] == "Succeeded", found
     output = found["output"]
     assert (output["hello"]["status"], output["hello"]["state_name"]) == ("SUCCEEDED", "Hello")

@@ -23,6 +23,7 @@ from cluster.processes import wait_until
 from local.manifests import ROOT
 from support.actions import Body, create, wait_for_phase
 from support.actions_services import ActionsServices, task
+from support.api import list_objects
 from support.cluster import delete_namespace
 from support.flyte_tasks import container_task, parameters
 from support.flytesdk import environment, image
@@ -64,7 +65,7 @@ class House:
 
     def actions(self, run: str) -> list[Body]:
         """Give the actions of a run."""
-        return list(json.loads(self.kubectl("get", "ta", "-l", f"flyte.org/run={run}", "-o", "json"))["items"])
+        return list_objects(self.kubectl, "ta", f"flyte.org/run={run}")
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +175,7 @@ def test_what_the_platform_ends_is_run_again_and_counted_apart(house: House) -> 
     found: list[str] = []
 
     def runs() -> bool:
-        listed = json.loads(house.kubectl("get", "pods", "-l", "taskaction.dev/action=lost", "-o", "json"))["items"]
+        listed = list_objects(house.kubectl, "pods", "taskaction.dev/action=lost")
         found[:] = [pod["metadata"]["name"] for pod in listed if pod["status"]["phase"] == "Running"]
         return bool(found)
 

@@ -10,6 +10,7 @@ import pytest
 from cluster.clusters import Cluster
 from cluster.kubectl import Kubectl
 from cluster.nodes import has_node
+from support.api import get_object
 
 IMAGE = "busybox:1.36"
 AWAIT_KUBECTL = "while ! [ -e /tmp/kubectl ]; do sleep 0.1; done; /tmp/kubectl get pod asks -o name"
@@ -35,7 +36,7 @@ def wait(kubectl: Kubectl, what: str, condition: str) -> None:
 def end_of(kubectl: Kubectl, name: str) -> dict[str, Any]:
     """Give how a pod's container has ended."""
     wait(kubectl, f"pod/{name}", "jsonpath={.status.containerStatuses[0].state.terminated}")
-    found = json.loads(kubectl("get", "pod", name, "-o", "json"))
+    found = get_object(kubectl, "pod", name)
     return dict(found["status"]["containerStatuses"][0]["state"]["terminated"])
 
 

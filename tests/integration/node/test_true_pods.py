@@ -8,6 +8,7 @@ from cluster.clusters import Cluster
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
 from support.actions import Body, action, condition, create, get, patch, phase, reason, wait_for, wait_for_phase
+from support.api import list_objects
 from support.operators import QUICK_LEASES, Operators
 
 pytestmark = pytest.mark.usefixtures("node_operator")
@@ -34,7 +35,7 @@ def shell(name: str, kind: str, script: str, *, more: Body | None = None, **spec
 
 def pods(kubectl: Kubectl, name: str) -> list[Body]:
     """Give the pods of an action."""
-    return list(json.loads(kubectl("get", "pods", "-l", f"taskaction.dev/action={name}", "-o", "json"))["items"])
+    return list_objects(kubectl, "pods", f"taskaction.dev/action={name}")
 
 
 def wait_until_it_runs(kubectl: Kubectl, name: str) -> str:

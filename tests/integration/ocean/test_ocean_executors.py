@@ -1,7 +1,5 @@
 """Executors that were written for Port Ocean, in the real operator on a real API server."""
 
-import json
-
 import pytest
 
 from cluster.kubectl import Kubectl
@@ -18,6 +16,7 @@ from support.actions import (
     wait_for_all,
     wait_for_phase,
 )
+from support.api import list_objects
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -58,9 +57,7 @@ def test_a_task_that_outlives_its_call_ends_the_action(kubectl: Kubectl) -> None
     create(kubectl, [action("one", "ocean-report", {"patches": patches, "later": True})])
     status = wait_for_phase(kubectl, "one", "Succeeded")["status"]
     assert (status["message"], status["attempt"]) == ("from a task", 1)
-    wait_until(
-        lambda: not json.loads(kubectl("get", "actionevents", "-o", "json"))["items"], timeout=30, what="no event"
-    )
+    wait_until(lambda: not list_objects(kubectl, "actionevents"), timeout=30, what="no event")
 
 
 def test_anybody_with_the_right_may_report_by_an_event(kubectl: Kubectl) -> None:

@@ -1,6 +1,5 @@
 """An action's life on a real API server: writes, retries, timeouts, suspension, expiry, and its parent's end."""
 
-import json
 import time
 from itertools import pairwise
 
@@ -21,6 +20,7 @@ from support.actions import (
     wait_for,
     wait_for_phase,
 )
+from support.api import list_objects
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -123,7 +123,7 @@ def test_events_tell_of_ends_that_people_act_on(kubectl: Kubectl) -> None:
     wait_for_phase(kubectl, "good", "Succeeded")
 
     def told() -> dict[str, tuple[str, str]]:
-        found = json.loads(kubectl("get", "events", "-o", "json"))["items"]
+        found = list_objects(kubectl, "events")
         return {item["involvedObject"]["name"]: (item["type"], item["reason"]) for item in found}
 
     wait_until(lambda: "bad" in told(), timeout=30, what="an event")

@@ -24,6 +24,7 @@ from support.actions import (
     wait_for_all,
     wait_for_phase,
 )
+from support.api import get_object
 from support.operators import metric
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -62,7 +63,7 @@ def most_at_once(found: dict[str, Body]) -> int:
 
 
 def provider_status(kubectl: Kubectl) -> Body:
-    return json.loads(kubectl("get", "ap", "offer", "-o", "json")).get("status", {})
+    return get_object(kubectl, "ap", "offer").get("status", {})
 
 
 def test_no_more_than_max_concurrent_are_under_way_and_others_wait_for_nothing(kubectl: Kubectl) -> None:

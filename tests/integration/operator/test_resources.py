@@ -9,6 +9,7 @@ from cluster.clusters import Cluster
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
 from support.actions import Body, action, condition, create, get, patch, reason, wait_for, wait_for_phase
+from support.api import get_object, list_objects
 from support.hand_kubelet import HandKubelet
 
 pytestmark = pytest.mark.usefixtures("operator", "rights")
@@ -71,7 +72,7 @@ def created(kubectl: Kubectl, kind: str, owner: str) -> Body:
 
     def there() -> bool:
         selector = f"taskaction.dev/action={owner}"
-        found[:] = json.loads(kubectl("get", kind, "-l", selector, "-o", "json"))["items"]
+        found[:] = list_objects(kubectl, kind, selector)
         return bool(found)
 
     wait_until(there, timeout=30, what=f"the {kind} of {owner}")
@@ -103,14 +104,14 @@ def test_an_abort_deletes_the_object(kubectl: Kubectl) -> None:
 def test_a_config_map_is_done_when_it_is_there(kubectl: Kubectl) -> None:
     create(kubectl, [resource("configure", SETTINGS_MAP)])
     wait_for_phase(kubectl, "configure", "Succeeded")
-    assert json.loads(kubectl("get", "configmap", "settings", "-o", "json"))["data"] == {"a": "1"}
+    assert get_object(kubectl, "configmap", "settings")["data"] == {"a": "1"}
 
 
 def test_a_name_that_is_taken_is_not_overwritten(kubectl: Kubectl) -> None:
     kubectl("create", "configmap", "settings", "--from-literal=a=2")
     create(kubectl, [resource("configure", SETTINGS_MAP)])
     assert reason(wait_for_phase(kubectl, "configure", "Failed")) == "AlreadyExists"
-    assert json.loads(kubectl("get", "configmap", "settings", "-o", "json"))["data"] == {"a": "2"}
+    assert get_object(kubectl, "configmap", "settings")["data"] == {"a": "2"}
 
 
 def test_a_job_by_its_own_conditions(kubectl: Kubectl) -> None:
@@ -122,7 +123,7 @@ def test_a_job_by_its_own_conditions(kubectl: Kubectl) -> None:
     found: list[Body] = []
 
     def pod_there() -> bool:
-        found[:] = json.loads(kubectl("get", "pods", "-l", f"job-name={job}", "-o", "json"))["items"]
+        found[:] = list_objects(kubectl, "pods", f"job-name={job}")
         return bool(found)
 
     wait_until(pod_there, timeout=30, what="the Job's pod")

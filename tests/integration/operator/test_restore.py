@@ -19,6 +19,7 @@ from support.actions import (
     wait_for_all,
     wait_for_phase,
 )
+from support.api import list_objects
 from support.operators import QUICK_LEASES, Operators
 from support.world import World, keyed
 
@@ -39,7 +40,7 @@ def in_seconds(seconds: float) -> str:
 
 
 def backup(kubectl: Kubectl) -> list[Body]:
-    found: list[Body] = json.loads(kubectl("get", "taskactions", "-o", "json"))["items"]
+    found: list[Body] = list_objects(kubectl, "taskactions")
     return found
 
 

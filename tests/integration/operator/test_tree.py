@@ -23,6 +23,7 @@ from support.actions import (
     reason,
     wait_for_all,
 )
+from support.api import get_object
 from support.operators import QUICK_LEASES, Operators
 from support.world import World, job
 
@@ -178,7 +179,7 @@ def test_deleting_the_namespace_cancels_everything_and_lets_it_go(
 
 
 def test_the_parent_reference_becomes_an_owner_reference(tree: Operators, kubectl: Kubectl) -> None:
-    found = json.loads(kubectl("get", "ta", "c0-g0-l0", "-o", "json"))
+    found = get_object(kubectl, "ta", "c0-g0-l0")
     [owner] = found["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["name"]) == ("TaskAction", "c0-g0")
     assert not owner.get("controller")

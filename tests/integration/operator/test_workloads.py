@@ -1,6 +1,5 @@
 """Jobs and pods by their actions, on a real API server and its Job controller; the kubelet's part is played by hand."""
 
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
 from support.actions import action, condition, create, get, patch, reason, wait_for, wait_for_phase
+from support.api import list_objects
 from support.hand_kubelet import HandKubelet, ended, waiting
 from support.operators import QUICK_LEASES, Operators
 
@@ -41,7 +41,7 @@ def test_it_belongs_to_its_action_and_goes_with_it(kubectl: Kubectl, kubelet: Ha
     create(kubectl, [action("owned", kind, BUSYBOX)])
     kubelet.succeed("owned")
     wait_for_phase(kubectl, "owned", "Succeeded")
-    metadata = json.loads(kubectl("get", kind, "-o", "json"))["items"][0]["metadata"]
+    metadata = list_objects(kubectl, kind)[0]["metadata"]
     owner = metadata["ownerReferences"][0]
     assert (owner["kind"], owner["name"], owner["controller"]) == ("TaskAction", "owned", True)
     kubectl("delete", "ta", "owned")

@@ -1,6 +1,5 @@
 """ActionEvents on a real API server: each has its action polled at once, early ones wait, and all go when applied."""
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ import pytest
 from cluster.kubectl import Kubectl
 from local.operator_process import Operator
 from support.actions import API_VERSION, action, create, is_finished, patch, phase, wait_for, wait_for_phase
+from support.api import list_objects
 from support.inboxes import Target
 from support.operators import QUICK_LEASES, Operators
 from support.world import World, job
@@ -36,7 +36,7 @@ def event(name: str, **spec: Any) -> dict[str, Any]:
 
 
 def events(kubectl: Kubectl) -> list[str]:
-    return [item["metadata"]["name"] for item in json.loads(kubectl("get", "ae", "-o", "json"))["items"]]
+    return [item["metadata"]["name"] for item in list_objects(kubectl, "ae")]
 
 
 def wait_until(check: Callable[[], bool], what: str, seconds: float = 30) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from cluster.kubectl import Kubectl
 from support.actions import API_VERSION, action, create, is_finished, phase, reason, wait_for, wait_for_all
+from support.api import list_objects
 from support.inboxes import SECRET, Inboxes, Target, post, signed
 from support.operators import QUICK_LEASES, Operators
 
@@ -128,7 +129,7 @@ def until(check: Callable[[], bool], what: str, seconds: float = 60) -> None:
 
 
 def events(kubectl: Kubectl) -> list[str]:
-    return [item["metadata"]["name"] for item in json.loads(kubectl("get", "ae", "-o", "json"))["items"]]
+    return [item["metadata"]["name"] for item in list_objects(kubectl, "ae")]
 
 
 def none_left(kubectl: Kubectl) -> None:

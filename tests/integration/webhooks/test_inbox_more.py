@@ -18,6 +18,7 @@ from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
 from local.manifests import ROOT
 from support.actions import action, create, is_finished, phase, wait_for, wait_for_all
+from support.api import list_objects
 from support.inboxes import Inboxes, Target, post
 from support.operators import QUICK_LEASES, Operators
 from taskaction.executors.http.model import HttpModel
@@ -91,7 +92,7 @@ def test_of_several_replicas_the_owner_of_each_action_is_told(
     found = wait_for_all(kubectl, lambda all_: all(is_finished(item) for item in all_.values()))
     assert {name: item["status"]["output"] for name, item in found.items()} == {name: {"is": name} for name in names}
     deadline = time.monotonic() + 30
-    while json.loads(kubectl("get", "ae", "-o", "json"))["items"]:
+    while list_objects(kubectl, "ae"):
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
