@@ -1,1 +1,1 @@
-"""From the models to CRDs and reference pages; writes files, reads only models."""
+"""Generation of CRDs and reference pages from the API models; reads only models, writes files."""

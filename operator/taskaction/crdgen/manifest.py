@@ -1,4 +1,4 @@
-"""The CRDs: names, columns and selectable fields around the generated schemas; data and one function."""
+"""Names, printer columns and selectable fields of the CRDs, around the generated schemas."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ _ENVELOPE: Schema = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of ``kubectl get``; ``wide`` ones are shown with ``-o wide`` only."""
+    """Printer column of ``kubectl get``; a ``wide`` column appears only with ``-o wide``."""
 
     name: str
     path: str
@@ -31,7 +31,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind of the API and how it is served."""
+    """Kind of the API and how the API server serves it."""
 
     model: type[ApiModel]
     plural: str
@@ -43,12 +43,12 @@ class Kind:
 
     @property
     def name(self) -> str:
-        """The kind as objects say it."""
+        """Value of ``kind`` in objects."""
         return self.model.__name__
 
     @property
     def crd(self) -> str:
-        """The CRD's name."""
+        """Name of the CustomResourceDefinition."""
         return f"{self.plural}.{GROUP}"
 
 
@@ -152,7 +152,7 @@ KINDS = (
 
 
 def crd_manifest(kind: Kind) -> dict[str, Any]:
-    """Give the CustomResourceDefinition of ``kind``."""
+    """Return the CustomResourceDefinition of ``kind``."""
     schema = structural_schema(kind.model)
     schema["properties"] = {
         **_ENVELOPE,
@@ -182,7 +182,7 @@ def crd_manifest(kind: Kind) -> dict[str, Any]:
                 "plural": kind.plural,
                 "singular": kind.name.lower(),
                 "shortNames": list(kind.short),
-                "categories": ["actions"],  # not "taskaction": kubectl would take that for all kinds at once
+                "categories": ["actions"],  # not "taskaction": kubectl would resolve it to all kinds
             },
             "versions": [version],
         },

@@ -1,4 +1,4 @@
-"""Reference pages: the fields of a CRD as a Markdown table, for people without a cluster at hand; pure."""
+"""Reference pages: the fields of a CRD as a Markdown table, for readers without a cluster; pure functions."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ _IMMUTABLE = " is immutable: "
 
 
 def reference_page(kind: str, manifest: dict[str, Any]) -> str:
-    """Give the reference page of one CRD."""
+    """Return the reference page of one CRD."""
     schema = manifest["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     lines = [
         f"# {kind}",
@@ -48,10 +48,10 @@ def _meaning(schema: dict[str, Any]) -> str:
 
 
 def _together(rules: list[str]) -> Iterator[str]:
-    """Say once what is said of many fields, where the first of them stands."""
+    """Merge rules that differ only in the field, at the position of the first one."""
     fields: dict[str, list[str]] = {}
     for rule in rules:
-        field, immutable, mend = rule.partition(_IMMUTABLE)
-        fields.setdefault(mend if immutable else rule, []).append(field)
-    for mend, names in fields.items():
-        yield mend if names == [mend] else f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} immutable: {mend}"
+        field, immutable, remedy = rule.partition(_IMMUTABLE)
+        fields.setdefault(remedy if immutable else rule, []).append(field)
+    for text, names in fields.items():
+        yield text if names == [text] else f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} immutable: {text}"

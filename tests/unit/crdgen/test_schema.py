@@ -64,12 +64,16 @@ def test_a_type_is_said_in_the_words_of_kubernetes(kind: Any, schema: dict[str, 
 @pytest.mark.parametrize(
     ("kind", "field", "message"),
     [
-        (int | str, {}, "Made.field: a CRD cannot say that a field is one of 2 things"),
-        (list[int | str], {}, r"Made.field\[\]: a CRD cannot say that a field is one of 2 things"),
-        (dict[str, int | str], {}, r"Made.field\{\}: a CRD cannot say that a field is one of 2 things"),
-        (tuple[int, str], {}, "Made.field: a CRD cannot say prefixItems"),
-        (bytes, {"json_schema_extra": {"contentEncoding": "base64"}}, "Made.field: a CRD cannot say contentEncoding"),
-        (str, {"json_schema_extra": {"readOnly": True}}, "Made.field: a CRD cannot say readOnly"),
+        (int | str, {}, "Made.field: a CRD schema does not support a union of 2 types"),
+        (list[int | str], {}, r"Made.field\[\]: a CRD schema does not support a union of 2 types"),
+        (dict[str, int | str], {}, r"Made.field\{\}: a CRD schema does not support a union of 2 types"),
+        (tuple[int, str], {}, "Made.field: a CRD schema does not support prefixItems"),
+        (
+            bytes,
+            {"json_schema_extra": {"contentEncoding": "base64"}},
+            "Made.field: a CRD schema does not support contentEncoding",
+        ),
+        (str, {"json_schema_extra": {"readOnly": True}}, "Made.field: a CRD schema does not support readOnly"),
     ],
     ids=["a union", "a union in a list", "a union in a map", "a tuple", "an encoding", "a word unknown"],
 )
@@ -84,7 +88,9 @@ def test_a_map_with_named_fields_is_refused() -> None:
         __pydantic_extra__: dict[str, int]
         named: int
 
-    with pytest.raises(ValueError, match="Mixed: a CRD cannot have additionalProperties beside properties"):
+    with pytest.raises(
+        ValueError, match="Mixed: a CRD schema does not support additionalProperties next to properties"
+    ):
         structural_schema(Mixed)
 
 
