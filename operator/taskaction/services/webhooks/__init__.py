@@ -1,1 +1,1 @@
-"""The inbox: takes webhooks in over HTTP and stores them as ActionEvents; decides nothing about actions."""
+"""Webhook inbox: accepts webhooks over HTTP and stores them as ActionEvents; makes no decisions about actions."""

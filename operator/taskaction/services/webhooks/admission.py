@@ -1,4 +1,4 @@
-"""What a provider's webhook says of one request: ignored, refused, or about which action; pure, no I/O."""
+"""Evaluation of one request by a provider's webhook: ignored, refused, or matched to an action; pure, no I/O."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,14 +20,14 @@ _BAD = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ignored:
-    """Accepted, and of no interest."""
+    """Accepted request that no action needs."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryId:
-    """What a repetition of a request has in common with it; ``given`` by its sender, or made of its content."""
+    """Identity of a request that its repetitions share: ``given`` by the sender, or derived from the content."""
 
     text: str
     given: bool
@@ -35,7 +35,7 @@ class DeliveryId:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What the target calls the action that a request is about, and what of the body is kept."""
+    """External id of the action that a request is about, and the part of the body to store."""
 
     external_id: str
     delivery: DeliveryId
@@ -43,18 +43,18 @@ class About:
 
 
 def judged(webhook: Webhook, request: WebhookRequest) -> About | Ignored:
-    """Say what becomes of an authenticated request.
+    """Return what an authenticated request is about, or why it is ignored.
 
     Raises:
-        WebhookRefusedError: 400, what stands where the external id should is none.
+        WebhookRefusedError: 400, the value at ``webhook.externalIdPath`` is not a valid external id.
     """
     if webhook.filter is not None:
         wanted = Expectation(path=webhook.filter.path, equals=webhook.filter.equals)
         if not wanted.holds(request.body):
-            return Ignored(why=f"{webhook.filter.path} is not what the provider's webhook.filter asks for")
+            return Ignored(why=f"{webhook.filter.path} does not match the provider's webhook.filter")
     value = at_path(request.body, webhook.external_id_path)
     if value is None:
-        return Ignored(why=f"there is nothing at {webhook.external_id_path}")
+        return Ignored(why=f"{webhook.external_id_path} is missing")
     return About(
         external_id=_external_id(value, webhook.external_id_path),
         delivery=delivery_of(request, webhook.delivery_id_header),
@@ -63,13 +63,13 @@ def judged(webhook: Webhook, request: WebhookRequest) -> About | Ignored:
 
 
 def delivery_of(request: WebhookRequest, header: str | None) -> DeliveryId:
-    """Give what tells the request from others."""
-    said = request.headers.get(header.lower()) if header is not None else None
-    return DeliveryId(text=f"id {said}" if said else f"content {digest(request.content)}", given=bool(said))
+    """Return the identity of the request among all deliveries."""
+    value = request.headers.get(header.lower()) if header is not None else None
+    return DeliveryId(text=f"id {value}" if value else f"content {digest(request.content)}", given=bool(value))
 
 
 def source_of(provider: Provider, webhook: Webhook, shared: str) -> Source:
-    """Give where the provider's requests come in; ``shared`` is the namespace for those of cluster providers."""
+    """Return the source of the provider's requests; ``shared`` is the namespace for cluster providers."""
     metadata = provider.metadata
     path = f"/providers/{metadata.namespace}/{metadata.name}"
     return Source(
@@ -83,8 +83,8 @@ def source_of(provider: Provider, webhook: Webhook, shared: str) -> Source:
 
 def _external_id(value: Any, path: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise WebhookRefusedError(_BAD, f"{path} is neither a text nor a whole number")
+        raise WebhookRefusedError(_BAD, f"{path} must be a string or an integer")
     text = str(value)
     if not 0 < len(text) <= _ID_CHARS:
-        raise WebhookRefusedError(_BAD, f"{path} has {len(text)} characters, not 1 to {_ID_CHARS}")
+        raise WebhookRefusedError(_BAD, f"{path} must have 1 to {_ID_CHARS} characters, not {len(text)}")
     return text

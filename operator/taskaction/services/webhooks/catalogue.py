@@ -1,4 +1,4 @@
-"""The providers that take webhooks, listed every few seconds, so that no request costs a read; judges none of them."""
+"""Providers with a webhook, listed every few seconds, so that no request needs an API read; validates none of them."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,10 +14,10 @@ STALE_SECONDS = 60.0
 
 
 class Catalogue:
-    """Providers by namespace ('' for cluster providers) and name."""
+    """Cache of providers by namespace ('' for cluster providers) and name."""
 
     def __init__(self, cluster: Cluster, clock: Clock, namespaces: Sequence[str], *, of_cluster: bool = True) -> None:
-        """``of_cluster`` says whether providers that belong to no namespace are listed as well."""
+        """Create an empty catalogue; with ``of_cluster`` it lists ClusterActionProviders as well."""
         self._cluster = cluster
         self._clock = clock
         self._places: list[tuple[Resource, type[Provider], str]] = [
@@ -29,12 +29,12 @@ class Catalogue:
         self._listed_at: float | None = None
 
     def get(self, namespace: str, name: str) -> Provider | None:
-        """Give the provider of this name that takes webhooks."""
+        """Return the provider with this name if it has a webhook."""
         return self._providers.get((namespace, name))
 
     @property
     def is_stale(self) -> bool:
-        """True while what is known is too old to be relied upon."""
+        """Whether the last successful list is too old to rely on."""
         return self._listed_at is None or self._clock.monotonic() - self._listed_at > STALE_SECONDS
 
     async def run(self, failed: Callable[[str, BaseException], None]) -> None:
@@ -63,5 +63,5 @@ def _take(found: dict[tuple[str, str], Provider], model: type[Provider], body: d
     try:
         provider = model.from_body(body)
     except ValidationError:
-        return  # the API server's schema lets none through but one of another version
+        return  # only an object of another version of the CRD can be invalid
     found[provider.metadata.namespace, provider.metadata.name] = provider

@@ -1,6 +1,6 @@
-"""What becomes of a request at each kind of address: authenticated, read, matched, stored, in this order.
+"""Handling of requests at each kind of address: authenticate, parse, match and store, in this order.
 
-Nothing is answered with success that is not durable, and nothing is read that is not authenticated.
+A successful response means that the request is durable. No body is parsed before its request is authenticated.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -36,14 +36,14 @@ from taskaction.services.webhooks.signatures import authenticate, secret_of
 from taskaction.services.webhooks.store import InboxFullError, Store, Stored
 
 _BAD = 400
-_AWAY = 503
+_UNAVAILABLE = 503
 _DELIVERY_HEADERS = ("x-github-delivery", "x-gitlab-event-uuid", "x-delivery-id", "webhook-id")
-"""Headers by which well-known senders tell a repetition, for executors, which do not name theirs."""
+"""Delivery id headers of well-known senders, for webhooks of executors, which do not configure a header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the endpoints are made of."""
+    """Dependencies of the endpoints."""
 
     clock: Clock
     catalogue: Catalogue
@@ -56,38 +56,38 @@ class Parts:
 
 
 class Endpoints:
-    """Answers requests, whatever happens meanwhile."""
+    """Endpoints of the inbox; every request gets a response, also when storing it fails."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
     async def provider(self, namespace: str, name: str, request: WebhookRequest) -> Answer:
-        """Serve a provider's target; ``namespace`` is empty for a cluster provider."""
+        """Handle a request for a provider; ``namespace`` is empty for a cluster provider."""
         if self._parts.catalogue.is_stale:
-            return responses.busy(_AWAY, "the API server is away; try again later")
+            return responses.busy(_UNAVAILABLE, "the API server is unavailable; retry later")
         provider = self._parts.catalogue.get(namespace, name)
         if provider is None or provider.spec.webhook is None:
             return responses.UNKNOWN
         return await self._guarded(lambda: self._of_provider(provider, request), request.path)
 
     async def integration(self, path: str, request: WebhookRequest) -> Answer:
-        """Serve an executor's target."""
+        """Handle a request for the executors that listen at ``path``."""
         if not self._parts.plugins.listens(path):
             return responses.UNKNOWN
         return await self._guarded(lambda: self._of_executors(replace(request, path=path)), request.path)
 
     async def callback(self, token: str, request: WebhookRequest) -> Answer:
-        """Serve whoever was handed a one-time address."""
+        """Handle a request at a one-time callback address."""
         if self._parts.callbacks is None:
             return responses.NOT_CONFIGURED
         return await self._guarded(lambda: self._of_callback(token, request), "a callback")
 
     @property
     def _shared(self) -> str:
-        """The namespace for events that may mean actions of any namespace."""
+        """Namespace for events whose action may be in any namespace."""
         if self._parts.shared is None:
             raise WebhookRefusedError(
-                404, "TASKACTION_WATCH_NAMESPACES must name the operator's own namespace for this address to be served"
+                404, "this address requires the operator's own namespace in TASKACTION_WATCH_NAMESPACES"
             )
         return self._parts.shared
 
@@ -99,14 +99,14 @@ class Endpoints:
         except InboxFullError as error:
             return responses.busy(error.status, str(error), error.retry_after)
         except AdmissionFailedError as error:
-            return responses.busy(_AWAY, str(error))
+            return responses.busy(_UNAVAILABLE, str(error))
         except InvalidError as error:
             self._parts.failed(f"store a request at {where}", error)
-            return responses.refused(_BAD, "the API server refuses to store the request")
+            return responses.refused(_BAD, "the API server rejected the request as invalid")
         except ClusterError as error:
             self._parts.failed(f"store a request at {where}", error)
             seconds = error.retry_after if isinstance(error, UnavailableError) else None
-            return responses.busy(_AWAY, "the request cannot be stored now; try again later", int(seconds or 5))
+            return responses.busy(_UNAVAILABLE, "the request cannot be stored now; retry later", int(seconds or 5))
 
     async def _of_provider(self, provider: Provider, request: WebhookRequest) -> Answer:
         webhook = provider.spec.webhook
@@ -135,11 +135,13 @@ class Endpoints:
                 secret = await self._parts.secrets.read(provider, ref, fresh=fresh)
             except ActionError as error:
                 self._parts.failed(f"read the Secret of the webhook of {provider.metadata.name}", error)
-                raise AdmissionFailedError("the provider's Secret cannot be read; the inbox's log says why") from error
+                raise AdmissionFailedError(
+                    "the provider's Secret cannot be read; see the log of the webhook inbox"
+                ) from error
             try:
                 authenticate(authentication, secret, request.headers, request.content, now)
             except WebhookRefusedError:
-                if fresh:  # the Secret was not exchanged a moment ago, either
+                if fresh:  # the Secret has not been rotated in the meantime either
                     raise
             else:
                 return
@@ -148,7 +150,7 @@ class Endpoints:
         request = _read(request)
         admitted = await self._parts.plugins.admit(request)
         if not admitted:
-            return responses.ignored("it is about no action")
+            return responses.ignored("the request does not refer to an action")
         source = Source(
             name=f"/integration{request.path}",
             namespace=self._shared,
@@ -194,11 +196,15 @@ class Endpoints:
 
 
 def _read(request: WebhookRequest) -> WebhookRequest:
-    """Give the request with its body read; raises ``WebhookRefusedError`` where it is no JSON, or nested too deeply."""
+    """Return the request with its body parsed.
+
+    Raises:
+        WebhookRefusedError: the body is not valid JSON, or nested too deeply.
+    """
     try:
         body = orjson.loads(request.content)
     except orjson.JSONDecodeError as error:
-        raise WebhookRefusedError(_BAD, f"the body is no JSON: {error}") from None
+        raise WebhookRefusedError(_BAD, f"the body is not valid JSON: {error}") from None
     if (problem := nesting_problem(body, "the body")) is not None:
         raise WebhookRefusedError(_BAD, problem)
     return replace(request, body=body)

@@ -1,4 +1,4 @@
-"""ActionEvents as the inbox writes them: what is stored of a request, and under which name; pure, no I/O."""
+"""ActionEvents that the inbox writes: their names and the part of a request that they store; pure, no I/O."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from taskaction.core.names import digest, truncated
 from taskaction.plugin.errors import WebhookRefusedError
 
 SOURCE_LABEL = f"{GROUP}/webhook"
-"""On an event of the inbox: a digest of where it came in, by which the ones that wait are counted."""
+"""Label on events of the inbox: a digest of their source, by which pending events are counted."""
 
 PAYLOAD_LIMIT_BYTES = 32 * 1024
 TYPE = "Webhook"
@@ -26,12 +26,12 @@ _SENDER_CHARS = 253
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where requests come in, with the bounds of what is stored of them.
+    """Source of requests, with the limits of what is stored.
 
     Attributes:
-        name: what it is called, such as ``/providers/team/github``; also the sender of its events.
-        namespace: where its events are.
-        max_pending: how many may wait.
+        name: name such as ``/providers/team/github``; also the sender of its events.
+        namespace: namespace of its events.
+        max_pending: maximum number of pending events.
         secret_headers: headers, in lower case, that are never stored.
     """
 
@@ -43,19 +43,19 @@ class Source:
 
     @property
     def label(self) -> str:
-        """What its events are counted by."""
+        """Label value by which its events are counted."""
         return digest(self.name.encode())
 
 
 Meant = Mapping[str, Any]
-"""Whom a request is about, as an ActionEvent's spec says it."""
+"""Fields of an ActionEvent's spec that name the action."""
 
 
 def payload(headers: Mapping[str, str], body: Any, secret_headers: frozenset[str]) -> dict[str, Any]:
-    """Give what is stored; header names are in lower case.
+    """Return the payload to store; header names are in lower case.
 
     Raises:
-        WebhookRefusedError: 413, it is more than an event may hold.
+        WebhookRefusedError: 413, the payload is larger than an event may be.
     """
     kept = {name: value for name, value in headers.items() if not (name in secret_headers or _SECRET.search(name))}
     found = {"headers": kept, "body": body}
@@ -63,14 +63,14 @@ def payload(headers: Mapping[str, str], body: Any, secret_headers: frozenset[str
     if size > PAYLOAD_LIMIT_BYTES:
         raise WebhookRefusedError(
             _TOO_LARGE,
-            f"{size} bytes would have to be stored, more than {PAYLOAD_LIMIT_BYTES}: let the provider's"
-            " webhook.bodyPath name the part that is needed",
+            f"the payload has {size} bytes, the limit is {PAYLOAD_LIMIT_BYTES}: set webhook.bodyPath of the provider to"
+            " the part that you need",
         )
     return found
 
 
 def envelope(source: Source, delivery: str, meant: Meant, content: Mapping[str, Any], now: datetime) -> Body:
-    """Give the event; the same delivery about the same action has the same name, so that it is stored once."""
+    """Return the event; its name depends only on source, delivery and action, so that it is stored once."""
     mark = orjson.dumps([source.name, delivery, dict(meant)], option=orjson.OPT_SORT_KEYS)
     return {
         "apiVersion": API_VERSION,

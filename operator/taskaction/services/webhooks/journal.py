@@ -1,4 +1,4 @@
-"""What the inbox tells of itself, as logs and metrics; never a secret, a body or a callback's address."""
+"""Logs and metrics of the inbox; they never contain a secret, a body or a callback address."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class InboxJournal:
-    """Counts and logs, for people who run the inbox."""
+    """Recorder of logs and metrics for the people who run the inbox."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -22,44 +22,44 @@ class InboxJournal:
         self._log = structlog.stdlib.get_logger("taskaction.services.webhooks")
         self._requests = Histogram(
             "taskaction_webhook_seconds",
-            "Requests, by the kind of address, result and status code.",
+            "Time to respond to a webhook, by kind of address, result and status code.",
             ("endpoint", "result", "code"),
             buckets=_SECONDS,
             registry=self.registry,
         )
         self._api = Histogram(
             "taskaction_api_request_seconds",
-            "Requests to the API server, by verb, resource and code; 0 where no answer came.",
+            "Duration of requests to the API server, by verb, resource and status code; 0 means no response.",
             ("verb", "resource", "code"),
             buckets=_SECONDS,
             registry=self.registry,
         )
         self._errors = Counter(
-            "taskaction_errors", "Errors that somebody should look into.", ("error",), registry=self.registry
+            "taskaction_errors", "Number of errors that need attention, by type.", ("error",), registry=self.registry
         )
 
     def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Show a value that is read when it is asked for."""
+        """Add a gauge that reads its value at each scrape."""
         Gauge(f"taskaction_{name}", text, registry=self.registry).set_function(value)
 
     def answered(self, kind: str, where: str, answer: Answer, seconds: float) -> None:
-        """A request has its answer."""
+        """Record the response to a request."""
         self._requests.labels(kind, answer.result, str(answer.status)).observe(seconds)
-        tell = self._log.debug if answer.result in {"accepted", "duplicate"} else self._log.info
-        tell("webhook answered", endpoint=where, result=answer.result, status=answer.status, why=answer.message)
+        log = self._log.debug if answer.result in {"accepted", "duplicate"} else self._log.info
+        log("webhook answered", endpoint=where, result=answer.result, status=answer.status, why=answer.message)
 
     def failed(self, task: str, error: BaseException) -> None:
-        """Something went wrong that the sender cannot mend."""
+        """Record an error that the sender cannot fix."""
         if isinstance(error, UnavailableError):
-            self._log.warning("API server does not answer", task=task, error=str(error))
+            self._log.warning("API server is unavailable", task=task, error=str(error))
             return
         self._errors.labels(type(error).__name__).inc()
         self._log.error("failed", task=task, error=f"{type(error).__name__}: {error}")
 
     def requested(self, request: Request) -> None:
-        """Count a request to the API server."""
+        """Record a request to the API server."""
         self._api.labels(request.verb, request.resource, str(request.code)).observe(request.seconds)
 
     def says(self, event: str, **facts: object) -> None:
-        """Log what happens to the process."""
+        """Log an event of the process."""
         self._log.info(event, **facts)

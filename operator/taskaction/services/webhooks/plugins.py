@@ -1,4 +1,4 @@
-"""Webhooks of executors: who listens at which path, and what they say of a request; stores nothing."""
+"""Webhooks of executors: their paths, and which actions they match to a request; stores nothing."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -11,19 +11,19 @@ PATIENCE_SECONDS = 10.0
 
 
 class AdmissionFailedError(Exception):
-    """An executor did not say what becomes of a request; the sender may try again."""
+    """An executor failed to evaluate a request; the sender may retry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """What an executor says of a request."""
+    """Action that an executor matched to a request."""
 
     executor: str
     correlation: Correlation
 
 
 class Plugins:
-    """The executors by their ``WEBHOOK_PATH``; several may share one, as those of an Ocean integration do."""
+    """Executors by their ``WEBHOOK_PATH``; several may share one, as those of an Ocean integration do."""
 
     def __init__(self, executors: Iterable[AbstractExecutor], failed: Callable[[str, BaseException], None]) -> None:
         self._failed = failed
@@ -33,15 +33,15 @@ class Plugins:
                 self._listeners.setdefault("/" + executor.WEBHOOK_PATH.strip("/"), []).append(executor)
 
     def listens(self, path: str) -> bool:
-        """Say whether anybody listens at ``path``."""
+        """Whether an executor listens at ``path``."""
         return path in self._listeners
 
     async def admit(self, request: WebhookRequest) -> tuple[Admitted, ...]:
-        """Ask every listener; what one admits is admitted.
+        """Return what all listeners match to the request; one that matches is enough.
 
         Raises:
-            WebhookRefusedError: all of them refuse; the first one's words.
-            AdmissionFailedError: one of them failed, and none admits the request.
+            WebhookRefusedError: all listeners refuse; this is the first refusal.
+            AdmissionFailedError: a listener failed, and none matches an action.
         """
         refusals: list[WebhookRefusedError] = []
         admitted: list[Admitted] = []
@@ -60,7 +60,7 @@ class Plugins:
                 accepted = True
                 admitted += [Admitted(executor.ACTION_NAME, correlation) for correlation in found]
         if failures and not admitted:
-            raise AdmissionFailedError(f"executor {failures[0]} could not look at the request")
+            raise AdmissionFailedError(f"executor {failures[0]} failed to evaluate the request; retry later")
         if not accepted:
             raise refusals[0]
         return tuple(admitted)

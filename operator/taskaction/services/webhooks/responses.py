@@ -1,14 +1,14 @@
-"""What senders are told; a value, and the one place that knows the words."""
+"""Responses to senders; the only module that holds their texts."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """An HTTP answer; ``result`` is also what is counted.
+    """HTTP response; ``result`` is also a label of the metric.
 
     Attributes:
-        retry_after: seconds after which the sender may try again.
+        retry_after: seconds after which the sender may retry.
     """
 
     status: int
@@ -19,22 +19,22 @@ class Answer:
 
 ACCEPTED = Answer(status=202, result="accepted")
 DUPLICATE = Answer(status=200, result="duplicate")
-UNKNOWN = Answer(status=404, result="unknown", message="no webhooks are taken here")
+UNKNOWN = Answer(status=404, result="unknown", message="no webhook is configured at this address")
 NOT_CONFIGURED = Answer(
-    status=404, result="unknown", message="callbacks need TASKACTION_WEBHOOKS_KEY_FILE, which is not set here"
+    status=404, result="unknown", message="callbacks require TASKACTION_WEBHOOKS_KEY_FILE, which is not set"
 )
 
 
 def ignored(why: str) -> Answer:
-    """Give the answer to what was accepted and is of no interest."""
+    """Return the response to a request that is accepted and not stored."""
     return Answer(status=200, result="ignored", message=why)
 
 
 def refused(status: int, why: str) -> Answer:
-    """Give the answer to what the sender did wrong."""
+    """Return the response to a request that the sender must fix."""
     return Answer(status=status, result="refused", message=why)
 
 
 def busy(status: int, why: str, seconds: int = 5) -> Answer:
-    """Give the answer to what may be sent again later."""
+    """Return the response to a request that the sender may retry later."""
     return Answer(status=status, result="busy", message=why, retry_after=seconds)

@@ -1,6 +1,6 @@
-"""Secrets of providers' webhooks, read with the rights of the provider's account and kept for a short while.
+"""Cache of webhook Secrets, which are read with the rights of the provider's ServiceAccount.
 
-So a flood of forged requests does not become a flood of reads.
+It keeps a flood of forged requests from becoming a flood of API reads.
 """
 
 from taskaction.api.provider import Provider
@@ -17,7 +17,7 @@ _Key = tuple[str, str, str, str]
 
 
 class SecretCache:
-    """Reads and remembers; a text that did not fit a request is read anew once it is a few seconds old."""
+    """Cache of Secret values; a value that did not match a request is read again once it is a few seconds old."""
 
     def __init__(self, cluster: Cluster, clock: Clock, closed: frozenset[str]) -> None:
         self._cluster = cluster
@@ -26,11 +26,11 @@ class SecretCache:
         self._known: dict[_Key, tuple[float, str | ActionError]] = {}
 
     async def read(self, provider: Provider, ref: WebhookSecretRef, *, fresh: bool = False) -> str:
-        """Give a secret text; ``fresh`` asks for one that is at most a few seconds old.
+        """Return a Secret value; ``fresh`` requires one that is at most a few seconds old.
 
         Raises:
-            ActionError: it is missing, or the account may not read it.
-            UnavailableError: the API server is away.
+            ActionError: the Secret is missing, or the ServiceAccount may not read it.
+            UnavailableError: the API server is unavailable.
         """
         account = _account(provider, ref)
         key = (account.namespace, account.name, ref.name, ref.key)
@@ -59,6 +59,6 @@ def _account(provider: Provider, ref: WebhookSecretRef) -> Account:
     namespace = ref.namespace or provider.metadata.namespace
     if not namespace:
         raise InvalidParametersError(
-            f"ClusterActionProvider {provider.metadata.name!r}: name the namespace of the webhook's Secret {ref.name!r}"
+            f"ClusterActionProvider {provider.metadata.name!r}: set the namespace of the webhook's Secret {ref.name!r}"
         )
     return Account(namespace=namespace, name=run_as.service_account_name if run_as is not None else DEFAULT_ACCOUNT)

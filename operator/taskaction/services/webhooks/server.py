@@ -1,4 +1,4 @@
-"""HTTP for the endpoints: sizes, times and numbers are bounded here, before anything is read; knows no provider."""
+"""HTTP server of the endpoints; it limits sizes, times and numbers before it reads anything; knows no provider."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ from taskaction.services.webhooks.endpoints import Endpoints
 from taskaction.services.webhooks.responses import Answer
 
 BODY_LIMIT_BYTES = 1024 * 1024
-"""What is read of a request at most; what is stored of it is bounded further."""
+"""Maximum size of a body; the limit of what is stored is lower."""
 
 _REAP_SECONDS = 1.0
 _SHOWN_CHARS = 256
@@ -25,13 +25,13 @@ _SHOWN_CHARS = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """Bounds of the server.
+    """Limits of the server.
 
     Attributes:
         bind: address and port.
-        patience: how many seconds a sender may take for a request, and stay connected without sending one.
-        requests: how many requests are served at a time; more are told to come back.
-        connections: how many connections are kept.
+        patience: timeout in seconds of a request, and of an idle connection.
+        requests: maximum number of concurrent requests; further ones get 503 with Retry-After.
+        connections: maximum number of connections.
     """
 
     bind: str
@@ -41,7 +41,7 @@ class ServerSettings:
 
 
 class WebhookServer:
-    """Listens for webhooks."""
+    """HTTP server for webhooks."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class WebhookServer:
         endpoints: Endpoints,
         answered: Callable[[str, str, Answer, float], None],
     ) -> None:
-        """``answered`` is told of each answer: the kind of address, the address, the answer, and its seconds."""
+        """Create a server; it calls ``answered`` with kind of address, address, response and seconds."""
         self._settings = settings
         self._clock = clock
         self._endpoints = endpoints
@@ -72,7 +72,7 @@ class WebhookServer:
         self._site: web.TCPSite | None = None
 
     async def start(self) -> None:
-        """Listen; raises ``ConfigurationError`` where that is not possible."""
+        """Listen; raises ``ConfigurationError`` if the address is not available."""
         host, _, port = self._settings.bind.rpartition(":")
         await self._runner.setup()
         self._site = web.TCPSite(self._runner, host.strip("[]") or None, int(port), backlog=256)
@@ -84,11 +84,11 @@ class WebhookServer:
             ) from error
 
     async def stop(self) -> None:
-        """Listen no more, and let requests under way end."""
+        """Stop listening and wait for requests in progress."""
         await self._runner.cleanup()
 
     async def run(self) -> None:
-        """Close connections that send nothing, and those beyond the bound, until cancelled."""
+        """Close idle connections, and those above the limit, until cancelled."""
         while True:
             await self._clock.sleep(_REAP_SECONDS)
             self._reap()
@@ -107,9 +107,9 @@ class WebhookServer:
     # -- addresses ----------------------------------------------------------------------------------------------------
 
     async def _provider(self, request: web.Request) -> web.Response:
-        said = request.match_info
+        match = request.match_info
         return await self._serve(
-            "provider", request, lambda found: self._endpoints.provider(said["namespace"], said["name"], found)
+            "provider", request, lambda found: self._endpoints.provider(match["namespace"], match["name"], found)
         )
 
     async def _cluster_provider(self, request: web.Request) -> web.Response:
@@ -130,7 +130,7 @@ class WebhookServer:
         started = self._clock.monotonic()
         protocol = request.protocol
         if len(self._under_way) >= self._settings.requests:
-            found = responses.busy(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests at a time; try again later")
+            found = responses.busy(HTTPStatus.SERVICE_UNAVAILABLE, "too many concurrent requests; retry later")
         else:
             self._under_way.add(protocol)
             try:
@@ -142,7 +142,7 @@ class WebhookServer:
         self._answered(kind, where, found, self._clock.monotonic() - started)
         response = _response(found)
         if not request.content.is_eof():
-            response.force_close()  # what was not read is not worth reading
+            response.force_close()  # the rest of the body is not worth reading
         return response
 
     async def _read_and_answered(
@@ -158,7 +158,7 @@ class WebhookServer:
         except web.HTTPRequestEntityTooLarge:
             return _too_large()
         except TimeoutError:
-            return responses.refused(HTTPStatus.REQUEST_TIMEOUT, "the body did not come in time")
+            return responses.refused(HTTPStatus.REQUEST_TIMEOUT, "timeout while reading the body")
         headers: dict[str, str] = {}
         for name, value in request.headers.items():
             lower, text = name.lower(), value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -168,7 +168,7 @@ class WebhookServer:
 
 def _too_large() -> Answer:
     return responses.refused(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {BODY_LIMIT_BYTES} bytes, which is not read"
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than the limit of {BODY_LIMIT_BYTES} bytes"
     )
 
 

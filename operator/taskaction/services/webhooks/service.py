@@ -1,4 +1,4 @@
-"""The inbox as a process: put together, started, and stopped in an order that loses no request; decides nothing."""
+"""Inbox as a process: builds, starts and stops it in an order that loses no request; makes no decisions."""
 
 import asyncio
 import random
@@ -26,19 +26,19 @@ from taskaction.services.webhooks.store import Store, StoreSettings
 
 
 class Nothing:
-    """What the inbox has seen of objects that attempts created: it watches none."""
+    """Empty view of the objects that attempts created: the inbox watches none."""
 
     def news(self, resource: Resource, uid: str, name: str) -> Body | None:  # noqa: ARG002 - the protocol's signature
-        """Give nothing."""
+        """Return None: the inbox watches no objects."""
         return None
 
     def seen(self, resource: Resource, uid: str) -> list[Body]:  # noqa: ARG002 - the protocol's signature
-        """Give nothing."""
+        """Return no objects: the inbox watches none."""
         return []
 
 
 class Inbox:
-    """Everything that serves requests, over any cluster and clock."""
+    """Components that serve requests, over any cluster and clock."""
 
     def __init__(
         self, config: OperatorConfig, own: WebhooksConfig, cluster: Cluster, clock: Clock, journal: InboxJournal
@@ -78,7 +78,7 @@ class Inbox:
 
 
 class WebhookService:
-    """One replica of the inbox; any number may run, for what they share is in the API server."""
+    """Replica of the inbox; any number may run, because they share state only through the API server."""
 
     def __init__(self, config: OperatorConfig, own: WebhooksConfig) -> None:
         self._config = config
@@ -88,7 +88,7 @@ class WebhookService:
         self._stopping = False
 
     async def run(self) -> None:
-        """Run until SIGTERM or SIGINT; then say so by readiness, go on a while, and let requests under way end."""
+        """Run until SIGTERM or SIGINT; then report not ready, serve for the drain time, and finish requests."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
@@ -103,8 +103,14 @@ class WebhookService:
         probes = ProbeServer(
             "TASKACTION_WEBHOOKS_PROBES_BIND", self._own.probes_bind, self._health(inbox), self._journal.registry
         )
-        self._journal.gauge("webhooks_limit", "Requests that may wait.", lambda: self._own.max_pending)
-        self._journal.gauge("webhooks_waiting", "Requests that no action has taken yet.", lambda: inbox.store.waiting)
+        self._journal.gauge(
+            "webhooks_limit", "Maximum number of pending webhook requests.", lambda: self._own.max_pending
+        )
+        self._journal.gauge(
+            "webhooks_waiting",
+            "Number of webhook requests that no action has consumed yet.",
+            lambda: inbox.store.waiting,
+        )
         await probes.start()
         await inbox.server.start()
         work = (inbox.catalogue.run(failed), inbox.store.run(failed), inbox.server.run())
@@ -127,7 +133,7 @@ class WebhookService:
 
     @staticmethod
     async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
-        """Return when the process is to stop; raise what ended a task that should never end."""
+        """Return when the process must stop; raise the error of a task that ended unexpectedly."""
         stopped = asyncio.create_task(stop.wait())
         ended, _ = await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
@@ -136,8 +142,8 @@ class WebhookService:
 
     def _health(self, inbox: Inbox) -> Health:
         def ready() -> list[str]:
-            problems = ["the inbox is being stopped"] if self._stopping else []
-            problems += ["the providers could not be listed for a minute"] if inbox.catalogue.is_stale else []
+            problems = ["the inbox is shutting down"] if self._stopping else []
+            problems += ["no list of the providers has succeeded for a minute"] if inbox.catalogue.is_stale else []
             return problems + [f"plug-in {one.entry_point}: {one.error}" for one in inbox.registry.failures]
 
         return Health(live=list, ready=ready)

@@ -1,4 +1,4 @@
-"""The inbox's own settings, from the environment under a prefix of their own; the rest are the operator's."""
+"""Settings of the inbox, from environment variables with a prefix of their own; it shares the operator's settings."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -13,22 +13,22 @@ PREFIX = "TASKACTION_WEBHOOKS_"
 
 
 class WebhooksConfig(BaseModel):
-    """Every setting, with its default; ``TASKACTION_WEBHOOKS_<NAME>`` in the environment sets it."""
+    """Settings with their defaults; the environment variable ``TASKACTION_WEBHOOKS_<NAME>`` sets one."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
 
     bind: Annotated[str, AfterValidator(address)] = "127.0.0.1:8090"
-    """Address and port where webhooks come in."""
+    """Address and port for webhooks."""
     probes_bind: Annotated[str, AfterValidator(address)] = "127.0.0.1:8091"
     """Address and port of /healthz, /readyz and /metrics."""
     max_pending: Annotated[int, Field(ge=1, le=20_000)] = 5000
-    """How many requests may be stored that no action has taken yet, of all providers together."""
+    """Maximum number of stored requests that no action has consumed yet, for all providers together."""
     requests: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """Requests that are served at a time; more are told to come back."""
+    """Maximum number of concurrent requests; further ones get 503 with Retry-After."""
     patience: PositiveDuration = timedelta(seconds=15)
-    """How long a sender may take for a request, and a connection may be silent."""
+    """Timeout of a request, and of an idle connection."""
     drain: PositiveDuration = timedelta(seconds=5)
-    """How long requests are still taken after SIGTERM, until nobody sends them here any more."""
+    """Time to accept requests after SIGTERM, until load balancers stop sending them here."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "WebhooksConfig":

@@ -1,4 +1,4 @@
-"""Whether a request shows that its sender may send it: pure functions, compared in constant time; no I/O, no logs."""
+"""Authentication of webhook requests: pure functions that compare in constant time; no I/O, no logs."""
 
 import base64
 import binascii
@@ -22,7 +22,7 @@ _HASHES = {
 
 
 def secret_of(authentication: WebhookAuthentication) -> WebhookSecretRef | None:
-    """Give the Secret that an authentication needs; None where it needs none."""
+    """Return the reference of the Secret that an authentication needs, or None."""
     if authentication.hmac is not None:
         return authentication.hmac.secret_key_ref
     if authentication.basic is not None:
@@ -31,7 +31,7 @@ def secret_of(authentication: WebhookAuthentication) -> WebhookSecretRef | None:
 
 
 def secret_headers(authentication: WebhookAuthentication) -> frozenset[str]:
-    """Give the headers, in lower case, whose value is the secret itself: they are never stored."""
+    """Return the headers, in lower case, that carry the secret itself: they are never stored."""
     token = authentication.token
     return frozenset({"authorization"} | ({token.header.lower()} if token is not None and token.header else set()))
 
@@ -39,10 +39,10 @@ def secret_headers(authentication: WebhookAuthentication) -> frozenset[str]:
 def authenticate(
     authentication: WebhookAuthentication, secret: str, headers: Mapping[str, str], content: bytes, now: datetime
 ) -> None:
-    """Return where the request is the sender's; ``headers`` have lower-case names.
+    """Check that the sender is authentic; ``headers`` have lower-case names.
 
     Raises:
-        WebhookRefusedError: 401; the message says what is missing, and never what would be right.
+        WebhookRefusedError: 401; the message names what is missing, and never the expected value.
     """
     if authentication.hmac is not None:
         _check_signature(authentication.hmac, secret, headers, content, now)
@@ -54,7 +54,7 @@ def authenticate(
     elif authentication.token is not None:
         _check_text(f"Bearer {secret}", headers, "Authorization")
     elif authentication.none is None:
-        raise WebhookRefusedError(_UNAUTHORIZED, "the provider says of nobody that they may send webhooks")
+        raise WebhookRefusedError(_UNAUTHORIZED, "no webhook authentication is configured for this provider")
 
 
 def _check_signature(
@@ -64,20 +64,20 @@ def _check_signature(
     prefix = said.prefix or ""
     given = _decoded(value.removeprefix(prefix), said.encoding) if value.startswith(prefix) else None
     if given is None:
-        raise WebhookRefusedError(_UNAUTHORIZED, f"header {said.header} is no signature as the provider expects it")
+        raise WebhookRefusedError(_UNAUTHORIZED, f"header {said.header} is not a valid signature")
     signed = content if said.timestamp is None else _timed(said.timestamp, headers, content, now)
     if not hmac.compare_digest(hmac.digest(secret.encode(), signed, _HASHES[said.algorithm]), given):
-        raise WebhookRefusedError(_UNAUTHORIZED, f"the signature in header {said.header} does not fit the body")
+        raise WebhookRefusedError(_UNAUTHORIZED, f"the signature in header {said.header} does not match the body")
 
 
 def _timed(said: SignedTimestamp, headers: Mapping[str, str], content: bytes, now: datetime) -> bytes:
-    """Give what is signed where a time is; refuse one that is too far from now."""
+    """Return the signed content where it includes a timestamp; refuse a timestamp too far from now."""
     text = _header(headers, said.header)
     if not (text.isascii() and text.isdecimal() and len(text) <= _TIMESTAMP_CHARS):
-        raise WebhookRefusedError(_UNAUTHORIZED, f"header {said.header} is no time in seconds since 1970")
+        raise WebhookRefusedError(_UNAUTHORIZED, f"header {said.header} is not a Unix timestamp in seconds")
     tolerance = (said.tolerance or _TOLERANCE).total_seconds()
     if abs(now.timestamp() - int(text)) > tolerance:
-        raise WebhookRefusedError(_UNAUTHORIZED, f"the time in header {said.header} is too far from now")
+        raise WebhookRefusedError(_UNAUTHORIZED, f"the timestamp in header {said.header} is too far from now")
     before, _, rest = (said.signed or _SIGNED).partition("{timestamp}")
     between, _, after = rest.partition("{body}")
     return f"{before}{text}{between}".encode() + content + after.encode()
@@ -85,7 +85,7 @@ def _timed(said: SignedTimestamp, headers: Mapping[str, str], content: bytes, no
 
 def _check_text(expected: str, headers: Mapping[str, str], name: str) -> None:
     if not hmac.compare_digest(expected.encode(), _header(headers, name).encode()):
-        raise WebhookRefusedError(_UNAUTHORIZED, f"header {name} is not what the provider expects")
+        raise WebhookRefusedError(_UNAUTHORIZED, f"header {name} does not match")
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

@@ -1,4 +1,4 @@
-"""Makes requests durable as ActionEvents, within bounds, before their senders get an answer; reads none of them."""
+"""Storage of requests as ActionEvents, within limits, before the sender gets a response; reads none of them."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,17 +19,17 @@ _RETRY_SECONDS = 30
 
 
 class Stored(Enum):
-    """What became of a request's events."""
+    """Result of storing the events of a request."""
 
     NEW = auto()
     KNOWN = auto()  # all of them were stored before
 
 
 class InboxFullError(TaskActionError):
-    """So much waits already that nothing more is taken for now.
+    """Too many events are pending to accept another one now.
 
     Attributes:
-        status: 429 where the source has too much, 503 where all together have.
+        status: 429 if the source is over its limit, 503 if all sources together are.
     """
 
     def __init__(self, message: str, status: int) -> None:
@@ -40,11 +40,11 @@ class InboxFullError(TaskActionError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreSettings:
-    """Bounds, and where events are.
+    """Limits and namespaces of the store.
 
     Attributes:
-        max_pending: how many events of the inbox may wait, of all sources together.
-        namespaces: the namespaces that are served, and the shared one; all where it is empty.
+        max_pending: maximum number of pending events of the inbox, for all sources together.
+        namespaces: served namespaces, including the shared one; empty means all.
     """
 
     max_pending: int
@@ -52,7 +52,7 @@ class StoreSettings:
 
 
 class Store:
-    """Creates events. How many wait is counted from time to time, so several replicas may exceed a bound a little."""
+    """Store of events; it counts pending ones periodically, so several replicas may exceed a limit slightly."""
 
     def __init__(self, cluster: Cluster, clock: Clock, settings: StoreSettings) -> None:
         self._cluster = cluster
@@ -65,26 +65,26 @@ class Store:
 
     @property
     def waiting(self) -> int:
-        """How many events of the inbox wait, as far as is known."""
+        """Number of pending events of the inbox at the last count, plus those stored since."""
         return self._counted.total() + self._since.total()
 
     def check_room(self, source: Source) -> None:
-        """Return where another request can be taken; raises ``InboxFullError``."""
+        """Check that another request fits; raises ``InboxFullError``."""
         of_source = self._counted[source.label] + self._since[source.label]
         if of_source >= source.max_pending:
-            raise InboxFullError(f"{of_source} requests wait at {source.name} already; try again later", 429)
+            raise InboxFullError(f"{of_source} requests are pending for {source.name}; retry later", 429)
         if self.waiting >= self._settings.max_pending:
-            raise InboxFullError(f"{self.waiting} requests wait already; try again later", 503)
+            raise InboxFullError(f"{self.waiting} requests are pending; retry later", 503)
 
     async def put(self, source: Source, events: Sequence[Body], *, once: bool) -> Stored:
-        """Return when every event is durable.
+        """Store events; return when every event is durable.
 
-        ``once`` says that events of these names never come again with something new, also when they were applied and
-        are gone.
+        With ``once``, an event with one of these names is a repetition forever, even after the stored one was applied
+        and deleted.
 
         Raises:
             InboxFullError: nothing was stored.
-            ClusterError: not all of them are durable; the same request may be made again.
+            ClusterError: not all events are durable; the caller may retry with the same request.
         """
         self._busy = True
         new = [event for event in events if _name(event) not in self._recent]
@@ -104,7 +104,7 @@ class Store:
         return True
 
     async def run(self, failed: Callable[[str, BaseException], None]) -> None:
-        """Count what waits, every now and then while requests come, until cancelled."""
+        """Count pending events periodically while requests arrive, until cancelled."""
         while True:
             if self._busy or self.waiting:
                 self._busy = False
@@ -115,7 +115,7 @@ class Store:
             await self._clock.sleep(_COUNT_SECONDS)
 
     async def count(self) -> None:
-        """Count what waits."""
+        """Count pending events."""
         before = self._since.copy()
         found: Counter[str] = Counter()
         for namespace in self._settings.namespaces or ("",):
@@ -125,7 +125,9 @@ class Store:
             async for body in bodies:
                 found[body["metadata"]["labels"][SOURCE_LABEL]] += 1
         self._counted = found
-        self._since -= before  # what came during the count may be in it, too: rather a little too many than too few
+        self._since -= (
+            before  # an event stored during the count may be in both: slightly too many is safer than too few
+        )
 
     def _remember(self, name: str) -> None:
         self._recent[name] = None
