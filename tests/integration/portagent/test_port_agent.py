@@ -155,7 +155,7 @@ def test_a_second_agent_stands_by_and_takes_over_at_once_when_the_first_is_stopp
     first = agents.start({"LEASE_DURATION": "60s"})
     first.wait_until_ready()
     second = agents.start({"LEASE_DURATION": "60s"})
-    until(lambda: "stands by" in second.program.log.read_text(), "the second stands by", agents)
+    until(lambda: "another agent is leader" in second.program.log.read_text(), "the second stands by", agents)
     second.wait_until_ready()
     port.add("r_1", "sleep", {"duration": "1s"})
     until(lambda: len(by_run(kubectl)) == 1, "the run is taken", agents)
@@ -239,7 +239,7 @@ def test_ocean_d09_every_run_ends_exactly_once_when_the_agent_is_killed_20_times
             add(port, world, number)
         del left[: RUNS // KILLS]
         disturb(port, luck)
-        until(lambda: "claims and reports" in last_log(agents), "an agent works", agents)
+        until(lambda: "became leader" in last_log(agents), "an agent works", agents)
         time.sleep(luck.uniform(0.0, 1.2))  # the moment of the crash is the case, not a wait
         agents.kill()
         agents.start()
@@ -249,7 +249,7 @@ def test_ocean_d09_every_run_ends_exactly_once_when_the_agent_is_killed_20_times
     for run in port.runs.values():
         assert_ended_as_it_should(run, found[run.id], world)
     assert port.violations == []
-    assert "acknowledgement finished" in agents.logs()  # crashes and lost answers did fall into the window
+    assert "acknowledgement recovered" in agents.logs()  # crashes and lost answers did fall into the window
 
 
 def last_log(agents: PortAgents) -> str:

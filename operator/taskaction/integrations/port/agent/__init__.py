@@ -1,1 +1,1 @@
-"""Runs of Port become TaskActions here, and what becomes of these is told to Port; nothing is executed here."""
+"""Agent that turns runs of Port into TaskActions and reports their progress to Port; executes nothing itself."""

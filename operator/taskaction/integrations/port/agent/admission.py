@@ -1,7 +1,7 @@
-"""Takes runs: a TaskAction that may not run yet, then Port's word that the run is ours, then the action's release.
+"""Admission of runs: create a suspended TaskAction, acknowledge the run at Port, then release the action.
 
-An answer that was lost leaves the action suspended. Whoever finds it so asks Port again, and takes a refusal for the
-answer to the earlier question: see docs/port-agent.md for what each crash leads to.
+If the response of Port is lost, the action stays suspended. The agent that finds it acknowledges the run again, and
+treats a conflict as the response to the first acknowledgement: see docs/port-agent.md for the result of each crash.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ from taskaction.integrations.port.agent.mapping import Target, Targets, manifest
 from taskaction.integrations.port.agent.runs import MalformedRun, PortRun
 
 _CHUNK = 32
-"""Runs that are acknowledged at a time."""
+"""Number of runs that are acknowledged concurrently."""
 
 
 class Answer(Enum):
-    """What Port says to an acknowledgement."""
+    """Result of an acknowledgement at Port."""
 
     OURS = "ours"
     TAKEN = "taken"
@@ -42,7 +42,7 @@ class Answer(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Candidate:
-    """An action whose run is to be acknowledged; ``first`` where nobody has ever asked Port for it."""
+    """Action whose run needs an acknowledgement; ``first`` if no agent has ever sent one."""
 
     body: Body
     marks: Marks
@@ -54,7 +54,7 @@ class _Candidate:
 
 
 class Admission:
-    """Makes TaskActions of runs, so that each effect happens at most once, whoever crashes when."""
+    """Admission of runs as TaskActions, so that each effect happens at most once, whichever process crashes."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Admission:
         targets: Targets,
         vanished: Callable[[str, Marks], None],
     ) -> None:
-        """``vanished`` is told of actions that are gone although their runs are ours."""
+        """Create an admission; it calls ``vanished`` for actions that are gone although their runs are ours."""
         self._cluster = cluster
         self._port = port
         self._clock = clock
@@ -80,15 +80,15 @@ class Admission:
         self._targets = targets
         self._vanished = vanished
         self.busy: set[str] = set()
-        """Names of the actions whose runs this process is asking Port for; nobody else here may ask for them, too."""
+        """Names of actions whose runs this process is acknowledging; no other task here may acknowledge them."""
 
     async def admit(self, runs: Sequence[tuple[str, PortRun | MalformedRun]], until: float) -> set[str]:
-        """Take runs, each with the name of its action, in their order; give the names of those that are new.
+        """Admit runs in order, each with the name of its action; return the names of the new actions.
 
-        What is not recorded ``until`` then (monotonic), when Port hands it out again, is left.
+        Runs that have no action by ``until`` (monotonic) are skipped: Port then hands them out again.
         """
         new: set[str] = set()
-        # One that comes twice would meet its own question to Port, and its refusal: also while it is being recovered.
+        # A duplicate, or a run that is being recovered, would get a conflict from this process's own acknowledgement.
         once = list({name: (name, run) for name, run in runs if name not in self.busy}.values())
         for start in range(0, len(once), _CHUNK):
             chunk = once[start : start + _CHUNK]
@@ -104,7 +104,7 @@ class Admission:
         return new
 
     async def _admit(self, chunk: Sequence[tuple[str, PortRun | MalformedRun]], until: float) -> tuple[set[str], bool]:
-        """Give the names of what is new, and whether it is worth to go on."""
+        """Return the names of the new actions, and whether to continue with the next chunk."""
         found: dict[str, Target] = {}
         candidates: list[_Candidate] = []
         healthy = True
@@ -127,7 +127,7 @@ class Admission:
         return {candidate.name for candidate in candidates}, healthy and Answer.UNKNOWN not in answers
 
     async def recover(self, body: Body, marks: Marks) -> None:
-        """Finish the acknowledgement that somebody, perhaps this process, did not learn the answer to."""
+        """Finish an acknowledgement whose response an agent, perhaps this one, did not receive."""
         name = body["metadata"]["name"]
         self.busy.add(name)
         try:
@@ -138,7 +138,7 @@ class Admission:
             self.busy.discard(name)
 
     async def discard(self, body: Body) -> None:
-        """Take away an action whose run is another's; it never ran."""
+        """Delete an action whose run belongs to another agent; the action never ran."""
         metadata = body["metadata"]
         await self._cluster.delete(TASK_ACTIONS, metadata["name"], self._namespace, uid=metadata["uid"])
         try:
@@ -147,7 +147,7 @@ class Admission:
             return
 
     async def _recorded(self, name: str, run: PortRun | MalformedRun, found: dict[str, Target]) -> _Candidate | None:
-        """Make sure that the run has an action; give it where Port is to be asked for the run."""
+        """Ensure that the run has an action; return it if the run needs an acknowledgement."""
         body = await self._manifest(run, found)
         try:
             body = await self._create(run, body)
@@ -160,7 +160,10 @@ class Admission:
     async def _create(self, run: PortRun | MalformedRun, body: Body) -> Body:
         try:
             return await self._cluster.create(TASK_ACTIONS, body, self._namespace)
-        except (InvalidError, ForbiddenError) as error:  # a policy refuses this one; where all are, so is the next
+        except (
+            InvalidError,
+            ForbiddenError,
+        ) as error:  # a policy rejects this action; if it rejects all, the next create fails too
             reason = f"the run cannot become a TaskAction: {error}"
             return await self._cluster.create(TASK_ACTIONS, self._refusal(run, reason), self._namespace)
 
@@ -181,10 +184,10 @@ class Admission:
         return refusal(run, run.id or "", reason, installation=self._installation, agent=self._identity)
 
     async def _met(self, name: str, run: PortRun | MalformedRun) -> _Candidate | None:
-        """Deal with a run that has an action already: handed out again, or claimed by two at once."""
+        """Handle a run that already has an action: Port handed it out again, or two agents claimed it."""
         body = await self._cluster.get(TASK_ACTIONS, name, self._namespace)
         if body is None:
-            return None  # gone just now; the run comes again
+            return None  # deleted in the meantime; Port hands out the run again
         known = Marks.of(body)
         if known is None or known.run_id != run.id:
             self._journal.name_taken(name, run.id or "")
@@ -199,19 +202,19 @@ class Admission:
                 return await self._taken_over(body, known)
 
     async def _handed_out_again(self, body: Body, known: Marks) -> None:
-        """Acknowledge once more; where Port takes that for the first time, it has forgotten our reports as well."""
+        """Acknowledge again; if Port accepts this as the first one, it has lost our reports as well."""
         answer = await self._ask(known)
         if answer is Answer.OURS and not known.unreported:
             await self._patch(body["metadata"]["name"], marking.reopened(body))
 
     async def _taken_over(self, body: Body, known: Marks) -> _Candidate | None:
-        """Make the question ours, so that whoever asked before cannot conclude anything from a refusal any more."""
+        """Take over the acknowledgement, so that the previous agent cannot draw a conclusion from a conflict."""
         mine = marking.asked_by(self._identity)
         if known.acknowledgement != mine:
             try:
                 body = await self._patch(body["metadata"]["name"], marking.acknowledgement(known.acknowledgement, mine))
             except (ConflictError, NotFoundError):
-                return None  # decided meanwhile
+                return None  # another agent has decided in the meantime
         again = Marks.of(body)
         return _Candidate(body=body, marks=again, first=False) if again is not None else None
 
@@ -229,10 +232,10 @@ class Admission:
         return Answer.OURS
 
     async def _settle(self, candidate: _Candidate, answer: Answer) -> None:
-        """Release the action, take it away, or leave it as it is until Port can be asked again."""
+        """Release the action, delete it, or keep it until Port responds to another acknowledgement."""
         if answer is Answer.UNKNOWN:
             return
-        # Nobody had asked before, so somebody else has it. Otherwise the one who has it asked in our name.
+        # A conflict of a first acknowledgement: another agent has the run. Otherwise the earlier one succeeded.
         ours = answer is Answer.OURS or (answer is Answer.TAKEN and not candidate.first)
         before = candidate.marks.acknowledgement
         try:
@@ -244,7 +247,7 @@ class Admission:
                 await self.discard(body)
                 return
         except ConflictError:
-            return  # another agent asks for it now, and settles it
+            return  # another agent has taken over the acknowledgement and settles it
         except NotFoundError:
             if ours:
                 self._vanished(candidate.name, candidate.marks)

@@ -1,4 +1,4 @@
-"""The agent as a process: put together, started, and stopped in an order that loses no report; decides nothing."""
+"""Agent as a process: builds, starts and stops it in an order that loses no report; makes no decisions."""
 
 import asyncio
 import random
@@ -28,13 +28,13 @@ from taskaction.runtime.probes import Health, ProbeServer
 
 _STANDBY_SECONDS = 0.5
 _LEFT_ALONE = timedelta(seconds=10)
-"""How long an agent may take between the creation of an action and the acknowledgement of its run, at most."""
+"""Maximum time between the creation of an action and the acknowledgement of its run."""
 _IDLE_LOOK_SECONDS = 30.0
-"""How often the objects are looked at where nothing is known to be under way."""
+"""Interval between lists of the objects while the agent is idle."""
 
 
 class Parts:
-    """Everything that works, over any cluster, clock and session."""
+    """Components of the agent, over any cluster, clock and session."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Parts:
 
 
 class PortAgent:
-    """One agent; of several of one installation, one works at a time."""
+    """Replica of the agent; only one of an installation is active at a time."""
 
     def __init__(self, config: PortAgentConfig) -> None:
         self._config = config
@@ -118,13 +118,13 @@ class PortAgent:
         self._trouble = ""
 
     async def run(self) -> None:
-        """Run until SIGTERM or SIGINT; then claim no more, report what is known, and let another agent work."""
+        """Run until SIGTERM or SIGINT; then stop claiming, send pending reports, and release the Lease."""
         config = self._config
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self._stop.set)
         credentials = Credentials.load(self._clock, kubeconfig=config.kubeconfig, context=config.context)
-        # A session without cookies and redirects: what it carries is for Port alone.
+        # A session without cookies and redirects: its credentials must reach only Port.
         async with (
             open_session(credentials) as api,
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=True) as session,
@@ -161,11 +161,11 @@ class PortAgent:
             await probes.stop()
 
     async def _loop(self, parts: Parts, turn: Callable[[], Awaitable[float]]) -> None:
-        """Take turns until the agent stops; a turn under way is ended first."""
+        """Call ``turn`` repeatedly until the agent stops; a turn in progress finishes first."""
         while not self._stop.is_set():
             try:
                 wait = await turn()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next turn may do better
+            except Exception as error:  # noqa: BLE001 - no error may end the loop: the next turn may succeed
                 self._trouble = str(error)
                 parts.journal.failed("turn", error)
                 wait = self._config.poll_check_interval_seconds
@@ -180,7 +180,7 @@ class PortAgent:
     async def _report(self, parts: Parts) -> float:
         held = parts.leadership.held
         if not held:
-            parts.outbox.looked = False  # nothing is claimed on what was known before
+            parts.outbox.looked = False  # a claim requires a list that is newer than the Lease
         if held is not self._leading and parts.leadership.holder:
             self._leading = held
             parts.journal.leads(leads=held, holder=parts.leadership.holder)
@@ -194,7 +194,7 @@ class PortAgent:
         return self._config.report_interval_seconds
 
     async def _flush(self, parts: Parts) -> None:
-        """Report what is known, again and again, until nothing is left that could be said."""
+        """Send pending reports repeatedly, until none is left."""
         while parts.leadership.held:
             try:
                 if not await parts.outbox.look():
@@ -212,8 +212,8 @@ class PortAgent:
             leadership = parts.leadership
             problems = [*live(), *filter(None, [leadership.trouble])]
             if not leadership.held:
-                return problems if leadership.holder else [*problems, "the Lease has not been seen yet"]
-            looked = [] if parts.outbox.looked else ["the actions under way have not been seen yet"]
+                return problems if leadership.holder else [*problems, "the Lease has not been read yet"]
+            looked = [] if parts.outbox.looked else ["the unfinished actions have not been listed yet"]
             trouble = filter(None, [self._trouble])
             return [*problems, *looked, *trouble, *parts.claiming.problems(), *parts.outbox.problems()]
 

@@ -1,6 +1,6 @@
-"""What the agent notes on a TaskAction, its only memory: whose run it is, whether it is ours, what Port was told.
+"""Labels and annotations on a TaskAction, the agent's only storage: the run, its acknowledgement and the reports.
 
-All changes of the acknowledgement are JSON patches that test the value before, so that of several agents one wins.
+Each change of the acknowledgement is a JSON patch that tests the previous value, so that only one agent wins.
 """
 
 import re
@@ -21,9 +21,9 @@ ACKNOWLEDGEMENT_ANNOTATION = f"{GROUP}/port-acknowledgement"
 REPORTED_ANNOTATION = f"{GROUP}/port-reported"
 
 DONE = "done"
-"""The run is ours: the action may run, and Port is told of it."""
+"""The run is ours: the action may run, and the agent reports on it."""
 ANOTHERS = "another's"
-"""Somebody else has the run: the action must go without having run."""
+"""Another agent has the run: this action must be deleted without having run."""
 _ASKED = "asked by "
 
 Operations = list[dict[str, Any]]
@@ -32,7 +32,7 @@ _LABEL = re.compile(r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
-    """What is noted on one action."""
+    """Values of the agent's labels and annotations on one action."""
 
     kind: RunKind
     run_id: str
@@ -43,7 +43,7 @@ class Marks:
 
     @classmethod
     def of(cls, body: Body) -> "Marks | None":
-        """Read the marks, None where the object bears none that make sense."""
+        """Read them from an object; None if they are missing or invalid."""
         metadata = body["metadata"]
         labels, notes = metadata.get("labels") or {}, metadata.get("annotations") or {}
         try:
@@ -60,38 +60,38 @@ class Marks:
 
 
 def label_value(installation: str) -> str:
-    """Give what stands for an installation in a label: itself where that is possible."""
+    """Return the label value of an installation: its id if that is a valid label value, otherwise a digest."""
     return installation if _LABEL.fullmatch(installation) else f"id-{digest(installation.encode())}"
 
 
 def selector(installation: str) -> str:
-    """Give the selector of the actions of which Port does not know the end."""
+    """Return the label selector of the actions whose end has not been reported to Port."""
     return f"{INSTALLATION_LABEL}={label_value(installation)},{PORT_UNREPORTED_LABEL}=true"
 
 
 def asked_by(agent: str) -> str:
-    """Give the acknowledgement of a run that ``agent`` may have acknowledged, or is about to."""
+    """Return the annotation value for a run that ``agent`` may have acknowledged, or is about to."""
     return f"{_ASKED}{agent}"
 
 
 def acknowledgement(before: str, after: str) -> Operations:
-    """Give the change of the acknowledgement from one value to another."""
+    """Return the patch that changes the acknowledgement from one value to another."""
     path = _path("annotations", ACKNOWLEDGEMENT_ANNOTATION)
     return [{"op": "test", "path": path, "value": before}, {"op": "add", "path": path, "value": after}]
 
 
 def released(before: str) -> Operations:
-    """Give the change that notes the run as ours and lets the operator have the action."""
+    """Return the patch that records the run as ours and lets the operator run the action."""
     return [*acknowledgement(before, DONE), {"op": "add", "path": "/spec/suspend", "value": False}]
 
 
 def noted(uid: str, reported: str) -> Operations:
-    """Give the change that notes what Port was told."""
+    """Return the patch that records what has been reported to Port."""
     return [_same(uid), {"op": "add", "path": _path("annotations", REPORTED_ANNOTATION), "value": reported}]
 
 
 def finished(body: Body, reported: str | None) -> Operations:
-    """Give the change after the last report: the object is nobody's concern here any more, and may go."""
+    """Return the patch after the last report: it removes the finalizer, so that the object may be deleted."""
     metadata = body["metadata"]
     note = [] if reported is None else noted(metadata["uid"], reported)[1:]
     finalizers = metadata.get("finalizers") or []
@@ -105,7 +105,7 @@ def finished(body: Body, reported: str | None) -> Operations:
 
 
 def reopened(body: Body) -> Operations:
-    """Give the change that has everything told once more, since Port has handed out the run once more."""
+    """Return the patch that makes the agent report everything again, because Port handed out the run again."""
     metadata = body["metadata"]
     operations: Operations = [
         _same(metadata["uid"]),

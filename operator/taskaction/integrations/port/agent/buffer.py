@@ -1,4 +1,4 @@
-"""How many runs are under way, in all and of each Port action, so that no more are taken than may be; pure counting."""
+"""Counts of unfinished runs, in total and for each Port action, which limit claims; no I/O."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ class _Entry:
 
 
 class Buffer:
-    """The runs of which Port does not know the end, by the names of their actions.
+    """Runs whose end has not been reported to Port, by the names of their actions.
 
-    The truth is a list of the objects. What was added while the list was being made may be missing in it, and stays.
+    A list of the objects is authoritative, except for runs added while it was in progress: those may be missing in it.
     """
 
     def __init__(self, *, watermark: int, share_per_action: int) -> None:
-        """``share_per_action`` is what one Port action or workflow node may take of the ``watermark``, in percent."""
+        """Create an empty buffer; ``share_per_action`` is the maximum share of one Port action or node in percent."""
         self._watermark = watermark
         self._cap = max(1, watermark * share_per_action // 100)
         self._entries: dict[str, _Entry] = {}
@@ -37,25 +37,25 @@ class Buffer:
 
     @property
     def room(self) -> int:
-        """How many more runs may be taken."""
+        """Number of further runs that may be admitted."""
         return max(0, self._watermark - len(self._entries))
 
     def full(self, kind: RunKind) -> list[str]:
-        """Give the Port actions or nodes of which no more runs may be taken."""
+        """Return the Port actions or nodes that have reached their share."""
         return sorted(name for (of, name), count in self._counts.items() if of is kind and count >= self._cap)
 
     def takes(self, name: str, bucket: Bucket) -> bool:
-        """Say whether one more run may be taken, or is known already."""
+        """Whether a run may be admitted, or already is."""
         return name in self._entries or (self.room > 0 and self._counts[bucket] < self._cap)
 
     def add(self, name: str, bucket: Bucket) -> None:
-        """Take note of a run."""
+        """Add a run."""
         if name not in self._entries:
             self._entries[name] = _Entry(bucket, self._turn)
             self._counts[bucket] += 1
 
     def drop(self, name: str) -> None:
-        """Forget a run."""
+        """Remove a run."""
         entry = self._entries.pop(name, None)
         if entry is not None:
             self._counts[entry.bucket] -= 1
@@ -63,12 +63,12 @@ class Buffer:
                 del self._counts[entry.bucket]
 
     def list_begins(self) -> int:
-        """Take note that the objects are being listed; give the mark to hand to ``listed``."""
+        """Mark the start of a list of the objects; return the mark for ``apply_list``."""
         self._turn += 1
         return self._turn
 
     def listed(self, found: Mapping[str, Bucket], mark: int) -> None:
-        """Take over what a list has found."""
+        """Replace the content with the result of a list."""
         for name, entry in list(self._entries.items()):
             if name not in found and entry.turn < mark:
                 self.drop(name)

@@ -1,4 +1,4 @@
-"""Claims pending runs from Port, no more than may be under way, and without haste where there is nothing to take."""
+"""Claims of pending runs from Port, up to the limit of unfinished runs; an empty claim is followed by a pause."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from taskaction.integrations.port.agent.mapping import action_name
 from taskaction.integrations.port.agent.runs import MalformedRun, PortRun, RunKind, read_run
 
 LARGEST_CLAIM = 1000
-"""More at once Port does not give."""
+"""Maximum number of runs in one claim, which Port sets."""
 PAUSE = 0.2
-"""Seconds between claims even where each brings something."""
+"""Seconds between claims that return runs."""
 _PATIENCE = Backoff(initial=1.0, factor=2.0, max=60.0, jitter=0.5)
 _SHOWN_AFTER = 3
 
 
 @dataclass(slots=True)
 class _Source:
-    """One kind of run, and how its claims have gone; a kind that fails does not hold up the other."""
+    """Kind of run with the state of its claims; failures of one kind do not delay the other."""
 
     kind: RunKind
     failures: int = 0
@@ -33,7 +33,7 @@ class _Source:
 
 
 class Claiming:
-    """One claim after the other, of all kinds in turn."""
+    """Claimer of runs, of all kinds in turn."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Claiming:
         visibility_ms: int,
         interval: float,
     ) -> None:
-        """``interval`` is how many seconds to wait after a claim that brought nothing."""
+        """Create a claimer; ``interval`` is the pause in seconds after a claim that returned no runs."""
         self._port = port
         self._clock = clock
         self._luck = luck
@@ -62,7 +62,7 @@ class Claiming:
         self._interval = interval
 
     def problems(self) -> list[str]:
-        """Give which claims keep failing, as sentences."""
+        """Return a message for each kind whose claims fail repeatedly."""
         return [
             f"claims of {source.kind} runs fail: {source.error}"
             for source in self._sources
@@ -70,9 +70,9 @@ class Claiming:
         ]
 
     async def turn(self) -> float:
-        """Claim once from each kind; give how many seconds to wait before the next turn."""
+        """Claim once for each kind; return the seconds to wait before the next claims."""
         taken = 0
-        self._sources.reverse()  # the other kind goes first, and gets the room
+        self._sources.reverse()  # alternate the first kind, which gets the remaining room
         for source in self._sources:
             if self._buffer.room > 0 and self._clock.monotonic() >= source.again:
                 taken += await self._claim(source)
@@ -105,7 +105,7 @@ class Claiming:
         self._journal.failed("claim", error if isinstance(error, PortError) else PortError(str(error)))
 
     async def _take(self, kind: RunKind, items: Sequence[Any], until: float) -> int:
-        """Take as many of the runs as may be; what is left comes again when its visibility ends."""
+        """Admit as many runs as fit; Port hands out the others again when their visibility timeout ends."""
         chosen: list[tuple[str, PortRun | MalformedRun]] = []
         reserved: list[str] = []
         for item in items:
@@ -128,5 +128,5 @@ class Claiming:
         finally:
             for name in reserved:
                 if name not in new:
-                    self._buffer.drop(name)  # if it is there all the same, the next list shows it
+                    self._buffer.drop(name)  # if the action exists nevertheless, the next list adds it
         return len(new)

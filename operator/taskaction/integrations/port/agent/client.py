@@ -1,4 +1,4 @@
-"""Port's run API over HTTP: one attempt per call, a fresh token where the old one is refused, no rules of its own."""
+"""HTTP client of Port's run API: one attempt per call, and a new token if the old one is refused; no other logic."""
 
 import asyncio
 import email.utils
@@ -23,26 +23,26 @@ _LONGEST_PAUSE = 300.0
 
 
 class PortError(TaskActionError):
-    """Port did not do what it was asked."""
+    """A request to Port failed."""
 
 
 class PortConflictError(PortError):
-    """409: the run has been acknowledged, or has ended, already."""
+    """409: the run is already acknowledged, or has ended."""
 
 
 class PortNotFoundError(PortError):
-    """404 or 410: Port does not know the run (any more)."""
+    """404 or 410: Port does not know the run, or has deleted it."""
 
 
 class PortRefusedError(PortError):
-    """Port refuses the request for what it says: trying again cannot help."""
+    """Port refuses the content of the request: a retry cannot help."""
 
 
 class PortUnavailableError(PortError):
-    """Port did not answer, or not usefully, or refuses the credentials: worth trying again.
+    """Port did not respond, failed, or refuses the credentials: a retry may help.
 
     Attributes:
-        retry_after: seconds that Port asks to wait, 0 where it says nothing.
+        retry_after: seconds of Port's ``Retry-After`` header, 0 without one.
     """
 
     def __init__(self, message: str, *, retry_after: float = 0.0) -> None:
@@ -51,7 +51,7 @@ class PortUnavailableError(PortError):
 
 
 class PortClient:
-    """One account at Port; when Port asks to slow down, all its calls do."""
+    """Client for one account at Port; a rate limit delays all its calls."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class PortClient:
         timeout: float = 30.0,
         observe: Callable[[str, int], None] = lambda _path, _code: None,
     ) -> None:
-        """``observe`` is told of each answer: what was asked for, and the code, 0 where none came."""
+        """Create a client; it calls ``observe`` with endpoint and status code, 0 if there was no response."""
         self._base = base_url.rstrip("/")
         self._client_id = client_id
         self._client_secret = client_secret
@@ -77,7 +77,7 @@ class PortClient:
         self._held_until = 0.0
 
     async def send(self, request: Request) -> Any:
-        """Give the answer's JSON, None where it has none; raises a ``PortError``."""
+        """Send a request and return the JSON of the response, or None; raises a ``PortError``."""
         await self._held()
         token = await self._authorization()
         code, content, headers = await self._attempt(request, request.body, token)
@@ -136,15 +136,15 @@ class PortClient:
         raise PortRefusedError(what)
 
     def _unavailable(self, what: str, code: int, headers: Mapping[str, str]) -> None:
-        """Raise where trying again can help; everything below 500 but these few is about the request itself."""
-        passing = {
+        """Raise if a retry can help; all other codes below 500 mean that the request itself is wrong."""
+        retryable = {
             HTTPStatus.UNAUTHORIZED,
             HTTPStatus.FORBIDDEN,
             HTTPStatus.REQUEST_TIMEOUT,
             HTTPStatus.TOO_EARLY,
             HTTPStatus.TOO_MANY_REQUESTS,
         }
-        if HTTPStatus.BAD_REQUEST <= code < HTTPStatus.INTERNAL_SERVER_ERROR and code not in passing:
+        if HTTPStatus.BAD_REQUEST <= code < HTTPStatus.INTERNAL_SERVER_ERROR and code not in retryable:
             return
         wait = min(seconds_of(headers.get("Retry-After"), self._clock.now()), _LONGEST_PAUSE)
         if code == HTTPStatus.TOO_MANY_REQUESTS:
@@ -158,7 +158,7 @@ class PortClient:
             return self._token[0]
 
     def _forget(self, token: str) -> None:
-        """Ask for a new token before the next call, unless another call has done so already."""
+        """Drop the token, unless another call has already replaced it."""
         if self._token is not None and self._token[0] == token:
             self._token = None
 
@@ -167,22 +167,22 @@ class PortClient:
         asked = self._clock.monotonic()
         code, content, headers = await self._exchange("POST", _TOKEN_PATH, body, {})
         if code != HTTPStatus.OK:
-            # What it says may repeat what it was sent, so it is not passed on.
+            # The response may repeat the credentials, so the message does not contain it.
             wait = seconds_of(headers.get("Retry-After"), self._clock.now())
             raise PortUnavailableError(
-                f"Port gives no access token (HTTP {code}): check client id and secret", retry_after=wait
+                f"Port refuses an access token (HTTP {code}): check the client id and secret", retry_after=wait
             )
         answer = _json(content)
         try:
             lasts = float(answer["expiresIn"])
             text = f"{answer.get('tokenType') or 'Bearer'} {answer['accessToken']}"
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise PortUnavailableError("Port's answer has no access token") from error
+            raise PortUnavailableError("the response of Port has no access token") from error
         return text, asked + max(lasts - _EARLY_SECONDS, lasts / 2)
 
 
 def seconds_of(text: str | None, now: datetime) -> float:
-    """Give the seconds of a ``Retry-After``, which is a number or a date; 0 where it is neither."""
+    """Return the seconds of a ``Retry-After`` header, a number or a date; 0 if it is neither."""
     if text is None:
         return 0.0
     if text.strip().isdecimal():
@@ -195,7 +195,7 @@ def seconds_of(text: str | None, now: datetime) -> float:
 
 
 def _json(content: bytes) -> Any:
-    """Give the JSON, None where there is none: most answers say nothing that is needed."""
+    """Return the parsed JSON, None if it is invalid: the agent does not need the content of most responses."""
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -207,6 +207,6 @@ def _said(content: bytes) -> str:
 
 
 def _kind_of(path: str) -> str:
-    """Give what was asked for without the run's id, for metrics."""
+    """Return the endpoint of a path without the run's id, for metrics."""
     last = path.rsplit("/", 1)[1]
     return last if last in {"claim-pending", "ack", "logs", "access_token"} else "patch"

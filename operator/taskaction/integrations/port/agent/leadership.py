@@ -1,6 +1,6 @@
-"""Which of the agents of an installation works: one Lease, judged by this process's own clock; the others stand by.
+"""Leader election of the agents of an installation: one Lease, whose expiry each process measures by its own clock.
 
-Two that work at once do no harm, since each run is decided by a tested patch; it only spares them double work.
+Two leaders at the same time are safe, because a conditional patch decides each run; the Lease only avoids double work.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from taskaction.core.names import digest
 
 _MARK_CHARS = 16
 _LOOK_SECONDS = 2.0
-"""How often the Lease is looked at, so that one that was given back is not free for long."""
+"""Maximum interval between reads of the Lease, so that another agent acquires a released Lease soon."""
 _LABELS = {"app.kubernetes.io/managed-by": "taskaction-operator", f"{GROUP}/lease": "port-agent"}
 
 
 class Leadership:
-    """Takes the Lease when it is free or has not changed for as long as it lasts, and renews it."""
+    """Holder of the Lease; it acquires one that is free or has not changed for its duration, and renews it."""
 
     def __init__(
         self, cluster: Cluster, clock: Clock, *, namespace: str, installation: str, identity: str, duration: float
@@ -36,33 +36,33 @@ class Leadership:
         self._seen: tuple[str, float] | None = None
         self._terms = 0
         self.holder = ""
-        """Who works, as far as is known."""
+        """Identity of the leader at the last read."""
         self.trouble = ""
-        """Why the Lease could not be looked at the last time."""
+        """Error of the last attempt to read or renew the Lease; empty if it succeeded."""
 
     @property
     def held(self) -> bool:
-        """True while this agent is the one that works: two thirds of the Lease's time after each renewal."""
+        """Whether this agent is the leader: for two thirds of the Lease's duration after each renewal."""
         return self._renewed is not None and self._clock.monotonic() < self._renewed + self._duration * 2 / 3
 
     @property
     def term(self) -> int:
-        """The number of the time for which this agent has worked without a break; 0 while it does not work."""
+        """Number of the current term of this agent as leader; 0 while it is not the leader."""
         return self._terms if self.held else 0
 
     async def run(self, failed: Callable[[Exception], None]) -> None:
-        """Keep the Lease until cancelled."""
+        """Acquire and renew the Lease until cancelled."""
         while True:
             try:
                 await self.turn()
                 self.trouble = ""
             except ClusterError as error:
-                self.trouble = f"the Lease cannot be kept: {error}"
+                self.trouble = f"the Lease cannot be renewed: {error}"
                 failed(error)
             await self._clock.sleep(min(self._duration / 6, _LOOK_SECONDS))
 
     async def turn(self) -> None:
-        """Look at the Lease once: take it, renew it, or note who has it."""
+        """Read the Lease once: acquire it, renew it, or record its holder."""
         asked = self._clock.monotonic()
         found = await self._cluster.get(LEASES, self._name, self._namespace)
         try:
@@ -74,13 +74,13 @@ class Leadership:
                 self._renewed = None
                 return
         except (AlreadyExistsError, ConflictError, NotFoundError):
-            return  # somebody else was faster: what that means shows at the next look
+            return  # another agent was faster: the next read shows the result
         if not self.held:
             self._terms += 1
         self._renewed, self.holder = asked, self._identity
 
     async def release(self) -> None:
-        """Give the Lease back, so that another agent may take it at once."""
+        """Release the Lease, so that another agent may acquire it at once."""
         if self._renewed is None:
             return
         self._renewed = None
@@ -116,5 +116,5 @@ class Leadership:
 
 
 def _micro(moment: datetime) -> str:
-    """Give the moment as Kubernetes' MicroTime."""
+    """Return the time as a Kubernetes MicroTime."""
     return format_time(moment).replace("Z", "000Z")

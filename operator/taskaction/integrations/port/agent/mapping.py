@@ -1,4 +1,4 @@
-"""Which TaskAction a run becomes: names, target and marks, the same in every process; pure."""
+"""Mapping of runs to TaskActions: names, targets, labels and annotations, the same in every process; pure."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _LABEL_CHARS = 63
 
 
 class Target(BaseModel):
-    """What executes the runs of one type: exactly one of the three."""
+    """Executor or provider for the runs of one type: exactly one of the three fields."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
@@ -38,7 +38,7 @@ class Target(BaseModel):
         return self
 
     def spec(self) -> dict[str, Any]:
-        """Give the fields of a TaskAction's spec that name the target."""
+        """Return the fields of a TaskAction's spec that name the target."""
         if self.executor is not None:
             return {"executor": self.executor}
         if self.provider is not None:
@@ -52,7 +52,7 @@ _TARGETS: TypeAdapter[dict[str, Target]] = TypeAdapter(dict[str, Target])
 
 
 def read_targets(text: str) -> dict[str, Target]:
-    """Read the mapping from JSON; raises ``ValueError`` that says where it is wrong."""
+    """Parse the mapping from JSON; raises ``ValueError`` with the path of the invalid field."""
     try:
         return _TARGETS.validate_json(text or "{}")
     except ValidationError as error:
@@ -61,28 +61,28 @@ def read_targets(text: str) -> dict[str, Target]:
 
 
 def plain_name(action_type: str) -> str | None:
-    """Give the executor or provider that a type stands for by itself: ``Dispatch_Workflow`` is ``dispatch-workflow``.
+    """Return the executor or provider that a type names by default: ``Dispatch_Workflow`` is ``dispatch-workflow``.
 
-    None where nothing is left that could be a name.
+    None if the type has no character that a name allows.
     """
     return dns_label(action_type)[:_LABEL_CHARS].strip("-") or None
 
 
 def action_name(installation: str, kind: RunKind, run_id: str) -> str:
-    """Give the name of a run's action: the same whoever claims the run, and however often."""
+    """Return the name of a run's action: the same in every agent and for every claim of the run."""
     readable = re.sub(r"[^a-z0-9]+", "-", run_id.lower())[:_NAME_CHARS].strip("-")
     mark = digest(f"{installation}\n{kind}\n{run_id}".encode())[:_MARK_CHARS]
     return "-".join(filter(None, ("port", readable, mark)))
 
 
 def manifest(run: PortRun, target: Target, *, installation: str, agent: str) -> Body:
-    """Give the action of a run: suspended, until Port has said that the run is ours."""
+    """Return the action of a run: suspended until Port has accepted the acknowledgement."""
     spec = target.spec() | {"parameters": run.properties}
     return _manifest(run.kind, run.id, run.bucket, run.action_type, spec, installation=installation, agent=agent)
 
 
 def refusal(run: PortRun | MalformedRun, run_id: str, reason: str, *, installation: str, agent: str) -> Body:
-    """Give the action of a run that cannot be executed: one that fails and says why, by the same way as all others."""
+    """Return the action of a run that cannot run: it fails with the reason, and reports like any other."""
     parameters = {"message": truncated(reason, MESSAGE_LIMIT_CHARS), "code": REFUSED_CODE, "retryClass": None}
     spec = {"executor": "fail", "parameters": parameters}
     action_type = run.action_type if isinstance(run, PortRun) else ""

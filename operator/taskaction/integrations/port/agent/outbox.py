@@ -1,6 +1,6 @@
-"""Tells Port what becomes of its runs, until Port has it: from the objects, which remember what was told.
+"""Reports on runs to Port, retried until Port accepts them; the objects record what has been reported.
 
-An action bears a finalizer until Port knows its end, so that neither its TTL nor a deletion loses the last report.
+An action has a finalizer until Port accepts its last report, so that neither its TTL nor a deletion loses it.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _AT_A_TIME = 16
 
 @dataclass(slots=True)
 class _Failure:
-    """A report that Port does not take now."""
+    """Failed report that is retried later."""
 
     attempts: int
     again: float
@@ -39,7 +39,7 @@ class _Failure:
 
 
 class Outbox:
-    """Looks at the actions of an installation again and again; one look at a time."""
+    """Reporter of an installation's actions; only one ``sync`` runs at a time."""
 
     def __init__(
         self,
@@ -55,10 +55,10 @@ class Outbox:
         left_alone: timedelta,
         term: Callable[[], int],
     ) -> None:
-        """Make one that has looked at nothing yet.
+        """Create an outbox without state.
 
-        ``left_alone`` is how long whoever created an action may take to acknowledge its run; ``term`` numbers the times
-        for which this is the agent that works: what it knows by heart of an earlier one may be stale.
+        ``left_alone`` is the time that the creator of an action has to acknowledge its run. ``term`` returns the
+        current term as leader: state in memory from an earlier term may be stale.
         """
         self._left_alone = left_alone
         self._term = term
@@ -77,20 +77,20 @@ class Outbox:
         self._lost: dict[str, Marks] = {}
         self._failures: dict[str, _Failure] = {}
         self.looked = False
-        """True when everything that is under way has been seen once."""
+        """Whether all unfinished actions have been listed once."""
 
     @property
     def idle(self) -> bool:
-        """True when nothing is known that Port would have to be told of, now or later."""
+        """Whether no action needs a report, now or later."""
         return not (self._buffer or self._known or self._lost)
 
     def problems(self) -> list[str]:
-        """Give what Port does not take although it was asked several times, as sentences."""
+        """Return a message for reports that Port has refused several times."""
         stuck = [failure for failure in self._failures.values() if failure.attempts > 2]  # noqa: PLR2004
-        return [f"{len(stuck)} runs wait for Port to take a report: {stuck[0].error}"] if stuck else []
+        return [f"{len(stuck)} runs have reports that Port does not accept: {stuck[0].error}"] if stuck else []
 
     def reset(self) -> None:
-        """Forget everything, since another agent works, or may have worked meanwhile."""
+        """Clear the state, because another agent is, or may have been, the leader."""
         self._known_in = self._term()
         self._known.clear()
         self._told.clear()
@@ -98,12 +98,12 @@ class Outbox:
         self.looked = False
 
     def vanished(self, name: str, marks: Marks) -> None:
-        """Take note that the action of a run of ours is gone: only this process can still tell Port so."""
+        """Record that the action of a run of ours is gone: only this process can still report it to Port."""
         self._journal.vanished(name, marks)
         self._lost[name] = marks
 
     async def look(self) -> int:
-        """Look at everything once, and report what is due; give how many actions have reports that are still due."""
+        """List all actions and send due reports; return the number of actions with reports that are still due."""
         if self._term() != self._known_in:
             self.reset()
         mark = self._buffer.list_begins()
@@ -132,11 +132,11 @@ class Outbox:
     def _marks(self, body: Body) -> Marks | None:
         known = Marks.of(body)
         if known is None:
-            self._journal.unreadable(body["metadata"]["name"], "its labels and annotations were changed")
+            self._journal.unreadable(body["metadata"]["name"], "its labels or annotations were changed")
         return known
 
     async def _examine(self, missing: Iterable[str]) -> None:
-        """Find out whether an action that a list does not show any more was taken away by force."""
+        """Check whether actions that are missing in a list were deleted in spite of their finalizer."""
         for name in list(missing):
             uid, known = self._known[name]
             body = await self._cluster.get(TASK_ACTIONS, name, self._namespace)
@@ -144,7 +144,7 @@ class Outbox:
                 self.vanished(name, known)
 
     async def _slotted(self, name: str, body: Body, known: Marks) -> bool:
-        """Do what is due for one action; give whether nothing is left to do. Its errors are its own."""
+        """Process one action; return whether nothing is left to do. Its errors do not affect other actions."""
         async with self._slots:
             failure = self._failures.get(name)
             if failure is not None and self._clock.monotonic() < failure.again:
@@ -193,12 +193,12 @@ class Outbox:
                 verdict = await self._tell(known, report)
                 told = self._told[uid] = _with_verdict(after, report, verdict)
         finally:
-            # What Port has is noted even where it does not take the next report.
+            # Record what Port accepted even if it does not accept the next report.
             if told != before:
                 await self._note(body, told)
 
     async def _note(self, body: Body, told: Reported) -> None:
-        """Note what was told on the object; what is not noted would be told once more after a restart."""
+        """Record on the object what was reported; otherwise it would be reported again after a restart."""
         metadata = body["metadata"]
         name, uid = metadata["name"], metadata["uid"]
         found: Body | None = body
@@ -218,7 +218,7 @@ class Outbox:
             self._buffer.drop(name)
 
     async def _tell(self, known: Marks, report: Report) -> str:
-        """Have Port take a report; give why it never will, or nothing."""
+        """Send a report; return why Port refuses it permanently, or an empty string."""
         try:
             for request in wire.requests(known.kind, known.run_id, report):
                 await self._port.send(request)
@@ -231,7 +231,7 @@ class Outbox:
         return ""
 
     async def _lament(self, name: str, known: Marks) -> bool:
-        """Tell Port of an action that is gone."""
+        """Report to Port that an action is gone."""
         failure = self._failures.get(name)
         if self._term() != self._known_in or (failure is not None and self._clock.monotonic() < failure.again):
             return False
@@ -256,7 +256,7 @@ class Outbox:
 
 
 def _with_verdict(after: Reported, report: Report, verdict: str) -> Reported:
-    """Give the note of a report that Port has, or will never take."""
+    """Return the state after a report that Port accepted or refused permanently."""
     if not verdict or not isinstance(report, Ended):
         return after
     return Reported(logged=after.logged, followed=after.followed, ended=f"{after.ended}, {verdict}")

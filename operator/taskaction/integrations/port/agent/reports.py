@@ -1,12 +1,12 @@
-"""What Port has yet to be told of an action: from its status and from what was told already; pure.
+"""Due reports on an action, from its status and the reports already made; pure functions.
 
-Each report comes with the note that says it was made. A crash between the two repeats a report and loses none.
+Each report comes with the state to record after it. A crash between the two repeats a report and loses none.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -28,12 +28,12 @@ _LABELS = {
     Phase.ABORTED: "Aborted",
     Phase.TIMED_OUT: "Timed out",
 }
-"""Two words at most: Port shows them as a label. The failure's is Ocean's own."""
+"""Status labels that Port shows, at most two words. "Execution failed" is the label that Ocean uses."""
 _LABELS_BY_REASON = {str(Reason.RATE_LIMITED): "Rate limited", str(Reason.BACKING_OFF): "Retrying"}
 
 
 class Level(StrEnum):
-    """How serious a line of a run's log is."""
+    """Level of a line in a run's log."""
 
     INFO = "INFO"
     WARN = "WARN"
@@ -42,8 +42,9 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logged:
-    """A line for the run's log, and the label that it shows from then on."""
+    """Line for the run's log, with the status label from then on."""
 
+    NAME: ClassVar[str] = "Logged"
     level: Level
     message: str
     label: str
@@ -51,8 +52,9 @@ class Logged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """Where the run can be followed outside."""
+    """Links and external id of a run that has started."""
 
+    NAME: ClassVar[str] = "Started"
     links: tuple[str, ...]
     external_id: str | None
     label: str
@@ -60,8 +62,9 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How the run ended; ``phase`` is terminal."""
+    """Result of a run that has ended; ``phase`` is terminal."""
 
+    NAME: ClassVar[str] = "Ended"
     phase: Phase
     summary: str
     links: tuple[str, ...] = ()
@@ -69,7 +72,7 @@ class Ended:
 
     @property
     def label(self) -> str:
-        """What the run shows from then on."""
+        """Status label of the run."""
         return _LABELS[self.phase]
 
 
@@ -78,12 +81,12 @@ Report = Logged | Started | Ended
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """What Port was told, as an annotation keeps it.
+    """Reports that Port has, as an annotation stores them.
 
     Attributes:
-        logged: the last change of phase that was looked at.
-        followed: the links and the id outside that were told.
-        ended: how the run ended, the server's own word where it knew better.
+        logged: last phase transition that was processed.
+        followed: reported links and external id.
+        ended: reported end of the run, with Port's verdict if it refused the report.
     """
 
     logged: str = ""
@@ -92,23 +95,23 @@ class Reported:
 
     @classmethod
     def from_text(cls, text: str) -> "Reported":
-        """Read the annotation; what makes no sense counts as nothing told, since telling twice does no harm."""
+        """Parse the annotation; an invalid one counts as nothing reported, because a repeated report is harmless."""
         try:
-            said = orjson.loads(text)
+            content = orjson.loads(text)
         except orjson.JSONDecodeError:
             return cls()
-        if not isinstance(said, dict):
+        if not isinstance(content, dict):
             return cls()
-        return cls(**{name: str(said.get(name) or "") for name in ("logged", "followed", "ended")})
+        return cls(**{name: str(content.get(name) or "") for name in ("logged", "followed", "ended")})
 
     def to_text(self) -> str:
-        """Give the annotation."""
-        said = {"logged": self.logged, "followed": self.followed, "ended": self.ended}
-        return orjson.dumps({name: value for name, value in said.items() if value}).decode()
+        """Return the value of the annotation."""
+        content = {"logged": self.logged, "followed": self.followed, "ended": self.ended}
+        return orjson.dumps({name: value for name, value in content.items() if value}).decode()
 
 
 def due(action: TaskAction, reported: Reported) -> Iterator[tuple[Report, Reported]]:
-    """Give each report that is due, in its order, and what is reported after it."""
+    """Yield each due report in order, with the state after it."""
     if reported.ended:
         return
     status = action.status
@@ -127,7 +130,7 @@ def due(action: TaskAction, reported: Reported) -> Iterator[tuple[Report, Report
 
 
 def ended(status: TaskActionStatus) -> Ended:
-    """Give the last report of an action whose phase is terminal."""
+    """Return the last report of an action whose phase is terminal."""
     return Ended(
         phase=status.phase,
         summary=_summary(status),
@@ -137,12 +140,12 @@ def ended(status: TaskActionStatus) -> Ended:
 
 
 def deleted() -> Ended:
-    """Give the last report of an action that vanished before anybody saw its end."""
+    """Return the last report of an action that was deleted before the agent saw its end."""
     return Ended(phase=Phase.ABORTED, summary=f"{Reason.DELETED}: {DELETED_MESSAGE}")
 
 
 def _unlogged(status: TaskActionStatus, logged: str) -> tuple[Transition, ...]:
-    """Give the changes of phase after the one that was looked at last; only the last few are kept in a status."""
+    """Return the transitions after the last processed one; a status contains only the latest transitions."""
     history = status.history
     for index in range(len(history) - 1, -1, -1):
         if _mark(history[index]) == logged:
@@ -156,7 +159,7 @@ def _mark(transition: Transition) -> str:
 
 
 def _line(transition: Transition, *, ended: bool) -> Logged | None:
-    """Give what is said of a change of phase; the last one is the end itself, and what is over needs few words."""
+    """Return the log line of a transition; None for the end, and for transitions that carry no information."""
     phase, reason = transition.phase, transition.reason
     if phase.terminal or (ended and not transition.message):
         return None

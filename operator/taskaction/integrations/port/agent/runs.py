@@ -1,4 +1,4 @@
-"""What Port hands out, read run by run, so that one that cannot be read spoils no other; acts on none of them."""
+"""Models of the runs that Port hands out, each parsed on its own, so that a malformed one affects no other."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,7 +15,7 @@ _LONGEST_ID = 253
 
 
 class RunKind(StrEnum):
-    """The two things that Port has run; each has paths of its own."""
+    """Kind of run at Port; each kind has its own API paths."""
 
     ACTION = "action"
     WORKFLOW_NODE = "workflow_node"
@@ -23,12 +23,12 @@ class RunKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortRun:
-    """One run to be executed.
+    """Run to execute.
 
     Attributes:
-        action_type: what is to be done, by which an executor or a provider is found.
+        action_type: type of the run, which selects an executor or a provider.
         bucket: the Port action (``action.identifier``) or workflow node (``nodeUid``) that the run belongs to.
-        properties: the parameters.
+        properties: parameters of the run.
     """
 
     kind: RunKind
@@ -40,7 +40,7 @@ class PortRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MalformedRun:
-    """One run that cannot be read; without an ``id`` nothing can be told to Port about it."""
+    """Run that cannot be parsed; without an ``id`` the agent cannot report on it."""
 
     kind: RunKind
     id: str | None
@@ -49,7 +49,7 @@ class MalformedRun:
 
 
 class _PortModel(BaseModel):
-    """Ignores what it does not know: Port adds fields at any time."""
+    """Base model that ignores unknown fields: Port adds fields at any time."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", strict=True)
 
@@ -102,7 +102,7 @@ class _NodeRun(_PortModel):
     def run(self) -> PortRun:
         config = self.config or (self.node.config if self.node is not None else None)
         if config is None:
-            raise ValueError("neither config nor node.config is there")
+            raise ValueError("config and node.config are missing")
         return PortRun(
             kind=RunKind.WORKFLOW_NODE,
             id=self.identifier,
@@ -113,7 +113,7 @@ class _NodeRun(_PortModel):
 
 
 def read_run(kind: RunKind, item: object) -> PortRun | MalformedRun:
-    """Give the run that one element of a claim's answer stands for; never raises."""
+    """Parse one element of the response to a claim; never raises."""
     model: type[_ActionRun | _NodeRun] = _ActionRun if kind is RunKind.ACTION else _NodeRun
     try:
         parsed = model.model_validate(item)
@@ -125,7 +125,7 @@ def read_run(kind: RunKind, item: object) -> PortRun | MalformedRun:
     except ValueError as error:
         return _malformed(kind, item, str(error))
     if parsed.status in _ENDED:
-        # It needs no report: whatever one said would be wrong.
+        # Any report on a run that has ended would be wrong.
         return MalformedRun(
             kind=kind, id=None, bucket=run.bucket, problem=f"run {run.id} was handed out with status {parsed.status}"
         )

@@ -1,4 +1,4 @@
-"""The agent's settings, from the environment under a prefix of their own, by the seed's names where it has them."""
+"""Settings of the agent, from environment variables with a prefix of their own; some names are those of Ocean."""
 
 import os
 from collections.abc import Mapping
@@ -22,56 +22,56 @@ def _targets(value: object) -> object:
 
 def _web_address(value: str) -> str:
     if not value.startswith(("https://", "http://")) or any(sign in value for sign in "?#@ "):
-        raise ValueError("should be an address such as https://api.getport.io")
+        raise ValueError("must be an HTTP or HTTPS URL; use e.g. https://api.getport.io")
     return value.rstrip("/").removesuffix("/v1")
 
 
 class PortAgentConfig(BaseModel):
-    """Every setting, with its default; ``TASKACTION_PORT_AGENT_<NAME>`` in the environment sets it."""
+    """Settings with their defaults; the environment variable ``TASKACTION_PORT_AGENT_<NAME>`` sets one."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
 
     base_url: Annotated[str, AfterValidator(_web_address)] = "https://api.getport.io"
-    """Where Port's API is."""
+    """URL of Port's API."""
     client_id: Annotated[str, Field(min_length=1)]
-    """The id of the credentials at Port; those of a machine, not of a person."""
+    """Client id of the credentials at Port; use those of a machine, not of a person."""
     client_secret: SecretStr
-    """Their secret; never logged."""
+    """Client secret of the credentials; never logged."""
     installation_id: Annotated[str, Field(min_length=1, max_length=253)]
-    """Whose runs are claimed: the installation that Port's actions name. It belongs to one namespace of one cluster."""
+    """Installation whose runs the agent claims, as Port's actions name it; it is for one namespace of one cluster."""
     namespace: DnsLabel
-    """Where the TaskActions are created."""
+    """Namespace of the TaskActions that the agent creates."""
     mapping: Annotated[dict[str, Target], BeforeValidator(_targets)] = Field(default_factory=dict)
-    """JSON: which provider, clusterProvider or executor a type of run is given to. Default: what bears its name."""
+    """JSON object: provider, clusterProvider or executor for a type of run. Default: the one with the type's name."""
     run_kinds: Annotated[tuple[RunKind, ...], BeforeValidator(words), Field(min_length=1)] = tuple(RunKind)
-    """Which kinds of runs are claimed: action, workflow_node, or both with a comma between."""
+    """Kinds of runs to claim: action, workflow_node, or both separated by a comma."""
     runs_buffer_high_watermark: Annotated[int, Field(ge=1, le=100_000)] = 1000
-    """How many runs may be under way: claimed, and Port does not know their end. At this number no more are claimed."""
+    """Maximum number of runs that are claimed and whose end is not yet reported; at it, the agent claims no more."""
     max_runs_buffer_util_pct_per_action: Annotated[int, Field(ge=1, le=100)] = 30
-    """How much of that one Port action or workflow node may take, in percent. At its share it is left out of claims;
-    what one claim brings beyond it is not acknowledged, and comes again."""
+    """Maximum share of the watermark for one Port action or workflow node, in percent. At its share, claims exclude it;
+    runs of a claim beyond the share are not acknowledged, and Port hands them out again."""
     poll_check_interval_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
-    """How long to wait after a claim that brought nothing."""
+    """Pause in seconds after a claim that returned no runs."""
     visibility_timeout_ms: Annotated[int, Field(ge=1000, le=600_000)] = 30_000
-    """How long a claimed run is hidden from other claims; what is not acknowledged by then is handed out again."""
+    """Time that a claimed run is hidden from other claims; Port then hands out a run that is not acknowledged again."""
     report_interval_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
-    """How often the actions under way are looked at for something to report."""
+    """Interval in seconds between checks of the unfinished actions for something to report."""
     max_wait_seconds_before_shutdown: Annotated[float, Field(ge=0, le=3600)] = 30.0
-    """How long the agent may take to report what it knows when it stops; it claims nothing meanwhile."""
+    """Time in seconds to send pending reports at shutdown; the agent claims no runs meanwhile."""
     request_timeout: PositiveDuration = timedelta(seconds=30)
-    """How long one call of Port may take."""
+    """Timeout of one request to Port."""
     lease_duration: PositiveDuration = timedelta(seconds=15)
-    """How long the Lease of an agent that is gone is respected; one agent of an installation works at a time."""
+    """Duration of the Lease; another agent takes over after it if the leader is gone."""
     identity: str = Field(default_factory=identity)
-    """What this process calls itself; must be new with every process."""
+    """Identity of this process in the Lease; must be unique for every process."""
     context: str | None = None
-    """The kubeconfig's context. Default: its current one."""
+    """Context of the kubeconfig. Default: its current context."""
     bind: Annotated[str, AfterValidator(address)] = "127.0.0.1:8081"
     """Address and port of /healthz, /readyz and /metrics."""
     log_format: Literal["json", "console"] = "json"
-    """json for machines, console for people."""
+    """Format of log lines: json for machines, console for people."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least severe messages that are logged."""
+    """Minimum level of log lines."""
 
     @model_validator(mode="after")
     def _has_a_secret(self) -> Self:
@@ -81,11 +81,11 @@ class PortAgentConfig(BaseModel):
 
     @property
     def kubeconfig(self) -> Path | None:
-        """The kubeconfig that KUBECONFIG names, as kubectl reads it."""
+        """Path of the kubeconfig that KUBECONFIG names, as for kubectl."""
         named = os.environ.get("KUBECONFIG")
         return Path(named) if named else None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "PortAgentConfig":
-        """Read the settings; raises ``ConfigurationError``, whose message names the variable and no secret."""
+        """Read the settings; raises ``ConfigurationError``, whose message names the variable but never a secret."""
         return read_settings(cls, PREFIX, environment, secret=frozenset({"client_secret"}))

@@ -1,4 +1,4 @@
-"""How Port's run API is spoken: paths and bodies of the two kinds of runs, as Ocean's client sends them; pure.
+"""Requests of Port's run API: paths and bodies of both kinds of runs, as Ocean's client sends them; pure functions.
 
 Source: ``port_ocean/clients/port/mixins`` (0.55.4).
 """
@@ -13,12 +13,12 @@ from taskaction.integrations.port.agent.reports import Ended, Level, Logged, Rep
 from taskaction.integrations.port.agent.runs import RunKind
 
 RESERVED = {"x-port-reserved-usage": "true"}
-"""Claims and acknowledgements carry this header."""
+"""Header of claims and acknowledgements."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request; ``minimal`` is what is sent instead where Port refuses the body for what else it says."""
+    """Request to Port; ``minimal`` is the body to send instead if Port refuses an optional field of ``body``."""
 
     method: str
     path: str
@@ -28,7 +28,7 @@ class Request:
 
 
 def claim(kind: RunKind, *, installation: str, limit: int, visibility_ms: int, exclude: Sequence[str]) -> Request:
-    """Give the claim of up to ``limit`` pending runs, hidden from other claims for ``visibility_ms``."""
+    """Return the claim of up to ``limit`` pending runs, which Port hides from other claims for ``visibility_ms``."""
     body: dict[str, Any] = {"installationId": installation, "limit": limit, "visibilityTimeoutMs": visibility_ms}
     if exclude:
         body["exclude"] = list(exclude)
@@ -36,22 +36,22 @@ def claim(kind: RunKind, *, installation: str, limit: int, visibility_ms: int, e
 
 
 def claimed(kind: RunKind, answer: object) -> list[Any]:
-    """Give the runs in a claim's answer, each still unread; raises ``ValueError`` where there is no list of them."""
+    """Return the unparsed runs of the response to a claim; raises ``ValueError`` if it has no list of runs."""
     name = "runs" if kind is RunKind.ACTION else "nodeRuns"
     runs = answer.get(name, []) if isinstance(answer, dict) else None
     if not isinstance(runs, list):
-        raise ValueError(f"the answer to a claim has no list {name!r}")  # noqa: TRY004 - the answer's value is wrong
+        raise ValueError(f"the response to a claim has no list {name!r}")  # noqa: TRY004 - the response's value is wrong
     return runs
 
 
 def acknowledge(kind: RunKind, run_id: str) -> Request:
-    """Give the acknowledgement, after which nobody else is given the run."""
+    """Return the acknowledgement, after which Port hands out the run to no other agent."""
     body = {"runId": run_id} if kind is RunKind.ACTION else {"nodeRunIdentifier": run_id}
     return Request(method="PATCH", path=f"/v1/{_area(kind)}/runs/ack", body=body, reserved=True)
 
 
 def requests(kind: RunKind, run_id: str, report: Report) -> tuple[Request, ...]:
-    """Give the requests that make a report."""
+    """Return the requests that make up a report."""
     run = quote(run_id, safe="")
     if kind is RunKind.ACTION:
         return _of_action(f"/v1/actions/runs/{run}", report)
@@ -106,7 +106,7 @@ def _of_node(path: str, report: Report) -> tuple[Request, ...]:
 
 
 def _output(report: Ended) -> dict[str, Any]:
-    """Give a node's output; a patch replaces it, so the link that was told before is told once more."""
+    """Return a node's output; a patch replaces the whole output, so it repeats the link."""
     link = {"workflowRunUrl": report.links[0]} if report.links else {}
     if report.output is None:
         return link

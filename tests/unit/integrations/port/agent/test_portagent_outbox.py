@@ -101,7 +101,7 @@ async def test_ocean_d09_a_report_that_fails_is_made_until_port_has_it(world: Ag
     for expected in (1, 1, 1):
         assert await looked(agent) == expected
         await world.clock.advance(61)
-    assert agent.outbox.problems()[0].startswith("1 runs wait for Port to take a report")
+    assert agent.outbox.problems()[0].startswith("1 runs have reports that Port does not accept")
     assert await looked(agent) == 0
     assert run.ends == ["SUCCESS"]
     assert agent.outbox.problems() == []
