@@ -1,4 +1,4 @@
-"""When to look at what: one task and one heap for all timers, cheaper than a timer for each run; knows keys only."""
+"""Timers by key: one task and one heap for all timers, cheaper than a timer for each run."""
 
 import asyncio
 from collections.abc import Callable, Hashable
@@ -16,26 +16,26 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class Agenda(Generic[Key]):
-    """Calls ``due(key)`` once when a key's time has come; a key has one time, the last that was set."""
+    """Timer queue that calls ``due(key)`` once at a key's time; a key has one time, the last that was set."""
 
     def __init__(self, clock: Clock, due: Callable[[Key], None]) -> None:
         self._clock = clock
         self._due = due
         self._times: dict[Key, datetime] = {}
-        self._numbers = count()  # so that keys need no order
+        self._numbers = count()  # a tie-breaker, so that keys need no order
         self._heap: list[tuple[datetime, int, Key]] = []
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
-        """Give how many keys have a time."""
+        """Return the number of keys with a time."""
         return len(self._times)
 
     def at(self, key: Key) -> datetime | None:
-        """Give a key's time, None where it has none."""
+        """Return the time of a key, or None."""
         return self._times.get(key)
 
     def set(self, key: Key, at: datetime | None) -> None:
-        """Look at ``key`` at ``at``; None takes its time away."""
+        """Set the time of ``key``; None removes it."""
         if at is None:
             self._times.pop(key, None)
             return
@@ -50,7 +50,7 @@ class Agenda(Generic[Key]):
             heapify(self._heap)
 
     async def run(self) -> None:
-        """Serve the agenda until cancelled."""
+        """Run the timers until cancelled."""
         while True:
             wait = self._serve()
             self._changed.clear()
@@ -64,15 +64,17 @@ class Agenda(Generic[Key]):
             finally:
                 sleeper.cancel()
                 waker.cancel()
-                await asyncio.wait({sleeper, waker})  # unlike awaiting them, it cannot mistake its own end for theirs
+                await asyncio.wait(
+                    {sleeper, waker}
+                )  # unlike await, this cannot confuse their cancellation with its own
 
     def _serve(self) -> float | None:
-        """Call what is due; give the seconds until the next, None where there is none."""
+        """Call ``due`` for all keys that are due; return the seconds until the next one, or None."""
         now = self._clock.now()
         while self._heap:
             at, _, key = self._heap[0]
             if self._times.get(key) != at:
-                heappop(self._heap)  # its time was changed or taken away since
+                heappop(self._heap)  # its time was changed or removed
                 continue
             if at > now:
                 return (at - now).total_seconds()

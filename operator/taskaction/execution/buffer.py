@@ -1,6 +1,7 @@
-"""Who may wait in the queue, and who waits outside of it until there is room: high watermark, shares and full queues.
+"""Backlog: runs that wait outside of a full queue; high watermark, shares per source and queue limits.
 
-The bounds are hard: they are checked for each run, at once (Ocean defect D14 is a bound that one batch oversteps).
+The limits are hard: they are checked for each run. In Ocean, one batch can exceed the limit
+(docs/porting-from-ocean.md#d14).
 """
 
 from collections import OrderedDict
@@ -13,11 +14,11 @@ _STALE_ENTRIES_KEPT = 16
 
 
 class Buffer:
-    """Bounds the runs of a queue that wait for their first attempt; the others keep their order outside.
+    """Backlog of a queue: limits the queued runs that wait for their first attempt, and keeps the others in order.
 
     Attributes:
-        high_watermark: how many runs may wait in all, None for any number.
-        share_pct: how much of that one source may take, in percent.
+        high_watermark: maximum number of queued runs; None is unlimited.
+        share_pct: maximum share of that for one source, in percent.
     """
 
     def __init__(self, queue: RunQueue, *, high_watermark: int | None = None, share_pct: int | None = None) -> None:
@@ -29,24 +30,24 @@ class Buffer:
         self._outside: dict[str, QueuedRun] = {}
 
     def __len__(self) -> int:
-        """Give how many runs wait outside."""
+        """Return the number of runs in the backlog."""
         return len(self._outside)
 
     def __contains__(self, run_id: str) -> bool:
-        """Say whether a run waits outside."""
+        """Whether a run is in the backlog."""
         return run_id in self._outside
 
     def bound(self, source: str, queued: int | None) -> None:
-        """Let at most ``queued`` runs of a source wait, None for any number."""
+        """Set the maximum number of queued runs of a source; None is unlimited."""
         if queued is None:
             self._bounds.pop(source, None)
         else:
             self._bounds[source] = queued
 
     def has_room(self, run: QueuedRun, *, first: bool) -> bool:
-        """Say whether ``run`` may wait in the queue; one that has started before was let in before.
+        """Whether the queue has room for ``run``; a run that was started before was admitted before.
 
-        ``first`` while everything that exists is still being taken in: who comes first by order is not known yet.
+        ``first`` is true during the initial listing, when the order of the runs is not known yet.
         """
         if run.under_way or not run.order[0]:
             return True
@@ -55,7 +56,7 @@ class Buffer:
         return run.source not in self._heaps and self._room(run.source)
 
     def put(self, run: QueuedRun) -> None:
-        """Let ``run`` wait outside."""
+        """Add ``run`` to the backlog."""
         self._outside[run.id] = run
         heap = self._heaps.setdefault(run.source, [])
         heappush(heap, (run.order, run.id))
@@ -64,13 +65,13 @@ class Buffer:
             heapify(self._heaps[run.source])
 
     def forget(self, run_id: str) -> None:
-        """Drop a run that waits no more."""
+        """Remove a run from the backlog."""
         run = self._outside.pop(run_id, None)
         if run is not None:
             self._first(run.source)
 
     def next(self) -> QueuedRun | None:
-        """Take the next run in for which there is room, the sources in turn; None where there is none."""
+        """Remove and return the next run for which there is room, the sources in turn; None if there is none."""
         for source in list(self._heaps):
             if self._full():
                 return None
@@ -83,7 +84,7 @@ class Buffer:
         return None
 
     def _first(self, source: str) -> str | None:
-        """Give the first of a source that waits outside; forget the source where there is none."""
+        """Return the first run of a source in the backlog; remove the source if it has none."""
         heap = self._heaps[source]
         while heap and heap[0][1] not in self._outside:
             heappop(heap)

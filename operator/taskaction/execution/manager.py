@@ -1,4 +1,4 @@
-"""The execution manager: slots for workers over the queue, limits, parking and drain; knows ids and coroutines only."""
+"""Execution manager: worker slots, queue, limits, parking and drain; it knows ids and coroutines only."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,42 +15,43 @@ from taskaction.execution.queue import RunQueue
 from taskaction.execution.runs import QueuedRun
 
 _OBEY_SECONDS = 1.0
-"""How long a cancelled turn may take to end; one that ignores it is left behind."""
+"""How long a cancelled turn may take to end; the manager does not wait longer."""
 
 Process = Callable[[str], Awaitable[bool]]
-"""Carries one run as far as it goes now, and says whether an attempt was started; whatever it raises ends the turn."""
+"""Processes a run as far as possible, and returns whether an attempt was started; an exception ends the turn."""
 
 LIMIT_FLOOR_SECONDS = 0.5
 LIMIT_RECHECK_SECONDS = 10.0
 
 
 class Observer(Protocol):
-    """Whoever wants to know how the manager does, and acts where it cannot."""
+    """Observer of the manager, which also acts on its behalf."""
 
     def crashed(self, run_id: str, error: BaseException) -> None:
-        """A run's turn ended with an error that nobody had foreseen."""
+        """Handle an unexpected error of a run's turn."""
 
     def crowded(self, run_id: str) -> None:
-        """The queue is full: the run waits outside of it."""
+        """Handle that the queue is full and the run waits in the backlog."""
 
     def admitted(self, run_id: str) -> None:
-        """A run that waited outside of a full queue waits inside now."""
+        """Handle that a run moved from the backlog into the queue."""
 
     def paced(self, source: str, until: datetime) -> None:
-        """The rate of a source is used up until then, and runs wait for it."""
+        """Handle that the rate limit of a source is reached until then, and runs wait."""
 
     def unrecorded(self, source: str) -> None:
-        """Runs of a source wait for the use of its rate to be on record further than it is."""
+        """Handle that runs of a source wait for a further reservation of its rate to be recorded."""
 
     def moved(self) -> None:
-        """Some runs came, began, ended or went: how many wait and are under way may be another number than before."""
+        """Handle that the numbers of queued and running runs may have changed."""
 
 
 class ExecutionManager:
-    """Gives queued runs to at most ``workers_count`` workers at a time.
+    """Scheduler that assigns queued runs to at most ``workers_count`` concurrent workers.
 
-    A worker is a slot and not a standing task: each turn is a task of its own, so nothing that a run does, not even
-    cancelling itself, can cost the manager a worker (Ocean defect D7), and no wake-up can be spurious or lost.
+    A worker is a slot and not a long-running task: each turn is a task of its own. So nothing that a run does, not even
+    cancelling itself, can cost the manager a worker (docs/porting-from-ocean.md#d7), and no wake-up is spurious or
+    lost.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class ExecutionManager:
         runs_buffer_high_watermark: int | None = None,
         max_runs_buffer_util_pct_per_action: int | None = None,
     ) -> None:
-        """Take the seed's settings under the seed's names; ``luck`` is uniform in [0, 1), for jitter."""
+        """Create a manager; settings have Ocean's names, ``luck`` returns random numbers in [0, 1), for jitter."""
         self._process = process
         self._workers_count = workers_count
         self._observer = observer
@@ -81,54 +82,54 @@ class ExecutionManager:
         self._turns: dict[str, asyncio.Task[None]] = {}
         self._open = False
 
-    # -- what others want to know -------------------------------------------------------------------------------------
+    # -- figures ------------------------------------------------------------------------------------------------------
 
     @property
     def begun(self) -> bool:
-        """True while runs are given out."""
+        """Whether runs are being assigned to workers."""
         return self._open
 
     @property
     def queued(self) -> int:
-        """How many runs wait for a worker."""
+        """Number of runs that wait for a worker."""
         return len(self._queue)
 
     @property
     def outside(self) -> int:
-        """How many runs wait outside of a full queue."""
+        """Number of runs in the backlog, outside of a full queue."""
         return len(self._buffer)
 
     @property
     def parked(self) -> int:
-        """How many runs wait for a quota of their target."""
+        """Number of runs that wait for a quota of their target."""
         return len(self._lot)
 
     @property
     def running(self) -> int:
-        """How many workers are taken."""
+        """Number of busy workers."""
         return len(self._turns)
 
     @property
     def lanes(self) -> int:
-        """How many lanes have something to do or to hold."""
+        """Number of lanes with queued or unfinished runs."""
         return self._queue.lanes
 
     def waiting(self, source: str) -> int:
-        """How many runs of a source wait for their attempt, parked ones among them."""
+        """Return the number of runs of a source that wait for their attempt, including parked ones."""
         return self._queue.queued(source) + self._lot.parked(source)
 
     def under_way(self, source: str) -> int:
-        """How many attempts of a source are under way."""
+        """Return the number of running attempts of a source."""
         return self._queue.running(source)
 
     def waiting_runs(self, source: str) -> list[str]:
-        """Give the runs of a source that wait in the queue for their attempt, in the order of their coming."""
+        """Return the queued runs of a source, in the order of their arrival."""
         return list(self._queue.waiting_for(source))
 
     # -- limits -------------------------------------------------------------------------------------------------------
 
     def limit(self, source: str, limits: Limits, pace: Pace | None) -> None:
-        """Set how much of a source may be used at a time and over time."""
+        """Set the limits and the rate of a source."""
         self._queue.limit(source, limits)
         self._buffer.bound(source, limits.queued)
         if pace is None:
@@ -142,26 +143,26 @@ class ExecutionManager:
         self._pump()
 
     def recorded(self, source: str) -> None:
-        """Go on: the use of the source's rate is on record further than before, or a token has come."""
+        """Continue after a further reservation of the source's rate was recorded, or a token became available."""
         self._regulate(source)
         self._pump()
 
     # -- runs ---------------------------------------------------------------------------------------------------------
 
     def start_processing_action_runs(self) -> None:
-        """Begin to give out runs; before it they only collect, so that order is known before the first start."""
+        """Start assigning runs; until then they are only collected, so that their order is known at the first start."""
         self._open = True
         self._refill()
         self._pump()
 
     async def run_timers(self) -> None:
-        """Look again at limits when their time has come, until cancelled."""
+        """Check limits again at their time, until cancelled."""
         async with asyncio.TaskGroup() as timers:
             timers.create_task(self._looks.run(), name="parked runs")
             timers.create_task(self._tokens.run(), name="rates")
 
     def submit(self, run: QueuedRun) -> bool:
-        """Let ``run`` wait for a worker; False for one that waits already."""
+        """Queue ``run`` for a worker; return False if it already waits."""
         if run.id in self._buffer:
             return False
         if not self._queue.knows(run.id) and not self._buffer.has_room(run, first=not self._open):
@@ -175,7 +176,7 @@ class ExecutionManager:
         return True
 
     def hold(self, run: QueuedRun) -> None:
-        """Keep what ``run`` is entitled to although it needs no worker now; it waits for none from here on."""
+        """Keep the partition and slots of ``run`` while it needs no worker; it is no longer queued."""
         self._buffer.forget(run.id)
         self._queue.hold(run)
         if run.under_way:
@@ -185,19 +186,20 @@ class ExecutionManager:
         self._serve(run.source)
 
     def park(self, run: QueuedRun, quota: Quota, seconds: float) -> None:
-        """Let ``run`` wait for a quota that is lifted in ``seconds``; it keeps its partition and no worker.
+        """Park ``run`` until a quota is renewed in ``seconds``; it keeps its partition, but no worker.
 
-        The quota is looked at when it should be lifted, at the latest after 10 s, and never at once (D6).
+        The quota is checked when it should be renewed, at the latest after 10 s, and never immediately
+        (docs/porting-from-ocean.md#d6).
         """
         self._queue.hold(run)
         left = self._lot.park(run, quota)
         self._plan(quota, seconds)
         if left is not None:
-            self._plan(left, 0.0)  # it was the one to look: now it waits for something else, and another one looks
+            self._plan(left, 0.0)  # the run was to check this quota: now another run does
         self._serve(run.source)
 
     def forget(self, run_id: str) -> None:
-        """Drop a run that has ended or is held back, and open its partition."""
+        """Remove a run that has ended or may not start, and free its partition."""
         self._buffer.forget(run_id)
         self._queue.forget(run_id)
         self._leave(run_id)
@@ -205,14 +207,14 @@ class ExecutionManager:
         self._pump()
 
     async def drain(self, seconds: float) -> None:
-        """Give out nothing more, and let running turns end within ``seconds``; then they are cancelled."""
+        """Stop assigning runs, wait ``seconds`` for running turns, then cancel them."""
         self._open = False
         late = await _unfinished(list(self._turns.values()), seconds)
         for turn in late:
             turn.cancel()
         await _unfinished(late, _OBEY_SECONDS)
 
-    # -- giving out ---------------------------------------------------------------------------------------------------
+    # -- assignment ---------------------------------------------------------------------------------------------------
 
     def _serve(self, source: str) -> None:
         if source in self._paces:
@@ -221,11 +223,11 @@ class ExecutionManager:
         self._pump()
 
     def _refill(self) -> None:
-        """Let in who waits outside, where there is room."""
+        """Move runs from the backlog into the queue while there is room."""
         while self._open and (run := self._buffer.next()) is not None:
             self._queue.put(run)
             self._observer.admitted(run.id)
-            self._regulate(run.source)  # a rate that nobody waited for is asked about by whoever comes next
+            self._regulate(run.source)  # the rate was not checked while no run waited
 
     def _pump(self) -> None:
         self._observer.moved()
@@ -238,13 +240,13 @@ class ExecutionManager:
             self._turns[run.id] = turn
             self._refill()
 
-    async def _turn(self, run: QueuedRun, paced: bool) -> None:  # noqa: FBT001 - of this turn alone
+    async def _turn(self, run: QueuedRun, paced: bool) -> None:  # noqa: FBT001 - a private method
         started = True
         try:
             started = await self._process(run.id)
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # noqa: BLE001 - no run may take the manager down
+        except BaseException as error:  # noqa: BLE001 - no run may crash the manager
             self._observer.crashed(run.id, error)
         finally:
             del self._turns[run.id]
@@ -254,13 +256,13 @@ class ExecutionManager:
             self._pump()
 
     def _leave(self, run_id: str) -> None:
-        """Let a run wait for no quota any more; where it was the one to look, another one looks."""
+        """Remove a run from its quota; if it was to check the quota, another run does."""
         quota = self._lot.forget(run_id)
         if quota is not None and self._looks.at(quota) is None:
             self._look(quota)
 
     def _plan(self, quota: Quota, seconds: float) -> None:
-        """Have a quota looked at when it should be lifted, unless that is to be sooner anyway."""
+        """Schedule a check of a quota, unless an earlier one is scheduled."""
         wait = max(seconds, LIMIT_FLOOR_SECONDS) * (1.0 + 0.1 * self._luck())
         at = self._clock.now() + timedelta(seconds=min(wait, LIMIT_RECHECK_SECONDS))
         planned = self._looks.at(quota)
@@ -268,12 +270,12 @@ class ExecutionManager:
             self._looks.set(quota, at)
 
     def _follow(self, run_id: str) -> None:
-        """Let those look, too, that are parked for the quota that let this run through."""
+        """Queue followers of a run that its quota let through."""
         for run in self._lot.passed(run_id):
             self._queue.put(run)
 
     def _look(self, quota: Quota) -> None:
-        """Have one parked run ask again."""
+        """Queue one parked run to check the quota."""
         run = self._lot.look(quota)
         if run is not None:
             self._queue.put(run)
@@ -296,7 +298,7 @@ class ExecutionManager:
             self._regulate(source)
 
     def _regulate(self, source: str) -> None:
-        """Open a source that has tokens, and see to it that one that has none gets some."""
+        """Open a source that has tokens; otherwise close it, and request or await a token."""
         pace = self._paces.get(source)
         if pace is None:
             return
@@ -306,7 +308,7 @@ class ExecutionManager:
             return
         self._queue.close(source)
         if not self._queue.queued(source):
-            return  # whoever comes next asks again
+            return  # checked again when the next run arrives
         if pace.bucket.tokens(now) >= 1:
             self._observer.unrecorded(source)
             return
@@ -316,7 +318,7 @@ class ExecutionManager:
 
 
 async def _unfinished(turns: list[asyncio.Task[None]], seconds: float) -> list[asyncio.Task[None]]:
-    """Wait for turns to end; give those that have not."""
+    """Wait for turns to end; return those that have not ended."""
     if turns:
         await asyncio.wait(turns, timeout=seconds)
     return [turn for turn in turns if not turn.done()]

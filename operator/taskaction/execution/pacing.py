@@ -1,6 +1,6 @@
-"""Starts over time: a token bucket whose use is written down in advance, so that no successor gives a token twice.
+"""Rate limit of starts: a token bucket whose use is reserved in advance, so that no new owner spends a token twice.
 
-It decides; who writes the reservation down, and when, is told by the manager's observer.
+This module decides how much to reserve; the manager's observer records the reservation.
 """
 
 from dataclasses import dataclass
@@ -10,38 +10,38 @@ from taskaction.execution.limits import TokenBucket
 
 _AHEAD_SECONDS = 5.0
 _RECORD_SECONDS = 2.0
-"""How long the record may be on its way; meanwhile time passes, and with it what was reserved from now on."""
+"""Time for recording a reservation; it is added, because the reservation expires meanwhile."""
 
 
 @dataclass(slots=True)
 class Pace:
-    """The rate of one source as its present owner uses it.
+    """Rate limit of one source, as its current owner uses it.
 
     Attributes:
-        bucket: the tokens; only starts of this owner and what its predecessors had reserved are taken from it.
-        reserved_until: how far the bucket may be used before a new reservation is on record, seconds of wall time.
+        bucket: the tokens; starts of this owner and reservations of previous owners are deducted.
+        reserved_until: the time up to which the bucket may be used without a new reservation, seconds of wall time.
     """
 
     bucket: TokenBucket
     reserved_until: float = 0.0
 
     def starts(self, now: float) -> int:
-        """Give how many runs may start now: there are tokens, and their use is on record."""
+        """Return how many runs may start now: the tokens that are available and reserved."""
         used = max(self.bucket.used_until, now)
         recorded = int((self.reserved_until - used) / self.bucket.interval + 1e-6)
         return min(self.bucket.tokens(now), max(0, recorded))
 
     def to_reserve(self, now: float, waiting: int) -> float:
-        """Give how far to reserve for ``waiting`` runs: what may start at once and within the next seconds.
+        """Return the time up to which to reserve for ``waiting`` runs: starts now and within the next seconds.
 
-        So one record serves many starts, and what a crash wastes is a few seconds' worth of tokens.
+        One record then serves many starts, and a crash wastes only a few seconds' worth of tokens.
         """
         soon = ceil(_AHEAD_SECONDS / self.bucket.interval)
         starts = max(1, min(waiting, self.bucket.burst), min(soon, self.bucket.burst))
         return max(self.bucket.used_until, now + _RECORD_SECONDS) + starts * self.bucket.interval
 
     def taken_over(self, recorded: float) -> None:
-        """Go on from what a predecessor has on record; all that it had reserved counts as used."""
+        """Continue from the record of a previous owner; all that it reserved counts as used."""
         self.bucket = TokenBucket(
             interval=self.bucket.interval, burst=self.bucket.burst, used_until=max(self.bucket.used_until, recorded)
         )

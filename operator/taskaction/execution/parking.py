@@ -1,8 +1,8 @@
-"""Runs that wait for a quota of their target: one look for all that share it, and none of them holds a worker.
+"""Parking lot: runs that wait for a quota of their target, without a worker, and with one check for all of them.
 
-Asking each of 5,000 runs every 10 s whether its limit is lifted would cost more than the work itself. All runs that
-share a quota form a group; at its time one member looks again. When that one may start, the others follow at a growing
-pace, so that a quota that is barely open is not asked by thousands at once (Ocean defect D6).
+Checking every 10 s for each of 5,000 runs would cost more than the work itself. All runs that share a quota form a
+group, and one member checks the quota. When that run may start, others follow at a growing pace, so that thousands do
+not check a quota that has just opened (docs/porting-from-ocean.md#d6).
 """
 
 from collections import OrderedDict
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from taskaction.execution.runs import QueuedRun
 
 Quota = Hashable
-"""What names a quota: a source, and the executor's own key where its quota depends on the run."""
+"""Identity of a quota: a source, and the executor's key if the quota depends on the run."""
 
 _FOLLOWERS = 2
-"""How many follow each one that may start: all of 5,000 within 13 rounds."""
+"""How many runs follow each run that may start: all of 5,000 within 13 rounds."""
 
 
 @dataclass(slots=True)
@@ -33,17 +33,17 @@ class ParkingLot:
         self._by_source: dict[str, int] = {}
 
     def __len__(self) -> int:
-        """Give how many runs are parked."""
+        """Return the number of parked runs."""
         return sum(len(group.members) for group in self._groups.values())
 
     def parked(self, source: str) -> int:
-        """Give how many runs of a source are parked."""
+        """Return the number of parked runs of a source."""
         return self._by_source.get(source, 0)
 
     def park(self, run: QueuedRun, quota: Quota) -> Quota | None:
-        """Let ``run`` wait for ``quota``, behind those that wait already.
+        """Park ``run`` for ``quota``, behind the runs that already wait.
 
-        Give the quota that it waited for before, where it was another and nobody else looks after that one now.
+        Return its previous quota, if that was another one and no other run checks it now.
         """
         left = self.forget(run.id)
         self._quotas[run.id] = quota
@@ -52,19 +52,19 @@ class ParkingLot:
         return left if left != quota else None
 
     def look(self, quota: Quota) -> QueuedRun | None:
-        """Give the run that is to look whether ``quota`` is lifted; None where nobody waits for it."""
+        """Return the run that checks ``quota``; None if no run waits for it."""
         group = self._groups.get(quota)
         return self._out(group) if group is not None and group.members else None
 
     def passed(self, run_id: str) -> list[QueuedRun]:
-        """Give those who follow a run that was let through."""
+        """Return the followers of a run that was let through."""
         group = self._left(run_id)
         if group is None:
             return []
         return [self._out(group) for _ in range(min(_FOLLOWERS, len(group.members)))]
 
     def forget(self, run_id: str) -> Quota | None:
-        """Drop a run that waits no more; give its quota where it was the only one that looked after it."""
+        """Remove a run; return its quota if no other run checks it."""
         quota = self._quotas.get(run_id)
         group = self._left(run_id)
         if quota is None or group is None or group.looking or not group.members:

@@ -1,7 +1,7 @@
-"""The order of work: runs in lanes, the partitions they keep closed, the limits of their sources; no tasks, no clock.
+"""Run queue: lanes, partitions and limits of sources; without tasks or clock.
 
-A lane is the global queue of a source in a namespace, or one of its partitions (``<source>:<key>``). Runs whose
-attempt is under way and that need another turn, to be polled, wait in a lane of their own, which no limit closes.
+A lane is the global queue of a source in a namespace, or one of its partitions (``<source>:<key>``). Runs with a
+running attempt that must be polled wait in a lane of their own, which no limit closes.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from taskaction.execution.ring import Ring
 from taskaction.execution.runs import LaneKey, QueuedRun
 
 _Entry = tuple[int, int, float, int, str, str]
-"""Rank, order and id; flat, since a heap compares little else."""
+"""Rank, order and id; a flat tuple, because comparisons dominate the cost of the heap."""
 _STALE_ENTRIES_KEPT = 16
 
 
@@ -22,12 +22,12 @@ class _Lane:
     key: LaneKey
     heap: list[_Entry] = field(default_factory=list)
     waiting: int = 0
-    holders: set[str] | None = None  # partitions only: runs that keep others out, at work or not
-    seated: int = 0  # partitions only: how many of them are at work
-    level: int | None = None  # the priority under which the ring has it, None while it is not ready
+    holders: set[str] | None = None  # partitions only: runs that occupy the partition, running or not
+    seated: int = 0  # partitions only: how many of them are running
+    level: int | None = None  # its priority in the ring, None while it is not ready
 
     def hold(self, run_id: str) -> None:
-        if self.holders is None:  # as in most of 50,000 partitions, for which empty sets would be much to keep
+        if self.holders is None:  # saves the memory of empty sets in most of 50,000 partitions
             self.holders = set()
         self.holders.add(run_id)
 
@@ -50,7 +50,7 @@ class _Source:
 
     @property
     def free(self) -> int | None:
-        """How many may start now, None for any number."""
+        """Number of runs that may start now, None if unlimited."""
         if self.closed:
             return 0
         return None if self.limits.concurrent is None else max(0, self.limits.concurrent - self.seats)
@@ -62,24 +62,25 @@ class _Source:
 
 @dataclass(slots=True, eq=False)
 class _Known:
-    """A run from ``put`` or ``hold`` until it is forgotten, and has left its worker."""
+    """A run from ``put`` or ``hold`` until it is forgotten and has left its worker."""
 
     run: QueuedRun
-    entry: _Entry | None = None  # what it waits under; any other entry of a heap is stale, and skipped
+    entry: _Entry | None = None  # its current entry; any other entry of a heap is stale and skipped
     lane: _Lane | None = None  # where it waits
     busy: bool = False
-    again: bool = False  # busy, and to wait again afterwards
+    again: bool = False  # busy, and to be queued again afterwards
     holds: bool = False
     seated: bool = False
-    forgotten: bool = False  # busy, and nothing else
+    forgotten: bool = False  # forgotten while it was busy
 
 
 class RunQueue:
-    """Runs that wait, runs that are out with a worker, and what they keep others from.
+    """Queue of waiting and running runs, with their partitions and limits.
 
-    A run is known from ``put`` or ``hold`` until ``forget``: meanwhile a second ``put`` of a waiting run is a duplicate
-    (deduplication until terminal, Ocean defect D13), and its partition admits no other run (D1). A run that is put
-    while it is out with a worker waits again once the worker has let go of it, so that no call for a turn is lost.
+    A run is known from ``put`` or ``hold`` until ``forget``. Meanwhile, a second ``put`` of a waiting run is a
+    duplicate (deduplication until the end, docs/porting-from-ocean.md#d13), and its partition admits no other run
+    (docs/porting-from-ocean.md#d1). A run that is put while a worker has it is queued again when the worker returns it,
+    so that no request for a turn is lost.
     """
 
     def __init__(self) -> None:
@@ -90,47 +91,47 @@ class RunQueue:
         self._waiting = self._pending = self._busy = 0
 
     def __len__(self) -> int:
-        """Give how many runs wait."""
+        """Return the number of waiting runs."""
         return self._waiting
 
     @property
     def pending(self) -> int:
-        """How many runs wait for their attempt to start."""
+        """Number of runs that wait for the start of their attempt."""
         return self._pending
 
     @property
     def busy(self) -> int:
-        """How many runs are out with a worker."""
+        """Number of runs that a worker has."""
         return self._busy
 
     @property
     def lanes(self) -> int:
-        """How many lanes exist; idle ones are removed."""
+        """Number of lanes; idle lanes are removed."""
         return len(self._lanes)
 
     def knows(self, run_id: str) -> bool:
-        """Say whether a run waits, is busy, or keeps something."""
+        """Whether a run waits, is busy, or occupies a partition."""
         return run_id in self._known
 
     def waiting_for(self, source: str) -> Iterator[str]:
-        """Give the runs of a source that wait for their attempt, in the order of their coming."""
+        """Return the runs of a source that wait for their attempt, in the order of their arrival."""
         known = self._sources.get(source)
         return iter(known.waiting) if known is not None else iter(())
 
     def queued(self, source: str) -> int:
-        """Give how many runs of a source wait for their attempt."""
+        """Return the number of runs of a source that wait for their attempt."""
         known = self._sources.get(source)
         return len(known.waiting) if known is not None else 0
 
     def running(self, source: str) -> int:
-        """Give how many runs of a source are at work or have an attempt under way."""
+        """Return the number of runs of a source that a worker has or whose attempt is running."""
         known = self._sources.get(source)
         return known.seats if known is not None else 0
 
     # -- limits -------------------------------------------------------------------------------------------------------
 
     def limit(self, source: str, limits: Limits) -> None:
-        """Set how much of a source may be used at a time; who is at work already stays so."""
+        """Set the limits of a source; running attempts are not affected."""
         known = self._source(source)
         known.limits = limits
         for lane in [lane for key, lane in self._lanes.items() if key.source == source]:
@@ -139,13 +140,13 @@ class RunQueue:
         self._tidy(source)
 
     def close(self, source: str) -> None:
-        """Let no run of a source start until it is opened; those under way go on."""
+        """Start no more runs of a source until it is opened; running attempts continue."""
         known = self._source(source)
         known.closed = True
         self._regulate(known)
 
     def open(self, source: str) -> None:
-        """Let runs of a source start again."""
+        """Allow runs of a source to start again."""
         known = self._source(source)
         known.closed = False
         self._regulate(known)
@@ -154,7 +155,7 @@ class RunQueue:
     # -- runs ---------------------------------------------------------------------------------------------------------
 
     def put(self, run: QueuedRun) -> bool:
-        """Let ``run`` wait for its turn; False when it does already."""
+        """Queue ``run``; return False if it is already queued."""
         known = self._known.get(run.id)
         if known is None:
             known = self._known[run.id] = _Known(run)
@@ -168,7 +169,7 @@ class RunQueue:
         return True
 
     def hold(self, run: QueuedRun) -> None:
-        """Let ``run`` wait no more; its partition stays closed, and its seat taken while an attempt is under way."""
+        """Remove ``run`` from its lane; it keeps its partition, and its seat while an attempt is running."""
         known = self._known.get(run.id)
         if known is None:
             known = self._known[run.id] = _Known(run)
@@ -179,11 +180,11 @@ class RunQueue:
         self._tidy(run.source)
 
     def take(self) -> QueuedRun | None:
-        """Give the run whose turn it is, which is then busy; None where none may start."""
+        """Return the next run, which is then busy; None if no run may start."""
         key = self._ring.turn()
         if key is None:
             return None
-        assert isinstance(key, LaneKey)  # noqa: S101 - the ring gives back what it was given
+        assert isinstance(key, LaneKey)  # noqa: S101 - the ring returns keys that this class added
         lane = self._lanes[key]
         known = self._known[self._head(lane)[5]]
         self._wait_no_more(known)
@@ -193,7 +194,7 @@ class RunQueue:
         return known.run
 
     def back(self, run_id: str) -> None:
-        """Take note that a worker has let go of a run: it waits again where that was asked, or keeps its partition."""
+        """Return a run from its worker: it is queued again if requested, otherwise it keeps its partition."""
         known = self._known.get(run_id)
         if known is None or not known.busy:
             return
@@ -209,7 +210,7 @@ class RunQueue:
             self._tidy(known.run.source)
 
     def forget(self, run_id: str) -> None:
-        """Drop a run for good, or until it is put again: its partition opens; a turn under way stays known as such."""
+        """Remove a run and free its partition; a run that a worker has is tracked until the worker returns it."""
         known = self._known.get(run_id)
         if known is None:
             return
@@ -235,7 +236,7 @@ class RunQueue:
             self._source(run.source).waiting[run.id] = None
             self._pending += 1
         rank = -run.priority
-        if lane.key.partition is not None:  # where only the order counts, behind those that keep it closed
+        if lane.key.partition is not None:  # only the order counts, behind runs that occupy the partition
             rank = 0 if known.holds else 1
         known.lane, known.entry = lane, (rank, *run.order, run.id)
         heappush(lane.heap, known.entry)
@@ -272,7 +273,7 @@ class RunQueue:
     # -- seats and partitions -----------------------------------------------------------------------------------------
 
     def _settle(self, known: _Known) -> None:
-        """Give a run that does not wait what it is entitled to, and nothing more."""
+        """Update the seat and partition of a run that does not wait."""
         run = known.run
         if run.under_way:
             self._keep(known)
@@ -288,7 +289,7 @@ class RunQueue:
             del self._known[run.id]
 
     def _keep(self, known: _Known) -> None:
-        """Seat a run, and close its partition."""
+        """Seat a run, and occupy its partition."""
         run = known.run
         lane = self._lane(run.home) if run.partition is not None else None
         if not known.seated:
@@ -343,7 +344,7 @@ class RunQueue:
             del self._sources[name]
 
     def _regulate(self, source: _Source) -> None:
-        """Tell the ring how many of a source may start."""
+        """Update the number of runs of a source that may start in the ring."""
         free = source.free
         if free == 0:
             self._ring.shut(source.name)
@@ -351,7 +352,7 @@ class RunQueue:
             self._ring.open(source.name, free)
 
     def _place(self, lane: _Lane) -> None:
-        """Put ``lane`` where it belongs in the ring; remove it when nothing is left of it."""
+        """Update the position of ``lane`` in the ring; remove a lane that is empty."""
         level = self._level(lane)
         if level != lane.level:
             key = lane.key
@@ -364,7 +365,7 @@ class RunQueue:
             self._lanes.pop(lane.key, None)
 
     def _level(self, lane: _Lane) -> int | None:
-        """Give the priority of the run that may go next, None where none may."""
+        """Return the priority of the next run that may start, or None."""
         if not lane.waiting:
             return None
         head = self._head(lane)

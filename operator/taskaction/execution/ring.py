@@ -1,9 +1,8 @@
-"""Whose turn it is: ready lanes in a two-level round-robin ring; a data structure without tasks, clock or I/O.
+"""Round-robin ring of ready lanes; a data structure without tasks, clock or I/O.
 
-The ring serves the highest priority first, within it one namespace after the other, within each one source after the
-other, and the lanes of a source in turn, so that neither a busy tenant nor a busy key starves the others (Ocean seed,
-"Worker Pool & Round-Robin Distribution"). A source that may start nothing now is set aside as a whole, so that 50,000
-lanes that must wait cost nothing.
+The ring serves the highest priority first; within a priority the namespaces in turn, within a namespace its sources in
+turn, and within a source its lanes in turn, so that neither a busy tenant nor a busy key starves the others. A source
+that may not start anything is set aside as a whole, so that 50,000 waiting lanes cost nothing.
 """
 
 from bisect import insort
@@ -16,7 +15,7 @@ Lane = Hashable
 
 @dataclass(slots=True, eq=False)
 class _Spot:
-    """The ready lanes of one source in one namespace under one priority."""
+    """Ready lanes of one source in one namespace with one priority."""
 
     level: int
     namespace: str
@@ -29,7 +28,7 @@ class _Spot:
 
 @dataclass(slots=True)
 class _Gate:
-    """What of a source stands in the ring, and what is set aside by priority; ``starts`` None is any number."""
+    """Spots of a source: offered in the ring, or set aside by priority; ``starts`` None is unlimited."""
 
     shut: bool = False
     starts: int | None = None
@@ -42,7 +41,7 @@ class _Gate:
 
 
 class Ring:
-    """Ready lanes by priority, namespace, source and turn; every operation takes constant time on average."""
+    """Ring of ready lanes by priority, namespace and source; every operation takes constant time on average."""
 
     def __init__(self) -> None:
         self._levels: dict[int, OrderedDict[str, OrderedDict[_Spot, None]]] = {}
@@ -51,11 +50,11 @@ class Ring:
         self._gates: dict[str, _Gate] = {}
 
     def __len__(self) -> int:
-        """Give how many spots have ready lanes, set aside or not."""
+        """Return the number of spots with ready lanes, set aside or not."""
         return len(self._spots)
 
     def add(self, lane: Lane, level: int, namespace: str, source: str, *, gated: bool) -> None:
-        """Let ``lane`` take turns; ``gated`` where it waits for its source to open."""
+        """Add a ready lane; ``gated`` if it waits for its source to open."""
         key = (level, namespace, source, gated)
         spot = self._spots.get(key)
         if spot is None:
@@ -64,7 +63,7 @@ class Ring:
         spot.lanes[lane] = None
 
     def remove(self, lane: Lane, level: int, namespace: str, source: str, *, gated: bool) -> None:
-        """Let ``lane`` take no more turns."""
+        """Remove a lane."""
         key = (level, namespace, source, gated)
         spot = self._spots[key]
         del spot.lanes[lane]
@@ -73,9 +72,9 @@ class Ring:
             self._leave(spot)
 
     def shut(self, source: str) -> None:
-        """Set the gated lanes of ``source`` aside, present and coming ones, until it is opened.
+        """Set the present and future gated lanes of ``source`` aside until it is opened.
 
-        Those that were served queue up at the end, those that were only offered keep their place.
+        Spots that were served go to the end; spots that were only offered keep their place.
         """
         gate = self._gates.setdefault(source, _Gate())
         gate.shut = True
@@ -90,10 +89,10 @@ class Ring:
         gate.offered.clear()
 
     def open(self, source: str, starts: int | None) -> None:
-        """Let ``source`` start ``starts`` runs (None: any number): as many of its spots come back, the first first.
+        """Allow ``source`` to start ``starts`` runs (None: unlimited), and bring back as many of its spots, in order.
 
-        More than those could not be used before the source is shut again, and to move all of them for each start
-        would cost as much as there are namespaces.
+        More spots could not be used before the source is shut again, and moving all of them for each start would cost
+        time proportional to the number of namespaces.
         """
         gate = self._gates.get(source)
         if gate is None:
@@ -104,7 +103,7 @@ class Ring:
             del self._gates[source]
 
     def turn(self) -> Lane | None:
-        """Give the lane whose turn it is, and move it, its source and its namespace to the end of theirs."""
+        """Return the next lane, and move it, its source and its namespace to the end."""
         if not self._priorities:
             return None
         namespaces = self._levels[-self._priorities[0]]

@@ -1,4 +1,4 @@
-"""What the engine knows of an action: its id and its place; values without behaviour."""
+"""Queue entries: the id of an action and its place in the queue."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,7 +8,7 @@ Order = tuple[int, float, int, str]
 
 
 class LaneKey(NamedTuple):
-    """Where a run waits; ``going`` is the lane of those whose attempt is under way."""
+    """Key of a lane; ``going`` for the lane of runs with a running attempt."""
 
     namespace: str
     source: str
@@ -18,10 +18,10 @@ class LaneKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedRun:
-    """What the queue knows of an action: its id and its place, never its body.
+    """Queue entry of an action: its id and its place, never its body.
 
     Attributes:
-        under_way: an attempt is open, so that it counts against the limits of its source and starts nothing new.
+        under_way: an attempt is open: it counts towards the limits of its source and does not start another one.
     """
 
     id: str
@@ -34,5 +34,5 @@ class QueuedRun:
 
     @property
     def home(self) -> LaneKey:
-        """The lane that it waits in before an attempt, and keeps closed afterwards."""
+        """The lane in which the run waits before an attempt, and which it occupies afterwards."""
         return LaneKey(self.namespace, self.source, self.partition)
