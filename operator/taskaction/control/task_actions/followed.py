@@ -1,26 +1,27 @@
-"""Keeps what the watch says of pods and Jobs that attempts created, and has their actions polled; asks nobody.
+"""Cache of pods and Jobs that attempts created, fed by the watch; requests polls of their actions, reads nothing.
 
-Without it every change would cost a read, and every end would be noticed late.
+Without it, every change would cost a read, and every end would be noticed late.
 """
 
 from collections.abc import Callable
 
 from taskaction.cluster.gateway import JOBS, PODS, Body, Resource
-from taskaction.control.objects.records import Table
+from taskaction.control.objects.records import ActionTable
 from taskaction.core.constants import UID_LABEL
 
 FOLLOWED = {resource.kind: resource for resource in (PODS, JOBS)}
 _KEPT = 64
-"""Objects kept of one action: a Job may have thousands of pods."""
+"""Maximum number of objects of one action: a Job may have thousands of pods."""
 
 
-class FollowedObjects:
-    """The ``executors.toolbox.Followed`` of this process."""
+class ChildObjectCache:
+    """Implementation of ``plugin.toolbox.Followed``."""
 
-    def __init__(self, table: Table, owns: Callable[[int], bool], changed: Callable[[str], None]) -> None:
-        """``changed`` is called with the uid of an action one of whose own objects has changed.
+    def __init__(self, table: ActionTable, owns: Callable[[int], bool], changed: Callable[[str], None]) -> None:
+        """Create a cache.
 
-        ``owns`` says whether a shard is this process's: the objects of others' actions are theirs to follow.
+        ``changed`` is called with the uid of an action one of whose own objects changed. ``owns`` returns whether this
+        process owns a shard: objects of other actions are followed by their owners.
         """
         self._table = table
         self._owns = owns
@@ -29,19 +30,19 @@ class FollowedObjects:
         self._news: dict[str, set[tuple[str, str]]] = {}
 
     def __len__(self) -> int:
-        """Give of how many actions something is kept."""
+        """Return the number of actions with cached objects."""
         return len(self._objects)
 
-    def notice(self, kind: str, event: str | None, body: Body) -> None:
-        """Take in one notification about an object of ``kind``; ``event`` is the watch's word."""
+    def on_notification(self, kind: str, event: str | None, body: Body) -> None:
+        """Process one notification about an object of ``kind``; ``event`` is the type of the watch event."""
         metadata = body["metadata"]
         uid = (metadata.get("labels") or {}).get(UID_LABEL, "")
         record = self._table.get(uid)
         if record is None or not self._owns(record.shard) or metadata["namespace"] != record.namespace:
-            return  # whoever may label objects elsewhere must not speak for this action
+            return  # users who can label objects elsewhere must not affect this action
         key = (FOLLOWED[kind].plural, metadata["name"])
         objects = self._objects.setdefault(uid, {})
-        told = key in self._news.get(uid, ())  # and not asked for yet
+        told = key in self._news.get(uid, ())  # and not read yet
         objects.pop(key, None)
         if event == "DELETED":
             self._news.get(uid, set()).discard(key)
@@ -53,11 +54,11 @@ class FollowedObjects:
                 oldest = next(iter(objects))
                 del objects[oldest]
                 self._news[uid].discard(oldest)
-        if not told and _concerns(uid, body):
+        if not told and _requires_poll(uid, body):
             self._changed(uid)
 
-    def news(self, resource: Resource, uid: str, name: str) -> Body | None:
-        """Give an object that has changed since this was last asked."""
+    def take_change(self, resource: Resource, uid: str, name: str) -> Body | None:
+        """Return an object that changed since the last read, otherwise None."""
         key = (resource.plural, name)
         news = self._news.get(uid)
         if news is None or key not in news:
@@ -65,22 +66,22 @@ class FollowedObjects:
         news.discard(key)
         return self._objects[uid][key]
 
-    def seen(self, resource: Resource, uid: str) -> list[Body]:
-        """Give the objects of an action as they were last seen."""
+    def list_observed(self, resource: Resource, uid: str) -> list[Body]:
+        """Return the cached objects of an action."""
         objects = {key: body for key, body in self._objects.get(uid, {}).items() if key[0] == resource.plural}
-        self._news.get(uid, set()).difference_update(objects)  # or the next change of one would not be told
+        self._news.get(uid, set()).difference_update(objects)  # otherwise the next change would not request a poll
         return list(objects.values())
 
     def forget(self, uid: str) -> None:
-        """Let go of what is kept of an action that this process does not follow any more."""
+        """Remove the objects of an action that this process no longer follows."""
         self._objects.pop(uid, None)
         self._news.pop(uid, None)
 
 
-def _concerns(uid: str, body: Body) -> bool:
-    """Say whether an object tells something of its action by itself: its own, or a pod of its Job that does not start.
+def _requires_poll(uid: str, body: Body) -> bool:
+    """Whether a change of the object requires a poll: an own object of the action, or a pending pod of its Job.
 
-    How a Job's pods ended, the Job will tell.
+    The Job itself reports how its pods ended.
     """
     owners = body["metadata"].get("ownerReferences") or ()
     return any(owner["uid"] == uid for owner in owners) or (body.get("status") or {}).get("phase") == "Pending"

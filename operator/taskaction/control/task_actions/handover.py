@@ -1,60 +1,60 @@
-"""Brings the actions of a shard to rest before another process gets them; it moves no Lease and decides nothing."""
+"""Handover of shards: brings the actions of a shard to rest before it moves; moves no Lease and decides nothing."""
 
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
 
-from taskaction.control.objects.records import Record, Table
-from taskaction.control.task_actions.observe import Binding, Gatherer
-from taskaction.control.task_actions.reconciler import Engine
-from taskaction.control.task_actions.teardown import Departures
+from taskaction.control.objects.records import ActionRecord, ActionTable
+from taskaction.control.task_actions.observe import ExecutorBinding, ActionObserver
+from taskaction.control.task_actions.reconciler import Reconciler
+from taskaction.control.task_actions.teardown import Teardown
 from taskaction.core.clock import Clock
 from taskaction.lifecycle.state import Activity
 
 _UNDER_WAY = frozenset({Activity.CALLING, Activity.CANCELLING})
 
 
-class Handover:
-    """Lets calls under way end and has what is known written; what goes on outside is left to the next owner."""
+class ShardHandover:
+    """Wait for running calls and unwritten statuses; external work continues for the next owner."""
 
     def __init__(
-        self, *, clock: Clock, table: Table, gatherer: Gatherer, engine: Engine, departures: Departures
+        self, *, clock: Clock, table: ActionTable, gatherer: ActionObserver, engine: Reconciler, departures: Teardown
     ) -> None:
         self._clock = clock
         self._table = table
         self._gatherer = gatherer
         self._engine = engine
         self._departures = departures
-        self._restless: dict[int, list[Record]] = {}
+        self._restless: dict[int, list[ActionRecord]] = {}
 
     def begin(self, shard: int) -> None:
-        """Let nothing new start in a shard; its calls may end."""
+        """Start nothing new in a shard; its calls may end."""
         records = [record for record in self._table if record.shard == shard]
         for record in records:
             if record.activity not in _UNDER_WAY:
-                self._departures.left_to_others(record)
-        self._restless[shard] = [record for record in records if self._is_restless(record)]
+                self._departures.on_shard_released(record)
+        self._restless[shard] = [record for record in records if self._is_busy(record)]
 
     def is_over(self, shard: int) -> bool:
-        """Say whether nothing of a shard is under way or unwritten; what is unwritten is written at once."""
-        restless = [record for record in self._restless.get(shard, ()) if self._is_restless(record)]
+        """Whether a shard has no running call and no unwritten status; write the latter at once."""
+        restless = [record for record in self._restless.get(shard, ()) if self._is_busy(record)]
         self._restless[shard] = restless
         for record in restless:
             if record.activity not in _UNDER_WAY and record.flushing is None:
                 record.flush_at = self._clock.now()
-                self._engine.due(record.uid)
+                self._engine.on_due(record.uid)
         return not restless
 
-    def loads(self) -> Mapping[int, int]:
-        """Give how many calls are under way in each shard."""
+    def active_calls(self) -> Mapping[int, int]:
+        """Return the number of running calls in each shard."""
         return Counter(record.shard for record in self._table if record.activity in _UNDER_WAY)
 
     async def interrupt(self, seconds: float) -> None:
-        """Cancel the calls that are still under way, because the process ends.
+        """Cancel the calls that are still running, because the process ends.
 
-        An attempt of an executor that is not idempotent is recorded as interrupted, unless it succeeded after all. Any
-        other is left as it stands: the next owner makes the call again. What does not obey within ``seconds`` is left
-        too: the next owner waits before it touches such an attempt.
+        An attempt of an executor that is not idempotent is recorded as interrupted, unless it succeeded. Any other
+        stays as it is: the next owner repeats the call. A call that ignores the cancel for ``seconds`` is left too: the
+        next owner waits before it touches such an attempt.
         """
         records = [record for record in self._table if record.call is not None and record.activity is Activity.CALLING]
         calls = [record.call for record in records if record.call is not None]
@@ -64,21 +64,21 @@ class Handover:
         if calls:
             await asyncio.wait(calls, timeout=seconds)
         ended = [record for record, call in zip(records, calls, strict=True) if call.done()]
-        await asyncio.gather(*(self._interrupted(record) for record in ended))
+        await asyncio.gather(*(self._record_interruption(record) for record in ended))
 
-    async def _interrupted(self, record: Record) -> None:
-        while record.call is not None:  # noqa: ASYNC110 - a step or two of the loop, until its turn has been told
+    async def _record_interruption(self, record: ActionRecord) -> None:
+        while record.call is not None:  # noqa: ASYNC110 - one or two steps of the loop, until its turn has noticed
             await asyncio.sleep(0)
         record.cancelling = False
         if record.activity is not Activity.CANCELLING:
             return
-        bound = self._gatherer.binding(record.action)
-        if isinstance(bound, Binding) and bound.executor.IDEMPOTENT:
+        bound = self._gatherer.bind_executor(record.action)
+        if isinstance(bound, ExecutorBinding) and bound.executor.IDEMPOTENT:
             record.activity = Activity.IDLE
         else:
-            await self._engine.stopped(record)
+            await self._engine.on_cancel_ended(record)
 
-    def _is_restless(self, record: Record) -> bool:
-        if record.gone or self._table.get(record.uid) is not record:
+    def _is_busy(self, record: ActionRecord) -> bool:
+        if record.is_gone or self._table.get(record.uid) is not record:
             return False
         return record.activity in _UNDER_WAY or record.flushing is not None or record.status is not record.stored

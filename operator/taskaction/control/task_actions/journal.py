@@ -1,44 +1,44 @@
-"""What the control layer tells about itself, as a Protocol; logs and metrics are made of it elsewhere."""
+"""Interface through which the control layer reports what happens; ``app`` turns it into logs and metrics."""
 
 from typing import Any, Protocol
 
 from taskaction.control.objects.owned import OwnedRecord
-from taskaction.control.objects.records import Record
+from taskaction.control.objects.records import ActionRecord
 from taskaction.lifecycle.outcomes import Outcome
 
 
-class Journal(Protocol):
-    """Takes note; must not raise, and must not wait."""
+class ActionRecorder(Protocol):
+    """Recorder of what happens to actions; must not raise, and must not wait."""
 
-    def admitted(self, record: Record) -> None:
-        """An action is seen for the first time."""
+    def on_action_admitted(self, record: ActionRecord) -> None:
+        """Record that an action was seen for the first time."""
 
-    def wrote(self, record: OwnedRecord) -> None:
-        """A status is durable."""
+    def on_status_written(self, record: OwnedRecord) -> None:
+        """Record that a status was written."""
 
-    def retried(self, record: OwnedRecord, error: Exception) -> None:
-        """A status write failed and will be tried again."""
+    def on_write_retried(self, record: OwnedRecord, error: Exception) -> None:
+        """Record that a status write failed and will be retried."""
 
-    def overtaken(self, record: OwnedRecord, server: Any) -> None:
-        """A status write was given up because another owner has written the status ``server``."""
+    def on_write_overtaken(self, record: OwnedRecord, server: Any) -> None:
+        """Record that a status write was given up because another owner has written the status ``server``."""
 
-    def waited(self, record: Record, seconds: float) -> None:
-        """A worker has taken an action that stood in line."""
+    def on_queue_left(self, record: ActionRecord, seconds: float) -> None:
+        """Record how long an action was queued until a worker took it."""
 
-    def let_through(self, record: Record, seconds: float) -> None:
-        """An action that was parked may start: its target's quota is renewed."""
+    def on_quota_passed(self, record: ActionRecord, seconds: float) -> None:
+        """Record how long a parked action waited until its target's quota was renewed."""
 
-    def begun(self, record: Record, executor: str) -> None:
-        """An attempt begins."""
+    def on_attempt_started(self, record: ActionRecord, executor: str) -> None:
+        """Record that an attempt starts."""
 
-    def called(self, record: Record, executor: str, outcome: Outcome, seconds: float) -> None:
-        """A call of an executor has ended."""
+    def on_call_ended(self, record: ActionRecord, executor: str, outcome: Outcome, seconds: float) -> None:
+        """Record that a call of an executor has ended."""
 
-    def abandoned(self, record: Record) -> None:
-        """An executor did not confirm a cancel within its bound."""
+    def on_cancel_abandoned(self, record: ActionRecord) -> None:
+        """Record that an executor did not confirm a cancel in time."""
 
-    def settled(self, record: Record) -> None:
-        """An action has ended, and its status says so."""
+    def on_action_finished(self, record: ActionRecord) -> None:
+        """Record that the end of an action was written."""
 
-    def failed(self, task: str, error: BaseException) -> None:
-        """Something that nobody waits for went wrong."""
+    def on_task_failed(self, task: str, error: BaseException) -> None:
+        """Record that a background task failed."""

@@ -1,7 +1,7 @@
-"""Which actions of a partition must give way to others by their provider's ``overlapPolicy``; a table, decides by rank.
+"""Actions of a partition that must give way to others by ``overlapPolicy``; a table that decides by rank.
 
-Nothing is remembered of what happened: who must go follows from the live actions of the partition as they are, so that
-a restart comes to the same answer.
+No history is kept: which actions must end follows from the live actions of the partition, so a restart comes to the
+same result.
 """
 
 from bisect import bisect_left, insort
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from taskaction.api.enums import OverlapPolicy
 from taskaction.api.reasons import Reason
-from taskaction.control.objects.records import Record, Table
+from taskaction.control.objects.records import ActionRecord, ActionTable
 from taskaction.execution.runs import Order
 from taskaction.lifecycle.state import AbortFact
 
@@ -18,12 +18,12 @@ PartitionName = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overlap:
-    """The place of an action in a partition that is not to overlap.
+class OverlapPlace:
+    """Place of an action in a partition with an overlap policy.
 
     Attributes:
-        capacity: how many may be under way at a time.
-        order: by creation, whether it has started or not.
+        capacity: maximum number of concurrent actions.
+        order: order of creation, whether the action has started or not.
     """
 
     partition: PartitionName
@@ -32,16 +32,16 @@ class Overlap:
     order: Order
 
 
-class Overlaps:
-    """The live actions of such partitions, in the order of their creation."""
+class OverlapTable:
+    """Live actions of such partitions in the order of their creation."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: ActionTable) -> None:
         self._table = table
         self._members: dict[PartitionName, list[tuple[Order, str]]] = {}
-        self._places: dict[str, Overlap] = {}
+        self._places: dict[str, OverlapPlace] = {}
 
-    def place(self, record: Record, overlap: Overlap | None) -> Record | None:
-        """Take in where an action stands now; give the one that must give way by that, where it is another."""
+    def place(self, record: ActionRecord, overlap: OverlapPlace | None) -> ActionRecord | None:
+        """Update the place of an action; return another action that must give way because of it."""
         if self._places.get(record.uid) == overlap:
             return None
         self.forget(record.uid)
@@ -57,7 +57,7 @@ class Overlaps:
         return self._table.get(uid) if uid != record.uid else None
 
     def forget(self, uid: str) -> None:
-        """Drop an action that has ended, or does not count any more."""
+        """Remove an action that has finished or no longer counts."""
         place = self._places.pop(uid, None)
         if place is None:
             return
@@ -66,8 +66,8 @@ class Overlaps:
         if not members:
             del self._members[place.partition]
 
-    def fact(self, record: Record) -> AbortFact | None:
-        """Give why an action must end, None where it may go on."""
+    def abort_fact(self, record: ActionRecord) -> AbortFact | None:
+        """Return why an action must end; None if it may continue."""
         place = self._places.get(record.uid)
         if place is None:
             return None
@@ -80,13 +80,13 @@ class Overlaps:
             message = f"replaced by {self._name(members[-1][1])}, which has the same partition key {key!r}"
             return AbortFact(reason=Reason.REPLACED, message=message)
         if record.status.attempt:
-            return None  # dropped is who comes to a busy partition, not who keeps it busy
+            return None  # the policy drops actions that arrive, not those that run
         ahead = [uid for _, uid in members[:rank]] if rank < place.capacity else [members[0][1]] * place.capacity
         ahead += [uid for _, uid in members[rank + 1 : rank + 1 + place.capacity] if self._has_started(uid)]
         if len(ahead) < place.capacity:
             return None
         return AbortFact(
-            reason=Reason.DROPPED, message=f"{self._name(ahead[0])} with the same partition key {key!r} is under way"
+            reason=Reason.DROPPED, message=f"{self._name(ahead[0])} with the same partition key {key!r} is running"
         )
 
     def _has_started(self, uid: str) -> bool:

@@ -1,13 +1,13 @@
-"""How actions stand in line for a worker: in which partition, beside whom, and what they are told; starts nothing."""
+"""Queueing of actions for workers: their partition, the effects on others in it, and what their statuses show."""
 
 from collections.abc import Callable
 from datetime import datetime
 
-from taskaction.control.objects.records import Record, Table
-from taskaction.control.providers.quotas import Quotas
-from taskaction.control.task_actions.observe import Gatherer
-from taskaction.control.task_actions.overlaps import Overlaps
-from taskaction.control.task_actions.partitions import Partitions
+from taskaction.control.objects.records import ActionRecord, ActionTable
+from taskaction.control.providers.quotas import ProviderQuotas
+from taskaction.control.task_actions.observe import ActionObserver
+from taskaction.control.task_actions.overlaps import OverlapTable
+from taskaction.control.task_actions.partitions import PartitionLookup
 from taskaction.core.clock import Clock
 from taskaction.execution.agenda import Agenda
 from taskaction.execution.manager import ExecutionManager
@@ -16,23 +16,23 @@ from taskaction.lifecycle.state import Activity
 _IN_LINE = frozenset({Activity.QUEUED, Activity.PARKED})
 
 
-class Line:
-    """Puts actions into the manager's queue and takes them out."""
+class Queueing:
+    """Queue of actions for workers, on top of the execution manager."""
 
     def __init__(
         self,
         *,
-        table: Table,
+        table: ActionTable,
         clock: Clock,
         agenda: Agenda[str],
-        gatherer: Gatherer,
-        overlaps: Overlaps,
-        partitions: Partitions,
-        quotas: Quotas,
+        gatherer: ActionObserver,
+        overlaps: OverlapTable,
+        partitions: PartitionLookup,
+        quotas: ProviderQuotas,
         manager: ExecutionManager,
-        look: Callable[[Record], None],
+        look: Callable[[ActionRecord], None],
     ) -> None:
-        """``look`` is called for an action of which something else may be true now."""
+        """Create a queue; ``look`` is called with an action whose decision may change."""
         self._table = table
         self._clock = clock
         self._agenda = agenda
@@ -43,14 +43,14 @@ class Line:
         self._manager = manager
         self._look = look
 
-    def place(self, record: Record) -> None:
-        """Take in who shares the action's partition; by that, another one may have to end."""
-        rival = self._overlaps.place(record, self._gatherer.overlap(record))
+    def place(self, record: ActionRecord) -> None:
+        """Update the action's place in its partition, and reconcile the action that must end because of it."""
+        rival = self._overlaps.place(record, self._gatherer.overlap_place(record))
         if rival is not None:
             self._look(rival)
 
-    def enqueue(self, record: Record) -> None:
-        """Let an action wait for a worker, once its partition is known."""
+    def enqueue(self, record: ActionRecord) -> None:
+        """Queue an action for a worker, after its partition is known."""
         record.activity = Activity.QUEUED
         record.poll_at = None
         if record.queued_at is None:
@@ -58,42 +58,42 @@ class Line:
         if self._partitions.is_known(record):
             self._submit(record)
         else:
-            self._partitions.ask(record)
+            self._partitions.look_up(record)
 
-    def partitioned(self, record: Record) -> None:
-        """Let an action, whose partition is known by now, wait for a worker where it may stay at all."""
+    def on_partition_known(self, record: ActionRecord) -> None:
+        """Queue an action whose partition is known now, unless it must end."""
         self.place(record)
         self._look(record)
-        if not record.status.phase.terminal:
+        if not record.status.phase.is_terminal:
             self._submit(record)
 
-    def park(self, record: Record, at: datetime, key: str) -> None:
-        """Let an action wait, without a worker, until its target's quota ``key`` is renewed."""
+    def park(self, record: ActionRecord, at: datetime, key: str) -> None:
+        """Park an action without a worker until its target's quota ``key`` is renewed."""
         record.activity = Activity.PARKED
         if record.parked_at is None:
             record.parked_at = self._clock.monotonic()
-        run = self._gatherer.queued(record)
+        run = self._gatherer.to_queued_run(record)
         self._manager.park(run, (run.source, key), (at - self._clock.now()).total_seconds())
-        self._quotas.limited(record, at)
+        self._quotas.on_target_limited(record, at)
 
-    def keep(self, record: Record, *, withdrawn: bool) -> None:
-        """Keep the partition of an action that has started and needs no worker now; let go of one that stepped out."""
-        if record.status.attempt and not record.status.phase.terminal and record.activity not in _IN_LINE:
-            self._manager.hold(self._gatherer.queued(record))
+    def update_hold(self, record: ActionRecord, *, withdrawn: bool) -> None:
+        """Hold the partition of a started action that needs no worker now; release that of a withdrawn one."""
+        if record.status.attempt and not record.status.phase.is_terminal and record.activity not in _IN_LINE:
+            self._manager.hold(self._gatherer.to_queued_run(record))
         elif withdrawn:
             record.queued_at = record.parked_at = None
             self._manager.forget(record.uid)
 
-    def crowded(self, uid: str, *, crowded: bool) -> None:
-        """Have an action show that it waits outside of a full queue, or does not any more."""
+    def on_backlog_changed(self, uid: str, *, crowded: bool) -> None:
+        """Show in an action whether it waits outside a full queue."""
         record = self._table.get(uid)
         if record is not None:
-            record.crowded = crowded
-            record.wake_at = self._clock.now()  # and not at once: whoever submits it is in the middle of a decision
-            self._agenda.set(uid, record.next_look)
+            record.queue_full = crowded
+            record.wake_at = self._clock.now()  # not at once: the caller that submits it is in the middle of a decision
+            self._agenda.set(uid, record.next_due)
 
-    def limited(self, uid: str, until: datetime) -> bool:
-        """Have an action show that it waits for its provider's rate; False where it does, until some time ahead."""
+    def on_rate_limited(self, uid: str, until: datetime) -> bool:
+        """Show in an action until when it waits for its provider's rate limit; return False if that is shown."""
         record = self._table.get(uid)
         if record is None or (record.limited_until is not None and record.limited_until > self._clock.now()):
             return False
@@ -101,5 +101,5 @@ class Line:
         self._look(record)
         return True
 
-    def _submit(self, record: Record) -> None:
-        self._manager.submit(self._gatherer.queued(record))
+    def _submit(self, record: ActionRecord) -> None:
+        self._manager.submit(self._gatherer.to_queued_run(record))

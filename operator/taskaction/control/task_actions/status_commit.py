@@ -1,41 +1,45 @@
-"""Makes decisions durable, and only then tells the world and lets go; decides nothing."""
+"""Commit of decisions: writes the status first, then posts Events and releases the object; decides nothing."""
 
 from collections.abc import Callable
 
 from taskaction.api.task_action import TaskAction
-from taskaction.control.events.dispatcher import Deliveries
+from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.objects.events import EventPoster
-from taskaction.control.objects.expiry import Expiry
+from taskaction.control.objects.expiry import ExpiryCollector
 from taskaction.control.objects.objects import ObjectEditor
-from taskaction.control.objects.records import Record, Table
-from taskaction.control.objects.writer import Landed, StatusWriter
-from taskaction.control.task_actions.journal import Journal
-from taskaction.control.task_actions.target_release import Releaser
-from taskaction.control.task_actions.teardown import Departures
+from taskaction.control.objects.records import ActionRecord, ActionTable
+from taskaction.control.objects.writer import WriteResult, StatusWriter
+from taskaction.control.task_actions.journal import ActionRecorder
+from taskaction.control.task_actions.target_release import TargetReleaser
+from taskaction.control.task_actions.teardown import Teardown
 from taskaction.core.clock import Clock
-from taskaction.lifecycle.decisions import Decision, ExpireAt, Tell, Write
+from taskaction.lifecycle.decisions import Decision, ExpireAt, RecordEvent, Write
 
 
-class Landing:
-    """The last part of every decision."""
+class StatusCommitter:
+    """Last step of every decision."""
 
     def __init__(
         self,
         *,
-        table: Table,
+        table: ActionTable,
         clock: Clock,
-        writer: StatusWriter[Record],
-        editor: ObjectEditor[Record],
-        deliveries: Deliveries,
-        departures: Departures,
-        releaser: Releaser,
-        expiry: Expiry[TaskAction, Record],
+        writer: StatusWriter[ActionRecord],
+        editor: ObjectEditor[ActionRecord],
+        deliveries: EventDispatcher,
+        departures: Teardown,
+        releaser: TargetReleaser,
+        expiry: ExpiryCollector[TaskAction, ActionRecord],
         events: EventPoster,
-        journal: Journal,
-        look: Callable[[Record], None],
-        changed: Callable[[Record], None],
+        journal: ActionRecorder,
+        look: Callable[[ActionRecord], None],
+        changed: Callable[[ActionRecord], None],
     ) -> None:
-        """``look`` is called for an action whose status another owner has written, ``changed`` for every one stored."""
+        """Create a committer.
+
+        ``look`` is called with an action whose status another owner has written, ``changed`` with every action whose
+        status was stored.
+        """
         self._table = table
         self._clock = clock
         self._writer = writer
@@ -49,42 +53,42 @@ class Landing:
         self._look = look
         self._changed = changed
 
-    async def flush(self, record: Record) -> Landed:
-        """Return when the API server has what the record says, or never will."""
+    async def write_status(self, record: ActionRecord) -> WriteResult:
+        """Write the status; return when the API server has it, or never will."""
         landed = await self._writer.flush(record)
-        if landed is Landed.GONE:
-            self._departures.gone(record)
-        elif landed is Landed.OVERTAKEN:
-            await self._overtaken(record)
-        elif not record.settled:
+        if landed is WriteResult.GONE:
+            self._departures.on_deleted(record)
+        elif landed is WriteResult.OVERTAKEN:
+            await self._on_overtaken(record)
+        elif not record.is_finished:
             self._changed(record)
         return landed
 
-    async def land(self, record: Record, decision: Decision) -> None:
-        """Carry out what may only follow a durable status: events, the removal of the finalizer, expiry."""
-        at_once = decision.write in {Write.NOW, Write.FIRST} or self._deliveries.has_taken(record)
-        if at_once and await self.flush(record) is not Landed.STORED:
-            self._deliveries.forget(record.uid)  # whoever has overtaken this process hands them over again
+    async def commit(self, record: ActionRecord, decision: Decision) -> None:
+        """Run the effects that require a durable status: Events, removal of the finalizer, expiry."""
+        at_once = decision.write in {Write.NOW, Write.FIRST} or self._deliveries.has_consumed(record)
+        if at_once and await self.write_status(record) is not WriteResult.STORED:
+            self._deliveries.forget(record.uid)  # the new owner delivers them again
             return
-        self._deliveries.applied(record)
+        self._deliveries.delete_consumed(record)
         for effect in decision.effects:
-            if isinstance(effect, Tell):
-                self._events.tell(record.action, effect)
-        if not record.settled or self._table.get(record.uid) is not record:
+            if isinstance(effect, RecordEvent):
+                self._events.post(record.action, effect)
+        if not record.is_finished or self._table.get(record.uid) is not record:
             return
-        self._departures.ended(record)
-        self._journal.settled(record)
-        self._releaser.ended(record)
+        self._departures.on_finished(record)
+        self._journal.on_action_finished(record)
+        self._releaser.on_action_finished(record)
         for effect in decision.effects:
             if isinstance(effect, ExpireAt):
-                self._expiry.note(record.action, effect.at)
-        # Whether the decision knew of a finalizer or not: it may have been on its way while the end was decided.
-        await self._editor.release(record)
+                self._expiry.schedule(record.action, effect.at)
+        # Even if the decision saw no finalizer: it may have been added while the end was decided.
+        await self._editor.remove_finalizer(record)
 
-    async def _overtaken(self, record: Record) -> None:
-        self._departures.overtaken(record)
-        if record.settled:
-            self._departures.ended(record)
-            await self._editor.release(record)  # the end may be an earlier write of this process, never answered
+    async def _on_overtaken(self, record: ActionRecord) -> None:
+        self._departures.on_overtaken(record)
+        if record.is_finished:
+            self._departures.on_finished(record)
+            await self._editor.remove_finalizer(record)  # it may be an earlier own write with a lost response
         else:
             self._look(record)

@@ -1,23 +1,23 @@
-"""Tells executors that the end of an action is durable, so that targets may forget it; best effort, writes nothing."""
+"""Release of targets: tells executors that the end of an action is durable; best effort, writes nothing."""
 
 import asyncio
 
 from taskaction.control.objects.background import Background
-from taskaction.control.objects.records import Record
-from taskaction.control.task_actions.calls import Caller
-from taskaction.control.task_actions.journal import Journal
-from taskaction.control.task_actions.observe import Binding, Gatherer
+from taskaction.control.objects.records import ActionRecord
+from taskaction.control.task_actions.calls import ExecutorCaller
+from taskaction.control.task_actions.journal import ActionRecorder
+from taskaction.control.task_actions.observe import ExecutorBinding, ActionObserver
 from taskaction.lifecycle.state import Owner
 
 _PATIENCE = 60.0
-"""Seconds for one release; a target forgets by itself what it was not told to."""
+"""Timeout of one release in seconds; targets also clean up by themselves."""
 
 
-class Releaser:
-    """Releases what the last attempt of a finished action left at its target."""
+class TargetReleaser:
+    """Release of what the last attempt of a finished action left at its target."""
 
     def __init__(
-        self, *, background: Background, gatherer: Gatherer, caller: Caller, journal: Journal, identity: str
+        self, *, background: Background, gatherer: ActionObserver, caller: ExecutorCaller, journal: ActionRecorder, identity: str
     ) -> None:
         self._background = background
         self._gatherer = gatherer
@@ -25,19 +25,19 @@ class Releaser:
         self._journal = journal
         self._identity = identity
 
-    def ended(self, record: Record) -> None:
-        """Release what the action left, where its executor knows how; nobody waits for it."""
-        if record.status.external_id is None or record.gone:
+    def on_action_finished(self, record: ActionRecord) -> None:
+        """Release the target in the background, if the executor supports it."""
+        if record.status.external_id is None or record.is_gone:
             return
-        bound = self._gatherer.binding(record.action)
-        if isinstance(bound, Binding) and bound.executor.releases:
+        bound = self._gatherer.bind_executor(record.action)
+        if isinstance(bound, ExecutorBinding) and bound.executor.releases:
             self._background.start(self._release(record, bound), name=f"release {record.uid}")
 
-    async def _release(self, record: Record, bound: Binding) -> None:
+    async def _release(self, record: ActionRecord, bound: ExecutorBinding) -> None:
         claim = record.status.claim
         owner = Owner(holder=self._identity, epoch=claim.epoch if claim is not None else 0)
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self._caller.release(record, bound, self._gatherer.observed(record, owner))
+                await self._caller.release(record, bound, self._gatherer.observe_action(record, owner))
         except Exception as error:  # noqa: BLE001 - an executor may raise anything, and the action has ended
-            self._journal.failed(f"release {record.uid}", error)
+            self._journal.on_task_failed(f"release {record.uid}", error)

@@ -1,14 +1,14 @@
-"""Letting go of actions: gone, ended, or another process's; stops what still goes on for them, and writes nothing."""
+"""Removal of actions that were deleted, finished, or moved to another process; stops their calls, writes nothing."""
 
 from collections.abc import Callable
 from datetime import timedelta
 
-from taskaction.control.events.dispatcher import Deliveries
-from taskaction.control.objects.family import Family
-from taskaction.control.objects.records import Record, Table
+from taskaction.control.events.dispatcher import EventDispatcher
+from taskaction.control.objects.family import ParentTracker
+from taskaction.control.objects.records import ActionRecord, ActionTable
 from taskaction.control.task_actions.cancelling import Canceller
-from taskaction.control.task_actions.followed import FollowedObjects
-from taskaction.control.task_actions.overlaps import Overlaps
+from taskaction.control.task_actions.followed import ChildObjectCache
+from taskaction.control.task_actions.overlaps import OverlapTable
 from taskaction.core.clock import Clock
 from taskaction.execution.agenda import Agenda
 from taskaction.execution.manager import ExecutionManager
@@ -17,24 +17,24 @@ from taskaction.lifecycle.state import Activity
 _GONE_GRACE = timedelta(seconds=30)
 
 
-class Departures:
-    """Takes an action out of everything that knows it."""
+class Teardown:
+    """Removal of an action from all tables and timers."""
 
     def __init__(
         self,
         *,
         clock: Clock,
-        table: Table,
-        family: Family,
+        table: ActionTable,
+        family: ParentTracker,
         manager: ExecutionManager,
         agenda: Agenda[str],
-        followed: FollowedObjects,
-        overlaps: Overlaps,
-        deliveries: Deliveries,
+        followed: ChildObjectCache,
+        overlaps: OverlapTable,
+        deliveries: EventDispatcher,
         canceller: Canceller,
-        left: Callable[[Record], None],
+        left: Callable[[ActionRecord], None],
     ) -> None:
-        """``left`` is told of every action that has ended or gone."""
+        """Create a teardown; ``left`` is called with every action that finished or was deleted."""
         self._clock = clock
         self._table = table
         self._family = family
@@ -46,60 +46,60 @@ class Departures:
         self._canceller = canceller
         self._left = left
 
-    def gone(self, record: Record) -> None:
-        """Let go of an action whose object does not exist any more; its executor and its descendants are told."""
-        record.gone = True
+    def on_deleted(self, record: ActionRecord) -> None:
+        """Remove an action whose object was deleted; cancel its call and request its descendants."""
+        record.is_gone = True
         if self._table.get(record.uid) is not record:
             return
-        going_on = record.activity.goes_on
+        going_on = record.activity.is_under_way
         self._forget(record)
-        self._family.gone(record)
+        self._family.on_deleted(record)
         self._left(record)
         if going_on:
             self._stop(record)
 
-    def finished_elsewhere(self, record: Record) -> None:
-        """Let go of an action that another process has finished; what this one still does about it is stopped."""
-        going_on = record.activity.goes_on
-        self.ended(record)
+    def on_finished_elsewhere(self, record: ActionRecord) -> None:
+        """Remove an action that another process has finished; cancel its call here."""
+        going_on = record.activity.is_under_way
+        self.on_finished(record)
         if going_on:
             self._stop(record)
 
-    def ended(self, record: Record) -> None:
-        """Let go of an action whose end is on record; late notifications of it must find that out."""
+    def on_finished(self, record: ActionRecord) -> None:
+        """Remove an action whose end is recorded; its late notifications are ignored."""
         self._forget(record)
         self._table.finish(record, self._clock.monotonic())
-        self._family.finished(record)
+        self._family.on_finished(record)
         self._left(record)
 
-    def left_to_others(self, record: Record) -> None:
-        """Leave an action to another process; a call under way may end, and its result is kept if nobody objects."""
-        self._rest(record)
+    def on_shard_released(self, record: ActionRecord) -> None:
+        """Stop tracking an action of a released shard; a running call may end, and its result be written."""
+        self._stop_tracking(record)
         if record.activity in {Activity.QUEUED, Activity.PARKED, Activity.WAITING}:
             record.activity = Activity.IDLE
-            record.poll_at = record.wake_at = None  # whoever looks at it next finds out when anew
+            record.poll_at = record.wake_at = None  # the next owner computes these again
 
-    def overtaken(self, record: Record) -> None:
-        """Give up this process's part in an attempt of which another owner has taken over the record.
+    def on_overtaken(self, record: ActionRecord) -> None:
+        """Give up an attempt that another owner has taken over.
 
-        The call is cancelled and nobody is told to stop: what goes on outside is the other owner's.
+        The call is cancelled, but the executor is not: the external work belongs to the other owner.
         """
-        record.taken_at = self._clock.now()
+        record.taken_over_at = self._clock.now()
         record.activity = Activity.IDLE
         if record.call is not None:
             record.call.cancel()
 
-    def _forget(self, record: Record) -> None:
-        self._deliveries.ended(record)
-        self._rest(record)
+    def _forget(self, record: ActionRecord) -> None:
+        self._deliveries.on_action_finished(record)
+        self._stop_tracking(record)
         self._overlaps.forget(record.uid)
         self._table.drop(record)
 
-    def _rest(self, record: Record) -> None:
+    def _stop_tracking(self, record: ActionRecord) -> None:
         self._agenda.set(record.uid, None)
         self._manager.forget(record.uid)
         self._followed.forget(record.uid)
         self._deliveries.forget(record.uid)
 
-    def _stop(self, record: Record) -> None:
+    def _stop(self, record: ActionRecord) -> None:
         self._canceller.cancel(record, self._clock.now() + _GONE_GRACE)

@@ -58,14 +58,14 @@ class Pair:
     """Two replicas before one API server; the first has everything until it is cut off."""
 
     def __init__(self) -> None:
-        self.once = {name: Once(name) for name in ("lonely", "other")}
+        self.sweep_once = {name: Once(name) for name in ("lonely", "other")}
         self.repeatable = {name: Repeatable(name) for name in ("lonely", "other")}
         self.lonely = self._replica("lonely")
         self.other = self._replica("other", self.lonely)
 
     def _replica(self, name: str, beside: MemoryOperator | None = None) -> MemoryOperator:
         shared = {} if beside is None else {"cluster": beside.cluster, "clock": beside.clock}
-        known = plugins(self.once[name], self.repeatable[name])
+        known = plugins(self.sweep_once[name], self.repeatable[name])
         return MemoryOperator(*known, **shared, identity=name, workers_count=1)
 
     async def take_over(self) -> None:
@@ -85,22 +85,22 @@ async def pair() -> AsyncIterator[Pair]:
 async def test_what_others_have_started_is_not_judged_interrupted(pair: Pair) -> None:
     """The lonely one knew the second action as queued; its lease is still thought to be its own when it hears more."""
     await pair.lonely.create(*actions(["first", "second"], "once"))
-    assert pair.once["lonely"].called == ["first"]
+    assert pair.sweep_once["lonely"].called == ["first"]
     await pair.take_over()
-    assert pair.once["other"].called == ["second"]
+    assert pair.sweep_once["other"].called == ["second"]
 
-    pair.once["lonely"].cue.set()
+    pair.sweep_once["lonely"].cue.set()
     await pair.lonely.clock.advance(1)  # its worker is free, and finds that the lease is too old to start anything
     await pair.lonely.settle()  # its watch is back before its lease is looked at
     await pair.lonely.clock.advance(DURATION)
     await pair.lonely.settle()
 
     assert pair.lonely.phase("second") == "Running"
-    await pair.lonely.control.leases.round()
-    pair.once["other"].cue.set()
+    await pair.lonely.control.leases.run_round()
+    pair.sweep_once["other"].cue.set()
     await pair.other.settle()
     assert pair.lonely.action("second").status.output == {"by": "other"}
-    assert pair.once["lonely"].called == ["first"]
+    assert pair.sweep_once["lonely"].called == ["first"]
 
 
 async def test_a_late_result_gives_way_to_the_claim_of_whoever_has_taken_over(pair: Pair) -> None:
@@ -121,7 +121,7 @@ async def test_a_late_result_gives_way_to_the_claim_of_whoever_has_taken_over(pa
 async def test_a_result_whose_write_is_tried_again_gives_way_to_a_claim_that_was_heard_of_meanwhile(pair: Pair) -> None:
     await pair.lonely.create(*actions(["one"], "once"))
     pair.lonely.cluster.fail("replace_status", DOWN, name="one")
-    pair.once["lonely"].cue.set()
+    pair.sweep_once["lonely"].cue.set()
     await pair.lonely.settle()  # its write waits for its next try
     stored = pair.lonely.stored("one")
     theirs = stored["status"] | {"claim": stored["status"]["claim"] | {"holder": "other", "epoch": 2**40}}

@@ -7,8 +7,8 @@ import pytest
 
 from support.records import NAMESPACE, body, recorded
 from taskaction.cluster.gateway import JOBS, PODS, Body
-from taskaction.control.objects.records import Table
-from taskaction.control.task_actions.followed import FollowedObjects
+from taskaction.control.objects.records import ActionTable
+from taskaction.control.task_actions.followed import ChildObjectCache
 
 UID = "uid-of-one"
 OWNED = [{"kind": "TaskAction", "uid": UID}]
@@ -19,17 +19,17 @@ class House:
     """A table with one live action, and whose changes were told."""
 
     def __init__(self) -> None:
-        self.table = Table()
+        self.table = ActionTable()
         self.table.add(recorded(body("one", uid=UID)))
         self.owned, self.told = True, 0
-        self.followed = FollowedObjects(self.table, lambda _: self.owned, self.changed)
+        self.followed = ChildObjectCache(self.table, lambda _: self.owned, self.on_provider_changed)
 
-    def changed(self, uid: str) -> None:
+    def on_provider_changed(self, uid: str) -> None:
         assert uid == UID
         self.told += 1
 
     def notice(self, found: Body, event: str | None = "MODIFIED") -> None:
-        self.followed.notice(found["kind"], event, copy.deepcopy(found))
+        self.followed.on_notification(found["kind"], event, copy.deepcopy(found))
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ def without_spec(found: Body) -> Body:
 def test_a_change_is_told_and_is_news_once(house) -> None:
     house.notice(pod())
     assert house.told == 1
-    assert house.followed.news(PODS, UID, "p") == without_spec(pod())
-    assert house.followed.news(PODS, UID, "p") is None
+    assert house.followed.take_change(PODS, UID, "p") == without_spec(pod())
+    assert house.followed.take_change(PODS, UID, "p") is None
 
 
 def test_an_object_of_another_namespace_says_nothing_whatever_its_labels(house) -> None:
@@ -61,48 +61,48 @@ def test_an_object_of_another_namespace_says_nothing_whatever_its_labels(house) 
     forged["metadata"]["namespace"] = "elsewhere"
     house.notice(forged)
     assert house.told == 0
-    assert house.followed.news(PODS, UID, "p") is None
+    assert house.followed.take_change(PODS, UID, "p") is None
     assert house.followed.seen(PODS, UID) == []
 
 
 def test_what_was_not_noticed_is_no_news(house) -> None:
-    assert house.followed.news(PODS, UID, "p") is None
+    assert house.followed.take_change(PODS, UID, "p") is None
     house.notice(pod())
-    assert house.followed.news(PODS, UID, "another") is None
-    assert house.followed.news(PODS, "uid-of-another", "p") is None
-    assert house.followed.news(JOBS, UID, "p") is None
+    assert house.followed.take_change(PODS, UID, "another") is None
+    assert house.followed.take_change(PODS, "uid-of-another", "p") is None
+    assert house.followed.take_change(JOBS, UID, "p") is None
 
 
 def test_of_several_changes_the_last_is_news_and_one_is_told(house) -> None:
     for phase in ("Pending", "Running", "Succeeded"):
         house.notice(pod(phase=phase))
     assert house.told == 1
-    news = house.followed.news(PODS, UID, "p")
+    news = house.followed.take_change(PODS, UID, "p")
     assert news is not None
     assert news["status"]["phase"] == "Succeeded"
 
 
 def test_a_change_after_the_news_was_taken_is_told_again(house) -> None:
     house.notice(pod())
-    house.followed.news(PODS, UID, "p")
+    house.followed.take_change(PODS, UID, "p")
     house.notice(pod(phase="Succeeded"))
     assert house.told == 2
-    assert house.followed.news(PODS, UID, "p") is not None
+    assert house.followed.take_change(PODS, UID, "p") is not None
 
 
 def test_what_is_gone_is_told_and_is_no_news(house) -> None:
     house.notice(pod())
-    house.followed.news(PODS, UID, "p")
+    house.followed.take_change(PODS, UID, "p")
     house.notice(pod(), "DELETED")
     assert house.told == 2
-    assert house.followed.news(PODS, UID, "p") is None
+    assert house.followed.take_change(PODS, UID, "p") is None
     assert house.followed.seen(PODS, UID) == []
 
 
 def test_what_is_gone_before_it_was_looked_at_is_no_news_any_more(house) -> None:
     house.notice(pod())
     house.notice(pod(), "DELETED")
-    assert house.followed.news(PODS, UID, "p") is None
+    assert house.followed.take_change(PODS, UID, "p") is None
 
 
 @pytest.mark.parametrize("event", [None, "ADDED", "MODIFIED"])
@@ -154,14 +154,14 @@ def test_of_a_crowd_of_pods_the_latest_are_kept(house) -> None:
     kept = [found["metadata"]["name"] for found in house.followed.seen(PODS, UID)]
     assert len(kept) == 64
     assert kept[-2:] == ["p99", "p40"]
-    assert house.followed.news(PODS, UID, "p0") is None
+    assert house.followed.take_change(PODS, UID, "p0") is None
 
 
 def test_nothing_is_left_of_an_action_that_is_forgotten(house) -> None:
     house.notice(pod())
     house.followed.forget(UID)
     assert len(house.followed) == 0
-    assert house.followed.news(PODS, UID, "p") is None
+    assert house.followed.take_change(PODS, UID, "p") is None
     assert house.followed.seen(PODS, UID) == []
     house.followed.forget(UID)
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from support.records import body, recorded
 from taskaction.api.enums import OverlapPolicy
 from taskaction.api.reasons import Reason
-from taskaction.control.objects.records import Record, Table
-from taskaction.control.task_actions.overlaps import Overlap, Overlaps
+from taskaction.control.objects.records import ActionRecord, ActionTable
+from taskaction.control.task_actions.overlaps import OverlapPlace, OverlapTable
 from taskaction.testing.clock import START
 
 REPLACE, DROP = OverlapPolicy.REPLACE, OverlapPolicy.DROP
@@ -18,18 +18,18 @@ REPLACE, DROP = OverlapPolicy.REPLACE, OverlapPolicy.DROP
 
 class Partition:
     def __init__(self, policy: OverlapPolicy, capacity: int = 1) -> None:
-        self.table = Table()
-        self.overlaps = Overlaps(self.table)
+        self.table = ActionTable()
+        self.overlaps = OverlapTable(self.table)
         self.policy = policy
         self.capacity = capacity
 
-    def come(self, name: str, *, created: int, started: bool = False) -> Record | None:
+    def come(self, name: str, *, created: int, started: bool = False) -> ActionRecord | None:
         """Let an action be seen; give the one that must give way by that."""
         stored = body(name, status={"phase": "Queued", **({"attempt": 1} if started else {})})
         stored["metadata"]["creationTimestamp"] = (START + timedelta(seconds=created)).isoformat()
         record = recorded(stored)
         self.table.add(record)
-        place = Overlap(
+        place = OverlapPlace(
             partition=("deploy", "web"),
             policy=self.policy,
             capacity=self.capacity,
@@ -44,7 +44,7 @@ class Partition:
         self.table.drop(record)
 
     def verdicts(self) -> dict[str, Reason | str | None]:
-        facts = {record.name: self.overlaps.fact(record) for record in self.table}
+        facts = {record.name: self.overlaps.abort_fact(record) for record in self.table}
         return {name: fact.reason if fact is not None else None for name, fact in facts.items()}
 
 
@@ -55,7 +55,7 @@ def test_the_newest_replaces_all_before_it_and_says_who() -> None:
 
     assert given_way is not None
     assert given_way.name == "old"
-    fact = partition.overlaps.fact(given_way)
+    fact = partition.overlaps.abort_fact(given_way)
     assert fact is not None
     assert fact.message == "replaced by 'new', which has the same partition key 'web'"
     assert partition.verdicts() == {"old": Reason.REPLACED, "new": None}
@@ -66,11 +66,11 @@ def test_who_comes_to_a_busy_partition_is_dropped_and_told_by_whom() -> None:
     partition.come("first", created=1, started=True)
     assert partition.come("second", created=2) is None
 
-    second = partition.table.named("team-a", "second")
+    second = partition.table.get_by_name("team-a", "second")
     assert second is not None
-    fact = partition.overlaps.fact(second)
+    fact = partition.overlaps.abort_fact(second)
     assert fact is not None
-    assert (fact.reason, fact.message) == (Reason.DROPPED, "'first' with the same partition key 'web' is under way")
+    assert (fact.reason, fact.message) == (Reason.DROPPED, "'first' with the same partition key 'web' is running")
     assert partition.verdicts()["first"] is None
 
 
@@ -107,7 +107,7 @@ def test_an_action_whose_policy_is_taken_away_may_stay() -> None:
     partition = Partition(REPLACE)
     partition.come("old", created=1)
     partition.come("new", created=2)
-    old = partition.table.named("team-a", "old")
+    old = partition.table.get_by_name("team-a", "old")
     assert old is not None
     partition.overlaps.place(old, None)
 

@@ -13,7 +13,7 @@ from taskaction.cluster.gateway import CONFIG_MAPS, SECRETS
 from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Pending, Succeeded
 from taskaction.plugin.base import AbstractExecutor, Run
 from taskaction.plugin.errors import ActionExecutionError, TransientError
-from taskaction.plugin.redaction import longest_first, redacted_value, texts_of
+from taskaction.plugin.redaction import longest_first, redact_value, texts_of
 from taskaction.plugin.toolbox import Toolbox
 
 SECRET = 'p"a\\ss/wörd&'
@@ -100,7 +100,7 @@ async def test_a_secret_that_an_executor_tells_is_not_shown(how: Callable[[Run],
     ],
 )
 def test_secrets_are_taken_out_at_any_depth_the_longest_first(secrets, value, expected) -> None:
-    assert redacted_value(value, longest_first(secrets)) == expected
+    assert redact_value(value, longest_first(secrets)) == expected
 
 
 def test_texts_of_a_secret_are_found_at_any_depth_but_not_those_that_are_everywhere() -> None:

@@ -10,11 +10,11 @@ from support.memory_operator import MemoryOperator, actions
 from taskaction.api.task_action import ParametersSource
 from taskaction.cluster.errors import ForbiddenError, UnavailableError
 from taskaction.cluster.gateway import CONFIG_MAPS, SECRETS
-from taskaction.control.task_actions.sources import Account, Sources
+from taskaction.control.task_actions.sources import ServiceAccountRef, ParameterSources
 from taskaction.plugin.errors import AccessDeniedError, ActionError, InvalidParametersError, MissingSourceError
 
 SECRET_TEXT = "the-secret-text"
-ADA = Account(namespace="team-a", name="ada")
+ADA = ServiceAccountRef(namespace="team-a", name="ada")
 
 
 @pytest.fixture
@@ -36,8 +36,8 @@ def cluster() -> FakeCluster:
     return cluster
 
 
-def sources(cluster: FakeCluster, account: Account = ADA, *, trusted: bool = False) -> Sources:
-    return Sources(cluster=cluster, account=account, closed=frozenset({"kube-system"}), trusted=trusted)
+def sources(cluster: FakeCluster, account: ServiceAccountRef = ADA, *, trusted: bool = False) -> ParameterSources:
+    return ParameterSources(cluster=cluster, account=account, closed=frozenset({"kube-system"}), trusted=trusted)
 
 
 def secret(parameter: str, key: str = "token", name: str = "login", **more: Any) -> ParametersSource:
@@ -72,12 +72,12 @@ MERGES = [
 
 @pytest.mark.parametrize(("parameters", "given", "expected"), MERGES)
 async def test_values_are_put_where_they_belong(cluster, parameters, given, expected) -> None:
-    assert (await sources(cluster).merged(parameters, tuple(given))).parameters == expected
+    assert (await sources(cluster).merge_parameters(parameters, tuple(given))).parameters == expected
 
 
 async def test_the_action_s_own_parameters_stay_as_they_are(cluster) -> None:
     parameters = {"auth": {"user": "ada"}}
-    await sources(cluster).merged(parameters, (secret("auth.token"),))
+    await sources(cluster).merge_parameters(parameters, (secret("auth.token"),))
 
     assert parameters == {"auth": {"user": "ada"}}
 
@@ -85,10 +85,10 @@ async def test_the_action_s_own_parameters_stay_as_they_are(cluster) -> None:
 FAILURES = [
     pytest.param([secret("a", "missing")], MissingSourceError, "has no key 'missing'", id="no such key"),
     pytest.param([secret("a", name="nobody")], MissingSourceError, "does not exist", id="no such Secret"),
-    pytest.param([secret("a", "no-json", format="Json")], InvalidParametersError, "is no JSON", id="no JSON"),
-    pytest.param([secret("a", "binary")], InvalidParametersError, "is no UTF-8 text", id="no text"),
-    pytest.param([secret("a", "no-base64")], InvalidParametersError, "is no UTF-8 text", id="no base64"),
-    pytest.param([secret("a"), secret("a.b")], InvalidParametersError, "is no object", id="reaches into a value"),
+    pytest.param([secret("a", "no-json", format="Json")], InvalidParametersError, "is not valid JSON", id="no JSON"),
+    pytest.param([secret("a", "binary")], InvalidParametersError, "is not UTF-8 text", id="no text"),
+    pytest.param([secret("a", "no-base64")], InvalidParametersError, "is not UTF-8 text", id="no base64"),
+    pytest.param([secret("a"), secret("a.b")], InvalidParametersError, "is not an object", id="reaches into a value"),
     pytest.param([ParametersSource(parameter="a")], InvalidParametersError, "names neither", id="no source"),
 ]
 
@@ -96,7 +96,7 @@ FAILURES = [
 @pytest.mark.parametrize(("given", "error", "message"), FAILURES)
 async def test_a_value_that_cannot_be_had_is_told_of_without_any_secret(cluster, given, error, message) -> None:
     with pytest.raises(error, match=message) as caught:
-        await sources(cluster).merged({}, tuple(given))
+        await sources(cluster).merge_parameters({}, tuple(given))
 
     seen: BaseException | None = caught.value
     assert isinstance(seen, ActionError)
@@ -106,7 +106,7 @@ async def test_a_value_that_cannot_be_had_is_told_of_without_any_secret(cluster,
 
 
 async def test_everything_is_read_with_the_rights_of_the_account(cluster) -> None:
-    await sources(cluster).merged({}, (secret("a"), config_map("b")))
+    await sources(cluster).merge_parameters({}, (secret("a"), config_map("b")))
 
     assert cluster.users == ["system:serviceaccount:team-a:ada"] * 2
 
@@ -118,9 +118,9 @@ async def test_a_missing_right_names_the_account_and_the_mend(cluster) -> None:
 
 
 async def test_closed_namespaces_are_never_read_not_even_by_a_provider(cluster) -> None:
-    inside = sources(cluster, Account(namespace="kube-system", name="ada"))
+    inside = sources(cluster, ServiceAccountRef(namespace="kube-system", name="ada"))
     with pytest.raises(AccessDeniedError):
-        await inside.merged({}, (secret("a"),))
+        await inside.merge_parameters({}, (secret("a"),))
     with pytest.raises(AccessDeniedError):
         await sources(cluster, trusted=True).read_secret("login", "token", namespace="kube-system")
 

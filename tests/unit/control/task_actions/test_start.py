@@ -28,17 +28,17 @@ class Scene:
     def _begin(self) -> None:
         self.begun = True
 
-    async def news(self) -> None:
+    async def take_change(self) -> None:
         while True:
-            self.operator._notice(self.control, ("TaskAction", self.word, {"metadata": {"name": "busy"}}))
+            self.operator._on_notification(self.control, ("TaskAction", self.word, {"metadata": {"name": "busy"}}))
             await asyncio.sleep(STEP)
 
     async def start(self, seconds: float) -> None:
         """Let the start go on beside the news for so long."""
         freshness: Any = SimpleNamespace(watched=range(99))
         inbox: Any = ()
-        news = asyncio.create_task(self.news())
-        start = asyncio.create_task(self.operator._synced(self.control, freshness, inbox, asyncio.Event(), 1))
+        news = asyncio.create_task(self.take_change())
+        start = asyncio.create_task(self.operator._wait_for_sync(self.control, freshness, inbox, asyncio.Event(), 1))
         await asyncio.wait({start}, timeout=seconds)
         for task in (news, start):
             task.cancel()

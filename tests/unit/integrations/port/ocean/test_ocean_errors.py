@@ -20,7 +20,7 @@ from taskaction.integrations.port.ocean import (
     hosted,
     ocean,
 )
-from taskaction.integrations.port.ocean.adapter import adapted
+from taskaction.integrations.port.ocean.adapter import build_adapter
 
 
 class Failing(AbstractExecutor):
@@ -126,7 +126,7 @@ async def test_ocean_d05_an_error_in_a_rate_check_is_asked_again_with_backoff_an
         await operator.pass_time(2)
         status = operator.action("one").status
         assert (str(status.phase), status.reason) == ("WaitingForResources", "RateLimited")
-        assert "cannot be found out: ConnectionError: no route" in str(status.message)
+        assert "rate limit of the target unknown: ConnectionError: no route" in str(status.message)
         assert status.attempt is None  # nothing was started
         looks: list[int] = []
         for _ in range(40):
@@ -241,7 +241,7 @@ async def test_a_run_whose_own_quota_is_renewed_does_not_wait_for_those_of_other
 
 
 def test_thousands_of_limited_runs_that_are_asked_one_by_one_ask_in_turn() -> None:
-    adapter = adapted(Organisations(), toolbox(FakeCluster()))
+    adapter = build_adapter(Organisations(), toolbox(FakeCluster()))
     uids = [f"uid-{number}" for number in range(5000)]
     keys = [adapter.rate_limit_key(given(uid=uid)) for uid in uids]
     assert len(set(keys[:256])) == 256, "few do not share"
