@@ -1,1 +1,1 @@
-"""The plug-in contract and the built-in executors; an executor never writes a TaskAction."""
+"""The built-in executors; an executor never writes a TaskAction."""

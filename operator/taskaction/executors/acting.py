@@ -1,6 +1,7 @@
-"""Acting by the rights of an action's account, and what the API server's refusals mean to people; no rules of its own.
+"""Requests with the rights of an action's account, and messages for the refusals of the API server.
 
-An action can do nothing that its account could not: everything here is done by impersonation (design, section 7).
+An action can do nothing that its account cannot do: every request impersonates the account
+(docs/adr/0008-workloads-by-impersonation-and-one-watch.md).
 """
 
 import re
@@ -25,15 +26,15 @@ _QUOTA = "exceeded quota"
 
 
 class QuotaExceededError(ActionExecutionError):
-    """A ResourceQuota leaves no room for now; others may go."""
+    """A ResourceQuota leaves no room at present; room may become free later."""
 
     CODE = "QuotaExceeded"
 
 
 class Actor:
-    """Creates, reads and deletes objects for actions.
+    """Client that creates, reads and deletes objects for actions.
 
-    Which kinds the API server serves is asked once for each apiVersion, and again when one is missing.
+    It asks once per apiVersion which kinds the API server serves, and again if a kind is missing.
     """
 
     def __init__(self, cluster: Cluster, closed_namespaces: frozenset[str]) -> None:
@@ -42,10 +43,10 @@ class Actor:
         self._kinds: dict[tuple[str, str], Resource] = {}
 
     async def resource(self, api_version: str, kind: str) -> Resource | None:
-        """Give where the API server keeps objects of a kind, None where it does not know the kind.
+        """Return the API resource of a kind, or None if the API server does not know the kind.
 
         Raises:
-            UnavailableError: no answer came.
+            UnavailableError: the API server does not respond.
         """
         key = (api_version, kind)
         if key not in self._kinds:
@@ -54,11 +55,11 @@ class Actor:
         return self._kinds.get(key)
 
     async def create(self, resource: Resource, body: Body, run: Run) -> Body:
-        """Create an object of an attempt, or give the one that an earlier call of the same attempt has created.
+        """Create an object of an attempt, or return the one that an earlier call of the same attempt created.
 
         Raises:
-            ActionError: the API server refuses it, or the name is somebody else's.
-            UnavailableError: no answer came; whether it was created is not known.
+            ActionError: the API server refuses it, or another owner has an object of this name.
+            UnavailableError: no response came, so whether the object was created is unknown.
         """
         metadata = body["metadata"]
         name, namespace = metadata["name"], metadata.get("namespace", "")
@@ -67,29 +68,29 @@ class Actor:
         except AlreadyExistsError as error:
             found = await self.get(resource, name, namespace, run)
             if found is None:
-                raise UnavailableError(f"{resource.kind} {name!r} was there, and has just gone") from error
+                raise UnavailableError(f"{resource.kind} {name!r} existed and has just been deleted") from error
             if found["metadata"].get("labels", {}).get(UID_LABEL) == run.uid:
                 return found
-            message = f"{resource.kind} {name!r} exists already and is not this action's: name another, or delete it"
+            message = f"{resource.kind} {name!r} already exists and is not this action's: use another name or delete it"
             raise ActionExecutionError(message, code="AlreadyExists") from error
         except ForbiddenError as error:
             if _QUOTA in str(error):
                 raise QuotaExceededError(f"{resource.kind} {name!r}: {error}") from error
-            raise self._denied(error, "create", resource, namespace, run) from error
+            raise self._access_denied_error(error, "create", resource, namespace, run) from error
         except NotFoundError as error:
             raise InvalidParametersError(f"{resource.kind} {name!r} cannot be created: {error}") from error
         except InvalidError as error:
             raise InvalidParametersError(f"the API server refuses {resource.kind} {name!r}: {error}") from error
 
     async def get(self, resource: Resource, name: str, namespace: str, run: Run) -> Body | None:
-        """Give an object, None where there is none."""
+        """Return an object, or None if it does not exist."""
         try:
             return await self._cluster.get(resource, name, namespace, as_user=self._user(run))
         except ForbiddenError as error:
-            raise self._denied(error, "get", resource, namespace, run) from error
+            raise self._access_denied_error(error, "get", resource, namespace, run) from error
 
     async def list_own(self, resource: Resource, run: Run) -> list[Body]:
-        """Give the objects of the action in its namespace."""
+        """Return the objects of the action in its own namespace."""
         selector = f"{UID_LABEL}={run.uid}"
         try:
             return [
@@ -99,43 +100,47 @@ class Actor:
                 )
             ]
         except ForbiddenError as error:
-            raise self._denied(error, "list", resource, run.namespace, run) from error
+            raise self._access_denied_error(error, "list", resource, run.namespace, run) from error
 
     async def delete(
         self, resource: Resource, name: str, namespace: str, run: Run, *, uid: str | None, propagation: str
     ) -> bool:
-        """Delete an object; False where it was gone already, or another one has its name."""
+        """Delete an object; return False if it does not exist or another object has its name."""
         try:
             return await self._cluster.delete(
                 resource, name, namespace, uid=uid, propagation=propagation, as_user=self._user(run)
             )
         except ForbiddenError as error:
-            raise self._denied(error, "delete", resource, namespace, run) from error
+            raise self._access_denied_error(error, "delete", resource, namespace, run) from error
 
     async def patch(
         self, resource: Resource, name: str, namespace: str, operations: Sequence[Mapping[str, Any]], run: Run
     ) -> Body | None:
-        """Change an object; None where it is gone, or another by now, or takes no change any more."""
+        """Patch an object; return None if it is deleted, replaced, or no longer accepts the change."""
         try:
             return await self._cluster.patch(resource, name, namespace, operations, as_user=self._user(run))
         except ForbiddenError as error:
-            raise self._denied(error, "patch", resource, namespace, run) from error
+            raise self._access_denied_error(error, "patch", resource, namespace, run) from error
         except (NotFoundError, ConflictError, InvalidError):
             return None
 
     def _user(self, run: Run) -> str:
         if run.namespace in self._closed:
-            raise AccessDeniedError(f"no account of namespace {run.namespace!r} is used for actions: use another one")
+            raise AccessDeniedError(
+                f"actions cannot use accounts of namespace {run.namespace!r}: use another namespace"
+            )
         return f"system:serviceaccount:{run.namespace}:{run.service_account}"
 
     @staticmethod
-    def _denied(error: ForbiddenError, verb: str, resource: Resource, namespace: str, run: Run) -> AccessDeniedError:
-        """Say who lacks what; the account, the operator, or nobody where an admission rule has refused."""
+    def _access_denied_error(
+        error: ForbiddenError, verb: str, resource: Resource, namespace: str, run: Run
+    ) -> AccessDeniedError:
+        """Return an error that names who lacks the right, or the admission rule that refuses the request."""
         text = str(error)
         if "cannot impersonate" in text:
             return AccessDeniedError(
                 f"the operator may not impersonate ServiceAccount {run.service_account!r} in namespace "
-                f"{run.namespace!r}: its administrator has to open the namespace to it"
+                f"{run.namespace!r}: an administrator of the namespace must grant it"
             )
         if not _OWN_LACK.search(text):
             return AccessDeniedError(f"{resource.kind}: {text}")

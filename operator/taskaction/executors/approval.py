@@ -16,7 +16,7 @@ from taskaction.plugin.parameters import Parameters
 
 
 class SignalType(StrEnum):
-    """What kind of value is waited for, in JSON Schema's words."""
+    """Type of the value that the action waits for, as JSON Schema names it."""
 
     BOOLEAN = "boolean"
     STRING = "string"
@@ -39,25 +39,25 @@ _FITS: dict[SignalType, Callable[[Any], bool]] = {
 
 
 class ApprovalParameters(Parameters):
-    """What ``approval`` takes."""
+    """Parameters of ``approval``."""
 
     prompt: Annotated[str, Field(max_length=900)] = "waits for a signal"
-    """What the person is asked."""
+    """The question to the person who approves."""
     type: SignalType = SignalType.BOOLEAN
     """The type of the value. Default boolean."""
     value_schema: Annotated[JsonObject | None, Field(alias="schema")] = None
-    """JSON Schema that the value must satisfy besides."""
+    """A JSON Schema that the value must also satisfy."""
     fail_on_reject: bool = False
-    """When true, the value false fails the action with code Rejected."""
+    """Whether the value false fails the action with code Rejected."""
     timeout: Duration | None = None
-    """How long to wait. Default: as long as the action's own timeouts allow."""
+    """The time to wait. Default: as long as the timeouts of the action allow."""
     default: Any = None
-    """The value when the timeout has passed; without one the action fails with code ApprovalTimeout."""
+    """The value after the timeout. Without a default, the action fails with code ApprovalTimeout."""
 
     @model_validator(mode="after")
     def _default_fits(self) -> Self:
         if self.default is not None and not _FITS[self.type](self.default):
-            raise ValueError(f"default is no {self.type}")
+            raise ValueError(f"default: is not of type {self.type}")
         checker = compile_schema(self.value_schema, "schema")
         if checker is not None and self.default is not None and (problem := checker.problem(self.default)) is not None:
             raise ValueError(f"default: {problem}")
@@ -65,43 +65,48 @@ class ApprovalParameters(Parameters):
 
 
 class ApprovalExecutor(AbstractExecutor):
-    """Pauses until somebody with the verb ``signal`` has answered."""
+    """Executor that pauses until somebody with the verb ``signal`` sends a value."""
 
     ACTION_NAME = "approval"
     PARAMETERS = ApprovalParameters
     IDEMPOTENT = True
 
     async def execute(self, run: Run) -> Outcome:
-        """Answer with the signal's value where one is there and fits."""
+        """Succeed with the value of the signal if there is one and it is valid; otherwise pause."""
         parameters = ApprovalParameters.model_validate(run.parameters)
         if run.signal is not None:
-            return _answered(parameters, run.signal, run)
-        return _waiting(parameters, parameters.prompt, run)
+            return _signal_outcome(parameters, run.signal, run)
+        return _wait_for_signal(parameters, parameters.prompt, run)
 
 
-def _answered(parameters: ApprovalParameters, signal: Signal, run: Run) -> Outcome:
+def _signal_outcome(parameters: ApprovalParameters, signal: Signal, run: Run) -> Outcome:
     if (problem := _problem(parameters, signal.value)) is not None:
-        return _waiting(parameters, f"{parameters.prompt} (the last signal was refused: {problem})", run)
+        return _wait_for_signal(parameters, f"{parameters.prompt} (the last signal was refused: {problem})", run)
     if parameters.fail_on_reject and signal.value is False:
-        return _rejected(f" by {signal.by}" if signal.by else "")
+        return _rejection(f" by {signal.by}" if signal.by else "")
     at = format_time(signal.at) if signal.at is not None else None
     return Succeeded(output={"value": signal.value, "by": signal.by, "at": at})
 
 
-def _waiting(parameters: ApprovalParameters, message: str, run: Run) -> Outcome:
+def _wait_for_signal(parameters: ApprovalParameters, message: str, run: Run) -> Outcome:
     if parameters.timeout is None:
         return Paused(message=message, reason=Reason.WAITING_FOR_SIGNAL)
     left = (run.started_at + parameters.timeout - run.now).total_seconds()
     if left > 0:
         return Paused(message=message, reason=Reason.WAITING_FOR_SIGNAL, poll_after=left)
     if parameters.default is None:
-        return Failed(code="ApprovalTimeout", message=f"nobody answered: {parameters.prompt}", retry_class=None)
+        return Failed(
+            code="ApprovalTimeout", message=f"no signal before the timeout: {parameters.prompt}", retry_class=None
+        )
     if parameters.fail_on_reject and parameters.default is False:
-        return _rejected(": nobody answered, and the default is false")
-    return Succeeded(output={"value": parameters.default, "by": None, "at": None}, message="the default was taken")
+        return _rejection(": no signal before the timeout, and the default is false")
+    return Succeeded(
+        output={"value": parameters.default, "by": None, "at": None},
+        message="no signal before the timeout; used the default",
+    )
 
 
-def _rejected(how: str) -> Failed:
+def _rejection(how: str) -> Failed:
     return Failed(code="Rejected", message=f"rejected{how}", retry_class=None)
 
 

@@ -1,4 +1,4 @@
-"""``noop``, ``sleep`` and ``fail``: they do nothing, honestly, for tests, demos and benchmarks."""
+"""``noop``, ``sleep`` and ``fail``: executors without effects, for tests, demos and benchmarks."""
 
 from datetime import timedelta
 from typing import Annotated, Any
@@ -13,14 +13,14 @@ from taskaction.plugin.parameters import Parameters
 
 
 class NoopParameters(Parameters):
-    """What ``noop`` takes."""
+    """Parameters of ``noop``."""
 
     output: Any = None
-    """Given back as the result."""
+    """The output of the action."""
 
 
 class NoopExecutor(AbstractExecutor):
-    """Succeeds at once."""
+    """Executor that succeeds at once."""
 
     ACTION_NAME = "noop"
     PARAMETERS = NoopParameters
@@ -28,19 +28,19 @@ class NoopExecutor(AbstractExecutor):
     INLINE = True
 
     async def execute(self, run: Run) -> Outcome:
-        """Give back the parameter ``output``."""
+        """Return the parameter ``output`` as the output."""
         return Succeeded(output=run.parameters.get("output"))
 
 
 class SleepParameters(Parameters):
-    """What ``sleep`` takes."""
+    """Parameters of ``sleep``."""
 
     duration: Duration
     """How long to sleep."""
 
 
 class SleepExecutor(AbstractExecutor):
-    """Succeeds after a while; it holds no worker meanwhile, and a restart does not prolong it."""
+    """Executor that succeeds after a duration; it holds no worker meanwhile, and a restart does not prolong it."""
 
     ACTION_NAME = "sleep"
     PARAMETERS = SleepParameters
@@ -48,33 +48,33 @@ class SleepExecutor(AbstractExecutor):
     INLINE = True
 
     async def execute(self, run: Run) -> Outcome:
-        """Wait for what is left since the attempt started."""
+        """Wait for the rest of the duration since the attempt started."""
         duration = SleepParameters.model_validate(run.parameters).duration
         left = duration - (run.now - run.started_at)
         if left <= timedelta():
             return Succeeded()
         return Pending(
-            poll_after=left.total_seconds(), message=f"sleeps until {run.started_at + duration:%H:%M:%S} UTC"
+            poll_after=left.total_seconds(), message=f"sleeping until {run.started_at + duration:%H:%M:%S} UTC"
         )
 
 
 class FailParameters(Parameters):
-    """What ``fail`` takes."""
+    """Parameters of ``fail``."""
 
     message: Annotated[str, Field(max_length=1024)] = "failed on purpose"
-    """The error's message."""
+    """The message of the error."""
     code: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Z][A-Za-z0-9]*$")] = "FailedOnPurpose"
-    """The error's code."""
+    """The code of the error."""
     times: Annotated[int, Field(ge=1)] | None = None
-    """How many attempts fail before one succeeds. Default: all."""
+    """The number of attempts that fail before one succeeds. Default: all fail."""
     retry_class: RetryClass | None = RetryClass.ERROR
-    """The class of the failure; null for one that no retry can help."""
+    """The retry class of the failure; null for a failure that is never retried."""
     retry_after: Duration | None = None
-    """How long the failure asks to wait before another attempt."""
+    """The time to wait before the next attempt."""
 
 
 class FailExecutor(AbstractExecutor):
-    """Fails, always or the first few times."""
+    """Executor that fails, always or for the first attempts."""
 
     ACTION_NAME = "fail"
     PARAMETERS = FailParameters
@@ -82,7 +82,7 @@ class FailExecutor(AbstractExecutor):
     INLINE = True
 
     async def execute(self, run: Run) -> Outcome:
-        """Fail unless the attempt is a late one."""
+        """Fail unless `times` attempts have failed."""
         parameters = FailParameters.model_validate(run.parameters)
         if parameters.times is not None and run.attempt > parameters.times:
             return Succeeded(output={"attempt": run.attempt})

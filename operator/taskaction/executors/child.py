@@ -1,6 +1,6 @@
-"""Executors whose action is one object of the cluster: created once, followed, deleted on abort; judges nothing itself.
+"""Base of the executors whose action is one object of the cluster: created once, followed, and deleted on abort.
 
-The object's name follows from the action's uid and attempt, so any process that calls again finds what was created.
+The name of the object follows from the action's uid and attempt, so every process finds what another one created.
 """
 
 from abc import abstractmethod
@@ -25,11 +25,11 @@ _GONE_LOOK = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """The object of an attempt.
+    """Object of an attempt.
 
     Attributes:
-        body: the object as it is created.
-        patience: how long something that the cluster has no room for is waited for.
+        body: the object to create.
+        patience: how long to wait while a quota or the cluster leaves no room for it.
     """
 
     resource: Resource
@@ -38,22 +38,22 @@ class Child:
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The name of the object."""
         return str(self.body["metadata"]["name"])
 
     @property
     def title(self) -> str:
-        """What it is called in messages."""
+        """Kind and name, for messages."""
         return f"{self.resource.kind} {self.name!r}"
 
     @property
     def namespace(self) -> str:
-        """Its namespace; empty for an object of the cluster."""
+        """The namespace of the object; empty for a cluster-scoped one."""
         return str(self.body["metadata"].get("namespace", ""))
 
 
 class ChildExecutor(AbstractExecutor):
-    """Carries the object of an attempt from its creation to its end; ``child`` and ``judge`` are the subclass's."""
+    """Executor that carries an object from creation to end; subclasses define ``child`` and ``judge``."""
 
     IDEMPOTENT = True
     PROPAGATION: ClassVar[str] = "Background"
@@ -65,69 +65,71 @@ class ChildExecutor(AbstractExecutor):
 
     @classmethod
     def build(cls, toolbox: Toolbox) -> "ChildExecutor":
-        """Take the cluster, to act for accounts, and what the operator's watch sees."""
+        """Create the executor with the cluster, to act for accounts, and the operator's watch."""
         return cls(Actor(toolbox.cluster, toolbox.closed_namespaces), toolbox.followed, toolbox.clock)
 
     @abstractmethod
     async def child(self, run: Run) -> Child:
-        """Give the object of an attempt; the same for every call."""
+        """Return the object of an attempt, the same for every call."""
 
     @abstractmethod
     async def judge(self, run: Run, child: Child, body: Body) -> Outcome:
-        """Say how the action stands, by the object as it is now."""
+        """Return the outcome by the present state of the object."""
 
-    async def prepared(self, run: Run, child: Child) -> Child:  # noqa: ARG002 - for overriders
-        """Give the object as it is to be created, where that needs more than its name; asked for just before."""
+    async def prepare_child(self, run: Run, child: Child) -> Child:  # noqa: ARG002 - for overriders
+        """Complete the object just before its creation, if that requires more than its name."""
         return child
 
     async def execute(self, run: Run) -> Outcome:
-        """Create the object, or find it again."""
+        """Create the object, or find the one that an earlier call created."""
         try:
             return await self._create(run, await self.child(run))
         except UnavailableError as error:
             return self._unreachable(run, error)
 
     async def poll(self, run: Run) -> Outcome:
-        """Look at the object: as the watch has just shown it, else as the API server has it."""
+        """Read the object from the watch if it has just changed, otherwise from the API server."""
         try:
             child = await self.child(run)
-            body = self.news(run, child) or await self.actor.get(child.resource, child.name, child.namespace, run)
+            body = self.take_change(run, child) or await self.actor.get(
+                child.resource, child.name, child.namespace, run
+            )
             if body is not None and is_own(body, run):
-                return await self._judged(run, child, body)
+                return await self._judge_or_discard(run, child, body)
             return (
-                gone(child.resource.kind, child.title)
+                deletion_failure(child.resource.kind, child.title)
                 if run.external_id is not None
                 else await self._create(run, child)
             )
         except UnavailableError as error:
             return self._unreachable(run, error)
 
-    def news(self, run: Run, child: Child) -> Body | None:
-        """Give the object where the watch has just shown it, less its ``spec``."""
-        return self.followed.news(child.resource, run.uid, child.name)
+    def take_change(self, run: Run, child: Child) -> Body | None:
+        """Return the object, without its ``spec``, if the watch has just seen it change."""
+        return self.followed.take_change(child.resource, run.uid, child.name)
 
     async def _create(self, run: Run, child: Child) -> Outcome:
-        child = await self.prepared(run, child)
+        child = await self.prepare_child(run, child)
         try:
             body = await self.actor.create(child.resource, child.body, run)
         except QuotaExceededError as error:
             if run.now - run.started_at >= child.patience:
                 raise
-            return Pending(poll_after=self.next_look(run), message=str(error))
-        return await self._judged(run, child, body)
+            return Pending(poll_after=self.next_poll_delay(run), message=str(error))
+        return await self._judge_or_discard(run, child, body)
 
     def _unreachable(self, run: Run, error: UnavailableError) -> Pending:
-        return Pending(poll_after=self.next_look(run), message=f"waits for the API server: {error}")
+        return Pending(poll_after=self.next_poll_delay(run), message=f"waiting for the API server: {error}")
 
-    async def _judged(self, run: Run, child: Child, body: Body) -> Outcome:
+    async def _judge_or_discard(self, run: Run, child: Child, body: Body) -> Outcome:
         if body["metadata"]["labels"].get(ATTEMPT_LABEL) == str(run.attempt):
             return await self.judge(run, child, body)
         await self.discard(run, child)
-        message = f"{child.title} of an earlier attempt has to go first"
-        return Pending(poll_after=self.next_look(run), message=message)
+        message = f"waiting until {child.title} of an earlier attempt is deleted"
+        return Pending(poll_after=self.next_poll_delay(run), message=message)
 
     async def cancel(self, run: Run) -> None:
-        """Delete the object, and wait until it is gone with everything below it."""
+        """Delete the object, and wait until it and its dependents are gone."""
         child = await self.child(run)
         uid = await self.discard(run, child)
         while uid is not None:
@@ -137,7 +139,7 @@ class ChildExecutor(AbstractExecutor):
             await self._clock.sleep(_GONE_LOOK)
 
     async def discard(self, run: Run, child: Child) -> str | None:
-        """Delete the object where it is this action's; give its uid, None where there was none."""
+        """Delete the object if it belongs to this action; return its uid, or None if there was none."""
         body = await self.actor.get(child.resource, child.name, child.namespace, run)
         if body is None or not is_own(body, run):
             return None
@@ -145,13 +147,13 @@ class ChildExecutor(AbstractExecutor):
         await self.actor.delete(child.resource, child.name, child.namespace, run, uid=uid, propagation=self.PROPAGATION)
         return uid
 
-    def goes_on(
+    def continue_polling(
         self, child: Child, *, problem: str = "", progress: Progress | None = None, within: timedelta | None = None
     ) -> Pending:
-        """Give the outcome of a look that finds the work still going.
+        """Return the outcome of a poll that finds the work unfinished.
 
-        ``problem`` is what keeps it from starting, ``within`` how long it may still be kept. The watch tells of
-        changes: the next look is for what the watch may have missed.
+        ``problem`` is what keeps it from starting, ``within`` the time that it still has to start. The watch reports
+        changes, so the next poll is only for changes that the watch may have missed.
         """
         return Pending(
             poll_after=min(_LONGEST_LOOK, max(within.total_seconds(), 0.0) if within is not None else _LONGEST_LOOK),
@@ -162,26 +164,26 @@ class ChildExecutor(AbstractExecutor):
         )
 
     @staticmethod
-    def next_look(run: Run) -> float:
-        """Give the seconds until another try: they grow with the time that has passed."""
+    def next_poll_delay(run: Run) -> float:
+        """Return the seconds until the next poll: they grow with the time since the start of the attempt."""
         return min(max((run.now - run.started_at).total_seconds(), 1.0), _LONGEST_LOOK)
 
 
 def is_own(body: Body, run: Run) -> bool:
-    """Say whether an object was created for this action."""
+    """Whether the object was created for this action."""
     return bool((body["metadata"].get("labels") or {}).get(UID_LABEL) == run.uid)
 
 
-def gone(kind: str, what: str) -> Failed:
-    """Give the failure of an attempt that lost something to somebody who deleted it."""
+def deletion_failure(kind: str, what: str) -> Failed:
+    """Return the failure of an attempt whose object somebody else deleted."""
     return Failed(
         code=f"{kind}Deleted",
-        message=f"{what} was deleted before it had ended, and not by this action",
+        message=f"{what} was deleted before it ended, and not by this action",
         kind=ErrorKind.SYSTEM,
         retry_class=RetryClass.SYSTEM,
     )
 
 
 def created_at(body: Body) -> datetime:
-    """Give when an object was created."""
+    """Return the creation time of an object."""
     return datetime.fromisoformat(body["metadata"]["creationTimestamp"])

@@ -1,7 +1,7 @@
-"""``flow``: runs an ActionFlow as an action, so that flows nest; the run is an object, made by the action's account.
+"""``flow``: runs an ActionFlow as an action, so that flows nest; the action's account creates the ActionFlowRun.
 
-The run belongs to the action: an abort of either reaches through, a signal of the action is the run's, and what the run
-gives back is the action's output.
+The action owns the run. An abort of the action aborts the run, a signal of the action is forwarded to the run, and the
+output of the run is the output of the action.
 """
 
 from datetime import timedelta
@@ -17,27 +17,27 @@ from taskaction.cluster.gateway import ACTION_FLOW_RUNS, Body
 from taskaction.core.constants import SIGNAL_ANNOTATION
 from taskaction.core.names import child_name
 from taskaction.executors.child import Child, ChildExecutor
-from taskaction.executors.workloads.manifests import owned
+from taskaction.executors.workloads.manifests import with_owner
 from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Succeeded
-from taskaction.lifecycle.signals import fingerprint, handed_on
+from taskaction.lifecycle.signals import fingerprint, to_child_signal
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import AccessDeniedError
 from taskaction.plugin.parameters import Parameters
 
 _LOOK = 60.0
-"""How often a paused run is looked at; its changes are told besides."""
+"""Seconds between polls of a paused run; its changes arrive by the watch as well."""
 _NO_PATIENCE = timedelta()
 
 
 class FlowParameters(Parameters):
-    """What ``flow`` takes."""
+    """Parameters of ``flow``."""
 
     flow: DnsName | None = None
     """The ActionFlow to run, in the action's namespace. Set either this or `definition`."""
     definition: JsonObject | None = None
-    """A flow of the action's own. Set either this or `flow`."""
+    """The definition of a flow. Set either this or `flow`."""
     input: JsonObject | None = None
-    """The state of the flow with which the run begins. Default `{}`."""
+    """The initial state of the run. Default `{}`."""
     tokens: JsonObject | None = None
     """Where the tokens of each `RunAs` role come from, as in `spec.tokens` of a run."""
 
@@ -49,13 +49,13 @@ class FlowParameters(Parameters):
 
 
 class FlowExecutor(ChildExecutor):
-    """Makes a run with the rights of the action's account, and ends as it ends."""
+    """Executor of a flow: creates an ActionFlowRun with the action's account and ends as the run ends."""
 
     ACTION_NAME = "flow"
     PARAMETERS = FlowParameters
 
     async def child(self, run: Run) -> Child:
-        """Give the run of an attempt."""
+        """Return the run of an attempt."""
         parameters = FlowParameters.model_validate(run.parameters)
         spec: dict[str, Any] = {
             "runAs": {"serviceAccountName": run.service_account},
@@ -67,17 +67,17 @@ class FlowExecutor(ChildExecutor):
         spec |= {name: value for name, value in given.items() if value is not None}
         body = {"apiVersion": ACTION_FLOW_RUNS.api_version, "kind": ACTION_FLOW_RUNS.kind, "spec": spec}
         name = child_name(run.name, run.uid, run.attempt)
-        return Child(resource=ACTION_FLOW_RUNS, body=owned(body, run, name), patience=_NO_PATIENCE)
+        return Child(resource=ACTION_FLOW_RUNS, body=with_owner(body, run, name), patience=_NO_PATIENCE)
 
     async def judge(self, run: Run, child: Child, body: Body) -> Outcome:
-        """Say how the action stands by how its run stands; hand on what the action was told before."""
+        """Return the outcome by the status of the run; forward a signal of the action to it."""
         status = body.get("status") or {}
         phase, message = status.get("phase", Phase.QUEUED), status.get("message") or child.title
         if phase == Phase.SUCCEEDED and status.get("outputUri") is not None:
             return Failed(
                 code=Reason.OUTPUT_TOO_LARGE,
-                message=f"{child.title} succeeded, and its output is too large for an action: it is at "
-                f"{status['outputUri']}; have the flow end with a part of it",
+                message=f"{child.title} succeeded, but its output is too large for an action; it is stored at "
+                f"{status['outputUri']}: end the flow with a part of it",
                 retry_class=None,
                 external_id=child.name,
             )
@@ -86,31 +86,31 @@ class FlowExecutor(ChildExecutor):
         if phase in {Phase.FAILED, Phase.TIMED_OUT, Phase.ABORTED}:
             code = (status.get("error") or {}).get("code") or status.get("reason") or "FlowFailed"
             return Failed(code=code, message=f"{child.title}: {message}", external_id=child.name)
-        problem = await self._signalled(run, child, body)
+        problem = await self._forward_signal(run, child, body)
         if phase == Phase.PAUSED:
-            refused = f" (the signal is not handed on: {problem})" if problem else ""
+            refused = f" (the signal is not forwarded: {problem})" if problem else ""
             return Paused(message=f"{child.title}: {message}{refused}", external_id=child.name, poll_after=_LOOK)
-        return self.goes_on(child)
+        return self.continue_polling(child)
 
-    async def _signalled(self, run: Run, child: Child, body: Body) -> str:
-        """Give the run the action's signal, each once, so that another one of the run's own stays; say what hinders."""
+    async def _forward_signal(self, run: Run, child: Child, body: Body) -> str:
+        """Forward each signal of the action once, so that later signals of the run stay; return a problem."""
         signal = run.signal
-        if signal is None or _handed(body) == fingerprint(signal):
+        if signal is None or _forwarded_fingerprint(body) == fingerprint(signal):
             return ""
         try:
-            await self.actor.patch(child.resource, child.name, child.namespace, _handing(body, signal), run)
+            await self.actor.patch(child.resource, child.name, child.namespace, _forward_operations(body, signal), run)
         except AccessDeniedError as error:
             return str(error)
         return ""
 
 
-def _handed(body: Body) -> str | None:
-    """Give which signal a run was handed last."""
+def _forwarded_fingerprint(body: Body) -> str | None:
+    """Return the fingerprint of the last signal that was forwarded to the run."""
     found: str | None = (body["metadata"].get("annotations") or {}).get(SIGNAL_ANNOTATION)
     return found
 
 
-def _handing(body: Body, signal: Signal) -> list[dict[str, Any]]:
+def _forward_operations(body: Body, signal: Signal) -> list[dict[str, Any]]:
     path, mark = "/metadata/annotations", fingerprint(signal)
     marked = {"op": "add", "path": path, "value": {SIGNAL_ANNOTATION: mark}}
     if body["metadata"].get("annotations"):
@@ -118,5 +118,5 @@ def _handing(body: Body, signal: Signal) -> list[dict[str, Any]]:
     return [
         {"op": "test", "path": "/metadata/uid", "value": body["metadata"]["uid"]},
         marked,
-        {"op": "add", "path": "/spec/signal", "value": handed_on(signal, signal.state)},
+        {"op": "add", "path": "/spec/signal", "value": to_child_signal(signal, signal.state)},
     ]

@@ -1,4 +1,4 @@
-"""``{{ name }}`` templates over plain values; no code is evaluated, and an unknown name is an error that names it."""
+"""``{{ name }}`` templates over plain values; nothing is evaluated, and an unknown name is an error that names it."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,11 +12,11 @@ from taskaction.plugin.errors import InvalidParametersError
 
 _FIELD = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_.-]*)\s*\}\}")
 RESULT_LIMIT = 256 * 1024
-"""The longest text that a template may become, in characters."""
+"""The maximum length of a rendered template, in characters."""
 
 
 def values_of(run: Run) -> dict[str, Any]:
-    """Give what templates may name. Inline parameters are the request itself, so they are no values."""
+    """Return the values that templates may use. Inline parameters are the request itself, so they are not values."""
     return {
         "parameters": run.parameters if run.config else {},
         "action": {"name": run.name, "namespace": run.namespace, "uid": run.uid, "labels": dict(run.labels)},
@@ -26,48 +26,48 @@ def values_of(run: Run) -> dict[str, Any]:
     }
 
 
-def closed(template: str) -> str:
-    """Give ``template`` back; raises ``ValueError`` where it opens a field that is none."""
+def check_closed(template: str) -> str:
+    """Return ``template``; raises ``ValueError`` if it has '{{' without a field."""
     opened = _FIELD.sub("", template).find("{{")
     if opened >= 0:
         raise ValueError("has '{{' without a name and '}}' after it: write for example {{ action.name }}")
     return template
 
 
-def rendered(template: Any, values: Mapping[str, Any]) -> Any:
-    """Give ``template`` with its fields filled in, at any depth.
+def render(template: Any, values: Mapping[str, Any]) -> Any:
+    """Return ``template`` with its fields replaced, at any depth.
 
-    A text that is one field and nothing else becomes the value itself, with its JSON type.
+    A text that consists of one field becomes the value itself, with its JSON type.
 
     Raises:
         InvalidParametersError: a field is unknown, or the result is too long.
     """
     if isinstance(template, str):
         whole = _FIELD.fullmatch(template.strip())
-        return _value(whole[1], values) if whole else rendered_text(template, values)
+        return _value(whole[1], values) if whole else render_text(template, values)
     if isinstance(template, Mapping):
-        return {rendered_text(str(name), values): rendered(part, values) for name, part in template.items()}
+        return {render_text(str(name), values): render(part, values) for name, part in template.items()}
     if isinstance(template, list | tuple):
-        return [rendered(part, values) for part in template]
+        return [render(part, values) for part in template]
     return template
 
 
-def rendered_text(template: str, values: Mapping[str, Any], form: Callable[[str], str] = str) -> str:
-    """Give ``template`` as text; ``form`` shapes each value, for example for its place in a URL."""
+def render_text(template: str, values: Mapping[str, Any], form: Callable[[str], str] = str) -> str:
+    """Return ``template`` as text; ``form`` encodes each value, for example for a URL."""
     text = _FIELD.sub(lambda match: form(_text(_value(match[1], values))), template)
     if len(text) > RESULT_LIMIT:
-        raise InvalidParametersError(f"a template became longer than {RESULT_LIMIT} characters")
+        raise InvalidParametersError(f"a rendered template is longer than {RESULT_LIMIT} characters")
     return text
 
 
-def rendered_url(template: str, values: Mapping[str, Any]) -> str:
-    """Give a URL; values cannot change its structure, unless the template is nothing but one value."""
+def render_url(template: str, values: Mapping[str, Any]) -> str:
+    """Return a URL; values cannot change its structure, unless the template consists of one field."""
     whole = _FIELD.fullmatch(template.strip())
     if whole:
         return _text(_value(whole[1], values))
-    url = rendered_text(template, values, lambda value: quote(value, safe=""))
-    if _dots(url) > _dots(template):  # which no quoting keeps from being resolved
-        raise InvalidParametersError("url: a value became the path segment '.' or '..'")
+    url = render_text(template, values, lambda value: quote(value, safe=""))
+    if _dots(url) > _dots(template):  # quoting does not keep clients from resolving these
+        raise InvalidParametersError("url: a value is the path segment '.' or '..'")
     return url
 
 
@@ -83,7 +83,7 @@ def _value(path: str, values: Mapping[str, Any]) -> Any:
         elif isinstance(value, list) and name.isdecimal() and int(name) < len(value):
             value = value[int(name)]
         else:
-            raise InvalidParametersError(f"the template names {path!r}, which has no value")
+            raise InvalidParametersError(f"unknown template value {path!r}")
     return value
 
 

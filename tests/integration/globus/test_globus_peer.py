@@ -241,7 +241,7 @@ def test_a_provider_that_is_down_for_a_while_loses_nothing(kubectl: Kubectl, pee
     peer.stop()
     try:
         create(kubectl, [at(peer, "meanwhile", "async", scope=SCOPE)])
-        shown = ("no answer from", "before"), ("not started yet", "meanwhile")
+        shown = ("no response from", "before"), ("not started yet", "meanwhile")
         for text, name in shown:
             wait_for(kubectl, name, lambda item, text=text: text in item.get("status", {}).get("message", ""), SECONDS)
     finally:

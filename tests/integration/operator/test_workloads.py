@@ -74,7 +74,7 @@ def test_what_keeps_it_from_starting_is_shown(kubectl: Kubectl, kubelet: HandKub
     state = waiting("ImagePullBackOff", "back-off pulling image busybox")
     kubelet.report(kubelet.wait_for_pod("slow"), "Pending", container=state)
     found = wait_for_phase(kubectl, "slow", "Initializing")
-    assert "waits: ImagePullBackOff: back-off pulling" in condition(found, "Progressing")["message"]
+    assert "is waiting: ImagePullBackOff: back-off pulling" in condition(found, "Progressing")["message"]
 
 
 @pytest.mark.parametrize("kind", KINDS)

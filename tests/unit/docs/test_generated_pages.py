@@ -69,14 +69,14 @@ def sources() -> str:
 
 def test_every_reason_says_what_it_means() -> None:
     assert [row[0] for row in rows("reasons")] == [f"`{reason}`" for reason in Reason]
-    assert [reason for reason in Reason if not reason.means] == []
+    assert [reason for reason in Reason if not reason.description] == []
 
 
 def test_every_code_of_the_executors_is_there_with_what_it_says() -> None:
     page = PAGES[Path("docs/reference/errors.md")]
     for row in (
         "| `RateLimitedError` | `RateLimited` | `User` | `RateLimited` |",
-        "| `Timeout` | `http` | no answer from … within …s |",
+        "| `Timeout` | `http` | no response from … within …s |",
         "| `OOMKilled` | `job`, `pod` |",
         "| `Http…` | `http` |",
         "| `Rejected` | `approval` |",
@@ -87,4 +87,4 @@ def test_every_code_of_the_executors_is_there_with_what_it_says() -> None:
 
 
 def test_what_a_reason_says_ends_as_a_part_of_a_sentence() -> None:
-    assert [reason for reason in Reason if reason.means.endswith(".") or reason.mend.endswith(".")] == []
+    assert [reason for reason in Reason if reason.description.endswith(".") or reason.remedy.endswith(".")] == []

@@ -107,7 +107,7 @@ async def test_it_asks_to_be_polled_at_the_timeout(passed: float, left: float) -
 
 async def test_without_a_default_nobodys_answer_is_a_failure() -> None:
     outcome = await ApprovalExecutor().poll(later(asked(timeout="1m"), 60))
-    assert outcome == Failed(code="ApprovalTimeout", message="nobody answered: ship it?", retry_class=None)
+    assert outcome == Failed(code="ApprovalTimeout", message="no signal before the timeout: ship it?", retry_class=None)
 
 
 @pytest.mark.parametrize("default", [True, False])
@@ -115,7 +115,7 @@ async def test_the_default_is_taken_after_the_timeout(default: bool) -> None:
     outcome = await ApprovalExecutor().poll(later(asked(timeout="1m", default=default), 61))
     assert isinstance(outcome, Succeeded)
     assert outcome.output == {"value": default, "by": None, "at": None}
-    assert outcome.message == "the default was taken"
+    assert outcome.message == "no signal before the timeout; used the default"
 
 
 async def test_a_default_of_no_fails_the_action_where_a_no_does() -> None:
@@ -140,7 +140,7 @@ async def test_a_wrong_answer_does_not_prolong_the_timeout() -> None:
 
 
 REFUSED = {
-    "a default of another type": ({"default": "yes"}, "default is no boolean"),
+    "a default of another type": ({"default": "yes"}, "default: is not of type boolean"),
     "a default that the schema refuses": ({"type": "integer", "default": 9, "schema": {"maximum": 3}}, "default: 9 is"),
     "a schema that is none": ({"schema": {"type": "yes"}}, "schema.type: 'yes' is"),
     "a schema that is too large": ({"schema": {"description": "x" * 70000}}, "at most 65536 are allowed"),

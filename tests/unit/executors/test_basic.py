@@ -30,7 +30,7 @@ async def test_sleep_asks_to_be_polled_at_its_end(passed: float, left: float) ->
     outcome = await SleepExecutor().poll(later(run({"duration": "1m30s"}), passed))
     assert isinstance(outcome, Pending)
     assert outcome.poll_after == left
-    assert outcome.message == "sleeps until 12:01:30 UTC"
+    assert outcome.message == "sleeping until 12:01:30 UTC"
 
 
 @pytest.mark.parametrize("passed", [90.0, 90.001, 86400.0])

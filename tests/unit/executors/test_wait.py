@@ -37,7 +37,7 @@ async def test_it_asks_to_be_polled_when_the_time_has_come(parameters: dict[str,
     outcome = await executor.execute(later(run(parameters), 60))
     assert isinstance(outcome, Pending)
     assert outcome.poll_after == 30.0
-    assert outcome.message.startswith("waits until 2026-01-01T1")
+    assert outcome.message.startswith("waiting until 2026-01-01T1")
     assert await executor.poll(later(run(parameters), 90)) == Succeeded()
 
 
@@ -75,7 +75,7 @@ MISSING = {
 
 @pytest.mark.parametrize(("body", "wanted"), THERE.values(), ids=THERE)
 async def test_it_is_over_when_the_object_is_as_wanted(body: dict[str, Any], wanted: dict[str, Any]) -> None:
-    assert await looked(Objects(body), **wanted) == Succeeded(message="Deployment 'web' is as wanted")
+    assert await looked(Objects(body), **wanted) == Succeeded(message="Deployment 'web' is as expected")
 
 
 @pytest.mark.parametrize(("body", "wanted", "told"), MISSING.values(), ids=MISSING)
@@ -125,7 +125,7 @@ async def test_a_missing_right_is_named_with_its_mend() -> None:
 async def test_an_api_server_that_does_not_answer_is_waited_for() -> None:
     away = Objects(fails=UnavailableError("timed out"))
     outcome = await looked(away, 4)
-    assert outcome == Pending(poll_after=4.0, message="Deployment 'web': cannot be read for now: timed out")
+    assert outcome == Pending(poll_after=4.0, message="Deployment 'web': cannot be read at present: timed out")
     assert isinstance(await looked(away, 30, timeout="30s"), Failed)
 
 
@@ -146,8 +146,11 @@ REFUSED = {
         {"object": WANTED | {"apiVersion": "../v1"}},
         "spec.parameters.object.apiVersion: ",
     ),
-    "a path without a value": ({"object": WANTED | {"path": "status.phase"}}, "path and equals go together"),
-    "a value without a path": ({"object": WANTED | {"equals": 3}}, "path and equals go together"),
+    "a path without a value": (
+        {"object": WANTED | {"path": "status.phase"}},
+        "path requires equals, and equals requires path",
+    ),
+    "a value without a path": ({"object": WANTED | {"equals": 3}}, "path requires equals, and equals requires path"),
     "a path beside a condition": (
         {"object": WANTED | {"path": "status.phase", "equals": 3, "condition": {"type": "Ready"}}},
         "set at most one of condition and path",

@@ -1,4 +1,4 @@
-"""``http``: a request with templates, Secrets, success criteria, retries, learned limits, polling and cancel."""
+"""``http``: a request with templates, Secrets, success criteria, retries, rate limits, polling and cancel."""
 
 from taskaction.executors.http.executor import HttpExecutor
 

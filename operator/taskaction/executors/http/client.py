@@ -1,4 +1,4 @@
-"""Sends one request on behalf of a user: guarded at connect time and on each redirect, bounded in size and time."""
+"""HTTP client for users' requests: checks addresses at connect time and on each redirect; bounds size and time."""
 
 import socket
 from collections.abc import Mapping
@@ -13,20 +13,20 @@ from yarl import URL
 
 from taskaction.plugin.addresses import AddressPolicy
 from taskaction.plugin.errors import ActionExecutionError, InvalidParametersError, TransientError
-from taskaction.plugin.redaction import redacted
+from taskaction.plugin.redaction import redact
 
 RESPONSE_LIMIT_BYTES = 1024 * 1024
 _REDIRECTS = 5
 _KEPT_SECONDS = 2.0
-"""Servers close idle connections after 2 to 75 s; a request that meets the close fails, and may not be repeated."""
+"""Servers close idle connections after 2 to 75 s; a request that hits the close fails and must not be repeated."""
 _REDIRECT_CODES = frozenset({301, 302, 303, 307, 308})
 _KEEPS_METHOD = frozenset({307, 308})
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A request with every template filled in; ``secrets`` are the texts that no message may show."""
+class PreparedRequest:
+    """Request with every template rendered; ``secrets`` are the texts that no message may show."""
 
     method: str
     url: str
@@ -38,8 +38,8 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A response, read whole."""
+class HttpResponse:
+    """Response that has been read completely."""
 
     code: int
     headers: Mapping[str, str]
@@ -47,7 +47,7 @@ class Answer:
 
     @property
     def body(self) -> Any:
-        """The JSON value where it is JSON, else the text."""
+        """The JSON value if the content is JSON, otherwise the text."""
         try:
             return orjson.loads(self.content)
         except orjson.JSONDecodeError:
@@ -55,7 +55,7 @@ class Answer:
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolves names and refuses the result where the policy does, so that no name can be rebound afterwards."""
+    """Resolver that applies the address policy to its results, so that no name can be rebound after a check."""
 
     def __init__(self, addresses: AddressPolicy) -> None:
         self._addresses = addresses
@@ -64,39 +64,39 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Give the addresses of ``host``; every one of them must be allowed."""
+        """Return the addresses of ``host``; the policy must allow every one."""
         found = await self._resolver.resolve(host, port, family)
         for result in found:
             self._addresses.check(result["host"])
         return found
 
     async def close(self) -> None:
-        """Release nothing: the resolver is a thread's."""
+        """Do nothing: the resolver uses a thread."""
 
 
 class GuardedClient:
-    """Makes requests; opened on first use, in the loop that uses it."""
+    """Client that sends requests within the address policy; it opens its session on first use."""
 
     def __init__(self, addresses: AddressPolicy) -> None:
         self._addresses = addresses
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, request: Prepared) -> Answer:
-        """Give the answer to ``request``, redirects followed.
+    async def send(self, request: PreparedRequest) -> HttpResponse:
+        """Send ``request``, follow redirects, and return the response.
 
         Raises:
-            AddressDeniedError: an address on the way may not be reached.
-            TransientError: no answer came; worth another attempt.
-            ActionExecutionError: the answer is too large or leads in circles.
+            AddressDeniedError: the policy denies the address of the URL or of a redirect.
+            TransientError: no response came; another attempt may help.
+            ActionExecutionError: the response is too large, or there are too many redirects.
         """
         headers = dict(request.headers)
         method, url, body = request.method, request.url, request.body
         for _ in range(_REDIRECTS + 1):
-            answer = await self._once(method, url, headers, body, request)
+            answer = await self._send_once(method, url, headers, body, request)
             target = answer.headers.get("location")
             if answer.code not in _REDIRECT_CODES or target is None:
                 return answer
-            there = _followed(url, target)
+            there = _resolve_redirect(url, target)
             if origin(there) != origin(url):
                 private = _CREDENTIALS | request.private_headers
                 headers = {name: value for name, value in headers.items() if name.lower() not in private}
@@ -110,12 +110,12 @@ class GuardedClient:
         if self._session is not None:
             await self._session.close()
 
-    async def _once(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, request: Prepared
-    ) -> Answer:
-        target = self._checked(url)
+    async def _send_once(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, request: PreparedRequest
+    ) -> HttpResponse:
+        target = self._check_url(url)
         try:
-            async with self._opened().request(
+            async with self._get_session().request(
                 method,
                 target,
                 headers=headers,
@@ -123,19 +123,21 @@ class GuardedClient:
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=request.timeout),
             ) as response:
-                content = await _bounded(response)
+                content = await _read_bounded(response)
                 names = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(code=response.status, headers=names, content=content)
+                return HttpResponse(code=response.status, headers=names, content=content)
         except TimeoutError as error:
-            raise TransientError(f"no answer from {target.host} within {request.timeout:g}s", code="Timeout") from error
+            raise TransientError(
+                f"no response from {target.host} within {request.timeout:g}s", code="Timeout"
+            ) from error
         except aiohttp.InvalidURL as error:
             raise InvalidParametersError(f"url: {error}") from error
         except (aiohttp.ClientError, OSError) as error:
-            text = redacted(f"{type(error).__name__}: {error}", request.secrets)
-            raise TransientError(f"no answer from {target.host}: {text}", code="ConnectionFailed") from error
+            text = redact(f"{type(error).__name__}: {error}", request.secrets)
+            raise TransientError(f"no response from {target.host}: {text}", code="ConnectionFailed") from error
 
-    def _checked(self, url: str) -> URL:
-        """Give the URL; an address that is written out is judged here, since it is never resolved."""
+    def _check_url(self, url: str) -> URL:
+        """Return the URL; check a literal address here, since it is never resolved."""
         try:
             target = URL(url)
             host, port = target.host, target.port
@@ -147,7 +149,7 @@ class GuardedClient:
             self._addresses.check(text)
         return target
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _get_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             connector = aiohttp.TCPConnector(
                 resolver=GuardedResolver(self._addresses),
@@ -162,24 +164,24 @@ class GuardedClient:
 
 
 def origin(url: str) -> tuple[str, str]:
-    """Give what credentials belong to: a step from https down to http leaves it, too."""
+    """Return the origin that credentials belong to; a downgrade from https to http changes it, too."""
     parts = urlsplit(url)
     return parts.scheme, parts.netloc
 
 
-def _followed(url: str, target: str) -> str:
-    """Give where a redirect leads; it is the target's mistake, not the user's, where that is nowhere."""
+def _resolve_redirect(url: str, target: str) -> str:
+    """Return the URL of a redirect; an invalid one is an error of the target, not of the user."""
     try:
         there = urljoin(url, target)
         parts = urlsplit(there)
     except ValueError as error:
-        raise ActionExecutionError(f"the redirect leads nowhere: {error}") from error
+        raise ActionExecutionError(f"invalid redirect: {error}") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ActionExecutionError("the redirect leads nowhere: it must begin with http:// or https:// and name a host")
+        raise ActionExecutionError("invalid redirect: must begin with http:// or https:// and name a host")
     return there
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
     content = bytearray()
     async for chunk in response.content.iter_chunked(64 * 1024):
         content += chunk
@@ -191,7 +193,7 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _literal(host: str) -> list[str]:
-    """Give the addresses that ``host`` writes out, also in the old forms that the C library still reads."""
+    """Return the addresses that ``host`` spells out, including the legacy forms that the C library accepts."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except OSError:

@@ -1,4 +1,4 @@
-"""The ``http`` executor: prepares the request, judges the answer; how bytes travel is the client's business."""
+"""The ``http`` executor: prepares the request and interprets the response; the client does the transport."""
 
 import asyncio
 import base64
@@ -12,11 +12,17 @@ import orjson
 from pydantic import ValidationError
 
 from taskaction.core.constants import OUTPUT_LIMIT_BYTES
-from taskaction.executors.http.callback import CALLBACK_URL, address_values, delivered, due, missed
-from taskaction.executors.http.client import Answer, GuardedClient, Prepared
+from taskaction.executors.http.callback import (
+    CALLBACK_URL,
+    address_values,
+    callback_deadline,
+    callback_timeout_error,
+    read_delivery,
+)
+from taskaction.executors.http.client import GuardedClient, HttpResponse, PreparedRequest
 from taskaction.executors.http.limits import TOO_MANY, LearnedLimits, retry_after
-from taskaction.executors.http.model import Auth, Follow, HttpModel, Polling, SecretRef
-from taskaction.executors.templates import rendered, rendered_text, rendered_url, values_of
+from taskaction.executors.http.model import Auth, FollowUpRequest, HttpModel, HttpPolling, SecretRef
+from taskaction.executors.templates import render, render_text, render_url, values_of
 from taskaction.lifecycle.outcomes import Outcome, Pending, Succeeded
 from taskaction.lifecycle.traits import Traits
 from taskaction.plugin.base import AbstractExecutor, Run
@@ -30,12 +36,12 @@ from taskaction.plugin.errors import (
     TransientError,
 )
 from taskaction.plugin.json_schema import model_problem
-from taskaction.plugin.redaction import redacted
+from taskaction.plugin.redaction import redact
 from taskaction.plugin.toolbox import Toolbox
 
 _TIMEOUT_SECONDS = 30.0
 _FOREVER_SECONDS = 86_400.0
-"""The wait for a callback where the attempt has a bound of its own, which ends it before."""
+"""The wait for a callback if the attempt has its own bound, which ends it earlier."""
 
 _SHOWN_CHARS = 512
 _ID_CHARS = 253
@@ -44,7 +50,7 @@ _GONE = frozenset({404, 410})
 
 
 class HttpExecutor(AbstractExecutor):
-    """Makes a request: inline the parameters are the request, with a provider its ``config`` is."""
+    """Executor of an HTTP request: the parameters of an inline action, or the ``config`` of a provider."""
 
     ACTION_NAME = "http"
     PARAMETERS = HttpModel
@@ -58,36 +64,36 @@ class HttpExecutor(AbstractExecutor):
 
     @classmethod
     def build(cls, toolbox: Toolbox) -> "HttpExecutor":
-        """Take the address policy, and what makes addresses for callbacks."""
+        """Create the executor with the address policy and the signer of callback addresses."""
         return cls(GuardedClient(toolbox.addresses), toolbox.callbacks)
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:
-        """Repeats are harmless by method or key; something is left to cancel only where ``cancel`` says how."""
+        """Report idempotence by method or key, and an external effect if ``cancel`` is set."""
         source = config or parameters
         harmless = str(source.get("method", "GET")) in _SAFE_METHODS or "idempotencyHeader" in source
         return Traits(idempotent=harmless, external_effect=source.get("cancel") is not None)
 
     async def is_close_to_rate_limit(self, run: Run) -> bool:
-        """Say whether an earlier answer of this target said that the quota is used up."""
-        return self._limits.remaining(_target(_model(run), run), run.now) > 0
+        """Whether an earlier response of this target reported that its quota is used up."""
+        return self._limits.remaining(_quota_key(_model(run), run), run.now) > 0
 
     async def get_remaining_seconds_until_rate_limit(self, run: Run) -> float:
-        """Give the seconds until the quota is renewed."""
-        return self._limits.remaining(_target(_model(run), run), run.now)
+        """Return the seconds until the quota is renewed."""
+        return self._limits.remaining(_quota_key(_model(run), run), run.now)
 
     def rate_limit_key(self, run: Run) -> str:
-        """Give the target, to which its quota belongs."""
-        return _target(_model(run), run)
+        """Return the target and credentials that the quota belongs to."""
+        return _quota_key(_model(run), run)
 
     async def execute(self, run: Run) -> Outcome:
-        """Make the request and judge the answer; a cancel meanwhile waits for what the started thing is called.
+        """Send the request and interpret the response; a cancelled call waits for the external id first.
 
-        Nobody else could say it, and without it nothing could be cancelled.
+        Only the response contains it, and without it nothing can be cancelled.
         """
         model = _model(run)
         if model.cancel is None:
-            return await self._started(model, run)
-        starting = asyncio.create_task(self._started(model, run), name=f"start {run.uid}")
+            return await self._start(model, run)
+        starting = asyncio.create_task(self._start(model, run), name=f"start {run.uid}")
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -97,68 +103,68 @@ class HttpExecutor(AbstractExecutor):
                     return outcome
             raise
 
-    async def _started(self, model: HttpModel, run: Run) -> Outcome:
+    async def _start(self, model: HttpModel, run: Run) -> Outcome:
         address = address_values(model, run, self._callbacks)
         values = values_of(run) | address
-        request = await _prepared(model, run, values)
+        request = await _prepare_request(model, run, values)
         request = replace(request, secrets=(*request.secrets, *address.values()))
-        answer = await self._sent(model, request, run)
+        answer = await self._send(model, request, run)
         if model.polling is None and model.callback is None:
-            return Succeeded(output=_output(model, answer))
+            return Succeeded(output=_build_output(model, answer))
         external_id = _external_id(model, values | {"response": _response(answer)})
-        return Pending(external_id=external_id, poll_after=_wait(model, run), message="started")
+        return Pending(external_id=external_id, poll_after=_next_poll_delay(model, run), message="started")
 
     async def poll(self, run: Run) -> Outcome:
-        """Say how what was started stands: as it was told, else as the target answers, where it can be asked."""
+        """Return the outcome by a delivered callback, otherwise by polling the target if `polling` is set."""
         model = _model(run)
         if (model.polling is None and model.callback is None) or run.external_id is None:
             return await self.execute(run)
-        if model.callback is not None and (told := delivered(model.callback, run)) is not None:
+        if model.callback is not None and (told := read_delivery(model.callback, run)) is not None:
             return told
-        outcome: Outcome = Pending(poll_after=_wait(model, run), message="waiting for the callback")
+        outcome: Outcome = Pending(poll_after=_next_poll_delay(model, run), message="waiting for the callback")
         if model.polling is not None:
-            outcome = await self._asked(model, model.polling, run)
-        if isinstance(outcome, Pending) and (late := missed(model, run)) is not None:
+            outcome = await self._poll_target(model, model.polling, run)
+        if isinstance(outcome, Pending) and (late := callback_timeout_error(model, run)) is not None:
             with suppress(ActionError):
                 await self.cancel(run)
             raise late
         return outcome
 
-    async def _asked(self, model: HttpModel, polling: Polling, run: Run) -> Outcome:
-        request = await _following(polling, model, run)
+    async def _poll_target(self, model: HttpModel, polling: HttpPolling, run: Run) -> Outcome:
+        request = await _prepare_follow_up(polling, model, run)
         try:
-            answer = await self._sent(model, request, run)
+            answer = await self._send(model, request, run)
         except (RateLimitedError, TransientError) as error:
-            # What was started goes on: an attempt that failed here would start it a second time.
-            return Pending(poll_after=max(_wait(model, run), error.retry_after or 0.0), message=str(error))
+            # The started work continues: failing the attempt here would start it a second time.
+            return Pending(poll_after=max(_next_poll_delay(model, run), error.retry_after or 0.0), message=str(error))
         body = answer.body
         if polling.success.holds(body):
-            return Succeeded(output=_output(model, answer))
+            return Succeeded(output=_build_output(model, answer))
         if polling.failure is not None and polling.failure.holds(body):
             raise ActionExecutionError(
-                f"{run.external_id} failed: {_shown(answer, request.secrets)}", code="ExternalFailure"
+                f"{run.external_id} failed: {_excerpt(answer, request.secrets)}", code="ExternalFailure"
             )
-        found = _found(body, polling.success.path, request.secrets)
-        return Pending(poll_after=_wait(model, run), message=found)
+        found = _describe_value(body, polling.success.path, request.secrets)
+        return Pending(poll_after=_next_poll_delay(model, run), message=found)
 
     async def cancel(self, run: Run) -> None:
-        """Make the cancel request where there is one and something to cancel; what is gone already is fine."""
+        """Send the cancel request if there is one and the work was started; 404 and 410 count as success."""
         model = _model(run)
         if model.cancel is None or run.external_id is None:
             return
-        request = await _following(model.cancel, model, run)
+        request = await _prepare_follow_up(model.cancel, model, run)
         answer = await self._client.send(request)
         if answer.code not in _GONE:
-            _judge(model, answer, request, run)
+            _check_response(model, answer, request, run)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
-    async def _sent(self, model: HttpModel, request: Prepared, run: Run) -> Answer:
+    async def _send(self, model: HttpModel, request: PreparedRequest, run: Run) -> HttpResponse:
         answer = await self._client.send(request)
-        self._limits.learn(_target(model, run), answer.code, answer.headers, run.now)
-        _judge(model, answer, request, run)
+        self._limits.record_response(_quota_key(model, run), answer.code, answer.headers, run.now)
+        _check_response(model, answer, request, run)
         return answer
 
 
@@ -171,29 +177,29 @@ def _model(run: Run) -> HttpModel:
         raise InvalidParametersError(model_problem(HttpModel, source, path) or str(error)) from error
 
 
-async def _prepared(model: HttpModel, run: Run, values: Mapping[str, Any]) -> Prepared:
-    headers = {name: rendered_text(text, values) for name, text in model.headers.items()}
+async def _prepare_request(model: HttpModel, run: Run, values: Mapping[str, Any]) -> PreparedRequest:
+    headers = {name: render_text(text, values) for name, text in model.headers.items()}
     body: bytes | None = None
     if model.json_body is not None:
-        body = orjson.dumps(rendered(model.json_body, values))
+        body = orjson.dumps(render(model.json_body, values))
         headers.setdefault("Content-Type", "application/json")
     elif model.form is not None:
-        body = urlencode(rendered(model.form, values), doseq=True).encode()
+        body = urlencode(render(model.form, values), doseq=True).encode()
         headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
     elif model.body is not None:
-        body = rendered_text(model.body, values).encode()
+        body = render_text(model.body, values).encode()
     if model.idempotency_header is not None:
         headers[model.idempotency_header] = run.idempotency_key
     if model.fencing_header is not None:
         headers[model.fencing_header] = str(run.fencing_token)
-    url = rendered_url(model.url, values)
+    url = render_url(model.url, values)
     if model.query:
-        url += ("&" if "?" in url else "?") + urlencode(rendered(model.query, values), doseq=True)
-    private, secrets = await _authenticated(model.auth, run)
-    return Prepared(
+        url += ("&" if "?" in url else "?") + urlencode(render(model.query, values), doseq=True)
+    private, secrets = await _authenticate(model.auth, run)
+    return PreparedRequest(
         method=model.method,
         url=url,
-        headers=_safe(headers | private),
+        headers=_check_headers(headers | private),
         body=body,
         timeout=_timeout(model),
         secrets=(*secrets, *run.private),
@@ -201,14 +207,14 @@ async def _prepared(model: HttpModel, run: Run, values: Mapping[str, Any]) -> Pr
     )
 
 
-async def _following(follow: Follow, model: HttpModel, run: Run) -> Prepared:
+async def _prepare_follow_up(follow: FollowUpRequest, model: HttpModel, run: Run) -> PreparedRequest:
     values = values_of(run)
-    private, secrets = await _authenticated(model.auth, run)
-    headers = {name: rendered_text(text, values) for name, text in follow.headers.items()}
-    return Prepared(
+    private, secrets = await _authenticate(model.auth, run)
+    headers = {name: render_text(text, values) for name, text in follow.headers.items()}
+    return PreparedRequest(
         method=follow.method,
-        url=rendered_url(follow.url, values),
-        headers=_safe(headers | private),
+        url=render_url(follow.url, values),
+        headers=_check_headers(headers | private),
         body=None,
         timeout=_timeout(model),
         secrets=(*secrets, *run.private),
@@ -216,8 +222,8 @@ async def _following(follow: Follow, model: HttpModel, run: Run) -> Prepared:
     )
 
 
-async def _authenticated(auth: Auth | None, run: Run) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Give the headers that authenticate, and the texts that no message may show."""
+async def _authenticate(auth: Auth | None, run: Run) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the authentication headers, and the texts that no message may show."""
     if auth is None:
         return {}, ()
     if auth.bearer_secret_key_ref is not None:
@@ -234,33 +240,33 @@ async def _authenticated(auth: Auth | None, run: Run) -> tuple[dict[str, str], t
 
 
 async def _secret(ref: SecretRef, run: Run) -> str:
-    # A Secret that was written by a shell often ends in a line break, which no header can hold.
+    # A Secret written by a shell often ends in a line break, which is invalid in a header.
     return (await run.secrets.read_secret(ref.name, ref.key, namespace=ref.namespace)).strip()
 
 
-def _judge(model: HttpModel, answer: Answer, request: Prepared, run: Run) -> None:
-    """Return where the answer is a success; raise what it stands for otherwise."""
+def _check_response(model: HttpModel, answer: HttpResponse, request: PreparedRequest, run: Run) -> None:
+    """Return if the response is a success; otherwise raise the error that it represents."""
     shown = f"{request.method} {urlsplit(request.url).hostname}: HTTP {answer.code}"
     if answer.code == TOO_MANY:
         raise RateLimitedError(shown, retry_after=retry_after(answer.headers, run.now))
     if any(_matches(code, answer.code) for code in model.success.codes):
         if model.success.body is None or model.success.body.holds(answer.body):
             return
-        found = _found(answer.body, model.success.body.path, request.secrets)
+        found = _describe_value(answer.body, model.success.body.path, request.secrets)
         raise ActionExecutionError(f"{shown}, but {found}", code="UnexpectedBody")
-    text = f"{shown}: {_shown(answer, request.secrets)}"
+    text = f"{shown}: {_excerpt(answer, request.secrets)}"
     if answer.code in model.retry.codes:
         raise TransientError(text, code=f"Http{answer.code}", retry_after=retry_after(answer.headers, run.now))
     raise _FinalStatusError(text, code=f"Http{answer.code}")
 
 
 class _FinalStatusError(ActionExecutionError):
-    """A status code that another attempt would meet again."""
+    """The status code would be the same on another attempt."""
 
     RETRY_CLASS = None
 
 
-def _output(model: HttpModel, answer: Answer) -> Any:
+def _build_output(model: HttpModel, answer: HttpResponse) -> Any:
     if model.output_path is not None:
         output = at_path(answer.body, model.output_path)
     else:
@@ -269,30 +275,30 @@ def _output(model: HttpModel, answer: Answer) -> Any:
     size = len(orjson.dumps(output))
     if size > OUTPUT_LIMIT_BYTES:
         raise ActionExecutionError(
-            f"the output would have {size} bytes, more than {OUTPUT_LIMIT_BYTES}: choose a part with outputPath",
+            f"the output has {size} bytes; at most {OUTPUT_LIMIT_BYTES} are allowed: choose a part with outputPath",
             code="OutputTooLarge",
         )
     return output
 
 
-def _response(answer: Answer) -> dict[str, Any]:
+def _response(answer: HttpResponse) -> dict[str, Any]:
     return {"status": answer.code, "body": answer.body, "headers": dict(answer.headers)}
 
 
 def _external_id(model: HttpModel, values: Mapping[str, Any]) -> str:
-    """Give what the started thing is called."""
+    """Return the target's id of the started work."""
     field, template = "callback.externalId", model.callback.external_id if model.callback is not None else None
     if model.polling is not None:
         field, template = "polling.externalId", model.polling.external_id
-    external_id = rendered_text(template or "{{ idempotencyKey }}", values)
+    external_id = render_text(template or "{{ idempotencyKey }}", values)
     if not external_id or len(external_id) > _ID_CHARS:
-        raise ActionExecutionError(f"{field} became {len(external_id)} characters, not 1 to {_ID_CHARS}")
+        raise ActionExecutionError(f"{field}: rendered to {len(external_id)} characters; must be 1 to {_ID_CHARS}")
     return external_id
 
 
-def _wait(model: HttpModel, run: Run) -> float:
-    """Give the wait before the next look: it grows with the time that has passed, which survives a restart."""
-    given_up = due(model, run)
+def _next_poll_delay(model: HttpModel, run: Run) -> float:
+    """Return the wait before the next poll: it grows with the elapsed time, so a restart does not reset it."""
+    given_up = callback_deadline(model, run)
     left = (given_up - run.now).total_seconds() if given_up is not None else _FOREVER_SECONDS
     polling = model.polling
     if polling is None:
@@ -308,11 +314,11 @@ def _matches(pattern: str, code: int) -> bool:
     return pattern == str(code) or (pattern.endswith("xx") and pattern[0] == str(code)[0])
 
 
-def _target(model: HttpModel, run: Run) -> str:
-    """Give what a quota belongs to: the host, and who asks."""
+def _quota_key(model: HttpModel, run: Run) -> str:
+    """Return the identity of a quota: the host, and the credentials of the request."""
     auth = model.auth.model_dump_json() if model.auth is not None else ""
     try:
-        host = urlsplit(rendered_url(model.url, values_of(run) | {CALLBACK_URL: ""})).netloc
+        host = urlsplit(render_url(model.url, values_of(run) | {CALLBACK_URL: ""})).netloc
     except ValueError as error:
         raise InvalidParametersError(f"url: {error}") from error
     return f"{host} {run.namespace} {auth}"
@@ -322,16 +328,16 @@ def _timeout(model: HttpModel) -> float:
     return model.timeout.total_seconds() if model.timeout is not None else _TIMEOUT_SECONDS
 
 
-def _safe(headers: Mapping[str, str]) -> dict[str, str]:
+def _check_headers(headers: Mapping[str, str]) -> dict[str, str]:
     for name, value in headers.items():
         if any(character in value or character in name for character in "\r\n\0"):
-            raise InvalidParametersError(f"header {name!r}: a line break cannot be sent")
+            raise InvalidParametersError(f"header {name!r}: must not contain a line break")
     return dict(headers)
 
 
-def _shown(answer: Answer, secrets: tuple[str, ...]) -> str:
-    return redacted(answer.content.decode(errors="replace"), secrets)[:_SHOWN_CHARS]
+def _excerpt(answer: HttpResponse, secrets: tuple[str, ...]) -> str:
+    return redact(answer.content.decode(errors="replace"), secrets)[:_SHOWN_CHARS]
 
 
-def _found(body: Any, path: str, secrets: tuple[str, ...]) -> str:
-    return f"{path} is {redacted(repr(at_path(body, path)), secrets)[:_SHOWN_CHARS]}"
+def _describe_value(body: Any, path: str, secrets: tuple[str, ...]) -> str:
+    return f"{path} is {redact(repr(at_path(body, path)), secrets)[:_SHOWN_CHARS]}"

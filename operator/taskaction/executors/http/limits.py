@@ -1,4 +1,4 @@
-"""Rate limits as targets announce them in headers, remembered per target until they are lifted; no I/O."""
+"""Rate limits that targets announce in headers, stored per target until they expire; no I/O."""
 
 import math
 import re
@@ -14,14 +14,14 @@ _PARAMETER = re.compile(r"\b(remaining|reset|r|t)=(\d{1,9})\b")
 
 
 class LearnedLimits:
-    """Until when each target's quota is used up, in wall time."""
+    """Store of the time until which each target's quota is used up, in wall time."""
 
     def __init__(self) -> None:
         self._until: dict[str, datetime] = {}
 
-    def learn(self, target: str, code: int, headers: Mapping[str, str], now: datetime) -> None:
-        """Take note of what a response's status code and headers (names in lower case) say."""
-        seconds = used_up_for(headers, now)
+    def record_response(self, target: str, code: int, headers: Mapping[str, str], now: datetime) -> None:
+        """Record the rate limit in the status code and headers (names in lower case) of a response."""
+        seconds = seconds_until_reset(headers, now)
         if seconds is None and code == TOO_MANY:
             seconds = retry_after(headers, now)
         if seconds is not None and seconds > 0:
@@ -29,7 +29,7 @@ class LearnedLimits:
             self._until[target] = datetime.fromtimestamp(now.timestamp() + min(seconds, _LONGEST_SECONDS), UTC)
 
     def remaining(self, target: str, now: datetime) -> float:
-        """Give the seconds until the target's quota is renewed; 0 where nothing is known against a request."""
+        """Return the seconds until the target's quota is renewed; 0 if no limit is known."""
         until = self._until.get(target)
         if until is None:
             return 0.0
@@ -39,18 +39,18 @@ class LearnedLimits:
         return max(left, 0.0)
 
 
-def used_up_for(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Give for how many seconds ``RateLimit``, ``RateLimit-*`` or ``X-RateLimit-*`` close the quota, None if not."""
+def seconds_until_reset(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the seconds until a used-up quota is renewed by ``RateLimit``, ``RateLimit-*`` or ``X-RateLimit-*``."""
     for prefix in ("ratelimit-", "x-ratelimit-", "x-rate-limit-"):
         remaining = _number(headers.get(f"{prefix}remaining"))
         reset = _number(headers.get(f"{prefix}reset"))
         if remaining is not None and reset is not None and remaining <= _SHARE_LEFT:
             return max(reset - now.timestamp(), 0.0) if reset > _EPOCH_SECONDS else reset
-    return _used_up_by_policies(headers.get("ratelimit", ""))
+    return _policies_reset_seconds(headers.get("ratelimit", ""))
 
 
-def _used_up_by_policies(text: str) -> float | None:
-    """Give the longest wait that a ``RateLimit`` field asks for, in either of its drafts' forms.
+def _policies_reset_seconds(text: str) -> float | None:
+    """Return the longest wait of a ``RateLimit`` field, in the form of either draft.
 
     That is ``limit=10, remaining=0, reset=5``, or a list of policies such as ``"hourly";r=0;t=5``.
     """
@@ -63,7 +63,7 @@ def _used_up_by_policies(text: str) -> float | None:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Give what ``Retry-After`` asks for in seconds, from either of its forms, at most an hour."""
+    """Return the seconds of ``Retry-After`` in either form, at most an hour."""
     text = headers.get("retry-after")
     if text is None:
         return None

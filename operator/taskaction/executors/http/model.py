@@ -1,4 +1,4 @@
-"""What an ``http`` action says: inline as its parameters, or as a provider's config; fields and rules only."""
+"""Parameters of an ``http`` action, or the config of a provider: fields and rules only."""
 
 from datetime import timedelta
 from typing import Annotated, Any, Self
@@ -6,54 +6,54 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from taskaction.api.base import Duration
-from taskaction.executors.templates import closed
+from taskaction.executors.templates import check_closed
 from taskaction.plugin.checks import Expectation
 from taskaction.plugin.parameters import Parameters, Patience
 
 RETRIED_CODES = (408, 425, 429, 500, 502, 503, 504)
 _CODE = r"^([1-5][0-9][0-9]|[1-5]xx)$"
-Text = Annotated[str, Field(max_length=8192), AfterValidator(closed)]
+Text = Annotated[str, Field(max_length=8192), AfterValidator(check_closed)]
 StatusCode = Annotated[str, Field(pattern=_CODE)]
 
 
 class SecretRef(Parameters):
-    """One key of a Secret."""
+    """Reference to one key of a Secret."""
 
     name: Annotated[str, Field(min_length=1, max_length=253)]
-    """The Secret's name."""
+    """The name of the Secret."""
     key: Annotated[str, Field(min_length=1, max_length=253)]
-    """The key in it."""
+    """The key in the Secret."""
     namespace: Annotated[str, Field(min_length=1, max_length=63)] | None = None
-    """Only in a provider's config: the Secret's namespace."""
+    """The namespace of the Secret; only in the config of a provider."""
 
 
 class HeaderAuth(Parameters):
-    """A secret as a header's value."""
+    """Header with a secret value."""
 
     name: Annotated[str, Field(min_length=1, max_length=256)]
-    """The header."""
+    """The name of the header."""
     secret_key_ref: SecretRef
-    """Where its value is."""
+    """The Secret with the value of the header."""
 
 
 class BasicAuth(Parameters):
-    """User and password."""
+    """User name and password."""
 
     username: Annotated[str, Field(max_length=256)]
-    """The user."""
+    """The user name."""
     password_secret_key_ref: SecretRef
-    """Where the password is."""
+    """The Secret with the password."""
 
 
 class Auth(Parameters):
-    """How the request authenticates: exactly one of the three."""
+    """Authentication of the request: exactly one of the three."""
 
     bearer_secret_key_ref: SecretRef | None = None
-    """The token of an `Authorization: Bearer` header."""
+    """The Secret with the token of an `Authorization: Bearer` header."""
     basic: BasicAuth | None = None
-    """User and password."""
+    """User name and password, for basic authentication."""
     header: HeaderAuth | None = None
-    """Any other header."""
+    """Any other header with a secret value."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -63,66 +63,66 @@ class Auth(Parameters):
 
 
 class Success(Parameters):
-    """When a response counts as a success."""
+    """Criteria of a successful response."""
 
     codes: tuple[StatusCode, ...] = ("2xx",)
     """Status codes such as 200 or 2xx. Default 2xx."""
     body: Expectation | None = None
-    """What the JSON body must say besides."""
+    """A value that the JSON body must also contain."""
 
 
-class Retry(Parameters):
-    """Which responses are worth another attempt."""
+class RetriedResponses(Parameters):
+    """Responses after which the action is retried."""
 
     codes: tuple[Annotated[int, Field(ge=100, le=599)], ...] = RETRIED_CODES
     """Status codes. Default 408, 425, 429, 500, 502, 503 and 504."""
 
 
-class Follow(Parameters):
-    """A request that is made later, about what the first one started."""
+class FollowUpRequest(Parameters):
+    """Follow-up request about the work that the first request started."""
 
     method: Annotated[str, Field(pattern=r"^[A-Z]{3,10}$")] = "GET"
     """The method. Default GET."""
     url: Text
-    """The URL; `{{ externalId }}` is what the first response was called."""
+    """The URL; `{{ externalId }}` is the external id from the first response."""
     headers: dict[str, Text] = Field(default_factory=dict)
-    """Headers, besides those of the first request's authentication."""
+    """Headers, in addition to the authentication headers of the first request."""
 
 
-class Polling(Follow):
-    """How to find out that what was started has ended."""
+class HttpPolling(FollowUpRequest):
+    """Polling of the started work until it ends."""
 
     external_id: Text
-    """What the started thing is called (1 to 253 characters): a template over `response.body`, `response.headers`."""
+    """The id of the started work (1 to 253 characters): a template over `response.body`, `response.headers`."""
     success: Expectation
-    """What the body says when it has ended well."""
+    """The value in the body that means success."""
     failure: Expectation | None = None
-    """What the body says when it has failed."""
+    """The value in the body that means failure."""
     interval: Duration | None = None
-    """The first wait. Default 1s, with `callback` 1m; later ones grow to `maxInterval`."""
+    """The first wait. Default 1s, with `callback` 1m; later waits grow to `maxInterval`."""
     max_interval: Duration | None = None
     """The longest wait. Default 30s, with `callback` 10m."""
 
 
 class Callback(Parameters):
-    """How the target tells that what was started has ended: by a request to `{{ callbackUrl }}`, or by a webhook."""
+    """Callback by which the target reports the end: a request to `{{ callbackUrl }}`, or a webhook."""
 
     success: Expectation | None = None
-    """What the delivered body says when it has ended well. Default: any body does that is no failure."""
+    """The value in the delivered body that means success. Default: every body that does not mean failure."""
     failure: Expectation | None = None
-    """What the delivered body says when it has failed."""
+    """The value in the delivered body that means failure."""
     timeout: Patience | None = None
-    """How long it is waited for, from the attempt's start. Default: `timeouts.attempt`; without it, and without
-    `polling`, 1h."""
+    """The time to wait for the callback, from the start of the attempt. Default: `timeouts.attempt`; without it, and
+    without `polling`, 1h."""
     external_id: Text | None = None
-    """What the started thing is called, where there is no `polling`: a template as there. Default: the idempotency
-    key."""
+    """The id of the started work if there is no `polling`: a template as in `polling.externalId`. Default: the
+    idempotency key."""
     output_path: Annotated[str, Field(max_length=253)] | None = None
     """The part of the delivered body that becomes the output. Default: all of it."""
 
 
 class HttpModel(Parameters):
-    """One request. Every text may hold templates, such as `{{ parameters.id }}` or `{{ action.name }}`."""
+    """HTTP request. Every text may contain templates, such as `{{ parameters.id }}` or `{{ action.name }}`."""
 
     method: Annotated[str, Field(pattern=r"^[A-Z]{3,10}$")] = "GET"
     """The method. Default GET."""
@@ -139,27 +139,27 @@ class HttpModel(Parameters):
     body: Annotated[str, Field(max_length=262_144)] | None = None
     """A text body."""
     auth: Auth | None = None
-    """How the request authenticates."""
+    """Authentication of the request."""
     timeout: Duration | None = None
-    """How long the response may take. Default 30s."""
+    """The timeout of the response. Default 30s."""
     success: Success = Success()
-    """When the response counts as a success."""
-    retry: Retry = Retry()
-    """Which responses are worth another attempt."""
+    """Criteria of a successful response."""
+    retry: RetriedResponses = RetriedResponses()
+    """Responses after which the action is retried."""
     idempotency_header: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    """The header that carries the action's idempotency key; the target then makes repeats harmless."""
+    """The header for the action's idempotency key, by which the target recognizes repeated requests."""
     fencing_header: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    """The header that carries the fencing token, a number that grows with every change of owner."""
+    """The header for the fencing token, a number that grows with every change of owner."""
     output_path: Annotated[str, Field(max_length=253)] | None = None
     """The part of the JSON body that becomes the output. Default: status, chosen headers and body."""
     output_headers: tuple[Annotated[str, Field(max_length=256)], ...] = ()
     """Response headers that become part of the output."""
-    polling: Polling | None = None
-    """For requests that only start something."""
+    polling: HttpPolling | None = None
+    """Polling of work that the request only starts."""
     callback: Callback | None = None
-    """For requests that only start something whose end the target tells by itself; with `polling` both hold."""
-    cancel: Follow | None = None
-    """The request that stops what was started; the object is then held until it was made."""
+    """Callback for work that the request only starts; may be combined with `polling`."""
+    cancel: FollowUpRequest | None = None
+    """The request that stops the started work. The action is then held on deletion until this request is sent."""
 
     @field_validator("url")
     @classmethod
@@ -173,7 +173,7 @@ class HttpModel(Parameters):
         if sum(body is not None for body in (self.json_body, self.form, self.body)) > 1:
             raise ValueError("set at most one of json, form and body")
         if self.timeout is not None and self.timeout <= timedelta():
-            raise ValueError("timeout must be longer than 0s")
+            raise ValueError("timeout: must be longer than 0s")
         if self.cancel is not None and self.polling is None and self.callback is None:
-            raise ValueError("cancel needs polling or callback, which say what the started thing is called")
+            raise ValueError("cancel requires polling or callback, which define the external id")
         return self

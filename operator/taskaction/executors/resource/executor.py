@@ -1,4 +1,4 @@
-"""The ``resource`` executor: puts an object there, and reads from it whether the work behind it has ended."""
+"""The ``resource`` executor: creates an object and reads from its status whether the work has ended."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -6,22 +6,22 @@ from typing import Any
 
 from taskaction.cluster.gateway import Body, Resource
 from taskaction.core.names import child_name
-from taskaction.executors.child import Child, ChildExecutor, gone
+from taskaction.executors.child import Child, ChildExecutor, deletion_failure
 from taskaction.executors.resource.kinds import KNOWN
 from taskaction.executors.resource.model import Check, ResourceParameters
-from taskaction.executors.workloads.manifests import labels_of, owned
-from taskaction.executors.workloads.source import model_of
+from taskaction.executors.workloads.manifests import labels_of, with_owner
+from taskaction.executors.workloads.source import parse_model
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
 from taskaction.lifecycle.traits import Traits
 from taskaction.plugin.base import Run
-from taskaction.plugin.checks import ConditionWanted, Expectation, at_path
+from taskaction.plugin.checks import Expectation, ExpectedCondition, at_path
 from taskaction.plugin.errors import InvalidParametersError
 
 _LONGEST_LOOK = 30.0
 
 
 class ResourceExecutor(ChildExecutor):
-    """Runs work that another controller knows how to do."""
+    """Executor of work that another controller does."""
 
     ACTION_NAME = "resource"
     PARAMETERS = ResourceParameters
@@ -29,45 +29,45 @@ class ResourceExecutor(ChildExecutor):
     PROPAGATION = "Foreground"  # so that the object is gone only when what belongs to it is
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:
-        """What nothing owns has to be deleted by the operator."""
+        """Report an external effect for an object without owner: the operator must delete it."""
         return Traits(idempotent=True, external_effect=(config or parameters).get("owned") is False)
 
     async def child(self, run: Run) -> Child:
-        """Give the object, under the name that it asks for or one of the attempt's own."""
-        parameters = model_of(ResourceParameters, run)
+        """Return the object, with its own name or one generated for the attempt."""
+        parameters = parse_model(ResourceParameters, run)
         manifest = parameters.manifest
         resource = await self.actor.resource(manifest.api_version, manifest.kind)
         if resource is None:
             raise InvalidParametersError(
                 f"manifest: the API server does not know kind {manifest.kind!r} of {manifest.api_version!r}: "
-                "install its CustomResourceDefinition, or mend apiVersion and kind"
+                "install its CustomResourceDefinition, or fix apiVersion and kind"
             )
-        _checks(parameters, resource)  # before anything is created
+        _resolve_checks(parameters, resource)  # before anything is created
         return Child(resource=resource, body=_body(parameters, resource, run), patience=parameters.start_timeout)
 
     async def judge(self, run: Run, child: Child, body: Body) -> Outcome:
-        """Say how the action stands by what the object says of itself."""
-        parameters = model_of(ResourceParameters, run)
-        success, failure = _checks(parameters, child.resource)
+        """Return the outcome by the checks of the object."""
+        parameters = parse_model(ResourceParameters, run)
+        success, failure = _resolve_checks(parameters, child.resource)
         what = child.title
-        if (found := _held(failure, body)) is not None:
-            return Failed(code=f"{child.resource.kind}Failed", message=f"{what}: {found.finding(body)}")
-        if not success or _held(success, body) is not None:
+        if (found := _first_holding(failure, body)) is not None:
+            return Failed(code=f"{child.resource.kind}Failed", message=f"{what}: {found.describe(body)}")
+        if not success or _first_holding(success, body) is not None:
             output = at_path(body, parameters.output) if parameters.output is not None else None
             return Succeeded(output=output, message="" if success else f"{what} was created")
         if "deletionTimestamp" in body["metadata"]:
-            return gone(child.resource.kind, child.title)
-        findings = " and ".join(check.what.finding(body) for check in success)
-        return Pending(poll_after=self.next_look(run), external_id=child.name, message=f"{what}: {findings}")
+            return deletion_failure(child.resource.kind, child.title)
+        findings = " and ".join(check.expectation.describe(body) for check in success)
+        return Pending(poll_after=self.next_poll_delay(run), external_id=child.name, message=f"{what}: {findings}")
 
-    def news(self, run: Run, child: Child) -> Body | None:
-        """Take the news, and give nothing: checks may look at any field, and the watch keeps no ``spec``."""
-        super().news(run, child)
+    def take_change(self, run: Run, child: Child) -> Body | None:
+        """Return None: checks may read any field, and the watch keeps no ``spec``."""
+        super().take_change(run, child)
         return None
 
     @staticmethod
-    def next_look(run: Run) -> float:
-        """Look often, since nobody tells when an object of any kind changes."""
+    def next_poll_delay(run: Run) -> float:
+        """Return a short delay: the operator does not watch objects of arbitrary kinds."""
         return min(max((run.now - run.started_at) / timedelta(seconds=10), 1.0), _LONGEST_LOOK)
 
 
@@ -77,33 +77,33 @@ def _body(parameters: ResourceParameters, resource: Resource, run: Run) -> Body:
     namespace = metadata.namespace or run.namespace
     if parameters.owned:
         if namespace != run.namespace or not resource.namespaced:
-            where = "in another namespace" if resource.namespaced else "of the cluster"
-            raise InvalidParametersError(f"owned: an object {where} cannot belong to an action: set owned to false")
-        return owned(body, run, name)
+            what = "an object in another namespace" if resource.namespaced else "a cluster-scoped object"
+            raise InvalidParametersError(f"owned: an action cannot own {what}; set owned to false")
+        return with_owner(body, run, name)
     marks: Body = {"name": name, "labels": metadata.labels | labels_of(run)}
     if resource.namespaced:
         marks["namespace"] = namespace
     return body | {"metadata": body.get("metadata", {}) | marks}
 
 
-def _checks(parameters: ResourceParameters, resource: Resource) -> tuple[tuple[Check, ...], tuple[Check, ...]]:
-    """Give what success and failure are: what the user says, else what is known of the kind.
+def _resolve_checks(parameters: ResourceParameters, resource: Resource) -> tuple[tuple[Check, ...], tuple[Check, ...]]:
+    """Return the checks for success and failure: the user's, otherwise the default of the kind.
 
     Raises:
-        InvalidParametersError: nobody has said when the kind has succeeded.
+        InvalidParametersError: neither the user nor a default defines success.
     """
     success, failure = KNOWN.get((resource.group, resource.kind), (None, ()))
     if parameters.success is not None:
         success = parameters.success
     if success is None:
         raise InvalidParametersError(
-            f"success: say when a {resource.kind} has succeeded, for example "
-            '[{"condition": {"type": "Ready"}}] or [{"field": {"path": "status.phase", "equals": "Done"}}]; '
-            "an empty list means: when it has been created"
+            f"success: kind {resource.kind} has no default; use e.g. "
+            '[{"condition": {"type": "Ready"}}] or [{"field": {"path": "status.phase", "equals": "Done"}}], '
+            "or an empty list to succeed once it is created"
         )
     return success, parameters.failure if parameters.failure is not None else failure
 
 
-def _held(checks: Iterable[Check], body: Body) -> ConditionWanted | Expectation | None:
-    """Give the first check that holds."""
-    return next((check.what for check in checks if check.what.holds(body)), None)
+def _first_holding(checks: Iterable[Check], body: Body) -> ExpectedCondition | Expectation | None:
+    """Return the first check that holds."""
+    return next((check.expectation for check in checks if check.expectation.holds(body)), None)

@@ -1,4 +1,4 @@
-"""When objects of well-known kinds have succeeded or failed, by their projects' own documents; data only."""
+"""Default checks of well-known kinds, as their projects document them; data only."""
 
 from typing import Any
 
@@ -46,4 +46,4 @@ KNOWN: dict[tuple[str, str], tuple[tuple[Check, ...], tuple[Check, ...]]] = {
     ("tekton.dev", "PipelineRun"): ((_when("Succeeded"),), (_when("Succeeded", "False"),)),
     ("tekton.dev", "TaskRun"): ((_when("Succeeded"),), (_when("Succeeded", "False"),)),
 }
-"""(group, kind) to (any of these is success, any of these is failure)."""
+"""Checks by (group, kind): any of the first is a success, any of the second is a failure."""

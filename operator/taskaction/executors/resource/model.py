@@ -1,21 +1,21 @@
-"""What ``resource`` takes; fields and rules only."""
+"""Parameters of ``resource``: fields and rules only."""
 
 from datetime import timedelta
 from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from taskaction.plugin.checks import ApiVersion, ConditionWanted, Expectation
+from taskaction.plugin.checks import ApiVersion, Expectation, ExpectedCondition
 from taskaction.plugin.parameters import Parameters, Patience
 
 
 class Check(Parameters):
-    """One thing that an object may say: exactly one of the two."""
+    """Check of an object: exactly one of condition and field."""
 
-    condition: ConditionWanted | None = None
+    condition: ExpectedCondition | None = None
     """A condition in `status.conditions`."""
     field: Expectation | None = None
-    """A field that equals a value, or any of a list of values."""
+    """A field that equals a value, or one of a list of values."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -24,31 +24,31 @@ class Check(Parameters):
         return self
 
     @property
-    def what(self) -> ConditionWanted | Expectation:
-        """The one of the two that is set."""
+    def expectation(self) -> ExpectedCondition | Expectation:
+        """The one that is set."""
         if self.condition is not None:
             return self.condition
-        assert self.field is not None  # noqa: S101 - the validator has seen to it
+        assert self.field is not None  # noqa: S101 - the validator guarantees it
         return self.field
 
 
 class ManifestMetadata(Parameters):
-    """What users may say of an object's metadata; the rest is decided by the operator or the API server."""
+    """Metadata that users may set; the operator and the API server set the rest."""
 
     name: Annotated[str, Field(min_length=1, max_length=253)] | None = None
-    """Its name. Default: one that follows from the action's name and attempt."""
+    """The name of the object. Default: generated from the name and attempt of the action."""
     namespace: Annotated[str, Field(min_length=1, max_length=63)] | None = None
-    """Its namespace. Default: the action's."""
+    """The namespace of the object. Default: the namespace of the action."""
     labels: dict[str, str] = Field(default_factory=dict)
-    """Its labels."""
+    """Labels of the object."""
     annotations: dict[str, str] = Field(default_factory=dict)
-    """Its annotations."""
+    """Annotations of the object."""
     finalizers: tuple[str, ...] = ()
-    """Its finalizers."""
+    """Finalizers of the object."""
 
 
 class Manifest(Parameters):
-    """An object of any kind."""
+    """Object of any kind."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -57,28 +57,28 @@ class Manifest(Parameters):
     kind: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
     """For example Job."""
     metadata: ManifestMetadata = ManifestMetadata()
-    """Name, labels and annotations."""
+    """The metadata of the object."""
 
 
 class ResourceParameters(Parameters):
-    """What ``resource`` takes."""
+    """Parameters of ``resource``."""
 
     manifest: Manifest
-    """The object. Without a name it gets one that follows from the action's."""
+    """The object to create. Without a name, it gets one generated from the name of the action."""
     success: Annotated[tuple[Check, ...], Field(max_length=16)] | None = None
-    """The action has succeeded when any of these holds. Known kinds have a default; an empty list means: when the
-    object has been created."""
+    """The action succeeds if any of these checks holds. Known kinds have a default. With an empty list, it succeeds
+    once the object is created."""
     failure: Annotated[tuple[Check, ...], Field(max_length=16)] | None = None
-    """The action has failed when any of these holds. Known kinds have a default."""
+    """The action fails if any of these checks holds. Known kinds have a default."""
     output: Annotated[str, Field(max_length=253)] | None = None
     """The field of the object that becomes the output, for example status.result."""
     owned: bool = True
-    """Whether the object belongs to the action and goes with it. One in another namespace, or of the cluster, cannot:
-    then `false`, and the action is held until its abort has deleted the object."""
+    """Whether the action owns the object, so that Kubernetes deletes both together. An object in another namespace, or
+    a cluster-scoped one, requires `false`; a finalizer then holds the action until its abort has deleted the object."""
     start_timeout: Patience = timedelta(minutes=10)
-    """How long to wait where a ResourceQuota leaves no room for the object."""
+    """The time to wait while a ResourceQuota leaves no room for the object."""
 
     @property
     def body(self) -> dict[str, Any]:
-        """The manifest as it was given, without fields that nobody has set."""
+        """The manifest as the user wrote it, without unset fields."""
         return self.manifest.model_dump(by_alias=True, exclude_unset=True)

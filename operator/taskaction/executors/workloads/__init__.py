@@ -1,1 +1,1 @@
-"""Executors that run containers: what they share; each acts by the rights of the action's account."""
+"""Executors that run containers with the rights of the action's account, and what they share."""

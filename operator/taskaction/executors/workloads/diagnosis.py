@@ -1,4 +1,4 @@
-"""How a pod stands, in words that a person can act on; pure: reads a pod's status, decides nothing about the action."""
+"""The state of a pod, with messages that a person can act on; pure: reads the pod's status, decides no outcome."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,65 +8,65 @@ import orjson
 
 from taskaction.api.enums import ErrorKind, RetryClass
 from taskaction.cluster.gateway import Body
-from taskaction.core.names import truncated
+from taskaction.core.names import truncate
 from taskaction.lifecycle.outcomes import Failed
 
 _LOG_LIMIT = 600
 _HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
-"""Reasons of waiting that no waiting mends."""
+"""Waiting reasons that never resolve by themselves."""
 _STARTING = frozenset({"ContainerCreating", "PodInitializing", ""})
-"""Reasons of waiting that are nobody's problem."""
+"""Waiting reasons of a normal start."""
 _SYSTEM = frozenset(
     {"Evicted", "Preempting", "NodeLost", "NodeShutdown", "Shutdown", "Terminated", "NodeAffinity",
      "UnexpectedAdmissionError"}
 )  # fmt: skip
-"""Reasons of a pod's failure that are the cluster's and not the program's."""
+"""Reasons of a pod's failure that the cluster caused, not the program."""
 _NO_ROOM = "OutOf"
-"""How the kubelet's reasons begin where a node has no room after all: OutOfcpu, OutOfexample.com/gpu."""
+"""Prefix of the kubelet's reasons if a node has no room after all: OutOfcpu, OutOfexample.com/gpu."""
 
 
 @dataclass(frozen=True, slots=True)
-class Waits:
-    """The pod has not begun; ``problem`` says what keeps it, empty where it is only starting."""
+class PodWaiting:
+    """State of a pod that has not started; ``problem`` is what keeps it, empty during a normal start."""
 
     problem: str = ""
     hopeless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Runs:
-    """The pod runs."""
+class PodRunning:
+    """State of a running pod."""
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """The pod has succeeded; ``output`` is what its container left behind."""
+class PodSucceeded:
+    """State of a pod that has succeeded; ``output`` is the termination message of its container."""
 
     output: Any = None
 
 
-Standing = Waits | Runs | Done | Failed
+Standing = PodWaiting | PodRunning | PodSucceeded | Failed
 
 
-def standing(pod: Body, container: str) -> Standing:
-    """Give how ``pod`` stands; ``container`` is the one whose termination message is the output."""
+def read_pod_state(pod: Body, container: str) -> Standing:
+    """Return the state of ``pod``; the output is the termination message of ``container``."""
     status: Mapping[str, Any] = pod.get("status") or {}
     match status.get("phase"):
         case "Succeeded":
-            return Done(output_of(pod, container))
+            return PodSucceeded(output_of(pod, container))
         case "Failed":
-            return failure(pod)
+            return pod_failure(pod)
         case "Running":
-            return Runs()
+            return PodRunning()
         case _:
-            return _waits(pod, status)
+            return _read_waiting(pod, status)
 
 
 def output_of(pod: Body, container: str) -> Any:
-    """Give the termination message of ``container``: as JSON where it is that, else as text; None where it is empty."""
+    """Return the termination message of ``container``: JSON if it is valid, otherwise text; None if it is empty."""
     text = next(
         (
-            _terminated(one).get("message") or ""
+            _terminated_state(one).get("message") or ""
             for one in (pod.get("status") or {}).get("containerStatuses") or ()
             if one.get("name") == container
         ),
@@ -80,8 +80,8 @@ def output_of(pod: Body, container: str) -> Any:
         return text.rstrip("\n")
 
 
-def failure(pod: Body) -> Failed:
-    """Give why a failed pod failed."""
+def pod_failure(pod: Body) -> Failed:
+    """Return the failure of a failed pod."""
     name = pod["metadata"]["name"]
     status: Mapping[str, Any] = pod.get("status") or {}
     reason, message = status.get("reason") or "", (status.get("message") or "").strip()
@@ -94,7 +94,7 @@ def failure(pod: Body) -> Failed:
         )
     if reason in _SYSTEM or reason.startswith(_NO_ROOM) or disrupted:
         code = reason or str(disrupted.get("reason") or "Disrupted")
-        said = message or disrupted.get("message") or "the node gave it up"
+        said = message or disrupted.get("message") or "no details from Kubernetes"
         return Failed(
             code=code,
             message=f"pod {name!r} was ended by the cluster ({code}): {said}",
@@ -103,14 +103,14 @@ def failure(pod: Body) -> Failed:
         )
     # Init containers last: sidecars are some, and are killed when the others have ended.
     for one in _containers(status, "containerStatuses", "initContainerStatuses"):
-        if _terminated(one).get("exitCode") not in {0, None}:
+        if _terminated_state(one).get("exitCode") not in {0, None}:
             return container_failure(name, one)
-    return Failed(code="PodFailed", message=f"pod {name!r} failed: {message or reason or 'Kubernetes says no more'}")
+    return Failed(code="PodFailed", message=f"pod {name!r} failed: {message or reason or 'no details from Kubernetes'}")
 
 
 def container_failure(pod: str, container: Mapping[str, Any]) -> Failed:
-    """Give why a container failed, by its status; ``pod`` is the pod's name."""
-    ended = _terminated(container)
+    """Return the failure of a container by its status; ``pod`` is the name of the pod."""
+    ended = _terminated_state(container)
     code, reason = ended["exitCode"], ended.get("reason") or ""
     what = f"container {container.get('name')!r} of pod {pod!r}"
     if reason == "OOMKilled":
@@ -120,38 +120,38 @@ def container_failure(pod: str, container: Mapping[str, Any]) -> Failed:
         )
     said = (ended.get("message") or "").strip()
     if reason in {"ContainerCannotRun", "StartError"}:
-        why = said or "the runtime says no more"
+        why = said or "no details from the runtime"
         return Failed(code="ContainerCannotRun", message=f"{what} could not be started: {why}", retry_class=None)
     tail = f": {truncated_at_start(said, _LOG_LIMIT)}" if said else ""
     return Failed(code="ContainerFailed", message=f"{what} exited with code {code}{tail}")
 
 
-def _waits(pod: Body, status: Mapping[str, Any]) -> Waits:
+def _read_waiting(pod: Body, status: Mapping[str, Any]) -> PodWaiting:
     name = pod["metadata"]["name"]
     scheduled = _condition(status, "PodScheduled")
     if scheduled.get("status") == "False":
-        said = scheduled.get("message") or scheduled.get("reason") or "Kubernetes says no more"
-        return Waits(f"pod {name!r} cannot be scheduled: {said}")
+        said = scheduled.get("message") or scheduled.get("reason") or "no details from Kubernetes"
+        return PodWaiting(f"pod {name!r} cannot be scheduled: {said}")
     for one in _containers(status, "initContainerStatuses", "containerStatuses"):
         waiting = (one.get("state") or {}).get("waiting") or {}
         reason = waiting.get("reason") or ""
         if reason not in _STARTING:
-            said = truncated((waiting.get("message") or "").strip(), _LOG_LIMIT)
-            what = f"container {one.get('name')!r} of pod {name!r} waits: {reason}"
-            return Waits(f"{what}: {said}" if said else what, hopeless=reason in _HOPELESS)
-    return Waits()
+            said = truncate((waiting.get("message") or "").strip(), _LOG_LIMIT)
+            what = f"container {one.get('name')!r} of pod {name!r} is waiting: {reason}"
+            return PodWaiting(f"{what}: {said}" if said else what, hopeless=reason in _HOPELESS)
+    return PodWaiting()
 
 
 def _containers(status: Mapping[str, Any], *fields: str) -> Sequence[Mapping[str, Any]]:
     return [one for field in fields for one in status.get(field) or ()]
 
 
-def _terminated(container: Mapping[str, Any]) -> Mapping[str, Any]:
+def _terminated_state(container: Mapping[str, Any]) -> Mapping[str, Any]:
     return (container.get("state") or {}).get("terminated") or {}
 
 
 def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    """Give a condition; an empty one where it is not there, or a disruption that has been called off."""
+    """Return a condition; an empty one if it is missing, or if it is a disruption with a status other than True."""
     for condition in status.get("conditions") or ():
         if condition.get("type") == kind and (kind != "DisruptionTarget" or condition.get("status") == "True"):
             return dict(condition)
@@ -159,5 +159,5 @@ def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 
 
 def truncated_at_start(text: str, limit: int) -> str:
-    """Give the end of ``text``, where a program says why it gave up."""
+    """Return the end of ``text``, where a program usually reports its error."""
     return text if len(text) <= limit else "…" + text[1 - limit :]

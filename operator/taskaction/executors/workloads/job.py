@@ -1,4 +1,4 @@
-"""``job``: a ``batch/v1`` Job; the Job controller runs its pods, and this reads what became of them."""
+"""``job``: a ``batch/v1`` Job; the Job controller runs the pods, and this executor reads their results."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -7,23 +7,23 @@ from taskaction.api.enums import RetryClass
 from taskaction.api.task_action import Progress
 from taskaction.cluster.gateway import JOBS, PODS, Body
 from taskaction.core.constants import ATTEMPT_LABEL
-from taskaction.executors.child import Child, ChildExecutor, created_at, gone
-from taskaction.executors.workloads.diagnosis import Waits, failure, output_of, standing
+from taskaction.executors.child import Child, ChildExecutor, created_at, deletion_failure
+from taskaction.executors.workloads.diagnosis import PodWaiting, output_of, pod_failure, read_pod_state
 from taskaction.executors.workloads.manifests import job_manifest
-from taskaction.executors.workloads.model import JobParameters, farewell
-from taskaction.executors.workloads.pod import still_starting
-from taskaction.executors.workloads.source import model_of
+from taskaction.executors.workloads.model import JobParameters, read_termination_grace
+from taskaction.executors.workloads.pod import await_start
+from taskaction.executors.workloads.source import parse_model
 from taskaction.lifecycle.outcomes import Failed, Outcome, Succeeded
 from taskaction.lifecycle.traits import Traits
 from taskaction.plugin.base import Run
 
 _OUTPUTS_READ = 64
-"""Completions whose outputs are collected; beyond, there would be no room for them in a status."""
+"""Maximum number of completions whose outputs are collected; more would not fit into a status."""
 _INDEX = "batch.kubernetes.io/job-completion-index"
 
 
 class JobExecutor(ChildExecutor):
-    """Runs a Job to its end; the action owns it, so it goes with the action."""
+    """Executor that runs a Job to its end; the action owns the Job, so Kubernetes deletes both together."""
 
     ACTION_NAME = "job"
     PARAMETERS = JobParameters
@@ -31,37 +31,39 @@ class JobExecutor(ChildExecutor):
     PROPAGATION: ClassVar[str] = "Foreground"  # so that the Job is gone only when its pods are
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:
-        """Kubernetes removes what the action owns; until then a pod has its grace."""
-        return Traits(idempotent=True, external_effect=False, farewell=farewell(config or parameters))
+        """Report no external effect: Kubernetes deletes what the action owns, after the grace period of the pods."""
+        return Traits(
+            idempotent=True, external_effect=False, extra_cancel_grace=read_termination_grace(config or parameters)
+        )
 
     async def child(self, run: Run) -> Child:
-        """Give the attempt's Job."""
-        parameters = model_of(JobParameters, run)
+        """Return the Job of the attempt."""
+        parameters = parse_model(JobParameters, run)
         return Child(resource=JOBS, body=job_manifest(parameters, run), patience=parameters.start_timeout)
 
     async def judge(self, run: Run, child: Child, body: Body) -> Outcome:
-        """Say how the action stands by its Job's conditions, and by its pods where those say no more."""
+        """Return the outcome by the conditions of the Job, and by its pods for details."""
         conditions = {one["type"]: one for one in _status(body).get("conditions") or () if one["status"] == "True"}
         if "Complete" in conditions:
-            return Succeeded(output=await self._output(run, body))
+            return Succeeded(output=await self._collect_output(run, body))
         if "Failed" in conditions:
-            return _failed(body, conditions["Failed"], await self._pods(run, "Failed"))
+            return _job_failure(body, conditions["Failed"], await self._pods(run, "Failed"))
         if "deletionTimestamp" in body["metadata"]:
-            return gone(JOBS.kind, child.title)
-        return await self._goes_on(run, child, body)
+            return deletion_failure(JOBS.kind, child.title)
+        return await self._continue_polling(run, child, body)
 
-    async def _goes_on(self, run: Run, child: Child, body: Body) -> Outcome:
-        pods = (standing(pod, "") for pod in _of_attempt(self.followed.seen(PODS, run.uid), run))
-        waits = next((found for found in pods if isinstance(found, Waits) and found.problem), Waits())
+    async def _continue_polling(self, run: Run, child: Child, body: Body) -> Outcome:
+        pods = (read_pod_state(pod, "") for pod in _of_attempt(self.followed.list_observed(PODS, run.uid), run))
+        waits = next((found for found in pods if isinstance(found, PodWaiting) and found.problem), PodWaiting())
         status = _status(body)
         progress = _progress(status, child.body["spec"].get("completions"))
         if status.get("ready") or status.get("succeeded") or status.get("failed"):
-            return self.goes_on(child, problem=waits.problem, progress=progress)
-        return await still_starting(self, run, child, body, waits, progress=progress)
+            return self.continue_polling(child, problem=waits.problem, progress=progress)
+        return await await_start(self, run, child, body, waits, progress=progress)
 
-    async def _output(self, run: Run, body: Body) -> Any:
-        """Give what the pods left behind: one value of a Job of one completion, a list in the order of indices else."""
-        parameters = model_of(JobParameters, run)
+    async def _collect_output(self, run: Run, body: Body) -> Any:
+        """Return the outputs of the pods: one value for one completion, otherwise a list in index order."""
+        parameters = parse_model(JobParameters, run)
         count = _status(body).get("succeeded") or 0
         if not 0 < count <= _OUTPUTS_READ:
             return None
@@ -72,22 +74,22 @@ class JobExecutor(ChildExecutor):
         return outputs if any(output is not None for output in outputs) else None
 
     async def _pods(self, run: Run, phase: str, count: int = 1) -> list[Body]:
-        """Give the attempt's pods of a phase: as the watch has shown them, else as the API server has them."""
-        seen = _in_phase(self.followed.seen(PODS, run.uid), phase, run)
+        """Return the pods of the attempt in a phase: from the watch if it has enough, otherwise from the API server."""
+        seen = _in_phase(self.followed.list_observed(PODS, run.uid), phase, run)
         return seen if len(seen) >= count else _in_phase(await self.actor.list_own(PODS, run), phase, run)
 
 
-def _failed(body: Body, condition: Mapping[str, Any], pods: Sequence[Body]) -> Failed:
+def _job_failure(body: Body, condition: Mapping[str, Any], pods: Sequence[Body]) -> Failed:
     name, reason = body["metadata"]["name"], condition.get("reason") or "Failed"
     if reason == "DeadlineExceeded":
         message = f"Job {name!r} did not end within its activeDeadlineSeconds"
         return Failed(code="DeadlineExceeded", message=message, retry_class=RetryClass.TIMEOUT)
-    # The Job controller deletes what is left when it gives up; those pods say nothing of why it did.
+    # The Job controller deletes the remaining pods when it gives up; they do not tell the cause.
     own = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     if own:
-        return failure(max(own, key=created_at))
+        return pod_failure(max(own, key=created_at))
     if pods or reason == "BackoffLimitExceeded":  # a pod that has vanished counts as failed
-        return gone(PODS.kind, f"a pod of Job {name!r}")
+        return deletion_failure(PODS.kind, f"a pod of Job {name!r}")
     return Failed(code="JobFailed", message=f"Job {name!r} failed ({reason}): {condition.get('message') or ''}")
 
 
@@ -109,7 +111,7 @@ def _order(pod: Body) -> tuple[int, str]:
 
 
 def _progress(status: Mapping[str, Any], completions: int | None) -> Progress | None:
-    """Give how many of several completions there are; one has nothing to count."""
+    """Return the number of finished completions, or None for a Job with one completion."""
     if not completions or completions == 1:
         return None
     succeeded = status.get("succeeded") or 0

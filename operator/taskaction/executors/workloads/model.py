@@ -1,4 +1,4 @@
-"""What ``pod`` and ``job`` take; fields and rules only."""
+"""Parameters of ``pod`` and ``job``: fields and rules only."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -10,15 +10,15 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from taskaction.plugin.parameters import Parameters, Patience
 
 MANAGED_JOB_FIELDS = ("template", "selector", "manualSelector", "suspend", "ttlSecondsAfterFinished", "managedBy")
-"""What the operator itself decides about a Job."""
+"""Fields of a Job that the operator sets."""
 
 USUAL_GRACE = 30
-"""How many seconds a pod has to end, where it does not say."""
+"""Default of Kubernetes for terminationGracePeriodSeconds."""
 _LONGEST_GRACE = 24 * 3600
 
 
 def _as_text(value: object) -> object:
-    """Take a number or a truth value for its text: a provider's template becomes what the user gave."""
+    """Convert a number or boolean to text: a template of a provider renders to the type of the user's value."""
     return orjson.dumps(value).decode() if isinstance(value, bool | int | float) else value
 
 
@@ -26,31 +26,31 @@ Text = Annotated[str, Field(max_length=65536), BeforeValidator(_as_text)]
 
 
 class Container(Parameters):
-    """One container in short: what ``docker run`` would be told."""
+    """Short form of one container."""
 
     image: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
-    """The image. Either this or `template`."""
+    """The image. Set either this or `template`."""
     command: Annotated[tuple[Text, ...], Field(max_length=256)] = ()
-    """The program and its arguments, instead of the image's entrypoint."""
+    """The program and its arguments; replaces the entrypoint of the image."""
     args: Annotated[tuple[Text, ...], Field(max_length=1024)] = ()
-    """Arguments for the program."""
+    """Arguments of the program."""
     env: Annotated[dict[str, Text], Field(max_length=256)] = Field(default_factory=dict)
-    """Environment variables. For values from Secrets use `template`."""
+    """Environment variables. For values from Secrets, use `template`."""
     resources: dict[str, Any] = Field(default_factory=dict)
-    """Kubernetes' requests and limits."""
+    """Requests and limits, as in a container of a pod."""
     image_pull_policy: Annotated[str, Field(pattern="^(Always|IfNotPresent|Never)$")] | None = None
-    """Always, IfNotPresent or Never. Default: Kubernetes' own."""
+    """Always, IfNotPresent or Never. Default: the default of Kubernetes."""
 
 
 class PodParameters(Container):
-    """What ``pod`` takes: a container in short, or a whole template."""
+    """Parameters of ``pod``: the short form of a container, or a pod template."""
 
     template: dict[str, Any] | None = None
-    """A PodTemplateSpec, `metadata` and `spec`. Either this or `image`."""
+    """A PodTemplateSpec with `metadata` and `spec`. Set either this or `image`."""
     output_container: Annotated[str, Field(min_length=1, max_length=63)] | None = None
-    """Whose termination message is the output. Default: the first container."""
+    """The container whose termination message is the output. Default: the first container."""
     start_timeout: Patience = timedelta(minutes=10)
-    """How long a pod may take to start, its images pulled; then the attempt fails and says what it waited for."""
+    """The time for the pod to start, including image pulls. After it, the attempt fails with the reason of the wait."""
 
     @field_validator("template")
     @classmethod
@@ -82,26 +82,26 @@ class PodParameters(Container):
         if (self.image is None) == (self.template is None):
             raise ValueError("set exactly one of image and template")
         if self.template is not None and (short := self.model_fields_set & set(Container.model_fields)):
-            raise ValueError(f"{min(short)} goes with image only: say it in template")
+            raise ValueError(f"{min(short)}: allowed only with image; set it in template")
         if self.output_container is not None and self.output_container not in self.container_names:
-            raise ValueError(f"outputContainer: there is no container {self.output_container!r}")
+            raise ValueError(f"outputContainer: unknown container {self.output_container!r}")
         return self
 
     @property
     def container_names(self) -> tuple[str, ...]:
-        """The containers in their order."""
+        """The names of the containers, in order."""
         if self.template is None:
             return ("main",)
         return tuple(container["name"] for container in self.template["spec"]["containers"])
 
     @property
     def watched_container(self) -> str:
-        """Whose termination message is the output."""
+        """The container whose termination message is the output."""
         return self.output_container or self.container_names[0]
 
 
-def farewell(source: Mapping[str, Any]) -> timedelta:
-    """Give how long a pod may take to end once it was told to, by parameters that may not be valid yet."""
+def read_termination_grace(source: Mapping[str, Any]) -> timedelta:
+    """Return the termination grace period of a pod, from parameters that may not be valid yet."""
     try:
         seconds = source["template"]["spec"]["terminationGracePeriodSeconds"]
     except (KeyError, TypeError):
@@ -111,15 +111,15 @@ def farewell(source: Mapping[str, Any]) -> timedelta:
 
 
 class JobParameters(PodParameters):
-    """What ``job`` takes: a pod, and how the Job controller is to run it."""
+    """Parameters of ``job``: a pod, and the fields of the Job around it."""
 
     spec: dict[str, Any] = Field(default_factory=dict)
-    """Further fields of the JobSpec, such as parallelism, completions, completionMode or backoffLimit (default 0: the
-    action's retryPolicy decides)."""
+    """Other fields of the JobSpec, such as parallelism, completions, completionMode or backoffLimit (default 0: the
+    retryPolicy of the action applies)."""
 
     @field_validator("spec")
     @classmethod
     def _left_to_users(cls, spec: dict[str, Any]) -> dict[str, Any]:
         if managed := [name for name in MANAGED_JOB_FIELDS if name in spec]:
-            raise ValueError(f"{managed[0]} is decided by the operator: leave it out")
+            raise ValueError(f"{managed[0]}: set by the operator; remove it")
         return spec

@@ -1,10 +1,10 @@
-"""Where a workload is described: inline in the parameters, or in a provider's config with templates to fill in."""
+"""Source of a workload: inline parameters, or the config of a provider with templates."""
 
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from taskaction.executors.templates import rendered, values_of
+from taskaction.executors.templates import render, values_of
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import InvalidParametersError
 from taskaction.plugin.json_schema import model_problem
@@ -12,15 +12,15 @@ from taskaction.plugin.json_schema import model_problem
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def model_of(model: type[Model], run: Run) -> Model:
-    """Give what ``run`` asks for as ``model``.
+def parse_model(model: type[Model], run: Run) -> Model:
+    """Return the workload of ``run`` as ``model``.
 
-    Templates are filled in for providers only: programs of inline actions may well contain ``{{``.
+    Templates are rendered for providers only: programs of inline actions may contain ``{{``.
 
     Raises:
-        InvalidParametersError: it does not fit the model; the message names the field.
+        InvalidParametersError: the source is invalid; the message names the field.
     """
-    path, source = ("config", rendered(run.config, values_of(run))) if run.config else ("parameters", run.parameters)
+    path, source = ("config", render(run.config, values_of(run))) if run.config else ("parameters", run.parameters)
     try:
         return model.model_validate(source)
     except ValidationError as error:

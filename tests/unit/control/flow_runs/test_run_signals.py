@@ -12,7 +12,7 @@ from taskaction.api.enums import Phase
 from taskaction.api.task_action import Signal
 from taskaction.cluster.errors import ForbiddenError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS
-from taskaction.lifecycle.signals import fingerprint, handed_on
+from taskaction.lifecycle.signals import fingerprint, to_child_signal
 
 APPROVAL = "taskaction://executor/approval"
 ACCOUNT = {"runAs": {"serviceAccountName": "runner"}}
@@ -81,7 +81,7 @@ async def test_a_signal_reaches_through_flows_within_flows(operator: MemoryOpera
 async def test_a_signal_that_names_no_state_reaches_nobody_where_several_wait(operator: MemoryOperator) -> None:
     await begin(operator, run_body("r", BOTH))
     assert await message(operator) == (
-        "Legal: Lawful? (Legal, Money wait: a signal has to name one in spec.signal.state)"
+        "Legal: Lawful? (Legal, Money wait: a signal must name one in spec.signal.state)"
     )
     await change_run(operator, "r", signal={"value": True})
     assert {one["status"]["phase"] for one in children(operator).values()} == {"Paused"}
@@ -104,7 +104,7 @@ async def test_what_was_refused_is_not_handed_over_when_only_one_waits(operator:
 async def test_a_state_that_is_not_in_the_flow_is_named(operator: MemoryOperator) -> None:
     await begin(operator, run_body("r", TWICE))
     await change_run(operator, "r", signal={"value": True, "state": "Frist"})
-    assert await message(operator) == "First: One? (spec.signal.state: there is no state 'Frist' in the flow)"
+    assert await message(operator) == "First: One? (spec.signal.state: the flow has no state 'Frist')"
     await change_run(operator, "r", signal={"value": True, "state": "First"})
     assert await message(operator) == "Second: Two?"
 
@@ -142,7 +142,9 @@ async def test_a_signal_of_the_run_itself_is_not_replaced_by_an_older_one_of_its
     operator.cluster.store(ACTION_FLOW_RUNS, stored)
     await operator.settle()
     for shard in range(4):
-        operator.control.intake.shard_acquired(shard)  # as if another had owned it: it is polled with its signal anew
+        operator.control.intake.on_shard_acquired(
+            shard
+        )  # as if another had owned it: it is polled with its signal anew
     await operator.pass_time(121, step=30)
     signal = operator.cluster.objects["actionflowruns", NAMESPACE, run]["spec"]["signal"]
     assert signal["id"] == "direct"
@@ -156,14 +158,14 @@ async def test_an_account_that_may_not_hand_a_signal_on_is_named(operator: Memor
     await operator.change("outer", signal={"value": True})
     status = operator.action("outer").status
     assert status.phase is Phase.PAUSED
-    assert "First: One? (the signal is not handed on: ServiceAccount 'runner' may not patch" in (status.message or "")
+    assert "First: One? (the signal is not forwarded: ServiceAccount 'runner' may not patch" in (status.message or "")
     await operator.pass_time(61, step=30)  # the right was granted meanwhile
     assert "Second: Two?" in (operator.action("outer").status.message or "")
 
 
 def test_a_signal_that_is_handed_on_twice_is_one_and_the_next_is_another() -> None:
     first, again = Signal(value=True, by="ann"), Signal(value=True, by="ben")
-    assert handed_on(first) == handed_on(first)
-    assert handed_on(first) != handed_on(again)
-    assert handed_on(first, "Legal")["state"] == "Legal"
+    assert to_child_signal(first) == to_child_signal(first)
+    assert to_child_signal(first) != to_child_signal(again)
+    assert to_child_signal(first, "Legal")["state"] == "Legal"
     assert fingerprint(first) != fingerprint(Signal(value=True, by="ann", state="Legal"))

@@ -176,7 +176,7 @@ BROKEN = {
 async def test_half_an_answer_is_none(http: HttpExecutor, server: HttpServer, answer: Handler) -> None:
     failed = await failure(http, server, answer)
     assert (failed.code, failed.retry_class) == ("ConnectionFailed", RetryClass.SYSTEM)
-    assert failed.message.startswith("no answer from 127.0.0.1: ")
+    assert failed.message.startswith("no response from 127.0.0.1: ")
 
 
 async def test_after_a_broken_answer_the_next_request_works(http: HttpExecutor, server: HttpServer) -> None:

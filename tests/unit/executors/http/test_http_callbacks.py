@@ -83,7 +83,7 @@ async def test_a_callback_that_tells_of_a_success_ends_the_action(
 
 
 async def test_a_callback_that_tells_of_a_failure_fails_the_attempt(http: HttpExecutor, server: HttpServer) -> None:
-    with pytest.raises(ActionExecutionError, match="the callback says: state is 'lost'") as failed:
+    with pytest.raises(ActionExecutionError, match="the callback reports a failure: state is 'lost'") as failed:
         await http.poll(told(started(server), {"state": "running"}, {"state": "lost"}, {"state": "done"}))
     assert failed.value.code == "ExternalFailure"
 
@@ -164,7 +164,7 @@ async def test_without_polling_the_callback_says_what_the_started_thing_is_calle
     outcome = await http.execute(started(server, CALLBACK | {"externalId": "{{ response.body.id }}"}))
     assert isinstance(outcome, Pending)
     assert outcome.external_id == "j1"
-    with pytest.raises(ActionExecutionError, match=r"callback\.externalId became 254 characters"):
+    with pytest.raises(ActionExecutionError, match=r"callback\.externalId: rendered to 254 characters"):
         await http.execute(started(server, CALLBACK | {"externalId": "x" * 254}))
 
 
@@ -188,7 +188,7 @@ async def test_a_setting_that_is_missing_is_named(
 
 async def test_an_address_without_callback_is_an_error(http: HttpExecutor, server: HttpServer) -> None:
     one = run({}, config={"url": f"{server.url}/jobs?to={{{{ callbackUrl }}}}"})
-    with pytest.raises(InvalidParametersError, match="needs callback, which says"):
+    with pytest.raises(InvalidParametersError, match="requires the field callback"):
         await http.execute(one)
 
 

@@ -130,10 +130,10 @@ async def test_what_was_started_is_called_as_the_template_says(
 @pytest.mark.parametrize(
     ("answer", "error", "told"),
     [
-        (says({"id": ""}), ActionExecutionError, "polling.externalId became 0 characters"),
-        (says({"id": "x" * 254}), ActionExecutionError, "polling.externalId became 254 characters"),
-        (says({"name": "j1"}), InvalidParametersError, "'response.body.id', which has no value"),
-        (says("<html>"), InvalidParametersError, "'response.body.id', which has no value"),
+        (says({"id": ""}), ActionExecutionError, "polling.externalId: rendered to 0 characters"),
+        (says({"id": "x" * 254}), ActionExecutionError, "polling.externalId: rendered to 254 characters"),
+        (says({"name": "j1"}), InvalidParametersError, "'response.body.id'"),
+        (says("<html>"), InvalidParametersError, "'response.body.id'"),
         (says({"id": "j/1"}, 503), TransientError, "HTTP 503"),
     ],
     ids=["empty", "too long", "missing", "no json", "not started"],
@@ -252,7 +252,7 @@ def test_only_what_can_be_cancelled_holds_the_object(server: HttpServer) -> None
 
 def test_a_cancel_without_a_name_to_cancel_is_refused() -> None:
     wrong = {"url": "http://a.example/", "cancel": {"url": "http://a.example/"}}
-    assert "cancel needs polling" in str(model_problem(HttpModel, wrong, "config"))
+    assert "cancel requires polling" in str(model_problem(HttpModel, wrong, "config"))
 
 
 def test_the_pauses_are_durations() -> None:

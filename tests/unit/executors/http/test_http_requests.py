@@ -11,10 +11,10 @@ from taskaction.executors.http import HttpExecutor
 from taskaction.lifecycle.outcomes import Succeeded
 from taskaction.plugin.addresses import AddressPolicy, parse_networks
 from taskaction.plugin.errors import InvalidParametersError, MissingSourceError
-from taskaction.testing.targets import HttpServer, Seen, says
+from taskaction.testing.targets import HttpServer, ReceivedRequest, says
 
 
-async def arrived(http: HttpExecutor, server: HttpServer, request: dict[str, Any], **changes: Any) -> Seen:
+async def arrived(http: HttpExecutor, server: HttpServer, request: dict[str, Any], **changes: Any) -> ReceivedRequest:
     """Send ``request``, as a provider's configuration, to /it, and give what the server saw."""
     method = request.get("method", "GET")
     server.on(f"{method} /it", says(None))
@@ -146,9 +146,12 @@ async def test_nothing_is_taken_from_the_environment(
 
 
 REFUSED = {
-    "unknown template": ({"headers": {"X": "{{ parameters.nobody }}"}}, "'parameters.nobody', which has no value"),
-    "line break in a header": ({"headers": {"X": "{{ parameters.break }}"}}, "header 'X': a line break"),
-    "line break in a header's name": ({"headers": {"X\nY": "1"}}, "a line break"),
+    "unknown template": ({"headers": {"X": "{{ parameters.nobody }}"}}, "'parameters.nobody'"),
+    "line break in a header": (
+        {"headers": {"X": "{{ parameters.break }}"}},
+        "header 'X': must not contain a line break",
+    ),
+    "line break in a header's name": ({"headers": {"X\nY": "1"}}, "must not contain a line break"),
     "two bodies": ({"json": {}, "body": "x"}, "at most one of json, form and body"),
     "two ways to authenticate": (
         {"auth": {"bearerSecretKeyRef": REF, "header": {"name": "X", "secretKeyRef": REF}}},
@@ -160,7 +163,7 @@ REFUSED = {
     "no port number": ({"url": "http://example.com:99999/"}, "url: "),
     "half an address": ({"url": "http://[::1/"}, "url: "),
     "a method in small letters": ({"method": "get"}, "config.method: "),
-    "a timeout that would be none": ({"timeout": "0s"}, "timeout must be longer than 0s"),
+    "a timeout that would be none": ({"timeout": "0s"}, "timeout: must be longer than 0s"),
     "a misspelt field": ({"uri": "x"}, "config.uri: "),
 }
 

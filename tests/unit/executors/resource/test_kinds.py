@@ -46,7 +46,9 @@ def stands(kind: tuple[str, str], status: Body) -> tuple[bool, bool]:
     """Give whether an object has succeeded, and whether it has failed."""
     success, failure = KNOWN[kind]
     body = EMPTY | {"status": status}
-    return any(check.what.holds(body) for check in success), any(check.what.holds(body) for check in failure)
+    return any(check.expectation.holds(body) for check in success), any(
+        check.expectation.holds(body) for check in failure
+    )
 
 
 def names(cases: dict[tuple[str, str], Body]) -> list[str]:
@@ -74,6 +76,6 @@ def test_an_object_that_says_nothing_yet_is_neither(kind: tuple[str, str]) -> No
     assert stands(kind, {}) == (False, False)
     assert success or not failure, "what can fail can succeed"
     for check in (*success, *failure):
-        if isinstance(check.what, Expectation):
-            assert check.what.path.startswith("status.")
-            assert None not in check.what.equals
+        if isinstance(check.expectation, Expectation):
+            assert check.expectation.path.startswith("status.")
+            assert None not in check.expectation.equals

@@ -160,7 +160,7 @@ async def test_which_kinds_are_served_is_asked_once() -> None:
 async def test_an_api_server_that_cannot_say_its_kinds_for_now_is_waited_for() -> None:
     house = House(DEPLOYMENT)
     house.cluster.fail("kinds", UnavailableError("timed out"), UnavailableError("timed out"))
-    waits = Pending(poll_after=1.0, message="waits for the API server: timed out")
+    waits = Pending(poll_after=1.0, message="waiting for the API server: timed out")
     assert await house.execute() == waits
     assert await house.executor.poll(house.run) == waits
     assert isinstance(await house.executor.poll(house.run), Pending)
@@ -174,14 +174,14 @@ IMPOSSIBLE = {
         {"apiVersion": "none.example/v1", "kind": "Thing"},
         "manifest: the API server does not know kind 'Thing' of 'none.example/v1': install its Custom",
     ),
-    "a kind whose end nobody knows": (LEASE, "success: say when a Lease has succeeded"),
+    "a kind whose end nobody knows": (LEASE, "success: kind Lease has no default"),
     "another namespace": (
         MAP | {"metadata": {"namespace": "other"}},
-        "owned: an object in another namespace cannot belong to an action: set owned to false",
+        "owned: an action cannot own an object in another namespace; set owned to false",
     ),
     "the whole cluster": (
         NAMESPACE,
-        "owned: an object of the cluster cannot belong to an action: set owned to false",
+        "owned: an action cannot own a cluster-scoped object; set owned to false",
     ),
 }
 

@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskaction.api.enums import ErrorKind, RetryClass
-from taskaction.executors.workloads.diagnosis import Done, Runs, Standing, Waits, failure, output_of, standing
+from taskaction.executors.workloads.diagnosis import (
+    PodRunning,
+    PodSucceeded,
+    PodWaiting,
+    Standing,
+    output_of,
+    pod_failure,
+    read_pod_state,
+)
 from taskaction.lifecycle.outcomes import Failed, Succeeded
 from taskaction.testing.conformance_parts import outcome_problem
 
@@ -65,7 +73,7 @@ OUTPUTS = {
 
 @pytest.mark.parametrize(("body", "output"), OUTPUTS.values(), ids=OUTPUTS)
 def test_what_a_container_left_behind_is_the_output(body: Body, output: Any) -> None:
-    assert standing(body, "main") == Done(output)
+    assert read_pod_state(body, "main") == PodSucceeded(output)
 
 
 # -- an end that is a failure ------------------------------------------------------------------------------------------
@@ -106,7 +114,7 @@ FAILURES = {
     "a start that an older runtime refused": (
         failed(ended(127, reason="ContainerCannotRun")),
         ("ContainerCannotRun", USER, None),
-        "could not be started: the runtime says no more",
+        "could not be started: no details from the runtime",
     ),
     "an init container": (
         failed(waiting("PodInitializing"), initContainerStatuses=[ended(2, "no network", name="fetch")]),
@@ -163,7 +171,7 @@ FAILURES = {
     "a disruption that says nothing": (
         failed(conditions=[{"type": "DisruptionTarget", "status": "True"}]),
         ("Disrupted", SYSTEM, PLATFORM),
-        "(Disrupted): the node gave it up",
+        "(Disrupted): no details from Kubernetes",
     ),
     "a node that shuts down": (
         failed(reason="Terminated", message="Pod was terminated in response to imminent node shutdown."),
@@ -191,25 +199,25 @@ FAILURES = {
         "pod 'p' failed: by lightning",
     ),
     "a reason alone": (failed(reason="Zapped"), ("PodFailed", USER, ERROR), "pod 'p' failed: Zapped"),
-    "nothing": (failed(), ("PodFailed", USER, ERROR), "pod 'p' failed: Kubernetes says no more"),
+    "nothing": (failed(), ("PodFailed", USER, ERROR), "pod 'p' failed: no details from Kubernetes"),
     "an end without an exit code": (
         failed(container({"terminated": {"reason": "ContainerStatusUnknown"}})),
         ("PodFailed", USER, ERROR),
-        "Kubernetes says no more",
+        "no details from Kubernetes",
     ),
 }
 
 
 @pytest.mark.parametrize(("body", "judgement", "told"), FAILURES.values(), ids=FAILURES)
 def test_a_failure_says_whose_it_is_and_what_may_help(body: Body, judgement: Any, told: str) -> None:
-    found = standing(body, "main")
+    found = read_pod_state(body, "main")
     assert isinstance(found, Failed)
     assert (found.code, found.kind, found.retry_class) == judgement
     assert told in found.message
 
 
 def test_of_a_long_log_the_end_is_told() -> None:
-    found = failure(failed(ended(1, LONG_LOG)))
+    found = pod_failure(failed(ended(1, LONG_LOG)))
     assert found.message.endswith("line 999\nno such table: sales")
     assert "exited with code 1: …" in found.message
     assert len(found.message) < 700
@@ -248,19 +256,19 @@ PROBLEMS = {
     ),
     "no node, and no word why": (
         pod("Pending", conditions=[{"type": "PodScheduled", "status": "False"}]),
-        "cannot be scheduled: Kubernetes says no more",
+        "cannot be scheduled: no details from Kubernetes",
     ),
     "an image that is not pulled": (
         pod("Pending", containerStatuses=[waiting("ImagePullBackOff", 'Back-off pulling image "busybix"')]),
-        "container 'main' of pod 'p' waits: ImagePullBackOff: Back-off pulling image \"busybix\"",
+        "container 'main' of pod 'p' is waiting: ImagePullBackOff: Back-off pulling image \"busybix\"",
     ),
     "a pull that failed just now": (
         pod("Pending", containerStatuses=[waiting("ErrImagePull", "not found")]),
-        "waits: ErrImagePull: not found",
+        "is waiting: ErrImagePull: not found",
     ),
     "a Secret that is missing": (
         pod("Pending", containerStatuses=[waiting("CreateContainerConfigError", 'secret "db" not found')]),
-        'waits: CreateContainerConfigError: secret "db" not found',
+        'is waiting: CreateContainerConfigError: secret "db" not found',
     ),
     "an init container that fails again and again": (
         pod(
@@ -268,17 +276,17 @@ PROBLEMS = {
             initContainerStatuses=[waiting("CrashLoopBackOff", "back-off 10s restarting failed container", "fetch")],
             containerStatuses=[waiting("PodInitializing")],
         ),
-        "container 'fetch' of pod 'p' waits: CrashLoopBackOff: back-off 10s",
+        "container 'fetch' of pod 'p' is waiting: CrashLoopBackOff: back-off 10s",
     ),
     "the second of two containers": (
         pod("Pending", containerStatuses=[container({"running": {}}, "proxy"), waiting("ErrImagePull")]),
-        "container 'main' of pod 'p' waits: ErrImagePull",
+        "container 'main' of pod 'p' is waiting: ErrImagePull",
     ),
 }
 HOPELESS = {
     "an image's name that is none": (
         pod("Pending", containerStatuses=[waiting("InvalidImageName", "couldn't parse image name: invalid reference")]),
-        "waits: InvalidImageName: couldn't parse image name",
+        "is waiting: InvalidImageName: couldn't parse image name",
     ),
     "an image that may not be pulled": (
         pod(
@@ -287,35 +295,35 @@ HOPELESS = {
                 waiting("ErrImageNeverPull", 'Container image "x" is not present with pull policy of Never')
             ],
         ),
-        "waits: ErrImageNeverPull: Container image",
+        "is waiting: ErrImageNeverPull: Container image",
     ),
 }
 
 
 @pytest.mark.parametrize("body", STARTING.values(), ids=STARTING)
 def test_what_is_only_starting_is_no_problem(body: Body) -> None:
-    assert standing(body, "main") == Waits()
+    assert read_pod_state(body, "main") == PodWaiting()
 
 
 @pytest.mark.parametrize(("body", "told"), PROBLEMS.values(), ids=PROBLEMS)
 def test_what_keeps_a_pod_from_starting_is_told(body: Body, told: str) -> None:
-    found = standing(body, "main")
-    assert isinstance(found, Waits)
+    found = read_pod_state(body, "main")
+    assert isinstance(found, PodWaiting)
     assert told in found.problem
     assert not found.hopeless
 
 
 @pytest.mark.parametrize(("body", "told"), HOPELESS.values(), ids=HOPELESS)
 def test_what_no_waiting_mends_is_hopeless(body: Body, told: str) -> None:
-    found = standing(body, "main")
-    assert isinstance(found, Waits)
+    found = read_pod_state(body, "main")
+    assert isinstance(found, PodWaiting)
     assert told in found.problem
     assert found.hopeless
 
 
 def test_a_word_of_the_runtime_is_cut_to_what_can_be_read() -> None:
-    found = standing(pod("Pending", containerStatuses=[waiting("ErrImagePull", "x" * 5000)]), "main")
-    assert isinstance(found, Waits)
+    found = read_pod_state(pod("Pending", containerStatuses=[waiting("ErrImagePull", "x" * 5000)]), "main")
+    assert isinstance(found, PodWaiting)
     assert len(found.problem) < 700
 
 
@@ -330,7 +338,7 @@ def test_a_word_of_the_runtime_is_cut_to_what_can_be_read() -> None:
     ids=["alone", "beside one that has ended", "again and again", "without a word about its containers"],
 )
 def test_a_pod_that_runs_runs(body: Body) -> None:
-    assert standing(body, "main") == Runs()
+    assert read_pod_state(body, "main") == PodRunning()
 
 
 # -- any status --------------------------------------------------------------------------------------------------------
@@ -376,9 +384,9 @@ statuses = partial(
 @settings(max_examples=300, deadline=None)
 @given(statuses)
 def test_any_status_has_a_meaning_that_can_be_told(status: Body) -> None:
-    found = standing({"metadata": {"name": "p"}, "status": status}, "main")
+    found = read_pod_state({"metadata": {"name": "p"}, "status": status}, "main")
     assert_can_be_told(found)
-    assert_can_be_told(failure({"metadata": {"name": "p"}, "status": status}))
+    assert_can_be_told(pod_failure({"metadata": {"name": "p"}, "status": status}))
 
 
 @settings(max_examples=200, deadline=None)
@@ -394,8 +402,8 @@ def assert_can_be_told(found: Standing) -> None:
             assert found.code
             assert found.message.startswith(("pod 'p'", "container "))
             assert not found.message.endswith((": None", ": "))
-        case Waits(problem=problem, hopeless=hopeless):
+        case PodWaiting(problem=problem, hopeless=hopeless):
             assert not hopeless or problem
             assert not problem.endswith((": None", ": "))
-        case Done() | Runs():
+        case PodSucceeded() | PodRunning():
             pass

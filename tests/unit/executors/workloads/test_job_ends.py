@@ -21,9 +21,9 @@ class House:
     """A Job that has been created, and where its pods are seen or stored."""
 
     def __init__(self, **spec: Any) -> None:
-        self.cluster, self.watched = ChildCluster(), Watched()
+        self.cluster, self.watched_paths = ChildCluster(), Watched()
         self.run = run({"image": "busybox", "spec": spec})
-        self.executor = JobExecutor.build(toolbox(self.cluster, followed=self.watched))
+        self.executor = JobExecutor.build(toolbox(self.cluster, followed=self.watched_paths))
 
     async def started(self) -> Body:
         await self.executor.execute(self.run)
@@ -45,7 +45,7 @@ def indexed(job: Body, index: int, message: str) -> Body:
 
 async def test_the_output_is_that_of_the_pod_that_was_seen() -> None:
     house = House()
-    house.watched.put(pod_of(await house.started(), 1, "Succeeded", '{"rows": 3}'))
+    house.watched_paths.put(pod_of(await house.started(), 1, "Succeeded", '{"rows": 3}'))
     assert await house.looked(succeeded=1, conditions=[COMPLETE]) == Succeeded(output={"rows": 3})
     assert house.cluster.count("list") == 0
 
@@ -63,14 +63,14 @@ async def test_several_completions_give_a_list_in_the_order_of_their_indices() -
     house = House(completions=11, completionMode="Indexed")
     job = await house.started()
     for index in range(11):
-        house.watched.put(indexed(job, index, str(index)))
+        house.watched_paths.put(indexed(job, index, str(index)))
     assert await house.looked(succeeded=11, conditions=[COMPLETE]) == Succeeded(output=list(range(11)))
 
 
 async def test_where_not_all_pods_were_seen_all_are_read() -> None:
     house = House(completions=2, completionMode="Indexed")
     job = await house.started()
-    house.watched.put(indexed(job, 1, "b"))
+    house.watched_paths.put(indexed(job, 1, "b"))
     for index, text in enumerate("ab"):
         house.cluster.store(PODS, indexed(job, index, text))
     assert await house.looked(succeeded=2, conditions=[COMPLETE]) == Succeeded(output=["a", "b"])
@@ -81,7 +81,7 @@ async def test_pods_that_left_nothing_behind_give_no_output(completions) -> None
     house = House(completions=completions)
     job = await house.started()
     for number in range(completions):
-        house.watched.put(pod_of(job, number, "Succeeded"))
+        house.watched_paths.put(pod_of(job, number, "Succeeded"))
     assert await house.looked(succeeded=completions, conditions=[COMPLETE]) == Succeeded(output=None)
 
 
@@ -97,7 +97,7 @@ async def test_pods_of_an_earlier_attempt_have_no_say() -> None:
     job = await house.started()
     earlier = pod_of(job, 1, "Succeeded", "old")
     earlier["metadata"]["labels"] = job["metadata"]["labels"] | {"taskaction.dev/attempt": "0"}
-    house.watched.put(earlier)
+    house.watched_paths.put(earlier)
     house.cluster.store(PODS, earlier)
     house.cluster.store(PODS, pod_of(job, 2, "Succeeded", "new"))
     assert await house.looked(succeeded=1, conditions=[COMPLETE]) == Succeeded(output="new")
@@ -108,7 +108,7 @@ async def test_a_success_is_not_lost_where_its_pods_cannot_be_read_for_now() -> 
     house.cluster.store(PODS, pod_of(await house.started(), 1, "Succeeded", "7"))
     house.cluster.fail("list", UnavailableError("timed out"))
     outcome = await house.looked(succeeded=1, conditions=[COMPLETE])
-    assert outcome == Pending(poll_after=5.0, message="waits for the API server: timed out")
+    assert outcome == Pending(poll_after=5.0, message="waiting for the API server: timed out")
     assert await house.looked(6, succeeded=1, conditions=[COMPLETE]) == Succeeded(output=7)
 
 
@@ -127,7 +127,7 @@ async def test_a_failure_is_told_by_the_youngest_pod_that_failed(seen) -> None:
     ]
     for pod in pods:
         if seen:
-            house.watched.put(pod)
+            house.watched_paths.put(pod)
         else:
             house.cluster.store(PODS, pod)
     outcome = await house.looked(failed=2, conditions=[FAILED])
@@ -140,7 +140,7 @@ async def test_an_eviction_of_its_pod_is_the_clusters_failure() -> None:
     house = House()
     pod = pod_of(await house.started(), 1, "Failed")
     pod["status"] |= {"reason": "Evicted", "message": "The node was low on resource: memory."}
-    house.watched.put(pod)
+    house.watched_paths.put(pod)
     outcome = await house.looked(failed=1, conditions=[FAILED])
     assert isinstance(outcome, Failed)
     assert (outcome.code, outcome.kind, outcome.retry_class) == ("Evicted", ErrorKind.SYSTEM, RetryClass.SYSTEM)
@@ -156,7 +156,7 @@ async def test_a_failure_without_a_pod_is_that_of_a_pod_that_was_deleted() -> No
 
 async def test_a_pod_that_failed_because_it_was_deleted_was_deleted() -> None:
     house = House()
-    house.watched.put(pod_of(await house.started(), 1, "Failed", deletionTimestamp="2026-01-01T12:00:05Z"))
+    house.watched_paths.put(pod_of(await house.started(), 1, "Failed", deletionTimestamp="2026-01-01T12:00:05Z"))
     outcome = await house.looked(failed=1, conditions=[FAILED])
     assert isinstance(outcome, Failed)
     assert outcome.code == "PodDeleted"
@@ -225,16 +225,16 @@ def stuck(job: Body, reason: str, attempt: str = "1") -> Body:
 
 async def test_what_keeps_its_pod_from_starting_is_shown() -> None:
     house = House()
-    house.watched.put(stuck(await house.started(), "ImagePullBackOff"))
+    house.watched_paths.put(stuck(await house.started(), "ImagePullBackOff"))
     outcome = await house.looked(active=1)
     assert isinstance(outcome, Pending)
     assert outcome.phase is Phase.INITIALIZING
-    assert outcome.message.endswith("waits: ImagePullBackOff")
+    assert outcome.message.endswith("is waiting: ImagePullBackOff")
 
 
 async def test_a_pod_that_can_never_start_ends_the_job() -> None:
     house = House()
-    house.watched.put(stuck(await house.started(), "ErrImageNeverPull"))
+    house.watched_paths.put(stuck(await house.started(), "ErrImageNeverPull"))
     outcome = await house.looked(active=1)
     assert isinstance(outcome, Failed)
     assert outcome.code == "CannotStart"
@@ -243,7 +243,7 @@ async def test_a_pod_that_can_never_start_ends_the_job() -> None:
 
 async def test_a_waiting_pod_of_an_earlier_attempt_does_not_end_this_one() -> None:
     house = House()
-    house.watched.put(stuck(await house.started(), "ErrImageNeverPull", attempt="0"))
+    house.watched_paths.put(stuck(await house.started(), "ErrImageNeverPull", attempt="0"))
     outcome = await house.looked(active=1)
     assert isinstance(outcome, Pending)
     assert outcome.phase is Phase.RUNNING

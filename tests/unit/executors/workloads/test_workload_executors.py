@@ -23,7 +23,7 @@ from taskaction.executors.workloads.pod import PodExecutor
 from taskaction.integrations.flyte.executor.executor import FlyteExecutor
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
 from taskaction.plugin.errors import AccessDeniedError, ActionExecutionError, InvalidParametersError
-from taskaction.testing.clock import FakeClock, settled
+from taskaction.testing.clock import FakeClock, settle
 
 IMAGE: Body = {"image": "busybox"}
 DEPLOYMENT: Body = {"manifest": {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {}}}
@@ -36,10 +36,10 @@ class House:
     """One executor before a cluster in memory, and one action that it works for."""
 
     def __init__(self, kind: type[ChildExecutor], parameters: Body, resource: Resource) -> None:
-        self.cluster, self.watched, self.clock = ChildCluster(), Watched(), FakeClock()
+        self.cluster, self.watched_paths, self.clock = ChildCluster(), Watched(), FakeClock()
         self.resource = resource
         self.run = run(parameters, service_account="robot")
-        tools = replace(toolbox(self.cluster, followed=self.watched), clock=self.clock)
+        tools = replace(toolbox(self.cluster, followed=self.watched_paths), clock=self.clock)
         self.executor = kind.build(tools)
 
     async def execute(self, **changes: Any) -> Outcome:
@@ -110,7 +110,7 @@ async def test_a_second_call_finds_what_the_first_has_created(house) -> None:
 
 async def test_a_name_that_somebody_else_has_is_said(house) -> None:
     house.foreign()
-    with pytest.raises(ActionExecutionError, match=f"{house.resource.kind} '{NAME}' exists already and is not this"):
+    with pytest.raises(ActionExecutionError, match=f"{house.resource.kind} '{NAME}' already exists and is not this"):
         await house.execute()
     assert house.child["metadata"].get("labels") is None
 
@@ -148,7 +148,7 @@ async def test_a_name_that_becomes_free_just_then_is_tried_again(house) -> None:
 async def test_a_creation_without_an_answer_is_repeated_and_has_one_effect(house, after) -> None:
     house.cluster.fail("create", AWAY, after=after)
     outcome = await house.execute()
-    assert outcome == Pending(poll_after=1.0, message="waits for the API server: timed out")
+    assert outcome == Pending(poll_after=1.0, message="waiting for the API server: timed out")
     assert len(house.cluster.of(house.resource)) == int(after)
     outcome = await house.poll(1, external_id=None)
     assert isinstance(outcome, Pending)
@@ -160,7 +160,7 @@ async def test_a_look_without_an_answer_is_repeated(house, verb) -> None:
     house.cluster.fail(verb, AWAY)
     outcome = await house.poll(4, external_id=None)
     assert isinstance(outcome, Pending)
-    assert outcome.message == "waits for the API server: timed out"
+    assert outcome.message == "waiting for the API server: timed out"
 
 
 # -- refused -----------------------------------------------------------------------------------------------------------
@@ -219,7 +219,7 @@ async def test_what_an_admission_rule_says_is_told_as_it_is(pod) -> None:
 
 @pytest.mark.parametrize("namespace", ["kube-system", "taskaction-system"])
 async def test_accounts_of_closed_namespaces_are_never_used(house, namespace) -> None:
-    with pytest.raises(AccessDeniedError, match=f"no account of namespace '{namespace}' is used for actions"):
+    with pytest.raises(AccessDeniedError, match=f"actions cannot use accounts of namespace '{namespace}'"):
         await house.execute(namespace=namespace)
     assert house.cluster.actors == []
 
@@ -255,7 +255,7 @@ async def test_what_the_api_server_can_never_take_is_not_tried_again(house, erro
 
 async def test_what_the_watch_has_shown_is_not_read_again(workload) -> None:
     body = await workload.started()
-    workload.watched.put(body)
+    workload.watched_paths.put(body)
     assert isinstance(await workload.poll(5), Pending)
     assert workload.cluster.count("get") == 0
     assert isinstance(await workload.poll(6), Pending)
@@ -267,7 +267,7 @@ async def test_a_resource_is_always_read_since_the_watch_keeps_no_spec() -> None
     house = House(ResourceExecutor, {"manifest": manifest, "output": "spec.nodeName"}, PODS)
     body = await house.started()
     house.cluster.store(PODS, body | {"spec": {"nodeName": "n1"}, "status": {"phase": "Succeeded"}})
-    house.watched.put({name: part for name, part in house.child.items() if name != "spec"})
+    house.watched_paths.put({name: part for name, part in house.child.items() if name != "spec"})
     assert await house.poll(1) == Succeeded(output="n1")
 
 
@@ -313,7 +313,7 @@ async def test_the_object_of_an_earlier_attempt_makes_way() -> None:
     house.run = replace(house.run, attempt=2)
     outcome = await house.execute()
     assert isinstance(outcome, Pending)
-    assert outcome.message == "Deployment 'web' of an earlier attempt has to go first"
+    assert outcome.message == "waiting until Deployment 'web' of an earlier attempt is deleted"
     assert outcome.external_id is None
     assert house.cluster.of(DEPLOYMENTS) == []
     await house.poll(1, external_id=None)
@@ -347,7 +347,7 @@ async def test_an_abort_does_not_wait_for_a_namesake(house) -> None:
     await house.started()
     house.cluster.lingering = True
     cancel = asyncio.create_task(house.executor.cancel(house.run))
-    await settled()
+    await settle()
     house.foreign(uid="another")
     await house.clock.advance(1)
     assert cancel.done()
@@ -382,7 +382,7 @@ async def test_one_that_does_not_start_in_time_fails_and_leaves_nothing(workload
     outcome = await workload.poll(600)
     assert outcome == Failed(
         code="StartTimeout",
-        message=f"nothing started within startTimeout (10m): {workload.resource.kind} {NAME!r} is still being started",
+        message=f"nothing started within startTimeout (10m): {workload.resource.kind} {NAME!r} is still starting",
     )
     assert workload.cluster.of(workload.resource) == []
 
@@ -408,7 +408,7 @@ async def test_what_keeps_a_pod_from_starting_is_shown(pod) -> None:
     outcome = await pod.poll(5)
     assert isinstance(outcome, Pending)
     assert outcome.phase is Phase.INITIALIZING
-    assert outcome.message == f"container 'main' of pod {NAME!r} waits: ImagePullBackOff: back-off"
+    assert outcome.message == f"container 'main' of pod {NAME!r} is waiting: ImagePullBackOff: back-off"
     late = await pod.poll(600)
     assert isinstance(late, Failed)
     assert late.message == f"nothing started within startTimeout (10m): {outcome.message}"

@@ -14,7 +14,7 @@ from taskaction.cluster.gateway import Body
 from taskaction.core.names import child_name
 from taskaction.executors.workloads.manifests import job_manifest, pod_manifest
 from taskaction.executors.workloads.model import JobParameters, PodParameters
-from taskaction.executors.workloads.source import model_of
+from taskaction.executors.workloads.source import parse_model
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import InvalidParametersError
 from taskaction.plugin.json_schema import model_problem
@@ -31,11 +31,11 @@ def template(metadata: Body | None = None, **spec: Any) -> Body:
 
 
 def pod_of(call: Run) -> Body:
-    return pod_manifest(model_of(PodParameters, call), call)
+    return pod_manifest(parse_model(PodParameters, call), call)
 
 
 def job_of(call: Run) -> Body:
-    return job_manifest(model_of(JobParameters, call), call)
+    return job_manifest(parse_model(JobParameters, call), call)
 
 
 def template_of(manifest: Body) -> Body:
@@ -144,7 +144,7 @@ def test_it_runs_as_the_actions_account(manifest_of: Any, parameters: Body) -> N
 @BOTH
 @pytest.mark.parametrize("field", ["serviceAccountName", "serviceAccount"])
 def test_a_template_cannot_name_another_account(manifest_of: Any, field: str) -> None:
-    with pytest.raises(InvalidParametersError, match=f"template.spec.{field}: name the account in spec.runAs"):
+    with pytest.raises(InvalidParametersError, match=f"template.spec.{field}: set spec.runAs of the action instead"):
         manifest_of(run(template(**{field: "admin"}), service_account="robot"))
 
 
@@ -255,7 +255,7 @@ def test_inline_programs_may_have_braces() -> None:
 
 
 WRONG_CONFIGS = {
-    "a value that is missing": ({"image": "{{ parameters.image }}"}, {}, "'parameters.image', which has no value"),
+    "a value that is missing": ({"image": "{{ parameters.image }}"}, {}, "'parameters.image'"),
     "a value of the wrong type": ({"image": "{{ parameters.image }}"}, {"image": {}}, "config.image: "),
     "a value that is too long": ({"image": "{{ parameters.image }}"}, {"image": "x" * 1025}, "config.image: "),
 }
@@ -284,9 +284,12 @@ REFUSED = {
     "no time to start": (IMAGE | {"startTimeout": "0s"}, f"{WHERE}.startTimeout: must be longer than 0s"),
     "a container that is not there": (
         IMAGE | {"outputContainer": "proxy"},
-        "outputContainer: there is no container 'proxy'",
+        "outputContainer: unknown container 'proxy'",
     ),
-    "a short form beside a template": (template() | {"args": ["x"]}, "args goes with image only: say it in template"),
+    "a short form beside a template": (
+        template() | {"args": ["x"]},
+        "args: allowed only with image; set it in template",
+    ),
     "a template of text": ({"template": "busybox"}, f"{WHERE}.template: "),
     "a whole pod": ({"template": {"kind": "Pod", "spec": {"containers": [MAIN]}}}, "has no field 'kind'"),
     "a template without a spec": ({"template": {"metadata": {}}}, "spec must be an object"),
@@ -300,7 +303,7 @@ REFUSED = {
     "a restart policy in a list": (template(restartPolicy=["Never"]), "spec.restartPolicy must be Never or OnFailure"),
 }
 REFUSED_FOR_JOBS = {
-    field: (IMAGE | {"spec": {field: None}}, f"{field} is decided by the operator: leave it out")
+    field: (IMAGE | {"spec": {field: None}}, f"{field}: set by the operator; remove it")
     for field in ("template", "selector", "manualSelector", "suspend", "ttlSecondsAfterFinished", "managedBy")
 } | {"a spec of text": (IMAGE | {"spec": "completions: 2"}, f"{WHERE}.spec: ")}
 
