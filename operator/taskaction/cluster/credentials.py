@@ -1,4 +1,4 @@
-"""Where the API server is and who we are to it, read by the official client's own loaders; makes no requests."""
+"""Address and credentials of the API server, from the official client's loaders; makes no requests."""
 
 import asyncio
 import ssl
@@ -18,12 +18,12 @@ from taskaction.core.names import digest
 _RENEW_PAUSE = 5.0
 _MARK_CHARS = 10
 REFRESH_SECONDS = 30.0
-"""How often the loader is asked whether the token is still good; it reads files and runs exec plug-ins."""
+"""Interval at which the loader checks the token; it reads files and runs exec plug-ins."""
 
 
 @dataclass(slots=True)
 class _Loaded:
-    """What the official loaders fill in: they set attributes by these names."""
+    """Target of the official loaders, which set attributes with these names."""
 
     host: str = ""
     ssl_ca_cert: str | None = None
@@ -37,7 +37,7 @@ class _Loaded:
 
 
 class Credentials:
-    """One account at one API server; its token is renewed as it rotates."""
+    """Credentials of one account at one API server; the token is refreshed when it rotates."""
 
     def __init__(self, loaded: _Loaded, clock: Clock, load: Callable[[_Loaded], None]) -> None:
         self._loaded = loaded
@@ -48,10 +48,10 @@ class Credentials:
 
     @classmethod
     def load(cls, clock: Clock, *, kubeconfig: Path | None = None, context: str | None = None) -> "Credentials":
-        """Read a kubeconfig, or where none is named the pod's own service account, or else ``~/.kube/config``.
+        """Load a kubeconfig; without one the pod's service account, otherwise ``~/.kube/config``.
 
         Raises:
-            ConfigurationError: nothing usable is there; the message says what to set.
+            ConfigurationError: no credentials were found; the message says what to set.
         """
         loaded = _Loaded()
         load = partial(_load, kubeconfig, context)
@@ -60,17 +60,17 @@ class Credentials:
 
     @property
     def server(self) -> str:
-        """The API server's URL without a trailing slash."""
+        """URL of the API server, without a trailing slash."""
         return self._loaded.host.rstrip("/")
 
     @property
-    def mark(self) -> str:
-        """What tells this API server from others: its authority, or its address where that is the system's."""
+    def fingerprint(self) -> str:
+        """Fingerprint of the API server: of its CA, or of its address if the CA is one of the system's."""
         authority = self._loaded.ssl_ca_cert
         return digest(self.server.encode() if authority is None else Path(authority).read_bytes())[:_MARK_CHARS]
 
     def ssl_context(self) -> ssl.SSLContext:
-        """Give a context that verifies the server and presents the client certificate, if there is one."""
+        """Return a context that verifies the server and presents the client certificate, if there is one."""
         context = ssl.create_default_context(cafile=self._loaded.ssl_ca_cert)
         if self._loaded.cert_file:
             context.load_cert_chain(self._loaded.cert_file, self._loaded.key_file)
@@ -80,23 +80,23 @@ class Credentials:
         return context
 
     def authorization(self) -> str | None:
-        """Give the present Authorization header, None where the client certificate is all there is."""
+        """Return the current Authorization header; None with a client certificate only."""
         return self._loaded.api_key.get("BearerToken")
 
     @property
-    def stale(self) -> bool:
-        """True when it is time to ask whether the token is still good."""
+    def is_stale(self) -> bool:
+        """Whether the token must be checked again."""
         return self._clock.monotonic() - self._checked >= REFRESH_SECONDS
 
     async def refresh(self) -> None:
-        """Read the token anew where it has changed or expired; off the loop, since a plug-in may take its time."""
+        """Refresh the token if it changed or expired; in a thread, since an exec plug-in may be slow."""
         self._checked = self._clock.monotonic()
         hook = self._loaded.refresh_api_key_hook
         if hook is not None:
             await asyncio.to_thread(hook, self._loaded)
 
     async def renew(self) -> None:
-        """Read everything anew, since the server has refused the token: a kubeconfig may name a file that rotates."""
+        """Load everything again after the server refused the token: a kubeconfig may refer to a file that rotates."""
         now = self._clock.monotonic()
         if now - self._renewed < _RENEW_PAUSE:
             return
@@ -107,7 +107,7 @@ class Credentials:
 
 
 def current_namespace(kubeconfig: Path | None = None, context: str | None = None) -> str:
-    """Give the namespace of a context of a kubeconfig, ``default`` where it names none.
+    """Return the namespace of a context of a kubeconfig, or ``default``.
 
     Raises:
         ConfigurationError: the kubeconfig cannot be read, or has no such context.
@@ -115,11 +115,11 @@ def current_namespace(kubeconfig: Path | None = None, context: str | None = None
     try:
         contexts, current = loaders.list_kube_config_contexts(str(kubeconfig) if kubeconfig is not None else None)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError, ValueError) as error:
-        raise ConfigurationError(f"the kubeconfig cannot be read: {error}") from error
+        raise ConfigurationError(f"invalid kubeconfig: {error}") from error
     chosen = next((one for one in contexts if one["name"] == context), None) if context else current
     if chosen is None:
         known = ", ".join(one["name"] for one in contexts) or "none"
-        raise ConfigurationError(f"the kubeconfig has no context {context!r}; there are {known}")
+        raise ConfigurationError(f"context {context!r} not found in the kubeconfig; available: {known}")
     return str(chosen["context"].get("namespace") or "default")
 
 
@@ -131,7 +131,7 @@ def _load(kubeconfig: Path | None, context: str | None, loaded: _Loaded) -> None
             _load_default(loaded, context)
     except (ConfigException, OSError, ValueError) as error:
         raise ConfigurationError(
-            f"no way to an API server: {error}; set KUBECONFIG to a kubeconfig file, or run in a pod with a "
+            f"no API server configured: {error}; set KUBECONFIG to a kubeconfig file, or run in a pod with a "
             "service account"
         ) from error
 

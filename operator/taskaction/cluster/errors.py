@@ -1,53 +1,53 @@
-"""What can go wrong at the API server, in the project's own words; the only place that knows status codes.
+"""Errors of the API server; with ``responses.py`` the only place that knows status codes.
 
 ClusterError
 ├── AlreadyExistsError    409 on create
 ├── ConflictError         409 on a write with a resourceVersion, 422 on a failed JSON-patch test
-├── ExpiredError          410: a list's continue token, or a watch's start, is too old
-├── NotFoundError         404 on a write (a read gives None)
-├── InvalidError          400, 405, 413, 415 and other 422: the object itself is refused
+├── ExpiredError          410: the continue token of a list, or the start of a watch, is too old
+├── NotFoundError         404 on a write (a read returns None)
+├── InvalidError          400, 405, 413, 415 and other 422: the object itself is rejected
 ├── ForbiddenError        403
-└── UnavailableError      worth trying again
+└── UnavailableError      may be retried
     ├── ThrottledError    429, with the server's Retry-After
-    └── UnauthorizedError 401: the credentials are being renewed
+    └── UnauthorizedError 401: the credentials are refreshed
 """
 
 from taskaction.core.errors import TaskActionError
 
 
 class ClusterError(TaskActionError):
-    """A call to the API server failed; the message is the server's, cut to a sane length."""
+    """A call to the API server failed; the message is the server's, truncated."""
 
 
 class AlreadyExistsError(ClusterError):
-    """An object of that name is there already."""
+    """An object with that name already exists."""
 
 
 class ConflictError(ClusterError):
-    """Somebody else has written the object meanwhile."""
+    """Another client changed the object meanwhile."""
 
 
 class ExpiredError(ClusterError):
-    """What was to be continued is too old; it must be begun anew."""
+    """The list or watch is too old to continue; it must be started again."""
 
 
 class NotFoundError(ClusterError):
-    """The object to be written is gone."""
+    """The object to write does not exist."""
 
 
 class InvalidError(ClusterError):
-    """The API server refuses the object for what it says: trying again cannot help."""
+    """The API server rejects the content of the object; a retry cannot help."""
 
 
 class ForbiddenError(ClusterError):
-    """The account used lacks a right."""
+    """The account lacks a permission."""
 
 
 class UnavailableError(ClusterError):
-    """The API server did not answer, or not usefully (5xx, timeout, broken connection): worth trying again.
+    """The API server did not respond, or not usefully (5xx, timeout, broken connection); the call may be retried.
 
     Attributes:
-        retry_after: seconds that the server asks to wait, None where it says nothing.
+        retry_after: seconds that the server asks to wait, or None.
     """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
@@ -56,8 +56,8 @@ class UnavailableError(ClusterError):
 
 
 class ThrottledError(UnavailableError):
-    """The API server asks to slow down."""
+    """The API server throttles the client."""
 
 
 class UnauthorizedError(UnavailableError):
-    """The credentials are refused; they are read anew before the next call."""
+    """The credentials were refused; they are loaded again before the next call."""

@@ -1,4 +1,4 @@
-"""The few verbs of the API server that the project uses, as a Protocol; no rules, no retries, no caching."""
+"""Protocols of the API server: the verbs that the project uses; no rules, no retries, no caching."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """A kind of object and where the API server keeps it."""
+    """A kind of object and its REST resource."""
 
     group: str
     version: str
@@ -22,7 +22,7 @@ class Resource:
 
     @property
     def api_version(self) -> str:
-        """The ``apiVersion`` of its objects."""
+        """The ``apiVersion`` of objects of this kind."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
@@ -55,16 +55,16 @@ JOBS = Resource(group="batch", version="v1", plural="jobs", kind="Job")
 
 
 class Cluster(Protocol):
-    """One API server, as one account, or as another one by impersonation (``as_user``).
+    """Client of one API server, as one account, or as another one by impersonation (``as_user``).
 
-    Every call makes one attempt within ``timeout`` seconds and raises a ``ClusterError``; who retries, and how, is the
-    caller's to decide. Bodies are given and returned whole, less ``metadata.managedFields``.
+    Every call makes one attempt within ``timeout`` seconds and raises a ``ClusterError``; the caller decides about
+    retries. Bodies are complete, except for ``metadata.managedFields``.
     """
 
     async def get(
         self, resource: Resource, name: str, namespace: str = "", *, as_user: str | None = None, timeout: float = 10.0
     ) -> Body | None:
-        """Give the object, or None where there is none."""
+        """Return the object, or None if it does not exist."""
 
     def list(
         self,
@@ -78,25 +78,25 @@ class Cluster(Protocol):
         as_user: str | None = None,
         timeout: float = 30.0,
     ) -> AsyncIterator[Body]:
-        """Give the objects page by page; all namespaces where ``namespace`` is empty.
+        """Yield the objects page by page, of all namespaces if ``namespace`` is empty.
 
-        A listing that outlives its continue token starts anew, so an object may be given twice.
+        If the continue token expires, the listing starts again, and an object may be yielded twice.
         """
 
     async def create(
         self, resource: Resource, body: Body, namespace: str = "", *, as_user: str | None = None, timeout: float = 10.0
     ) -> Body:
-        """Create; raises ``AlreadyExistsError`` where the name is taken."""
+        """Create an object; raise ``AlreadyExistsError`` if the name is taken."""
 
     async def replace(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
-        """Write the whole object; raises ``ConflictError`` when ``metadata.resourceVersion`` is not the current one."""
+        """Replace the whole object; raise ``ConflictError`` if ``metadata.resourceVersion`` is not the current one."""
 
     async def replace_status(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
-        """Write the status subresource whole (PUT): ``body`` needs name, namespace, uid, resourceVersion and status.
+        """Replace the status subresource (PUT): ``body`` needs name, namespace, uid, resourceVersion and status.
 
         Raises:
             ConflictError: the resourceVersion is stale, or the uid is another object's.
-            InvalidError: a validation or transition rule refuses the status.
+            InvalidError: a validation or transition rule rejects the status.
         """
 
     async def patch(
@@ -109,7 +109,7 @@ class Cluster(Protocol):
         as_user: str | None = None,
         timeout: float = 10.0,
     ) -> Body:
-        """Apply a JSON patch to the object itself; a failed ``test`` raises ``ConflictError``."""
+        """Apply a JSON patch to the object; a failed ``test`` raises ``ConflictError``."""
 
     async def delete(
         self,
@@ -122,17 +122,17 @@ class Cluster(Protocol):
         as_user: str | None = None,
         timeout: float = 10.0,
     ) -> bool:
-        """Delete; False where it was gone already or had another ``uid``."""
+        """Delete an object; return False if it did not exist or had another ``uid``."""
 
     async def kinds(self, api_version: str, *, timeout: float = 10.0) -> Sequence[Resource]:
-        """Give what the API server serves under ``apiVersion``; empty where it does not know it."""
+        """Return the resources of ``apiVersion``; empty if the API server does not serve it."""
 
 
-class Texts(Protocol):
-    """What an API server gives that is no object: its version, logs of pods, pages that it fetches from pods."""
+class TextClient(Protocol):
+    """Client of the API server's responses that are not objects: version, pod logs, pages proxied from pods."""
 
     async def text(self, path: str, *, timeout: float = 10.0) -> str:
-        """Give what is at a path; raises a ``ClusterError``."""
+        """Return the text at a path; raise a ``ClusterError``."""
 
     def lines(self, path: str) -> AsyncIterator[str]:
-        """Give what is at a path line by line, as it comes; raises a ``ClusterError``."""
+        """Yield the text at a path line by line, as it arrives; raise a ``ClusterError``."""

@@ -1,4 +1,4 @@
-"""Follows all objects of one kind in one namespace: a list, then watches, and again; keeps nothing but their uids."""
+"""Informer of all objects of one kind in one namespace: a list, then watches; keeps only their uids."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -14,15 +14,15 @@ _PAUSE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list, as of one moment of the API server."""
+    """One page of a list, at one resourceVersion."""
 
     items: list[Body]
     resource_version: str
     token: str
 
 
-class Watching(Protocol):
-    """What following needs of an API server, besides the verbs of ``Cluster``."""
+class WatchClient(Protocol):
+    """Client for lists and watches, in addition to the verbs of ``Cluster``."""
 
     async def page(
         self,
@@ -34,7 +34,7 @@ class Watching(Protocol):
         token: str = "",
         limit: int = 500,
     ) -> Page:
-        """Give one page of a list; raises ``ExpiredError`` where ``token`` is too old."""
+        """Return one page of a list; raise ``ExpiredError`` if ``token`` is too old."""
 
     def watch(
         self,
@@ -46,19 +46,19 @@ class Watching(Protocol):
         since: str,
         silence: float,
     ) -> AsyncIterator[tuple[str, Body]]:
-        """Give what happens after ``since``, as (ADDED | MODIFIED | DELETED | BOOKMARK, object).
+        """Yield the events after ``since``, as (ADDED | MODIFIED | DELETED | BOOKMARK, object).
 
-        It ends when the server ends it. Raises ``ExpiredError`` where ``since`` is too old, and ``UnavailableError``
-        where nothing came for ``silence`` seconds.
+        The server ends the watch. Raises ``ExpiredError`` if ``since`` is too old, and ``UnavailableError`` if nothing
+        arrived for ``silence`` seconds.
         """
 
 
 class Informer:
-    """Tells of each object that is there or has changed, and of each that is gone, also where no watch saw it go."""
+    """Informer that reports each present or changed object, and each deleted one, even if no watch saw the deletion."""
 
     def __init__(
         self,
-        cluster: Watching,
+        cluster: WatchClient,
         clock: Clock,
         resource: Resource,
         namespace: str = "",
@@ -69,7 +69,7 @@ class Informer:
         label_selector: str = "",
         silence: float = 75.0,
     ) -> None:
-        """``changed`` gets the object, ``gone`` the uid; both may be told the same twice, and in any case in order."""
+        """Create an informer; ``changed`` gets the object, ``gone`` the uid, both in order and possibly twice."""
         self._cluster = cluster
         self._clock = clock
         self._resource = resource
@@ -86,11 +86,11 @@ class Informer:
 
     @property
     def age(self) -> float:
-        """How many seconds ago the API server was last heard of."""
+        """Seconds since the last data from the API server."""
         return self._clock.monotonic() - self._heard
 
     async def run(self, failed: Callable[[str, BaseException], None]) -> None:
-        """Follow until cancelled; ``failed`` is told of what went wrong, and it is tried again."""
+        """List and watch until cancelled; ``failed`` receives errors, after which the informer tries again."""
         while True:
             try:
                 if not self._since:

@@ -1,7 +1,7 @@
-"""Cuts JSON that is nested deeper than anything here can read; knows nothing of what it says.
+"""Cuts JSON that is nested too deeply to parse, independent of its content.
 
-The API server takes 10,000 levels, Python's reader gives up after a thousand and orjson after 1,024. Without this, one
-object of one user would end the watch of all.
+The API server accepts 10,000 levels, Python's parser fails after a thousand and orjson after 1,024. Without the cut,
+one object of one user would end the watch of all objects.
 """
 
 import re
@@ -9,13 +9,13 @@ import re
 import orjson
 
 CUT_LEVELS = 200
-"""Far more than the levels that are allowed (``core.constants.NESTING_LIMIT``), so that a cut object is refused."""
+"""Far more than the allowed levels (``core.constants.NESTING_LIMIT``), so that validation rejects a cut object."""
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
-def bounded(data: bytes) -> bytes:
-    """Give ``data`` as it is where it can be read, else with null for everything below ``CUT_LEVELS`` levels."""
+def cut_deep_nesting(data: bytes) -> bytes:
+    """Return ``data`` unchanged if it can be parsed, otherwise with null for everything below ``CUT_LEVELS`` levels."""
     if data.count(b"[") + data.count(b"{") <= CUT_LEVELS:
         return data
     try:

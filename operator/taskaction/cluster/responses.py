@@ -1,4 +1,4 @@
-"""What an answer of the API server that is no success means, in one place; pure."""
+"""Mapping of error responses of the API server to exceptions; pure."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -17,18 +17,18 @@ from taskaction.cluster.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from taskaction.core.names import truncated
+from taskaction.core.names import truncate
 
 _LONGEST_MESSAGE = 512
 _FAILED_TEST = "test operation"
 _TOO_LARGE = "etcdserver: request is too large"
-"""What the API server calls an error of its own, and will answer to the same object for ever."""
+"""Message of a 500 that is permanent: the API server returns it for the same object forever."""
 
 
-def error_of(verb: str, code: int, content: bytes, headers: Mapping[str, str]) -> ClusterError:
-    """Give the error that an answer stands for; ``verb`` is Kubernetes' word for what was tried."""
+def error_from_response(verb: str, code: int, content: bytes, headers: Mapping[str, str]) -> ClusterError:
+    """Return the error for a response; ``verb`` is the Kubernetes verb of the request."""
     reason, text = _status(content)
-    message = truncated(text or f"{verb}: HTTP {code}", _LONGEST_MESSAGE)
+    message = truncate(text or f"{verb}: HTTP {code}", _LONGEST_MESSAGE)
     retry_after = _seconds(headers.get("Retry-After"))
     if code == HTTPStatus.TOO_MANY_REQUESTS:
         return ThrottledError(message, retry_after=retry_after)
@@ -59,7 +59,7 @@ def _conflict(verb: str, reason: str, message: str) -> ClusterError:
 
 
 def _is_failed_test(message: str) -> bool:
-    """Tell a failed ``test`` of a JSON patch, which the API server reports like an invalid object."""
+    """Whether a ``test`` of a JSON patch failed, which the API server reports like an invalid object."""
     return _FAILED_TEST in message or message.startswith("the server rejected our request due to an error")
 
 

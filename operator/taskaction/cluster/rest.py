@@ -1,7 +1,7 @@
-"""The gateway over HTTP: thin, since every action passes here; one attempt per call, no caching, no rules.
+"""HTTP client of the API server: thin, since every action uses it; one attempt per call, no caching, no rules.
 
-Only what is refused for want of rights is asked for twice: an API server that has just started refuses what it allows
-as soon as it has read its roles and policies, and says of itself whether it has.
+Only calls that are forbidden are repeated once: an API server that has just started forbids everything until it has
+read its roles and policies, and reports on ``/readyz`` whether it has.
 """
 
 import time
@@ -24,8 +24,8 @@ from taskaction.cluster.errors import (
 )
 from taskaction.cluster.gateway import Body, Resource
 from taskaction.cluster.informer import Page
-from taskaction.cluster.nesting import bounded
-from taskaction.cluster.responses import error_of
+from taskaction.cluster.nesting import cut_deep_nesting
+from taskaction.cluster.responses import error_from_response
 from taskaction.core.constants import FIELD_MANAGER
 
 JSON = "application/json"
@@ -34,12 +34,12 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 _MANAGER = {"fieldManager": FIELD_MANAGER}
 _STATUS = "status"
 _STARTING_SECONDS = 60.0
-"""How long an API server may take from its first answer until it knows its roles."""
+"""How long an API server may take from its first response until it has read its roles."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One finished request, for metrics; ``code`` is 0 where no answer came."""
+class FinishedRequest:
+    """One finished request, for metrics; ``code`` is 0 without a response."""
 
     verb: str
     resource: str
@@ -49,9 +49,9 @@ class Request:
 
 
 class RestCluster:
-    """A ``Cluster`` over the API server's own HTTP interface."""
+    """Client of the API server over HTTP, a ``Cluster``."""
 
-    def __init__(self, server: str, session: aiohttp.ClientSession, observe: Callable[[Request], None]) -> None:
+    def __init__(self, server: str, session: aiohttp.ClientSession, observe: Callable[[FinishedRequest], None]) -> None:
         self._server = server
         self._session = session
         self._observe = observe
@@ -60,8 +60,8 @@ class RestCluster:
     async def get(
         self, resource: Resource, name: str, namespace: str = "", *, as_user: str | None = None, timeout: float = 10.0
     ) -> Body | None:
-        """Give the object, or None where there is none."""
-        call = _Call("GET", "get", resource, namespace, name)
+        """Return the object, or None if it does not exist."""
+        call = _ApiCall("GET", "get", resource, namespace, name)
         try:
             return await self._send(call, as_user=as_user, timeout=timeout)
         except NotFoundError:
@@ -79,20 +79,20 @@ class RestCluster:
         as_user: str | None = None,
         timeout: float = 30.0,
     ) -> AsyncIterator[Body]:
-        """Give the objects page by page."""
+        """Yield the objects page by page."""
         query = {"limit": str(page)} | _selectors(field_selector, label_selector)
         accept = METADATA_ONLY if metadata_only else JSON
-        call = _Call("GET", "list", resource, namespace)
+        call = _ApiCall("GET", "list", resource, namespace)
         token = ""
         while True:
             more = {"continue": token} if token else {}
             try:
                 answer = await self._send(call, query=query | more, accept=accept, as_user=as_user, timeout=timeout)
             except ExpiredError:
-                token = ""  # the list outlived its snapshot: from the start, some objects are given twice
+                token = ""  # the continue token expired: start again, some objects are yielded twice
                 continue
             for body in answer.get("items") or ():
-                yield _bare(body)
+                yield _strip_managed_fields(body)
             token = answer["metadata"].get("continue", "")
             if not token:
                 return
@@ -107,13 +107,13 @@ class RestCluster:
         token: str = "",
         limit: int = 500,
     ) -> Page:
-        """Give one page of a list."""
+        """Return one page of a list."""
         query = (
             {"limit": str(limit)} | _selectors(field_selector, label_selector) | ({"continue": token} if token else {})
         )
-        answer = await self._send(_Call("GET", "list", resource, namespace), query=query, timeout=30.0)
+        answer = await self._send(_ApiCall("GET", "list", resource, namespace), query=query, timeout=30.0)
         metadata = answer["metadata"]
-        items = [_bare(body) for body in answer.get("items") or ()]
+        items = [_strip_managed_fields(body) for body in answer.get("items") or ()]
         return Page(items, metadata["resourceVersion"], metadata.get("continue", ""))
 
     async def watch(
@@ -126,8 +126,8 @@ class RestCluster:
         since: str,
         silence: float,
     ) -> AsyncIterator[tuple[str, Body]]:
-        """Give what happens after ``since``, line by line."""
-        call = _Call("GET", "watch", resource, namespace)
+        """Yield the events after ``since``."""
+        call = _ApiCall("GET", "watch", resource, namespace)
         query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": since}
         query |= _selectors(field_selector, label_selector)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=silence)
@@ -137,35 +137,37 @@ class RestCluster:
             async with self._session.get(url, headers={"Accept": JSON}, timeout=timeout) as response:
                 code = response.status
                 if code >= HTTPStatus.BAD_REQUEST:
-                    raise error_of(call.verb, code, await response.read(), response.headers)
+                    raise error_from_response(call.verb, code, await response.read(), response.headers)
                 async for line in _lines(response.content):
-                    event = orjson.loads(bounded(line))
+                    event = orjson.loads(cut_deep_nesting(line))
                     body = event["object"]
                     if event["type"] == "ERROR":
-                        raise error_of(call.verb, int(body.get("code", 0)), orjson.dumps(body), response.headers)
-                    yield event["type"], _bare(body)
+                        raise error_from_response(
+                            call.verb, int(body.get("code", 0)), orjson.dumps(body), response.headers
+                        )
+                    yield event["type"], _strip_managed_fields(body)
         except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
             raise UnavailableError(f"watch {resource.plural}: {type(error).__name__}: {error}") from error
         finally:
-            self._observe(Request(call.verb, resource.plural, "", code, time.perf_counter() - started))
+            self._observe(FinishedRequest(call.verb, resource.plural, "", code, time.perf_counter() - started))
 
     async def create(
         self, resource: Resource, body: Body, namespace: str = "", *, as_user: str | None = None, timeout: float = 10.0
     ) -> Body:
-        """Create."""
-        call = _Call("POST", "create", resource, namespace)
+        """Create an object."""
+        call = _ApiCall("POST", "create", resource, namespace)
         return await self._send(call, body, query=_MANAGER, as_user=as_user, timeout=timeout)
 
     async def replace(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
-        """Write the whole object."""
+        """Replace the whole object."""
         metadata = body["metadata"]
-        call = _Call("PUT", "update", resource, metadata.get("namespace", ""), metadata["name"])
+        call = _ApiCall("PUT", "update", resource, metadata.get("namespace", ""), metadata["name"])
         return await self._send(call, body, query=_MANAGER, timeout=timeout)
 
     async def replace_status(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
-        """Write the status subresource whole."""
+        """Replace the status subresource."""
         metadata = body["metadata"]
-        call = _Call("PUT", "update", resource, metadata.get("namespace", ""), metadata["name"], _STATUS)
+        call = _ApiCall("PUT", "update", resource, metadata.get("namespace", ""), metadata["name"], _STATUS)
         return await self._send(call, body, query=_MANAGER, timeout=timeout)
 
     async def patch(
@@ -178,8 +180,8 @@ class RestCluster:
         as_user: str | None = None,
         timeout: float = 10.0,
     ) -> Body:
-        """Apply a JSON patch to the object itself."""
-        call = _Call("PATCH", "patch", resource, namespace, name)
+        """Apply a JSON patch to the object."""
+        call = _ApiCall("PATCH", "patch", resource, namespace, name)
         return await self._send(
             call, operations, query=_MANAGER, content_type=JSON_PATCH, as_user=as_user, timeout=timeout
         )
@@ -195,11 +197,11 @@ class RestCluster:
         as_user: str | None = None,
         timeout: float = 10.0,
     ) -> bool:
-        """Delete; False where it was gone already or had another ``uid``."""
+        """Delete an object; return False if it did not exist or had another ``uid``."""
         options: Body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
         if uid is not None:
             options["preconditions"] = {"uid": uid}
-        call = _Call("DELETE", "delete", resource, namespace, name)
+        call = _ApiCall("DELETE", "delete", resource, namespace, name)
         try:
             await self._send(call, options, as_user=as_user, timeout=timeout)
         except NotFoundError:
@@ -207,10 +209,10 @@ class RestCluster:
         return True
 
     async def kinds(self, api_version: str, *, timeout: float = 10.0) -> Sequence[Resource]:
-        """Give what the API server serves under ``apiVersion``."""
+        """Return the resources of ``apiVersion``."""
         group, _, version = api_version.rpartition("/")
         try:
-            answer = await self._send(_Call("GET", "get", _discovery(group, version), ""), timeout=timeout)
+            answer = await self._send(_ApiCall("GET", "get", _discovery(group, version), ""), timeout=timeout)
         except NotFoundError:
             return ()
         return tuple(
@@ -220,42 +222,43 @@ class RestCluster:
         )
 
     async def text(self, path: str, *, timeout: float = 10.0) -> str:
-        """Give what is at a path of the API server, as it stands."""
+        """Return the text at a path of the API server."""
         try:
             async with self._session.get(
                 URL(self._server + path, encoded=True), timeout=aiohttp.ClientTimeout(total=timeout)
             ) as response:
                 content = await response.read()
                 if response.status >= HTTPStatus.BAD_REQUEST:
-                    raise error_of("get", response.status, content, response.headers)
+                    raise error_from_response("get", response.status, content, response.headers)
                 return content.decode(errors="replace")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnavailableError(f"get {path}: {type(error).__name__}: {error}") from error
 
     async def lines(self, path: str) -> AsyncIterator[str]:
-        """Give what is at a path line by line, as it comes."""
+        """Yield the text at a path line by line, as it arrives."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0)
         try:
             async with self._session.get(URL(self._server + path, encoded=True), timeout=timeout) as response:
                 if response.status >= HTTPStatus.BAD_REQUEST:
-                    raise error_of("get", response.status, await response.read(), response.headers)
+                    raise error_from_response("get", response.status, await response.read(), response.headers)
                 async for line in _lines(response.content, whole=False):
                     yield line.decode(errors="replace")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnavailableError(f"get {path}: {type(error).__name__}: {error}") from error
 
-    async def _send(self, call: "_Call", body: object = None, **how: Any) -> Body:
+    async def _send(self, call: "_ApiCall", body: object = None, **how: Any) -> Body:
         try:
-            return await self._sent(call, body, **how)
+            return await self._send_once(call, body, **how)
         except ForbiddenError as error:
             if not await self._is_ready():
-                raise UnavailableError(f"the API server has just started, and is not ready: {error}") from error
-            return await self._sent(call, body, **how)
+                raise UnavailableError(f"the API server has just started and is not ready: {error}") from error
+            return await self._send_once(call, body, **how)
 
     async def _is_ready(self) -> bool:
-        """Say whether the API server knows whom it allows what.
+        """Whether the API server has read its roles and policies.
 
-        Before it does, it refuses that question, too. Where nobody may ask it ever, it is taken to, after a while.
+        Before, it forbids this request as well. If the request is always forbidden, the API server counts as ready
+        after a while.
         """
         try:
             await self.text("/readyz")
@@ -270,9 +273,9 @@ class RestCluster:
             return True
         return True
 
-    async def _sent(
+    async def _send_once(
         self,
-        call: "_Call",
+        call: "_ApiCall",
         body: object,
         *,
         query: Mapping[str, str] | None = None,
@@ -299,18 +302,18 @@ class RestCluster:
                 content = await response.read()
                 code = response.status
                 if code >= HTTPStatus.BAD_REQUEST:
-                    raise error_of(call.verb, code, content, response.headers)
-                return _bare(orjson.loads(bounded(content)))
+                    raise error_from_response(call.verb, code, content, response.headers)
+                return _strip_managed_fields(orjson.loads(cut_deep_nesting(content)))
         except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
             what = f"{call.verb} {call.resource.plural}"
             raise UnavailableError(f"{what}: {type(error).__name__}: {error}") from error
         finally:
             seconds = time.perf_counter() - started
-            self._observe(Request(call.verb, call.resource.plural, call.subresource, code, seconds))
+            self._observe(FinishedRequest(call.verb, call.resource.plural, call.subresource, code, seconds))
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class _ApiCall:
     method: str
     verb: str
     resource: Resource
@@ -329,7 +332,7 @@ class _Call:
 
 
 def _discovery(group: str, version: str) -> Resource:
-    """Give the discovery document as if it were a collection: its path is the one above all collections."""
+    """Return the discovery document as a collection: its path is the parent of all collections."""
     return Resource(group=group, version=version, plural="", kind="APIResourceList", namespaced=False)
 
 
@@ -338,9 +341,9 @@ def _selectors(fields: str, labels: str) -> dict[str, str]:
 
 
 async def _lines(stream: aiohttp.StreamReader, *, whole: bool = True) -> AsyncIterator[bytes]:
-    """Give lines of any length; the reader's own have a limit that large objects exceed.
+    """Yield lines of any length; those of the stream reader have a limit that large objects exceed.
 
-    ``whole``: nothing is given of what ends without the end of a line, nor of empty lines.
+    ``whole``: skip empty lines, and a last line without a line break.
     """
     parts: list[bytes] = []
     async for chunk in stream.iter_any():
@@ -362,8 +365,8 @@ def _query(parameters: Mapping[str, str] | None) -> str:
     return "?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
 
 
-def _bare(body: Body) -> Body:
-    """Give the object without its managed fields, a third of its size that nobody here reads."""
+def _strip_managed_fields(body: Body) -> Body:
+    """Return the object without its managed fields, which are a third of its size and not used."""
     metadata = body.get("metadata")
     if isinstance(metadata, dict):
         metadata.pop("managedFields", None)

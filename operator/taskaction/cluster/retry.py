@@ -1,4 +1,4 @@
-"""Tries a call until the API server has an opinion on it; knows nothing of what is called."""
+"""Retries of calls until the API server gives a definite response."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -10,14 +10,14 @@ from taskaction.core.clock import Clock
 T = TypeVar("T")
 
 PATIENCE = Backoff(initial=0.2, factor=2.0, max=15.0, jitter=0.5)
-"""Long enough to spare a struggling API server, short enough to be there when it returns."""
+"""Long enough to spare an overloaded API server, short enough to notice its recovery."""
 
 
-class Persistence:
-    """Repeats calls that failed for the server's sake, with backoff, jitter and its own ``Retry-After``.
+class Retrier:
+    """Retrier of calls that failed because of the server, with backoff, jitter and the server's ``Retry-After``.
 
-    For calls in the operator's own name. To these a 403 is no final answer: an API server that has just started gives
-    it until it has read its roles, and a role that is missing can be granted.
+    Only for calls with the operator's own account. Such calls are retried after a 403 as well: an API server that has
+    just started returns it until it has read its roles, and a missing role can be granted.
     """
 
     def __init__(self, clock: Clock, luck: Callable[[], float], retried: Callable[[Exception], None]) -> None:
@@ -26,7 +26,7 @@ class Persistence:
         self._retried = retried
 
     async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Give what ``call`` gives; raises every ``ClusterError`` that is about the request itself."""
+        """Return the result of ``call``; raise every ``ClusterError`` that is caused by the request itself."""
         attempt = 0
         while True:
             try:
@@ -34,8 +34,8 @@ class Persistence:
             except (UnavailableError, ForbiddenError) as error:
                 attempt += 1
                 self._retried(error)
-                await self._clock.sleep(max(_asked(error), PATIENCE.delay(attempt, self._luck())))
+                await self._clock.sleep(max(_requested_delay(error), PATIENCE.delay(attempt, self._luck())))
 
 
-def _asked(error: ClusterError) -> float:
+def _requested_delay(error: ClusterError) -> float:
     return (error.retry_after or 0.0) if isinstance(error, UnavailableError) else 0.0

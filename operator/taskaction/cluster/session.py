@@ -1,4 +1,4 @@
-"""HTTP sessions to the API server: rotating credentials, and how fresh each watch is; knows no verbs."""
+"""HTTP sessions with the API server: rotating credentials, and the freshness of watches."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,9 +14,9 @@ from taskaction.core.errors import ConfigurationError
 
 
 class Freshness:
-    """When each watch was last heard of, measured at its bytes: bookmarks reach no handler (design, section 5).
+    """Time of the last bytes of each watch, measured in the stream because bookmarks do not reach a handler.
 
-    Also tells when a collection is listed again, since what vanished before that list is reported by nobody.
+    Also reports when a collection is listed again, since no event reports objects that were deleted before that list.
     """
 
     def __init__(self, clock: Clock, relisted: Callable[[str], None]) -> None:
@@ -26,22 +26,22 @@ class Freshness:
         self._watched: set[str] = set()
 
     def ages(self) -> dict[str, float]:
-        """Give the seconds since each watched path was last heard of."""
+        """Return the seconds since the last bytes of each watched path."""
         now = self._clock.monotonic()
         return {path: now - heard for path, heard in self._heard.items() if path in self._watched}
 
     @property
-    def watched(self) -> frozenset[str]:
-        """The paths whose first list is over and whose watch has begun."""
+    def watched_paths(self) -> frozenset[str]:
+        """Paths whose first list has ended and whose watch has started."""
         return frozenset(self._watched)
 
-    def heard(self, path: str) -> None:
-        """Take note that bytes of this path's watch have arrived."""
+    def record_bytes(self, path: str) -> None:
+        """Record that bytes of this path's watch have arrived."""
         self._heard[path] = self._clock.monotonic()
 
-    def requested(self, path: str, *, watch: bool) -> None:
-        """Take note that a path is listed or watched from now on."""
-        self.heard(path)
+    def record_request(self, path: str, *, watch: bool) -> None:
+        """Record that a list or watch of a path has started."""
+        self.record_bytes(path)
         if watch:
             self._watched.add(path)
         elif path in self._watched:
@@ -55,43 +55,43 @@ def open_session(
     freshness: Freshness | None = None,
     is_noise: Callable[[bytes], bool] = lambda _: False,
 ) -> aiohttp.ClientSession:
-    """Give a session whose requests carry the present credentials.
+    """Return a session whose requests have the current credentials.
 
-    ``in_flight`` caps connections, 0 for no cap; ``freshness`` is told of what arrives; events of watches for which
-    ``is_noise`` says true are left out.
+    ``in_flight`` limits the number of connections, 0 is unlimited; ``freshness`` records lists and watches; watch
+    events for which ``is_noise`` returns True are dropped.
     """
     connector = aiohttp.TCPConnector(limit=in_flight, ssl=credentials.ssl_context(), keepalive_timeout=60)
 
     async def with_credentials(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        if credentials.stale:
+        if credentials.is_stale:
             await credentials.refresh()
         token = credentials.authorization()
         if token is not None:
             request.headers["Authorization"] = token
         response = await handler(request)
         if response.status == HTTPStatus.UNAUTHORIZED:
-            with suppress(ConfigurationError):  # a file that is being written: the next refusal tries again
+            with suppress(ConfigurationError):  # the file is being written: the next 401 tries again
                 await credentials.renew()
         return response
 
     middlewares: list[aiohttp.ClientMiddlewareType] = [with_credentials]
     if freshness is not None:
-        middlewares.append(_measured(freshness, is_noise))
+        middlewares.append(_measuring_middleware(freshness, is_noise))
     return aiohttp.ClientSession(connector=connector, middlewares=tuple(middlewares), trust_env=False)
 
 
-def _measured(freshness: Freshness, is_noise: Callable[[bytes], bool]) -> aiohttp.ClientMiddlewareType:
+def _measuring_middleware(freshness: Freshness, is_noise: Callable[[bytes], bool]) -> aiohttp.ClientMiddlewareType:
     async def measure(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         path = request.url.path
         is_watch = request.url.query.get("watch") == "true"
         response = await handler(request)
         if request.method == "GET" and response.status == HTTPStatus.OK:
-            freshness.requested(path, watch=is_watch)
+            freshness.record_request(path, watch=is_watch)
             stream: Any = ListStream(response.content)
             if is_watch:
-                stream = WatchStream(response.content, lambda: freshness.heard(path), is_noise)
+                stream = WatchStream(response.content, lambda: freshness.record_bytes(path), is_noise)
             response.content = stream
         return response
 

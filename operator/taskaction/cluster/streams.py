@@ -1,15 +1,15 @@
-"""What is done to the bytes of lists and watches before kopf reads them; decides nothing about objects."""
+"""Filters of the bytes of lists and watches before kopf reads them."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
 
-from taskaction.cluster.nesting import bounded
+from taskaction.cluster.nesting import cut_deep_nesting
 
 
 class ListStream:
-    """A list's body, cut where it is nested too deeply."""
+    """Body of a list, cut where it is nested too deeply."""
 
     def __init__(self, stream: aiohttp.StreamReader) -> None:
         self._stream = stream
@@ -18,12 +18,12 @@ class ListStream:
         return getattr(self._stream, name)
 
     async def read(self, size: int = -1) -> bytes:
-        """Give the whole body; a list is never read in parts."""
-        return bounded(await self._stream.read(size))
+        """Return the whole body; a list is never read in parts."""
+        return cut_deep_nesting(await self._stream.read(size))
 
 
 class WatchStream:
-    """A watch's stream that says when something was read from it, leaves noise out, and is cut like a list."""
+    """Stream of a watch that reports each read, drops noise, and is cut like a list."""
 
     def __init__(
         self, stream: aiohttp.StreamReader, heard: Callable[[], None], is_noise: Callable[[bytes], bool]
@@ -36,12 +36,12 @@ class WatchStream:
         return getattr(self._stream, name)
 
     async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
-        """Give whole lines as they come, and at the end what is left."""
+        """Yield whole lines as they arrive, and the rest at the end."""
         rest = b""
         async for chunk in self._stream.iter_chunked(size):
             self._heard()
             *lines, rest = (rest + chunk).split(b"\n")
-            if kept := [line for line in map(bounded, lines) if not self._is_noise(line)]:
+            if kept := [line for line in map(cut_deep_nesting, lines) if not self._is_noise(line)]:
                 yield b"\n".join((*kept, b""))
         if rest:
             yield rest

@@ -1,4 +1,4 @@
-"""Storages that store nothing: the handlers are level-triggered, so kopf need not remember what it has seen."""
+"""Storages that store nothing: the handlers are level-triggered, so kopf needs no state."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,14 +8,14 @@ from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory  # the
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
-    """Keeps no last-handled state, and saves the deep copy of each object that building one costs."""
+    """Storage without a last-handled state; it saves the deep copy of each object that kopf would make for it."""
 
     def build(self, *, body: kopf.Body, extra_fields: Iterable[Any] | None = None) -> Any:  # noqa: ARG002 - kopf's signature
-        """Give an essence in which nothing can differ."""
+        """Return an empty essence, in which nothing can differ."""
         return {}
 
     def fetch(self, *, body: kopf.Body) -> Any:  # noqa: ARG002 - kopf's signature
-        """Give no former essence."""
+        """Return no former essence."""
         return None
 
     def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: Any) -> None:
@@ -23,10 +23,10 @@ class NoDiffBase(kopf.DiffBaseStorage):
 
 
 class NoProgress(kopf.ProgressStorage):
-    """Keeps no progress of handlers: an event handler has none."""
+    """Storage without progress of handlers: event handlers have none."""
 
     def fetch(self, *, key: Any, body: kopf.Body) -> None:
-        """Give no progress."""
+        """Return no progress."""
 
     def store(self, *, key: Any, record: Any, body: kopf.Body, patch: kopf.Patch) -> None:
         """Store nothing."""
@@ -38,17 +38,17 @@ class NoProgress(kopf.ProgressStorage):
         """Touch nothing."""
 
     def clear(self, *, essence: Any) -> Any:
-        """Give the essence as it is."""
+        """Return the essence unchanged."""
         return essence
 
 
 class NoMemories(ResourceMemories):
-    """Keeps nothing about an object between its events.
+    """Memories that keep nothing about an object between its events.
 
-    kopf forgets an object when it is told of its deletion, and the deletions that are echoes never reach it: it would
-    remember every action that ever was.
+    kopf forgets an object when it receives its deletion, but deletions that are echoes of own writes are filtered out:
+    it would remember every action forever.
     """
 
     async def recall(self, raw_body: Any, *, ephemeral: bool = False, **context: Any) -> ResourceMemory:  # noqa: ARG002 - kopf's signature
-        """Give an empty memory, and do not keep it."""
+        """Return an empty memory without keeping it."""
         return await super().recall(raw_body, ephemeral=True, **context)

@@ -1,7 +1,7 @@
-"""Knows what a watch tells of pods and Jobs that changes nothing for their actions; runs in kopf's thread.
+"""Filter for watch events of pods and Jobs that change nothing for their actions; runs in kopf's thread.
 
-A pod that simply runs to its end is told of five times, its Job four times, and kopf spends a third of a millisecond
-on each. What is left out is seen again at the latest by the next look that is due.
+A pod that runs to its end without problems has five events, its Job four, and kopf needs a third of a millisecond for
+each. The next scheduled poll observes what was filtered out.
 """
 
 from collections.abc import Mapping
@@ -9,21 +9,21 @@ from typing import Any
 
 import orjson
 
-from taskaction.executors.workloads.diagnosis import Runs, Waits, standing
+from taskaction.executors.workloads.diagnosis import PodRunning, PodWaiting, read_pod_state
 
-_CHANGES = frozenset({"ADDED", "MODIFIED"})  # neither deletions, which are news, nor bookmarks, which are no objects
+_CHANGES = frozenset({"ADDED", "MODIFIED"})  # not deletions, which matter, and not bookmarks, which are not objects
 _HEAD_BYTES = 64
 _POD, _JOB = b'"object":{"kind":"Pod"', b'"object":{"kind":"Job"'
 
 
-class Chatter:
-    """Recognises events that need not be looked at."""
+class NoiseFilter:
+    """Filter for events that need no handling."""
 
     def __init__(self) -> None:
-        self._troubled: set[str] = set()  # the uids of pods whose trouble has been told: its end must be, too
+        self._troubled: set[str] = set()  # uids of pods with a reported problem: its end must be reported, too
 
-    def is_chatter(self, line: bytes) -> bool:
-        """Say whether an event of a watch changes nothing for any action."""
+    def is_noise(self, line: bytes) -> bool:
+        """Whether a watch event changes nothing for any action."""
         head = line[:_HEAD_BYTES]
         if _POD in head:
             event = orjson.loads(line)
@@ -35,11 +35,11 @@ class Chatter:
 
     def _is_quiet_pod(self, pod: Mapping[str, Any]) -> bool:
         uid = pod["metadata"]["uid"]
-        match standing(dict(pod), ""):
-            case Waits(problem=problem) if problem:
+        match read_pod_state(dict(pod), ""):
+            case PodWaiting(problem=problem) if problem:
                 self._troubled.add(uid)
                 return False
-            case Waits() | Runs():
+            case PodWaiting() | PodRunning():
                 quiet = uid not in self._troubled and "deletionTimestamp" not in pod["metadata"]
                 self._troubled.discard(uid)
                 return quiet

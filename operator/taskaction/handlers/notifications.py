@@ -1,4 +1,4 @@
-"""Carries notifications from kopf's thread to the engine's loop, in order and in batches; reads nothing of them."""
+"""Queue that passes notifications from kopf's thread to the engine's loop, in order and in batches."""
 
 import asyncio
 from collections import deque
@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 Notice = tuple[str, str | None, dict[str, Any]]
-"""Kind, the watch's word (None for a listed object), and the object."""
+"""Kind, type of the watch event (None for a listed object), and the object."""
 
 BATCH = 200
-"""How many notices are handed on before the loop may serve others, leases among them."""
+"""Number of notices that are processed before the loop runs other tasks, such as leases."""
 
 
-class Inbox:
-    """A queue with one wake-up for any number of notices."""
+class NotificationQueue:
+    """Thread-safe queue with one wake-up for any number of notices."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, hand_on: Callable[[Notice], None]) -> None:
         self._loop = loop
@@ -22,18 +22,18 @@ class Inbox:
         self._awake = False
 
     def __len__(self) -> int:
-        """Give how many notices wait."""
+        """Return the number of waiting notices."""
         return len(self._notices)
 
-    def put(self, notice: Notice) -> None:
-        """Take a notice; called in kopf's thread."""
+    def enqueue(self, notice: Notice) -> None:
+        """Add a notice; called in kopf's thread."""
         self._notices.append(notice)
         if not self._awake:
             self._awake = True
             self._loop.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
-        # Lowered first: a notice that comes meanwhile wakes the loop again, at worst once too often.
+        # Reset first: a notice that arrives meanwhile wakes the loop again, at worst once too often.
         self._awake = False
         for _ in range(BATCH):
             try:

@@ -1,7 +1,7 @@
-"""Knows the echoes of this process's own writes in a watch, which are news to nobody; runs in kopf's thread.
+"""Filter for watch events that are echoes of this process's own writes; runs in kopf's thread.
 
-An action that ends leaves the watch's selector, and the API server reports that as a deletion. It is half of all
-events, and kopf spends a third of a millisecond on each.
+A finished action no longer matches the watch's selector, which the API server reports as a deletion. These are half of
+all events, and kopf needs a third of a millisecond for each.
 """
 
 from collections.abc import Container
@@ -11,15 +11,15 @@ import orjson
 _DELETED = b'{"type":"DELETED",'
 
 
-class Echoes:
-    """Recognises the end of an action that this process has finished itself."""
+class OwnWriteFilter:
+    """Filter for the ends of actions that this process finished itself."""
 
     def __init__(self, *finished: Container[str]) -> None:
-        """``finished`` hold the uids; they are only read here."""
+        """Create a filter; ``finished`` contain the uids and are only read."""
         self._finished = finished
 
     def is_echo(self, line: bytes) -> bool:
-        """Say whether an event of a watch need not be looked at."""
+        """Whether a watch event needs no handling."""
         if not line.startswith(_DELETED):
             return False
         uid = orjson.loads(line)["object"]["metadata"]["uid"]

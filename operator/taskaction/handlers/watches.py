@@ -1,7 +1,7 @@
-"""kopf's part: list, watch, reconnect and log in; each handler only hands the object on (ADR 0002).
+"""Watches with kopf: list, watch, reconnect and log in; each handler only passes the object on (ADR 0002).
 
-It runs in a thread with a loop of its own: kopf cancels every task that was created in its loop after its start, and
-closes the session it was given, so the engine's tasks and the write path's session are kept out of its reach.
+kopf runs in a thread with its own event loop: it cancels every task that was created in its loop after its start, and
+closes its session. The engine's tasks and the session of the write path must not be affected.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from taskaction.cluster.gateway import (
 )
 from taskaction.core.constants import GROUP, UID_LABEL
 from taskaction.handlers.no_storage import NoDiffBase, NoMemories, NoProgress
-from taskaction.handlers.notifications import Inbox, Notice
+from taskaction.handlers.notifications import Notice, NotificationQueue
 
 KINDS = (
     TASK_ACTIONS,
@@ -40,24 +40,24 @@ KINDS = (
     JOBS,
 )
 _NO_FINALIZER = f"{GROUP}/none"
-"""kopf takes the finalizer that is its own off every object that needs none: so it gets one that nobody bears."""
+"""kopf removes a finalizer it owns from objects that need none, so its finalizer is one that no object has."""
 _IDENTITY: Any = GROUP
-"""What kopf calls itself among peers, of which there are none; it would ask for its user, whom images may not know."""
+"""kopf's identity among peers. There are none, but by default kopf asks for the user, which images may not have."""
 _RESTART_SECONDS = 1.0
 _TEARDOWN_SECONDS = 2.0
 _IDLE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WatchSettings:
-    """What is watched, and how.
+class KopfWatchSettings:
+    """Settings of the watches.
 
     Attributes:
         namespaces: the namespaces to watch; all where it is empty.
-        of_cluster: whether what belongs to no namespace is watched as well.
+        of_cluster: whether cluster-scoped objects are watched as well.
         live_selector: the field selector that keeps finished actions and runs out of the watch.
-        silence: after how many seconds without a byte a watch is opened anew; bookmarks come about once a minute.
-        server_timeout: after how many seconds the API server ends a watch.
+        silence: seconds without a byte after which a watch is reopened; bookmarks arrive about once a minute.
+        server_timeout: seconds after which the API server ends a watch.
     """
 
     server: str
@@ -69,23 +69,23 @@ class WatchSettings:
 
     @property
     def kinds(self) -> tuple[Resource, ...]:
-        """What is watched."""
+        """Kinds that are watched."""
         return tuple(kind for kind in KINDS if kind.namespaced or self.of_cluster)
 
     @property
     def count(self) -> int:
-        """How many watches there are when all have begun: cluster providers have one, whatever the namespaces."""
+        """Number of watches after the start: one for cluster-scoped kinds, and one for each namespace otherwise."""
         return sum(max(1, len(self.namespaces)) if kind.namespaced else 1 for kind in self.kinds)
 
 
-class Watching:
-    """Keeps kopf running until it is stopped; a failure restarts it in place, and the leases stay."""
+class KopfThread:
+    """Thread that runs kopf until it is stopped; after a failure kopf restarts, and leases are kept."""
 
     def __init__(
         self,
-        settings: WatchSettings,
+        settings: KopfWatchSettings,
         open_session: Callable[[], aiohttp.ClientSession],
-        inbox: Inbox,
+        inbox: NotificationQueue,
         failed: Callable[[BaseException], None],
     ) -> None:
         self._settings = settings
@@ -100,13 +100,13 @@ class Watching:
         self._thread.start()
 
     async def stop(self, seconds: float) -> None:
-        """Stop watching, and wait for it at most ``seconds``."""
+        """Stop watching, and wait at most ``seconds`` for the thread."""
         self._stop.set()
         await asyncio.to_thread(self._thread.join, seconds)
 
     @property
     def alive(self) -> bool:
-        """True while the thread is there."""
+        """Whether the thread is running."""
         return self._thread.is_alive()
 
     def _run(self) -> None:
@@ -114,17 +114,17 @@ class Watching:
             loop = uvloop.new_event_loop()
             try:
                 loop.run_until_complete(self._operate())
-            except BaseException as error:  # noqa: BLE001 - whatever ended it, watching must go on
+            except BaseException as error:  # noqa: BLE001 - whatever the error, watching must continue
                 self._failed(error)
             finally:
-                loop.close()  # with what has not ended on being cancelled: it never runs again
+                loop.close()  # tasks that ignored the cancellation never run again
             self._stop.wait(_RESTART_SECONDS)
 
     async def _operate(self) -> None:
-        """Run kopf until one of its root tasks ends, and raise what ended it.
+        """Run kopf until one of its root tasks ends, and raise its error.
 
-        kopf's own ``operator`` would then wait for all others, and waits for ever for a watcher that wants to log in
-        again: after a watch that is answered with 410, say.
+        kopf's own ``operator`` would then wait for all other tasks, and would wait forever for a watcher that tries to
+        log in again, for example after a watch that returned 410.
         """
         roots = await kopf.spawn_tasks(
             registry=self._registry(),
@@ -161,7 +161,7 @@ class Watching:
             body = event["object"]
             body["metadata"].pop("managedFields", None)
             notice: Notice = (kind, event["type"], body)
-            self._inbox.put(notice)
+            self._inbox.enqueue(notice)
 
         return hand_on
 
@@ -186,5 +186,5 @@ class Watching:
 
 
 def _selector(kind: Resource) -> str:
-    """Give what kopf's settings call a kind."""
+    """Return the name of a kind in kopf's settings."""
     return ".".join(filter(None, (kind.plural, kind.version, kind.group)))

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from taskaction.cluster.errors import ExpiredError, UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.cluster.informer import Informer, Page
-from taskaction.testing.clock import FakeClock, settled
+from taskaction.testing.clock import FakeClock, settle
 
 
 def body(uid: str, version: int) -> dict:
@@ -46,7 +46,7 @@ async def told(server: Server, seconds: float = 0.0) -> list[str]:
         gone=lambda uid: said.append(f"-{uid}"),
     )
     task = asyncio.create_task(informer.run(lambda what, error: said.append(f"failed: {error}")))
-    await settled()
+    await settle()
     await clock.advance(seconds)
     task.cancel()
     assert informer.listed.is_set()

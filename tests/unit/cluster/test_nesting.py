@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskaction.cluster.nesting import CUT_LEVELS, bounded
+from taskaction.cluster.nesting import CUT_LEVELS, cut_deep_nesting
 
 READABLE = 1000  # orjson's own limit is a little more
 JSON = st.recursive(
@@ -19,13 +19,13 @@ JSON = st.recursive(
 @given(JSON)
 def test_what_can_be_read_stays_as_it_is(value: object) -> None:
     data = orjson.dumps(value)
-    assert bounded(data) is data
+    assert cut_deep_nesting(data) is data
 
 
 @pytest.mark.parametrize("levels", [CUT_LEVELS + 1, READABLE])
 def test_a_deep_value_that_can_be_read_stays_too(levels: int) -> None:
     data = b"[" * levels + b"]" * levels
-    assert bounded(data) is data
+    assert cut_deep_nesting(data) is data
 
 
 @pytest.mark.parametrize("levels", [1500, 9000])
@@ -35,7 +35,9 @@ def test_a_value_that_is_too_deep_is_cut_and_its_neighbours_are_not(
 ) -> None:
     deep = opening * levels + b"1" + closing * levels
     text = json.dumps('a "quoted" [ { text \\').encode()
-    read = orjson.loads(bounded(b'{"before":' + text + b',"deep":' + deep + b',"after":[[1],{"x":' + text + b"}]}"))
+    read = orjson.loads(
+        cut_deep_nesting(b'{"before":' + text + b',"deep":' + deep + b',"after":[[1],{"x":' + text + b"}]}")
+    )
     assert read["before"] == 'a "quoted" [ { text \\'
     assert read["after"] == [[1], {"x": 'a "quoted" [ { text \\'}]
     assert depth(read["deep"]) > CUT_LEVELS - 10

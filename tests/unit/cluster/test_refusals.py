@@ -45,7 +45,7 @@ class Starting:
 async def test_a_server_that_is_not_ready_has_not_refused(ready: int) -> None:
     server = Starting(codes=[403], ready=[ready])
     async with server.cluster() as cluster:
-        with pytest.raises(UnavailableError, match="has just started, and is not ready: said 403"):
+        with pytest.raises(UnavailableError, match="has just started and is not ready: said 403"):
             await cluster.get(SECRETS, "s", "team-a", as_user=USER)
     assert server.asked == ["s", "readyz"]
 

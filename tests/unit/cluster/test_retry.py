@@ -14,7 +14,7 @@ from taskaction.cluster.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from taskaction.cluster.retry import Persistence
+from taskaction.cluster.retry import Retrier
 from taskaction.testing.clock import FakeClock
 
 
@@ -40,7 +40,7 @@ def failing(*errors: ClusterError) -> Callable[[], Awaitable[str]]:
 )
 async def test_what_passes_by_itself_is_waited_for(error: ClusterError) -> None:
     clock, told = FakeClock(), []
-    call = asyncio.create_task(Persistence(clock, lambda: 0.0, told.append)(failing(error, error)))
+    call = asyncio.create_task(Retrier(clock, lambda: 0.0, told.append)(failing(error, error)))
     await clock.advance(10)
     assert call.done()
     assert await call == "done"
@@ -50,13 +50,13 @@ async def test_what_passes_by_itself_is_waited_for(error: ClusterError) -> None:
 @pytest.mark.parametrize("error", [ConflictError("x"), InvalidError("x"), NotFoundError("x")], ids=repr)
 async def test_what_is_about_the_request_is_the_callers_to_know(error: ClusterError) -> None:
     with pytest.raises(type(error)):
-        await Persistence(FakeClock(), lambda: 0.0, lambda _: None)(failing(error))
+        await Retrier(FakeClock(), lambda: 0.0, lambda _: None)(failing(error))
 
 
 async def test_the_server_says_how_long_to_wait() -> None:
     clock = FakeClock()
     busy = UnavailableError("busy", retry_after=30.0)
-    call = asyncio.create_task(Persistence(clock, lambda: 0.0, lambda _: None)(failing(busy)))
+    call = asyncio.create_task(Retrier(clock, lambda: 0.0, lambda _: None)(failing(busy)))
     await clock.advance(29)
     assert not call.done()
     await clock.advance(2)

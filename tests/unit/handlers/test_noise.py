@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from taskaction.handlers.noise import Chatter
+from taskaction.handlers.noise import NoiseFilter
 
 UNSCHEDULABLE = {"conditions": [{"type": "PodScheduled", "status": "False", "message": "no node"}]}
 PULLING = {"containerStatuses": [{"name": "main", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]}
@@ -39,30 +39,30 @@ def line(event: str, kind: str, status: dict[str, Any], **metadata: Any) -> byte
 
 @pytest.mark.parametrize("event", QUIET.values(), ids=QUIET)
 def test_it_leaves_out(event: tuple[str, str, dict[str, Any]]) -> None:
-    assert Chatter().is_chatter(line(*event))
+    assert NoiseFilter().is_noise(line(*event))
 
 
 @pytest.mark.parametrize("event", NEWS.values(), ids=NEWS)
 def test_it_hands_on(event: tuple[str, str, dict[str, Any]]) -> None:
-    assert not Chatter().is_chatter(line(*event))
+    assert not NoiseFilter().is_noise(line(*event))
 
 
 @pytest.mark.parametrize("kind", ["Pod", "Job"])
 def test_bookmarks_are_handed_on_since_the_watch_goes_by_them(kind: str) -> None:
     body = {"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": "7", "creationTimestamp": None}}
 
-    assert not Chatter().is_chatter(orjson.dumps({"type": "BOOKMARK", "object": body}))
+    assert not NoiseFilter().is_noise(orjson.dumps({"type": "BOOKMARK", "object": body}))
 
 
 @pytest.mark.parametrize(("kind", "status"), [("Pod", {"phase": "Running"}), ("Job", {"active": 1})])
 def test_what_is_being_deleted_is_handed_on(kind: str, status: dict[str, Any]) -> None:
-    assert not Chatter().is_chatter(line("MODIFIED", kind, status, deletionTimestamp="2026-01-01T12:00:00Z"))
+    assert not NoiseFilter().is_noise(line("MODIFIED", kind, status, deletionTimestamp="2026-01-01T12:00:00Z"))
 
 
 def test_the_end_of_a_trouble_that_was_told_is_told_once() -> None:
-    chatter = Chatter()
+    chatter = NoiseFilter()
     running = line("MODIFIED", "Pod", {"phase": "Running"})
-    chatter.is_chatter(line("MODIFIED", "Pod", {"phase": "Pending"} | PULLING))
+    chatter.is_noise(line("MODIFIED", "Pod", {"phase": "Pending"} | PULLING))
 
-    assert not chatter.is_chatter(running)
-    assert chatter.is_chatter(running)
+    assert not chatter.is_noise(running)
+    assert chatter.is_noise(running)

@@ -1,4 +1,4 @@
-"""An API server in memory, for trying actions out and for tests; contract tests keep it like a real one."""
+"""API server in memory, for local runs and tests; contract tests compare it with a real one."""
 
 from taskaction.cluster.memory.cluster import SERVED, MemoryCluster
 

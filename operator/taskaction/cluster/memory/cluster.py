@@ -1,4 +1,4 @@
-"""The verbs of the API server over objects in memory; rights mean nothing here, and any namespace exists."""
+"""Verbs of the API server over objects in memory; without authorization, and with every namespace."""
 
 import asyncio
 import copy
@@ -24,8 +24,8 @@ from taskaction.cluster.gateway import (
     Resource,
 )
 from taskaction.cluster.informer import Page
-from taskaction.cluster.memory.patches import patched
-from taskaction.cluster.memory.selectors import selected
+from taskaction.cluster.memory.patches import apply_patch
+from taskaction.cluster.memory.selectors import matches_selectors
 from taskaction.cluster.memory.store import Event, Key, Listener, Store
 from taskaction.core.clock import Clock, SystemClock
 from taskaction.core.constants import GROUP
@@ -47,37 +47,37 @@ SERVED = (
     JOBS,
     DEPLOYMENTS,
 )
-"""The kinds that discovery tells of."""
+"""Kinds that discovery returns."""
 
 BORN: Mapping[str, Body] = {kind.plural: {"phase": "Queued"} for kind in (TASK_ACTIONS, ACTION_FLOW_RUNS)}
-"""The status that the schema gives to new objects."""
+"""Status of new objects, as the schema sets it."""
 
 Check = Callable[[Resource, Body, Body | None], Body]
-"""Looks at an object before it is stored, beside what is there, and gives it with its defaults, or raises."""
+"""Validates an object against the stored one, and returns it with its defaults, or raises."""
 
 T = TypeVar("T")
 
 
-def unchecked(_: Resource, body: Body, __: Body | None) -> Body:
-    """Let everything pass, as it is."""
+def accept_all(_: Resource, body: Body, __: Body | None) -> Body:
+    """Accept every object unchanged."""
     return body
 
 
 class MemoryCluster:
-    """A ``cluster.gateway.Cluster`` with resourceVersions, uids, selectors, finalizers, owners and watches.
+    """In-memory ``cluster.gateway.Cluster`` with resourceVersions, uids, selectors, finalizers, owners and watches.
 
     Attributes:
-        objects: what is stored, by plural, namespace and name.
+        objects: the stored objects, by plural, namespace and name.
     """
 
-    def __init__(self, clock: Clock | None = None, check: Check = unchecked) -> None:
-        """``check`` is asked before anything is created or changed by a verb."""
+    def __init__(self, clock: Clock | None = None, check: Check = accept_all) -> None:
+        """Create a cluster; ``check`` is called before a verb creates or changes an object."""
         self._store = Store(clock or SystemClock())
         self._check = check
 
     @property
     def objects(self) -> dict[Key, Body]:
-        """What is stored."""
+        """The stored objects."""
         return self._store.objects
 
     @property
@@ -87,21 +87,21 @@ class MemoryCluster:
 
     @property
     def listeners(self) -> int:
-        """How many are told of changes, watches among them."""
+        """Number of listeners, including watches."""
         return len(self._store.listeners)
 
-    # -- what others do, past all checks ------------------------------------------------------------------------------
+    # -- changes by others, without checks ----------------------------------------------------------------------------
 
     def store(self, resource: Resource, body: Body) -> Body:
-        """Put an object there as it is; it gets the next resourceVersion."""
-        return self._store.put(resource, body)
+        """Store an object unchanged, with the next resourceVersion."""
+        return self._store.write(resource, body)
 
     def drop(self, resource: Resource, name: str, namespace: str = "") -> None:
-        """Take an object away, whatever finalizers it has."""
+        """Remove an object, even if it has finalizers."""
         self._store.drop((resource.plural, namespace, name))
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Tell ``listener`` of each change as it happens; give what ends that."""
+        """Call ``listener`` with each change; return a function that removes it."""
         self._store.listeners.append(listener)
         return lambda: self._store.listeners.remove(listener)
 
@@ -110,7 +110,7 @@ class MemoryCluster:
     async def get(
         self, resource: Resource, name: str, namespace: str = "", *, as_user: str | None = None, timeout: float = 10.0
     ) -> Body | None:
-        """Give the object, or None."""
+        """Return the object, or None."""
         return await self._call(
             "get", name, lambda: copy.deepcopy(self.objects.get((resource.plural, namespace, name)))
         )
@@ -127,9 +127,9 @@ class MemoryCluster:
         as_user: str | None = None,
         timeout: float = 30.0,
     ) -> AsyncIterator[Body]:
-        """Give the objects of a namespace, or of all."""
+        """Yield the objects of a namespace, or of all namespaces."""
         for body in await self._call("list", resource.plural, lambda: self._all(resource, namespace)):
-            if selected(body, field_selector, label_selector):
+            if matches_selectors(body, field_selector, label_selector):
                 yield body
 
     async def page(
@@ -142,10 +142,14 @@ class MemoryCluster:
         token: str = "",
         limit: int = 500,
     ) -> Page:
-        """Give the whole list as one page."""
+        """Return the whole list as one page."""
 
         def page() -> Page:
-            items = [body for body in self._all(resource, namespace) if selected(body, field_selector, label_selector)]
+            items = [
+                body
+                for body in self._all(resource, namespace)
+                if matches_selectors(body, field_selector, label_selector)
+            ]
             return Page(items, str(self._store.version), "")
 
         return await self._call("list", resource.plural, page)
@@ -160,7 +164,7 @@ class MemoryCluster:
         since: str,
         silence: float,
     ) -> AsyncIterator[tuple[str, Body]]:
-        """Give what happens after ``since``."""
+        """Yield the events after ``since``."""
         await self._call("watch", resource.plural, lambda: None)
         news = asyncio.Event()
         unheard = self.listen(lambda _: news.set())
@@ -182,7 +186,7 @@ class MemoryCluster:
     async def create(
         self, resource: Resource, body: Body, namespace: str = "", *, as_user: str | None = None, timeout: float = 10.0
     ) -> Body:
-        """Create; raises ``AlreadyExistsError`` where the name is taken."""
+        """Create an object; raise ``AlreadyExistsError`` if the name is taken."""
         metadata = body["metadata"]
         name = metadata.get("name") or metadata.get("generateName", "")
 
@@ -193,19 +197,19 @@ class MemoryCluster:
         return await self._call("create", name, create)
 
     async def replace(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
-        """Write the whole object under its resourceVersion, less the status where that is a resource of its own."""
+        """Replace the whole object at its resourceVersion, without the status if that is a subresource."""
 
         def replace() -> Body:
-            stored = self._store.present(resource, body)
+            stored = self._store.get_current(resource, body)
             return self._write(resource, stored, body)
 
         return await self._call("replace", body["metadata"]["name"], replace)
 
     async def replace_status(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
-        """Write the status under the resourceVersion and uid; everything else stays as it is."""
+        """Replace the status at the resourceVersion and uid; nothing else changes."""
 
         def replace_status() -> Body:
-            stored = self._store.present(resource, body)
+            stored = self._store.get_current(resource, body)
             return self._store.change(resource, stored, stored | {"status": body["status"]})
 
         return await self._call("replace_status", body["metadata"]["name"], replace_status)
@@ -220,13 +224,13 @@ class MemoryCluster:
         as_user: str | None = None,
         timeout: float = 10.0,
     ) -> Body:
-        """Apply a JSON patch of the operations test, add, replace and remove."""
+        """Apply a JSON patch with the operations test, add, replace and remove."""
 
         def patch() -> Body:
             stored = self.objects.get((resource.plural, namespace, name))
             if stored is None:
                 raise NotFoundError(f'{resource.plural} "{name}" not found')
-            return self._write(resource, stored, patched(stored, operations))
+            return self._write(resource, stored, apply_patch(stored, operations))
 
         return await self._call("patch", name, patch)
 
@@ -241,7 +245,7 @@ class MemoryCluster:
         as_user: str | None = None,
         timeout: float = 10.0,
     ) -> bool:
-        """Delete; False where it was gone already or had another ``uid``."""
+        """Delete an object; return False if it did not exist or had another ``uid``."""
 
         def delete() -> bool:
             stored = self.objects.get((resource.plural, namespace, name))
@@ -255,23 +259,23 @@ class MemoryCluster:
         return await self._call("delete", name, delete)
 
     async def kinds(self, api_version: str, *, timeout: float = 10.0) -> Sequence[Resource]:
-        """Give what is served under ``apiVersion``."""
+        """Return the resources of ``apiVersion``."""
         return await self._call("kinds", api_version, lambda: [one for one in SERVED if one.api_version == api_version])
 
     async def text(self, path: str, *, timeout: float = 10.0) -> str:
-        """Give what is at a path: there is the version, and nothing else."""
+        """Return the text at a path; only the version exists."""
         if path != "/version":
-            raise NotFoundError(f"{path}: nothing is there in memory")
+            raise NotFoundError(f"{path}: not available in memory")
         return await self._call("get", path, lambda: '{"gitVersion": "in memory"}')
 
     async def lines(self, path: str) -> AsyncIterator[str]:
-        """Give what is at a path line by line: pods do not run in memory, and say nothing."""
+        """Yield the text at a path line by line; there are no pods in memory, and so no logs."""
         yield await self.text(path)
 
-    # -- inside -------------------------------------------------------------------------------------------------------
+    # -- helpers ------------------------------------------------------------------------------------------------------
 
     async def _call(self, verb: str, name: str, do: Callable[[], T]) -> T:
-        """Carry out one request; other tasks have their turn before it, as with any server."""
+        """Execute one request; other tasks run first, as with a real server."""
         await asyncio.sleep(0)
         return do()
 
@@ -288,7 +292,7 @@ class MemoryCluster:
 
 
 def _has_status(resource: Resource) -> bool:
-    """Say whether the status is a resource of its own, which no other write touches."""
+    """Whether the status is a subresource, which other writes do not change."""
     return resource.group == GROUP and resource != ACTION_EVENTS
 
 
@@ -299,4 +303,4 @@ def _with_status(body: Body, status: Body | None) -> Body:
 
 def _concerns(event: Event, namespace: str, field_selector: str, label_selector: str) -> bool:
     where = event.body["metadata"].get("namespace", "")
-    return namespace in {"", where} and selected(event.body, field_selector, label_selector)
+    return namespace in {"", where} and matches_selectors(event.body, field_selector, label_selector)

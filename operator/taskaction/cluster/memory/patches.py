@@ -1,4 +1,4 @@
-"""Applies JSON patches of the operations test, add, replace and remove, which are all that is sent here."""
+"""JSON patches with the operations test, add, replace and remove, which are all that the project uses."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,11 @@ from taskaction.cluster.errors import ConflictError, InvalidError
 from taskaction.cluster.gateway import Body
 
 
-def patched(body: Body, operations: Sequence[Mapping[str, Any]]) -> Body:
-    """Give a changed copy.
+def apply_patch(body: Body, operations: Sequence[Mapping[str, Any]]) -> Body:
+    """Return a changed copy.
 
     Raises:
-        ConflictError: a test failed, or an operation means nothing in this object; servers tell both alike.
+        ConflictError: a test failed, or an operation does not apply to this object; servers report both alike.
     """
     changed = copy.deepcopy(body)
     for operation in operations:
@@ -40,9 +40,9 @@ def _apply(body: Body, operation: Mapping[str, Any]) -> None:
         case "add":
             target[key] = operation["value"]
         case "replace":
-            target[key]  # only what is there can be replaced
+            target[key]  # a replace requires an existing value
             target[key] = operation["value"]
         case "remove":
             del target[key]
         case unknown:
-            raise InvalidError(f"a patch has no operation {unknown!r}")
+            raise InvalidError(f"unknown operation {unknown!r} in a JSON patch")

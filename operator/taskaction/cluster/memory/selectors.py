@@ -1,4 +1,4 @@
-"""Which objects a selector means: equality and existence of labels, equality of a few fields; no sets."""
+"""Selectors: equality and existence of labels, equality of a few fields; no sets."""
 
 import re
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ _OPERATOR = re.compile("(!?=)=?")
 _FIELDS = ("metadata.name", "metadata.namespace", "involvedObject.uid", "involvedObject.name")
 
 
-def selected(body: Body, fields: str, labels: str) -> bool:
-    """Say whether an object is meant by both selectors."""
+def matches_selectors(body: Body, fields: str, labels: str) -> bool:
+    """Whether an object matches both selectors."""
     return _meets(fields, fields_of(body)) and _meets(labels, body["metadata"].get("labels") or {})
 
 
 def fields_of(body: Body) -> Mapping[str, str]:
-    """Give the fields of an object by which it may be selected."""
+    """Return the fields of an object that a field selector can use."""
     found = {name: _at(body, name) for name in _FIELDS}
     spec, status = body.get("spec"), body.get("status")
     if isinstance(status, dict):
@@ -39,7 +39,7 @@ def _at(body: Body, path: str) -> str:
 def _meets(selector: str, values: Mapping[str, str]) -> bool:
     for requirement in filter(None, (part.strip() for part in selector.split(","))):
         if " in " in requirement or " notin " in requirement:
-            raise InvalidError(f"sets cannot be selected by in memory: {requirement}")
+            raise InvalidError(f"set-based selectors are not supported in memory: {requirement}")
         found = _OPERATOR.search(requirement)
         if found is None:
             if (requirement.removeprefix("!") in values) == requirement.startswith("!"):

@@ -1,4 +1,4 @@
-"""What is stored, and what follows from a change: versions, deletion with finalizers, children; no requests."""
+"""Store of objects, with resourceVersions, finalizers and garbage collection of children."""
 
 import copy
 import uuid
@@ -33,7 +33,7 @@ Listener = Callable[[Event], None]
 
 @dataclass
 class Store:
-    """Objects by their key; who listens is told of each change, in order."""
+    """Store of objects by key; listeners receive each change, in order."""
 
     clock: Clock
     objects: dict[Key, Body] = field(default_factory=dict)
@@ -41,8 +41,8 @@ class Store:
     version: int = 100
     _events: deque[Event] = field(default_factory=lambda: deque(maxlen=_KEPT_EVENTS))
 
-    def put(self, resource: Resource, body: Body) -> Body:
-        """Store an object past all checks, under the next resourceVersion."""
+    def write(self, resource: Resource, body: Body) -> Body:
+        """Store an object without checks, with the next resourceVersion."""
         stored = copy.deepcopy(body)
         key = key_of(resource, body)
         self.version += 1
@@ -50,19 +50,19 @@ class Store:
         stored["metadata"].setdefault("uid", str(uuid.UUID(int=self.version)))
         kind = MODIFIED if key in self.objects else ADDED
         self.objects[key] = stored
-        self._tell(kind, resource.plural, stored)
+        self._notify(kind, resource.plural, stored)
         return copy.deepcopy(stored)
 
     def drop(self, key: Key) -> None:
-        """Take an object away past all checks, and what it owns with it."""
+        """Remove an object without checks, and the objects that it owns."""
         gone = self.objects.pop(key)
         self.version += 1
         gone["metadata"]["resourceVersion"] = str(self.version)
-        self._tell(DELETED, key[0], gone)
+        self._notify(DELETED, key[0], gone)
         self._collect(gone["metadata"]["uid"])
 
     def make(self, resource: Resource, body: Body, namespace: str) -> Body:
-        """Create as a user does; raises ``AlreadyExistsError`` where the name is taken."""
+        """Create an object as a user does; raise ``AlreadyExistsError`` if the name is taken."""
         metadata = {key: value for key, value in body["metadata"].items() if key != "resourceVersion"}
         if resource.namespaced:
             metadata["namespace"] = namespace
@@ -73,44 +73,44 @@ class Store:
             raise AlreadyExistsError(f'{resource.plural} "{metadata["name"]}" already exists')
         metadata.setdefault("creationTimestamp", self._now())
         metadata.setdefault("generation", 1)
-        return self.put(resource, whole)
+        return self.write(resource, whole)
 
     def change(self, resource: Resource, stored: Body, body: Body) -> Body:
-        """Write an object in the place of ``stored``; its generation grows where its spec differs.
+        """Replace ``stored`` by an object; its generation increases if its spec differs.
 
-        One that is being deleted goes with its last finalizer.
+        An object that is being deleted is removed with its last finalizer.
         """
         metadata = dict(body["metadata"])
         if body.get("spec") != stored.get("spec"):
             metadata["generation"] = stored["metadata"].get("generation", 1) + 1
         whole = body | {"metadata": metadata}
-        written = self.put(resource, whole)
+        written = self.write(resource, whole)
         if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
             self.drop(key_of(resource, whole))
         return written
 
     def delete(self, resource: Resource, stored: Body) -> None:
-        """Delete as a user does: at once, or when the last finalizer is gone."""
+        """Delete an object as a user does: immediately, or with the removal of its last finalizer."""
         metadata = stored["metadata"]
         if not metadata.get("finalizers"):
             self.drop(key_of(resource, stored))
         elif not metadata.get("deletionTimestamp"):
-            self.put(resource, stored | {"metadata": metadata | {"deletionTimestamp": self._now()}})
+            self.write(resource, stored | {"metadata": metadata | {"deletionTimestamp": self._now()}})
 
     def orphan(self, uid: str) -> None:
-        """Let the children of an object stay when it goes."""
+        """Remove the ownerReferences to an object, so that its children remain."""
         for key, body in list(self.objects.items()):
             owners = body["metadata"].get("ownerReferences") or []
             left = [one for one in owners if one["uid"] != uid]
             if left != owners:
                 self._restore(key, body | {"metadata": body["metadata"] | {"ownerReferences": left}})
 
-    def present(self, resource: Resource, body: Body) -> Body:
-        """Give what is stored in the place of ``body``.
+    def get_current(self, resource: Resource, body: Body) -> Body:
+        """Return the stored object of ``body``.
 
         Raises:
-            NotFoundError: nothing is.
-            ConflictError: it is another object, or another version of it.
+            NotFoundError: it does not exist.
+            ConflictError: it has another uid or resourceVersion.
         """
         metadata = body["metadata"]
         stored = self.objects.get(key_of(resource, body))
@@ -121,19 +121,19 @@ class Store:
         return stored
 
     def events_after(self, version: int, plural: str) -> list[Event]:
-        """Give the changes of one kind after a version; raises ``ExpiredError`` where some are forgotten."""
+        """Return the changes of one kind after a version; raise ``ExpiredError`` if some are no longer stored."""
         if self._events and self._events.maxlen == len(self._events) and self._events[0].version > version + 1:
             raise ExpiredError("too old resource version")
         return [event for event in self._events if event.version > version and event.plural == plural]
 
-    def _tell(self, kind: str, plural: str, body: Body) -> None:
+    def _notify(self, kind: str, plural: str, body: Body) -> None:
         event = Event(kind, plural, self.version, copy.deepcopy(body))
         self._events.append(event)
         for listener in list(self.listeners):
             listener(event)
 
     def _collect(self, uid: str) -> None:
-        """Delete what has lost its last owner; a real cluster does it a little later."""
+        """Delete objects that lost their last owner; a real cluster does it a little later."""
         for key, body in list(self.objects.items()):
             owners = [one["uid"] for one in body["metadata"].get("ownerReferences") or []]
             if uid not in owners or key not in self.objects:
@@ -152,10 +152,10 @@ class Store:
         self.version += 1
         body["metadata"]["resourceVersion"] = str(self.version)
         self.objects[key] = body
-        self._tell(MODIFIED, key[0], body)
+        self._notify(MODIFIED, key[0], body)
 
     def _now(self) -> str:
-        """Give the time as the API server does: to the second."""
+        """Return the time as the API server does: in seconds."""
         return self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _suffix(self) -> str:
@@ -170,5 +170,5 @@ _IDENTITY = ("uid", "resourceVersion")
 
 
 def key_of(resource: Resource, body: Body) -> Key:
-    """Give where an object is stored."""
+    """Return the key of an object."""
     return (resource.plural, body["metadata"].get("namespace", ""), body["metadata"]["name"])
