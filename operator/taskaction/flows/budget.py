@@ -1,7 +1,7 @@
-"""What evaluating one state may cost, counted while it is evaluated; knows nothing of expressions.
+"""Budget for the evaluation of one state, independent of expressions.
 
-Definitions come from users and are hostile until shown otherwise (design, section 7): every value that is looked at
-as a whole is charged for all that it holds, so that structures which share their parts cannot grow unseen.
+Definitions come from users and may be hostile. Every value that is visited as a whole is charged for all its parts, so
+that structures with shared parts cannot grow unnoticed.
 """
 
 import re
@@ -10,52 +10,52 @@ from typing import Any
 from taskaction.flows.errors import DATA_LIMIT_EXCEEDED, RunTimeError, StateError
 
 UNITS = 500_000
-"""Steps and values that one state may look at; a fraction of a second."""
+"""Steps and values that one state may use; a fraction of a second."""
 
 MAX_WEIGHT = 10_000_000
-"""About how many bytes of JSON the state of a flow may be, wherever it is kept."""
+"""Approximate maximum size of the state of a flow, in bytes of JSON, wherever it is stored."""
 
 WEIGHT_PER_UNIT = 20
-"""How many bytes may be written in the place of one value that is looked at."""
+"""Number of written bytes that cost as much as one visited value."""
 
 MAX_DEPTH = 100
-"""How deep the state of a flow may be nested."""
+"""Maximum nesting of the state of a flow."""
 
 MAX_TEXT = 100_000
-"""Characters of a string (the limit of simpleeval, reference section 2.5)."""
+"""Maximum length of a string in characters; the limit of simpleeval."""
 
 MAX_BITS = 4_096
-"""How large an integer may become on the way; a result must fit into 64 bits."""
+"""Maximum size of an intermediate integer; a result must fit into 64 bits."""
 
 MAX_WIDTH = 1_000
-"""How wide formatting and padding may make a value."""
+"""Maximum width of formatting and padding."""
 
 _NUMBERS = re.compile(r"\d+")
 
 
 class Budget:
-    """Counts down."""
+    """Budget of steps and values that is used up."""
 
     def __init__(self) -> None:
         self._left = UNITS
 
     @property
     def spent(self) -> int:
-        """How many units are gone."""
+        """Number of used units."""
         return UNITS - self._left
 
     def charge(self, units: int = 1) -> None:
-        """Take units away.
+        """Use units.
 
         Raises:
-            RunTimeError: they are used up.
+            RunTimeError: the budget is used up.
         """
         self._left -= units
         if self._left < 0:
-            raise RunTimeError("it takes too many steps: split it up, or do it in an action")
+            raise RunTimeError("too many steps; split the state, or use an action")
 
-    def values(self, value: Any) -> int:
-        """Give how many values there are in one, without looking at more than the budget has left."""
+    def count_values(self, value: Any) -> int:
+        """Return the number of values in a value, without visiting more than the remaining budget."""
         count, waiting = 1, [value]
         while waiting and count <= self._left:
             one = waiting.pop()
@@ -65,10 +65,10 @@ class Budget:
         return count
 
     def check(self, value: Any) -> Any:
-        """Give the value back, charged for all that it holds.
+        """Return the value, after charging for all its parts.
 
         Raises:
-            RunTimeError: it is too large.
+            RunTimeError: the value is too large.
         """
         waiting = [value]
         while waiting:
@@ -76,7 +76,7 @@ class Budget:
             if isinstance(one, str):
                 self.charge(1 + len(one) // 64)
                 if len(one) > MAX_TEXT:
-                    raise RunTimeError(f"a string has {len(one)} characters; {MAX_TEXT} is the most")
+                    raise RunTimeError(f"string too long: {len(one)} characters, maximum {MAX_TEXT}")
             elif isinstance(one, dict):
                 self.charge(1 + len(one))
                 waiting += one.keys()
@@ -85,17 +85,17 @@ class Budget:
                 self.charge(1 + len(one))
                 waiting += one
             elif isinstance(one, int) and one.bit_length() > MAX_BITS:
-                raise RunTimeError("a number is too large")
+                raise RunTimeError("number too large")
         return value
 
 
 def weight(*values: Any) -> int:
-    """Give about how many bytes of JSON some values are together, as if nothing in them was shared.
+    """Return the approximate size of some values as JSON in bytes, as if they shared no parts.
 
-    The count ends where there is too much, so that what is shared a million times is never unfolded.
+    The count stops at the limit, so that parts that are shared a million times are never expanded.
 
     Raises:
-        StateError: ``States.DataLimitExceeded``: they are too much, or nested too deeply.
+        StateError: ``States.DataLimitExceeded``: the values are too large, or nested too deeply.
     """
     total, depth = 0, 0
     level: list[dict[str, Any] | list[Any]] = [list(values)]
@@ -113,33 +113,33 @@ def weight(*values: Any) -> int:
                 else:
                     total += 4
             if total > MAX_WEIGHT:
-                raise StateError(DATA_LIMIT_EXCEEDED, f"the state of the flow has more than {MAX_WEIGHT} bytes")
+                raise StateError(DATA_LIMIT_EXCEEDED, f"the state of the flow is larger than {MAX_WEIGHT} bytes")
         depth, level = depth + 1, below
         if depth > MAX_DEPTH:
             raise StateError(DATA_LIMIT_EXCEEDED, f"the state of the flow is nested more than {MAX_DEPTH} levels deep")
     return total
 
 
-def width(value: int) -> int:
-    """Give a width that padding may have.
+def check_width(value: int) -> int:
+    """Return a valid width for padding.
 
     Raises:
-        RunTimeError: it is too large.
+        RunTimeError: the width is too large.
     """
     if value > MAX_WIDTH:
-        raise RunTimeError(f"a width of {value} is too large; {MAX_WIDTH} is the most")
+        raise RunTimeError(f"width {value} is too large, maximum {MAX_WIDTH}")
     return value
 
 
-def format_spec(text: str) -> str:
-    """Give a format specification, or a string for ``%``, whose widths are bounded.
+def check_format_spec(text: str) -> str:
+    """Return a format specification, or a string for ``%``, with limited widths.
 
     Raises:
-        RunTimeError: a width is too large, or is taken from a value.
+        RunTimeError: a width is too large, or is a value.
     """
     if re.search(r"%[^a-zA-Z%]*\*", text):
-        raise RunTimeError("a width must be written as a number, and not as *")
+        raise RunTimeError("a width must be a number, not *")
     for number in _NUMBERS.findall(text):
         if len(number) > 4 or int(number) > MAX_WIDTH:  # noqa: PLR2004 - the digits of MAX_WIDTH
-            raise RunTimeError(f"a width of {number[:20]} is too large; {MAX_WIDTH} is the most")
+            raise RunTimeError(f"width {number[:20]} is too large, maximum {MAX_WIDTH}")
     return text

@@ -1,6 +1,6 @@
-"""Rules of Choice states: the 39 operators of Amazon States Language (reference section 2.13); reads, never writes.
+"""Comparisons of Choice states: the 39 operators of Amazon States Language.
 
-A value of another type than the operator's makes a rule false, and not an error.
+If a value has another type than the operator's, the comparison is false, not an error.
 """
 
 import re
@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 from taskaction.flows.errors import ExpressionError, RunTimeError
-from taskaction.flows.paths import Path, reference_path
-from taskaction.flows.scope import Scope
+from taskaction.flows.paths import Path, parse_reference_path
+from taskaction.flows.scope import EvaluationScope
 
 Comparison = Callable[[Any, Any], bool]
 
@@ -25,8 +25,8 @@ _ORDERS: Mapping[str, Comparison] = {
 }
 
 
-def timestamp(value: Any) -> datetime | None:
-    """Give an RFC 3339 time, None where the value is none."""
+def parse_timestamp(value: Any) -> datetime | None:
+    """Return an RFC 3339 time, or None if the value is not one."""
     if not isinstance(value, str) or not _RFC3339.fullmatch(value):
         return None
     try:
@@ -53,7 +53,7 @@ def _boolean(value: Any) -> bool | None:
 _TYPES: Mapping[str, Callable[[Any], Any]] = {
     "String": _text,
     "Numeric": _number,
-    "Timestamp": timestamp,
+    "Timestamp": parse_timestamp,
     "Boolean": _boolean,
 }
 _EXAMPLES = {
@@ -67,7 +67,7 @@ _KINDS: Mapping[str, Callable[[Any], bool]] = {
     "IsNumeric": lambda value: _number(value) is not None,
     "IsString": lambda value: isinstance(value, str),
     "IsBoolean": lambda value: isinstance(value, bool),
-    "IsTimestamp": lambda value: timestamp(value) is not None,
+    "IsTimestamp": lambda value: parse_timestamp(value) is not None,
 }
 _COMPARISONS: Mapping[str, tuple[str, Comparison]] = {
     f"{kind}{order}": (kind, compare)
@@ -77,37 +77,37 @@ _COMPARISONS: Mapping[str, tuple[str, Comparison]] = {
 }
 IS_PRESENT = "IsPresent"
 COMPARISON_UNITS = 10
-"""What one comparison costs."""
+"""Cost of one comparison."""
 
 STRING_MATCHES = "StringMatches"
 OPERATORS = frozenset({*_COMPARISONS, *(f"{name}Path" for name in _COMPARISONS), *_KINDS, IS_PRESENT, STRING_MATCHES})
-"""The names of all 39."""
+"""Names of all 39 operators."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Comparing:
-    """One comparison of a value in the state.
+class ValueComparison:
+    """Comparison of a value in the state of the flow.
 
     Attributes:
-        operand: what it is compared with; a path where the operator's name ends in ``Path``.
+        operand: the other value; a path if the operator's name ends with ``Path``.
     """
 
     variable: Path
     operator: str
     operand: Any
 
-    def holds(self, scope: Scope) -> bool:
-        """Say whether it is so.
+    def holds(self, scope: EvaluationScope) -> bool:
+        """Whether the comparison is true.
 
         Raises:
-            RunTimeError: a path that must exist does not.
+            RunTimeError: a required path does not exist.
         """
         found = self.variable.find(scope)
         scope.budget.charge(COMPARISON_UNITS)
         if self.operator == IS_PRESENT:
             return bool((found is not None) == self.operand)
         if found is None:
-            raise RunTimeError(f"{self.variable.text} does not exist in the state of the flow: ask IsPresent first")
+            raise RunTimeError(f"{self.variable.text} does not exist in the state of the flow; check IsPresent first")
         value = found[0]
         if self.operator in _KINDS:
             return bool(_KINDS[self.operator](value) == self.operand)
@@ -115,37 +115,37 @@ class Comparing:
             if not isinstance(value, str):
                 return False
             scope.budget.charge(len(value))
-            return pattern(self.operand).fullmatch(value) is not None
+            return compile_pattern(self.operand).fullmatch(value) is not None
         kind, compare = _COMPARISONS[self.operator.removesuffix("Path")]
         operand = self.operand.read(scope) if isinstance(self.operand, Path) else self.operand
         left, right = _TYPES[kind](value), _TYPES[kind](operand)
         return left is not None and right is not None and compare(left, right)
 
 
-def comparing(variable: str, operator: str, operand: Any) -> Comparing:
-    """Read one comparison.
+def parse_comparison(variable: str, operator: str, operand: Any) -> ValueComparison:
+    """Parse one comparison.
 
     Raises:
-        ExpressionError: the operand is none that the operator takes.
+        ExpressionError: the operand is not valid for the operator.
     """
     if operator.endswith("Path"):
         if not isinstance(operand, str):
-            raise ExpressionError(f"{operator} takes a path such as $.name")
-        return Comparing(reference_path(variable), operator, reference_path(operand))
+            raise ExpressionError(f"{operator} requires a path such as $.name")
+        return ValueComparison(parse_reference_path(variable), operator, parse_reference_path(operand))
     if operator in _KINDS or operator == IS_PRESENT:
         kind = "Boolean"
     else:
         kind = "String" if operator == STRING_MATCHES else _COMPARISONS[operator][0]
     if _TYPES[kind](operand) is None:
-        raise ExpressionError(f"{operator} takes {_EXAMPLES[kind]}")
-    return Comparing(reference_path(variable), operator, operand)
+        raise ExpressionError(f"{operator} requires {_EXAMPLES[kind]}")
+    return ValueComparison(parse_reference_path(variable), operator, operand)
 
 
 @lru_cache(maxsize=1024)
-def pattern(text: str) -> re.Pattern[str]:
-    r"""Give what ``StringMatches`` means: ``*`` is anything, ``\*`` a star, ``\\`` a backslash.
+def compile_pattern(text: str) -> re.Pattern[str]:
+    r"""Return the pattern of ``StringMatches``: ``*`` matches anything, ``\*`` a star, ``\\`` a backslash.
 
-    Each ``*`` takes the least it can and never gives it back, so that no text makes it slow.
+    Each ``*`` matches as little as possible without backtracking, so that no text makes it slow.
     """
     parts: list[str] = [""]
     at = 0

@@ -1,7 +1,7 @@
-"""The words of a flow definition as models: which states there are and which fields they have; judges no graph.
+"""Models of a flow definition: states and their fields; transitions are checked elsewhere.
 
-Names and rules are those of reference sections 2.1 to 2.3 and 2.13. What goes beyond Globus is listed in
-``SUPERSET_STATES`` and ``SUPERSET_FIELDS``, so that it can be refused for definitions that must stay portable.
+Names and rules are those of Globus Flows. Extensions are listed in ``SUPERSET_STATES`` and ``SUPERSET_FIELDS``, so that
+they can be rejected for definitions that must remain portable. See docs/flows-language.md.
 """
 
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_pascal
 
-from taskaction.flows.errors import KNOWN_RESERVED, RESERVED, Problem, below
+from taskaction.flows.errors import KNOWN_RESERVED, RESERVED, Problem, child_path
 
 YEAR = 31_536_000
-"""The longest wait, in seconds."""
+"""Maximum wait, in seconds."""
 
 DEFAULT_WAIT_TIME = 300
 SUPERSET_STATES = frozenset({"Parallel", "Map"})
@@ -33,15 +33,15 @@ StateName = Annotated[str, Field(min_length=1, max_length=128)]
 Seconds = Annotated[int, Field(ge=0, le=YEAR)]
 
 
-class Words(BaseModel):
-    """Anything in a definition: names as Globus writes them, and no others."""
+class DefinitionModel(BaseModel):
+    """Base of all models of a definition: field names as in Globus Flows, no unknown fields."""
 
     model_config = ConfigDict(alias_generator=to_pascal, extra="forbid", frozen=True, strict=True)
 
 
 def _known_error(name: str) -> str:
     if name.startswith(RESERVED) and name not in KNOWN_RESERVED:
-        raise ValueError(f"there is no error {name!r}; those of this kind are {', '.join(sorted(KNOWN_RESERVED))}")
+        raise ValueError(f"unknown error {name!r}; use one of {', '.join(sorted(KNOWN_RESERVED))}")
     return name
 
 
@@ -49,16 +49,16 @@ ErrorName = Annotated[Text, AfterValidator(_known_error)]
 Errors = Annotated[list[ErrorName], Field(min_length=1, max_length=100)]
 
 
-class Catcher(Words):
-    """Where the run goes on when a state fails with one of the errors."""
+class Catcher(DefinitionModel):
+    """State with which the run continues if a state fails with one of the errors."""
 
     error_equals: Errors
     next: StateName
     result_path: str | None = "$"
 
 
-class Retrier(Words):
-    """When a failed state is tried again; fields and defaults are Amazon States Language's (superset)."""
+class StateRetrier(DefinitionModel):
+    """Retry policy of a state; fields and defaults of Amazon States Language (extension)."""
 
     error_equals: Errors
     interval_seconds: Annotated[int, Field(ge=1, le=YEAR)] = 1
@@ -68,56 +68,56 @@ class Retrier(Words):
     jitter_strategy: Literal["FULL", "NONE"] = "NONE"
 
 
-class Handler(Words):
-    """The newer way to name an Action Provider."""
+class Handler(DefinitionModel):
+    """Reference to an Action Provider; the newer form."""
 
     type: Literal["ActionProvider"]
     url: Text
     scope: Text | None = None
 
 
-class State(Words):
-    """What every state has."""
+class State(DefinitionModel):
+    """Fields of every state."""
 
     comment: str | None = None
 
 
-class Going(State):
-    """A state after which the run goes on, or ends well."""
+class TransitionState(State):
+    """State after which the run continues or succeeds."""
 
     next: StateName | None = None
     end: bool | None = None
 
     @model_validator(mode="after")
-    def _one_way(self) -> "Going":
+    def _one_way(self) -> "TransitionState":
         if (self.next is None) == (not self.end):
-            raise ValueError("needs either Next, the name of a state, or End: true")
+            raise ValueError("set either Next, the name of a state, or End: true")
         return self
 
 
-class Working(Going):
-    """A state that is given something, and puts what comes of it somewhere."""
+class DataState(TransitionState):
+    """State with an input and a result."""
 
     input_path: str | None = None
     parameters: dict[str, Any] | None = None
     result_path: str | None = "$"
 
     @model_validator(mode="after")
-    def _one_input(self) -> "Working":
+    def _one_input(self) -> "DataState":
         if self.input_path is not None and self.parameters is not None:
-            raise ValueError("has both Parameters and InputPath: keep one")
+            raise ValueError("set either Parameters or InputPath, not both")
         return self
 
 
-class Failing(Working):
-    """A state that can fail in ways that the flow handles."""
+class CatchingState(DataState):
+    """State with handlers for its errors."""
 
     catch: Annotated[list[Catcher], Field(max_length=100)] = []
-    retry: Annotated[list[Retrier], Field(max_length=100)] = []
+    retry: Annotated[list[StateRetrier], Field(max_length=100)] = []
 
 
-class ActionState(Failing):
-    """Runs an action, and waits for its end."""
+class ActionState(CatchingState):
+    """State that runs an action and waits for its end."""
 
     type: Literal["Action"]
     action_url: Text | None = None
@@ -131,52 +131,54 @@ class ActionState(Failing):
     @classmethod
     def _of_a_provider(cls, given: Any) -> Any:
         if isinstance(given, str):
-            raise ValueError("urn: handlers are services inside Globus: name an Action Provider by its ActionUrl")  # noqa: TRY004
+            raise ValueError("urn: handlers are internal to Globus; use an Action Provider with ActionUrl")  # noqa: TRY004
         if isinstance(given, Mapping) and given.get("Type") == "RegisteredAPI":
-            raise ValueError("RegisteredAPI is known to Globus only: use an Action Provider, or a provider of http")
+            raise ValueError(
+                "RegisteredAPI exists in Globus only; use an Action Provider, or a provider with the executor http"
+            )
         return given
 
     @model_validator(mode="after")
     def _whole(self) -> "ActionState":
         if (self.action_url is None) == (self.handler is None):
-            raise ValueError("needs either ActionUrl or Handler")
+            raise ValueError("set either ActionUrl or Handler")
         if self.parameters is None and self.input_path is None:
-            raise ValueError("needs either Parameters or InputPath: what the action is given")
+            raise ValueError("set either Parameters or InputPath, the input of the action")
         return self
 
     @property
     def url(self) -> str:
-        """Where the action is run."""
+        """URL of the Action Provider."""
         return self.action_url or (self.handler.url if self.handler is not None else "")
 
     @property
     def scope(self) -> str | None:
-        """The scope of the token, where it is not the provider that says so."""
+        """Scope of the token, if the state sets one."""
         return self.action_scope or (self.handler.scope if self.handler is not None else None)
 
 
-class WebInputState(Failing):
-    """Asks a person; both kinds become approvals."""
+class WebInputState(CatchingState):
+    """State that asks a person; both types run approvals."""
 
     type: Literal["CreateWebInput", "AwaitWebInput"]
 
     @model_validator(mode="after")
-    def _given(self) -> "WebInputState":
+    def _check_input(self) -> "WebInputState":
         if self.parameters is None and self.input_path is None:
-            raise ValueError("needs either Parameters or InputPath")
+            raise ValueError("set either Parameters or InputPath")
         return self
 
 
-class ExpressionEvalState(Going):
-    """Writes what its parameters evaluate to."""
+class ExpressionEvalState(TransitionState):
+    """State that writes the values of its parameters."""
 
     type: Literal["ExpressionEval"]
     parameters: dict[str, Any]
     result_path: str
 
 
-class PassState(Working):
-    """Passes on what it is given, or a constant."""
+class PassState(DataState):
+    """State that passes on its input, or a constant."""
 
     type: Literal["Pass"]
     result: Any = None
@@ -184,12 +186,12 @@ class PassState(Working):
     @model_validator(mode="after")
     def _one_source(self) -> "PassState":
         if "result" in self.model_fields_set and self.parameters is not None:
-            raise ValueError("has both Parameters and Result: keep one")
+            raise ValueError("set either Parameters or Result, not both")
         return self
 
 
-class WaitState(Going):
-    """Waits; exactly one of the four says until when."""
+class WaitState(TransitionState):
+    """State that waits; exactly one of four fields sets the time."""
 
     type: Literal["Wait"]
     seconds: Seconds | None = None
@@ -201,12 +203,12 @@ class WaitState(Going):
     def _one_time(self) -> "WaitState":
         given = [self.seconds, self.seconds_path, self.timestamp, self.timestamp_path]
         if sum(one is not None for one in given) != 1:
-            raise ValueError("needs exactly one of Seconds, SecondsPath, Timestamp and TimestampPath")
+            raise ValueError("set exactly one of Seconds, SecondsPath, Timestamp and TimestampPath")
         return self
 
 
 class ChoiceState(State):
-    """Goes on by what the state of the flow says; its rules are read by ``flows.rules``."""
+    """State that chooses the next state by rules, which ``flows.rules`` parses."""
 
     type: Literal["Choice"]
     choices: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=1_000)]
@@ -214,7 +216,7 @@ class ChoiceState(State):
 
 
 class FailState(State):
-    """Ends the run as failed."""
+    """State that ends the run as failed."""
 
     type: Literal["Fail"]
     error: str | None = None
@@ -225,25 +227,25 @@ class FailState(State):
     @model_validator(mode="after")
     def _one_each(self) -> "FailState":
         if self.error is not None and self.error_path is not None:
-            raise ValueError("has both Error and ErrorPath: keep one")
+            raise ValueError("set either Error or ErrorPath, not both")
         if self.cause is not None and self.cause_path is not None:
-            raise ValueError("has both Cause and CausePath: keep one")
+            raise ValueError("set either Cause or CausePath, not both")
         return self
 
 
-class ParallelState(Failing):
-    """Runs branches side by side, and gives the list of their results (superset)."""
+class ParallelState(CatchingState):
+    """State that runs branches in parallel; its result is the list of their results (extension)."""
 
     type: Literal["Parallel"]
     branches: "Annotated[list[Flow], Field(min_length=1, max_length=100)]"
 
 
-class MapState(Failing):
-    """Runs one flow for each item, and gives the list of results in the order of the items (superset).
+class MapState(CatchingState):
+    """State that runs one flow for each item; its result is the list of results in the order of the items (extension).
 
     Attributes:
-        max_concurrency: how many items are under way at a time; 0 for as many as the engine allows.
-        inline: actions run inside the run's own object, without objects of their own; idempotent executors only.
+        max_concurrency: maximum number of items at the same time; 0 for the engine's limit.
+        inline: actions run without objects of their own; for idempotent executors only.
     """
 
     type: Literal["Map"]
@@ -258,7 +260,7 @@ class MapState(Failing):
     @model_validator(mode="after")
     def _of_items(self) -> "MapState":
         if self.input_path is not None or self.parameters is not None:
-            raise ValueError("takes no InputPath and no Parameters: write ItemsPath, and ItemSelector")
+            raise ValueError("InputPath and Parameters are not supported; use ItemsPath and ItemSelector")
         return self
 
 
@@ -276,8 +278,8 @@ AnyState = Annotated[
 ]
 
 
-class Flow(Words):
-    """States, and with which of them it begins: a whole flow, a branch, or what is done with an item."""
+class Flow(DefinitionModel):
+    """States and the first of them: a whole flow, a branch, or the flow of an item."""
 
     start_at: StateName
     states: Annotated[dict[StateName, AnyState], Field(min_length=1, max_length=10_000)]
@@ -288,7 +290,7 @@ class FlowDefinition(Flow):
     """A whole flow.
 
     Attributes:
-        timeout_seconds: how long a run may take (superset; Globus allows a year).
+        timeout_seconds: maximum time of a run (extension; Globus allows a year).
     """
 
     timeout_seconds: Annotated[int, Field(ge=1, le=YEAR)] = YEAR
@@ -300,36 +302,36 @@ for _model in (ParallelState, MapState, Flow, FlowDefinition):
 _TYPES = frozenset({"Action", "CreateWebInput", "AwaitWebInput", "ExpressionEval", "Pass", "Wait", "Choice", "Fail"})
 _ADAPTER = TypeAdapter(FlowDefinition)
 _ELSEWHERE = {
-    "Resource": ": write Type: Action, with an ActionUrl",
-    "TimeoutSeconds": ": an Action has WaitTime, and the whole flow TimeoutSeconds",
-    "TimeoutSecondsPath": ": write WaitTime, in seconds",
-    "HeartbeatSeconds": ": an action is polled; WaitTime bounds it",
-    "OutputPath": ": pick what is wanted by a Pass with InputPath",
-    "ResultSelector": ": pick what is wanted by a Pass with Parameters",
-    "Assign": ": write values by ExpressionEval, with a ResultPath",
-    "Arguments": ": write Parameters",
-    "Output": ": write ResultPath, or a Pass with Parameters",
-    "QueryLanguage": ": paths (.$) and expressions (.=) are what there is",
-    "Condition": ": write Variable and an operator",
-    "Items": ": write ItemsPath",
-    "Iterator": ": write ItemProcessor",
-    "ItemReader": ": read the items by an Action, and write ItemsPath",
-    "ResultWriter": ": write the results by an Action",
-    "ItemBatcher": ": make batches by an expression, and write ItemsPath",
-    "ProcessorConfig": ": leave it out; Inline: true keeps items in the run",
-    "MaxConcurrencyPath": ": write MaxConcurrency",
-    "Version": ": leave it out",
-    "Credentials": ": write RunAs",
+    "Resource": "; use Type: Action with an ActionUrl",
+    "TimeoutSeconds": "; an Action has WaitTime, the whole flow has TimeoutSeconds",
+    "TimeoutSecondsPath": "; use WaitTime, in seconds",
+    "HeartbeatSeconds": "; actions are polled, and WaitTime limits their time",
+    "OutputPath": "; select the output by a Pass with InputPath",
+    "ResultSelector": "; select the result by a Pass with Parameters",
+    "Assign": "; use ExpressionEval with a ResultPath",
+    "Arguments": "; use Parameters",
+    "Output": "; use ResultPath, or a Pass with Parameters",
+    "QueryLanguage": "; use paths (.$) and expressions (.=)",
+    "Condition": "; use Variable and an operator",
+    "Items": "; use ItemsPath",
+    "Iterator": "; use ItemProcessor",
+    "ItemReader": "; read the items by an Action, and use ItemsPath",
+    "ResultWriter": "; write the results by an Action",
+    "ItemBatcher": "; create batches by an expression, and use ItemsPath",
+    "ProcessorConfig": "; remove it; Inline: true keeps items in the run",
+    "MaxConcurrencyPath": "; use MaxConcurrency",
+    "Version": "; remove it",
+    "Credentials": "; use RunAs",
 }
-"""What people write who know Amazon States Language, and what to write here."""
+"""Fields of Amazon States Language, and what to use instead."""
 _ABSENT = {
     "Task": "use Action, with an ActionUrl",
     "Succeed": "use Pass with End: true",
 }
 
 
-def read(document: Any) -> FlowDefinition | tuple[Problem, ...]:
-    """Read a definition; give what is wrong with its words where it is none."""
+def parse_definition(document: Any) -> FlowDefinition | tuple[Problem, ...]:
+    """Parse a definition; return the problems of its fields if it is not valid."""
     try:
         return _ADAPTER.validate_python(document)
     except ValidationError as error:
@@ -342,8 +344,8 @@ def _problem(document: Any, location: tuple[int | str, ...], error: Mapping[str,
         if _has(value, part):
             value = value[part]
         elif part in _TYPES | SUPERSET_STATES:
-            continue  # pydantic names the member of the union, too
-        path = f"{path}[{part}]" if isinstance(part, int) else below(path, part)
+            continue  # pydantic also names the member of the union
+        path = f"{path}[{part}]" if isinstance(part, int) else child_path(path, part)
     return Problem(path, _message(value, error, str(location[-1]) if location else ""))
 
 
@@ -357,12 +359,12 @@ def _message(value: Any, error: Mapping[str, Any], name: str) -> str:
     kind = error["type"]
     if kind == "union_tag_invalid":
         found = value.get("Type") if isinstance(value, Mapping) else None
-        hint = _ABSENT.get(str(found), f"there are {', '.join(sorted(_TYPES | SUPERSET_STATES))}")
-        return f"there is no state type {found!r}: {hint}"
+        hint = _ABSENT.get(str(found), f"use one of {', '.join(sorted(_TYPES | SUPERSET_STATES))}")
+        return f"unknown state type {found!r}; {hint}"
     if kind == "union_tag_not_found":
-        return f"needs a Type: {', '.join(sorted(_TYPES | SUPERSET_STATES))}"
+        return f"Type is required: one of {', '.join(sorted(_TYPES | SUPERSET_STATES))}"
     if kind == "extra_forbidden":
-        return f"there is no such field here{_ELSEWHERE.get(name, '')}"
+        return f"unknown field{_ELSEWHERE.get(name, '')}"
     if kind == "missing":
-        return "is missing"
+        return "is required"
     return str(error["msg"]).removeprefix("Value error, ")

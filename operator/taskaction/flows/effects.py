@@ -1,4 +1,4 @@
-"""What happens to a run, and what a run asks for: plain values between the machine and whoever runs flows."""
+"""Events, effects and decisions of a run: plain values between the machine and the reconciler of runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 from taskaction.flows.definition import YEAR
 from taskaction.flows.parameters import Place
-from taskaction.flows.privacy import public
+from taskaction.flows.privacy import without_private
 from taskaction.flows.state import Failure, FlowState
 
 
@@ -16,10 +16,10 @@ class ActionEnded:
     """The action of a visit has ended.
 
     Attributes:
-        result: the provider's last ActionStatus document (reference section 1.4).
-        error: a name of reference section 2.8 where it is not for the document's ``status`` to say how it ended:
-            ``ActionUnableToRun`` or ``ActionTimeout``.
-        cause: why, where there is an error.
+        result: the provider's last ActionStatus document.
+        error: the error if the ``status`` of the document does not describe the end: ``ActionUnableToRun`` or
+            ``ActionTimeout``.
+        cause: the cause of the error.
     """
 
     visit: str
@@ -30,7 +30,7 @@ class ActionEnded:
 
 @dataclass(frozen=True, slots=True)
 class ActionPaused:
-    """The action of a visit is INACTIVE: it waits for people, and ``details`` say for what; None: it goes on again."""
+    """The action of a visit is INACTIVE and waits for people, as ``details`` describe; None: it continues."""
 
     visit: str
     details: Mapping[str, Any] | None
@@ -38,31 +38,31 @@ class ActionPaused:
 
 @dataclass(frozen=True, slots=True)
 class Canceled:
-    """The run is to end."""
+    """The run must end."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Overflowed:
-    """The state of the flow has become larger than can be kept; the step that made it so is not taken."""
+class DataLimitExceeded:
+    """The state of the flow is too large to be stored; the step that made it so is discarded."""
 
     message: str
 
 
-Event = ActionEnded | ActionPaused | Canceled | Overflowed
+Event = ActionEnded | ActionPaused | Canceled | DataLimitExceeded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartAction:
-    """Start the action of a visit; asked for again after a crash, with the same values.
+    """Start the action of a visit; repeated after a crash with the same values.
 
     Attributes:
-        visit: names the action within the run, for ever.
-        url: an Action Provider's, or ``taskaction://KIND/NAME``.
-        body: what it is given, private parts and all; ``private`` says which parts those are.
-        wait_time: the seconds after which it ends with ``ActionTimeout``.
-        inline: it has no object of its own.
+        visit: identifies the action within the run, forever.
+        url: of an Action Provider, or ``taskaction://KIND/NAME``.
+        body: the input, including private parts, whose places are in ``private``.
+        wait_time: the seconds after which the action ends with ``ActionTimeout``.
+        inline: the action has no object of its own.
     """
 
     visit: str
@@ -78,7 +78,7 @@ class StartAction:
 
 @dataclass(frozen=True, slots=True)
 class CancelAction:
-    """Stop the action of a visit; how it ends is of no interest any more."""
+    """Stop the action of a visit; its result is no longer needed."""
 
     visit: str
 
@@ -87,11 +87,11 @@ Effect = StartAction | CancelAction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """One entry of the run's log (reference section 2.16); ``to_json`` leaves out what is private.
+class FlowLogEntry:
+    """One entry of the run's log; ``to_json`` omits private data.
 
     Attributes:
-        minor: it is about one of the many items of an inline Map.
+        minor: the entry is about an item of an inline Map.
     """
 
     time: datetime
@@ -100,17 +100,17 @@ class Entry:
     minor: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Give it as people may see it."""
-        return {"time": self.time.isoformat(), "code": self.code, "details": public(self.details)}
+        """Return the entry as JSON without private data."""
+        return {"time": self.time.isoformat(), "code": self.code, "details": without_private(self.details)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How a run has ended.
+    """Outcome of a run.
 
     Attributes:
-        output: the last state of the flow; None where it failed.
-        canceled: it failed because people wanted it to end.
+        output: the final state of the flow; None if the run failed.
+        canceled: the run failed because it was canceled.
     """
 
     output: Any = None
@@ -120,14 +120,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowDecision:
-    """What follows from events: the next state, and what must be done once it is on record.
+    """Decision after events: the next state, and the effects that must follow once it is stored.
 
     Attributes:
-        wake_at: when to look again although nothing has happened.
+        wake_at: when to step again without an event.
     """
 
     state: FlowState
     effects: tuple[Effect, ...] = ()
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[FlowLogEntry, ...] = ()
     wake_at: datetime | None = None
     outcome: Outcome | None = None

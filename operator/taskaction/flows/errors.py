@@ -1,6 +1,6 @@
-"""The errors of flows: those that a run can catch by name, and those of a definition; raised here, handled by callers.
+"""Errors of flows: those that a run can catch by name, and those of definitions.
 
-Names are those of reference section 2.8; ``States.*`` are Amazon States Language's.
+Names are those of Globus Flows; ``States.*`` are those of Amazon States Language.
 """
 
 import re
@@ -32,22 +32,22 @@ _ELSEWHERE = {
     NO_TOKEN: TASK_FAILED,
     ACTION_TIMEOUT: TIMEOUT,
 }
-"""What Amazon States Language calls the errors of actions: whoever comes from there names them so."""
+"""Names of the errors of actions in Amazon States Language, for users who know them."""
 
 _SHOWN = 100
 _PLAIN = re.compile(r"[A-Za-z_][\w-]*")
 
 UNCATCHABLE_BY_ALL = frozenset({RUNTIME, DATA_LIMIT_EXCEEDED})
-"""Errors that a handler must name: as in Amazon States Language, ``States.ALL`` does not mean them."""
+"""Errors that a handler must name: as in Amazon States Language, ``States.ALL`` does not match them."""
 
 
 class StateError(TaskActionError):
     """A state failed; the run fails with it unless the state catches it.
 
     Attributes:
-        name: the error's name, by which a ``Catch`` or ``Retry`` finds it.
-        cause: why, for people; of a failed action its status document.
-        also: another name by which a handler may mean it.
+        name: the name of the error, which a ``Catch`` or ``Retry`` matches.
+        cause: the cause, for people; for a failed action its status document.
+        also: another name that a handler may use.
     """
 
     def __init__(self, name: str, cause: Any, also: str | None = None) -> None:
@@ -58,9 +58,9 @@ class StateError(TaskActionError):
 
 
 class RunTimeError(StateError):
-    """A path or an expression could not be evaluated on the data as it is.
+    """A path or an expression could not be evaluated on the data.
 
-    It is ``States.Runtime``; ``also`` is Amazon States Language's narrower name, where it has one.
+    The name is ``States.Runtime``; ``also`` is the narrower name of Amazon States Language, if there is one.
     """
 
     def __init__(self, cause: str, also: str | None = None) -> None:
@@ -76,24 +76,24 @@ KNOWN_RESERVED = frozenset(
         "States.QueryEvaluationError",
     }
 )  # fmt: skip
-"""All names that begin with ``States.``; Amazon States Language lets nobody make others."""
+"""All names with the prefix ``States.``; Amazon States Language allows no others."""
 
 
 class ExpressionError(TaskActionError, ValueError):
-    """Text that is no path, expression or rule; says why."""
+    """Text that is not a valid path, expression or rule."""
 
 
 class DefinitionFileError(TaskActionError):
-    """A file that should hold a definition cannot be read."""
+    """The file of a definition cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a definition.
+    """Problem of a definition.
 
     Attributes:
-        path: where, as a JSONPath into the definition, for example ``$.States.Copy.Next``.
-        message: what, and how to mend it.
+        path: a JSONPath into the definition, for example ``$.States.Copy.Next``.
+        message: the problem, and how to fix it.
     """
 
     path: str
@@ -103,11 +103,11 @@ class Problem:
         return f"{self.path}: {self.message}"
 
 
-def below(place: str, name: str) -> str:
-    """Give the JSONPath of a property of what is at ``place``."""
+def child_path(place: str, name: str) -> str:
+    """Return the JSONPath of a property of the value at ``place``."""
     return f"{place}.{name}" if _PLAIN.fullmatch(name) else f"{place}['{name}']"
 
 
-def quoted(text: str) -> str:
-    """Give a user's text as messages show it; of a long one the beginning."""
+def quote_text(text: str) -> str:
+    """Return a user's text for messages, truncated if it is long."""
     return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")

@@ -1,7 +1,7 @@
-"""Expressions of flows (``.=``): Python's syntax for values, in a sandbox; reads the state and changes nothing.
+"""Expressions of flows (``.=``): Python's syntax for values, in a sandbox; they only read the state.
 
-Reference section 2.5. The evaluator is simpleeval's, which the documented service is built on. What it leaves open is
-closed here: methods are allowed by name, and everything is counted (``flows.budget``).
+The evaluator is simpleeval, as in Globus Flows, with further restrictions: methods are allowed by name, and every
+operation is charged (``flows.budget``). See docs/flows-language.md.
 """
 
 import ast
@@ -14,11 +14,11 @@ from typing import Any
 
 from simpleeval import EvalWithCompoundTypes, InvalidExpression
 
-from taskaction.flows.budget import MAX_BITS, Budget, format_spec
-from taskaction.flows.errors import INTRINSIC_FAILURE, ExpressionError, RunTimeError, quoted
-from taskaction.flows.functions import ALL_METHODS, FUNCTIONS, functions, method
-from taskaction.flows.paths import Path, path
-from taskaction.flows.scope import Scope
+from taskaction.flows.budget import MAX_BITS, Budget, check_format_spec
+from taskaction.flows.errors import INTRINSIC_FAILURE, ExpressionError, RunTimeError, quote_text
+from taskaction.flows.functions import ALL_METHODS, FUNCTIONS, available_functions, bounded_method
+from taskaction.flows.paths import Path, parse_path
+from taskaction.flows.scope import EvaluationScope
 
 MAX_LENGTH = 10_000
 MAX_DEPTH = 60
@@ -32,7 +32,7 @@ _CONVERSIONS: Mapping[int, Callable[[Any], Any]] = {
 }
 _LARGEST = 2**63
 _COLLISIONS = 50
-"""How many keys of an object that are no strings, and so may have been made to collide, are passed by for one unit."""
+"""Number of comparisons for one unit, for keys that are not strings and so may be made to collide."""
 
 _NODES = (
     ast.Expression, ast.Name, ast.Load, ast.Store, ast.Constant, ast.UnaryOp, ast.BinOp, ast.BoolOp, ast.Compare,
@@ -45,12 +45,12 @@ _NODES = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expression:
-    """One expression, read and checked.
+    """A parsed and checked expression.
 
     Attributes:
-        text: as it is written.
-        paths: the back-quoted paths in it, by the names that stand for them.
-        names: the properties of the state that it looks at by name; ``called`` the functions that it calls.
+        text: the source text.
+        paths: the back-quoted paths, by the names that replace them.
+        names: the properties of the state that it reads by name; ``called`` are the functions that it calls.
     """
 
     text: str
@@ -59,17 +59,17 @@ class Expression:
     names: frozenset[str]
     called: frozenset[str]
 
-    def value(self, scope: Scope, seed: str) -> Any:
-        """Evaluate it; the same state and seed give the same value.
+    def evaluate(self, scope: EvaluationScope, seed: str) -> Any:
+        """Evaluate the expression; the same state and seed produce the same value.
 
         Raises:
-            RunTimeError: it cannot be evaluated, is too costly, or its value is none that JSON has.
+            RunTimeError: the expression cannot be evaluated or is too costly, or its value is not a JSON value.
         """
         try:
             names = scope.names
             if self.paths:
                 names = {**names, **{name: one.read(scope) for name, one in self.paths.items()}}
-            allowed = functions(scope.names, seed) if self.called else {}
+            allowed = available_functions(scope.names, seed) if self.called else {}
             evaluator = _Evaluator(names, allowed, scope.budget)
             return _json(scope.budget.check(evaluator.eval(self.text, self.tree)))
         except RunTimeError as error:
@@ -77,34 +77,34 @@ class Expression:
         except InvalidExpression as error:
             raise self._failure(str(getattr(error, "message", error))) from error
         except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            what = f"there is no {error}" if isinstance(error, KeyError) else str(error)
+            what = f"{error} not found" if isinstance(error, KeyError) else str(error)
             raise self._failure(what) from error
 
     def _failure(self, why: str, also: str | None = None) -> RunTimeError:
-        """Say why; Python's messages quote values, and private ones must reach no status and no log."""
+        """Return the error; Python's messages quote values, but private values must not reach a status or a log."""
         if _PRIVATE in self.text:
-            why = "it cannot be evaluated; the reason is not shown, since it may quote private values"
-        return RunTimeError(f"{quoted(self.text)}: {why}", also or INTRINSIC_FAILURE)
+            why = "evaluation failed; the reason is not shown because it may contain private values"
+        return RunTimeError(f"{quote_text(self.text)}: {why}", also or INTRINSIC_FAILURE)
 
 
 @lru_cache(maxsize=4096)
-def expression(text: str) -> Expression:
-    """Read an expression.
+def parse_expression(text: str) -> Expression:
+    """Parse an expression.
 
     Raises:
-        ExpressionError: it is none, or uses what flows do not have.
+        ExpressionError: the text is not an expression, or uses syntax that flows do not support.
     """
     if len(text) > MAX_LENGTH:
-        raise ExpressionError(f"the expression is longer than {MAX_LENGTH} characters")
+        raise ExpressionError(f"expression longer than {MAX_LENGTH} characters")
     plain, paths = _without_paths(text.strip())
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # "1 is 1" is odd, and the user's affair
+            warnings.simplefilter("ignore", SyntaxWarning)  # "1 is 1" is odd, but allowed
             tree = ast.parse(plain, mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         why = error.msg if isinstance(error, SyntaxError) else "it is nested too deeply"
-        raise ExpressionError(f"{quoted(text)} is no expression: {why}") from error
-    nodes = _checked(text, tree)
+        raise ExpressionError(f"{quote_text(text)} is not a valid expression: {why}") from error
+    nodes = _check_nodes(text, tree)
     functions = [node.func for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
     called = frozenset(function.id for function in functions)
     places = {id(function) for function in functions}
@@ -114,7 +114,7 @@ def expression(text: str) -> Expression:
 
 
 def _without_paths(text: str) -> tuple[str, dict[str, Path]]:
-    """Put names in the place of back-quoted paths, outside of strings."""
+    """Replace back-quoted paths outside of strings by names."""
     paths: dict[str, Path] = {}
     kept: list[str] = []
     quote, at = "", 0
@@ -131,9 +131,9 @@ def _without_paths(text: str) -> tuple[str, dict[str, Path]]:
         elif sign == "`":
             end = text.find("`", at + 1)
             if end < 0:
-                raise ExpressionError(f"{quoted(text)}: a back-quoted path is not closed")
+                raise ExpressionError(f"{quote_text(text)}: unterminated back-quoted path")
             name = f"_path_{len(paths)}"
-            paths[name] = path(text[at + 1 : end])
+            paths[name] = parse_path(text[at + 1 : end])
             kept.append(name)
             at = end + 1
             continue
@@ -142,8 +142,8 @@ def _without_paths(text: str) -> tuple[str, dict[str, Path]]:
     return "".join(kept), paths
 
 
-def _checked(text: str, tree: ast.Expression) -> list[ast.AST]:
-    """Give all that an expression is made of."""
+def _check_nodes(text: str, tree: ast.Expression) -> list[ast.AST]:
+    """Return all nodes of an expression."""
     level: list[ast.AST] = [tree]
     nodes = [*level]
     for _ in range(MAX_DEPTH):
@@ -152,16 +152,16 @@ def _checked(text: str, tree: ast.Expression) -> list[ast.AST]:
         if not level:
             break
     else:
-        raise ExpressionError(f"{quoted(text)} is nested too deeply")
+        raise ExpressionError(f"{quote_text(text)} is nested too deeply")
     for node in nodes:
         if not isinstance(node, _NODES):
-            raise ExpressionError(f"{quoted(text)}: {type(node).__name__} is not available in expressions")
+            raise ExpressionError(f"{quote_text(text)}: {type(node).__name__} is not available in expressions")
         if isinstance(node, ast.Constant) and not isinstance(node.value, str | int | float | None):
-            raise ExpressionError(f"{quoted(text)}: {type(node.value).__name__} is not available in expressions")
+            raise ExpressionError(f"{quote_text(text)}: {type(node.value).__name__} is not available in expressions")
         if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
-            raise ExpressionError(f"{quoted(text)}: write ['{node.attr}'] instead of .{node.attr}")
+            raise ExpressionError(f"{quote_text(text)}: write ['{node.attr}'] instead of .{node.attr}")
         if isinstance(node, ast.keyword) and node.arg is None:
-            raise ExpressionError(f"{quoted(text)}: ** is not available in calls")
+            raise ExpressionError(f"{quote_text(text)}: ** is not available in calls")
         if isinstance(node, ast.Call):
             _check_call(text, node.func)
     return nodes
@@ -170,20 +170,20 @@ def _checked(text: str, tree: ast.Expression) -> list[ast.AST]:
 def _check_call(text: str, called: ast.expr) -> None:
     if isinstance(called, ast.Attribute):
         if called.attr not in ALL_METHODS:
-            raise ExpressionError(f"{quoted(text)}: the method {called.attr!r} is not available")
+            raise ExpressionError(f"{quote_text(text)}: the method {called.attr!r} is not available")
     elif not isinstance(called, ast.Name) or called.id not in FUNCTIONS:
         name = called.id if isinstance(called, ast.Name) else "this"
-        raise ExpressionError(f"{quoted(text)}: {name} is no function; there are {', '.join(sorted(FUNCTIONS))}")
+        raise ExpressionError(f"{quote_text(text)}: unknown function {name}; use one of {', '.join(sorted(FUNCTIONS))}")
 
 
 _HANDLERS = {kind: found.__name__ for kind, found in EvalWithCompoundTypes().nodes.items() if kind in _NODES}
-"""The methods that evaluate, by what they evaluate: bound ones in every evaluator would be dear to make and to free."""
+"""Names of evaluating methods by node type: bound methods in every evaluator would be expensive."""
 
 
 class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval ships no types
-    """simpleeval with a budget, and with attributes that are the properties of objects and nothing else."""
+    """simpleeval's evaluator with a budget, and with attributes that are only properties of objects."""
 
-    def __init__(  # what simpleeval prepares of its own takes longer than most expressions do
+    def __init__(  # simpleeval's own preparation takes longer than most expressions
         self, names: Mapping[str, Any], allowed: Mapping[str, Callable[..., Any]], budget: Budget
     ) -> None:
         self.nodes: dict[type[ast.AST], Callable[..., Any]] = {}
@@ -193,7 +193,7 @@ class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval shi
         self._budget = budget
 
     def _check_disallowed_items(self, item: Any) -> None:
-        """Look for nothing: the state is JSON, and what can be called is known by name."""
+        """Check nothing: the state is JSON, and callables are allowed by name."""
 
     def _eval(self, node: ast.AST) -> Any:
         self._budget.charge()
@@ -208,12 +208,12 @@ class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval shi
     def _eval_attribute(self, node: ast.Attribute) -> Any:
         value = self._eval(node.value)
         if not isinstance(value, dict) or node.attr not in value:
-            raise RunTimeError(f"there is no property {node.attr!r} in {ast.unparse(node.value)}")
+            raise RunTimeError(f"property {node.attr!r} not found in {ast.unparse(node.value)}")
         return value[node.attr]
 
     def _eval_call(self, node: ast.Call) -> Any:
         if isinstance(node.func, ast.Attribute):
-            called = method(self._budget.check(self._eval(node.func.value)), node.func.attr)
+            called = bounded_method(self._budget.check(self._eval(node.func.value)), node.func.attr)
         else:
             called = self.functions[ast.unparse(node.func)]
         positional: list[Any] = []
@@ -228,11 +228,11 @@ class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval shi
 
     def _eval_formattedvalue(self, node: ast.FormattedValue) -> Any:
         value = self._budget.check(self._eval(node.value))
-        spec = format_spec(self._eval(node.format_spec)) if node.format_spec is not None else ""
+        spec = check_format_spec(self._eval(node.format_spec)) if node.format_spec is not None else ""
         return format(_CONVERSIONS[node.conversion](value), spec)
 
     def _eval_comprehension(self, node: ast.AST) -> Any:
-        self.nodes.setdefault(ast.Name, self._eval_name)  # simpleeval puts what knows its variables there meanwhile
+        self.nodes.setdefault(ast.Name, self._eval_name)  # simpleeval replaces this entry during a comprehension
         value = super()._eval_comprehension(node)
         if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
             self._budget.charge(len(value) ** 2 // _COLLISIONS)
@@ -240,16 +240,16 @@ class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval shi
 
 
 class _Operators:
-    """simpleeval's table of operators, each of which is charged for what it takes and gives."""
+    """simpleeval's table of operators, which charges each operator for its operands and result."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
 
     def __getitem__(self, kind: type[ast.AST]) -> Callable[..., Any]:
-        return partial(_counted, self._budget, _PLAIN[kind])
+        return partial(_apply_counted, self._budget, _PLAIN[kind])
 
 
-def _counted(budget: Budget, function: Callable[..., Any], *operands: Any) -> Any:
+def _apply_counted(budget: Budget, function: Callable[..., Any], *operands: Any) -> Any:
     for operand in operands:
         budget.check(operand)
     if function is operator.mul:
@@ -265,12 +265,12 @@ def _charge_repetition(budget: Budget, left: Any, right: Any) -> None:
 
 def _power(left: Any, right: Any) -> Any:
     if isinstance(left, int) and isinstance(right, int) and left.bit_length() * abs(right) > MAX_BITS:
-        raise RunTimeError("a number is too large")
+        raise RunTimeError("number too large")
     return left**right
 
 
 def _remainder(left: Any, right: Any) -> Any:
-    return format_spec(left) % right if isinstance(left, str) else left % right
+    return check_format_spec(left) % right if isinstance(left, str) else left % right
 
 
 _PLAIN: dict[type[ast.AST], Callable[..., Any]] = {
@@ -286,20 +286,20 @@ _PLAIN: dict[type[ast.AST], Callable[..., Any]] = {
 def _json_scalar(value: str | float) -> str | float:
     if isinstance(value, str):
         if not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
-            raise RunTimeError("the result holds half of a character, which JSON does not have")
+            raise RunTimeError("the result contains half of a surrogate pair, which is not valid JSON")
     elif isinstance(value, int):
         if not -_LARGEST <= value < _LARGEST:
-            raise RunTimeError("the result is a number beyond 64 bits")
+            raise RunTimeError("the result is a number that exceeds 64 bits")
     elif value - value != 0:
-        raise RunTimeError(f"the result is {value}, which JSON does not have")
+        raise RunTimeError(f"the result is {value}, which is not valid JSON")
     return value
 
 
 def _json(value: Any) -> Any:
-    """Give the value as JSON has it.
+    """Return the value as JSON.
 
     Raises:
-        RunTimeError: JSON has no such value.
+        RunTimeError: the value is not a JSON value.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -309,6 +309,6 @@ def _json(value: Any) -> Any:
         return [_json(one) for one in value]
     if isinstance(value, dict):
         if wrong := [key for key in value if not isinstance(key, str)]:
-            raise RunTimeError(f"the key {wrong[0]!r} of an object is no string")
+            raise RunTimeError(f"the key {wrong[0]!r} of an object is not a string")
         return {_json(key): _json(one) for key, one in value.items()}
-    raise RunTimeError(f"the result is a {type(value).__name__}, which JSON does not have")
+    raise RunTimeError(f"the result is a {type(value).__name__}, which is not valid JSON")

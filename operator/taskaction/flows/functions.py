@@ -1,11 +1,11 @@
-"""The functions and methods that expressions may call (reference section 2.5); everything else is refused by name."""
+"""Functions and methods that expressions may call; everything else is rejected by name."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Any
 
-from taskaction.flows.budget import MAX_TEXT, width
+from taskaction.flows.budget import MAX_TEXT, check_width
 from taskaction.flows.errors import RunTimeError
 
 Function = Callable[..., Any]
@@ -23,30 +23,30 @@ METHODS: Mapping[type, frozenset[str]] = {
     tuple: frozenset({"count", "index"}),
     dict: frozenset({"get", "items", "keys", "values"}),
 }  # fmt: skip
-"""By type: those that give a new value, and give it at once."""
+"""Methods by type: those that return a new value in bounded time."""
 
 _PADDING = frozenset({"center", "ljust", "rjust", "zfill"})
 _FROM_THE_END = frozenset({"rfind", "rindex", "rpartition", "rsplit"})
-"""Python looks from the end in time that grows with both texts; the other way it does not."""
+"""Methods that search from the end; in Python, their time grows with the product of both lengths."""
 _MOST_SIGNS = 10 * MAX_TEXT
 ALL_METHODS = frozenset(name for names in METHODS.values() for name in names)
 
 
-def method(value: Any, name: str) -> Function:
-    """Give a method of a value, bounded in what it may produce.
+def bounded_method(value: Any, name: str) -> Function:
+    """Return a method of a value, with a limit on its result.
 
     Raises:
-        RunTimeError: values of this kind have none of this name.
+        RunTimeError: values of this type have no such method.
     """
     if name not in METHODS.get(type(value), frozenset()):
         raise RunTimeError(f"{_kind(value)} has no method {name!r}")
     found: Function = getattr(value, name)
     if name in _PADDING:
-        return lambda wide, *rest: found(width(wide), *rest)
+        return lambda wide, *rest: found(check_width(wide), *rest)
     if name == "replace":
-        return lambda old, new, *rest: _replaced(value, old, new, *rest)
+        return lambda old, new, *rest: _replace(value, old, new, *rest)
     if name == "join":
-        return lambda parts: _joined(value, parts)
+        return lambda parts: _join(value, parts)
     if name in _FROM_THE_END:
         return partial(_from_the_end, value, found)
     if name in {"items", "keys", "values"}:
@@ -54,20 +54,20 @@ def method(value: Any, name: str) -> Function:
     return found
 
 
-def functions(names: Mapping[str, Any], seed: str) -> dict[str, Function]:
-    """Give the functions, for the state that an expression is evaluated on.
+def available_functions(names: Mapping[str, Any], seed: str) -> dict[str, Function]:
+    """Return the functions for the state on which an expression is evaluated.
 
-    ``seed`` decides what ``rand`` and ``randint`` give: the same for one visit of a state, however often it is
-    evaluated, since a crash may have it evaluated again.
+    ``seed`` determines the results of ``rand`` and ``randint``: the same for one visit of a state, because a crash may
+    repeat the evaluation.
     """
-    luck = _Luck(seed)
+    luck = _LazyRandom(seed)
     return {
         "bool": bool,
         "dict": _dict,
         "float": float,
-        "getattr": lambda name, default=None: _found(names, name, default),
+        "getattr": lambda name, default=None: _lookup(names, name, default),
         "int": int,
-        "is_present": lambda name: _found(names, name, _ABSENT) is not _ABSENT,
+        "is_present": lambda name: _lookup(names, name, _ABSENT) is not _ABSENT,
         "len": len,
         "list": list,
         "pathsplit": pathsplit,
@@ -89,15 +89,15 @@ def pathsplit(path: str) -> list[str]:
     return [parent or slash, last]
 
 
-class _Luck:
-    """Random numbers, drawn only where they are asked for: to begin with them is dear."""
+class _LazyRandom:
+    """Random numbers with lazy initialization, which is expensive."""
 
     def __init__(self, seed: str) -> None:
         self._seed = seed
         self._random: Random | None = None
 
     def rand(self) -> float:
-        """Give the next number from 0 to 1."""
+        """Return the next number from 0 to 1."""
         if self._random is None:
             self._random = Random(self._seed)  # noqa: S311 - no secret
         return self._random.random()
@@ -106,8 +106,8 @@ class _Luck:
 _ABSENT = object()
 
 
-def _found(names: Mapping[str, Any], name: str, default: Any) -> Any:
-    """Look a name up, perhaps one with dots."""
+def _lookup(names: Mapping[str, Any], name: str, default: Any) -> Any:
+    """Return the value of a name, which may contain dots."""
     if name in names:
         return names[name]
     value: Any = names
@@ -118,29 +118,29 @@ def _found(names: Mapping[str, Any], name: str, default: Any) -> Any:
     return value
 
 
-def _replaced(text: str, old: str, new: str, *rest: int) -> str:
+def _replace(text: str, old: str, new: str, *rest: int) -> str:
     if len(text) + text.count(old) * max(0, len(new) - len(old)) > MAX_TEXT:
-        raise RunTimeError(f"replace would make a string of more than {MAX_TEXT} characters")
+        raise RunTimeError(f"the result of replace would exceed {MAX_TEXT} characters")
     return text.replace(old, new, *rest)
 
 
-def _joined(between: str, parts: Sequence[str]) -> str:
+def _join(between: str, parts: Sequence[str]) -> str:
     if len(between) * len(parts) > MAX_TEXT:
-        raise RunTimeError(f"join would make a string of more than {MAX_TEXT} characters")
+        raise RunTimeError(f"the result of join would exceed {MAX_TEXT} characters")
     return between.join(parts)
 
 
 def _from_the_end(text: str, search: Function, *given: Any, **named: Any) -> Any:
     if any(isinstance(one, str) and len(one) * len(text) > _MOST_SIGNS for one in (*given, *named.values())):
-        raise RunTimeError("it takes too many steps to look for so long a text from the end")
+        raise RunTimeError("too many steps; use a shorter text for a search from the end")
     return search(*given, **named)
 
 
 def _dict(pairs: Any = (), **named: Any) -> dict[str, Any]:
-    """Give an object; other keys than strings could be made to collide."""
+    """Return an object with string keys only, because other keys could be made to collide."""
     found = [(key, value) for key, value in (pairs.items() if isinstance(pairs, Mapping) else pairs)]
     if wrong := [key for key, _ in found if not isinstance(key, str)]:
-        raise RunTimeError(f"the key {wrong[0]!r} of an object is no string")
+        raise RunTimeError(f"the key {wrong[0]!r} of an object is not a string")
     return {**dict(found), **named}
 
 
@@ -149,6 +149,6 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a number" if isinstance(value, int | float) else "a value")
 
 
-FUNCTIONS = frozenset(functions({}, ""))
+FUNCTIONS = frozenset(available_functions({}, ""))
 BEYOND_GLOBUS = frozenset({"bool", "dict", "list", "tuple"})
-"""Those that neither Globus' documents nor simpleeval's own functions nor published flows have."""
+"""Functions that neither the Globus documentation nor simpleeval nor published flows contain."""

@@ -1,11 +1,11 @@
-"""A definition as a picture: Mermaid's text for a flowchart, which GitHub and most wikis draw; judges no definition."""
+"""Flowchart of a definition as Mermaid text, which GitHub and most wikis render; no validation."""
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from taskaction.core.names import truncated
+from taskaction.core.names import truncate
 from taskaction.flows import definition as words
 
 _LABEL_CHARS = 60
@@ -21,7 +21,7 @@ _KINDS = ("String", "Numeric", "Timestamp", "Boolean")
 
 
 def mermaid(flow: words.Flow) -> str:
-    """Give the flowchart of a flow; states keep the order in which they are written."""
+    """Return the flowchart of a flow, with the states in the order of the definition."""
     drawing = _Drawing()
     drawing.flow(flow, "  ")
     return "\n".join(["flowchart TD", *drawing.lines]) + "\n"
@@ -33,7 +33,7 @@ class _Drawing:
     drawn: int = 0
 
     def flow(self, flow: words.Flow, indent: str) -> None:
-        """Draw the states, then what leads from one to the next."""
+        """Draw the states, then the transitions."""
         number = self.drawn
         self.drawn += 1
         ids = {name: f"f{number}s{place}" for place, name in enumerate(flow.states)}
@@ -41,11 +41,11 @@ class _Drawing:
         self.lines.append(f'{indent}{begin}(("start"))')
         for name, state in flow.states.items():
             self._state(ids[name], name, state, indent)
-        if any(isinstance(state, words.Going) and state.end for state in flow.states.values()):
+        if any(isinstance(state, words.TransitionState) and state.end for state in flow.states.values()):
             self.lines.append(f'{indent}{end}((("end")))')
         self.lines.append(f"{indent}{begin} --> {ids.get(flow.start_at, begin)}")
         for name, state in flow.states.items():
-            for target, label, dotted in _ways(state):
+            for target, label, dotted in _transitions(state):
                 there = end if target is None else ids.get(target)
                 if there is not None:
                     self.lines.append(f"{indent}{ids[name]} {_arrow(label, dotted=dotted)} {there}")
@@ -57,26 +57,26 @@ class _Drawing:
             case words.MapState():
                 self._group(own, f"{name} (Map: {state.items_path})", [state.item_processor], indent)
             case words.ChoiceState():
-                self.lines.append(f"{indent}{own}{{{_quoted(name)}}}")
+                self.lines.append(f"{indent}{own}{{{_quote_label(name)}}}")
             case words.WaitState():
-                self.lines.append(f"{indent}{own}([{_quoted(name, f'Wait: {_until(state)}')}])")
+                self.lines.append(f"{indent}{own}([{_quote_label(name, f'Wait: {_until(state)}')}])")
             case words.FailState():
                 error = state.error or state.error_path or ""
-                self.lines.append(f"{indent}{own}[/{_quoted(name, f'Fail: {error}')}/]")
+                self.lines.append(f"{indent}{own}[/{_quote_label(name, f'Fail: {error}')}/]")
             case words.ActionState():
-                self.lines.append(f"{indent}{own}[[{_quoted(name, state.url)}]]")
+                self.lines.append(f"{indent}{own}[[{_quote_label(name, state.url)}]]")
             case _:
-                self.lines.append(f"{indent}{own}[{_quoted(name, state.type)}]")
+                self.lines.append(f"{indent}{own}[{_quote_label(name, state.type)}]")
 
     def _group(self, own: str, title: str, inner: list[words.Flow], indent: str) -> None:
-        self.lines.append(f"{indent}subgraph {own}[{_quoted(title)}]")
+        self.lines.append(f"{indent}subgraph {own}[{_quote_label(title)}]")
         for flow in inner:
             self.flow(flow, f"{indent}  ")
         self.lines.append(f"{indent}end")
 
 
-def _ways(state: words.AnyState) -> Iterator[tuple[str | None, str, bool]]:
-    """Give where a state leads, None for the end; with the label, and whether it is only for errors."""
+def _transitions(state: words.AnyState) -> Iterator[tuple[str | None, str, bool]]:
+    """Yield the targets of a state, None for the end, with a label and whether they are for errors."""
     if isinstance(state, words.ChoiceState):
         for rule in state.choices:
             following = rule.get("Next")
@@ -84,15 +84,15 @@ def _ways(state: words.AnyState) -> Iterator[tuple[str | None, str, bool]]:
                 yield following, _condition(rule), False
         if state.default is not None:
             yield state.default, "otherwise", False
-    if isinstance(state, words.Going):
+    if isinstance(state, words.TransitionState):
         yield state.next, "", False
-    if isinstance(state, words.Failing):
+    if isinstance(state, words.CatchingState):
         for catcher in state.catch:
             yield catcher.next, ", ".join(catcher.error_equals), True
 
 
 def _condition(rule: Mapping[str, Any]) -> str:
-    """Give a rule of a Choice as people would say it."""
+    """Return a rule of a Choice as readable text."""
     for name, between in (("And", " and "), ("Or", " or ")):
         if isinstance(rule.get(name), list):
             return between.join(_condition(one) for one in rule[name] if isinstance(one, Mapping))
@@ -119,9 +119,9 @@ def _until(state: words.WaitState) -> str:
 
 def _arrow(label: str, *, dotted: bool) -> str:
     line = "-.->" if dotted else "-->"
-    return f"{line}|{_quoted(label)}|" if label else line
+    return f"{line}|{_quote_label(label)}|" if label else line
 
 
-def _quoted(*lines: str) -> str:
-    shown = (truncated(line, _LABEL_CHARS) for line in lines if line)
+def _quote_label(*lines: str) -> str:
+    shown = (truncate(line, _LABEL_CHARS) for line in lines if line)
     return '"' + "<br/>".join("".join(_ESCAPES.get(sign, sign) for sign in line) for line in shown) + '"'

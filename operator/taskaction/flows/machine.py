@@ -1,7 +1,7 @@
-"""The machine: what a run does next, from its state and what has happened; pure, without clock or I/O.
+"""State machine of a run: the next steps, from its state and events; pure, without clock or I/O.
 
-One call carries the run through every state that needs nothing from outside. The same state and events give the same
-decision, effects with the same names among them: so a decision that was lost in a crash is simply made again.
+One call advances the run through every state that needs nothing from outside. The same state and events produce the
+same decision, with the same names of effects, so a decision that was lost in a crash is simply made again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,35 +18,35 @@ from taskaction.flows.effects import (
     ActionEnded,
     ActionPaused,
     Canceled,
+    DataLimitExceeded,
     Effect,
-    Entry,
     Event,
     FlowDecision,
+    FlowLogEntry,
     Outcome,
-    Overflowed,
 )
 from taskaction.flows.errors import StateError
-from taskaction.flows.parallel import advanced, cancelled, settled
+from taskaction.flows.parallel import advance, cancel_effects, combine_results
 from taskaction.flows.program import FlowProgram, Node, Program
-from taskaction.flows.scope import Scope
+from taskaction.flows.scope import EvaluationScope
 from taskaction.flows.state import Failure, FlowState, Frame
-from taskaction.flows.steps import Done, Outside, Parted, Until, View, begun
-from taskaction.flows.web_input import answer, has_expired
+from taskaction.flows.steps import ActionStarted, BranchesStarted, StateCompleted, View, WaitUntil, enter_state
+from taskaction.flows.web_input import has_expired, to_web_input_result
 
 MAX_STATES = 5_000
-"""How many states one step enters: a flow that loops without waiting for anything must not keep others waiting."""
+"""Maximum number of states in one step: a flow that loops without waiting must not block other runs."""
 
 UNITS_PER_STATE = UNITS // MAX_STATES
-"""What may be looked at in the place of a state: dear states are fewer in a step."""
+"""Units that cost as much as a state: a step contains fewer expensive states."""
 
 PAUSE = timedelta(seconds=1)
-"""How long a run that has used up its states rests."""
+"""Pause of a run after a step that used its budget."""
 
 CANCELED = "FlowCanceled"
 
 
 def start(program: FlowProgram, run_id: str, given: Any, context: Mapping[str, Any], now: datetime) -> FlowDecision:
-    """Begin a run with its input."""
+    """Start a run with its input."""
     state = FlowState(
         run_id=run_id,
         context=context,
@@ -59,9 +59,9 @@ def start(program: FlowProgram, run_id: str, given: Any, context: Mapping[str, A
 
 
 def step(program: FlowProgram, state: FlowState, happened: Sequence[Event], now: datetime) -> FlowDecision:
-    """Take in what has happened, which may be nothing but time, and go as far as possible.
+    """Process the events, or only the passing of time, and advance the run as far as possible.
 
-    Events about visits that are over, or that came before, change nothing.
+    Events about visits that have ended, and repeated events, change nothing.
     """
     if state.root.ended:
         return FlowDecision(state=state, outcome=_outcome(state.root))
@@ -70,13 +70,13 @@ def step(program: FlowProgram, state: FlowState, happened: Sequence[Event], now:
 
 @dataclass
 class _Turn:
-    """One step under way."""
+    """One step of a run."""
 
     state: FlowState
     happened: Sequence[Event]
     now: datetime
     effects: list[Effect] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[FlowLogEntry] = field(default_factory=list)
     wakes: list[datetime] = field(default_factory=list)
     left: int = UNITS
     budgets: list[Budget] = field(default_factory=list)
@@ -87,13 +87,13 @@ class _Turn:
         self.questions = dict(self.state.questions)
 
     def decision(self, program: FlowProgram) -> FlowDecision:
-        """Carry the run on, and say what follows."""
-        stop = self._stop(program)
-        root = self._carried(program) if stop is None else self._stopped(stop)
+        """Advance the run, and return the decision."""
+        stop = self._stop_failure(program)
+        root = self._carry_run(program) if stop is None else self._stop_run(stop)
         self._conclude(root)
         state = replace(self.state, root=root, status=_status(root), questions=self.questions)
         outcome = _outcome(root) if root.ended else None
-        waits = (frame.until for frame in root.everywhere() if frame.until is not None)
+        waits = (frame.until for frame in root.walk() if frame.until is not None)
         wake_at = min([*waits, *self.wakes, state.deadline]) if outcome is None else None
         return FlowDecision(
             state=state,
@@ -104,23 +104,23 @@ class _Turn:
         )
 
     def carry(self, frame: Frame, program: Program) -> Frame:
-        """Carry one chain of states as far as it goes now."""
+        """Advance one chain of states as far as possible."""
         while not frame.ended:
             node = program.nodes[frame.at]
-            following = self._proceeded(frame, node)
+            following = self._advance(frame, node)
             if following is frame or following.acting or following.until or following.within:
                 return following
             frame = following
         return frame
 
-    def scope(self, data: Any) -> Scope:
-        """Give a look at some data, for one state or item; what it costs is counted."""
+    def scope(self, data: Any) -> EvaluationScope:
+        """Return a scope for data of one state or item, with a budget."""
         budget = Budget()
         self.budgets.append(budget)
-        return Scope(data, self.state.context, budget)
+        return EvaluationScope(data, self.state.context, budget)
 
-    def rests(self) -> bool:
-        """Say whether this step has done enough; then the run is looked at again soon."""
+    def has_used_budget(self) -> bool:
+        """Whether this step has used its budget; the run then continues after a pause."""
         self.left -= sum(budget.spent for budget in self.budgets)
         self.budgets.clear()
         if self.left > 0:
@@ -128,162 +128,162 @@ class _Turn:
         self.wakes.append(self.now + PAUSE)
         return True
 
-    def seed(self, visit: str) -> str:
-        """Give what decides what is random in a visit."""
+    def seed_for(self, visit: str) -> str:
+        """Return the seed of random values in a visit."""
         return f"{self.state.run_id}/{visit}"
 
     def log(self, code: str, *, minor: bool = False, **details: Any) -> None:
         """Add an entry to the run's log."""
-        self.entries.append(Entry(time=self.now, code=code, details=details, minor=minor))
+        self.entries.append(FlowLogEntry(time=self.now, code=code, details=details, minor=minor))
 
     # -- one state ----------------------------------------------------------------------------------------------------
 
-    def _proceeded(self, frame: Frame, node: Node) -> Frame:
+    def _advance(self, frame: Frame, node: Node) -> Frame:
         try:
             if frame.within is not None:
-                return self._parts(frame, node)
+                return self._continue_branches(frame, node)
             if frame.acting is not None:
-                return self._acted(frame, node)
+                return self._continue_action(frame, node)
             if frame.until is not None:
-                return self._waited(frame, node)
-            return self._entered(frame, node)
+                return self._continue_wait(frame, node)
+            return self._enter(frame, node)
         except StateError as error:
-            return self._failed(frame, node, error)
+            return self._handle_failure(frame, node, error)
 
-    def _entered(self, frame: Frame, node: Node) -> Frame:
-        if self.rests():
+    def _enter(self, frame: Frame, node: Node) -> Frame:
+        if self.has_used_budget():
             return frame
         self.left -= UNITS_PER_STATE
-        frame = frame.entered()
-        view = View(frame, self.scope(frame.data), self.seed(frame.visit), self.now, self.questions)
+        frame = frame.enter()
+        view = View(frame, self.scope(frame.data), self.seed_for(frame.visit), self.now, self.questions)
         try:
-            what = begun(node, view)
+            what = enter_state(node, view)
         except StateError as error:
             self._log_state("Started", frame, node, input=frame.data)
-            return self._failed(frame, node, error)
+            return self._handle_failure(frame, node, error)
         self._log_state("Started", frame, node, input=what.given)
         match what:
-            case Done(data=data, following=following):
+            case StateCompleted(data=data, following=following):
                 if what.question is not None:
                     self.questions[frame.visit] = what.question
-                return self._left(frame, node, data, following)
-            case Until(at=at):
-                return self._waited(replace(frame, until=at), node)
-            case Outside(effect=effect):
+                return self._complete(frame, node, data, following)
+            case WaitUntil(at=at):
+                return self._continue_wait(replace(frame, until=at), node)
+            case ActionStarted(effect=effect):
                 self.effects.append(effect)
                 return replace(frame, acting=frame.visit)
-            case Parted(within=within):
-                return self._parts(replace(frame, within=within), node)
+            case BranchesStarted(within=within):
+                return self._continue_branches(replace(frame, within=within), node)
 
-    def _waited(self, frame: Frame, node: Node) -> Frame:
+    def _continue_wait(self, frame: Frame, node: Node) -> Frame:
         if frame.until is None or self.now < frame.until:
             return frame
         again, frame = frame.again, replace(frame, until=None, again=False)
-        return self._entered(frame, node) if again else self._left(frame, node, frame.data, node.next)
+        return self._enter(frame, node) if again else self._complete(frame, node, frame.data, node.next)
 
-    def _acted(self, frame: Frame, node: Node) -> Frame:
+    def _continue_action(self, frame: Frame, node: Node) -> Frame:
         visit = str(frame.acting)
         ended = self.ends.pop(visit, None)
         if ended is None:
-            return self._paused(frame, visit)
+            return self._update_pause(frame, visit)
         frame = replace(frame, acting=None, paused=None)
         result = {**ended.result, "state_name": node.name}
         if ended.error is not None:
             raise StateError(ended.error, ended.cause if ended.cause is not None else result)
         if result.get("status") != "SUCCEEDED" and getattr(node.state, "exception_on_action_failure", True):
             raise StateError(_failure_of(node, result), result)
-        return self._resulted(frame, node, answer(result) if isinstance(node.state, words.WebInputState) else result)
+        return self._store_result(
+            frame, node, to_web_input_result(result) if isinstance(node.state, words.WebInputState) else result
+        )
 
-    def _paused(self, frame: Frame, visit: str) -> Frame:
+    def _update_pause(self, frame: Frame, visit: str) -> Frame:
         paused = self.pauses.get(visit)
         return replace(frame, paused=paused.details) if paused is not None else frame
 
-    def _parts(self, frame: Frame, node: Node) -> Frame:
-        frame = advanced(frame, node, self)
-        result = settled(frame, node)
+    def _continue_branches(self, frame: Frame, node: Node) -> Frame:
+        frame = advance(frame, node, self)
+        result = combine_results(frame, node)
         if result is None:
             return frame
-        self.effects += cancelled(frame)
+        self.effects += cancel_effects(frame)
         frame = replace(frame, within=None)
         if isinstance(result, Failure):
-            return self._failed(frame, node, StateError(result.error, result.cause, result.also))
-        return self._resulted(frame, node, list(result))
+            return self._handle_failure(frame, node, StateError(result.error, result.cause, result.also))
+        return self._store_result(frame, node, list(result))
 
-    def _resulted(self, frame: Frame, node: Node, result: Any) -> Frame:
+    def _store_result(self, frame: Frame, node: Node, result: Any) -> Frame:
         self._weigh(result)
-        data = frame.data if node.result_path is None else node.result_path.written(frame.data, result)
-        return self._left(frame, node, data, node.next)
+        data = frame.data if node.result_path is None else node.result_path.write(frame.data, result)
+        return self._complete(frame, node, data, node.next)
 
-    def _left(self, frame: Frame, node: Node, data: Any, following: str | None) -> Frame:
+    def _complete(self, frame: Frame, node: Node, data: Any, following: str | None) -> Frame:
         self._log_state("Completed", frame, node, output=data)
-        return frame.left(data, following)
+        return frame.leave(data, following)
 
-    def _failed(self, frame: Frame, node: Node, error: StateError) -> Frame:
+    def _handle_failure(self, frame: Frame, node: Node, error: StateError) -> Frame:
         frame = replace(frame, acting=None, paused=None, until=None, within=None)
-        retried = self._tried_again(frame, node, error)
+        retried = self._schedule_retry(frame, node, error)
         if retried is not None:
             return retried
         for handling in node.catch:
-            if _means(handling.errors, error, node):
-                told = _told(error)
+            if _matches_error(handling.errors, error, node):
+                told = _error_document(error)
                 try:
-                    data = (
-                        frame.data if handling.result_path is None else handling.result_path.written(frame.data, told)
-                    )
+                    data = frame.data if handling.result_path is None else handling.result_path.write(frame.data, told)
                 except StateError as wrong:
-                    return _ended_badly(frame, node, wrong)
+                    return _fail_frame(frame, node, wrong)
                 return replace(frame, data=data, at=handling.next, tries={})
-        return _ended_badly(frame, node, error)
+        return _fail_frame(frame, node, error)
 
-    def _tried_again(self, frame: Frame, node: Node, error: StateError) -> Frame | None:
+    def _schedule_retry(self, frame: Frame, node: Node, error: StateError) -> Frame | None:
         for number, retrier in enumerate(getattr(node.state, "retry", ())):
-            if not _means(frozenset(retrier.error_equals), error, node):
+            if not _matches_error(frozenset(retrier.error_equals), error, node):
                 continue
             used = frame.tries.get(number, 0)
             if used >= retrier.max_attempts:
                 return None
             seconds = _pause(retrier, used)
             if retrier.jitter_strategy == "FULL":
-                seconds *= View.luck(self.seed(frame.visit))
+                seconds *= View.stable_random(self.seed_for(frame.visit))
             until = self.now + timedelta(seconds=seconds)
             return replace(frame, until=until, again=True, tries={**frame.tries, number: used + 1})
         return None
 
     # -- the run as a whole -------------------------------------------------------------------------------------------
 
-    def _stop(self, program: FlowProgram) -> Failure | None:
-        """Say why the run must end now, whatever its states do."""
+    def _stop_failure(self, program: FlowProgram) -> Failure | None:
+        """Return why the run must end now, independent of its states."""
         for one in self.happened:
             if isinstance(one, Canceled):
-                return Failure(error=CANCELED, cause=one.reason or "the run was canceled")
-            if isinstance(one, Overflowed):
+                return Failure(error=CANCELED, cause=one.reason or "run canceled")
+            if isinstance(one, DataLimitExceeded):
                 return Failure(error=errors.DATA_LIMIT_EXCEEDED, cause=one.message)
         if self.now >= self.state.deadline:
             return Failure(error=errors.TIMEOUT, cause=f"the run took longer than {program.timeout_seconds} s")
         return None
 
-    def _carried(self, program: FlowProgram) -> Frame:
-        """Carry the run on; a step that adds too much to it is not taken, and what it asked for is not asked for.
+    def _carry_run(self, program: FlowProgram) -> Frame:
+        """Advance the run; a step that adds too much data is discarded with its effects.
 
-        What all of it may be together is the affair of whoever keeps the state: how much that is, depends on where.
+        The limit for all data of a run depends on the storage of its state, and is checked there.
         """
         try:
             root = self.carry(self.state.root, program)
-            before = {id(one) for one in _held(self.state.root)}
-            weight(self.questions, *(one for one in _held(root) if id(one) not in before))
+            before = {id(one) for one in _all_data(self.state.root)}
+            weight(self.questions, *(one for one in _all_data(root) if id(one) not in before))
         except StateError as error:
             self.questions.clear()
             self.effects.clear()
             self.entries.clear()
-            return self._stopped(Failure(error=error.name, cause=error.cause))
+            return self._stop_run(Failure(error=error.name, cause=error.cause))
         return root
 
     def _weigh(self, value: Any) -> None:
         self.left -= weight(value) // WEIGHT_PER_UNIT
 
-    def _stopped(self, failure: Failure) -> Frame:
+    def _stop_run(self, failure: Failure) -> Frame:
         root = self.state.root
-        self.effects += cancelled(root)
+        self.effects += cancel_effects(root)
         return replace(root, acting=None, paused=None, until=None, within=None, ended=True, failure=failure)
 
     def _conclude(self, root: Frame) -> None:
@@ -302,15 +302,15 @@ class _Turn:
         self.log(f"{kind}{what}", minor=frame.inline, state_name=node.name, state_type=kind, visit=frame.visit, **value)
 
 
-def _pause(retrier: words.Retrier, used: int) -> float:
-    """Give the seconds before another try; a power that no float can hold is longer than the longest pause."""
+def _pause(retrier: words.StateRetrier, used: int) -> float:
+    """Return the seconds before the next retry; an overflow counts as the maximum delay."""
     try:
         return min(retrier.interval_seconds * retrier.backoff_rate**used, retrier.max_delay_seconds)
     except OverflowError:
         return retrier.max_delay_seconds
 
 
-def _means(named: frozenset[str], error: StateError, node: Node) -> bool:
+def _matches_error(named: frozenset[str], error: StateError, node: Node) -> bool:
     if error.name in named or error.also in named:
         return True
     if errors.BRANCH_FAILED in named and node.state.type == "Parallel":
@@ -324,16 +324,16 @@ def _failure_of(node: Node, result: Mapping[str, Any]) -> str:
     return errors.ACTION_FAILED
 
 
-def _held(root: Frame) -> Iterator[Any]:
-    """Give all the data that a run holds."""
-    for frame in root.everywhere():
+def _all_data(root: Frame) -> Iterator[Any]:
+    """Yield all data of a run."""
+    for frame in root.walk():
         yield frame.data
         if frame.within is not None:
             yield from frame.within.results.values()
 
 
-def _told(error: StateError) -> dict[str, Any]:
-    """Give what a handler finds at its ResultPath: name and cause as text, and of an action its whole last status."""
+def _error_document(error: StateError) -> dict[str, Any]:
+    """Return the value at a handler's ResultPath: name and cause as text, and for an action its last status."""
     if not isinstance(error.cause, Mapping):
         return {"Error": error.name, "Cause": _as_text(error.cause)}
     details = error.cause.get("details", error.cause)
@@ -347,7 +347,7 @@ def _as_text(value: Any) -> str:
     return "" if value is None else orjson.dumps(value).decode()
 
 
-def _ended_badly(frame: Frame, node: Node, error: StateError) -> Frame:
+def _fail_frame(frame: Frame, node: Node, error: StateError) -> Frame:
     failure = Failure(error=error.name, cause=error.cause, state_name=node.name, also=error.also)
     return replace(frame, ended=True, failure=failure)
 
@@ -355,7 +355,7 @@ def _ended_badly(frame: Frame, node: Node, error: StateError) -> Frame:
 def _status(root: Frame) -> Any:
     if root.ended:
         return "SUCCEEDED" if root.failure is None else "FAILED"
-    return "INACTIVE" if any(frame.paused is not None for frame in root.everywhere()) else "ACTIVE"
+    return "INACTIVE" if any(frame.paused is not None for frame in root.walk()) else "ACTIVE"
 
 
 def _outcome(root: Frame) -> Outcome:

@@ -1,4 +1,4 @@
-"""Parallel and Map: flows inside of a state, how many go on at a time, and what comes of them all (superset)."""
+"""Parallel and Map: flows within a state, their concurrency and their results (extension)."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,36 +7,36 @@ from typing import Any, Protocol
 from taskaction.flows import definition as words
 from taskaction.flows.effects import CancelAction
 from taskaction.flows.errors import TOO_MANY_FAILURES
-from taskaction.flows.parameters import Parameters
+from taskaction.flows.parameters import ParameterTemplate
 from taskaction.flows.program import Node, Program
-from taskaction.flows.scope import Scope
-from taskaction.flows.state import Failure, Frame, Within
+from taskaction.flows.scope import EvaluationScope
+from taskaction.flows.state import Failure, Frame, InnerFrames
 
 AT_ONCE = 200
-"""How many items are under way at a time where the flow does not say."""
+"""Default maximum number of items at the same time."""
 
 
 class Turn(Protocol):
-    """What one step of the machine lends to the flows inside."""
+    """Interface of a step of the machine for inner flows."""
 
     def carry(self, frame: Frame, program: Program) -> Frame:
-        """Carry one chain of states as far as it goes now."""
+        """Advance one chain of states as far as possible."""
 
-    def scope(self, data: Any) -> Scope:
-        """Give a look at some data, for one state or item; what it costs is counted."""
+    def scope(self, data: Any) -> EvaluationScope:
+        """Return a scope for data of one state or item, with a budget."""
 
-    def rests(self) -> bool:
-        """Say whether this step has done enough; then the run is looked at again soon."""
+    def has_used_budget(self) -> bool:
+        """Whether this step has used its budget; the run then continues after a pause."""
 
-    def seed(self, visit: str) -> str:
-        """Give what decides what is random in a visit."""
+    def seed_for(self, visit: str) -> str:
+        """Return the seed of random values in a visit."""
 
 
-def advanced(frame: Frame, node: Node, turn: Turn) -> Frame:
-    """Carry on every flow inside, and begin as many as there is room for.
+def advance(frame: Frame, node: Node, turn: Turn) -> Frame:
+    """Advance every inner flow, and start as many as the concurrency allows.
 
     Raises:
-        StateError: what an item is given cannot be evaluated.
+        StateError: the input of an item cannot be evaluated.
     """
     within = frame.within
     if within is None:
@@ -57,10 +57,10 @@ def advanced(frame: Frame, node: Node, turn: Turn) -> Frame:
                     failures[index] = inner.failure
         if _is_over(node, within.count, len(failures)) or following >= within.count or len(frames) >= room:
             break
-        if turn.rests():
+        if turn.has_used_budget():
             break
         waiting = [following]
-        frames[following] = _begun(frame, node, following, turn)
+        frames[following] = _start_frame(frame, node, following, turn)
         following += 1
     ended = len(results) + len(failures) != len(within.results) + len(within.failures)
     if not ended and following == within.following and all(one is within.frames[at] for at, one in frames.items()):
@@ -69,8 +69,8 @@ def advanced(frame: Frame, node: Node, turn: Turn) -> Frame:
     return replace(frame, within=after)
 
 
-def settled(frame: Frame, node: Node) -> Failure | list[Any] | None:
-    """Give the results in order, or what the state fails with; None while it goes on."""
+def combine_results(frame: Frame, node: Node) -> Failure | list[Any] | None:
+    """Return the results in order, or the failure of the state; None while it continues."""
     within = frame.within
     if within is None:
         return None
@@ -87,25 +87,25 @@ def settled(frame: Frame, node: Node) -> Failure | list[Any] | None:
     return [within.results[index] if index in within.results else shown[index] for index in range(within.count)]
 
 
-def cancelled(frame: Frame) -> Iterator[CancelAction]:
-    """Give what stops every action under way in a frame."""
-    for one in frame.everywhere():
+def cancel_effects(frame: Frame) -> Iterator[CancelAction]:
+    """Yield the effects that cancel every running action in a frame."""
+    for one in frame.walk():
         if one.acting is not None:
             yield CancelAction(one.acting)
 
 
 def program_of(node: Node, index: int) -> Program:
-    """Give what a branch runs, or what is run for an item."""
+    """Return the program of a branch or of an item."""
     return node.inner[index if isinstance(node.state, words.ParallelState) else 0]
 
 
-def _room(node: Node, within: Within) -> int:
+def _room(node: Node, within: InnerFrames) -> int:
     most = node.state.max_concurrency if isinstance(node.state, words.MapState) else within.count
     return most or AT_ONCE
 
 
 def _is_over(node: Node, count: int, failed: int) -> bool:
-    """Say whether too much has failed."""
+    """Whether too many branches or items failed."""
     if not isinstance(node.state, words.MapState) or not _tolerates(node):
         return failed > 0
     most, percentage = node.state.tolerated_failure_count, node.state.tolerated_failure_percentage
@@ -113,29 +113,29 @@ def _is_over(node: Node, count: int, failed: int) -> bool:
 
 
 def _tolerates(node: Node) -> bool:
-    """Say whether some may fail: if not, the state fails as the first does, however many fail at the same time."""
+    """Whether failures are tolerated; if not, the state fails with the first failure."""
     state = node.state
     return isinstance(state, words.MapState) and bool(
         state.tolerated_failure_count or state.tolerated_failure_percentage
     )
 
 
-def _begun(frame: Frame, node: Node, index: int, turn: Turn) -> Frame:
+def _start_frame(frame: Frame, node: Node, index: int, turn: Turn) -> Frame:
     program = program_of(node, index)
     inline = frame.inline or (isinstance(node.state, words.MapState) and node.state.inline)
-    data = _given(frame, node, index, turn)
+    data = _input_of(frame, node, index, turn)
     return Frame(at=program.start_at, data=data, place=f"{frame.visit}.{index}.", inline=inline)
 
 
-def _given(frame: Frame, node: Node, index: int, turn: Turn) -> Any:
+def _input_of(frame: Frame, node: Node, index: int, turn: Turn) -> Any:
     scope = turn.scope(frame.data)
-    seed = turn.seed(f"{frame.visit}.{index}")
+    seed = turn.seed_for(f"{frame.visit}.{index}")
     if not isinstance(node.state, words.MapState):
-        if isinstance(node.given, Parameters):
-            return node.given.evaluated(scope, seed).value
+        if isinstance(node.given, ParameterTemplate):
+            return node.given.evaluate(scope, seed).value
         return frame.data if node.given is None else node.given.read(scope)
     items = node.items_path.read(scope) if node.items_path is not None else frame.data
-    if not isinstance(node.given, Parameters):
+    if not isinstance(node.given, ParameterTemplate):
         return items[index]
     of_the_item = {"Item": {"Index": index, "Value": items[index]}}
-    return node.given.evaluated(scope.beside(Map=of_the_item), seed).value
+    return node.given.evaluate(scope.with_context(Map=of_the_item), seed).value

@@ -1,28 +1,28 @@
-"""``Parameters``: JSON in which ``.$`` and ``.=`` keys are evaluated, at any depth; read once, evaluated often.
+"""``Parameters``: JSON in which ``.$`` and ``.=`` keys are evaluated, at any depth; parsed once, evaluated often.
 
-Reference section 2.4. ``__Private_Parameters`` names properties beside it that are given to the action but shown to
-nobody; it is not passed on itself.
+``__Private_Parameters`` lists sibling properties that are passed to the action but never shown; the list itself is not
+passed on. See docs/flows-language.md.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from taskaction.flows.errors import ExpressionError, Problem, RunTimeError, below
-from taskaction.flows.expressions import Expression, expression
-from taskaction.flows.paths import Path, path
-from taskaction.flows.scope import Scope
+from taskaction.flows.errors import ExpressionError, Problem, RunTimeError, child_path
+from taskaction.flows.expressions import Expression, parse_expression
+from taskaction.flows.paths import Path, parse_path
+from taskaction.flows.scope import EvaluationScope
 
 PRIVATE = "__Private_Parameters"
 MAX_DEPTH = 50
 
 Place = tuple[str | int, ...]
-"""Where a value is in a document: names and indices."""
+"""Place of a value in a document: names and indices."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """What parameters evaluate to, and which parts of it are private."""
+    """Values of parameters, and the places of private parts."""
 
     value: Any
     private: tuple[Place, ...] = ()
@@ -48,13 +48,13 @@ _Part = _Object | _List | _Constant | Path | Expression
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Parameters:
-    """Parameters that were read."""
+class ParameterTemplate:
+    """Parsed parameters."""
 
     part: _Part
 
-    def evaluated(self, scope: Scope, seed: str) -> Evaluated:
-        """Give the values for one state of the flow; the same state and seed give the same.
+    def evaluate(self, scope: EvaluationScope, seed: str) -> Evaluated:
+        """Return the values for one state of the flow; the same state and seed produce the same values.
 
         Raises:
             RunTimeError: a path or an expression cannot be evaluated.
@@ -64,9 +64,9 @@ class Parameters:
         return Evaluated(value, tuple(private))
 
 
-def parameters(document: Any, place: str, problems: list[Problem]) -> Parameters:
-    """Read parameters; what is wrong is appended to ``problems``, with ``place`` as the path to the document."""
-    return Parameters(_read(document, place, problems, 0))
+def parse_parameters(document: Any, place: str, problems: list[Problem]) -> ParameterTemplate:
+    """Parse parameters; problems are appended to ``problems``, with ``place`` as the path to the document."""
+    return ParameterTemplate(_read(document, place, problems, 0))
 
 
 def _read(document: Any, place: str, problems: list[Problem], depth: int) -> _Part:
@@ -83,11 +83,11 @@ def _read(document: Any, place: str, problems: list[Problem], depth: int) -> _Pa
     for key, value in document.items():
         if key == PRIVATE:
             continue
-        name, part = _item(key, value, below(place, key), problems, depth)
+        name, part = _item(key, value, child_path(place, key), problems, depth)
         if name in items:
-            problems.append(Problem(below(place, key), f"{name!r} is given twice: keep one of the forms"))
+            problems.append(Problem(child_path(place, key), f"{name!r} is set twice; keep one of the forms"))
         items[name] = part
-    private = _private(document.get(PRIVATE, []), items, below(place, PRIVATE), problems)
+    private = _private(document.get(PRIVATE, []), items, child_path(place, PRIVATE), problems)
     if not private and all(isinstance(part, _Constant) for part in items.values()):
         return _Constant({name: part.value for name, part in items.items() if isinstance(part, _Constant)})
     return _Object(tuple(items.items()), private)
@@ -96,9 +96,9 @@ def _read(document: Any, place: str, problems: list[Problem], depth: int) -> _Pa
 def _item(key: str, value: Any, place: str, problems: list[Problem], depth: int) -> tuple[str, _Part]:
     read: Callable[[str], Path | Expression]
     if key.endswith(".$"):
-        read, form = path, "a path such as $.name"
+        read, form = parse_path, "a path such as $.name"
     elif key.endswith(".="):
-        read, form = expression, "an expression such as \"name + '.txt'\""
+        read, form = parse_expression, "an expression such as \"name + '.txt'\""
     else:
         return key, _read(value, place, problems, depth + 1)
     name = key[:-2]
@@ -117,18 +117,20 @@ def _private(names: Any, items: Mapping[str, Any], place: str, problems: list[Pr
         problems.append(Problem(place, "must be a list of names"))
         return frozenset()
     plain = {name: name if name in items else name.removesuffix(".$").removesuffix(".=") for name in names}
-    problems += [Problem(place, f"there is no {name!r} beside it") for name in names if plain[name] not in items]
+    problems += [
+        Problem(place, f"property {name!r} not found next to it") for name in names if plain[name] not in items
+    ]
     return frozenset(plain.values())
 
 
-def _evaluate(part: _Part, scope: Scope, seed: str, place: Place, private: list[Place]) -> Any:
+def _evaluate(part: _Part, scope: EvaluationScope, seed: str, place: Place, private: list[Place]) -> Any:
     match part:
         case _Constant(value):
             return value
         case Path():
             return part.read(scope)
         case Expression():
-            return part.value(scope, f"{seed}/{'/'.join(map(str, place))}")
+            return part.evaluate(scope, f"{seed}/{'/'.join(map(str, place))}")
         case _List(items):
             return [_evaluate(one, scope, seed, (*place, index), private) for index, one in enumerate(items)]
         case _Object(items, hidden):
@@ -141,8 +143,8 @@ def _evaluate(part: _Part, scope: Scope, seed: str, place: Place, private: list[
             }
 
 
-def _hidden(part: _Part, scope: Scope, seed: str, place: Place, private: list[Place]) -> Any:
-    """Evaluate what nobody may see; an error's text could show it."""
+def _hidden(part: _Part, scope: EvaluationScope, seed: str, place: Place, private: list[Place]) -> Any:
+    """Evaluate a private value, and hide the text of errors, which could show it."""
     try:
         return _evaluate(part, scope, seed, place, private)
     except RunTimeError as error:

@@ -1,9 +1,9 @@
-"""JSONPath as flows use it: reads values, and writes those of reference paths; never changes what it is given.
+"""JSONPath of flows: reads values, and writes values at reference paths; never changes its input.
 
-Reference section 2.6: a definite path gives the bare value and must match; any other gives the list of what matches.
-The syntax is RFC 9535's as ``python-jsonpath`` reads it, which takes hyphens in names as real flows have them; its own
-extensions, regular expressions among them, are switched off. What could take time out of proportion to the data
-(several descents, functions, queries inside filters) is refused.
+A definite path returns one value and must match; any other path returns the list of matches. The syntax is RFC 9535 as
+implemented by ``python-jsonpath``, which accepts hyphens in names as real flows contain them. Its extensions, such as
+regular expressions, are disabled. Paths whose time could be out of proportion to the data (several descents, functions,
+queries in filters) are rejected. See docs/flows-language.md.
 """
 
 from collections.abc import Mapping
@@ -18,27 +18,33 @@ from jsonpath.filter import BaseExpression, InfixExpression, RootFilterQuery
 from jsonpath.segments import JSONPathRecursiveDescentSegment
 from jsonpath.selectors import Filter, IndexSelector, NameSelector
 
-from taskaction.flows.errors import PARAMETER_PATH_FAILURE, RESULT_PATH_FAILURE, ExpressionError, RunTimeError, quoted
-from taskaction.flows.scope import CONTEXT, Scope
+from taskaction.flows.errors import (
+    PARAMETER_PATH_FAILURE,
+    RESULT_PATH_FAILURE,
+    ExpressionError,
+    RunTimeError,
+    quote_text,
+)
+from taskaction.flows.scope import CONTEXT, EvaluationScope
 
 MAX_MATCHES = 10_000
 VISIT_UNITS = 10
-"""What looking at one value costs where a path may match any number of them."""
+"""Cost of visiting one value with a path that may match several values."""
 
 MAX_LENGTH = 1_000
-"""How long a path's text may be."""
+"""Maximum length of a path."""
 
 Step = str | int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Path:
-    """One path, ready to be used.
+    """A parsed path.
 
     Attributes:
-        text: as it is written.
-        steps: the names and indices of a definite path; None where it may match any number of values.
-        in_context: it begins with ``$._context``, which is beside the state of the flow.
+        text: the source text.
+        steps: the names and indices of a definite path; None if it may match several values.
+        in_context: the path begins with ``$._context``, which is not part of the state of the flow.
     """
 
     text: str
@@ -48,18 +54,18 @@ class Path:
 
     @property
     def definite(self) -> bool:
-        """True when it means exactly one place: a Reference Path."""
+        """Whether the path has exactly one place: a Reference Path."""
         return self.steps is not None
 
-    def read(self, scope: Scope) -> Any:
-        """Give the value, or the list of values of a path that is not definite.
+    def read(self, scope: EvaluationScope) -> Any:
+        """Return the value, or the list of values of a path that is not definite.
 
         Raises:
-            RunTimeError: a definite path matches nothing, or the other kind too much.
+            RunTimeError: a definite path matches nothing, or another path too many values.
         """
         if self.steps is None:
             data = self._root(scope)
-            scope.budget.charge(VISIT_UNITS * scope.budget.values(data))
+            scope.budget.charge(VISIT_UNITS * scope.budget.count_values(data))
             matches = list(islice(self.query.finditer(data), MAX_MATCHES + 1))
             if len(matches) > MAX_MATCHES:
                 raise RunTimeError(f"{self.text} matches more than {MAX_MATCHES} values")
@@ -70,8 +76,8 @@ class Path:
             raise RunTimeError(f"{self.text} does not exist in the state of the flow{near}", PARAMETER_PATH_FAILURE)
         return found[0]
 
-    def find(self, scope: Scope) -> tuple[Any] | None:
-        """Give the value of a definite path, None where there is none."""
+    def find(self, scope: EvaluationScope) -> tuple[Any] | None:
+        """Return the value of a definite path, or None."""
         data = self._root(scope)
         for step in self.steps or ():
             if isinstance(step, str):
@@ -82,18 +88,18 @@ class Path:
             data = data[step]
         return (data,)
 
-    def written(self, data: Any, value: Any) -> Any:
-        """Give a copy of ``data`` with ``value`` in this place; objects in between are made as needed.
+    def write(self, data: Any, value: Any) -> Any:
+        """Return a copy of ``data`` with ``value`` at this place; missing objects are created.
 
         Raises:
-            RunTimeError: something else than an object is in between, or a list is too short.
+            RunTimeError: a value on the path is not an object, or a list is too short.
         """
-        return self._written(data, self.steps or (), value)
+        return self._write_at(data, self.steps or (), value)
 
-    def _root(self, scope: Scope) -> Any:
+    def _root(self, scope: EvaluationScope) -> Any:
         return scope.around if self.in_context else scope.data
 
-    def _written(self, data: Any, steps: tuple[Step, ...], value: Any) -> Any:
+    def _write_at(self, data: Any, steps: tuple[Step, ...], value: Any) -> Any:
         if not steps:
             return value
         step, rest = steps[0], steps[1:]
@@ -102,66 +108,68 @@ class Path:
                 why = f"{step} would be in a value that is no object"
                 raise RunTimeError(f"{self.text} cannot be written: {why}", RESULT_PATH_FAILURE)
             below = data or {}
-            return {**below, step: self._written(below.get(step), rest, value)}
+            return {**below, step: self._write_at(below.get(step), rest, value)}
         if not isinstance(data, list) or not -len(data) <= step < len(data):
             raise RunTimeError(f"{self.text} cannot be written: there is no element {step}", RESULT_PATH_FAILURE)
         copy = list(data)
-        copy[step] = self._written(copy[step], rest, value)
+        copy[step] = self._write_at(copy[step], rest, value)
         return copy
 
 
 @lru_cache(maxsize=4096)
-def path(text: str) -> Path:
-    """Read a path.
+def parse_path(text: str) -> Path:
+    """Parse a path.
 
     Raises:
-        ExpressionError: it is none, or one of a kind that is refused.
+        ExpressionError: the text is not a path, or a path that is rejected.
     """
     if text.startswith(("$$", "States.")):
         instead = "$._context describes the run" if text.startswith("$$") else "write an expression, with .= for .$"
-        raise ExpressionError(f"{quoted(text)} is of Amazon States Language: {instead}")
+        raise ExpressionError(f"{quote_text(text)} is of Amazon States Language: {instead}")
     if not text.startswith("$"):
-        raise ExpressionError(f"{quoted(text)} is no path: it must start with $, for example $.name")
+        raise ExpressionError(f"{quote_text(text)} is no path: it must start with $, for example $.name")
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"the path is longer than {MAX_LENGTH} characters")
     try:
         query = _ENVIRONMENT.compile(text)
     except (JSONPathError, RecursionError, ValueError) as error:
-        raise ExpressionError(f"{quoted(text)} is no path: {str(error).splitlines()[0]}") from error
+        raise ExpressionError(f"{quote_text(text)} is no path: {str(error).splitlines()[0]}") from error
     if isinstance(query, CompoundJSONPath):
-        raise ExpressionError(f"{quoted(text)} joins several paths: write one")
+        raise ExpressionError(f"{quote_text(text)} joins several paths: write one")
     _refuse_costly(text, query)
     steps = _steps(query)
     return Path(text, steps, query, _first_name(query) == CONTEXT)
 
 
-def reference_path(text: str) -> Path:
-    """Read a path that means exactly one place, as ``ResultPath`` and the operands of rules do.
+def parse_reference_path(text: str) -> Path:
+    """Parse a path with exactly one place, as in ``ResultPath`` and the operands of rules.
 
     Raises:
-        ExpressionError: it is none, or may mean several places.
+        ExpressionError: the text is not a path, or the path may have several places.
     """
-    found = path(text)
+    found = parse_path(text)
     if not found.definite:
-        raise ExpressionError(f"{quoted(text)} may match several values: a reference path has names and indices only")
+        raise ExpressionError(
+            f"{quote_text(text)} may match several values: a reference path has names and indices only"
+        )
     return found
 
 
-def result_path(text: str) -> Path:
-    """Read a path that a result is written to.
+def parse_result_path(text: str) -> Path:
+    """Parse a path to which a result is written.
 
     Raises:
-        ExpressionError: it is no reference path, or points into the read-only ``$._context``.
+        ExpressionError: the text is not a reference path, or points into the read-only ``$._context``.
     """
-    found = reference_path(text)
+    found = parse_reference_path(text)
     if found.steps and found.steps[0] == CONTEXT:
-        raise ExpressionError(f"{quoted(text)} cannot be written: $.{CONTEXT} is read-only")
+        raise ExpressionError(f"{quote_text(text)} cannot be written: $.{CONTEXT} is read-only")
     return found
 
 
 def _environment() -> JSONPathEnvironment:
     environment = JSONPathEnvironment(well_typed=True, strict=True)
-    environment.function_extensions.clear()  # match and search take any regular expression, at any cost
+    environment.function_extensions.clear()  # match and search accept regular expressions of any cost
     return environment
 
 
@@ -172,15 +180,19 @@ def _refuse_costly(text: str, query: JSONPath) -> None:
     descents = sum(isinstance(segment, JSONPathRecursiveDescentSegment) for segment in query.segments)
     filters = [selector for segment in query.segments for selector in segment.selectors if isinstance(selector, Filter)]
     if descents > 1:
-        raise ExpressionError(f"{quoted(text)} descends more than once: use .. once, or write the names")
+        raise ExpressionError(f"{quote_text(text)} descends more than once: use .. once, or write the names")
     if len(filters) > 1 or any(".." in str(one) or "[?" in str(one)[1:] for one in filters):
-        raise ExpressionError(f"{quoted(text)} has a filter inside or beside another, or one that descends: use one")
+        raise ExpressionError(
+            f"{quote_text(text)} has a filter inside or beside another, or one that descends: use one"
+        )
     if any(_looks_around(one.expression) for one in filters):
-        raise ExpressionError(f"{quoted(text)} has a filter that looks at more than the value and single others: use @")
+        raise ExpressionError(
+            f"{quote_text(text)} has a filter that looks at more than the value and single others: use @"
+        )
 
 
 def _looks_around(expression: BaseExpression) -> bool:
-    """Say whether a filter goes through the whole document for each value that it judges."""
+    """Whether a filter visits the whole document for each value."""
     if isinstance(expression, RootFilterQuery):
         return not expression.path.singular_query()
     sides = (expression.left, expression.right) if isinstance(expression, InfixExpression) else ()
@@ -190,7 +202,7 @@ def _looks_around(expression: BaseExpression) -> bool:
 
 
 def _first_name(query: JSONPath) -> str | None:
-    """Give the only name that a path begins with."""
+    """Return the first name of a path, if it is the only one."""
     for segment in query.segments[:1]:
         match segment.selectors:
             case (NameSelector() as selector,) if not isinstance(segment, JSONPathRecursiveDescentSegment):
@@ -218,7 +230,7 @@ def _is_private(steps: tuple[Step, ...]) -> bool:
 
 
 def _nearest(steps: tuple[Step, ...], data: Any) -> str:
-    """Say what there is where the path ends to match, for the people who mend it."""
+    """Return a hint about the place at which the path does not match."""
     for step in steps:
         if isinstance(step, str) and isinstance(data, Mapping):
             if step not in data:

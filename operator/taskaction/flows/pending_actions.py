@@ -1,4 +1,4 @@
-"""The actions that a run has under way, worked out anew from its state: for a process that has not started them."""
+"""Running actions of a run, derived from its state, for a process that did not start them."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -6,28 +6,28 @@ from datetime import UTC, datetime
 from taskaction.flows.effects import StartAction
 from taskaction.flows.parallel import program_of
 from taskaction.flows.program import FlowProgram, Program
-from taskaction.flows.scope import Scope
+from taskaction.flows.scope import EvaluationScope
 from taskaction.flows.state import FlowState, Frame
-from taskaction.flows.steps import Outside, View, begun
+from taskaction.flows.steps import ActionStarted, View, enter_state
 
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
-"""What an action is given does not depend on the time."""
+"""Any time, because the input of an action does not depend on it."""
 
 
-def standing(program: FlowProgram, state: FlowState) -> Iterator[StartAction]:
-    """Give every action under way, exactly as the step that started it gave it."""
-    yield from _standing(program, state.root, state)
+def iter_pending_actions(program: FlowProgram, state: FlowState) -> Iterator[StartAction]:
+    """Yield every running action, exactly as the step that started it did."""
+    yield from _iter_frame_actions(program, state.root, state)
 
 
-def _standing(program: Program, frame: Frame, state: FlowState) -> Iterator[StartAction]:
+def _iter_frame_actions(program: Program, frame: Frame, state: FlowState) -> Iterator[StartAction]:
     if frame.ended:
         return
     node = program.nodes[frame.at]
     if frame.acting is not None:
-        scope, seed = Scope(frame.data, state.context), f"{state.run_id}/{frame.visit}"
-        begins = begun(node, View(frame, scope, seed, _ANY_TIME, state.questions))
-        if isinstance(begins, Outside):
+        scope, seed = EvaluationScope(frame.data, state.context), f"{state.run_id}/{frame.visit}"
+        begins = enter_state(node, View(frame, scope, seed, _ANY_TIME, state.questions))
+        if isinstance(begins, ActionStarted):
             yield begins.effect
     if frame.within is not None:
         for index, inner in frame.within.frames.items():
-            yield from _standing(program_of(node, index), inner, state)
+            yield from _iter_frame_actions(program_of(node, index), inner, state)

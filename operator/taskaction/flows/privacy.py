@@ -1,6 +1,6 @@
-"""What of a run's data may be seen: takes private parts out of documents, and puts them back; changes no document.
+"""Private data of a run: removes private parts from documents and restores them, without changing its input.
 
-Reference section 2.12: properties whose names start with ``_private`` can be used, and are shown to nobody.
+Properties whose names start with ``_private`` can be used in a flow, but are never shown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,17 +11,17 @@ from taskaction.flows.parameters import Place
 PREFIX = "_private"
 
 
-def public(document: Any) -> Any:
-    """Give a document without its private properties, at any depth."""
+def without_private(document: Any) -> Any:
+    """Return a document without its private properties, at any depth."""
     if isinstance(document, Mapping):
-        return {name: public(value) for name, value in document.items() if not str(name).startswith(PREFIX)}
+        return {name: without_private(value) for name, value in document.items() if not str(name).startswith(PREFIX)}
     if isinstance(document, list | tuple):
-        return [public(one) for one in document]
+        return [without_private(one) for one in document]
     return document
 
 
 def private_places(document: Any, place: Place = ()) -> list[Place]:
-    """Give where the private properties of a document are."""
+    """Return the places of the private properties of a document."""
     if isinstance(document, Mapping):
         found: list[Place] = []
         for name, value in document.items():
@@ -33,8 +33,8 @@ def private_places(document: Any, place: Place = ()) -> list[Place]:
     return []
 
 
-def taken(document: Any, places: Sequence[Place]) -> tuple[Any, list[tuple[Place, Any]]]:
-    """Split a document: give it without what is at some places, and what was there."""
+def split_private(document: Any, places: Sequence[Place]) -> tuple[Any, list[tuple[Place, Any]]]:
+    """Return a document without the values at some places, and these values."""
     kept: list[tuple[Place, Any]] = []
     for place in sorted(set(places), key=len):
         if not any(place[: len(outer)] == outer for outer, _ in kept):
@@ -43,8 +43,8 @@ def taken(document: Any, places: Sequence[Place]) -> tuple[Any, list[tuple[Place
     return document, kept
 
 
-def restored(document: Any, kept: Sequence[tuple[Place, Any]]) -> Any:
-    """Give the document that ``taken`` has split."""
+def restore_private(document: Any, kept: Sequence[tuple[Place, Any]]) -> Any:
+    """Return the document that ``split_private`` has split."""
     for place, value in kept:
         document = _with(document, place, value)
     return document

@@ -1,6 +1,6 @@
-"""A definition ready to be run: paths, expressions and rules are read, and the graph is whole; runs nothing.
+"""Compiled definition: paths, expressions and rules are parsed, and transitions are checked.
 
-What is wrong is collected with the path to it (reference section 2.17), so that a user can mend all of it at once.
+All problems are collected with their paths, so that a user can fix all of them at once.
 """
 
 import re
@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from taskaction.flows import definition as words
-from taskaction.flows.choice import timestamp
-from taskaction.flows.errors import ALL, ExpressionError, Problem, below
-from taskaction.flows.parameters import Parameters, parameters
-from taskaction.flows.paths import Path, path, reference_path, result_path
-from taskaction.flows.rules import Rule, rule
+from taskaction.flows.choice import parse_timestamp
+from taskaction.flows.errors import ALL, ExpressionError, Problem, child_path
+from taskaction.flows.parameters import ParameterTemplate, parse_parameters
+from taskaction.flows.paths import Path, parse_path, parse_reference_path, parse_result_path
+from taskaction.flows.rules import Rule, parse_rule
 
 SCHEMES = ("https://", "http://", "taskaction://")
 _BASE_URL = re.compile(r"https?://[^\s?#/][^\s?#]*")
@@ -22,8 +22,8 @@ TARGETS = ("provider", "cluster-provider", "executor")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Handling:
-    """A ``Catch`` entry: the errors it is for, where the run goes on, and where the error is put."""
+class CatchHandler:
+    """A ``Catch`` entry: its errors, the next state, and the place of the error."""
 
     errors: frozenset[str]
     next: str
@@ -32,22 +32,22 @@ class Handling:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One state, ready to be run.
+    """A compiled state.
 
     Attributes:
-        given: what the state is given: a path into the state of the flow, parameters, or None for all of it.
-        result_path: where its result goes; None where it is discarded.
-        until: the constant time that a Wait waits for; ``until_path`` where the state of the flow says so.
-        error, cause: what a Fail ends with: texts or paths.
-        inner: the programs of branches, or of what is done with each item.
+        given: the input: a path into the state of the flow, parameters, or None for the whole state.
+        result_path: the place of the result; None if it is discarded.
+        until: the constant time of a Wait; ``until_path`` if the time is in the state of the flow.
+        error, cause: the error of a Fail: texts or paths.
+        inner: the programs of the branches, or of the items.
     """
 
     name: str
     state: words.AnyState
     next: str | None = None
-    given: Path | Parameters | None = None
+    given: Path | ParameterTemplate | None = None
     result_path: Path | None = None
-    catch: tuple[Handling, ...] = ()
+    catch: tuple[CatchHandler, ...] = ()
     rules: tuple[Rule, ...] = ()
     default: str | None = None
     until: datetime | None = None
@@ -60,7 +60,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """A flow, a branch, or what is done with each item."""
+    """Program of a flow, a branch or an item."""
 
     start_at: str
     nodes: Mapping[str, Node]
@@ -68,17 +68,17 @@ class Program:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlowProgram(Program):
-    """A whole flow."""
+    """Program of a whole flow."""
 
     timeout_seconds: int = words.YEAR
 
 
-def compiled(document: Any) -> FlowProgram | tuple[Problem, ...]:
-    """Read a whole definition; give everything that is wrong with it where it cannot be run."""
-    found = words.read(document)
+def compile_definition(document: Any) -> FlowProgram | tuple[Problem, ...]:
+    """Compile a whole definition; return all problems if it is not valid."""
+    found = words.parse_definition(document)
     if isinstance(found, tuple):
         return found
-    reader = _Reader()
+    reader = _Compiler()
     program = reader.program(found, "$")
     if reader.problems:
         return tuple(reader.problems)
@@ -86,34 +86,38 @@ def compiled(document: Any) -> FlowProgram | tuple[Problem, ...]:
 
 
 @dataclass
-class _Reader:
+class _Compiler:
     problems: list[Problem] = field(default_factory=list)
 
     def program(self, flow: words.Flow, place: str) -> Program:
-        nodes = {name: self._node(name, state, below(f"{place}.States", name)) for name, state in flow.states.items()}
+        nodes = {
+            name: self._node(name, state, child_path(f"{place}.States", name)) for name, state in flow.states.items()
+        }
         self._check_graph(flow.start_at, nodes, place)
         return Program(flow.start_at, nodes)
 
     def _check_graph(self, start_at: str, nodes: Mapping[str, Node], place: str) -> None:
         known = ", ".join(sorted(nodes)[:20])
         if start_at not in nodes:
-            self._say(f"{place}.StartAt", f"there is no state {start_at!r}; there are {known}")
+            self._add_problem(f"{place}.StartAt", f"unknown state {start_at!r}; use one of {known}")
             return
         reached, waiting = {start_at}, [start_at]
         while waiting:
             node = nodes[waiting.pop()]
-            here = below(f"{place}.States", node.name)
+            here = child_path(f"{place}.States", node.name)
             for where, target in _targets(node):
                 if target not in nodes:
-                    self._say(f"{here}.{where}", f"there is no state {target!r}; there are {known}")
+                    self._add_problem(f"{here}.{where}", f"unknown state {target!r}; use one of {known}")
                 elif target not in reached:
                     reached.add(target)
                     waiting.append(target)
         for name in sorted(nodes.keys() - reached):
-            self._say(below(f"{place}.States", name), "is never reached: lead to it by a Next, or remove it")
+            self._add_problem(
+                child_path(f"{place}.States", name), "unreachable state; refer to it by a Next, or remove it"
+            )
 
     def _node(self, name: str, state: words.AnyState, place: str) -> Node:
-        node = Node(name=name, state=state, next=state.next if isinstance(state, words.Going) else None)
+        node = Node(name=name, state=state, next=state.next if isinstance(state, words.TransitionState) else None)
         match state:
             case words.ChoiceState():
                 rules = tuple(self._rules(state, place))
@@ -125,7 +129,7 @@ class _Reader:
             case words.WaitState():
                 return self._waiting(node, state, place)
             case words.ExpressionEvalState():
-                given = parameters(state.parameters, f"{place}.Parameters", self.problems)
+                given = parse_parameters(state.parameters, f"{place}.Parameters", self.problems)
                 return Node(
                     name=name,
                     state=state,
@@ -136,12 +140,12 @@ class _Reader:
             case _:
                 return self._working(node, state, place)
 
-    def _working(self, node: Node, state: words.Working, place: str) -> Node:
-        given: Path | Parameters | None = None
+    def _working(self, node: Node, state: words.DataState, place: str) -> Node:
+        given: Path | ParameterTemplate | None = None
         if state.input_path is not None:
             given = self._any_path(state.input_path, place, "InputPath")
         elif state.parameters is not None:
-            given = parameters(state.parameters, f"{place}.Parameters", self.problems)
+            given = parse_parameters(state.parameters, f"{place}.Parameters", self.problems)
         inner: tuple[Program, ...] = ()
         items_path = None
         match state:
@@ -153,7 +157,7 @@ class _Reader:
                 inner = (self.program(state.item_processor, f"{place}.ItemProcessor"),)
                 items_path = self._path(state.items_path, place, "ItemsPath")
                 if state.item_selector is not None:
-                    given = parameters(state.item_selector, f"{place}.ItemSelector", self.problems)
+                    given = parse_parameters(state.item_selector, f"{place}.ItemSelector", self.problems)
             case words.ActionState():
                 self._check_url(state, place)
         return Node(
@@ -170,9 +174,9 @@ class _Reader:
     def _waiting(self, node: Node, state: words.WaitState, place: str) -> Node:
         until, until_path = None, None
         if state.timestamp is not None:
-            until = timestamp(state.timestamp)
+            until = parse_timestamp(state.timestamp)
             if until is None:
-                self._say(f"{place}.Timestamp", "must be an RFC 3339 time such as 2026-01-31T12:00:00Z")
+                self._add_problem(f"{place}.Timestamp", "must be an RFC 3339 time such as 2026-01-31T12:00:00Z")
         elif state.timestamp_path is not None:
             until_path = self._path(state.timestamp_path, place, "TimestampPath")
         elif state.seconds_path is not None:
@@ -181,56 +185,58 @@ class _Reader:
 
     def _rules(self, state: words.ChoiceState, place: str) -> Iterator[Rule]:
         for number, written in enumerate(state.choices):
-            found = rule(written, f"{place}.Choices[{number}]", self.problems)
+            found = parse_rule(written, f"{place}.Choices[{number}]", self.problems)
             if found is not None:
                 yield found
 
-    def _catch(self, state: words.Working, place: str) -> Iterator[Handling]:
-        if not isinstance(state, words.Failing):
+    def _catch(self, state: words.DataState, place: str) -> Iterator[CatchHandler]:
+        if not isinstance(state, words.CatchingState):
             return
-        entries: list[tuple[str, words.Catcher | words.Retrier]] = [("Catch", one) for one in state.catch]
+        entries: list[tuple[str, words.Catcher | words.StateRetrier]] = [("Catch", one) for one in state.catch]
         entries += [("Retry", one) for one in state.retry]
         for kind, entry in entries:
             if ALL in entry.error_equals and len(entry.error_equals) > 1:
-                self._say(f"{place}.{kind}", f"{ALL} must stand alone")
+                self._add_problem(f"{place}.{kind}", f"{ALL} must stand alone")
         for number, entry in enumerate(state.catch):
             where = f"{place}.Catch[{number}]"
-            yield Handling(frozenset(entry.error_equals), entry.next, self._result(entry.result_path, where))
+            yield CatchHandler(frozenset(entry.error_equals), entry.next, self._result(entry.result_path, where))
 
     def _check_url(self, state: words.ActionState, place: str) -> None:
         where = f"{place}.{'Handler.Url' if state.handler is not None else 'ActionUrl'}"
         if not state.url.startswith(SCHEMES):
-            self._say(where, f"must start with {', '.join(SCHEMES)}")
+            self._add_problem(where, f"must start with {', '.join(SCHEMES)}")
         elif state.url.startswith(SCHEMES[2]):
             target, _, name = state.url.removeprefix(SCHEMES[2]).partition("/")
             if target not in TARGETS or not name:
-                self._say(where, "must be taskaction://provider/NAME, ://cluster-provider/NAME or ://executor/NAME")
+                self._add_problem(
+                    where, "must be taskaction://provider/NAME, ://cluster-provider/NAME or ://executor/NAME"
+                )
         elif not _BASE_URL.fullmatch(state.url):
-            self._say(where, "must be a base URL: a host, and no blanks, ? or #")
+            self._add_problem(where, "must be a base URL with a host, without spaces, ? or #")
 
     def _result(self, text: str | None, place: str) -> Path | None:
-        return None if text is None else self._read(result_path, text, f"{place}.ResultPath")
+        return None if text is None else self._read(parse_result_path, text, f"{place}.ResultPath")
 
     def _path(self, text: str, place: str, name: str) -> Path | None:
-        return self._read(reference_path, text, f"{place}.{name}")
+        return self._read(parse_reference_path, text, f"{place}.{name}")
 
     def _any_path(self, text: str, place: str, name: str) -> Path | None:
-        return self._read(path, text, f"{place}.{name}")
+        return self._read(parse_path, text, f"{place}.{name}")
 
     def _read(self, read: Any, text: str, place: str) -> Path | None:
         try:
             found: Path = read(text)
         except ExpressionError as error:
-            self._say(place, str(error))
+            self._add_problem(place, str(error))
             return None
         return found
 
-    def _say(self, place: str, message: str) -> None:
+    def _add_problem(self, place: str, message: str) -> None:
         self.problems.append(Problem(place, message))
 
 
 def _targets(node: Node) -> Iterator[tuple[str, str]]:
-    """Give the states that may follow, each with where it is named."""
+    """Yield the possible next states, each with the field that names it."""
     if node.next is not None:
         yield "Next", node.next
     for number, one in enumerate(node.rules):

@@ -1,4 +1,4 @@
-"""What a state can see while it is evaluated: the state of the flow, the run's context, and what looking may cost."""
+"""Scope of an evaluation: the state of the flow, the run's context, and the budget."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,16 +8,16 @@ from typing import Any
 from taskaction.flows.budget import Budget
 
 CONTEXT = "_context"
-"""The part of every state that describes the run; it cannot be written (reference section 2.12)."""
+"""The read-only part of every state that describes the run."""
 
 
 @dataclass(frozen=True)
-class Scope:
-    """One look at the state of a flow.
+class EvaluationScope:
+    """Scope of one evaluation.
 
     Attributes:
         data: the state of the flow.
-        context: what ``$._context`` is; it is beside the data, and never part of a copy of it.
+        context: the value of ``$._context``; it is not part of the data, and so never of a copy of it.
     """
 
     data: Any
@@ -26,14 +26,14 @@ class Scope:
 
     @cached_property
     def names(self) -> Mapping[str, Any]:
-        """What expressions know by name: the properties of the state, and the context."""
+        """Names in expressions: the properties of the state, and the context."""
         return {**self.data, CONTEXT: self.context} if isinstance(self.data, Mapping) else self.around
 
     @cached_property
     def around(self) -> Mapping[str, Any]:
-        """Where paths into the context begin."""
+        """Root of paths into the context."""
         return {CONTEXT: self.context}
 
-    def beside(self, **more: Any) -> "Scope":
-        """Give the same with more in its context."""
+    def with_context(self, **more: Any) -> "EvaluationScope":
+        """Return a scope with additional context."""
         return replace(self, context={**self.context, **more})

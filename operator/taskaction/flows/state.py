@@ -1,7 +1,7 @@
-"""All that a run needs to go on, as values that survive as JSON; decides nothing.
+"""State of a run: everything that it needs to continue, as values that can be stored as JSON.
 
-A run is a frame: one chain of states. A Parallel or Map has frames inside. Every frame names its visits by its own
-place and count, so that a visit has the same name whatever happens in other frames, and whenever a crash repeats it.
+A run is a frame: one chain of states. A Parallel or Map has inner frames. Every frame names its visits by its place and
+a counter, so that the name of a visit depends neither on other frames nor on repetitions after a crash.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,13 +16,13 @@ Status = Literal["ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """How a flow, a branch or an item failed.
+    """Failure of a flow, a branch or an item.
 
     Attributes:
-        error: the error's name (reference section 2.8).
-        cause: why: a text, or the status document of the action that failed.
+        error: the name of the error.
+        cause: the cause: a text, or the status document of the failed action.
         state_name: the state that failed.
-        also: another name by which a handler may mean it.
+        also: another name that a handler may use.
     """
 
     error: str
@@ -32,13 +32,13 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Within:
-    """Where a Parallel or Map stands.
+class InnerFrames:
+    """State of a Parallel or Map.
 
     Attributes:
-        frames: those under way, by branch or item.
-        results: of those that have ended well, by branch or item; ``failures`` of the others.
-        following: the next item to begin; ``count`` when all have begun.
+        frames: the running frames, by branch or item.
+        results: results of those that succeeded, by branch or item; ``failures`` of the others.
+        following: the next item to start; ``count`` when all have started.
     """
 
     count: int
@@ -50,19 +50,19 @@ class Within:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One chain of states: a run, a branch, or what is done with one item.
+    """Frame: one chain of states, of a run, a branch or an item.
 
     Attributes:
-        place: what its visits' names begin with; empty for the run itself.
-        at: the state that it is in, or is about to enter.
-        data: the state of the flow, as its states see it.
-        visits: how many states it has entered.
-        acting: the visit whose action is under way.
-        paused: what an action says that waits for people.
-        until: when a Wait is over, or a failed state is tried again (``again``).
-        tries: how often each Retry entry of the state has been used, by its number.
+        place: the prefix of the names of its visits; empty for the run itself.
+        at: the current or next state.
+        data: the state of the flow in this frame.
+        visits: number of states that it has entered.
+        acting: the visit whose action is running.
+        paused: the details of an action that waits for people.
+        until: when a Wait ends, or a failed state is retried (``again``).
+        tries: how often each Retry entry of the state was used, by its number.
         inline: its actions have no objects of their own.
-        failure: set when it has ended badly; ``ended`` when it has ended at all.
+        failure: set if it failed; ``ended`` is true in any case once it has ended.
     """
 
     at: str
@@ -74,18 +74,18 @@ class Frame:
     until: datetime | None = None
     again: bool = False
     tries: Mapping[int, int] = field(default_factory=dict)
-    within: Within | None = None
+    within: InnerFrames | None = None
     inline: bool = False
     ended: bool = False
     failure: Failure | None = None
 
     @property
     def visit(self) -> str:
-        """The name of the visit that it is in."""
+        """Name of the current visit."""
         return f"{self.place}{self.visits}"
 
-    def entered(self) -> "Frame":
-        """Give it at the beginning of the next visit; of the last one only the tries count."""
+    def enter(self) -> "Frame":
+        """Return the frame at the start of the next visit; only ``tries`` is kept from the previous one."""
         return Frame(
             at=self.at,
             data=self.data,
@@ -95,8 +95,8 @@ class Frame:
             inline=self.inline,
         )
 
-    def left(self, data: Any, following: str | None) -> "Frame":
-        """Give it where a state has led to, None for the end."""
+    def leave(self, data: Any, following: str | None) -> "Frame":
+        """Return the frame after a state, at the next one; None for the end."""
         return Frame(
             at=following or self.at,
             data=data,
@@ -106,22 +106,22 @@ class Frame:
             ended=following is None,
         )
 
-    def everywhere(self) -> "Iterator[Frame]":
-        """Go through this frame and all inside."""
+    def walk(self) -> "Iterator[Frame]":
+        """Yield this frame and all inner frames."""
         yield self
         for inner in (self.within.frames if self.within is not None else {}).values():
-            yield from inner.everywhere()
+            yield from inner.walk()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowState:
-    """One run.
+    """State of one run.
 
     Attributes:
-        run_id: names the run; random values are drawn from it, so they are the same after a crash.
-        context: what ``$._context`` is.
+        run_id: identifies the run; it seeds random values, so they are the same after a crash.
+        context: the value of ``$._context``.
         deadline: when the run fails with ``States.Timeout``.
-        questions: what is asked by ``AwaitWebInput``, by the visit that created it.
+        questions: the questions of ``AwaitWebInput``, by the visit that created them.
     """
 
     run_id: str
@@ -132,16 +132,16 @@ class FlowState:
     questions: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Give it as JSON; what is at its default is left out."""
+        """Return the state as JSON, without default values."""
         found: dict[str, Any] = _ADAPTER.dump_python(self, mode="json", exclude_defaults=True)
         return found
 
     @staticmethod
     def from_json(document: Any) -> "FlowState":
-        """Read what ``to_json`` gave.
+        """Return the state from the result of ``to_json``.
 
         Raises:
-            pydantic.ValidationError: it is something else.
+            pydantic.ValidationError: the document is not a state.
         """
         return _ADAPTER.validate_python(document)
 

@@ -1,22 +1,21 @@
-"""What a definition is checked for before it may be run: all of ``flows.program``, and portability where it is wanted.
+"""Validation of a definition: everything that ``flows.program`` checks, and optionally portability to Globus Flows.
 
-Nothing here runs anything; what is found is a list of problems, each with its path. What providers say of their input
-is checked by ``flows.bodies``.
+The result is a list of problems with their paths. The input schemas of providers are checked with ``flows.bodies``.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from taskaction.flows import definition as words
-from taskaction.flows.errors import Problem, below
-from taskaction.flows.expressions import expression
+from taskaction.flows.errors import Problem, child_path
+from taskaction.flows.expressions import parse_expression
 from taskaction.flows.functions import BEYOND_GLOBUS
-from taskaction.flows.program import FlowProgram, compiled
+from taskaction.flows.program import FlowProgram, compile_definition
 
 
-def validated(document: Any, *, strict: bool = False) -> tuple[Problem, ...]:
-    """Give everything that is wrong with a definition; with ``strict`` also what Globus Flows does not have."""
-    program = compiled(document)
+def validate_definition(document: Any, *, strict: bool = False) -> tuple[Problem, ...]:
+    """Return all problems of a definition; with ``strict`` also everything that Globus Flows does not support."""
+    program = compile_definition(document)
     if not isinstance(program, FlowProgram):
         return program
     return tuple(_beyond_globus(document)) if strict else ()
@@ -26,7 +25,7 @@ def _beyond_globus(document: Mapping[str, Any]) -> Iterator[Problem]:
     if "TimeoutSeconds" in document:
         yield Problem("$.TimeoutSeconds", "Globus Flows has no such field")
     for name, state in document["States"].items():
-        yield from _state(state, below("$.States", name))
+        yield from _state(state, child_path("$.States", name))
 
 
 def _state(state: Mapping[str, Any], here: str) -> Iterator[Problem]:
@@ -35,9 +34,9 @@ def _state(state: Mapping[str, Any], here: str) -> Iterator[Problem]:
         return
     for field in sorted(words.SUPERSET_FIELDS & state.keys()):
         yield Problem(f"{here}.{field}", "Globus Flows has no such field")
-    yield from _discarded(state, here)
+    yield from _check_result_path(state, here)
     for number, catcher in enumerate(state.get("Catch") or ()):
-        yield from _discarded(catcher, f"{here}.Catch[{number}]")
+        yield from _check_result_path(catcher, f"{here}.Catch[{number}]")
     yield from _address(state.get("ActionUrl"), f"{here}.ActionUrl")
     yield from _address((state.get("Handler") or {}).get("Url"), f"{here}.Handler.Url")
     if "Result" in state and not isinstance(state["Result"], Mapping):
@@ -45,7 +44,7 @@ def _state(state: Mapping[str, Any], here: str) -> Iterator[Problem]:
     yield from _parameters(state.get("Parameters"), f"{here}.Parameters")
 
 
-def _discarded(written: Mapping[str, Any], here: str) -> Iterator[Problem]:
+def _check_result_path(written: Mapping[str, Any], here: str) -> Iterator[Problem]:
     if "ResultPath" in written and written["ResultPath"] is None:
         yield Problem(f"{here}.ResultPath", "Globus Flows cannot discard a result: write it somewhere")
 
@@ -62,12 +61,12 @@ def _parameters(value: Any, here: str) -> Iterator[Problem]:
     if not isinstance(value, Mapping):
         return
     for key, one in value.items():
-        place = below(here, key)
+        place = child_path(here, key)
         if key.endswith(".$"):
             if not one.startswith("$."):
-                yield Problem(place, "Globus Flows wants a path that begins with $. and a name")
+                yield Problem(place, "Globus Flows requires a path that begins with $. and a name")
         elif key.endswith(".="):
-            beyond = sorted(expression(one).called & BEYOND_GLOBUS)
+            beyond = sorted(parse_expression(one).called & BEYOND_GLOBUS)
             if beyond:
                 yield Problem(place, f"Globus Flows documents no function {', '.join(beyond)}")
         else:

@@ -1,31 +1,31 @@
-"""What the states that ask people say, in the words of the executor ``approval``; starts nothing.
+"""Web inputs of flows as parameters and results of the executor ``approval``.
 
-``CreateWebInput`` says what is asked, and ``AwaitWebInput`` asks it and waits; between both the question is kept in the
-run's state. Forms are those of Globus' own examples; what has none of their fields is taken as ``approval`` has it.
+``CreateWebInput`` creates a question, and ``AwaitWebInput`` asks it and waits; in between, the question is in the run's
+state. Forms are those of the Globus examples; any other input is passed to ``approval`` unchanged.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from taskaction.core.names import truncated
+from taskaction.core.names import truncate
 from taskaction.flows.errors import ACTION_UNABLE_TO_RUN, StateError
 
 ID = "web_input_id"
 APPROVAL = "taskaction://executor/approval"
-"""What asks people."""
+"""The executor that asks people."""
 
 EXPIRED = "ApprovalTimeout"
-"""The code of an approval that nobody answered in time."""
+"""Code of an approval without an answer in time."""
 
 _FORM = frozenset({"InputType", "Context", "Options"})
 _PROMPT_CHARS = 900
 
 
-def question(body: Any) -> Any:
-    """Give the parameters of the approval that asks what ``CreateWebInput`` is given.
+def to_approval_parameters(body: Any) -> Any:
+    """Return the parameters of the approval for the input of ``CreateWebInput``.
 
     Raises:
-        StateError: ``ActionUnableToRun``: it is a form that approvals do not have.
+        StateError: ``ActionUnableToRun``: approvals do not support the form.
     """
     if not isinstance(body, Mapping) or not _FORM & body.keys():
         return body
@@ -35,18 +35,18 @@ def question(body: Any) -> Any:
         raise StateError(
             ACTION_UNABLE_TO_RUN, "a web input must be of InputType Selection, with Options that have a Value"
         )
-    prompt = truncated("\n".join(_lines(body)), _PROMPT_CHARS)
+    prompt = truncate("\n".join(_lines(body)), _PROMPT_CHARS)
     return {"prompt": prompt, "type": "string", "schema": {"enum": values}}
 
 
-def answer(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give the result of ``AwaitWebInput``: the approval's last status, with the ``response``."""
+def to_web_input_result(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the result of ``AwaitWebInput``: the approval's last status, with the ``response``."""
     details = result.get("details")
     return {**result, "response": details.get("value") if isinstance(details, Mapping) else None}
 
 
 def has_expired(result: Mapping[str, Any]) -> bool:
-    """Say whether nobody answered in time."""
+    """Whether nobody answered in time."""
     details = result.get("details")
     return isinstance(details, Mapping) and details.get("code") == EXPIRED
 

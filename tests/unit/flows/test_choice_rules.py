@@ -4,10 +4,10 @@ import itertools
 
 import pytest
 
-from taskaction.flows.choice import OPERATORS, comparing, pattern
+from taskaction.flows.choice import OPERATORS, compile_pattern, parse_comparison
 from taskaction.flows.errors import ExpressionError, RunTimeError
-from taskaction.flows.rules import rule
-from taskaction.flows.scope import Scope
+from taskaction.flows.rules import parse_rule
+from taskaction.flows.scope import EvaluationScope
 
 EARLY, LATE = "2026-01-01T00:00:00Z", "2026-01-01T01:30:00+01:00"
 PAIRS = {"String": ("a", "b"), "Numeric": (1, 2.5), "Timestamp": (EARLY, LATE)}
@@ -42,10 +42,10 @@ def test_there_are_39_operators() -> None:
 @pytest.mark.parametrize("operator", sorted(OPERATORS))
 def test_an_operator_takes_operands_of_its_type_only(operator) -> None:
     right, wrong = ("$.y", "y") if operator.endswith("Path") else (RIGHT[kind_of(operator)], WRONG[kind_of(operator)])
-    comparing("$.x", operator, right)
+    parse_comparison("$.x", operator, right)
     for one in (wrong, None, [], {}):
         with pytest.raises(ExpressionError):
-            comparing("$.x", operator, one)
+            parse_comparison("$.x", operator, one)
 
 
 @pytest.mark.parametrize("operator", sorted(OPERATORS))
@@ -53,28 +53,32 @@ def test_no_value_makes_an_operator_fail(operator) -> None:
     """A value of another type than the operator's makes the rule false."""
     of_the_type = {"String": str, "Numeric": (int, float), "Timestamp": str, "Boolean": bool}[kind_of(operator)]
     right = RIGHT[kind_of(operator)]
-    one = comparing("$.x", operator, "$.y" if operator.endswith("Path") else right)
+    one = parse_comparison("$.x", operator, "$.y" if operator.endswith("Path") else right)
     for value in EVERYTHING:
-        found = one.holds(Scope({"x": value, "y": right}))
+        found = one.holds(EvaluationScope({"x": value, "y": right}))
         fits = isinstance(value, of_the_type) and (kind_of(operator) == "Boolean" or not isinstance(value, bool))
         assert isinstance(found, bool)
         assert fits or found is False or operator.startswith("Is")
     if operator.endswith("Path"):
         for operand in EVERYTHING:
             if not isinstance(operand, of_the_type):
-                assert one.holds(Scope({"x": right, "y": operand})) is False
+                assert one.holds(EvaluationScope({"x": right, "y": operand})) is False
 
 
 @pytest.mark.parametrize(("kind", "order", "left", "right", "expected"), CASES)
 def test_comparisons_with_values_and_with_paths(kind, order, left, right, expected) -> None:
-    assert comparing("$.x", f"{kind}{order}", right).holds(Scope({"x": left})) is expected
-    assert comparing("$.x", f"{kind}{order}Path", "$.y").holds(Scope({"x": left, "y": right})) is expected
+    assert parse_comparison("$.x", f"{kind}{order}", right).holds(EvaluationScope({"x": left})) is expected
+    assert (
+        parse_comparison("$.x", f"{kind}{order}Path", "$.y").holds(EvaluationScope({"x": left, "y": right})) is expected
+    )
 
 
 @pytest.mark.parametrize(("left", "right"), list(itertools.product([True, False], repeat=2)))
 def test_booleans(left, right) -> None:
-    assert comparing("$.x", "BooleanEquals", right).holds(Scope({"x": left})) is (left == right)
-    assert comparing("$.x", "BooleanEqualsPath", "$.y").holds(Scope({"x": left, "y": right})) is (left == right)
+    assert parse_comparison("$.x", "BooleanEquals", right).holds(EvaluationScope({"x": left})) is (left == right)
+    assert parse_comparison("$.x", "BooleanEqualsPath", "$.y").holds(EvaluationScope({"x": left, "y": right})) is (
+        left == right
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,7 +86,7 @@ def test_booleans(left, right) -> None:
 )
 def test_a_value_of_another_type_is_no_error_and_does_not_match(operator, operand) -> None:
     for value in [None, True, {}, [], 5 if operator != "NumericEquals" else "5"]:
-        assert comparing("$.x", operator, operand).holds(Scope({"x": value})) is False
+        assert parse_comparison("$.x", operator, operand).holds(EvaluationScope({"x": value})) is False
 
 
 @pytest.mark.parametrize(
@@ -101,17 +105,17 @@ def test_a_value_of_another_type_is_no_error_and_does_not_match(operator, operan
 )
 def test_kinds(operator, yes, no) -> None:
     for value in yes:
-        assert comparing("$.x", operator, True).holds(Scope({"x": value}))
-        assert not comparing("$.x", operator, False).holds(Scope({"x": value}))
+        assert parse_comparison("$.x", operator, True).holds(EvaluationScope({"x": value}))
+        assert not parse_comparison("$.x", operator, False).holds(EvaluationScope({"x": value}))
     for value in no:
-        assert not comparing("$.x", operator, True).holds(Scope({"x": value}))
+        assert not parse_comparison("$.x", operator, True).holds(EvaluationScope({"x": value}))
 
 
 def test_only_is_present_may_ask_for_what_is_not_there() -> None:
-    assert comparing("$.x", "IsPresent", False).holds(Scope({}))
-    assert comparing("$.x", "IsPresent", True).holds(Scope({"x": None}))
-    with pytest.raises(RunTimeError, match="ask IsPresent first"):
-        comparing("$.x", "IsNull", True).holds(Scope({}))
+    assert parse_comparison("$.x", "IsPresent", False).holds(EvaluationScope({}))
+    assert parse_comparison("$.x", "IsPresent", True).holds(EvaluationScope({"x": None}))
+    with pytest.raises(RunTimeError, match="check IsPresent first"):
+        parse_comparison("$.x", "IsNull", True).holds(EvaluationScope({}))
 
 
 @pytest.mark.parametrize(
@@ -132,8 +136,8 @@ def test_only_is_present_may_ask_for_what_is_not_there() -> None:
     ],
 )
 def test_string_matches(text, yes, no) -> None:
-    assert all(pattern(text).fullmatch(value) for value in yes)
-    assert not any(pattern(text).fullmatch(value) for value in no)
+    assert all(compile_pattern(text).fullmatch(value) for value in yes)
+    assert not any(compile_pattern(text).fullmatch(value) for value in no)
 
 
 @pytest.mark.parametrize(
@@ -142,25 +146,25 @@ def test_string_matches(text, yes, no) -> None:
 )
 def test_an_operand_of_the_wrong_kind_is_refused(operator, operand) -> None:
     with pytest.raises(ExpressionError, match=operator):
-        comparing("$.x", operator, operand)
+        parse_comparison("$.x", operator, operand)
 
 
 def test_a_pattern_of_many_stars_takes_no_long_time() -> None:
-    assert not comparing("$.x", "StringMatches", "*a" * 400 + "b").holds(Scope({"x": "a" * 100_000}))
+    assert not parse_comparison("$.x", "StringMatches", "*a" * 400 + "b").holds(EvaluationScope({"x": "a" * 100_000}))
 
 
 def test_dear_comparisons_are_charged() -> None:
-    scope = Scope({"x": "a" * 100_000})
-    one = comparing("$.x", "StringMatches", "*b")
+    scope = EvaluationScope({"x": "a" * 100_000})
+    one = parse_comparison("$.x", "StringMatches", "*b")
     with pytest.raises(RunTimeError, match="too many steps"):
         all(not one.holds(scope) for _ in range(20))
 
 
 def holds(written, state) -> bool:
     problems = []
-    found = rule(written | {"Next": "B"}, "$", problems)
+    found = parse_rule(written | {"Next": "B"}, "$", problems)
     assert problems == []
-    return found.condition.holds(Scope(state))
+    return found.condition.holds(EvaluationScope(state))
 
 
 def test_rules_are_nested() -> None:
@@ -180,18 +184,18 @@ def test_what_decides_nothing_any_more_is_not_looked_at() -> None:
 @pytest.mark.parametrize(
     ("written", "place", "why"),
     [
-        ({"Variable": "$.x", "IsNull": True}, "$.Next", "is missing"),
+        ({"Variable": "$.x", "IsNull": True}, "$.Next", "is required"),
         ({"Next": "B", "And": []}, "$.And", "at least one"),
         ({"Next": "B", "Not": {"Variable": "$.x", "IsNull": True, "Next": "C"}}, "$.Not.Next", "outermost"),
         ({"Next": "B", "Variable": "$.x"}, "$", "has none"),
         ({"Next": "B", "Variable": "$.x", "IsNull": True, "IsString": True}, "$", "IsNull, IsString"),
-        ({"Next": "B", "IsNull": True}, "$.Variable", "is missing"),
-        ({"Next": "B", "Variable": "$.x", "Is": True}, "$.Is", "no operator"),
+        ({"Next": "B", "IsNull": True}, "$.Variable", "is required"),
+        ({"Next": "B", "Variable": "$.x", "Is": True}, "$.Is", "unknown operator"),
         ({"Next": "B", "Variable": "$.x[*]", "IsNull": True}, "$.IsNull", "several values"),
     ],
 )
 def test_a_rule_that_is_wrong_says_where_and_why(written, place, why) -> None:
     problems = []
-    rule(written, "$", problems)
+    parse_rule(written, "$", problems)
     assert [one.path for one in problems] == [place]
     assert why in problems[0].message

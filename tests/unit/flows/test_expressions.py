@@ -3,8 +3,8 @@
 import pytest
 
 from taskaction.flows.errors import ExpressionError, RunTimeError
-from taskaction.flows.expressions import expression
-from taskaction.flows.scope import Scope
+from taskaction.flows.expressions import parse_expression
+from taskaction.flows.scope import EvaluationScope
 
 STATE = {
     "a": {"b": [1, 2, {"c": "d"}], "email": "x@y"},
@@ -15,8 +15,8 @@ STATE = {
 }
 
 
-def scope() -> Scope:
-    return Scope(STATE, {"email": "me"})
+def scope() -> EvaluationScope:
+    return EvaluationScope(STATE, {"email": "me"})
 
 
 @pytest.mark.parametrize(
@@ -60,16 +60,16 @@ def scope() -> Scope:
     ],
 )
 def test_what_an_expression_means(text, expected) -> None:
-    assert expression(text).value(scope(), "seed") == expected
+    assert parse_expression(text).evaluate(scope(), "seed") == expected
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("'%0200000000d' % 1", "width of 0200000000"),
-        ("'%*d' % (999999999, 1)", "written as a number"),
-        ("f'{1:0200000000d}'", "width of 0200000000"),
-        ("'a'.ljust(500000000)", "width of 500000000"),
+        ("'%0200000000d' % 1", "width 0200000000"),
+        ("'%*d' % (999999999, 1)", "a width must be a number"),
+        ("f'{1:0200000000d}'", "width 0200000000"),
+        ("'a'.ljust(500000000)", "width 500000000"),
         ("'a' * 10**9", "too many steps"),
         ("[0] * 10**9", "too many steps"),
         ("[[0] * 1000] * 1000", "too many steps"),
@@ -77,64 +77,64 @@ def test_what_an_expression_means(text, expected) -> None:
         ("[a] * 99999 == [a] * 99999", "too many steps"),
         ("9 ** 9 ** 9", "too large"),
         ("10 ** 1200 * 10 ** 1200", "too large"),
-        ("2 ** 64", "beyond 64 bits"),
-        ("'a'.replace('', 'b' * 100000)", "more than 100000"),
+        ("2 ** 64", "exceeds 64 bits"),
+        ("'a'.replace('', 'b' * 100000)", "would exceed 100000"),
         ("''.join(['a' * 1000] * 5000)", "characters"),
         ("[x for x in [0] * 5000 for y in [0] * 5000]", "too many"),
         ("int('9' * 5000)", "digits"),
         ("1 / 0", "division by zero"),
         ("true", "no property 'true'"),
-        ("a.q", "no property 'q' in a"),
-        ("n.real", "no property 'real'"),
-        ("s.join", "no property 'join'"),
+        ("a.q", "property 'q' not found in a"),
+        ("n.real", "property 'real' not found"),
+        ("s.join", "property 'join' not found"),
         ("l[9]", "out of range"),
-        ("a['zz']", "there is no 'zz'"),
+        ("a['zz']", "'zz' not found"),
         ("n.upper()", "a number has no method 'upper'"),
         ("(-1) ** 0.5", "complex"),
         ("1e308 * 10", "inf"),
-        ("{1: 2}", "no string"),
+        ("{1: 2}", "not a string"),
         ("len", "no property 'len'"),
-        ("'\\ud800'", "half of a character"),
-        ("{'\\ud800': 1}", "half of a character"),
-        ("'a'.center(10**9)", "width of 1000000000"),
-        ("'7'.zfill(10**9)", "width of 1000000000"),
+        ("'\\ud800'", "half of a surrogate pair"),
+        ("{'\\ud800': 1}", "half of a surrogate pair"),
+        ("'a'.center(10**9)", "width 1000000000"),
+        ("'7'.zfill(10**9)", "width 1000000000"),
         ("str(10 ** 100000)", "too large"),
-        ("f'{1:999999999}'", "width of 999999999"),
-        ("f'{1:{10 ** 9}}'", "width of 1000000000"),
+        ("f'{1:999999999}'", "width 999999999"),
+        ("f'{1:{10 ** 9}}'", "width 1000000000"),
         ("('%s' * 5000) % ((s * 10000,) * 5000)", "too many steps"),
         ("f'{s * 10000}{s * 10000}'", "120000 characters"),
         ("`$.a.zz`", "does not exist"),
-        ("(s * 5000).join([''] * 50000)", "more than 100000"),
+        ("(s * 5000).join([''] * 50000)", "would exceed 100000"),
         ("('a' * 90000).rfind('ab' + 'a' * 45000)", "from the end"),
         ("('a' * 90000).rsplit(sep='ab' + 'a' * 45000)", "from the end"),
-        ("dict([[1, 2]])", "no string"),
+        ("dict([[1, 2]])", "not a string"),
     ],
 )
 def test_what_cannot_be_evaluated_fails_at_run_time_and_at_once(text, why) -> None:
     with pytest.raises(RunTimeError, match=r"^States\.Runtime") as error:
-        expression(text).value(scope(), "seed")
+        parse_expression(text).evaluate(scope(), "seed")
     assert why in str(error.value)
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("", "no expression"),
-        ("1 +", "no expression"),
+        ("", "not a valid expression"),
+        ("1 +", "not a valid expression"),
         ("lambda: 1", "Lambda is not available"),
         ("{1, 2}", "Set is not available"),
-        ("x := 1", "no expression"),
+        ("x := 1", "not a valid expression"),
         ("a.__class__", "write ['__class__']"),
         ("state._private_x", "write ['_private_x']"),
         ("'{}'.format(1)", "method 'format' is not available"),
-        ("open('x')", "open is no function"),
-        ("eval('1')", "eval is no function"),
+        ("open('x')", "unknown function open"),
+        ("eval('1')", "unknown function eval"),
         ("str(**a)", "** is not available"),
-        ("(lambda: 1)()", "is no function"),
+        ("(lambda: 1)()", "unknown function"),
         ("-" * 5000 + "1", "nested too deeply"),
-        ("(" * 300 + "1" + ")" * 300, "no expression"),
+        ("(" * 300 + "1" + ")" * 300, "not a valid expression"),
         ("1" * 20_000, "longer than"),
-        ("`$.a", "not closed"),
+        ("`$.a", "unterminated"),
         ("`a`", "must start with $"),
         ("await a", "Await is not available"),
         ("len(b'a' * 10**9)", "bytes is not available"),
@@ -144,7 +144,7 @@ def test_what_cannot_be_evaluated_fails_at_run_time_and_at_once(text, why) -> No
 )
 def test_what_is_no_expression_is_refused_when_it_is_read(text, why) -> None:
     with pytest.raises(ExpressionError) as error:
-        expression(text)
+        parse_expression(text)
     assert why in str(error.value)
     assert len(str(error.value)) < 400
 
@@ -154,28 +154,28 @@ def test_what_is_no_expression_is_refused_when_it_is_read(text, why) -> None:
 )
 def test_an_error_shows_no_private_value(text) -> None:
     with pytest.raises(RunTimeError) as error:
-        expression(text).value(Scope({"_private_key": "hunter2", "l": {}}), "seed")
+        parse_expression(text).evaluate(EvaluationScope({"_private_key": "hunter2", "l": {}}), "seed")
     assert "hunter2" not in str(error.value)
     assert text in str(error.value)
 
 
 def test_keys_that_were_made_to_collide_are_charged() -> None:
-    dear = expression("[len({top * n: n for n in numbers}) for _ in (1, 2)]")
+    dear = parse_expression("[len({top * n: n for n in numbers}) for _ in (1, 2)]")
     few, many = ({"top": 2**61 - 1, "numbers": list(range(count))} for count in (100, 4_000))
-    assert dear.value(Scope(few), "seed") == [100, 100]
+    assert dear.evaluate(EvaluationScope(few), "seed") == [100, 100]
     with pytest.raises(RunTimeError, match="too many steps"):
-        dear.value(Scope(many), "seed")
+        dear.evaluate(EvaluationScope(many), "seed")
 
 
 def test_a_state_that_is_no_object_has_no_names_but_the_context() -> None:
-    assert expression("_context.email").value(Scope([1], {"email": "me"}), "seed") == "me"
-    assert expression("`$[0]` + 1").value(Scope([1]), "seed") == 2
+    assert parse_expression("_context.email").evaluate(EvaluationScope([1], {"email": "me"}), "seed") == "me"
+    assert parse_expression("`$[0]` + 1").evaluate(EvaluationScope([1]), "seed") == 2
     with pytest.raises(RunTimeError, match="no property 'x'"):
-        expression("x").value(Scope([1]), "seed")
+        parse_expression("x").evaluate(EvaluationScope([1]), "seed")
 
 
 def test_the_names_that_an_expression_looks_at_are_known() -> None:
-    found = expression("[x for x in a.b if n] + len(l) + `$.s`")
+    found = parse_expression("[x for x in a.b if n] + len(l) + `$.s`")
     assert found.names == {"a", "n", "l"}
     assert found.called == {"len"}
     assert [path.text for path in found.paths.values()] == ["$.s"]

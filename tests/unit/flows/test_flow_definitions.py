@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from taskaction.flows.program import FlowProgram, compiled
-from taskaction.flows.validation import validated
+from taskaction.flows.program import FlowProgram, compile_definition
+from taskaction.flows.validation import validate_definition
 
 END = {"End": True}
 PASS = {"Type": "Pass", **END}
@@ -14,7 +14,7 @@ ACTION = {"Type": "Action", "ActionUrl": "https://target/ap", "Parameters": {}, 
 
 
 def problems(state: Any, **others: Any) -> list[tuple[str, str]]:
-    found = compiled({"StartAt": "A", "States": {"A": state, **others}})
+    found = compile_definition({"StartAt": "A", "States": {"A": state, **others}})
     assert not isinstance(found, FlowProgram)
     return [(one.path, one.message) for one in found]
 
@@ -24,11 +24,11 @@ def problems(state: Any, **others: Any) -> list[tuple[str, str]]:
     [
         ({"Type": "Task", **END}, "$.States.A", "use Action"),
         ({"Type": "Succeed"}, "$.States.A", "use Pass with End"),
-        ({}, "$.States.A", "needs a Type"),
+        ({}, "$.States.A", "Type is required"),
         ({"Type": "Pass"}, "$.States.A", "either Next"),
         ({"Type": "Pass", "Next": "A", **END}, "$.States.A", "either Next"),
         ({"Type": "Pass", "End": False}, "$.States.A", "either Next"),
-        ({"Type": "Pass", "OutputPath": "$", **END}, "$.States.A.OutputPath", "no such field"),
+        ({"Type": "Pass", "OutputPath": "$", **END}, "$.States.A.OutputPath", "unknown field"),
         ({**ACTION, "TimeoutSeconds": 5}, "$.States.A.TimeoutSeconds", "an Action has WaitTime"),
         ({**ACTION, "Resource": "arn:x"}, "$.States.A.Resource", "with an ActionUrl"),
         ({**ACTION, "ActionUrl": "https://x/?a=1"}, "$.States.A.ActionUrl", "must be a base URL"),
@@ -36,26 +36,26 @@ def problems(state: Any, **others: Any) -> list[tuple[str, str]]:
         (
             {**ACTION, "Catch": [{"ErrorEquals": ["States.All"], "Next": "A"}]},
             "$.States.A.Catch[0].ErrorEquals[0]",
-            "there is no error 'States.All'; those of this kind are States.ALL",
+            "unknown error 'States.All'; use one of States.ALL",
         ),
-        ({**PASS, "Result": {}, "Parameters": {}}, "$.States.A", "both Parameters and Result"),
+        ({**PASS, "Result": {}, "Parameters": {}}, "$.States.A", "set either Parameters or Result, not both"),
         (
             {**PASS, "Parameters": {"my key": {"b.$": "x"}}},
             "$.States.A.Parameters['my key']['b.$']",
             "must start with $",
         ),
-        ({**PASS, "InputPath": "$.x", "Parameters": {}}, "$.States.A", "both Parameters and InputPath"),
+        ({**PASS, "InputPath": "$.x", "Parameters": {}}, "$.States.A", "set either Parameters or InputPath, not both"),
         ({**PASS, "InputPath": "x"}, "$.States.A.InputPath", "must start with $"),
         ({**PASS, "ResultPath": "$.a[*]"}, "$.States.A.ResultPath", "several values"),
         ({**PASS, "ResultPath": "$._context.x"}, "$.States.A.ResultPath", "read-only"),
         ({**PASS, "Parameters": {"a": [{"b.$": "x"}]}}, "$.States.A.Parameters.a[0]['b.$']", "must start with $"),
-        ({**PASS, "Parameters": {"b.=": "1 +"}}, "$.States.A.Parameters['b.=']", "no expression"),
+        ({**PASS, "Parameters": {"b.=": "1 +"}}, "$.States.A.Parameters['b.=']", "not a valid expression"),
         ({**PASS, "Parameters": {"b.=": 5}}, "$.States.A.Parameters['b.=']", "an expression"),
-        ({**PASS, "Parameters": {"b": 1, "b.$": "$.x"}}, "$.States.A.Parameters['b.$']", "given twice"),
+        ({**PASS, "Parameters": {"b": 1, "b.$": "$.x"}}, "$.States.A.Parameters['b.$']", "set twice"),
         (
             {**PASS, "Parameters": {"__Private_Parameters": ["pw"]}},
             "$.States.A.Parameters.__Private_Parameters",
-            "no 'pw' beside it",
+            "property 'pw' not found",
         ),
         ({"Type": "Action", "Parameters": {}, **END}, "$.States.A", "either ActionUrl or Handler"),
         ({"Type": "Action", "ActionUrl": "https://x", **END}, "$.States.A", "either Parameters or InputPath"),
@@ -64,23 +64,23 @@ def problems(state: Any, **others: Any) -> list[tuple[str, str]]:
         ({**ACTION, "WaitTime": "3"}, "$.States.A.WaitTime", "integer"),
         ({**ACTION, "Catch": [{"ErrorEquals": [], "Next": "A"}]}, "$.States.A.Catch[0].ErrorEquals", "at least 1"),
         ({**ACTION, "Catch": [{"ErrorEquals": ["States.ALL", "X"], "Next": "A"}]}, "$.States.A.Catch", "alone"),
-        ({**ACTION, "ActionUrl": None, "Handler": "urn:globus:x"}, "$.States.A.Handler", "inside Globus"),
-        ({**ACTION, "Handler": {"Type": "RegisteredAPI", "Id": "7"}}, "$.States.A.Handler", "known to Globus only"),
+        ({**ACTION, "ActionUrl": None, "Handler": "urn:globus:x"}, "$.States.A.Handler", "internal to Globus"),
+        ({**ACTION, "Handler": {"Type": "RegisteredAPI", "Id": "7"}}, "$.States.A.Handler", "exists in Globus only"),
         ({"Type": "Wait", **END}, "$.States.A", "exactly one of Seconds"),
         ({"Type": "Wait", "Seconds": 1, "SecondsPath": "$.x", **END}, "$.States.A", "exactly one of Seconds"),
         ({"Type": "Wait", "Timestamp": "tomorrow", **END}, "$.States.A.Timestamp", "RFC 3339"),
-        ({"Type": "Fail", "Error": "x", "ErrorPath": "$.x"}, "$.States.A", "both Error and ErrorPath"),
+        ({"Type": "Fail", "Error": "x", "ErrorPath": "$.x"}, "$.States.A", "set either Error or ErrorPath, not both"),
         ({"Type": "Choice", "Choices": []}, "$.States.A.Choices", "at least 1"),
-        ({"Type": "ExpressionEval", "Parameters": {}, **END}, "$.States.A.ResultPath", "is missing"),
+        ({"Type": "ExpressionEval", "Parameters": {}, **END}, "$.States.A.ResultPath", "is required"),
         (
             {"Type": "Map", "InputPath": "$.x", "ItemProcessor": {"StartAt": "A", "States": {"A": PASS}}, **END},
             "$.States.A",
-            "write ItemsPath",
+            "use ItemsPath",
         ),
         (
             {"Type": "Parallel", "Branches": [{"StartAt": "X", "States": {"Y": PASS}}], **END},
             "$.States.A.Branches[0].StartAt",
-            "no state 'X'",
+            "unknown state 'X'",
         ),
     ],
 )
@@ -93,23 +93,23 @@ def test_a_state_that_is_wrong_says_where_and_why(state, path, why) -> None:
 @pytest.mark.parametrize(
     ("states", "path", "why"),
     [
-        ({"A": {"Type": "Pass", "Next": "B"}}, "$.States.A.Next", "no state 'B'; there are A"),
-        ({"A": PASS, "B": PASS}, "$.States.B", "never reached"),
-        ({"The first": {"Type": "Pass", "Next": "B"}}, "$.States['The first'].Next", "there are The first"),
+        ({"A": {"Type": "Pass", "Next": "B"}}, "$.States.A.Next", "unknown state 'B'; use one of A"),
+        ({"A": PASS, "B": PASS}, "$.States.B", "unreachable"),
+        ({"The first": {"Type": "Pass", "Next": "B"}}, "$.States['The first'].Next", "use one of The first"),
         (
             {"A": {**ACTION, "Catch": [{"ErrorEquals": ["X"], "Next": "B"}]}},
             "$.States.A.Catch[0].Next",
-            "no state 'B'",
+            "unknown state 'B'",
         ),
         (
             {"A": {"Type": "Choice", "Choices": [{"Variable": "$.x", "IsNull": True, "Next": "B"}], "Default": "C"}},
             "$.States.A.Default",
-            "no state 'C'",
+            "unknown state 'C'",
         ),
     ],
 )
 def test_a_graph_that_is_not_whole_is_refused(states, path, why) -> None:
-    program = compiled({"StartAt": next(iter(states)), "States": states})
+    program = compile_definition({"StartAt": next(iter(states)), "States": states})
     assert not isinstance(program, FlowProgram)
     found = {one.path: one.message for one in program}
     assert why in found[path]
@@ -138,12 +138,12 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
 )
 def test_what_published_flows_write_is_taken(state) -> None:
     states = {"A": state} | ({"B": PASS} if "Next" in state else {})
-    assert validated({"StartAt": "A", "States": states}) == ()
+    assert validate_definition({"StartAt": "A", "States": states}) == ()
 
 
 @pytest.mark.parametrize("document", [None, 5, [], "x", {"StartAt": "A"}, {"StartAt": 1, "States": {"A": PASS}}])
 def test_what_is_no_definition_at_all_is_refused(document) -> None:
-    assert not isinstance(compiled(document), FlowProgram)
+    assert not isinstance(compile_definition(document), FlowProgram)
 
 
 @pytest.mark.parametrize(
@@ -170,5 +170,5 @@ def test_what_is_no_definition_at_all_is_refused(document) -> None:
 )
 def test_what_globus_does_not_have_is_refused_where_a_flow_must_stay_portable(states, paths) -> None:
     document = {"StartAt": "A", "States": states}
-    assert validated(document, strict=False) == ()
-    assert [one.path for one in validated(document, strict=True)] == paths
+    assert validate_definition(document, strict=False) == ()
+    assert [one.path for one in validate_definition(document, strict=True)] == paths

@@ -91,4 +91,4 @@ def test_a_time_long_past_or_of_another_zone_is_no_wait(at) -> None:
 @pytest.mark.parametrize("seconds", [-1, True, "5", None, 1e308, 31_536_001, []])
 def test_what_is_no_number_of_seconds_fails_a_wait(seconds) -> None:
     failure = run({"A": {"Type": "Wait", "SecondsPath": "$.s", **END}}, {"s": seconds})
-    assert (failure.error, "no number of seconds" in failure.cause) == ("States.Runtime", True)
+    assert (failure.error, "not a number of seconds" in failure.cause) == ("States.Runtime", True)

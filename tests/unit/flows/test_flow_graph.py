@@ -1,13 +1,13 @@
 """The picture of a flow: what leads where, and that no text of a user can break it."""
 
-from taskaction.flows.definition import FlowDefinition, read
+from taskaction.flows.definition import FlowDefinition, parse_definition
 from taskaction.flows.graph import mermaid
 
 ACTION = {"Type": "Action", "ActionUrl": "https://target/ap", "Parameters": {}, "ResultPath": "$.a"}
 
 
 def drawn(states: dict, start_at: str | None = None) -> str:
-    found = read({"StartAt": start_at or next(iter(states)), "States": states})
+    found = parse_definition({"StartAt": start_at or next(iter(states)), "States": states})
     assert isinstance(found, FlowDefinition), found
     return mermaid(found)
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from support.flow_runs import END, FlowRun, action, failed, program, run, status, succeeded
-from taskaction.flows.effects import ActionEnded, ActionPaused, Canceled, Overflowed, StartAction
+from taskaction.flows.effects import ActionEnded, ActionPaused, Canceled, DataLimitExceeded, StartAction
 from taskaction.flows.state import Failure
 from taskaction.testing.clock import START
 
@@ -174,7 +174,7 @@ def test_the_name_of_an_error_is_a_string() -> None:
     failure = run({"A": {"Type": "Fail", "ErrorPath": "$.x"}}, {"x": {"y": 1}})
     assert (failure.error, failure.cause) == (
         "States.Runtime",
-        "ErrorPath must lead to a string, which is the error's name",
+        "ErrorPath must refer to a string, the name of the error",
     )
 
 
@@ -229,13 +229,13 @@ def test_a_state_that_grows_too_large_fails_the_run_by_its_name() -> None:
         )
     )
     flow.begin()
-    assert flow.step(Overflowed("more than 200 KB")).outcome.failure.error == "States.DataLimitExceeded"
+    assert flow.step(DataLimitExceeded("more than 200 KB")).outcome.failure.error == "States.DataLimitExceeded"
 
 
 @pytest.mark.parametrize(
     ("grows", "why"),
     [
-        ({"Parameters": {"a.$": "$.x", "b.$": "$.x"}}, "more than 10000000 bytes"),
+        ({"Parameters": {"a.$": "$.x", "b.$": "$.x"}}, "larger than 10000000 bytes"),
         ({"Parameters": {"text.=": "x.text + x.text"}}, "characters"),
         ({"Parameters": {"a.=": "[x, x]"}}, "too many steps"),
         ({"InputPath": "$"}, "more than 100 levels deep"),

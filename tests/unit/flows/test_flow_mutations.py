@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from taskaction.flows import definition as words
 from taskaction.flows.graph import mermaid
-from taskaction.flows.validation import validated
+from taskaction.flows.validation import validate_definition
 
 ACTION = {
     "Type": "Action",
@@ -72,7 +72,7 @@ def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 @given(data=st.data())
 def test_no_change_of_a_definition_makes_its_check_fail(data: st.DataObject) -> None:
     document: Any = copy.deepcopy(WHOLE)
-    assert validated(document) == ()
+    assert validate_definition(document) == ()
     for _ in range(data.draw(st.integers(1, 3))):
         *way, last = data.draw(st.sampled_from([one for one in places(document) if one] or [("StartAt",)]))
         holder = document
@@ -82,8 +82,8 @@ def test_no_change_of_a_definition_makes_its_check_fail(data: st.DataObject) -> 
             holder[last] = copy.deepcopy(data.draw(VALUES))
         else:
             del holder[last]
-    problems = validated(document, strict=data.draw(st.booleans()))
+    problems = validate_definition(document, strict=data.draw(st.booleans()))
     assert all(str(one).startswith("$") for one in problems)
-    read = words.read(document)
+    read = words.parse_definition(document)
     if isinstance(read, words.Flow):
         assert mermaid(read).startswith("flowchart TD")

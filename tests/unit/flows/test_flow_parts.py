@@ -111,4 +111,4 @@ def test_an_item_selector_sees_the_item_and_its_place() -> None:
 
 
 def test_items_that_are_no_list_fail_the_state() -> None:
-    assert "no list" in run(mapping(), {"items": 5}).cause
+    assert "not a list" in run(mapping(), {"items": 5}).cause

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.flow_runs import FlowRun, failed, program, succeeded
 from taskaction.flows.effects import ActionEnded, ActionPaused, Event, StartAction
 from taskaction.flows.machine import step
-from taskaction.flows.pending_actions import standing
+from taskaction.flows.pending_actions import iter_pending_actions
 from taskaction.flows.state import FlowState
 
 HALF = 0.5
@@ -119,7 +119,9 @@ def test_the_order_of_events_and_crashes_change_nothing(definition, luck) -> Non
     waiting = list(decision.effects)
     told: list[Event] = []
     while decision.outcome is None:
-        assert by_visit(standing(wild.program, wild.state)) == by_visit(waiting)  # what a new owner finds under way
+        assert by_visit(iter_pending_actions(wild.program, wild.state)) == by_visit(
+            waiting
+        )  # what a new owner finds under way
         count = luck.randint(0, len(waiting))
         luck.shuffle(waiting)
         ended = [ends(effect) for effect in waiting[:count]]

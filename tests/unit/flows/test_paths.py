@@ -3,8 +3,8 @@
 import pytest
 
 from taskaction.flows.errors import ExpressionError, RunTimeError
-from taskaction.flows.paths import path, reference_path, result_path
-from taskaction.flows.scope import Scope
+from taskaction.flows.paths import parse_path, parse_reference_path, parse_result_path
+from taskaction.flows.scope import EvaluationScope
 
 DATA = {"a": {"b": [1, {"c": 2}], "x-y": 3, "sp ace": 4}, "n": None}
 CONTEXT = {"email": "e"}
@@ -23,7 +23,7 @@ CONTEXT = {"email": "e"}
     ],
 )
 def test_a_definite_path_gives_the_bare_value(text, expected) -> None:
-    assert path(text).read(Scope(DATA, CONTEXT)) == expected
+    assert parse_path(text).read(EvaluationScope(DATA, CONTEXT)) == expected
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_definite_path_gives_the_bare_value(text, expected) -> None:
     ],
 )
 def test_any_other_path_gives_the_list_of_what_matches(text, expected) -> None:
-    assert path(text).read(Scope(DATA, CONTEXT)) == expected
+    assert parse_path(text).read(EvaluationScope(DATA, CONTEXT)) == expected
 
 
 @pytest.mark.parametrize(
@@ -51,13 +51,13 @@ def test_any_other_path_gives_the_list_of_what_matches(text, expected) -> None:
 )
 def test_a_definite_path_that_matches_nothing_says_what_there_is(text, why) -> None:
     with pytest.raises(RunTimeError) as error:
-        path(text).read(Scope(DATA, CONTEXT))
+        parse_path(text).read(EvaluationScope(DATA, CONTEXT))
     assert why in str(error.value)
 
 
 def test_too_many_matches_are_an_error() -> None:
     with pytest.raises(RunTimeError, match="more than 10000"):
-        path("$[*]").read(Scope([0] * 10_001))
+        parse_path("$[*]").read(EvaluationScope([0] * 10_001))
 
 
 @pytest.mark.parametrize(
@@ -82,50 +82,50 @@ def test_too_many_matches_are_an_error() -> None:
 )
 def test_what_is_no_path_or_could_be_slow_is_refused(text, why) -> None:
     with pytest.raises(ExpressionError) as error:
-        path(text)
+        parse_path(text)
     assert why in str(error.value)
 
 
 @pytest.mark.parametrize("text", ["$.a[*]", "$..a", "$.a[0:1]"])
 def test_a_reference_path_means_one_place(text) -> None:
     with pytest.raises(ExpressionError, match="several values"):
-        reference_path(text)
+        parse_reference_path(text)
 
 
 def test_the_context_is_beside_the_state_and_no_part_of_it() -> None:
-    scope = Scope({"_context": "a user's own", "a": 1}, {"email": "e", "ids": [{"email": "f"}]})
-    assert path("$").read(scope) == scope.data
-    assert path("$._context.ids[*].email").read(scope) == ["f"]
-    assert path("$..email").read(scope) == []
-    assert path("$._context.email").read(Scope([1, 2], {"email": "e"})) == "e"
+    scope = EvaluationScope({"_context": "a user's own", "a": 1}, {"email": "e", "ids": [{"email": "f"}]})
+    assert parse_path("$").read(scope) == scope.data
+    assert parse_path("$._context.ids[*].email").read(scope) == ["f"]
+    assert parse_path("$..email").read(scope) == []
+    assert parse_path("$._context.email").read(EvaluationScope([1, 2], {"email": "e"})) == "e"
 
 
 def test_what_is_private_is_not_listed_in_an_error() -> None:
     with pytest.raises(RunTimeError) as error:
-        path("$._private_keys.zz").read(Scope({"_private_keys": {"hunter2": 1}}))
+        parse_path("$._private_keys.zz").read(EvaluationScope({"_private_keys": {"hunter2": 1}}))
     assert "hunter2" not in str(error.value)
 
 
 def test_a_path_through_much_data_is_charged() -> None:
-    scope = Scope([[0] * 100] * 1_000)
+    scope = EvaluationScope([[0] * 100] * 1_000)
     with pytest.raises(RunTimeError, match="too many steps"):
-        path("$..x").read(scope)
+        parse_path("$..x").read(scope)
 
 
 def test_the_context_cannot_be_written() -> None:
     with pytest.raises(ExpressionError, match="read-only"):
-        result_path("$._context.email")
+        parse_result_path("$._context.email")
 
 
 def test_a_value_is_written_into_a_copy() -> None:
     before = {"a": {"b": [1, {"c": 2}]}}
-    assert path("$.a.b[1].c").written(before, 9) == {"a": {"b": [1, {"c": 9}]}}
-    assert path("$.new.deep").written(before, 9) == {"a": {"b": [1, {"c": 2}]}, "new": {"deep": 9}}
-    assert path("$").written(before, 9) == 9
+    assert parse_path("$.a.b[1].c").write(before, 9) == {"a": {"b": [1, {"c": 9}]}}
+    assert parse_path("$.new.deep").write(before, 9) == {"a": {"b": [1, {"c": 2}]}, "new": {"deep": 9}}
+    assert parse_path("$").write(before, 9) == 9
     assert before == {"a": {"b": [1, {"c": 2}]}}
 
 
 @pytest.mark.parametrize("text", ["$.a.b.c", "$.a.b[7]", "$.n[0]"])
 def test_what_has_no_place_cannot_be_written(text) -> None:
     with pytest.raises(RunTimeError, match="cannot be written"):
-        path(text).written({"a": {"b": [1]}, "n": 5}, 9)
+        parse_path(text).write({"a": {"b": [1]}, "n": 5}, 9)
