@@ -7,13 +7,14 @@ SOURCES := operator tests hack benchmarks
 GENERATED := crds docs/reference charts/taskaction-operator/files charts/taskaction-operator/README.md
 PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
+NO_ENDURANCE := -m "not endurance"
 SITE := NO_MKDOCS_2_WARNING=1 PYTHONPATH=hack $(BIN)/mkdocs
 RELEASE := PYTHONPATH=hack $(BIN)/python -m release
 LOCAL := PYTHONPATH=hack $(BIN)/python -m local
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help docs docs-serve chart image wheel release release-notes push-image push-chart workflows up demo down fmt lint type test test-unit test-integration test-e2e programs generate verify verify-generated bench
+.PHONY: help docs docs-serve chart image wheel release release-notes push-image push-chart workflows up demo down fmt lint type test test-unit test-integration test-e2e test-endurance programs generate verify verify-generated bench
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} \
@@ -97,14 +98,17 @@ push-chart: $(INSTALLED) ## Pack the chart and push it: make push-chart REPOSITO
 
 ##@ Tests
 
-test: test-unit programs ## Run all tests
-	$(PYTEST) $(SIDE_BY_SIDE) tests/contract tests/integration tests/e2e
+test: test-unit programs ## Run all tests except the endurance tests
+	$(PYTEST) $(SIDE_BY_SIDE) $(NO_ENDURANCE) tests/contract tests/integration tests/e2e
 
 test-unit: $(INSTALLED) ## Run the tests that need no cluster
 	$(PYTEST) -n logical --dist worksteal tests/unit
 
 test-integration: programs ## Run the tests on a real API server
-	$(PYTEST) $(SIDE_BY_SIDE) tests/contract tests/integration
+	$(PYTEST) $(SIDE_BY_SIDE) $(NO_ENDURANCE) tests/contract tests/integration
+
+test-endurance: programs ## Run the long tests that break things under load, on a real API server
+	$(PYTEST) $(SIDE_BY_SIDE) -m endurance tests/integration
 
 test-e2e: programs ## Run every example as a test
 	$(PYTEST) tests/e2e

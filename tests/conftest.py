@@ -17,7 +17,7 @@ from local import manifests
 from support.cluster import new_namespace
 from support.scheduling import SharedStart
 
-pytest_plugins = ["support.operators", "support.node", "support.stages"]
+pytest_plugins = ["support.operators", "support.node", "support.stages", "support.slowest"]
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # how busy it is says nothing about the code
@@ -38,6 +38,12 @@ SLOWEST = (
     "integration/operator",
 )
 """What takes longest of what needs a cluster begins first, so that no worker has to wait for another at the end."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "endurance: breaks something again and again under load; a test in memory covers the same ground"
+    )
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

@@ -126,6 +126,7 @@ def each_once(world: World, effects: tuple[str, ...], *names: str) -> None:
     assert dict(world.effects) == {f"keyed/{effect.format(name)}": 1 for effect in effects for name in names}
 
 
+@pytest.mark.endurance
 def test_operators_that_are_killed_again_and_again(kubectl: Kubectl, operators: Operators, world: World) -> None:
     names = [f"r{number}" for number in range(5)]
     operators.stop()
@@ -144,6 +145,7 @@ def test_operators_that_are_killed_again_and_again(kubectl: Kubectl, operators: 
     assert len(actions) == len(names) * OBJECTS_OF_RICH
 
 
+@pytest.mark.endurance
 def test_two_replicas_of_which_one_is_killed(kubectl: Kubectl, operators: Operators, world: World) -> None:
     names = [f"r{number}" for number in range(12)]
     operators.stop()
@@ -156,6 +158,7 @@ def test_two_replicas_of_which_one_is_killed(kubectl: Kubectl, operators: Operat
     each_once(world, RICH, *names)
 
 
+@pytest.mark.endurance
 def test_an_api_server_that_is_restarted_in_the_middle(
     kubectl: Kubectl, operators: Operators, control_plane: ControlPlane, world: World
 ) -> None:
@@ -204,6 +207,7 @@ def looping() -> dict[str, Any]:
     }
 
 
+@pytest.mark.endurance
 def test_an_api_server_that_does_not_know_its_roles_yet_fails_no_run(
     kubectl: Kubectl, operators: Operators, control_plane: ControlPlane
 ) -> None:
@@ -277,6 +281,7 @@ def test_a_run_whose_name_is_as_long_as_names_may_be(kubectl: Kubectl, operators
     assert len(found) == len(PLAIN)
 
 
+@pytest.mark.endurance
 def test_a_hundred_runs_at_once(kubectl: Kubectl, operators: Operators, world: World) -> None:
     operators.stop()
     operators.start(SETTINGS)
@@ -286,6 +291,7 @@ def test_a_hundred_runs_at_once(kubectl: Kubectl, operators: Operators, world: W
     each_once(world, PLAIN, *names)
 
 
+@pytest.mark.endurance
 def test_runs_that_are_aborted_while_operators_are_killed_end_aborted(
     kubectl: Kubectl, operators: Operators, world: World
 ) -> None:

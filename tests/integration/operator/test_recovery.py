@@ -22,6 +22,7 @@ def world() -> Iterator[World]:
         yield world
 
 
+@pytest.mark.endurance
 @pytest.mark.timeout(600)
 def test_nothing_is_lost_or_repeated_when_the_operator_is_killed_20_times(
     operators: Operators, kubectl: Kubectl, world: World

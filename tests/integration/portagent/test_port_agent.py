@@ -196,6 +196,7 @@ def test_an_api_server_that_is_away_costs_no_run_and_no_report(
     agent.wait_until_ready()
 
 
+@pytest.mark.endurance
 @pytest.mark.timeout(300)
 def test_ocean_d13_agents_that_freeze_for_longer_than_their_lease_run_nothing_twice(
     operators: Operators, kubectl: Kubectl, agents: PortAgents, port: PortServer, world: World
@@ -226,6 +227,7 @@ def all_taken_but_a_few(port: PortServer) -> bool:
     return sum(not run.acknowledged for run in port.runs.values()) <= 5
 
 
+@pytest.mark.endurance
 @pytest.mark.timeout(600)
 def test_ocean_d09_every_run_ends_exactly_once_when_the_agent_is_killed_20_times(
     operators: Operators, kubectl: Kubectl, agents: PortAgents, port: PortServer, world: World

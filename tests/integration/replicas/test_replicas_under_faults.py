@@ -56,6 +56,7 @@ def test_ocean_d02_two_replicas_keep_the_order_of_a_key_and_serve_it_one_at_a_ti
     assert all(item["status"]["claim"]["holder"] == by_key[name.partition("-")[0]] for name, item in found.items())
 
 
+@pytest.mark.endurance
 def test_a_replica_that_is_killed_leaves_its_part_to_the_others(
     operators: Operators, kubectl: Kubectl, world: World
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_replica_that_is_killed_leaves_its_part_to_the_others(
     assert len(interrupted(found)) <= min(KEYS, WORKERS)
 
 
+@pytest.mark.endurance
 def test_a_replica_that_sleeps_longer_than_its_leases_starts_nothing_and_ends_when_it_wakes_up(
     operators: Operators, kubectl: Kubectl, world: World
 ) -> None:
@@ -91,6 +93,7 @@ def test_a_replica_that_sleeps_longer_than_its_leases_starts_nothing_and_ends_wh
     wait_until_even([*awake, operators.start(SETTINGS)])  # as its pod's kubelet would start it again
 
 
+@pytest.mark.endurance
 def test_a_replica_that_is_cut_off_from_the_api_server_starts_nothing_and_comes_back(
     operators: Operators, kubectl: Kubectl, world: World, tmp_path: Path
 ) -> None:
@@ -116,6 +119,7 @@ def test_a_replica_that_is_cut_off_from_the_api_server_starts_nothing_and_comes_
         operators.kill()
 
 
+@pytest.mark.endurance
 def test_a_replica_that_comes_and_one_that_stops_under_load_interrupt_nothing(
     operators: Operators, kubectl: Kubectl, world: World
 ) -> None:
