@@ -4,7 +4,6 @@ import asyncio
 import gc
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from itertools import count
 from statistics import median
 
@@ -14,7 +13,7 @@ from benchmarks.figures.group import Group
 from benchmarks.report import Figure, Row, Target
 from benchmarks.stage import Stage
 from taskaction.core.clock import SystemClock
-from taskaction.execution.manager import ExecutionManager
+from taskaction.execution.manager import ExecutionManager, Observer
 from taskaction.execution.runs import QueuedRun
 
 WORKERS = 64
@@ -29,7 +28,7 @@ GROWTH = Figure("engine_growth", "times", Target(1.3))
 FAIRNESS = Figure("fairness", "times", Target(1.5))
 
 
-class Engine:
+class Engine(Observer):
     """A manager whose runs end at once, or after a while; each that has ended may be followed by a new one."""
 
     def __init__(self, seconds: float = 0.0) -> None:
@@ -64,21 +63,9 @@ class Engine:
         await self._done.wait()
         return time.perf_counter() - begun
 
-    def crashed(self, run_id: str, error: BaseException) -> None:
-        """Be told of a bug."""
+    def on_run_crashed(self, run_id: str, error: BaseException) -> None:
+        """End the measurement: it has found a bug."""
         raise AssertionError(run_id) from error
-
-    def crowded(self, run_id: str) -> None:
-        """Be told of nothing: there are no bounds."""
-
-    def admitted(self, run_id: str) -> None:
-        """Be told of nothing: there are no bounds."""
-
-    def paced(self, source: str, until: datetime) -> None:
-        """Be told of nothing: there are no rates."""
-
-    def unrecorded(self, source: str) -> None:
-        """Be told of nothing: there are no rates."""
 
 
 def runs(partitions: int) -> Iterator[QueuedRun]:
