@@ -1,4 +1,4 @@
-"""A clock that stands still until a test moves it, so that nothing timed has to be waited for."""
+"""A clock that a test advances, so that tests of timeouts need no waiting."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ START = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
 
 class FakeClock:
-    """A ``core.clock.Clock`` under the test's hand; wall and monotonic time move together unless told otherwise."""
+    """Clock that a test controls; wall and monotonic time move together unless ``set_wall`` changes one."""
 
     def __init__(self, start: datetime = START) -> None:
         self._wall = start
@@ -20,11 +20,11 @@ class FakeClock:
         """How long each sleep was to last, in their order."""
 
     def now(self) -> datetime:
-        """Give the wall time."""
+        """Return the wall time."""
         return self._wall
 
     def monotonic(self) -> float:
-        """Give seconds since an arbitrary start."""
+        """Return seconds since an arbitrary start."""
         return self._monotonic
 
     async def sleep(self, seconds: float) -> None:
@@ -39,24 +39,24 @@ class FakeClock:
 
     @property
     def sleepers(self) -> int:
-        """How many sleep."""
+        """The number of sleepers."""
         return sum(not sleeper.done() for _, _, sleeper in self._sleepers)
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass: sleepers wake in their order, each at its time, and go as far as they can."""
-        await settled()
+        """Advance the time: sleepers wake in order, each at its time, and run as far as they can."""
+        await settle()
         end = self._monotonic + seconds
         while self._sleepers and self._sleepers[0][0] <= end:
             at, _, sleeper = heappop(self._sleepers)
             self._pass(at - self._monotonic)
             if not sleeper.done():
                 sleeper.set_result(None)
-                await settled()
+                await settle()
         self._pass(end - self._monotonic)
-        await settled()
+        await settle()
 
     def set_wall(self, moment: datetime) -> None:
-        """Put the wall clock right or wrong, as an administrator does: monotonic time does not notice."""
+        """Set the wall clock, as an administrator does; monotonic time does not change."""
         self._wall = moment
 
     def _pass(self, seconds: float) -> None:
@@ -64,7 +64,7 @@ class FakeClock:
         self._wall += timedelta(seconds=seconds)
 
 
-async def settled() -> None:
+async def settle() -> None:
     """Return when every task has gone as far as it can without time or the outside."""
     for _ in range(20):
         await asyncio.sleep(0)

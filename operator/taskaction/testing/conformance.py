@@ -30,13 +30,13 @@ from taskaction.plugin.errors import ActionError, failure_of
 from taskaction.testing.conformance_parts import (
     FixedSecrets,
     Heartbeat,
-    KeptReports,
-    demand,
-    ended,
+    RecordedReports,
+    capture_result,
+    declares,
     is_wait,
     outcome_problem,
     refuse_unknown_names,
-    states,
+    require,
 )
 
 T = TypeVar("T")
@@ -58,19 +58,19 @@ class ExecutorConformance:
     # -- what the author gives -----------------------------------------------------------------------------------------
 
     def executor(self) -> AbstractExecutor:
-        """Give a new executor, as a new process would have it; the tests close it."""
+        """Return a new executor, as a new process would have it; the tests close it."""
         raise NotImplementedError("override executor()")
 
     def parameters(self) -> dict[str, Any]:
-        """Give parameters that are valid."""
+        """Return parameters that are valid."""
         raise NotImplementedError("override parameters()")
 
     def config(self) -> dict[str, Any]:
-        """Give the configuration of the provider; empty for an inline executor."""
+        """Return the configuration of the provider; empty for an inline executor."""
         return {}
 
     def secrets(self) -> Mapping[str, str]:
-        """Give the Secrets that the executor may read, as ``{"name/key": "text"}``."""
+        """Return the Secrets that the executor may read, as ``{"name/key": "text"}``."""
         return {}
 
     async def effects(self, run: Run) -> int | None:  # noqa: ARG002 - for overriders
@@ -78,7 +78,7 @@ class ExecutorConformance:
         return None
 
     def run(self) -> Run:
-        """Give the first call of a new action."""
+        """Return the first call of a new action."""
         now = datetime.now(UTC)
         uid = str(uuid.uuid4())
         return Run(
@@ -90,7 +90,7 @@ class ExecutorConformance:
             config=self.config(),
             idempotency_key=f"{uid}-1",
             started_at=now,
-            reporter=KeptReports(),
+            reporter=RecordedReports(),
             secrets=FixedSecrets(self.secrets()),
             now=now,
             fencing_token=1,
@@ -100,7 +100,7 @@ class ExecutorConformance:
 
     async def test_its_name_can_stand_in_a_manifest(self) -> None:
         """``ACTION_NAME`` is a DNS label."""
-        async with _Opened(self) as executor:
+        async with _OpenedExecutor(self) as executor:
             name = getattr(executor, "ACTION_NAME", None)
             try:
                 TypeAdapter(DnsLabel).validate_python(name)
@@ -111,8 +111,8 @@ class ExecutorConformance:
 
     async def test_a_misspelt_parameter_is_refused_by_name(self) -> None:
         """``PARAMETERS`` and ``CONFIG`` take what is valid, and refuse names that they do not have."""
-        async with _Opened(self) as executor:
-            demand(
+        async with _OpenedExecutor(self) as executor:
+            require(
                 executor.PARAMETERS is not None,
                 "PARAMETERS is None: without a model nobody is told of a misspelt parameter; derive one from "
                 "taskaction.plugin.parameters.Parameters",
@@ -123,7 +123,7 @@ class ExecutorConformance:
 
     async def test_its_parameters_have_a_schema(self) -> None:
         """Documents and providers are written from the JSON Schema of ``PARAMETERS`` and ``CONFIG``."""
-        async with _Opened(self) as executor:
+        async with _OpenedExecutor(self) as executor:
             for attribute in ("PARAMETERS", "CONFIG"):
                 model = getattr(executor, attribute)
                 if model is None:
@@ -135,25 +135,27 @@ class ExecutorConformance:
 
     async def test_it_says_what_a_crash_would_do(self) -> None:
         """``IDEMPOTENT`` and ``EXTERNAL_EFFECT`` are stated, agree with ``cancel``, and ``traits`` gives them."""
-        async with _Opened(self) as executor:
+        async with _OpenedExecutor(self) as executor:
             kind = type(executor)
             for_each = kind.traits is not AbstractExecutor.traits
             for flag in ("IDEMPOTENT", "EXTERNAL_EFFECT"):
-                demand(isinstance(getattr(kind, flag), bool), f"{flag} is {getattr(kind, flag)!r}: say True or False")
-            demand(
-                for_each or states(kind, "IDEMPOTENT"),
+                require(isinstance(getattr(kind, flag), bool), f"{flag} is {getattr(kind, flag)!r}: say True or False")
+            require(
+                for_each or declares(kind, "IDEMPOTENT"),
                 "IDEMPOTENT is not stated: say whether a second call with the same run.idempotency_key is harmless",
             )
             traits = executor.traits(self.parameters(), self.config())
             answers: tuple[object, ...] = (traits.idempotent, traits.external_effect)
-            demand(all(isinstance(answer, bool) for answer in answers), f"traits gave {traits!r}: it must be two bools")
+            require(
+                all(isinstance(answer, bool) for answer in answers), f"traits gave {traits!r}: it must be two bools"
+            )
             cancels = kind.cancel is not AbstractExecutor.cancel
-            demand(
+            require(
                 cancels or not traits.external_effect,
                 "EXTERNAL_EFFECT is True, but cancel is not overridden: nothing would be stopped",
             )
-            demand(
-                not cancels or for_each or states(kind, "EXTERNAL_EFFECT"),
+            require(
+                not cancels or for_each or declares(kind, "EXTERNAL_EFFECT"),
                 "cancel is overridden, but EXTERNAL_EFFECT is not stated: without it cancel may never be called",
             )
 
@@ -161,41 +163,41 @@ class ExecutorConformance:
 
     async def test_execute_gives_an_outcome_that_can_be_recorded(self) -> None:
         """A value of ``lifecycle.outcomes``, or an ``ActionError``; the parameters are left as they were."""
-        async with _Opened(self) as executor:
+        async with _OpenedExecutor(self) as executor:
             run = self.run()
             before = copy.deepcopy(dict(run.parameters))
             await self._outcome("execute", executor.execute(run))
-            demand(run.parameters == before, "execute changed run.parameters, which other calls share: work on a copy")
+            require(run.parameters == before, "execute changed run.parameters, which other calls share: work on a copy")
 
     async def test_a_second_call_with_the_same_key_has_no_second_effect(self) -> None:
         """Where it says that it is idempotent, also when another process makes the second call."""
-        async with _Opened(self) as first, _Opened(self) as second:
+        async with _OpenedExecutor(self) as first, _OpenedExecutor(self) as second:
             run = self.run()
             traits = first.traits(run.parameters, run.config)
             if not traits.idempotent:
                 return
             one = await self._outcome("execute", first.execute(run))
             after_one = await self.effects(run)
-            demand(
+            require(
                 after_one is not None or not traits.external_effect,
                 "it is idempotent and has an external effect: override effects(run) to count what a run has caused",
             )
             two = await self._outcome("the second execute", second.execute(run))
             after_two = await self.effects(run)
-            demand(
+            require(
                 after_two == after_one,
                 f"it says that it is idempotent, but the second execute with the same key made {after_two} effects of "
                 f"{after_one}: hand run.idempotency_key to the target, or say IDEMPOTENT = False",
             )
             ids = getattr(one, "external_id", None), getattr(two, "external_id", None)
-            demand(
+            require(
                 None in ids or ids[0] == ids[1],
                 f"two calls with the same idempotency key were called {ids[0]!r} and {ids[1]!r} by the target",
             )
 
     async def test_another_process_can_poll_what_is_pending(self) -> None:
         """``poll`` works by what ``run`` says alone, since a restart loses everything else; its outcomes are sound."""
-        async with _Opened(self) as executor, _Opened(self) as successor:
+        async with _OpenedExecutor(self) as executor, _OpenedExecutor(self) as successor:
             run = self.run()
             outcome = await self._outcome("execute", executor.execute(run))
             for _ in range(self.POLLS):
@@ -212,87 +214,87 @@ class ExecutorConformance:
 
     async def test_cancel_before_execute_is_harmless(self) -> None:
         """A deletion may come before the first call."""
-        async with _Opened(self) as executor:
-            await self._bounded("cancel before execute", executor.cancel(self.run()))
+        async with _OpenedExecutor(self) as executor:
+            await self._run_bounded("cancel before execute", executor.cancel(self.run()))
 
     async def test_cancel_may_be_repeated(self) -> None:
         """It is called again until it returned once, and that may be lost in a crash."""
-        async with _Opened(self) as executor:
+        async with _OpenedExecutor(self) as executor:
             run = self.run()
             outcome = await self._outcome("execute", executor.execute(run))
             run = replace(run, external_id=getattr(outcome, "external_id", None))
-            await self._bounded("cancel", executor.cancel(run))
-            await self._bounded("the second cancel", executor.cancel(run))
+            await self._run_bounded("cancel", executor.cancel(run))
+            await self._run_bounded("the second cancel", executor.cancel(run))
 
     async def test_a_cancelled_call_ends(self) -> None:
         """Cancelling means that the action is aborted or out of time: clean up, and let it through."""
-        async with _Opened(self) as executor:
+        async with _OpenedExecutor(self) as executor:
             for seconds in (0.0, 0.05):
                 run = self.run()
-                call = asyncio.create_task(ended(executor.execute(run)))
+                call = asyncio.create_task(capture_result(executor.execute(run)))
                 await asyncio.sleep(seconds)
                 if call.done():
                     continue
                 call.cancel()
                 await asyncio.wait({call}, timeout=self.CALL_SECONDS)
-                demand(call.done(), f"execute went on for {self.CALL_SECONDS:g} s after it was cancelled")
-                demand(
-                    call.cancelled() or _lets_through(*call.result()),
+                require(call.done(), f"execute went on for {self.CALL_SECONDS:g} s after it was cancelled")
+                require(
+                    call.cancelled() or _is_allowed_end(*call.result()),
                     "execute swallowed its cancellation: do not catch CancelledError, or raise it again, or tell what "
                     "has begun outside by a Pending with its external_id",
                 )
-                await self._bounded("cancel after a cancelled execute", executor.cancel(run))
+                await self._run_bounded("cancel after a cancelled execute", executor.cancel(run))
 
     # -- the target's quota --------------------------------------------------------------------------------------------
 
     async def test_its_rate_limit_is_a_bool_and_seconds(self) -> None:
         """Asked before each attempt, also before the first call of a process."""
-        async with _Opened(self) as executor:
+        async with _OpenedExecutor(self) as executor:
             run = self.run()
-            close = await self._bounded("is_close_to_rate_limit", executor.is_close_to_rate_limit(run))
-            demand(isinstance(close, bool), f"is_close_to_rate_limit gave {close!r}: say True or False")
-            seconds: object = await self._bounded(
+            close = await self._run_bounded("is_close_to_rate_limit", executor.is_close_to_rate_limit(run))
+            require(isinstance(close, bool), f"is_close_to_rate_limit gave {close!r}: say True or False")
+            seconds: object = await self._run_bounded(
                 "get_remaining_seconds_until_rate_limit", executor.get_remaining_seconds_until_rate_limit(run)
             )
-            demand(is_wait(seconds), f"get_remaining_seconds_until_rate_limit gave {seconds!r}: no seconds from 0")
+            require(is_wait(seconds), f"get_remaining_seconds_until_rate_limit gave {seconds!r}: no seconds from 0")
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
     async def _outcome(self, what: str, call: Awaitable[object]) -> Outcome:
-        """Give what the operator would record of ``call``."""
+        """Return what the operator would record of ``call``."""
         try:
-            outcome = await self._bounded(what, call, raising=ActionError)
+            outcome = await self._run_bounded(what, call, raising=ActionError)
         except ActionError as error:
             return failure_of(error)
         problem = outcome_problem(outcome)
-        demand(problem is None, f"{what} gave {type(outcome).__name__}: {problem}")
+        require(problem is None, f"{what} gave {type(outcome).__name__}: {problem}")
         return outcome  # type: ignore[return-value]  # what it is was demanded just now
 
-    async def _bounded(self, what: str, call: Awaitable[T], *, raising: type[Exception] | tuple[()] = ()) -> T:
-        """Give what ``call`` returns; it must neither take long, nor hold the loop, nor raise anything but that."""
+    async def _run_bounded(self, what: str, call: Awaitable[T], *, raising: type[Exception] | tuple[()] = ()) -> T:
+        """Return what ``call`` returns; it must neither take long, nor hold the loop, nor raise anything but that."""
         async with Heartbeat() as heart:
-            task = asyncio.create_task(ended(call))
+            task = asyncio.create_task(capture_result(call))
             await asyncio.wait({task}, timeout=self.CALL_SECONDS)
             late = not task.done()
             if late:
                 task.cancel()
                 await asyncio.wait({task}, timeout=1)
-        demand(not late, f"{what} did not end within {self.CALL_SECONDS:g} s: return Pending for what takes long")
-        demand(
+        require(not late, f"{what} did not end within {self.CALL_SECONDS:g} s: return Pending for what takes long")
+        require(
             heart.longest <= self.BLOCK_SECONDS,
             f"{what} blocked the event loop for {heart.longest:.1f} s: use asyncio, or await asyncio.to_thread(…)",
         )
         result, error = task.result()
         if isinstance(error, raising):
             raise error
-        demand(
+        require(
             error is None,
             f"{what} raised {type(error).__name__}: {error}; raise an ActionError, which says whether a retry helps",
         )
         return result  # type: ignore[return-value]  # None only where that is what the call gave
 
 
-class _Opened:
+class _OpenedExecutor:
     """A new executor of the author's, closed at the end."""
 
     def __init__(self, tests: ExecutorConformance) -> None:
@@ -305,7 +307,7 @@ class _Opened:
         await self._executor.close()
 
 
-def _lets_through(outcome: object, error: object) -> bool:
-    """Say whether a cancelled call ended as it may."""
+def _is_allowed_end(outcome: object, error: object) -> bool:
+    """Whether a cancelled call ended as it may."""
     told = isinstance(outcome, Pending) and outcome.external_id is not None
     return told or isinstance(error, asyncio.CancelledError)

@@ -1,4 +1,4 @@
-"""What the conformance tests judge by and stand on: stand-ins for a run's helpers, and judgements of single values."""
+"""Parts of the conformance tests: stand-ins for the services of a call, and checks of single values."""
 
 import asyncio
 import json
@@ -25,28 +25,28 @@ _UNKNOWN = "aNameThatNoModelHas"
 
 
 class FixedSecrets:
-    """Stands for the Secrets of a namespace: ``{"name/key": "text"}``."""
+    """Stand-in for the Secrets of a namespace: ``{"name/key": "text"}``."""
 
     def __init__(self, texts: Mapping[str, str] | None = None) -> None:
         self._texts = dict(texts or {})
 
     async def read_secret(self, name: str, key: str, *, namespace: str | None = None) -> str:  # noqa: ARG002 - one only
-        """Give the text; raises ``MissingSourceError``."""
+        """Return the text; raises ``MissingSourceError``."""
         if (text := self._texts.get(f"{name}/{key}")) is None:
             raise MissingSourceError(f"Secret {name!r} has no key {key!r}")
         return text
 
 
-class KeptReports:
-    """Keeps what an executor reported."""
+class RecordedReports:
+    """Recorder of what an executor reports."""
 
     def __init__(self) -> None:
-        self.told: list[Progress] = []
+        self.progress_reports: list[Progress] = []
         self.links: list[Link] = []
 
     def progress(self, progress: Progress) -> None:
         """Keep it."""
-        self.told.append(progress)
+        self.progress_reports.append(progress)
 
     def link(self, link: Link) -> None:
         """Keep it."""
@@ -54,7 +54,7 @@ class KeptReports:
 
 
 class Heartbeat:
-    """Measures the longest time for which nothing else could run on the loop."""
+    """Meter of the longest time for which nothing else could run on the event loop."""
 
     longest = 0.0
 
@@ -82,22 +82,22 @@ class Heartbeat:
         self._last = now
 
 
-async def ended(call: Awaitable[T]) -> tuple[T | None, BaseException | None]:
-    """Give what ``call`` returned or raised; as values, since a task that ends by ``SystemExit`` ends the process."""
+async def capture_result(call: Awaitable[T]) -> tuple[T | None, BaseException | None]:
+    """Return what ``call`` returned or raised; as values, since a task that ends by ``SystemExit`` ends the process."""
     try:
         return await call, None
     except BaseException as error:  # noqa: BLE001 - an executor may raise anything
         return None, error
 
 
-def demand(holds: bool, message: str) -> None:  # noqa: FBT001 - reads as assert does
+def require(holds: bool, message: str) -> None:  # noqa: FBT001 - reads as assert does
     """Assert, also where Python was started with ``-O``."""
     if not holds:
         raise AssertionError(message)
 
 
-def states(kind: type[AbstractExecutor], attribute: str) -> bool:
-    """Say whether the author wrote the attribute, rather than inherited the contract's default."""
+def declares(kind: type[AbstractExecutor], attribute: str) -> bool:
+    """Whether the author wrote the attribute, rather than inherited the contract's default."""
     return any(attribute in vars(base) for base in kind.__mro__ if base is not AbstractExecutor)
 
 
@@ -120,7 +120,7 @@ def refuse_unknown_names(attribute: str, model: type[BaseModel] | None, values: 
 
 
 def outcome_problem(outcome: object) -> str | None:
-    """Give what is wrong with an outcome, None where nothing is."""
+    """Return what is wrong with an outcome, or None if nothing is."""
     match outcome:
         case Succeeded():
             problem = _output_problem(outcome.output)
@@ -158,7 +158,7 @@ def _output_problem(output: object) -> str | None:
 
 
 def is_wait(seconds: object) -> bool:
-    """Say whether it is a finite number of seconds from 0."""
+    """Whether it is a finite number of seconds from 0."""
     return (
         isinstance(seconds, int | float) and not isinstance(seconds, bool) and math.isfinite(seconds) and seconds >= 0
     )

@@ -33,7 +33,7 @@ def taskaction_settings() -> Mapping[str, Any]:
 
 @pytest.fixture
 def taskactions(taskaction_plugins: tuple[Any, ...], taskaction_settings: Mapping[str, Any]) -> "Iterator[Simulation]":
-    """Give a cluster in memory with an operator at work, whose time stands still until the test moves it."""
+    """Return a cluster in memory with an operator at work, whose time stands still until the test moves it."""
     from taskaction.testing.simulation import Simulation
 
     with Simulation(*taskaction_plugins, settings=taskaction_settings) as simulation:
@@ -42,7 +42,7 @@ def taskactions(taskaction_plugins: tuple[Any, ...], taskaction_settings: Mappin
 
 @pytest.fixture
 def http_target(taskactions: "Simulation") -> "HttpServer":
-    """Give a real HTTP server on loopback that answers as it is told."""
+    """Return a real HTTP server on loopback that answers as it is told."""
     from taskaction.testing.targets import HttpServer
 
     server: HttpServer = taskactions.open(HttpServer())
@@ -51,7 +51,7 @@ def http_target(taskactions: "Simulation") -> "HttpServer":
 
 @pytest.fixture
 def action_provider(taskactions: "Simulation") -> "FakeActionProvider":
-    """Give a Globus Action Provider on loopback whose actions stand as they are told."""
+    """Return a Globus Action Provider on loopback whose actions stand as they are told."""
     from taskaction.testing.provider import FakeActionProvider
 
     provider: FakeActionProvider = taskactions.open(FakeActionProvider())
@@ -60,7 +60,7 @@ def action_provider(taskactions: "Simulation") -> "FakeActionProvider":
 
 @pytest.fixture(scope="session")
 def taskaction_kubeconfig(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """Give the kubeconfig of a real cluster with the CRDs in it; skips where none can be had.
+    """Return the kubeconfig of a real cluster with the CRDs in it; skips where none can be had.
 
     That is the cluster that KUBECONFIG names; else a kind cluster of pytest-kind's where Docker answers; else a control
     plane of the checkout of this project that TASKACTION_CHECKOUT names.

@@ -12,11 +12,11 @@ _ENDED = frozenset({"SUCCEEDED", "FAILED"})
 
 @dataclass
 class ProvidedAction:
-    """One action at the provider.
+    """Action at the provider.
 
     Attributes:
-        asked: what ``run`` was called with.
-        told: which of cancel, resume and release were called, in their order.
+        asked: the request that started the action.
+        told: the calls of cancel, resume and release, in order.
     """
 
     action_id: str
@@ -27,19 +27,19 @@ class ProvidedAction:
     begun: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
 
     def succeed(self, details: Any = None) -> None:
-        """Let it end well."""
+        """End the action with success."""
         self.status, self.details = "SUCCEEDED", details
 
     def fail(self, details: Any = None) -> None:
-        """Let it fail."""
+        """End the action with a failure."""
         self.status, self.details = "FAILED", details
 
     def pause(self, code: str = "ConsentRequired", description: str = "consent is missing") -> None:
-        """Let it wait for a person: INACTIVE."""
+        """Pause the action until a person resumes it: INACTIVE."""
         self.status, self.details = "INACTIVE", {"code": code, "description": description}
 
     def document(self) -> dict[str, Any]:
-        """Give its status as the interface has it."""
+        """Return its status as the interface has it."""
         return {
             "action_id": self.action_id,
             "status": self.status,
@@ -79,7 +79,7 @@ class FakeActionProvider:
                 web.post("/run", self._run),
                 *(web.get(path, self._status) for path in ("/{id}/status", "/actions/{id}")),
                 *(
-                    web.post(f"{path}/{verb}", self._told)
+                    web.post(f"{path}/{verb}", self._handle_verb)
                     for path in ("/{id}", "/actions/{id}")
                     for verb in ("cancel", "resume", "release")
                 ),
@@ -131,10 +131,10 @@ class FakeActionProvider:
         return web.json_response(action.document(), status=202)
 
     async def _status(self, request: web.Request) -> web.Response:
-        return web.json_response(self._found(request).document())
+        return web.json_response(self._find_action(request).document())
 
-    async def _told(self, request: web.Request) -> web.Response:
-        action = self._found(request)
+    async def _handle_verb(self, request: web.Request) -> web.Response:
+        action = self._find_action(request)
         verb = request.path.rpartition("/")[2]
         if verb == "release" and action.status not in _ENDED:
             raise web.HTTPConflict(text="the action has not ended")
@@ -145,7 +145,7 @@ class FakeActionProvider:
             action.status, action.details = "ACTIVE", None
         return web.json_response(action.document())
 
-    def _found(self, request: web.Request) -> ProvidedAction:
+    def _find_action(self, request: web.Request) -> ProvidedAction:
         for action in self.actions:
             if action.action_id == request.match_info["id"]:
                 return action

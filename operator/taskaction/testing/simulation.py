@@ -11,11 +11,11 @@ from taskaction.api.task_action import TaskAction
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, LEASES, TASK_ACTIONS, Body, Resource
 from taskaction.cluster.memory import SERVED, MemoryCluster
 from taskaction.core.durations import parse_duration
-from taskaction.core.yaml import documents
+from taskaction.core.yaml import load_documents
 from taskaction.local.operator import InProcessOperator
-from taskaction.local.validation import checked
+from taskaction.local.validation import validate_object
 from taskaction.plugin.registry import Plugin
-from taskaction.testing.clock import FakeClock, settled
+from taskaction.testing.clock import FakeClock, settle
 
 T = TypeVar("T")
 _KINDS = {resource.kind: resource for resource in SERVED}
@@ -29,7 +29,7 @@ _ANYWHERE = "0.0.0.0/0,::/0"
 
 
 class NotReachedError(AssertionError):
-    """What a test waits for did not come; the message says what was there."""
+    """The expected state was not reached; the message describes the present state."""
 
 
 class Simulation:
@@ -43,7 +43,7 @@ class Simulation:
     def __init__(self, *plugins: Plugin, settings: Mapping[str, Any] | None = None) -> None:
         """``plugins`` are executors beside those that are installed, ``settings`` fields of ``OperatorConfig``."""
         self.clock = FakeClock()
-        self.cluster = MemoryCluster(self.clock, checked)
+        self.cluster = MemoryCluster(self.clock, validate_object)
         self._plugins = plugins
         self._settings = {"http_allowed_cidrs": _ANYWHERE, **_LASTING_LEASES, **(settings or {})}
         self._runner = asyncio.Runner()
@@ -65,7 +65,7 @@ class Simulation:
     # -- what people do -----------------------------------------------------------------------------------------------
 
     def apply(self, manifest: str | Path | Body) -> list[str]:
-        """Create objects: of a file, of text in YAML, or one as a mapping; give their names.
+        """Create the objects of a file, of YAML text, or of a mapping; return their names.
 
         Raises:
             InvalidError: the API server would refuse one; the message says what is wrong with it.
@@ -80,7 +80,7 @@ class Simulation:
         return names
 
     def run(self, manifest: str | Path | Body, *, within: str = "24h") -> Any:
-        """Create one action or run of a flow, let time pass until it has ended, and give it.
+        """Create one action or run of a flow, advance the time until it has ended, and return it.
 
         Raises:
             NotReachedError: it has not ended ``within`` this time.
@@ -113,23 +113,23 @@ class Simulation:
     # -- what can be seen ---------------------------------------------------------------------------------------------
 
     def action(self, name: str) -> TaskAction:
-        """Give an action as it is now."""
+        """Return an action as it is now."""
         return TaskAction.from_body(self.body(TASK_ACTIONS, name))
 
     def flow_run(self, name: str) -> ActionFlowRun:
-        """Give a run of a flow as it is now."""
+        """Return a run of a flow as it is now."""
         return ActionFlowRun.from_body(self.body(ACTION_FLOW_RUNS, name))
 
     def phase(self, name: str) -> str:
-        """Give the phase of an action or a run of a flow."""
+        """Return the phase of an action or a run of a flow."""
         return str(self._find(name)[1]["status"]["phase"])
 
     def names(self, resource: Resource = TASK_ACTIONS) -> list[str]:
-        """Give the names of all objects of a kind."""
+        """Return the names of all objects of a kind."""
         return sorted(name for plural, _, name in self.cluster.objects if plural == resource.plural)
 
     def body(self, resource: Resource, name: str) -> Body:
-        """Give an object as the API server has it; raises ``LookupError`` where there is none."""
+        """Return an object as the API server has it; raises ``LookupError`` where there is none."""
         for (plural, _, known), body in self.cluster.objects.items():
             if (plural, known) == (resource.plural, name):
                 return body
@@ -138,11 +138,11 @@ class Simulation:
     # -- time ---------------------------------------------------------------------------------------------------------
 
     def advance(self, span: str | float | timedelta) -> None:
-        """Let time pass: ``"1h30m"``, seconds, or a timedelta. What is due meanwhile happens at its moment."""
+        """Advance the time by ``"1h30m"``, seconds, or a timedelta; everything due meanwhile happens at its time."""
         self.do(self._advance(_seconds(span)))
 
     def finish(self, name: str, *, within: str | float | timedelta = "24h") -> Any:
-        """Let time pass until an action or a run of a flow has ended, and give it."""
+        """Advance the time until an action or a run of a flow has ended, and return it."""
         left = _seconds(within)
         step = _LOOK
         while not self._has_ended(name):
@@ -167,14 +167,14 @@ class Simulation:
             end = loop.time() + seconds
             while not check() and loop.time() < end:
                 await asyncio.sleep(_LOOK)
-                await settled()
+                await settle()
 
         self.do(wait())
         if not quiet and not check():
             raise NotReachedError(f"not reached within {seconds:g} s")
 
     def settle(self) -> None:
-        """Let everything happen that needs no time and no network."""
+        """Run everything that needs no time and no network."""
         self.do(self._settle())
 
     # -- the operator -------------------------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ class Simulation:
         version = -1
         while version != self.cluster.version:
             version = self.cluster.version
-            await settled()
+            await settle()
 
     def _find(self, name: str) -> tuple[Resource, Body]:
         for resource in _RUN:
@@ -253,4 +253,4 @@ def _bodies(manifest: str | Path | Body) -> list[Body]:
     if isinstance(manifest, dict):
         return [manifest]
     text = manifest.read_text(encoding="utf-8") if isinstance(manifest, Path) else manifest
-    return [body for body in documents(text) if body is not None]
+    return [body for body in load_documents(text) if body is not None]

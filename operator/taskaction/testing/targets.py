@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers as it is told, well or badly, and keeps what it was asked."""
+"""A real HTTP server on loopback with configurable responses, good or bad; it records its requests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,8 +12,8 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
-    """A request as it arrived."""
+class ReceivedRequest:
+    """Request as the server received it."""
 
     method: str
     target: str
@@ -30,17 +30,17 @@ class Seen:
 class HttpServer:
     """Serves while the block lasts; each ``METHOD /path`` gives its answers in turn, and the last one ever after."""
 
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[ReceivedRequest] = field(default_factory=list)
     url: str = ""
     port: int = 0
     _answers: dict[str, list[Handler]] = field(default_factory=dict)
 
     def on(self, line: str, *answers: Handler) -> None:
-        """Say how to answer, for example ``on("GET /ping", says("pong"))``."""
+        """Set the responses to a request, for example ``on("GET /ping", says("pong"))``."""
         self._answers[line] = list(answers)
 
-    def asked(self, line: str) -> list[Seen]:
-        """Give the requests for ``METHOD /path``."""
+    def asked(self, line: str) -> list[ReceivedRequest]:
+        """Return the requests for ``METHOD /path``."""
         return [seen for seen in self.seen if f"{seen.method} {seen.target.partition('?')[0]}" == line]
 
     async def __aenter__(self) -> Self:
@@ -58,7 +58,7 @@ class HttpServer:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
         names = {name.lower(): value for name, value in request.headers.items()}
-        self.seen.append(Seen(method=request.method, target=request.raw_path, headers=names, body=body))
+        self.seen.append(ReceivedRequest(method=request.method, target=request.raw_path, headers=names, body=body))
         answers = self._answers.get(f"{request.method} {request.path}")
         if not answers:
             return web.Response(status=404, text=f"nothing at {request.method} {request.path}")
@@ -108,7 +108,7 @@ async def breaks_off(request: web.BaseRequest) -> web.StreamResponse:
 
 
 async def trickles(request: web.BaseRequest) -> web.StreamResponse:
-    """Send the head at once and a byte now and then, for ever."""
+    """Send the head at once and a byte now and then, forever."""
     response = web.StreamResponse()
     await response.prepare(request)
     while True:
@@ -117,7 +117,7 @@ async def trickles(request: web.BaseRequest) -> web.StreamResponse:
 
 
 def floods(chunk: bytes = b"x" * 65536) -> Handler:
-    """Send for ever, as fast as it is taken."""
+    """Send forever, as fast as it is taken."""
 
     async def handler(request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})

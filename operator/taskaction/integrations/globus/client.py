@@ -1,7 +1,4 @@
-"""Calls of one Action Provider: both URL styles, tokens, introspection that is kept; judges no action.
-
-Sources: reference, sections 1.1, 1.2, 1.6 and 1.7.
-"""
+"""Calls of one Globus Action Provider: both URL styles, tokens, and cached introspection; decides no outcome."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +9,14 @@ from urllib.parse import quote
 
 import orjson
 
-from taskaction.executors.http.client import Answer, GuardedClient, Prepared
+from taskaction.executors.http.client import GuardedClient, HttpResponse, PreparedRequest
 from taskaction.executors.http.limits import retry_after
 from taskaction.integrations.globus.documents import Description, read_description
 from taskaction.integrations.globus.model import GlobusConfig
 from taskaction.integrations.globus.tokens import Bearer, Tokens
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import TransientError
-from taskaction.plugin.redaction import redacted
+from taskaction.plugin.redaction import redact
 
 UNAUTHORISED = frozenset({401, 403})
 NOT_HERE = frozenset({404, 405})
@@ -33,17 +30,17 @@ _SERVER_ERRORS = 500
 
 
 class Style(Enum):
-    """How a provider's paths are written; the toolkit serves both, others only one."""
+    """Style of a provider's paths; the Globus toolkit serves both, other providers only one."""
 
     VERBS = "verbs"
     REST = "rest"
 
     def run(self) -> tuple[str, str]:
-        """Give method and path of the start."""
+        """Return method and path of the start."""
         return "POST", "/run" if self is Style.VERBS else "/actions"
 
     def call(self, verb: str, action_id: str) -> tuple[str, str]:
-        """Give method and path of ``status``, ``cancel``, ``release`` or ``resume``."""
+        """Return method and path of ``status``, ``cancel``, ``release`` or ``resume``."""
         quoted = quote(action_id, safe="")
         if self is Style.VERBS:
             return ("GET" if verb == "status" else "POST"), f"/{quoted}/{verb}"
@@ -55,7 +52,7 @@ class Style(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A provider's answer; ``shown`` is its body with every token taken out of it."""
+    """Response of a provider, with every token redacted from its body."""
 
     code: int
     body: Any
@@ -63,7 +60,7 @@ class Reply:
 
     @property
     def good(self) -> bool:
-        """True for 200, 202 and their like."""
+        """Whether the status code is 2xx."""
         return self.code in _OK
 
     @property
@@ -73,7 +70,7 @@ class Reply:
 
 
 class ProviderClient:
-    """Talks to Action Providers; what it remembers may be lost at any time."""
+    """Client of Action Providers; its caches may be lost at any time."""
 
     def __init__(self, client: GuardedClient) -> None:
         self._client = client
@@ -82,21 +79,21 @@ class ProviderClient:
         self._styles: dict[str, Style] = {}
 
     async def description(self, config: GlobusConfig, run: Run) -> Description:
-        """Give what the provider says of itself, at most five minutes old.
+        """Return the description of the provider, at most five minutes old.
 
         Raises:
-            TransientError: it did not answer.
-            ActionError: it wants a token first, and there is none.
+            TransientError: the provider did not respond.
+            ActionError: the provider requires a token, and there is none.
         """
         key = (config.url, f"{run.namespace} {config.run_as} {config.scope}")
         kept = self._descriptions.get(key)
         if kept is not None and run.now - kept[0] < _KEPT_FOR:
             return kept[1]
-        reply = await self._sent("GET", config.url, None, None, _TIMEOUT_SECONDS, run)
+        reply = await self._send("GET", config.url, None, None, _TIMEOUT_SECONDS, run)
         if reply.code in NOT_HERE:
-            reply = await self._sent("GET", f"{config.url}/", None, None, _TIMEOUT_SECONDS, run)
+            reply = await self._send("GET", f"{config.url}/", None, None, _TIMEOUT_SECONDS, run)
         if reply.code in UNAUTHORISED:  # it is visible to some only, whose token it is that the action has
-            reply = await self._authorised("GET", "", None, config, config.scope, _TIMEOUT_SECONDS, run)
+            reply = await self._send_authorised("GET", "", None, config, config.scope, _TIMEOUT_SECONDS, run)
         if reply.unavailable:
             raise TransientError(f"introspection of {config.url}: HTTP {reply.code}", retry_after=reply.retry_after)
         found = read_description(reply.body) if reply.good else Description(known=False)
@@ -110,9 +107,9 @@ class ProviderClient:
         content = orjson.dumps(request, option=orjson.OPT_SORT_KEYS)
         seconds = _SYNCHRONOUS_SECONDS if described.synchronous else _TIMEOUT_SECONDS
         reply = Reply(code=0, body=None)
-        for style in self._in_turn(config):
+        for style in self._styles_to_try(config):
             method, path = style.run()
-            reply = await self._authorised(method, path, content, config, _scope(config, described), seconds, run)
+            reply = await self._send_authorised(method, path, content, config, _scope(config, described), seconds, run)
             if reply.code not in NOT_HERE:
                 self._remember(config, style, reply)
                 return reply
@@ -129,9 +126,9 @@ class ProviderClient:
             scope = (await self.description(config, run)).scope
         known = config.url in self._styles
         first = Reply(code=0, body=None)
-        for style in self._in_turn(config):
+        for style in self._styles_to_try(config):
             method, path = style.call(verb, action_id)
-            reply = await self._authorised(method, path, None, config, scope, _TIMEOUT_SECONDS, run)
+            reply = await self._send_authorised(method, path, None, config, scope, _TIMEOUT_SECONDS, run)
             if reply.good or (reply.code not in NOT_HERE and not (known and first.code in NOT_HERE)):
                 self._remember(config, style, reply)
                 return reply
@@ -142,7 +139,7 @@ class ProviderClient:
         """Close the connections."""
         await self._client.close()
 
-    def _in_turn(self, config: GlobusConfig) -> tuple[Style, Style]:
+    def _styles_to_try(self, config: GlobusConfig) -> tuple[Style, Style]:
         first = self._styles.get(config.url, Style.VERBS)
         return first, Style.REST if first is Style.VERBS else Style.VERBS
 
@@ -153,7 +150,7 @@ class ProviderClient:
             self._styles.clear()
         self._styles[config.url] = style
 
-    async def _authorised(
+    async def _send_authorised(
         self,
         method: str,
         path: str,
@@ -165,14 +162,14 @@ class ProviderClient:
     ) -> Reply:
         """Send with the role's token; a refused one that can be renewed is, once."""
         bearer = await self._tokens.bearer(config, scope, run)
-        reply = await self._sent(method, config.url + path, content, bearer, seconds, run)
+        reply = await self._send(method, config.url + path, content, bearer, seconds, run)
         if reply.code in UNAUTHORISED and bearer is not None:
-            another = await self._tokens.renewed(config, scope, run, bearer)
+            another = await self._tokens.renew(config, scope, run, bearer)
             if another is not None and another.text != bearer.text:
-                return await self._sent(method, config.url + path, content, another, seconds, run)
+                return await self._send(method, config.url + path, content, another, seconds, run)
         return reply
 
-    async def _sent(
+    async def _send(
         self, method: str, url: str, content: bytes | None, bearer: Bearer | None, seconds: float, run: Run
     ) -> Reply:
         headers = {"Accept": "application/json"}
@@ -181,7 +178,9 @@ class ProviderClient:
         if bearer is not None:
             headers["Authorization"] = f"Bearer {bearer.text}"
         secrets = (bearer.text,) if bearer is not None else ()
-        request = Prepared(method=method, url=url, headers=headers, body=content, timeout=seconds, secrets=secrets)
+        request = PreparedRequest(
+            method=method, url=url, headers=headers, body=content, timeout=seconds, secrets=secrets
+        )
         answer = await self._client.send(request)
         return Reply(
             code=answer.code,
@@ -190,12 +189,12 @@ class ProviderClient:
         )
 
 
-def _without(answer: Answer, secrets: tuple[str, ...]) -> Any:
-    """Give the body; a provider that quotes the token it was sent must not make it public."""
+def _without(answer: HttpResponse, secrets: tuple[str, ...]) -> Any:
+    """Return the body without tokens: a provider may quote the token that it received."""
     if not any(secret.encode() in answer.content for secret in secrets):
         return answer.body
-    text = redacted(answer.content.decode(errors="replace"), secrets)
-    return Answer(code=answer.code, headers={}, content=text.encode()).body
+    text = redact(answer.content.decode(errors="replace"), secrets)
+    return HttpResponse(code=answer.code, headers={}, content=text.encode()).body
 
 
 def _scope(config: GlobusConfig, described: Description) -> str | None:

@@ -1,6 +1,6 @@
-"""The documents that Action Providers exchange, read leniently and written strictly; no I/O.
+"""The documents of the Globus Action Provider interface, read leniently and written strictly; no I/O.
 
-Sources: reference, sections 1.2 to 1.4, and 1.7 for how real providers depart from them.
+Real providers depart from the interface in several fields, so every optional field may be null or missing.
 """
 
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ from typing import Any
 
 import orjson
 
-from taskaction.core.names import truncated
+from taskaction.core.names import truncate
 from taskaction.integrations.globus.model import GlobusConfig
 
 _SHOWN_CHARS = 700
 _ID_CHARS = 253
 _NO_IDS = frozenset({".", ".."})
-"""Quoted they are what they were: steps to other paths than the provider's."""
+"""Quoting does not change these, so they would lead to other paths than the provider's."""
 _REFUSAL_BYTES = 16 * 1024
 
 
-class Standing(StrEnum):
-    """What an ActionStatus says; the names are Globus'."""
+class GlobusState(StrEnum):
+    """Status of an ActionStatus document, by the names of Globus."""
 
     ACTIVE = "ACTIVE"
     INACTIVE = "INACTIVE"
@@ -30,24 +30,24 @@ class Standing(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """True when it never changes any more."""
-        return self in {Standing.SUCCEEDED, Standing.FAILED}
+        """Whether the status is final."""
+        return self in {GlobusState.SUCCEEDED, GlobusState.FAILED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionStatus:
-    """A provider's word on an action; ``document`` is what it sent, and what becomes the output."""
+    """ActionStatus of a provider; ``document`` is what it sent, and becomes the output."""
 
     action_id: str
-    standing: Standing
+    state: GlobusState
     document: Mapping[str, Any]
 
     @property
     def message(self) -> str:
-        """What people are shown: code and description of the details, the required scope, else the display status."""
+        """The message for people: code and description of the details, the required scope, or the display status."""
         details = self.document.get("details")
         display = self.document.get("display_status")
-        parts = [str(display)] if display and str(display).upper() != self.standing else []
+        parts = [str(display)] if display and str(display).upper() != self.state else []
         if isinstance(details, str):
             parts.append(details)
         if isinstance(details, Mapping):
@@ -56,12 +56,12 @@ class ActionStatus:
             for name, shown in (("required_scope", "required scope"), ("resolution_url", "see")):
                 if details.get(name):
                     parts.append(f"{shown} {details[name]}")
-        return truncated("; ".join(part for part in parts if part) or str(self.standing), _SHOWN_CHARS)
+        return truncate("; ".join(part for part in parts if part) or str(self.state), _SHOWN_CHARS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What introspection gave of a provider; ``known`` is false where it gave nothing that can be read."""
+    """Description of a provider from its introspection; ``known`` is false if that cannot be read."""
 
     scope: str | None = None
     title: str = ""
@@ -72,7 +72,7 @@ class Description:
 
 
 def read_status(value: object, *, action_id: str | None = None) -> ActionStatus | None:
-    """Give the status that ``value`` is, None where it is none; every optional field may be null or missing.
+    """Return the status that ``value`` is, None where it is none; every optional field may be null or missing.
 
     ``action_id`` is the id that was asked about: a reply that leaves it out is about this one.
     """
@@ -82,34 +82,34 @@ def read_status(value: object, *, action_id: str | None = None) -> ActionStatus 
     standing = str(value.get("status", "")).upper()
     if not isinstance(found, str) or not 0 < len(found) <= _ID_CHARS or found in _NO_IDS:
         return None
-    if standing not in set(Standing):
+    if standing not in set(GlobusState):
         return None
     if action_id is not None and found != action_id:
         return None
     return ActionStatus(
-        action_id=found, standing=Standing(standing), document={**value, "action_id": found, "status": standing}
+        action_id=found, state=GlobusState(standing), document={**value, "action_id": found, "status": standing}
     )
 
 
-def lost(action_id: str) -> dict[str, Any]:
-    """Give the ActionStatus of an action that its provider does not know any more: a cause instead of silence."""
+def lost_action_document(action_id: str) -> dict[str, Any]:
+    """Return the ActionStatus document of an action that its provider no longer knows."""
     description = (
         f"the provider does not know action {action_id!r} any more: it was released, or lost; "
         "whether it took effect is not known"
     )
     details = {"code": "ActionNotFound", "description": description}
-    return {"action_id": action_id, "status": Standing.FAILED, "details": details, "creator_id": ""}
+    return {"action_id": action_id, "status": GlobusState.FAILED, "details": details, "creator_id": ""}
 
 
-def refusal(body: object) -> dict[str, Any] | None:
-    """Give the document of an action that a provider did not start, None where it gave no error structure."""
+def refused_action_document(body: object) -> dict[str, Any] | None:
+    """Return the document of an action that a provider did not start, or None without an error structure."""
     if not isinstance(body, Mapping) or not body or len(orjson.dumps(body)) > _REFUSAL_BYTES:
         return None
-    return {"action_id": "", "status": Standing.FAILED, "details": dict(body), "creator_id": ""}
+    return {"action_id": "", "status": GlobusState.FAILED, "details": dict(body), "creator_id": ""}
 
 
 def read_description(value: object) -> Description:
-    """Give what can be read of a ProviderDescription; what is of another type than it should be is left out."""
+    """Return the readable fields of a ProviderDescription; fields of a wrong type are left out."""
     if not isinstance(value, Mapping):
         return Description(known=False)
     scope, schema, visible = value.get("globus_auth_scope"), value.get("input_schema"), value.get("visible_to")
@@ -123,7 +123,7 @@ def read_description(value: object) -> Description:
 
 
 def action_request(config: GlobusConfig, request_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the document that starts the action: the same for every repeat, and only what the interface names."""
+    """Return the document that starts the action: equal for every repeat, with fields of the interface only."""
     optional: dict[str, Any] = {
         "label": config.label,
         "tags": list(config.tags),
@@ -136,7 +136,7 @@ def action_request(config: GlobusConfig, request_id: str, body: Mapping[str, Any
 
 
 def error_text(code: int, body: object) -> str:
-    """Give what a refusal says: the toolkit's code and description, else the text; of a page of HTML nothing."""
+    """Return what a refusal says: the toolkit's code and description, else the text; of a page of HTML nothing."""
     said = ""
     if isinstance(body, Mapping):
         inner = body.get("error") if isinstance(body.get("error"), Mapping) else body
@@ -144,4 +144,4 @@ def error_text(code: int, body: object) -> str:
         said = ": ".join(named)
     elif isinstance(body, str) and not body.lstrip().startswith("<"):
         said = body.strip()
-    return truncated(f"HTTP {code}{': ' if said else ''}{said}", _SHOWN_CHARS)
+    return truncate(f"HTTP {code}{': ' if said else ''}{said}", _SHOWN_CHARS)

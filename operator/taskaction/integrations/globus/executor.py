@@ -10,7 +10,7 @@ its claim before the POST, and what was lost in between ends the attempt as ``In
 **How an end is told.** ``status.output`` is the whole ActionStatus document, of a success and of a failure whose code
 is ``ActionFailedException``. ``ActionUnableToRun`` and ``NoTokenException`` mean that nothing is known to have started;
 the output of the former is the error structure of a provider that gave one, as the details of a document of the same
-form. The names are Globus' (reference, section 2.8).
+form. The names are those of Globus Flows.
 """
 
 import asyncio
@@ -27,12 +27,12 @@ from taskaction.integrations.globus.client import NOT_HERE, UNAUTHORISED, Provid
 from taskaction.integrations.globus.documents import (
     ActionStatus,
     Description,
-    Standing,
+    GlobusState,
     action_request,
     error_text,
-    lost,
+    lost_action_document,
     read_status,
-    refusal,
+    refused_action_document,
 )
 from taskaction.integrations.globus.model import GlobusConfig, GlobusParameters
 from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Pending, Succeeded
@@ -52,7 +52,7 @@ _FIRST_LOOK = 0.5
 _LONGEST_LOOK = 10.0
 
 
-class UnableToRunError(ActionError):
+class ActionUnableToRunError(ActionError):
     """The provider did not start the action, and would not on another try."""
 
     CODE = UNABLE_TO_RUN
@@ -76,17 +76,17 @@ class GlobusExecutor(AbstractExecutor):
 
     @classmethod
     def build(cls, toolbox: Toolbox) -> "GlobusExecutor":
-        """Take the address policy, by which the ``http`` executor connects, too."""
+        """Create the executor with the address policy, as for the ``http`` executor."""
         return cls(ProviderClient(GuardedClient(toolbox.addresses)), toolbox.clock)
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:
-        """Repeats are harmless where the provider honours ``request_id``; there is always something to cancel."""
+        """Report idempotence if the provider honours ``request_id``, and always an external effect."""
         honours = (config or parameters).get("honoursRequestId", True) is not False
         return Traits(idempotent=honours, external_effect=True)
 
     async def execute(self, run: Run) -> Outcome:
-        """Start the action; a cancel meanwhile waits for its id, without which nobody could cancel it."""
-        starting = asyncio.create_task(self._started(run), name=f"start {run.uid}")
+        """Start the action; a cancelled call waits for the action's id first, which ``cancel`` requires."""
+        starting = asyncio.create_task(self._start(run), name=f"start {run.uid}")
         try:
             return await asyncio.shield(starting)
         except asyncio.CancelledError:
@@ -97,35 +97,35 @@ class GlobusExecutor(AbstractExecutor):
             raise
 
     async def poll(self, run: Run) -> Outcome:
-        """Say how the action stands; a new signal has a paused one resumed."""
-        config, _ = _read(run)
+        """Return the outcome by the action's status; resume a paused action after a new signal."""
+        config, _ = _read_config(run)
         if run.external_id is None:
             return await self.execute(run)
         try:
             if run.paused and (run.signalled or run.uid in self._to_resume):
-                return await self._resumed(run, run.external_id, config)
-            return _followed(await self._client.call("status", run.external_id, config, run), config, run)
+                return await self._resume(run, run.external_id, config)
+            return _status_outcome(await self._client.call("status", run.external_id, config, run), config, run)
         except ActionError as error:
-            # What was started goes on: an attempt that failed here would start it a second time.
-            return _waits(config, run, str(error), at_least=error.retry_after)
+            # The started action continues: failing the attempt here would start it a second time.
+            return _keep_waiting(config, run, str(error), at_least=error.retry_after)
 
-    async def _resumed(self, run: Run, action_id: str, config: GlobusConfig) -> Outcome:
-        """Have the action resumed; as long as the provider cannot be asked, with each poll again."""
+    async def _resume(self, run: Run, action_id: str, config: GlobusConfig) -> Outcome:
+        """Resume the action; while the provider is unavailable, each poll tries again."""
         self._to_resume.add(run.uid)
         reply = await self._client.call("resume", action_id, config, run)
         if not reply.unavailable:
             self._to_resume.discard(run.uid)
         if reply.good:
-            return _followed(reply, config, run)
+            return _status_outcome(reply, config, run)
         # A provider without resume, or one that had gone on already: its status says how the action stands.
         refused = error_text(reply.code, reply.body)
         reply = await self._client.call("status", action_id, config, run)
-        return _followed(reply, config, run, note=f"resume: {refused}")
+        return _status_outcome(reply, config, run, note=f"resume: {refused}")
 
     async def cancel(self, run: Run) -> None:
         """Ask the provider to cancel, then wait until the action has ended; the caller's bound ends the wait."""
         self._to_resume.discard(run.uid)
-        config, _ = _read(run)
+        config, _ = _read_config(run)
         if run.external_id is None:
             return
         reply = await self._client.call("cancel", run.external_id, config, run)
@@ -140,45 +140,45 @@ class GlobusExecutor(AbstractExecutor):
             reply = await self._client.call("status", run.external_id, config, run)
 
     async def release(self, run: Run) -> None:
-        """Let the provider forget the action, whose end is on record; one that forgets it by itself is fine."""
+        """Ask the provider to forget the action, whose end is on record; it may already have done so."""
         self._to_resume.discard(run.uid)
         if run.external_id is not None:
-            config, _ = _read(run)
+            config, _ = _read_config(run)
             await self._client.call("release", run.external_id, config, run)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
-    async def _started(self, run: Run) -> Outcome:
-        config, body = _read(run)
+    async def _start(self, run: Run) -> Outcome:
+        config, body = _read_config(run)
         try:
-            described = await self._described(config, run)
+            described = await self._get_description(config, run)
             problem = _body_problem(described, body)
             if problem is not None:
-                raise UnableToRunError(problem)
+                raise ActionUnableToRunError(problem)
         except TransientError as error:  # nothing has been sent
-            return _tried_again(config, run, str(error), error.retry_after)
+            return _retry_start(config, run, str(error), error.retry_after)
         request = action_request(config, run.idempotency_key, body)
         try:
             reply = await self._client.run(config, request, described, run)
         except TransientError as error:
-            return self._unanswered(config, run, str(error), error.retry_after)
+            return self._handle_no_answer(config, run, str(error), error.retry_after)
         except ActionExecutionError as error:  # another attempt would have another request_id
-            raise UnableToRunError(f"{error}; it may have been started, and is not sent again") from error
+            raise ActionUnableToRunError(f"{error}; it may have been started, and is not sent again") from error
         if reply.unavailable:
-            return self._unanswered(config, run, error_text(reply.code, reply.body), reply.retry_after)
+            return self._handle_no_answer(config, run, error_text(reply.code, reply.body), reply.retry_after)
         if not reply.good:
-            return _refused(reply)
+            return _refusal_outcome(reply)
         status = read_status(reply.body)
         if status is None:
-            raise UnableToRunError(
+            raise ActionUnableToRunError(
                 f"HTTP {reply.code}, but the answer is no ActionStatus: action_id or status is amiss"
             )
         return _outcome(status, config, run)
 
-    async def _described(self, config: GlobusConfig, run: Run) -> Description:
-        """Give the description; it is needed only where nothing else says which scope the token must have."""
+    async def _get_description(self, config: GlobusConfig, run: Run) -> Description:
+        """Return the description; it is needed only where nothing else says which scope the token must have."""
         try:
             return await self._client.description(config, run)
         except TransientError:
@@ -189,23 +189,25 @@ class GlobusExecutor(AbstractExecutor):
             return Description(known=False)
 
     @staticmethod
-    def _unanswered(config: GlobusConfig, run: Run, why: str, retry_after: float | None) -> Outcome:
+    def _handle_no_answer(config: GlobusConfig, run: Run, why: str, retry_after: float | None) -> Outcome:
         if not config.honours_request_id:
-            raise UnableToRunError(f"{why}; it may have been started, and honoursRequestId is false: not sent again")
-        return _tried_again(config, run, why, retry_after)
+            raise ActionUnableToRunError(
+                f"{why}; it may have been started, and honoursRequestId is false: not sent again"
+            )
+        return _retry_start(config, run, why, retry_after)
 
 
-def _refused(reply: Reply) -> Outcome:
-    """Say that nothing was started; the provider's own error structure is the output, as flows hand it to handlers."""
+def _refusal_outcome(reply: Reply) -> Outcome:
+    """Return the failure of a refused start; the output is the provider's error structure, for handlers in flows."""
     message = error_text(reply.code, reply.body)
-    output = refusal(reply.body)
+    output = refused_action_document(reply.body)
     if output is None:
-        raise UnableToRunError(message)
+        raise ActionUnableToRunError(message)
     return Failed(code=UNABLE_TO_RUN, message=message, retry_class=None, output=output)
 
 
-def _read(run: Run) -> tuple[GlobusConfig, Mapping[str, Any]]:
-    """Give how the provider is called, and the body: with a provider the parameters are the body."""
+def _read_config(run: Run) -> tuple[GlobusConfig, Mapping[str, Any]]:
+    """Return how the provider is called, and the body: with a provider the parameters are the body."""
     model, source, path = (
         (GlobusConfig, run.config, "config") if run.config else (GlobusParameters, run.parameters, "parameters")
     )
@@ -217,7 +219,7 @@ def _read(run: Run) -> tuple[GlobusConfig, Mapping[str, Any]]:
 
 
 def _body_problem(described: Description, body: Mapping[str, Any]) -> str | None:
-    """Give what the provider's own schema says against the body; a schema that cannot be read says nothing."""
+    """Return what the provider's own schema says against the body; a schema that cannot be read says nothing."""
     try:
         checker = compile_schema(described.input_schema, "input_schema")
     except ValueError:
@@ -228,21 +230,21 @@ def _body_problem(described: Description, body: Mapping[str, Any]) -> str | None
 
 def _outcome(status: ActionStatus, config: GlobusConfig, run: Run, note: str = "") -> Outcome:
     message = f"{status.message} ({note})" if note else status.message
-    match status.standing:
-        case Standing.SUCCEEDED:
+    match status.state:
+        case GlobusState.SUCCEEDED:
             return Succeeded(output=status.document, message=message, external_id=status.action_id)
-        case Standing.FAILED:
+        case GlobusState.FAILED:
             return Failed(code=FAILED, message=message, output=status.document, external_id=status.action_id)
-        case Standing.INACTIVE:
-            return Paused(message=message, external_id=status.action_id, poll_after=_wait(config, run))
-    return Pending(external_id=status.action_id, poll_after=_wait(config, run), message=message)
+        case GlobusState.INACTIVE:
+            return Paused(message=message, external_id=status.action_id, poll_after=_next_poll_delay(config, run))
+    return Pending(external_id=status.action_id, poll_after=_next_poll_delay(config, run), message=message)
 
 
-def _followed(reply: Reply, config: GlobusConfig, run: Run, note: str = "") -> Outcome:
-    """Say what the answer to a question about a known action means."""
+def _status_outcome(reply: Reply, config: GlobusConfig, run: Run, note: str = "") -> Outcome:
+    """Return the outcome for the response about a started action."""
     action_id = run.external_id or ""
     if reply.code in NOT_HERE:
-        document = lost(action_id)
+        document = lost_action_document(action_id)
         return Failed(code=FAILED, message=str(document["details"]["description"]), retry_class=None, output=document)
     status = read_status(reply.body, action_id=action_id) if reply.good else None
     if status is not None:
@@ -252,24 +254,24 @@ def _followed(reply: Reply, config: GlobusConfig, run: Run, note: str = "") -> O
         text = f"the provider refuses the token for the status; put another one into the Secret ({text})"
     elif reply.good:
         text = f"the provider's answer is no ActionStatus of {action_id}"
-    return _waits(config, run, text, at_least=reply.retry_after)
+    return _keep_waiting(config, run, text, at_least=reply.retry_after)
 
 
-def _waits(config: GlobusConfig, run: Run, message: str, *, at_least: float | None = None) -> Outcome:
-    """Go on waiting as before: nothing has been learnt of the action."""
-    wait = max(_wait(config, run), at_least or 0.0)
+def _keep_waiting(config: GlobusConfig, run: Run, message: str, *, at_least: float | None = None) -> Outcome:
+    """Return the outcome of a poll without news of the action: keep waiting."""
+    wait = max(_next_poll_delay(config, run), at_least or 0.0)
     return Paused(message=message, poll_after=wait) if run.paused else Pending(poll_after=wait, message=message)
 
 
-def _tried_again(config: GlobusConfig, run: Run, why: str, retry_after: float | None) -> Outcome:
-    """Send the identical document again later, within the attempt's time, else within an hour."""
+def _retry_start(config: GlobusConfig, run: Run, why: str, retry_after: float | None) -> Outcome:
+    """Return the outcome that sends the identical document again later, for at most an hour without a deadline."""
     if run.deadline is None and run.now - run.started_at >= LONGEST_TRY:
-        raise UnableToRunError(f"not started within {LONGEST_TRY}: {why}")
-    return Pending(poll_after=max(_wait(config, run), retry_after or 0.0), message=f"not started yet: {why}")
+        raise ActionUnableToRunError(f"not started within {LONGEST_TRY}: {why}")
+    return Pending(poll_after=max(_next_poll_delay(config, run), retry_after or 0.0), message=f"not started yet: {why}")
 
 
-def _wait(config: GlobusConfig, run: Run) -> float:
-    """Give the wait before the next poll; a signal, which resumes, begins the schedule anew."""
+def _next_poll_delay(config: GlobusConfig, run: Run) -> float:
+    """Return the wait before the next poll; a signal, which resumes the action, restarts the schedule."""
     own = config.poll.schedule if config.poll is not None else Schedule()
     signalled = run.signal.at if run.signal is not None and run.signal.at is not None else run.started_at
     began = signalled if run.started_at < signalled <= run.now else run.started_at
@@ -280,4 +282,4 @@ def _is_over(reply: Reply, action_id: str) -> bool:
     if reply.code in NOT_HERE:
         return True
     status = read_status(reply.body, action_id=action_id) if reply.good else None
-    return status is not None and status.standing.terminal
+    return status is not None and status.state.terminal

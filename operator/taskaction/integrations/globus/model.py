@@ -64,7 +64,7 @@ class TokenSource(Parameters):
         return self
 
 
-class Polling(Parameters):
+class GlobusPolling(Parameters):
     """How often the action's status is asked for."""
 
     initial: Duration = timedelta(seconds=1)
@@ -109,7 +109,7 @@ class GlobusConfig(Parameters):
     """By when the provider is asked to have finished."""
     release_after: Annotated[str, Field(pattern=r"^P[0-9A-Z.]{1,60}$")] | None = None
     """How long the provider keeps the finished action, as an ISO 8601 duration such as P30D."""
-    poll: Polling | None = None
+    poll: GlobusPolling | None = None
     """How often its status is asked for. An ActionProvider's own `spec.poll` wins."""
     honours_request_id: bool = True
     """Whether the provider starts one action only, however often it gets the same `request_id`, as the interface

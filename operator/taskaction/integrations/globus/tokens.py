@@ -1,8 +1,8 @@
-"""Gets the bearer token of a role and scope: from a Secret, or by a grant that is kept until it expires.
+"""Bearer tokens of a role and scope: from a Secret, or by an OAuth grant that is cached until it expires.
 
-The two grants are one form each, and go through the same guarded client as everything else that users can address;
+Each of the two grants is one form, sent by the same guarded client as every request to an address of a user.
 globus-sdk and authlib bring connections of their own and a cryptography library of more than 4 MB.
-Tokens are kept in memory only, by a digest of what they were got with: a changed Secret is a new entry.
+Tokens are cached in memory only, by a digest of the credentials, so a changed Secret is a new entry.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from taskaction.core.names import digest
-from taskaction.executors.http.client import GuardedClient, Prepared
+from taskaction.executors.http.client import GuardedClient, PreparedRequest
 from taskaction.executors.http.model import SecretRef
 from taskaction.integrations.globus.model import ClientCredentials, GlobusConfig, Refresh, TokenSource
 from taskaction.plugin.base import Run
@@ -30,7 +30,7 @@ _SERVER_ERRORS = 500
 
 
 class NoTokenError(ActionError):
-    """There is no token for the role and scope, and none to be had (reference, section 2.8)."""
+    """No token exists for the role and scope, and none can be requested; the code is that of Globus Flows."""
 
     CODE = "NoTokenException"
     RETRY_CLASS = None
@@ -38,48 +38,48 @@ class NoTokenError(ActionError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bearer:
-    """A token; ``renewable`` says whether another one can be asked for when it is refused."""
+    """Bearer token; ``renewable`` is whether another one can be requested after a refusal."""
 
     text: str
     renewable: bool
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedToken:
     token: str
     until: datetime
 
 
 class Tokens:
-    """Finds tokens for runs; safe to ask from many runs at once, which then share one grant."""
+    """Cache and source of tokens; concurrent runs with the same credentials share one grant."""
 
     def __init__(self, client: GuardedClient) -> None:
         self._client = client
-        self._kept: dict[str, _Kept] = {}
+        self._cached: dict[str, _CachedToken] = {}
         self._asking: dict[str, asyncio.Lock] = {}
 
     async def bearer(self, config: GlobusConfig, scope: str | None, run: Run) -> Bearer | None:
-        """Give the token of the role for ``scope``; None where the action names no tokens at all.
+        """Return the token of the role for ``scope``, or None if the action names no tokens at all.
 
         Raises:
-            NoTokenError: the role has none; the message names the field.
-            TransientError: the token endpoint did not answer.
+            NoTokenError: the role has no token; the message names the field.
+            TransientError: the token endpoint did not respond.
         """
         if not config.tokens:
             return None
         source = config.tokens.get(config.run_as)
         if source is None:
             raise NoTokenError(f"tokens: there is none for runAs {config.run_as!r}")
-        return await self._found(source, f"tokens.{config.run_as}", scope, run)
+        return await self._find_token(source, f"tokens.{config.run_as}", scope, run)
 
-    async def renewed(self, config: GlobusConfig, scope: str | None, run: Run, refused: Bearer) -> Bearer | None:
-        """Give another token after ``refused`` was; None where there is no way to another one."""
+    async def renew(self, config: GlobusConfig, scope: str | None, run: Run, refused: Bearer) -> Bearer | None:
+        """Return another token after ``refused``, or None if none can be requested."""
         if not refused.renewable:
             return None
-        self._kept = {key: kept for key, kept in self._kept.items() if kept.token != refused.text}
+        self._cached = {key: kept for key, kept in self._cached.items() if kept.token != refused.text}
         return await self.bearer(config, scope, run)
 
-    async def _found(self, source: TokenSource, path: str, scope: str | None, run: Run) -> Bearer:
+    async def _find_token(self, source: TokenSource, path: str, scope: str | None, run: Run) -> Bearer:
         if source.secret_key_ref is not None:
             return Bearer(text=await _secret(source.secret_key_ref, run), renewable=False)
         if source.scopes is not None:
@@ -89,25 +89,27 @@ class Tokens:
         grant = source.refresh or source.client_credentials
         if grant is None:
             raise NoTokenError(f"{path}: names no source")
-        return Bearer(text=await self._granted(grant, path, scope, run), renewable=True)
+        return Bearer(text=await self._get_granted_token(grant, path, scope, run), renewable=True)
 
-    async def _granted(self, grant: Refresh | ClientCredentials, path: str, scope: str | None, run: Run) -> str:
+    async def _get_granted_token(
+        self, grant: Refresh | ClientCredentials, path: str, scope: str | None, run: Run
+    ) -> str:
         form, password = await _form(grant, path, scope, run)
         secrets = tuple(filter(None, (password, form.get("refresh_token"))))
         parts = (grant.token_url, grant.client_id, scope or "", *secrets)
         key = digest("\0".join(parts).encode())
         async with self._asking.setdefault(key, asyncio.Lock()):
-            kept = self._kept.get(key)
+            kept = self._cached.get(key)
             if kept is None or kept.until <= run.now:
-                kept = await self._asked(grant, path, form, password, scope, run)
-                self._kept = {name: one for name, one in self._kept.items() if one.until > run.now}
-                if len(self._kept) < _KEPT:
-                    self._kept[key] = kept
+                kept = await self._request_token(grant, path, form, password, scope, run)
+                self._cached = {name: one for name, one in self._cached.items() if one.until > run.now}
+                if len(self._cached) < _KEPT:
+                    self._cached[key] = kept
             if len(self._asking) > _KEPT:
                 self._asking = {name: lock for name, lock in self._asking.items() if lock.locked()}
             return kept.token
 
-    async def _asked(
+    async def _request_token(
         self,
         grant: Refresh | ClientCredentials,
         path: str,
@@ -115,12 +117,12 @@ class Tokens:
         password: str | None,
         scope: str | None,
         run: Run,
-    ) -> _Kept:
+    ) -> _CachedToken:
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         if password is not None:
             pair = f"{quote(grant.client_id, safe='')}:{quote(password, safe='')}"
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        request = Prepared(
+        request = PreparedRequest(
             method="POST",
             url=grant.token_url,
             headers=headers,
@@ -133,13 +135,13 @@ class Tokens:
             raise TransientError(f"{path}: the token endpoint answers HTTP {answer.code}")
         body = answer.body
         if answer.code != _OK or not isinstance(body, Mapping):
-            # Only OAuth's own short word is shown: a description may quote what was sent.
+            # Only the error code of OAuth is shown: a description may quote the request.
             word = str(body.get("error", ""))[:64] if isinstance(body, Mapping) else ""
             raise NoTokenError(f"{path}: the token endpoint answers HTTP {answer.code} {word}".rstrip())
         for token in _tokens(body):
             granted = str(token.get("scope") or scope or "").split()
             if scope is None or scope in granted:
-                return _Kept(str(token["access_token"]), _until(token, run.now))
+                return _CachedToken(str(token["access_token"]), _until(token, run.now))
         raise NoTokenError(f"{path}: the token endpoint gives no token for scope {scope}")
 
 
@@ -150,7 +152,7 @@ def _until(token: Mapping[str, Any], now: datetime) -> datetime:
 
 
 def _tokens(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Give every token of an answer: Globus Auth adds those of other resource servers beside the first."""
+    """Yield every token of a response: Globus Auth adds those of other resource servers to the first."""
     others = body.get("other_tokens")
     for one in (body, *(others if isinstance(others, list) else ())):
         if isinstance(one, Mapping) and isinstance(one.get("access_token"), str) and one["access_token"]:

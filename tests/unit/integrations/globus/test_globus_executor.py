@@ -10,7 +10,7 @@ from support.runs import later, run
 from taskaction.api.task_action import Signal
 from taskaction.executors.http.client import GuardedClient
 from taskaction.integrations.globus.client import ProviderClient
-from taskaction.integrations.globus.executor import LONGEST_TRY, GlobusExecutor, UnableToRunError
+from taskaction.integrations.globus.executor import LONGEST_TRY, ActionUnableToRunError, GlobusExecutor
 from taskaction.lifecycle.outcomes import Failed, Paused, Pending, Succeeded
 from taskaction.plugin.addresses import AddressPolicy
 from taskaction.plugin.errors import AddressDeniedError, InvalidParametersError
@@ -52,7 +52,7 @@ async def test_a_provider_that_does_not_honour_the_key_is_asked_once(
     provider.on("POST /run", hangs_up)
     lone = asked(provider, honoursRequestId=False)
     assert not executor.traits(lone.parameters, {}).idempotent
-    with pytest.raises(UnableToRunError, match="may have been started"):
+    with pytest.raises(ActionUnableToRunError, match="may have been started"):
         await executor.execute(lone)
 
 
@@ -61,7 +61,7 @@ async def test_a_start_is_given_up_after_an_hour_without_a_deadline(
 ) -> None:
     provider.on("POST /run", says("down", 503))
     late = later(asked(provider), LONGEST_TRY.total_seconds())
-    with pytest.raises(UnableToRunError, match="not started within 1:00:00"):
+    with pytest.raises(ActionUnableToRunError, match="not started within 1:00:00"):
         await executor.poll(late)
 
 
@@ -96,7 +96,7 @@ async def test_a_failure_keeps_the_whole_status(executor: GlobusExecutor, provid
         (says(status("ACTIVE", action_id="..")), "no ActionStatus"),
         (says("[" * 100_000), "no ActionStatus"),
         (redirects("/run", 307), "more than 5 redirects; it may have been started"),
-        (redirects("ftp://elsewhere"), "leads nowhere"),
+        (redirects("ftp://elsewhere"), "invalid redirect"),
         (redirects("/login", 303), "HTTP 404"),
         (floods(), "larger than .* it may have been started"),
     ],
@@ -105,7 +105,7 @@ async def test_a_refused_or_unreadable_start_is_not_repeated(
     executor: GlobusExecutor, provider: HttpServer, answer: Any, shown: str
 ) -> None:
     provider.on("POST /run", answer)
-    with pytest.raises(UnableToRunError, match=shown) as raised:
+    with pytest.raises(ActionUnableToRunError, match=shown) as raised:
         await executor.execute(asked(provider))
     assert raised.value.RETRY_CLASS is None
 
@@ -161,7 +161,7 @@ async def test_the_other_style_of_paths_is_found(executor: GlobusExecutor, provi
 async def test_a_body_that_the_schema_refuses_is_not_sent(executor: GlobusExecutor, provider: HttpServer) -> None:
     schema = {"type": "object", "properties": {"echo": {"type": "integer"}}}
     provider.on("GET /", says({**DESCRIPTION, "input_schema": schema}))
-    with pytest.raises(UnableToRunError, match=r"echo.*by the provider's input_schema"):
+    with pytest.raises(ActionUnableToRunError, match=r"echo.*by the provider's input_schema"):
         await executor.execute(asked(provider))
     assert not provider.asked("POST /run")
 
@@ -260,8 +260,8 @@ async def test_an_action_that_the_provider_forgot_is_lost_and_not_repeated(
         (says({}, 429, {"Retry-After": "50"}), "HTTP 429"),
         (says("garbage"), "no ActionStatus of a/1"),
         (says(status("SUCCEEDED", action_id="another")), "no ActionStatus of a/1"),
-        (hangs_up, "no answer from"),
-        (breaks_off, "no answer from"),
+        (hangs_up, "no response from"),
+        (breaks_off, "no response from"),
         (floods(), "larger than"),
         (redirects("/a/1/status"), "redirects"),
         (says(None), "no ActionStatus of a/1"),
