@@ -19,7 +19,7 @@ SHOWN = [right for right in RIGHTS if right.scope is not Scope.RELEASE]
 
 @pytest.mark.parametrize("right", SHOWN, ids=lambda right: f"{','.join(right.verbs)} {','.join(right.resources)}")
 def test_a_right_has_its_row(right: Right) -> None:
-    page = DOCS / PAGES.get(right.scope, "operating.md")
+    page = DOCS / PAGES.get(right.scope, "install.md")
     table = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     group = f"`{right.group}`" if right.group else "core"
     rows = [row for row in table if all(f"`{resource}`" in row for resource in right.resources)]

@@ -17,7 +17,7 @@ from chart.readme import values
 from docsite.generated import pages
 
 RUNBOOKS = CHART.parents[1] / "docs" / "runbooks"
-PARTS = ("What it means", "What to look at", "What to do")
+PARTS = ("What it means", "What to check", "What to do")
 SUFFIXES = re.compile(r"_(bucket|count|sum)$")
 VALUES = list(values(CHART / "values.yaml"))
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
