@@ -9,7 +9,7 @@ from typing import Any
 
 from taskaction.cluster.errors import ClusterError, ConflictError, NotFoundError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body, Cluster, Resource
-from taskaction.control.objects.listing import objects
+from taskaction.control.objects.listing import list_objects
 from taskaction.control.objects.sweep import LIVE_SELECTOR
 from taskaction.core.clock import Clock
 from taskaction.core.constants import FINALIZER, HELD_LABEL, PORT_FINALIZER, PORT_UNREPORTED_LABEL
@@ -19,7 +19,7 @@ _LOOK_SECONDS = 1.0
 _OURS = frozenset({FINALIZER, PORT_FINALIZER})
 
 
-class Releaser:
+class UninstallRunner:
     """Abort of all actions and runs, followed by the removal of the remaining finalizers."""
 
     def __init__(self, cluster: Cluster, clock: Clock, namespaces: Sequence[str], say: Callable[[str], None]) -> None:
@@ -35,7 +35,7 @@ class Releaser:
     async def run(self, seconds: float) -> int:
         """Run for about ``seconds`` at most; return the number of actions released without a confirmed end."""
         end = self._clock.monotonic() + seconds
-        while (live := await self._live(TASK_ACTIONS)) + (runs := await self._live(ACTION_FLOW_RUNS)):
+        while (live := await self._list_live(TASK_ACTIONS)) + (runs := await self._list_live(ACTION_FLOW_RUNS)):
             if self._clock.monotonic() >= end:
                 break
             fresh = [
@@ -48,30 +48,32 @@ class Releaser:
             what = f"{len(live)} unfinished actions" + (f" and {len(runs)} runs of flows" if runs else "")
             self._say(f"{what}; {len(fresh)} newly aborted")
             await self._clock.sleep(_LOOK_SECONDS)
-        while await self._unreported() and self._clock.monotonic() < end:
+        while await self._count_unreported() and self._clock.monotonic() < end:
             await self._clock.sleep(_LOOK_SECONDS)  # a running agent reports these ends to Port
-        held = [body async for body in self._held()]
+        held = [body async for body in self._list_with_finalizer()]
         for body in held:
             await self._edit(body, _without_finalizer(body))
         self._say(f"{len(live)} actions did not end in time; {len(held)} finalizers were removed")
         return len(live)
 
-    async def _live(self, resource: Resource) -> list[Body]:
-        return [body async for body in objects(self._cluster, resource, self._namespaces, field_selector=LIVE_SELECTOR)]
+    async def _list_live(self, resource: Resource) -> list[Body]:
+        return [
+            body async for body in list_objects(self._cluster, resource, self._namespaces, field_selector=LIVE_SELECTOR)
+        ]
 
-    async def _unreported(self) -> int:
-        return sum([1 async for _ in self._bearing(PORT_UNREPORTED_LABEL)])
+    async def _count_unreported(self) -> int:
+        return sum([1 async for _ in self._list_labelled(PORT_UNREPORTED_LABEL)])
 
-    async def _held(self) -> AsyncIterator[Body]:
+    async def _list_with_finalizer(self) -> AsyncIterator[Body]:
         seen: set[str] = set()
         for label in (HELD_LABEL, PORT_UNREPORTED_LABEL):
-            async for body in self._bearing(label):
+            async for body in self._list_labelled(label):
                 if _OURS & set(body["metadata"].get("finalizers", ())) and body["metadata"]["uid"] not in seen:
                     seen.add(body["metadata"]["uid"])
                     yield body
 
-    def _bearing(self, label: str) -> AsyncIterator[Body]:
-        return objects(self._cluster, TASK_ACTIONS, self._namespaces, label_selector=f"{label}=true")
+    def _list_labelled(self, label: str) -> AsyncIterator[Body]:
+        return list_objects(self._cluster, TASK_ACTIONS, self._namespaces, label_selector=f"{label}=true")
 
     async def _edit(self, body: Body, operations: Sequence[dict[str, Any]], resource: Resource = TASK_ACTIONS) -> None:
         metadata = body["metadata"]

@@ -5,7 +5,7 @@ import asyncio
 from support.fake_cluster import FakeCluster
 from taskaction.cluster.errors import ForbiddenError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body
-from taskaction.control.uninstall import REASON, Releaser
+from taskaction.control.uninstall import REASON, UninstallRunner
 from taskaction.core.constants import API_VERSION, FINALIZER, HELD_LABEL, PORT_FINALIZER, PORT_UNREPORTED_LABEL
 from taskaction.testing.clock import FakeClock
 
@@ -38,7 +38,7 @@ class Stage:
                 self.cluster.store(TASK_ACTIONS, body | ended)
 
     async def release(self, seconds: float = 5.0, namespaces: tuple[str, ...] = ()) -> int:
-        releaser = Releaser(self.cluster, self.clock, namespaces, self.said.append)
+        releaser = UninstallRunner(self.cluster, self.clock, namespaces, self.said.append)
         running = asyncio.create_task(releaser.run(seconds))
         await self.clock.advance(10 * seconds)
         return await running

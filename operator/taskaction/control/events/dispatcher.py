@@ -14,28 +14,28 @@ from pydantic import ValidationError
 from taskaction.api.action_event import TRACE, UPDATE, ActionEvent
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import ACTION_EVENTS, Body, Cluster
-from taskaction.control.events.matching import Kept, Place, Subject
+from taskaction.control.events.matching import EventAddress, EventSubject, WaitingEvent
 from taskaction.control.objects.background import Background
-from taskaction.control.objects.objects import Persistently
-from taskaction.control.objects.records import LATE_NOTICES, Record, Table
+from taskaction.control.objects.objects import RetryingCall
+from taskaction.control.objects.records import LATE_NOTICES, ActionRecord, ActionTable
 from taskaction.core.clock import Clock
 from taskaction.execution.agenda import Agenda
 from taskaction.plugin.base import Delivery
 
 Key = TypeVar("Key")
 
-KEPT_EVENTS = 20_000
-KEPT_BYTES = 64 * 1024 * 1024
+MAX_WAITING_EVENTS = 20_000
+MAX_WAITING_BYTES = 64 * 1024 * 1024
 """Limits of the events in memory; a scan finds the others again."""
 
-ENDED_FOR = timedelta(seconds=60)
+FINISHED_GRACE = timedelta(seconds=60)
 """Time that an event waits whose name or key is that of a finished action, because a new action may get the same."""
 
 _AGAIN = timedelta(seconds=30)
 _IN_FLIGHT = 16
 
 
-class Deliveries:
+class EventDispatcher:
     """Waiting events by the action that they are for."""
 
     def __init__(
@@ -43,10 +43,10 @@ class Deliveries:
         *,
         cluster: Cluster,
         clock: Clock,
-        persistently: Persistently,
+        persistently: RetryingCall,
         background: Background,
-        table: Table,
-        subject: Callable[[Record], Subject],
+        table: ActionTable,
+        subject: Callable[[ActionRecord], EventSubject],
         owns: Callable[[int], bool],
         answers_for: Callable[[str], bool],
         changed: Callable[[str], None],
@@ -70,17 +70,17 @@ class Deliveries:
         self._changed = changed
         self._shared = shared
         self._namespaces = namespaces
-        self._events: dict[str, Kept] = {}
-        self._places: dict[Place, dict[str, None]] = {}
-        self._called: dict[str, str] = {}
-        self._callers: dict[str, dict[str, None]] = {}
+        self._events: dict[str, WaitingEvent] = {}
+        self._places: dict[EventAddress, dict[str, None]] = {}
+        self._external_ids_by_uid: dict[str, str] = {}
+        self._uids_by_external_id: dict[str, dict[str, None]] = {}
         self._handed: dict[str, tuple[str, ...]] = {}
         self._taken: dict[str, tuple[str, ...]] = {}
-        self._ended: dict[Place, float] = {}
+        self._ended: dict[EventAddress, float] = {}
         self._deleted: dict[str, float] = {}
         self._bytes = 0
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
-        self._agenda = Agenda(clock, self._due)
+        self._agenda = Agenda(clock, self._on_due)
 
     def __len__(self) -> int:
         """Return the number of waiting events."""
@@ -88,7 +88,7 @@ class Deliveries:
 
     # -- notifications and calls of the reconciler --------------------------------------------------------------------
 
-    def notice(self, event: str | None, body: Body) -> None:
+    def on_notification(self, event: str | None, body: Body) -> None:
         """Process one notification about an ActionEvent; raise ``ValidationError`` if it is invalid."""
         uid = body["metadata"]["uid"]
         if event == "DELETED":
@@ -96,58 +96,58 @@ class Deliveries:
             return
         if uid in self._events or uid in self._deleted:
             return
-        kept = Kept.of(ActionEvent.from_body(body))
+        kept = WaitingEvent.from_event(ActionEvent.from_body(body))
         if kept.type == TRACE:
             return
-        if len(self._events) >= KEPT_EVENTS or self._bytes + len(kept.payload) > KEPT_BYTES:
+        if len(self._events) >= MAX_WAITING_EVENTS or self._bytes + len(kept.payload) > MAX_WAITING_BYTES:
             return
         self._add(kept)
-        record = self._meant(kept)
+        record = self._find_target(kept)
         if record is not None:
             if self._owns(record.shard):
-                self._arrived(kept, record)
+                self._deliver(kept, record)
         elif kept.place[0] == "uid" and kept.place[1] in self._table.finished:
             self._delete(kept)
         elif kept.place in self._ended:
-            self._agenda.set(uid, min(kept.expires_at, self._clock.now() + ENDED_FOR))
+            self._agenda.set(uid, min(kept.expires_at, self._clock.now() + FINISHED_GRACE))
 
-    def know(self, record: Record) -> bool:
+    def index_external_id(self, record: ActionRecord) -> bool:
         """Index an action by its external ID; return whether it has new events to consume."""
-        called, before = record.status.external_id, self._called.get(record.uid)
+        called, before = record.status.external_id, self._external_ids_by_uid.get(record.uid)
         if called != before:
-            self._uncall(record.uid)
+            self._unindex_external_id(record.uid)
             if called is not None:
-                self._called[record.uid] = called
-                self._callers.setdefault(called, {})[record.uid] = None
+                self._external_ids_by_uid[record.uid] = called
+                self._uids_by_external_id.setdefault(called, {})[record.uid] = None
         if not self._events:
             return False
         told = (*self._handed.get(record.uid, ()), *self._taken.get(record.uid, ()))
-        return any(kept.uid not in told for kept in self._waiting(record))
+        return any(kept.uid not in told for kept in self._waiting_for(record))
 
-    def hand_over(self, record: Record) -> tuple[Delivery, ...]:
+    def take_deliveries(self, record: ActionRecord) -> tuple[Delivery, ...]:
         """Return the events for the next poll of an action, in the order of receipt."""
-        return self._given(record, [kept for kept in self._waiting(record) if kept.type != UPDATE])
+        return self._hand_out(record, [kept for kept in self._waiting_for(record) if kept.type != UPDATE])
 
-    def reports(self, record: Record) -> tuple[Delivery, ...]:
+    def take_reports(self, record: ActionRecord) -> tuple[Delivery, ...]:
         """Return the events of type ``Update`` about an action's attempt, in the order of receipt."""
-        waiting = [kept for kept in self._waiting(record) if kept.type == UPDATE]
-        return self._given(record, waiting) if waiting else ()
+        waiting = [kept for kept in self._waiting_for(record) if kept.type == UPDATE]
+        return self._hand_out(record, waiting) if waiting else ()
 
-    def _given(self, record: Record, waiting: list[Kept]) -> tuple[Delivery, ...]:
+    def _hand_out(self, record: ActionRecord, waiting: list[WaitingEvent]) -> tuple[Delivery, ...]:
         self._taken.pop(record.uid, None)
         waiting.sort(key=lambda kept: kept.received_at)
         self._handed[record.uid] = tuple(kept.uid for kept in waiting)
         return tuple(kept.delivery for kept in waiting)
 
-    def taken(self, record: Record) -> None:
+    def mark_consumed(self, record: ActionRecord) -> None:
         """Mark the handed out events as consumed, because the poll has ended with an outcome."""
         self._taken[record.uid] = self._handed.pop(record.uid, ())
 
-    def has_taken(self, record: Record) -> bool:
+    def has_consumed(self, record: ActionRecord) -> bool:
         """Whether the outcome to record consumed events that are not deleted yet."""
         return bool(self._taken.get(record.uid))
 
-    def applied(self, record: Record) -> None:
+    def delete_consumed(self, record: ActionRecord) -> None:
         """Delete the consumed events: their outcome is recorded."""
         for uid in self._taken.pop(record.uid, ()):
             if (kept := self._events.get(uid)) is not None:
@@ -155,13 +155,13 @@ class Deliveries:
 
     def forget(self, uid: str) -> None:
         """Forget an action that this process no longer follows; its events stay."""
-        self._uncall(uid)
+        self._unindex_external_id(uid)
         self._handed.pop(uid, None)
         self._taken.pop(uid, None)
 
-    def ended(self, record: Record) -> None:
+    def on_action_finished(self, record: ActionRecord) -> None:
         """Delete the events of a finished action, and remember its addresses for late events."""
-        for kept in list(self._waiting(record)):
+        for kept in list(self._waiting_for(record)):
             self._delete(kept)
         now = self._clock.monotonic()
         for place in self._subject(record).places:
@@ -191,47 +191,47 @@ class Deliveries:
             async for body in self._cluster.list(ACTION_EVENTS, namespace):
                 vanished.discard(body["metadata"]["uid"])
                 try:
-                    self.notice(None, body)
+                    self.on_notification(None, body)
                 except ValidationError:
                     continue  # the watch has reported it; a user must delete it
         for uid in vanished:
             self._drop(uid)
 
-    def _due(self, uid: str) -> None:
+    def _on_due(self, uid: str) -> None:
         kept = self._events.get(uid)
         if kept is None:
             return
-        if self._meant(kept) is not None or not (self._answers_for(uid) or kept.place in self._ended):
+        if self._find_target(kept) is not None or not (self._answers_for(uid) or kept.place in self._ended):
             self._agenda.set(uid, self._clock.now() + _AGAIN)
         else:
             self._delete(kept)
 
     # -- addressing ---------------------------------------------------------------------------------------------------
 
-    def _arrived(self, kept: Kept, record: Record) -> None:
+    def _deliver(self, kept: WaitingEvent, record: ActionRecord) -> None:
         if kept.is_past(self._subject(record)):
             self._delete(kept)
         else:
             self._changed(record.uid)
 
-    def _meant(self, kept: Kept) -> Record | None:
+    def _find_target(self, kept: WaitingEvent) -> ActionRecord | None:
         """Return the live action that an event is for, as far as this process knows."""
-        return next((one for one in self._candidates(kept) if kept.means(self._subject(one), self._shared)), None)
+        return next((one for one in self._candidates(kept) if kept.is_for(self._subject(one), self._shared)), None)
 
-    def _candidates(self, kept: Kept) -> Iterator[Record]:
+    def _candidates(self, kept: WaitingEvent) -> Iterator[ActionRecord]:
         by, *said = kept.place
         uids: Iterable[str] = ()
         if by == "key":
-            uids = self._callers.get(said[0], ())
+            uids = self._uids_by_external_id.get(said[0], ())
         elif by == "uid":
             uids = (said[0],)
-        elif (named := self._table.named(said[0], said[1])) is not None:
+        elif (named := self._table.get_by_name(said[0], said[1])) is not None:
             uids = (named.uid,)
         for uid in uids:
             if (record := self._table.get(uid)) is not None:
                 yield record
 
-    def _waiting(self, record: Record) -> Iterator[Kept]:
+    def _waiting_for(self, record: ActionRecord) -> Iterator[WaitingEvent]:
         """Iterate over the events for an action; delete those about earlier attempts."""
         if not self._events:
             return
@@ -239,22 +239,22 @@ class Deliveries:
         for place in subject.places:
             for uid in list(self._places.get(place, ())):
                 kept = self._events[uid]
-                if not kept.means(subject, self._shared) or kept.is_early(subject):
+                if not kept.is_for(subject, self._shared) or kept.is_early(subject):
                     continue
                 if kept.is_past(subject):
                     self._delete(kept)
                 else:
                     yield kept
 
-    def _uncall(self, uid: str) -> None:
-        if (called := self._called.pop(uid, None)) is not None:
-            self._callers[called].pop(uid)
-            if not self._callers[called]:
-                del self._callers[called]
+    def _unindex_external_id(self, uid: str) -> None:
+        if (called := self._external_ids_by_uid.pop(uid, None)) is not None:
+            self._uids_by_external_id[called].pop(uid)
+            if not self._uids_by_external_id[called]:
+                del self._uids_by_external_id[called]
 
     # -- storage ------------------------------------------------------------------------------------------------------
 
-    def _add(self, kept: Kept) -> None:
+    def _add(self, kept: WaitingEvent) -> None:
         self._events[kept.uid] = kept
         self._places.setdefault(kept.place, {})[kept.uid] = None
         self._bytes += len(kept.payload)
@@ -270,14 +270,14 @@ class Deliveries:
         if not self._places[kept.place]:
             del self._places[kept.place]
 
-    def _delete(self, kept: Kept) -> None:
+    def _delete(self, kept: WaitingEvent) -> None:
         self._drop(kept.uid)
         now = self._clock.monotonic()
         self._deleted[kept.uid] = now  # a late notification must not add it again
         _forget_old(self._deleted, now - LATE_NOTICES)
         self._background.start(self._remove(kept), name=f"delete ActionEvent {kept.namespace}/{kept.name}")
 
-    async def _remove(self, kept: Kept) -> None:
+    async def _remove(self, kept: WaitingEvent) -> None:
         async with self._slots:
             await self._persistently(
                 lambda: self._cluster.delete(ACTION_EVENTS, kept.name, kept.namespace, uid=kept.uid)

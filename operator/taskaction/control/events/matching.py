@@ -11,12 +11,12 @@ from taskaction.api.enums import ProviderKind
 from taskaction.control.providers.providers import ProviderKey
 from taskaction.plugin.base import Delivery
 
-Place = tuple[str, ...]
+EventAddress = tuple[str, ...]
 """Index key of an event: the action's uid, its namespace and name, or its external ID."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class EventSubject:
     """The properties of an action that events can match.
 
     Attributes:
@@ -32,14 +32,14 @@ class Subject:
     external_id: str | None
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[EventAddress, ...]:
         """The addresses of events for this action."""
-        known = (of_uid(self.uid), of_name(self.namespace, self.name))
-        return known if self.external_id is None else (*known, of_key(self.external_id))
+        known = (uid_address(self.uid), name_address(self.namespace, self.name))
+        return known if self.external_id is None else (*known, key_address(self.external_id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class WaitingEvent:
     """A waiting event; its payload is bytes, since thousands may wait."""
 
     uid: str
@@ -55,7 +55,7 @@ class Kept:
     expires_at: datetime
 
     @classmethod
-    def of(cls, event: ActionEvent) -> Self:
+    def from_event(cls, event: ActionEvent) -> Self:
         """Return the waiting form of an event."""
         metadata, spec = event.metadata, event.spec
         return cls(
@@ -73,13 +73,13 @@ class Kept:
         )
 
     @property
-    def place(self) -> Place:
+    def place(self) -> EventAddress:
         """The address of the event; a target takes precedence over a key."""
         if self.target is None:
-            return of_key(self.key or "")
+            return key_address(self.key or "")
         if self.target.uid is not None:
-            return of_uid(self.target.uid)
-        return of_name(self.namespace, self.target.name or "")
+            return uid_address(self.target.uid)
+        return name_address(self.namespace, self.target.name or "")
 
     @property
     def delivery(self) -> Delivery:
@@ -92,7 +92,7 @@ class Kept:
             sender=self.sender,
         )
 
-    def means(self, subject: Subject, shared: str) -> bool:
+    def is_for(self, subject: EventSubject, shared: str) -> bool:
         """Whether the event is for this action.
 
         ``shared`` is the operator's own namespace. Events there may be for actions of any namespace, since only the
@@ -106,15 +106,15 @@ class Kept:
             return named and self.target.uid in ({subject.uid, None} if home else {subject.uid})
         return self.key == subject.external_id and self._is_in_scope(subject, home=home)
 
-    def is_past(self, subject: Subject) -> bool:
+    def is_past(self, subject: EventSubject) -> bool:
         """Whether the event is about an earlier attempt."""
         return self.target is not None and self.target.attempt is not None and self.target.attempt < subject.attempt
 
-    def is_early(self, subject: Subject) -> bool:
+    def is_early(self, subject: EventSubject) -> bool:
         """Whether the event is about an attempt that this process does not know yet."""
         return self.target is not None and self.target.attempt is not None and self.target.attempt > subject.attempt
 
-    def _is_in_scope(self, subject: Subject, *, home: bool) -> bool:
+    def _is_in_scope(self, subject: EventSubject, *, home: bool) -> bool:
         if self.scope is None:
             return home
         if self.scope.executor is not None:
@@ -126,16 +126,16 @@ class Kept:
         return subject.provider == (ref.kind, namespace, ref.name)
 
 
-def of_uid(uid: str) -> Place:
+def uid_address(uid: str) -> EventAddress:
     """Return the address of events that name a uid."""
     return ("uid", uid)
 
 
-def of_name(namespace: str, name: str) -> Place:
+def name_address(namespace: str, name: str) -> EventAddress:
     """Return the address of events that name an action."""
     return ("name", namespace, name)
 
 
-def of_key(key: str) -> Place:
+def key_address(key: str) -> EventAddress:
     """Return the address of events that name an external ID."""
     return ("key", key)

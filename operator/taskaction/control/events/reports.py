@@ -5,17 +5,17 @@ from contextlib import suppress
 from typing import Any
 
 from taskaction.api.enums import CacheStatus, Phase
-from taskaction.lifecycle.state import Report
+from taskaction.lifecycle.state import AttemptReport
 from taskaction.plugin.base import Delivery
 
 
-def reports_of(deliveries: Iterable[Delivery]) -> tuple[Report, ...]:
+def parse_reports(deliveries: Iterable[Delivery]) -> tuple[AttemptReport, ...]:
     """Return the valid reports about an attempt: ``attempt``, ``phase`` and ``cacheStatus`` of the payloads."""
-    found = (_report(delivery) for delivery in deliveries)
+    found = (_parse_report(delivery) for delivery in deliveries)
     return tuple(report for report in found if report is not None)
 
 
-def _report(delivery: Delivery) -> Report | None:
+def _parse_report(delivery: Delivery) -> AttemptReport | None:
     attempt: Any = delivery.payload.get("attempt")
     if not isinstance(attempt, int) or isinstance(attempt, bool) or attempt < 1:
         return None
@@ -24,4 +24,4 @@ def _report(delivery: Delivery) -> Report | None:
         phase = Phase(delivery.payload.get("phase", ""))
     with suppress(ValueError):
         cache_status = CacheStatus(delivery.payload.get("cacheStatus", ""))
-    return Report(attempt=attempt, phase=phase, cache_status=cache_status, by=delivery.sender or "")
+    return AttemptReport(attempt=attempt, phase=phase, cache_status=cache_status, by=delivery.sender or "")

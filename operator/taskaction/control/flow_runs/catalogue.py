@@ -1,6 +1,6 @@
-"""Has every ActionFlow judged by the replica that answers for it, also when a provider that it names has changed.
+"""Catalogue of ActionFlows: validates each in the replica that owns it, also after a change of its providers.
 
-Keeps no definition, and runs nothing. Nobody is asked from time to time: what has changed says so.
+It keeps no definition, and runs nothing. Nothing is polled: notifications report every change.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ from pydantic import ValidationError
 from taskaction.api.action_flow import ActionFlow, ActionFlowStatus
 from taskaction.cluster.errors import ConflictError, InvalidError, NotFoundError
 from taskaction.cluster.gateway import ACTION_FLOWS, Body, Cluster
-from taskaction.control.flow_runs.inputs import Inputs, providers_named
-from taskaction.control.flow_runs.validation import flow_status, judged
+from taskaction.control.flow_runs.inputs import InputRegistry, find_provider_references
+from taskaction.control.flow_runs.validation import flow_status, validate_flow
 from taskaction.control.objects.background import Background
-from taskaction.control.objects.objects import Persistently
+from taskaction.control.objects.objects import RetryingCall
 from taskaction.control.providers.providers import ProviderKey
-from taskaction.control.task_actions.journal import Journal
+from taskaction.control.task_actions.journal import ActionRecorder
 from taskaction.core.clock import Clock
 from taskaction.core.names import shard_of
 
@@ -25,23 +25,23 @@ FlowKey = tuple[str, str]
 """Namespace and name."""
 
 SETTLE_SECONDS = 1.0
-"""How long changes of providers are collected before flows are judged by them: they come in numbers."""
+"""Seconds for which changes of providers are collected before flows are validated: they come in groups."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What is kept of a flow: which object it is, whether its status speaks of what it says now, whom it names."""
+class CataloguedFlow:
+    """Catalogue entry of a flow: its object, whether its status is up to date, and its providers."""
 
     uid: str
     generation: int
-    judged: bool
+    is_validated: bool
     providers: frozenset[ProviderKey]
 
 
 class FlowCatalogue:
-    """Knows which flows there are, and writes into the status of each whether it can be run.
+    """Index of all flows, which writes into the status of each whether it is valid.
 
-    A flow belongs to the shard of its uid. Two replicas that both believe to own it write the same verdict.
+    A flow belongs to the shard of its uid. Two replicas that both believe to own it write the same result.
     """
 
     def __init__(
@@ -49,18 +49,19 @@ class FlowCatalogue:
         *,
         cluster: Cluster,
         clock: Clock,
-        persistently: Persistently,
+        persistently: RetryingCall,
         background: Background,
-        journal: Journal,
-        inputs: Inputs,
+        journal: ActionRecorder,
+        inputs: InputRegistry,
         sought: Callable[[ProviderKey], bool],
         owns: Callable[[int], bool],
         changed: Callable[[str, str], None],
         shards: int,
     ) -> None:
-        """``changed`` is told namespace and name of every flow that came or changed.
+        """Create a catalogue.
 
-        ``sought`` says of a provider whether it is being looked up; then ``provider_changed`` tells the end of that.
+        ``changed`` is called with namespace and name of every flow that was created or changed. ``sought`` returns
+        whether a lookup of the provider is pending; ``on_provider_changed`` must be called at the end of the lookup.
         """
         self._cluster = cluster
         self._clock = clock
@@ -72,12 +73,12 @@ class FlowCatalogue:
         self._owns = owns
         self._changed = changed
         self._shards = shards
-        self._seen: dict[FlowKey, Seen] = {}
+        self._seen: dict[FlowKey, CataloguedFlow] = {}
         self._doubted: dict[FlowKey, None] = {}
         self._judges = False
 
-    def notice(self, event: str | None, body: Body) -> None:
-        """Take in one notification about a flow."""
+    def on_notification(self, event: str | None, body: Body) -> None:
+        """Process one notification about a flow."""
         key = (body["metadata"]["namespace"], body["metadata"]["name"])
         known = self._seen.get(key)
         if event == "DELETED":
@@ -87,66 +88,66 @@ class FlowCatalogue:
         try:
             flow = ActionFlow.from_body(body)
         except ValidationError as error:
-            self._journal.failed(f"read ActionFlow {key[1]}", error)
+            self._journal.on_task_failed(f"read ActionFlow {key[1]}", error)
             return
-        seen = self._take_in(key, flow)
+        seen = self._index_flow(key, flow)
         self._changed(*key)
-        if not seen.judged and self._answers_for(seen.uid):
-            self._background.start(self._judge(key, flow), name=f"judge ActionFlow {key[1]}")
+        if not seen.is_validated and self._owns_flow(seen.uid):
+            self._background.start(self._validate(key, flow), name=f"judge ActionFlow {key[1]}")
         if known is None and seen.providers:
-            self._doubt([key])  # nobody here knows by which providers it was judged
+            self._request_validation([key])  # unknown for which providers it was validated
 
-    def provider_changed(self, provider: ProviderKey) -> None:
-        """Have those flows judged again that name a provider: it came, changed, or went."""
-        self._doubt([key for key, seen in self._seen.items() if provider in seen.providers])
+    def on_provider_changed(self, provider: ProviderKey) -> None:
+        """Validate again the flows that refer to a provider that was created, changed or deleted."""
+        self._request_validation([key for key, seen in self._seen.items() if provider in seen.providers])
 
-    def taken_over(self, shard: int) -> None:
-        """Judge what the former owner of a shard has left unjudged."""
+    def on_shard_acquired(self, shard: int) -> None:
+        """Validate what the former owner of a shard has not validated."""
         mine = [key for key, seen in self._seen.items() if shard_of(seen.uid, self._shards) == shard]
-        self._doubt([key for key in mine if not self._seen[key].judged or key in self._doubted])
+        self._request_validation([key for key in mine if not self._seen[key].is_validated or key in self._doubted])
 
-    def _doubt(self, keys: list[FlowKey]) -> None:
+    def _request_validation(self, keys: list[FlowKey]) -> None:
         self._doubted |= dict.fromkeys(keys)
         if keys and not self._judges:
             self._judges = True
-            self._background.start(self._judge_doubted(), name="judge ActionFlows again")
+            self._background.start(self._validate_requested(), name="judge ActionFlows again")
 
-    async def _judge_doubted(self) -> None:
-        """Judge one flow after the other, until none of this process's is left that can be judged now."""
+    async def _validate_requested(self) -> None:
+        """Validate one flow after the other, until none is left that this process can validate now."""
         try:
             await self._clock.sleep(SETTLE_SECONDS)
-            while (key := next(filter(self._can_be_judged, self._doubted), None)) is not None:
+            while (key := next(filter(self._can_validate, self._doubted), None)) is not None:
                 del self._doubted[key]
-                await self._judge(key, await self._fresh(key))
+                await self._validate(key, await self._read_flow(key))
         finally:
             self._judges = False
 
-    def _can_be_judged(self, key: FlowKey) -> bool:
+    def _can_validate(self, key: FlowKey) -> bool:
         seen = self._seen[key]
-        sought = [self._sought(provider) for provider in seen.providers]  # all of them, so that they come together
-        return self._answers_for(seen.uid) and not any(sought)
+        sought = [self._sought(provider) for provider in seen.providers]  # no short circuit: start all lookups together
+        return self._owns_flow(seen.uid) and not any(sought)
 
-    async def _judge(self, key: FlowKey, flow: ActionFlow | None) -> None:
-        """Write what is found and not written yet, however often people are faster."""
-        while flow is not None and self._answers_for(flow.metadata.uid):
-            verdict = await asyncio.to_thread(judged, flow, self._inputs)
+    async def _validate(self, key: FlowKey, flow: ActionFlow | None) -> None:
+        """Write the result of the validation if it is new, and retry on conflicts."""
+        while flow is not None and self._owns_flow(flow.metadata.uid):
+            verdict = await asyncio.to_thread(validate_flow, flow, self._inputs)
             status = flow_status(flow, verdict, self._clock.now())
             if status == flow.status:
                 return
             try:
-                self._take_in(key, await self._written(flow, status))
+                self._index_flow(key, await self._replace_status(flow, status))
             except ConflictError:
-                flow = await self._fresh(key)
+                flow = await self._read_flow(key)
             except NotFoundError:
                 self._forget(key)
                 return
             except InvalidError as error:
-                self._journal.failed(f"write the status of ActionFlow {key[1]}", error)
+                self._journal.on_task_failed(f"write the status of ActionFlow {key[1]}", error)
                 return
             else:
                 return
 
-    async def _written(self, flow: ActionFlow, status: ActionFlowStatus) -> ActionFlow:
+    async def _replace_status(self, flow: ActionFlow, status: ActionFlowStatus) -> ActionFlow:
         metadata = flow.metadata
         body = {
             "apiVersion": ACTION_FLOWS.api_version,
@@ -161,32 +162,32 @@ class FlowCatalogue:
         }
         return ActionFlow.from_body(await self._persistently(lambda: self._cluster.replace_status(ACTION_FLOWS, body)))
 
-    async def _fresh(self, key: FlowKey) -> ActionFlow | None:
+    async def _read_flow(self, key: FlowKey) -> ActionFlow | None:
         namespace, name = key
         body = await self._persistently(lambda: self._cluster.get(ACTION_FLOWS, name, namespace))
         if body is None:
             self._forget(key)
             return None
         flow = ActionFlow.from_body(body)
-        self._take_in(key, flow)
+        self._index_flow(key, flow)
         return flow
 
-    def _take_in(self, key: FlowKey, flow: ActionFlow) -> Seen:
+    def _index_flow(self, key: FlowKey, flow: ActionFlow) -> CataloguedFlow:
         known, metadata = self._seen.get(key), flow.metadata
         if known is not None and (known.uid, known.generation) == (metadata.uid, metadata.generation):
             providers = known.providers
         else:
-            providers = providers_named(flow.spec.definition, metadata.namespace)
-        self._seen[key] = Seen(metadata.uid, metadata.generation, _is_judged(flow), providers)
+            providers = find_provider_references(flow.spec.definition, metadata.namespace)
+        self._seen[key] = CataloguedFlow(metadata.uid, metadata.generation, _is_validated(flow), providers)
         return self._seen[key]
 
     def _forget(self, key: FlowKey) -> None:
         self._seen.pop(key, None)
         self._doubted.pop(key, None)
 
-    def _answers_for(self, uid: str) -> bool:
+    def _owns_flow(self, uid: str) -> bool:
         return self._owns(shard_of(uid, self._shards))
 
 
-def _is_judged(flow: ActionFlow) -> bool:
+def _is_validated(flow: ActionFlow) -> bool:
     return flow.status.observed_generation == flow.metadata.generation

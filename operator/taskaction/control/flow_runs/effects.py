@@ -1,27 +1,27 @@
-"""Carries out what a run's state asks for: its actions exist or are called, and those that it gave up are stopped."""
+"""Effects of a run's state: creates or calls its actions, and stops those that it no longer needs."""
 
 import asyncio
 from collections.abc import Callable, Iterable
 
-from taskaction.control.flow_runs.children import Children
+from taskaction.control.flow_runs.children import RunChildren
 from taskaction.control.flow_runs.inline import InlineCalls
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.flows.effects import Event
 
 
-class Carrying:
-    """Compares what is under way with what is there; to do it twice changes nothing."""
+class EffectRunner:
+    """Idempotent runner of effects, which compares the wanted actions with the existing ones."""
 
     def __init__(
-        self, *, children: Children, inline: InlineCalls, happened: Callable[[RunRecord, Iterable[Event]], None]
+        self, *, children: RunChildren, inline: InlineCalls, happened: Callable[[RunRecord, Iterable[Event]], None]
     ) -> None:
-        """``happened`` is told how actions stand."""
+        """Create a runner; ``happened`` is called with events about actions."""
         self._children = children
         self._inline = inline
         self._happened = happened
 
-    async def start(self, record: RunRecord) -> None:
-        """Have every action under way exist, or be called."""
+    async def start_actions(self, record: RunRecord) -> None:
+        """Create or call every action of the state that does not exist."""
         new = [start for visit, start in record.starts.items() if visit not in record.children]
         record.children |= {start.visit for start in new}
         for start in new:
@@ -36,8 +36,8 @@ class Carrying:
         if said:
             self._happened(record, said)
 
-    async def stop(self, record: RunRecord) -> None:
-        """Have those end that nobody waits for any more."""
+    async def stop_actions(self, record: RunRecord) -> None:
+        """Stop the actions that the run no longer needs."""
         for visit in record.calls.keys() - record.starts.keys():
             record.calls[visit].stop()
         cancelled, record.cancelled = record.cancelled, set()

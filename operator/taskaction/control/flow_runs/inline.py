@@ -1,8 +1,8 @@
-"""Actions without objects of their own, for the items of a Map that says ``Inline``: an executor is simply called.
+"""Inline calls: actions without objects, for the items of a Map with ``Inline``; an executor is called directly.
 
-Only executors that say so are (``INLINE``): a call that a crash cuts off is made again with the same idempotency key.
-Nothing of it is on record but what the run makes of it. Calls stand in line with the actions of their executor: they
-take turns with those of others, for the same workers, and wait for the quotas that the executor itself keeps.
+Only executors with ``INLINE`` can be called: after a crash, the call is repeated with the same idempotency key. Nothing
+is recorded except the results in the run. Calls share queue and workers with the actions of their executor: they take
+turns with those of other runs, and wait for the quotas of the executor.
 """
 
 import asyncio
@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from taskaction.api.base import format_time
-from taskaction.control.flow_runs.calls import NoAccount, body_of, limited_by, outcome_of, run_of
+from taskaction.control.flow_runs.calls import NoSecretReader, build_run, call_executor, check_quota, parameters_of
 from taskaction.control.flow_runs.records import RunRecord
-from taskaction.control.flow_runs.translation import SCHEME, unable
-from taskaction.control.task_actions.observe import Binding, parameters_problem
-from taskaction.control.task_actions.sources import Account, Sources
+from taskaction.control.flow_runs.translation import SCHEME, unable_to_run
+from taskaction.control.task_actions.observe import ExecutorBinding, find_parameters_problem
+from taskaction.control.task_actions.sources import ParameterSources, ServiceAccountRef
 from taskaction.core.clock import Clock
 from taskaction.execution.agenda import Agenda
 from taskaction.execution.manager import ExecutionManager
@@ -33,202 +33,207 @@ _SHORTEST = 0.05
 
 
 @dataclass(slots=True, eq=False)
-class _Call:
-    """One call from its beginning to its end.
+class _InlineCall:
+    """One inline call.
 
     Attributes:
-        begun: the executor was called; from then on it is polled where ``polled`` says so.
-        known: the manager keeps something for it.
-        turn: the turn that it has right now.
+        has_started: the executor was called; ``is_polled`` says that the next turn polls it.
+        is_tracked: the manager holds something for the call.
+        turn: the task of the current turn.
     """
 
     id: str
     record: RunRecord
     start: StartAction
-    binding: Binding
-    began: datetime
+    binding: ExecutorBinding
+    began_at: datetime
     deadline: datetime
     calls: "InlineCalls"
-    begun: bool = False
-    polled: bool = False
-    known: bool = False
+    has_started: bool = False
+    is_polled: bool = False
+    is_tracked: bool = False
     turn: asyncio.Task[Any] | None = None
 
     def stop(self) -> None:
-        """Let it end; nobody wants to know how."""
+        """Stop the call; its outcome is ignored."""
         self.calls.drop(self)
         if self.turn is not None:
             self.turn.cancel()
 
-    def queued(self) -> QueuedRun:
-        """Give its place in line."""
+    def to_queued_run(self) -> QueuedRun:
+        """Return the entry for the queue."""
         return QueuedRun(
             id=self.id,
             namespace=self.record.namespace,
             source=executor_source(self.record.namespace, self.binding.executor.ACTION_NAME).key,
-            order=(1, self.began.timestamp(), 0, self.id),
-            under_way=self.begun,
+            order=(1, self.began_at.timestamp(), 0, self.id),
+            under_way=self.has_started,
         )
 
 
 class InlineCalls:
-    """Has the executors called for runs by the workers that serve actions."""
+    """Inline calls of all runs, made by the workers that serve actions."""
 
     def __init__(
         self,
         *,
         registry: Registry,
         clock: Clock,
-        sources: Callable[[Account], Sources],
+        sources: Callable[[ServiceAccountRef], ParameterSources],
         manager: ExecutionManager,
         may_start: Callable[[RunRecord], bool],
         happened: Callable[[RunRecord, Iterable[Event]], None],
     ) -> None:
-        """``happened`` is told how each has ended; ``may_start`` says whether anything of a run may start now."""
+        """Create the table.
+
+        ``happened`` is called with the end of each call; ``may_start`` returns whether anything of a run may start now.
+        """
         self._registry = registry
         self._clock = clock
         self._sources = sources
         self._manager = manager
         self._may_start = may_start
         self._happened = happened
-        self._calls: dict[str, _Call] = {}
-        self.agenda: Agenda[str] = Agenda(clock, self._due)
+        self._calls: dict[str, _InlineCall] = {}
+        self.agenda: Agenda[str] = Agenda(clock, self._on_due)
 
-    def knows(self, call_id: str) -> bool:
-        """Say whether a run of the manager is a call of these."""
+    def has_call(self, call_id: str) -> bool:
+        """Whether an ID of the manager belongs to an inline call."""
         return call_id in self._calls
 
     def begin(self, record: RunRecord, start: StartAction) -> None:
-        """Have an action called until its end, or tell at once why it cannot be."""
-        executor = self._executor(start)
+        """Queue the call of an action, or report at once why it cannot be called."""
+        executor = self._find_executor(start)
         if isinstance(executor, str):
-            self._happened(record, [unable(start.visit, executor)])
+            self._happened(record, [unable_to_run(start.visit, executor)])
             return
-        binding = Binding(executor=executor, offer=None)
-        if (problem := parameters_problem(binding, body_of(start))) is not None:
-            self._happened(record, [unable(start.visit, problem)])
+        binding = ExecutorBinding(executor=executor, offer=None)
+        if (problem := find_parameters_problem(binding, parameters_of(start))) is not None:
+            self._happened(record, [unable_to_run(start.visit, problem)])
             return
         began = self._clock.now()
         deadline = began + timedelta(seconds=start.wait_time)
-        call = _Call(f"{record.uid}/{start.visit}", record, start, binding, began, deadline, self)
+        call = _InlineCall(f"{record.uid}/{start.visit}", record, start, binding, began, deadline, self)
         self._calls[call.id] = record.calls[start.visit] = call
-        self._manager.submit(call.queued())
+        self._manager.submit(call.to_queued_run())
 
     async def process(self, call_id: str) -> bool:
-        """Take a worker's turn; say whether there was a call."""
+        """Take a worker's turn; return whether there was a call."""
         call = self._calls[call_id]
-        if not call.begun and (call.record.run.spec.suspend or not self._may_start(call.record)):
+        if not call.has_started and (call.record.run.spec.suspend or not self._may_start(call.record)):
             self._withdraw(call)
             return False
         call.turn = asyncio.current_task()
         try:
-            return await self._carry(call)
+            return await self._take_turn(call)
         finally:
             call.turn = None
 
-    def drop(self, call: _Call) -> None:
-        """Let go of a call that is over, or that nobody wants any more."""
+    def drop(self, call: _InlineCall) -> None:
+        """Remove a call that ended, or that the run no longer needs."""
         if self._calls.get(call.id) is not call:
-            return  # it was let go of before, and may have been begun anew since
+            return  # it was dropped before, and may have been started again
         del self._calls[call.id]
         del call.record.calls[call.start.visit]
         self.agenda.set(call.id, None)
-        if call.turn is None or call.known:
+        if call.turn is None or call.is_tracked:
             self._manager.forget(call.id)
 
-    def _withdraw(self, call: _Call) -> None:
-        """Let a call that has not begun be begun again when the run goes on."""
+    def _withdraw(self, call: _InlineCall) -> None:
+        """Drop a call that has not started; the run starts it again when it continues."""
         self.drop(call)
         call.record.children.discard(call.start.visit)
         self._happened(call.record, ())
 
-    def _due(self, call_id: str) -> None:
+    def _on_due(self, call_id: str) -> None:
         call = self._calls.get(call_id)
         if call is not None:
-            self._manager.submit(call.queued())
+            self._manager.submit(call.to_queued_run())
 
-    async def _carry(self, call: _Call) -> bool:
-        if self._left(call) <= 0:
-            last = self._document(call, "ACTIVE", {})
+    async def _take_turn(self, call: _InlineCall) -> bool:
+        if self._remaining_seconds(call) <= 0:
+            last = self._action_status(call, "ACTIVE", {})
             self._end(call, ActionEnded(call.start.visit, last, error=errors.ACTION_TIMEOUT, cause=last))
             return False
-        run = self._run(call)
-        limited = None if call.polled else await limited_by(call.binding.executor, run)
+        run = self._build_run(call)
+        limited = None if call.is_polled else await check_quota(call.binding.executor, run)
         if limited is None:
-            self._let_through(call)
-        outcome = limited or await outcome_of(call.binding, run, poll=call.polled)
+            self._on_quota_passed(call)
+        outcome = limited or await call_executor(call.binding, run, poll=call.is_polled)
         if self._calls.get(call.id) is not call:
-            return True  # nobody wants to know any more
+            return True  # the run no longer needs it
         match outcome:
             case Succeeded():
-                self._end(call, ActionEnded(call.start.visit, self._document(call, "SUCCEEDED", outcome.output)))
+                self._end(call, ActionEnded(call.start.visit, self._action_status(call, "SUCCEEDED", outcome.output)))
             case Failed():
                 why = {"code": outcome.code, "description": outcome.message}
-                self._end(call, ActionEnded(call.start.visit, self._document(call, "FAILED", why)))
+                self._end(call, ActionEnded(call.start.visit, self._action_status(call, "FAILED", why)))
             case Paused():
-                mend = f"{outcome.message}: leave out Inline, so that people can be asked"
-                self._end(call, unable(call.start.visit, mend))
+                mend = f"{outcome.message}; remove Inline so that people can answer"
+                self._end(call, unable_to_run(call.start.visit, mend))
             case Pending(poll_after=wait):
-                call.known = call.polled = True
-                self._manager.hold(call.queued())
-                self.agenda.set(call.id, self._later(call, wait))
+                call.is_tracked = call.is_polled = True
+                self._manager.hold(call.to_queued_run())
+                self.agenda.set(call.id, self._next_poll_at(call, wait))
             case Limited(retry_after=wait, key=key):
-                call.known, call.begun = True, False
-                queued = call.queued()
-                self._manager.park(queued, (queued.source, key), min(wait, self._left(call)))
+                call.is_tracked, call.has_started = True, False
+                queued = call.to_queued_run()
+                self._manager.park(queued, (queued.source, key), min(wait, self._remaining_seconds(call)))
         return limited is None
 
-    def _let_through(self, call: _Call) -> None:
-        """Take note that a call begins; those that wait for the same quota follow one that has waited for it."""
-        waited = call.known and not call.begun
-        call.begun = True
+    def _on_quota_passed(self, call: _InlineCall) -> None:
+        """Record that a call starts; those that wait for the same quota follow."""
+        waited = call.is_tracked and not call.has_started
+        call.has_started = True
         if waited:
-            self._manager.hold(call.queued())
+            self._manager.hold(call.to_queued_run())
 
-    def _end(self, call: _Call, event: ActionEnded) -> None:
+    def _end(self, call: _InlineCall, event: ActionEnded) -> None:
         self.drop(call)
         self._happened(call.record, [event])
 
-    def _left(self, call: _Call) -> float:
+    def _remaining_seconds(self, call: _InlineCall) -> float:
         return (call.deadline - self._clock.now()).total_seconds()
 
-    def _later(self, call: _Call, seconds: float) -> datetime:
-        return self._clock.now() + timedelta(seconds=min(max(seconds, _SHORTEST), self._left(call)))
+    def _next_poll_at(self, call: _InlineCall, seconds: float) -> datetime:
+        return self._clock.now() + timedelta(seconds=min(max(seconds, _SHORTEST), self._remaining_seconds(call)))
 
-    def _executor(self, start: StartAction) -> AbstractExecutor | str:
-        """Give what executes it, or why nothing can without an object."""
+    def _find_executor(self, start: StartAction) -> AbstractExecutor | str:
+        """Return the executor of an action, or why it cannot be called inline."""
         if not start.url.startswith(_EXECUTOR):
-            return f"Inline: {start.url} needs an action of its own: name a taskaction://executor/, or leave out Inline"
+            return f"Inline: {start.url} is not an executor; use taskaction://executor/NAME, or remove Inline"
         name = start.url.removeprefix(_EXECUTOR)
         executor = self._registry.get(name)
         if executor is None:
             return self._registry.unknown_message(name)
-        traits = executor.traits(body_of(start), {})
+        traits = executor.traits(parameters_of(start), {})
         if not executor.INLINE or not traits.idempotent or traits.external_effect:
-            return f"Inline: executor {name!r} needs an action of its own here: leave out Inline"
+            return f"Inline: executor {name!r} cannot be called inline with these parameters; remove Inline"
         return executor
 
-    def _run(self, call: _Call) -> Run:
+    def _build_run(self, call: _InlineCall) -> Run:
         account = call.record.run.spec.run_as
         name = account.service_account_name if account is not None else ""
-        secrets = self._sources(Account(namespace=call.record.namespace, name=name)) if name else NoAccount()
-        return run_of(
+        secrets = (
+            self._sources(ServiceAccountRef(namespace=call.record.namespace, name=name)) if name else NoSecretReader()
+        )
+        return build_run(
             call.record,
             call.start,
             secrets=secrets,
             account=name,
-            began=call.began,
+            began=call.began_at,
             now=self._clock.now(),
             deadline=call.deadline,
         )
 
-    def _document(self, call: _Call, status: str, details: Any) -> dict[str, Any]:
-        """Give a short ActionStatus: thousands of them are kept in one object."""
+    def _action_status(self, call: _InlineCall, status: str, details: Any) -> dict[str, Any]:
+        """Return a short ActionStatus, because one object may contain thousands."""
         return {
             "action_id": call.id,
             "status": status,
             "details": {} if details is None else details,
-            "start_time": format_time(call.began),
+            "start_time": format_time(call.began_at),
             "completion_time": format_time(self._clock.now()) if status != "ACTIVE" else None,
             "creator_id": "",
         }

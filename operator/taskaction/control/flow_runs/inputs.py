@@ -1,7 +1,7 @@
-"""What is known of the input that the actions of flows take: by providers' schemas, and by executors' own models.
+"""Known inputs of the actions of flows, by the schemas of providers and the models of executors.
 
-Which Action Provider is behind a plain URL is not asked here: that takes a call to an address of the user's, which is
-made when the action starts, and then its schema is checked before anything is sent.
+The Action Provider behind a plain URL is not asked here, because that requires a call to an address of the user. The
+call is made when the action starts, and its schema is checked before anything is sent.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,9 +12,9 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from taskaction.api.enums import ProviderKind
-from taskaction.control.providers.providers import ProviderKey, Providers, allowed_in
-from taskaction.flows.bodies import Unknown, bodies
-from taskaction.flows.errors import Problem, below
+from taskaction.control.providers.providers import ProviderKey, ProviderTable, is_allowed_in
+from taskaction.flows.bodies import Unknown, action_bodies
+from taskaction.flows.errors import Problem, child_path
 from taskaction.plugin.base import AbstractExecutor
 from taskaction.plugin.json_schema import SchemaChecker, compile_schema
 from taskaction.plugin.registry import Registry
@@ -24,13 +24,13 @@ _PROVIDERS = {"provider": ProviderKind.ACTION_PROVIDER, "cluster-provider": Prov
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
-    """What an address takes.
+class ActionInput:
+    """Input of an address.
 
     Attributes:
-        checker: the schema, where there is one.
-        problem: why nothing can be run there.
-        inline: it can be called for the items of a Map that is ``Inline``.
+        checker: the schema, if there is one.
+        problem: why nothing can run there.
+        inline: whether items of a Map with ``Inline`` can call it.
     """
 
     checker: SchemaChecker | None = None
@@ -38,77 +38,81 @@ class Input:
     inline: bool = True
 
 
-class Inputs(Protocol):
-    """Knows what executors and providers take; nothing of what it does not know."""
+class InputRegistry(Protocol):
+    """Registry of the inputs of executors and providers; unknown ones have no schema and no problem."""
 
-    def of_executor(self, name: str) -> Input:
-        """Give what an executor takes."""
+    def executor_input(self, name: str) -> ActionInput:
+        """Return the input of an executor."""
 
-    def of_provider(self, kind: ProviderKind, namespace: str, name: str) -> Input:
-        """Give what a provider takes; one that is not there may come later."""
-
-
-class NoInputs:
-    """Knows nothing."""
-
-    def of_executor(self, name: str) -> Input:  # noqa: ARG002 - the protocol's signature
-        """Give what an executor takes."""
-        return Input()
-
-    def of_provider(self, kind: ProviderKind, namespace: str, name: str) -> Input:  # noqa: ARG002 - the same
-        """Give what a provider takes."""
-        return Input()
+    def provider_input(self, kind: ProviderKind, namespace: str, name: str) -> ActionInput:
+        """Return the input of a provider; a missing provider may be created later."""
 
 
-class OfferedInputs:
-    """Knows the executors of this process, and the providers of the cluster."""
+class UnknownInputs:
+    """Registry without any knowledge."""
 
-    def __init__(self, registry: Registry, providers: Providers) -> None:
+    def executor_input(self, name: str) -> ActionInput:  # noqa: ARG002 - the protocol's signature
+        """Return an input without a schema."""
+        return ActionInput()
+
+    def provider_input(self, kind: ProviderKind, namespace: str, name: str) -> ActionInput:  # noqa: ARG002 - the same
+        """Return an input without a schema."""
+        return ActionInput()
+
+
+class ClusterInputs:
+    """Registry of the executors of this process and the providers of the cluster."""
+
+    def __init__(self, registry: Registry, providers: ProviderTable) -> None:
         self._registry = registry
         self._providers = providers
 
-    def of_executor(self, name: str) -> Input:
-        """Give what an executor takes."""
+    def executor_input(self, name: str) -> ActionInput:
+        """Return the input of an executor."""
         executor = self._registry.get(name)
         if executor is None:
-            return Input(problem=self._registry.unknown_message(name))
-        return Input(model_checker(executor.PARAMETERS), inline=executor.INLINE)
+            return ActionInput(problem=self._registry.unknown_message(name))
+        return ActionInput(model_checker(executor.PARAMETERS), inline=executor.INLINE)
 
-    def of_provider(self, kind: ProviderKind, namespace: str, name: str) -> Input:
-        """Give what a provider takes; one that is not there may come later."""
+    def provider_input(self, kind: ProviderKind, namespace: str, name: str) -> ActionInput:
+        """Return the input of a provider; a missing provider may be created later."""
         offer = self._providers.get(_key(kind, namespace, name))
         if offer is None:
-            return Input()
-        if not allowed_in(offer.provider, namespace):
-            return Input(problem=f"{kind} {name!r} may not be used in namespace {namespace!r} (its allowedNamespaces)")
-        return Input(offer.inputs)
+            return ActionInput()
+        if not is_allowed_in(offer.provider, namespace):
+            return ActionInput(problem=f"{kind} {name!r} does not allow namespace {namespace!r} (allowedNamespaces)")
+        return ActionInput(offer.inputs)
 
 
 class InstalledInputs:
-    """Knows the executors that are installed, and the providers of some manifests; for use without any cluster."""
+    """Registry of the installed executors and the providers of some manifests, for use without a cluster."""
 
     def __init__(
         self, executor: Callable[[str], type[AbstractExecutor] | None], schemas: Mapping[tuple[str, str], Any]
     ) -> None:
-        """``schemas`` are the input schemas of providers, by kind and name."""
+        """Create a registry; ``schemas`` are the input schemas of providers, by kind and name."""
         self._executor = executor
         self._schemas = schemas
 
-    def of_executor(self, name: str) -> Input:
-        """Give what an executor takes; one that is not installed here may be in the cluster."""
+    def executor_input(self, name: str) -> ActionInput:
+        """Return the input of an executor; one that is not installed may be in the cluster."""
         executor = self._executor(name)
-        return Input(model_checker(executor.PARAMETERS), inline=executor.INLINE) if executor is not None else Input()
+        return (
+            ActionInput(model_checker(executor.PARAMETERS), inline=executor.INLINE)
+            if executor is not None
+            else ActionInput()
+        )
 
-    def of_provider(self, kind: ProviderKind, namespace: str, name: str) -> Input:  # noqa: ARG002 - one namespace
-        """Give what a provider takes."""
+    def provider_input(self, kind: ProviderKind, namespace: str, name: str) -> ActionInput:  # noqa: ARG002 - one namespace
+        """Return the input of a provider."""
         try:
-            return Input(compile_schema(self._schemas.get((str(kind), name)), "inputSchema"))
+            return ActionInput(compile_schema(self._schemas.get((str(kind), name)), "inputSchema"))
         except ValueError:
-            return Input()  # the provider's own status says so
+            return ActionInput()  # the status of the provider reports it
 
 
-def providers_named(definition: Any, namespace: str) -> frozenset[ProviderKey]:
-    """Give the providers that a definition may refer to, whether it is valid or not."""
+def find_provider_references(definition: Any, namespace: str) -> frozenset[ProviderKey]:
+    """Return the providers to which a definition may refer, whether it is valid or not."""
     found: set[ProviderKey] = set()
     waiting = [definition]
     while waiting:
@@ -124,32 +128,28 @@ def providers_named(definition: Any, namespace: str) -> frozenset[ProviderKey]:
     return frozenset(found)
 
 
-def input_problems(definition: Mapping[str, Any], namespace: str, inputs: Inputs) -> Iterator[Problem]:
-    """Give what is wrong with the input of the actions of a definition that is valid otherwise."""
-    for body in bodies(definition):
+def find_input_problems(definition: Mapping[str, Any], namespace: str, inputs: InputRegistry) -> Iterator[Problem]:
+    """Yield the problems with the input of the actions of an otherwise valid definition."""
+    for body in action_bodies(definition):
         if body.inline and not body.url.startswith(f"{SCHEME}executor/"):
-            yield Problem(
-                f"{body.place}.{body.named}", "a Map that is Inline can call executors only: leave out Inline"
-            )
+            yield Problem(f"{body.place}.{body.named}", "a Map with Inline can call executors only; remove Inline")
         if not body.url.startswith(SCHEME):
             continue
         target, _, name = body.url.removeprefix(SCHEME).partition("/")
         kind = _PROVIDERS.get(target)
-        found = inputs.of_executor(name) if kind is None else inputs.of_provider(kind, namespace, name)
+        found = inputs.executor_input(name) if kind is None else inputs.provider_input(kind, namespace, name)
         if found.problem is not None:
             yield Problem(f"{body.place}.{body.named}", found.problem)
         if body.inline and not found.inline:
-            yield Problem(
-                f"{body.place}.{body.named}", f"the executor {name!r} cannot be called inline: leave out Inline"
-            )
+            yield Problem(f"{body.place}.{body.named}", f"executor {name!r} cannot be called inline; remove Inline")
         if found.checker is not None and not isinstance(body.value, Unknown):
             for parts, message in found.checker.certain_problems(body.value, Unknown):
-                yield Problem(_place(f"{body.place}.Parameters", parts), f"{message} (by the input of {body.url})")
+                yield Problem(_child_path(f"{body.place}.Parameters", parts), f"{message} (input schema of {body.url})")
 
 
 @lru_cache(maxsize=256)
 def model_checker(model: type[BaseModel] | None) -> SchemaChecker | None:
-    """Give a checker for an executor's own parameters."""
+    """Return a checker for an executor's own parameters."""
     return None if model is None else compile_schema(model.model_json_schema(by_alias=True), model.__name__)
 
 
@@ -157,7 +157,7 @@ def _key(kind: ProviderKind, namespace: str, name: str) -> ProviderKey:
     return (kind, "" if kind is ProviderKind.CLUSTER_ACTION_PROVIDER else namespace, name)
 
 
-def _place(place: str, parts: tuple[int | str, ...]) -> str:
+def _child_path(place: str, parts: tuple[int | str, ...]) -> str:
     for part in parts:
-        place = f"{place}[{part}]" if isinstance(part, int) else below(place, part)
+        place = f"{place}[{part}]" if isinstance(part, int) else child_path(place, part)
     return place

@@ -1,19 +1,19 @@
-"""What the engine of runs tells about itself, as a Protocol; logs and metrics are made of it elsewhere."""
+"""Interface through which the reconciler of runs reports what happens; ``app`` turns it into logs and metrics."""
 
 from typing import Protocol
 
 from taskaction.control.flow_runs.records import RunRecord
-from taskaction.flows.effects import Entry
+from taskaction.flows.effects import FlowLogEntry
 
 
-class RunJournal(Protocol):
-    """Takes note; must not raise, and must not wait."""
+class RunRecorder(Protocol):
+    """Recorder of what happens to runs; must not raise, and must not wait."""
 
-    def run_logged(self, record: RunRecord, entry: Entry) -> None:
-        """An entry of a run's log, whose status is durable."""
+    def on_run_log_entry(self, record: RunRecord, entry: FlowLogEntry) -> None:
+        """Record an entry of a run's log, whose status is durable."""
 
-    def run_settled(self, record: RunRecord) -> None:
-        """A run has ended, and its status says so."""
+    def on_run_finished(self, record: RunRecord) -> None:
+        """Record that the end of a run was written."""
 
-    def failed(self, task: str, error: BaseException) -> None:
-        """Something that nobody waits for went wrong."""
+    def on_task_failed(self, task: str, error: BaseException) -> None:
+        """Record that a background task failed."""

@@ -1,7 +1,7 @@
-"""Writes the statuses of runs, and before each what it only names: private data, and what is too large for the object.
+"""Persistence of runs: writes statuses, and before each the data that it refers to: private and large values.
 
-What a status names is there whenever the status is. Where the storage does not answer, the status stays as it was, says
-why, and is written later; what was decided meanwhile is in memory, and a next owner decides it again.
+Data to which a status refers exists whenever the status does. If the storage does not respond, the status stays as it
+is, says why, and is written later. What was decided meanwhile is in memory, and a next owner decides it again.
 """
 
 from collections.abc import Callable, Coroutine
@@ -14,9 +14,9 @@ from taskaction.api.reasons import Reason
 from taskaction.control.flow_runs import statuses
 from taskaction.control.flow_runs.files import RunFiles
 from taskaction.control.flow_runs.records import RunRecord
-from taskaction.control.flow_runs.vault import Vault, VaultError
+from taskaction.control.flow_runs.vault import PrivateDataVault, VaultError
 from taskaction.control.objects.background import Background
-from taskaction.control.objects.writer import Landed, StatusWriter
+from taskaction.control.objects.writer import StatusWriter, WriteResult
 from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES
@@ -28,17 +28,17 @@ _STATE = "state"
 T = TypeVar("T")
 
 
-class _OvertakenError(Exception):
-    """Another owner has written while something was kept for a status of this one."""
+class _StatusReplacedError(Exception):
+    """Another owner has written while data for a status of this one was stored."""
 
 
-class Keeping:
-    """Writes statuses, and gives states back."""
+class RunPersistence:
+    """Writer of statuses and reader of states."""
 
     def __init__(
         self,
         *,
-        vault: Vault,
+        vault: PrivateDataVault,
         files: RunFiles,
         writer: StatusWriter[RunRecord],
         clock: Clock,
@@ -54,121 +54,121 @@ class Keeping:
 
     @property
     def limit(self) -> int:
-        """How many bytes the state of a run may have."""
+        """Maximum size of the state of a run in bytes."""
         return self._files.limit
 
     @property
-    def overflow(self) -> str:
-        """What is said of a state that has more."""
-        return self._files.overflow
+    def overflow_message(self) -> str:
+        """Message about a state that exceeds the limit."""
+        return self._files.overflow_message
 
-    async def write(self, record: RunRecord) -> Landed:
-        """Write the record's status, and before it what it names; ``DELAYED`` says that the record is to wait."""
+    async def write(self, record: RunRecord) -> WriteResult:
+        """Write the data to which the status refers, then the status; ``DELAYED`` means that the record must wait."""
         try:
-            await self._hide(record)
-            await self._store(record)
+            await self._store_private_parts(record)
+            await self._store_large_values(record)
         except StorageError as error:
-            return await self._put_off(record, error)
-        except _OvertakenError:
-            return Landed.OVERTAKEN
-        if record.state is not None:  # else it is still to be read
-            record.setbacks, record.retry_at = 0, None
+            return await self._delay_write(record, error)
+        except _StatusReplacedError:
+            return WriteResult.OVERTAKEN
+        if record.state is not None:  # otherwise the state is not read yet
+            record.storage_failures, record.retry_at = 0, None
         before = record.stored
         landed = await self._writer.flush(record)
-        if landed is Landed.STORED:
-            self._clean(record, before)
+        if landed is WriteResult.STORED:
+            self._delete_replaced(record, before)
         return landed
 
-    async def opened(self, record: RunRecord) -> Any:
-        """Give the state of a run, whole again.
+    async def read_state(self, record: RunRecord) -> Any:
+        """Return the complete state of a run.
 
         Raises:
             VaultError: the run's account may not read the private part.
-            LostError: the state is gone from the storage.
-            StorageError: the storage does not answer; ``record.retry_at`` is when it is asked again.
+            LostError: the state is missing in the storage.
+            StorageError: the storage does not respond; ``record.retry_at`` is when to retry.
         """
         status = record.status
         document, address, mark = status.state, status.state_uri, status.private_state
         if address is not None:
-            document = (await self._asked(record, lambda: self._files.read(record, address)))[_STATE]
-        return document if mark is None else await self._vault.opened(record, mark, document)
+            document = (await self._call_storage(record, lambda: self._files.read(record, address)))[_STATE]
+        return document if mark is None else await self._vault.read_state(record, mark, document)
 
-    async def _hide(self, record: RunRecord) -> None:
-        """Have what nobody may see in its Secret before the status names that."""
-        kept, record.kept = record.kept, None
+    async def _store_private_parts(self, record: RunRecord) -> None:
+        """Store the private parts in a Secret before the status refers to it."""
+        kept, record.private_parts = record.private_parts, None
         if kept is None:
             return
         status = record.status
         try:
-            mark = await self._vault.keep(record, kept) if kept else None
+            mark = await self._vault.store_state(record, kept) if kept else None
         except VaultError as error:
-            statuses.ended(record, Phase.FAILED, Reason.FORBIDDEN, str(error), self._clock.now())
+            statuses.set_finished(record, Phase.FAILED, Reason.FORBIDDEN, str(error), self._clock.now())
             status, mark = record.status, None
         if mark != status.private_state:
             _replace(record, status, private_state=mark)
 
-    async def _store(self, record: RunRecord) -> None:
-        """Have what is too large in its file before the status names that."""
-        if not self._files.has_room:
+    async def _store_large_values(self, record: RunRecord) -> None:
+        """Store large values in files before the status refers to them."""
+        if not self._files.has_storage:
             return
         status = record.status
         if _is_too_large(status.state, record.stored.state):
-            # two states that are alike are two files: the first must not go when the second has come
+            # equal states get separate files, so that the removal of the first does not remove the second
             content = {_STATE: status.state, "follows": record.version}
-            address = await self._asked(record, lambda: self._files.write(record, content))
+            address = await self._call_storage(record, lambda: self._files.write(record, content))
             status = _replace(record, status, state=None, state_uri=address)
         if _is_too_large(status.output, record.stored.output):
             output = status.output
-            address = await self._asked(record, lambda: self._files.write(record, output))
+            address = await self._call_storage(record, lambda: self._files.write(record, output))
             _replace(record, status, output=None, output_uri=address)
 
-    async def _asked(self, record: RunRecord, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Ask the storage, less and less often as long as it does not answer; raises ``StorageError``."""
+    async def _call_storage(self, record: RunRecord, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Call the storage with increasing pauses while it does not respond; raise ``StorageError``."""
         if record.retry_at is not None and self._clock.now() < record.retry_at:
-            raise StorageError(record.setback)
+            raise StorageError(record.storage_error)
         try:
             found = await work()
         except StorageError as error:
-            record.setback, record.setbacks = str(error), record.setbacks + 1
-            pause = _RETRY.delay(record.setbacks, self._luck())
+            record.storage_error, record.storage_failures = str(error), record.storage_failures + 1
+            pause = _RETRY.delay(record.storage_failures, self._luck())
             record.retry_at = self._clock.now() + timedelta(seconds=pause)
             raise
-        record.setbacks, record.retry_at = 0, None
+        record.storage_failures, record.retry_at = 0, None
         return found
 
-    async def _put_off(self, record: RunRecord, error: StorageError) -> Landed:
-        """Say why nothing happens, in the status that is on record, and keep the one that is to come."""
+    async def _delay_write(self, record: RunRecord, error: StorageError) -> WriteResult:
+        """Report the storage error in the recorded status, and keep the new status for later."""
         wanted, known = record.status, record.stored
-        if wanted is known:  # another owner has written meanwhile
-            return Landed.OVERTAKEN
+        if wanted is known:  # another owner wrote meanwhile
+            return WriteResult.OVERTAKEN
         if known.claim != wanted.claim:
             known = known.model_copy(update={"claim": wanted.claim})
         record.status = known
         reason = Reason.STORAGE_UNAVAILABLE
-        statuses.changed(record, known.phase, reason, str(error), self._clock.now())
+        statuses.set_condition(record, known.phase, reason, str(error), self._clock.now())
         landed = await self._writer.flush(record)
-        if landed is not Landed.STORED or record.settled:
+        if landed is not WriteResult.STORED or record.is_finished:
             return landed
         record.status = wanted
-        record.at_once, record.flush_at = True, record.retry_at
-        return Landed.DELAYED
+        record.write_now, record.flush_at = True, record.retry_at
+        return WriteResult.DELAYED
 
-    def _clean(self, record: RunRecord, before: ActionFlowRunStatus) -> None:
-        """Remove what no status names any more; what a crash leaves over goes with the run."""
+    def _delete_replaced(self, record: RunRecord, before: ActionFlowRunStatus) -> None:
+        """Delete data that no status refers to any more; data left by a crash is deleted with the run."""
         now = record.stored
         if before.private_state is not None and before.private_state != now.private_state:
-            self._background.start(self._vault.forget(record, before.private_state), name=f"forget {record.uid}")
+            self._background.start(self._vault.delete_state(record, before.private_state), name=f"forget {record.uid}")
         if before.state_uri is not None and before.state_uri != now.state_uri:
             self._background.start(self._files.forget(before.state_uri), name=f"forget {record.uid}")
 
 
 def _replace(record: RunRecord, known: ActionFlowRunStatus, **fields: Any) -> ActionFlowRunStatus:
-    """Change the status that is to be written; raises ``_OvertakenError`` where it is another one by now."""
+    """Change the status to write; raise ``_OvertakenError`` if it was replaced meanwhile."""
     if record.status is not known:
-        raise _OvertakenError
+        raise _StatusReplacedError
     record.status = known.model_copy(update=fields)
     return record.status
 
 
 def _is_too_large(value: Any, stored: Any) -> bool:
-    return value is not None and value is not stored and statuses.size(value) > FLOW_STATE_LIMIT_BYTES
+    return value is not None and value is not stored and statuses.json_size(value) > FLOW_STATE_LIMIT_BYTES

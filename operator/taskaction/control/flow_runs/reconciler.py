@@ -1,8 +1,8 @@
-"""The engine of runs: takes each as far as it can go now; what happens next is decided only by ``flows.step``.
+"""The reconciler of flow runs: collects events, lets ``flows.machine`` decide, and carries out the decision.
 
-A turn gathers what has happened, lets the machine decide, makes the status durable, and only then has actions made or
-stopped. Each action is named by its visit, so a turn that a crash has cut off is simply made again: nothing is lost,
-and nothing is started twice. At most one turn of a run is under way.
+A turn collects the events, lets the machine decide, writes the status, and only then creates or stops actions. The
+visit names each action, so a turn that a crash interrupted is repeated: nothing is lost, and nothing is started twice.
+At most one turn of a run is active.
 """
 
 import asyncio
@@ -15,17 +15,17 @@ from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Claim
 from taskaction.control.flow_runs import statuses
-from taskaction.control.flow_runs.definitions import Undefined
-from taskaction.control.flow_runs.files import LostError
-from taskaction.control.flow_runs.parts import RunParts
+from taskaction.control.flow_runs.definitions import DefinitionProblem
+from taskaction.control.flow_runs.files import StateLostError
+from taskaction.control.flow_runs.parts import RunReconcilerParts
 from taskaction.control.flow_runs.records import RunRecord
-from taskaction.control.flow_runs.signals import addressees, told
-from taskaction.control.flow_runs.vault import VaultError, split
-from taskaction.control.objects.writer import Landed
+from taskaction.control.flow_runs.signals import find_targets, to_event
+from taskaction.control.flow_runs.vault import VaultError, split_state
+from taskaction.control.objects.writer import WriteResult
 from taskaction.flows import machine
-from taskaction.flows.effects import CancelAction, Canceled, Event, FlowDecision, Overflowed, StartAction
-from taskaction.flows.pending_actions import standing
-from taskaction.flows.privacy import public
+from taskaction.flows.effects import CancelAction, Canceled, DataLimitExceeded, Event, FlowDecision, StartAction
+from taskaction.flows.pending_actions import iter_pending_actions
+from taskaction.flows.privacy import without_private
 from taskaction.flows.program import FlowProgram
 from taskaction.flows.state import FlowState, Frame
 from taskaction.lifecycle.signals import fingerprint
@@ -34,94 +34,94 @@ from taskaction.plugin.storage import StorageError
 
 _LEASE_PAUSE = timedelta(seconds=0.5)
 _ERROR_PAUSE = timedelta(seconds=30)
-"""How long a run rests whose turn nobody had foreseen."""
+"""Pause of a run after an unexpected error in its turn."""
 _PARENTLESS = {
-    Parent.MISSING: (Reason.PARENT_NOT_FOUND, "spec.parentRef: there is no such parent"),
-    Parent.FINISHED: (Reason.PARENT_FINISHED, "spec.parentRef: the parent had finished before"),
+    Parent.MISSING: (Reason.PARENT_NOT_FOUND, "spec.parentRef: parent not found"),
+    Parent.FINISHED: (Reason.PARENT_FINISHED, "spec.parentRef: the parent has already finished"),
 }
 
 
-class RunEngine:
-    """Carries each run as far as it can go now."""
+class RunReconciler:
+    """Reconciler of ActionFlowRuns."""
 
-    def __init__(self, parts: RunParts) -> None:
+    def __init__(self, parts: RunReconcilerParts) -> None:
         self._parts = parts
 
-    # -- looking ------------------------------------------------------------------------------------------------------
+    # -- triggers -----------------------------------------------------------------------------------------------------
 
-    def look(self, record: RunRecord) -> None:
-        """See what is to be done about a run, and do it."""
-        record.again = True
+    def request(self, record: RunRecord) -> None:
+        """Request reconciliation of a run."""
+        record.requested = True
         if not record.busy and self.is_owned(record):
             record.busy = True
-            self._parts.background.start(self._turns(record), name=f"run {record.uid}")
+            self._parts.background.start(self._reconcile_all(record), name=f"run {record.uid}")
 
-    def due(self, uid: str) -> None:
-        """Serve the agenda: write what has waited long enough, and look again."""
+    def on_due(self, uid: str) -> None:
+        """Handle a due entry of the agenda: write a delayed status, and reconcile."""
         record = self._parts.table.get(uid)
         if record is None:
             return
         if record.flush_at is not None and record.flush_at <= self._parts.clock.now():
-            record.flush_at, record.at_once = None, True
+            record.flush_at, record.write_now = None, True
         record.wake_at = None
-        self.look(record)
+        self.request(record)
 
-    def happened(self, record: RunRecord, events: Iterable[Event]) -> None:
-        """Take in what has happened to actions of a run."""
-        record.happened += events
-        self.look(record)
+    def on_action_events(self, record: RunRecord, events: Iterable[Event]) -> None:
+        """Add events about actions of a run, and request reconciliation."""
+        record.pending_events += events
+        self.request(record)
 
     @staticmethod
     def pause_of(record: RunRecord, visit: str) -> Mapping[str, Any] | None:
-        """Give what the machine knows of the pause of a visit's action; None where it is not paused."""
-        frames = record.state.root.everywhere() if record.state is not None else ()
+        """Return why the action of a visit is paused, as the machine knows it; None if it is not paused."""
+        frames = record.state.root.walk() if record.state is not None else ()
         return next((frame.paused for frame in frames if frame.acting == visit), None)
 
     def is_owned(self, record: RunRecord) -> bool:
-        """Say whether this process carries the run, and goes on with it."""
+        """Whether this process owns the run."""
         return self._parts.leases.tenure(record.shard) is not None
 
     def is_at_rest(self, record: RunRecord) -> bool:
-        """Say whether nothing of a run is under way here, or unwritten; what is unwritten is written at once."""
+        """Whether a run has no active turn and no unwritten status; write the latter at once."""
         idle = not record.busy and record.flushing is None
-        written = record.gone or record.retry_at is not None  # or cannot be: a next owner decides it again
+        written = record.is_gone or record.retry_at is not None  # or cannot be written: the next owner decides again
         if idle and not written and (record.decision is not None or record.status is not record.stored):
-            record.at_once = record.busy = True
-            self._parts.background.start(self._written(record), name=f"flush {record.uid}")
+            record.write_now = record.busy = True
+            self._parts.background.start(self._flush(record), name=f"flush {record.uid}")
             return False
         return idle
 
-    async def _written(self, record: RunRecord) -> None:
+    async def _flush(self, record: RunRecord) -> None:
         try:
-            await self._land(record)
+            await self._commit(record)
         finally:
             record.busy = False
 
-    async def _turns(self, record: RunRecord) -> None:
+    async def _reconcile_all(self, record: RunRecord) -> None:
         try:
-            while record.again and self._parts.table.get(record.uid) is record and self.is_owned(record):
-                record.again = False
-                await self._turn(record)
+            while record.requested and self._parts.table.get(record.uid) is record and self.is_owned(record):
+                record.requested = False
+                await self._reconcile(record)
         except Exception:
-            self._wake(record, self._parts.clock.now() + _ERROR_PAUSE)
+            self._wake_at(record, self._parts.clock.now() + _ERROR_PAUSE)
             raise
         finally:
             record.busy = False
 
-    async def _turn(self, record: RunRecord) -> None:
+    async def _reconcile(self, record: RunRecord) -> None:
         if not self._parts.leases.may_start(record.shard):
-            self._wake(record, self._parts.clock.now() + _LEASE_PAUSE)
+            self._wake_at(record, self._parts.clock.now() + _LEASE_PAUSE)
             return
         fact = self._parts.tree.abort_fact(record.uid)
-        if not record.status.phase.terminal:
+        if not record.status.phase.is_terminal:
             if record.status.started_at is None:
                 await self._begin(record, fact)
-            elif await self._is_ready(record, fact):
-                await self._go_on(record, fact)
-        elif fact is not None and record.retry_at is not None:  # nobody waits for its output any more
-            record.status, record.unlogged = record.stored, []
+            elif await self._load(record, fact):
+                await self._step(record, fact)
+        elif fact is not None and record.retry_at is not None:  # nobody needs its output any more
+            record.status, record.unlogged_entries = record.stored, []
             self._end(record, Phase.ABORTED, fact.reason, fact.message)
-        await self._land(record)
+        await self._commit(record)
 
     # -- before the first state ---------------------------------------------------------------------------------------
 
@@ -130,26 +130,26 @@ class RunEngine:
         if fact is not None:
             self._end(record, Phase.ABORTED, fact.reason, fact.message)
         elif record.parent is Parent.LOOKED_UP:
-            return  # whoever looks it up says so
+            return  # the lookup requests another turn
         elif record.parent is Parent.FOUND:
             await self._adopt(record)
         elif (parentless := _PARENTLESS.get(record.parent)) is not None:
             self._end(record, Phase.FAILED, *parentless)
         elif spec.suspend:
-            self._hold(record, Phase.QUEUED, Reason.SUSPENDED, "spec.suspend holds the run back")
+            self._hold(record, Phase.QUEUED, Reason.SUSPENDED, "spec.suspend is true")
         else:
             await self._start(record)
 
     async def _start(self, record: RunRecord) -> None:
-        found = await self._parts.definitions.first(record.run)
-        if isinstance(found, Undefined):
+        found = await self._parts.definitions.load_current(record.run)
+        if isinstance(found, DefinitionProblem):
             if found.final:
                 self._end(record, Phase.FAILED, found.reason, found.message)
             else:
                 self._hold(record, Phase.WAITING_FOR_RESOURCES, found.reason, found.message)
             return
         if self._parts.tree.abort_fact(record.uid) is not None or record.run.spec.suspend:
-            record.again = True  # it was said while the definition was read
+            record.requested = True  # set while the definition was read
             return
         now, run = self._parts.clock.now(), record.run
         context = {
@@ -168,54 +168,54 @@ class RunEngine:
             decision = replace(decision, state=state, wake_at=wake_at)
         record.status = record.status.model_copy(update={"started_at": now, "flow": found.version})
         before = replace(decision.state, status="ACTIVE", root=Frame(at=found.program.start_at, data={}))
-        self._take(record, self._within_limits(found.program, before, decision), None)
-        record.at_once = True  # the definition must be on record before anything comes of it
+        self._accept(record, self._enforce_limit(found.program, before, decision), None)
+        record.write_now = True  # the definition must be recorded before any effect of it
 
     async def _adopt(self, record: RunRecord) -> None:
         if record.adopter is None:
             return
-        await self._parts.editor.adopt(record, record.adopter)
-        if not record.gone:
+        await self._parts.editor.add_owner(record, record.adopter)
+        if not record.is_gone:
             self._parts.family.place(record)
-            record.again = True
+            record.requested = True
 
     # -- from state to state ------------------------------------------------------------------------------------------
 
-    async def _is_ready(self, record: RunRecord, fact: AbortFact | None) -> bool:
-        """Have the run's program and state in memory, read from its record where another process began it."""
+    async def _load(self, record: RunRecord, fact: AbortFact | None) -> bool:
+        """Whether program and state of the run are in memory; read them if another process started it."""
         if record.program is not None and record.state is not None:
             return True
-        found = await self._parts.definitions.again(record.run, record.status.flow)
-        if isinstance(found, Undefined):
+        found = await self._parts.definitions.load_recorded(record.run, record.status.flow)
+        if isinstance(found, DefinitionProblem):
             self._end(record, Phase.FAILED, found.reason, found.message)
             return False
         try:
-            document = await self._parts.keeping.opened(record)
-        except (VaultError, LostError) as error:
+            document = await self._parts.persistence.read_state(record)
+        except (VaultError, StateLostError) as error:
             reason = Reason.FORBIDDEN if isinstance(error, VaultError) else Reason.STATE_LOST
             self._end(record, Phase.FAILED, reason, str(error))
             return False
         except StorageError as error:
-            self._cannot_read(record, fact, error)
+            self._on_storage_error(record, fact, error)
             return False
         record.program = found.program
         record.state = FlowState.from_json(document)
-        record.starts = {start.visit: start for start in standing(found.program, record.state)}
+        record.starts = {start.visit: start for start in iter_pending_actions(found.program, record.state)}
         record.inherited = set(record.starts)
         record.children = set()
-        record.cancelled = self._parts.children.others(record)
+        record.cancelled = self._parts.children.abandoned_visits(record)
         if record.status.reason == Reason.STORAGE_UNAVAILABLE:
-            self._hold(record, *statuses.under_way(record, record.state))
+            self._hold(record, *statuses.summarize_running(record, record.state))
         return True
 
-    def _cannot_read(self, record: RunRecord, fact: AbortFact | None, error: StorageError) -> None:
+    def _on_storage_error(self, record: RunRecord, fact: AbortFact | None, error: StorageError) -> None:
         if fact is None:
             self._hold(record, record.status.phase, Reason.STORAGE_UNAVAILABLE, str(error))
             record.wake_at = record.retry_at
         elif not self._waits_for_children(record, fact):
             self._end(record, Phase.ABORTED, fact.reason, fact.message)
 
-    async def _go_on(self, record: RunRecord, fact: AbortFact | None) -> None:
+    async def _step(self, record: RunRecord, fact: AbortFact | None) -> None:
         program, state = record.program, record.state
         if program is None or state is None:
             return
@@ -224,52 +224,52 @@ class RunEngine:
             return
         if fact is None and spec.suspend:
             since = status.suspended_at or now
-            self._hold(record, status.phase, Reason.SUSPENDED, "spec.suspend holds the run back", suspended_at=since)
+            self._hold(record, status.phase, Reason.SUSPENDED, "spec.suspend is true", suspended_at=since)
             return
         if status.suspended_at is not None:
             state = replace(state, deadline=state.deadline + (now - status.suspended_at))
             record.status = status.model_copy(update={"suspended_at": None})
-            record.at_once = True
+            record.write_now = True
         happened: list[Event] = [Canceled(fact.message)] if fact is not None else []
-        happened += record.happened
-        record.happened = []
+        happened += record.pending_events
+        record.pending_events = []
         decision = machine.step(program, state, happened, now)
-        if record.at_once or _must_be_written(state, decision):
-            decision = self._within_limits(program, state, decision)
-        self._take(record, decision, fact)
+        if record.write_now or _must_be_written(state, decision):
+            decision = self._enforce_limit(program, state, decision)
+        self._accept(record, decision, fact)
         if fact is None:
-            await self._signal(record, program, decision.state)
+            await self._deliver_signal(record, program, decision.state)
 
-    def _within_limits(self, program: FlowProgram, before: FlowState, decision: FlowDecision) -> FlowDecision:
-        """Give the decision, or that the run fails where what it leads to is too large to be kept."""
-        keeping = self._parts.keeping
-        if statuses.size(public(decision.state.to_json())) <= keeping.limit:
+    def _enforce_limit(self, program: FlowProgram, before: FlowState, decision: FlowDecision) -> FlowDecision:
+        """Return the decision, or one that fails the run if the new state exceeds the limit."""
+        keeping = self._parts.persistence
+        if statuses.json_size(without_private(decision.state.to_json())) <= keeping.limit:
             return decision
-        return machine.step(program, before, [Overflowed(keeping.overflow)], self._parts.clock.now())
+        return machine.step(program, before, [DataLimitExceeded(keeping.overflow_message)], self._parts.clock.now())
 
-    def _take(self, record: RunRecord, decision: FlowDecision, fact: AbortFact | None) -> None:
-        """Take over a decision; what must be on record before its effects is written at once."""
+    def _accept(self, record: RunRecord, decision: FlowDecision, fact: AbortFact | None) -> None:
+        """Accept a decision; schedule a write at once if its effects require a durable status."""
         now, before = self._parts.clock.now(), record.state
         if before is not None and decision.state == before and not decision.effects and decision.outcome is None:
             record.wake_at = decision.wake_at
             return
         record.state, record.decision, record.abort = decision.state, decision, fact
-        record.undrawn += decision.entries
-        acting = {frame.acting for frame in decision.state.root.everywhere() if frame.acting is not None}
-        started = {start.visit: start for start in _starts(decision)}
+        record.unrendered_entries += decision.entries
+        acting = {frame.acting for frame in decision.state.root.walk() if frame.acting is not None}
+        started = {start.visit: start for start in _find_starts(decision)}
         known = {**record.starts, **started}
-        if decision.outcome is None:  # else they end because the run has ended
+        if decision.outcome is None:  # otherwise they end with the run
             stopped = {one.visit for one in decision.effects if isinstance(one, CancelAction)}
             record.cancelled |= {visit for visit in stopped if visit not in known or not known[visit].inline}
         record.starts = {visit: start for visit, start in known.items() if visit in acting}
         record.children &= acting
-        record.at_once |= before is None or _must_be_written(before, decision)
+        record.write_now |= before is None or _must_be_written(before, decision)
         if record.flush_at is None:
             record.flush_at = now + self._parts.status_delay
         record.wake_at = decision.wake_at
 
-    def _draw(self, record: RunRecord) -> None:
-        """Put what was decided since into the status."""
+    def _render_status(self, record: RunRecord) -> None:
+        """Put the accepted decision into the status."""
         decision, record.decision = record.decision, None
         if decision is None:
             return
@@ -278,27 +278,27 @@ class RunEngine:
         if tenure is not None and (claim is None or (claim.holder, claim.epoch) != (me, tenure.epoch)):
             claim = Claim(holder=me, epoch=tenure.epoch, at=now)
             record.status = record.status.model_copy(update={"claim": claim})
-        entries, record.undrawn = record.undrawn, []
-        record.unlogged += entries
-        shown, record.kept = split(decision.state.to_json()) if decision.outcome is None else (None, [])
-        statuses.advanced(record, decision, shown, entries, now)
+        entries, record.unrendered_entries = record.unrendered_entries, []
+        record.unlogged_entries += entries
+        shown, record.private_parts = split_state(decision.state.to_json()) if decision.outcome is None else (None, [])
+        statuses.apply_decision(record, decision, shown, entries, now)
 
-    async def _signal(self, record: RunRecord, program: FlowProgram, state: FlowState) -> None:
-        """Hand a new signal to what is paused, before that is on record: to hand it over again changes nothing."""
+    async def _deliver_signal(self, record: RunRecord, program: FlowProgram, state: FlowState) -> None:
+        """Deliver a new signal to paused actions, before that is recorded: a repeated delivery changes nothing."""
         signal = record.run.spec.signal
         if signal is None or state.status != "INACTIVE" or (mark := fingerprint(signal)) == record.status.signalled:
             return
-        to = addressees(signal, program, state)
-        if not to.visits and not to.refused:
+        to = find_targets(signal, program, state)
+        if not to.visits and not to.refusal:
             return
         await asyncio.gather(*(self._parts.children.signal(record, visit, signal) for visit in to.visits))
-        record.asides.append(told(signal, to))
+        record.unposted_events.append(to_event(signal, to))
         record.status = record.status.model_copy(update={"signalled": mark})
-        statuses.changed(record, *statuses.under_way(record, state), now=self._parts.clock.now())
-        record.at_once = True
+        statuses.set_condition(record, *statuses.summarize_running(record, state), now=self._parts.clock.now())
+        record.write_now = True
 
     def _waits_for_children(self, record: RunRecord, fact: AbortFact) -> bool:
-        """Let the actions of an aborted run end first, within a bound; by whom they are aborted is their own affair."""
+        """Whether an aborted run still waits for its actions, within a deadline; they abort by themselves."""
         now = self._parts.clock.now()
         if not self._parts.tree.has_live_descendants(record.uid):
             return False
@@ -310,82 +310,82 @@ class RunEngine:
         record.wake_at = record.abandon_at
         return True
 
-    # -- what is written, and what follows ----------------------------------------------------------------------------
+    # -- writes and effects -------------------------------------------------------------------------------------------
 
     def _hold(self, record: RunRecord, phase: Phase, reason: str, message: str, **fields: Any) -> None:
-        self._draw(record)
+        self._render_status(record)
         before = record.status
-        statuses.changed(record, phase, reason, message, self._parts.clock.now(), **fields)
-        record.at_once |= record.status is not before
+        statuses.set_condition(record, phase, reason, message, self._parts.clock.now(), **fields)
+        record.write_now |= record.status is not before
 
     def _end(self, record: RunRecord, phase: Phase, reason: Reason, message: str) -> None:
-        """End a run that no state has decided about."""
-        statuses.ended(record, phase, reason, message, self._parts.clock.now())
-        record.at_once = True
+        """End a run without a decision of a state."""
+        statuses.set_finished(record, phase, reason, message, self._parts.clock.now())
+        record.write_now = True
 
-    async def _land(self, record: RunRecord) -> None:
-        if record.at_once:
-            record.at_once, record.flush_at = False, None
-            self._draw(record)
-            landed = await self._parts.keeping.write(record)
-            if landed is Landed.GONE:
-                self._parts.vanished(record)
+    async def _commit(self, record: RunRecord) -> None:
+        if record.write_now:
+            record.write_now, record.flush_at = False, None
+            self._render_status(record)
+            landed = await self._parts.persistence.write(record)
+            if landed is WriteResult.GONE:
+                self._parts.on_run_deleted(record)
                 return
-            if landed is Landed.OVERTAKEN:
-                self._overtaken(record)
+            if landed is WriteResult.OVERTAKEN:
+                self._on_overtaken(record)
                 return
-            self._parts.stored(record)
-            if landed is Landed.DELAYED:  # and nothing may come of what is not on record
-                self._remind(record)
+            self._parts.on_status_stored(record)
+            if landed is WriteResult.DELAYED:  # no effect before the status is recorded
+                self._schedule(record)
                 return
         if record.status is record.stored:
-            for found in record.unlogged:
-                self._parts.journal.run_logged(record, found)
-            record.unlogged = []
-        if record.settled:
-            self._parts.ended(record)
+            for found in record.unlogged_entries:
+                self._parts.journal.on_run_log_entry(record, found)
+            record.unlogged_entries = []
+        if record.is_finished:
+            self._parts.on_run_finished(record)
             return
         if record.status.started_at is not None:
-            await self._carry_out(record)
-        if record.gone:
-            self._parts.vanished(record)
+            await self._run_effects(record)
+        if record.is_gone:
+            self._parts.on_run_deleted(record)
             return
-        self._remind(record)
+        self._schedule(record)
 
-    def _overtaken(self, record: RunRecord) -> None:
-        record.forget()
-        if record.settled:
-            self._parts.ended(record)
+    def _on_overtaken(self, record: RunRecord) -> None:
+        record.reset()
+        if record.is_finished:
+            self._parts.on_run_finished(record)
         else:
-            record.again = True
+            record.requested = True
 
-    async def _carry_out(self, record: RunRecord) -> None:
-        """Have every action under way exist, and those end that nobody waits for any more."""
+    async def _run_effects(self, record: RunRecord) -> None:
+        """Create the actions of the state that do not exist, and stop those that it no longer needs."""
         if self._parts.tree.abort_fact(record.uid) is not None or not self._may_act(record):
             return
         if not record.run.spec.suspend:
-            await self._parts.carrying.start(record)
-        await self._parts.carrying.stop(record)
+            await self._parts.effect_runner.start_actions(record)
+        await self._parts.effect_runner.stop_actions(record)
 
     def _may_act(self, record: RunRecord) -> bool:
         if self.is_owned(record) and self._parts.leases.may_start(record.shard):
             return True
-        self._wake(record, self._parts.clock.now() + _LEASE_PAUSE)
+        self._wake_at(record, self._parts.clock.now() + _LEASE_PAUSE)
         return False
 
-    def _wake(self, record: RunRecord, at: datetime) -> None:
+    def _wake_at(self, record: RunRecord, at: datetime) -> None:
         record.wake_at = at
-        self._remind(record)
+        self._schedule(record)
 
-    def _remind(self, record: RunRecord) -> None:
-        self._parts.agenda.set(record.uid, record.next_look)
+    def _schedule(self, record: RunRecord) -> None:
+        self._parts.agenda.set(record.uid, record.next_due)
 
 
-def _starts(decision: FlowDecision) -> list[StartAction]:
+def _find_starts(decision: FlowDecision) -> list[StartAction]:
     return [effect for effect in decision.effects if isinstance(effect, StartAction)]
 
 
 def _must_be_written(before: FlowState, decision: FlowDecision) -> bool:
-    """Say whether what follows from a decision may only be done when it is on record; calls are simply made again."""
-    made = any(not start.inline for start in _starts(decision))
+    """Whether the effects of a decision require a durable status; inline calls are repeated instead."""
+    made = any(not start.inline for start in _find_starts(decision))
     return made or decision.outcome is not None or before.status != decision.state.status

@@ -1,6 +1,6 @@
-"""How the language of flows and TaskActions mean the same: pure functions in both directions.
+"""Translation between the flow language and TaskActions: pure functions in both directions.
 
-A state's action becomes a TaskAction of the run; how that ends becomes an ActionStatus document (reference, 1.4).
+An action of a state becomes a TaskAction of the run; its end becomes an ActionStatus document (docs/flows.md).
 """
 
 from collections.abc import Mapping
@@ -22,20 +22,20 @@ _PROVIDERS = {"provider": "ActionProvider", "cluster-provider": "ClusterActionPr
 _NOT_STARTED = frozenset({errors.ACTION_UNABLE_TO_RUN, errors.NO_TOKEN})
 
 
-class UnableToRunError(Exception):
-    """The action cannot be started; says why."""
+class ActionNotRunnableError(Exception):
+    """The action cannot be started; the message says why."""
 
 
-def manifest(run: ActionFlowRun, start: StartAction, sources: list[dict[str, Any]]) -> Body:
-    """Give the TaskAction of a visit; the same whenever and by whomever it is asked for.
+def build_manifest(run: ActionFlowRun, start: StartAction, sources: list[dict[str, Any]]) -> Body:
+    """Return the TaskAction of a visit; always the same for the same arguments.
 
-    ``sources`` say where it reads what it is given beside ``start.body``.
+    ``sources`` say where the action reads parameters that are not in ``start.body``.
 
     Raises:
-        UnableToRunError: there can be none.
+        UnableToRunError: the action cannot be created.
     """
     if not isinstance(start.body, Mapping):
-        raise UnableToRunError("what an action is given must be an object: InputPath or Parameters give something else")
+        raise ActionNotRunnableError("the input of an action must be an object; check InputPath and Parameters")
     metadata = run.metadata
     owner = {
         "apiVersion": ACTION_FLOW_RUNS.api_version,
@@ -44,7 +44,7 @@ def manifest(run: ActionFlowRun, start: StartAction, sources: list[dict[str, Any
         "uid": metadata.uid,
     }
     spec: dict[str, Any] = {
-        **target(run, start),
+        **build_target(run, start),
         "parentRef": {"kind": str(ParentKind.ACTION_FLOW_RUN), "name": metadata.name, "uid": metadata.uid},
         "idempotencyKey": f"{metadata.uid}/{start.visit}"[:253],
     }
@@ -72,8 +72,8 @@ def manifest(run: ActionFlowRun, start: StartAction, sources: list[dict[str, Any
     }
 
 
-def target(run: ActionFlowRun, start: StartAction) -> dict[str, Any]:
-    """Give the executor or provider that a state's address means, with its parameters."""
+def build_target(run: ActionFlowRun, start: StartAction) -> dict[str, Any]:
+    """Return the executor or provider of a state's address, with its parameters."""
     if start.url.startswith(SCHEME):
         kind, _, name = start.url.removeprefix(SCHEME).partition("/")
         if kind in _PROVIDERS:
@@ -89,47 +89,47 @@ def target(run: ActionFlowRun, start: StartAction) -> dict[str, Any]:
     return {"executor": "globus", "parameters": parameters}
 
 
-def ended(visit: str, action: TaskAction) -> ActionEnded:
-    """Give how the action of a visit has ended, from an action whose phase is terminal."""
+def to_action_ended(visit: str, action: TaskAction) -> ActionEnded:
+    """Return the event for the end of a visit's action, whose phase is terminal."""
     status = action.status
     given = status.output
     known = given if isinstance(given, Mapping) and {"action_id", "status", "details"} <= given.keys() else None
     if status.phase is Phase.SUCCEEDED:
-        return ActionEnded(visit, known or document(action, "SUCCEEDED", {} if given is None else given))
+        return ActionEnded(visit, known or to_action_status(action, "SUCCEEDED", {} if given is None else given))
     code = status.error.code if status.error is not None else str(status.reason or "")
     why = {"code": code, "description": status.message or (status.error.message if status.error is not None else code)}
     if status.phase is Phase.TIMED_OUT:
-        last = document(action, "ACTIVE", why) | {"action_id": status.external_id or action.metadata.uid}
+        last = to_action_status(action, "ACTIVE", why) | {"action_id": status.external_id or action.metadata.uid}
         return ActionEnded(visit, last, error=errors.ACTION_TIMEOUT, cause=last)
-    failed = known or document(action, "FAILED", why)
+    failed = known or to_action_status(action, "FAILED", why)
     if code in _NOT_STARTED or (status.phase is Phase.FAILED and not status.attempt):
         name = code if code in _NOT_STARTED else errors.ACTION_UNABLE_TO_RUN
         return ActionEnded(visit, failed, error=name, cause=failed)
     return ActionEnded(visit, failed)
 
 
-def unable(visit: str, why: str) -> ActionEnded:
-    """Give the end of an action that could not be started at all."""
+def unable_to_run(visit: str, why: str) -> ActionEnded:
+    """Return the event for the end of an action that could not be started."""
     details = {"code": errors.ACTION_UNABLE_TO_RUN, "description": why}
     result = {"action_id": "", "status": "FAILED", "display_status": "FAILED", "details": details, "creator_id": ""}
     return ActionEnded(visit, result, error=errors.ACTION_UNABLE_TO_RUN, cause=result)
 
 
-def lost(visit: str, action: TaskAction) -> ActionEnded:
-    """Give the end of an action whose object somebody has deleted."""
-    why = {"code": "Deleted", "description": f"TaskAction {action.metadata.name} was deleted before it had ended"}
-    return ActionEnded(visit, document(action, "FAILED", why))
+def deleted_action(visit: str, action: TaskAction) -> ActionEnded:
+    """Return the event for the end of an action whose object was deleted."""
+    why = {"code": "Deleted", "description": f"TaskAction {action.metadata.name} was deleted before it ended"}
+    return ActionEnded(visit, to_action_status(action, "FAILED", why))
 
 
-def paused(visit: str, action: TaskAction) -> ActionPaused:
-    """Give that the action of a visit is paused, or goes on."""
+def to_action_paused(visit: str, action: TaskAction) -> ActionPaused:
+    """Return the event that the action of a visit is paused, or continues."""
     if action.status.phase is not Phase.PAUSED:
         return ActionPaused(visit, None)
     return ActionPaused(visit, {"code": action.status.reason, "description": action.status.message or ""})
 
 
-def document(action: TaskAction, status: str, details: Any) -> dict[str, Any]:
-    """Give an ActionStatus document of an action that has none of its own (reference sections 1.4 and 2.7)."""
+def to_action_status(action: TaskAction, status: str, details: Any) -> dict[str, Any]:
+    """Return an ActionStatus document of an action that has none of its own."""
     found, run_as = action.status, action.spec.run_as
     account = f"system:serviceaccount:{action.metadata.namespace}:{run_as.service_account_name}" if run_as else ""
     return {

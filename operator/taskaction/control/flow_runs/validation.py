@@ -1,4 +1,4 @@
-"""What is wrong with an ActionFlow, and the status that says so; pure, and slow enough to be kept off the main loop."""
+"""Validation of ActionFlows, and the status that reports it; pure, but slow enough to run outside the event loop."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,60 +9,62 @@ from taskaction.api.action_flow import PROBLEMS_KEPT, ActionFlow, ActionFlowStat
 from taskaction.api.enums import ConditionStatus
 from taskaction.api.metadata import Condition
 from taskaction.api.reasons import ConditionType, Reason
-from taskaction.control.flow_runs.inputs import Inputs, NoInputs, input_problems
+from taskaction.control.flow_runs.inputs import InputRegistry, UnknownInputs, find_input_problems
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
-from taskaction.core.names import truncated
+from taskaction.core.names import truncate
 from taskaction.flows.errors import Problem
-from taskaction.flows.validation import validated
+from taskaction.flows.validation import validate_definition
 from taskaction.plugin.json_schema import compile_schema, nesting_problem
 
-NOTHING_KNOWN = NoInputs()
+NOTHING_KNOWN = UnknownInputs()
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a flow can be run, and everything that stands against it."""
+class ValidationResult:
+    """Result of a validation: whether a flow can be run, and all problems."""
 
     reason: Reason
     problems: tuple[Problem, ...] = ()
 
     @property
     def message(self) -> str:
-        """The first problem, and how many more there are."""
+        """The first problem, and the number of others."""
         if not self.problems:
             return ""
         more = f" (and {len(self.problems) - 1} more: see status.problems)" if len(self.problems) > 1 else ""
-        return truncated(str(self.problems[0]), MESSAGE_LIMIT_CHARS - len(more)) + more
+        return truncate(str(self.problems[0]), MESSAGE_LIMIT_CHARS - len(more)) + more
 
 
-def judged(flow: ActionFlow, inputs: Inputs = NOTHING_KNOWN) -> Verdict:
-    """Judge a flow by its definition, by what its actions take, and by its input schema."""
+def validate_flow(flow: ActionFlow, inputs: InputRegistry = NOTHING_KNOWN) -> ValidationResult:
+    """Validate a flow: its definition, the input of its actions, and its input schema."""
     spec = flow.spec
-    return verdict(
+    return validate_definition_and_schema(
         spec.definition, spec.input_schema, namespace=flow.metadata.namespace, strict=bool(spec.strict), inputs=inputs
     )
 
 
-def verdict(
-    definition: Any, input_schema: Mapping[str, Any] | None, *, namespace: str, strict: bool, inputs: Inputs
-) -> Verdict:
-    """Judge a definition and its input schema, wherever they are kept."""
+def validate_definition_and_schema(
+    definition: Any, input_schema: Mapping[str, Any] | None, *, namespace: str, strict: bool, inputs: InputRegistry
+) -> ValidationResult:
+    """Validate a definition and its input schema."""
     too_deep = nesting_problem(definition, "")
     if too_deep is not None:
-        return Verdict(Reason.INVALID_DEFINITION, (Problem("$", too_deep.removeprefix(": ")),))
-    problems = validated(definition, strict=strict) or tuple(input_problems(definition, namespace, inputs))
+        return ValidationResult(Reason.INVALID_DEFINITION, (Problem("$", too_deep.removeprefix(": ")),))
+    problems = validate_definition(definition, strict=strict) or tuple(
+        find_input_problems(definition, namespace, inputs)
+    )
     if problems:
-        return Verdict(Reason.INVALID_DEFINITION, problems)
+        return ValidationResult(Reason.INVALID_DEFINITION, problems)
     try:
         compile_schema(input_schema, "spec.inputSchema")
     except ValueError as error:
         path, _, message = str(error).partition(": ")
-        return Verdict(Reason.INVALID_SCHEMA, (Problem(path, message),))
-    return Verdict(Reason.VALID)
+        return ValidationResult(Reason.INVALID_SCHEMA, (Problem(path, message),))
+    return ValidationResult(Reason.VALID)
 
 
-def flow_status(flow: ActionFlow, verdict: Verdict, now: datetime) -> ActionFlowStatus:
-    """Give the status that says what was found; ``Valid`` keeps its time where it stays what it was."""
+def flow_status(flow: ActionFlow, verdict: ValidationResult, now: datetime) -> ActionFlowStatus:
+    """Return the status that reports the result; ``Valid`` keeps its transition time if its value stays."""
     known = next((one for one in flow.status.conditions if one.type == ConditionType.VALID), None)
     state = ConditionStatus.FALSE if verdict.problems else ConditionStatus.TRUE
     generation = flow.metadata.generation
@@ -76,7 +78,7 @@ def flow_status(flow: ActionFlow, verdict: Verdict, now: datetime) -> ActionFlow
     )
     shown = tuple(
         FlowProblem(
-            path=truncated(problem.path, MESSAGE_LIMIT_CHARS), message=truncated(problem.message, MESSAGE_LIMIT_CHARS)
+            path=truncate(problem.path, MESSAGE_LIMIT_CHARS), message=truncate(problem.message, MESSAGE_LIMIT_CHARS)
         )
         for problem in verdict.problems[:PROBLEMS_KEPT]
     )

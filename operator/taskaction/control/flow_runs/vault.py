@@ -1,8 +1,8 @@
-"""Where a run's private data is kept: in Secrets that the run owns, made and read with the rights of its account.
+"""Private data of runs in Secrets that the run owns, created and read with the permissions of its account.
 
-A Secret is named by what is in it, so to write it again is to find it, and the one that a status names is never
-changed: the next state gets another, and the old one goes when the status that named it has been replaced. What a
-private parameter of an action is, the action reads from a Secret of its visit (``parametersFrom``).
+A Secret is named by a hash of its content, so a repeated write finds it, and the Secret that a status names is never
+changed. The next state gets another Secret, and the old one is deleted when the status that named it has been replaced.
+An action reads its private parameters from a Secret of its visit (``parametersFrom``).
 """
 
 import base64
@@ -14,36 +14,36 @@ import orjson
 from taskaction.cluster.errors import AlreadyExistsError, ForbiddenError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, SECRETS, Body, Cluster
 from taskaction.control.flow_runs.records import RunRecord
-from taskaction.control.flow_runs.translation import SCHEME, UnableToRunError
-from taskaction.control.objects.objects import Persistently
+from taskaction.control.flow_runs.translation import SCHEME, ActionNotRunnableError
+from taskaction.control.objects.objects import RetryingCall
 from taskaction.core.constants import RUN_LABEL
 from taskaction.core.names import digest, visit_name
 from taskaction.flows.effects import StartAction
 from taskaction.flows.parameters import Place
-from taskaction.flows.privacy import private_places, restored, taken
+from taskaction.flows.privacy import private_places, restore_private, split_private
 
 STATE_KEY = "state"
 _FLOW = f"{SCHEME}executor/flow"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _MARK_CHARS = 16
 
-Kept = list[tuple[Place, Any]]
+PrivateParts = list[tuple[Place, Any]]
 
 
 class VaultError(Exception):
-    """Private data cannot be kept or read; says why, and the mend."""
+    """Private data cannot be stored or read; the message says why, with the remedy."""
 
 
-class Vault:
-    """Keeps what nobody may see."""
+class PrivateDataVault:
+    """Store of private data."""
 
-    def __init__(self, cluster: Cluster, persistently: Persistently, closed_namespaces: frozenset[str]) -> None:
+    def __init__(self, cluster: Cluster, persistently: RetryingCall, closed_namespaces: frozenset[str]) -> None:
         self._cluster = cluster
         self._persistently = persistently
         self._closed = closed_namespaces
 
-    async def keep(self, record: RunRecord, kept: Kept) -> str:
-        """Keep a run's private state; give the fingerprint by which it is found again.
+    async def store_state(self, record: RunRecord, kept: PrivateParts) -> str:
+        """Store a run's private state; return the fingerprint by which it is found again.
 
         Raises:
             VaultError: the run's account may not.
@@ -54,38 +54,40 @@ class Vault:
             await self._create(record, _state_name(record, mark), {STATE_KEY: text})
         return mark
 
-    async def opened(self, record: RunRecord, mark: str, document: Any) -> Any:
-        """Give a state whole again; raises ``VaultError``."""
+    async def read_state(self, record: RunRecord, mark: str, document: Any) -> Any:
+        """Return a state with its private parts; raise ``VaultError``."""
         name = _state_name(record, mark)
-        found = await self._called(
+        found = await self._call_as_account(
             record, "get", lambda user: self._cluster.get(SECRETS, name, record.namespace, as_user=user)
         )
         data = (found or {}).get("data", {}).get(STATE_KEY)
         if data is None:
-            raise VaultError(f"Secret {name!r} with the run's private state is gone")
-        return restored(document, [(tuple(place), value) for place, value in orjson.loads(base64.b64decode(data))])
+            raise VaultError(f"Secret {name!r} with the private state of the run not found")
+        return restore_private(
+            document, [(tuple(place), value) for place, value in orjson.loads(base64.b64decode(data))]
+        )
 
-    async def forget(self, record: RunRecord, mark: str) -> None:
-        """Delete a state that no status names any more; the garbage collector has what is left over."""
+    async def delete_state(self, record: RunRecord, mark: str) -> None:
+        """Delete a state that no status names any more; the garbage collector deletes what is left with the run."""
         name = _state_name(record, mark)
-        await self._called(
+        await self._call_as_account(
             record, "delete", lambda user: self._cluster.delete(SECRETS, name, record.namespace, as_user=user)
         )
 
-    async def hidden(self, record: RunRecord, start: StartAction) -> tuple[Any, list[dict[str, Any]]]:
-        """Give what an action is given without its private parts, and where it reads these.
+    async def hide_parameters(self, record: RunRecord, start: StartAction) -> tuple[Any, list[dict[str, Any]]]:
+        """Return the input of an action without its private parts, and the sources from which it reads these.
 
         Raises:
-            VaultError: the run's account may not keep them.
+            VaultError: the run's account may not store them.
             UnableToRunError: a private part is where no parameter can be read from a Secret.
         """
         places = [*start.private, *private_places(start.body)]
-        shown, kept = taken(start.body, [_readable(place) for place in places])
+        shown, kept = split_private(start.body, [_parameter_path(place) for place in places])
         if not kept:
             return start.body, []
         if start.url == _FLOW:
-            raise UnableToRunError(
-                "what a flow is given is in the manifest of its run, for all to see: hand on nothing private"
+            raise ActionNotRunnableError(
+                "the input of a flow is visible in the manifest of its run; do not pass private data"
             )
         name = visit_name(record.name, record.uid, start.visit)
         await self._create(record, name, {f"p{number}": orjson.dumps(value) for number, (_, value) in enumerate(kept)})
@@ -121,20 +123,22 @@ class Vault:
             "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
         }
         try:
-            await self._called(
+            await self._call_as_account(
                 record, "create", lambda user: self._cluster.create(SECRETS, body, metadata.namespace, as_user=user)
             )
-        except AlreadyExistsError as error:  # an earlier turn, or an earlier process, has made it
-            found = await self._called(
+        except AlreadyExistsError as error:  # created by an earlier turn or process
+            found = await self._call_as_account(
                 record, "get", lambda user: self._cluster.get(SECRETS, name, metadata.namespace, as_user=user)
             )
             if found is None or found.get("data") != body["data"]:
-                raise VaultError(f"Secret {name!r} exists, and is not this run's: delete it") from error
+                raise VaultError(f"Secret {name!r} exists and does not belong to this run; delete it") from error
 
-    async def _called(self, record: RunRecord, verb: str, call: Any) -> Any:
+    async def _call_as_account(self, record: RunRecord, verb: str, call: Any) -> Any:
         account = record.run.spec.run_as
         if account is None or record.namespace in self._closed:
-            raise VaultError("private data needs spec.runAs, an account that may create, get and delete Secrets")
+            raise VaultError(
+                "spec.runAs: required for private data; name an account that may create, get and delete Secrets"
+            )
         user = f"system:serviceaccount:{record.namespace}:{account.service_account_name}"
 
         async def tried() -> Any:
@@ -156,19 +160,19 @@ def _state_name(record: RunRecord, mark: str) -> str:
     return visit_name(record.name, record.uid, f"state.{mark}")
 
 
-def _readable(place: Place) -> Place:
-    """Give the place that a parameter can be read to: names only, so of a list the property that holds it."""
+def _parameter_path(place: Place) -> Place:
+    """Return the path to which a parameter can be read: names only, so for a list the property that contains it."""
     names: list[str | int] = []
     for part in place:
         if not isinstance(part, str) or not _NAME.fullmatch(part):
             break
         names.append(part)
     if not names:
-        raise UnableToRunError("a private parameter must have a name of letters, digits, - and _")
+        raise ActionNotRunnableError("the name of a private parameter must consist of letters, digits, - and _")
     return tuple(names)
 
 
-def split(document: Any) -> tuple[Any, Kept]:
-    """Give a state without its private parts, and those."""
+def split_state(document: Any) -> tuple[Any, PrivateParts]:
+    """Return a state without its private parts, and these parts."""
     places = private_places(document)
-    return taken(document, places) if places else (document, [])
+    return split_private(document, places) if places else (document, [])

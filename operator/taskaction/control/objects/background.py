@@ -24,7 +24,7 @@ class Background:
         """Run ``work`` in the background."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_task_done)
 
     async def finish(self, seconds: float) -> None:
         """Wait at most ``seconds`` for all tasks, including those that they start; then cancel the rest."""
@@ -38,7 +38,7 @@ class Background:
         if left:
             await asyncio.wait(left, timeout=_OBEY_SECONDS)
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
+    def _on_task_done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failed(task.get_name(), error)

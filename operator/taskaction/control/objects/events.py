@@ -6,11 +6,11 @@ from collections.abc import Callable
 from taskaction.api.base import format_time
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import EVENTS, Body, Cluster
-from taskaction.control.objects.owned import RESOURCES, Owned, kind_of
+from taskaction.control.objects.owned import RESOURCES, OwnedObject, kind_of
 from taskaction.core.clock import Clock
 from taskaction.core.constants import FIELD_MANAGER, MESSAGE_LIMIT_CHARS
-from taskaction.core.names import digest, truncated
-from taskaction.lifecycle.decisions import Tell
+from taskaction.core.names import digest, truncate
+from taskaction.lifecycle.decisions import RecordEvent
 
 _LONGEST_NAME = 253 - 33
 
@@ -24,10 +24,10 @@ class EventPoster:
         self._dropped = dropped
         self._queue: asyncio.Queue[Body] = asyncio.Queue(kept)
 
-    def tell(self, about: Owned, what: Tell) -> None:
+    def post(self, about: OwnedObject, what: RecordEvent) -> None:
         """Queue an Event about an action or a run."""
         try:
-            self._queue.put_nowait(self._event(about, what))
+            self._queue.put_nowait(self._build_event(about, what))
         except asyncio.QueueFull:
             self._dropped()
 
@@ -40,7 +40,7 @@ class EventPoster:
             except ClusterError:
                 self._dropped()  # the status says the same; Events are best effort
 
-    def _event(self, about: Owned, what: Tell) -> Body:
+    def _build_event(self, about: OwnedObject, what: RecordEvent) -> Body:
         now = self._clock.now()
         seconds = format_time(now)[:19] + "Z"
         metadata, resource = about.metadata, RESOURCES[kind_of(about)]
@@ -60,7 +60,7 @@ class EventPoster:
             },
             "type": "Warning" if what.warning else "Normal",
             "reason": str(what.reason),
-            "message": truncated(what.message, MESSAGE_LIMIT_CHARS),
+            "message": truncate(what.message, MESSAGE_LIMIT_CHARS),
             "source": {"component": FIELD_MANAGER},
             "firstTimestamp": seconds,
             "lastTimestamp": seconds,

@@ -14,10 +14,17 @@ from taskaction.api.enums import TERMINAL_PHASES, ParentKind
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import Cluster
 from taskaction.control.objects.background import Background
-from taskaction.control.objects.listing import objects
+from taskaction.control.objects.listing import list_objects
 from taskaction.control.objects.objects import ObjectEditor
-from taskaction.control.objects.owned import RESOURCES, Members, Owned, OwnedRecord, parent_link, read
-from taskaction.control.objects.tree import Tree
+from taskaction.control.objects.owned import (
+    RESOURCES,
+    OwnedObject,
+    OwnedRecord,
+    RecordLookup,
+    parent_link,
+    parse_object,
+)
+from taskaction.control.objects.tree import OwnerTree
 from taskaction.core.clock import Clock
 from taskaction.core.constants import FINALIZER, HELD_LABEL
 from taskaction.execution.agenda import Agenda
@@ -30,19 +37,19 @@ _FIRST_SCAN = 60.0
 _FREE_RETRY = 5.0
 
 
-O_contra = TypeVar("O_contra", bound=Owned, contravariant=True)
-O = TypeVar("O", bound=Owned)  # noqa: E741 - an object
+O_contra = TypeVar("O_contra", bound=OwnedObject, contravariant=True)
+O = TypeVar("O", bound=OwnedObject)  # noqa: E741 - an object
 R = TypeVar("R", bound=OwnedRecord)
 
 
-class Judge(Protocol[O_contra]):
+class ExpiryTime(Protocol[O_contra]):
     """Function that returns when a finished object expires."""
 
     def __call__(self, found: O_contra, /) -> datetime | None:
         """Return when the object expires; None if another process owns it."""
 
 
-class Expiry(Generic[O, R]):
+class ExpiryCollector(Generic[O, R]):
     """Collector of the finished objects of one kind."""
 
     def __init__(
@@ -53,9 +60,9 @@ class Expiry(Generic[O, R]):
         kind: ParentKind,
         editor: ObjectEditor[R],
         background: Background,
-        members: Members,
-        tree: Tree,
-        judge: Judge[O],
+        members: RecordLookup,
+        tree: OwnerTree,
+        judge: ExpiryTime[O],
         recorded: Callable[[O], R],
         namespaces: Sequence[str] = (),
         deleted: Callable[[str, str], Awaitable[None]] | None = None,
@@ -77,10 +84,10 @@ class Expiry(Generic[O, R]):
         self._tree = tree
         self._judge = judge
         self._remembered: dict[str, tuple[str, str, str | None]] = {}
-        self._agenda = Agenda(clock, self._due)
+        self._agenda = Agenda(clock, self._on_due)
         self._taken_over = asyncio.Event()
 
-    def note(self, found: O, at: datetime) -> None:
+    def schedule(self, found: O, at: datetime) -> None:
         """Remember that a finished object expires ``at``."""
         self._remember(found, at)
 
@@ -88,7 +95,7 @@ class Expiry(Generic[O, R]):
         """Delete remembered objects when they expire, until cancelled."""
         await self._agenda.run()
 
-    def taken_over(self) -> None:
+    def on_shard_acquired(self) -> None:
         """Request a cleanup of the finalizers that a former owner of a shard left behind."""
         self._taken_over.set()
 
@@ -102,13 +109,13 @@ class Expiry(Generic[O, R]):
                 failed("scan finished objects", error)
             await self._clock.sleep(max(0.0, interval - _FIRST_SCAN))
 
-    async def run_frees(self, failed: Callable[[str, BaseException], None]) -> None:
+    async def run_finalizer_cleanup(self, failed: Callable[[str, BaseException], None]) -> None:
         """Remove stale finalizers after each acquired shard, until cancelled."""
         while True:
             await self._taken_over.wait()
             self._taken_over.clear()
             try:
-                await self.free_finished()
+                await self.remove_stale_finalizers()
             except ClusterError as error:
                 failed("remove stale finalizers", error)
                 await self._clock.sleep(_FREE_RETRY)
@@ -117,20 +124,20 @@ class Expiry(Generic[O, R]):
     async def scan(self) -> None:
         """List all finished objects page by page, and remember those that expire soon."""
         for phase in sorted(TERMINAL_PHASES):
-            async for action in self._finished(field_selector=f"status.phase={phase}"):
+            async for action in self._list_finished(field_selector=f"status.phase={phase}"):
                 expires = self._judge(action)
                 if expires is not None:
                     self._remember(action, expires)
 
-    async def free_finished(self) -> None:
+    async def remove_stale_finalizers(self) -> None:
         """Remove the finalizer from finished objects whose owner stopped between the last status and the removal."""
-        async for action in self._finished(label_selector=f"{HELD_LABEL}=true"):
-            held = FINALIZER in action.metadata.finalizers and action.status.phase.terminal
+        async for action in self._list_finished(label_selector=f"{HELD_LABEL}=true"):
+            held = FINALIZER in action.metadata.finalizers and action.status.phase.is_terminal
             if held and self._judge(action) is not None and self._members.get(action.metadata.uid) is None:
-                await self._editor.release(self._recorded(action))
+                await self._editor.remove_finalizer(self._recorded(action))
 
-    async def _finished(self, *, field_selector: str = "", label_selector: str = "") -> AsyncIterator[O]:
-        bodies = objects(
+    async def _list_finished(self, *, field_selector: str = "", label_selector: str = "") -> AsyncIterator[O]:
+        bodies = list_objects(
             self._cluster,
             RESOURCES[self._kind],
             self._namespaces,
@@ -139,7 +146,7 @@ class Expiry(Generic[O, R]):
         )
         async for body in bodies:
             try:
-                yield cast("O", read(self._kind, body))
+                yield cast("O", parse_object(self._kind, body))
             except ValidationError:
                 continue  # an object of an older schema: a user must delete it
 
@@ -149,7 +156,7 @@ class Expiry(Generic[O, R]):
             self._remembered[metadata.uid] = (metadata.name, metadata.namespace, parent.uid if parent else None)
             self._agenda.set(metadata.uid, at)
 
-    def _due(self, uid: str) -> None:
+    def _on_due(self, uid: str) -> None:
         name, namespace, parent = self._remembered[uid]
         if self._is_needed(uid, parent):
             self._agenda.set(uid, self._clock.now() + _AGAIN)

@@ -5,13 +5,21 @@ from collections.abc import Awaitable, Callable
 from taskaction.api.task_action import ParentRef
 from taskaction.cluster.gateway import Cluster
 from taskaction.control.objects.background import Background
-from taskaction.control.objects.objects import Persistently
-from taskaction.control.objects.owned import RESOURCES, Members, Owned, OwnedRecord, is_orphaned, parent_link, read
-from taskaction.control.objects.tree import Facts, ParentLink, Tree
+from taskaction.control.objects.objects import RetryingCall
+from taskaction.control.objects.owned import (
+    RESOURCES,
+    OwnedObject,
+    OwnedRecord,
+    RecordLookup,
+    is_orphaned,
+    parent_link,
+    parse_object,
+)
+from taskaction.control.objects.tree import NodeFacts, OwnerTree, ParentLink
 from taskaction.lifecycle.state import Parent
 
 
-class Family:
+class ParentTracker:
     """Tracker that keeps the tree of owners in step with the records.
 
     A finished parent is not in the watch. One GET reads it, and it stays in the tree while it has live children.
@@ -21,10 +29,10 @@ class Family:
         self,
         *,
         cluster: Cluster,
-        persistently: Persistently,
+        persistently: RetryingCall,
         background: Background,
-        members: Members,
-        tree: Tree,
+        members: RecordLookup,
+        tree: OwnerTree,
         changed: Callable[[OwnedRecord], None],
         follows: Callable[[str], bool],
     ) -> None:
@@ -44,31 +52,31 @@ class Family:
 
     def place(self, record: OwnedRecord) -> None:
         """Add a record to the tree, determine its parent state, and request its descendants if that affects them."""
-        action = record.owned
+        action = record.api_object
         link = parent_link(action)
         unknown_before = record.parent in {Parent.LOOKED_UP, Parent.FOUND}
-        matters = self._tree.put(record.uid, Facts.of(action, record.stored), link, live=True)
+        matters = self._tree.update_node(record.uid, NodeFacts.from_object(action, record.stored), link, live=True)
         if link is not None:
-            record.parent = self._owned(record)
-        elif action.spec.parent_ref is not None and not is_orphaned(action) and not record.status.phase.started:
-            record.parent = self._wanted(record, action.spec.parent_ref)
+            record.parent = self._owned_parent_state(record)
+        elif action.spec.parent_ref is not None and not is_orphaned(action) and not record.status.phase.is_started:
+            record.parent = self._referenced_parent_state(record, action.spec.parent_ref)
         else:
             record.parent = Parent.NONE
-        if matters or (unknown_before and not _is_open(record)):
-            self._look_below(record.uid)
+        if matters or (unknown_before and not _awaits_adoption(record)):
+            self._request_descendants(record.uid)
 
-    def finished(self, record: OwnedRecord) -> None:
+    def on_finished(self, record: OwnedRecord) -> None:
         """Record that an object has finished; it stays in the tree while it has live children."""
-        facts = Facts.of(record.owned, record.stored)
-        if self._tree.put(record.uid, facts, parent_link(record.owned), live=False):
-            self._look_below(record.uid)
+        facts = NodeFacts.from_object(record.api_object, record.stored)
+        if self._tree.update_node(record.uid, facts, parent_link(record.api_object), live=False):
+            self._request_descendants(record.uid)
 
-    def gone(self, record: OwnedRecord) -> None:
+    def on_deleted(self, record: OwnedRecord) -> None:
         """Record that an object was deleted, and request its descendants."""
         below = list(self._tree.descendants(record.uid))
-        above = parent_link(record.owned)
-        self._tree.gone(record.uid)
-        self._look_at(below)
+        above = parent_link(record.api_object)
+        self._tree.mark_deleted(record.uid)
+        self._request_all(below)
         if above is not None and self._members.get(above.uid) is None:
             # Garbage collection deletes children one by one, slowly: if the parent was deleted, all must end at once.
             self._look_up(record.namespace, above)
@@ -77,43 +85,45 @@ class Family:
         """Whether the end of this object affects others: its descendants, or the children of a deleted parent."""
         if self._tree.has_live_descendants(record.uid):
             return True
-        above = parent_link(record.owned)
+        above = parent_link(record.api_object)
         if above is None:
             return False
         if self._members.get(above.uid) is not None:
             return self._follows(above.uid)
         return any(uid != record.uid and self._members.get(uid) for uid in self._tree.descendants(above.uid))
 
-    def _owned(self, record: OwnedRecord) -> Parent:
+    def _owned_parent_state(self, record: OwnedRecord) -> Parent:
         unknown = self._tree.unknown_ancestor(record.uid)
         if unknown is not None:
             self._look_up(record.namespace, unknown)
             return Parent.LOOKED_UP
         above = (self._members.get(uid) for uid in self._tree.ancestors(record.uid))
-        if any(_is_open(ancestor) for ancestor in above if ancestor is not None):
+        if any(_awaits_adoption(ancestor) for ancestor in above if ancestor is not None):
             return Parent.LOOKED_UP  # its own parent is unknown, and so is whether it must abort
-        parent = self._tree.parent(record.uid)
-        facts = self._tree.facts(parent) if parent is not None else None
+        parent = self._tree.parent_uid(record.uid)
+        facts = self._tree.get_facts(parent) if parent is not None else None
         finished_at = facts.finished_at if facts is not None else None
-        if finished_at is not None and not record.status.phase.started and record.status.started_at is None:
+        if finished_at is not None and not record.status.phase.is_started and record.status.started_at is None:
             # Creation times are whole seconds: a child of the same second counts as created before the end.
-            created = record.owned.metadata.creation_timestamp
+            created = record.api_object.metadata.creation_timestamp
             return Parent.FINISHED if created > finished_at else Parent.OWNER
         return Parent.OWNER
 
-    def _wanted(self, record: OwnedRecord, ref: ParentRef) -> Parent:
+    def _referenced_parent_state(self, record: OwnedRecord, ref: ParentRef) -> Parent:
         """Find the parent in ``spec.parentRef`` of an object that has no owner yet."""
         if (ref.kind, ref.name) == (record.kind, record.name):
             return Parent.MISSING
         if record.parent in {Parent.MISSING, Parent.FINISHED}:
             return record.parent
-        known = self._members.named(ref.kind, record.namespace, ref.name)
+        known = self._members.get_by_name(ref.kind, record.namespace, ref.name)
         if known is not None:
-            return self._judged(record, ref, known.owned, finished=known.settled)
-        self._find(record, ref)
+            return self._check_parent(record, ref, known.api_object, finished=known.is_finished)
+        self._find_referenced(record, ref)
         return Parent.LOOKED_UP
 
-    def _judged(self, record: OwnedRecord, ref: ParentRef, parent: Owned | None, *, finished: bool) -> Parent:
+    def _check_parent(
+        self, record: OwnedRecord, ref: ParentRef, parent: OwnedObject | None, *, finished: bool
+    ) -> Parent:
         if parent is None or ref.uid not in {None, parent.metadata.uid}:
             return Parent.MISSING
         if finished:
@@ -121,15 +131,15 @@ class Family:
         record.adopter = parent
         return Parent.FOUND
 
-    def _find(self, record: OwnedRecord, ref: ParentRef) -> None:
+    def _find_referenced(self, record: OwnedRecord, ref: ParentRef) -> None:
         async def find() -> None:
             body = await self._persistently(lambda: self._cluster.get(RESOURCES[ref.kind], ref.name, record.namespace))
-            parent = read(ref.kind, body) if body is not None else None
-            finished = parent is not None and parent.status.phase.terminal
-            record.parent = self._judged(record, ref, parent, finished=finished)
+            parent = parse_object(ref.kind, body) if body is not None else None
+            finished = parent is not None and parent.status.phase.is_terminal
+            record.parent = self._check_parent(record, ref, parent, finished=finished)
             self._changed(record)
-            if not _is_open(record):
-                self._look_below(record.uid)
+            if not _awaits_adoption(record):
+                self._request_descendants(record.uid)
 
         self._once(("find", record.uid), find)
 
@@ -138,12 +148,12 @@ class Family:
             body = await self._persistently(lambda: self._cluster.get(RESOURCES[link.kind], link.name, namespace))
             below = list(self._tree.descendants(link.uid))
             if body is None or body["metadata"]["uid"] != link.uid:
-                self._tree.gone(link.uid)
+                self._tree.mark_deleted(link.uid)
             else:
-                action = read(link.kind, body)
-                facts = Facts.of(action, action.status)
-                self._tree.put(link.uid, facts, parent_link(action), live=not action.status.phase.terminal)
-            self._look_at(below)
+                action = parse_object(link.kind, body)
+                facts = NodeFacts.from_object(action, action.status)
+                self._tree.update_node(link.uid, facts, parent_link(action), live=not action.status.phase.is_terminal)
+            self._request_all(below)
 
         self._once(("look up", link.uid), look_up)
 
@@ -160,17 +170,17 @@ class Family:
 
         self._background.start(run(), name=f"{key[0]} {key[1]}")
 
-    def _look_below(self, uid: str) -> None:
-        self._look_at(list(self._tree.descendants(uid)))
+    def _request_descendants(self, uid: str) -> None:
+        self._request_all(list(self._tree.descendants(uid)))
 
-    def _look_at(self, uids: list[str]) -> None:
+    def _request_all(self, uids: list[str]) -> None:
         for uid in uids:
             if (record := self._members.get(uid)) is not None:
-                if parent_link(record.owned) is not None:
-                    record.parent = self._owned(record)
+                if parent_link(record.api_object) is not None:
+                    record.parent = self._owned_parent_state(record)
                 self._changed(record)
 
 
-def _is_open(record: OwnedRecord) -> bool:
+def _awaits_adoption(record: OwnedRecord) -> bool:
     """Whether the object waits for adoption: until then, nothing can abort it through its parent."""
-    return record.parent in {Parent.LOOKED_UP, Parent.FOUND} and parent_link(record.owned) is None
+    return record.parent in {Parent.LOOKED_UP, Parent.FOUND} and parent_link(record.api_object) is None

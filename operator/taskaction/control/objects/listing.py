@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from taskaction.cluster.gateway import Body, Cluster, Resource
 
 
-async def objects(
+async def list_objects(
     cluster: Cluster,
     resource: Resource,
     namespaces: Sequence[str],

@@ -6,7 +6,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from taskaction.cluster.errors import ConflictError, NotFoundError
 from taskaction.cluster.gateway import Body, Cluster, Resource
-from taskaction.control.objects.owned import RESOURCES, Owned, OwnedRecord, adopted_mark, kind_of
+from taskaction.control.objects.owned import RESOURCES, OwnedObject, OwnedRecord, adoption_mark, kind_of
 from taskaction.core.constants import FINALIZER, HELD_LABEL, PARENT_ANNOTATION
 
 Operations = list[dict[str, Any]]
@@ -14,7 +14,7 @@ T = TypeVar("T")
 R = TypeVar("R", bound=OwnedRecord)
 
 
-class Persistently(Protocol):
+class RetryingCall(Protocol):
     """Function that repeats a call until it succeeds or fails permanently."""
 
     async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
@@ -25,7 +25,7 @@ class ObjectEditor(Generic[R]):
     """Editor of objects by JSON patches that test the resourceVersion, since others may edit the same list."""
 
     def __init__(
-        self, cluster: Cluster, persistently: Persistently, learned: Callable[[R], None], *, in_flight: int
+        self, cluster: Cluster, persistently: RetryingCall, learned: Callable[[R], None], *, in_flight: int
     ) -> None:
         """Create an editor; ``learned`` is called with every object read here and not through the watch."""
         self._cluster = cluster
@@ -33,15 +33,15 @@ class ObjectEditor(Generic[R]):
         self._persistently = persistently
         self._slots = asyncio.Semaphore(in_flight)
 
-    async def hold(self, record: R) -> None:
+    async def add_finalizer(self, record: R) -> None:
         """Add the finalizer."""
-        await self._edit(record, _hold)
+        await self._edit(record, _add_finalizer_operations)
 
-    async def release(self, record: R) -> None:
+    async def remove_finalizer(self, record: R) -> None:
         """Remove the finalizer; this may complete the deletion of the object."""
-        await self._edit(record, _release)
+        await self._edit(record, _remove_finalizer_operations)
 
-    async def adopt(self, record: R, parent: Owned) -> None:
+    async def add_owner(self, record: R, parent: OwnedObject) -> None:
         """Add ``parent`` to ``metadata.ownerReferences``, without ``controller`` and ``blockOwnerDeletion``."""
         owner = {
             "apiVersion": RESOURCES[kind_of(parent)].api_version,
@@ -49,28 +49,28 @@ class ObjectEditor(Generic[R]):
             "name": parent.metadata.name,
             "uid": parent.metadata.uid,
         }
-        await self._edit(record, lambda action: _adopt(action, owner))
+        await self._edit(record, lambda action: _add_owner_operations(action, owner))
 
     async def delete(self, resource: Resource, name: str, namespace: str, uid: str) -> bool:
         """Delete a finished object; return False if it no longer exists."""
         async with self._slots:
             return await self._persistently(lambda: self._cluster.delete(resource, name, namespace, uid=uid))
 
-    async def _edit(self, record: R, operations: Callable[[Owned], Operations]) -> None:
+    async def _edit(self, record: R, operations: Callable[[OwnedObject], Operations]) -> None:
         version = record.version
-        while not record.gone:
-            wanted = operations(record.owned)
+        while not record.is_gone:
+            wanted = operations(record.api_object)
             if not wanted:
                 return
             try:
                 body = await self._patch(record, version, wanted)
             except NotFoundError:
-                record.gone = True
+                record.is_gone = True
             except ConflictError:
                 await self._refresh(record)
-                version = record.owned.metadata.resource_version
+                version = record.api_object.metadata.resource_version
             else:
-                _learn(record, body)
+                _update_record(record, body)
                 return
 
     async def _patch(self, record: R, version: str, wanted: Operations) -> Body:
@@ -88,43 +88,43 @@ class ObjectEditor(Generic[R]):
             lambda: self._cluster.get(RESOURCES[record.kind], record.name, record.namespace)
         )
         if body is None or body["metadata"]["uid"] != record.uid:
-            record.gone = True
+            record.is_gone = True
         else:
-            _learn(record, body)
+            _update_record(record, body)
             self._learned(record)
 
 
-def _learn(record: OwnedRecord, body: Body) -> None:
+def _update_record(record: OwnedRecord, body: Body) -> None:
     """Copy metadata and spec of the object into the record; keep the status that this process knows.
 
     If another owner has written the status, the API server must refuse the next status write: the record keeps its
     old resourceVersion.
     """
-    if not record.is_overtaken(record.take(body)):
-        record.version = record.owned.metadata.resource_version
+    if not record.is_overtaken(record.update_object(body)):
+        record.version = record.api_object.metadata.resource_version
 
 
-def _hold(action: Owned) -> Operations:
+def _add_finalizer_operations(action: OwnedObject) -> Operations:
     finalizers = action.metadata.finalizers
     if FINALIZER in finalizers:
         return []
     add: dict[str, Any] = {"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER}
     if not finalizers:
         add = {"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]}
-    return [add, _set(action.metadata.labels, "labels", HELD_LABEL, "true")]
+    return [add, _set_key_operation(action.metadata.labels, "labels", HELD_LABEL, "true")]
 
 
-def _release(action: Owned) -> Operations:
+def _remove_finalizer_operations(action: OwnedObject) -> Operations:
     finalizers = action.metadata.finalizers
     if FINALIZER not in finalizers:
         return []
     operations = [{"op": "remove", "path": f"/metadata/finalizers/{finalizers.index(FINALIZER)}"}]
     if HELD_LABEL in action.metadata.labels:
-        operations.append({"op": "remove", "path": f"/metadata/labels/{_pointer(HELD_LABEL)}"})
+        operations.append({"op": "remove", "path": f"/metadata/labels/{_escape_pointer(HELD_LABEL)}"})
     return operations
 
 
-def _adopt(action: Owned, owner: dict[str, Any]) -> Operations:
+def _add_owner_operations(action: OwnedObject, owner: dict[str, Any]) -> Operations:
     if any(known.uid == owner["uid"] for known in action.metadata.owner_references):
         return []
     reference: dict[str, Any] = {"op": "add", "path": "/metadata/ownerReferences/-", "value": owner}
@@ -132,15 +132,17 @@ def _adopt(action: Owned, owner: dict[str, Any]) -> Operations:
         reference = {"op": "add", "path": "/metadata/ownerReferences", "value": [owner]}
     return [
         reference,
-        _set(action.metadata.annotations, "annotations", PARENT_ANNOTATION, f"{owner['uid']},{adopted_mark(action)}"),
+        _set_key_operation(
+            action.metadata.annotations, "annotations", PARENT_ANNOTATION, f"{owner['uid']},{adoption_mark(action)}"
+        ),
     ]
 
 
-def _set(present: Mapping[str, str], field: str, key: str, value: str) -> dict[str, Any]:
+def _set_key_operation(present: Mapping[str, str], field: str, key: str, value: str) -> dict[str, Any]:
     if not present:
         return {"op": "add", "path": f"/metadata/{field}", "value": {key: value}}
-    return {"op": "add", "path": f"/metadata/{field}/{_pointer(key)}", "value": value}
+    return {"op": "add", "path": f"/metadata/{field}/{_escape_pointer(key)}", "value": value}
 
 
-def _pointer(key: str) -> str:
+def _escape_pointer(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")

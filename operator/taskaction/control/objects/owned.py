@@ -16,13 +16,13 @@ from taskaction.control.objects.tree import ParentLink
 from taskaction.core.constants import GROUP, PARENT_ANNOTATION
 from taskaction.lifecycle.state import Parent
 
-Owned = TaskAction | ActionFlowRun
+OwnedObject = TaskAction | ActionFlowRun
 
 RESOURCES: dict[ParentKind, Resource] = {
     ParentKind.TASK_ACTION: TASK_ACTIONS,
     ParentKind.ACTION_FLOW_RUN: ACTION_FLOW_RUNS,
 }
-_READERS: dict[ParentKind, Callable[[Body], Owned]] = {
+_READERS: dict[ParentKind, Callable[[Body], OwnedObject]] = {
     ParentKind.TASK_ACTION: TaskAction.from_body,
     ParentKind.ACTION_FLOW_RUN: ActionFlowRun.from_body,
 }
@@ -35,7 +35,7 @@ class OwnedRecord(Protocol):
         status: the status to write; ``stored`` is the status that the API server is known to have.
         version: the resourceVersion that the next status write must match.
         parent: the state of the parent; ``adopter`` is the parent to add as an owner.
-        gone: the object no longer exists; nothing may be written.
+        is_gone: the object no longer exists; nothing may be written.
         flushing: set during a status write; completed with its result.
     """
 
@@ -43,8 +43,8 @@ class OwnedRecord(Protocol):
     stored: Any
     version: str
     parent: Parent
-    adopter: Owned | None
-    gone: bool
+    adopter: OwnedObject | None
+    is_gone: bool
     flushing: asyncio.Future[object] | None
 
     @property
@@ -60,7 +60,7 @@ class OwnedRecord(Protocol):
         """``metadata.name`` of the object."""
 
     @property
-    def owned(self) -> Owned:
+    def api_object(self) -> OwnedObject:
         """The object as last read."""
 
     @property
@@ -68,44 +68,44 @@ class OwnedRecord(Protocol):
         """The kind of the object."""
 
     @property
-    def settled(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether the API server has the terminal status."""
 
     @property
-    def about(self) -> dict[str, object]:
+    def log_fields(self) -> dict[str, object]:
         """The keys by which logs identify the object."""
 
-    def take(self, body: Body) -> Any:
+    def update_object(self, body: Body) -> Any:
         """Replace the object by ``body``, and return the status in it; the record's status stays."""
 
     def is_overtaken(self, server: Any) -> bool:
         """Whether another owner has written the status."""
 
-    def refused(self, message: str, now: datetime) -> Any:
+    def refused_status(self, message: str, now: datetime) -> Any:
         """Return the status of an object that must fail because the API server refuses its status."""
 
 
-class Members(Protocol):
+class RecordLookup(Protocol):
     """The live objects of both kinds."""
 
     def get(self, uid: str) -> OwnedRecord | None:
         """Return the record with this uid."""
 
-    def named(self, kind: ParentKind, namespace: str, name: str) -> OwnedRecord | None:
+    def get_by_name(self, kind: ParentKind, namespace: str, name: str) -> OwnedRecord | None:
         """Return the record with this name."""
 
 
-def read(kind: ParentKind, body: Body) -> Owned:
+def parse_object(kind: ParentKind, body: Body) -> OwnedObject:
     """Parse an object; raise ``pydantic.ValidationError`` if it is invalid."""
     return _READERS[kind](body)
 
 
-def kind_of(owned: Owned) -> ParentKind:
+def kind_of(owned: OwnedObject) -> ParentKind:
     """Return the kind of an object."""
     return ParentKind.TASK_ACTION if isinstance(owned, TaskAction) else ParentKind.ACTION_FLOW_RUN
 
 
-def parent_link(owned: Owned) -> ParentLink | None:
+def parent_link(owned: OwnedObject) -> ParentLink | None:
     """Return the parent by ``metadata.ownerReferences``, which the Kubernetes garbage collector uses too."""
     owners = [
         owner
@@ -120,13 +120,13 @@ def parent_link(owned: Owned) -> ParentLink | None:
     return ParentLink(uid=owner.uid, name=owner.name, kind=ParentKind(owner.kind))
 
 
-def is_orphaned(owned: Owned) -> bool:
+def is_orphaned(owned: OwnedObject) -> bool:
     """Whether the object had an owner and lost it, by ``--cascade=orphan``."""
-    mark = adopted_mark(owned)
+    mark = adoption_mark(owned)
     return mark in owned.metadata.annotations.get(PARENT_ANNOTATION, "") and parent_link(owned) is None
 
 
-def adopted_mark(owned: Owned) -> str:
+def adoption_mark(owned: OwnedObject) -> str:
     """Return the adoption mark of an object; a restored copy has another uid and so another mark."""
     return f"child={owned.metadata.uid}"
 
@@ -140,4 +140,4 @@ def is_newer(known: str, seen: str) -> bool:
 
 def is_being_finished(record: OwnedRecord) -> bool:
     """Whether this process is writing the terminal status; the end of that write decides what follows."""
-    return record.status.phase.terminal and record.flushing is not None
+    return record.status.phase.is_terminal and record.flushing is not None

@@ -16,17 +16,17 @@ from taskaction.api.provider import ProviderDefaults
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Signal, TaskAction, TaskActionSpec, TaskActionStatus
 from taskaction.cluster.gateway import Body
-from taskaction.control.objects.owned import Owned, OwnedRecord
+from taskaction.control.objects.owned import OwnedObject, OwnedRecord
 from taskaction.lifecycle.policy import Policy
 from taskaction.lifecycle.state import Activity, Parent
-from taskaction.lifecycle.statuses import Change, changed, closed, error_info
+from taskaction.lifecycle.statuses import Change, apply_change, close_attempt_fields, error_info
 
 LATE_NOTICES = 300.0
 """Maximum age of a notification in seconds."""
 
 
 @dataclass(slots=True, eq=False)
-class Record:
+class ActionRecord:
     """One live action.
 
     Attributes:
@@ -35,20 +35,20 @@ class Record:
         version: the resourceVersion that the next status write must match. It may only move to one whose status was
             compared; otherwise a write would replace the status of another owner.
         first_version: the resourceVersion when first read, a tie-breaker of the order in a partition.
-        taken_at: when this process first saw the action as its own while another claim was in the status.
+        taken_over_at: when this process first saw the action as its own while another claim was in the status.
         checked_with: what last validated the parameters; ``problem`` is the result.
         policy: the effective policy, with the values that it was computed from.
         polled_signal: the signal that the executor last received.
         partition_asked: the executor has returned the partition of the action, if it has one.
         limit_errors: number of consecutive quota checks in which the executor raised an error.
         adopter: the parent to add as an owner.
-        gone: the object no longer exists; nothing may be written.
-        fresh: created while this process owned its shard, so that a full queue may still refuse it.
-        crowded: it waits outside a full queue.
+        is_gone: the object no longer exists; nothing may be written.
+        may_be_refused: created while this process owned its shard, so that a full queue may still refuse it.
+        queue_full: it waits outside a full queue.
         queued_at: when it entered the queue, by the monotonic clock.
         parked_at: when it was first parked for a quota that has not let it pass yet, by the monotonic clock.
         limited_until: when the rate limit of its provider is expected to let it start.
-        woken: an object of the action changed during a call; poll again.
+        poll_again: an object of the action changed during a call; poll again.
         flushing: set during a status write; completed with its result.
     """
 
@@ -60,8 +60,8 @@ class Record:
     shard: int = -1
     activity: Activity = Activity.IDLE
     parent: Parent = Parent.NONE
-    adopter: Owned | None = None
-    taken_at: datetime | None = None
+    adopter: OwnedObject | None = None
+    taken_over_at: datetime | None = None
     polled_signal: Signal | None = None
     partition_asked: bool = False
     limit_errors: int = 0
@@ -69,15 +69,15 @@ class Record:
     policy: tuple[TaskActionSpec, ProviderDefaults | None, Policy] | None = None
     checked_with: object | None = None
     problem: str | None = None
-    gone: bool = False
+    is_gone: bool = False
     wake_at: datetime | None = None
     poll_at: datetime | None = None
     flush_at: datetime | None = None
     call: asyncio.Task[object] | None = None
     cancelling: bool = False
-    woken: bool = False
-    fresh: bool = False
-    crowded: bool = False
+    poll_again: bool = False
+    may_be_refused: bool = False
+    queue_full: bool = False
     queued_at: float | None = None
     parked_at: float | None = None
     limited_until: datetime | None = None
@@ -99,7 +99,7 @@ class Record:
         return self.action.metadata.name
 
     @property
-    def owned(self) -> TaskAction:
+    def api_object(self) -> TaskAction:
         """The object, by the name that records of runs use too."""
         return self.action
 
@@ -109,21 +109,21 @@ class Record:
         return ParentKind.TASK_ACTION
 
     @property
-    def settled(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether the API server has the terminal status."""
-        return self.stored.phase.terminal
+        return self.stored.phase.is_terminal
 
     @property
-    def about(self) -> dict[str, object]:
+    def log_fields(self) -> dict[str, object]:
         """The keys by which logs identify the object."""
         return {"namespace": self.namespace, "name": self.name, "uid": self.uid, "attempt": self.status.attempt}
 
-    def take(self, body: Body) -> TaskActionStatus:
+    def update_object(self, body: Body) -> TaskActionStatus:
         """Replace the object by ``body``, and return the status in it; the record's status stays."""
         self.action = TaskAction.from_body(body)
         return self.action.status
 
-    def refused(self, message: str, now: datetime) -> TaskActionStatus:
+    def refused_status(self, message: str, now: datetime) -> TaskActionStatus:
         """Return the status of an action that must fail because the API server refuses its status."""
         text = f"the API server refused the status: {message}"
         error = error_info(Reason.SYSTEM_ERROR, ErrorKind.SYSTEM, text)
@@ -134,14 +134,16 @@ class Record:
             now=now,
             generation=self.action.metadata.generation,
         )
-        return changed(self.stored, change, **closed(self.stored, Phase.FAILED, error, now), finished_at=now)
+        return apply_change(
+            self.stored, change, **close_attempt_fields(self.stored, Phase.FAILED, error, now), finished_at=now
+        )
 
     def is_overtaken(self, server: TaskActionStatus) -> bool:
         """Whether another owner has written: the server has neither the known claim nor the claim to write."""
         return server.claim not in {self.stored.claim, self.status.claim}
 
     @property
-    def next_look(self) -> datetime | None:
+    def next_due(self) -> datetime | None:
         """When to reconcile the record next; None if nothing is scheduled."""
         return min((at for at in (self.wake_at, self.poll_at, self.flush_at) if at is not None), default=None)
 
@@ -150,7 +152,7 @@ R = TypeVar("R", bound=OwnedRecord)
 
 
 @dataclass(slots=True)
-class Records(Generic[R]):
+class RecordTable(Generic[R]):
     """The live objects of one kind by uid and by name.
 
     Finished objects leave the table. Their uids stay in ``finished`` for a while, in the order of their ends, so that a
@@ -173,7 +175,7 @@ class Records(Generic[R]):
         """Return the record with this uid."""
         return self.records.get(uid)
 
-    def named(self, namespace: str, name: str) -> R | None:
+    def get_by_name(self, namespace: str, name: str) -> R | None:
         """Return the record with this name."""
         uid = self.names.get((namespace, name))
         return self.records.get(uid) if uid is not None else None
@@ -197,7 +199,7 @@ class Records(Generic[R]):
             del self.names[record.namespace, record.name]
 
 
-class Table(Records[Record]):
+class ActionTable(RecordTable[ActionRecord]):
     """The live actions."""
 
     __slots__ = ()

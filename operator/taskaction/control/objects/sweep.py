@@ -6,9 +6,9 @@ from typing import Generic, TypeVar
 from taskaction.api.enums import TERMINAL_PHASES
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import Cluster, Resource
-from taskaction.control.objects.listing import objects
+from taskaction.control.objects.listing import list_objects
 from taskaction.control.objects.owned import OwnedRecord
-from taskaction.control.objects.records import Records
+from taskaction.control.objects.records import RecordTable
 from taskaction.core.clock import Clock
 
 R = TypeVar("R", bound=OwnedRecord)
@@ -16,7 +16,7 @@ LIVE_SELECTOR = ",".join(f"status.phase!={phase}" for phase in sorted(TERMINAL_P
 """The field selector of the watch: finished objects stay out of memory."""
 
 
-class Sweeper(Generic[R]):
+class DeletionSweeper(Generic[R]):
     """Periodic comparison of the table with a metadata-only list."""
 
     def __init__(
@@ -25,7 +25,7 @@ class Sweeper(Generic[R]):
         cluster: Cluster,
         clock: Clock,
         resource: Resource,
-        table: Records[R],
+        table: RecordTable[R],
         missing: Callable[[R], None],
         namespaces: Sequence[str] = (),
     ) -> None:
@@ -42,7 +42,7 @@ class Sweeper(Generic[R]):
         An object that entered the table after the list began is newer than the list, and so not missing.
         """
         suspects = {record.uid: record for record in self._table}
-        live = objects(
+        live = list_objects(
             self._cluster, self._resource, self._namespaces, field_selector=LIVE_SELECTOR, metadata_only=True
         )
         async for body in live:

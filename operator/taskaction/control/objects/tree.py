@@ -17,25 +17,25 @@ from taskaction.lifecycle.state import AbortFact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class NodeFacts:
     """What one action or run means for its descendants."""
 
     name: str
     phase: Phase
     abort: Abort | None = None
     deleting: bool = False
-    gone: bool = False
+    is_gone: bool = False
     orphans: bool = False
     finished_at: datetime | None = None
     child_policy: ChildPolicy = ChildPolicy.KEEP
 
     @staticmethod
-    def of(action: TaskAction | ActionFlowRun, status: TaskActionStatus | ActionFlowRunStatus) -> "Facts":
+    def from_object(action: TaskAction | ActionFlowRun, status: TaskActionStatus | ActionFlowRunStatus) -> "NodeFacts":
         """Return the facts of an object; children of a run end with the run."""
         policy = ChildPolicy.ABORT
         if isinstance(action, TaskAction):
             policy = action.spec.child_policy or ChildPolicy.KEEP
-        return Facts(
+        return NodeFacts(
             name=action.metadata.name,
             phase=status.phase,
             finished_at=status.finished_at,
@@ -56,8 +56,8 @@ class ParentLink:
 
 
 @dataclass(slots=True)
-class _Node:
-    facts: Facts | None  # None: known as a parent, not read yet
+class _TreeNode:
+    facts: NodeFacts | None  # None: known as a parent, not read yet
     live: bool
     name: str = ""
     kind: ParentKind = ParentKind.TASK_ACTION
@@ -65,53 +65,53 @@ class _Node:
     children: set[str] = field(default_factory=set)
 
 
-class Tree:
+class OwnerTree:
     """The known actions and runs as a forest."""
 
     def __init__(self) -> None:
-        self._nodes: dict[str, _Node] = {}
+        self._nodes: dict[str, _TreeNode] = {}
 
     def __len__(self) -> int:
         """Return the number of nodes, including finished parents of live children."""
         return len(self._nodes)
 
-    def put(self, uid: str, facts: Facts, parent: ParentLink | None, *, live: bool) -> bool:
+    def update_node(self, uid: str, facts: NodeFacts, parent: ParentLink | None, *, live: bool) -> bool:
         """Add or update an object; return whether its descendants must be reconciled."""
         node = self._nodes.get(uid)
         if node is None:
-            node = self._nodes[uid] = _Node(facts=None, live=live)
+            node = self._nodes[uid] = _TreeNode(facts=None, live=live)
         if node.facts is not None and node.facts.orphans and facts.deleting:
             # The garbage collector removes the orphan finalizer after it freed the children: they stay free.
             facts = replace(facts, orphans=True)
         matters = bool(node.children) and node.facts != facts
         node.facts, node.live = facts, live
         if (parent.uid if parent is not None else None) != node.parent:
-            self._move(uid, node, parent)
+            self._set_parent(uid, node, parent)
         self._prune(uid)
         return matters
 
-    def gone(self, uid: str) -> None:
+    def mark_deleted(self, uid: str) -> None:
         """Record that an object was deleted."""
         node = self._nodes.get(uid)
         if node is None:
             return
-        before = node.facts or Facts(name=node.name, phase=Phase.QUEUED)
+        before = node.facts or NodeFacts(name=node.name, phase=Phase.QUEUED)
         # A parent that was deleted with --cascade=orphan leaves its children alive.
-        node.facts = replace(before, gone=True, deleting=True)
+        node.facts = replace(before, is_gone=True, deleting=True)
         node.live = False
         self._prune(uid)
 
-    def known(self, uid: str) -> bool:
+    def has_facts(self, uid: str) -> bool:
         """Whether the object itself is known, and not only its children."""
         node = self._nodes.get(uid)
         return node is not None and node.facts is not None
 
-    def facts(self, uid: str) -> Facts | None:
+    def get_facts(self, uid: str) -> NodeFacts | None:
         """Return what is known about an object."""
         node = self._nodes.get(uid)
         return node.facts if node is not None else None
 
-    def parent(self, uid: str) -> str | None:
+    def parent_uid(self, uid: str) -> str | None:
         """Return the uid of the parent."""
         node = self._nodes.get(uid)
         return node.parent if node is not None else None
@@ -164,14 +164,14 @@ class Tree:
         node = self._nodes.get(uid)
         return node.children if node is not None else set()
 
-    def _move(self, uid: str, node: _Node, parent: ParentLink | None) -> None:
+    def _set_parent(self, uid: str, node: _TreeNode, parent: ParentLink | None) -> None:
         before, node.parent = node.parent, parent.uid if parent is not None else None
         if before is not None and before in self._nodes:
             self._nodes[before].children.discard(uid)
             self._prune(before)
         if parent is not None:
             above = self._nodes.setdefault(
-                parent.uid, _Node(facts=None, live=False, name=parent.name, kind=parent.kind)
+                parent.uid, _TreeNode(facts=None, live=False, name=parent.name, kind=parent.kind)
             )
             above.children.add(uid)
 
@@ -187,7 +187,7 @@ class Tree:
             uid = node.parent
 
 
-def _own_abort(facts: Facts) -> AbortFact | None:
+def _own_abort(facts: NodeFacts) -> AbortFact | None:
     if facts.abort is not None:
         return AbortFact(reason=Reason.ABORTED, message=facts.abort.reason, by=facts.abort.by)
     if facts.deleting:
@@ -195,14 +195,14 @@ def _own_abort(facts: Facts) -> AbortFact | None:
     return None
 
 
-def _inherited_abort(facts: Facts) -> AbortFact | None:
+def _inherited_abort(facts: NodeFacts) -> AbortFact | None:
     let_go = facts.deleting and facts.orphans  # the end of the parent does not reach orphaned children
-    if (facts.gone or facts.deleting) and not let_go:
+    if (facts.is_gone or facts.deleting) and not let_go:
         return AbortFact(reason=Reason.PARENT_DELETED, message=f"{facts.name} was deleted")
     if facts.abort is not None or (facts.phase is Phase.ABORTED and not let_go):
         why = f": {facts.abort.reason}" if facts.abort is not None and facts.abort.reason else ""
         by = facts.abort.by if facts.abort is not None else None
         return AbortFact(reason=Reason.PARENT_ABORTED, message=f"{facts.name} was aborted{why}", by=by)
-    if facts.phase.terminal and facts.child_policy is ChildPolicy.ABORT:
+    if facts.phase.is_terminal and facts.child_policy is ChildPolicy.ABORT:
         return AbortFact(reason=Reason.PARENT_COMPLETED, message=f"{facts.name} finished with childPolicy Abort")
     return None

@@ -18,7 +18,7 @@ R = TypeVar("R", bound=OwnedRecord)
 _RETRY = Backoff(initial=0.2, factor=2.0, max=15.0, jitter=0.5)
 
 
-class Landed(Enum):
+class WriteResult(Enum):
     """Result of a status write."""
 
     STORED = auto()  # the API server has the status of the record
@@ -27,16 +27,16 @@ class Landed(Enum):
     OVERTAKEN = auto()  # another owner wrote the status: the record now has the server's
 
 
-class Journal(Protocol):
+class WriteRecorder(Protocol):
     """Receiver of the results of writes: metrics and logs."""
 
-    def wrote(self, record: OwnedRecord) -> None:
+    def on_status_written(self, record: OwnedRecord) -> None:
         """Record that a status was written."""
 
-    def retried(self, record: OwnedRecord, error: Exception) -> None:
+    def on_write_retried(self, record: OwnedRecord, error: Exception) -> None:
         """Record that a write failed and will be retried."""
 
-    def overtaken(self, record: OwnedRecord, server: Any) -> None:
+    def on_write_overtaken(self, record: OwnedRecord, server: Any) -> None:
         """Record that a write was given up because another owner has written the status ``server``."""
 
 
@@ -52,7 +52,7 @@ class StatusWriter(Generic[R]):
         cluster: Cluster,
         clock: Clock,
         luck: Callable[[], float],
-        journal: Journal,
+        journal: WriteRecorder,
         learned: Callable[[R], None],
         *,
         in_flight: int,
@@ -65,25 +65,25 @@ class StatusWriter(Generic[R]):
         self._learned = learned
         self._slots = asyncio.Semaphore(in_flight)
 
-    async def flush(self, record: R) -> Landed:
+    async def flush(self, record: R) -> WriteResult:
         """Write the record's status; return when the API server has it, or never will."""
-        while not record.gone and record.status is not record.stored:
+        while not record.is_gone and record.status is not record.stored:
             if record.flushing is not None:
-                if await asyncio.shield(record.flushing) is Landed.OVERTAKEN:
-                    return Landed.OVERTAKEN  # the status of this caller is lost too
+                if await asyncio.shield(record.flushing) is WriteResult.OVERTAKEN:
+                    return WriteResult.OVERTAKEN  # the status of this caller is lost too
                 continue
             record.flushing = asyncio.get_running_loop().create_future()
-            landed: Landed | None = None
+            landed: WriteResult | None = None
             try:
-                landed = await self._put(record)
+                landed = await self._write(record)
             finally:
                 record.flushing.set_result(landed)
                 record.flushing = None
-            if landed is Landed.OVERTAKEN:
+            if landed is WriteResult.OVERTAKEN:
                 return landed
-        return Landed.GONE if record.gone else Landed.STORED
+        return WriteResult.GONE if record.is_gone else WriteResult.STORED
 
-    async def _put(self, record: R) -> Landed:
+    async def _write(self, record: R) -> WriteResult:
         attempt = refusals = 0
         while True:
             status = record.status
@@ -91,46 +91,46 @@ class StatusWriter(Generic[R]):
                 async with self._slots:
                     body = await self._cluster.replace_status(RESOURCES[record.kind], _body(record, status))
             except NotFoundError:
-                record.gone = True
-                return Landed.GONE
+                record.is_gone = True
+                return WriteResult.GONE
             except (ConflictError, InvalidError) as error:
-                landed = await self._compared(record, status, error)
+                landed = await self._resolve_refusal(record, status, error)
                 if landed is not None:
                     return landed
                 refusals += isinstance(error, InvalidError)
                 if refusals > 1:  # the API server refuses every status of this object: slow down
-                    self._journal.retried(record, error)
+                    self._journal.on_write_retried(record, error)
                     await self._clock.sleep(self._delay(error, refusals - 1))
             except (UnavailableError, ForbiddenError) as error:
                 attempt += 1
-                self._journal.retried(record, error)
+                self._journal.on_write_retried(record, error)
                 await self._clock.sleep(self._delay(error, attempt))
             else:
                 record.stored = status
                 record.version = body["metadata"]["resourceVersion"]
-                self._journal.wrote(record)
-                return Landed.STORED
+                self._journal.on_status_written(record)
+                return WriteResult.STORED
 
-    async def _compared(self, record: R, status: Any, error: Exception) -> Landed | None:
+    async def _resolve_refusal(self, record: R, status: Any, error: Exception) -> WriteResult | None:
         """Resolve a refused write; return None if the write must be retried with what was read."""
         body = await self._read(record)
         if body is None or body["metadata"]["uid"] != record.uid:
-            record.gone = True
-            return Landed.GONE
-        server = record.take(body)
-        record.version = record.owned.metadata.resource_version
+            record.is_gone = True
+            return WriteResult.GONE
+        server = record.update_object(body)
+        record.version = record.api_object.metadata.resource_version
         if server == status:  # an earlier try succeeded, and its response was lost
             record.stored = status
             self._learned(record)
-            return Landed.STORED
-        if server.claim not in {record.stored.claim, status.claim} or server.phase.terminal:
-            self._journal.overtaken(record, server)
+            return WriteResult.STORED
+        if server.claim not in {record.stored.claim, status.claim} or server.phase.is_terminal:
+            self._journal.on_write_overtaken(record, server)
             record.status = record.stored = server
             self._learned(record)
-            return Landed.OVERTAKEN
+            return WriteResult.OVERTAKEN
         if isinstance(error, InvalidError):
             # The server refuses the content of the status. The object must end nevertheless, and say why.
-            record.status = record.refused(str(error), self._clock.now())
+            record.status = record.refused_status(str(error), self._clock.now())
         self._learned(record)
         return None
 
@@ -142,7 +142,7 @@ class StatusWriter(Generic[R]):
                     return await self._cluster.get(RESOURCES[record.kind], record.name, record.namespace)
             except (UnavailableError, ForbiddenError) as error:
                 attempt += 1
-                self._journal.retried(record, error)
+                self._journal.on_write_retried(record, error)
                 await self._clock.sleep(self._delay(error, attempt))
 
     def _delay(self, error: Exception, attempt: int) -> float:

@@ -10,9 +10,9 @@ from taskaction.api.provider import ActionProviderStatus
 from taskaction.cluster.errors import ConflictError, InvalidError, NotFoundError
 from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, Body, Cluster
 from taskaction.control.objects.background import Background
-from taskaction.control.objects.objects import Persistently
-from taskaction.control.providers.providers import Offer, ProviderKey, Providers, provider_status
-from taskaction.control.task_actions.journal import Journal
+from taskaction.control.objects.objects import RetryingCall
+from taskaction.control.providers.providers import Offer, ProviderKey, ProviderTable, provider_status
+from taskaction.control.task_actions.journal import ActionRecorder
 from taskaction.core.clock import Clock
 
 RESOURCES = {
@@ -24,7 +24,7 @@ _ABSENT_KEPT = 10_000
 """Maximum number of remembered names without a provider: users can write any name; a forgotten one costs a request."""
 
 
-class Offers:
+class ProviderIntake:
     """Intake that keeps the table of providers in step with the API server."""
 
     def __init__(
@@ -32,10 +32,10 @@ class Offers:
         *,
         cluster: Cluster,
         clock: Clock,
-        persistently: Persistently,
+        persistently: RetryingCall,
         background: Background,
-        journal: Journal,
-        providers: Providers,
+        journal: ActionRecorder,
+        providers: ProviderTable,
         owns: Callable[[ProviderKey], bool],
         changed: Callable[[ProviderKey], None],
     ) -> None:
@@ -50,7 +50,7 @@ class Offers:
         self._asked: set[ProviderKey] = set()
         self._absent: OrderedDict[ProviderKey, None] = OrderedDict()
 
-    def notice(self, kind: ProviderKind, event: str | None, body: Body) -> None:
+    def on_notification(self, kind: ProviderKind, event: str | None, body: Body) -> None:
         """Process one notification about a provider."""
         metadata = body["metadata"]
         key = (kind, metadata.get("namespace", ""), metadata["name"])
@@ -59,39 +59,41 @@ class Offers:
             self._changed(key)
             return
         try:
-            offer = self._providers.put(kind, body)
+            offer = self._providers.update_provider(kind, body)
         except ValidationError as error:
-            self._journal.failed(f"read {kind} {key[2]}", error)
+            self._journal.on_task_failed(f"read {kind} {key[2]}", error)
             return
         self._absent.pop(key, None)
         if offer is not None:
             self.publish(offer)
             self._changed(key)
 
-    def want(self, key: ProviderKey) -> None:
+    def look_up(self, key: ProviderKey) -> None:
         """Read a provider that an action names and that is not known; its notification may be on its way."""
         known = self._providers.get(key) is not None or key in self._asked or key in self._absent
-        if not known and self._providers.are_seen(key[0]):
+        if not known and self._providers.is_kind_watched(key[0]):
             self._asked.add(key)
             self._background.start(self._find(key), name=f"find provider {key[2]}")
 
-    def seek(self, key: ProviderKey) -> bool:
+    def look_up_pending(self, key: ProviderKey) -> bool:
         """Read a provider that is not known; return whether the lookup is pending."""
-        self.want(key)
-        return self.is_sought(key)
+        self.look_up(key)
+        return self.is_lookup_pending(key)
 
-    def is_sought(self, key: ProviderKey) -> bool:
+    def is_lookup_pending(self, key: ProviderKey) -> bool:
         """Whether a lookup of the provider is pending."""
         return key in self._asked
 
     def publish(self, offer: Offer) -> None:
         """Write a provider's status if this process owns it and the status changed."""
-        if self._judged(offer) != offer.provider.status and self._owns(offer.key):
-            self._background.start(self.write(offer.key, self._judged), name=f"publish provider {offer.key[2]}")
+        if self._current_status(offer) != offer.provider.status and self._owns(offer.key):
+            self._background.start(
+                self.write_status(offer.key, self._current_status), name=f"publish provider {offer.key[2]}"
+            )
 
     def publish_all(self) -> None:
         """Write the status of every provider that this process owns."""
-        for offer in self._providers.all():
+        for offer in self._providers.list_offers():
             self.publish(offer)
 
     async def _find(self, key: ProviderKey) -> None:
@@ -106,12 +108,12 @@ class Offers:
                 self._absent.popitem(last=False)
             self._changed(key)
         else:
-            self.notice(kind, None, body)
+            self.on_notification(kind, None, body)
 
-    def _judged(self, offer: Offer) -> ActionProviderStatus:
+    def _current_status(self, offer: Offer) -> ActionProviderStatus:
         return provider_status(offer, self._clock.now())
 
-    async def write(self, key: ProviderKey, status_of: Callable[[Offer], ActionProviderStatus]) -> Offer | None:
+    async def write_status(self, key: ProviderKey, status_of: Callable[[Offer], ActionProviderStatus]) -> Offer | None:
         """Write the status that ``status_of`` returns for the provider, and retry on conflicts.
 
         Return the provider afterwards; None if it no longer exists or the API server refuses the status.
@@ -120,7 +122,7 @@ class Offers:
 
         async def replaced() -> Body | None:
             offer = self._providers.get(key)
-            return await self._replaced(offer, status_of(offer)) if offer is not None else None
+            return await self._replace_status(offer, status_of(offer)) if offer is not None else None
 
         while True:
             try:
@@ -129,18 +131,18 @@ class Offers:
                 fresh = await self._persistently(lambda: self._cluster.get(RESOURCES[kind], name, namespace))
                 if fresh is None:
                     return None
-                self.notice(kind, None, fresh)
+                self.on_notification(kind, None, fresh)
                 continue
             except NotFoundError:
                 return None
             except InvalidError as error:
-                self._journal.failed(f"publish provider {name}", error)
+                self._journal.on_task_failed(f"publish provider {name}", error)
                 return None
             if body is not None:
-                self._providers.put(kind, body)
+                self._providers.update_provider(kind, body)
             return self._providers.get(key)
 
-    async def _replaced(self, offer: Offer, status: ActionProviderStatus) -> Body:
+    async def _replace_status(self, offer: Offer, status: ActionProviderStatus) -> Body:
         kind, namespace, name = offer.key
         metadata = offer.provider.metadata
         body = {

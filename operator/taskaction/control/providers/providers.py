@@ -16,8 +16,8 @@ from taskaction.api.provider import (
 )
 from taskaction.api.reasons import ConditionType, Reason
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
-from taskaction.core.names import truncated
-from taskaction.execution.limits import UNLIMITED, Limits
+from taskaction.core.names import truncate
+from taskaction.execution.limits import UNLIMITED, SourceLimits
 from taskaction.plugin.base import AbstractExecutor
 from taskaction.plugin.json_schema import SchemaChecker, compile_schema, model_problem, nesting_problem
 from taskaction.plugin.registry import Registry
@@ -48,7 +48,7 @@ class Offer:
         return (self.provider.kind, metadata.namespace, metadata.name)
 
 
-class Providers:
+class ProviderTable:
     """Table of offers by kind, namespace and name."""
 
     def __init__(self, registry: Registry, kinds: Collection[ProviderKind] = tuple(ProviderKind)) -> None:
@@ -61,34 +61,34 @@ class Providers:
         """Return the offer with this key."""
         return self._offers.get(key)
 
-    def are_seen(self, kind: ProviderKind) -> bool:
+    def is_kind_watched(self, kind: ProviderKind) -> bool:
         """Whether providers of a kind are watched."""
         return kind in self._kinds
 
-    def absence(self, key: ProviderKey) -> str:
+    def explain_absence(self, key: ProviderKey) -> str:
         """Return why there is no offer with this key."""
         kind, _, name = key
-        if self.are_seen(kind):
+        if self.is_kind_watched(kind):
             return f"{kind} {name!r} not found"
         return f"the operator does not watch {kind} (TASKACTION_CLUSTER_PROVIDERS=false); use an ActionProvider"
 
-    def all(self) -> list[Offer]:
+    def list_offers(self) -> list[Offer]:
         """Return all offers."""
         return list(self._offers.values())
 
-    def put(self, kind: ProviderKind, body: dict[str, Any]) -> Offer | None:
+    def update_provider(self, kind: ProviderKind, body: dict[str, Any]) -> Offer | None:
         """Add or update a provider; return None if it is not newer than the known one."""
         model: type[Provider] = ActionProvider if kind is ProviderKind.ACTION_PROVIDER else ClusterActionProvider
         provider = model.from_body(body)
         known = self._offers.get((kind, provider.metadata.namespace, provider.metadata.name))
-        if known is not None and _same(known.provider, provider):
-            self._refresh(known, provider)
+        if known is not None and _is_same_generation(known.provider, provider):
+            self._update_status(known, provider)
             return None
-        offer = self._judge(provider)
+        offer = self._validate(provider)
         self._offers[offer.key] = offer
         return offer
 
-    def _refresh(self, known: Offer, provider: Provider) -> None:
+    def _update_status(self, known: Offer, provider: Provider) -> None:
         """Replace the status by a newer one; the spec stays the same value, which verdicts and policies compare."""
         before, after = known.provider.metadata.resource_version, provider.metadata.resource_version
         if not (before.isdecimal() and after.isdecimal() and int(after) < int(before)):
@@ -101,7 +101,7 @@ class Providers:
         if known is not None and known.provider.metadata.uid == uid:
             del self._offers[key]
 
-    def _judge(self, provider: Provider) -> Offer:
+    def _validate(self, provider: Provider) -> Offer:
         spec = provider.spec
         executor = self._registry.get(spec.executor)
         if executor is None:
@@ -137,26 +137,26 @@ def provider_status(offer: Offer, now: datetime) -> ActionProviderStatus:
         type=ConditionType.READY,
         status=state,
         reason=offer.reason,
-        message=truncated(offer.message, MESSAGE_LIMIT_CHARS),
+        message=truncate(offer.message, MESSAGE_LIMIT_CHARS),
         last_transition_time=now if known is None or flipped else known.last_transition_time,
         observed_generation=generation,
     )
     return before.model_copy(update={"conditions": (ready,), "observed_generation": generation})
 
 
-def limits_of(spec: ActionProviderSpec) -> Limits:
+def limits_of(spec: ActionProviderSpec) -> SourceLimits:
     """Return the limits of a provider in the terms of the queue."""
     limits = spec.limits
     if limits is None:
         return UNLIMITED
-    return Limits(
+    return SourceLimits(
         concurrent=limits.max_concurrent,
         per_partition=limits.max_concurrent_per_partition or 1,
         queued=limits.max_queued,
     )
 
 
-def allowed_in(provider: Provider, namespace: str) -> bool:
+def is_allowed_in(provider: Provider, namespace: str) -> bool:
     """Whether actions in ``namespace`` may use the provider."""
     if isinstance(provider, ActionProvider):
         return provider.metadata.namespace == namespace
@@ -166,7 +166,7 @@ def allowed_in(provider: Provider, namespace: str) -> bool:
     )
 
 
-def _same(known: Provider, seen: Provider) -> bool:
+def _is_same_generation(known: Provider, seen: Provider) -> bool:
     return (known.metadata.uid, known.metadata.generation) == (seen.metadata.uid, seen.metadata.generation)
 
 

@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 
 from taskaction.api.provider import ActionProviderStatus
 from taskaction.control.objects.background import Background
-from taskaction.control.objects.records import Record
-from taskaction.control.providers.offers import Offers
-from taskaction.control.providers.providers import Offer, ProviderKey, Providers, limits_of
+from taskaction.control.objects.records import ActionRecord
+from taskaction.control.providers.offers import ProviderIntake
+from taskaction.control.providers.providers import Offer, ProviderKey, ProviderTable, limits_of
 from taskaction.control.task_actions.observe import provider_key
 from taskaction.core.clock import Clock
 from taskaction.execution.limits import UNLIMITED, TokenBucket
@@ -31,7 +31,7 @@ _LOOKED_AT_A_ROUND = 500
 
 
 @dataclass(slots=True)
-class _Quota:
+class _ProviderQuota:
     """Limits and use of one provider.
 
     Attributes:
@@ -47,7 +47,7 @@ class _Quota:
     looked_at: int = 0
 
 
-class Quotas:
+class ProviderQuotas:
     """Limits of every provider that this process knows."""
 
     def __init__(
@@ -55,8 +55,8 @@ class Quotas:
         *,
         clock: Clock,
         background: Background,
-        providers: Providers,
-        offers: Offers,
+        providers: ProviderTable,
+        offers: ProviderIntake,
         manager: ExecutionManager,
         shard_of: Callable[[ProviderKey], int],
         owns: Callable[[int], bool],
@@ -74,45 +74,45 @@ class Quotas:
         self._shard_of = shard_of
         self._owns = owns
         self._limited = limited
-        self._quotas: dict[str, _Quota] = {}
+        self._quotas: dict[str, _ProviderQuota] = {}
         self._news = asyncio.Event()
 
-    def changed(self, key: ProviderKey) -> None:
+    def on_provider_changed(self, key: ProviderKey) -> None:
         """Apply the limits of a provider that was created, changed or deleted."""
         source = provider_source(*key).key
         offer = self._providers.get(key)
         if offer is None:
             self._quotas.pop(source, None)
-            self._manager.limit(source, UNLIMITED, None)
+            self._manager.set_limits(source, UNLIMITED, None)
             return
-        quota = self._quotas.setdefault(source, _Quota(key))
+        quota = self._quotas.setdefault(source, _ProviderQuota(key))
         self._news.set()
-        quota.pace = _pace(offer, quota.pace)
-        self._manager.limit(source, limits_of(offer.provider.spec), quota.pace)
+        quota.pace = _build_pace(offer, quota.pace)
+        self._manager.set_limits(source, limits_of(offer.provider.spec), quota.pace)
 
-    def moved(self) -> None:
+    def on_counts_changed(self) -> None:
         """Schedule an update of the counts, because other numbers of actions wait or run now."""
         if self._quotas:
             self._news.set()
 
-    def taken_over(self, shard: int) -> None:
+    def on_shard_acquired(self, shard: int) -> None:
         """Continue from the recorded use of former owners; it includes this process's own reservations."""
-        self.moved()
+        self.on_counts_changed()
         for source, quota in self._quotas.items():
             offer = self._providers.get(quota.key)
             if offer is not None and quota.pace is not None and self._shard_of(quota.key) == shard:
-                quota.pace = _pace(offer, None)
-                self._manager.limit(source, limits_of(offer.provider.spec), quota.pace)
+                quota.pace = _build_pace(offer, None)
+                self._manager.set_limits(source, limits_of(offer.provider.spec), quota.pace)
 
-    def limited(self, record: Record, until: datetime) -> None:
+    def on_target_limited(self, record: ActionRecord, until: datetime) -> None:
         """Record until when an executor says that its target's limit is reached."""
         key = provider_key(record.action)
         quota = self._quotas.get(provider_source(*key).key) if key is not None else None
         if quota is not None:
-            quota.until = _written(until)
+            quota.until = _truncate_to_milliseconds(until)
             self._news.set()
 
-    def paced(self, source: str, until: datetime) -> bool:
+    def on_rate_exhausted(self, source: str, until: datetime) -> bool:
         """Record that actions wait because a provider's rate is used up; return whether that is new."""
         quota = self._quotas.get(source)
         if quota is None or quota.until == until:
@@ -121,12 +121,12 @@ class Quotas:
         self._news.set()
         return True
 
-    def unrecorded(self, source: str) -> None:
+    def on_reservation_needed(self, source: str) -> None:
         """Reserve further use of a provider's rate in its status."""
         quota = self._quotas.get(source)
         if quota is not None and not quota.recording and self._owns(self._shard_of(quota.key)):
             quota.recording = True
-            self._background.start(self._record(source, quota), name=f"record the rate of {source}")
+            self._background.start(self._record_reservation(source, quota), name=f"record the rate of {source}")
 
     async def run(self) -> None:
         """Update the statuses until cancelled; sleep while nothing changes."""
@@ -140,7 +140,7 @@ class Quotas:
                     if not all(told):
                         self._news.set()
 
-    async def _record(self, source: str, quota: _Quota) -> None:
+    async def _record_reservation(self, source: str, quota: _ProviderQuota) -> None:
         """Reserve first, then start: a crash in between wastes tokens, but uses none twice."""
         reserved = 0.0
 
@@ -148,27 +148,27 @@ class Quotas:
             nonlocal reserved
             pace = quota.pace
             assert pace is not None  # noqa: S101 - the manager asks only for providers with a rate
-            recorded = _recorded(offer)
+            recorded = _recorded_use(offer)
             if recorded not in {0.0, reserved} and recorded > pace.reserved_until:
-                pace.taken_over(recorded)  # another owner started actions meanwhile
+                pace.take_over(recorded)  # another owner started actions meanwhile
             now = self._clock.now().timestamp()
-            reserved = math.ceil(pace.to_reserve(now, self._manager.waiting(source)) * 1000) / 1000
+            reserved = math.ceil(pace.next_reservation(now, self._manager.waiting_count(source)) * 1000) / 1000
             return offer.provider.status.model_copy(update={"rate_used_until": datetime.fromtimestamp(reserved, UTC)})
 
         pace = quota.pace
         try:
-            if pace is not None and await self._offers.write(quota.key, reservation) is not None:
+            if pace is not None and await self._offers.write_status(quota.key, reservation) is not None:
                 pace.reserved_until = max(pace.reserved_until, reserved)
         finally:
             quota.recording = False
-        self._manager.recorded(source)
+        self._manager.on_reservation_recorded(source)
 
-    def _show_waiting(self, source: str, quota: _Quota) -> bool:
+    def _show_waiting(self, source: str, quota: _ProviderQuota) -> bool:
         """Show in a few waiting actions at a time that they wait for the rate; return whether none waits."""
         pace, now = quota.pace, self._clock.now()
-        if pace is None or pace.bucket.tokens(now.timestamp()) >= 1:
-            return pace is None or not self._manager.waiting(source)
-        opens = pace.bucket.opens_at(now.timestamp())
+        if pace is None or pace.bucket.available_tokens(now.timestamp()) >= 1:
+            return pace is None or not self._manager.waiting_count(source)
+        opens = pace.bucket.next_start_at(now.timestamp())
         shown, waiting = 0, self._manager.waiting_runs(source)
         first, end = quota.looked_at, quota.looked_at + _LOOKED_AT_A_ROUND
         for place, uid in enumerate(waiting[first:end], start=first):
@@ -181,7 +181,7 @@ class Quotas:
             quota.looked_at = 0
         return not waiting
 
-    def _show_counts(self, source: str, quota: _Quota) -> bool:
+    def _show_counts(self, source: str, quota: _ProviderQuota) -> bool:
         """Write the counts into the provider's status if they changed, but not too often.
 
         Return whether the status is up to date and stays so while no count changes.
@@ -196,8 +196,8 @@ class Quotas:
         def counted(offer: Offer) -> ActionProviderStatus:
             return offer.provider.status.model_copy(
                 update={
-                    "queued": self._manager.waiting(source),
-                    "running": self._manager.under_way(source),
+                    "queued": self._manager.waiting_count(source),
+                    "running": self._manager.under_way_count(source),
                     "rate_limit_reset_at": quota.until,
                 }
             )
@@ -206,11 +206,11 @@ class Quotas:
             return quota.until is None
         if quota.published is None or now - quota.published >= _COUNTS_EVERY:
             quota.published = now
-            self._background.start(self._offers.write(quota.key, counted), name=f"count {source}")
+            self._background.start(self._offers.write_status(quota.key, counted), name=f"count {source}")
         return False
 
 
-def _pace(offer: Offer, before: Pace | None) -> Pace | None:
+def _build_pace(offer: Offer, before: Pace | None) -> Pace | None:
     """Return the rate of a provider with its recorded use, by this or former owners."""
     limits = offer.provider.spec.limits
     rate = limits.rate if limits is not None else None
@@ -220,15 +220,15 @@ def _pace(offer: Offer, before: Pace | None) -> Pace | None:
     if before is not None:
         return Pace(replace(bucket, used_until=before.bucket.used_until), before.reserved_until)
     pace = Pace(bucket)
-    pace.taken_over(_recorded(offer))
+    pace.take_over(_recorded_use(offer))
     return pace
 
 
-def _recorded(offer: Offer) -> float:
+def _recorded_use(offer: Offer) -> float:
     recorded = offer.provider.status.rate_used_until
     return recorded.timestamp() if recorded is not None else 0.0
 
 
-def _written(moment: datetime) -> datetime:
+def _truncate_to_milliseconds(moment: datetime) -> datetime:
     """Return the time with the precision of a status, so that it equals the value that is read back."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

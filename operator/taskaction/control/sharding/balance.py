@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 
-def shares(held: Mapping[str, int], shards: int) -> dict[str, int]:
+def divide_shards(held: Mapping[str, int], shards: int) -> dict[str, int]:
     """Return how many shards each replica should hold, from how many each holds now.
 
     Shares differ by at most one. The larger shares go to the replicas that hold most, so that a rebalance takes as few
@@ -22,4 +22,4 @@ def share_of(replica: str, others: Collection[str], holders: Mapping[int, str], 
     for holder in holders.values():
         if holder in held:
             held[holder] += 1
-    return shares(held, shards)[replica]
+    return divide_shards(held, shards)[replica]

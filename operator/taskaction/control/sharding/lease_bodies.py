@@ -20,14 +20,14 @@ _MARK_CHARS = 16
 
 
 @dataclass(slots=True)
-class Listed:
+class ListedLeases:
     """The operator's Leases as one list returned them."""
 
     shards: dict[int, Body] = field(default_factory=dict)
     replicas: list[Body] = field(default_factory=list)
 
     @classmethod
-    def of(cls, leases: Iterable[Body]) -> "Listed":
+    def from_leases(cls, leases: Iterable[Body]) -> "ListedLeases":
         """Group Leases by their purpose; skip others."""
         listed = cls()
         for lease in leases:
@@ -50,12 +50,12 @@ def replica_name(identity: str) -> str:
     return f"taskaction-replica-{digest(identity.encode())[:_MARK_CHARS]}"
 
 
-def holder(lease: Body) -> str:
+def holder_of(lease: Body) -> str:
     """Return the holder of a Lease; empty if it has none."""
     return lease["spec"].get("holderIdentity") or ""
 
 
-def epoch(lease: Body) -> int:
+def epoch_of(lease: Body) -> int:
     """Return the epoch of the last acquisition of a shard's Lease; 0 if it has none."""
     text = (lease["metadata"].get("annotations") or {}).get(EPOCH_ANNOTATION, "0")
     return int(text) if text.isdecimal() else 0
@@ -67,10 +67,12 @@ def next_epoch(lease: Body | None, now: datetime) -> int:
     The Unix time in whole seconds is the minimum. So the epoch grows even if somebody deleted the Lease; an epoch that
     starts again at 1 would have every write refused by the transition rule of the API.
     """
-    return max((epoch(lease) if lease is not None else 0) + 1, int(now.timestamp()))
+    return max((epoch_of(lease) if lease is not None else 0) + 1, int(now.timestamp()))
 
 
-def taken(shard: int, lease: Body | None, identity: str, duration: float, new_epoch: int, now: datetime) -> Body:
+def acquire_lease_body(
+    shard: int, lease: Body | None, identity: str, duration: float, new_epoch: int, now: datetime
+) -> Body:
     """Return the body with which a new holder acquires a shard's Lease; ``lease`` is the existing one."""
     before = lease["spec"] if lease is not None else {}
     metadata: Body = lease["metadata"] if lease is not None else {"name": shard_name(shard)}
@@ -78,22 +80,22 @@ def taken(shard: int, lease: Body | None, identity: str, duration: float, new_ep
         "labels": (metadata.get("labels") or {}) | LABELS,
         "annotations": (metadata.get("annotations") or {}) | {EPOCH_ANNOTATION: str(new_epoch)},
     }
-    spec = _spec(identity, duration, now) | {"leaseTransitions": int(before.get("leaseTransitions") or 0) + 1}
+    spec = _lease_spec(identity, duration, now) | {"leaseTransitions": int(before.get("leaseTransitions") or 0) + 1}
     return _lease(metadata | marks, spec)
 
 
-def replica(identity: str, duration: float, now: datetime) -> Body:
+def replica_lease_body(identity: str, duration: float, now: datetime) -> Body:
     """Return the Lease by which a replica announces itself to the others."""
     labels = {MANAGED_BY: OPERATOR, KIND_LABEL: REPLICA}
-    return _lease({"name": replica_name(identity), "labels": labels}, _spec(identity, duration, now))
+    return _lease({"name": replica_name(identity), "labels": labels}, _lease_spec(identity, duration, now))
 
 
-def renewed(lease: Body, now: datetime) -> Body:
+def renew_lease_body(lease: Body, now: datetime) -> Body:
     """Return a Lease with a new renew time."""
     return lease | {"spec": lease["spec"] | {"renewTime": micro_time(now)}}
 
 
-def freed(lease: Body, now: datetime) -> Body:
+def release_lease_body(lease: Body, now: datetime) -> Body:
     """Return a Lease without a holder."""
     return lease | {"spec": lease["spec"] | {"holderIdentity": "", "renewTime": micro_time(now)}}
 
@@ -107,7 +109,7 @@ def _lease(metadata: Body, spec: Body) -> Body:
     return {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata, "spec": spec}
 
 
-def _spec(identity: str, duration: float, now: datetime) -> Body:
+def _lease_spec(identity: str, duration: float, now: datetime) -> Body:
     moment = micro_time(now)
     return {
         "holderIdentity": identity,

@@ -13,9 +13,9 @@ from taskaction.cluster.errors import AlreadyExistsError, ClusterError, Conflict
 from taskaction.cluster.gateway import LEASES, Body, Cluster
 from taskaction.control.sharding import lease_bodies
 from taskaction.control.sharding.balance import share_of
-from taskaction.control.sharding.lease_bodies import Listed
-from taskaction.control.sharding.members import Members
-from taskaction.control.sharding.sightings import Sightings
+from taskaction.control.sharding.lease_bodies import ListedLeases
+from taskaction.control.sharding.members import ReplicaRegistry
+from taskaction.control.sharding.sightings import LeaseSightings
 from taskaction.core.clock import Clock
 
 _GLANCE = 0.05
@@ -46,7 +46,7 @@ class LeaseSettings:
 
 
 @dataclass(slots=True)
-class Tenure:
+class ShardTenure:
     """One shard as its owner knows it; ``renewed`` is monotonic, taken before the renewal was sent."""
 
     shard: int
@@ -58,16 +58,16 @@ class Tenure:
 class LeaseListener(Protocol):
     """Receiver of changes of ownership."""
 
-    def shard_acquired(self, shard: int, epoch: int) -> None:
+    def on_shard_acquired(self, shard: int, epoch: int) -> None:
         """Take up the work of a shard that this process owns from now on."""
 
-    def shard_leaving(self, shard: int) -> None:
+    def on_shard_leaving(self, shard: int) -> None:
         """Start nothing new in a shard that goes to another process as soon as it is at rest."""
 
-    def shard_at_rest(self, shard: int) -> bool:
+    def is_shard_at_rest(self, shard: int) -> bool:
         """Whether the calls of a leaving shard have ended and all its statuses are written."""
 
-    def shard_lost(self, shard: int) -> None:
+    def on_shard_lost(self, shard: int) -> None:
         """Drop the work of a shard that another process owns, or may acquire."""
 
     def shard_loads(self) -> Mapping[int, int]:
@@ -82,13 +82,13 @@ class ShardLeases:
         self._clock = clock
         self._settings = settings
         self._listener = listener
-        self._tenures: dict[int, Tenure] = {}
-        self._leaving: dict[int, Tenure] = {}
+        self._tenures: dict[int, ShardTenure] = {}
+        self._leaving: dict[int, ShardTenure] = {}
         self._patience_ends: dict[int, float] = {}  # of leaving shards
         self._stays_until: dict[int, float] = {}  # of shards whose calls did not end in time
         self._unheard: dict[int, dict[int, float]] = {}  # unanswered acquisitions: when sent, by shard and epoch
-        self._sightings = Sightings(clock, settings.duration)
-        self._members = Members(
+        self._sightings = LeaseSightings(clock, settings.duration)
+        self._members = ReplicaRegistry(
             cluster,
             clock,
             self._sightings,
@@ -101,11 +101,11 @@ class ShardLeases:
         self._on_error: Callable[[Exception], None] = lambda _: None
 
     @property
-    def held(self) -> int:
+    def held_count(self) -> int:
         """Number of shards that this process owns, including leaving ones."""
         return len(self._tenures) + len(self._leaving)
 
-    def tenure(self, shard: int) -> Tenure | None:
+    def tenure(self, shard: int) -> ShardTenure | None:
         """Return the ownership of a shard, also after its renew deadline, while nobody else has acquired it.
 
         Return None for a leaving shard: its calls may end, but nothing new is decided.
@@ -121,7 +121,7 @@ class ShardLeases:
         tenure = self._tenures.get(shard) or self._leaving.get(shard)
         return tenure is not None and self._clock.monotonic() < tenure.renewed + self._settings.renew_deadline
 
-    def overdue(self) -> float:
+    def overdue_seconds(self) -> float:
         """Return how many seconds the oldest renewal is past its deadline; 0 if none is."""
         oldest = min((tenure.renewed for tenure in self._all_held()), default=None)
         if oldest is None:
@@ -133,20 +133,20 @@ class ShardLeases:
         self._on_error = on_error
         while True:
             try:
-                await self.round()
+                await self.run_round()
             except ClusterError as error:
                 on_error(error)
-            await self._rest()
+            await self._wait_for_round()
 
-    async def round(self) -> None:
+    async def run_round(self) -> None:
         """Renew leases after a third of their duration, then acquire or release shards."""
         due = self._clock.monotonic() - self._settings.duration / 3
         renewals = [self._renew(tenure) for tenure in self._all_held() if tenure.renewed <= due]
-        await _side_by_side(renewals)
+        await _run_concurrently(renewals)
         if self._going:
-            await _side_by_side([self._members.withdraw(), self.hand_over()])
+            await _run_concurrently([self._members.unregister(), self.hand_over()])
             return
-        await self._members.arrive()
+        await self._members.register()
         await self._rebalance()
         await self._members.renew()  # only now: peers must not count on a replica that can acquire nothing
         await self.hand_over()
@@ -156,23 +156,23 @@ class ShardLeases:
         self._going = True
         self._stirred.set()
         for shard in list(self._tenures):
-            self._give(shard)
+            self._start_leaving(shard)
 
     async def hand_over(self) -> None:
         """Release the leaving shards that are at rest; return those that do not come to rest to service."""
         now = self._clock.monotonic()
-        resting = [tenure for tenure in self._leaving.values() if self._listener.shard_at_rest(tenure.shard)]
-        await _side_by_side(self._free(tenure) for tenure in resting)
+        resting = [tenure for tenure in self._leaving.values() if self._listener.is_shard_at_rest(tenure.shard)]
+        await _run_concurrently(self._free(tenure) for tenure in resting)
         for shard in list(self._leaving):
             if self._patience_ends[shard] <= now and not self._going:
-                self._keep(shard)
+                self._cancel_leaving(shard)
 
     async def release(self) -> None:
         """Release all leases, so that another replica can acquire them at once; failures expire by themselves."""
         self._going = True
         calls = [self._free(tenure) for tenure in self._all_held()]
         self._tenures, self._leaving = {}, {}
-        results = await asyncio.gather(self._members.withdraw(), *calls, return_exceptions=True)
+        results = await asyncio.gather(self._members.unregister(), *calls, return_exceptions=True)
         for result in results:
             if isinstance(result, Exception):
                 self._on_error(result)
@@ -181,21 +181,21 @@ class ShardLeases:
 
     async def _rebalance(self) -> None:
         listed = await self._list()
-        others = await self._members.others(listed.replicas)
-        holders = {shard: lease_bodies.holder(lease) for shard, lease in listed.shards.items()}
+        others = await self._members.list_peers(listed.replicas)
+        holders = {shard: lease_bodies.holder_of(lease) for shard, lease in listed.shards.items()}
         holders |= dict.fromkeys(self._leaving, "") | dict.fromkeys(self._tenures, self._settings.identity)
         share = share_of(self._settings.identity, others, holders, self._settings.shards)
         self._give_surplus(len(self._tenures) - share)
         await self._take_up_to(share, listed)
 
-    async def _list(self) -> Listed:
+    async def _list(self) -> ListedLeases:
         leases = self._cluster.list(
             LEASES,
             self._settings.namespace,
             label_selector=lease_bodies.SELECTOR,
             timeout=self._settings.renew_deadline / 2,
         )
-        return Listed.of([lease async for lease in leases])
+        return ListedLeases.from_leases([lease async for lease in leases])
 
     def _give_surplus(self, surplus: int) -> None:
         """Let the least loaded shards leave, except those that recently did not come to rest."""
@@ -205,31 +205,31 @@ class ShardLeases:
         movable = [shard for shard in self._tenures if self._stays_until.get(shard, now) <= now]
         movable.sort(key=lambda shard: (loads.get(shard, 0), shard))
         for shard in movable[:surplus]:
-            self._give(shard)
+            self._start_leaving(shard)
 
-    async def _take_up_to(self, share: int, listed: Listed) -> None:
+    async def _take_up_to(self, share: int, listed: ListedLeases) -> None:
         for shard, lease in listed.shards.items():
-            self._adopts(shard, lease)
+            self._adopt_unanswered(shard, lease)
         missing = [shard for shard in range(self._settings.shards) if not self.holds(shard)]
         free = [shard for shard in missing if self._is_free(listed.shards.get(shard))]
         room = max(share - len(self._tenures), 0)
-        await _side_by_side(self._take(shard, listed.shards.get(shard)) for shard in free[:room])
+        await _run_concurrently(self._take(shard, listed.shards.get(shard)) for shard in free[:room])
 
-    def _give(self, shard: int) -> None:
+    def _start_leaving(self, shard: int) -> None:
         self._leaving[shard] = self._tenures.pop(shard)
         self._patience_ends[shard] = self._clock.monotonic() + self._settings.patience
-        self._listener.shard_leaving(shard)
+        self._listener.on_shard_leaving(shard)
 
-    def _keep(self, shard: int) -> None:
+    def _cancel_leaving(self, shard: int) -> None:
         """Return a shard that does not come to rest to service; others leave first next time."""
         tenure = self._tenures[shard] = self._leaving.pop(shard)
         self._stays_until[shard] = self._clock.monotonic() + _STAYS * self._settings.patience
-        self._listener.shard_acquired(shard, tenure.epoch)
+        self._listener.on_shard_acquired(shard, tenure.epoch)
 
     async def _take(self, shard: int, lease: Body | None) -> None:
         sent = self._clock.monotonic()
         epoch = lease_bodies.next_epoch(lease, self._clock.now())
-        body = lease_bodies.taken(
+        body = lease_bodies.acquire_lease_body(
             shard, lease, self._settings.identity, self._settings.duration, epoch, self._clock.now()
         )
         self._unheard.setdefault(shard, {}).setdefault(epoch, sent)
@@ -243,42 +243,42 @@ class ShardLeases:
         except ClusterError as error:
             # The Lease lost the label of the selector, or the response was lost: read the Lease.
             known = await self._cluster.get(LEASES, lease_bodies.shard_name(shard), self._settings.namespace)
-            if known is not None and self._adopts(shard, known):
+            if known is not None and self._adopt_unanswered(shard, known):
                 return
             if not isinstance(error, AlreadyExistsError):
                 raise
             if known is not None and self._is_free(known):
                 await self._take(shard, known)
             return
-        self._own(shard, epoch, sent, taken)
+        self._add_tenure(shard, epoch, sent, taken)
 
-    def _adopts(self, shard: int, lease: Body) -> bool:
+    def _adopt_unanswered(self, shard: int, lease: Body) -> bool:
         """Own a shard whose acquisition succeeded although its response was lost; False otherwise."""
-        epoch = lease_bodies.epoch(lease)
+        epoch = lease_bodies.epoch_of(lease)
         sent = self._unheard.get(shard, {}).get(epoch)
-        if sent is None or self.holds(shard) or lease_bodies.holder(lease) != self._settings.identity:
+        if sent is None or self.holds(shard) or lease_bodies.holder_of(lease) != self._settings.identity:
             return False
-        self._own(shard, epoch, sent, lease)
+        self._add_tenure(shard, epoch, sent, lease)
         return True
 
-    def _own(self, shard: int, epoch: int, sent: float, lease: Body) -> None:
-        self._tenures[shard] = Tenure(shard=shard, epoch=epoch, renewed=sent, lease=lease)
+    def _add_tenure(self, shard: int, epoch: int, sent: float, lease: Body) -> None:
+        self._tenures[shard] = ShardTenure(shard=shard, epoch=epoch, renewed=sent, lease=lease)
         self._sightings.forget(lease_bodies.shard_name(shard))
         self._unheard.pop(shard, None)
-        self._listener.shard_acquired(shard, epoch)
+        self._listener.on_shard_acquired(shard, epoch)
 
     def _is_free(self, lease: Body | None) -> bool:
         """Whether a lease is free, by how long this process saw no change of it, never by its timestamps."""
-        return lease is None or not lease_bodies.holder(lease) or self._sightings.expired(lease)
+        return lease is None or not lease_bodies.holder_of(lease) or self._sightings.is_expired(lease)
 
     # -- held leases --------------------------------------------------------------------------------------------------
 
-    def _all_held(self) -> list[Tenure]:
+    def _all_held(self) -> list[ShardTenure]:
         return [*self._tenures.values(), *self._leaving.values()]
 
-    async def _renew(self, tenure: Tenure) -> None:
+    async def _renew(self, tenure: ShardTenure) -> None:
         sent = self._clock.monotonic()
-        body = lease_bodies.renewed(tenure.lease, self._clock.now())
+        body = lease_bodies.renew_lease_body(tenure.lease, self._clock.now())
         try:
             tenure.lease = await self._cluster.replace(LEASES, body, timeout=self._settings.renew_deadline / 2)
         except ConflictError:
@@ -288,18 +288,18 @@ class ShardLeases:
         else:
             tenure.renewed = sent
 
-    async def _verify(self, tenure: Tenure) -> None:
+    async def _verify(self, tenure: ShardTenure) -> None:
         """Determine who wrote a held lease: this process, with a lost response, or another."""
         lease = await self._cluster.get(LEASES, lease_bodies.shard_name(tenure.shard), self._settings.namespace)
-        mine = lease is not None and lease_bodies.holder(lease) == self._settings.identity
-        if lease is not None and mine and lease_bodies.epoch(lease) == tenure.epoch:
+        mine = lease is not None and lease_bodies.holder_of(lease) == self._settings.identity
+        if lease is not None and mine and lease_bodies.epoch_of(lease) == tenure.epoch:
             tenure.lease = lease
         else:
             self._lose(tenure.shard)
 
-    async def _free(self, tenure: Tenure) -> None:
+    async def _free(self, tenure: ShardTenure) -> None:
         """Release a Lease; if the response is lost, the next try finds out."""
-        body = lease_bodies.freed(tenure.lease, self._clock.now())
+        body = lease_bodies.release_lease_body(tenure.lease, self._clock.now())
         try:
             await self._cluster.replace(LEASES, body, timeout=2.0)
         except ConflictError:
@@ -312,9 +312,9 @@ class ShardLeases:
     def _lose(self, shard: int) -> None:
         if self._tenures.pop(shard, None) is not None or self._leaving.pop(shard, None) is not None:
             self._stays_until.pop(shard, None)
-            self._listener.shard_lost(shard)
+            self._listener.on_shard_lost(shard)
 
-    async def _rest(self) -> None:
+    async def _wait_for_round(self) -> None:
         """Wait for the next round; check leaving shards more often."""
         until = self._clock.monotonic() + self._settings.retry
         while (left := until - self._clock.monotonic()) > 0 and not self._stirred.is_set():
@@ -333,7 +333,7 @@ class ShardLeases:
         self._stirred.clear()
 
 
-async def _side_by_side(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
+async def _run_concurrently(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
     """Run the calls concurrently; raise the first error after all have ended."""
     results = await asyncio.gather(*calls, return_exceptions=True)
     for result in results:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from taskaction.cluster.errors import AlreadyExistsError, ConflictError, NotFoundError
 from taskaction.cluster.gateway import LEASES, Body, Cluster
 from taskaction.control.sharding import lease_bodies
-from taskaction.control.sharding.sightings import Sightings
+from taskaction.control.sharding.sightings import LeaseSightings
 from taskaction.core.clock import Clock
 
 _TIMEOUT = 2.0
@@ -13,11 +13,18 @@ _KEPT_DURATIONS = 10
 """Number of durations without a renewal after which the Lease of a stopped replica is deleted."""
 
 
-class Members:
+class ReplicaRegistry:
     """Announcement of this replica, and list of its live peers."""
 
     def __init__(
-        self, cluster: Cluster, clock: Clock, sightings: Sightings, *, namespace: str, identity: str, duration: float
+        self,
+        cluster: Cluster,
+        clock: Clock,
+        sightings: LeaseSightings,
+        *,
+        namespace: str,
+        identity: str,
+        duration: float,
     ) -> None:
         self._cluster = cluster
         self._clock = clock
@@ -28,12 +35,12 @@ class Members:
         self._lease: Body | None = None
         self._renewed = 0.0
 
-    async def arrive(self) -> None:
+    async def register(self) -> None:
         """Create the Lease of this replica, unless it exists."""
         if self._lease is not None:
             return
         sent = self._clock.monotonic()
-        body = lease_bodies.replica(self._identity, self._duration, self._clock.now())
+        body = lease_bodies.replica_lease_body(self._identity, self._duration, self._clock.now())
         try:
             self._lease = await self._cluster.create(LEASES, body, self._namespace, timeout=_TIMEOUT)
         except AlreadyExistsError:  # its own, if the response was lost
@@ -45,7 +52,7 @@ class Members:
         sent = self._clock.monotonic()
         if self._lease is None or sent < self._renewed + self._duration / 3:
             return
-        body = lease_bodies.renewed(self._lease, self._clock.now())
+        body = lease_bodies.renew_lease_body(self._lease, self._clock.now())
         try:
             self._lease = await self._cluster.replace(LEASES, body, timeout=_TIMEOUT)
         except (ConflictError, NotFoundError):
@@ -54,23 +61,23 @@ class Members:
         else:
             self._renewed = sent
 
-    async def withdraw(self) -> None:
+    async def unregister(self) -> None:
         """Delete the Lease of this replica, unless it is deleted."""
         if self._lease is None:
             return
         await self._cluster.delete(LEASES, self._name, self._namespace, timeout=_TIMEOUT)
         self._lease = None
 
-    async def others(self, leases: Iterable[Body]) -> frozenset[str]:
+    async def list_peers(self, leases: Iterable[Body]) -> frozenset[str]:
         """Return the live peers of this replica; delete the Leases of those that stopped long ago."""
         alive = set()
         for lease in leases:
-            identity = lease_bodies.holder(lease)
+            identity = lease_bodies.holder_of(lease)
             if identity == self._identity:
                 continue
-            if not self._sightings.expired(lease):
+            if not self._sightings.is_expired(lease):
                 alive.add(identity)
-            elif self._sightings.silence(lease) >= _KEPT_DURATIONS * self._duration:
+            elif self._sightings.silent_seconds(lease) >= _KEPT_DURATIONS * self._duration:
                 name = lease["metadata"]["name"]
                 await self._cluster.delete(
                     LEASES, name, self._namespace, uid=lease["metadata"]["uid"], timeout=_TIMEOUT

@@ -13,7 +13,7 @@ class _Sighting:
     since: float
 
 
-class Sightings:
+class LeaseSightings:
     """When each Lease was last seen to change."""
 
     def __init__(self, clock: Clock, default_duration: float) -> None:
@@ -22,7 +22,7 @@ class Sightings:
         self._default = default_duration
         self._seen: dict[str, _Sighting] = {}
 
-    def silence(self, lease: Body) -> float:
+    def silent_seconds(self, lease: Body) -> float:
         """Return for how many seconds a Lease has not changed; 0 when it is seen for the first time."""
         name, spec = lease["metadata"]["name"], lease["spec"]
         mark = (spec.get("holderIdentity"), spec.get("renewTime"), spec.get("leaseTransitions"))
@@ -32,9 +32,9 @@ class Sightings:
             sighting = self._seen[name] = _Sighting(mark=mark, since=now)
         return now - sighting.since
 
-    def expired(self, lease: Body) -> bool:
+    def is_expired(self, lease: Body) -> bool:
         """Whether a Lease has not changed for longer than its duration."""
-        return self.silence(lease) >= float(lease["spec"].get("leaseDurationSeconds") or self._default)
+        return self.silent_seconds(lease) >= float(lease["spec"].get("leaseDurationSeconds") or self._default)
 
     def forget(self, name: str) -> None:
         """Forget a Lease that was deleted, or this process's own."""

@@ -15,7 +15,7 @@ from taskaction.cluster.gateway import Cluster
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.task_actions.observe import ExecutorBinding, find_parameters_problem
-from taskaction.control.task_actions.sources import ServiceAccountRef, ParameterSources
+from taskaction.control.task_actions.sources import ParameterSources, ServiceAccountRef
 from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
 from taskaction.core.constants import LINKS_KEPT, OUTPUT_LIMIT_BYTES
@@ -68,7 +68,9 @@ class ExecutorCaller:
         self._luck = luck
         self._settings = settings
 
-    async def check_quota(self, record: ActionRecord, binding: ExecutorBinding, observed: Observed) -> Limited | Failed | None:
+    async def check_quota(
+        self, record: ActionRecord, binding: ExecutorBinding, observed: Observed
+    ) -> Limited | Failed | None:
         """Check whether the target's quota allows a start; None if it does."""
         try:
             run = await self._build_run(record, binding, observed)
@@ -94,7 +96,9 @@ class ExecutorCaller:
             key=record.uid,
         )
 
-    async def find_partition_key(self, record: ActionRecord, binding: ExecutorBinding, observed: Observed) -> str | Failed | None:
+    async def find_partition_key(
+        self, record: ActionRecord, binding: ExecutorBinding, observed: Observed
+    ) -> str | Failed | None:
         """Return the partition key that the executor finds; None for no partition."""
         patience = asyncio.timeout(self._settings.partition_patience)
         try:
@@ -190,7 +194,9 @@ class ExecutorCaller:
 class StatusReporter:
     """Reporter of a call: adds progress and links to the status, which is written at the latest after a delay."""
 
-    def __init__(self, record: ActionRecord, reported: Callable[[ActionRecord], None], private: tuple[str, ...]) -> None:
+    def __init__(
+        self, record: ActionRecord, reported: Callable[[ActionRecord], None], private: tuple[str, ...]
+    ) -> None:
         self._record = record
         self._reported = reported
         self._private = private

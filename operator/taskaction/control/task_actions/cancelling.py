@@ -8,7 +8,7 @@ from taskaction.control.objects.background import Background
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.task_actions.calls import ExecutorCaller
 from taskaction.control.task_actions.journal import ActionRecorder
-from taskaction.control.task_actions.observe import ExecutorBinding, ActionObserver
+from taskaction.control.task_actions.observe import ActionObserver, ExecutorBinding
 from taskaction.core.clock import Clock
 from taskaction.lifecycle.state import Activity, Owner
 

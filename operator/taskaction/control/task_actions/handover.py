@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from taskaction.control.objects.records import ActionRecord, ActionTable
-from taskaction.control.task_actions.observe import ExecutorBinding, ActionObserver
+from taskaction.control.task_actions.observe import ActionObserver, ExecutorBinding
 from taskaction.control.task_actions.reconciler import Reconciler
 from taskaction.control.task_actions.teardown import Teardown
 from taskaction.core.clock import Clock

@@ -20,7 +20,7 @@ from taskaction.core.names import digest
 from taskaction.execution.runs import QueuedRun
 from taskaction.lifecycle.placement import source_of
 from taskaction.lifecycle.policy import Policy, Settings, policy_for
-from taskaction.lifecycle.state import Blocker, QueueFull, Observed, Owner
+from taskaction.lifecycle.state import Blocker, Observed, Owner, QueueFull
 from taskaction.lifecycle.traits import Traits
 from taskaction.plugin.base import AbstractExecutor
 from taskaction.plugin.json_schema import model_problem, nesting_problem

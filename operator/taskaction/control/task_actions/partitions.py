@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.task_actions.calls import ExecutorCaller
-from taskaction.control.task_actions.observe import ExecutorBinding, ActionObserver
+from taskaction.control.task_actions.observe import ActionObserver, ExecutorBinding
 from taskaction.lifecycle.outcomes import Failed
 from taskaction.lifecycle.placement import source_of
 from taskaction.lifecycle.state import Activity, Observed

@@ -1,6 +1,6 @@
 """The reconciler of TaskActions: observes an action, lets ``lifecycle.machine`` decide, and carries out the decision.
 
-Each of its parts does one thing (see ``Parts``); only the machine decides what happens next.
+Each of its parts does one thing (see ``ReconcilerParts``); only the machine decides what happens next.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from taskaction.control.sharding.leases import ShardLeases
 from taskaction.control.task_actions.calls import ExecutorCaller
 from taskaction.control.task_actions.cancelling import Canceller
 from taskaction.control.task_actions.journal import ActionRecorder
-from taskaction.control.task_actions.observe import ExecutorBinding, ActionObserver, provider_key
+from taskaction.control.task_actions.observe import ActionObserver, ExecutorBinding, provider_key
 from taskaction.control.task_actions.queueing import Queueing
 from taskaction.control.task_actions.status_commit import StatusCommitter
 from taskaction.control.task_actions.teardown import Teardown
@@ -28,24 +28,34 @@ from taskaction.core.clock import Clock
 from taskaction.execution.agenda import Agenda
 from taskaction.execution.manager import ExecutionManager
 from taskaction.lifecycle.decisions import (
+    AddFinalizer,
     Adopt,
     Call,
     Cancel,
     Decision,
+    Dequeue,
     Enqueue,
     ExpireAt,
-    AddFinalizer,
     Park,
     PollAt,
-    RemoveFinalizer,
     RecordEvent,
+    RemoveFinalizer,
     WakeAt,
-    Dequeue,
     Write,
 )
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
-from taskaction.lifecycle.state import Activity, CallEnded, Event, Reconcile, Observed, Owner, Slot, CancelEnded, ReportReceived
+from taskaction.lifecycle.state import (
+    Activity,
+    CallEnded,
+    CancelEnded,
+    Event,
+    Observed,
+    Owner,
+    Reconcile,
+    ReportReceived,
+    Slot,
+)
 
 _UNDER_WAY = frozenset({Activity.CALLING, Activity.CANCELLING})
 _LEASE_PAUSE = 0.5
@@ -94,7 +104,9 @@ class Reconciler:
             return
         self._apply(record, decision)
         if decision.write in {Write.NOW, Write.FIRST} or record.is_finished:
-            self._parts.background.start(self._parts.status_committer.commit(record, decision), name=f"land {record.uid}")
+            self._parts.background.start(
+                self._parts.status_committer.commit(record, decision), name=f"commit {record.uid}"
+            )
 
     def on_due(self, uid: str) -> None:
         """Handle a due entry of the agenda: write a delayed status, poll, or reconcile."""
@@ -121,7 +133,9 @@ class Reconciler:
         if record.activity is Activity.WAITING:
             self._parts.queueing.enqueue(record)
             self._schedule(record)
-        record.poll_again = record.activity is Activity.CALLING  # the running call may have read the state before the change
+        record.poll_again = (
+            record.activity is Activity.CALLING
+        )  # the running call may have read the state before the change
 
     def gives_out_work(self, record: ActionRecord) -> bool:
         """Whether this process owns the action and has started its workers."""
@@ -256,7 +270,10 @@ class Reconciler:
             if record.is_finished:  # aborted meanwhile, by a decision that saw no finalizer to remove
                 await self._parts.editor.remove_finalizer(record)
                 return None
-        if decision.write is Write.FIRST and await self._parts.status_committer.write_status(record) is not WriteResult.STORED:
+        if (
+            decision.write is Write.FIRST
+            and await self._parts.status_committer.write_status(record) is not WriteResult.STORED
+        ):
             return None
         if record.is_gone:
             self._parts.teardown.on_deleted(record)
@@ -272,7 +289,9 @@ class Reconciler:
                 return None
         return await self._call_executor(record, bound, observed, poll=call.poll)
 
-    async def _call_executor(self, record: ActionRecord, bound: ExecutorBinding, observed: Observed, *, poll: bool) -> Outcome | None:
+    async def _call_executor(
+        self, record: ActionRecord, bound: ExecutorBinding, observed: Observed, *, poll: bool
+    ) -> Outcome | None:
         record.polled_signal, record.poll_again = record.action.spec.signal, False
         attempt, claim = record.status.attempt, record.status.claim
         started = self._parts.clock.monotonic()

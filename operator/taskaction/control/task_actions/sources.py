@@ -75,7 +75,9 @@ class ParameterSources:
             raise MissingSourceError(f"Secret {name!r} has no key {key!r}")
         return value
 
-    async def merge_parameters(self, parameters: Mapping[str, Any], sources: tuple[ParametersSource, ...]) -> MergedParameters:
+    async def merge_parameters(
+        self, parameters: Mapping[str, Any], sources: tuple[ParametersSource, ...]
+    ) -> MergedParameters:
         """Return ``parameters`` with the values of ``sources``, and the private texts among them.
 
         Raises:
@@ -119,7 +121,9 @@ class ParameterSources:
             raise MissingSourceError(f"{resource.kind} {ref.name!r} in namespace {namespace!r} {what}")
         return value if value is None or resource is CONFIG_MAPS else _decode(value, ref)
 
-    async def _read_object(self, resource: Resource, ref: KeyRef, account: ServiceAccountRef) -> Body | ForbiddenError | None:
+    async def _read_object(
+        self, resource: Resource, ref: KeyRef, account: ServiceAccountRef
+    ) -> Body | ForbiddenError | None:
         """Return the object, or the error if the account may not read it: a retry does not help then."""
         try:
             return await self.cluster.get(resource, ref.name, account.namespace, as_user=account.user)

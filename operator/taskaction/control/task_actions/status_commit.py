@@ -8,7 +8,7 @@ from taskaction.control.objects.events import EventPoster
 from taskaction.control.objects.expiry import ExpiryCollector
 from taskaction.control.objects.objects import ObjectEditor
 from taskaction.control.objects.records import ActionRecord, ActionTable
-from taskaction.control.objects.writer import WriteResult, StatusWriter
+from taskaction.control.objects.writer import StatusWriter, WriteResult
 from taskaction.control.task_actions.journal import ActionRecorder
 from taskaction.control.task_actions.target_release import TargetReleaser
 from taskaction.control.task_actions.teardown import Teardown

@@ -6,7 +6,7 @@ from taskaction.control.objects.background import Background
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.task_actions.calls import ExecutorCaller
 from taskaction.control.task_actions.journal import ActionRecorder
-from taskaction.control.task_actions.observe import ExecutorBinding, ActionObserver
+from taskaction.control.task_actions.observe import ActionObserver, ExecutorBinding
 from taskaction.lifecycle.state import Owner
 
 _PATIENCE = 60.0
@@ -17,7 +17,13 @@ class TargetReleaser:
     """Release of what the last attempt of a finished action left at its target."""
 
     def __init__(
-        self, *, background: Background, gatherer: ActionObserver, caller: ExecutorCaller, journal: ActionRecorder, identity: str
+        self,
+        *,
+        background: Background,
+        gatherer: ActionObserver,
+        caller: ExecutorCaller,
+        journal: ActionRecorder,
+        identity: str,
     ) -> None:
         self._background = background
         self._gatherer = gatherer

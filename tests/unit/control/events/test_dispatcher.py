@@ -10,28 +10,28 @@ from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import ACTION_EVENTS
-from taskaction.cluster.retry import Persistence
+from taskaction.cluster.retry import Retrier
 from taskaction.control.events import dispatcher as module
-from taskaction.control.events.dispatcher import Deliveries
-from taskaction.control.events.matching import Subject
+from taskaction.control.events.dispatcher import EventDispatcher
+from taskaction.control.events.matching import EventSubject
 from taskaction.control.objects.background import Background
-from taskaction.control.objects.records import Record, Table
-from taskaction.testing.clock import START, FakeClock, settled
+from taskaction.control.objects.records import ActionRecord, ActionTable
+from taskaction.testing.clock import START, FakeClock, settle
 
 
 class House:
     """Deliveries over a fake cluster; ``told`` are the actions that were to be polled."""
 
     def __init__(self) -> None:
-        self.cluster, self.clock, self.table = FakeCluster(), FakeClock(), Table()
+        self.cluster, self.clock, self.table = FakeCluster(), FakeClock(), ActionTable()
         self.told: list[str] = []
         self.owned = self.answers = True
         self.failures: list[str] = []
         self.background = Background(lambda task, _: self.failures.append(task))
-        self.deliveries = Deliveries(
+        self.deliveries = EventDispatcher(
             cluster=self.cluster,
             clock=self.clock,
-            persistently=Persistence(self.clock, lambda: 0.0, lambda _: None),
+            persistently=Retrier(self.clock, lambda: 0.0, lambda _: None),
             background=self.background,
             table=self.table,
             subject=subject,
@@ -41,26 +41,26 @@ class House:
             shared="operators-own",
         )
 
-    def live(self, name: str = "one", external_id: str | None = None) -> Record:
+    def live(self, name: str = "one", external_id: str | None = None) -> ActionRecord:
         record = recorded(body(name, status={"phase": "Running", "attempt": 1, "externalId": external_id}))
         self.table.add(record)
-        self.deliveries.know(record)
+        self.deliveries.index_external_id(record)
         return record
 
     def comes(self, name: str = "e", **spec: Any) -> None:
         stored = self.cluster.store(ACTION_EVENTS, event_body(name, **spec))
-        self.deliveries.notice("ADDED", stored)
+        self.deliveries.on_notification("ADDED", stored)
 
-    def gets(self, record: Record) -> list[str]:
-        return [delivery.payload["body"] for delivery in self.deliveries.hand_over(record)]
+    def gets(self, record: ActionRecord) -> list[str]:
+        return [delivery.payload["body"] for delivery in self.deliveries.take_deliveries(record)]
 
     async def stored(self) -> list[str]:
-        await settled()
+        await settle()
         return sorted(name for plural, _, name in self.cluster.objects if plural == ACTION_EVENTS.plural)
 
 
-def subject(record: Record) -> Subject:
-    return Subject(
+def subject(record: ActionRecord) -> EventSubject:
+    return EventSubject(
         uid=record.uid,
         namespace=record.namespace,
         name=record.name,
@@ -71,7 +71,7 @@ def subject(record: Record) -> Subject:
     )
 
 
-def called(record: Record, external_id: str | None, attempt: int = 1) -> None:
+def called(record: ActionRecord, external_id: str | None, attempt: int = 1) -> None:
     record.status = record.status.model_copy(update={"external_id": external_id, "attempt": attempt})
 
 
@@ -108,7 +108,7 @@ async def test_ocean_d12_an_event_that_comes_before_the_external_id_is_taken_whe
     house.comes(correlationKey="7")
     assert house.told == house.gets(record) == []
     called(record, "7")
-    assert house.deliveries.know(record)
+    assert house.deliveries.index_external_id(record)
     assert house.gets(record) == ["e"]
 
 
@@ -122,9 +122,9 @@ async def test_reports_are_for_the_owner_and_everything_else_for_the_executor(ho
     house.comes("hook", target={"name": "one"})
     house.comes("report", target={"name": "one"}, type="Update")
     assert house.gets(record) == ["hook"]
-    assert [report.payload["body"] for report in house.deliveries.reports(record)] == ["report"]
-    house.deliveries.taken(record)
-    house.deliveries.applied(record)
+    assert [report.payload["body"] for report in house.deliveries.take_reports(record)] == ["report"]
+    house.deliveries.mark_consumed(record)
+    house.deliveries.delete_consumed(record)
     assert await house.stored() == ["hook"]
 
 
@@ -132,7 +132,7 @@ async def test_a_trace_is_nobodys_and_outlives_the_end_of_its_action(house) -> N
     record = house.live()
     house.comes("step", target={"uid": record.uid}, type="Trace")
     assert house.told == house.gets(record) == []
-    house.deliveries.ended(record)
+    house.deliveries.on_action_finished(record)
     assert await house.stored() == ["step"]
 
 
@@ -147,14 +147,14 @@ async def test_events_are_handed_over_in_the_order_of_their_receipt(house) -> No
 async def test_what_was_handed_over_is_no_reason_to_poll_again_but_what_came_since_is(house) -> None:
     record = house.live()
     house.comes("first", target={"name": "one"})
-    assert house.deliveries.know(record)
+    assert house.deliveries.index_external_id(record)
     house.gets(record)
-    assert not house.deliveries.know(record)
-    house.deliveries.taken(record)
-    assert not house.deliveries.know(record)
+    assert not house.deliveries.index_external_id(record)
+    house.deliveries.mark_consumed(record)
+    assert not house.deliveries.index_external_id(record)
     house.comes("second", target={"name": "one"})
     assert house.deliveries.know(record)
-    house.deliveries.applied(record)
+    house.deliveries.delete_consumed(record)
     assert await house.stored() == ["second"]
 
 
@@ -162,12 +162,12 @@ async def test_an_event_stays_while_the_poll_goes_on_whatever_else_is_put_on_rec
     record = house.live()
     house.comes(target={"name": "one"})
     house.gets(record)
-    assert not house.deliveries.has_taken(record)
-    house.deliveries.applied(record)
+    assert not house.deliveries.has_consumed(record)
+    house.deliveries.delete_consumed(record)
     assert await house.stored() == ["e"]
-    house.deliveries.taken(record)
-    assert house.deliveries.has_taken(record)
-    house.deliveries.applied(record)
+    house.deliveries.mark_consumed(record)
+    assert house.deliveries.has_consumed(record)
+    house.deliveries.delete_consumed(record)
     assert await house.stored() == []
 
 
@@ -207,7 +207,7 @@ async def test_an_event_that_waited_for_an_attempt_that_is_over_is_deleted(house
     record = house.live()
     house.comes(target={"uid": record.uid, "attempt": 1})
     called(record, None, attempt=2)
-    assert not house.deliveries.know(record)
+    assert not house.deliveries.index_external_id(record)
     assert await house.stored() == []
 
 
@@ -227,7 +227,7 @@ async def test_a_late_event_with_a_key_is_kept_for_a_minute_since_another_action
     assert house.gets(house.live("two", external_id="7")) == ["e"]
     end(house, house.live("two", external_id="7"))
     house.comes("later", correlationKey="7")
-    await run_for(house, module.ENDED_FOR.total_seconds() + 1)
+    await run_for(house, module.FINISHED_GRACE.total_seconds() + 1)
     assert await house.stored() == []
 
 
@@ -259,21 +259,21 @@ async def test_an_event_whose_action_waits_in_the_queue_outlives_its_time(house)
 async def test_a_notification_of_what_was_deleted_brings_nothing_back(house) -> None:
     record = house.live()
     stored = house.cluster.store(ACTION_EVENTS, event_body("e", target={"name": "one"}))
-    house.deliveries.notice(None, stored)
+    house.deliveries.on_notification(None, stored)
     house.gets(record)
     apply(house, record)
-    house.deliveries.notice("ADDED", stored)
+    house.deliveries.on_notification("ADDED", stored)
     assert house.gets(record) == []
 
 
 async def test_an_event_that_a_person_deletes_is_forgotten(house) -> None:
     record = house.live()
     house.comes(target={"name": "one"})
-    house.deliveries.notice("DELETED", event_body("e"))
+    house.deliveries.on_notification("DELETED", event_body("e"))
     assert house.gets(record) == []
 
 
-@pytest.mark.parametrize("bound", ["KEPT_EVENTS", "KEPT_BYTES"])
+@pytest.mark.parametrize("bound", ["MAX_WAITING_EVENTS", "MAX_WAITING_BYTES"])
 async def test_what_there_is_no_room_for_is_found_by_a_later_scan(house, bound, monkeypatch) -> None:
     monkeypatch.setattr(module, bound, 0)
     record = house.live()
@@ -293,15 +293,15 @@ async def test_a_scan_forgets_what_vanished_while_the_watch_was_not_looking(hous
     assert house.gets(record) == ["there"]
 
 
-def apply(house: House, record: Record) -> None:
+def apply(house: House, record: ActionRecord) -> None:
     """Do what the engine does when a poll has ended, and its outcome is on record."""
-    house.deliveries.taken(record)
-    house.deliveries.applied(record)
+    house.deliveries.mark_consumed(record)
+    house.deliveries.delete_consumed(record)
 
 
-def end(house: House, record: Record) -> None:
+def end(house: House, record: ActionRecord) -> None:
     """Do what departures do."""
-    house.deliveries.ended(record)
+    house.deliveries.on_action_finished(record)
     house.deliveries.forget(record.uid)
     house.table.finish(record, house.clock.monotonic())
 

@@ -9,10 +9,10 @@ from support.events import event_body
 from support.records import NAMESPACE
 from taskaction.api.action_event import ActionEvent
 from taskaction.api.enums import ProviderKind
-from taskaction.control.events.matching import Kept, Subject, of_key, of_name, of_uid
+from taskaction.control.events.matching import EventSubject, WaitingEvent, key_address, name_address, uid_address
 
 SHARED = "operators-own"
-ONE = Subject(
+ONE = EventSubject(
     uid="uid-1",
     namespace=NAMESPACE,
     name="one",
@@ -26,8 +26,8 @@ OF_THE_PROVIDER = {"providerRef": {"name": "github"}}
 OF_THE_CLUSTERS = {"providerRef": {"kind": "ClusterActionProvider", "name": "github"}}
 
 
-def kept(namespace: str = NAMESPACE, **spec: Any) -> Kept:
-    return Kept.of(ActionEvent.from_body(event_body("e", namespace=namespace, **spec)))
+def kept(namespace: str = NAMESPACE, **spec: Any) -> WaitingEvent:
+    return WaitingEvent.from_event(ActionEvent.from_body(event_body("e", namespace=namespace, **spec)))
 
 
 MEANT: dict[str, dict[str, Any]] = {
@@ -53,17 +53,17 @@ NOT_MEANT: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("spec", MEANT.values(), ids=MEANT)
 def test_an_event_means_the_action_that_it_names(spec: dict[str, Any]) -> None:
-    assert kept(**spec).means(ONE, SHARED)
+    assert kept(**spec).is_for(ONE, SHARED)
 
 
 @pytest.mark.parametrize("spec", NOT_MEANT.values(), ids=NOT_MEANT)
 def test_an_event_means_no_other_action(spec: dict[str, Any]) -> None:
-    assert not kept(**spec).means(ONE, SHARED)
+    assert not kept(**spec).is_for(ONE, SHARED)
 
 
 @pytest.mark.parametrize("spec", MEANT.values(), ids=MEANT)
 def test_an_event_of_another_namespace_means_nothing_here(spec: dict[str, Any]) -> None:
-    assert not kept("team-b", **spec).means(ONE, SHARED)
+    assert not kept("team-b", **spec).is_for(ONE, SHARED)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_an_event_of_another_namespace_means_nothing_here(spec: dict[str, Any]) 
     ],
 )
 def test_the_operators_own_events_reach_every_namespace_where_they_say_whose_id_it_is(
-    subject: Subject, spec: dict[str, Any], *, meant: bool
+    subject: EventSubject, spec: dict[str, Any], *, meant: bool
 ) -> None:
-    assert kept(SHARED, **spec).means(subject, SHARED) is meant
+    assert kept(SHARED, **spec).is_for(subject, SHARED) is meant
 
 
 @pytest.mark.parametrize(("attempt", "past", "early"), [(1, True, False), (2, False, False), (3, False, True)])
@@ -94,7 +94,7 @@ def test_an_event_may_mean_one_attempt_only(attempt: int, *, past: bool, early: 
 @pytest.mark.parametrize("spec", MEANT.values(), ids=MEANT)
 def test_an_event_is_found_where_its_action_looks_for_it(spec: dict[str, Any]) -> None:
     assert kept(**spec).place in ONE.places
-    assert ONE.places == (of_uid("uid-1"), of_name(NAMESPACE, "one"), of_key("77"))
+    assert ONE.places == (uid_address("uid-1"), name_address(NAMESPACE, "one"), key_address("77"))
 
 
 def test_an_executor_is_given_what_was_stored() -> None:

@@ -14,14 +14,14 @@ import pytest
 from support.fake_cluster import FakeCluster
 from taskaction.api.action_flow import ActionFlow
 from taskaction.api.enums import ProviderKind
-from taskaction.app.observer import OperatorJournal
+from taskaction.app.observer import OperatorRecorder
 from taskaction.cluster.errors import ConflictError, NotFoundError
 from taskaction.cluster.gateway import ACTION_FLOWS, Body
-from taskaction.cluster.retry import Persistence
+from taskaction.cluster.retry import Retrier
 from taskaction.control.flow_runs import catalogue
 from taskaction.control.flow_runs.catalogue import SETTLE_SECONDS, FlowCatalogue
-from taskaction.control.flow_runs.inputs import Input, Inputs, NoInputs
-from taskaction.control.flow_runs.validation import Verdict, judged
+from taskaction.control.flow_runs.inputs import ActionInput, InputRegistry, UnknownInputs
+from taskaction.control.flow_runs.validation import ValidationResult, validate_flow
 from taskaction.control.objects.background import Background
 from taskaction.control.providers.providers import ProviderKey
 from taskaction.core.names import shard_of
@@ -43,7 +43,7 @@ class Desk:
     owned: set[int] = field(default_factory=lambda: set(range(SHARDS)))
     failures: list[str] = field(default_factory=list)
     clock: FakeClock = field(default_factory=FakeClock)
-    inputs: Inputs = field(default_factory=NoInputs)
+    inputs: InputRegistry = field(default_factory=UnknownInputs)
     sought: set[ProviderKey] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -52,9 +52,9 @@ class Desk:
         self.catalogue = FlowCatalogue(
             cluster=self.cluster,
             clock=clock,
-            persistently=Persistence(clock, lambda: 0.5, lambda _: None),
+            persistently=Retrier(clock, lambda: 0.5, lambda _: None),
             background=self.background,
-            journal=OperatorJournal(metrics, clock),
+            journal=OperatorRecorder(metrics, clock),
             inputs=self.inputs,
             sought=self.sought.__contains__,
             owns=self.owned.__contains__,
@@ -96,17 +96,17 @@ async def desk() -> AsyncIterator[Desk]:
 
 
 async def test_a_flow_is_judged_with_one_write_and_its_echo_with_none(desk: Desk) -> None:
-    desk.catalogue.notice("ADDED", desk.apply(GOOD))
+    desk.catalogue.on_notification("ADDED", desk.apply(GOOD))
     await desk.settle()
     assert desk.verdict == ("True", "Valid", 1)
-    desk.catalogue.notice("MODIFIED", desk.cluster.objects["actionflows", "team-a", "f"])
+    desk.catalogue.on_notification("MODIFIED", desk.cluster.objects["actionflows", "team-a", "f"])
     await desk.settle()
     assert desk.cluster.calls == [("replace_status", "f")]
 
 
 async def test_a_change_is_judged_anew(desk: Desk) -> None:
     for generation, (definition, expected) in enumerate([(GOOD, "True"), (BAD, "False"), (GOOD, "True")], start=1):
-        desk.catalogue.notice("MODIFIED", desk.apply(definition, generation=generation))
+        desk.catalogue.on_notification("MODIFIED", desk.apply(definition, generation=generation))
         await desk.settle()
         assert desk.verdict is not None
         assert (desk.verdict[0], desk.verdict[2]) == (expected, generation)
@@ -119,14 +119,14 @@ async def test_a_change_that_comes_during_the_verdict_is_judged_instead(desk: De
             desk.apply(BAD, generation=2)
 
     desk.cluster.meanwhile = change
-    desk.catalogue.notice("ADDED", desk.apply(GOOD))
+    desk.catalogue.on_notification("ADDED", desk.apply(GOOD))
     await desk.settle()
     assert desk.verdict == ("False", "InvalidDefinition", 2)
 
 
 async def test_a_verdict_whose_answer_was_lost_is_not_written_twice(desk: Desk) -> None:
     desk.cluster.fail("replace_status", ConflictError("was it stored?"), after=True)
-    desk.catalogue.notice("ADDED", desk.apply(GOOD))
+    desk.catalogue.on_notification("ADDED", desk.apply(GOOD))
     await desk.settle()
     assert desk.verdict == ("True", "Valid", 1)
     assert desk.cluster.count("replace_status") == 1
@@ -135,12 +135,12 @@ async def test_a_verdict_whose_answer_was_lost_is_not_written_twice(desk: Desk) 
 async def test_a_flow_of_another_replica_is_left_alone_until_its_shard_is_taken_over(desk: Desk) -> None:
     shard = shard_of(UID, SHARDS)
     desk.owned.discard(shard)
-    desk.catalogue.notice(None, desk.apply(GOOD))
+    desk.catalogue.on_notification(None, desk.apply(GOOD))
     await desk.settle()
     assert desk.cluster.calls == []
     desk.owned.add(shard)
     for one in range(SHARDS):
-        desk.catalogue.taken_over(one)
+        desk.catalogue.on_shard_acquired(one)
     await desk.settle()
     assert desk.verdict == ("True", "Valid", 1)
     assert desk.cluster.count("replace_status") == 1
@@ -153,20 +153,20 @@ def gone(desk: Desk) -> None:
 def gone_by_notice(desk: Desk) -> None:
     body = desk.cluster.objects["actionflows", "team-a", "f"]
     gone(desk)
-    desk.catalogue.notice("DELETED", body)
+    desk.catalogue.on_notification("DELETED", body)
 
 
 @pytest.mark.parametrize("vanish", [gone, gone_by_notice])
 async def test_a_flow_that_is_gone_is_forgotten(desk: Desk, vanish: Callable[[Desk], None]) -> None:
     shard = shard_of(UID, SHARDS)
     desk.owned.discard(shard)
-    desk.catalogue.notice(None, desk.apply(GOOD))
+    desk.catalogue.on_notification(None, desk.apply(GOOD))
     vanish(desk)
     desk.owned.add(shard)
-    desk.catalogue.taken_over(shard)
+    desk.catalogue.on_shard_acquired(shard)
     await desk.settle()
     asked = desk.cluster.count("get")
-    desk.catalogue.taken_over(shard)
+    desk.catalogue.on_shard_acquired(shard)
     await desk.settle()
     assert desk.cluster.count("get") == asked
     assert desk.cluster.count("replace_status") == 0
@@ -174,7 +174,7 @@ async def test_a_flow_that_is_gone_is_forgotten(desk: Desk, vanish: Callable[[De
 
 async def test_a_flow_that_goes_during_the_verdict_stops_nothing(desk: Desk) -> None:
     desk.cluster.fail("replace_status", NotFoundError("the object is gone"))
-    desk.catalogue.notice("ADDED", desk.apply(GOOD))
+    desk.catalogue.on_notification("ADDED", desk.apply(GOOD))
     await desk.settle()
     assert desk.verdict is None
 
@@ -182,13 +182,13 @@ async def test_a_flow_that_goes_during_the_verdict_stops_nothing(desk: Desk) -> 
 async def test_a_slow_verdict_does_not_hold_the_loop_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, may_end = threading.Event(), threading.Event()
 
-    def slowly(flow: ActionFlow, inputs: Inputs) -> Verdict:
+    def slowly(flow: ActionFlow, inputs: InputRegistry) -> ValidationResult:
         begun.set()
         assert may_end.wait(60)
-        return judged(flow, inputs)
+        return validate_flow(flow, inputs)
 
-    monkeypatch.setattr(catalogue, "judged", slowly)
-    desk.catalogue.notice("ADDED", desk.apply(GOOD))
+    monkeypatch.setattr(catalogue, "validate_flow", slowly)
+    desk.catalogue.on_notification("ADDED", desk.apply(GOOD))
     assert await asyncio.to_thread(begun.wait, 60)
     assert desk.verdict is None
     may_end.set()  # the loop is free to say so
@@ -227,22 +227,22 @@ USING = {
 }
 
 
-class Schemas(NoInputs):
+class Schemas(UnknownInputs):
     """What providers take, as the test says."""
 
     def __init__(self) -> None:
         self.required: dict[str, str] = {}
 
-    def of_provider(self, kind: ProviderKind, namespace: str, name: str) -> Input:
+    def provider_input(self, kind: ProviderKind, namespace: str, name: str) -> ActionInput:
         required = self.required.get(name)
-        return Input(compile_schema({"required": [required]}, "inputSchema") if required is not None else None)
+        return ActionInput(compile_schema({"required": [required]}, "inputSchema") if required is not None else None)
 
 
 @pytest.fixture
 async def using() -> AsyncIterator[tuple[Desk, Schemas]]:
     schemas = Schemas()
     desk = Desk(inputs=schemas)
-    desk.catalogue.notice("ADDED", desk.apply(USING))
+    desk.catalogue.on_notification("ADDED", desk.apply(USING))
     await desk.settle()
     assert desk.verdict == ("True", "Valid", 1)
     desk.cluster.calls.clear()
@@ -257,7 +257,7 @@ async def test_a_flow_is_judged_again_when_a_provider_that_it_names_has_changed(
     desk, schemas = using
     for required, expected in [("other", "False"), ("path", "True"), ("other", "False"), (None, "True")]:
         schemas.required = {} if required is None else {"copy": required}
-        desk.catalogue.provider_changed(provider)
+        desk.catalogue.on_provider_changed(provider)
         await desk.settle()
         assert desk.verdict is not None
         assert (desk.verdict[0], desk.verdict[2]) == (expected, 1)
@@ -267,7 +267,7 @@ async def test_a_flow_is_judged_again_when_a_provider_that_it_names_has_changed(
 async def test_a_change_that_changes_no_verdict_writes_nothing(using: tuple[Desk, Schemas]) -> None:
     desk, schemas = using
     schemas.required = {"copy": "path"}
-    desk.catalogue.provider_changed(COPY)
+    desk.catalogue.on_provider_changed(COPY)
     await desk.settle()
     assert desk.cluster.calls == [("get", "f")]
 
@@ -276,8 +276,8 @@ async def test_changes_that_come_together_are_one(using: tuple[Desk, Schemas]) -
     desk, schemas = using
     for required in ["other", "path"] * 50:
         schemas.required = {"copy": required}
-        desk.catalogue.provider_changed(COPY)
-        desk.catalogue.provider_changed(SHARED)
+        desk.catalogue.on_provider_changed(COPY)
+        desk.catalogue.on_provider_changed(SHARED)
         await desk.clock.advance(SETTLE_SECONDS / 200)
     await desk.settle()
     assert desk.cluster.calls == [("get", "f")]
@@ -285,8 +285,8 @@ async def test_changes_that_come_together_are_one(using: tuple[Desk, Schemas]) -
 
 async def test_a_provider_that_no_flow_names_costs_nothing(using: tuple[Desk, Schemas]) -> None:
     desk, _ = using
-    desk.catalogue.provider_changed((ProviderKind.ACTION_PROVIDER, "team-b", "copy"))
-    desk.catalogue.provider_changed((ProviderKind.CLUSTER_ACTION_PROVIDER, "", "copy"))
+    desk.catalogue.on_provider_changed((ProviderKind.ACTION_PROVIDER, "team-b", "copy"))
+    desk.catalogue.on_provider_changed((ProviderKind.CLUSTER_ACTION_PROVIDER, "", "copy"))
     await desk.settle()
     assert desk.cluster.calls == []
 
@@ -295,11 +295,11 @@ async def test_a_flow_waits_for_a_provider_that_is_being_looked_up(using: tuple[
     desk, schemas = using
     desk.sought.add(SHARED)
     schemas.required = {"copy": "other"}
-    desk.catalogue.provider_changed(COPY)
+    desk.catalogue.on_provider_changed(COPY)
     await desk.settle()
     assert desk.cluster.calls == []
     desk.sought.clear()
-    desk.catalogue.provider_changed(SHARED)  # found, or found not to be there
+    desk.catalogue.on_provider_changed(SHARED)  # found, or found not to be there
     await desk.settle()
     assert desk.verdict == ("False", "InvalidDefinition", 1)
 
@@ -309,11 +309,11 @@ async def test_who_takes_a_shard_over_judges_by_what_has_changed_before(using: t
     shard = shard_of(UID, SHARDS)
     desk.owned.discard(shard)
     schemas.required = {"copy": "other"}
-    desk.catalogue.provider_changed(COPY)
+    desk.catalogue.on_provider_changed(COPY)
     await desk.settle()
     assert desk.cluster.calls == []
     desk.owned.add(shard)
-    desk.catalogue.taken_over(shard)
+    desk.catalogue.on_shard_acquired(shard)
     await desk.settle()
     assert desk.verdict == ("False", "InvalidDefinition", 1)
 
@@ -322,7 +322,7 @@ async def test_who_starts_anew_judges_by_what_has_changed_while_nobody_was_there
     before, schemas = using
     schemas.required = {"copy": "other"}
     desk = Desk(cluster=before.cluster, inputs=schemas)
-    desk.catalogue.notice(None, desk.cluster.objects["actionflows", "team-a", "f"])
+    desk.catalogue.on_notification(None, desk.cluster.objects["actionflows", "team-a", "f"])
     await desk.settle()
     assert desk.verdict == ("False", "InvalidDefinition", 1)
     assert desk.cluster.count("replace_status") == 1

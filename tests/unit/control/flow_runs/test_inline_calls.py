@@ -94,7 +94,7 @@ async def test_items_wait_for_the_quota_of_their_target_and_no_worker_waits_with
         await operator.pass_time(10, step=1)
         assert target.begun == []
         assert target.asked <= ITEMS + 10  # each once, and then one for all
-        assert operator.control.manager.running == 0
+        assert operator.control.manager.running_count == 0
         target.limited = False
         await operator.pass_time(4, step=1)
         assert run_of(operator).status.phase is Phase.SUCCEEDED
@@ -121,7 +121,7 @@ async def test_calls_that_go_on_elsewhere_are_polled() -> None:
         await begin(operator, run_body("r", {"Each": each()}, **GIVEN))
         await operator.pass_time(ITEMS + 10, step=1)
         assert run_of(operator).status.phase is Phase.SUCCEEDED
-        assert operator.control.manager.queued == operator.control.manager.lanes == 0
+        assert operator.control.manager.queued_count == operator.control.manager.lane_count == 0
 
 
 @pytest.mark.parametrize("how", ["failed", "aborted", "deleted"])
@@ -149,7 +149,7 @@ async def test_nothing_is_called_any_more_for_a_run_that_is_over(how: str) -> No
         assert len(target.begun) == 3
         assert target.now == 0
         manager = operator.control.manager
-        assert (manager.queued, manager.running, manager.lanes) == (0, 0, 0)
+        assert (manager.queued_count, manager.running_count, manager.lane_count) == (0, 0, 0)
         assert children(operator) == {}
 
 
@@ -179,4 +179,4 @@ async def test_items_that_find_the_queue_full_wait_outside_of_it() -> None:
         await operator.pass_time(2)
         assert [run_of(operator, name).status.phase for name in "rst"] == [Phase.SUCCEEDED] * 3
         assert [operator.phase(name) for name in "ab"] == ["Succeeded"] * 2
-        assert (operator.control.manager.queued, operator.control.manager.outside) == (0, 0)
+        assert (operator.control.manager.queued_count, operator.control.manager.backlog_count) == (0, 0)

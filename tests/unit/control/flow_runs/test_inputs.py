@@ -5,8 +5,13 @@ from typing import Any
 import pytest
 
 from taskaction.api.enums import ProviderKind
-from taskaction.control.flow_runs.inputs import InstalledInputs, OfferedInputs, input_problems, providers_named
-from taskaction.control.providers.providers import Providers
+from taskaction.control.flow_runs.inputs import (
+    ClusterInputs,
+    InstalledInputs,
+    find_input_problems,
+    find_provider_references,
+)
+from taskaction.control.providers.providers import ProviderTable
 from taskaction.plugin.registry import Registry
 from taskaction.testing.clock import START
 
@@ -24,13 +29,13 @@ SCHEMA = {
     "if": {"properties": {"mode": {"const": "fast"}}, "required": ["mode"]},
     "then": {"required": ["count"]},
 }
-INPUTS = InstalledInputs(Registry.installed, {("ActionProvider", "copy"): SCHEMA})
+INPUTS = InstalledInputs(Registry.find_installed, {("ActionProvider", "copy"): SCHEMA})
 
 
 def found(parameters: Any, url: str = "taskaction://provider/copy", **fields: Any) -> list[tuple[str, str]]:
     action = {"Type": "Action", "ActionUrl": url, "Parameters": parameters, "End": True, **fields}
     definition = {"StartAt": "A", "States": {"A": action}}
-    return [(one.path, one.message) for one in input_problems(definition, "team-a", INPUTS)]
+    return [(one.path, one.message) for one in find_input_problems(definition, "team-a", INPUTS)]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +56,7 @@ def test_what_no_run_can_mend_is_said_with_its_path(parameters, path, why) -> No
     problems = found(parameters)
     assert path in [place for place, _ in problems], problems
     assert any(why in message for _, message in problems), problems
-    assert all(message.endswith("(by the input of taskaction://provider/copy)") for _, message in problems)
+    assert all(message.endswith("(input schema of taskaction://provider/copy)") for _, message in problems)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +116,7 @@ def test_states_inside_of_others_and_handlers_are_looked_at_too() -> None:
         "Branches": [{"StartAt": "M", "States": {"M": {"Type": "Map", "ItemProcessor": processor, "End": True}}}],
         "End": True,
     }
-    (problem,) = input_problems({"StartAt": "P", "States": {"P": parallel}}, "team-a", INPUTS)
+    (problem,) = find_input_problems({"StartAt": "P", "States": {"P": parallel}}, "team-a", INPUTS)
     assert problem.path == "$.States.P.Branches[0].States.M.ItemProcessor.States.I.Parameters"
 
 
@@ -128,32 +133,32 @@ def test_what_cannot_be_called_for_items_without_objects_is_named(url, parameter
     action = {"Type": "Action", "ActionUrl": url, "Parameters": parameters, "End": True}
     processor = {"StartAt": "I", "States": {"I": action}}
     mapping = {"Type": "Map", "ItemProcessor": processor, "Inline": True, "End": True}
-    problems = list(input_problems({"StartAt": "M", "States": {"M": mapping}}, "team-a", INPUTS))
+    problems = list(find_input_problems({"StartAt": "M", "States": {"M": mapping}}, "team-a", INPUTS))
     assert [one.path for one in problems] == (["$.States.M.ItemProcessor.States.I.ActionUrl"] if why else [])
     assert all(str(why) in one.message for one in problems)
 
 
 def test_an_input_path_is_left_to_the_run() -> None:
     action = {"Type": "Action", "ActionUrl": "taskaction://provider/copy", "InputPath": "$.x", "End": True}
-    assert list(input_problems({"StartAt": "A", "States": {"A": action}}, "team-a", INPUTS)) == []
+    assert list(find_input_problems({"StartAt": "A", "States": {"A": action}}, "team-a", INPUTS)) == []
 
 
 def test_the_providers_that_a_definition_names_are_found_in_any_shape_of_it() -> None:
     action = {"ActionUrl": "taskaction://provider/mail"}
     handled = {"Handler": {"Type": "ActionProvider", "Url": "taskaction://cluster-provider/shared"}}
     definition = {"States": {"A": action, "B": [handled, 5, None], "C": {"ActionUrl": "taskaction://executor/noop"}}}
-    assert providers_named(definition, "team-a") == {
+    assert find_provider_references(definition, "team-a") == {
         (ProviderKind.ACTION_PROVIDER, "team-a", "mail"),
         (ProviderKind.CLUSTER_ACTION_PROVIDER, "", "shared"),
     }
 
 
 def test_a_provider_that_the_namespace_may_not_use_is_a_problem() -> None:
-    providers = Providers(Registry())
+    providers = ProviderTable(Registry())
     metadata = {"name": "shared", "uid": "u", "generation": 1, "creationTimestamp": START.isoformat()}
     spec = {"executor": "noop", "allowedNamespaces": ["team-b"]}
-    providers.put(ProviderKind.CLUSTER_ACTION_PROVIDER, {"metadata": metadata, "spec": spec})
-    inputs = OfferedInputs(Registry(), providers)
-    assert inputs.of_provider(ProviderKind.CLUSTER_ACTION_PROVIDER, "team-b", "shared").problem is None
-    found = inputs.of_provider(ProviderKind.CLUSTER_ACTION_PROVIDER, "team-a", "shared").problem
-    assert found == "ClusterActionProvider 'shared' may not be used in namespace 'team-a' (its allowedNamespaces)"
+    providers.update_provider(ProviderKind.CLUSTER_ACTION_PROVIDER, {"metadata": metadata, "spec": spec})
+    inputs = ClusterInputs(Registry(), providers)
+    assert inputs.provider_input(ProviderKind.CLUSTER_ACTION_PROVIDER, "team-b", "shared").problem is None
+    found = inputs.provider_input(ProviderKind.CLUSTER_ACTION_PROVIDER, "team-a", "shared").problem
+    assert found == "ClusterActionProvider 'shared' does not allow namespace 'team-a' (allowedNamespaces)"

@@ -10,7 +10,7 @@ from support.flow_stage import action, begin, change_run, flow_body, run_body, r
 from support.memory_operator import MemoryOperator
 from taskaction.api.action_flow_run import ActionFlowRunStatus, CurrentState
 from taskaction.api.enums import Phase
-from taskaction.control.flow_runs.events import ALL, EACH, news
+from taskaction.control.flow_runs.events import PROCESS_EVENT_RATE, RUN_EVENT_RATE, find_news
 from taskaction.testing.clock import START
 
 PASS = {"Type": "Pass", "End": True}
@@ -77,8 +77,8 @@ async def test_who_answered_is_told_and_not_what(operator: MemoryOperator) -> No
         ("Normal", "Signalled"),
         ("Normal", "Completed"),
     ]
-    assert told[2][2].endswith("there is no state 'Aks' in the flow)")
-    assert told[3][2] == "ann has answered Ask"
+    assert told[2][2].endswith("the flow has no state 'Aks')")
+    assert told[3][2] == "ann answered Ask"
     assert "s3cret" not in str(told)
 
 
@@ -106,14 +106,14 @@ async def test_a_loop_is_told_a_few_times_and_then_once_a_minute(operator: Memor
     }
     await begin(operator, run_body("r", states))
     await operator.pass_time(120)
-    assert len(events(operator)) == EACH.burst + 1
+    assert len(events(operator)) == RUN_EVENT_RATE.burst + 1
     assert run_of(operator).status.phase is Phase.RUNNING
 
 
 async def test_many_runs_at_once_make_no_storm(operator: MemoryOperator) -> None:
-    await begin(operator, *(run_body(f"r{number}", {"A": LONG}) for number in range(ALL.burst + 100)))
+    await begin(operator, *(run_body(f"r{number}", {"A": LONG}) for number in range(PROCESS_EVENT_RATE.burst + 100)))
     await operator.pass_time(2)
-    assert ALL.burst <= len(operator.of_kind("events")) <= ALL.burst + 20
+    assert PROCESS_EVENT_RATE.burst <= len(operator.of_kind("events")) <= PROCESS_EVENT_RATE.burst + 20
 
 
 def status(**fields: Any) -> ActionFlowRunStatus:
@@ -138,5 +138,5 @@ def status(**fields: Any) -> ActionFlowRunStatus:
 def test_only_what_is_new_is_news(
     before: ActionFlowRunStatus, after: ActionFlowRunStatus, expected: str | None
 ) -> None:
-    found = news(before, after, timedelta(seconds=1))
+    found = find_news(before, after, timedelta(seconds=1))
     assert (found.tell.message if found is not None else None) == expected

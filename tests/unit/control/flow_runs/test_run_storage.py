@@ -63,7 +63,7 @@ async def ended(operator: MemoryOperator, seconds: int = 20) -> None:
     """Let time pass until the run has ended; what the storage does takes time of its own."""
     for _ in range(seconds):
         await operator.pass_time(1)
-        if run_of(operator).status.phase.terminal:
+        if run_of(operator).status.phase.is_terminal:
             return
         await real_moment(operator)
 
@@ -149,7 +149,7 @@ async def test_storage_that_fails_for_a_while_holds_the_run_back_and_loses_nothi
         for _ in range(100):
             await operator.pass_time(1)
             await real_moment(operator)
-            if run_of(operator).status.phase.terminal:
+            if run_of(operator).status.phase.is_terminal:
                 break
         assert run_of(operator).status.output == {"last": TEXT}
 
@@ -202,7 +202,7 @@ async def test_a_run_whose_storage_is_away_can_be_aborted(replicas: Replicas) ->
         assert [one["status"]["phase"] for one in children(second).values()] == ["Aborted"]
 
 
-@pytest.mark.parametrize(("content", "why"), [(None, "is gone"), (b"{}", "is not what was written there")])
+@pytest.mark.parametrize(("content", "why"), [(None, "not found"), (b"{}", "was changed")])
 async def test_a_file_that_is_gone_or_was_changed_ends_the_run_with_the_reason(
     replicas: Replicas, content: bytes | None, why: str
 ) -> None:
@@ -214,7 +214,7 @@ async def test_a_file_that_is_gone_or_was_changed_ends_the_run_with_the_reason(
         file.write_bytes(content)
     async with replicas.one() as second:
         await second.pass_time(4)
-        await second.until(lambda: run_of(second).status.phase.terminal)
+        await second.until(lambda: run_of(second).status.phase.is_terminal)
         status = run_of(second).status
         assert (status.phase, status.reason) == (Phase.FAILED, "StateLost")
         assert why in (status.message or "")
@@ -237,7 +237,7 @@ async def test_a_run_of_another_folder_waits_for_the_setting(replicas: Replicas)
 async def test_a_large_output_is_stored_until_the_run_is_deleted(replicas: Replicas) -> None:
     async with replicas.one() as operator:
         await begin(operator, run_body("r", GROWN, input={"s": TEXT}, ttlSecondsAfterFinished=5))
-        await operator.until(lambda: run_of(operator).status.phase.terminal)
+        await operator.until(lambda: run_of(operator).status.phase.is_terminal)
         status = run_of(operator).status
         (file,) = replicas.files()
         assert (status.phase, status.output, status.output_uri) == (Phase.SUCCEEDED, None, f"file://{file}")
@@ -254,7 +254,7 @@ async def test_a_run_that_cannot_store_its_state_can_be_aborted_and_holds_up_no_
         await begin(operator, run_body("r", NAPPING, input={"s": TEXT}))
         await operator.until(lambda: run_of(operator).status.reason == "StorageUnavailable")
         shard = next(iter(operator.control.runs.table)).shard
-        assert operator.control.runs.is_over(shard)
+        assert operator.control.runs.is_at_rest(shard)
         await change_run(operator, "r", abort={"reason": "enough"})
         assert run_of(operator).status.phase is Phase.ABORTED
         assert children(operator) == {}
@@ -286,7 +286,7 @@ async def test_an_inline_map_may_give_more_than_an_object_holds(replicas: Replic
     items = [f"{number:05d}" + "y" * 5_000 for number in range(60)]
     async with replicas.one() as operator:
         await begin(operator, run_body("r", {"Each": each | {"End": True}}, input={"items": items}))
-        await operator.until(lambda: run_of(operator).status.phase.terminal, seconds=20)
+        await operator.until(lambda: run_of(operator).status.phase.is_terminal, seconds=20)
         status = run_of(operator).status
         assert (status.phase, status.output) == (Phase.SUCCEEDED, None)
         await operator.until(lambda: len(replicas.files()) == 1)
@@ -313,7 +313,7 @@ async def test_an_action_whose_flow_gives_more_than_an_action_holds_says_where_i
     async with replicas.one() as operator:
         await begin(operator, flow_body("f", GROWN))
         await begin(operator, run_body("r", outer, runAs={"serviceAccountName": "runner"}))
-        await operator.until(lambda: run_of(operator).status.phase.terminal)
+        await operator.until(lambda: run_of(operator).status.phase.is_terminal)
         error = run_of(operator).status.error
         assert error is not None
         assert "OutputTooLarge" in str(error.cause)
@@ -338,5 +338,5 @@ async def test_an_action_that_is_too_large_for_its_object_fails_alone(replicas: 
     }
     async with replicas.one() as operator:
         await begin(operator, run_body("r", states, input={"s": TEXT}))
-        await operator.until(lambda: run_of(operator).status.phase.terminal)
+        await operator.until(lambda: run_of(operator).status.phase.is_terminal)
         assert run_of(operator).status.output == {"caught": True}

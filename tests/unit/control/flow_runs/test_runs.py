@@ -271,7 +271,7 @@ def mapped(processor: dict[str, Any], **more: Any) -> dict[str, Any]:
 async def test_inline_items_cost_no_objects_and_few_writes(operator: MemoryOperator) -> None:
     echo = action(ResultPath=None, parameters={"output.$": "$"})
     await begin(operator, run_body("r", mapped({"Echo": echo}, Inline=True), input={"items": list(range(1_000))}))
-    await operator.until(lambda: run_of(operator).status.phase.terminal, seconds=20)
+    await operator.until(lambda: run_of(operator).status.phase.is_terminal, seconds=20)
     assert run_of(operator).status.output["out"] == list(range(1_000))
     assert children(operator) == {}
     assert len(written(operator)) <= 5
@@ -283,7 +283,7 @@ async def test_an_inline_action_needs_an_executor_that_can_do_without_an_object(
     error = run_of(operator).status.error
     assert error is not None
     assert error.code == "ActionUnableToRun"
-    assert "leave out Inline" in error.message
+    assert "remove Inline" in error.message
 
 
 async def test_inline_actions_that_take_their_time_are_waited_for(operator: MemoryOperator) -> None:
@@ -329,7 +329,7 @@ async def test_private_data_outlives_an_owner_and_is_shown_to_nobody(operator: M
     assert kept["metadata"]["ownerReferences"][0]["uid"] == "uid-of-r"
     assert "s3cret" not in str(run_of(operator).status)
     for shard in range(4):
-        operator.control.runs.intake.shard_acquired(shard)  # as if another had owned it: all is read again
+        operator.control.runs.intake.on_shard_acquired(shard)  # as if another had owned it: all is read again
     await operator.pass_time(6)
     assert run_of(operator).status.phase is Phase.SUCCEEDED
     assert "s3cret" not in str(run_of(operator).status)

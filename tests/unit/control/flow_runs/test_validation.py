@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from taskaction.api.action_flow import PROBLEMS_KEPT, ActionFlow
-from taskaction.control.flow_runs.validation import flow_status, judged
+from taskaction.control.flow_runs.validation import flow_status, validate_flow
 from taskaction.testing.clock import START
 
 GOOD = {"StartAt": "Only", "States": {"Only": {"Type": "Pass", "End": True}}}
@@ -63,7 +63,7 @@ def passing(**more: Any) -> Any:
     ],
 )
 def test_a_verdict_says_why_and_where(judged_flow: ActionFlow, reason: str, path: str | None) -> None:
-    verdict = judged(judged_flow)
+    verdict = validate_flow(judged_flow)
     assert verdict.reason == reason
     assert path is None or path in [problem.path for problem in verdict.problems], verdict.problems
     assert (path is None) == (verdict.problems == ())
@@ -72,7 +72,7 @@ def test_a_verdict_says_why_and_where(judged_flow: ActionFlow, reason: str, path
 def test_a_status_lists_the_first_problems_and_its_message_counts_the_others() -> None:
     states = {f"S{number}": {"Type": "Pass", "Next": "Gone"} for number in range(50)}
     wrong = flow({"StartAt": "S0", "States": states})
-    verdict = judged(wrong)
+    verdict = validate_flow(wrong)
     status = flow_status(wrong, verdict, START)
     assert len(verdict.problems) > PROBLEMS_KEPT
     assert len(status.problems or ()) == PROBLEMS_KEPT
@@ -83,18 +83,18 @@ def test_a_status_lists_the_first_problems_and_its_message_counts_the_others() -
 
 def test_long_names_of_users_fit_into_the_status() -> None:
     wrong = flow({"StartAt": "x" * 128, "States": {"y" * 128: {"Type": "z" * 5000}}})
-    status = flow_status(wrong, judged(wrong), START)
+    status = flow_status(wrong, validate_flow(wrong), START)
     assert all(len(one.path) <= 1024 and len(one.message) <= 1024 for one in status.problems or ())
     assert len(status.conditions[0].message) <= 1024
 
 
 def test_valid_keeps_its_time_while_it_stays_what_it_was() -> None:
     first = flow()
-    status = flow_status(first, judged(first), START)
+    status = flow_status(first, validate_flow(first), START)
     changed = flow(generation=2).model_copy(update={"status": status})
-    again = flow_status(changed, judged(changed), START + timedelta(hours=1))
+    again = flow_status(changed, validate_flow(changed), START + timedelta(hours=1))
     assert again.conditions[0].last_transition_time == START
     assert again.conditions[0].observed_generation == 2
     broken = flow({}, generation=3).model_copy(update={"status": again})
-    flipped = flow_status(broken, judged(broken), START + timedelta(hours=2))
+    flipped = flow_status(broken, validate_flow(broken), START + timedelta(hours=2))
     assert flipped.conditions[0].last_transition_time == START + timedelta(hours=2)

@@ -7,7 +7,7 @@ import pytest
 
 from taskaction.control.objects import background
 from taskaction.control.objects.background import Background
-from taskaction.testing.clock import settled
+from taskaction.testing.clock import settle
 
 LONG = 60.0
 """More than any of these tests takes: where it is waited for, something hangs."""
@@ -41,7 +41,7 @@ async def test_work_goes_on_by_itself(told) -> None:
     assert len(told.background) == 2
 
     told.cue.set()
-    await settled()
+    await settle()
 
     assert told.ended == ["a", "b"]
     assert len(told.background) == 0
@@ -52,7 +52,7 @@ async def test_an_error_is_told_with_the_name_of_the_work_and_costs_no_other(tol
     told.background.start(fail(error), name="flush one")
     told.background.start(told.work("a"), name="a")
     told.cue.set()
-    await settled()
+    await settle()
 
     assert told.errors == [("flush one", error)]
     assert told.ended == ["a"]
@@ -61,7 +61,7 @@ async def test_an_error_is_told_with_the_name_of_the_work_and_costs_no_other(tol
 async def test_the_end_waits_for_all_work(told) -> None:
     told.background.start(told.work("a"), name="a")
     finish = asyncio.ensure_future(told.background.finish(LONG))
-    await settled()
+    await settle()
     assert not finish.done()
 
     told.cue.set()
@@ -76,12 +76,12 @@ async def test_the_end_waits_for_work_that_is_started_meanwhile(told) -> None:
         told.background.start(inner(), name="inner")
 
     async def inner() -> None:
-        await settled()
+        await settle()
         told.ended.append("inner")
 
     told.background.start(outer(), name="outer")
     finish = asyncio.ensure_future(told.background.finish(LONG))
-    await settled()
+    await settle()
     told.cue.set()
     await finish
 
@@ -106,13 +106,13 @@ async def test_work_that_ignores_its_cancellation_is_left_behind(told, monkeypat
                 await enough.wait()
 
     told.background.start(stubborn(), name="stubborn")
-    await settled()
+    await settle()
     async with asyncio.timeout(LONG / 10):
         await told.background.finish(0.01)
     assert len(told.background) == 1
 
     enough.set()
-    await settled()
+    await settle()
     assert len(told.background) == 0
 
 
@@ -126,9 +126,9 @@ async def test_an_error_at_the_very_end_is_told_as_well(told) -> None:
             raise error
 
     told.background.start(clumsy(), name="clumsy")
-    await settled()
+    await settle()
     await told.background.finish(0)
-    await settled()
+    await settle()
 
     assert told.errors == [("clumsy", error)]
 

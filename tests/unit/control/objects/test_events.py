@@ -12,12 +12,12 @@ from support.records import NAMESPACE, body, recorded
 from taskaction.cluster.errors import ForbiddenError, InvalidError, UnavailableError
 from taskaction.control.objects.events import EventPoster
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
-from taskaction.lifecycle.decisions import Tell
-from taskaction.testing.clock import FakeClock, settled
+from taskaction.lifecycle.decisions import RecordEvent
+from taskaction.testing.clock import FakeClock, settle
 
 ACTION = recorded(body("one")).action
-STARTED = Tell(warning=False, reason="Started", message="attempt 1")
-FAILED = Tell(warning=True, reason="Broken", message="it broke")
+STARTED = RecordEvent(warning=False, reason="Started", message="attempt 1")
+FAILED = RecordEvent(warning=True, reason="Broken", message="it broke")
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 """What the API server takes as a name (RFC 1123 subdomain)."""
 
@@ -36,7 +36,7 @@ class Post:
     async def running(self) -> AsyncIterator[None]:
         task = asyncio.create_task(self.poster.run())
         yield
-        await settled()
+        await settle()
         task.cancel()
         await asyncio.wait({task})
 
@@ -48,7 +48,7 @@ class Post:
 async def test_an_event_says_what_happened_to_which_object() -> None:
     post = Post()
     async with post.running():
-        post.poster.tell(ACTION, FAILED)
+        post.poster.post(ACTION, FAILED)
 
     (event,) = post.events
     assert event["metadata"]["namespace"] == NAMESPACE
@@ -61,8 +61,8 @@ async def test_an_event_says_what_happened_to_which_object() -> None:
 async def test_events_are_posted_in_their_order() -> None:
     post = Post()
     async with post.running():
-        post.poster.tell(ACTION, STARTED)
-        post.poster.tell(ACTION, FAILED)
+        post.poster.post(ACTION, STARTED)
+        post.poster.post(ACTION, FAILED)
 
     assert [(event["type"], event["reason"]) for event in post.events] == [("Normal", "Started"), ("Warning", "Broken")]
 
@@ -71,7 +71,7 @@ async def test_the_same_news_at_another_time_is_another_event() -> None:
     post = Post()
     async with post.running():
         for _ in range(3):
-            post.poster.tell(ACTION, STARTED)
+            post.poster.post(ACTION, STARTED)
             await post.clock.advance(0.001)
 
     assert len(post.events) == 3
@@ -82,8 +82,8 @@ async def test_an_event_that_cannot_be_posted_is_dropped_and_the_next_one_posted
     post = Post()
     post.cluster.fail("create", error)
     async with post.running():
-        post.poster.tell(ACTION, STARTED)
-        post.poster.tell(ACTION, FAILED)
+        post.poster.post(ACTION, STARTED)
+        post.poster.post(ACTION, FAILED)
 
     assert post.dropped == 1
     assert [event["reason"] for event in post.events] == ["Broken"]
@@ -92,7 +92,7 @@ async def test_an_event_that_cannot_be_posted_is_dropped_and_the_next_one_posted
 async def test_news_that_do_not_fit_are_dropped_and_counted_at_once() -> None:
     post = Post(kept=2)
     for _ in range(5):
-        post.poster.tell(ACTION, STARTED)
+        post.poster.post(ACTION, STARTED)
         await post.clock.advance(1)
     assert post.dropped == 3
 
@@ -109,7 +109,7 @@ async def test_news_that_do_not_fit_are_dropped_and_counted_at_once() -> None:
 async def test_an_event_has_a_valid_name_whatever_the_action_is_called(name) -> None:
     post = Post()
     async with post.running():
-        post.poster.tell(recorded(body(name)).action, STARTED)
+        post.poster.post(recorded(body(name)).action, STARTED)
 
     (event,) = post.events
     assert NAME.fullmatch(event["metadata"]["name"])
@@ -119,6 +119,6 @@ async def test_an_event_has_a_valid_name_whatever_the_action_is_called(name) -> 
 async def test_a_long_message_is_cut() -> None:
     post = Post()
     async with post.running():
-        post.poster.tell(ACTION, Tell(warning=True, reason="Broken", message="x" * 5000))
+        post.poster.post(ACTION, RecordEvent(warning=True, reason="Broken", message="x" * 5000))
 
     assert len(post.events[0]["message"]) == MESSAGE_LIMIT_CHARS

@@ -13,14 +13,14 @@ from taskaction.api.enums import ParentKind, Phase
 from taskaction.api.task_action import TaskAction
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
-from taskaction.control.flow_runs.records import LiveMembers, RunTable
+from taskaction.control.flow_runs.records import LiveRecords, RunTable
 from taskaction.control.objects.background import Background
-from taskaction.control.objects.expiry import REMEMBERED, Expiry
+from taskaction.control.objects.expiry import REMEMBERED, ExpiryCollector
 from taskaction.control.objects.objects import ObjectEditor
-from taskaction.control.objects.records import Record, Table
-from taskaction.control.objects.tree import Facts, ParentLink, Tree
+from taskaction.control.objects.records import ActionRecord, ActionTable
+from taskaction.control.objects.tree import NodeFacts, OwnerTree, ParentLink
 from taskaction.core.constants import API_VERSION, FINALIZER, HELD_LABEL
-from taskaction.testing.clock import START, FakeClock, settled
+from taskaction.testing.clock import START, FakeClock, settle
 
 DONE = {"phase": "Succeeded"}
 MINUTE = 60.0
@@ -31,17 +31,17 @@ class Keeper:
     """An expiry that runs; finished actions expire ten minutes after ``START`` unless ``expires`` says otherwise."""
 
     def __init__(self) -> None:
-        self.cluster, self.clock, self.table, self.tree = FakeCluster(), FakeClock(), Table(), Tree()
+        self.cluster, self.clock, self.table, self.tree = FakeCluster(), FakeClock(), ActionTable(), OwnerTree()
         self.failures: list[str] = []
         self.expires: dict[str, datetime | None] = {}
         background = Background(self.failed)
-        self.expiry = Expiry(
+        self.expiry = ExpiryCollector(
             cluster=self.cluster,
             clock=self.clock,
             kind=ParentKind.TASK_ACTION,
             editor=ObjectEditor(self.cluster, once, lambda _: None, in_flight=5),
             background=background,
-            members=LiveMembers(self.table, RunTable()),
+            members=LiveRecords(self.table, RunTable()),
             tree=self.tree,
             judge=self.judge,
             recorded=lambda action: recorded(self.cluster.objects["taskactions", "team-a", action.metadata.name]),
@@ -53,11 +53,11 @@ class Keeper:
     def failed(self, task: str, error: BaseException) -> None:
         self.failures.append(task)
 
-    def store(self, name: str, status: dict[str, Any] | None = None, **metadata: Any) -> Record:
+    def store(self, name: str, status: dict[str, Any] | None = None, **metadata: Any) -> ActionRecord:
         one = body(name, status=status or DONE)
         return recorded(self.cluster.store(TASK_ACTIONS, one | {"metadata": one["metadata"] | metadata}))
 
-    def live(self, name: str, parent: str | None = None) -> Record:
+    def live(self, name: str, parent: str | None = None) -> ActionRecord:
         """Let an action be live, in the table and in the tree."""
         record = self.store(name, {"phase": "Running"})
         self.table.add(record)
@@ -66,17 +66,21 @@ class Keeper:
 
     def place(self, name: str, parent: str | None, *, live: bool) -> None:
         link = ParentLink(uid=f"uid-of-{parent}", name=parent) if parent is not None else None
-        facts = Facts(name=name, phase=Phase.RUNNING if live else Phase.SUCCEEDED)
-        self.tree.put(f"uid-of-{name}", facts, link, live=live)
+        facts = NodeFacts(name=name, phase=Phase.RUNNING if live else Phase.SUCCEEDED)
+        self.tree.update_node(f"uid-of-{name}", facts, link, live=live)
 
     def names(self) -> list[str]:
         return [name for _, _, name in self.cluster.objects]
 
     async def __aenter__(self) -> Self:
         failed = self.failed
-        runs = (self.expiry.run_agenda(), self.expiry.run_frees(failed), self.expiry.run_scans(300.0, failed))
+        runs = (
+            self.expiry.run_agenda(),
+            self.expiry.run_finalizer_cleanup(failed),
+            self.expiry.run_scans(300.0, failed),
+        )
         self.tasks = [asyncio.create_task(run) for run in runs]
-        await settled()
+        await settle()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -97,7 +101,7 @@ def keeper() -> Keeper:
 async def test_a_finished_action_is_deleted_when_its_time_has_come(keeper) -> None:
     keeper.expires["one"] = START + timedelta(minutes=5)
     async with keeper:
-        keeper.expiry.note(keeper.store("one").action, START + timedelta(minutes=5))
+        keeper.expiry.schedule(keeper.store("one").action, START + timedelta(minutes=5))
         await keeper.clock.advance(5 * MINUTE - 1)
         assert keeper.names() == ["one"]
 
@@ -126,7 +130,7 @@ async def test_only_what_expires_soon_is_remembered_and_the_rest_is_found_again(
     late = START + 4 * REMEMBERED
     keeper.expires["late"] = late
     async with keeper:
-        keeper.expiry.note(keeper.store("late").action, late)
+        keeper.expiry.schedule(keeper.store("late").action, late)
         await keeper.clock.advance(2 * MINUTE)
         assert len(keeper.expiry._remembered) == 0
 
@@ -156,7 +160,7 @@ async def test_a_child_stays_for_its_parent_to_look_at_until_that_has_ended(keep
     keeper.place("child", "parent", live=False)
     async with keeper:
         if noted:
-            keeper.expiry.note(child.action, START + timedelta(minutes=10))
+            keeper.expiry.schedule(child.action, START + timedelta(minutes=10))
         await keeper.clock.advance(20 * MINUTE)
         assert "child" in keeper.names()
 
@@ -167,7 +171,7 @@ async def test_a_child_stays_for_its_parent_to_look_at_until_that_has_ended(keep
 
 async def test_a_namesake_does_not_expire_in_its_forerunner_s_place(keeper) -> None:
     async with keeper:
-        keeper.expiry.note(keeper.store("one").action, START + timedelta(seconds=30))
+        keeper.expiry.schedule(keeper.store("one").action, START + timedelta(seconds=30))
         keeper.cluster.drop(TASK_ACTIONS, "one", NAMESPACE)
         keeper.store("one", {"phase": "Running"}, uid="another")
         await keeper.clock.advance(45)
@@ -197,8 +201,8 @@ async def test_what_a_crash_left_held_is_freed_after_a_take_over(keeper) -> None
     ours = keeper.store("under-way", **HELD)
     keeper.table.add(ours)
     async with keeper:
-        keeper.expiry.taken_over()
-        await settled()
+        keeper.expiry.on_shard_acquired()
+        await settle()
 
     finalizers = {name: one["metadata"]["finalizers"] for (_, _, name), one in keeper.cluster.objects.items()}
     assert finalizers == {"done": [], "running": [FINALIZER], "theirs": [FINALIZER], "under-way": [FINALIZER]}
@@ -208,8 +212,8 @@ async def test_freeing_that_fails_is_told_and_tried_again(keeper) -> None:
     keeper.store("done", **HELD)
     keeper.cluster.fail("list", UnavailableError("away"))
     async with keeper:
-        keeper.expiry.taken_over()
-        await settled()
+        keeper.expiry.on_shard_acquired()
+        await settle()
         assert keeper.failures == ["remove stale finalizers"]
 
         await keeper.clock.advance(10)

@@ -9,7 +9,7 @@ from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.control.objects.objects import ObjectEditor
-from taskaction.control.objects.records import Record
+from taskaction.control.objects.records import ActionRecord
 from taskaction.core.constants import FINALIZER, HELD_LABEL, PARENT_ANNOTATION
 
 PARENT = recorded(body("parent")).action
@@ -24,7 +24,7 @@ class Bench:
         self.learned: list[str] = []
         self.editor = ObjectEditor(self.cluster, once, lambda record: self.learned.append(record.name), in_flight=2)
 
-    def live(self, name: str = "one", **metadata: Any) -> Record:
+    def live(self, name: str = "one", **metadata: Any) -> ActionRecord:
         one = body(name)
         return recorded(self.cluster.store(TASK_ACTIONS, one | {"metadata": one["metadata"] | metadata}))
 
@@ -53,14 +53,14 @@ def bench() -> Bench:
 )
 async def test_holding_and_releasing_leaves_what_others_have_put_there(bench, metadata) -> None:
     record = bench.live(**metadata)
-    await bench.editor.hold(record)
+    await bench.editor.add_finalizer(record)
     held = bench.metadata()
     assert held["finalizers"] == [*metadata.get("finalizers", []), FINALIZER]
     assert held["labels"] == metadata.get("labels", {}) | {HELD_LABEL: "true"}
     assert FINALIZER in record.action.metadata.finalizers
     assert record.version == held["resourceVersion"]
 
-    await bench.editor.release(record)
+    await bench.editor.remove_finalizer(record)
 
     released = bench.metadata()
     assert released["finalizers"] == metadata.get("finalizers", [])
@@ -69,14 +69,14 @@ async def test_holding_and_releasing_leaves_what_others_have_put_there(bench, me
 
 async def test_releasing_removes_only_this_project_s_finalizer_wherever_it_stands(bench) -> None:
     record = bench.live(finalizers=["first", FINALIZER, "last"], labels={HELD_LABEL: "true"})
-    await bench.editor.release(record)
+    await bench.editor.remove_finalizer(record)
 
     assert bench.metadata()["finalizers"] == ["first", "last"]
 
 
 async def test_a_finalizer_without_its_label_is_released_as_well(bench) -> None:
     record = bench.live(finalizers=[FINALIZER])
-    await bench.editor.release(record)
+    await bench.editor.remove_finalizer(record)
 
     assert bench.metadata()["finalizers"] == []
 
@@ -88,7 +88,7 @@ async def test_a_finalizer_without_its_label_is_released_as_well(bench) -> None:
 )
 async def test_adopting_adds_an_owner_that_neither_controls_nor_blocks(bench, metadata) -> None:
     record = bench.live(**metadata)
-    await bench.editor.adopt(record, PARENT)
+    await bench.editor.add_owner(record, PARENT)
 
     *others, owner = bench.metadata()["ownerReferences"]
     assert others == metadata.get("ownerReferences", [])
@@ -101,14 +101,14 @@ async def test_adopting_adds_an_owner_that_neither_controls_nor_blocks(bench, me
 
 async def test_an_edit_that_is_there_already_costs_no_request(bench) -> None:
     record = bench.live()
-    await bench.editor.release(record)
+    await bench.editor.remove_finalizer(record)
     assert bench.cluster.calls == []
 
-    await bench.editor.hold(record)
-    await bench.editor.adopt(record, PARENT)
+    await bench.editor.add_finalizer(record)
+    await bench.editor.add_owner(record, PARENT)
     before = len(bench.cluster.calls)
-    await bench.editor.hold(record)
-    await bench.editor.adopt(record, PARENT)
+    await bench.editor.add_finalizer(record)
+    await bench.editor.add_owner(record, PARENT)
 
     assert len(bench.cluster.calls) == before
 
@@ -116,7 +116,7 @@ async def test_an_edit_that_is_there_already_costs_no_request(bench) -> None:
 async def test_an_edit_of_a_stale_object_is_made_on_the_current_one(bench) -> None:
     record = bench.live(finalizers=["gone by now", FINALIZER])
     bench.change(finalizers=[FINALIZER, "new"])
-    await bench.editor.release(record)
+    await bench.editor.remove_finalizer(record)
 
     assert bench.metadata()["finalizers"] == ["new"]
     assert bench.cluster.calls == [("patch", "one"), ("get", "one"), ("patch", "one")]
@@ -126,7 +126,7 @@ async def test_an_edit_of_a_stale_object_is_made_on_the_current_one(bench) -> No
 async def test_an_edit_that_somebody_else_has_made_meanwhile_is_not_repeated(bench) -> None:
     record = bench.live()
     bench.change(finalizers=[FINALIZER])
-    await bench.editor.hold(record)
+    await bench.editor.add_finalizer(record)
 
     assert bench.metadata()["finalizers"] == [FINALIZER]
     assert bench.cluster.count("patch") == 1
@@ -138,19 +138,19 @@ async def test_an_object_that_is_gone_is_not_edited(bench, successor) -> None:
     bench.cluster.drop(TASK_ACTIONS, "one", NAMESPACE)
     if successor:
         bench.cluster.store(TASK_ACTIONS, body("one", uid="another"))
-    await bench.editor.hold(record)
+    await bench.editor.add_finalizer(record)
 
-    assert record.gone
+    assert record.is_gone
     assert not successor or "finalizers" not in bench.metadata()
     before = len(bench.cluster.calls)
-    await bench.editor.hold(record)
+    await bench.editor.add_finalizer(record)
     assert len(bench.cluster.calls) == before
 
 
 async def test_an_edit_leaves_the_status_to_the_writer(bench) -> None:
     record = bench.live()
     status = record.status
-    await bench.editor.hold(record)
+    await bench.editor.add_finalizer(record)
 
     assert record.status is record.stored is status
 

@@ -7,17 +7,17 @@ import pytest
 from support.records import NAMESPACE, body, recorded
 from taskaction.api.enums import Phase
 from taskaction.api.task_action import TaskActionStatus
-from taskaction.control.objects.records import LATE_NOTICES, Record, Table
+from taskaction.control.objects.records import LATE_NOTICES, ActionRecord, ActionTable
 from taskaction.testing.clock import START
 
 
-def known(name: str = "one", uid: str | None = None) -> Record:
+def known(name: str = "one", uid: str | None = None) -> ActionRecord:
     return recorded(body(name, uid=uid))
 
 
 @pytest.fixture
-def table() -> Table:
-    return Table()
+def table() -> ActionTable:
+    return ActionTable()
 
 
 def test_an_action_is_found_by_its_uid_and_by_its_name(table) -> None:
@@ -25,8 +25,8 @@ def test_an_action_is_found_by_its_uid_and_by_its_name(table) -> None:
     table.add(record)
 
     assert table.get("uid-of-one") is record
-    assert table.named(NAMESPACE, "one") is record
-    assert table.named("another", "one") is None
+    assert table.get_by_name(NAMESPACE, "one") is record
+    assert table.get_by_name("another", "one") is None
     assert len(table) == 1
 
 
@@ -37,7 +37,7 @@ def test_a_dropped_action_is_found_no_more(table) -> None:
     table.drop(record)
 
     assert table.get(record.uid) is None
-    assert table.named(NAMESPACE, "one") is None
+    assert table.get_by_name(NAMESPACE, "one") is None
     assert len(table) == 0
     assert not table.names
 
@@ -48,7 +48,7 @@ def test_a_namesake_stays_when_its_forerunner_is_dropped_late(table) -> None:
     table.add(after)
     table.drop(before)
 
-    assert table.named(NAMESPACE, "one") is after
+    assert table.get_by_name(NAMESPACE, "one") is after
     assert list(table) == [after]
 
 
@@ -106,16 +106,16 @@ def test_the_next_look_is_at_the_earliest_time_that_anything_waits_for(times, ex
     for name, seconds in times.items():
         setattr(record, name, START + timedelta(seconds=seconds))
 
-    assert record.next_look == (None if expected is None else START + timedelta(seconds=expected))
+    assert record.next_due == (None if expected is None else START + timedelta(seconds=expected))
 
 
 def test_an_action_is_settled_only_when_the_api_server_has_its_end() -> None:
     record = known()
     record.status = TaskActionStatus(phase=Phase.SUCCEEDED)
-    assert not record.settled
+    assert not record.is_finished
 
     record.stored = record.status
-    assert record.settled
+    assert record.is_finished
 
 
 def test_records_of_equal_content_are_different_records() -> None:

@@ -8,18 +8,18 @@ from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
-from taskaction.control.objects.records import Record, Table
-from taskaction.control.objects.sweep import Sweeper
-from taskaction.testing.clock import FakeClock, settled
+from taskaction.control.objects.records import ActionRecord, ActionTable
+from taskaction.control.objects.sweep import DeletionSweeper
+from taskaction.testing.clock import FakeClock, settle
 
 
 class House:
     """A table, the API server beside it, and what was found missing."""
 
     def __init__(self, *namespaces: str) -> None:
-        self.cluster, self.clock, self.table = FakeCluster(), FakeClock(), Table()
-        self.missing: list[str] = []
-        self.sweeper = Sweeper(
+        self.cluster, self.clock, self.table = FakeCluster(), FakeClock(), ActionTable()
+        self.on_missing: list[str] = []
+        self.sweeper = DeletionSweeper(
             cluster=self.cluster,
             clock=self.clock,
             resource=TASK_ACTIONS,
@@ -28,10 +28,10 @@ class House:
             namespaces=namespaces,
         )
 
-    def found(self, record: Record) -> None:
-        self.missing.append(record.name)
+    def found(self, record: ActionRecord) -> None:
+        self.on_missing.append(record.name)
 
-    def live(self, name: str, **changes) -> Record:
+    def live(self, name: str, **changes) -> ActionRecord:
         record = recorded(self.cluster.store(TASK_ACTIONS, body(name, **changes)))
         self.table.add(record)
         return record
@@ -46,7 +46,7 @@ async def test_what_is_still_there_is_not_missing(house) -> None:
     house.live("one")
 
     assert await house.sweeper.sweep() == 0
-    assert house.missing == []
+    assert house.on_missing == []
 
 
 async def test_what_vanished_unseen_is_missing(house) -> None:
@@ -55,7 +55,7 @@ async def test_what_vanished_unseen_is_missing(house) -> None:
     house.cluster.drop(TASK_ACTIONS, "gone", NAMESPACE)
 
     assert await house.sweeper.sweep() == 1
-    assert house.missing == ["gone"]
+    assert house.on_missing == ["gone"]
 
 
 async def test_an_object_that_a_namesake_has_replaced_is_missing(house) -> None:
@@ -63,7 +63,7 @@ async def test_an_object_that_a_namesake_has_replaced_is_missing(house) -> None:
     house.cluster.store(TASK_ACTIONS, body("one", uid="after"))
     await house.sweeper.sweep()
 
-    assert house.missing == ["one"]
+    assert house.on_missing == ["one"]
 
 
 async def test_what_was_finished_by_somebody_else_is_looked_at_as_missing(house) -> None:
@@ -71,7 +71,7 @@ async def test_what_was_finished_by_somebody_else_is_looked_at_as_missing(house)
     house.cluster.store(TASK_ACTIONS, body("one", uid=record.uid, status={"phase": "Aborted"}))
     await house.sweeper.sweep()
 
-    assert house.missing == ["one"]
+    assert house.on_missing == ["one"]
 
 
 async def test_what_comes_or_goes_during_the_list_is_not_missing(house) -> None:
@@ -95,13 +95,13 @@ async def test_a_list_that_fails_makes_nothing_missing_and_is_tried_again(house)
     failures: list[str] = []
     task = asyncio.create_task(house.sweeper.run(60, lambda name, _: failures.append(name)))
     await house.clock.advance(60)
-    assert (failures, house.missing) == (["sweep"], [])
+    assert (failures, house.on_missing) == (["sweep"], [])
 
     await house.clock.advance(60)
-    assert house.missing == ["one"]
+    assert house.on_missing == ["one"]
 
     task.cancel()
-    await settled()
+    await settle()
     assert task.cancelled()
 
 

@@ -7,14 +7,14 @@ import pytest
 from taskaction.api.enums import ChildPolicy, Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Abort
-from taskaction.control.objects.tree import Facts, ParentLink, Tree
+from taskaction.control.objects.tree import NodeFacts, OwnerTree, ParentLink
 from taskaction.testing.clock import START
 
-RUNNING = Facts(name="", phase=Phase.RUNNING)
+RUNNING = NodeFacts(name="", phase=Phase.RUNNING)
 ABORT = Abort(reason="no longer wanted", by="ada")
 
 
-def facts(name: str, **changes) -> Facts:
+def facts(name: str, **changes) -> NodeFacts:
     return replace(RUNNING, name=name, **changes)
 
 
@@ -22,14 +22,14 @@ def link(parent: str | None) -> ParentLink | None:
     return ParentLink(uid=parent, name=parent) if parent is not None else None
 
 
-def grow(tree: Tree, name: str, parent: str | None = None, *, live: bool = True, **changes) -> bool:
-    return tree.put(name, facts(name, **changes), link(parent), live=live)
+def grow(tree: OwnerTree, name: str, parent: str | None = None, *, live: bool = True, **changes) -> bool:
+    return tree.update_node(name, facts(name, **changes), link(parent), live=live)
 
 
 @pytest.fixture
-def family() -> Tree:
+def family() -> OwnerTree:
     """Give a grandparent, a parent, two children, and a stranger."""
-    tree = Tree()
+    tree = OwnerTree()
     grow(tree, "grand")
     grow(tree, "parent", "grand")
     grow(tree, "ann", "parent")
@@ -38,7 +38,7 @@ def family() -> Tree:
     return tree
 
 
-def reasons(tree: Tree, *names: str) -> list[Reason | None]:
+def reasons(tree: OwnerTree, *names: str) -> list[Reason | None]:
     return [fact.reason if (fact := tree.abort_fact(name)) is not None else None for name in names]
 
 
@@ -105,7 +105,7 @@ def test_a_child_that_comes_late_is_aborted_all_the_same(family) -> None:
 
 
 def test_a_vanished_parent_ends_its_descendants_even_if_nobody_saw_it_being_deleted(family) -> None:
-    family.gone("grand")
+    family.mark_deleted("grand")
 
     assert reasons(family, "parent", "ann", "stranger") == [Reason.PARENT_DELETED, Reason.PARENT_DELETED, None]
 
@@ -118,7 +118,7 @@ def test_a_parent_that_is_deleted_with_orphan_lets_its_children_live_until_after
     grow(family, "parent", "grand", deleting=True, phase=Phase.ABORTED, live=False)
     assert reasons(family, "ann") == [None], "its own end is nobody else's"
 
-    family.gone("parent")
+    family.mark_deleted("parent")
     assert reasons(family, "ann") == [None]
 
 
@@ -127,7 +127,7 @@ def test_an_orphaned_child_hears_no_more_of_its_former_parent(family) -> None:
     grow(family, "parent", "grand", abort=ABORT)
 
     assert reasons(family, "ann", "bob") == [None, Reason.PARENT_ABORTED]
-    assert family.parent("ann") is None
+    assert family.parent_uid("ann") is None
 
 
 def test_a_child_that_changes_hands_follows_its_new_parent(family) -> None:
@@ -144,10 +144,10 @@ def test_only_a_change_that_matters_below_asks_for_a_look_below(family) -> None:
 
 
 def test_an_ancestor_that_is_only_heard_of_must_be_looked_up() -> None:
-    tree = Tree()
+    tree = OwnerTree()
     grow(tree, "ann", "parent")
     assert tree.unknown_ancestor("ann") == link("parent")
-    assert not tree.known("parent")
+    assert not tree.has_facts("parent")
 
     grow(tree, "parent", "grand", live=False)
     assert tree.unknown_ancestor("ann") == link("grand"), "what is above a finished parent counts as well"
@@ -157,9 +157,9 @@ def test_an_ancestor_that_is_only_heard_of_must_be_looked_up() -> None:
 
 
 def test_an_ancestor_that_cannot_be_found_was_deleted() -> None:
-    tree = Tree()
+    tree = OwnerTree()
     grow(tree, "ann", "parent")
-    tree.gone("parent")
+    tree.mark_deleted("parent")
     fact = tree.abort_fact("ann")
 
     assert tree.unknown_ancestor("ann") is None
@@ -187,14 +187,14 @@ def test_finished_children_are_no_live_descendants(family) -> None:
 def test_finished_parents_stay_as_long_as_they_have_live_children(family) -> None:
     for name, parent in (("grand", None), ("parent", "grand"), ("ann", "parent"), ("stranger", None)):
         grow(family, name, parent, live=False, phase=Phase.SUCCEEDED, finished_at=START)
-    assert [family.known(name) for name in (*FAMILY, "bob")] == [True, True, False, False, True]
+    assert [family.has_facts(name) for name in (*FAMILY, "bob")] == [True, True, False, False, True]
 
-    family.gone("bob")
+    family.mark_deleted("bob")
     assert len(family) == 0
 
 
 def test_actions_that_claim_to_own_each_other_hang_nothing() -> None:
-    tree = Tree()
+    tree = OwnerTree()
     grow(tree, "a", "b")
     grow(tree, "b", "a", abort=ABORT)
 
@@ -204,18 +204,18 @@ def test_actions_that_claim_to_own_each_other_hang_nothing() -> None:
 
 
 def test_what_was_never_heard_of_has_no_facts() -> None:
-    tree = Tree()
-    tree.gone("nobody")
+    tree = OwnerTree()
+    tree.mark_deleted("nobody")
 
     assert tree.abort_fact("nobody") is None
-    assert tree.facts("nobody") is None
+    assert tree.get_facts("nobody") is None
     assert tree.unknown_ancestor("nobody") is None
     assert list(tree.descendants("nobody")) == []
     assert len(tree) == 0
 
 
 def test_a_parent_that_was_only_heard_of_is_forgotten_when_its_last_child_leaves_it() -> None:
-    tree = Tree()
+    tree = OwnerTree()
     grow(tree, "ann", "parent")
     grow(tree, "ann", None)
 

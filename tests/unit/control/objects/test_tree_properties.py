@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from taskaction.api.enums import ChildPolicy, Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Abort
-from taskaction.control.objects.tree import Facts, ParentLink, Tree
+from taskaction.control.objects.tree import NodeFacts, OwnerTree, ParentLink
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Thing:
 
     number: int
     parent: int | None
-    facts: Facts
+    facts: NodeFacts
     exists: bool = True
 
     @property
@@ -32,7 +32,7 @@ class Thing:
 @st.composite
 def forests(draw) -> list[Thing]:
     def thing(number: int) -> Thing:
-        facts = Facts(
+        facts = NodeFacts(
             name=f"n{number}",
             phase=draw(st.sampled_from([Phase.RUNNING, Phase.RUNNING, Phase.SUCCEEDED, Phase.ABORTED])),
             abort=draw(st.sampled_from([None, None, None, Abort(reason="enough")])),
@@ -45,11 +45,11 @@ def forests(draw) -> list[Thing]:
     return [thing(number) for number in range(draw(st.integers(1, 9)))]
 
 
-def put(tree: Tree, thing: Thing) -> None:
-    tree.put(thing.uid, thing.facts, thing.link, live=not thing.facts.phase.terminal)
+def put(tree: OwnerTree, thing: Thing) -> None:
+    tree.update_node(thing.uid, thing.facts, thing.link, live=not thing.facts.phase.is_terminal)
 
 
-def look_up(tree: Tree, things: list[Thing]) -> None:
+def look_up(tree: OwnerTree, things: list[Thing]) -> None:
     """Do what the family does: ask the API server for what is only heard of."""
     for thing in things:
         while (link := tree.unknown_ancestor(thing.uid)) is not None:
@@ -57,7 +57,7 @@ def look_up(tree: Tree, things: list[Thing]) -> None:
             if found.exists:
                 put(tree, found)
             else:
-                tree.gone(link.uid)
+                tree.mark_deleted(link.uid)
 
 
 def expected(things: list[Thing], thing: Thing) -> Reason | None:
@@ -72,7 +72,7 @@ def expected(things: list[Thing], thing: Thing) -> Reason | None:
             return Reason.PARENT_DELETED
         if thing.facts.abort is not None or thing.facts.phase is Phase.ABORTED:
             return Reason.PARENT_ABORTED
-        if thing.facts.phase.terminal and thing.facts.child_policy is ChildPolicy.ABORT:
+        if thing.facts.phase.is_terminal and thing.facts.child_policy is ChildPolicy.ABORT:
             return Reason.PARENT_COMPLETED
     return None
 
@@ -80,7 +80,7 @@ def expected(things: list[Thing], thing: Thing) -> Reason | None:
 @settings(max_examples=200, deadline=None)
 @given(data=st.data(), things=forests())
 def test_the_facts_of_a_live_action_do_not_depend_on_the_order_of_arrival(data, things) -> None:
-    tree = Tree()
+    tree = OwnerTree()
     seen = data.draw(st.lists(st.sampled_from(things), max_size=5)) + data.draw(st.permutations(things))
     for thing in seen:
         early = replace(thing, facts=replace(thing.facts, abort=None, phase=Phase.RUNNING))
@@ -89,11 +89,11 @@ def test_the_facts_of_a_live_action_do_not_depend_on_the_order_of_arrival(data, 
     for thing in data.draw(st.permutations([thing for thing in things if thing.exists])):
         put(tree, thing)
     for thing in vanished:
-        tree.gone(thing.uid)
+        tree.mark_deleted(thing.uid)
     look_up(tree, things)
 
     for thing in things:
-        if thing.exists and not thing.facts.phase.terminal:
+        if thing.exists and not thing.facts.phase.is_terminal:
             fact = tree.abort_fact(thing.uid)
             assert (fact.reason if fact is not None else None) is expected(things, thing), thing.uid
 
@@ -101,13 +101,13 @@ def test_the_facts_of_a_live_action_do_not_depend_on_the_order_of_arrival(data, 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), things=forests())
 def test_nothing_is_left_when_everything_has_ended_in_whatever_order(data, things) -> None:
-    tree = Tree()
+    tree = OwnerTree()
     for thing in data.draw(st.permutations(things)):
         put(tree, thing)
     for thing in data.draw(st.permutations(things)):
         if data.draw(st.booleans()):
-            tree.gone(thing.uid)
+            tree.mark_deleted(thing.uid)
         else:
-            tree.put(thing.uid, replace(thing.facts, phase=Phase.SUCCEEDED), thing.link, live=False)
+            tree.update_node(thing.uid, replace(thing.facts, phase=Phase.SUCCEEDED), thing.link, live=False)
 
     assert len(tree) == 0

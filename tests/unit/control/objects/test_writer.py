@@ -10,8 +10,8 @@ from taskaction.api.enums import Phase
 from taskaction.api.task_action import TaskActionStatus
 from taskaction.cluster.errors import ForbiddenError, ThrottledError, UnauthorizedError, UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
-from taskaction.control.objects.writer import Landed
-from taskaction.testing.clock import settled
+from taskaction.control.objects.writer import WriteResult
+from taskaction.testing.clock import settle
 
 DOWN = UnavailableError("the API server is away")
 SUCCEEDED = TaskActionStatus(phase=Phase.SUCCEEDED, attempt=1)
@@ -26,8 +26,8 @@ async def test_a_changed_status_is_written_once_and_then_known_to_be_stored(desk
     writer, record = desk.writer(), live(desk.cluster)
     record.status = running("started")
 
-    assert await writer.flush(record) is Landed.STORED
-    assert await writer.flush(record) is Landed.STORED
+    assert await writer.flush(record) is WriteResult.STORED
+    assert await writer.flush(record) is WriteResult.STORED
 
     assert desk.cluster.calls == [("replace_status", "one")]
     assert stored_status(desk.cluster, record) == record.status == record.stored
@@ -35,7 +35,7 @@ async def test_a_changed_status_is_written_once_and_then_known_to_be_stored(desk
 
 
 async def test_a_status_that_is_stored_already_costs_no_request(desk) -> None:
-    assert await desk.writer().flush(live(desk.cluster)) is Landed.STORED
+    assert await desk.writer().flush(live(desk.cluster)) is WriteResult.STORED
     assert desk.cluster.calls == []
 
 
@@ -43,7 +43,7 @@ async def test_each_write_builds_on_the_version_of_the_one_before(desk) -> None:
     writer, record = desk.writer(), live(desk.cluster)
     for message in ("one", "two", "three"):
         record.status = running(message)
-        assert await writer.flush(record) is Landed.STORED
+        assert await writer.flush(record) is WriteResult.STORED
 
     assert desk.cluster.calls == [("replace_status", "one")] * 3
     assert stored_status(desk.cluster, record).message == "three"
@@ -56,11 +56,11 @@ async def test_changes_during_a_write_are_merged_into_the_next_one(desk) -> None
     for message in ("first", "second", "third", "fourth"):
         record.status = running(message)
         flushes.append(asyncio.ensure_future(writer.flush(record)))
-        await settled()
+        await settle()
     assert desk.cluster.count("replace_status") == 1
 
     desk.cluster.open()
-    assert await asyncio.gather(*flushes) == [Landed.STORED] * 4
+    assert await asyncio.gather(*flushes) == [WriteResult.STORED] * 4
 
     assert desk.cluster.count("replace_status") == 2
     assert stored_status(desk.cluster, record).message == "fourth"
@@ -75,7 +75,7 @@ async def test_one_action_has_one_write_at_a_time_and_other_actions_do_not_wait_
         for record in records:
             record.status = running(message)
             flushes.append(asyncio.ensure_future(writer.flush(record)))
-        await settled()
+        await settle()
 
     assert sorted(name for _, name in desk.cluster.calls) == ["a", "b", "c"]
     desk.cluster.open()
@@ -117,7 +117,7 @@ async def test_a_write_that_fails_is_tried_again_until_it_succeeds(desk, error) 
     flush = asyncio.ensure_future(writer.flush(record))
     await desk.clock.advance(600)
 
-    assert await flush is Landed.STORED
+    assert await flush is WriteResult.STORED
     assert desk.told == [("retried", "one")] * 20 + [("wrote", "one")]
 
 
@@ -162,12 +162,12 @@ async def test_an_action_that_waits_for_its_next_try_takes_no_place_from_others(
     bad.status = good.status = running()
     desk.cluster.fail("replace_status", DOWN, name="bad")
     flush = asyncio.ensure_future(writer.flush(bad))
-    await settled()
+    await settle()
 
-    assert await writer.flush(good) is Landed.STORED
+    assert await writer.flush(good) is WriteResult.STORED
     assert not flush.done()
     await desk.clock.advance(1)
-    assert await flush is Landed.STORED
+    assert await flush is WriteResult.STORED
 
 
 async def test_what_changes_during_an_outage_is_written_by_the_next_try(desk) -> None:
@@ -175,11 +175,11 @@ async def test_what_changes_during_an_outage_is_written_by_the_next_try(desk) ->
     record.status = running()
     desk.cluster.fail("replace_status", DOWN)
     flush = asyncio.ensure_future(writer.flush(record))
-    await settled()
+    await settle()
     record.status = SUCCEEDED
     await desk.clock.advance(1)
 
-    assert await flush is Landed.STORED
+    assert await flush is WriteResult.STORED
     assert desk.cluster.count("replace_status") == 2
     assert stored_status(desk.cluster, record).phase is Phase.SUCCEEDED
 
@@ -189,13 +189,13 @@ async def test_an_outage_ends_the_write_only_when_the_object_turns_out_to_be_gon
     record.status = running()
     desk.cluster.fail("replace_status", DOWN, DOWN)
     flush = asyncio.ensure_future(writer.flush(record))
-    await settled()
+    await settle()
     desk.cluster.drop(TASK_ACTIONS, record.name, record.namespace)
     await desk.clock.advance(5)
 
-    assert await flush is Landed.GONE
-    assert record.gone
-    assert await writer.flush(record) is Landed.GONE
+    assert await flush is WriteResult.GONE
+    assert record.is_gone
+    assert await writer.flush(record) is WriteResult.GONE
     assert desk.cluster.count("replace_status") == 3
 
 
@@ -205,10 +205,10 @@ async def test_a_flush_that_is_cancelled_leaves_the_write_to_the_next(desk) -> N
     desk.cluster.close()
     flush = asyncio.ensure_future(writer.flush(record))
     waiting = asyncio.ensure_future(writer.flush(record))
-    await settled()
+    await settle()
     flush.cancel()
-    await settled()
+    await settle()
     desk.cluster.open()
 
-    assert await waiting is Landed.STORED
+    assert await waiting is WriteResult.STORED
     assert stored_status(desk.cluster, record).phase is Phase.RUNNING

@@ -11,9 +11,9 @@ from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Attempt, TaskActionStatus
 from taskaction.cluster.errors import InvalidError, UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
-from taskaction.control.objects.records import Record
-from taskaction.control.objects.writer import Landed
-from taskaction.testing.clock import START, settled
+from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.writer import WriteResult
+from taskaction.testing.clock import START, settle
 
 DOWN = UnavailableError("the API server is away")
 REFUSED = InvalidError("status.output: too large")
@@ -26,7 +26,7 @@ def desk() -> Desk:
 
 
 @pytest.fixture
-def record(desk) -> Record:
+def record(desk) -> ActionRecord:
     """Give an action whose attempt this process has claimed, with a result to be written."""
     record = live(desk.cluster)
     write_elsewhere(desk, record, running())
@@ -36,7 +36,7 @@ def record(desk) -> Record:
     return record
 
 
-def write_elsewhere(desk: Desk, record: Record, status: TaskActionStatus | None = None, **spec) -> None:
+def write_elsewhere(desk: Desk, record: ActionRecord, status: TaskActionStatus | None = None, **spec) -> None:
     """Let somebody else write the object, so that this process's resourceVersion is stale."""
     stored = desk.cluster.objects[TASK_ACTIONS.plural, record.namespace, record.name]
     change = {"spec": stored["spec"] | spec} | ({"status": status.to_json()} if status is not None else {})
@@ -46,7 +46,7 @@ def write_elsewhere(desk: Desk, record: Record, status: TaskActionStatus | None 
 async def test_a_conflict_with_a_change_of_the_spec_is_written_again_and_learnt_from(desk, record) -> None:
     write_elsewhere(desk, record, suspend=True)
 
-    assert await desk.writer().flush(record) is Landed.STORED
+    assert await desk.writer().flush(record) is WriteResult.STORED
 
     assert stored_status(desk.cluster, record).phase is Phase.SUCCEEDED
     assert record.action.spec.suspend
@@ -62,7 +62,7 @@ async def test_conflict_after_conflict_ends_when_the_others_pause(desk, record) 
 
     desk.cluster.meanwhile = somebody_writes
 
-    assert await desk.writer().flush(record) is Landed.STORED
+    assert await desk.writer().flush(record) is WriteResult.STORED
     assert desk.cluster.count("replace_status") == 11
 
 
@@ -71,7 +71,7 @@ async def test_a_write_whose_answer_was_lost_is_recognized_and_not_repeated(desk
     flush = asyncio.ensure_future(desk.writer().flush(record))
     await desk.clock.advance(1)
 
-    assert await flush is Landed.STORED
+    assert await flush is WriteResult.STORED
     assert record.stored == record.status == stored_status(desk.cluster, record)
     assert desk.cluster.calls == [("replace_status", "one"), ("replace_status", "one"), ("get", "one")]
 
@@ -87,7 +87,7 @@ OVERTAKEN = [
 async def test_a_write_gives_way_to_another_owner_s(desk, record, theirs) -> None:
     write_elsewhere(desk, record, theirs)
 
-    assert await desk.writer().flush(record) is Landed.OVERTAKEN
+    assert await desk.writer().flush(record) is WriteResult.OVERTAKEN
 
     assert record.status == record.stored == theirs == stored_status(desk.cluster, record)
     assert desk.told == [("overtaken", "one"), ("learned", "one")]
@@ -98,14 +98,14 @@ async def test_everyone_who_waits_for_a_write_that_is_overtaken_hears_of_it(desk
     desk.cluster.close()
     writer = desk.writer()
     first = asyncio.ensure_future(writer.flush(record))
-    await settled()
+    await settle()
     record.status = running("newer")
     second = asyncio.ensure_future(writer.flush(record))
-    await settled()
+    await settle()
     write_elsewhere(desk, record, running(by=THEIRS))
     desk.cluster.open()
 
-    assert await asyncio.gather(first, second) == [Landed.OVERTAKEN] * 2
+    assert await asyncio.gather(first, second) == [WriteResult.OVERTAKEN] * 2
 
 
 async def test_a_claim_gives_way_to_one_that_came_between(desk) -> None:
@@ -113,15 +113,15 @@ async def test_a_claim_gives_way_to_one_that_came_between(desk) -> None:
     write_elsewhere(desk, record, running(by=THEIRS))
     record.status = running()
 
-    assert await desk.writer().flush(record) is Landed.OVERTAKEN
+    assert await desk.writer().flush(record) is WriteResult.OVERTAKEN
     assert stored_status(desk.cluster, record).claim == THEIRS
 
 
 async def test_a_namesake_is_not_written_to(desk, record) -> None:
     desk.cluster.store(TASK_ACTIONS, body("one", uid="another"))
 
-    assert await desk.writer().flush(record) is Landed.GONE
-    assert record.gone
+    assert await desk.writer().flush(record) is WriteResult.GONE
+    assert record.is_gone
     assert stored_status(desk.cluster, record) == TaskActionStatus()
 
 
@@ -134,7 +134,7 @@ async def test_an_object_that_vanishes_between_a_conflict_and_the_look_is_gone(d
 
     desk.cluster.meanwhile = deleted
 
-    assert await desk.writer().flush(record) is Landed.GONE
+    assert await desk.writer().flush(record) is WriteResult.GONE
 
 
 async def test_a_look_that_fails_is_tried_again(desk, record) -> None:
@@ -143,7 +143,7 @@ async def test_a_look_that_fails_is_tried_again(desk, record) -> None:
     flush = asyncio.ensure_future(desk.writer().flush(record))
     await desk.clock.advance(5)
 
-    assert await flush is Landed.STORED
+    assert await flush is WriteResult.STORED
     assert desk.told.count(("retried", "one")) == 2
 
 
@@ -152,7 +152,7 @@ async def test_a_status_that_is_refused_for_what_it_says_ends_the_action_with_th
     record.stored = record.stored.model_copy(update={"attempts": (attempt,)})
     desk.cluster.fail("replace_status", REFUSED)
 
-    assert await desk.writer().flush(record) is Landed.STORED
+    assert await desk.writer().flush(record) is WriteResult.STORED
 
     stored = stored_status(desk.cluster, record)
     assert (stored.phase, stored.reason, stored.finished_at) == (Phase.FAILED, Reason.SYSTEM_ERROR, desk.clock.now())
@@ -160,14 +160,14 @@ async def test_a_status_that_is_refused_for_what_it_says_ends_the_action_with_th
     assert stored.error is not None
     assert stored.error.kind is ErrorKind.SYSTEM
     assert (stored.attempts[-1].phase, stored.attempts[-1].ended_at) == (Phase.FAILED, desk.clock.now())
-    assert record.settled
+    assert record.is_finished
 
 
 async def test_a_refusal_because_another_owner_has_written_is_no_failure(desk, record) -> None:
     write_elsewhere(desk, record, running(by=THEIRS))
     desk.cluster.fail("replace_status", InvalidError("status: the epoch must not go back"))
 
-    assert await desk.writer().flush(record) is Landed.OVERTAKEN
+    assert await desk.writer().flush(record) is WriteResult.OVERTAKEN
     assert stored_status(desk.cluster, record).claim == THEIRS
 
 
@@ -176,6 +176,6 @@ async def test_an_object_that_takes_no_status_at_all_is_tried_ever_more_rarely(d
     flush = asyncio.ensure_future(desk.writer().flush(record))
     await desk.clock.advance(60)
 
-    assert await flush is Landed.STORED
+    assert await flush is WriteResult.STORED
     assert desk.clock.asked == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2])
     assert desk.told.count(("retried", "one")) == 5

@@ -10,7 +10,7 @@ from support.runs import toolbox
 from taskaction.api.enums import ConditionStatus, ProviderKind
 from taskaction.api.reasons import Reason
 from taskaction.cluster.gateway import Body
-from taskaction.control.providers.providers import Offer, Providers, allowed_in, provider_status
+from taskaction.control.providers.providers import Offer, ProviderTable, is_allowed_in, provider_status
 from taskaction.plugin.registry import Registry
 from taskaction.testing.clock import START
 
@@ -19,8 +19,8 @@ KEY = (OWN, "team-a", "offer")
 
 
 @pytest.fixture
-def providers() -> Providers:
-    return Providers(Registry.load(toolbox()))
+def providers() -> ProviderTable:
+    return ProviderTable(Registry.load(toolbox()))
 
 
 def body(kind: ProviderKind = OWN, *, generation: int = 1, uid: str = "u1", status: Any = None, **spec: Any) -> Body:
@@ -35,9 +35,9 @@ def body(kind: ProviderKind = OWN, *, generation: int = 1, uid: str = "u1", stat
     return {"metadata": metadata | namespace, "spec": {"executor": "noop"} | spec, "status": status or {}}
 
 
-def put(providers: Providers, *args: Any, **changes: Any) -> Offer:
+def put(providers: ProviderTable, *args: Any, **changes: Any) -> Offer:
     one = body(*args, **changes)
-    offer = providers.put(args[0] if args else OWN, one)
+    offer = providers.update_provider(args[0] if args else OWN, one)
     assert offer is not None
     return offer
 
@@ -70,14 +70,14 @@ def test_a_provider_is_found_by_kind_namespace_and_name(providers) -> None:
     assert providers.get(KEY) is own
     assert providers.get((WIDE, "", "offer")) is wide
     assert providers.get((OWN, "team-b", "offer")) is None
-    assert {offer.key for offer in providers.all()} == {KEY, (WIDE, "", "offer")}
+    assert {offer.key for offer in providers.list_offers()} == {KEY, (WIDE, "", "offer")}
 
 
 def test_only_a_new_generation_or_object_is_judged_anew(providers) -> None:
     put(providers)
-    assert providers.put(OWN, body()) is None
-    assert providers.put(OWN, body(generation=2, executor="nop")) is not None
-    assert providers.put(OWN, body(generation=2, uid="u2")) is not None
+    assert providers.update_provider(OWN, body()) is None
+    assert providers.update_provider(OWN, body(generation=2, executor="nop")) is not None
+    assert providers.update_provider(OWN, body(generation=2, uid="u2")) is not None
 
 
 def test_a_provider_that_is_deleted_is_forgotten_but_not_its_successor(providers) -> None:
@@ -94,7 +94,7 @@ def test_a_provider_that_is_deleted_is_forgotten_but_not_its_successor(providers
 def test_a_provider_of_a_namespace_serves_that_namespace_only(providers) -> None:
     provider = put(providers).provider
 
-    assert [allowed_in(provider, namespace) for namespace in ("team-a", "team-ab", "")] == [True, False, False]
+    assert [is_allowed_in(provider, namespace) for namespace in ("team-a", "team-ab", "")] == [True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_provider_of_a_namespace_serves_that_namespace_only(providers) -> None
 def test_a_cluster_provider_serves_the_namespaces_that_it_names(providers, allowed, namespace, expected) -> None:
     spec = {} if allowed is None else {"allowedNamespaces": allowed}
 
-    assert allowed_in(put(providers, WIDE, **spec).provider, namespace) is expected
+    assert is_allowed_in(put(providers, WIDE, **spec).provider, namespace) is expected
 
 
 def test_the_status_says_what_was_found_and_since_when(providers) -> None:

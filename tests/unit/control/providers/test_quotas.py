@@ -139,13 +139,13 @@ async def test_people_see_how_much_waits_and_goes_on() -> None:
 async def test_nothing_wakes_while_there_is_nothing_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = 0
 
-    def counted(self: quotas.Quotas, *words: Any) -> bool:
+    def counted(self: quotas.ProviderQuotas, *words: Any) -> bool:
         nonlocal rounds
         rounds += 1
         return shown(self, *words)
 
-    shown = quotas.Quotas._show_counts
-    monkeypatch.setattr(quotas.Quotas, "_show_counts", counted)
+    shown = quotas.ProviderQuotas._show_counts
+    monkeypatch.setattr(quotas.ProviderQuotas, "_show_counts", counted)
     cluster = FakeCluster()
     offer(cluster, executor="sleep", limits={"maxConcurrent": 2})
     async with MemoryOperator(cluster=cluster) as operator:

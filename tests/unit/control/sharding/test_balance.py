@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskaction.control.sharding.balance import share_of, shares
+from taskaction.control.sharding.balance import divide_shards, share_of
 
 COUNTS = st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.integers(0, 40), min_size=1, max_size=9)
 
@@ -35,11 +35,11 @@ COUNTS = st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.integers(
     ],
 )
 def test_shares_follow_from_who_holds_what(held, shards, expected) -> None:
-    assert shares(held, shards) == expected
+    assert divide_shards(held, shards) == expected
 
 
 def test_without_replicas_nobody_has_a_share() -> None:
-    assert shares({}, 16) == {}
+    assert divide_shards({}, 16) == {}
 
 
 def test_a_replica_s_share_counts_only_the_holders_that_are_alive() -> None:
@@ -52,7 +52,7 @@ def test_a_replica_s_share_counts_only_the_holders_that_are_alive() -> None:
 
 @given(COUNTS, st.integers(1, 64))
 def test_shares_are_even_and_add_up(held, shards) -> None:
-    found = shares(held, shards)
+    found = divide_shards(held, shards)
 
     assert sum(found.values()) == shards
     assert max(found.values()) - min(found.values()) <= 1
@@ -61,7 +61,7 @@ def test_shares_are_even_and_add_up(held, shards) -> None:
 @given(COUNTS)
 def test_no_even_division_needs_fewer_moves(held) -> None:
     shards = sum(held.values())
-    moves = sum(max(0, held[replica] - share) for replica, share in shares(held, shards).items())
+    moves = sum(max(0, held[replica] - share) for replica, share in divide_shards(held, shards).items())
     share, larger = divmod(shards, len(held))
     best = sum(sorted((max(0, count - share) for count in held.values()), reverse=True))
     best -= sum(sorted((min(1, max(0, count - share)) for count in held.values()), reverse=True)[:larger])
@@ -138,7 +138,7 @@ def test_no_more_shards_are_given_away_than_an_even_share_needs(count, holders, 
     counts = Counter(world.owner)
     needed = sum(
         max(0, counts[replica] - share)
-        for replica, share in shares({replica: counts[replica] for replica in replicas}, len(holders)).items()
+        for replica, share in divide_shards({replica: counts[replica] for replica in replicas}, len(holders)).items()
     )
     for _ in range(4 * count):
         for replica in luck.sample(replicas, count):

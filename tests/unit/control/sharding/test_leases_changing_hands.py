@@ -35,7 +35,7 @@ def given_away(cluster: FakeCluster, holder: str, **annotations: str) -> None:
 
 
 async def test_a_stolen_lease_is_noticed_at_the_next_renewal(ada, cluster) -> None:
-    await ada.leases.round()
+    await ada.leases.run_round()
     given_away(cluster, "bob")
     await ada.rounds(6)
 
@@ -46,7 +46,7 @@ async def test_a_stolen_lease_is_noticed_at_the_next_renewal(ada, cluster) -> No
 
 
 async def test_a_lease_that_a_namesake_holds_under_another_epoch_is_lost(ada, cluster) -> None:
-    await ada.leases.round()
+    await ada.leases.run_round()
     given_away(cluster, "ada", **{EPOCH_ANNOTATION: str(NOW_EPOCH + 7)})
     await ada.rounds(6)
 
@@ -54,22 +54,22 @@ async def test_a_lease_that_a_namesake_holds_under_another_epoch_is_lost(ada, cl
 
 
 async def test_a_process_that_slept_past_its_lease_does_not_get_in_its_successor_s_way(ada, cluster) -> None:
-    await ada.leases.round()
+    await ada.leases.run_round()
     bob = Replica(cluster, "bob")
-    await bob.leases.round()
+    await bob.leases.run_round()
     await bob.rounds(DURATION + RETRY)
     assert bob.leases.may_start(0)
 
     await ada.clock.advance(DURATION + RETRY)
     assert not ada.leases.may_start(0)
-    await ada.leases.round()
+    await ada.leases.run_round()
 
     assert ada.told[-1] == ("lost", 0)
     assert bob.leases.may_start(0)
 
 
 async def test_a_deleted_lease_is_lost_and_taken_anew(ada, cluster) -> None:
-    await ada.leases.round()
+    await ada.leases.run_round()
     cluster.drop(LEASES, "taskaction-shard-0", "ops")
     await ada.rounds(6)
 
@@ -77,7 +77,7 @@ async def test_a_deleted_lease_is_lost_and_taken_anew(ada, cluster) -> None:
 
 
 async def test_a_lost_shard_is_taken_back_when_the_thief_is_dead(ada, cluster) -> None:
-    await ada.leases.round()
+    await ada.leases.run_round()
     given_away(cluster, "bob")
     await ada.rounds(6 + DURATION + RETRY)
 
@@ -85,17 +85,17 @@ async def test_a_lost_shard_is_taken_back_when_the_thief_is_dead(ada, cluster) -
 
 
 async def test_leases_that_are_given_back_may_be_taken_at_once(cluster, ada) -> None:
-    await ada.leases.round()
+    await ada.leases.run_round()
     await ada.leases.release()
     bob = Replica(cluster, "bob")
-    await bob.leases.round()
+    await bob.leases.run_round()
 
-    assert (ada.leases.held, bob.leases.held) == (0, 1)
+    assert (ada.leases.held_count, bob.leases.held_count) == (0, 1)
     assert not ada.leases.may_start(0)
 
 
 async def test_giving_back_never_takes_away_what_another_process_holds_by_now(cluster, ada) -> None:
-    await ada.leases.round()
+    await ada.leases.run_round()
     given_away(cluster, "bob")
     await ada.leases.release()
 
@@ -104,7 +104,7 @@ async def test_giving_back_never_takes_away_what_another_process_holds_by_now(cl
 
 async def test_a_lease_that_cannot_be_given_back_keeps_no_other_from_it(cluster) -> None:
     ada = Replica(cluster, "ada", shards=3)
-    await ada.leases.round()
+    await ada.leases.run_round()
     cluster.fail("replace", UnavailableError("away"), name="taskaction-shard-1")
     await ada.leases.release()
 
@@ -137,7 +137,7 @@ async def test_an_epoch_is_above_all_before_it_and_not_below_the_time(cluster, b
         given_away(cluster, "", **before)
     ada = Replica(cluster, "ada")
     await ada.clock.advance(wall)
-    await ada.leases.round()
+    await ada.leases.run_round()
 
     tenure = ada.leases.tenure(0)
     assert tenure is not None
@@ -149,7 +149,7 @@ async def test_epochs_only_grow_however_often_a_shard_changes_hands(cluster) -> 
     epochs = []
     for identity in "abcabc":
         replica = Replica(cluster, identity, clock)
-        await replica.leases.round()
+        await replica.leases.run_round()
         epochs.append(epoch(cluster))
         await replica.leases.release()
 
@@ -157,7 +157,7 @@ async def test_epochs_only_grow_however_often_a_shard_changes_hands(cluster) -> 
 
 
 async def test_a_renewal_keeps_the_epoch(ada, cluster) -> None:
-    await ada.leases.round()
+    await ada.leases.run_round()
     await ada.rounds(60)
 
     assert cluster.count("replace") > 5

@@ -9,7 +9,7 @@ from support.replicas import DURATION, RETRY, Replica, lease
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import LEASES
 from taskaction.control.sharding.lease_bodies import replica_name
-from taskaction.testing.clock import FakeClock, settled
+from taskaction.testing.clock import FakeClock, settle
 
 LOST = UnavailableError("the answer was lost")
 PATIENCE = 20.0
@@ -33,11 +33,11 @@ async def rounds(clock: FakeClock, seconds: float, *taking_part: Replica) -> Non
     for _ in range(round(seconds / RETRY)):
         await clock.advance(RETRY)
         for replica in taking_part:
-            await replica.leases.round()
+            await replica.leases.run_round()
 
 
 def held(*taking_part: Replica) -> list[int]:
-    return [replica.leases.held for replica in taking_part]
+    return [replica.leases.held_count for replica in taking_part]
 
 
 async def test_a_newcomer_gets_its_share_within_two_rounds_and_then_nothing_moves(cluster, clock) -> None:
@@ -106,7 +106,7 @@ async def test_a_replica_that_leaves_is_no_member_any_more_and_the_others_share_
     assert held(ada, bob, eve) == [2, 2, 2]
 
     ada.leases.leave()
-    await ada.leases.round()
+    await ada.leases.run_round()
     await rounds(clock, RETRY, bob, eve)
 
     assert held(ada, bob, eve) == [0, 3, 3]
@@ -132,14 +132,14 @@ async def test_run_lets_a_leaving_shard_go_without_waiting_for_the_next_round(cl
     running = asyncio.create_task(ada.leases.run(lambda _: None))
     await clock.advance(RETRY / 2)
     ada.leases.leave()
-    await settled()
+    await settle()
     assert [lease(cluster, shard)["spec"]["holderIdentity"] for shard in (0, 1)] == ["a", ""]
 
     ada.restless = set()
     await clock.advance(0.05)
     assert lease(cluster, 0)["spec"]["holderIdentity"] == ""
     running.cancel()
-    await settled()
+    await settle()
 
 
 async def test_a_dead_replica_s_share_is_taken_when_its_leases_have_run_out(cluster, clock) -> None:
@@ -148,7 +148,7 @@ async def test_a_dead_replica_s_share_is_taken_when_its_leases_have_run_out(clus
     assert held(ada, bob) == [3, 3]
 
     await rounds(clock, DURATION + RETRY, bob)
-    assert bob.leases.held == 6
+    assert bob.leases.held_count == 6
 
 
 async def test_the_lease_of_a_replica_long_gone_is_removed(cluster, clock) -> None:
@@ -175,23 +175,23 @@ async def test_a_replica_that_cannot_take_anything_is_soon_not_counted_on(cluste
     ada, broken = replicas(cluster, clock, "ab", shards=4)
     cluster.fail("list", LOST)
     with pytest.raises(UnavailableError):
-        await broken.leases.round()
+        await broken.leases.run_round()
     await rounds(clock, RETRY, ada)
     assert held(ada, broken) == [2, 0]
 
     for _ in range(round(DURATION / RETRY)):
         cluster.fail("list", LOST)
         with pytest.raises(UnavailableError):
-            await broken.leases.round()
+            await broken.leases.run_round()
         await rounds(clock, RETRY, ada)
     await rounds(clock, RETRY, ada)
-    assert ada.leases.held == 4
+    assert ada.leases.held_count == 4
 
 
 async def test_a_take_whose_answer_was_lost_is_found_out_at_once(cluster, clock) -> None:
     [ada] = replicas(cluster, clock, "a", shards=1)
     cluster.fail("create", LOST, after=True, name="taskaction-shard-0")
-    await ada.leases.round()
+    await ada.leases.run_round()
 
     assert ada.told == [("acquired", 0)]
     assert ada.leases.may_start(0)
@@ -202,7 +202,7 @@ async def test_a_take_whose_answer_and_inquiry_were_lost_is_found_out_in_the_nex
     cluster.fail("create", LOST, after=True, name="taskaction-shard-0")
     cluster.fail("get", LOST)
     with pytest.raises(UnavailableError):
-        await ada.leases.round()
+        await ada.leases.run_round()
     assert ada.told == []
     await rounds(clock, RETRY, ada)
 
@@ -211,21 +211,21 @@ async def test_a_take_whose_answer_and_inquiry_were_lost_is_found_out_in_the_nex
 
 async def test_a_lease_that_a_former_process_of_the_same_name_holds_is_not_taken_for_an_own_one(cluster, clock) -> None:
     before, after = replicas(cluster, clock, "aa", shards=1)
-    await before.leases.round()
-    await after.leases.round()
+    await before.leases.run_round()
+    await after.leases.run_round()
 
-    assert (after.told, after.leases.held) == ([], 0)
+    assert (after.told, after.leases.held_count) == ([], 0)
 
 
 async def test_giving_back_whose_answer_was_lost_is_found_out(cluster, clock) -> None:
     [ada] = replicas(cluster, clock, "a", shards=1)
-    await ada.leases.round()
+    await ada.leases.run_round()
     cluster.fail("replace", LOST, after=True, name="taskaction-shard-0")
     ada.leases.leave()
     with pytest.raises(UnavailableError):
-        await ada.leases.round()
-    assert ada.leases.held == 1
-    await ada.leases.round()
+        await ada.leases.run_round()
+    assert ada.leases.held_count == 1
+    await ada.leases.run_round()
 
-    assert ada.leases.held == 0
+    assert ada.leases.held_count == 0
     assert ada.told == [("acquired", 0), ("leaving", 0), ("lost", 0)]

@@ -62,7 +62,7 @@ def test_an_object_of_another_namespace_says_nothing_whatever_its_labels(house) 
     house.notice(forged)
     assert house.told == 0
     assert house.followed.take_change(PODS, UID, "p") is None
-    assert house.followed.seen(PODS, UID) == []
+    assert house.followed.list_observed(PODS, UID) == []
 
 
 def test_what_was_not_noticed_is_no_news(house) -> None:
@@ -96,7 +96,7 @@ def test_what_is_gone_is_told_and_is_no_news(house) -> None:
     house.notice(pod(), "DELETED")
     assert house.told == 2
     assert house.followed.take_change(PODS, UID, "p") is None
-    assert house.followed.seen(PODS, UID) == []
+    assert house.followed.list_observed(PODS, UID) == []
 
 
 def test_what_is_gone_before_it_was_looked_at_is_no_news_any_more(house) -> None:
@@ -109,7 +109,7 @@ def test_what_is_gone_before_it_was_looked_at_is_no_news_any_more(house) -> None
 def test_a_listing_is_as_good_as_a_change(house, event) -> None:
     house.notice(pod(), event)
     assert house.told == 1
-    assert house.followed.seen(PODS, UID) == [without_spec(pod())]
+    assert house.followed.list_observed(PODS, UID) == [without_spec(pod())]
 
 
 # -- whose -------------------------------------------------------------------------------------------------------------
@@ -126,22 +126,22 @@ def test_objects_of_actions_that_are_not_live_here_are_let_be(house) -> None:
 def test_how_a_jobs_pods_end_is_seen_and_told_by_their_job_only(house) -> None:
     house.notice(pod(owners=OF_A_JOB, phase="Succeeded"))
     assert house.told == 0
-    assert [found["metadata"]["name"] for found in house.followed.seen(PODS, UID)] == ["p"]
+    assert [found["metadata"]["name"] for found in house.followed.list_observed(PODS, UID)] == ["p"]
 
 
 def test_what_becomes_of_a_jobs_pod_that_does_not_start_is_told_each_time_after_a_look(house) -> None:
     for told in (1, 2):
         house.notice(pod(owners=OF_A_JOB, phase="Pending"))
         assert house.told == told
-        house.followed.seen(PODS, UID)
+        house.followed.list_observed(PODS, UID)
 
 
 def test_pods_and_jobs_of_one_name_are_two_things(house) -> None:
     house.notice(pod())
     house.notice(pod(kind="Job"))
-    assert len(house.followed.seen(PODS, UID)) == len(house.followed.seen(JOBS, UID)) == 1
+    assert len(house.followed.list_observed(PODS, UID)) == len(house.followed.list_observed(JOBS, UID)) == 1
     house.notice(pod(kind="Job"), "DELETED")
-    assert (len(house.followed.seen(PODS, UID)), house.followed.seen(JOBS, UID)) == (1, [])
+    assert (len(house.followed.list_observed(PODS, UID)), house.followed.list_observed(JOBS, UID)) == (1, [])
 
 
 # -- how much ----------------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_of_a_crowd_of_pods_the_latest_are_kept(house) -> None:
     for number in range(100):
         house.notice(pod(f"p{number}", owners=OF_A_JOB))
     house.notice(pod("p40", owners=OF_A_JOB))
-    kept = [found["metadata"]["name"] for found in house.followed.seen(PODS, UID)]
+    kept = [found["metadata"]["name"] for found in house.followed.list_observed(PODS, UID)]
     assert len(kept) == 64
     assert kept[-2:] == ["p99", "p40"]
     assert house.followed.take_change(PODS, UID, "p0") is None
@@ -162,10 +162,10 @@ def test_nothing_is_left_of_an_action_that_is_forgotten(house) -> None:
     house.followed.forget(UID)
     assert len(house.followed) == 0
     assert house.followed.take_change(PODS, UID, "p") is None
-    assert house.followed.seen(PODS, UID) == []
+    assert house.followed.list_observed(PODS, UID) == []
     house.followed.forget(UID)
 
 
 def test_nobody_needs_a_spec(house) -> None:
     house.notice(pod())
-    assert all("spec" not in found for found in house.followed.seen(PODS, UID))
+    assert all("spec" not in found for found in house.followed.list_observed(PODS, UID))

@@ -10,7 +10,7 @@ from support.memory_operator import MemoryOperator, actions
 from taskaction.api.task_action import ParametersSource
 from taskaction.cluster.errors import ForbiddenError, UnavailableError
 from taskaction.cluster.gateway import CONFIG_MAPS, SECRETS
-from taskaction.control.task_actions.sources import ServiceAccountRef, ParameterSources
+from taskaction.control.task_actions.sources import ParameterSources, ServiceAccountRef
 from taskaction.plugin.errors import AccessDeniedError, ActionError, InvalidParametersError, MissingSourceError
 
 SECRET_TEXT = "the-secret-text"
