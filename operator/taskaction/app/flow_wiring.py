@@ -1,4 +1,4 @@
-"""Builds the part of the control layer that runs flows, beside the one that runs actions."""
+"""Wiring of the part of the control layer that runs flows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,30 +6,30 @@ from datetime import datetime, timedelta
 
 from taskaction.api.action_flow_run import ActionFlowRun
 from taskaction.api.enums import ParentKind
-from taskaction.app.observer import OperatorJournal
+from taskaction.app.observer import OperatorRecorder
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, Body, Cluster
-from taskaction.control.flow_runs.children import Children
-from taskaction.control.flow_runs.definitions import Definitions
-from taskaction.control.flow_runs.effects import Carrying
-from taskaction.control.flow_runs.events import RunTeller
+from taskaction.control.flow_runs.children import RunChildren
+from taskaction.control.flow_runs.definitions import DefinitionLoader
+from taskaction.control.flow_runs.effects import EffectRunner
+from taskaction.control.flow_runs.events import RunEventPoster
 from taskaction.control.flow_runs.files import RunFiles
 from taskaction.control.flow_runs.inline import InlineCalls
 from taskaction.control.flow_runs.intake import RunIntake
-from taskaction.control.flow_runs.parts import RunParts
-from taskaction.control.flow_runs.persistence import Keeping
-from taskaction.control.flow_runs.reconciler import RunEngine
-from taskaction.control.flow_runs.records import LiveMembers, RunRecord, RunTable
-from taskaction.control.flow_runs.vault import Vault
+from taskaction.control.flow_runs.parts import RunReconcilerParts
+from taskaction.control.flow_runs.persistence import RunPersistence
+from taskaction.control.flow_runs.reconciler import RunReconciler
+from taskaction.control.flow_runs.records import LiveRecords, RunRecord, RunTable
+from taskaction.control.flow_runs.vault import PrivateDataVault
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.events import EventPoster
-from taskaction.control.objects.expiry import Expiry
-from taskaction.control.objects.family import Family
-from taskaction.control.objects.objects import ObjectEditor, Persistently
-from taskaction.control.objects.sweep import Sweeper
-from taskaction.control.objects.tree import Tree
+from taskaction.control.objects.expiry import ExpiryCollector
+from taskaction.control.objects.family import ParentTracker
+from taskaction.control.objects.objects import ObjectEditor, RetryingCall
+from taskaction.control.objects.sweep import DeletionSweeper
+from taskaction.control.objects.tree import OwnerTree
 from taskaction.control.objects.writer import StatusWriter
 from taskaction.control.sharding.leases import ShardLeases
-from taskaction.control.task_actions.sources import Sources
+from taskaction.control.task_actions.sources import ParameterSources
 from taskaction.core.clock import Clock
 from taskaction.core.names import shard_of
 from taskaction.execution.agenda import Agenda
@@ -39,21 +39,21 @@ from taskaction.runtime.config import OperatorConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Runs:
+class FlowRunControl:
     """The assembled part."""
 
     table: RunTable
-    engine: RunEngine
+    reconciler: RunReconciler
     intake: RunIntake
     agenda: Agenda[str]
     inline: InlineCalls
-    telling: Agenda[str]
-    expiry: Expiry[ActionFlowRun, RunRecord]
-    sweeper: Sweeper[RunRecord]
+    event_agenda: Agenda[str]
+    expiry: ExpiryCollector[ActionFlowRun, RunRecord]
+    sweeper: DeletionSweeper[RunRecord]
 
-    def is_over(self, shard: int) -> bool:
-        """Say whether nothing of the runs of a shard is under way or unwritten; what is unwritten is written."""
-        restless = [record for record in self.table if record.shard == shard and not self.engine.is_at_rest(record)]
+    def is_at_rest(self, shard: int) -> bool:
+        """Whether no run of a shard has an active turn or an unwritten status; write the latter at once."""
+        restless = [record for record in self.table if record.shard == shard and not self.reconciler.is_at_rest(record)]
         return not restless
 
 
@@ -61,30 +61,30 @@ def assemble_runs(
     config: OperatorConfig,
     cluster: Cluster,
     clock: Clock,
-    journal: OperatorJournal,
+    journal: OperatorRecorder,
     luck: Callable[[], float],
     *,
-    members: LiveMembers,
-    tree: Tree,
-    family: Family,
+    members: LiveRecords,
+    tree: OwnerTree,
+    family: ParentTracker,
     leases: ShardLeases,
     background: Background,
-    persistently: Persistently,
+    persistently: RetryingCall,
     registry: Registry,
     manager: ExecutionManager,
     closed_namespaces: frozenset[str],
     seen: Callable[[Body], None],
     wake: Callable[[str], None],
     events: EventPoster,
-) -> Runs:
-    """Give the part; nothing runs yet.
+) -> FlowRunControl:
+    """Return the part; nothing runs yet.
 
-    ``seen`` is told of every action that a run makes, ``wake`` of every action whose own run has changed.
+    ``seen`` is called with every action that a run creates, ``wake`` with the uid of every action whose run changed.
     """
     table = members.runs
-    agenda: Agenda[str] = Agenda(clock, lambda uid: engine.due(uid))
+    agenda: Agenda[str] = Agenda(clock, lambda uid: engine.on_due(uid))
     editor: ObjectEditor[RunRecord] = ObjectEditor(
-        cluster, persistently, lambda record: intake.learned(record), in_flight=config.writes_in_flight
+        cluster, persistently, lambda record: intake.on_object_read(record), in_flight=config.writes_in_flight
     )
 
     files = RunFiles(config.flows_storage)
@@ -98,9 +98,9 @@ def assemble_runs(
     def note_end(run: ActionFlowRun) -> None:
         at = expires(run)
         if at is not None:
-            expiry.note(run, at)
+            expiry.schedule(run, at)
 
-    expiry: Expiry[ActionFlowRun, RunRecord] = Expiry(
+    expiry: ExpiryCollector[ActionFlowRun, RunRecord] = ExpiryCollector(
         cluster=cluster,
         clock=clock,
         kind=ParentKind.ACTION_FLOW_RUN,
@@ -109,12 +109,12 @@ def assemble_runs(
         members=members,
         tree=tree,
         judge=expires,
-        recorded=_recorded,
+        recorded=_to_record,
         namespaces=config.watch_namespaces,
         deleted=files.clear,
     )
-    vault = Vault(cluster, persistently, closed_namespaces)
-    children = Children(
+    vault = PrivateDataVault(cluster, persistently, closed_namespaces)
+    children = RunChildren(
         cluster=cluster,
         persistently=persistently,
         vault=vault,
@@ -126,19 +126,19 @@ def assemble_runs(
     inline = InlineCalls(
         registry=registry,
         clock=clock,
-        sources=lambda account: Sources(cluster, account, closed_namespaces, persistently=persistently),
+        sources=lambda account: ParameterSources(cluster, account, closed_namespaces, persistently=persistently),
         manager=manager,
         may_start=lambda record: leases.may_start(record.shard),
-        happened=lambda record, events: engine.happened(record, events),
+        happened=lambda record, events: engine.on_action_events(record, events),
     )
-    engine = RunEngine(
-        RunParts(
+    engine = RunReconciler(
+        RunReconcilerParts(
             table=table,
             clock=clock,
             tree=tree,
             family=family,
             leases=leases,
-            keeping=Keeping(
+            persistence=RunPersistence(
                 vault=vault,
                 files=files,
                 writer=StatusWriter(
@@ -146,7 +146,7 @@ def assemble_runs(
                     clock,
                     luck,
                     journal,
-                    lambda record: intake.learned(record),
+                    lambda record: intake.on_object_read(record),
                     in_flight=config.writes_in_flight,
                 ),
                 clock=clock,
@@ -155,25 +155,25 @@ def assemble_runs(
             ),
             editor=editor,
             children=children,
-            carrying=Carrying(
+            effect_runner=EffectRunner(
                 children=children,
                 inline=inline,
-                happened=lambda record, events: engine.happened(record, events),
+                happened=lambda record, events: engine.on_action_events(record, events),
             ),
-            definitions=Definitions(cluster, persistently),
+            definitions=DefinitionLoader(cluster, persistently),
             agenda=agenda,
             background=background,
             journal=journal,
-            stored=lambda record: intake.stored(record),
-            ended=lambda record: intake.ended(record),
-            vanished=lambda record: intake.vanished(record),
+            on_status_stored=lambda record: intake.on_status_stored(record),
+            on_run_finished=lambda record: intake.on_run_finished(record),
+            on_run_deleted=lambda record: intake.on_run_deleted(record),
             identity=config.identity,
             status_delay=config.status_delay,
             cancel_grace=config.cancel_grace,
         )
     )
-    teller = RunTeller(
-        clock=clock, table=table, post=lambda record, tell: events.tell(record.run, tell), patience=config.status_delay
+    teller = RunEventPoster(
+        clock=clock, table=table, post=lambda record, tell: events.post(record.run, tell), patience=config.status_delay
     )
     intake = RunIntake(
         cluster=cluster,
@@ -191,24 +191,24 @@ def assemble_runs(
         wake=wake,
         shards=config.shards,
     )
-    return Runs(
+    return FlowRunControl(
         table=table,
-        engine=engine,
+        reconciler=engine,
         intake=intake,
         agenda=agenda,
         inline=inline,
-        telling=teller.agenda,
+        event_agenda=teller.agenda,
         expiry=expiry,
-        sweeper=Sweeper(
+        sweeper=DeletionSweeper(
             cluster=cluster,
             clock=clock,
             resource=ACTION_FLOW_RUNS,
             table=table,
-            missing=intake.missing,
+            missing=intake.on_missing,
             namespaces=config.watch_namespaces,
         ),
     )
 
 
-def _recorded(run: ActionFlowRun) -> RunRecord:
+def _to_record(run: ActionFlowRun) -> RunRecord:
     return RunRecord(run=run, status=run.status, stored=run.status, version=run.metadata.resource_version)

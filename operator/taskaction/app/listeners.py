@@ -1,38 +1,38 @@
-"""Passes on what one part of ``control`` tells another that is built after it; decides nothing itself."""
+"""Listeners that connect parts of ``control`` which are built at different times; decides nothing."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from taskaction.api.task_action import TaskAction
-from taskaction.app.flow_wiring import Runs
-from taskaction.app.observer import OperatorJournal
+from taskaction.app.flow_wiring import FlowRunControl
+from taskaction.app.observer import OperatorRecorder
 from taskaction.control.flow_runs.catalogue import FlowCatalogue
-from taskaction.control.objects.expiry import Expiry
-from taskaction.control.objects.records import Record
-from taskaction.control.providers.offers import Offers
+from taskaction.control.objects.expiry import ExpiryCollector
+from taskaction.control.objects.records import ActionRecord
+from taskaction.control.providers.offers import ProviderIntake
 from taskaction.control.providers.providers import ProviderKey
-from taskaction.control.providers.quotas import Quotas
+from taskaction.control.providers.quotas import ProviderQuotas
 from taskaction.control.sharding.leases import ShardLeases
-from taskaction.control.task_actions.handover import Handover
-from taskaction.control.task_actions.intake import Intake
-from taskaction.control.task_actions.observe import Binding, Gatherer
-from taskaction.control.task_actions.queueing import Line
+from taskaction.control.task_actions.handover import ShardHandover
+from taskaction.control.task_actions.intake import ActionIntake
+from taskaction.control.task_actions.observe import ActionObserver, ExecutorBinding
+from taskaction.control.task_actions.queueing import Queueing
 from taskaction.lifecycle.placement import shard_for
 from taskaction.lifecycle.policy import Settings, policy_for
 
 
 class OwnershipListener:
-    """Passes changes of ownership on to those who act on them."""
+    """Listener that forwards changes of shard ownership."""
 
     def __init__(
         self,
-        intake: Callable[[], Intake],
-        offers: Callable[[], Offers],
-        quotas: Callable[[], Quotas],
-        expiry: Callable[[], Expiry[TaskAction, Record]],
-        handover: Callable[[], Handover],
+        intake: Callable[[], ActionIntake],
+        offers: Callable[[], ProviderIntake],
+        quotas: Callable[[], ProviderQuotas],
+        expiry: Callable[[], ExpiryCollector[TaskAction, ActionRecord]],
+        handover: Callable[[], ShardHandover],
         flows: Callable[[], FlowCatalogue],
-        runs: Callable[[], Runs],
+        runs: Callable[[], FlowRunControl],
     ) -> None:
         self._intake = intake
         self._offers = offers
@@ -42,91 +42,93 @@ class OwnershipListener:
         self._flows = flows
         self._runs = runs
 
-    def shard_acquired(self, shard: int, epoch: int) -> None:  # noqa: ARG002 - the listener's signature
-        """Take up the work of a shard: first who is offered what, then the actions."""
+    def on_shard_acquired(self, shard: int, epoch: int) -> None:  # noqa: ARG002 - the listener's signature
+        """Take up the work of a shard: first the providers, then the actions."""
         self._offers().publish_all()
-        self._quotas().taken_over(shard)
-        self._intake().shard_acquired(shard)
-        self._expiry().taken_over()
-        self._flows().taken_over(shard)
-        self._runs().intake.shard_acquired(shard)
+        self._quotas().on_shard_acquired(shard)
+        self._intake().on_shard_acquired(shard)
+        self._expiry().on_shard_acquired()
+        self._flows().on_shard_acquired(shard)
+        self._runs().intake.on_shard_acquired(shard)
 
-    def shard_leaving(self, shard: int) -> None:
+    def on_shard_leaving(self, shard: int) -> None:
         """Bring a shard to rest."""
         self._handover().begin(shard)
 
-    def shard_at_rest(self, shard: int) -> bool:
-        """Say whether a shard can be given away."""
-        actions, runs = self._handover().is_over(shard), self._runs().is_over(shard)
+    def is_shard_at_rest(self, shard: int) -> bool:
+        """Whether a shard can be released."""
+        actions, runs = self._handover().is_over(shard), self._runs().is_at_rest(shard)
         return actions and runs
 
-    def shard_lost(self, shard: int) -> None:
-        """Let go of the work of a shard."""
-        self._intake().shard_lost(shard)
-        self._runs().intake.shard_lost(shard)
+    def on_shard_lost(self, shard: int) -> None:
+        """Drop the work of a shard."""
+        self._intake().on_shard_lost(shard)
+        self._runs().intake.on_shard_lost(shard)
 
     def shard_loads(self) -> Mapping[int, int]:
-        """Give how much each shard has to do."""
-        return self._handover().loads()
+        """Return the number of running calls in each shard."""
+        return self._handover().active_calls()
 
 
-class ExpiryJudge:
-    """Says when finished objects expire, for those that this process answers for."""
+class ActionExpiry:
+    """Expiry times of the finished actions that this process owns."""
 
-    def __init__(self, gatherer: Gatherer, leases: ShardLeases, settings: Settings, shards: int) -> None:
+    def __init__(self, gatherer: ActionObserver, leases: ShardLeases, settings: Settings, shards: int) -> None:
         self._gatherer = gatherer
         self._leases = leases
         self._settings = settings
         self._shards = shards
 
-    def expires(self, action: TaskAction) -> datetime | None:
-        """Give when a finished action is to be deleted; None for one that this process does not answer for."""
-        tie = self._gatherer.tie(action)
-        shard = shard_for(action, self._gatherer.sharding(action), tie, shards=self._shards)
+    def expires_at(self, action: TaskAction) -> datetime | None:
+        """Return when a finished action must be deleted; None if this process does not own it."""
+        tie = self._gatherer.shard_tie(action)
+        shard = shard_for(action, self._gatherer.sharding_of(action), tie, shards=self._shards)
         if self._leases.tenure(shard) is None or action.status.finished_at is None:
             return None
-        bound = self._gatherer.binding(action)
-        offer = bound.offer if isinstance(bound, Binding) else None
+        bound = self._gatherer.bind_executor(action)
+        offer = bound.offer if isinstance(bound, ExecutorBinding) else None
         defaults = offer.provider.spec.defaults if offer is not None else None
         return action.status.finished_at + policy_for(action.spec, defaults, self._settings).ttl
 
 
 class ManagerObserver:
-    """Passes what the manager cannot do itself on to those who can."""
+    """Observer that forwards the events of the execution manager."""
 
-    def __init__(self, journal: OperatorJournal, line: Callable[[], Line], quotas: Callable[[], Quotas]) -> None:
+    def __init__(
+        self, journal: OperatorRecorder, line: Callable[[], Queueing], quotas: Callable[[], ProviderQuotas]
+    ) -> None:
         self._journal = journal
         self._line = line
         self._quotas = quotas
 
-    def crashed(self, run_id: str, error: BaseException) -> None:
-        """Note what nobody had foreseen."""
-        self._journal.crashed(run_id, error)
+    def on_run_crashed(self, run_id: str, error: BaseException) -> None:
+        """Record an unexpected error."""
+        self._journal.on_run_crashed(run_id, error)
 
-    def crowded(self, run_id: str) -> None:
-        """Have it shown."""
-        self._line().crowded(run_id, crowded=True)
+    def on_queue_full(self, run_id: str) -> None:
+        """Show in the action that it waits outside the queue."""
+        self._line().on_backlog_changed(run_id, crowded=True)
 
-    def admitted(self, run_id: str) -> None:
-        """Have it shown."""
-        self._line().crowded(run_id, crowded=False)
+    def on_run_admitted(self, run_id: str) -> None:
+        """Show in the action that it is queued."""
+        self._line().on_backlog_changed(run_id, crowded=False)
 
-    def paced(self, source: str, until: datetime) -> None:
-        """Have it counted and shown."""
-        if self._quotas().paced(source, until):
-            self._journal.paced(source, until)
+    def on_rate_exhausted(self, source: str, until: datetime) -> None:
+        """Count and show that a provider's rate is used up."""
+        if self._quotas().on_rate_exhausted(source, until):
+            self._journal.on_rate_exhausted(source, until)
 
-    def moved(self) -> None:
-        """Have the counts of providers shown."""
-        self._quotas().moved()
+    def on_counts_changed(self) -> None:
+        """Update the counts of providers."""
+        self._quotas().on_counts_changed()
 
-    def unrecorded(self, source: str) -> None:
-        """Have it put on record."""
-        self._quotas().unrecorded(source)
+    def on_reservation_needed(self, source: str) -> None:
+        """Record a reservation."""
+        self._quotas().on_reservation_needed(source)
 
 
-def offer_changed(key: ProviderKey, quotas: Quotas, intake: Intake, flows: FlowCatalogue) -> None:
-    """Go by a provider as it is now: first its limits, then those that go by them, then what is said of flows."""
-    quotas.changed(key)
-    intake.offer_changed(key)
-    flows.provider_changed(key)
+def on_provider_changed(key: ProviderKey, quotas: ProviderQuotas, intake: ActionIntake, flows: FlowCatalogue) -> None:
+    """Apply a changed provider: first its limits, then its actions, then the flows that refer to it."""
+    quotas.on_provider_changed(key)
+    intake.on_provider_changed(key)
+    flows.on_provider_changed(key)

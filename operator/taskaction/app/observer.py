@@ -1,4 +1,4 @@
-"""The control layer's journal, made of logs and metrics: constant messages, data as keys; never a parameter's value."""
+"""Logs and metrics of the control layer: constant messages, data as keys; never the value of a parameter."""
 
 from datetime import datetime
 from typing import Any
@@ -9,114 +9,114 @@ from taskaction.api.enums import Phase
 from taskaction.cluster.errors import UnavailableError
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.objects.owned import OwnedRecord
-from taskaction.control.objects.records import Record
+from taskaction.control.objects.records import ActionRecord
 from taskaction.core.clock import Clock
-from taskaction.flows.effects import Entry
+from taskaction.flows.effects import FlowLogEntry
 from taskaction.lifecycle.outcomes import Outcome
 from taskaction.runtime.metrics import Metrics
 
 
-class OperatorJournal:
-    """Notes what happens, for people who run the operator."""
+class OperatorRecorder:
+    """Recorder that turns what happens into logs and metrics."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         self._metrics = metrics
         self._clock = clock
         self._log = structlog.stdlib.get_logger("taskaction")
 
-    def admitted(self, record: Record) -> None:
-        """An action is seen for the first time."""
+    def on_action_admitted(self, record: ActionRecord) -> None:
+        """Record that an action was seen for the first time."""
         self._metrics.admitted.inc()
-        self._log.debug("action seen", **record.about)
+        self._log.debug("action seen", **record.log_fields)
 
-    def wrote(self, record: OwnedRecord) -> None:
-        """A status is durable."""
+    def on_status_written(self, record: OwnedRecord) -> None:
+        """Record that a status was written."""
         self._metrics.writes.inc()
-        self._log.debug("status written", phase=str(record.stored.phase), **record.about)
+        self._log.debug("status written", phase=str(record.stored.phase), **record.log_fields)
 
-    def retried(self, record: OwnedRecord, error: Exception) -> None:
-        """A status write failed and will be tried again."""
+    def on_write_retried(self, record: OwnedRecord, error: Exception) -> None:
+        """Record that a status write failed and will be retried."""
         self._metrics.retries.labels(type(error).__name__).inc()
-        self._log.warning("status write failed, trying again", error=str(error), **record.about)
+        self._log.warning("status write failed, retrying", error=str(error), **record.log_fields)
 
-    def overtaken(self, record: OwnedRecord, server: Any) -> None:
-        """A status write was given up because another owner has written."""
+    def on_write_overtaken(self, record: OwnedRecord, server: Any) -> None:
+        """Record that a status write was given up because another owner has written."""
         self._metrics.overtaken.inc()
         self._log.warning(
             "status belongs to another owner",
             phase=str(server.phase),
             holder=server.claim.holder if server.claim is not None else None,
-            **record.about,
+            **record.log_fields,
         )
 
-    def waited(self, record: Record, seconds: float) -> None:
-        """A worker has taken an action that stood in line."""
-        self._metrics.queue_wait.labels("poll" if record.status.phase.started else "start").observe(seconds)
+    def on_queue_left(self, record: ActionRecord, seconds: float) -> None:
+        """Record how long an action was queued until a worker took it."""
+        self._metrics.queue_wait.labels("poll" if record.status.phase.is_started else "start").observe(seconds)
 
-    def let_through(self, record: Record, seconds: float) -> None:
-        """An action that was parked may start: its target's quota is renewed."""
+    def on_quota_passed(self, record: ActionRecord, seconds: float) -> None:
+        """Record how long a parked action waited until its target's quota was renewed."""
         self._metrics.quota_wait.observe(seconds)
-        self._log.debug("quota renewed", waited=round(seconds, 3), **record.about)
+        self._log.debug("quota renewed", waited=round(seconds, 3), **record.log_fields)
 
-    def paced(self, source: str, until: datetime) -> None:
-        """The rate of a provider is used up while actions wait for it."""
+    def on_rate_exhausted(self, source: str, until: datetime) -> None:
+        """Record that the rate of a provider is used up while actions wait for it."""
         self._metrics.rates_exhausted.inc()
         self._log.debug("rate used up", source=source, until=until.isoformat())
 
-    def begun(self, record: Record, executor: str) -> None:
-        """An attempt begins."""
+    def on_attempt_started(self, record: ActionRecord, executor: str) -> None:
+        """Record that an attempt starts."""
         self._metrics.attempts.labels(executor).inc()
-        self._log.debug("attempt begins", executor=executor, **record.about)
+        self._log.debug("attempt started", executor=executor, **record.log_fields)
 
-    def called(self, record: Record, executor: str, outcome: Outcome, seconds: float) -> None:
-        """A call of an executor has ended."""
+    def on_call_ended(self, record: ActionRecord, executor: str, outcome: Outcome, seconds: float) -> None:
+        """Record that a call of an executor has ended."""
         self._metrics.calls.labels(executor, type(outcome).__name__).observe(seconds)
-        self._log.debug("executor called", executor=executor, outcome=type(outcome).__name__, **record.about)
+        self._log.debug("executor called", executor=executor, outcome=type(outcome).__name__, **record.log_fields)
 
-    def abandoned(self, record: Record) -> None:
-        """An executor did not confirm a cancel within its bound."""
+    def on_cancel_abandoned(self, record: ActionRecord) -> None:
+        """Record that an executor did not confirm a cancel in time."""
         self._metrics.abandoned.inc()
-        self._log.warning("executor did not confirm the cancel in time", **record.about)
+        self._log.warning("executor did not confirm the cancel in time", **record.log_fields)
 
-    def settled(self, record: Record) -> None:
-        """An action has ended, and its status says so."""
+    def on_action_finished(self, record: ActionRecord) -> None:
+        """Record that the end of an action was written."""
         status = record.stored
         self._metrics.finished.labels(str(status.phase), str(status.reason)).inc()
         created = record.action.metadata.creation_timestamp
         self._metrics.latency.observe(max(0.0, (self._clock.now() - created).total_seconds()))
         tell = self._log.debug if status.phase is Phase.SUCCEEDED else self._log.info
-        tell("action ended", phase=str(status.phase), reason=status.reason, detail=status.message, **record.about)
+        tell("action ended", phase=str(status.phase), reason=status.reason, detail=status.message, **record.log_fields)
 
-    def run_logged(self, record: RunRecord, entry: Entry) -> None:
-        """An entry of a run's log, whose status is durable."""
-        if entry.minor:  # there are thousands of these, and to make each readable costs more than the item
-            self._log.debug("run item", code=entry.code, visit=entry.details.get("visit"), **record.about)
+    def on_run_log_entry(self, record: RunRecord, entry: FlowLogEntry) -> None:
+        """Record an entry of a run's log, whose status is durable."""
+        if entry.minor:  # there are thousands, and formatting each costs more than the item itself
+            self._log.debug("run item", code=entry.code, visit=entry.details.get("visit"), **record.log_fields)
             return
         shown = entry.to_json()
-        self._log.info("run", time=shown["time"], code=entry.code, details=shown["details"], **record.about)
+        self._log.info("run", time=shown["time"], code=entry.code, details=shown["details"], **record.log_fields)
 
-    def run_settled(self, record: RunRecord) -> None:
-        """A run has ended, and its status says so."""
+    def on_run_finished(self, record: RunRecord) -> None:
+        """Record that the end of a run was written."""
         status = record.stored
         self._metrics.runs_finished.labels(str(status.phase), str(status.reason)).inc()
         self._log.info(
-            "run ended", phase=str(status.phase), reason=status.reason, detail=status.message, **record.about
+            "run ended", phase=str(status.phase), reason=status.reason, detail=status.message, **record.log_fields
         )
 
-    def failed(self, task: str, error: BaseException) -> None:
-        """Something that nobody waits for went wrong, and will be tried again where that can help."""
+    def on_task_failed(self, task: str, error: BaseException) -> None:
+        """Record that a background task failed; it is retried if that can help."""
         if isinstance(error, UnavailableError):
             self._metrics.retries.labels(type(error).__name__).inc()
-            self._log.warning("API server does not answer, trying again", task=task, error=str(error))
+            self._log.warning("API server does not respond, retrying", task=task, error=str(error))
             return
         self._metrics.errors.inc()
-        self._log.error("unforeseen error", task=task, exc_info=error)
+        self._log.error("unexpected error", task=task, exc_info=error)
 
-    def crashed(self, run_id: str, error: BaseException) -> None:
-        """A worker's turn ended with an error that nobody had foreseen."""
-        self.failed(f"run {run_id}", error)
+    def on_run_crashed(self, run_id: str, error: BaseException) -> None:
+        """Record that a worker's turn ended with an unexpected error."""
+        self.on_task_failed(f"run {run_id}", error)
 
-    def call_retried(self, error: Exception) -> None:
-        """A call to the API server failed and will be tried again."""
+    def on_call_retried(self, error: Exception) -> None:
+        """Record that a call to the API server failed and will be retried."""
         self._metrics.retries.labels(type(error).__name__).inc()
-        self._log.warning("API call failed, trying again", error=str(error))
+        self._log.warning("API call failed, retrying", error=str(error))

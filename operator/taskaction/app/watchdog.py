@@ -1,6 +1,6 @@
-"""A thread outside the loop that ends the process when its leases have run out and the loop cannot stop the work.
+"""Thread outside the event loop that ends the process when its leases have expired and the loop cannot stop the work.
 
-A loop that is blocked cannot see that its deadline has passed, while another replica takes over (design, section 5).
+A blocked loop cannot notice that its deadline has passed, while another replica takes over (docs/architecture.md).
 """
 
 import asyncio
@@ -16,14 +16,14 @@ _BEAT_SECONDS = 1.0
 
 
 def force_exit(seconds: float) -> None:
-    """End the process after ``seconds`` if it is still there: a plug-in's tasks and threads may ignore that it ends."""
+    """End the process after ``seconds`` if it still runs: tasks and threads of a plug-in may ignore its end."""
     timer = threading.Timer(seconds, os._exit, (0,))
     timer.daemon = True
     timer.start()
 
 
 class Watchdog:
-    """Expects a sign of life of the loop within every lease duration, as long as leases are held."""
+    """Monitor that expects a heartbeat of the loop within every lease duration while leases are held."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, clock: Clock, leases: ShardLeases, lease_duration: float
@@ -37,22 +37,22 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the thread."""
         self._beaten = self._clock.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop the thread."""
         self._stopped.set()
 
     def _watch(self) -> None:
         while not self._stopped.wait(_BEAT_SECONDS):
-            self._loop.call_soon_threadsafe(self._beat)
+            self._loop.call_soon_threadsafe(self._record_heartbeat)
             silent = self._clock.monotonic() - self._beaten
-            if silent > self._patience and self._leases.held:
-                sys.stderr.write(f"the event loop was blocked for {silent:.0f}s, longer than a lease lasts: exiting\n")
+            if silent > self._patience and self._leases.held_count:
+                sys.stderr.write(f"event loop blocked for {silent:.0f}s, longer than the lease duration; exiting\n")
                 sys.stderr.flush()
-                os._exit(EXIT_CODE)  # nothing that is still running may outlive the lease
+                os._exit(EXIT_CODE)  # no running work may outlive the lease
 
-    def _beat(self) -> None:
+    def _record_heartbeat(self) -> None:
         self._beaten = self._clock.monotonic()

@@ -1,46 +1,46 @@
-"""Builds the control layer over any cluster and clock: the operator and the tests put it together in the same way."""
+"""Wiring of the control layer over any cluster and clock; the operator and the tests use the same."""
 
 from collections.abc import Callable, Iterable
 
 from taskaction.api.enums import ParentKind, ProviderKind
 from taskaction.api.task_action import TaskAction
-from taskaction.app.control_plane import Control
+from taskaction.app.control_plane import ControlPlane
 from taskaction.app.flow_wiring import assemble_runs
-from taskaction.app.listeners import ExpiryJudge, ManagerObserver, OwnershipListener, offer_changed
-from taskaction.app.observer import OperatorJournal
+from taskaction.app.listeners import ActionExpiry, ManagerObserver, OwnershipListener, on_provider_changed
+from taskaction.app.observer import OperatorRecorder
 from taskaction.cluster.gateway import TASK_ACTIONS, Cluster
-from taskaction.cluster.retry import Persistence
-from taskaction.control.events.dispatcher import Deliveries
+from taskaction.cluster.retry import Retrier
+from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.flow_runs.catalogue import FlowCatalogue
-from taskaction.control.flow_runs.inputs import OfferedInputs
-from taskaction.control.flow_runs.records import LiveMembers, RunRecord, RunTable
+from taskaction.control.flow_runs.inputs import ClusterInputs
+from taskaction.control.flow_runs.records import LiveRecords, RunRecord, RunTable
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.events import EventPoster
-from taskaction.control.objects.expiry import Expiry
-from taskaction.control.objects.family import Family
+from taskaction.control.objects.expiry import ExpiryCollector
+from taskaction.control.objects.family import ParentTracker
 from taskaction.control.objects.objects import ObjectEditor
 from taskaction.control.objects.owned import OwnedRecord
-from taskaction.control.objects.records import Record, Table
-from taskaction.control.objects.sweep import Sweeper
-from taskaction.control.objects.tree import Tree
+from taskaction.control.objects.records import ActionRecord, ActionTable
+from taskaction.control.objects.sweep import DeletionSweeper
+from taskaction.control.objects.tree import OwnerTree
 from taskaction.control.objects.writer import StatusWriter
-from taskaction.control.providers.offers import Offers
-from taskaction.control.providers.providers import ProviderKey, Providers
-from taskaction.control.providers.quotas import Quotas
+from taskaction.control.providers.offers import ProviderIntake
+from taskaction.control.providers.providers import ProviderKey, ProviderTable
+from taskaction.control.providers.quotas import ProviderQuotas
 from taskaction.control.sharding.leases import LeaseSettings, ShardLeases
-from taskaction.control.task_actions.calls import Caller, CallSettings
+from taskaction.control.task_actions.calls import CallSettings, ExecutorCaller
 from taskaction.control.task_actions.cancelling import Canceller
-from taskaction.control.task_actions.followed import FollowedObjects
-from taskaction.control.task_actions.handover import Handover
-from taskaction.control.task_actions.intake import Intake
-from taskaction.control.task_actions.observe import Gatherer
-from taskaction.control.task_actions.overlaps import Overlaps
-from taskaction.control.task_actions.partitions import Partitions
-from taskaction.control.task_actions.queueing import Line
-from taskaction.control.task_actions.reconciler import Engine, Parts
-from taskaction.control.task_actions.status_commit import Landing
-from taskaction.control.task_actions.target_release import Releaser
-from taskaction.control.task_actions.teardown import Departures
+from taskaction.control.task_actions.followed import ChildObjectCache
+from taskaction.control.task_actions.handover import ShardHandover
+from taskaction.control.task_actions.intake import ActionIntake
+from taskaction.control.task_actions.observe import ActionObserver
+from taskaction.control.task_actions.overlaps import OverlapTable
+from taskaction.control.task_actions.partitions import PartitionLookup
+from taskaction.control.task_actions.queueing import Queueing
+from taskaction.control.task_actions.reconciler import Reconciler, ReconcilerParts
+from taskaction.control.task_actions.status_commit import StatusCommitter
+from taskaction.control.task_actions.target_release import TargetReleaser
+from taskaction.control.task_actions.teardown import Teardown
 from taskaction.core.clock import Clock
 from taskaction.core.names import shard_of
 from taskaction.execution.agenda import Agenda
@@ -58,14 +58,14 @@ def assemble(
     config: OperatorConfig,
     cluster: Cluster,
     clock: Clock,
-    journal: OperatorJournal,
+    journal: OperatorRecorder,
     metrics: Metrics,
     luck: Callable[[], float],
     plugins: Iterable[Plugin] = (),
-) -> Control:
-    """Give the control layer; nothing runs yet. ``plugins`` are executors beside those that are installed.
+) -> ControlPlane:
+    """Return the control layer; nothing runs yet. ``plugins`` are executors in addition to the installed ones.
 
-    Some parts call each other. What is named before it exists is only called later, through a closure.
+    Some parts call each other. A part that is used before it exists is called later, through a closure.
     """
     settings = Settings(
         ttl=config.ttl,
@@ -74,14 +74,14 @@ def assemble(
         cancel_grace=config.cancel_grace,
     )
     closed = frozenset({"kube-system", config.namespace})
-    table = Table()
-    members = LiveMembers(table, RunTable())
-    followed = FollowedObjects(table, lambda shard: leases.tenure(shard) is not None, lambda uid: engine.wake(uid))
+    table = ActionTable()
+    members = LiveRecords(table, RunTable())
+    followed = ChildObjectCache(table, lambda shard: leases.tenure(shard) is not None, lambda uid: engine.poll_now(uid))
     toolbox = Toolbox(
         clock=clock,
         cluster=cluster,
         addresses=AddressPolicy(config.http_allowed_cidrs),
-        luck=luck,
+        jitter=luck,
         followed=followed,
         closed_namespaces=closed,
         callbacks=config.callbacks(),
@@ -90,11 +90,11 @@ def assemble(
     registry = Registry.load(toolbox)
     for plugin in plugins:
         registry.register(plugin.build(toolbox))
-    background = Background(journal.failed)
-    persistently = Persistence(clock, luck, journal.call_retried)
+    background = Background(journal.on_task_failed)
+    persistently = Retrier(clock, luck, journal.on_call_retried)
     looked_at = tuple(ProviderKind) if config.cluster_providers else (ProviderKind.ACTION_PROVIDER,)
-    tree, overlaps, providers = Tree(), Overlaps(table), Providers(registry, looked_at)
-    gatherer = Gatherer(
+    tree, overlaps, providers = OwnerTree(), OverlapTable(table), ProviderTable(registry, looked_at)
+    gatherer = ActionObserver(
         tree=tree, overlaps=overlaps, providers=providers, registry=registry, settings=settings, luck=luck
     )
     leases = ShardLeases(
@@ -120,7 +120,7 @@ def assemble(
         ),
     )
     manager = ExecutionManager(
-        lambda uid: runs.inline.process(uid) if runs.inline.knows(uid) else engine.process(uid),
+        lambda uid: runs.inline.process(uid) if runs.inline.has_call(uid) else engine.process(uid),
         workers_count=config.workers_count,
         observer=ManagerObserver(journal, lambda: line, lambda: quotas),
         clock=clock,
@@ -130,16 +130,16 @@ def assemble(
     )
 
     def look(record: OwnedRecord) -> None:
-        if isinstance(record, Record):
-            engine.look(record)
+        if isinstance(record, ActionRecord):
+            engine.reconcile(record)
         elif isinstance(record, RunRecord):
-            runs.engine.look(record)
+            runs.reconciler.request(record)
 
     def follows(uid: str) -> bool:
         run = members.runs.get(uid)
         return run is not None and owns(run.shard)
 
-    family = Family(
+    family = ParentTracker(
         cluster=cluster,
         persistently=persistently,
         background=background,
@@ -155,7 +155,7 @@ def assemble(
     def owns(shard: int) -> bool:
         return leases.tenure(shard) is not None
 
-    offers = Offers(
+    offers = ProviderIntake(
         cluster=cluster,
         clock=clock,
         persistently=persistently,
@@ -163,9 +163,9 @@ def assemble(
         journal=journal,
         providers=providers,
         owns=lambda key: owns(shard_of_provider(key)),
-        changed=lambda key: offer_changed(key, quotas, intake, flows),
+        changed=lambda key: on_provider_changed(key, quotas, intake, flows),
     )
-    quotas = Quotas(
+    quotas = ProviderQuotas(
         clock=clock,
         background=background,
         providers=providers,
@@ -173,7 +173,7 @@ def assemble(
         manager=manager,
         shard_of=shard_of_provider,
         owns=owns,
-        limited=lambda uid, until: line.limited(uid, until),
+        limited=lambda uid, until: line.on_rate_limited(uid, until),
     )
     flows = FlowCatalogue(
         cluster=cluster,
@@ -181,16 +181,16 @@ def assemble(
         persistently=persistently,
         background=background,
         journal=journal,
-        inputs=OfferedInputs(registry, providers),
-        sought=offers.seek,
+        inputs=ClusterInputs(registry, providers),
+        sought=offers.look_up_pending,
         owns=owns,
-        changed=lambda namespace, name: runs.intake.flow_changed(namespace, name),
+        changed=lambda namespace, name: runs.intake.on_flow_changed(namespace, name),
         shards=config.shards,
     )
-    editor: ObjectEditor[Record] = ObjectEditor(
-        cluster, persistently, lambda record: intake.learned(record), in_flight=config.writes_in_flight
+    editor: ObjectEditor[ActionRecord] = ObjectEditor(
+        cluster, persistently, lambda record: intake.on_object_read(record), in_flight=config.writes_in_flight
     )
-    expiry: Expiry[TaskAction, Record] = Expiry(
+    expiry: ExpiryCollector[TaskAction, ActionRecord] = ExpiryCollector(
         cluster=cluster,
         clock=clock,
         kind=ParentKind.TASK_ACTION,
@@ -198,19 +198,19 @@ def assemble(
         background=background,
         members=members,
         tree=tree,
-        judge=ExpiryJudge(gatherer, leases, settings, config.shards).expires,
-        recorded=_recorded,
+        judge=ActionExpiry(gatherer, leases, settings, config.shards).expires_at,
+        recorded=_to_record,
         namespaces=config.watch_namespaces,
     )
     events = EventPoster(cluster, clock, metrics.events_dropped.inc)
-    agenda: Agenda[str] = Agenda(clock, lambda uid: engine.due(uid))
-    caller = Caller(
+    agenda: Agenda[str] = Agenda(clock, lambda uid: engine.on_due(uid))
+    caller = ExecutorCaller(
         cluster,
         clock,
         luck,
         persistently,
         CallSettings(closed_namespaces=closed),
-        lambda record: engine.reported(record),
+        lambda record: engine.on_progress_reported(record),
     )
     canceller = Canceller(
         clock=clock,
@@ -219,30 +219,30 @@ def assemble(
         caller=caller,
         journal=journal,
         identity=config.identity,
-        stopped=lambda record: engine.stopped(record),
+        stopped=lambda record: engine.on_cancel_ended(record),
     )
-    partitions = Partitions(
+    partitions = PartitionLookup(
         background=background,
         gatherer=gatherer,
         caller=caller,
-        observe=lambda record: engine.observed(record),
-        found=lambda record: line.partitioned(record),
-        failed=lambda record, failure: engine.unpartitioned(record, failure),
+        observe=lambda record: engine.observe_owned(record),
+        found=lambda record: line.on_partition_known(record),
+        failed=lambda record, failure: engine.on_partition_failed(record, failure),
     )
-    deliveries = Deliveries(
+    deliveries = EventDispatcher(
         cluster=cluster,
         clock=clock,
         persistently=persistently,
         background=background,
         table=table,
-        subject=gatherer.subject,
+        subject=gatherer.event_subject,
         owns=owns,
         answers_for=lambda uid: owns(shard_of(uid, config.shards)),
-        changed=lambda uid: engine.wake(uid),
+        changed=lambda uid: engine.poll_now(uid),
         shared=config.namespace,
         namespaces=config.watch_namespaces,
     )
-    departures = Departures(
+    departures = Teardown(
         clock=clock,
         table=table,
         family=family,
@@ -252,9 +252,9 @@ def assemble(
         overlaps=overlaps,
         deliveries=deliveries,
         canceller=canceller,
-        left=lambda record: runs.intake.child_changed(record),
+        left=lambda record: runs.intake.on_child_changed(record),
     )
-    line = Line(
+    line = Queueing(
         table=table,
         clock=clock,
         agenda=agenda,
@@ -263,9 +263,9 @@ def assemble(
         partitions=partitions,
         quotas=quotas,
         manager=manager,
-        look=lambda record: engine.look(record),
+        look=lambda record: engine.reconcile(record),
     )
-    landing = Landing(
+    landing = StatusCommitter(
         table=table,
         clock=clock,
         writer=StatusWriter(
@@ -273,26 +273,26 @@ def assemble(
             clock,
             luck,
             journal,
-            lambda record: intake.learned(record),
+            lambda record: intake.on_object_read(record),
             in_flight=config.writes_in_flight,
         ),
         editor=editor,
         deliveries=deliveries,
         departures=departures,
-        releaser=Releaser(
+        releaser=TargetReleaser(
             background=background, gatherer=gatherer, caller=caller, journal=journal, identity=config.identity
         ),
         expiry=expiry,
         events=events,
         journal=journal,
-        look=lambda record: engine.look(record),
-        changed=lambda record: runs.intake.child_changed(record),
+        look=lambda record: engine.reconcile(record),
+        changed=lambda record: runs.intake.on_child_changed(record),
     )
-    engine = Engine(
-        Parts(
+    engine = Reconciler(
+        ReconcilerParts(
             table=table,
             clock=clock,
-            gatherer=gatherer,
+            observer=gatherer,
             family=family,
             offers=offers,
             leases=leases,
@@ -302,17 +302,17 @@ def assemble(
             agenda=agenda,
             background=background,
             canceller=canceller,
-            departures=departures,
-            line=line,
-            landing=landing,
-            deliveries=deliveries,
+            teardown=departures,
+            queueing=line,
+            status_committer=landing,
+            dispatcher=deliveries,
             journal=journal,
             identity=config.identity,
             status_delay=config.status_delay,
         )
     )
-    handover = Handover(clock=clock, table=table, gatherer=gatherer, engine=engine, departures=departures)
-    intake = Intake(
+    handover = ShardHandover(clock=clock, table=table, gatherer=gatherer, engine=engine, departures=departures)
+    intake = ActionIntake(
         cluster=cluster,
         clock=clock,
         persistently=persistently,
@@ -325,7 +325,7 @@ def assemble(
         engine=engine,
         line=line,
         departures=departures,
-        changed=lambda record: runs.intake.child_changed(record),
+        changed=lambda record: runs.intake.on_child_changed(record),
         shards=config.shards,
     )
     runs = assemble_runs(
@@ -343,23 +343,23 @@ def assemble(
         registry=registry,
         manager=manager,
         closed_namespaces=closed,
-        seen=lambda body: intake.notice("ADDED", body),
-        wake=lambda uid: engine.wake(uid),
+        seen=lambda body: intake.on_notification("ADDED", body),
+        wake=lambda uid: engine.poll_now(uid),
         events=events,
     )
-    return Control(
+    return ControlPlane(
         table=table,
         registry=registry,
         leases=leases,
         manager=manager,
         agenda=agenda,
         expiry=expiry,
-        sweeper=Sweeper(
+        sweeper=DeletionSweeper(
             cluster=cluster,
             clock=clock,
             resource=TASK_ACTIONS,
             table=table,
-            missing=intake.missing,
+            missing=intake.on_missing,
             namespaces=config.watch_namespaces,
         ),
         events=events,
@@ -367,17 +367,17 @@ def assemble(
         intake=intake,
         offers=offers,
         quotas=quotas,
-        engine=engine,
+        reconciler=engine,
         followed=followed,
-        deliveries=deliveries,
+        dispatcher=deliveries,
         handover=handover,
         flows=flows,
         runs=runs,
     )
 
 
-def _recorded(action: TaskAction) -> Record:
-    return Record(
+def _to_record(action: TaskAction) -> ActionRecord:
+    return ActionRecord(
         action=action,
         status=action.status,
         stored=action.status,

@@ -1,6 +1,6 @@
-"""A whole operator over a cluster in memory, for trying actions out and for tests; it is fed as a watch would feed it.
+"""A whole operator over a cluster in memory, for trials and tests; notifications arrive as from a watch.
 
-Time is the clock's that is handed in: with a clock that stands still, nothing happens but what can happen now.
+The caller provides the clock. While a clock stands still, only work that is due now happens.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from typing import Any, Self
 
 from taskaction.api.enums import TERMINAL_PHASES
-from taskaction.app.observer import OperatorJournal
+from taskaction.app.observer import OperatorRecorder
 from taskaction.app.wiring import assemble
 from taskaction.cluster.gateway import (
     ACTION_EVENTS,
@@ -37,51 +37,54 @@ WATCHED: tuple[Resource, ...] = (
     ACTION_EVENTS,
     TASK_ACTIONS,
 )
-"""The kinds that it is told of, in the order in which what exists is told at its start."""
+"""The watched kinds, in the order in which existing objects are delivered at the start."""
 _KINDS = {resource.plural: resource.kind for resource in WATCHED}
 _SHARDS = 4
 
 
 class InProcessOperator:
-    """One replica in this process; several may share a cluster and a clock. Works while its block lasts.
+    """One replica in this process, active inside its ``async with`` block; replicas can share cluster and clock.
 
     Attributes:
         control: the assembled control layer.
     """
 
     def __init__(self, cluster: MemoryCluster, clock: Clock, *plugins: Plugin, **settings: Any) -> None:
-        """``plugins`` are executors beside those that are installed, ``settings`` fields of ``OperatorConfig``."""
+        """Create a replica.
+
+        ``plugins`` are executors in addition to the installed ones, ``settings`` are fields of ``OperatorConfig``.
+        """
         metrics = Metrics()
         config = OperatorConfig(**{"shards": _SHARDS, **settings})
         self._cluster = cluster
         self._interval = config.scan_interval.total_seconds()
-        self._journal = OperatorJournal(metrics, clock)
+        self._journal = OperatorRecorder(metrics, clock)
         self.control = assemble(config, cluster, clock, self._journal, metrics, lambda: 0.5, plugins)
         self._news: deque[tuple[str, str | None, Body]] = deque()
         self._tasks: list[asyncio.Task[None]] = []
         self._listening = ExitStack()
 
     async def __aenter__(self) -> Self:
-        """Take over what exists, and begin to work."""
-        self._listening.callback(self._cluster.listen(self._heard))
+        """Deliver the existing objects, and start to work."""
+        self._listening.callback(self._cluster.listen(self._on_cluster_event))
         for resource in WATCHED:
             for (plural, _, _), body in list(self._cluster.objects.items()):
                 if plural == resource.plural and not _has_ended(resource, body):
                     self._news.append((resource.kind, None, body))
         self.deliver()
-        await self.control.leases.round()
+        await self.control.leases.run_round()
         self._tasks = [asyncio.create_task(work, name=name) for name, work in self._work().items()]
         self.control.manager.start_processing_action_runs()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End what is under way, and let another one take over at once."""
+        """Stop, and release the leases so that another replica can take over at once."""
         await self.crash()
         self.control.leases.leave()
         await self.control.leases.release()
 
     async def crash(self) -> None:
-        """End as a crash does: nothing is written any more, and the leases are left to run out."""
+        """Stop like a crash: nothing more is written, and the leases expire."""
         self._listening.close()
         for task in self._tasks:
             task.cancel()
@@ -92,27 +95,27 @@ class InProcessOperator:
         await self.control.registry.close()
 
     def deliver(self) -> bool:
-        """Tell the operator what has happened since; False where nothing has."""
+        """Deliver queued changes to the operator; return whether there were any."""
         heard = bool(self._news)
         while self._news:
             kind, event, body = self._news.popleft()
-            self.control.notice(kind, event, body)
+            self.control.dispatch_notification(kind, event, body)
         return heard
 
-    def hear(self, event: Event) -> None:
-        """Keep a change until it is delivered."""
+    def enqueue_event(self, event: Event) -> None:
+        """Queue a change until it is delivered."""
         kind = _KINDS.get(event.plural)
         if kind is not None:
             self._news.append((kind, event.kind, event.body))
 
-    def _heard(self, event: Event) -> None:
-        self.hear(event)
+    def _on_cluster_event(self, event: Event) -> None:
+        self.enqueue_event(event)
         asyncio.get_running_loop().call_soon(self.deliver)
 
     def _work(self) -> dict[str, Coroutine[Any, Any, None]]:
-        return self.control.work(self._interval, self._journal.failed)
+        return self.control.background_work(self._interval, self._journal.on_task_failed)
 
 
 def _has_ended(resource: Resource, body: Body) -> bool:
-    """Say whether an action or a run has ended: the operator's watches show none that has."""
+    """Whether an action or a run has ended: the watches of the operator do not show those."""
     return resource in {TASK_ACTIONS, ACTION_FLOW_RUNS} and body.get("status", {}).get("phase") in TERMINAL_PHASES

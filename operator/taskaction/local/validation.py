@@ -1,6 +1,6 @@
-"""What the API server would refuse of the project's kinds, checked without one: schemas, unknown fields, simple rules.
+"""Validation of the project's kinds without an API server: schemas, unknown fields, simple rules.
 
-Rules in CEL are followed as far as they compare which fields are there; rights mean nothing here.
+CEL rules are evaluated only if they compare which of two fields is present; permissions are not checked.
 """
 
 import re
@@ -24,33 +24,33 @@ _OPEN = "x-kubernetes-preserve-unknown-fields"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
-def checked(resource: Resource, body: Body, old: Body | None) -> Body:
-    """Give the object, or raise ``InvalidError`` with all that is wrong with it."""
+def validate_object(resource: Resource, body: Body, old: Body | None) -> Body:
+    """Return the object, or raise ``InvalidError`` with all problems."""
     if resource.group != GROUP:
         return body
     kind = resource.kind
-    problems = [] if old is not None else list(_of_envelope(resource, body))
+    problems = [] if old is not None else list(_find_envelope_problems(resource, body))
     schema, spec = _spec_schema(kind), body.get("spec")
     errors = Draft202012Validator(schema).iter_errors(spec)
     problems += [f"{_path(('spec', *error.absolute_path))}: {error.message}" for error in errors]
-    problems += [*_unknown(spec, schema, "spec"), *_rules(spec, schema, "spec")]
+    problems += [*_find_unknown_fields(spec, schema, "spec"), *_find_rule_violations(spec, schema, "spec")]
     if old is not None and kind in _MUTABLE:
         before, after = old.get("spec") or {}, body.get("spec") or {}
         for name in sorted((before.keys() | after.keys()) - _MUTABLE[kind]):
             if before.get(name) != after.get(name):
-                problems.append(f"spec.{name}: is immutable: delete the object and make a new one")
+                problems.append(f"spec.{name}: is immutable; delete the object and create a new one")
     if problems:
         title = body["metadata"].get("name") or body["metadata"].get("generateName")
         raise InvalidError(f"{kind} {title!r} is invalid: " + "; ".join(dict.fromkeys(problems)))
     return body
 
 
-def _of_envelope(resource: Resource, body: Body) -> Iterator[str]:
+def _find_envelope_problems(resource: Resource, body: Body) -> Iterator[str]:
     if body.get("apiVersion") != resource.api_version:
-        yield f"apiVersion: must be {resource.api_version}, not {body.get('apiVersion')!r}"
+        yield f"apiVersion: must be {resource.api_version!r}, not {body.get('apiVersion')!r}"
     name = body["metadata"].get("name")
     if name is not None and not _NAME.fullmatch(str(name)):
-        yield f"metadata.name: {name!r} must consist of lower case letters, digits, '-' and '.'"
+        yield f"metadata.name: invalid name {name!r}; use lower case letters, digits, '-' and '.'"
 
 
 @cache
@@ -60,26 +60,26 @@ def _spec_schema(kind: str) -> Body:
     return schema
 
 
-def _unknown(value: Any, schema: Body, place: str) -> Iterator[str]:
-    """Give the fields that the schema does not know, which kubectl refuses as well."""
+def _find_unknown_fields(value: Any, schema: Body, place: str) -> Iterator[str]:
+    """Yield the fields that the schema does not know; kubectl refuses them too."""
     if isinstance(value, list):
         for number, item in enumerate(value):
-            yield from _unknown(item, schema.get("items", {}), f"{place}[{number}]")
+            yield from _find_unknown_fields(item, schema.get("items", {}), f"{place}[{number}]")
     if not isinstance(value, dict) or schema.get(_OPEN) or "properties" not in schema:
         return
     known = schema["properties"]
     for name, part in value.items():
         if name in known:
-            yield from _unknown(part, known[name], f"{place}.{name}")
+            yield from _find_unknown_fields(part, known[name], f"{place}.{name}")
         else:
             close = get_close_matches(name, known, n=1)
             yield f"{place}.{name}: unknown field" + (f", did you mean {close[0]!r}?" if close else "")
 
 
-def _rules(value: Any, schema: Body, place: str) -> Iterator[str]:
+def _find_rule_violations(value: Any, schema: Body, place: str) -> Iterator[str]:
     if isinstance(value, list):
         for number, item in enumerate(value):
-            yield from _rules(item, schema.get("items", {}), f"{place}[{number}]")
+            yield from _find_rule_violations(item, schema.get("items", {}), f"{place}[{number}]")
     if not isinstance(value, dict):
         return
     for rule in schema.get("x-kubernetes-validations", ()):
@@ -88,7 +88,7 @@ def _rules(value: Any, schema: Body, place: str) -> Iterator[str]:
             yield f"{place}: {rule['message']}"
     for name, part in schema.get("properties", {}).items():
         if name in value:
-            yield from _rules(value[name], part, f"{place}.{name}")
+            yield from _find_rule_violations(value[name], part, f"{place}.{name}")
 
 
 def _path(parts: Any) -> str:

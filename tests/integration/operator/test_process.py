@@ -71,7 +71,7 @@ def test_logs_are_one_json_object_a_line_and_hold_no_parameters(operators: Opera
     lines = [json.loads(line) for line in operator.program.log.read_text().splitlines()]
     [about] = [line for line in lines if line["event"] == "action ended"]
     assert (about["uid"], about["attempt"], about["phase"]) == (ended["metadata"]["uid"], 1, "Failed")
-    assert {line["event"] for line in lines} >= {"operator starts", "operator is ready", "operator stops"}
+    assert {line["event"] for line in lines} >= {"operator starting", "operator is ready", "operator stopping"}
 
 
 @pytest.mark.parametrize(
