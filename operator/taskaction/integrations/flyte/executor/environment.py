@@ -15,7 +15,7 @@ _TOKEN_SECONDS = 3600
 
 
 def identity(parameters: FlyteParameters, run: Run) -> dict[str, str]:
-    """Give the variables that say which action this is; neither a task nor a run can change them."""
+    """Return the variables that say which action this is; neither a task nor a run can change them."""
     return {
         "ACTION_NAME": parameters.action_name,
         "RUN_NAME": parameters.run_name,
@@ -28,7 +28,7 @@ def identity(parameters: FlyteParameters, run: Run) -> dict[str, str]:
 
 
 def connection(settings: FlyteSettings) -> dict[str, str]:
-    """Give the variables by which the SDK finds the Actions service and shows who it is.
+    """Return the variables by which the SDK finds the Actions service and shows who it is.
 
     ``_U_INSECURE`` means no authentication to the SDK, not only no TLS: with a token it must stay unset, and an
     address that begins with http:// says by itself that there is no TLS.
@@ -42,8 +42,10 @@ def connection(settings: FlyteSettings) -> dict[str, str]:
     return found | ({"_U_INSECURE": "true"} if settings.endpoint.startswith("http://") else {})
 
 
-def merged(own: Iterable[Mapping[str, Any]], *, below: Mapping[str, str], above: Mapping[str, str]) -> list[Body]:
-    """Give a container's variables over those ``below`` and under those ``above``, each name once."""
+def merge_variables(
+    own: Iterable[Mapping[str, Any]], *, below: Mapping[str, str], above: Mapping[str, str]
+) -> list[Body]:
+    """Return a container's variables over those ``below`` and under those ``above``, each name once."""
     found: dict[str, Body] = {name: _plain(name, value) for name, value in below.items()}
     for variable in own:  # the last one of a name counts, as in Kubernetes
         found.pop(str(variable.get("name")), None)
@@ -55,7 +57,7 @@ def merged(own: Iterable[Mapping[str, Any]], *, below: Mapping[str, str], above:
 
 
 def token_volume(settings: FlyteSettings) -> Body:
-    """Give the volume with the pod's token for the Actions service."""
+    """Return the volume with the pod's token for the Actions service."""
     source: Body = {"path": "token", "expirationSeconds": _TOKEN_SECONDS}
     if settings.audience:
         source["audience"] = settings.audience
@@ -63,7 +65,7 @@ def token_volume(settings: FlyteSettings) -> Body:
 
 
 def token_mount() -> Body:
-    """Give where it is found."""
+    """Return where it is found."""
     return {"name": TOKEN_VOLUME, "mountPath": TOKEN_FOLDER, "readOnly": True}
 
 

@@ -1,4 +1,4 @@
-"""``flyte``: carries a task's pod from its creation to its end, and its outputs' place into the status."""
+"""``flyte``: carries the pod of a task from creation to end, and records the location of its outputs in the status."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,15 +14,15 @@ from taskaction.core.clock import Clock
 from taskaction.core.constants import LINKS_KEPT
 from taskaction.core.names import child_name
 from taskaction.executors.acting import Actor
-from taskaction.executors.child import Child, ChildExecutor, gone
-from taskaction.executors.workloads.diagnosis import Done, Runs, Waits
+from taskaction.executors.child import Child, ChildExecutor, deletion_failure
+from taskaction.executors.workloads.diagnosis import PodRunning, PodSucceeded, PodWaiting
 from taskaction.executors.workloads.model import USUAL_GRACE
-from taskaction.executors.workloads.pod import still_starting
+from taskaction.executors.workloads.pod import await_start
 from taskaction.integrations.flyte.executor import template as templates
 from taskaction.integrations.flyte.executor import verdict
-from taskaction.integrations.flyte.executor.manifest import pod, task_pod
+from taskaction.integrations.flyte.executor.manifest import build_pod, build_task_pod
 from taskaction.integrations.flyte.executor.model import FlyteParameters
-from taskaction.integrations.flyte.executor.places import Places, filled, words
+from taskaction.integrations.flyte.executor.places import AttemptPaths, fill_words, words
 from taskaction.integrations.flyte.executor.settings import FlyteSettings
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
 from taskaction.lifecycle.traits import Traits
@@ -42,7 +42,7 @@ _LINK_CHARS, _URL_CHARS = 64, 2048
 
 
 class FlyteExecutor(ChildExecutor):
-    """Runs a task of Flyte as a pod; the action owns it, so it goes with the action."""
+    """Executor that runs a Flyte task as a pod; the action owns the pod, so Kubernetes deletes both together."""
 
     ACTION_NAME = "flyte"
     PARAMETERS = FlyteParameters
@@ -56,25 +56,25 @@ class FlyteExecutor(ChildExecutor):
 
     @classmethod
     def build(cls, toolbox: Toolbox) -> "FlyteExecutor":
-        """Take the cluster, to act for accounts, what the operator's watch sees, and the settings."""
+        """Create the executor with the cluster, the operator's watch, and the Flyte settings."""
         actor = Actor(toolbox.cluster, toolbox.closed_namespaces)
         return cls(actor, toolbox.followed, toolbox.clock, toolbox.flyte, Storage(toolbox.flyte.storage))
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:  # noqa: ARG002 - the contract's
-        """Kubernetes removes what the action owns; until then a pod has its grace."""
-        return Traits(idempotent=True, external_effect=False, farewell=timedelta(seconds=USUAL_GRACE))
+        """Report no external effect: Kubernetes deletes what the action owns, after the grace period of the pod."""
+        return Traits(idempotent=True, external_effect=False, extra_cancel_grace=timedelta(seconds=USUAL_GRACE))
 
     async def child(self, run: Run) -> Child:
-        """Give the attempt's pod by its name alone: neither a storage nor a template is needed to find it again."""
+        """Return the attempt's pod by its name alone: neither a storage nor a template is needed to find it again."""
         metadata = {"name": child_name(run.name, run.uid, run.attempt), "namespace": run.namespace}
         return Child(resource=PODS, body={"metadata": metadata}, patience=self._settings.start_timeout)
 
-    async def prepared(self, run: Run, child: Child) -> Child:
-        """Give the pod that the task describes, on the PodTemplate that it or the operator names."""
+    async def prepare_child(self, run: Run, child: Child) -> Child:
+        """Return the pod that the task describes, on the PodTemplate that it or the operator names."""
         parameters = _parameters(run)
         template = await self._template(parameters)
         base = await self._base(template, run)
-        return replace(child, body=pod(template, parameters, run, self._settings, base))
+        return replace(child, body=build_pod(template, parameters, run, self._settings, base))
 
     async def _base(self, template: "TaskTemplate", run: Run) -> Body | None:
         name = template.metadata.pod_template_name or self._settings.pod_template
@@ -89,68 +89,70 @@ class FlyteExecutor(ChildExecutor):
         return found.get("template") or {}
 
     async def judge(self, run: Run, child: Child, body: Body) -> Outcome:
-        """Say how the action stands by its pod, and once that has ended by what the program has left."""
+        """Return the outcome by the pod, and after its end by the files that the program has written."""
         parameters = _parameters(run)
         try:
             template = await self._template(parameters)
         except TransientError as error:  # the pod goes on, and is not to be given up for that
-            return Pending(poll_after=self.next_look(run), external_id=child.name, message=str(error))
-        _, primary = task_pod(template, self._settings)
-        found = verdict.task_standing(body, primary)
+            return Pending(poll_after=self.next_poll_delay(run), external_id=child.name, message=str(error))
+        _, primary = build_task_pod(template, self._settings)
+        found = verdict.read_task_state(body, primary)
         match found:
-            case Done() | Failed():
-                outcome = await self._ended(found, parameters, template, run, body, primary)
-                if not isinstance(outcome, Pending) and verdict.goes_on(body):
+            case PodSucceeded() | Failed():
+                outcome = await self._end_outcome(found, parameters, template, run, body, primary)
+                if not isinstance(outcome, Pending) and verdict.is_running(body):
                     await self.discard(run, child)  # its sidecars would run on
-                return _deleted(outcome, child) if "deletionTimestamp" in body["metadata"] else outcome
-            case Runs():
+                return _outcome_after_deletion(outcome, child) if "deletionTimestamp" in body["metadata"] else outcome
+            case PodRunning():
                 links = _links(template, parameters, run, child.name)
-                return replace(self.goes_on(child), links=links, cache_status=CacheStatus.DISABLED)
-            case Waits():
-                return await still_starting(self, run, child, body, found)
+                return replace(self.continue_polling(child), links=links, cache_status=CacheStatus.DISABLED)
+            case PodWaiting():
+                return await await_start(self, run, child, body, found)
             case _:
                 assert_never(found)
 
-    async def _ended(
+    async def _end_outcome(
         self,
-        found: Done | Failed,
+        found: PodSucceeded | Failed,
         parameters: FlyteParameters,
         template: "TaskTemplate",
         run: Run,
         body: Body,
         primary: str,
     ) -> Outcome:
-        places = Places.of(parameters, run.attempt)
-        if isinstance(found, Failed) and not verdict.says_why(found):
+        places = AttemptPaths.of(parameters, run.attempt)
+        if isinstance(found, Failed) and not verdict.has_own_error(found):
             return found
         if not self._storage.covers(places.outputs):
             unseen = f"{places.outputs} was not looked at, for TASKACTION_FLYTE_STORAGE does not name it"
-            return _done(places, unseen) if isinstance(found, Done) else found
+            return _success(places, unseen) if isinstance(found, PodSucceeded) else found
         try:
-            failed = await self._left_behind(places, template, is_done=isinstance(found, Done))
+            failed = await self._read_failure(places, template, is_done=isinstance(found, PodSucceeded))
         except StorageError as error:
-            return self._unread(error, found, run, verdict.ended_at(body, primary))
+            return self._handle_unreadable_storage(error, found, run, verdict.finished_at(body, primary))
         if failed is not None:
             return failed
-        return _done(places) if isinstance(found, Done) else found
+        return _success(places) if isinstance(found, PodSucceeded) else found
 
-    async def _left_behind(self, places: Places, template: "TaskTemplate", *, is_done: bool) -> Failed | None:
-        """Give the failure that the storage tells of, None where it tells of none."""
+    async def _read_failure(self, places: AttemptPaths, template: "TaskTemplate", *, is_done: bool) -> Failed | None:
+        """Return the failure that the storage tells of, None where it tells of none."""
         content = await self._storage.read(places.error, _ERROR_BYTES)
-        error = templates.error_of(content) if content is not None else None
+        error = templates.parse_error(content) if content is not None else None
         if error is not None:
             return verdict.own_failure(error)
         declared = bool(template.interface.outputs.variables)
         if is_done and declared and not await self._storage.exists(places.result):
-            return verdict.without_outputs(places.result)
+            return verdict.missing_outputs_failure(places.result)
         return None
 
-    def _unread(self, error: StorageError, found: Done | Failed, run: Run, ended: str) -> Outcome:
+    def _handle_unreadable_storage(
+        self, error: StorageError, found: PodSucceeded | Failed, run: Run, ended: str
+    ) -> Outcome:
         """Ask again for a while; then the platform has failed, unless the pod itself has told enough."""
         since = datetime.fromisoformat(ended) if ended else run.now
         if run.now - since < _STORAGE_PATIENCE:
             message = f"waits for the storage of its outputs: {error}"
-            return Pending(poll_after=self.next_look(run), external_id=run.external_id, message=message)
+            return Pending(poll_after=self.next_poll_delay(run), external_id=run.external_id, message=message)
         if isinstance(found, Failed):
             return found
         raise TransientError(
@@ -159,7 +161,9 @@ class FlyteExecutor(ChildExecutor):
 
     async def _template(self, parameters: FlyteParameters) -> "TaskTemplate":
         if parameters.template is not None:
-            return templates.template_of(templates.decoded(parameters.template), parameters.encoding, "template")
+            return templates.parse_template(
+                templates.decode_base64(parameters.template), parameters.encoding, "template"
+            )
         address, digest = parameters.template_uri or "", parameters.template_digest or ""
         if not self._storage.covers(address):
             raise InvalidParametersError(
@@ -173,11 +177,11 @@ class FlyteExecutor(ChildExecutor):
             raise MissingSourceError(f"parameters.templateUri: there is no {address}", code="TemplateNotFound")
         if fingerprint(content) != digest:
             raise InvalidParametersError(f"parameters.templateDigest: {address} has other content")
-        return templates.template_of(content, parameters.encoding, "templateUri")
+        return templates.parse_template(content, parameters.encoding, "templateUri")
 
 
-def _done(places: Places, message: str = "") -> Succeeded:
-    """Give the success of a task whose outputs are where they belong; no cache was asked, since there is none."""
+def _success(places: AttemptPaths, message: str = "") -> Succeeded:
+    """Return the success of a task whose outputs are where they belong; no cache was asked, since there is none."""
     return Succeeded(output_uri=places.outputs, message=message, cache_status=CacheStatus.DISABLED)
 
 
@@ -189,9 +193,13 @@ def _parameters(run: Run) -> FlyteParameters:
         raise InvalidParametersError(problem or str(error)) from error
 
 
-def _deleted(outcome: Outcome, child: Child) -> Outcome:
-    """Give the outcome of a task whose pod somebody deletes: what it failed of then is not its own doing."""
-    return gone(PODS.kind, child.title) if isinstance(outcome, Failed) and verdict.says_why(outcome) else outcome
+def _outcome_after_deletion(outcome: Outcome, child: Child) -> Outcome:
+    """Return the outcome of a task whose pod somebody deletes: what it failed of then is not its own doing."""
+    return (
+        deletion_failure(PODS.kind, child.title)
+        if isinstance(outcome, Failed) and verdict.has_own_error(outcome)
+        else outcome
+    )
 
 
 def _links(template: "TaskTemplate", parameters: FlyteParameters, run: Run, pod_name: str) -> tuple[Link, ...]:
@@ -199,6 +207,6 @@ def _links(template: "TaskTemplate", parameters: FlyteParameters, run: Run, pod_
     found = [
         Link(name=(one.name or "link")[:_LINK_CHARS], url=url)
         for one in template.metadata.log_links
-        if (url := filled(one.uri, known)) and len(url) <= _URL_CHARS
+        if (url := fill_words(one.uri, known)) and len(url) <= _URL_CHARS
     ]
     return tuple(found[:LINKS_KEPT])

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 from taskaction.cluster.gateway import Body
 from taskaction.core.names import child_name
-from taskaction.executors.workloads.manifests import finished_pod
+from taskaction.executors.workloads.manifests import complete_pod
 from taskaction.integrations.flyte.executor import environment, resources
-from taskaction.integrations.flyte.executor.layers import PRIMARY, on_template, over
+from taskaction.integrations.flyte.executor.layers import PRIMARY, overlay, overlay_template
 from taskaction.integrations.flyte.executor.model import FlyteParameters
-from taskaction.integrations.flyte.executor.places import filled, words
+from taskaction.integrations.flyte.executor.places import fill_words, words
 from taskaction.integrations.flyte.executor.settings import FlyteSettings
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import InvalidParametersError
@@ -21,8 +21,8 @@ _IDENTITY = "flyte.org/"
 _STAYS = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
 
 
-def task_pod(template: "TaskTemplate", settings: FlyteSettings) -> tuple[Body, str]:
-    """Give the pod that a template describes, ``metadata`` and ``spec``, and the name of the task's own container.
+def build_task_pod(template: "TaskTemplate", settings: FlyteSettings) -> tuple[Body, str]:
+    """Return the pod that a template describes, ``metadata`` and ``spec``, and the name of the task's own container.
 
     Raises:
         InvalidParametersError: it describes none.
@@ -39,28 +39,28 @@ def task_pod(template: "TaskTemplate", settings: FlyteSettings) -> tuple[Body, s
     )
 
 
-def pod(
+def build_pod(
     template: "TaskTemplate",
     parameters: FlyteParameters,
     run: Run,
     settings: FlyteSettings,
     base: Body | None = None,
 ) -> Body:
-    """Give the pod of an attempt; ``base`` is the PodTemplate's template that it is put on."""
-    found, primary = task_pod(template, settings)
-    extra, mounts = resources.extended(template, settings)
-    found["spec"] = over(found["spec"], extra)
+    """Return the pod of an attempt; ``base`` is the PodTemplate's template that it is put on."""
+    found, primary = build_task_pod(template, settings)
+    extra, mounts = resources.build_extended_resources(template, settings)
+    found["spec"] = overlay(found["spec"], extra)
     if base is not None:
-        found = on_template(found, base, primary)
+        found = overlay_template(found, base, primary)
     if is_interruptible(template, parameters) and run.chances_left > 0:
-        found["spec"] = over(settings.interruptible, found["spec"])
+        found["spec"] = overlay(settings.interruptible, found["spec"])
     name = child_name(run.name, run.uid, run.attempt)
     _complete(found, template, parameters, run, settings, name=name, primary=primary, mounts=mounts)
-    return finished_pod(found, run, name)
+    return complete_pod(found, run, name)
 
 
 def is_interruptible(template: "TaskTemplate", parameters: FlyteParameters) -> bool:
-    """Say whether the pod may be taken away: by the run's word, else the task's."""
+    """Whether the pod may be taken away: by the run's word, else the task's."""
     if parameters.interruptible is not None:
         return parameters.interruptible
     return bool(template.metadata.interruptible)
@@ -91,20 +91,20 @@ def _complete(
     for container in spec["containers"]:
         for field in ("command", "args"):
             if container.get(field):
-                container[field] = [filled(str(word), known) for word in container[field]]
+                container[field] = [fill_words(str(word), known) for word in container[field]]
         if container["name"] != primary:
             continue
         # A PodTemplate in the cluster has Kubernetes' defaults, which its author has not asked for.
         container["terminationMessagePolicy"] = "FallbackToLogsOnError"
         own = [*(container.get("env") or ()), *secret_env]
-        container["env"] = environment.merged(own, below=below, above=above)
+        container["env"] = environment.merge_variables(own, below=below, above=above)
         if mounts:
-            container["volumeMounts"] = over(
+            container["volumeMounts"] = overlay(
                 {"volumeMounts": mounts}, {"volumeMounts": container.get("volumeMounts") or []}
             )["volumeMounts"]
     spec["restartPolicy"] = "Never"
     if volumes:
-        spec["volumes"] = over({"volumes": volumes}, {"volumes": spec.get("volumes") or []})["volumes"]
+        spec["volumes"] = overlay({"volumes": volumes}, {"volumes": spec.get("volumes") or []})["volumes"]
     identity = {name: value for name, value in run.labels.items() if name.startswith(_IDENTITY)}
     metadata["labels"] = {**run.labels, **(metadata.get("labels") or {}), **identity}
     metadata["annotations"] = {**_STAYS, **(metadata.get("annotations") or {})}
@@ -135,7 +135,7 @@ def _own_pod(template: "TaskTemplate") -> tuple[Body, str]:
     from google.protobuf.json_format import MessageToDict  # noqa: PLC0415 - of the extra, as the template itself
 
     own = template.k8s_pod
-    spec = _whole(MessageToDict(own.pod_spec))
+    spec = _restore_integers(MessageToDict(own.pod_spec))
     containers = spec.get("containers")
     if not isinstance(containers, list) or not containers:
         raise InvalidParametersError(
@@ -152,10 +152,10 @@ def _own_pod(template: "TaskTemplate") -> tuple[Body, str]:
     return {"metadata": metadata, "spec": spec}, primary
 
 
-def _whole(value: Any) -> Any:
-    """Give JSON in which whole numbers are such: protobuf's own struct knows only fractions, and Kubernetes minds."""
+def _restore_integers(value: Any) -> Any:
+    """Return JSON in which whole numbers are such: protobuf's own struct knows only fractions, and Kubernetes minds."""
     if isinstance(value, dict):
-        return {name: _whole(one) for name, one in value.items()}
+        return {name: _restore_integers(one) for name, one in value.items()}
     if isinstance(value, list):
-        return [_whole(one) for one in value]
+        return [_restore_integers(one) for one in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,4 +1,4 @@
-"""Where an attempt finds its inputs and leaves what it makes, and the words for that in a task's arguments; pure."""
+"""Paths of an attempt's inputs and outputs, and the placeholders for them in a task's arguments; pure."""
 
 import re
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ _WORD = re.compile(r"\{\{\s*[.$]([A-Za-z]+)\s*\}\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """The folders of one attempt, each of its own, so that nothing of an earlier attempt is taken for this one's.
+class AttemptPaths:
+    """Folders of one attempt; each attempt has its own, so that files of an earlier attempt cannot be mistaken.
 
     Attributes:
-        outputs: what the SDK calls the output path; the first attempt's is where it looks for errors by itself.
-        before: the checkpoints of the attempt before, empty for the first.
+        outputs: the output path of the SDK, which looks for errors in that of the first attempt by itself.
+        before: the checkpoints of the previous attempt; empty for the first.
     """
 
     outputs: str
@@ -25,8 +25,8 @@ class Places:
     before: str
 
     @classmethod
-    def of(cls, parameters: FlyteParameters, attempt: int) -> "Places":
-        """Give the places of an attempt."""
+    def of(cls, parameters: FlyteParameters, attempt: int) -> "AttemptPaths":
+        """Return the places of an attempt."""
         base = f"{parameters.run_output_base.rstrip('/')}/{parameters.action_name}"
         return cls(
             outputs=f"{base}/{attempt}",
@@ -52,8 +52,8 @@ def _raw(parameters: FlyteParameters, attempt: int) -> str:
 
 
 def words(parameters: FlyteParameters, run: Run, pod: str) -> Mapping[str, str]:
-    """Give what Flyte's words stand for, each in lower case."""
-    places = Places.of(parameters, run.attempt)
+    """Return the values of Flyte's placeholders by lower-case name."""
+    places = AttemptPaths.of(parameters, run.attempt)
     started = {"runstarttime": parameters.run_start_time} if parameters.run_start_time else {}
     return started | {
         "input": parameters.input_uri,
@@ -70,6 +70,6 @@ def words(parameters: FlyteParameters, run: Run, pod: str) -> Mapping[str, str]:
     }
 
 
-def filled(text: str, known: Mapping[str, str]) -> str:
-    """Give ``text`` with the words filled in; what is no word of Flyte's stays as it is, since programs have theirs."""
+def fill_words(text: str, known: Mapping[str, str]) -> str:
+    """Return ``text`` with Flyte's placeholders replaced; unknown ones stay, since programs have their own."""
     return _WORD.sub(lambda found: known.get(found[1].lower(), found[0]), text)

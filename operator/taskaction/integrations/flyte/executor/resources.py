@@ -21,7 +21,7 @@ _FILE = 2
 
 
 def requirements(container: "Container", settings: FlyteSettings) -> Body:
-    """Give a container's requests and limits; a request without a limit is its own limit where that is a GPU."""
+    """Return a container's requests and limits; a request without a limit is its own limit where that is a GPU."""
     found: Body = {}
     for field, entries in (("requests", container.resources.requests), ("limits", container.resources.limits)):
         said = _amounts(entries, settings)
@@ -46,8 +46,8 @@ def _amounts(entries: Iterable[Any], settings: FlyteSettings) -> dict[str, str]:
     return found
 
 
-def extended(template: "TaskTemplate", settings: FlyteSettings) -> tuple[Body, list[Body]]:
-    """Give what a pod's spec has besides for GPUs and shared memory, and what its container mounts for that."""
+def build_extended_resources(template: "TaskTemplate", settings: FlyteSettings) -> tuple[Body, list[Body]]:
+    """Return what a pod's spec has besides for GPUs and shared memory, and what its container mounts for that."""
     wanted = template.extended_resources
     spec: Body = {}
     mounts: list[Body] = []
@@ -64,7 +64,7 @@ def extended(template: "TaskTemplate", settings: FlyteSettings) -> tuple[Body, l
 
 
 def secrets(template: "TaskTemplate") -> tuple[list[Body], list[Body], list[Body]]:
-    """Give a container's variables, a pod's volumes and a container's mounts for the Secrets that a task asks for.
+    """Return a container's variables, a pod's volumes and a container's mounts for the Secrets that a task asks for.
 
     A Secret of Flyte's is a key of a Secret of Kubernetes' in the action's namespace: ``group`` is its name.
     """

@@ -17,19 +17,19 @@ LIMIT_BYTES = 8 * 1024 * 1024
 _EXTRA = "the operator lacks the extra 'actions': install taskaction-operator[actions], which brings Flyte's messages"
 
 
-def decoded(text: str) -> bytes:
-    """Give the bytes of base64; raises ``InvalidParametersError``."""
+def decode_base64(text: str) -> bytes:
+    """Return the bytes of base64; raises ``InvalidParametersError``."""
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise InvalidParametersError(f"parameters.template: is no base64: {error}") from error
 
 
-def template_of(content: bytes, encoding: str, field: str) -> "TaskTemplate":
-    """Give the template; raises ``InvalidParametersError`` where ``content`` is none, naming the ``field``."""
+def parse_template(content: bytes, encoding: str, field: str) -> "TaskTemplate":
+    """Return the template; raises ``InvalidParametersError`` where ``content`` is none, naming the ``field``."""
     messages = _messages()
     try:
-        plain = _unpacked(content) if encoding == "zlib" else content
+        plain = _unpack(content) if encoding == "zlib" else content
         found = messages.template.FromString(plain)
     except zlib.error as error:
         raise InvalidParametersError(f"parameters.{field}: is not packed by zlib: {error}") from error
@@ -38,8 +38,8 @@ def template_of(content: bytes, encoding: str, field: str) -> "TaskTemplate":
     return found
 
 
-def error_of(content: bytes) -> "ContainerError | None":
-    """Give what a task has left as its error, None where it cannot be read."""
+def parse_error(content: bytes) -> "ContainerError | None":
+    """Return what a task has left as its error, None where it cannot be read."""
     messages = _messages()
     try:
         document = messages.document.FromString(content)
@@ -48,7 +48,7 @@ def error_of(content: bytes) -> "ContainerError | None":
     return document.error
 
 
-def _unpacked(content: bytes) -> bytes:
+def _unpack(content: bytes) -> bytes:
     unpacker = zlib.decompressobj()
     plain = unpacker.decompress(content, LIMIT_BYTES + 1)
     if len(plain) > LIMIT_BYTES:

@@ -1,6 +1,6 @@
-"""What becomes of an attempt by what its pod and its program have left behind; pure.
+"""The result of an attempt by its pod and by the files of its program; pure.
 
-Flyte's program ends well whenever it could say what went wrong: its exit code alone tells nothing of the task.
+Flyte's program exits with 0 whenever it could write an error file, so the exit code alone does not tell the result.
 """
 
 import re
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskaction.api.enums import ErrorKind, RetryClass
 from taskaction.cluster.gateway import Body
-from taskaction.executors.workloads.diagnosis import Done, Standing, container_failure, standing
+from taskaction.executors.workloads.diagnosis import PodSucceeded, Standing, container_failure, read_pod_state
 from taskaction.lifecycle.outcomes import Failed
 
 if TYPE_CHECKING:
@@ -21,49 +21,49 @@ _RECOVERABLE, _SYSTEM = 1, 2
 _OWN_ERRORS = frozenset({"ContainerFailed", "PodFailed"})
 
 
-def task_standing(pod: Body, primary: str) -> Standing:
-    """Give how the task stands: when its own container has ended, sidecars that go on are nobody's concern."""
-    found = standing(pod, primary)
-    ended = _ended(pod, primary)
+def read_task_state(pod: Body, primary: str) -> Standing:
+    """Return the state of the task: its own container decides, even while sidecars still run."""
+    found = read_pod_state(pod, primary)
+    ended = _terminated_state(pod, primary)
     if isinstance(found, Failed):
-        return _lost(found, pod, primary) if _is_killed(found, ended) else found
-    if not ended or isinstance(found, Done):
+        return _interruption_failure(found, pod, primary) if _is_killed(found, ended) else found
+    if not ended or isinstance(found, PodSucceeded):
         return found
     if ended.get("exitCode") == 0:
-        return Done()
+        return PodSucceeded()
     failed = container_failure(pod["metadata"]["name"], {"name": primary, "state": {"terminated": ended}})
-    return _lost(failed, pod, primary) if _is_killed(failed, ended) else failed
+    return _interruption_failure(failed, pod, primary) if _is_killed(failed, ended) else failed
 
 
-def goes_on(pod: Body) -> bool:
-    """Say whether anything of the pod may still run."""
+def is_running(pod: Body) -> bool:
+    """Whether any container of the pod may still run."""
     return (pod.get("status") or {}).get("phase") not in {"Succeeded", "Failed"}
 
 
-def ended_at(pod: Body, primary: str) -> str:
-    """Give when the task's container ended, as the kubelet says; empty where it does not."""
-    return str(_ended(pod, primary).get("finishedAt") or "")
+def finished_at(pod: Body, primary: str) -> str:
+    """Return when the task's container ended by the kubelet's report, or an empty text."""
+    return str(_terminated_state(pod, primary).get("finishedAt") or "")
 
 
-def says_why(failed: Failed) -> bool:
-    """Say whether the program itself may have left an error; what the cluster ended has only half of one."""
+def has_own_error(failed: Failed) -> bool:
+    """Whether the program may have written an error file; a pod that the cluster ended may have a partial one."""
     return failed.code in _OWN_ERRORS and failed.kind is ErrorKind.USER
 
 
 def own_failure(error: "ContainerError") -> Failed:
-    """Give the failure that the program has described."""
+    """Return the failure of the program's error file."""
     system = error.origin == _SYSTEM
     retry = RetryClass.SYSTEM if system else RetryClass.ERROR
     return Failed(
         code=re.sub(r"[^A-Za-z0-9]", "", error.code) or "TaskFailed",
-        message=error.message or "the task failed, and says no more",
+        message=error.message or "the task failed without an error message",
         kind=ErrorKind.SYSTEM if system else ErrorKind.USER,
         retry_class=retry if error.kind == _RECOVERABLE else None,
     )
 
 
-def without_outputs(address: str) -> Failed:
-    """Give the failure of a task that ended well and left nothing."""
+def missing_outputs_failure(address: str) -> Failed:
+    """Return the failure of a task that succeeded without outputs."""
     return Failed(
         code="OutputsNotFound",
         message=f"the task ended well and left neither outputs nor an error: there is no {address}",
@@ -74,8 +74,8 @@ def _is_killed(failed: Failed, ended: Mapping[str, Any]) -> bool:
     return ended.get("exitCode") == _KILLED and failed.code == "ContainerFailed"
 
 
-def _lost(failed: Failed, pod: Body, primary: str) -> Failed:
-    """Give the failure of a container that was killed, and not for its memory: by its node, or somebody on it."""
+def _interruption_failure(failed: Failed, pod: Body, primary: str) -> Failed:
+    """Return the failure of a container that was killed for another reason than memory, by its node or a person."""
     name = pod["metadata"]["name"]
     return Failed(
         code="Interrupted",
@@ -85,7 +85,7 @@ def _lost(failed: Failed, pod: Body, primary: str) -> Failed:
     )
 
 
-def _ended(pod: Body, primary: str) -> Mapping[str, Any]:
+def _terminated_state(pod: Body, primary: str) -> Mapping[str, Any]:
     for one in (pod.get("status") or {}).get("containerStatuses") or ():
         if one.get("name") == primary:
             return (one.get("state") or {}).get("terminated") or {}

@@ -1,1 +1,1 @@
-"""The Actions service: Flyte's RPCs over TaskActions, as a process of its own; executes nothing."""
+"""The Actions service: the RPCs of Flyte for TaskActions, as a separate process; executes nothing."""

@@ -1,4 +1,4 @@
-"""Who calls, and whether they may: TokenReview and SubjectAccessReview, kept for seconds; knows no call's content."""
+"""Authentication and authorization of callers by TokenReview and SubjectAccessReview, cached for seconds."""
 
 import asyncio
 import hashlib
@@ -12,7 +12,7 @@ from taskaction.cluster.gateway import SUBJECT_ACCESS_REVIEWS, TASK_ACTIONS, TOK
 from taskaction.core.clock import Clock
 
 KEPT_SECONDS = 10.0
-"""How long an answer is believed: a right that was taken away, or a token that was revoked, works that much longer."""
+"""Time for which a review is cached: a withdrawn right or a revoked token keeps working that much longer."""
 _REMEMBERED = 10_000
 _HEADERS = ("authorization", "flyte-authorization")
 
@@ -20,14 +20,14 @@ T = TypeVar("T")
 
 
 class Headers(Protocol):
-    """A call's headers."""
+    """Headers of a call."""
 
     def get(self, key: str, default: str, /) -> str:
-        """Give a header's text."""
+        """Return a header's text."""
 
 
-class Caller:
-    """Somebody whose token is good."""
+class RpcCaller:
+    """Caller with a valid token."""
 
     __slots__ = ("groups", "name", "uid")
 
@@ -37,15 +37,15 @@ class Caller:
         self.groups = tuple(groups)
 
 
-class Kept(Generic[T]):
-    """Answers that are kept for a while; who asks while one is under way gets the same."""
+class AnswerCache(Generic[T]):
+    """Cache of reviews; concurrent requests for the same key share one review."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._known: dict[object, tuple[float, asyncio.Future[T]]] = {}
 
     async def get(self, key: object, ask: Callable[[], Awaitable[T]]) -> T:
-        """Give the answer; raises what ``ask`` raises, which is not kept."""
+        """Return the answer; raises what ``ask`` raises, which is not cached."""
         now = self._clock.monotonic()
         asked, answer = self._known.get(key, (0.0, None))
         if answer is None or now - asked >= KEPT_SECONDS:
@@ -64,17 +64,17 @@ class Kept(Generic[T]):
                 del self._known[key]
 
 
-class Gate:
-    """Asks the API server who a caller is and what they may do."""
+class AccessReviewer:
+    """Reviewer that asks the API server who a caller is and what they may do."""
 
     def __init__(self, cluster: Cluster, clock: Clock, audiences: Sequence[str]) -> None:
         self._cluster = cluster
         self._audiences = tuple(audiences)
-        self._callers: Kept[Caller | None] = Kept(clock)
-        self._rights: Kept[bool] = Kept(clock)
+        self._callers: AnswerCache[RpcCaller | None] = AnswerCache(clock)
+        self._rights: AnswerCache[bool] = AnswerCache(clock)
 
-    async def caller(self, headers: Headers) -> Caller:
-        """Give who calls; raises ``ConnectError`` with UNAUTHENTICATED, or a ``ClusterError``."""
+    async def authenticate(self, headers: Headers) -> RpcCaller:
+        """Return the caller; raises ``ConnectError`` with UNAUTHENTICATED, or a ``ClusterError``."""
         said = next(filter(None, (headers.get(name, "") for name in _HEADERS)), "")
         scheme, _, token = said.partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
@@ -85,8 +85,8 @@ class Gate:
             raise ConnectError(Code.UNAUTHENTICATED, "the token is not accepted by the API server, or has expired")
         return found
 
-    async def check(self, caller: Caller, verb: str, namespace: str) -> None:
-        """Return where the caller may; raises ``ConnectError`` with PERMISSION_DENIED, or a ``ClusterError``."""
+    async def authorize(self, caller: RpcCaller, verb: str, namespace: str) -> None:
+        """Check the verb; raises ``ConnectError`` with PERMISSION_DENIED, or a ``ClusterError``."""
         what = {"verb": verb, "group": TASK_ACTIONS.group, "resource": TASK_ACTIONS.plural}
         if not await self._may(caller, namespace, what):
             raise ConnectError(
@@ -95,8 +95,8 @@ class Gate:
                 "add a RoleBinding that grants it",
             )
 
-    async def check_account(self, caller: Caller, account: str, namespace: str) -> None:
-        """Return where the caller may use the rights of a ServiceAccount: its own, or one that it may impersonate.
+    async def authorize_account(self, caller: RpcCaller, account: str, namespace: str) -> None:
+        """Check that the caller may use a ServiceAccount: its own, or one that it may impersonate.
 
         The service may make actions with any account, so it has to ask what the API server would ask the caller.
 
@@ -114,7 +114,7 @@ class Gate:
                 "not impersonate it: name another one, or add a RoleBinding that grants the verb impersonate on it",
             )
 
-    async def _review(self, token: str) -> Caller | None:
+    async def _review(self, token: str) -> RpcCaller | None:
         spec: Body = {"token": token} | ({"audiences": list(self._audiences)} if self._audiences else {})
         status = await self._ask(TOKEN_REVIEWS, spec)
         if not status.get("authenticated"):
@@ -122,9 +122,9 @@ class Gate:
         if self._audiences and not set(self._audiences) & set(status.get("audiences") or ()):
             return None
         user = status.get("user") or {}
-        return Caller(user.get("username", ""), user.get("uid", ""), user.get("groups") or ())
+        return RpcCaller(user.get("username", ""), user.get("uid", ""), user.get("groups") or ())
 
-    async def _may(self, caller: Caller, namespace: str, what: Mapping[str, str]) -> bool:
+    async def _may(self, caller: RpcCaller, namespace: str, what: Mapping[str, str]) -> bool:
         key = (caller.name, caller.uid, caller.groups, namespace, *what.values())
         attributes = {"namespace": namespace, **what}
         spec = {"user": caller.name, "uid": caller.uid, "groups": list(caller.groups), "resourceAttributes": attributes}
@@ -141,17 +141,17 @@ class Gate:
         return status
 
 
-class OpenGate:
-    """Lets everybody do everything: for loopback addresses only."""
+class OpenAccess:
+    """Access without any check: for loopback addresses only."""
 
-    _EVERYBODY = Caller("anonymous")
+    _EVERYBODY = RpcCaller("anonymous")
 
-    async def caller(self, headers: Headers) -> Caller:  # noqa: ARG002 - the other gate's signature
-        """Give nobody in particular."""
+    async def authenticate(self, headers: Headers) -> RpcCaller:  # noqa: ARG002 - the other gate's signature
+        """Return the anonymous caller."""
         return self._EVERYBODY
 
-    async def check(self, caller: Caller, verb: str, namespace: str) -> None:
+    async def authorize(self, caller: RpcCaller, verb: str, namespace: str) -> None:
         """Allow it."""
 
-    async def check_account(self, caller: Caller, account: str, namespace: str) -> None:
+    async def authorize_account(self, caller: RpcCaller, account: str, namespace: str) -> None:
         """Allow it."""

@@ -1,4 +1,4 @@
-"""By whose rights a task is run; pure."""
+"""The ServiceAccount whose rights a task uses; pure."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ the admission policy ``rights.taskaction.dev``."""
 
 
 def account(template: TaskTemplate, run_spec: RunSpec, inherited: str) -> str:
-    """Give the ServiceAccount that a task runs as: its own word, its run's, its parent's; empty for the default one."""
+    """Return the ServiceAccount of a task: its own, its run's or its parent's; empty for the default account."""
     own = template.security_context.run_as.k8s_service_account
     if not own and template.WhichOneof("target") == "k8s_pod":
         own = _text(template.k8s_pod.pod_spec, "serviceAccountName")
@@ -22,7 +22,7 @@ def account(template: TaskTemplate, run_spec: RunSpec, inherited: str) -> str:
 
 
 def account_used(spec: Body) -> str | None:
-    """Give the ServiceAccount whose rights a TaskAction of this spec uses, None where it uses nobody's."""
+    """Return the ServiceAccount whose rights a TaskAction with this spec uses, or None if it uses none."""
     executor, parameters = spec.get("executor", ""), spec.get("parameters") or {}
     said = _WHERE_THEY_SAY.get(executor)
     uses = "runAs" in spec or executor in _WITH_AN_ACCOUNT or (said is not None and said in parameters)

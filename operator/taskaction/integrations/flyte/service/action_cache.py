@@ -1,4 +1,4 @@
-"""What the service knows of the actions of its namespaces, and who waits for news of them; asks and writes nothing."""
+"""The cache of the actions in the service's namespaces, and the subscriptions to their changes; no I/O."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from typing import Any
 
 from taskaction.cluster.gateway import Body
 from taskaction.core.constants import GROUP
-from taskaction.integrations.flyte.service.places import ACTION, Place
+from taskaction.integrations.flyte.service.places import ACTION, ActionKey
 
 FINISHED = frozenset({"Succeeded", "Failed", "Aborted", "TimedOut"})
 HANDED_DOWN = ("env", "interruptible", "rawDataPrefix", "runStartTime")
@@ -18,10 +18,10 @@ _OURS = ("flyte.org/", f"{GROUP}/", "kubectl.kubernetes.io/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """The little of an action, or of a trace, that calls are answered with; the rest stays with the API server."""
+class CachedAction:
+    """Cached fields of an action or a trace that responses need; the API server has the rest."""
 
-    place: Place
+    place: ActionKey
     uid: str
     version: int
     action: str
@@ -45,11 +45,11 @@ class Known:
 
     @property
     def is_finished(self) -> bool:
-        """True when its phase is its last."""
+        """Whether the phase is final."""
         return self.phase in FINISHED
 
-    def shows_the_same_as(self, other: "Known") -> bool:
-        """Say whether a client could not tell them apart."""
+    def is_visibly_equal(self, other: "CachedAction") -> bool:
+        """Whether clients see no difference between the two."""
         return (self.uid, self.phase, self.attempt, self.output_uri, self.error, self.output) == (
             other.uid,
             other.phase,
@@ -60,14 +60,14 @@ class Known:
         )
 
     @classmethod
-    def of(cls, body: Body) -> "Known":
-        """Read a TaskAction; fields that are missing or odd are as if they were not said."""
+    def of(cls, body: Body) -> "CachedAction":
+        """Create the entry from a TaskAction; missing or invalid fields count as unset."""
         metadata, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
         parameters = spec.get("parameters") or {}
         executor = str(spec.get("executor", ""))
         own = metadata.get("labels") or {}
         return cls(
-            place=Place(metadata["namespace"], metadata["name"]),
+            place=ActionKey(metadata["namespace"], metadata["name"]),
             uid=metadata["uid"],
             version=int(metadata["resourceVersion"]),
             action=own.get(ACTION, metadata["name"]),
@@ -91,35 +91,35 @@ class Known:
 
 
 def _handed_down(parameters: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Give what the run says of all its actions."""
+    """Return the parameters that children inherit."""
     return {name: parameters[name] for name in HANDED_DOWN if name in parameters} or None
 
 
 def _foreign(found: Mapping[str, str]) -> dict[str, str] | None:
-    """Give what is neither Flyte's, nor the operator's, nor kubectl's: what children inherit."""
+    """Return what is neither Flyte's, nor the operator's, nor kubectl's: what children inherit."""
     return {name: value for name, value in found.items() if not name.startswith(_OURS)} or None
 
 
 class Subscription:
-    """What one watch has not sent yet: the newest state of each child, so at most one for each, however slow it is."""
+    """Queue of what one watch has not sent yet: the newest state of each child, however slow the watch is."""
 
-    def __init__(self, parent: Place, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, parent: ActionKey, now: Callable[[], float] = time.monotonic) -> None:
         self.parent = parent
         self.since = 0.0
         """When the oldest of what waits came, by ``now``; of what is left after a part was taken, an older one."""
         self._now = now
-        self._news: dict[str, Known] = {}
+        self._news: dict[str, CachedAction] = {}
         self._there = asyncio.Event()
 
-    def put(self, known: Known) -> None:
-        """Take in the newest state of a child."""
+    def put(self, known: CachedAction) -> None:
+        """Add the newest state of a child."""
         if not self._news:
             self.since = self._now()
         self._news[known.place.name] = known
         self._there.set()
 
-    def take(self, limit: int) -> list[Known]:
-        """Give at most ``limit`` states, longest waiting first."""
+    def take(self, limit: int) -> list[CachedAction]:
+        """Remove and return at most ``limit`` states, oldest first."""
         names = list(self._news)[:limit] if len(self._news) > limit else list(self._news)
         found = [self._news.pop(name) for name in names]
         if not self._news:
@@ -135,19 +135,19 @@ class Subscription:
         await self._there.wait()
 
 
-class Mirror:
-    """All actions by their place, and by their parent."""
+class ActionCache:
+    """Cache of all actions by namespace and name, and by parent."""
 
     def __init__(self) -> None:
-        self._by_uid: dict[str, Known] = {}
-        self._by_place: dict[Place, Known] = {}
-        self._children: dict[Place, dict[str, Known]] = {}
-        self._traces: Counter[Place] = Counter()
-        self._subscriptions: dict[Place, set[Subscription]] = {}
+        self._by_uid: dict[str, CachedAction] = {}
+        self._by_place: dict[ActionKey, CachedAction] = {}
+        self._children: dict[ActionKey, dict[str, CachedAction]] = {}
+        self._traces: Counter[ActionKey] = Counter()
+        self._subscriptions: dict[ActionKey, set[Subscription]] = {}
         self._gone: dict[str, None] = {}
 
     def __len__(self) -> int:
-        """Give how many actions are known."""
+        """Return how many actions are known."""
         return len(self._by_uid)
 
     @property
@@ -155,28 +155,28 @@ class Mirror:
         """How many watches there are."""
         return sum(map(len, self._subscriptions.values()))
 
-    def get(self, place: Place) -> Known | None:
-        """Give the action at a place."""
+    def get(self, place: ActionKey) -> CachedAction | None:
+        """Return the action at a place."""
         return self._by_place.get(place)
 
-    def children(self, parent: Place) -> Iterable[Known]:
-        """Give the children of an action, finished ones too."""
+    def children(self, parent: ActionKey) -> Iterable[CachedAction]:
+        """Return the children of an action, finished ones too."""
         return self._children.get(parent, {}).values()
 
-    def traces(self, parent: Place) -> int:
-        """Give how many traces of an action are known."""
+    def traces(self, parent: ActionKey) -> int:
+        """Return how many traces of an action are known."""
         return self._traces[parent]
 
-    def templates(self) -> frozenset[str]:
-        """Give where the templates are that actions have elsewhere."""
+    def template_uris(self) -> frozenset[str]:
+        """Return where the templates are that actions have elsewhere."""
         return frozenset(known.template_uri for known in self._by_uid.values() if known.template_uri)
 
-    def learn(self, body: Body) -> None:
-        """Take in an object, as a watch or a write of our own has given it; older ones change nothing."""
-        self.know(Known.of(body))
+    def store_object(self, body: Body) -> None:
+        """Store an object from a watch or an own write; an older version changes nothing."""
+        self.store(CachedAction.of(body))
 
-    def know(self, known: Known) -> None:
-        """Take in what is known of an action; what is older than what is known already changes nothing."""
+    def store(self, known: CachedAction) -> None:
+        """Store an entry; an older version changes nothing."""
         if known.uid in self._gone:
             return
         before = self._by_uid.get(known.uid)
@@ -186,18 +186,18 @@ class Mirror:
         if named is not None and named.uid != known.uid:
             if named.version > known.version or (known.is_trace and not named.is_trace):
                 return
-            self.forget(named.uid)
+            self.remove(named.uid)
         self._by_uid[known.uid] = known
         self._by_place[known.place] = known
         if known.parent is not None:
-            parent = Place(known.place.namespace, known.parent)
+            parent = ActionKey(known.place.namespace, known.parent)
             self._children.setdefault(parent, {})[known.place.name] = known
             self._traces[parent] += known.is_trace and before is None
-            if before is None or not before.shows_the_same_as(known):
-                self._tell(parent, known)
+            if before is None or not before.is_visibly_equal(known):
+                self._notify(parent, known)
 
-    def forget(self, uid: str) -> None:
-        """Take note that an object is gone: to those who wait for its end, it was aborted unless it had ended."""
+    def remove(self, uid: str) -> None:
+        """Remove a deleted object; watches see it as aborted unless it had ended."""
         known = self._by_uid.pop(uid, None)
         self._gone[uid] = None  # an answer to a write of our own may still be on its way
         if len(self._gone) > _GONE_KEPT:
@@ -208,7 +208,7 @@ class Mirror:
             del self._by_place[known.place]
         if known.parent is None:
             return
-        parent = Place(known.place.namespace, known.parent)
+        parent = ActionKey(known.place.namespace, known.parent)
         siblings = self._children.get(parent, {})
         siblings.pop(known.place.name, None)
         self._traces[parent] -= known.is_trace
@@ -217,16 +217,16 @@ class Mirror:
         if not siblings:
             self._children.pop(parent, None)
         if not known.is_finished:
-            self._tell(parent, replace(known, phase="Aborted", reason="Deleted"))
+            self._notify(parent, replace(known, phase="Aborted", reason="Deleted"))
 
-    def subscribe(self, parent: Place, now: Callable[[], float] = time.monotonic) -> Subscription:
-        """Give what tells of every change of the parent's children from now on; ``unsubscribe`` it in the end."""
+    def subscribe(self, parent: ActionKey, now: Callable[[], float] = time.monotonic) -> Subscription:
+        """Return what tells of every change of the parent's children from now on; ``unsubscribe`` it in the end."""
         found = Subscription(parent, now)
         self._subscriptions.setdefault(parent, set()).add(found)
         return found
 
     def unsubscribe(self, subscription: Subscription) -> None:
-        """Let go of a watch that has ended."""
+        """Remove the subscription of a watch that has ended."""
         there = self._subscriptions.get(subscription.parent, set())
         there.discard(subscription)
         if not there:
@@ -238,7 +238,7 @@ class Mirror:
             for subscription in subscriptions:
                 subscription.end()
 
-    def _tell(self, parent: Place, known: Known) -> None:
+    def _notify(self, parent: ActionKey, known: CachedAction) -> None:
         for subscription in self._subscriptions.get(parent, ()):
             subscription.put(known)
 

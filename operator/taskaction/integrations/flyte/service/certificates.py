@@ -1,4 +1,4 @@
-"""The server's certificate, read anew when its files change: it is renewed long before the process ends."""
+"""The server's certificate, read again when its files change: it is renewed long before the process ends."""
 
 import os
 import ssl
@@ -24,7 +24,7 @@ class TlsConfig(Config):
     context: ssl.SSLContext | None = None
 
     def create_ssl_context(self) -> ssl.SSLContext | None:
-        """Give the context; raises ``ConfigurationError``."""
+        """Return the context; raises ``ConfigurationError``."""
         try:
             self.context = super().create_ssl_context()
         except OSError as error:
@@ -32,8 +32,8 @@ class TlsConfig(Config):
         return self.context
 
 
-class Renewal:
-    """Looks at the files from time to time; connections that have begun go on with what they began with."""
+class CertificateReloader:
+    """Reloader that checks the files periodically; existing connections keep their certificate."""
 
     def __init__(self, config: TlsConfig, certificate: Path, key: Path, client_ca: Path | None) -> None:
         self._config = config
@@ -42,15 +42,15 @@ class Renewal:
         self._seen = _state(self._files)
 
     async def run(self, clock: Clock, failed: Callable[[str, BaseException], None]) -> None:
-        """Look until cancelled; ``failed`` is told of files that cannot be read, and the last good ones stay in use."""
+        """Check until cancelled; report unreadable files to ``failed``, and keep using the last good ones."""
         while True:
             await clock.sleep(LOOK_SECONDS)
             try:
-                self._look()
+                self._reload_if_changed()
             except OSError as error:
                 failed("renewal of the certificate", error)
 
-    def _look(self) -> None:
+    def _reload_if_changed(self) -> None:
         found = _state(self._files)
         if found == self._seen or self._config.context is None:
             return
@@ -63,5 +63,5 @@ class Renewal:
 
 
 def _state(files: Sequence[Path]) -> tuple[tuple[int, ...], ...]:
-    """Give what changes with the files; a Secret's are links, of which the target changes."""
+    """Return what changes with the files; a Secret's are links, of which the target changes."""
     return tuple((found.st_ino, found.st_mtime_ns, found.st_size) for found in map(os.stat, files))

@@ -1,4 +1,4 @@
-"""The five calls of ``flyteidl2.actions.ActionsService``: judged by what is known, written in one request each."""
+"""The five calls of ``flyteidl2.actions.ActionsService``: checked by the cache, with one write request each."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ from taskaction.cluster.errors import AlreadyExistsError, ConflictError, Invalid
 from taskaction.cluster.gateway import ACTION_EVENTS, TASK_ACTIONS, Body, Cluster
 from taskaction.core.clock import Clock
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
-from taskaction.core.names import truncated
+from taskaction.core.names import truncate
 from taskaction.integrations.flyte.service import literals, manifests
-from taskaction.integrations.flyte.service.access import Caller, Gate, OpenGate
+from taskaction.integrations.flyte.service.access import AccessReviewer, OpenAccess, RpcCaller
 from taskaction.integrations.flyte.service.accounts import account_used
-from taskaction.integrations.flyte.service.action_cache import Known, Mirror
-from taskaction.integrations.flyte.service.places import Place, Places
+from taskaction.integrations.flyte.service.action_cache import ActionCache, CachedAction
+from taskaction.integrations.flyte.service.places import ActionKey, ActionLocator
 from taskaction.integrations.flyte.service.reports import phase_of, update_event
 from taskaction.integrations.flyte.service.templates import Templates
 from taskaction.integrations.flyte.service.traces import trace_event, trace_of
@@ -44,14 +44,14 @@ _WRITE_SECONDS = 4.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What the calls are made of; ``traces`` is how many are kept of one parent."""
+class CallDependencies:
+    """Dependencies of the calls; ``traces`` is the maximum number of traces of one parent."""
 
     cluster: Cluster
     clock: Clock
-    mirror: Mirror
-    places: Places
-    gate: Gate | OpenGate
+    cache: ActionCache
+    locator: ActionLocator
+    access: AccessReviewer | OpenAccess
     executors: manifests.Executors
     watches: Watches
     traces: int
@@ -59,109 +59,116 @@ class Parts:
 
 
 class Calls:
-    """What each call does once its caller is known and it is found to be well formed; raises ``ConnectError``."""
+    """Implementation of the calls for an authenticated caller; raises ``ConnectError``."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, parts: CallDependencies) -> None:
+        self._dependencies = parts
 
-    async def enqueue(self, request: EnqueueRequest, caller: Caller) -> EnqueueResponse:
+    async def enqueue(self, request: EnqueueRequest, caller: RpcCaller) -> EnqueueResponse:
         """Create the action."""
         action = request.action
         if action.WhichOneof("spec") == "trace" and not action.trace.HasField("spec"):
             action.trace.spec.SetInParent()  # the SDK leaves it out where a function is not typed
         _validate(request)
-        place = self._parts.places.of(action.action_id)
-        await self._parts.gate.check(caller, "create", place.namespace)
+        place = self._dependencies.locator.of(action.action_id)
+        await self._dependencies.access.authorize(caller, "create", place.namespace)
         parent = await self._parent(action)
         if action.WhichOneof("spec") == "trace":
-            return await self._trace(place, action, parent, caller)
+            return await self._record_trace(place, action, parent, caller)
         body = await self._body(place, request, parent)
         used = account_used(body["spec"])
         if used is not None:
-            await self._parts.gate.check_account(caller, used, place.namespace)
+            await self._dependencies.access.authorize_account(caller, used, place.namespace)
         try:
-            created = await self._parts.cluster.create(TASK_ACTIONS, body, place.namespace, timeout=_WRITE_SECONDS)
+            created = await self._dependencies.cluster.create(
+                TASK_ACTIONS, body, place.namespace, timeout=_WRITE_SECONDS
+            )
         except AlreadyExistsError as error:
             await self._refuse(body, place, action, error)
         else:
-            self._parts.mirror.learn(created)
+            self._dependencies.cache.store_object(created)
         return EnqueueResponse()
 
-    async def _body(self, place: Place, request: EnqueueRequest, parent: Known | None) -> Body:
-        action, run_spec, executors = request.action, request.run_spec, self._parts.executors
+    async def _body(self, place: ActionKey, request: EnqueueRequest, parent: CachedAction | None) -> Body:
+        action, run_spec, executors = request.action, request.run_spec, self._dependencies.executors
         found: Mapping[str, str] = {}
         if action.WhichOneof("spec") == "task":
             template = action.task.spec.task_template
             if executors.of(template.type) == manifests.FLYTE:
-                found = await self._parts.templates.parameters(template, place.namespace)
-        return manifests.manifest(place, action, parent, run_spec, executors, found)
+                found = await self._dependencies.templates.parameters(template, place.namespace)
+        return manifests.build_manifest(place, action, parent, run_spec, executors, found)
 
-    async def _trace(self, place: Place, action: Action, parent: Known | None, caller: Caller) -> EnqueueResponse:
-        """Keep a step that has ended, beside its parent; the SDK waits until its watch shows it.
+    async def _record_trace(
+        self, place: ActionKey, action: Action, parent: CachedAction | None, caller: RpcCaller
+    ) -> EnqueueResponse:
+        """Record a step that has ended, next to its parent; the SDK waits until its watch shows it.
 
-        One that is refused is refused with INVALID_ARGUMENT, by which clients go on without it: they would send it
-        again for ever, in their workers' time, after RESOURCE_EXHAUSTED.
+        A refusal has the code INVALID_ARGUMENT, after which clients continue without the trace. After
+        RESOURCE_EXHAUSTED they would send it again forever and block their workers.
         """
         if parent is None:
             raise ConnectError(Code.INVALID_ARGUMENT, "action.parent_action_name: a trace has a parent")
-        event = trace_event(place, action, parent, caller.name, self._parts.clock.now())
-        named = self._parts.mirror.get(place)
+        event = trace_event(place, action, parent, caller.name, self._dependencies.clock.now())
+        named = self._dependencies.cache.get(place)
         if named is not None and not named.is_trace:
             raise ConnectError(Code.INVALID_ARGUMENT, f"{named.action!r} is an action of this run: use another name")
-        if self._parts.mirror.traces(parent.place) >= self._parts.traces:
+        if self._dependencies.cache.traces(parent.place) >= self._dependencies.traces:
             raise ConnectError(
-                Code.INVALID_ARGUMENT, f"{self._parts.traces} traces of action {parent.action!r} are kept already"
+                Code.INVALID_ARGUMENT,
+                f"{self._dependencies.traces} traces of action {parent.action!r} are kept already",
             )
-        created = await self._parts.cluster.create(ACTION_EVENTS, event, place.namespace, timeout=_WRITE_SECONDS)
+        created = await self._dependencies.cluster.create(ACTION_EVENTS, event, place.namespace, timeout=_WRITE_SECONDS)
         if (known := trace_of(created)) is not None:
-            self._parts.mirror.know(known)
+            self._dependencies.cache.store(known)
         return EnqueueResponse()
 
-    async def _parent(self, action: Action) -> Known | None:
+    async def _parent(self, action: Action) -> CachedAction | None:
         name = action.parent_action_name
         if not name:
             return None
-        parent = await self._known(self._parts.places.of(action.action_id, name), f"the parent action {name!r}")
+        parent = await self._get_action(
+            self._dependencies.locator.of(action.action_id, name), f"the parent action {name!r}"
+        )
         if parent.phase == "Aborted" or parent.is_aborted:
             raise ConnectError(Code.ABORTED, f"the parent action {name!r} is aborted")
         if parent.is_finished:
             raise ConnectError(Code.FAILED_PRECONDITION, f"the parent action {name!r} has ended: {parent.phase}")
         return parent
 
-    async def _refuse(self, mine: Mapping[str, Any], place: Place, action: Action, error: Exception) -> None:
-        stored = await self._parts.cluster.get(TASK_ACTIONS, place.name, place.namespace)
+    async def _refuse(self, mine: Mapping[str, Any], place: ActionKey, action: Action, error: Exception) -> None:
+        stored = await self._dependencies.cluster.get(TASK_ACTIONS, place.name, place.namespace)
         name = action.action_id.name
         if stored is None:
             raise ConnectError(Code.UNAVAILABLE, f"action {name!r} has just been deleted: try again") from error
-        self._parts.mirror.learn(stored)
-        if not manifests.says_the_same(dict(mine), stored):
+        self._dependencies.cache.store_object(stored)
+        if not manifests.is_same_request(dict(mine), stored):
             raise ConnectError(
                 Code.INVALID_ARGUMENT, f"action {name!r} is there already and asks for something else: use another name"
             ) from error
         raise ConnectError(Code.ALREADY_EXISTS, f"action {name!r} is there already") from error
 
     async def watch_for_updates(
-        self, request: WatchForUpdatesRequest, caller: Caller, patience: float | None
+        self, request: WatchForUpdatesRequest, caller: RpcCaller, patience: float | None
     ) -> AsyncIterator[WatchForUpdatesResponse]:
-        """Give the newest state of each child, a sentinel, and then every change, for ``patience`` seconds at most."""
+        """Yield the newest state of each child, a sentinel, and then every change, for at most ``patience`` seconds."""
         _validate(request)
-        parent = self._parts.places.of(request.parent_action_id)
-        await self._parts.gate.check(caller, "watch", parent.namespace)
-        async for response in self._parts.watches.follow(parent, request.parent_action_id.run, patience):
+        parent = self._dependencies.locator.of(request.parent_action_id)
+        await self._dependencies.access.authorize(caller, "watch", parent.namespace)
+        async for response in self._dependencies.watches.follow(parent, request.parent_action_id.run, patience):
             yield response
 
-    async def update(self, request: UpdateRequest, caller: Caller) -> UpdateResponse:
-        """Let the action's owner put it into the status; raises FAILED_PRECONDITION for an attempt that is over.
+    async def update(self, request: UpdateRequest, caller: RpcCaller) -> UpdateResponse:
+        """Send an ActionEvent for the status to the owner; raises FAILED_PRECONDITION for an ended attempt.
 
         An end by ABORTED is an abort, and asks for that right, too.
         """
         _validate(request)
-        known = await self._of(request.action_id, caller, "update")
+        known = await self._get_authorized_action(request.action_id, caller, "update")
         phase = phase_of(request)
         if known.is_finished and phase == known.phase:
             return UpdateResponse()  # told again, since the answer was lost
         if known.is_finished:
-            raise _ended(known)
+            raise _ended_error(known)
         if request.attempt < known.attempt:
             raise ConnectError(
                 Code.FAILED_PRECONDITION,
@@ -170,22 +177,22 @@ class Calls:
         if phase == "Aborted":
             await self.abort(AbortRequest(action_id=request.action_id, reason="reported as aborted"), caller)
             return UpdateResponse()
-        event = update_event(known, request, caller.name, self._parts.clock.now())
+        event = update_event(known, request, caller.name, self._dependencies.clock.now())
         try:
-            await self._parts.cluster.create(ACTION_EVENTS, event, known.place.namespace, timeout=_WRITE_SECONDS)
+            await self._dependencies.cluster.create(ACTION_EVENTS, event, known.place.namespace, timeout=_WRITE_SECONDS)
         except AlreadyExistsError:
             return UpdateResponse()  # the same update, told twice
         return UpdateResponse()
 
-    async def abort(self, request: AbortRequest, caller: Caller) -> AbortResponse:
+    async def abort(self, request: AbortRequest, caller: RpcCaller) -> AbortResponse:
         """Set ``spec.abort``; the operator ends everything below. Doing it twice is no error."""
         _validate(request)
-        known = await self._of(request.action_id, caller, "abort")
+        known = await self._get_authorized_action(request.action_id, caller, "abort")
         if known.is_aborted:
             return AbortResponse()
         if known.is_finished:
-            raise _ended(known)
-        value = self._stamp(caller) | {"reason": truncated(request.reason, MESSAGE_LIMIT_CHARS)}
+            raise _ended_error(known)
+        value = self._stamp(caller) | {"reason": truncate(request.reason, MESSAGE_LIMIT_CHARS)}
         operations: list[dict[str, Any]] = [
             {"op": "test", "path": "/spec/abort", "value": None},
             {"op": "add", "path": "/spec/abort", "value": value},
@@ -193,24 +200,24 @@ class Calls:
         try:
             await self._patch(known, operations)
         except (ConflictError, InvalidError) as error:  # somebody else has aborted it meanwhile, or it has ended
-            fresh = await self._fresh(known)
+            fresh = await self._reload_action(known)
             if fresh.is_finished and fresh.phase != "Aborted":
-                raise _ended(fresh) from error
+                raise _ended_error(fresh) from error
             if not fresh.is_aborted:
                 raise
         return AbortResponse()
 
-    async def signal(self, request: SignalRequest, caller: Caller) -> SignalResponse:
+    async def signal(self, request: SignalRequest, caller: RpcCaller) -> SignalResponse:
         """Answer a condition; the same answer again is no error."""
         _validate(request)
-        known = await self._of(request.action_id, caller, "signal")
+        known = await self._get_authorized_action(request.action_id, caller, "signal")
         if not known.signal_type:
             raise ConnectError(Code.FAILED_PRECONDITION, f"action {known.action!r} is no condition")
-        kind, value = literals.read(request.value)
+        kind, value = literals.from_literal(request.value)
         if known.signal is not None:
-            return _signalled(known, value)
+            return _compare_signal(known, value)
         if known.is_finished:
-            raise _ended(known)
+            raise _ended_error(known)
         if kind != known.signal_type:
             raise ConnectError(
                 Code.INVALID_ARGUMENT, f"condition {known.action!r} waits for {known.signal_type}, not for {kind}"
@@ -222,62 +229,62 @@ class Calls:
         try:
             await self._patch(known, operations)
         except (ConflictError, InvalidError) as error:  # somebody else has answered meanwhile, or it has ended
-            fresh = await self._fresh(known)
+            fresh = await self._reload_action(known)
             if fresh.signal is not None:
-                return _signalled(fresh, value)
+                return _compare_signal(fresh, value)
             if fresh.is_finished:
-                raise _ended(fresh) from error
+                raise _ended_error(fresh) from error
             raise
         return SignalResponse()
 
     # -- what is known ------------------------------------------------------------------------------------------------
 
-    async def _of(self, identifier: ActionIdentifier, caller: Caller, verb: str) -> Known:
-        place = self._parts.places.of(identifier)
-        await self._parts.gate.check(caller, verb, place.namespace)
-        return await self._known(place, f"action {identifier.name!r}")
+    async def _get_authorized_action(self, identifier: ActionIdentifier, caller: RpcCaller, verb: str) -> CachedAction:
+        place = self._dependencies.locator.of(identifier)
+        await self._dependencies.access.authorize(caller, verb, place.namespace)
+        return await self._get_action(place, f"action {identifier.name!r}")
 
-    async def _known(self, place: Place, what: str) -> Known:
-        known = self._parts.mirror.get(place)
+    async def _get_action(self, place: ActionKey, what: str) -> CachedAction:
+        known = self._dependencies.cache.get(place)
         if known is not None:
             return known
-        body = await self._parts.cluster.get(TASK_ACTIONS, place.name, place.namespace)
+        body = await self._dependencies.cluster.get(TASK_ACTIONS, place.name, place.namespace)
         if body is None:
             raise ConnectError(Code.NOT_FOUND, f"{what} of this run is not there")
-        self._parts.mirror.learn(body)
-        return Known.of(body)
+        self._dependencies.cache.store_object(body)
+        return CachedAction.of(body)
 
-    async def _fresh(self, known: Known) -> Known:
-        body = await self._parts.cluster.get(TASK_ACTIONS, known.place.name, known.place.namespace)
+    async def _reload_action(self, known: CachedAction) -> CachedAction:
+        body = await self._dependencies.cluster.get(TASK_ACTIONS, known.place.name, known.place.namespace)
         if body is None:
             raise ConnectError(Code.NOT_FOUND, f"action {known.action!r} of this run is not there")
-        self._parts.mirror.learn(body)
-        return Known.of(body)
+        self._dependencies.cache.store_object(body)
+        return CachedAction.of(body)
 
     # -- what is written ----------------------------------------------------------------------------------------------
 
-    def _stamp(self, caller: Caller) -> dict[str, Any]:
-        """Give who asks and when; where the policy ``stamps`` is installed, it writes the service's account."""
-        return {"by": truncated(caller.name, 253), "at": format_time(self._parts.clock.now())}
+    def _stamp(self, caller: RpcCaller) -> dict[str, Any]:
+        """Return who asks and when; where the policy ``stamps`` is installed, it writes the service's account."""
+        return {"by": truncate(caller.name, 253), "at": format_time(self._dependencies.clock.now())}
 
-    async def _patch(self, known: Known, operations: Sequence[Mapping[str, Any]]) -> None:
+    async def _patch(self, known: CachedAction, operations: Sequence[Mapping[str, Any]]) -> None:
         same = {"op": "test", "path": "/metadata/uid", "value": known.uid}
         place = known.place
         try:
-            body = await self._parts.cluster.patch(
+            body = await self._dependencies.cluster.patch(
                 TASK_ACTIONS, place.name, place.namespace, [same, *operations], timeout=_WRITE_SECONDS
             )
         except NotFoundError as error:
-            self._parts.mirror.forget(known.uid)
+            self._dependencies.cache.remove(known.uid)
             raise ConnectError(Code.NOT_FOUND, f"action {known.action!r} of this run is not there") from error
-        self._parts.mirror.learn(body)
+        self._dependencies.cache.store_object(body)
 
 
-def _ended(known: Known) -> ConnectError:
+def _ended_error(known: CachedAction) -> ConnectError:
     return ConnectError(Code.FAILED_PRECONDITION, f"action {known.action!r} has ended: {known.phase}")
 
 
-def _signalled(known: Known, value: Any) -> SignalResponse:
+def _compare_signal(known: CachedAction, value: Any) -> SignalResponse:
     said = (known.signal or {}).get("value")
     if type(said) is type(value) and said == value:
         return SignalResponse()
@@ -288,10 +295,10 @@ def _validate(request: Message) -> None:
     try:
         protovalidate.validate(request)
     except protovalidate.ValidationError as error:
-        raise ConnectError(Code.INVALID_ARGUMENT, _sentence(error)) from error
+        raise ConnectError(Code.INVALID_ARGUMENT, _format_violations(error)) from error
 
 
-def _sentence(error: protovalidate.ValidationError) -> str:
+def _format_violations(error: protovalidate.ValidationError) -> str:
     said = [
         f"{'.'.join(element.field_name for element in one.proto.field.elements)}: {one.proto.message}"
         for one in error.violations

@@ -33,8 +33,8 @@ _REFUSALS: tuple[tuple[str, Code], ...] = (
 """What the API server forbids to everybody, and not to this caller: for a quota, or the namespace's end."""
 
 
-def error_for(error: ClusterError) -> ConnectError:
-    """Give what a caller is told."""
+def to_connect_error(error: ClusterError) -> ConnectError:
+    """Return what a caller is told."""
     if isinstance(error, ForbiddenError):
         for words, code in _REFUSALS:
             if words in str(error):

@@ -18,7 +18,7 @@ _LOOK_SECONDS = 1.0
 
 
 def health_file() -> descriptor_pb2.FileDescriptorProto:
-    """Give the published file, by its fields."""
+    """Return the published file, by its fields."""
     file = descriptor_pb2.FileDescriptorProto(
         name="grpc/health/v1/health.proto", package="grpc.health.v1", syntax="proto3"
     )
@@ -46,7 +46,7 @@ def health_file() -> descriptor_pb2.FileDescriptorProto:
 
 
 class HealthService:
-    """Says whether calls are served."""
+    """Health service: whether calls are served."""
 
     def __init__(self, is_ready: Callable[[], bool], clock: Clock, services: Iterable[str]) -> None:
         """``services`` are those that may be asked for by name, besides the server as a whole."""
@@ -57,7 +57,7 @@ class HealthService:
         self._response_type = self.package.message("HealthCheckResponse")
 
     def application(self) -> SmallService:
-        """Give it on its address."""
+        """Return it on its address."""
         types = {"request": "HealthCheckRequest", "response": "HealthCheckResponse"}
         return SmallService(
             SERVICE,
@@ -69,13 +69,13 @@ class HealthService:
         )
 
     async def check(self, request: Any, ctx: RequestContext[Any, Any]) -> Any:  # noqa: ARG002 - as generated code calls it
-        """Give the present state."""
+        """Return the present state."""
         if request.service not in self._named:
             raise ConnectError(Code.NOT_FOUND, f"there is no service {request.service!r} here")
         return self._state(request.service)
 
     async def watch(self, request: Any, ctx: RequestContext[Any, Any]) -> AsyncIterator[Any]:  # noqa: ARG002 - the same
-        """Give the state, and each change of it."""
+        """Return the state, and each change of it."""
         said = None
         while True:
             state = self._state(request.service)

@@ -35,7 +35,7 @@ class Exchange:
         self._serving = asyncio.current_task()
 
     async def receive(self) -> Message:
-        """Give what has come; raises ``ConnectError`` where that is too much.
+        """Return what has come; raises ``ConnectError`` where that is too much.
 
         A stream ends as soon as its client is gone, not only with the next message to it.
         """
@@ -61,7 +61,7 @@ class Exchange:
     async def refuse(self, status: HTTPStatus, code: Code, text: str) -> None:
         """Answer what no application can."""
         body = orjson.dumps({"code": code.value, "message": text})
-        send, headers = Sized(self.send), [(b"content-type", b"application/json")]
+        send, headers = SizedSender(self.send), [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": status.value, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -70,7 +70,7 @@ class Exchange:
         self._is_complete = not message.get("more_body", False)
 
 
-class Sized:
+class SizedSender:
     """Sends an answer that is complete with its length: unlike a chunked one, an empty one is a single packet."""
 
     def __init__(self, send: Send) -> None:
@@ -91,7 +91,7 @@ class Sized:
         await self._send(message)
 
 
-def unpacked(scope: Mapping[str, Any]) -> dict[str, Any]:
+def without_accept_encoding(scope: Mapping[str, Any]) -> dict[str, Any]:
     """Ask for unary answers as they stand: all but errors are empty, and packing would make them larger.
 
     Streams, and gRPC, say in headers of their own how they are packed.
@@ -100,7 +100,7 @@ def unpacked(scope: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def refusal(scope: Mapping[str, Any]) -> tuple[HTTPStatus, Code, str] | None:
-    """Give why a request is answered by no application, from its head alone; None where one can."""
+    """Return why a request is answered by no application, from its head alone; None where one can."""
     headers: Mapping[bytes, bytes] = dict(scope["headers"])
     try:
         for name, value in scope["headers"]:
@@ -120,5 +120,5 @@ def refusal(scope: Mapping[str, Any]) -> tuple[HTTPStatus, Code, str] | None:
 
 
 def too_large(limit: int) -> ConnectError:
-    """Give the error of a request that is not read."""
+    """Return the error of a request that is not read."""
     return ConnectError(Code.RESOURCE_EXHAUSTED, f"the message has more than {limit} bytes, which is not read")

@@ -24,7 +24,7 @@ _VALUE_BYTES = OUTPUT_LIMIT_BYTES - 1024
 
 
 def signal_type(declared: LiteralType) -> str:
-    """Give a condition's type in the words of ``approval``; raises ``ConnectError`` where it can wait for no such."""
+    """Return a condition's type in the words of ``approval``; raises ``ConnectError`` where it can wait for no such."""
     found = SIGNAL_TYPES.get(declared.simple) if declared.WhichOneof("type") == "simple" else None
     if found is None:
         raise ConnectError(
@@ -33,8 +33,8 @@ def signal_type(declared: LiteralType) -> str:
     return found
 
 
-def read(literal: Literal) -> tuple[str, Any]:
-    """Give type and value of a literal; raises ``ConnectError`` where it is none of the four types."""
+def from_literal(literal: Literal) -> tuple[str, Any]:
+    """Return type and value of a literal; raises ``ConnectError`` for other than the four types."""
     primitive = literal.scalar.primitive
     kind = primitive.WhichOneof("value") or ""
     if kind not in _TYPES:
@@ -50,8 +50,8 @@ def read(literal: Literal) -> tuple[str, Any]:
     return _TYPES[kind], value
 
 
-def written(kind: str, value: Any) -> Literal | None:
-    """Give a value of ``kind`` as a literal; None where it is none."""
+def to_literal(kind: str, value: Any) -> Literal | None:
+    """Return a value of ``kind`` as a literal, or None if it has another type."""
     literal = Literal()
     primitive = literal.scalar.primitive
     if kind == "boolean" and isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Makes a TaskAction of what is enqueued; pure. What children inherit, and which executor a task gets, is said here."""
+"""The TaskAction of an enqueued action, with its executor and what it inherits from its parent; pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from flyteidl2.task.run_pb2 import RunSpec
 from google.protobuf.json_format import MessageToDict, SerializeToJsonError
 
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
-from taskaction.core.names import truncated
+from taskaction.core.names import truncate
 from taskaction.integrations.flyte.service.accounts import account
-from taskaction.integrations.flyte.service.action_cache import Known
+from taskaction.integrations.flyte.service.action_cache import CachedAction
 from taskaction.integrations.flyte.service.literals import signal_type
-from taskaction.integrations.flyte.service.places import PREFIX, Place, labels
+from taskaction.integrations.flyte.service.places import PREFIX, ActionKey, labels
 from taskaction.integrations.flyte.service.policies import policies
 
 FLYTE = "flyte"
@@ -25,18 +25,18 @@ _PROMPT_CHARS = 900
 
 @dataclass(frozen=True, slots=True)
 class Executors:
-    """Which task type is run by which executor."""
+    """Mapping of task types to executors."""
 
     by_type: Mapping[str, str]
 
     def of(self, task_type: str) -> str:
-        """Give the executor's name."""
+        """Return the executor's name."""
         return self.by_type.get(task_type) or self.by_type.get("*") or FLYTE
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What an action has from its run: by the first request, and from parent to child; ``parameters`` are Flyte's."""
+class RunDefaults:
+    """Settings of a run that its first request defines and children inherit; ``parameters`` are those of ``flyte``."""
 
     parameters: Mapping[str, Any]
     labels: Mapping[str, str]
@@ -44,8 +44,8 @@ class Run:
     account: str = ""
 
     @classmethod
-    def of(cls, parent: Known | None, spec: RunSpec) -> "Run":
-        """Give what a child inherits from its parent, or what the run's specification says for its root."""
+    def of(cls, parent: CachedAction | None, spec: RunSpec) -> "RunDefaults":
+        """Return the settings of the parent, or those of the run's specification for the root."""
         if parent is not None:
             return cls(parent.handed_down or {}, parent.labels or {}, parent.annotations or {}, parent.account)
         return cls(
@@ -60,20 +60,20 @@ class Run:
         )
 
 
-def manifest(
-    place: Place,
+def build_manifest(
+    place: ActionKey,
     action: Action,
-    parent: Known | None,
+    parent: CachedAction | None,
     run_spec: RunSpec,
     executors: Executors,
     template: Mapping[str, str],
 ) -> Body:
-    """Give the object that is to be created; ``template`` is how the executor of Flyte's tasks finds the action's.
+    """Return the object that is to be created; ``template`` is how the executor of Flyte's tasks finds the action's.
 
     Raises:
         ConnectError: none can be made.
     """
-    run = Run.of(parent, run_spec)
+    run = RunDefaults.of(parent, run_spec)
     kind = action.WhichOneof("spec") or ""
     own = labels(action.action_id, kind, is_root=parent is None)
     metadata: Body = {
@@ -98,15 +98,17 @@ def manifest(
     return {"apiVersion": TASK_ACTIONS.api_version, "kind": TASK_ACTIONS.kind, "metadata": metadata, "spec": spec}
 
 
-def says_the_same(mine: Body, stored: Body) -> bool:
-    """Say whether two objects of one name ask for the same."""
+def is_same_request(mine: Body, stored: Body) -> bool:
+    """Whether two objects of one name have the same specification."""
     names = ("executor", "parentRef", "retryPolicy", "timeouts", "runAs")
     one, other = mine["spec"], stored.get("spec") or {}
-    return all(one.get(name) == other.get(name) for name in names) and _asked(one) == _asked(other)
+    return all(one.get(name) == other.get(name) for name in names) and _comparable_parameters(
+        one
+    ) == _comparable_parameters(other)
 
 
-def _asked(spec: Body) -> Body:
-    """Give the parameters without the place of a template, which is another one each day; its digest counts."""
+def _comparable_parameters(spec: Body) -> Body:
+    """Return the parameters without the place of a template, which is another one each day; its digest counts."""
     return {name: value for name, value in (spec.get("parameters") or {}).items() if name != "templateUri"}
 
 
@@ -114,14 +116,14 @@ def _condition(action: Action) -> Body:
     condition = action.condition
     parameters: Body = {"type": signal_type(condition.type)}
     if condition.prompt:
-        parameters["prompt"] = truncated(condition.prompt, _PROMPT_CHARS)
+        parameters["prompt"] = truncate(condition.prompt, _PROMPT_CHARS)
     seconds = condition.timeout.seconds + condition.timeout.nanos / 1e9
     if seconds > 0:
         parameters["timeout"] = f"{seconds:g}s"
     return {"executor": "approval", "parameters": parameters}
 
 
-def _task(action: Action, run: Run, run_spec: RunSpec, executors: Executors, packed: Mapping[str, str]) -> Body:
+def _task(action: Action, run: RunDefaults, run_spec: RunSpec, executors: Executors, packed: Mapping[str, str]) -> Body:
     template = action.task.spec.task_template
     executor = executors.of(template.type)
     common = policies(template.metadata)

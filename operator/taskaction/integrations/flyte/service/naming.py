@@ -7,7 +7,7 @@ _LONGEST = 63
 
 
 def object_name(org: str, project: str, domain: str, run: str, action: str) -> str:
-    """Give the name: what people can read of run and action, and a mark of all five."""
+    """Return the name: what people can read of run and action, and a mark of all five."""
     mark = digest(f"{org}\0{project}\0{domain}\0{run}\0{action}".encode())[:_MARK_CHARS]
     readable = dns_label(f"{run}-{action}")[: _LONGEST - _MARK_CHARS - 1].rstrip("-")
     return f"{readable}-{mark}" if readable else mark

@@ -13,7 +13,7 @@ ACTION_TYPE, IS_ROOT = f"{PREFIX}action-type", f"{PREFIX}is-root"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ActionKey:
     """A TaskAction's namespace and name."""
 
     namespace: str
@@ -21,7 +21,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class ActionLocator:
     """Which namespace the actions of a project and domain are in.
 
     Attributes:
@@ -37,15 +37,15 @@ class Places:
         """All namespaces that actions can be in."""
         return frozenset({self.default, *self.named.values()})
 
-    def of(self, identifier: ActionIdentifier, action: str = "") -> Place:
-        """Give where the action is, or the one named ``action`` of the same run."""
+    def of(self, identifier: ActionIdentifier, action: str = "") -> ActionKey:
+        """Return where the action is, or the one named ``action`` of the same run."""
         run = identifier.run
         namespace = self.named.get(f"{run.project}/{run.domain}") or self.named.get(run.project) or self.default
-        return Place(namespace, object_name(run.org, run.project, run.domain, run.name, action or identifier.name))
+        return ActionKey(namespace, object_name(run.org, run.project, run.domain, run.name, action or identifier.name))
 
 
 def labels(identifier: ActionIdentifier, action_type: str, *, is_root: bool) -> dict[str, str]:
-    """Give the labels by which people and programs find it."""
+    """Return the labels by which people and programs find it."""
     run = identifier.run
     return {
         PROJECT: run.project,

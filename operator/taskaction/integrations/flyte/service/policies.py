@@ -18,7 +18,7 @@ _LONGEST = timedelta(days=3650)
 
 
 def policies(metadata: TaskMetadata) -> Body:
-    """Give ``retryPolicy`` and ``timeouts`` of an action's spec."""
+    """Return ``retryPolicy`` and ``timeouts`` of an action's spec."""
     spec: Body = {"retryPolicy": {"systemLimit": SYSTEM_LIMIT} | _retries(metadata.retries)}
     bounds = {
         "attempt": metadata.timeout,
@@ -47,7 +47,7 @@ def _text(duration: Duration) -> str:
 
 
 def _length(duration: Duration) -> timedelta:
-    """Give a length that an object can carry; less than nothing, as nothing."""
+    """Return a length that an object can carry; less than nothing, as nothing."""
     seconds = duration.seconds + duration.nanos / 1e9
     if seconds <= 0:
         return timedelta()

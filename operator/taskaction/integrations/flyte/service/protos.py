@@ -24,7 +24,7 @@ class BinaryCodec(Codec[Message, Any]):
     """Protocol buffers."""
 
     def name(self) -> str:
-        """Give the name in content types."""
+        """Return the name in content types."""
         return "proto"
 
     def encode(self, message: Message) -> bytes:
@@ -44,7 +44,7 @@ class JsonCodec(Codec[Message, Any]):
     """JSON, in one line."""
 
     def name(self) -> str:
-        """Give the name in content types."""
+        """Return the name in content types."""
         return "json"
 
     def encode(self, message: Message) -> bytes:
@@ -84,7 +84,7 @@ class Package:
         self._name = file.package
 
     def message(self, name: str) -> type[Any]:
-        """Give a message's class."""
+        """Return a message's class."""
         found: type[Any] = message_factory.GetMessageClass(self.pool.FindMessageTypeByName(f"{self._name}.{name}"))
         return found
 

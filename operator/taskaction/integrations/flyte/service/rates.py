@@ -1,4 +1,4 @@
-"""How many calls a second one caller may make; forgets callers that have been quiet for long."""
+"""Rate limit of calls per caller; forgets the callers that have been quiet for longest."""
 
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
@@ -9,8 +9,8 @@ from taskaction.execution.limits import TokenBucket
 _REMEMBERED = 10_000
 
 
-class Rates:
-    """A token bucket for each caller, with the tokens of one second."""
+class CallerRateLimiter:
+    """Limiter with one token bucket per caller, with the tokens of one second."""
 
     def __init__(self, clock: Clock, per_second: float | None) -> None:
         """``per_second`` None is any number."""
@@ -19,14 +19,14 @@ class Rates:
         self._buckets: dict[str, TokenBucket] = {}
 
     def spend(self, caller: str) -> None:
-        """Take a token; raises ``ConnectError`` with RESOURCE_EXHAUSTED, which clients wait after and try again."""
+        """Spend a token; raises ``ConnectError`` with RESOURCE_EXHAUSTED, after which clients wait and retry."""
         if self._full is None:
             return
         now = self._clock.monotonic()
         bucket = self._buckets.pop(caller, self._full)
-        if not bucket.tokens(now):
+        if not bucket.available_tokens(now):
             self._buckets[caller] = bucket
             raise ConnectError(Code.RESOURCE_EXHAUSTED, f"{caller} makes too many calls a second; try again later")
-        self._buckets[caller] = bucket.spent(now)
+        self._buckets[caller] = bucket.spend(now)
         while len(self._buckets) > _REMEMBERED:
             del self._buckets[next(iter(self._buckets))]

@@ -15,7 +15,7 @@ _NOT_FOUND, _UNIMPLEMENTED = 5, 12
 
 
 def reflection_file(version: str) -> descriptor_pb2.FileDescriptorProto:
-    """Give the published file, by its fields."""
+    """Return the published file, by its fields."""
     package = f"grpc.reflection.{version}"
     file = descriptor_pb2.FileDescriptorProto(
         name=f"grpc/reflection/{version}/reflection.proto", package=package, syntax="proto3"
@@ -64,27 +64,27 @@ def reflection_file(version: str) -> descriptor_pb2.FileDescriptorProto:
     return file
 
 
-class Described:
+class DescriptorIndex:
     """The descriptors of what is offered: those of the published messages, and of the small services."""
 
     def __init__(self, services: Iterable[str], pools: Iterable[descriptor_pool.DescriptorPool]) -> None:
         self.services = sorted(services)
         self._pools = (*pools, descriptor_pool.Default())
 
-    def named(self, name: str) -> list[bytes]:
-        """Give a file, and all that it imports; raises ``KeyError``."""
+    def files_by_name(self, name: str) -> list[bytes]:
+        """Return a file, and all that it imports; raises ``KeyError``."""
         return self._closure(lambda pool: pool.FindFileByName(name))
 
-    def containing(self, symbol: str) -> list[bytes]:
-        """Give the file that defines a symbol, and all that it imports; raises ``KeyError``."""
+    def files_containing(self, symbol: str) -> list[bytes]:
+        """Return the file that defines a symbol, and all that it imports; raises ``KeyError``."""
         return self._closure(lambda pool: pool.FindFileContainingSymbol(symbol))
 
-    def extending(self, message: str, number: int) -> list[bytes]:
-        """Give the file that extends a message by a field, and all that it imports; raises ``KeyError``."""
+    def files_extending(self, message: str, number: int) -> list[bytes]:
+        """Return the file that extends a message by a field, and all that it imports; raises ``KeyError``."""
         return self._closure(lambda pool: pool.FindExtensionByNumber(pool.FindMessageTypeByName(message), number).file)
 
     def extensions(self, message: str) -> list[int]:
-        """Give the numbers of all fields that extend a message; raises ``KeyError``."""
+        """Return the numbers of all fields that extend a message; raises ``KeyError``."""
         pool = descriptor_pool.Default()
         return sorted(one.number for one in pool.FindAllExtensions(pool.FindMessageTypeByName(message)))
 
@@ -110,14 +110,14 @@ def _imports_first(file: Any, seen: set[str]) -> Iterator[Any]:
 class ReflectionService:
     """Answers questions about what is offered, in one of the two versions."""
 
-    def __init__(self, version: str, package: Package, described: Described) -> None:
+    def __init__(self, version: str, package: Package, described: DescriptorIndex) -> None:
         self._name = f"grpc.reflection.{version}.ServerReflection"
         self._package = package
         self._described = described
         self._response_type = package.message("ServerReflectionResponse")
 
     def application(self) -> SmallService:
-        """Give it on its address."""
+        """Return it on its address."""
         method = Method(
             name=METHOD,
             request="ServerReflectionRequest",
@@ -146,12 +146,12 @@ class ReflectionService:
                 for name in self._described.services:
                     response.list_services_response.service.add(name=name)
             case "file_by_filename":
-                files.extend(self._described.named(request.file_by_filename))
+                files.extend(self._described.files_by_name(request.file_by_filename))
             case "file_containing_symbol":
-                files.extend(self._described.containing(request.file_containing_symbol))
+                files.extend(self._described.files_containing(request.file_containing_symbol))
             case "file_containing_extension":
                 asked = request.file_containing_extension
-                files.extend(self._described.extending(asked.containing_type, asked.extension_number))
+                files.extend(self._described.files_extending(asked.containing_type, asked.extension_number))
             case "all_extension_numbers_of_type":
                 numbers = response.all_extension_numbers_response
                 numbers.extension_number.extend(self._described.extensions(request.all_extension_numbers_of_type))
@@ -162,8 +162,8 @@ class ReflectionService:
 
 
 def reflection(services: Iterable[str], packages: Iterable[Package]) -> list[SmallService]:
-    """Give the services that tell of ``services``, of the ``packages`` of small ones, and of themselves."""
+    """Return the services that tell of ``services``, of the ``packages`` of small ones, and of themselves."""
     own = {version: Package(reflection_file(version)) for version in VERSIONS}
     names = [*services, *(f"grpc.reflection.{version}.ServerReflection" for version in VERSIONS)]
-    described = Described(names, [package.pool for package in (*packages, *own.values())])
+    described = DescriptorIndex(names, [package.pool for package in (*packages, *own.values())])
     return [ReflectionService(version, package, described).application() for version, package in own.items()]

@@ -11,7 +11,7 @@ from taskaction.api.base import format_time
 from taskaction.api.enums import CacheStatus
 from taskaction.cluster.gateway import ACTION_EVENTS, Body
 from taskaction.core.names import digest
-from taskaction.integrations.flyte.service.action_cache import Known
+from taskaction.integrations.flyte.service.action_cache import CachedAction
 from taskaction.integrations.flyte.service.phases import PHASES
 
 _PHASES = {number: str(name) for name, number in PHASES.items()} | {ActionPhase.ACTION_PHASE_RECOVERED: "Succeeded"}
@@ -29,17 +29,17 @@ _NAME_CHARS = 40
 
 
 def attempt_of(request: UpdateRequest) -> int:
-    """Give which attempt a report is about; a reporter that has counted more attempts has begun another one."""
+    """Return which attempt a report is about; a reporter that has counted more attempts has begun another one."""
     return max(int(request.attempt), int(request.status.attempts))
 
 
 def phase_of(request: UpdateRequest) -> str:
-    """Give the phase that is reported, in the words of a TaskAction; empty where none is."""
+    """Return the phase that is reported, in the words of a TaskAction; empty where none is."""
     return _PHASES.get(request.status.phase, "")
 
 
-def update_event(known: Known, request: UpdateRequest, sender: str, now: datetime) -> Body:
-    """Give what the owner of the action is told of an ``Update``; equal updates have equal names.
+def update_event(known: CachedAction, request: UpdateRequest, sender: str, now: datetime) -> Body:
+    """Return what the owner of the action is told of an ``Update``; equal updates have equal names.
 
     It names no attempt as its target: what is known here of attempts may be older than what the owner knows.
     """

@@ -23,11 +23,11 @@ from flyteidl2.common.identifier_pb2 import ActionIdentifier
 
 from taskaction.cluster.errors import ClusterError
 from taskaction.core.clock import Clock
-from taskaction.integrations.flyte.service.access import Caller, Gate, OpenGate
+from taskaction.integrations.flyte.service.access import AccessReviewer, OpenAccess, RpcCaller
 from taskaction.integrations.flyte.service.endpoints import Calls
-from taskaction.integrations.flyte.service.error_codes import error_for
+from taskaction.integrations.flyte.service.error_codes import to_connect_error
 from taskaction.integrations.flyte.service.journal import ActionsJournal
-from taskaction.integrations.flyte.service.rates import Rates
+from taskaction.integrations.flyte.service.rates import CallerRateLimiter
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -39,16 +39,16 @@ class ActionsRpc:
     def __init__(
         self,
         calls: Calls,
-        gate: Gate | OpenGate,
+        gate: AccessReviewer | OpenAccess,
         journal: ActionsJournal,
         clock: Clock,
         *,
         requests: int,
-        rates: Rates,
+        rates: CallerRateLimiter,
     ) -> None:
-        """``requests`` is how many calls are served at a time, watches apart."""
+        """``requests`` is the maximum number of concurrent calls, without watches."""
         self._calls = calls
-        self._gate = gate
+        self._access = gate
         self._journal = journal
         self._clock = clock
         self._requests = requests
@@ -60,7 +60,7 @@ class ActionsRpc:
         return await self._unary("Enqueue", request.action.action_id, self._calls.enqueue, request, ctx)
 
     async def update(self, request: UpdateRequest, ctx: RequestContext[Any, Any]) -> UpdateResponse:
-        """Take in what a client reports of an attempt."""
+        """Record what a client reports about an attempt."""
         return await self._unary("Update", request.action_id, self._calls.update, request, ctx)
 
     async def abort(self, request: AbortRequest, ctx: RequestContext[Any, Any]) -> AbortResponse:
@@ -77,7 +77,7 @@ class ActionsRpc:
         """Follow the children of an action."""
         started, who, error = self._clock.monotonic(), "", None
         try:
-            caller = await self._gate.caller(ctx.request_headers())
+            caller = await self._access.authenticate(ctx.request_headers())
             who = caller.name
             self._rates.spend(who)
             async for response in self._calls.watch_for_updates(request, caller, _seconds(ctx)):
@@ -86,7 +86,7 @@ class ActionsRpc:
             error = ConnectError(Code.CANCELED, "the client is gone")
             raise
         except Exception as found:
-            error = self._told(found)
+            error = self._to_connect_error(found)
             raise error from found
         finally:
             self._log("WatchForUpdates", who, request.parent_action_id, error, started)
@@ -95,7 +95,7 @@ class ActionsRpc:
         self,
         method: str,
         identifier: ActionIdentifier,
-        call: Callable[[Request, Caller], Awaitable[Response]],
+        call: Callable[[Request, RpcCaller], Awaitable[Response]],
         request: Request,
         ctx: RequestContext[Any, Any],
     ) -> Response:
@@ -104,12 +104,12 @@ class ActionsRpc:
         try:
             self._admit()
             async with asyncio.timeout(_seconds(ctx)):
-                caller = await self._gate.caller(ctx.request_headers())
+                caller = await self._access.authenticate(ctx.request_headers())
                 who = caller.name
                 self._rates.spend(who)
                 return await call(request, caller)
         except Exception as found:
-            error = self._told(found)
+            error = self._to_connect_error(found)
             raise error from found
         finally:
             self._under_way -= 1
@@ -119,14 +119,14 @@ class ActionsRpc:
         if self._under_way > self._requests:
             raise ConnectError(Code.RESOURCE_EXHAUSTED, "too many calls at a time; try again later")
 
-    def _told(self, error: Exception) -> ConnectError:
+    def _to_connect_error(self, error: Exception) -> ConnectError:
         if isinstance(error, ConnectError):
             return error
         if isinstance(error, ClusterError):
-            return error_for(error)
+            return to_connect_error(error)
         if isinstance(error, TimeoutError):
             return ConnectError(Code.DEADLINE_EXCEEDED, "the call took longer than its client allows")
-        self._journal.failed("call", error)
+        self._journal.record_failure("call", error)
         return ConnectError(Code.INTERNAL, "the service has failed; its log says more")
 
     def _log(
@@ -135,10 +135,10 @@ class ActionsRpc:
         run = identifier.run
         code, why = ("ok", "") if error is None else (error.code.value, error.message)
         what = f"{run.project}/{run.domain}/{run.name}/{identifier.name}"
-        self._journal.called(method, who, what, code, why, self._clock.monotonic() - started)
+        self._journal.record_call(method, who, what, code, why, self._clock.monotonic() - started)
 
 
 def _seconds(ctx: RequestContext[Any, Any]) -> float | None:
-    """Give how long the client waits for the call, as far as it says so."""
+    """Return how long the client waits for the call, as far as it says so."""
     left = ctx.timeout_ms()
     return None if left is None else left / 1000

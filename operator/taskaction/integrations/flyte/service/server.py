@@ -20,17 +20,17 @@ from hypercorn.asyncio import serve
 
 from taskaction.core.clock import Clock
 from taskaction.core.errors import ConfigurationError
-from taskaction.integrations.flyte.service.certificates import Renewal, TlsConfig
+from taskaction.integrations.flyte.service.certificates import CertificateReloader, TlsConfig
 from taskaction.integrations.flyte.service.health import SERVICE as HEALTH
 from taskaction.integrations.flyte.service.health import HealthService
 from taskaction.integrations.flyte.service.http_exchange import (
     Exchange,
     Receive,
     Send,
-    Sized,
+    SizedSender,
     refusal,
     too_large,
-    unpacked,
+    without_accept_encoding,
 )
 from taskaction.integrations.flyte.service.protos import CODECS
 from taskaction.integrations.flyte.service.reflection import METHOD as REFLECTION_METHOD
@@ -45,7 +45,7 @@ _IDLE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerSettings:
+class ActionsServerSettings:
     """Bounds of the server, and its certificates.
 
     Attributes:
@@ -71,7 +71,7 @@ class BoundedGzip(Compression):
         self._limit = limit
 
     def name(self) -> str:
-        """Give the name in headers."""
+        """Return the name in headers."""
         return "gzip"
 
     def compress(self, data: bytes | bytearray | memoryview) -> bytes:
@@ -153,18 +153,18 @@ class Application:
             await exchange.refuse(*refused)
             return
         app: Any = self._small.get(service, self._actions)
-        await app(unpacked(scope), exchange.receive, Sized(exchange.send))
+        await app(without_accept_encoding(scope), exchange.receive, SizedSender(exchange.send))
 
 
 async def run(
     application: Application,
-    settings: ServerSettings,
+    settings: ActionsServerSettings,
     stopped: Callable[[], Awaitable[None]],
     clock: Clock,
     failed: Callable[[str, BaseException], None],
 ) -> None:
     """Serve until ``stopped`` returns, and let calls under way end; raises ``ConfigurationError``."""
-    asyncio.get_running_loop().set_exception_handler(_unhandled)
+    asyncio.get_running_loop().set_exception_handler(_handle_loop_exception)
     config = TlsConfig()
     config.errorlog = config.accesslog = None
     config.backlog = _BACKLOG
@@ -179,7 +179,7 @@ async def run(
         if settings.client_ca is not None:
             config.ca_certs, config.verify_mode = str(settings.client_ca), ssl.CERT_REQUIRED
         config.create_ssl_context()  # what is wrong with the files is told before anything is served
-        renewal = Renewal(config, settings.certificate, settings.key, settings.client_ca)
+        renewal = CertificateReloader(config, settings.certificate, settings.key, settings.client_ca)
         renewing = asyncio.create_task(renewal.run(clock, failed))
     is_over = False
 
@@ -200,16 +200,16 @@ async def run(
             renewing.cancel()
 
 
-def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Say nothing of connections that have died, or were cut when the server stopped: hypercorn catches not all."""
+def _handle_loop_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Ignore errors of connections that died or were cut when the server stopped: hypercorn does not catch all."""
     if not isinstance(context.get("exception"), OSError | asyncio.CancelledError):
         loop.default_exception_handler(context)
 
 
-def _listener(settings: ServerSettings) -> socket.socket:
-    """Give the socket, by which the system itself ends connections that are dead, or whose client reads nothing.
+def _listener(settings: ActionsServerSettings) -> socket.socket:
+    """Return the socket, by which the system itself ends connections that are dead, or whose client reads nothing.
 
-    A message to such a client never returns, so that its watch would be held for ever.
+    A message to such a client never returns, so that its watch would be held forever.
     """
     host, _, port = settings.bind.rpartition(":")
     host = host.strip("[]")

@@ -1,4 +1,4 @@
-"""The Actions service as a process: put together, started, and stopped so that no call is lost; decides nothing."""
+"""The Actions service as a process: wiring, start, and a stop that loses no call."""
 
 import asyncio
 import gc
@@ -11,21 +11,21 @@ from taskaction.cluster.informer import Informer
 from taskaction.cluster.rest import RestCluster
 from taskaction.cluster.session import open_session
 from taskaction.core.clock import Clock, SystemClock
-from taskaction.integrations.flyte.service.access import Gate, OpenGate
-from taskaction.integrations.flyte.service.action_cache import Mirror
-from taskaction.integrations.flyte.service.endpoints import Calls, Parts
+from taskaction.integrations.flyte.service.access import AccessReviewer, OpenAccess
+from taskaction.integrations.flyte.service.action_cache import ActionCache
+from taskaction.integrations.flyte.service.endpoints import CallDependencies, Calls
 from taskaction.integrations.flyte.service.health import HealthService
 from taskaction.integrations.flyte.service.journal import ActionsJournal
 from taskaction.integrations.flyte.service.manifests import Executors
-from taskaction.integrations.flyte.service.places import Places
-from taskaction.integrations.flyte.service.rates import Rates
+from taskaction.integrations.flyte.service.places import ActionLocator
+from taskaction.integrations.flyte.service.rates import CallerRateLimiter
 from taskaction.integrations.flyte.service.rpc import ActionsRpc
-from taskaction.integrations.flyte.service.server import ACTIONS, Application, ServerSettings, run
+from taskaction.integrations.flyte.service.server import ACTIONS, ActionsServerSettings, Application, run
 from taskaction.integrations.flyte.service.settings import ActionsConfig
-from taskaction.integrations.flyte.service.template_sweeper import Sweep
+from taskaction.integrations.flyte.service.template_sweeper import TemplateSweeper
 from taskaction.integrations.flyte.service.templates import Templates
 from taskaction.integrations.flyte.service.traces import SELECTOR, trace_of
-from taskaction.integrations.flyte.service.watches import Watches, WatchSettings
+from taskaction.integrations.flyte.service.watches import UpdateWatchSettings, Watches
 from taskaction.runtime.config import OperatorConfig
 from taskaction.runtime.probes import Health, ProbeServer
 
@@ -37,69 +37,73 @@ _TEMPLATE_SECONDS = 3.0
 
 
 class Facade:
-    """Everything that serves calls, over any cluster and clock."""
+    """Parts that serve calls, for any cluster and clock."""
 
     def __init__(
         self, own: ActionsConfig, cluster: RestCluster, clock: Clock, journal: ActionsJournal, mark: str
     ) -> None:
         """``mark`` tells this cluster's stored templates from those of others."""
-        self.mirror = Mirror()
-        places = Places(own.namespace, own.namespaces)
+        self.cache = ActionCache()
+        places = ActionLocator(own.namespace, own.namespaces)
         self.informers = [
             informer
             for namespace in sorted(places.namespaces)
             for informer in (
-                Informer(cluster, clock, TASK_ACTIONS, namespace, changed=self.mirror.learn, gone=self.mirror.forget),
+                Informer(
+                    cluster, clock, TASK_ACTIONS, namespace, changed=self.cache.store_object, gone=self.cache.remove
+                ),
                 Informer(
                     cluster,
                     clock,
                     ACTION_EVENTS,
                     namespace,
                     changed=self._learn_trace,
-                    gone=self.mirror.forget,
+                    gone=self.cache.remove,
                     label_selector=SELECTOR,
                 ),
             )
         ]
         self.watches = Watches(
-            self.mirror,
+            self.cache,
             clock,
-            WatchSettings(
+            UpdateWatchSettings(
                 age=own.watch_age.total_seconds(),
                 heartbeat=own.heartbeat.total_seconds(),
                 batch=own.watch_buffer_size,
                 limit=own.watches,
             ),
-            journal.told,
+            journal.on_changes_sent,
         )
         templates = Templates(None if own.templates is None else f"{own.templates}{mark}/", _TEMPLATE_SECONDS, clock)
         folders = [folder for name in sorted(places.namespaces) if (folder := templates.folder_of(name)) is not None]
-        self.sweep = Sweep(
-            templates.storage, folders, clock, named=self.mirror.templates, is_sure=lambda: not self.problems
+        self.sweep = TemplateSweeper(
+            templates.storage, folders, clock, named=self.cache.template_uris, is_sure=lambda: not self.problems
         )
-        gate = OpenGate() if own.authentication == "none" else Gate(cluster, clock, own.audiences)
+        gate = OpenAccess() if own.authentication == "none" else AccessReviewer(cluster, clock, own.audiences)
         calls = Calls(
-            Parts(
+            CallDependencies(
                 cluster=cluster,
                 clock=clock,
-                mirror=self.mirror,
-                places=places,
-                gate=gate,
+                cache=self.cache,
+                locator=places,
+                access=gate,
                 executors=Executors(own.task_types),
                 templates=templates,
                 watches=self.watches,
                 traces=own.traces,
             )
         )
-        self.rpc = ActionsRpc(calls, gate, journal, clock, requests=own.requests, rates=Rates(clock, own.rate))
+        self.rpc = ActionsRpc(
+            calls, gate, journal, clock, requests=own.requests, rates=CallerRateLimiter(clock, own.rate)
+        )
 
     def _learn_trace(self, body: Body) -> None:
         if (known := trace_of(body)) is not None:
-            self.mirror.know(known)
+            self.cache.store(known)
 
     @property
     def problems(self) -> list[str]:
-        """Why answers would be wrong or old."""
+        """The reasons why responses would be wrong or stale."""
         if not all(informer.listed.is_set() for informer in self.informers):
             return ["the actions have not been listed yet"]
         if any(informer.age > _STALE_SECONDS for informer in self.informers):
@@ -108,7 +112,7 @@ class Facade:
 
 
 class ActionsService:
-    """One replica of the service; any number may run, for what they share is in the API server."""
+    """Replica of the service; any number may run, since the API server has all shared state."""
 
     def __init__(self, config: OperatorConfig, own: ActionsConfig) -> None:
         self._config = config
@@ -118,21 +122,21 @@ class ActionsService:
         self._listening = self._stopping = False
 
     async def run(self) -> None:
-        """Run until SIGTERM or SIGINT; then say so by readiness, go on a while, and end the watches."""
+        """Run until SIGTERM or SIGINT; then become unready, serve calls during the drain time, and end the watches."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
         credentials = Credentials.load(self._clock, kubeconfig=self._config.kubeconfig, context=self._config.context)
         async with open_session(credentials, in_flight=self._own.requests * 2) as session:
-            cluster = RestCluster(credentials.server, session, self._journal.requested)
-            await self._serve(Facade(self._own, cluster, self._clock, self._journal, credentials.mark), stop)
+            cluster = RestCluster(credentials.server, session, self._journal.count_request)
+            await self._serve(Facade(self._own, cluster, self._clock, self._journal, credentials.fingerprint), stop)
 
     async def _serve(self, facade: Facade, stop: asyncio.Event) -> None:
         journal, own = self._journal, self._own
         journal.gauge("actions_watches_limit", "Watches that may be served.", lambda: own.watches)
-        journal.gauge("actions_watches", "Watches that are being served.", lambda: facade.mirror.watches)
-        journal.gauge("actions_known", "Actions that are known.", lambda: len(facade.mirror))
+        journal.gauge("actions_watches", "Watches that are being served.", lambda: facade.cache.watches)
+        journal.gauge("actions_known", "Actions that are known.", lambda: len(facade.cache))
 
         def ready() -> list[str]:
             if self._stopping:
@@ -145,7 +149,7 @@ class ActionsService:
         application = Application(
             facade.rpc, HealthService(lambda: not ready(), self._clock, [ACTIONS]), own.request_bytes
         )
-        settings = ServerSettings(
+        settings = ActionsServerSettings(
             bind=own.bind,
             request_bytes=own.request_bytes,
             grace=own.drain.total_seconds(),
@@ -155,14 +159,14 @@ class ActionsService:
             client_ca=own.tls_client_ca_file,
         )
         await probes.start()
-        tasks = [asyncio.create_task(informer.run(journal.failed)) for informer in facade.informers]
-        tasks.append(asyncio.create_task(facade.sweep.run(journal.failed)))
+        tasks = [asyncio.create_task(informer.run(journal.record_failure)) for informer in facade.informers]
+        tasks.append(asyncio.create_task(facade.sweep.run(journal.record_failure)))
         try:
             for informer in facade.informers:  # before that, a parent would be missing and a snapshot incomplete
                 await _first(stop, informer.listed)
             gc.collect()
             gc.freeze()  # what is known by now stays: to look through it for cycles would hold up every watch
-            journal.says("actions service starts", bind=own.bind, authentication=own.authentication)
+            journal.log_event("actions service starts", bind=own.bind, authentication=own.authentication)
             await self._until(stop, facade, application, settings, tasks)
         finally:
             for task in tasks:
@@ -177,18 +181,18 @@ class ActionsService:
         stop: asyncio.Event,
         facade: Facade,
         application: Application,
-        settings: ServerSettings,
+        settings: ActionsServerSettings,
         tasks: list[asyncio.Task[None]],
     ) -> None:
         async def drained() -> None:
             self._listening = True  # the server asks for its end when it has begun
             await stop.wait()
             self._stopping = True
-            self._journal.says("actions service stops")
+            self._journal.log_event("actions service stops")
             await self._clock.sleep(self._own.drain.total_seconds())
             facade.watches.stop()
 
-        serving = asyncio.create_task(run(application, settings, drained, self._clock, self._journal.failed))
+        serving = asyncio.create_task(run(application, settings, drained, self._clock, self._journal.record_failure))
         ended, _ = await asyncio.wait({serving, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         if serving not in ended:
             stop.set()

@@ -14,8 +14,8 @@ EVERY_SECONDS = 3600.0
 _LEFT_ALONE = timedelta(days=1)
 
 
-class Sweep:
-    """Looks through the folder from time to time; any number of replicas may do so at once."""
+class TemplateSweeper:
+    """Sweeper that checks the folders periodically; any number of replicas may run it concurrently."""
 
     def __init__(
         self,
@@ -34,16 +34,16 @@ class Sweep:
         self._is_sure = is_sure
 
     async def run(self, failed: Callable[[str, BaseException], None]) -> None:
-        """Sweep until cancelled; ``failed`` is told of what went wrong, and it is tried again."""
+        """Sweep until cancelled; report errors to ``failed``, and retry."""
         while True:
             await self._clock.sleep(EVERY_SECONDS)
             try:
-                await self.once()
+                await self.sweep_once()
             except StorageError as error:
                 failed("sweep of templates", error)
 
-    async def once(self) -> None:
-        """Remove what nobody needs; raises ``StorageError``."""
+    async def sweep_once(self) -> None:
+        """Remove unused templates; raises ``StorageError``."""
         before = self._clock.now().date() - _LEFT_ALONE
         for folder in self._folders:
             for address in await self._storage.files(folder):
@@ -57,7 +57,7 @@ class Sweep:
 
 
 def day_of(clock: Clock) -> str:
-    """Give the name of today's folder."""
+    """Return the name of today's folder."""
     return clock.now().date().isoformat()
 
 

@@ -33,11 +33,11 @@ class Templates:
         self.storage = Storage(() if folder is None else (folder,))
 
     def folder_of(self, namespace: str) -> str | None:
-        """Give where the huge ones of a namespace are; None where they are refused."""
+        """Return where the huge ones of a namespace are; None where they are refused."""
         return None if self._folder is None else f"{self._folder}{namespace}/"
 
     async def parameters(self, template: TaskTemplate, namespace: str) -> Mapping[str, str]:
-        """Give the parameters; raises ``ConnectError`` where a template is too large, or cannot be stored."""
+        """Return the parameters; raises ``ConnectError`` where a template is too large, or cannot be stored."""
         content = template.SerializeToString(deterministic=True)
         encoding = "base64"
         if len(content) > _PLAIN_BYTES:
@@ -52,9 +52,9 @@ class Templates:
                 f"task_template takes {len(text)} bytes, packed; at most {LIMIT_BYTES} fit into an object: move large "
                 "values out of the template into inputs or storage, or set TASKACTION_ACTIONS_TEMPLATES",
             )
-        return {"encoding": encoding, **await self._stored(content, folder)}
+        return {"encoding": encoding, **await self._store(content, folder)}
 
-    async def _stored(self, content: bytes, folder: str) -> Mapping[str, str]:
+    async def _store(self, content: bytes, folder: str) -> Mapping[str, str]:
         digest = fingerprint(content)
         address = f"{folder}{day_of(self._clock)}/{digest}"
         try:

@@ -1,6 +1,6 @@
-"""Steps of a program that its client has recorded, as ActionEvents of their parent and back; pure.
+"""Traces, which are steps of a program that its client records, as ActionEvents of their parent and back; pure.
 
-A trace has ended before it is told of, so it is no action: it is kept beside its parent, unchanged, and goes with it.
+A trace is reported after its end, so it is not an action: it is stored next to its parent and deleted with it.
 """
 
 from datetime import datetime
@@ -16,8 +16,8 @@ from taskaction.api.base import format_time
 from taskaction.cluster.gateway import ACTION_EVENTS, TASK_ACTIONS, Body
 from taskaction.core.constants import OUTPUT_LIMIT_BYTES
 from taskaction.core.names import digest
-from taskaction.integrations.flyte.service.action_cache import Known
-from taskaction.integrations.flyte.service.places import ACTION, Place, labels
+from taskaction.integrations.flyte.service.action_cache import CachedAction
+from taskaction.integrations.flyte.service.places import ACTION, ActionKey, labels
 
 SELECTOR = "flyte.org/action-type=trace"
 """Finds the events that are traces."""
@@ -34,11 +34,11 @@ _ENDS = {
 }
 
 
-def trace_event(place: Place, action: Action, parent: Known, sender: str, now: datetime) -> Body:
-    """Give the event that keeps a trace; equal traces have equal names. Raises ``ConnectError`` where none can be made.
+def trace_event(place: ActionKey, action: Action, parent: CachedAction, sender: str, now: datetime) -> Body:
+    """Return the event that stores a trace; equal traces have equal names. Raises ``ConnectError`` if it is invalid.
 
-    The mark in its name is that of its content: a step that is done again and ends otherwise is another event, and the
-    newest one is what clients are told.
+    The name contains a digest of the content: a repeated step with another result is another event, and clients see
+    the newest one.
     """
     trace = action.trace
     phase = _ENDS.get(trace.phase)
@@ -88,15 +88,15 @@ def trace_event(place: Place, action: Action, parent: Known, sender: str, now: d
     }
 
 
-def trace_of(body: Body) -> Known | None:
-    """Read a trace back; None where it is none that this service has made."""
+def trace_of(body: Body) -> CachedAction | None:
+    """Return the trace of an event, or None if this service did not create the event."""
     metadata = body["metadata"]
     payload = (body.get("spec") or {}).get("payload") or {}
     name, parent, phase, output_uri = (_text(payload, field) for field in (_PLACE, _PARENT, "phase", "outputUri"))
     if not name or not parent or phase not in _ENDS.values():
         return None
-    return Known(
-        place=Place(metadata["namespace"], name),
+    return CachedAction(
+        place=ActionKey(metadata["namespace"], name),
         uid=metadata["uid"],
         version=int(metadata["resourceVersion"]),
         action=(metadata.get("labels") or {}).get(ACTION, name),
@@ -108,6 +108,6 @@ def trace_of(body: Body) -> Known | None:
 
 
 def _text(payload: Body, field: str) -> str:
-    """Give a text; an empty one where somebody else has written anything else there."""
+    """Return the text of a field; empty if it has another type."""
     found = payload.get(field)
     return found if isinstance(found, str) else ""

@@ -8,8 +8,8 @@ from flyteidl2.core.execution_pb2 import ExecutionError
 from flyteidl2.workflow.state_service_pb2 import ControlMessage
 
 from taskaction.api.enums import Phase
-from taskaction.integrations.flyte.service.action_cache import Known
-from taskaction.integrations.flyte.service.literals import written
+from taskaction.integrations.flyte.service.action_cache import CachedAction
+from taskaction.integrations.flyte.service.literals import to_literal
 from taskaction.integrations.flyte.service.phases import PHASES
 
 _KINDS = {"User": ExecutionError.ErrorKind.USER, "System": ExecutionError.ErrorKind.SYSTEM}
@@ -20,8 +20,8 @@ HEARTBEAT = SENTINEL
 """A client is ready already, and a control message without the mark would be a nameless action to Flyte's SDK."""
 
 
-def update_of(known: Known, run: RunIdentifier) -> WatchForUpdatesResponse:
-    """Give the newest state of an action of ``run``."""
+def to_update(known: CachedAction, run: RunIdentifier) -> WatchForUpdatesResponse:
+    """Return the newest state of an action of ``run``."""
     response = WatchForUpdatesResponse()
     update = response.action_update
     update.action_id.run.CopyFrom(run)
@@ -34,7 +34,7 @@ def update_of(known: Known, run: RunIdentifier) -> WatchForUpdatesResponse:
         update.error.message = known.error.get("message", "")
         update.error.kind = _KINDS.get(known.error.get("kind", ""), ExecutionError.ErrorKind.UNKNOWN)
     if known.signal_type and known.phase == "Succeeded":
-        value = written(known.signal_type, _answer(known.output))
+        value = to_literal(known.signal_type, _answer(known.output))
         if value is not None:
             update.value.CopyFrom(value)
     return response

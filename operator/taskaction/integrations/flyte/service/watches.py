@@ -1,4 +1,4 @@
-"""One watch after another, from what is known and without a question to the API server; decides nothing of actions."""
+"""Watches of clients, served from the cache without requests to the API server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -10,20 +10,20 @@ from flyteidl2.actions.actions_service_pb2 import WatchForUpdatesResponse
 from flyteidl2.common.identifier_pb2 import RunIdentifier
 
 from taskaction.core.clock import Clock
-from taskaction.integrations.flyte.service.action_cache import Mirror, Subscription
-from taskaction.integrations.flyte.service.places import Place
-from taskaction.integrations.flyte.service.updates import HEARTBEAT, SENTINEL, update_of
+from taskaction.integrations.flyte.service.action_cache import ActionCache, Subscription
+from taskaction.integrations.flyte.service.places import ActionKey
+from taskaction.integrations.flyte.service.updates import HEARTBEAT, SENTINEL, to_update
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WatchSettings:
+class UpdateWatchSettings:
     """Bounds of watches.
 
     Attributes:
-        age: seconds after which a client is sent away to connect again.
-        heartbeat: seconds without a change after which a watch says that it is there.
-        batch: changes that are sent before others have their turn.
-        limit: watches at a time.
+        age: seconds after which a client must connect again.
+        heartbeat: seconds without a change after which a watch sends a heartbeat.
+        batch: maximum number of changes that are sent before other watches have their turn.
+        limit: maximum number of concurrent watches.
     """
 
     age: float
@@ -33,66 +33,70 @@ class WatchSettings:
 
 
 class Watches:
-    """Serves watches until the service stops."""
+    """Server of watches until the service stops."""
 
     def __init__(
-        self, mirror: Mirror, clock: Clock, settings: WatchSettings, told: Callable[[float], None] = lambda _: None
+        self,
+        mirror: ActionCache,
+        clock: Clock,
+        settings: UpdateWatchSettings,
+        told: Callable[[float], None] = lambda _: None,
     ) -> None:
         """``told`` is given how many seconds the oldest change of each batch has waited."""
-        self._mirror = mirror
+        self._cache = mirror
         self._clock = clock
         self._settings = settings
-        self._told = told
+        self._on_changes_sent = told
         self._is_stopping = False
 
     def stop(self) -> None:
         """End every watch so that its client connects again, elsewhere."""
         self._is_stopping = True
-        self._mirror.end_watches()
+        self._cache.end_watches()
 
     async def follow(
-        self, parent: Place, run: RunIdentifier, patience: float | None = None
+        self, parent: ActionKey, run: RunIdentifier, patience: float | None = None
     ) -> AsyncIterator[WatchForUpdatesResponse]:
-        """Give what there is, a sentinel, and every change; ends with UNAVAILABLE, since clients take OK for good.
+        """Yield the present state, a sentinel, and every change; end with UNAVAILABLE, since OK stops clients for good.
 
-        After ``patience`` seconds, which the client has set, it ends with DEADLINE_EXCEEDED.
+        After ``patience`` seconds, which the client has set, end with DEADLINE_EXCEEDED.
         """
-        if self._mirror.watches >= self._settings.limit:
+        if self._cache.watches >= self._settings.limit:
             raise ConnectError(Code.RESOURCE_EXHAUSTED, "too many watches at a time; try again later")
-        subscription = self._mirror.subscribe(parent, self._clock.monotonic)
+        subscription = self._cache.subscribe(parent, self._clock.monotonic)
         age = self._settings.age
         until = self._clock.monotonic() + (age if patience is None else min(age, patience))
         try:
-            for known in self._mirror.children(parent):
+            for known in self._cache.children(parent):
                 subscription.put(known)
-            async for response in self._sent(subscription, run, until, until_empty=True):
+            async for response in self._responses(subscription, run, until, until_empty=True):
                 yield response
             yield SENTINEL
-            async for response in self._sent(subscription, run, until, until_empty=False):
+            async for response in self._responses(subscription, run, until, until_empty=False):
                 yield response
         finally:
-            self._mirror.unsubscribe(subscription)
+            self._cache.unsubscribe(subscription)
         if patience is not None and patience <= age and not self._is_stopping:
             raise ConnectError(Code.DEADLINE_EXCEEDED, "the watch has lasted as long as its client allows")
         raise ConnectError(Code.UNAVAILABLE, "the watch has come to its age, or the service stops: connect again")
 
-    async def _sent(
+    async def _responses(
         self, subscription: Subscription, run: RunIdentifier, until: float, *, until_empty: bool
     ) -> AsyncIterator[WatchForUpdatesResponse]:
         while not self._is_stopping and self._clock.monotonic() < until:
             since, found = subscription.since, subscription.take(self._settings.batch)
             if found:
-                self._told(self._clock.monotonic() - since)
+                self._on_changes_sent(self._clock.monotonic() - since)
             for known in found:
-                yield update_of(known, run)
+                yield to_update(known, run)
             if found:
                 await asyncio.sleep(0)
             elif until_empty:
                 return
-            elif not await self._news(subscription, until):
+            elif not await self._wait_for_change(subscription, until):
                 yield HEARTBEAT
 
-    async def _news(self, subscription: Subscription, until: float) -> bool:
+    async def _wait_for_change(self, subscription: Subscription, until: float) -> bool:
         patience = min(self._settings.heartbeat, until - self._clock.monotonic())
         try:
             await asyncio.wait_for(subscription.wait(), patience)

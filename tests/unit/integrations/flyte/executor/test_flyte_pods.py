@@ -11,7 +11,7 @@ from flyteidl2.core.tasks_pb2 import DataLoadingConfig, Sql, TaskTemplate
 from support.flyte_tasks import amount, container_task, parameters, pod_task
 from support.runs import NOW, run
 from taskaction.cluster.gateway import Body
-from taskaction.integrations.flyte.executor.manifest import pod
+from taskaction.integrations.flyte.executor.manifest import build_pod
 from taskaction.integrations.flyte.executor.model import FlyteParameters
 from taskaction.integrations.flyte.executor.settings import FlyteSettings
 from taskaction.plugin.errors import InvalidParametersError
@@ -30,7 +30,7 @@ def made(
     """Give the pod of a task; ``fields`` are parameters, ``changes`` the run's."""
     task = task or container_task()
     given = FlyteParameters.model_validate(parameters(task, **(fields or {})))
-    return pod(task, given, run(service_account="robot", **changes), settings or FlyteSettings(), base)
+    return build_pod(task, given, run(service_account="robot", **changes), settings or FlyteSettings(), base)
 
 
 def env(body: Body, container: int = 0) -> dict[str, Any]:

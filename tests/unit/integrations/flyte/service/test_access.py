@@ -9,11 +9,11 @@ from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 
 from taskaction.cluster.errors import UnavailableError
-from taskaction.integrations.flyte.service.access import KEPT_SECONDS, Caller, Gate
+from taskaction.integrations.flyte.service.access import KEPT_SECONDS, AccessReviewer, RpcCaller
 from taskaction.testing.clock import FakeClock
 
 GOOD = {"authorization": "Bearer good"}
-ADA = Caller("ada", "uid", ["people"])
+ADA = RpcCaller("ada", "uid", ["people"])
 
 
 class Reviews:
@@ -46,8 +46,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def gate(reviews: Reviews, clock: FakeClock) -> Gate:
-    return Gate(reviews, clock, [])
+def gate(reviews: Reviews, clock: FakeClock) -> AccessReviewer:
+    return AccessReviewer(reviews, clock, [])
 
 
 @pytest.mark.parametrize(
@@ -62,31 +62,31 @@ def gate(reviews: Reviews, clock: FakeClock) -> Gate:
 )
 async def test_who_shows_no_token_is_told_so_and_nobody_is_asked(gate, reviews, headers):
     with pytest.raises(ConnectError, match="Authorization: Bearer") as refused:
-        await gate.caller(headers)
+        await gate.authenticate(headers)
     assert refused.value.code == Code.UNAUTHENTICATED
     assert not reviews.asked
 
 
 @pytest.mark.parametrize("headers", [GOOD, {"flyte-authorization": "bearer good"}])
 async def test_a_token_is_believed_for_seconds_and_no_longer(gate, reviews, clock, headers):
-    assert (await gate.caller(headers)).name == "ada"
+    assert (await gate.authenticate(headers)).name == "ada"
     reviews.token = {"authenticated": False}
     await clock.advance(KEPT_SECONDS - 0.1)
-    assert (await gate.caller(headers)).groups == ("people",)
+    assert (await gate.authenticate(headers)).groups == ("people",)
     await clock.advance(0.1)
     with pytest.raises(ConnectError, match="expired") as refused:
-        await gate.caller(headers)
+        await gate.authenticate(headers)
     assert refused.value.code == Code.UNAUTHENTICATED
 
 
 async def test_many_calls_of_one_caller_are_one_question(gate, reviews):
-    found = await asyncio.gather(*(gate.caller(GOOD) for _ in range(50)))
-    await asyncio.gather(*(gate.check(one, "create", "flyte") for one in found))
+    found = await asyncio.gather(*(gate.authenticate(GOOD) for _ in range(50)))
+    await asyncio.gather(*(gate.authorize(one, "create", "flyte") for one in found))
     assert reviews.asked == {"tokenreviews": 1, "subjectaccessreviews": 1}
 
 
 async def test_a_caller_who_goes_away_takes_no_answer_from_others(gate):
-    first, second = (asyncio.create_task(gate.caller(GOOD)) for _ in range(2))
+    first, second = (asyncio.create_task(gate.authenticate(GOOD)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     assert (await second).name == "ada"
@@ -95,13 +95,13 @@ async def test_a_caller_who_goes_away_takes_no_answer_from_others(gate):
 async def test_a_question_that_was_not_answered_is_asked_again(gate, reviews):
     reviews.is_there = False
     with pytest.raises(UnavailableError):
-        await gate.caller(GOOD)
+        await gate.authenticate(GOOD)
     reviews.is_there = True
-    assert (await gate.caller(GOOD)).name == "ada"
+    assert (await gate.authenticate(GOOD)).name == "ada"
 
 
 async def test_a_right_is_asked_for_by_verb_and_namespace(gate, reviews):
-    await gate.check(ADA, "abort", "flyte")
+    await gate.authorize(ADA, "abort", "flyte")
     assert reviews.last == {
         "user": "ada",
         "uid": "uid",
@@ -114,30 +114,30 @@ async def test_a_right_is_asked_for_by_verb_and_namespace(gate, reviews):
         },
     }
     reviews.allowed = False
-    await gate.check(ADA, "abort", "flyte")
+    await gate.authorize(ADA, "abort", "flyte")
     with pytest.raises(ConnectError, match="ada may not signal") as refused:
-        await gate.check(ADA, "signal", "flyte")
+        await gate.authorize(ADA, "signal", "flyte")
     assert refused.value.code == Code.PERMISSION_DENIED
     with pytest.raises(ConnectError, match="in namespace 'other'"):
-        await gate.check(ADA, "abort", "other")
+        await gate.authorize(ADA, "abort", "other")
 
 
 async def test_an_account_is_used_by_itself_and_by_who_may_impersonate_it(gate, reviews):
     reviews.allowed = False
-    await gate.check_account(Caller("system:serviceaccount:flyte:runner"), "runner", "flyte")
-    for caller in (ADA, Caller("system:serviceaccount:other:runner")):
+    await gate.authorize_account(RpcCaller("system:serviceaccount:flyte:runner"), "runner", "flyte")
+    for caller in (ADA, RpcCaller("system:serviceaccount:other:runner")):
         with pytest.raises(ConnectError, match="not impersonate it"):
-            await gate.check_account(caller, "runner", "flyte")
+            await gate.authorize_account(caller, "runner", "flyte")
     assert reviews.last["resourceAttributes"]["name"] == "runner"
 
 
 @pytest.mark.parametrize(("given", "is_good"), [(["actions"], True), (["https://kubernetes"], False), ([], False)])
 async def test_a_token_for_somebody_else_is_none(reviews, clock, given, is_good):
-    gate = Gate(reviews, clock, ["actions"])
+    gate = AccessReviewer(reviews, clock, ["actions"])
     reviews.token["audiences"] = given
     if is_good:
-        assert (await gate.caller(GOOD)).name == "ada"
+        assert (await gate.authenticate(GOOD)).name == "ada"
     else:
         with pytest.raises(ConnectError, match="not accepted"):
-            await gate.caller(GOOD)
+            await gate.authenticate(GOOD)
     assert reviews.last == {"token": "good", "audiences": ["actions"]}

@@ -13,12 +13,12 @@ from google.protobuf.json_format import ParseDict
 from support.flyte_tasks import container_task, pod_task
 from taskaction.api.enums import Phase
 from taskaction.integrations.flyte.service.accounts import account, account_used
-from taskaction.integrations.flyte.service.action_cache import Known
-from taskaction.integrations.flyte.service.manifests import Executors, manifest
+from taskaction.integrations.flyte.service.action_cache import CachedAction
+from taskaction.integrations.flyte.service.manifests import Executors, build_manifest
 from taskaction.integrations.flyte.service.phases import PHASES
-from taskaction.integrations.flyte.service.places import Place
+from taskaction.integrations.flyte.service.places import ActionKey
 
-PLACE = Place("flyte", "r1-a1")
+PLACE = ActionKey("flyte", "r1-a1")
 
 
 def run_as(name: str) -> dict[str, Any]:
@@ -73,8 +73,8 @@ def test_an_action_says_all_that_its_executor_needs() -> None:
         Action(),
     )
     action.task.spec.task_template.CopyFrom(container_task())
-    parent = Known(
-        place=Place("flyte", "r1-a0"),
+    parent = CachedAction(
+        place=ActionKey("flyte", "r1-a0"),
         uid="u",
         version=1,
         action="a0",
@@ -82,7 +82,7 @@ def test_an_action_says_all_that_its_executor_needs() -> None:
         handed_down={"env": {"A": "b"}, "interruptible": True, "runStartTime": "2026-01-01T00:00:00Z"},
     )
 
-    body = manifest(PLACE, action, parent, RunSpec(), Executors({}), {"template": "xyz", "encoding": "base64"})
+    body = build_manifest(PLACE, action, parent, RunSpec(), Executors({}), {"template": "xyz", "encoding": "base64"})
 
     spec = body["spec"]
     assert spec["parameters"] == {
@@ -117,7 +117,7 @@ def test_what_a_run_says_is_in_its_root_and_handed_down_from_there() -> None:
         RunSpec(),
     )
 
-    root = manifest(PLACE, action, None, run_spec, Executors({}), {"template": "xyz"})
+    root = build_manifest(PLACE, action, None, run_spec, Executors({}), {"template": "xyz"})
 
     said = {
         "env": {"A": "b"},
@@ -127,7 +127,7 @@ def test_what_a_run_says_is_in_its_root_and_handed_down_from_there() -> None:
     }
     assert root["spec"]["parameters"].items() >= said.items()
     root["metadata"] |= {"uid": "u", "resourceVersion": "1"}
-    child = manifest(PLACE, action, Known.of(root), RunSpec(), Executors({}), {"template": "xyz"})
+    child = build_manifest(PLACE, action, CachedAction.of(root), RunSpec(), Executors({}), {"template": "xyz"})
     assert child["spec"]["parameters"].items() >= said.items()
 
 
@@ -143,7 +143,9 @@ def test_every_phase_is_one_of_flytes_and_no_two_are_the_same() -> None:
 def test_those_that_are_final_to_flyte_are_final_here() -> None:
     final = {"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"}
 
-    assert {ActionPhase.Name(PHASES[phase]).removeprefix("ACTION_PHASE_") for phase in Phase if phase.terminal} == final
+    assert {
+        ActionPhase.Name(PHASES[phase]).removeprefix("ACTION_PHASE_") for phase in Phase if phase.is_terminal
+    } == final
 
 
 def test_the_service_asks_about_the_same_executors_as_the_admission_policy() -> None:

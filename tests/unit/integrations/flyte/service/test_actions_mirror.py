@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskaction.integrations.flyte.service.action_cache import Mirror
+from taskaction.integrations.flyte.service.action_cache import ActionCache
 from taskaction.integrations.flyte.service.naming import object_name
-from taskaction.integrations.flyte.service.places import Place
+from taskaction.integrations.flyte.service.places import ActionKey
 from taskaction.integrations.flyte.service.traces import trace_of
 
 NAMESPACE = "flyte"
-PARENT = Place(NAMESPACE, "parent")
+PARENT = ActionKey(NAMESPACE, "parent")
 
 
 def body(name: str, version: int, phase: str = "Running", uid: str | None = None, **spec: object) -> dict:
@@ -27,48 +27,48 @@ def body(name: str, version: int, phase: str = "Running", uid: str | None = None
 
 
 def test_a_slow_watch_gets_the_newest_state_of_each_child_and_nothing_twice():
-    mirror = Mirror()
+    mirror = ActionCache()
     slow = mirror.subscribe(PARENT)
     for version, phase in enumerate(("Queued", "Running", "Succeeded"), start=1):
         for name in ("one", "two"):
-            mirror.learn(body(name, version, phase))
+            mirror.store_object(body(name, version, phase))
     assert [(known.place.name, known.phase) for known in slow.take(10)] == [("one", "Succeeded"), ("two", "Succeeded")]
     assert slow.take(10) == []
 
 
 def test_old_news_change_nothing():
-    mirror = Mirror()
-    mirror.learn(body("one", 7, "Succeeded"))
+    mirror = ActionCache()
+    mirror.store_object(body("one", 7, "Succeeded"))
     watch = mirror.subscribe(PARENT)
-    mirror.learn(body("one", 6, "Running"))
+    mirror.store_object(body("one", 6, "Running"))
     assert watch.take(10) == []
     assert [known.phase for known in mirror.children(PARENT)] == ["Succeeded"]
 
 
 def test_a_change_that_clients_cannot_see_is_not_sent():
-    mirror = Mirror()
-    mirror.learn(body("one", 1))
+    mirror = ActionCache()
+    mirror.store_object(body("one", 1))
     watch = mirror.subscribe(PARENT)
-    mirror.learn(body("one", 2))
+    mirror.store_object(body("one", 2))
     assert watch.take(10) == []
 
 
 @pytest.mark.parametrize(("phase", "told"), [("Running", ["Aborted"]), ("Succeeded", [])])
 def test_who_waits_for_an_action_that_is_deleted_is_told_that_it_was_aborted_unless_it_had_ended(phase, told):
-    mirror = Mirror()
-    mirror.learn(body("one", 1, phase))
+    mirror = ActionCache()
+    mirror.store_object(body("one", 1, phase))
     watch = mirror.subscribe(PARENT)
-    mirror.forget("uid-one")
-    mirror.learn(body("one", 2, "Running"))  # an answer that was on its way
+    mirror.remove("uid-one")
+    mirror.store_object(body("one", 2, "Running"))  # an answer that was on its way
     assert [known.phase for known in watch.take(10)] == told
     assert list(mirror.children(PARENT)) == []
 
 
 def test_an_action_that_is_made_anew_takes_the_place_of_the_old_one():
-    mirror = Mirror()
-    mirror.learn(body("one", 1, "Failed"))
-    mirror.learn(body("one", 5, "Queued", uid="another"))
-    mirror.forget("uid-one")
+    mirror = ActionCache()
+    mirror.store_object(body("one", 1, "Failed"))
+    mirror.store_object(body("one", 5, "Queued", uid="another"))
+    mirror.remove("uid-one")
     assert [known.uid for known in mirror.children(PARENT)] == ["another"]
 
 
@@ -78,38 +78,38 @@ def trace(uid: str, version: int, phase: str) -> dict:
 
 
 def test_of_a_step_that_was_done_twice_the_newest_trace_counts_and_it_goes_with_its_event():
-    mirror = Mirror()
+    mirror = ActionCache()
     watch = mirror.subscribe(PARENT)
     for made in (trace("first", 1, "Failed"), trace("second", 2, "Succeeded"), trace("first", 1, "Failed")):
-        mirror.know(trace_of(made))
+        mirror.store(trace_of(made))
     assert [(known.action, known.phase) for known in watch.take(10)] == [("step", "Succeeded")]
     assert [known.uid for known in mirror.children(PARENT)] == ["second"]
     assert mirror.traces(PARENT) == 1
-    mirror.forget("second")
+    mirror.remove("second")
     assert (mirror.traces(PARENT), list(mirror.children(PARENT))) == (0, [])
 
 
 def test_no_trace_takes_the_place_of_an_action():
-    mirror = Mirror()
-    mirror.learn(body("step", 1))
-    mirror.know(trace_of(trace("first", 2, "Succeeded")))
+    mirror = ActionCache()
+    mirror.store_object(body("step", 1))
+    mirror.store(trace_of(trace("first", 2, "Succeeded")))
     assert [known.uid for known in mirror.children(PARENT)] == ["uid-step"]
 
 
 def test_a_watch_that_has_ended_is_told_nothing_and_kept_by_nobody():
-    mirror = Mirror()
+    mirror = ActionCache()
     watch = mirror.subscribe(PARENT)
     mirror.unsubscribe(watch)
-    mirror.learn(body("one", 1))
+    mirror.store_object(body("one", 1))
     assert (mirror.watches, watch.take(10)) == (0, [])
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.integers(0, 3))))
 def test_a_watch_that_takes_now_and_then_ends_with_what_is_known(changes):
-    mirror, seen, versions = Mirror(), {}, {}
+    mirror, seen, versions = ActionCache(), {}, {}
     watch = mirror.subscribe(PARENT)
     for version, (name, is_running, take) in enumerate(changes, start=1):
-        mirror.learn(body(name, version, "Running" if is_running else "Paused"))
+        mirror.store_object(body(name, version, "Running" if is_running else "Paused"))
         versions[name] = version
         seen |= {known.place.name: known.phase for known in watch.take(take)}
     seen |= {known.place.name: known.phase for known in watch.take(100)}

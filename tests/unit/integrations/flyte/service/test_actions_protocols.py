@@ -26,7 +26,7 @@ from taskaction.integrations.flyte.service.health import SERVICE as HEALTH
 from taskaction.integrations.flyte.service.health import health_file
 from taskaction.integrations.flyte.service.protos import Package
 from taskaction.integrations.flyte.service.server import ACTIONS
-from taskaction.testing.clock import FakeClock, settled
+from taskaction.testing.clock import FakeClock, settle
 
 ENQUEUE, WATCH = f"/{ACTIONS}/Enqueue", f"/{ACTIONS}/WatchForUpdates"
 JSON, STREAM = "application/json", "application/connect+json"
@@ -265,7 +265,7 @@ async def test_a_client_that_takes_nothing_for_a_while_is_told_the_newest_of_eac
             for body in service.actions("late"):
                 if "parentRef" in body["spec"]:
                     service.report(body, phase="Running", outputUri=f"s3://{'x' * 9000}{number}")
-            await settled()
+            await settle()
         await follower.read(until=WINDOW, takes=False)
         await clock.advance(3600)  # its age passes, of which it cannot be told
         assert service.watches == 1

@@ -6,11 +6,11 @@ import pytest
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 
-from taskaction.integrations.flyte.service.rates import Rates
+from taskaction.integrations.flyte.service.rates import CallerRateLimiter
 from taskaction.testing.clock import FakeClock
 
 
-def spent(rates: Rates, caller: str, calls: int) -> int:
+def spent(rates: CallerRateLimiter, caller: str, calls: int) -> int:
     """Make so many calls, and give how many were let through."""
     done = 0
     for _ in range(calls):
@@ -22,7 +22,7 @@ def spent(rates: Rates, caller: str, calls: int) -> int:
 
 async def test_a_caller_gets_so_many_calls_a_second_and_another_one_as_many():
     clock = FakeClock()
-    rates = Rates(clock, 5)
+    rates = CallerRateLimiter(clock, 5)
     assert spent(rates, "ada", 20) == 5
     assert spent(rates, "bob", 3) == 3
     with pytest.raises(ConnectError, match="ada makes too many calls") as refused:
@@ -34,4 +34,4 @@ async def test_a_caller_gets_so_many_calls_a_second_and_another_one_as_many():
 
 @pytest.mark.parametrize(("rate", "calls"), [(None, 1000), (0.5, 1)])
 def test_any_number_is_any_number_and_less_than_one_a_second_is_one_at_a_time(rate, calls):
-    assert spent(Rates(FakeClock(), rate), "ada", 1000) == calls
+    assert spent(CallerRateLimiter(FakeClock(), rate), "ada", 1000) == calls

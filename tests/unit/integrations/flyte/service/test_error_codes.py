@@ -3,8 +3,8 @@
 import pytest
 from connectrpc.code import Code
 
-from taskaction.cluster.responses import error_of
-from taskaction.integrations.flyte.service.error_codes import error_for
+from taskaction.cluster.responses import error_from_response
+from taskaction.integrations.flyte.service.error_codes import to_connect_error
 
 PLAIN = '{{"kind": "Status", "reason": "{}", "message": "{}", "code": {}}}'
 EXHAUSTED, OVER = Code.RESOURCE_EXHAUSTED, Code.FAILED_PRECONDITION
@@ -30,5 +30,5 @@ EXHAUSTED, OVER = Code.RESOURCE_EXHAUSTED, Code.FAILED_PRECONDITION
 )
 def test_each_refusal_has_its_code(status, reason, message, code):
     content = PLAIN.format(reason, message.replace('"', '\\"'), status).encode()
-    found = error_for(error_of("create", status, content, {}))
+    found = to_connect_error(error_from_response("create", status, content, {}))
     assert (found.code, found.message) == (code, message)

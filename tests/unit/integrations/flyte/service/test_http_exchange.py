@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from taskaction.integrations.flyte.service.http_exchange import Sized
+from taskaction.integrations.flyte.service.http_exchange import SizedSender
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"vary", b"Accept-Encoding")]}
 LENGTH = b"content-length"
@@ -20,7 +20,7 @@ async def sent(*messages: dict[str, Any]) -> list[dict[str, Any]]:
     async def send(message: dict[str, Any]) -> None:
         found.append(message)
 
-    sized = Sized(send)
+    sized = SizedSender(send)
     for message in messages:
         await sized(message)
     return found

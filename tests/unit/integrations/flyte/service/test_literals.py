@@ -5,7 +5,7 @@ from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from flyteidl2.core.literals_pb2 import Literal
 
-from taskaction.integrations.flyte.service.literals import read, written
+from taskaction.integrations.flyte.service.literals import from_literal, to_literal
 
 
 def literal(**said: object) -> Literal:
@@ -27,8 +27,8 @@ def literal(**said: object) -> Literal:
     ],
 )
 def test_an_answer_is_told_as_it_was_given(said):
-    kind, value = read(literal(**said))
-    assert written(kind, value) == literal(**said)
+    kind, value = from_literal(literal(**said))
+    assert to_literal(kind, value) == literal(**said)
 
 
 @pytest.mark.parametrize(
@@ -43,10 +43,10 @@ def test_an_answer_is_told_as_it_was_given(said):
 )
 def test_an_answer_that_no_object_can_hold_is_refused(said, why):
     with pytest.raises(ConnectError, match=why) as refused:
-        read(literal(**said))
+        from_literal(literal(**said))
     assert refused.value.code == Code.INVALID_ARGUMENT
 
 
 @pytest.mark.parametrize(("kind", "value"), [("integer", 2**63), ("integer", 0.5), ("boolean", 1), ("string", None)])
 def test_a_value_of_another_type_is_not_told(kind, value):
-    assert written(kind, value) is None
+    assert to_literal(kind, value) is None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from taskaction.integrations.flyte.service.template_sweeper import EVERY_SECONDS, Sweep, day_of
+from taskaction.integrations.flyte.service.template_sweeper import EVERY_SECONDS, TemplateSweeper, day_of
 from taskaction.plugin.storage import Storage, StorageError
 from taskaction.testing.clock import FakeClock
 
@@ -22,7 +22,7 @@ class Folder:
         self.named: set[str] = set()
         self.is_sure = True
         storage = Storage((f"file://{path}/",))
-        self.sweep = Sweep(
+        self.sweep = TemplateSweeper(
             storage,
             [f"file://{path}/here/"],
             self.clock,
@@ -57,10 +57,10 @@ async def test_what_no_action_names_goes_once_it_is_old(folder):
         folder.store(TODAY, "new"),
     )
     folder.named = {named}
-    await folder.sweep.once()
+    await folder.sweep.sweep_once()
     assert folder.left == {named, yesterday, today}
     folder.named = set()
-    await folder.sweep.once()
+    await folder.sweep.sweep_once()
     assert folder.left == {yesterday, today}
 
 
@@ -68,19 +68,19 @@ async def test_what_is_not_its_own_is_left_alone(folder):
     kept = {folder.store(OLD, "other", namespace="elsewhere")}
     (folder.path / "here").mkdir()
     (folder.path / "here" / "notes").write_bytes(b"x")
-    await folder.sweep.once()
+    await folder.sweep.sweep_once()
     assert folder.left == {*kept, f"file://{folder.path}/here/notes"}
 
 
 async def test_nothing_goes_while_it_is_not_sure_what_there_is(folder):
     kept = folder.store(OLD, "forgotten")
     folder.is_sure = False
-    await folder.sweep.once()
+    await folder.sweep.sweep_once()
     assert folder.left == {kept}
 
 
 async def test_a_folder_that_is_not_there_yet_is_an_empty_one(folder):
-    await folder.sweep.once()
+    await folder.sweep.sweep_once()
 
 
 async def test_it_is_done_from_time_to_time_and_tried_again_after_a_failure(folder, monkeypatch):
@@ -92,7 +92,7 @@ async def test_it_is_done_from_time_to_time_and_tried_again_after_a_failure(fold
         raise StorageError("no answer")
 
     with monkeypatch.context() as broken:
-        broken.setattr(folder.sweep, "once", refuse)
+        broken.setattr(folder.sweep, "sweep_once", refuse)
         await folder.clock.advance(EVERY_SECONDS)
     assert (told, folder.left) == (["sweep of templates: no answer"], {kept})
     swept = asyncio.Event()
@@ -100,7 +100,7 @@ async def test_it_is_done_from_time_to_time_and_tried_again_after_a_failure(fold
     async def sweep() -> None:
         swept.set()
 
-    monkeypatch.setattr(folder.sweep, "once", sweep)
+    monkeypatch.setattr(folder.sweep, "sweep_once", sweep)
     await folder.clock.advance(EVERY_SECONDS)
     assert swept.is_set()
     running.cancel()

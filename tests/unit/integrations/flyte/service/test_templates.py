@@ -15,8 +15,8 @@ from flyteidl2.core.tasks_pb2 import TaskTemplate
 from support.flyte_tasks import container_task, parameters
 from taskaction.core.errors import ConfigurationError
 from taskaction.integrations.flyte.executor.model import FlyteParameters
-from taskaction.integrations.flyte.service.action_cache import Mirror
-from taskaction.integrations.flyte.service.manifests import says_the_same
+from taskaction.integrations.flyte.service.action_cache import ActionCache
+from taskaction.integrations.flyte.service.manifests import is_same_request
 from taskaction.integrations.flyte.service.templates import LIMIT_BYTES, Templates
 from taskaction.testing.clock import FakeClock
 
@@ -91,13 +91,13 @@ async def test_an_action_that_is_enqueued_again_on_another_day_asks_for_the_same
         uri = f"s3://templates/flyte/{day}/{digest}"
         return {"spec": {"executor": "flyte", "parameters": {"templateUri": uri, "templateDigest": digest}}}
 
-    assert says_the_same(body("2026-01-02", digest), body("2026-01-01", "ab")) is same
+    assert is_same_request(body("2026-01-02", digest), body("2026-01-01", "ab")) is same
 
 
 async def test_what_an_action_has_elsewhere_is_known_until_it_is_gone() -> None:
-    mirror, parameters = Mirror(), {"templateUri": "s3://templates/flyte/2026-01-01/ab"}
+    mirror, parameters = ActionCache(), {"templateUri": "s3://templates/flyte/2026-01-01/ab"}
     metadata = {"namespace": "flyte", "name": "a", "uid": "u", "resourceVersion": "1"}
-    mirror.learn({"metadata": metadata, "spec": {"executor": "flyte", "parameters": parameters}})
-    assert mirror.templates() == {"s3://templates/flyte/2026-01-01/ab"}
-    mirror.forget("u")
-    assert mirror.templates() == frozenset()
+    mirror.store_object({"metadata": metadata, "spec": {"executor": "flyte", "parameters": parameters}})
+    assert mirror.template_uris() == {"s3://templates/flyte/2026-01-01/ab"}
+    mirror.remove("u")
+    assert mirror.template_uris() == frozenset()
