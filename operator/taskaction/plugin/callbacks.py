@@ -44,7 +44,7 @@ class Callbacks:
     def address(self, ticket: Ticket) -> str:
         """Return the address for one attempt; equal tickets have equal addresses."""
         content = orjson.dumps(astuple(ticket))
-        return f"{self.url.rstrip('/')}/callbacks/{_text(content)}.{_text(_signed(content, self.keys[0]))}"
+        return f"{self.url.rstrip('/')}/callbacks/{_text(content)}.{_text(_sign(content, self.keys[0]))}"
 
     def read(self, token: str, now: datetime) -> Ticket:
         """Return the ticket of a token; raises ``BadTokenError``."""
@@ -55,7 +55,7 @@ class Callbacks:
             content, given = _bytes(said), _bytes(signature)
         except (binascii.Error, ValueError):
             raise BadTokenError("the address is none of ours") from None
-        fits = [hmac.compare_digest(_signed(content, key), given) for key in self.keys]
+        fits = [hmac.compare_digest(_sign(content, key), given) for key in self.keys]
         if not any(fits):
             raise BadTokenError("the address is none of ours")
         ticket = Ticket(*orjson.loads(content))
@@ -64,7 +64,7 @@ class Callbacks:
         return ticket
 
 
-def keys_of(text: str) -> tuple[bytes, ...]:
+def parse_keys(text: str) -> tuple[bytes, ...]:
     """Return the keys of a file, one per line.
 
     Raises:
@@ -79,7 +79,7 @@ def keys_of(text: str) -> tuple[bytes, ...]:
     return keys
 
 
-def _signed(content: bytes, key: bytes) -> bytes:
+def _sign(content: bytes, key: bytes) -> bytes:
     return hmac.digest(key, _PURPOSE + content, "sha256")
 
 

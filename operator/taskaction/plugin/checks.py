@@ -25,12 +25,12 @@ class Expectation(Parameters):
         wanted = self.equals if isinstance(self.equals, list) else [self.equals]
         return any(_same(value, one) for one in wanted)
 
-    def finding(self, body: Any) -> str:
+    def describe(self, body: Any) -> str:
         """Return a description of the present value."""
         return f"{self.path} is {at_path(body, self.path)!r}"
 
 
-class ConditionWanted(Parameters):
+class ExpectedCondition(Parameters):
     """Condition that `status.conditions` must contain."""
 
     type: Annotated[str, Field(min_length=1, max_length=316)]
@@ -42,7 +42,7 @@ class ConditionWanted(Parameters):
         """Whether ``body`` has the condition with this status."""
         return _condition(body, self.type).get("status") == self.status
 
-    def finding(self, body: Any) -> str:
+    def describe(self, body: Any) -> str:
         """Return a description of the present condition."""
         found = _condition(body, self.type)
         said = ": ".join(str(found[name]) for name in ("reason", "message") if found.get(name))

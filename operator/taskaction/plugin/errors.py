@@ -19,7 +19,7 @@ from taskaction.api.enums import ErrorKind, RetryClass
 from taskaction.api.reasons import Reason
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.errors import TaskActionError
-from taskaction.core.names import truncated
+from taskaction.core.names import truncate
 from taskaction.lifecycle.outcomes import Failed
 
 _NAMED = 3
@@ -139,4 +139,4 @@ def _text_of(error: BaseException) -> str:
         text = ""
     if isinstance(error, BaseExceptionGroup):
         text = "; ".join([text, *(f"{type(inner).__name__}: {_text_of(inner)}" for inner in error.exceptions[:_NAMED])])
-    return truncated(text or f"{type(error).__name__} without a message", MESSAGE_LIMIT_CHARS - 64)
+    return truncate(text or f"{type(error).__name__} without a message", MESSAGE_LIMIT_CHARS - 64)

@@ -16,7 +16,7 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from taskaction.core.constants import NESTING_LIMIT
-from taskaction.core.names import truncated
+from taskaction.core.names import truncate
 from taskaction.plugin.patterns import Validator, check_patterns
 
 SCHEMA_LIMIT_BYTES = 64 * 1024
@@ -45,7 +45,7 @@ class SchemaChecker:
 
     def certain_problems(self, value: object, unknown: type[object]) -> Iterator[tuple[tuple[int | str, ...], str]]:
         """Yield the path and text of each problem that stays whatever replaces the ``unknown`` parts of a value."""
-        complete = not _holds(value, unknown)
+        complete = not _contains_type(value, unknown)
         try:
             for error in self._validator.iter_errors(value):
                 if complete or _is_certain(error, unknown):
@@ -66,14 +66,14 @@ def _is_certain(error: ValidationProblem, unknown: type[object]) -> bool:
     """Whether an error stays although parts are unknown; the result of a condition may still change."""
     if isinstance(error.instance, unknown) or _CONDITIONS & set(error.absolute_schema_path):
         return False
-    return error.validator in _OF_THE_SHAPE or not _holds(error.instance, unknown)
+    return error.validator in _OF_THE_SHAPE or not _contains_type(error.instance, unknown)
 
 
-def _holds(value: object, unknown: type[object]) -> bool:
+def _contains_type(value: object, unknown: type[object]) -> bool:
     if isinstance(value, Mapping):
-        return any(_holds(one, unknown) for one in value.values())
+        return any(_contains_type(one, unknown) for one in value.values())
     if isinstance(value, list):
-        return any(_holds(one, unknown) for one in value)
+        return any(_contains_type(one, unknown) for one in value)
     return isinstance(value, unknown)
 
 
@@ -125,7 +125,7 @@ def model_problem(model: type[BaseModel], value: object, path: str) -> str | Non
         model.model_validate(value)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        named = [_named(path, problem["loc"], problem["msg"]) for problem in found[:PROBLEMS_NAMED]]
+        named = [_format_problem(path, problem["loc"], problem["msg"]) for problem in found[:PROBLEMS_NAMED]]
         more = f" (and {len(found) - PROBLEMS_NAMED} more)" if len(found) > PROBLEMS_NAMED else ""
         return "; ".join(named) + more
     return None
@@ -162,9 +162,9 @@ def _references(schema: object) -> Iterator[str]:
             yield from _references(part)
 
 
-def _named(path: str, location: tuple[int | str, ...], message: str) -> str:
+def _format_problem(path: str, location: tuple[int | str, ...], message: str) -> str:
     return f"{'.'.join([path, *(str(part) for part in location)])}: {_short(message.removeprefix('Value error, '))}"
 
 
 def _short(message: str) -> str:
-    return truncated(message, _LONGEST_PROBLEM)
+    return truncate(message, _LONGEST_PROBLEM)

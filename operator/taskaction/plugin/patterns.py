@@ -25,7 +25,7 @@ def check_patterns(schema: object) -> None:
         if isinstance(schema.get("pattern"), str):
             named.append(schema["pattern"])
         for pattern in named:
-            _compiled(pattern)
+            _compile(pattern)
         if named and "unevaluatedProperties" in schema:
             raise ValueError("unevaluatedProperties next to patterns is not supported; use additionalProperties")
         for keyword, part in schema.items():
@@ -37,7 +37,7 @@ def check_patterns(schema: object) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> TypeAdapter[str]:
+def _compile(pattern: str) -> TypeAdapter[str]:
     try:
         return TypeAdapter(Annotated[str, StringConstraints(pattern=pattern)])
     except SchemaError as error:
@@ -48,7 +48,7 @@ def _compiled(pattern: str) -> TypeAdapter[str]:
 def matches(pattern: str, text: str) -> bool:
     """Whether ``text`` contains a match of ``pattern``."""
     try:
-        _compiled(pattern).validate_python(text)
+        _compile(pattern).validate_python(text)
     except ValidationError:
         return False
     return True

@@ -14,7 +14,7 @@ _SHORTEST_CHARS = 4
 """A shorter value of a Secret is not redacted: it would match everywhere, and protects nothing."""
 
 
-def redacted(text: str, secrets: tuple[str, ...]) -> str:
+def redact(text: str, secrets: tuple[str, ...]) -> str:
     """Return ``text`` without any of ``secrets``, including their forms in JSON, Python and URLs."""
     for secret in filter(None, secrets):
         as_json = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
@@ -43,41 +43,41 @@ def longest_first(secrets: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(secrets), key=lambda secret: (-len(secret), secret)))
 
 
-def redacted_value(value: Any, secrets: tuple[str, ...]) -> Any:
+def redact_value(value: Any, secrets: tuple[str, ...]) -> Any:
     """Return a JSON value without any of ``secrets`` in texts or names; values that are not JSON stay unchanged."""
     if isinstance(value, str):
-        return redacted(value, secrets)
+        return redact(value, secrets)
     if isinstance(value, dict):
-        return {redacted_value(name, secrets): redacted_value(part, secrets) for name, part in value.items()}
+        return {redact_value(name, secrets): redact_value(part, secrets) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [redacted_value(part, secrets) for part in value]
+        return [redact_value(part, secrets) for part in value]
     return value
 
 
-def redacted_link(link: Link, secrets: tuple[str, ...]) -> Link:
+def redact_link(link: Link, secrets: tuple[str, ...]) -> Link:
     """Return a link without any of ``secrets``."""
-    changes = {"name": redacted(link.name, secrets), "url": redacted(link.url, secrets)}
+    changes = {"name": redact(link.name, secrets), "url": redact(link.url, secrets)}
     return link.model_copy(update=changes)
 
 
-def redacted_progress(progress: Progress, secrets: tuple[str, ...]) -> Progress:
+def redact_progress(progress: Progress, secrets: tuple[str, ...]) -> Progress:
     """Return progress without any of ``secrets``."""
     message = progress.message
-    return progress if not message else progress.model_copy(update={"message": redacted(message, secrets)})
+    return progress if not message else progress.model_copy(update={"message": redact(message, secrets)})
 
 
-def redacted_outcome(outcome: Outcome, secrets: tuple[str, ...]) -> Outcome:
+def redact_outcome(outcome: Outcome, secrets: tuple[str, ...]) -> Outcome:
     """Return an outcome without any of ``secrets``; the target's id of the action must stay unchanged."""
     if not secrets:
         return outcome
-    message = redacted(outcome.message, secrets)
+    message = redact(outcome.message, secrets)
     match outcome:
         case Succeeded() | Failed():
-            found: Outcome = replace(outcome, message=message, output=redacted_value(outcome.output, secrets))
+            found: Outcome = replace(outcome, message=message, output=redact_value(outcome.output, secrets))
         case Pending(progress=Progress() as progress):
-            found = replace(outcome, message=message, progress=redacted_progress(progress, secrets))
+            found = replace(outcome, message=message, progress=redact_progress(progress, secrets))
         case Pending() | Paused() | Limited():
             found = replace(outcome, message=message)
     if isinstance(found, Succeeded | Pending | Paused) and found.links:
-        found = replace(found, links=tuple(redacted_link(link, secrets) for link in found.links))
+        found = replace(found, links=tuple(redact_link(link, secrets) for link in found.links))
     return found

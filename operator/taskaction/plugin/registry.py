@@ -42,7 +42,7 @@ class Registry:
         self.failures: list[LoadFailure] = []
 
     @staticmethod
-    def installed(name: str) -> type[AbstractExecutor] | None:
+    def find_installed(name: str) -> type[AbstractExecutor] | None:
         """Return the class of an installed executor without building it, or None if none can be loaded."""
         for point in entry_points(group=GROUP, name=name):
             try:

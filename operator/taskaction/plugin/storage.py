@@ -36,9 +36,9 @@ class Storage:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="storage")
         schemes = {folder.partition("://")[0] for folder in folders}
         if schemes:
-            self._fsspec = _imported("fsspec", schemes)
+            self._fsspec = _import_package("fsspec", schemes)
         if schemes & set(_OBJECT_STORES):
-            _imported("obstore.fsspec", schemes).register(list(_OBJECT_STORES))
+            _import_package("obstore.fsspec", schemes).register(list(_OBJECT_STORES))
 
     def covers(self, address: str) -> bool:
         """Whether the address is in one of the folders."""
@@ -51,25 +51,25 @@ class Storage:
         Raises:
             StorageError: the storage does not answer, refuses, or is not one that may be read.
         """
-        return await self._bounded(address, lambda: self._read(address, limit))
+        return await self._run_bounded(address, lambda: self._read(address, limit))
 
     async def exists(self, address: str) -> bool:
         """Whether the file exists; raises ``StorageError`` like ``read``."""
-        return await self._bounded(address, lambda: self._exists(address))
+        return await self._run_bounded(address, lambda: self._exists(address))
 
     async def write(self, address: str, content: bytes) -> None:
         """Store a file; raises ``StorageError`` like ``read``."""
-        await self._bounded(address, lambda: self._write(address, content))
+        await self._run_bounded(address, lambda: self._write(address, content))
 
     async def files(self, folder: str) -> list[str]:
         """Return the addresses of all files below a folder; raises ``StorageError`` like ``read``."""
-        return await self._bounded(folder, lambda: self._files(folder))
+        return await self._run_bounded(folder, lambda: self._files(folder))
 
     async def remove(self, address: str) -> None:
         """Remove a file, or a folder with its files, if it exists; raises ``StorageError`` like ``read``."""
-        await self._bounded(address, lambda: self._remove(address))
+        await self._run_bounded(address, lambda: self._remove(address))
 
-    async def _bounded(self, address: str, work: Callable[[], T]) -> T:
+    async def _run_bounded(self, address: str, work: Callable[[], T]) -> T:
         if not self.covers(address):
             raise StorageError(f"{address}: is in none of the folders that the settings allow")
         try:
@@ -80,7 +80,7 @@ class Storage:
         except Exception as error:  # each kind of storage has errors of its own
             raise StorageError(f"{address}: {type(error).__name__}: {error}") from error
 
-    def _opened(self, address: str) -> tuple[Any, str]:
+    def _open(self, address: str) -> tuple[Any, str]:
         system, path = self._fsspec.core.url_to_fs(address)
         if address.partition("://")[0] in _LOCAL:
             self._stay_within(Path(path))
@@ -94,7 +94,7 @@ class Storage:
             raise PermissionError(f"{path} leads out of its folder")
 
     def _read(self, address: str, limit: int) -> bytes | None:
-        system, path = self._opened(address)
+        system, path = self._open(address)
         try:
             size = system.info(path)["size"]
             if size > limit:
@@ -107,17 +107,17 @@ class Storage:
         return content
 
     def _exists(self, address: str) -> bool:
-        system, path = self._opened(address)
+        system, path = self._open(address)
         return bool(system.exists(path))
 
     def _write(self, address: str, content: bytes) -> None:
-        system, path = self._opened(address)
+        system, path = self._open(address)
         if address.startswith(_LOCAL):
             system.makedirs(path.rpartition("/")[0], exist_ok=True)
         system.pipe_file(path, content)
 
     def _files(self, folder: str) -> list[str]:
-        system, path = self._opened(folder)
+        system, path = self._open(folder)
         scheme = folder.partition("://")[0]
         try:
             return sorted(f"{scheme}://{found}" for found in system.find(path))
@@ -125,7 +125,7 @@ class Storage:
             return []
 
     def _remove(self, address: str) -> None:
-        system, path = self._opened(address)
+        system, path = self._open(address)
         with suppress(FileNotFoundError):
             if not address.endswith("/"):
                 system.rm_file(path)
@@ -136,7 +136,7 @@ class Storage:
                     system.rm_file(found)
 
 
-def folder(value: str) -> str:
+def validate_folder(value: str) -> str:
     """Validate a setting that names a folder; return it with a slash at the end."""
     if "://" not in value or "::" in value or "/../" in f"{value}/":
         raise ValueError("should be a folder such as s3://bucket/folder")
@@ -148,7 +148,7 @@ def fingerprint(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _imported(name: str, schemes: set[str]) -> Any:
+def _import_package(name: str, schemes: set[str]) -> Any:
     try:
         return import_module(name)
     except ImportError as error:

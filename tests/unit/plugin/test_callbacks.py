@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskaction.core.errors import ConfigurationError
-from taskaction.plugin.callbacks import BadTokenError, Callbacks, Ticket, keys_of
+from taskaction.plugin.callbacks import BadTokenError, Callbacks, Ticket, parse_keys
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SOON = int((NOW + timedelta(hours=1)).timestamp())
@@ -61,10 +61,10 @@ def test_no_text_is_an_error_of_ours(text: str) -> None:
 
 
 def test_a_file_has_a_key_in_each_line() -> None:
-    assert keys_of(f"\n{'a' * 32}\n  {'b' * 40} \n") == (b"a" * 32, b"b" * 40)
+    assert parse_keys(f"\n{'a' * 32}\n  {'b' * 40} \n") == (b"a" * 32, b"b" * 40)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "short", f"{'a' * 32}\nshort"])
 def test_a_key_that_is_missing_or_short_is_a_wrong_setting(text: str) -> None:
     with pytest.raises(ConfigurationError, match=r"TASKACTION_WEBHOOKS_KEY_FILE.*openssl rand -hex 32"):
-        keys_of(text)
+        parse_keys(text)

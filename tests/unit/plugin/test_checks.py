@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskaction.plugin.checks import ConditionWanted, Expectation, at_path
+from taskaction.plugin.checks import Expectation, ExpectedCondition, at_path
 
 BODY: dict[str, Any] = {
     "metadata": {"name": "web"},
@@ -82,7 +82,7 @@ def test_a_value_of_another_json_type_is_another_value(path: str, wanted: Any) -
 
 
 def test_a_finding_says_what_is_there() -> None:
-    assert Expectation(path="metadata.name", equals="x").finding(BODY) == "metadata.name is 'web'"
+    assert Expectation(path="metadata.name", equals="x").describe(BODY) == "metadata.name is 'web'"
 
 
 CONDITIONS = {
@@ -96,9 +96,9 @@ CONDITIONS = {
 
 @pytest.mark.parametrize(("wanted", "holds", "told"), CONDITIONS.values(), ids=CONDITIONS)
 def test_a_condition_is_found_by_its_type(wanted: Any, holds: bool, told: str) -> None:
-    check = ConditionWanted.model_validate(wanted)
+    check = ExpectedCondition.model_validate(wanted)
     assert check.holds(BODY) is holds
-    assert check.finding(BODY) == told
+    assert check.describe(BODY) == told
 
 
 json_values = st.recursive(
@@ -117,5 +117,5 @@ def test_any_value_is_itself(value: Any) -> None:
 @settings(max_examples=100, deadline=None)
 @given(json_values, st.lists(st.sampled_from(["status", "conditions", "0", "x", ""]), max_size=4).map(".".join))
 def test_no_body_is_too_odd_to_be_looked_at(body: Any, path: str) -> None:
-    assert Expectation(path=path, equals=0).finding(body).startswith(f"{path} is ")
-    assert ConditionWanted(type="Ready").finding({"status": {"conditions": body}}).startswith("condition Ready is ")
+    assert Expectation(path=path, equals=0).describe(body).startswith(f"{path} is ")
+    assert ExpectedCondition(type="Ready").describe({"status": {"conditions": body}}).startswith("condition Ready is ")
