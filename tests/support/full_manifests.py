@@ -171,13 +171,13 @@ FLOW_STATUS: Body = {
             "type": "Valid",
             "status": "False",
             "reason": "InvalidDefinition",
-            "message": "$.States.One.Next: there is no state 'Two'",
+            "message": "$.States.One.Next: unknown state 'Two'",
             "lastTransitionTime": LATER,
             "observedGeneration": 1,
         }
     ],
     "observedGeneration": 1,
-    "problems": [{"path": "$.States.One.Next", "message": "there is no state 'Two'"}],
+    "problems": [{"path": "$.States.One.Next", "message": "unknown state 'Two'"}],
 }
 RUN_SPEC: Body = {
     "flowRef": {"name": "f"},

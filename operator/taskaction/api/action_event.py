@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from taskaction.api.base import ApiModel, DnsLabel, DnsName, JsonObject, ShortText, Uid, UserTimestamp
 from taskaction.api.metadata import Metadata
-from taskaction.api.rules import cel, immutable, rules, stored_default
+from taskaction.api.rules import cel, immutable_rule, rules, stored_default
 from taskaction.api.task_action import ProviderRef
 
 TRACE = "Trace"
@@ -53,7 +53,7 @@ def _spec_rules(schema: dict[str, Any]) -> None:
             "!has(self.scope) || has(self.correlationKey)",
             "scope has no effect without correlationKey: set correlationKey too",
         ),
-        *(immutable(name, "delete the event and create a new one") for name in schema["properties"]),
+        *(immutable_rule(name, "delete the event and create a new one") for name in schema["properties"]),
     )
 
 

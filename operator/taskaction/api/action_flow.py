@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from taskaction.api.base import ApiModel, JsonObject, Message
 from taskaction.api.metadata import Condition, Metadata
-from taskaction.api.rules import name_fits_a_label, rules
+from taskaction.api.rules import name_length_rule, rules
 
 PROBLEMS_KEPT = 32
 """Maximum number of problems in a status."""
@@ -56,7 +56,7 @@ class ActionFlowStatus(ApiModel):
 class ActionFlow(ApiModel):
     """A flow: states and transitions between them, in the language of Globus Flows."""
 
-    model_config = ConfigDict(json_schema_extra=rules(name_fits_a_label()))
+    model_config = ConfigDict(json_schema_extra=rules(name_length_rule()))
 
     metadata: Metadata
     spec: ActionFlowSpec

@@ -8,8 +8,8 @@ from taskaction.api.base import AnyJson, ApiModel, DnsName, JsonObject, Message,
 from taskaction.api.enums import Phase
 from taskaction.api.metadata import Condition, Metadata
 from taskaction.api.policies import RunAs
-from taskaction.api.rules import cel, immutable, name_fits_a_label, rules, stored_default
-from taskaction.api.status_rules import abort_stays, fenced, settled
+from taskaction.api.rules import cel, immutable_rule, name_length_rule, rules, stored_default
+from taskaction.api.status_rules import abort_immutable_rule, fencing_rules, finished_spec_rules
 from taskaction.api.task_action import Abort, Claim, ParentRef, Progress, Signal
 
 MUTABLE_RUN_FIELDS = frozenset({"suspend", "abort", "signal", "ttlSecondsAfterFinished"})
@@ -31,25 +31,25 @@ def _spec_rules(schema: dict[str, Any]) -> None:
     fixed = [name for name in schema["properties"] if name not in MUTABLE_RUN_FIELDS]
     schema |= rules(
         cel("has(self.flowRef) != has(self.definition)", "set exactly one of flowRef and definition"),
-        *(immutable(name, "delete the run and create a new one") for name in fixed),
-        abort_stays("run"),
+        *(immutable_rule(name, "delete the run and create a new one") for name in fixed),
+        abort_immutable_rule("run"),
     )
 
 
 def _status_rules(schema: dict[str, Any]) -> None:
-    schema |= rules(*fenced("run", _OUTCOME))
+    schema |= rules(*fencing_rules("run", _OUTCOME))
 
 
 def _object_rules(schema: dict[str, Any]) -> None:
     schema |= rules(
-        name_fits_a_label(),
+        name_length_rule(),
         cel(
             "!has(self.spec.parentRef) || self.spec.parentRef.kind != 'ActionFlowRun'"
             " || self.spec.parentRef.name != self.metadata.name",
             "a run cannot be its own parent: name another parent",
             fieldPath=".spec.parentRef.name",
         ),
-        *settled(
+        *finished_spec_rules(
             "run", (("abort", ": delete it instead"), ("signal", " and accepts no signal: create a new run instead"))
         ),
     )

@@ -17,12 +17,12 @@ class Phase(StrEnum):
     TIMED_OUT = "TimedOut"
 
     @property
-    def terminal(self) -> bool:
+    def is_terminal(self) -> bool:
         """Whether the action has finished."""
         return self in TERMINAL_PHASES
 
     @property
-    def started(self) -> bool:
+    def is_started(self) -> bool:
         """Whether an attempt is running."""
         return self in STARTED_PHASES
 

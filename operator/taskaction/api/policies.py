@@ -23,7 +23,7 @@ class Timeouts(ApiModel):
     the action is suspended."""
 
 
-def longest_after_first() -> dict[str, Any]:
+def initial_within_max_rule() -> dict[str, Any]:
     """Return the rule that ``initial`` is not longer than ``max``, for delays that grow from one to the other."""
     return rules(
         cel(
@@ -36,7 +36,7 @@ def longest_after_first() -> dict[str, Any]:
 class BackoffPolicy(ApiModel):
     """Delay before a retry: initial * factor^(n-1), at most max, reduced by up to the jitter share."""
 
-    model_config = ConfigDict(json_schema_extra=longest_after_first())
+    model_config = ConfigDict(json_schema_extra=initial_within_max_rule())
 
     initial: Duration | None = None
     """The delay before the first retry. Default 1s."""

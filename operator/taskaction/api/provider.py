@@ -7,8 +7,8 @@ from pydantic import ConfigDict, Field
 from taskaction.api.base import ApiModel, DnsLabel, JsonObject, Message, PositiveDuration, Timestamp
 from taskaction.api.enums import OverlapPolicy, ProviderKind, Sharding, WhenFull
 from taskaction.api.metadata import Condition, Metadata
-from taskaction.api.policies import RetryPolicy, RunAs, Timeouts, longest_after_first
-from taskaction.api.rules import cel, immutable, name_fits_a_label, rules, stored_default
+from taskaction.api.policies import RetryPolicy, RunAs, Timeouts, initial_within_max_rule
+from taskaction.api.rules import cel, immutable_rule, name_length_rule, rules, stored_default
 from taskaction.api.webhook import Webhook
 
 
@@ -56,7 +56,7 @@ class Limits(ApiModel):
 class Poll(ApiModel):
     """Intervals at which a started action is polled, if the executor does not set them."""
 
-    model_config = ConfigDict(json_schema_extra=longest_after_first())
+    model_config = ConfigDict(json_schema_extra=initial_within_max_rule())
 
     initial: PositiveDuration | None = None
     """The first interval. Default 1s."""
@@ -80,8 +80,8 @@ class ProviderDefaults(ApiModel):
 
 
 _SPEC_RULES = rules(
-    immutable("sharding", "running actions would change their owner, so create a new provider"),
-    immutable("partitionKeyPath", "queued actions would lose their order, so create a new provider"),
+    immutable_rule("sharding", "running actions would change their owner, so create a new provider"),
+    immutable_rule("partitionKeyPath", "queued actions would lose their order, so create a new provider"),
     cel(
         "self.sharding == 'Provider' || !has(self.limits)"
         " || !(has(self.limits.maxConcurrent) || has(self.limits.maxQueued) || has(self.limits.rate))",
@@ -182,7 +182,7 @@ class ActionProviderStatus(ApiModel):
     """The time up to which `limits.rate` is reserved: a new owner of the provider continues from there."""
 
 
-_NAMED = ConfigDict(json_schema_extra=rules(name_fits_a_label()))
+_NAMED = ConfigDict(json_schema_extra=rules(name_length_rule()))
 
 
 class ActionProvider(ApiModel):

@@ -336,9 +336,9 @@ RIGHTS = (
         why="reports about actions by hand, and events that no action takes",
     ),
 )
-"""All permissions, in the order of the tables in docs/operating.md and docs/port-agent.md."""
+"""All permissions, in the order of the tables in docs/install.md and docs/port-agent.md."""
 
 
-def rules(scope: Scope) -> list[dict[str, Any]]:
+def role_rules(scope: Scope) -> list[dict[str, Any]]:
     """Return the rules of the role for one scope."""
     return [right.rule() for right in RIGHTS if right.scope is scope]

@@ -11,15 +11,15 @@ class Reason(StrEnum):
     Executors add reasons of their own for failures, such as ``Http404``.
     """
 
-    means: str
-    mend: str
+    description: str
+    remedy: str
 
     def __new__(cls, value: str, description: str = "", remedy: str = "") -> Self:
         """Store the description and the remedy, Markdown without a full stop, with the member."""
         member = str.__new__(cls, value)
         member._value_ = value
-        member.means = description
-        member.mend = remedy
+        member.description = description
+        member.remedy = remedy
         return member
 
     # Under way

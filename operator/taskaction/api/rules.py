@@ -21,22 +21,22 @@ def rules(*entries: dict[str, str]) -> dict[str, Any]:
     return {_RULES: list(entries)}
 
 
-def unchanged(name: str, *, new: str = "self", old: str = "oldSelf") -> str:
+def unchanged_expression(name: str, *, new: str = "self", old: str = "oldSelf") -> str:
     """Return the expression that a field was not changed, added or removed."""
     here, before = f"{new}.{name}", f"{old}.{name}"
     return f"has({here}) == has({before}) && (!has({here}) || {here} == {before})"
 
 
-def immutable(name: str, remedy: str) -> dict[str, str]:
+def immutable_rule(name: str, remedy: str) -> dict[str, str]:
     """Return the rule that a field is not changed, added or removed after creation.
 
     It belongs on the object that holds the field: a rule on the field itself is not evaluated when the field is added
     or removed.
     """
-    return cel(unchanged(name), f"{name} is immutable: {remedy}", fieldPath=f".{name}")
+    return cel(unchanged_expression(name), f"{name} is immutable: {remedy}", fieldPath=f".{name}")
 
 
-def name_fits_a_label() -> dict[str, str]:
+def name_length_rule() -> dict[str, str]:
     """Return the rule that limits the length of object names.
 
     Kubernetes allows 253 characters, but a label value and a Job's name have at most 63. Within that limit, the objects
@@ -49,7 +49,7 @@ def name_fits_a_label() -> dict[str, str]:
     )
 
 
-def one_of(words: Iterable[str]) -> str:
+def cel_list(words: Iterable[str]) -> str:
     """Return a CEL list of ``words``, in a deterministic order."""
     return "[" + ", ".join(f"'{word}'" for word in sorted(words)) + "]"
 

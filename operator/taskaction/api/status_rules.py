@@ -4,14 +4,14 @@ They apply to every writer, also to a former owner that does not know yet that i
 """
 
 from taskaction.api.enums import TERMINAL_PHASES
-from taskaction.api.rules import cel, one_of, unchanged
+from taskaction.api.rules import cel, cel_list, unchanged_expression
 
-FINISHED = one_of(TERMINAL_PHASES)
+FINISHED = cel_list(TERMINAL_PHASES)
 
 
-def fenced(what: str, outcome: tuple[str, ...]) -> list[dict[str, str]]:
+def fencing_rules(what: str, outcome: tuple[str, ...]) -> list[dict[str, str]]:
     """Return the rules for ``what``, an action or a run; ``outcome`` are the fields that describe its end."""
-    kept = " && ".join(f"({unchanged(name)})" for name in outcome)
+    kept = " && ".join(f"({unchanged_expression(name)})" for name in outcome)
     return [
         cel(
             f"!(oldSelf.phase in {FINISHED}) || self.phase == oldSelf.phase",
@@ -35,7 +35,7 @@ def fenced(what: str, outcome: tuple[str, ...]) -> list[dict[str, str]]:
     ]
 
 
-def settled(what: str, fields: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
+def finished_spec_rules(what: str, fields: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
     """Return the rules that ``fields`` of the spec cannot change after the end, each with its message."""
     return [
         cel(
@@ -48,7 +48,7 @@ def settled(what: str, fields: tuple[tuple[str, str], ...]) -> list[dict[str, st
     ]
 
 
-def abort_stays(what: str) -> dict[str, str]:
+def abort_immutable_rule(what: str) -> dict[str, str]:
     """Return the rule that an abort cannot be changed or removed."""
     return cel(
         "!has(oldSelf.abort) || (has(self.abort) && self.abort == oldSelf.abort)",

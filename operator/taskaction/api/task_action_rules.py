@@ -6,27 +6,27 @@ The rules are part of the model. Who may do what is decided by the admission pol
 from typing import Any
 
 from taskaction.api.enums import STARTED_PHASES
-from taskaction.api.rules import cel, immutable, name_fits_a_label, one_of, rules
-from taskaction.api.status_rules import FINISHED, abort_stays, fenced, settled
+from taskaction.api.rules import cel, cel_list, immutable_rule, name_length_rule, rules
+from taskaction.api.status_rules import FINISHED, abort_immutable_rule, fencing_rules, finished_spec_rules
 
 MUTABLE_SPEC_FIELDS = frozenset({"suspend", "abort", "signal", "ttlSecondsAfterFinished", "priority"})
 """Mutable fields of the spec; every other field is immutable after creation."""
 
-_STARTED = one_of(STARTED_PHASES)
+_STARTED = cel_list(STARTED_PHASES)
 _OUTCOME = ("reason", "error", "outputUri", "finishedAt", "attempt")  # a rule cannot refer to output, which has no type
 
 
 def object_rules(schema: dict[str, Any]) -> None:
     """Add the rules that refer to more than the spec or the status alone."""
     schema |= rules(
-        name_fits_a_label(),
+        name_length_rule(),
         cel(
             "!has(self.spec.parentRef) || self.spec.parentRef.kind != 'TaskAction'"
             " || self.spec.parentRef.name != self.metadata.name",
             "an action cannot be its own parent: name another parent",
             fieldPath=".spec.parentRef.name",
         ),
-        *settled(
+        *finished_spec_rules(
             "action",
             (
                 ("abort", ": delete it to abort its children"),
@@ -41,14 +41,14 @@ def spec_rules(schema: dict[str, Any]) -> None:
     fixed = [name for name in schema["properties"] if name not in MUTABLE_SPEC_FIELDS]
     schema |= rules(
         cel("has(self.executor) != has(self.providerRef)", "set exactly one of executor and providerRef"),
-        *(immutable(name, "delete the action and create a new one") for name in fixed),
-        abort_stays("action"),
+        *(immutable_rule(name, "delete the action and create a new one") for name in fixed),
+        abort_immutable_rule("action"),
     )
 
 
 def status_rules(schema: dict[str, Any]) -> None:
     """Add the transition rules; they also apply to a former owner that does not know that it lost the action."""
-    final, outcome, claim, finished_at = fenced("action", _OUTCOME)
+    final, outcome, claim, finished_at = fencing_rules("action", _OUTCOME)
     schema |= rules(
         final,
         outcome,

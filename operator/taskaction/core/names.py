@@ -50,6 +50,6 @@ def dns_label(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def truncated(text: str, limit: int) -> str:
+def truncate(text: str, limit: int) -> str:
     """Return ``text`` with at most ``limit`` characters; an ellipsis marks a cut."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

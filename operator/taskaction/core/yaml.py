@@ -29,19 +29,19 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if key.tag == _STR and key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"duplicate key {_shown(key)}: keep one", key.start_mark
+                    None, None, f"duplicate key {_describe_key(key)}: keep one", key.start_mark
                 )
-            seen.add(_shown(key))
+            seen.add(_describe_key(key))
             if key.tag not in {_STR, _MERGE} or (_is_plain(key) and key.value in _BOOLEANS):
                 raise yaml.constructor.ConstructorError(
                     None,
                     None,
-                    f"the key {_shown(key)} is not a string for kubectl{_meaning(key)}: quote it",
+                    f"the key {_describe_key(key)} is not a string for kubectl{_meaning(key)}: quote it",
                     key.start_mark,
                 )
         return super().construct_mapping(node, deep)
 
-    def text(self, node: yaml.ScalarNode) -> str:
+    def construct_text(self, node: yaml.ScalarNode) -> str:
         """Return a string; reject one that is not a string for kubectl."""
         if _is_plain(node) and node.value in _BOOLEANS:
             raise yaml.constructor.ConstructorError(
@@ -52,15 +52,15 @@ class _Loader(yaml.SafeLoader):
             )
         return self.construct_scalar(node)
 
-    def whole(self, node: yaml.ScalarNode) -> int:
+    def construct_integer(self, node: yaml.ScalarNode) -> int:
         """Return an integer; octal numbers have three notations."""
         digits = self.construct_scalar(node).replace("_", "")
         old_octal = re.fullmatch(r"([-+]?)0([0-7]+)", digits)
         return int(f"{old_octal[1]}0o{old_octal[2]}" if old_octal else digits, 0)
 
 
-_Loader.add_constructor(_STR, _Loader.text)
-_Loader.add_constructor(_INT, _Loader.whole)
+_Loader.add_constructor(_STR, _Loader.construct_text)
+_Loader.add_constructor(_INT, _Loader.construct_integer)
 _Loader.add_implicit_resolver(
     _INT, re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$"), list("-+0123456789")
 )
@@ -73,7 +73,7 @@ _Loader.add_implicit_resolver(
 )
 
 
-def documents(text: str) -> list[Any]:
+def load_documents(text: str) -> list[Any]:
     """Return the documents of a text; raise ``yaml.YAMLError``, or ``RecursionError`` if they are nested too deeply."""
     return list(yaml.load_all(text, _Loader))
 
@@ -82,7 +82,7 @@ def _is_plain(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.style is None
 
 
-def _shown(node: yaml.Node) -> str:
+def _describe_key(node: yaml.Node) -> str:
     return str(node.value) if isinstance(node, yaml.ScalarNode) else "of several parts"
 
 

@@ -37,7 +37,7 @@ class Buffer:
         """Whether a run is in the backlog."""
         return run_id in self._outside
 
-    def bound(self, source: str, queued: int | None) -> None:
+    def set_bound(self, source: str, queued: int | None) -> None:
         """Set the maximum number of queued runs of a source; None is unlimited."""
         if queued is None:
             self._bounds.pop(source, None)
@@ -53,9 +53,9 @@ class Buffer:
             return True
         if first:
             return self.high_watermark is None and run.source not in self._bounds
-        return run.source not in self._heaps and self._room(run.source)
+        return run.source not in self._heaps and self._has_room_for(run.source)
 
-    def put(self, run: QueuedRun) -> None:
+    def add(self, run: QueuedRun) -> None:
         """Add ``run`` to the backlog."""
         self._outside[run.id] = run
         heap = self._heaps.setdefault(run.source, [])
@@ -68,22 +68,22 @@ class Buffer:
         """Remove a run from the backlog."""
         run = self._outside.pop(run_id, None)
         if run is not None:
-            self._first(run.source)
+            self._first_run_id(run.source)
 
-    def next(self) -> QueuedRun | None:
+    def take_next(self) -> QueuedRun | None:
         """Remove and return the next run for which there is room, the sources in turn; None if there is none."""
         for source in list(self._heaps):
-            if self._full():
+            if self._is_full():
                 return None
-            if self._room(source):
+            if self._has_room_for(source):
                 _, run_id = heappop(self._heaps[source])
                 run = self._outside.pop(run_id)
-                if self._first(source) is not None:
+                if self._first_run_id(source) is not None:
                     self._heaps.move_to_end(source)
                 return run
         return None
 
-    def _first(self, source: str) -> str | None:
+    def _first_run_id(self, source: str) -> str | None:
         """Return the first run of a source in the backlog; remove the source if it has none."""
         heap = self._heaps[source]
         while heap and heap[0][1] not in self._outside:
@@ -93,10 +93,10 @@ class Buffer:
         del self._heaps[source]
         return None
 
-    def _full(self) -> bool:
-        return self.high_watermark is not None and self._queue.pending >= self.high_watermark
+    def _is_full(self) -> bool:
+        return self.high_watermark is not None and self._queue.pending_count >= self.high_watermark
 
-    def _room(self, source: str) -> bool:
-        waiting = self._queue.queued(source)
+    def _has_room_for(self, source: str) -> bool:
+        waiting = self._queue.queued_count(source)
         bounds = (self._bounds.get(source), self._share)
-        return not self._full() and all(bound is None or waiting < bound for bound in bounds)
+        return not self._is_full() and all(bound is None or waiting < bound for bound in bounds)

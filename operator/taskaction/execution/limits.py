@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class SourceLimits:
     """Limits of one source; None is unlimited.
 
     Attributes:
@@ -18,7 +18,7 @@ class Limits:
     queued: int | None = None
 
 
-UNLIMITED = Limits()
+UNLIMITED = SourceLimits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,20 +37,20 @@ class TokenBucket:
     burst: int
     used_until: float = 0.0
 
-    def tokens(self, now: float) -> int:
+    def available_tokens(self, now: float) -> int:
         """Return the number of starts that are allowed now."""
         lacking = max(0.0, self.used_until - now) / self.interval
         return max(0, int(self.burst - lacking + _ROUNDING))
 
-    def opens_at(self, now: float) -> float:
+    def next_start_at(self, now: float) -> float:
         """Return when the next start is allowed; ``now`` if one is allowed now."""
         return max(now, self.used_until - (self.burst - 1) * self.interval)
 
-    def spent(self, now: float, starts: int = 1) -> "TokenBucket":
+    def spend(self, now: float, starts: int = 1) -> "TokenBucket":
         """Return the bucket after ``starts`` starts."""
         return replace(self, used_until=max(self.used_until, now) + starts * self.interval)
 
-    def returned(self, starts: int = 1) -> "TokenBucket":
+    def refund(self, starts: int = 1) -> "TokenBucket":
         """Return the bucket after the refund of starts that did not happen."""
         return replace(self, used_until=self.used_until - starts * self.interval)
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from taskaction.core.clock import Clock
 from taskaction.execution.agenda import Agenda
 from taskaction.execution.buffer import Buffer
-from taskaction.execution.limits import Limits
+from taskaction.execution.limits import SourceLimits
 from taskaction.execution.pacing import Pace
 from taskaction.execution.parking import ParkingLot, Quota
 from taskaction.execution.queue import RunQueue
@@ -27,22 +27,22 @@ LIMIT_RECHECK_SECONDS = 10.0
 class Observer(Protocol):
     """Observer of the manager, which also acts on its behalf."""
 
-    def crashed(self, run_id: str, error: BaseException) -> None:
+    def on_run_crashed(self, run_id: str, error: BaseException) -> None:
         """Handle an unexpected error of a run's turn."""
 
-    def crowded(self, run_id: str) -> None:
+    def on_queue_full(self, run_id: str) -> None:
         """Handle that the queue is full and the run waits in the backlog."""
 
-    def admitted(self, run_id: str) -> None:
+    def on_run_admitted(self, run_id: str) -> None:
         """Handle that a run moved from the backlog into the queue."""
 
-    def paced(self, source: str, until: datetime) -> None:
+    def on_rate_exhausted(self, source: str, until: datetime) -> None:
         """Handle that the rate limit of a source is reached until then, and runs wait."""
 
-    def unrecorded(self, source: str) -> None:
+    def on_reservation_needed(self, source: str) -> None:
         """Handle that runs of a source wait for a further reservation of its rate to be recorded."""
 
-    def moved(self) -> None:
+    def on_counts_changed(self) -> None:
         """Handle that the numbers of queued and running runs may have changed."""
 
 
@@ -77,72 +77,72 @@ class ExecutionManager:
         )
         self._lot = ParkingLot()
         self._paces: dict[str, Pace] = {}
-        self._looks: Agenda[Quota] = Agenda(clock, self._look)
-        self._tokens: Agenda[str] = Agenda(clock, self.recorded)
+        self._looks: Agenda[Quota] = Agenda(clock, self._check_quota)
+        self._tokens: Agenda[str] = Agenda(clock, self.on_reservation_recorded)
         self._turns: dict[str, asyncio.Task[None]] = {}
         self._open = False
 
     # -- figures ------------------------------------------------------------------------------------------------------
 
     @property
-    def begun(self) -> bool:
+    def is_open(self) -> bool:
         """Whether runs are being assigned to workers."""
         return self._open
 
     @property
-    def queued(self) -> int:
+    def queued_count(self) -> int:
         """Number of runs that wait for a worker."""
         return len(self._queue)
 
     @property
-    def outside(self) -> int:
+    def backlog_count(self) -> int:
         """Number of runs in the backlog, outside of a full queue."""
         return len(self._buffer)
 
     @property
-    def parked(self) -> int:
+    def parked_count(self) -> int:
         """Number of runs that wait for a quota of their target."""
         return len(self._lot)
 
     @property
-    def running(self) -> int:
+    def running_count(self) -> int:
         """Number of busy workers."""
         return len(self._turns)
 
     @property
-    def lanes(self) -> int:
+    def lane_count(self) -> int:
         """Number of lanes with queued or unfinished runs."""
-        return self._queue.lanes
+        return self._queue.lane_count
 
-    def waiting(self, source: str) -> int:
+    def waiting_count(self, source: str) -> int:
         """Return the number of runs of a source that wait for their attempt, including parked ones."""
-        return self._queue.queued(source) + self._lot.parked(source)
+        return self._queue.queued_count(source) + self._lot.parked_count(source)
 
-    def under_way(self, source: str) -> int:
+    def under_way_count(self, source: str) -> int:
         """Return the number of running attempts of a source."""
-        return self._queue.running(source)
+        return self._queue.running_count(source)
 
     def waiting_runs(self, source: str) -> list[str]:
         """Return the queued runs of a source, in the order of their arrival."""
-        return list(self._queue.waiting_for(source))
+        return list(self._queue.waiting_runs(source))
 
     # -- limits -------------------------------------------------------------------------------------------------------
 
-    def limit(self, source: str, limits: Limits, pace: Pace | None) -> None:
+    def set_limits(self, source: str, limits: SourceLimits, pace: Pace | None) -> None:
         """Set the limits and the rate of a source."""
-        self._queue.limit(source, limits)
-        self._buffer.bound(source, limits.queued)
+        self._queue.set_limits(source, limits)
+        self._buffer.set_bound(source, limits.queued)
         if pace is None:
             self._paces.pop(source, None)
             self._tokens.set(source, None)
-            self._queue.open(source)
+            self._queue.open_source(source)
         else:
             self._paces[source] = pace
             self._regulate(source)
         self._refill()
         self._pump()
 
-    def recorded(self, source: str) -> None:
+    def on_reservation_recorded(self, source: str) -> None:
         """Continue after a further reservation of the source's rate was recorded, or a token became available."""
         self._regulate(source)
         self._pump()
@@ -165,12 +165,12 @@ class ExecutionManager:
         """Queue ``run`` for a worker; return False if it already waits."""
         if run.id in self._buffer:
             return False
-        if not self._queue.knows(run.id) and not self._buffer.has_room(run, first=not self._open):
-            self._buffer.put(run)
+        if not self._queue.has_run(run.id) and not self._buffer.has_room(run, first=not self._open):
+            self._buffer.add(run)
             if self._open:
-                self._observer.crowded(run.id)
+                self._observer.on_queue_full(run.id)
             return True
-        if not self._queue.put(run):
+        if not self._queue.enqueue(run):
             return False
         self._serve(run.source)
         return True
@@ -180,9 +180,9 @@ class ExecutionManager:
         self._buffer.forget(run.id)
         self._queue.hold(run)
         if run.under_way:
-            self._follow(run.id)
+            self._release_followers(run.id)
         else:
-            self._leave(run.id)
+            self._leave_quota(run.id)
         self._serve(run.source)
 
     def park(self, run: QueuedRun, quota: Quota, seconds: float) -> None:
@@ -193,26 +193,26 @@ class ExecutionManager:
         """
         self._queue.hold(run)
         left = self._lot.park(run, quota)
-        self._plan(quota, seconds)
+        self._schedule_quota_check(quota, seconds)
         if left is not None:
-            self._plan(left, 0.0)  # the run was to check this quota: now another run does
+            self._schedule_quota_check(left, 0.0)  # the run was to check this quota: now another run does
         self._serve(run.source)
 
     def forget(self, run_id: str) -> None:
         """Remove a run that has ended or may not start, and free its partition."""
         self._buffer.forget(run_id)
         self._queue.forget(run_id)
-        self._leave(run_id)
+        self._leave_quota(run_id)
         self._refill()
         self._pump()
 
     async def drain(self, seconds: float) -> None:
         """Stop assigning runs, wait ``seconds`` for running turns, then cancel them."""
         self._open = False
-        late = await _unfinished(list(self._turns.values()), seconds)
+        late = await _wait_for_turns(list(self._turns.values()), seconds)
         for turn in late:
             turn.cancel()
-        await _unfinished(late, _OBEY_SECONDS)
+        await _wait_for_turns(late, _OBEY_SECONDS)
 
     # -- assignment ---------------------------------------------------------------------------------------------------
 
@@ -224,13 +224,13 @@ class ExecutionManager:
 
     def _refill(self) -> None:
         """Move runs from the backlog into the queue while there is room."""
-        while self._open and (run := self._buffer.next()) is not None:
-            self._queue.put(run)
-            self._observer.admitted(run.id)
+        while self._open and (run := self._buffer.take_next()) is not None:
+            self._queue.enqueue(run)
+            self._observer.on_run_admitted(run.id)
             self._regulate(run.source)  # the rate was not checked while no run waited
 
     def _pump(self) -> None:
-        self._observer.moved()
+        self._observer.on_counts_changed()
         while self._open and len(self._turns) < self._workers_count:
             run = self._queue.take()
             if run is None:
@@ -247,21 +247,21 @@ class ExecutionManager:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - no run may crash the manager
-            self._observer.crashed(run.id, error)
+            self._observer.on_run_crashed(run.id, error)
         finally:
             del self._turns[run.id]
-            self._queue.back(run.id)
+            self._queue.release_worker(run.id)
             if paced and not started:
-                self._give_back(run.source)
+                self._return_token(run.source)
             self._pump()
 
-    def _leave(self, run_id: str) -> None:
+    def _leave_quota(self, run_id: str) -> None:
         """Remove a run from its quota; if it was to check the quota, another run does."""
         quota = self._lot.forget(run_id)
         if quota is not None and self._looks.at(quota) is None:
-            self._look(quota)
+            self._check_quota(quota)
 
-    def _plan(self, quota: Quota, seconds: float) -> None:
+    def _schedule_quota_check(self, quota: Quota, seconds: float) -> None:
         """Schedule a check of a quota, unless an earlier one is scheduled."""
         wait = max(seconds, LIMIT_FLOOR_SECONDS) * (1.0 + 0.1 * self._luck())
         at = self._clock.now() + timedelta(seconds=min(wait, LIMIT_RECHECK_SECONDS))
@@ -269,16 +269,16 @@ class ExecutionManager:
         if planned is None or at < planned:
             self._looks.set(quota, at)
 
-    def _follow(self, run_id: str) -> None:
+    def _release_followers(self, run_id: str) -> None:
         """Queue followers of a run that its quota let through."""
-        for run in self._lot.passed(run_id):
-            self._queue.put(run)
+        for run in self._lot.take_followers(run_id):
+            self._queue.enqueue(run)
 
-    def _look(self, quota: Quota) -> None:
+    def _check_quota(self, quota: Quota) -> None:
         """Queue one parked run to check the quota."""
-        run = self._lot.look(quota)
+        run = self._lot.take_probe(quota)
         if run is not None:
-            self._queue.put(run)
+            self._queue.enqueue(run)
             self._pump()
 
     # -- rates --------------------------------------------------------------------------------------------------------
@@ -287,14 +287,14 @@ class ExecutionManager:
         pace = self._paces.get(run.source)
         if pace is None or run.under_way:
             return False
-        pace.bucket = pace.bucket.spent(self._clock.now().timestamp())
+        pace.bucket = pace.bucket.spend(self._clock.now().timestamp())
         self._regulate(run.source)
         return True
 
-    def _give_back(self, source: str) -> None:
+    def _return_token(self, source: str) -> None:
         pace = self._paces.get(source)
         if pace is not None:
-            pace.bucket = pace.bucket.returned()
+            pace.bucket = pace.bucket.refund()
             self._regulate(source)
 
     def _regulate(self, source: str) -> None:
@@ -303,21 +303,21 @@ class ExecutionManager:
         if pace is None:
             return
         now = self._clock.now().timestamp()
-        if pace.starts(now) >= 1:
-            self._queue.open(source)
+        if pace.allowed_starts(now) >= 1:
+            self._queue.open_source(source)
             return
-        self._queue.close(source)
-        if not self._queue.queued(source):
+        self._queue.close_source(source)
+        if not self._queue.queued_count(source):
             return  # checked again when the next run arrives
-        if pace.bucket.tokens(now) >= 1:
-            self._observer.unrecorded(source)
+        if pace.bucket.available_tokens(now) >= 1:
+            self._observer.on_reservation_needed(source)
             return
-        until = datetime.fromtimestamp(pace.bucket.opens_at(now), UTC)
+        until = datetime.fromtimestamp(pace.bucket.next_start_at(now), UTC)
         self._tokens.set(source, until)
-        self._observer.paced(source, until)
+        self._observer.on_rate_exhausted(source, until)
 
 
-async def _unfinished(turns: list[asyncio.Task[None]], seconds: float) -> list[asyncio.Task[None]]:
+async def _wait_for_turns(turns: list[asyncio.Task[None]], seconds: float) -> list[asyncio.Task[None]]:
     """Wait for turns to end; return those that have not ended."""
     if turns:
         await asyncio.wait(turns, timeout=seconds)

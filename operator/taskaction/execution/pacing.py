@@ -25,13 +25,13 @@ class Pace:
     bucket: TokenBucket
     reserved_until: float = 0.0
 
-    def starts(self, now: float) -> int:
+    def allowed_starts(self, now: float) -> int:
         """Return how many runs may start now: the tokens that are available and reserved."""
         used = max(self.bucket.used_until, now)
         recorded = int((self.reserved_until - used) / self.bucket.interval + 1e-6)
-        return min(self.bucket.tokens(now), max(0, recorded))
+        return min(self.bucket.available_tokens(now), max(0, recorded))
 
-    def to_reserve(self, now: float, waiting: int) -> float:
+    def next_reservation(self, now: float, waiting: int) -> float:
         """Return the time up to which to reserve for ``waiting`` runs: starts now and within the next seconds.
 
         One record then serves many starts, and a crash wastes only a few seconds' worth of tokens.
@@ -40,7 +40,7 @@ class Pace:
         starts = max(1, min(waiting, self.bucket.burst), min(soon, self.bucket.burst))
         return max(self.bucket.used_until, now + _RECORD_SECONDS) + starts * self.bucket.interval
 
-    def taken_over(self, recorded: float) -> None:
+    def take_over(self, recorded: float) -> None:
         """Continue from the record of a previous owner; all that it reserved counts as used."""
         self.bucket = TokenBucket(
             interval=self.bucket.interval, burst=self.bucket.burst, used_until=max(self.bucket.used_until, recorded)

@@ -36,7 +36,7 @@ class ParkingLot:
         """Return the number of parked runs."""
         return sum(len(group.members) for group in self._groups.values())
 
-    def parked(self, source: str) -> int:
+    def parked_count(self, source: str) -> int:
         """Return the number of parked runs of a source."""
         return self._by_source.get(source, 0)
 
@@ -51,33 +51,33 @@ class ParkingLot:
         self._by_source[run.source] = self._by_source.get(run.source, 0) + 1
         return left if left != quota else None
 
-    def look(self, quota: Quota) -> QueuedRun | None:
+    def take_probe(self, quota: Quota) -> QueuedRun | None:
         """Return the run that checks ``quota``; None if no run waits for it."""
         group = self._groups.get(quota)
-        return self._out(group) if group is not None and group.members else None
+        return self._take_first(group) if group is not None and group.members else None
 
-    def passed(self, run_id: str) -> list[QueuedRun]:
+    def take_followers(self, run_id: str) -> list[QueuedRun]:
         """Return the followers of a run that was let through."""
-        group = self._left(run_id)
+        group = self._remove(run_id)
         if group is None:
             return []
-        return [self._out(group) for _ in range(min(_FOLLOWERS, len(group.members)))]
+        return [self._take_first(group) for _ in range(min(_FOLLOWERS, len(group.members)))]
 
     def forget(self, run_id: str) -> Quota | None:
         """Remove a run; return its quota if no other run checks it."""
         quota = self._quotas.get(run_id)
-        group = self._left(run_id)
+        group = self._remove(run_id)
         if quota is None or group is None or group.looking or not group.members:
             return None
         return quota
 
-    def _out(self, group: _Group) -> QueuedRun:
+    def _take_first(self, group: _Group) -> QueuedRun:
         run_id, run = group.members.popitem(last=False)
         group.looking.add(run_id)
         self._count_out(run)
         return run
 
-    def _left(self, run_id: str) -> _Group | None:
+    def _remove(self, run_id: str) -> _Group | None:
         quota = self._quotas.pop(run_id, None)
         if quota is None:
             return None

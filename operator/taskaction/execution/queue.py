@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
-from taskaction.execution.limits import UNLIMITED, Limits
+from taskaction.execution.limits import UNLIMITED, SourceLimits
 from taskaction.execution.ring import Ring
 from taskaction.execution.runs import LaneKey, QueuedRun
 
@@ -41,9 +41,9 @@ class _Lane:
 
 
 @dataclass(slots=True, eq=False)
-class _Source:
+class _SourceState:
     name: str
-    limits: Limits = UNLIMITED
+    limits: SourceLimits = UNLIMITED
     closed: bool = False
     seats: int = 0
     waiting: dict[str, None] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class _Source:
 
 
 @dataclass(slots=True, eq=False)
-class _Known:
+class _RunEntry:
     """A run from ``put`` or ``hold`` until it is forgotten and has left its worker."""
 
     run: QueuedRun
@@ -85,8 +85,8 @@ class RunQueue:
 
     def __init__(self) -> None:
         self._lanes: dict[LaneKey, _Lane] = {}
-        self._sources: dict[str, _Source] = {}
-        self._known: dict[str, _Known] = {}
+        self._sources: dict[str, _SourceState] = {}
+        self._known: dict[str, _RunEntry] = {}
         self._ring = Ring()
         self._waiting = self._pending = self._busy = 0
 
@@ -95,42 +95,42 @@ class RunQueue:
         return self._waiting
 
     @property
-    def pending(self) -> int:
+    def pending_count(self) -> int:
         """Number of runs that wait for the start of their attempt."""
         return self._pending
 
     @property
-    def busy(self) -> int:
+    def busy_count(self) -> int:
         """Number of runs that a worker has."""
         return self._busy
 
     @property
-    def lanes(self) -> int:
+    def lane_count(self) -> int:
         """Number of lanes; idle lanes are removed."""
         return len(self._lanes)
 
-    def knows(self, run_id: str) -> bool:
+    def has_run(self, run_id: str) -> bool:
         """Whether a run waits, is busy, or occupies a partition."""
         return run_id in self._known
 
-    def waiting_for(self, source: str) -> Iterator[str]:
+    def waiting_runs(self, source: str) -> Iterator[str]:
         """Return the runs of a source that wait for their attempt, in the order of their arrival."""
         known = self._sources.get(source)
         return iter(known.waiting) if known is not None else iter(())
 
-    def queued(self, source: str) -> int:
+    def queued_count(self, source: str) -> int:
         """Return the number of runs of a source that wait for their attempt."""
         known = self._sources.get(source)
         return len(known.waiting) if known is not None else 0
 
-    def running(self, source: str) -> int:
+    def running_count(self, source: str) -> int:
         """Return the number of runs of a source that a worker has or whose attempt is running."""
         known = self._sources.get(source)
         return known.seats if known is not None else 0
 
     # -- limits -------------------------------------------------------------------------------------------------------
 
-    def limit(self, source: str, limits: Limits) -> None:
+    def set_limits(self, source: str, limits: SourceLimits) -> None:
         """Set the limits of a source; running attempts are not affected."""
         known = self._source(source)
         known.limits = limits
@@ -139,13 +139,13 @@ class RunQueue:
         self._regulate(known)
         self._tidy(source)
 
-    def close(self, source: str) -> None:
+    def close_source(self, source: str) -> None:
         """Start no more runs of a source until it is opened; running attempts continue."""
         known = self._source(source)
         known.closed = True
         self._regulate(known)
 
-    def open(self, source: str) -> None:
+    def open_source(self, source: str) -> None:
         """Allow runs of a source to start again."""
         known = self._source(source)
         known.closed = False
@@ -154,11 +154,11 @@ class RunQueue:
 
     # -- runs ---------------------------------------------------------------------------------------------------------
 
-    def put(self, run: QueuedRun) -> bool:
+    def enqueue(self, run: QueuedRun) -> bool:
         """Queue ``run``; return False if it is already queued."""
         known = self._known.get(run.id)
         if known is None:
-            known = self._known[run.id] = _Known(run)
+            known = self._known[run.id] = _RunEntry(run)
         elif known.entry is not None or known.again:
             return False
         known.run, known.forgotten = run, False
@@ -172,7 +172,7 @@ class RunQueue:
         """Remove ``run`` from its lane; it keeps its partition, and its seat while an attempt is running."""
         known = self._known.get(run.id)
         if known is None:
-            known = self._known[run.id] = _Known(run)
+            known = self._known[run.id] = _RunEntry(run)
         known.again = known.forgotten = False
         self._wait_no_more(known)
         known.run = run
@@ -181,7 +181,7 @@ class RunQueue:
 
     def take(self) -> QueuedRun | None:
         """Return the next run, which is then busy; None if no run may start."""
-        key = self._ring.turn()
+        key = self._ring.next_lane()
         if key is None:
             return None
         assert isinstance(key, LaneKey)  # noqa: S101 - the ring returns keys that this class added
@@ -193,7 +193,7 @@ class RunQueue:
         self._keep(known)
         return known.run
 
-    def back(self, run_id: str) -> None:
+    def release_worker(self, run_id: str) -> None:
         """Return a run from its worker: it is queued again if requested, otherwise it keeps its partition."""
         known = self._known.get(run_id)
         if known is None or not known.busy:
@@ -225,7 +225,7 @@ class RunQueue:
 
     # -- waiting ------------------------------------------------------------------------------------------------------
 
-    def _wait(self, known: _Known) -> None:
+    def _wait(self, known: _RunEntry) -> None:
         run = known.run
         if run.under_way:
             self._keep(known)
@@ -243,11 +243,11 @@ class RunQueue:
         lane.waiting += 1
         self._waiting += 1
         if len(lane.heap) > 2 * lane.waiting + _STALE_ENTRIES_KEPT:
-            lane.heap = [entry for entry in lane.heap if self._stands(entry)]
+            lane.heap = [entry for entry in lane.heap if self._is_current(entry)]
             heapify(lane.heap)
         self._place(lane)
 
-    def _wait_no_more(self, known: _Known) -> None:
+    def _wait_no_more(self, known: _RunEntry) -> None:
         lane, entry = known.lane, known.entry
         if lane is None or entry is None:
             return
@@ -262,17 +262,17 @@ class RunQueue:
         self._place(lane)
 
     def _head(self, lane: _Lane) -> _Entry:
-        while not self._stands(lane.heap[0]):
+        while not self._is_current(lane.heap[0]):
             heappop(lane.heap)
         return lane.heap[0]
 
-    def _stands(self, entry: _Entry) -> bool:
+    def _is_current(self, entry: _Entry) -> bool:
         known = self._known.get(entry[5])
         return known is not None and known.entry is entry
 
     # -- seats and partitions -----------------------------------------------------------------------------------------
 
-    def _settle(self, known: _Known) -> None:
+    def _settle(self, known: _RunEntry) -> None:
         """Update the seat and partition of a run that does not wait."""
         run = known.run
         if run.under_way:
@@ -288,7 +288,7 @@ class RunQueue:
         elif not known.busy:
             del self._known[run.id]
 
-    def _keep(self, known: _Known) -> None:
+    def _keep(self, known: _RunEntry) -> None:
         """Seat a run, and occupy its partition."""
         run = known.run
         lane = self._lane(run.home) if run.partition is not None else None
@@ -304,7 +304,7 @@ class RunQueue:
             lane.hold(run.id)
             self._place(lane)
 
-    def _unseat(self, known: _Known) -> None:
+    def _unseat(self, known: _RunEntry) -> None:
         if not known.seated:
             return
         known.seated = False
@@ -316,7 +316,7 @@ class RunQueue:
             self._place(lane)
         self._regulate(source)
 
-    def _free(self, known: _Known) -> None:
+    def _free(self, known: _RunEntry) -> None:
         self._unseat(known)
         if known.holds:
             known.holds = False
@@ -332,10 +332,10 @@ class RunQueue:
             lane = self._lanes[key] = _Lane(key)
         return lane
 
-    def _source(self, name: str) -> _Source:
+    def _source(self, name: str) -> _SourceState:
         source = self._sources.get(name)
         if source is None:
-            source = self._sources[name] = _Source(name)
+            source = self._sources[name] = _SourceState(name)
         return source
 
     def _tidy(self, name: str) -> None:
@@ -343,11 +343,11 @@ class RunQueue:
         if source is not None and source.idle:
             del self._sources[name]
 
-    def _regulate(self, source: _Source) -> None:
+    def _regulate(self, source: _SourceState) -> None:
         """Update the number of runs of a source that may start in the ring."""
         free = source.free
         if free == 0:
-            self._ring.shut(source.name)
+            self._ring.close(source.name)
         else:
             self._ring.open(source.name, free)
 

@@ -71,7 +71,7 @@ class Ring:
             del self._spots[key]
             self._leave(spot)
 
-    def shut(self, source: str) -> None:
+    def close(self, source: str) -> None:
         """Set the present and future gated lanes of ``source`` aside until it is opened.
 
         Spots that were served go to the end; spots that were only offered keep their place.
@@ -102,7 +102,7 @@ class Ring:
         if gate.idle:
             del self._gates[source]
 
-    def turn(self) -> Lane | None:
+    def next_lane(self) -> Lane | None:
         """Return the next lane, and move it, its source and its namespace to the end."""
         if not self._priorities:
             return None

@@ -7,12 +7,12 @@ from taskaction.lifecycle.state import Observed
 _LONGEST_WAIT_SECONDS = 365 * 86_400.0
 
 
-def later(now: datetime, seconds: float) -> datetime:
+def add_seconds(now: datetime, seconds: float) -> datetime:
     """Return the time ``seconds`` from now, at most one year: executors may return absurd values."""
     return now + timedelta(seconds=min(max(0.0, seconds), _LONGEST_WAIT_SECONDS))
 
 
-def suspended_for(observed: Observed, now: datetime) -> timedelta:
+def suspended_duration(observed: Observed, now: datetime) -> timedelta:
     """Return the total time of suspension, which does not count towards ``queued`` and ``total``."""
     status = observed.status
     before = timedelta(seconds=status.suspended_seconds or 0.0)
@@ -23,20 +23,20 @@ def queued_deadline(observed: Observed, now: datetime) -> datetime | None:
     """Return when the first attempt must have started; None without a timeout or after the first start."""
     if observed.policy.queued is None or observed.status.started_at is not None:
         return None
-    return observed.created + observed.policy.queued + suspended_for(observed, now)
+    return observed.created + observed.policy.queued + suspended_duration(observed, now)
 
 
 def total_deadline(observed: Observed, now: datetime) -> datetime | None:
     """Return when the action must have ended; None without a timeout."""
     if observed.policy.total is None:
         return None
-    return observed.created + observed.policy.total + suspended_for(observed, now)
+    return observed.created + observed.policy.total + suspended_duration(observed, now)
 
 
 def attempt_deadline(observed: Observed) -> datetime | None:
     """Return when the running attempt must have ended; None without a timeout or without an attempt."""
     status = observed.status
-    if observed.policy.attempt is None or not status.phase.started or not status.attempts:
+    if observed.policy.attempt is None or not status.phase.is_started or not status.attempts:
         return None
     return status.attempts[-1].started_at + observed.policy.attempt
 

@@ -18,12 +18,12 @@ class Write(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class AddFinalizer:
     """Add the finalizer, before the claim and the call."""
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class RemoveFinalizer:
     """Remove the finalizer, after the terminal status is durable."""
 
 
@@ -38,7 +38,7 @@ class Enqueue:
 
 
 @dataclass(frozen=True, slots=True)
-class Withdraw:
+class Dequeue:
     """Remove the action from the queue."""
 
 
@@ -86,7 +86,7 @@ class ExpireAt:
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class RecordEvent:
     """Record a Kubernetes Event, after the status is durable."""
 
     warning: bool
@@ -94,7 +94,20 @@ class Tell:
     message: str
 
 
-Effect = Hold | Release | Adopt | Enqueue | Withdraw | Park | Call | PollAt | Cancel | WakeAt | ExpireAt | Tell
+Effect = (
+    AddFinalizer
+    | RemoveFinalizer
+    | Adopt
+    | Enqueue
+    | Dequeue
+    | Park
+    | Call
+    | PollAt
+    | Cancel
+    | WakeAt
+    | ExpireAt
+    | RecordEvent
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

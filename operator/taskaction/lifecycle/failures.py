@@ -18,7 +18,7 @@ _ATTEMPT, _PLATFORM = "attempt", "system failure"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class PlannedRetry:
     """Another attempt, not before ``at``; ``phase`` is the recorded phase of the failed one."""
 
     at: datetime
@@ -27,7 +27,7 @@ class Retry:
     message: str
 
 
-def after_failure(observed: Observed, outcome: Failed, now: datetime) -> Retry | Ending:
+def apply_retry_policy(observed: Observed, outcome: Failed, now: datetime) -> PlannedRetry | Ending:
     """Return the next attempt or the end that the retry policy requires after ``outcome``."""
     error = error_info(outcome.code, outcome.kind, outcome.message)
     late = outcome.retry_class is RetryClass.TIMEOUT
@@ -39,18 +39,18 @@ def after_failure(observed: Observed, outcome: Failed, now: datetime) -> Retry |
     tried, limit, what = _budget(observed, attempt, outcome.kind)
     if tried > limit:
         return _end(phase, error, error.message + (f" ({what} {tried} of {limit + 1})" if limit else ""))
-    delay = max(policy.backoff.delay(attempt, observed.luck), outcome.retry_after or 0.0)
-    again = deadlines.later(now, delay)
+    delay = max(policy.backoff.delay(attempt, observed.jitter), outcome.retry_after or 0.0)
+    again = deadlines.add_seconds(now, delay)
     total = deadlines.total_deadline(observed, now)
     if total is not None and again >= total:
         return _end(phase, error, f"{error.message} (timeouts.total leaves no time for another attempt)")
     pause = (again - now).total_seconds()
     failed = f"{what} {tried} of {limit + 1}" + (" failed" if what == _ATTEMPT else "")
     message = f"{failed}; retrying in {pause:.1f}s: {error.message}"
-    return Retry(at=again, phase=phase, error=error, message=message)
+    return PlannedRetry(at=again, phase=phase, error=error, message=message)
 
 
-def chances_left(status: TaskActionStatus, policy: Policy) -> int:
+def remaining_attempts(status: TaskActionStatus, policy: Policy) -> int:
     """Return how many attempts may follow if the platform ends the current one."""
     if RetryClass.SYSTEM not in policy.retry_on:
         return 0
@@ -69,7 +69,7 @@ def _budget(observed: Observed, attempt: int, kind: ErrorKind) -> tuple[int, int
     return attempt - failures, policy.retry_limit, _ATTEMPT
 
 
-def timed_out(observed: Observed) -> Failed:
+def timeout_failure(observed: Observed) -> Failed:
     """Return the failure of an attempt that exceeded its timeout."""
     bound = format_duration(observed.policy.attempt or timedelta())
     return Failed(
@@ -79,7 +79,7 @@ def timed_out(observed: Observed) -> Failed:
     )
 
 
-def interrupted(observed: Observed) -> Failed:
+def interruption_failure(observed: Observed) -> Failed:
     """Return the failure of an attempt whose process stopped, so that its effect is unknown."""
     claim = observed.status.claim
     holder = claim.holder if claim is not None else "its owner"

@@ -16,7 +16,7 @@ ASKED_AGAIN = frozenset({Reason.RATE_LIMITED, Reason.QUEUE_FULL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
+class StartGate:
     """Closed gate: why no attempt may start yet; ``reason`` is None if the wait is too short for the status."""
 
     effects: tuple[Effect, ...] = ()
@@ -25,20 +25,22 @@ class Gate:
     message: str = ""
 
 
-def gate(observed: Observed, now: datetime) -> Gate | None:
+def find_gate(observed: Observed, now: datetime) -> StartGate | None:
     """Return the first closed gate, or None if a worker may take the action."""
     if observed.parent is Parent.LOOKED_UP:
-        return Gate()
+        return StartGate()
     if observed.parent is Parent.FOUND:
-        return Gate(effects=(Adopt(),))
+        return StartGate(effects=(Adopt(),))
     if observed.spec.suspend:
-        return Gate(phase=observed.status.phase, reason=Reason.SUSPENDED, message="spec.suspend is true")
+        return StartGate(phase=observed.status.phase, reason=Reason.SUSPENDED, message="spec.suspend is true")
     if observed.blocker is not None:
-        return Gate(phase=Phase.WAITING_FOR_RESOURCES, reason=observed.blocker.reason, message=observed.blocker.message)
+        return StartGate(
+            phase=Phase.WAITING_FOR_RESOURCES, reason=observed.blocker.reason, message=observed.blocker.message
+        )
     due = observed.status.next_attempt_at
     if due is None or due <= now or observed.status.reason in ASKED_AGAIN:
         return None
     freed = observed.status.reason in SHOWN_WHILE_HELD
-    return Gate(
+    return StartGate(
         effects=(WakeAt(due),), reason=Reason.BACKING_OFF if freed else None, message="waiting for the next attempt"
     )

@@ -13,56 +13,65 @@ from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Claim, TaskActionStatus
 from taskaction.lifecycle import deadlines
 from taskaction.lifecycle.decisions import (
+    AddFinalizer,
     Call,
     Cancel,
     Decision,
+    Dequeue,
     Effect,
     Enqueue,
     ExpireAt,
-    Hold,
     Park,
     PollAt,
-    Release,
-    Tell,
+    RecordEvent,
+    RemoveFinalizer,
     WakeAt,
-    Withdraw,
     Write,
 )
-from taskaction.lifecycle.endings import Ending, ending
-from taskaction.lifecycle.failures import after_failure, interrupted, timed_out
-from taskaction.lifecycle.gates import gate
+from taskaction.lifecycle.endings import Ending, find_ending
+from taskaction.lifecycle.failures import apply_retry_policy, interruption_failure, timeout_failure
+from taskaction.lifecycle.gates import find_gate
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
-from taskaction.lifecycle.reports import outcome_of, under_way
-from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, Slot, Stopped, Told
-from taskaction.lifecycle.statuses import Change, changed, closed, opened
-from taskaction.lifecycle.waiting import limit_shown, shown
+from taskaction.lifecycle.reports import apply_report, outcome_from_report
+from taskaction.lifecycle.state import (
+    Activity,
+    CallEnded,
+    CancelEnded,
+    Event,
+    Observed,
+    Reconcile,
+    ReportReceived,
+    Slot,
+)
+from taskaction.lifecycle.statuses import Change, apply_change, close_attempt_fields, open_attempt_fields
+from taskaction.lifecycle.waiting import rate_limited_status, waiting_status
 
 
 def step(observed: Observed, event: Event, now: datetime) -> Decision:
     """Return the decision about ``event`` for an action in the state ``observed`` at ``now``."""
-    if observed.status.phase.terminal:
-        return _settled(observed)
-    clocked = _suspension_clocked(observed, now)
-    decision = _decide(_with(observed, clocked), event, now)
+    if observed.status.phase.is_terminal:
+        return _decide_finished(observed)
+    clocked = _track_suspension(observed, now)
+    decision = _decide(_with_status(observed, clocked), event, now)
     if clocked is not observed.status and decision.write in {Write.NONE, Write.LATER}:
         return replace(decision, write=Write.NOW)
     return decision
 
 
 def _decide(observed: Observed, event: Event, now: datetime) -> Decision:
-    if not observed.status.phase.started and _needs_an_attempt(event):
+    if not observed.status.phase.is_started and _requires_attempt(event):
         raise ValueError(f"unexpected {event} for an action in phase {observed.status.phase}: no attempt is running")
     match event:
-        case Look():
-            return _look(observed, now)
+        case Reconcile():
+            return _reconcile(observed, now)
         case Slot():
-            return _slot(observed, now)
-        case Ended(outcome=outcome):
-            return _ended(observed, outcome, now)
-        case Stopped():
-            return _stopped(observed, now)
-        case Told():
-            return _told(observed, event, now)
+            return _handle_slot(observed, now)
+        case CallEnded(outcome=outcome):
+            return _handle_outcome(observed, outcome, now)
+        case CancelEnded():
+            return _handle_cancelled(observed, now)
+        case ReportReceived():
+            return _handle_reports(observed, event, now)
         case _:
             assert_never(event)
 
@@ -70,74 +79,84 @@ def _decide(observed: Observed, event: Event, now: datetime) -> Decision:
 # -- reconciliation -----------------------------------------------------------------------------------------------
 
 
-def _look(observed: Observed, now: datetime) -> Decision:
-    if (end := ending(observed, now)) is not None:
+def _reconcile(observed: Observed, now: datetime) -> Decision:
+    if (end := find_ending(observed, now)) is not None:
         return _end(observed, end, now)
-    if _attempt_is_late(observed, now):
-        return _cancel(observed, now) if _must_cancel(observed) else _failed(observed, timed_out(observed), now)
-    if observed.status.phase.started:
+    if _is_attempt_late(observed, now):
+        return (
+            _cancel(observed, now)
+            if _must_cancel(observed)
+            else _handle_failure(observed, timeout_failure(observed), now)
+        )
+    if observed.status.phase.is_started:
         return _resume(observed, now)
     return _prepare(observed, now)
 
 
 def _prepare(observed: Observed, now: datetime) -> Decision:
     """Decide for an action without a running attempt: keep it back, wait, or queue it for a worker."""
-    held_back = gate(observed, now)
-    status, write = shown(observed, held_back, now)
+    held_back = find_gate(observed, now)
+    status, write = waiting_status(observed, held_back, now)
     if held_back is not None:
         waits = observed.activity in {Activity.QUEUED, Activity.PARKED}
-        withdraw: tuple[Effect, ...] = (Withdraw(),) if waits else ()
-        return _going_on(observed, status, write, (*held_back.effects, *withdraw), now)
+        withdraw: tuple[Effect, ...] = (Dequeue(),) if waits else ()
+        return _decide_with_wake(observed, status, write, (*held_back.effects, *withdraw), now)
     effects: tuple[Effect, ...] = (Enqueue(),) if observed.activity is Activity.IDLE else ()
-    return _going_on(observed, status, write, effects, now)
+    return _decide_with_wake(observed, status, write, effects, now)
 
 
 def _resume(observed: Observed, now: datetime) -> Decision:
     """Decide for a running attempt: leave it to the running call, or continue it after a change of owner."""
     if observed.activity is Activity.WAITING and observed.signalled:
-        return _going_on(observed, observed.status, Write.NONE, (Enqueue(),), now)
+        return _decide_with_wake(observed, observed.status, Write.NONE, (Enqueue(),), now)
     if observed.activity is not Activity.IDLE:
-        return _going_on(observed, observed.status, Write.NONE, (), now)
+        return _decide_with_wake(observed, observed.status, Write.NONE, (), now)
     if _is_pollable(observed.status) or observed.traits.idempotent:
-        return _going_on(observed, observed.status, Write.NONE, (Enqueue(),), now)
+        return _decide_with_wake(observed, observed.status, Write.NONE, (Enqueue(),), now)
     grace_ends = (observed.taken_at or now) + observed.policy.settings.interrupt_grace
     if now < grace_ends:
-        return _going_on(observed, observed.status, Write.NONE, (WakeAt(grace_ends),), now)
-    return _failed(observed, interrupted(observed), now)
+        return _decide_with_wake(observed, observed.status, Write.NONE, (WakeAt(grace_ends),), now)
+    return _handle_failure(observed, interruption_failure(observed), now)
 
 
-def _slot(observed: Observed, now: datetime) -> Decision:
+def _handle_slot(observed: Observed, now: datetime) -> Decision:
     """Decide what a free worker does; all facts are checked again, since they may have changed in the queue."""
-    if ending(observed, now) is not None or _attempt_is_late(observed, now):
-        return _look(replace(observed, activity=Activity.IDLE), now)
-    if observed.status.phase.started:
+    if find_ending(observed, now) is not None or _is_attempt_late(observed, now):
+        return _reconcile(replace(observed, activity=Activity.IDLE), now)
+    if observed.status.phase.is_started:
         if not _is_pollable(observed.status) and not observed.traits.idempotent:
             # Another owner claimed it after it was queued here: it must not be called again.
             return _resume(replace(observed, activity=Activity.IDLE), now)
-        status = _taken_over(observed, now)
-        return _going_on(observed, status, _later(observed, status), (Call(poll=_is_pollable(status)),), now)
-    if gate(observed, now) is not None:
+        status = _take_over_claim(observed, now)
+        return _decide_with_wake(
+            observed, status, _write_later(observed, status), (Call(poll=_is_pollable(status)),), now
+        )
+    if find_gate(observed, now) is not None:
         return _prepare(replace(observed, activity=Activity.IDLE), now)
     return _start(observed, now)
 
 
 def _start(observed: Observed, now: datetime) -> Decision:
     change = Change(phase=Phase.RUNNING, reason=Reason.EXECUTING, message="", now=now, generation=observed.generation)
-    status = changed(observed.status, change, **opened(observed.status, _claim(observed, now), now))
-    hold: tuple[Effect, ...] = (Hold(),) if observed.traits.external_effect and not observed.held else ()
+    status = apply_change(
+        observed.status, change, **open_attempt_fields(observed.status, _new_claim(observed, now), now)
+    )
+    hold: tuple[Effect, ...] = (
+        (AddFinalizer(),) if observed.traits.external_effect and not observed.has_finalizer else ()
+    )
     write = Write.LATER if observed.traits.idempotent else Write.FIRST
-    return _going_on(observed, status, write, (*hold, Call(poll=False)), now)
+    return _decide_with_wake(observed, status, write, (*hold, Call(poll=False)), now)
 
 
-def _taken_over(observed: Observed, now: datetime) -> TaskActionStatus:
+def _take_over_claim(observed: Observed, now: datetime) -> TaskActionStatus:
     """Return the status with this owner's claim, so that a late result of a former owner is fenced off."""
     claim = observed.status.claim
     if claim is not None and (claim.holder, claim.epoch) == (observed.owner.holder, observed.owner.epoch):
         return observed.status
-    return observed.status.model_copy(update={"claim": _claim(observed, now)})
+    return observed.status.model_copy(update={"claim": _new_claim(observed, now)})
 
 
-def _claim(observed: Observed, now: datetime) -> Claim:
+def _new_claim(observed: Observed, now: datetime) -> Claim:
     return Claim(
         holder=observed.owner.holder,
         epoch=observed.owner.epoch,
@@ -149,35 +168,35 @@ def _claim(observed: Observed, now: datetime) -> Claim:
 # -- outcomes of calls --------------------------------------------------------------------------------------------
 
 
-def _ended(observed: Observed, outcome: Outcome, now: datetime) -> Decision:
+def _handle_outcome(observed: Observed, outcome: Outcome, now: datetime) -> Decision:
     match outcome:
         case Succeeded():
-            return _finish(observed, _success(outcome), now, output=outcome)
+            return _finish(observed, _success_ending(outcome), now, output=outcome)
         case Failed():
-            return _failed(_attempted(observed, now), outcome, now)
+            return _handle_failure(_with_open_attempt(observed, now), outcome, now)
         case Pending():
-            return _pending(observed, outcome, now)
+            return _handle_pending(observed, outcome, now)
         case Paused():
-            return _paused(observed, outcome, now)
+            return _handle_paused(observed, outcome, now)
         case Limited():
-            return _limited(observed, outcome, now)
+            return _handle_limited(observed, outcome, now)
         case _:
             assert_never(outcome)
 
 
-def _attempted(observed: Observed, now: datetime) -> Observed:
+def _with_open_attempt(observed: Observed, now: datetime) -> Observed:
     """Return the facts with an open attempt: a failure before the start must count, or it is retried forever."""
-    if observed.status.phase.started:
+    if observed.status.phase.is_started:
         return observed
-    fields = opened(observed.status, _claim(observed, now), now)
+    fields = open_attempt_fields(observed.status, _new_claim(observed, now), now)
     return replace(observed, status=observed.status.model_copy(update=fields))
 
 
-def _pending(observed: Observed, outcome: Pending, now: datetime) -> Decision:
+def _handle_pending(observed: Observed, outcome: Pending, now: datetime) -> Decision:
     before = observed.status
-    status = _under_way(
+    status = _attempt_status(
         observed,
-        phase=outcome.phase if outcome.phase.started else Phase.RUNNING,
+        phase=outcome.phase if outcome.phase.is_started else Phase.RUNNING,
         reason=Reason.WAITING_FOR_COMPLETION,
         message=outcome.message,
         now=now,
@@ -192,13 +211,13 @@ def _pending(observed: Observed, outcome: Pending, now: datetime) -> Decision:
         observed.traits.idempotent and not observed.traits.external_effect
     )
     write = Write.LATER if known else Write.NOW
-    poll = PollAt(deadlines.later(now, outcome.poll_after))
-    return _waiting(observed, status, write, (poll,), now)
+    poll = PollAt(deadlines.add_seconds(now, outcome.poll_after))
+    return _decide_waiting(observed, status, write, (poll,), now)
 
 
-def _paused(observed: Observed, outcome: Paused, now: datetime) -> Decision:
+def _handle_paused(observed: Observed, outcome: Paused, now: datetime) -> Decision:
     before = observed.status
-    status = _under_way(
+    status = _attempt_status(
         observed,
         phase=Phase.PAUSED,
         reason=outcome.reason,
@@ -209,29 +228,31 @@ def _paused(observed: Observed, outcome: Paused, now: datetime) -> Decision:
     )
     effects: list[Effect] = []
     if outcome.poll_after is not None:
-        effects.append(PollAt(deadlines.later(now, outcome.poll_after)))
+        effects.append(PollAt(deadlines.add_seconds(now, outcome.poll_after)))
     if before.phase is not Phase.PAUSED:
-        effects.append(Tell(warning=False, reason=outcome.reason, message=status.message or "waiting for a person"))
-    return _waiting(observed, status, Write.NOW, tuple(effects), now)
+        effects.append(
+            RecordEvent(warning=False, reason=outcome.reason, message=status.message or "waiting for a person")
+        )
+    return _decide_waiting(observed, status, Write.NOW, tuple(effects), now)
 
 
-def _limited(observed: Observed, outcome: Limited, now: datetime) -> Decision:
-    again = deadlines.later(now, outcome.retry_after)
-    if observed.status.phase.started:
-        return _waiting(observed, observed.status, Write.NONE, (PollAt(again),), now)
+def _handle_limited(observed: Observed, outcome: Limited, now: datetime) -> Decision:
+    again = deadlines.add_seconds(now, outcome.retry_after)
+    if observed.status.phase.is_started:
+        return _decide_waiting(observed, observed.status, Write.NONE, (PollAt(again),), now)
     observed = replace(observed, activity=Activity.IDLE)
-    if (end := ending(observed, now)) is not None:
+    if (end := find_ending(observed, now)) is not None:
         return _end(observed, end, now)
-    if gate(observed, now) is not None:
+    if find_gate(observed, now) is not None:
         return _prepare(observed, now)
-    status = limit_shown(observed, again, outcome.message or "target rate limit reached", now)
-    return _going_on(observed, status, _later(observed, status), (Park(again, outcome.key),), now)
+    status = rate_limited_status(observed, again, outcome.message or "target rate limit reached", now)
+    return _decide_with_wake(observed, status, _write_later(observed, status), (Park(again, outcome.key),), now)
 
 
-def _failed(observed: Observed, outcome: Failed, now: datetime) -> Decision:
-    if (end := ending(observed, now)) is not None:
+def _handle_failure(observed: Observed, outcome: Failed, now: datetime) -> Decision:
+    if (end := find_ending(observed, now)) is not None:
         return _finish(observed, end, now)
-    verdict = after_failure(observed, outcome, now)
+    verdict = apply_retry_policy(observed, outcome, now)
     if isinstance(verdict, Ending):
         return _finish(observed, verdict, now, output=outcome)
     change = Change(
@@ -241,34 +262,34 @@ def _failed(observed: Observed, outcome: Failed, now: datetime) -> Decision:
         now=now,
         generation=observed.generation,
     )
-    fields = closed(observed.status, verdict.phase, verdict.error, now)
-    status = changed(observed.status, change, **fields, next_attempt_at=verdict.at, external_id=None)
-    tell = Tell(warning=True, reason=verdict.error.code, message=verdict.message)
+    fields = close_attempt_fields(observed.status, verdict.phase, verdict.error, now)
+    status = apply_change(observed.status, change, **fields, next_attempt_at=verdict.at, external_id=None)
+    tell = RecordEvent(warning=True, reason=verdict.error.code, message=verdict.message)
     idle = replace(observed, activity=Activity.IDLE)
-    return _going_on(idle, status, Write.NOW, (WakeAt(verdict.at), tell), now)
+    return _decide_with_wake(idle, status, Write.NOW, (WakeAt(verdict.at), tell), now)
 
 
-def _stopped(observed: Observed, now: datetime) -> Decision:
+def _handle_cancelled(observed: Observed, now: datetime) -> Decision:
     observed = replace(observed, activity=Activity.IDLE)
-    if (end := ending(observed, now)) is not None:
+    if (end := find_ending(observed, now)) is not None:
         return _finish(observed, end, now)
-    if _attempt_is_late(observed, now):
-        return _failed(observed, timed_out(observed), now)
-    return _failed(observed, interrupted(observed), now)
+    if _is_attempt_late(observed, now):
+        return _handle_failure(observed, timeout_failure(observed), now)
+    return _handle_failure(observed, interruption_failure(observed), now)
 
 
-def _told(observed: Observed, told: Told, now: datetime) -> Decision:
+def _handle_reports(observed: Observed, told: ReportReceived, now: datetime) -> Decision:
     """Decide about reports from outside; the executor is polled next, as without them."""
-    if ending(observed, now) is not None or _attempt_is_late(observed, now):
-        return _look(observed, now)
+    if find_ending(observed, now) is not None or _is_attempt_late(observed, now):
+        return _reconcile(observed, now)
     before = observed.status
     for report in told.reports:
-        observed = _with(observed, under_way(observed, report, _claim(observed, now), now))
-        outcome = outcome_of(report, observed.status)
+        observed = _with_status(observed, apply_report(observed, report, _new_claim(observed, now), now))
+        outcome = outcome_from_report(report, observed.status)
         if outcome is not None:
-            return _ended(observed, outcome, now)
+            return _handle_outcome(observed, outcome, now)
     write = Write.NONE if observed.status is before else Write.NOW
-    return _going_on(observed, observed.status, write, (Enqueue(),), now)
+    return _decide_with_wake(observed, observed.status, write, (Enqueue(),), now)
 
 
 # -- endings --------------------------------------------------------------------------------------------------------
@@ -280,20 +301,20 @@ def _end(observed: Observed, end: Ending, now: datetime) -> Decision:
 
 def _cancel(observed: Observed, now: datetime) -> Decision:
     status = observed.status
-    if status.phase.started:
-        status = _under_way(
+    if status.phase.is_started:
+        status = _attempt_status(
             observed, phase=status.phase, reason=Reason.ABORTING, message="waiting for the executor to cancel", now=now
         )
-    bound = now + observed.policy.settings.cancel_grace + observed.traits.farewell
+    bound = now + observed.policy.settings.cancel_grace + observed.traits.extra_cancel_grace
     # No wake-up at the deadline that has passed: the deadline of the cancel ends the wait.
     effects = () if observed.activity is Activity.CANCELLING else (Cancel(bound),)
-    return Decision(status=status, write=_later(observed, status), effects=effects)
+    return Decision(status=status, write=_write_later(observed, status), effects=effects)
 
 
 def _finish(observed: Observed, end: Ending, now: datetime, output: Succeeded | Failed | None = None) -> Decision:
     status = observed.status
     change = Change(phase=end.phase, reason=end.reason, message=end.message, now=now, generation=observed.generation)
-    fields = closed(status, end.phase, end.error, now)
+    fields = close_attempt_fields(status, end.phase, end.error, now)
     if output is not None:
         fields |= {"output": output.output, "external_id": output.external_id or status.external_id}
     if isinstance(output, Succeeded):
@@ -302,47 +323,49 @@ def _finish(observed: Observed, end: Ending, now: datetime, output: Succeeded | 
             "links": output.links or status.links,
             "cache_status": output.cache_status or status.cache_status,
         }
-    status = changed(status, change, **fields, finished_at=now, next_attempt_at=None, suspended_at=None)
+    status = apply_change(status, change, **fields, finished_at=now, next_attempt_at=None, suspended_at=None)
     tell: tuple[Effect, ...] = ()
     if end.phase is not Phase.SUCCEEDED:
-        tell = (Tell(warning=end.phase is not Phase.ABORTED, reason=end.reason, message=end.message),)
-    return Decision(status=status, write=Write.NOW, effects=(*_aftermath(observed, status), *tell))
+        tell = (RecordEvent(warning=end.phase is not Phase.ABORTED, reason=end.reason, message=end.message),)
+    return Decision(status=status, write=Write.NOW, effects=(*_finish_effects(observed, status), *tell))
 
 
-def _settled(observed: Observed) -> Decision:
-    return Decision(status=observed.status, effects=_aftermath(observed, observed.status))
+def _decide_finished(observed: Observed) -> Decision:
+    return Decision(status=observed.status, effects=_finish_effects(observed, observed.status))
 
 
-def _aftermath(observed: Observed, status: TaskActionStatus) -> tuple[Effect, ...]:
-    release: tuple[Effect, ...] = (Release(),) if observed.held else ()
+def _finish_effects(observed: Observed, status: TaskActionStatus) -> tuple[Effect, ...]:
+    release: tuple[Effect, ...] = (RemoveFinalizer(),) if observed.has_finalizer else ()
     finished = status.finished_at or observed.created
     return (*release, ExpireAt(finished + observed.policy.ttl))
 
 
-def _success(outcome: Succeeded) -> Ending:
+def _success_ending(outcome: Succeeded) -> Ending:
     return Ending(phase=Phase.SUCCEEDED, reason=Reason.COMPLETED, message=outcome.message)
 
 
 # -- helpers --------------------------------------------------------------------------------------------------------
 
 
-def _with(observed: Observed, status: TaskActionStatus) -> Observed:
+def _with_status(observed: Observed, status: TaskActionStatus) -> Observed:
     return observed if status is observed.status else replace(observed, status=status)
 
 
-def _needs_an_attempt(event: Event) -> bool:
-    return isinstance(event, Stopped | Told) or (
-        isinstance(event, Ended) and isinstance(event.outcome, Succeeded | Pending | Paused)
+def _requires_attempt(event: Event) -> bool:
+    return isinstance(event, CancelEnded | ReportReceived) or (
+        isinstance(event, CallEnded) and isinstance(event.outcome, Succeeded | Pending | Paused)
     )
 
 
 def _must_cancel(observed: Observed) -> bool:
     if observed.activity in {Activity.CALLING, Activity.CANCELLING}:
         return True
-    return observed.status.phase.started and (observed.activity is Activity.WAITING or observed.traits.external_effect)
+    return observed.status.phase.is_started and (
+        observed.activity is Activity.WAITING or observed.traits.external_effect
+    )
 
 
-def _attempt_is_late(observed: Observed, now: datetime) -> bool:
+def _is_attempt_late(observed: Observed, now: datetime) -> bool:
     deadline = deadlines.attempt_deadline(observed)
     return deadline is not None and deadline <= now
 
@@ -352,41 +375,41 @@ def _is_pollable(status: TaskActionStatus) -> bool:
     return status.phase is Phase.PAUSED or status.external_id is not None or waits
 
 
-def _later(observed: Observed, status: TaskActionStatus) -> Write:
+def _write_later(observed: Observed, status: TaskActionStatus) -> Write:
     return Write.NONE if status is observed.status else Write.LATER
 
 
-def _under_way(
+def _attempt_status(
     observed: Observed, *, phase: Phase, reason: Reason, message: str, now: datetime, **fields: object
 ) -> TaskActionStatus:
     change = Change(phase=phase, reason=reason, message=message, now=now, generation=observed.generation)
-    return changed(observed.status, change, **fields)
+    return apply_change(observed.status, change, **fields)
 
 
-def _waiting(
+def _decide_waiting(
     observed: Observed, status: TaskActionStatus, write: Write, effects: tuple[Effect, ...], now: datetime
 ) -> Decision:
     """Decide after a call whose work continues outside; an ending that was requested meanwhile applies immediately."""
     write = Write.NONE if status is observed.status else write
     observed = replace(observed, status=status, activity=Activity.WAITING)
-    if ending(observed, now) is not None or _attempt_is_late(observed, now):
-        decision = _look(observed, now)
+    if find_ending(observed, now) is not None or _is_attempt_late(observed, now):
+        decision = _reconcile(observed, now)
         return replace(decision, write=max(write, decision.write))
     if observed.signalled:  # the signal came during the call, and no other event would report it
         effects = (Enqueue(),)
-    return _going_on(observed, status, write, effects, now)
+    return _decide_with_wake(observed, status, write, effects, now)
 
 
-def _going_on(
+def _decide_with_wake(
     observed: Observed, status: TaskActionStatus, write: Write, effects: tuple[Effect, ...], now: datetime
 ) -> Decision:
     """Return a decision that wakes up the action at its next deadline."""
-    deadline = deadlines.next_deadline(_with(observed, status), now)
+    deadline = deadlines.next_deadline(_with_status(observed, status), now)
     wake: tuple[Effect, ...] = () if deadline is None else (WakeAt(deadline),)
     return Decision(status=status, write=write, effects=(*effects, *wake))
 
 
-def _suspension_clocked(observed: Observed, now: datetime) -> TaskActionStatus:
+def _track_suspension(observed: Observed, now: datetime) -> TaskActionStatus:
     """Return the status with the time of suspension, which starts and ends when it is observed.
 
     An action that was created suspended counts as suspended since its creation, however late it is observed.
@@ -395,6 +418,6 @@ def _suspension_clocked(observed: Observed, now: datetime) -> TaskActionStatus:
     if observed.spec.suspend and status.suspended_at is None:
         return status.model_copy(update={"suspended_at": observed.created if observed.generation == 1 else now})
     if not observed.spec.suspend and status.suspended_at is not None:
-        seconds = deadlines.suspended_for(observed, now).total_seconds()
+        seconds = deadlines.suspended_duration(observed, now).total_seconds()
         return status.model_copy(update={"suspended_at": None, "suspended_seconds": seconds})
     return status

@@ -8,7 +8,7 @@ from taskaction.core.names import shard_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class ActionSource:
     """Source of an action's load: a provider, or an executor that a namespace uses without a provider."""
 
     namespace: str
@@ -20,7 +20,7 @@ class Source:
         return f"{self.namespace}/{self.name}"
 
 
-def source_of(action: TaskAction) -> Source:
+def source_of(action: TaskAction) -> ActionSource:
     """Return the source of ``action``; a cluster provider is one source for all namespaces."""
     ref = action.spec.provider_ref
     namespace = action.metadata.namespace
@@ -29,15 +29,15 @@ def source_of(action: TaskAction) -> Source:
     return provider_source(ref.kind, namespace, ref.name)
 
 
-def executor_source(namespace: str, executor: str) -> Source:
+def executor_source(namespace: str, executor: str) -> ActionSource:
     """Return the source of an executor's actions without a provider."""
-    return Source(namespace=namespace, name=f"executor:{executor}")
+    return ActionSource(namespace=namespace, name=f"executor:{executor}")
 
 
-def provider_source(kind: ProviderKind, namespace: str, name: str) -> Source:
+def provider_source(kind: ProviderKind, namespace: str, name: str) -> ActionSource:
     """Return the source of a provider's actions."""
     shared = kind is ProviderKind.CLUSTER_ACTION_PROVIDER
-    return Source(namespace="" if shared else namespace, name=f"{kind}:{name}")
+    return ActionSource(namespace="" if shared else namespace, name=f"{kind}:{name}")
 
 
 def shard_key(action: TaskAction, sharding: Sharding, partition: str | None) -> str:

@@ -6,24 +6,24 @@ from taskaction.api.enums import CacheStatus, ErrorKind, Phase, RetryClass
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Claim, TaskActionStatus
 from taskaction.lifecycle.outcomes import Failed, Succeeded
-from taskaction.lifecycle.state import Observed, Report
-from taskaction.lifecycle.statuses import Change, changed, closed, error_info, opened
+from taskaction.lifecycle.state import AttemptReport, Observed
+from taskaction.lifecycle.statuses import Change, apply_change, close_attempt_fields, error_info, open_attempt_fields
 
 _REASONS = {Phase.PAUSED: Reason.PAUSED}
 _CLASSES = {Phase.FAILED: RetryClass.ERROR, Phase.TIMED_OUT: RetryClass.TIMEOUT}
 
 
-def under_way(observed: Observed, report: Report, claim: Claim, now: datetime) -> TaskActionStatus:
+def apply_report(observed: Observed, report: AttemptReport, claim: Claim, now: datetime) -> TaskActionStatus:
     """Return the status after ``report`` unless it ends the attempt; the same object if nothing changes."""
     status = observed.status
     attempt = status.attempt or 1
     if report.attempt < attempt:
         return status
     if report.attempt > attempt:
-        status = _again(status, report, claim, now)
+        status = _open_reported_attempt(status, report, claim, now)
     if _is_news(report.cache_status, status.cache_status):
         status = status.model_copy(update={"cache_status": report.cache_status})
-    if report.phase is None or not report.phase.started or _is_behind(report.phase, status.phase):
+    if report.phase is None or not report.phase.is_started or _is_behind(report.phase, status.phase):
         return status
     change = Change(
         phase=report.phase,
@@ -32,10 +32,10 @@ def under_way(observed: Observed, report: Report, claim: Claim, now: datetime) -
         now=now,
         generation=observed.generation,
     )
-    return changed(status, change)
+    return apply_change(status, change)
 
 
-def outcome_of(report: Report, status: TaskActionStatus) -> Succeeded | Failed | None:
+def outcome_from_report(report: AttemptReport, status: TaskActionStatus) -> Succeeded | Failed | None:
     """Return the outcome in ``report``; None if the attempt continues or the report is about another attempt."""
     if report.attempt != (status.attempt or 1) or report.phase is None:
         return None
@@ -47,14 +47,16 @@ def outcome_of(report: Report, status: TaskActionStatus) -> Succeeded | Failed |
     return None
 
 
-def _again(status: TaskActionStatus, report: Report, claim: Claim, now: datetime) -> TaskActionStatus:
+def _open_reported_attempt(
+    status: TaskActionStatus, report: AttemptReport, claim: Claim, now: datetime
+) -> TaskActionStatus:
     """Return the status with an attempt that was started outside for the same work: its external id stays."""
     error = error_info(
         Reason.REPORTED, ErrorKind.SYSTEM, f"attempt {report.attempt} was started by the external system"
     )
-    status = status.model_copy(update=closed(status, Phase.FAILED, error, now))
+    status = status.model_copy(update=close_attempt_fields(status, Phase.FAILED, error, now))
     kept = {"external_id": status.external_id, "progress": None, "attempt": report.attempt}
-    fields = opened(status, claim, now) | kept
+    fields = open_attempt_fields(status, claim, now) | kept
     last = fields["attempts"][-1].model_copy(update={"number": report.attempt})
     return status.model_copy(update=fields | {"attempts": (*fields["attempts"][:-1], last)})
 

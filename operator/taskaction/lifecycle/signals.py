@@ -13,7 +13,7 @@ def fingerprint(signal: Signal) -> str:
     return digest(orjson.dumps(signal.to_json(), option=orjson.OPT_SORT_KEYS))
 
 
-def handed_on(signal: Signal, state: str | None = None) -> dict[str, Any]:
+def to_child_signal(signal: Signal, state: str | None = None) -> dict[str, Any]:
     """Return the signal for a child object; the id makes it the same signal if it is sent again."""
     below = {"value": signal.value, "id": fingerprint(signal)}
     return below if state is None else below | {"state": state}

@@ -23,7 +23,7 @@ class Activity(Enum):
     CANCELLING = auto()  # the executor is being cancelled
 
     @property
-    def goes_on(self) -> bool:
+    def is_under_way(self) -> bool:
         """Whether an attempt is running, here or outside."""
         return self in {Activity.CALLING, Activity.WAITING}
 
@@ -58,7 +58,7 @@ class Blocker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crowded:
+class QueueFull:
     """Full queue: the action waits in the backlog, or is refused."""
 
     message: str
@@ -96,20 +96,20 @@ class Observed:
     traits: Traits
     owner: Owner
     activity: Activity = Activity.IDLE
-    held: bool = False
+    has_finalizer: bool = False
     abort: AbortFact | None = None
     parent: Parent = Parent.NONE
     blocker: Blocker | None = None
-    crowded: Crowded | None = None
+    queue_full: QueueFull | None = None
     limited_until: datetime | None = None
     taken_at: datetime | None = None
     signalled: bool = False
     parameters_hash: str | None = None
-    luck: float = 0.0
+    jitter: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Reconcile:
     """Reconcile: the object is new or changed, a timer fired, or the process has just started."""
 
 
@@ -119,19 +119,19 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class CallEnded:
     """A call of the executor has ended."""
 
     outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
+class CancelEnded:
     """The executor confirmed a cancel, or its deadline has passed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class AttemptReport:
     """Report from outside about an attempt.
 
     Attributes:
@@ -147,10 +147,10 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ReportReceived:
     """Reports from outside about the running attempt, oldest first."""
 
-    reports: tuple[Report, ...]
+    reports: tuple[AttemptReport, ...]
 
 
-Event = Look | Slot | Ended | Stopped | Told
+Event = Reconcile | Slot | CallEnded | CancelEnded | ReportReceived

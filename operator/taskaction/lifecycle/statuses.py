@@ -10,7 +10,7 @@ from taskaction.api.metadata import Condition
 from taskaction.api.reasons import ConditionType, Reason
 from taskaction.api.task_action import ActionErrorInfo, Attempt, Claim, TaskActionStatus, Transition
 from taskaction.core.constants import ATTEMPTS_KEPT, HISTORY_KEPT, MESSAGE_LIMIT_CHARS
-from taskaction.core.names import truncated
+from taskaction.core.names import truncate
 
 _REASON_WORD = re.compile(r"^[A-Za-z][A-Za-z0-9]{0,127}$")
 _HELD_BACK = frozenset({Reason.SUSPENDED, Reason.PROVIDER_NOT_FOUND, Reason.PROVIDER_NOT_READY})  # Progressing is False
@@ -27,9 +27,9 @@ class Change:
     generation: int
 
 
-def changed(status: TaskActionStatus, change: Change, **fields: Any) -> TaskActionStatus:
+def apply_change(status: TaskActionStatus, change: Change, **fields: Any) -> TaskActionStatus:
     """Return ``status`` after ``change``, with ``fields`` replaced as well; the same object if nothing differs."""
-    message = truncated(change.message, MESSAGE_LIMIT_CHARS)
+    message = truncate(change.message, MESSAGE_LIMIT_CHARS)
     update: dict[str, Any] = {
         "phase": change.phase,
         "reason": change.reason,
@@ -42,11 +42,11 @@ def changed(status: TaskActionStatus, change: Change, **fields: Any) -> TaskActi
     if change.phase is not status.phase:
         transition = Transition(phase=change.phase, at=change.now, reason=change.reason, message=message)
         update["history"] = (*status.history, transition)[-HISTORY_KEPT:]
-    update["conditions"] = conditions(status.conditions, change, message)
+    update["conditions"] = build_conditions(status.conditions, change, message)
     return status.model_copy(update=update)
 
 
-def opened(status: TaskActionStatus, claim: Claim, now: datetime) -> dict[str, Any]:
+def open_attempt_fields(status: TaskActionStatus, claim: Claim, now: datetime) -> dict[str, Any]:
     """Return the fields of a status whose next attempt starts now."""
     number = (status.attempt or 0) + 1
     attempt = Attempt(number=number, phase=Phase.RUNNING, started_at=now)
@@ -61,7 +61,9 @@ def opened(status: TaskActionStatus, claim: Claim, now: datetime) -> dict[str, A
     }
 
 
-def closed(status: TaskActionStatus, phase: Phase, error: ActionErrorInfo | None, now: datetime) -> dict[str, Any]:
+def close_attempt_fields(
+    status: TaskActionStatus, phase: Phase, error: ActionErrorInfo | None, now: datetime
+) -> dict[str, Any]:
     """Return the fields of a status whose open attempt, if any, ends now in ``phase``."""
     fields: dict[str, Any] = {} if error is None else {"error": error}
     if status.attempts and status.attempts[-1].ended_at is None:
@@ -76,15 +78,15 @@ def closed(status: TaskActionStatus, phase: Phase, error: ActionErrorInfo | None
 
 def error_info(code: str, kind: ErrorKind, message: str) -> ActionErrorInfo:
     """Return an error within the limits of the schema."""
-    return ActionErrorInfo(code=reason_word(code), kind=kind, message=truncated(message, MESSAGE_LIMIT_CHARS))
+    return ActionErrorInfo(code=to_condition_reason(code), kind=kind, message=truncate(message, MESSAGE_LIMIT_CHARS))
 
 
-def reason_word(code: str) -> str:
+def to_condition_reason(code: str) -> str:
     """Return ``code`` if it is a valid reason of a condition, otherwise ExecutionFailed."""
     return str(code) if _REASON_WORD.fullmatch(code) else str(Reason.EXECUTION_FAILED)
 
 
-def conditions(before: tuple[Condition, ...], change: Change, message: str) -> tuple[Condition, ...]:
+def build_conditions(before: tuple[Condition, ...], change: Change, message: str) -> tuple[Condition, ...]:
     """Return the conditions after ``change``; the time of a condition changes only with its status."""
     known = {condition.type: condition for condition in before}
     return tuple(
@@ -95,7 +97,7 @@ def conditions(before: tuple[Condition, ...], change: Change, message: str) -> t
 
 def _states(phase: Phase, reason: str) -> tuple[tuple[ConditionType, ConditionStatus], ...]:
     yes, no = ConditionStatus.TRUE, ConditionStatus.FALSE
-    if not phase.terminal:
+    if not phase.is_terminal:
         return (ConditionType.PROGRESSING, no if reason in _HELD_BACK else yes), (ConditionType.FINISHED, no)
     succeeded = phase is Phase.SUCCEEDED
     return (
@@ -113,7 +115,7 @@ def _condition(
     return Condition(
         type=kind,
         status=state,
-        reason=reason_word(change.reason),
+        reason=to_condition_reason(change.reason),
         message=message,
         last_transition_time=change.now if before is None or flipped else before.last_transition_time,
         observed_generation=change.generation,

@@ -59,7 +59,7 @@ def test_a_mistake_is_shown_with_its_path_and_goes_when_it_is_mended(kubectl: Ku
     assert (found["status"], found["reason"]) == ("False", "InvalidDefinition")
     (problem,) = status(kubectl)["problems"]
     assert problem["path"] == "$.States.Done.Next"
-    assert "there is no state 'Copi'; there are Copy, Done" in problem["message"]
+    assert "unknown state 'Copi'; use one of Copy, Done" in problem["message"]
     merge(kubectl, "af", "subject", {"spec": {"definition": {"States": {"Done": {"Next": None, "End": True}}}}})
     assert valid(kubectl, 2)["status"] == "True"
     assert "problems" not in status(kubectl)

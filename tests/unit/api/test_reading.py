@@ -156,5 +156,5 @@ def test_what_an_older_schema_let_through_is_named(model: type[ApiModel], spec: 
 
 @pytest.mark.parametrize("phase", Phase)
 def test_a_phase_is_final_or_started_or_neither(phase: Phase) -> None:
-    assert phase.terminal == (phase in {"Succeeded", "Failed", "Aborted", "TimedOut"})
-    assert phase.started == (phase in {"Initializing", "Running", "Paused"})
+    assert phase.is_terminal == (phase in {"Succeeded", "Failed", "Aborted", "TimedOut"})
+    assert phase.is_started == (phase in {"Initializing", "Running", "Paused"})

@@ -6,7 +6,7 @@ import pytest
 
 from taskaction.api import rules
 from taskaction.api.enums import STARTED_PHASES, TERMINAL_PHASES
-from taskaction.api.policies import longest_after_first
+from taskaction.api.policies import initial_within_max_rule
 from taskaction.api.task_action import TaskActionSpec, TaskActionStatus
 from taskaction.api.task_action_rules import MUTABLE_SPEC_FIELDS, object_rules, spec_rules, status_rules
 
@@ -26,24 +26,24 @@ def test_a_rule_carries_its_message_and_its_field() -> None:
 
 
 def test_unchanged_sees_that_a_field_comes_or_goes() -> None:
-    assert rules.unchanged("a") == "has(self.a) == has(oldSelf.a) && (!has(self.a) || self.a == oldSelf.a)"
-    assert rules.unchanged("a", new="self.spec", old="oldSelf.spec").startswith(
+    assert rules.unchanged_expression("a") == "has(self.a) == has(oldSelf.a) && (!has(self.a) || self.a == oldSelf.a)"
+    assert rules.unchanged_expression("a", new="self.spec", old="oldSelf.spec").startswith(
         "has(self.spec.a) == has(oldSelf.spec.a)"
     )
 
 
 def test_immutable_names_the_field_and_the_mend() -> None:
-    assert rules.immutable("a", "make a new one") == {
-        "rule": rules.unchanged("a"),
+    assert rules.immutable_rule("a", "make a new one") == {
+        "rule": rules.unchanged_expression("a"),
         "message": "a is immutable: make a new one",
         "fieldPath": ".a",
     }
 
 
 def test_a_list_of_words_does_not_depend_on_chance() -> None:
-    assert rules.one_of({"b", "a"}) == rules.one_of(["a", "b"]) == "['a', 'b']"
-    assert rules.one_of(STARTED_PHASES) == "['Initializing', 'Paused', 'Running']"
-    assert rules.one_of(TERMINAL_PHASES) == "['Aborted', 'Failed', 'Succeeded', 'TimedOut']"
+    assert rules.cel_list({"b", "a"}) == rules.cel_list(["a", "b"]) == "['a', 'b']"
+    assert rules.cel_list(STARTED_PHASES) == "['Initializing', 'Paused', 'Running']"
+    assert rules.cel_list(TERMINAL_PHASES) == "['Aborted', 'Failed', 'Succeeded', 'TimedOut']"
 
 
 def test_a_stored_default_is_marked() -> None:
@@ -79,5 +79,5 @@ def test_rules_of_the_whole_object_point_at_parts_of_it() -> None:
 
 
 def test_a_series_of_waits_says_both_ways_out() -> None:
-    (rule,) = longest_after_first()[RULES]
+    (rule,) = initial_within_max_rule()[RULES]
     assert rule["message"] == "max must be at least as long as initial: raise max or lower initial"

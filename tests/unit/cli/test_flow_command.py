@@ -19,7 +19,7 @@ RICHER = {"StartAt": "A", "States": {"A": {"Type": "Pass", "ResultPath": None, "
         pytest.param(json.dumps(GOOD), [], 0, "valid", id="json"),
         pytest.param("StartAt: A\nStates:\n  A: {Type: Pass, End: true}\n", [], 0, "valid", id="yaml"),
         pytest.param(json.dumps({"kind": "ActionFlow", "spec": {"definition": GOOD}}), [], 0, "valid", id="manifest"),
-        pytest.param(json.dumps(BAD), [], 1, "$.States.A.Next: there is no state 'B'", id="wrong"),
+        pytest.param(json.dumps(BAD), [], 1, "$.States.A.Next: unknown state 'B'", id="wrong"),
         pytest.param(json.dumps({"kind": "ActionFlow"}), [], 1, "$: ", id="empty manifest"),
         pytest.param(json.dumps(RICHER), [], 0, "valid", id="superset"),
         pytest.param(json.dumps(RICHER), ["--strict"], 1, "cannot discard a result", id="not portable"),
@@ -109,7 +109,7 @@ def test_a_word_of_step_functions_is_answered_with_the_word_to_write(tmp_path, c
     file = tmp_path / "machine.json"
     file.write_text(machine)
     assert main(["flow", "validate", str(file)]) == 1
-    assert "$.States.Charge: there is no state type 'Task': use Action" in capsys.readouterr().out
+    assert "$.States.Charge: unknown state type 'Task'; use Action" in capsys.readouterr().out
 
 
 def test_the_tutorial_s_picture_is_that_of_its_flow(capsys) -> None:

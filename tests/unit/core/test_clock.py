@@ -7,7 +7,7 @@ import pytest
 
 from taskaction.api.base import format_time
 from taskaction.core.clock import Clock, SystemClock
-from taskaction.testing.clock import START, FakeClock, settled
+from taskaction.testing.clock import START, FakeClock, settle
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ async def test_sleepers_wake_each_at_its_time_and_no_sooner(fake) -> None:
             woken.append((name, (fake.now() - START).total_seconds()))
 
     tasks = [asyncio.create_task(sleep("long", 3)), asyncio.create_task(sleep("twice", 1, 1))]
-    await settled()
+    await settle()
     assert (fake.sleepers, woken) == (2, [])
 
     await fake.advance(0.5)
@@ -84,9 +84,9 @@ async def test_a_sleep_of_nothing_lets_others_go_and_returns(fake) -> None:
 
 async def test_a_cancelled_sleeper_is_no_sleeper(fake) -> None:
     task = asyncio.create_task(fake.sleep(1))
-    await settled()
+    await settle()
     task.cancel()
-    await settled()
+    await settle()
     await fake.advance(2)
 
     assert task.cancelled()

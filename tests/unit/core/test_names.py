@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskaction.core import names
-from taskaction.core.names import digest, shard_of, stable_hash, truncated
+from taskaction.core.names import digest, shard_of, stable_hash, truncate
 
 
 @pytest.mark.parametrize(
@@ -66,13 +66,13 @@ def test_digests_are_equal_just_where_the_data_is(one, other) -> None:
     ids=["nothing", "shorter", "just as long", "one too long", "counted in characters, not bytes"],
 )
 def test_text_is_cut_at_its_limit_and_shows_it(text, expected) -> None:
-    assert truncated(text, 5) == expected
+    assert truncate(text, 5) == expected
 
 
 @settings(max_examples=200)
 @given(text=st.text(), limit=st.integers(1, 30))
 def test_a_text_is_never_longer_than_its_limit_and_untouched_within_it(text, limit) -> None:
-    cut = truncated(text, limit)
+    cut = truncate(text, limit)
 
     assert len(cut) <= limit
     assert cut == text or len(text) > limit

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from support.terminal import Terminal
-from taskaction.core.yaml import documents
+from taskaction.core.yaml import load_documents
 
 SAME = {
     "a: on": True,
@@ -32,7 +32,7 @@ SAME = {
 
 @pytest.mark.parametrize(("text", "value"), SAME.items(), ids=SAME)
 def test_values_are_what_kubectl_makes_of_them(text: str, value: object) -> None:
-    ((found,),) = ([one.values() for one in documents(text)],)
+    ((found,),) = ([one.values() for one in load_documents(text)],)
     assert list(found) == [value]
     assert [type(one) for one in found] == [type(value)]
 
@@ -55,13 +55,13 @@ def test_what_kubectl_would_turn_into_something_else_is_refused_with_its_place(
     text: str, says: tuple[str, ...]
 ) -> None:
     with pytest.raises(yaml.YAMLError) as refused:
-        documents(text)
+        load_documents(text)
     assert all(word in str(refused.value) for word in says), refused.value
 
 
 @pytest.mark.parametrize("text", ["'on': 1", '"n": 1', "a: &a {b: 1}\nc:\n  <<: *a", json.dumps({"n": "y", "1": "on"})])
 def test_what_is_quoted_or_merged_is_as_it_stands(text: str) -> None:
-    assert documents(text) == list(yaml.safe_load_all(text))
+    assert load_documents(text) == list(yaml.safe_load_all(text))
 
 
 FLOW = """\

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskaction.execution.agenda import Agenda
-from taskaction.testing.clock import START, FakeClock, settled
+from taskaction.testing.clock import START, FakeClock, settle
 
 
 class Diary:
@@ -18,14 +18,14 @@ class Diary:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.called: list[tuple[float, str]] = []
-        self.agenda = Agenda(self.clock, self.due)
+        self.agenda = Agenda(self.clock, self.on_due)
 
-    def due(self, key: str) -> None:
+    def on_due(self, key: str) -> None:
         self.called.append(((self.clock.now() - START).total_seconds(), key))
 
     async def __aenter__(self) -> Self:
         self.task = asyncio.create_task(self.agenda.run())
-        await settled()
+        await settle()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -60,7 +60,7 @@ async def test_what_is_due_already_is_called_without_any_time_passing() -> None:
     async with Diary() as diary:
         diary.agenda.set("past", at(-5))
         diary.agenda.set("now", at(0))
-        await settled()
+        await settle()
 
         assert diary.called == [(0, "past"), (0, "now")]
 
@@ -79,7 +79,7 @@ async def test_a_time_that_is_set_during_a_longer_sleep_is_kept() -> None:
 async def test_the_last_time_that_was_set_counts(then) -> None:
     async with Diary() as diary:
         diary.agenda.set("a", at(5))
-        await settled()
+        await settle()
         diary.agenda.set("a", at(then))
         await diary.clock.advance(20)
 
@@ -110,7 +110,7 @@ async def test_a_key_may_be_set_again_while_it_is_served() -> None:
     async with Diary() as diary:
 
         def every_second(key: str) -> None:
-            Diary.due(diary, key)
+            Diary.on_due(diary, key)
             diary.agenda.set(key, diary.clock.now() + timedelta(seconds=1))
 
         diary.agenda._due = every_second
@@ -124,7 +124,7 @@ async def test_one_timer_serves_any_number_of_keys() -> None:
     async with Diary() as diary:
         for number in range(1000):
             diary.agenda.set(str(number), at(1 + number))
-        await settled()
+        await settle()
 
         assert diary.clock.sleepers == 1
 
@@ -146,12 +146,12 @@ async def test_it_stops_when_it_is_cancelled_wherever_it_stands(steps) -> None:
     diary = Diary()
     task = asyncio.create_task(diary.agenda.run())
     diary.agenda.set("late", at(100))
-    await settled()
+    await settle()
     diary.agenda.set("early", at(50))
     for _ in range(steps):
         await asyncio.sleep(0)
     task.cancel()
-    await settled()
+    await settle()
 
     assert task.cancelled()
     assert diary.clock.sleepers == 0

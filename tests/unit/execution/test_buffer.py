@@ -16,23 +16,23 @@ class Door:
         self.queue = RunQueue()
         self.buffer = Buffer(self.queue, high_watermark=high_watermark, share_pct=share_pct)
         for source, bound in bounds.items():
-            self.buffer.bound(source, bound)
+            self.buffer.set_bound(source, bound)
 
     def come(self, *runs: QueuedRun) -> None:
         for one in runs:
             if self.buffer.has_room(one, first=False):
-                self.queue.put(one)
+                self.queue.enqueue(one)
             else:
-                self.buffer.put(one)
+                self.buffer.add(one)
 
     def serve(self) -> str | None:
         one = self.queue.take()
         if one is None:
             return None
         self.queue.forget(one.id)
-        self.queue.back(one.id)
-        while (guest := self.buffer.next()) is not None:
-            self.queue.put(guest)
+        self.queue.release_worker(one.id)
+        while (guest := self.buffer.take_next()) is not None:
+            self.queue.enqueue(guest)
         return one.id
 
     def serve_all(self) -> list[str]:
@@ -50,7 +50,7 @@ def test_no_more_than_the_high_watermark_waits_in_the_queue() -> None:
     door = Door(high_watermark=3)
     door.come(*runs("abcde"))
 
-    assert (door.queue.pending, len(door.buffer)) == (3, 2)
+    assert (door.queue.pending_count, len(door.buffer)) == (3, 2)
     assert door.serve_all() == list("abcde")
 
 
@@ -58,21 +58,21 @@ def test_one_source_takes_no_more_than_its_share_however_many_come_at_once() -> 
     door = Door(high_watermark=10, share_pct=30)
     door.come(*runs("abcdefghij"), run("x", source="other"))
 
-    assert (door.queue.queued("noop"), door.queue.queued("other")) == (3, 1)
+    assert (door.queue.queued_count("noop"), door.queue.queued_count("other")) == (3, 1)
 
 
 def test_a_full_queue_of_one_source_keeps_nobody_else_out() -> None:
     door = Door(noop=1)
     door.come(*runs("abc"), *runs("xyz", "other"))
 
-    assert (door.queue.queued("noop"), door.queue.queued("other"), len(door.buffer)) == (1, 3, 2)
+    assert (door.queue.queued_count("noop"), door.queue.queued_count("other"), len(door.buffer)) == (1, 3, 2)
 
 
 def test_a_queue_for_nobody_lets_nobody_wait() -> None:
     door = Door(noop=0)
     door.come(*runs("a"))
 
-    assert (door.queue.pending, "a" in door.buffer) == (0, True)
+    assert (door.queue.pending_count, "a" in door.buffer) == (0, True)
 
 
 def test_who_comes_later_does_not_get_in_before_those_who_wait_outside() -> None:
@@ -117,7 +117,7 @@ def test_while_everything_is_being_taken_in_bounded_sources_wait_outside_for_the
 )
 def test_bounds_hold_at_every_moment_and_nobody_is_lost(watermark, share, bound, steps) -> None:
     door = Door(watermark, share)
-    door.buffer.bound("s0", bound)
+    door.buffer.set_bound("s0", bound)
     known: dict[str, QueuedRun] = {}
     for number, (step, which) in enumerate(steps):
         name = f"r{which}"
@@ -129,13 +129,13 @@ def test_bounds_hold_at_every_moment_and_nobody_is_lost(watermark, share, bound,
         elif step == "leave" and known.pop(name, None) is not None:
             door.queue.forget(name)
             door.buffer.forget(name)
-            while (guest := door.buffer.next()) is not None:
-                door.queue.put(guest)
-        assert watermark is None or door.queue.pending <= watermark
-        assert bound is None or door.queue.queued("s0") <= bound
-        assert door.queue.pending + len(door.buffer) == len(known)
-    door.buffer.bound("s0", None)
-    while (guest := door.buffer.next()) is not None:
-        door.queue.put(guest)
+            while (guest := door.buffer.take_next()) is not None:
+                door.queue.enqueue(guest)
+        assert watermark is None or door.queue.pending_count <= watermark
+        assert bound is None or door.queue.queued_count("s0") <= bound
+        assert door.queue.pending_count + len(door.buffer) == len(known)
+    door.buffer.set_bound("s0", None)
+    while (guest := door.buffer.take_next()) is not None:
+        door.queue.enqueue(guest)
     assert sorted(door.serve_all()) == sorted(known)
     assert not door.buffer._heaps

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from support.stage import Stage, run, submitted
-from taskaction.testing.clock import settled
+from taskaction.testing.clock import settle
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ async def test_as_many_runs_go_at_once_as_there_are_workers(stage) -> None:
     await submitted(manager, "a", "b", "c")
 
     assert stage.started == ["a", "b"]
-    assert (manager.running, manager.queued) == (2, 1)
+    assert (manager.running_count, manager.queued_count) == (2, 1)
 
 
 async def test_a_worker_that_is_free_again_takes_the_next_run(stage) -> None:
@@ -31,7 +31,7 @@ async def test_a_worker_that_is_free_again_takes_the_next_run(stage) -> None:
 
     assert stage.started == ["a", "b"]
     await stage.let("b")
-    assert (manager.running, manager.queued) == (0, 0)
+    assert (manager.running_count, manager.queued_count) == (0, 0)
 
 
 async def test_runs_only_collect_before_the_start_so_that_their_order_is_known(stage) -> None:
@@ -40,7 +40,7 @@ async def test_runs_only_collect_before_the_start_so_that_their_order_is_known(s
     assert stage.started == []
 
     manager.start_processing_action_runs()
-    await settled()
+    await settle()
 
     assert stage.started == ["earlier"]
 
@@ -77,10 +77,10 @@ async def test_a_turn_that_crashes_costs_no_worker_and_no_other_run(stage, error
     await stage.fail("bad", error)
 
     assert stage.started == ["good", "bad", "next"]
-    assert manager.running == 2
+    assert manager.running_count == 2
     await stage.let("good", "next")
     assert stage.ended == ["good", "next"]
-    assert manager.running == 0
+    assert manager.running_count == 0
 
 
 async def test_a_crash_is_told_with_its_run(stage) -> None:
@@ -101,7 +101,7 @@ async def test_every_worker_may_crash_again_and_again(stage) -> None:
 
     assert [name for name, _ in stage.crashes] == names
     await submitted(manager, "a", "b", "c")
-    assert (manager.running, manager.queued) == (2, 1)
+    assert (manager.running_count, manager.queued_count) == (2, 1)
 
 
 async def test_a_partition_is_closed_between_the_turns_of_its_run_and_opens_when_it_is_forgotten(stage) -> None:
@@ -111,7 +111,7 @@ async def test_a_partition_is_closed_between_the_turns_of_its_run_and_opens_when
     assert stage.started == ["a"]
 
     manager.forget("a")
-    await settled()
+    await settle()
 
     assert stage.started == ["a", "b"]
 
@@ -120,10 +120,10 @@ async def test_a_held_run_closes_its_partition_without_a_worker(stage) -> None:
     manager = stage.manager()
     manager.hold(run("paused", partition="key"))
     await submitted(manager, "next", partition="key")
-    assert (stage.started, manager.running, manager.lanes) == ([], 0, 1)
+    assert (stage.started, manager.running_count, manager.lane_count) == ([], 0, 1)
 
     manager.forget("paused")
-    await settled()
+    await settle()
 
     assert stage.started == ["next"]
 
@@ -142,13 +142,13 @@ async def test_a_run_that_is_let_go_and_taken_again_during_its_turn_has_one_turn
     await submitted(manager, "a")
     manager.forget("a")
     await submitted(manager, "a")
-    assert (stage.started, manager.running) == (["a"], 1)
+    assert (stage.started, manager.running_count) == (["a"], 1)
 
     await stage.let("a")
     await stage.let("a")
 
     assert stage.started == ["a", "a"]
-    assert (manager.running, manager.queued, manager.lanes, stage.crashes) == (0, 0, 0, [])
+    assert (manager.running_count, manager.queued_count, manager.lane_count, stage.crashes) == (0, 0, 0, [])
 
 
 async def test_nothing_is_left_when_all_runs_have_ended(stage) -> None:
@@ -156,11 +156,11 @@ async def test_nothing_is_left_when_all_runs_have_ended(stage) -> None:
     names = [f"r{number}" for number in range(20)]
     for number, name in enumerate(names):
         manager.submit(run(name, partition=str(number % 4)))
-    while manager.running:
-        await settled()
+    while manager.running_count:
+        await settle()
         for name in list(stage.cues):
             manager.forget(name)
             await stage.let(name)
 
     assert sorted(stage.ended) == sorted(names)
-    assert (manager.queued, manager.lanes) == (0, 0)
+    assert (manager.queued_count, manager.lane_count) == (0, 0)

@@ -8,7 +8,7 @@ import pytest
 from support.stage import Stage, run, submitted
 from taskaction.execution import manager as manager_module
 from taskaction.execution.manager import ExecutionManager
-from taskaction.testing.clock import settled
+from taskaction.testing.clock import settle
 
 LONG = 60.0
 """More than any of these tests takes: where it is waited for, something hangs."""
@@ -30,28 +30,28 @@ async def test_a_drain_lets_running_turns_end_and_starts_no_other(stage) -> None
     manager = stage.manager(workers=1)
     await submitted(manager, "a", "b")
     drained = asyncio.ensure_future(manager.drain(LONG))
-    await settled()
+    await settle()
     assert not drained.done()
 
     await stage.let("a")
     await drained
 
     assert (stage.started, stage.ended, stage.cancelled) == (["a"], ["a"], [])
-    assert manager.queued == 1
+    assert manager.queued_count == 1
 
 
 async def test_submissions_during_a_drain_wait_for_the_next_owner(stage) -> None:
     manager = stage.manager(workers=2)
     await submitted(manager, "a")
     drained = asyncio.ensure_future(manager.drain(LONG))
-    await settled()
+    await settle()
     await submitted(manager, "a", "late")
     manager.forget("a")
     await stage.let("a")
     await drained
 
     assert stage.started == ["a"]
-    assert (manager.running, manager.queued) == (0, 1)
+    assert (manager.running_count, manager.queued_count) == (0, 1)
 
 
 async def test_turns_that_outlive_the_drain_are_cancelled_and_waited_for(stage) -> None:
@@ -61,7 +61,7 @@ async def test_turns_that_outlive_the_drain_are_cancelled_and_waited_for(stage) 
         await manager.drain(0.01)
 
     assert stage.cancelled == ["slow", "slower"]
-    assert (manager.running, manager.queued) == (0, 1)
+    assert (manager.running_count, manager.queued_count) == (0, 1)
 
 
 async def test_a_turn_that_ignores_its_cancellation_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,11 +83,11 @@ async def test_a_turn_that_ignores_its_cancellation_is_left_behind(monkeypatch: 
     await submitted(manager, "a")
     async with asyncio.timeout(LONG / 10):
         await manager.drain(0.01)
-    assert (manager.running, cancelled) == (1, 1)
+    assert (manager.running_count, cancelled) == (1, 1)
 
     enough.set()
-    await settled()
-    assert manager.running == 0
+    await settle()
+    assert manager.running_count == 0
 
 
 async def test_a_turn_that_ends_just_as_the_drain_s_time_is_over_has_ended(stage) -> None:
@@ -96,7 +96,7 @@ async def test_a_turn_that_ends_just_as_the_drain_s_time_is_over_has_ended(stage
     stage.cues.pop("a").set_result(True)
     await manager.drain(0)
 
-    assert (stage.ended, stage.cancelled, manager.running) == (["a"], [], 0)
+    assert (stage.ended, stage.cancelled, manager.running_count) == (["a"], [], 0)
 
 
 async def test_a_drain_right_after_a_submission_cancels_the_turn_that_has_just_begun(stage) -> None:
@@ -106,4 +106,4 @@ async def test_a_drain_right_after_a_submission_cancels_the_turn_that_has_just_b
         await manager.drain(0)
 
     assert (stage.started, stage.cancelled) == (["a"], ["a"])
-    assert manager.running == 0
+    assert manager.running_count == 0

@@ -6,10 +6,10 @@ from datetime import datetime
 import pytest
 
 from support.stage import Stage, run, submitted
-from taskaction.execution.limits import Limits, TokenBucket
+from taskaction.execution.limits import SourceLimits, TokenBucket
 from taskaction.execution.manager import ExecutionManager
 from taskaction.execution.pacing import Pace
-from taskaction.testing.clock import settled
+from taskaction.testing.clock import settle
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ async def stage() -> AsyncIterator[Stage]:
 def paced(manager: ExecutionManager, *, interval: float = 10.0, burst: int = 1, recorded: bool = True) -> Pace:
     pace = Pace(TokenBucket(interval=interval, burst=burst))
     pace.reserved_until = 4e9 if recorded else 0.0
-    manager.limit("noop", Limits(), pace)
+    manager.set_limits("noop", SourceLimits(), pace)
     return pace
 
 
@@ -36,9 +36,9 @@ async def parked(stage: Stage, manager: ExecutionManager, *names: str, seconds: 
 
 async def test_who_waits_outside_of_a_full_queue_is_told_and_let_in_by_order(stage) -> None:
     manager = stage.manager(workers=1)
-    manager.limit("noop", Limits(queued=1), None)
+    manager.set_limits("noop", SourceLimits(queued=1), None)
     await submitted(manager, "a", "b", "c", "d")
-    assert (stage.told, manager.queued, manager.outside) == ([("crowded", "c"), ("crowded", "d")], 1, 2)
+    assert (stage.told, manager.queued_count, manager.backlog_count) == ([("crowded", "c"), ("crowded", "d")], 1, 2)
 
     await stage.let("a")
 
@@ -51,7 +51,7 @@ async def test_a_bound_is_kept_by_the_order_of_creation_after_a_restart(stage) -
     await submitted(manager, "c", "a", "b")
 
     manager.start_processing_action_runs()
-    await settled()
+    await settle()
 
     assert (stage.started, stage.told) == (["a"], [("admitted", "a"), ("admitted", "b")])
     assert not manager.submit(run("c")), "it waits outside"
@@ -61,7 +61,7 @@ async def test_5000_parked_runs_hold_no_worker_and_ask_once_in_ten_seconds(stage
     manager = stage.manager(workers=2)
     with stage.timed(manager):
         await parked(stage, manager, *(f"r{number:04}" for number in range(5000)))
-        assert (manager.running, manager.parked) == (0, 5000)
+        assert (manager.running_count, manager.parked_count) == (0, 5000)
         stage.started.clear()
         for _ in range(6):
             await stage.clock.advance(10.0)
@@ -86,7 +86,7 @@ async def test_a_parked_run_keeps_its_partition(stage) -> None:
     manager.park(run("a", partition="key"), "quota", 60.0)
     await stage.let("a", started=False)
 
-    assert (stage.started, manager.running) == (["a"], 0)
+    assert (stage.started, manager.running_count) == (["a"], 0)
 
 
 @pytest.mark.parametrize(
@@ -185,9 +185,9 @@ async def test_nothing_starts_before_the_use_of_its_rate_is_on_record(stage) -> 
     await submitted(manager, "a")
     assert (stage.started, stage.told) == ([], [("unrecorded", "noop")])
 
-    pace.reserved_until = pace.to_reserve(stage.clock.now().timestamp(), 1)
-    manager.recorded("noop")
-    await settled()
+    pace.reserved_until = pace.next_reservation(stage.clock.now().timestamp(), 1)
+    manager.on_reservation_recorded("noop")
+    await settle()
 
     assert stage.started == ["a"]
 
@@ -196,8 +196,8 @@ async def test_a_rate_that_is_taken_away_lets_all_go(stage) -> None:
     manager = stage.manager(workers=9)
     paced(manager)
     await submitted(manager, "a", "b", "c")
-    manager.limit("noop", Limits(), None)
-    await settled()
+    manager.set_limits("noop", SourceLimits(), None)
+    await settle()
 
     assert stage.started == ["a", "b", "c"]
 
@@ -207,7 +207,11 @@ async def test_what_waits_and_goes_on_is_counted_for_people(stage) -> None:
     await submitted(manager, "a", "b")
     manager.park(run("p"), "quota", 60.0)
 
-    assert (manager.waiting("noop"), manager.under_way("noop"), manager.waiting_runs("noop")) == (2, 1, ["b"])
+    assert (manager.waiting_count("noop"), manager.under_way_count("noop"), manager.waiting_runs("noop")) == (
+        2,
+        1,
+        ["b"],
+    )
     assert isinstance(stage.clock.now(), datetime)
 
 
@@ -222,4 +226,4 @@ async def test_another_one_looks_when_the_one_that_looked_waits_for_another_quot
         await stage.let("a", started=False)
         await stage.clock.advance(0.5)
         assert stage.started[3:] == ["a", "b"]
-        assert manager.parked == 2
+        assert manager.parked_count == 2

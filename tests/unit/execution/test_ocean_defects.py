@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from support.stage import Stage, run, submitted
-from taskaction.testing.clock import settled
+from taskaction.testing.clock import settle
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ async def test_ocean_d01_runs_of_a_key_stay_serial_whenever_they_arrive(stage) -
         manager.forget(name)
         await stage.let(name)
         assert stage.started[-1] == following
-        assert manager.running == 1
+        assert manager.running_count == 1
 
 
 async def test_ocean_d01_a_key_stays_closed_while_its_run_goes_on_outside(stage) -> None:
@@ -38,7 +38,7 @@ async def test_ocean_d01_a_key_stays_closed_while_its_run_goes_on_outside(stage)
     await stage.let("first")
     await submitted(manager, "second", partition="key")
 
-    assert (stage.started, manager.running) == (["first"], 0)
+    assert (stage.started, manager.running_count) == (["first"], 0)
 
 
 async def test_ocean_d13_a_run_is_known_until_it_has_ended(stage) -> None:
@@ -47,7 +47,7 @@ async def test_ocean_d13_a_run_is_known_until_it_has_ended(stage) -> None:
     await submitted(manager, "run", partition="key")  # it is under way: one more turn, never a second one beside it
     assert not manager.submit(run("run", partition="key"))
 
-    assert (Counter(stage.started), manager.running) == (Counter(run=1), 1)
+    assert (Counter(stage.started), manager.running_count) == (Counter(run=1), 1)
 
 
 async def test_ocean_d14_nothing_is_left_of_keys_whose_runs_have_ended(stage) -> None:
@@ -55,12 +55,12 @@ async def test_ocean_d14_nothing_is_left_of_keys_whose_runs_have_ended(stage) ->
     names = [f"r{number}" for number in range(50)]
     for name in names:
         manager.submit(run(name, partition=f"key of {name}"))
-    await settled()
+    await settle()
     for name in names:
         manager.forget(name)
     await stage.let(*names)
 
-    assert (manager.lanes, manager.queued, manager.running) == (0, 0, 0)
+    assert (manager.lane_count, manager.queued_count, manager.running_count) == (0, 0, 0)
 
 
 async def test_ocean_d14_an_idle_manager_does_nothing_at_all(stage) -> None:

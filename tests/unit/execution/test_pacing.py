@@ -13,7 +13,7 @@ def bucket(interval: float = 10.0, burst: int = 3) -> TokenBucket:
 
 
 def test_a_fresh_bucket_is_full() -> None:
-    assert bucket().tokens(100.0) == 3
+    assert bucket().available_tokens(100.0) == 3
 
 
 @pytest.mark.parametrize(
@@ -28,14 +28,14 @@ def test_a_fresh_bucket_is_full() -> None:
     ],
 )
 def test_tokens_go_with_starts_and_come_back_with_time(starts, later, tokens, opens_at) -> None:
-    used = bucket().spent(100.0, starts)
+    used = bucket().spend(100.0, starts)
 
-    assert used.tokens(100.0 + later) == tokens
-    assert used.opens_at(100.0 + later) == opens_at
+    assert used.available_tokens(100.0 + later) == tokens
+    assert used.next_start_at(100.0 + later) == opens_at
 
 
 def test_a_start_that_did_not_come_about_gives_its_token_back() -> None:
-    assert bucket().spent(100.0, 3).returned().tokens(100.0) == 1
+    assert bucket().spend(100.0, 3).refund().available_tokens(100.0) == 1
 
 
 @given(
@@ -47,8 +47,8 @@ def test_no_window_ever_sees_more_starts_than_the_rate_allows(interval, burst, p
     now, starts, used = 1000.0, [], TokenBucket(interval=interval, burst=burst)
     for pause in pauses:
         now += pause
-        while used.tokens(now):
-            used = used.spent(now)
+        while used.available_tokens(now):
+            used = used.spend(now)
             starts.append(now)
     for first, begin in enumerate(starts):
         for last in range(first, len(starts)):
@@ -58,25 +58,25 @@ def test_no_window_ever_sees_more_starts_than_the_rate_allows(interval, burst, p
 
 def test_nothing_starts_before_its_use_is_on_record() -> None:
     pace = Pace(bucket())
-    assert pace.starts(100.0) == 0
+    assert pace.allowed_starts(100.0) == 0
 
-    pace.reserved_until = pace.to_reserve(100.0, waiting=2)
+    pace.reserved_until = pace.next_reservation(100.0, waiting=2)
 
-    assert pace.starts(100.0) == 2
+    assert pace.allowed_starts(100.0) == 2
 
 
 def test_one_record_serves_the_next_seconds_of_a_quick_rate() -> None:
     pace = Pace(bucket(interval=0.1, burst=100))
 
-    assert pace.to_reserve(100.0, waiting=1) == pytest.approx(107.0)
+    assert pace.next_reservation(100.0, waiting=1) == pytest.approx(107.0)
 
 
 def test_what_was_reserved_is_still_there_when_its_record_has_been_written() -> None:
     pace = Pace(bucket(interval=0.5, burst=1))
 
-    pace.reserved_until = pace.to_reserve(100.0, waiting=1)
+    pace.reserved_until = pace.next_reservation(100.0, waiting=1)
 
-    assert [pace.starts(moment) for moment in (100.0, 100.3, 102.0)] == [1, 1, 1]
+    assert [pace.allowed_starts(moment) for moment in (100.0, 100.3, 102.0)] == [1, 1, 1]
 
 
 @given(
@@ -90,11 +90,11 @@ def test_owners_that_crash_at_any_moment_never_give_a_token_twice(burst, steps) 
         now += pause
         if crash:
             pace = Pace(TokenBucket(interval=interval, burst=burst))
-            pace.taken_over(recorded)
-        if pace.starts(now) < waiting and pace.bucket.tokens(now):
-            pace.reserved_until = recorded = max(recorded, pace.to_reserve(now, waiting))
-        for _ in range(min(waiting, pace.starts(now))):
-            pace.bucket = pace.bucket.spent(now)
+            pace.take_over(recorded)
+        if pace.allowed_starts(now) < waiting and pace.bucket.available_tokens(now):
+            pace.reserved_until = recorded = max(recorded, pace.next_reservation(now, waiting))
+        for _ in range(min(waiting, pace.allowed_starts(now))):
+            pace.bucket = pace.bucket.spend(now)
             starts.append(now)
     for first, begin in enumerate(starts):
         for last in range(first, len(starts)):
@@ -103,6 +103,10 @@ def test_owners_that_crash_at_any_moment_never_give_a_token_twice(burst, steps) 
 
 def test_a_successor_counts_all_that_its_predecessor_had_reserved_as_used() -> None:
     pace = Pace(bucket())
-    pace.taken_over(130.0)
+    pace.take_over(130.0)
 
-    assert (pace.starts(100.0), pace.bucket.tokens(100.0), pace.bucket.opens_at(100.0)) == (0, 0, 110.0)
+    assert (pace.allowed_starts(100.0), pace.bucket.available_tokens(100.0), pace.bucket.next_start_at(100.0)) == (
+        0,
+        0,
+        110.0,
+    )

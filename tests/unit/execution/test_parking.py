@@ -16,18 +16,18 @@ def lot_of(*names: str, quota: str = "api") -> ParkingLot:
 
 def test_one_looks_for_all_that_share_a_quota() -> None:
     lot = lot_of("a", "b", "c")
-    looking = lot.look("api")
+    looking = lot.take_probe("api")
 
     assert looking is not None
-    assert (looking.id, len(lot), lot.parked("noop")) == ("a", 2, 2)
+    assert (looking.id, len(lot), lot.parked_count("noop")) == ("a", 2, 2)
 
 
 def test_another_one_looks_the_next_time() -> None:
     lot = lot_of("a", "b")
-    first = lot.look("api")
+    first = lot.take_probe("api")
     assert first is not None
     lot.park(first, "api")
-    second = lot.look("api")
+    second = lot.take_probe("api")
 
     assert second is not None
     assert (first.id, second.id) == ("a", "b")
@@ -35,35 +35,35 @@ def test_another_one_looks_the_next_time() -> None:
 
 def test_two_follow_each_one_that_is_let_through() -> None:
     lot = lot_of(*"abcdefg")
-    lot.look("api")
+    lot.take_probe("api")
 
-    assert [one.id for one in lot.passed("a")] == ["b", "c"]
-    assert [one.id for one in lot.passed("b")] == ["d", "e"]
+    assert [one.id for one in lot.take_followers("a")] == ["b", "c"]
+    assert [one.id for one in lot.take_followers("b")] == ["d", "e"]
 
 
 def test_quotas_have_nothing_to_do_with_each_other() -> None:
     lot = lot_of("a", quota="one")
     lot.park(run("b"), "two")
-    lot.look("one")
+    lot.take_probe("one")
 
-    assert lot.passed("a") == []
-    assert lot.parked("noop") == 1
+    assert lot.take_followers("a") == []
+    assert lot.parked_count("noop") == 1
 
 
 def test_the_next_one_must_look_where_the_only_one_that_looked_is_gone() -> None:
     lot = lot_of("a", "b")
-    lot.look("api")
+    lot.take_probe("api")
 
     assert lot.forget("a") == "api"
     assert lot.forget("b") is None, "nobody is left"
-    assert lot.look("api") is None
+    assert lot.take_probe("api") is None
 
 
 def test_a_run_that_was_never_parked_is_no_matter() -> None:
     lot = lot_of("a")
 
     assert lot.forget("never seen") is None
-    assert lot.passed("never seen") == []
+    assert lot.take_followers("never seen") == []
     assert len(lot) == 1
 
 
@@ -77,20 +77,20 @@ def test_nobody_is_lost_and_nothing_is_left(steps) -> None:
             parked.add(name)
             out.discard(name)
         elif step == "look":
-            looking = lot.look(number % 2)
+            looking = lot.take_probe(number % 2)
             assert (looking is None) == all(int(one[1:]) % 2 != number % 2 for one in parked)
             if looking is not None:
                 parked.remove(looking.id)
                 out.add(looking.id)
         elif step == "passed":
-            followers = {one.id for one in lot.passed(name)}
+            followers = {one.id for one in lot.take_followers(name)}
             parked -= followers | {name}
             out = (out | followers) - {name}
         else:
             lot.forget(name)
             parked.discard(name)
             out.discard(name)
-        assert len(lot) == lot.parked("noop") == len(parked)
+        assert len(lot) == lot.parked_count("noop") == len(parked)
     for name in parked | out:
         lot.forget(name)
     assert not any([lot._groups, lot._quotas, lot._by_source])

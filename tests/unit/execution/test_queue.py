@@ -20,7 +20,7 @@ def in_partition(name: str, *, created: float = 0.0, **place) -> QueuedRun:
 def filled(runs: Iterable[QueuedRun]) -> RunQueue:
     queue = RunQueue()
     for one in runs:
-        assert queue.put(one)
+        assert queue.enqueue(one)
     return queue
 
 
@@ -38,7 +38,7 @@ def served(queue: RunQueue) -> list[str]:
     while (one := queue.take()) is not None:
         names.append(one.id)
         queue.forget(one.id)
-        queue.back(one.id)
+        queue.release_worker(one.id)
     return names
 
 
@@ -66,7 +66,7 @@ def test_a_partition_lets_one_run_go_at_a_time() -> None:
     queue = filled(in_partition(name) for name in "ab")
 
     assert taken(queue) == ["a"]
-    queue.back("a")
+    queue.release_worker("a")
     assert taken(queue) == [], "a waits for something outside and keeps its partition"
     queue.forget("a")
     assert taken(queue) == ["b"]
@@ -81,9 +81,9 @@ def test_the_same_key_of_another_source_or_namespace_is_another_partition() -> N
 def test_a_run_that_keeps_its_partition_goes_before_older_ones() -> None:
     queue = filled([in_partition("young", created=5.0)])
     queue.take()
-    queue.back("young")
-    queue.put(in_partition("old", created=1.0))
-    queue.put(in_partition("young", created=5.0))
+    queue.release_worker("young")
+    queue.enqueue(in_partition("old", created=1.0))
+    queue.enqueue(in_partition("young", created=5.0))
 
     assert served(queue) == ["young", "old"]
 
@@ -91,7 +91,7 @@ def test_a_run_that_keeps_its_partition_goes_before_older_ones() -> None:
 def test_a_run_that_waits_already_is_not_queued_again() -> None:
     queue = filled([run("a")])
 
-    assert not queue.put(run("a"))
+    assert not queue.enqueue(run("a"))
     assert taken(queue) == ["a"]
 
 
@@ -99,12 +99,12 @@ def test_a_call_for_a_turn_during_a_turn_gives_one_more_turn_afterwards() -> Non
     queue = filled([run("a")])
     queue.take()
 
-    assert queue.put(run("a"))
-    assert not queue.put(run("a"))
+    assert queue.enqueue(run("a"))
+    assert not queue.enqueue(run("a"))
     assert taken(queue) == []
-    queue.back("a")
+    queue.release_worker("a")
     assert taken(queue) == ["a"]
-    queue.back("a")
+    queue.release_worker("a")
     assert taken(queue) == []
 
 
@@ -113,10 +113,10 @@ def test_a_run_that_is_forgotten_and_put_again_during_its_turn_is_not_given_twic
     queue = filled([run("a", partition=partition)])
     queue.take()
     queue.forget("a")
-    queue.put(run("a", partition=partition))
+    queue.enqueue(run("a", partition=partition))
 
     assert taken(queue) == [], "its turn is not over"
-    queue.back("a")
+    queue.release_worker("a")
     assert taken(queue) == ["a"]
 
 
@@ -130,7 +130,7 @@ def test_a_forgotten_run_is_not_given_out() -> None:
 def test_a_forgotten_run_may_come_back_with_another_place() -> None:
     queue = filled([run("first", priority=9), run("back", priority=5), run("third", priority=3)])
     queue.forget("back")
-    queue.put(run("back", priority=1))
+    queue.enqueue(run("back", priority=1))
 
     assert taken(queue) == ["first", "third", "back"]
 
@@ -138,7 +138,7 @@ def test_a_forgotten_run_may_come_back_with_another_place() -> None:
 def test_a_forgotten_run_may_come_back_in_another_lane() -> None:
     queue = filled([run("a"), run("b"), run("c")])
     queue.forget("b")
-    queue.put(run("b", source="http"))
+    queue.enqueue(run("b", source="http"))
 
     assert taken(queue) == ["a", "b", "c"]
     assert len(queue) == 0
@@ -148,12 +148,12 @@ def test_a_forgotten_run_may_come_back_in_another_lane() -> None:
 def test_a_held_partition_stays_closed_until_its_holder_is_forgotten(during_turn) -> None:
     queue = RunQueue()
     if during_turn:
-        queue.put(in_partition("paused"))
+        queue.enqueue(in_partition("paused"))
         queue.take()
         queue.forget("paused")
     queue.hold(in_partition("paused"))
-    queue.back("paused")
-    queue.put(in_partition("next"))
+    queue.release_worker("paused")
+    queue.enqueue(in_partition("next"))
 
     assert taken(queue) == []
     queue.forget("paused")
@@ -174,13 +174,13 @@ def test_holding_means_nothing_without_a_partition() -> None:
     queue = RunQueue()
     queue.hold(run("paused"))
 
-    assert queue.lanes == 0
+    assert queue.lane_count == 0
 
 
 def test_unknown_runs_are_no_matter() -> None:
     queue = filled([run("a")])
     queue.forget("never seen")
-    queue.back("never seen")
+    queue.release_worker("never seen")
 
     assert taken(queue) == ["a"]
 
@@ -222,24 +222,24 @@ def test_the_queue_tells_how_much_waits_and_is_out() -> None:
     queue = filled([run("a"), run("b"), in_partition("c")])
     queue.take()
 
-    assert (len(queue), queue.busy, queue.lanes) == (2, 1, 2)
+    assert (len(queue), queue.busy_count, queue.lane_count) == (2, 1, 2)
 
 
 def test_nothing_is_left_of_lanes_without_work() -> None:
     queue = filled(run(f"{number}", source=f"s{number % 7}", partition=f"p{number % 11}") for number in range(100))
-    assert queue.lanes == 77
+    assert queue.lane_count == 77
 
     assert len(served(queue)) == 100
-    assert (len(queue), queue.busy, queue.lanes) == (0, 0, 0)
+    assert (len(queue), queue.busy_count, queue.lane_count) == (0, 0, 0)
 
 
 def test_turn_after_turn_of_a_partition_s_head_costs_no_memory_while_an_older_run_waits() -> None:
     queue = filled([in_partition("head", created=5.0)])
     assert taken(queue) == ["head"]
-    queue.put(in_partition("old", created=1.0))
+    queue.enqueue(in_partition("old", created=1.0))
     for _ in range(1000):
-        queue.put(in_partition("head", created=5.0))
-        queue.back("head")
+        queue.enqueue(in_partition("head", created=5.0))
+        queue.release_worker("head")
         assert taken(queue) == ["head"]
 
     (lane,) = queue._lanes.values()
@@ -249,7 +249,7 @@ def test_turn_after_turn_of_a_partition_s_head_costs_no_memory_while_an_older_ru
 def test_runs_that_come_and_go_behind_a_waiting_one_cost_no_memory() -> None:
     queue = filled([run("first")])
     for number in range(1000):
-        queue.put(run("guest", created=1.0 + number))
+        queue.enqueue(run("guest", created=1.0 + number))
         queue.forget("guest")
 
     (lane,) = queue._lanes.values()

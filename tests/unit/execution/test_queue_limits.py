@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskaction.execution.limits import UNLIMITED, Limits
+from taskaction.execution.limits import UNLIMITED, SourceLimits
 from taskaction.execution.queue import RunQueue
 from taskaction.execution.runs import QueuedRun
 
@@ -12,11 +12,11 @@ def run(name: str, *, namespace: str = "a", source: str = "deploy", **place) -> 
     return QueuedRun(id=name, namespace=namespace, source=source, **place)
 
 
-def queue_with(limits: Limits, *runs: QueuedRun) -> RunQueue:
+def queue_with(limits: SourceLimits, *runs: QueuedRun) -> RunQueue:
     queue = RunQueue()
-    queue.limit("deploy", limits)
+    queue.set_limits("deploy", limits)
     for one in runs:
-        assert queue.put(one)
+        assert queue.enqueue(one)
     return queue
 
 
@@ -29,11 +29,11 @@ def taken(queue: RunQueue) -> list[str]:
 
 def ends(queue: RunQueue, name: str) -> None:
     queue.forget(name)
-    queue.back(name)
+    queue.release_worker(name)
 
 
 def test_no_more_attempts_than_allowed_are_under_way_at_a_time() -> None:
-    queue = queue_with(Limits(concurrent=2), *(run(name) for name in "abc"))
+    queue = queue_with(SourceLimits(concurrent=2), *(run(name) for name in "abc"))
 
     assert taken(queue) == ["a", "b"]
     ends(queue, "a")
@@ -41,71 +41,71 @@ def test_no_more_attempts_than_allowed_are_under_way_at_a_time() -> None:
 
 
 def test_an_attempt_that_goes_on_outside_keeps_its_seat_and_gives_its_worker_back() -> None:
-    queue = queue_with(Limits(concurrent=1), run("a"), run("b"))
+    queue = queue_with(SourceLimits(concurrent=1), run("a"), run("b"))
     queue.take()
     queue.hold(run("a", under_way=True))
-    queue.back("a")
+    queue.release_worker("a")
 
-    assert (queue.busy, queue.running("deploy"), taken(queue)) == (0, 1, [])
+    assert (queue.busy_count, queue.running_count("deploy"), taken(queue)) == (0, 1, [])
     queue.forget("a")
     assert taken(queue) == ["b"]
 
 
 def test_a_poll_of_an_attempt_under_way_waits_for_no_seat() -> None:
-    queue = queue_with(Limits(concurrent=1), run("a", partition="key"), run("b"))
+    queue = queue_with(SourceLimits(concurrent=1), run("a", partition="key"), run("b"))
     queue.take()
     queue.hold(run("a", partition="key", under_way=True))
-    queue.back("a")
-    queue.put(run("a", partition="key", under_way=True))
+    queue.release_worker("a")
+    queue.enqueue(run("a", partition="key", under_way=True))
 
     assert taken(queue) == ["a"]
 
 
 def test_a_run_in_backoff_keeps_its_partition_and_no_seat() -> None:
-    queue = queue_with(Limits(concurrent=1), *(run(name, partition=name[0]) for name in ("a1", "a2", "b1")))
+    queue = queue_with(SourceLimits(concurrent=1), *(run(name, partition=name[0]) for name in ("a1", "a2", "b1")))
     queue.take()
     queue.hold(run("a1", partition="a"))
-    queue.back("a1")
+    queue.release_worker("a1")
 
     assert taken(queue) == ["b1"]
     ends(queue, "b1")
     assert taken(queue) == [], "a2 waits for a1"
-    queue.put(run("a1", partition="a", order=(0, 0.0, 0, "a1")))
+    queue.enqueue(run("a1", partition="a", order=(0, 0.0, 0, "a1")))
     assert taken(queue) == ["a1"]
 
 
 def test_a_source_at_its_limit_holds_up_no_other() -> None:
-    queue = queue_with(Limits(concurrent=1), run("a"), run("b"), run("other", source="notify"))
+    queue = queue_with(SourceLimits(concurrent=1), run("a"), run("b"), run("other", source="notify"))
 
     assert taken(queue) == ["a", "other"]
 
 
 def test_attempts_that_were_under_way_before_count_even_beyond_the_limit() -> None:
-    queue = queue_with(Limits(concurrent=1), run("new"))
+    queue = queue_with(SourceLimits(concurrent=1), run("new"))
     for name in "ab":
         queue.hold(run(name, under_way=True))
 
-    assert (queue.running("deploy"), taken(queue)) == (2, [])
+    assert (queue.running_count("deploy"), taken(queue)) == (2, [])
     queue.forget("a")
     assert taken(queue) == []
     queue.forget("b")
     assert taken(queue) == ["new"]
 
 
-@pytest.mark.parametrize("limits", [Limits(concurrent=3), UNLIMITED], ids=["more", "none"])
+@pytest.mark.parametrize("limits", [SourceLimits(concurrent=3), UNLIMITED], ids=["more", "none"])
 def test_a_limit_that_is_raised_lets_more_start_at_once(limits) -> None:
-    queue = queue_with(Limits(concurrent=1), *(run(name) for name in "abc"))
+    queue = queue_with(SourceLimits(concurrent=1), *(run(name) for name in "abc"))
     assert taken(queue) == ["a"]
 
-    queue.limit("deploy", limits)
+    queue.set_limits("deploy", limits)
 
     assert taken(queue) == ["b", "c"]
 
 
 def test_a_limit_that_is_lowered_ends_nothing() -> None:
-    queue = queue_with(Limits(concurrent=3), *(run(name) for name in "abcd"))
+    queue = queue_with(SourceLimits(concurrent=3), *(run(name) for name in "abcd"))
     assert taken(queue) == ["a", "b", "c"]
-    queue.limit("deploy", Limits(concurrent=1))
+    queue.set_limits("deploy", SourceLimits(concurrent=1))
 
     ends(queue, "a")
     ends(queue, "b")
@@ -116,7 +116,7 @@ def test_a_limit_that_is_lowered_ends_nothing() -> None:
 
 def test_a_partition_may_admit_several_in_their_order() -> None:
     runs = [run(name, partition="key", order=(1, float(number), 0, name)) for number, name in enumerate("abc")]
-    queue = queue_with(Limits(per_partition=2), *reversed(runs))
+    queue = queue_with(SourceLimits(per_partition=2), *reversed(runs))
 
     assert taken(queue) == ["a", "b"]
     ends(queue, "b")
@@ -127,7 +127,7 @@ def test_two_that_keep_one_partition_after_a_crash_go_one_after_the_other() -> N
     queue = queue_with(UNLIMITED, run("next", partition="key"))
     for name in "ab":
         queue.hold(run(name, partition="key"))
-        queue.put(run(name, partition="key", order=(0, 0.0, 0, name)))
+        queue.enqueue(run(name, partition="key", order=(0, 0.0, 0, name)))
 
     assert taken(queue) == ["a"]
     ends(queue, "a")
@@ -138,17 +138,17 @@ def test_two_that_keep_one_partition_after_a_crash_go_one_after_the_other() -> N
 
 def test_a_closed_source_starts_nothing_and_goes_on_with_what_is_under_way() -> None:
     queue = queue_with(UNLIMITED, run("new"))
-    queue.close("deploy")
-    queue.put(run("going", under_way=True))
+    queue.close_source("deploy")
+    queue.enqueue(run("going", under_way=True))
 
     assert taken(queue) == ["going"]
-    queue.open("deploy")
+    queue.open_source("deploy")
     assert taken(queue) == ["new"]
 
 
 def test_namespaces_take_turns_for_the_seats_of_a_source_that_they_share() -> None:
     names = [f"{namespace}{number}" for namespace in "abc" for number in range(3)]
-    queue = queue_with(Limits(concurrent=1), *(run(name, namespace=name[0]) for name in names))
+    queue = queue_with(SourceLimits(concurrent=1), *(run(name, namespace=name[0]) for name in names))
     served = []
     while (one := queue.take()) is not None:
         served.append(one.id)
@@ -158,16 +158,16 @@ def test_namespaces_take_turns_for_the_seats_of_a_source_that_they_share() -> No
 
 
 def test_a_higher_priority_gets_the_next_seat_whenever_it_comes() -> None:
-    queue = queue_with(Limits(concurrent=1), run("first"), run("low", namespace="b"))
+    queue = queue_with(SourceLimits(concurrent=1), run("first"), run("low", namespace="b"))
     queue.take()
-    queue.put(run("high", namespace="c", priority=9))
+    queue.enqueue(run("high", namespace="c", priority=9))
     ends(queue, "first")
 
     assert taken(queue) == ["high"]
 
 
 def test_a_seat_that_its_first_candidate_leaves_goes_to_the_next() -> None:
-    queue = queue_with(Limits(concurrent=1), run("busy"), run("b", namespace="b"), run("c", namespace="c"))
+    queue = queue_with(SourceLimits(concurrent=1), run("busy"), run("b", namespace="b"), run("c", namespace="c"))
     queue.take()
     ends(queue, "busy")
     queue.forget("b")
@@ -176,9 +176,18 @@ def test_a_seat_that_its_first_candidate_leaves_goes_to_the_next() -> None:
 
 
 def test_what_waits_and_what_is_under_way_is_counted_by_source() -> None:
-    queue = queue_with(Limits(concurrent=1), *(run(name) for name in "abc"), run("x", source="notify"))
+    queue = queue_with(SourceLimits(concurrent=1), *(run(name) for name in "abc"), run("x", source="notify"))
     queue.take()
 
-    assert (queue.queued("deploy"), queue.running("deploy"), queue.queued("notify"), queue.pending) == (2, 1, 1, 3)
-    assert list(queue.waiting_for("deploy")) == ["b", "c"]
-    assert (queue.queued("unknown"), queue.running("unknown"), list(queue.waiting_for("unknown"))) == (0, 0, [])
+    assert (
+        queue.queued_count("deploy"),
+        queue.running_count("deploy"),
+        queue.queued_count("notify"),
+        queue.pending_count,
+    ) == (2, 1, 1, 3)
+    assert list(queue.waiting_runs("deploy")) == ["b", "c"]
+    assert (queue.queued_count("unknown"), queue.running_count("unknown"), list(queue.waiting_runs("unknown"))) == (
+        0,
+        0,
+        [],
+    )

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from taskaction.execution.limits import UNLIMITED, Limits
+from taskaction.execution.limits import UNLIMITED, SourceLimits
 from taskaction.execution.queue import RunQueue
 from taskaction.execution.runs import LaneKey, QueuedRun
 
 NAMES = [f"r{number}" for number in range(8)]
 SOURCES = ["x", "y"]
 LANES = st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(SOURCES), st.sampled_from([None, None, "k", "l"]))
-LIMITS = st.builds(Limits, concurrent=st.sampled_from([None, 1, 2]), per_partition=st.sampled_from([1, 1, 2]))
+LIMITS = st.builds(SourceLimits, concurrent=st.sampled_from([None, 1, 2]), per_partition=st.sampled_from([1, 1, 2]))
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Naive:
     again: dict[str, QueuedRun] = field(default_factory=dict)
     holders: dict[LaneKey, set[str]] = field(default_factory=lambda: defaultdict(set))
     seated: dict[str, QueuedRun] = field(default_factory=dict)
-    limits: dict[str, Limits] = field(default_factory=dict)
+    limits: dict[str, SourceLimits] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
 
     def candidates(self) -> list[QueuedRun]:
@@ -91,9 +91,9 @@ class QueueMachine(RuleBasedStateMachine):
         naive = self.naive
         run = replace(self._run(name, lane, priority, created), under_way=under_way)
         if name in naive.waiting or name in naive.again:
-            assert not self.queue.put(run)
+            assert not self.queue.enqueue(run)
             return
-        assert self.queue.put(run)
+        assert self.queue.enqueue(run)
         if name in naive.busy:
             naive.busy[name] = naive.again[name] = run
         else:
@@ -142,7 +142,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.naive.busy)
     @rule(data=st.data())
-    def back(self, data) -> None:
+    def release_worker(self, data) -> None:
         self.back_of(data.draw(st.sampled_from(sorted(self.naive.busy))))
 
     @rule(name=st.sampled_from(NAMES))
@@ -158,34 +158,34 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(source=st.sampled_from(SOURCES), limits=LIMITS)
     def limit(self, source, limits) -> None:
-        self.queue.limit(source, limits)
+        self.queue.set_limits(source, limits)
         self.naive.limits[source] = limits
 
     @rule(source=st.sampled_from(SOURCES), closed=st.booleans())
     def close_or_open(self, source, closed) -> None:
         if closed:
-            self.queue.close(source)
+            self.queue.close_source(source)
             self.naive.closed.add(source)
         else:
-            self.queue.open(source)
+            self.queue.open_source(source)
             self.naive.closed.discard(source)
 
     @invariant()
     def counts_agree(self) -> None:
         naive = self.naive
         assert len(self.queue) == len(naive.waiting)
-        assert self.queue.busy == len(naive.busy)
+        assert self.queue.busy_count == len(naive.busy)
         pending = Counter(run.source for run in naive.waiting.values() if not run.under_way)
         running = Counter(run.source for run in naive.seated.values())
-        assert self.queue.pending == pending.total()
+        assert self.queue.pending_count == pending.total()
         for source in SOURCES:
-            assert self.queue.queued(source) == pending[source]
-            assert self.queue.running(source) == running[source]
+            assert self.queue.queued_count(source) == pending[source]
+            assert self.queue.running_count(source) == running[source]
 
     @invariant()
     def only_lanes_with_work_or_a_holder_exist(self) -> None:
         held = {lane for lane, holders in self.naive.holders.items() if holders}
-        assert self.queue.lanes == len({_lane(run) for run in self.naive.waiting.values()} | held)
+        assert self.queue.lane_count == len({_lane(run) for run in self.naive.waiting.values()} | held)
 
     def teardown(self) -> None:
         """Let everything end: each run comes up, and nothing is left."""
@@ -203,14 +203,14 @@ class QueueMachine(RuleBasedStateMachine):
                 self.back_of(name)
         for name in NAMES:
             self.forget(name)
-        assert (len(self.queue), self.queue.busy, self.queue.lanes) == (0, 0, 0)
+        assert (len(self.queue), self.queue.busy_count, self.queue.lane_count) == (0, 0, 0)
         assert not any([self.queue._known, self.queue._sources])
         ring = self.queue._ring
         assert not any([ring._levels, ring._priorities, ring._spots, ring._gates])
 
     def back_of(self, name: str) -> None:
         naive = self.naive
-        self.queue.back(name)
+        self.queue.release_worker(name)
         run = naive.busy.pop(name)
         if name in naive.again:
             del naive.again[name]
@@ -240,7 +240,7 @@ TestQueue.settings = settings(max_examples=200, stateful_step_count=50, deadline
 def test_a_namespace_is_served_once_a_round_and_a_source_once_a_round_of_its_namespace(waiting) -> None:
     queue = RunQueue()
     for number, (namespace, source) in enumerate(waiting):
-        queue.put(
+        queue.enqueue(
             QueuedRun(id=str(number), namespace=namespace, source=source, order=(1, float(number), 0, str(number)))
         )
     left = [QueuedRun(id=str(number), namespace=pair[0], source=pair[1]) for number, pair in enumerate(waiting)]

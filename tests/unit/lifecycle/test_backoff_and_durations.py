@@ -79,7 +79,7 @@ def test_a_duration_reads_as_people_mean_it(text: str, seconds: float) -> None:
     ],
 )
 def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(DurationError, match="use e.g. 90s, 1m30s or 2h") as refused:
+    with pytest.raises(DurationError, match=r"use e\.g\. 90s, 1m30s or 2h") as refused:
         parse_duration(text)
 
     assert isinstance(refused.value, ValueError)  # so that a model names the field

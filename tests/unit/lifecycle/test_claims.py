@@ -24,10 +24,10 @@ from support.lifecycle import (
 from taskaction.api.enums import ErrorKind, Phase, RetryClass
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Claim, TaskActionStatus
-from taskaction.lifecycle.decisions import Call, Enqueue, Hold, WakeAt, Write
+from taskaction.lifecycle.decisions import AddFinalizer, Call, Enqueue, WakeAt, Write
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.policy import Settings
-from taskaction.lifecycle.state import Activity, Look, Observed, Slot
+from taskaction.lifecycle.state import Activity, Observed, Reconcile, Slot
 from taskaction.lifecycle.traits import Traits
 
 ONCE_OUTSIDE = Traits(idempotent=False, external_effect=True)
@@ -38,8 +38,8 @@ ONCE_OUTSIDE = Traits(idempotent=False, external_effect=True)
     [
         (REPEATABLE, Write.LATER, ["Call"]),
         (ONCE, Write.FIRST, ["Call"]),
-        (OUTSIDE, Write.LATER, ["Hold", "Call"]),
-        (ONCE_OUTSIDE, Write.FIRST, ["Hold", "Call"]),
+        (OUTSIDE, Write.LATER, ["AddFinalizer", "Call"]),
+        (ONCE_OUTSIDE, Write.FIRST, ["AddFinalizer", "Call"]),
     ],
     ids=["repeatable", "once", "outside", "once-and-outside"],
 )
@@ -53,7 +53,7 @@ def test_what_is_durable_before_the_call(
 
 
 def test_a_finalizer_that_is_held_is_not_asked_for_again() -> None:
-    assert effects(step(observed(traits=OUTSIDE, held=True), Slot(), NOW), Hold) == []
+    assert effects(step(observed(traits=OUTSIDE, has_finalizer=True), Slot(), NOW), AddFinalizer) == []
 
 
 def test_a_claim_names_the_owner_its_epoch_and_the_parameters() -> None:
@@ -66,7 +66,7 @@ def test_a_claim_names_the_owner_its_epoch_and_the_parameters() -> None:
 def test_a_call_that_is_under_way_here_is_left_alone() -> None:
     facts = observed(status=running(), traits=ONCE, activity=Activity.CALLING, taken_at=after(-3600))
 
-    decision = step(facts, Look(), NOW)
+    decision = step(facts, Reconcile(), NOW)
 
     assert (decision.status, decision.write, decision.effects) == (facts.status, Write.NONE, ())
 
@@ -84,7 +84,7 @@ GOES_ON = {
 def test_a_new_owner_takes_up_what_it_can_at_once_and_in_the_same_attempt(state: str) -> None:
     facts, poll = GOES_ON[state]
 
-    assert step(facts, Look(), NOW).effects == (Enqueue(),)
+    assert step(facts, Reconcile(), NOW).effects == (Enqueue(),)
 
     decision = step(facts, Slot(), NOW)
     assert decision.effects == (Call(poll=poll),)
@@ -118,7 +118,7 @@ def taken(status: TaskActionStatus, **changes: object) -> Observed:
 def test_a_foreign_claim_is_respected_for_the_grace() -> None:
     facts = taken(running(claim=FOREIGN_CLAIM))
 
-    decision = step(facts, Look(), after(9.999))
+    decision = step(facts, Reconcile(), after(9.999))
 
     assert (decision.status, decision.write) == (facts.status, Write.NONE)
     assert decision.effects == (WakeAt(after(10)),)
@@ -138,7 +138,7 @@ def test_a_worker_s_turn_never_repeats_a_call_that_a_former_owner_was_seen_to_ha
 
 
 def test_an_attempt_whose_owner_is_gone_ends_as_interrupted_and_is_not_repeated() -> None:
-    status = step(taken(running(claim=FOREIGN_CLAIM)), Look(), after(10)).status
+    status = step(taken(running(claim=FOREIGN_CLAIM)), Reconcile(), after(10)).status
 
     assert (status.phase, status.reason) == (Phase.FAILED, Reason.INTERRUPTED)
     assert status.error is not None
@@ -148,7 +148,7 @@ def test_an_attempt_whose_owner_is_gone_ends_as_interrupted_and_is_not_repeated(
 
 def test_an_interrupted_attempt_is_repeated_where_the_policy_says_so() -> None:
     wanted = policy(retry_limit=1, retry_on=frozenset({RetryClass.INTERRUPTED}))
-    decision = step(taken(running(claim=FOREIGN_CLAIM), policy=wanted), Look(), after(10))
+    decision = step(taken(running(claim=FOREIGN_CLAIM), policy=wanted), Reconcile(), after(10))
 
     assert (decision.status.phase, decision.write) == (Phase.QUEUED, Write.NOW)
     assert decision.status.attempts[-1].ended_at == after(10)
@@ -156,13 +156,13 @@ def test_an_interrupted_attempt_is_repeated_where_the_policy_says_so() -> None:
 
 
 def test_this_owners_own_lost_attempt_is_interrupted_too() -> None:
-    assert step(taken(running()), Look(), after(10)).status.reason == Reason.INTERRUPTED
+    assert step(taken(running()), Reconcile(), after(10)).status.reason == Reason.INTERRUPTED
 
 
 def test_an_attempt_bound_that_ends_during_the_grace_is_served_then() -> None:
     bounded = policy(attempt=seconds(35), settings=Settings(interrupt_grace=seconds(10)))
 
-    decision = step(taken(running(claim=FOREIGN_CLAIM), policy=bounded), Look(), NOW)
+    decision = step(taken(running(claim=FOREIGN_CLAIM), policy=bounded), Reconcile(), NOW)
 
     assert min(effect.at for effect in effects(decision, WakeAt)) == after(5)
 
@@ -177,9 +177,9 @@ def test_an_attempt_bound_that_ends_during_the_grace_is_served_then() -> None:
     ],
     ids=["same", "changed", "claimed-without", "not-known-now"],
 )
-@pytest.mark.parametrize("event", [Look(), Slot()], ids=["look", "slot"])
+@pytest.mark.parametrize("event", [Reconcile(), Slot()], ids=["look", "slot"])
 def test_another_attempt_needs_the_parameters_of_the_one_before(
-    claimed: str | None, now: str | None, phase: Phase, event: Look | Slot
+    claimed: str | None, now: str | None, phase: Phase, event: Reconcile | Slot
 ) -> None:
     claim = MY_CLAIM.model_copy(update={"parameters_hash": claimed})
     facts = observed(status=backing_off(after(1), claim=claim), parameters_hash=now)
@@ -187,4 +187,4 @@ def test_another_attempt_needs_the_parameters_of_the_one_before(
     status = step(facts, event, NOW).status
 
     assert status.phase is phase
-    assert (status.reason == Reason.SPEC_CHANGED) is phase.terminal
+    assert (status.reason == Reason.SPEC_CHANGED) is phase.is_terminal

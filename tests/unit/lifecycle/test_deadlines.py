@@ -27,7 +27,7 @@ from taskaction.lifecycle.decisions import Call, Cancel, WakeAt, Write
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Pending, Succeeded
 from taskaction.lifecycle.policy import Policy
-from taskaction.lifecycle.state import Activity, Ended, Look, Observed, Slot, Stopped
+from taskaction.lifecycle.state import Activity, CallEnded, CancelEnded, Observed, Reconcile, Slot
 
 FIRES = {
     "queued": (observed(policy=policy(queued=seconds(60))), Reason.QUEUED_TIMEOUT),
@@ -45,9 +45,9 @@ FIRES = {
 }
 
 
-@pytest.mark.parametrize("event", [Look(), Slot()], ids=["look", "slot"])
+@pytest.mark.parametrize("event", [Reconcile(), Slot()], ids=["look", "slot"])
 @pytest.mark.parametrize("bound", FIRES)
-def test_a_bound_fires_when_it_is_reached(bound: str, event: Look | Slot) -> None:
+def test_a_bound_fires_when_it_is_reached(bound: str, event: Reconcile | Slot) -> None:
     facts, reason = FIRES[bound]
 
     status = step(facts, event, NOW).status
@@ -61,14 +61,14 @@ def test_a_bound_fires_when_it_is_reached(bound: str, event: Look | Slot) -> Non
 def test_a_bound_waits_until_then_and_asks_for_a_look_at_that_moment(bound: str) -> None:
     facts, _ = FIRES[bound]
 
-    decision = step(facts, Look(), after(-1))
+    decision = step(facts, Reconcile(), after(-1))
 
-    assert not decision.status.phase.terminal
+    assert not decision.status.phase.is_terminal
     assert WakeAt(NOW) in decision.effects
 
 
-@pytest.mark.parametrize("event", [Look(), Slot()], ids=["look", "slot"])
-def test_an_action_never_starts_after_its_latest_start(event: Look | Slot) -> None:
+@pytest.mark.parametrize("event", [Reconcile(), Slot()], ids=["look", "slot"])
+def test_an_action_never_starts_after_its_latest_start(event: Reconcile | Slot) -> None:
     late = observed(spec=spec(not_after=after(-0.001)))
 
     decision = step(late, event, NOW)
@@ -88,24 +88,24 @@ def test_an_action_may_start_at_its_latest_start_and_later_be_repeated() -> None
 def test_queued_counts_only_until_the_first_start() -> None:
     bounds = policy(queued=seconds(1), retry_limit=1)
 
-    assert step(observed(status=backing_off(after(5)), policy=bounds), Look(), NOW).status.phase is Phase.QUEUED
-    assert step(observed(status=running(), policy=bounds), Look(), NOW).status.phase is Phase.RUNNING
+    assert step(observed(status=backing_off(after(5)), policy=bounds), Reconcile(), NOW).status.phase is Phase.QUEUED
+    assert step(observed(status=running(), policy=bounds), Reconcile(), NOW).status.phase is Phase.RUNNING
 
 
 @pytest.mark.parametrize("bounds", [policy(queued=seconds(60)), policy(total=seconds(60))], ids=["queued", "total"])
 def test_a_bound_stands_still_while_the_action_is_suspended(bounds: Policy) -> None:
     held = observed(spec=spec(suspend=True), policy=bounds, status=waiting(suspended_at=after(-20)))
-    decision = step(held, Look(), after(1000))
+    decision = step(held, Reconcile(), after(1000))
     assert (decision.status.phase, decision.status.reason) == (Phase.QUEUED, Reason.SUSPENDED)
     assert effects(decision, WakeAt) == []
 
-    freed = step(observed(policy=bounds, status=decision.status), Look(), after(1000))
+    freed = step(observed(policy=bounds, status=decision.status), Reconcile(), after(1000))
     assert freed.write is Write.NOW
     assert (freed.status.suspended_at, freed.status.suspended_seconds) == (None, 1020)
     assert effects(freed, WakeAt) == [WakeAt(after(1020))]
 
-    assert step(observed(policy=bounds, status=freed.status), Look(), after(1019)).status.phase is Phase.QUEUED
-    assert step(observed(policy=bounds, status=freed.status), Look(), after(1020)).status.phase is Phase.TIMED_OUT
+    assert step(observed(policy=bounds, status=freed.status), Reconcile(), after(1019)).status.phase is Phase.QUEUED
+    assert step(observed(policy=bounds, status=freed.status), Reconcile(), after(1020)).status.phase is Phase.TIMED_OUT
 
 
 @pytest.mark.parametrize(
@@ -116,22 +116,22 @@ def test_a_bound_stands_still_while_the_action_is_suspended(bounds: Policy) -> N
 def test_a_bound_that_passed_before_a_suspension_fires_when_the_action_could_start_again(
     bounds: Policy, reason: Reason
 ) -> None:
-    held = step(observed(spec=spec(suspend=True), policy=bounds), Look(), after(1))
+    held = step(observed(spec=spec(suspend=True), policy=bounds), Reconcile(), after(1))
     assert held.status.reason == Reason.SUSPENDED
 
-    assert step(observed(policy=bounds, status=held.status), Look(), after(2)).status.reason == reason
+    assert step(observed(policy=bounds, status=held.status), Reconcile(), after(2)).status.reason == reason
 
 
 def test_times_of_suspension_add_up() -> None:
     status = waiting(suspended_at=after(-10), suspended_seconds=7.5)
 
-    assert deadlines.suspended_for(observed(status=status), NOW) == seconds(17.5)
+    assert deadlines.suspended_duration(observed(status=status), NOW) == seconds(17.5)
 
 
 def test_a_clock_that_jumps_back_takes_no_suspension_away() -> None:
     status = waiting(suspended_at=after(10), suspended_seconds=7.5)
 
-    assert deadlines.suspended_for(observed(status=status), NOW) == seconds(7.5)
+    assert deadlines.suspended_duration(observed(status=status), NOW) == seconds(7.5)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_clock_that_jumps_back_takes_no_suspension_away() -> None:
     ids=["notAfter", "attempt"],
 )
 def test_the_clock_of_the_wall_and_of_a_running_attempt_go_on(facts: Observed, reason: Reason) -> None:
-    assert step(facts, Look(), NOW).status.reason == reason
+    assert step(facts, Reconcile(), NOW).status.reason == reason
 
 
 @pytest.mark.parametrize("activity", [Activity.CALLING, Activity.WAITING])
@@ -154,7 +154,7 @@ def test_the_clock_of_the_wall_and_of_a_running_attempt_go_on(facts: Observed, r
 def test_a_late_attempt_is_cancelled_before_it_is_recorded(bounds: Policy, activity: Activity) -> None:
     facts = observed(status=running(), policy=bounds, activity=activity)
 
-    decision = step(facts, Look(), NOW)
+    decision = step(facts, Reconcile(), NOW)
 
     assert (decision.status.reason, decision.status.attempts) == (Reason.ABORTING, facts.status.attempts)
     assert (decision.write, decision.effects) == (Write.LATER, (Cancel(after(30)),))
@@ -164,7 +164,7 @@ def test_a_late_attempt_is_cancelled_before_it_is_recorded(bounds: Policy, activ
 def test_looks_during_a_cancel_ask_for_no_look_in_the_past(bounds: Policy) -> None:
     facts = observed(status=running(), policy=bounds, activity=Activity.CANCELLING)
 
-    assert effects(step(facts, Look(), after(1)), WakeAt) == []
+    assert effects(step(facts, Reconcile(), after(1)), WakeAt) == []
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_looks_during_a_cancel_ask_for_no_look_in_the_past(bounds: Policy) -> No
 def test_a_stopped_attempt_says_which_bound_it_was(bounds: Policy, reason: Reason, suspend: bool) -> None:
     facts = observed(status=running(), policy=bounds, activity=Activity.CANCELLING, spec=spec(suspend=suspend))
 
-    status = step(facts, Stopped(), after(5)).status
+    status = step(facts, CancelEnded(), after(5)).status
 
     assert (status.phase, status.reason) == (Phase.TIMED_OUT, reason)
 
@@ -184,13 +184,13 @@ def test_a_stopped_attempt_says_which_bound_it_was(bounds: Policy, reason: Reaso
 def test_a_success_after_the_bound_counts() -> None:
     facts = observed(status=running(), policy=policy(attempt=seconds(1), total=seconds(1)), activity=Activity.CALLING)
 
-    assert step(facts, Ended(Succeeded()), NOW).status.phase is Phase.SUCCEEDED
+    assert step(facts, CallEnded(Succeeded()), NOW).status.phase is Phase.SUCCEEDED
 
 
 def test_a_poll_that_returns_after_the_bound_leads_to_a_cancel() -> None:
     facts = observed(status=pending(), policy=policy(attempt=seconds(30)), activity=Activity.CALLING)
 
-    decision = step(facts, Ended(Pending(poll_after=5)), NOW)
+    decision = step(facts, CallEnded(Pending(poll_after=5)), NOW)
 
     assert effects(decision, Cancel) == [Cancel(after(30))]
 
@@ -198,13 +198,13 @@ def test_a_poll_that_returns_after_the_bound_leads_to_a_cancel() -> None:
 def test_a_failure_after_the_total_bound_is_a_timeout() -> None:
     facts = observed(status=running(), policy=policy(total=seconds(60), retry_limit=3), activity=Activity.CALLING)
 
-    assert step(facts, Ended(BROKEN), NOW).status.reason == Reason.TOTAL_TIMEOUT
+    assert step(facts, CallEnded(BROKEN), NOW).status.reason == Reason.TOTAL_TIMEOUT
 
 
 def test_the_total_bound_is_named_before_the_others() -> None:
     all_late = policy(queued=seconds(1), total=seconds(1))
 
-    assert step(observed(policy=all_late, spec=spec(not_after=CREATED)), Look(), NOW).status.reason == (
+    assert step(observed(policy=all_late, spec=spec(not_after=CREATED)), Reconcile(), NOW).status.reason == (
         Reason.TOTAL_TIMEOUT
     )
 

@@ -25,19 +25,19 @@ from support.lifecycle import (
 )
 from taskaction.api.enums import ChildPolicy, Phase
 from taskaction.api.task_action import Link, TaskActionSpec, TaskActionStatus
-from taskaction.lifecycle.decisions import ExpireAt, Release, Tell, Write
+from taskaction.lifecycle.decisions import ExpireAt, RecordEvent, RemoveFinalizer, Write
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Pending, Succeeded
 from taskaction.lifecycle.policy import Settings, policy_for
-from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, Slot, Stopped
+from taskaction.lifecycle.state import Activity, CallEnded, CancelEnded, Event, Observed, Reconcile, Slot
 
-FINISHED = [phase for phase in Phase if phase.terminal]
+FINISHED = [phase for phase in Phase if phase.is_terminal]
 ENDINGS: dict[str, tuple[Observed, Event, Phase]] = {
-    "succeeded": (observed(status=running(), activity=Activity.CALLING), Ended(Succeeded()), Phase.SUCCEEDED),
-    "failed": (observed(status=running(), activity=Activity.CALLING), Ended(BROKEN), Phase.FAILED),
-    "aborted": (observed(status=running(), activity=Activity.CANCELLING, abort=ABORT), Stopped(), Phase.ABORTED),
-    "too-late": (observed(status=running(), policy=policy(attempt=seconds(1))), Look(), Phase.TIMED_OUT),
-    "never-started": (observed(abort=ABORT), Look(), Phase.ABORTED),
+    "succeeded": (observed(status=running(), activity=Activity.CALLING), CallEnded(Succeeded()), Phase.SUCCEEDED),
+    "failed": (observed(status=running(), activity=Activity.CALLING), CallEnded(BROKEN), Phase.FAILED),
+    "aborted": (observed(status=running(), activity=Activity.CANCELLING, abort=ABORT), CancelEnded(), Phase.ABORTED),
+    "too-late": (observed(status=running(), policy=policy(attempt=seconds(1))), Reconcile(), Phase.TIMED_OUT),
+    "never-started": (observed(abort=ABORT), Reconcile(), Phase.ABORTED),
 }
 every_ending = pytest.mark.parametrize(("facts", "event", "phase"), ENDINGS.values(), ids=ENDINGS)
 
@@ -89,16 +89,16 @@ def test_an_ended_object_expires_after_its_time(facts: Observed, event: Event, p
 @every_ending
 @pytest.mark.parametrize("held", [True, False])
 def test_the_finalizer_goes_with_the_end(facts: Observed, event: Event, phase: Phase, held: bool) -> None:
-    facts = replace(facts, held=held)
+    facts = replace(facts, has_finalizer=held)
 
-    assert effects(step(facts, event, NOW), Release) == ([Release()] if held else [])
+    assert effects(step(facts, event, NOW), RemoveFinalizer) == ([RemoveFinalizer()] if held else [])
 
 
 @every_ending
 def test_people_are_told_of_what_did_not_succeed(facts: Observed, event: Event, phase: Phase) -> None:
     decision = step(facts, event, NOW)
 
-    told = effects(decision, Tell)
+    told = effects(decision, RecordEvent)
     assert len(told) == (0 if phase is Phase.SUCCEEDED else 1)
     assert all(tell.reason == decision.status.reason for tell in told)
     assert all(tell.warning is (phase is not Phase.ABORTED) for tell in told)
@@ -108,7 +108,7 @@ def test_a_success_keeps_its_output_and_its_links() -> None:
     link = Link(name="console", url="https://target.example/7")
     facts = observed(status=pending(links=(link,)), activity=Activity.CALLING)
 
-    status = step(facts, Ended(Succeeded(output=[1], output_uri="s3://out", message="built")), NOW).status
+    status = step(facts, CallEnded(Succeeded(output=[1], output_uri="s3://out", message="built")), NOW).status
 
     assert (status.output, status.output_uri, status.message) == ([1], "s3://out", "built")
     assert (status.links, status.external_id) == ((link,), "job-7")
@@ -117,26 +117,26 @@ def test_a_success_keeps_its_output_and_its_links() -> None:
 
 @pytest.mark.parametrize("output", [0, False, "", [], {}])
 def test_an_output_that_is_empty_is_still_an_output(output: object) -> None:
-    assert step(observed(status=running()), Ended(Succeeded(output=output)), NOW).status.output == output
+    assert step(observed(status=running()), CallEnded(Succeeded(output=output)), NOW).status.output == output
 
 
 # -- after the end --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("event", [Look(), Slot(), Stopped()], ids=["look", "slot", "stopped"])
+@pytest.mark.parametrize("event", [Reconcile(), Slot(), CancelEnded()], ids=["look", "slot", "stopped"])
 @pytest.mark.parametrize("phase", FINISHED)
 def test_a_restart_after_the_end_finishes_what_was_left_to_do(phase: Phase, event: Event) -> None:
-    decision = step(observed(status=finished(phase), held=True, traits=OUTSIDE), event, after(3600))
+    decision = step(observed(status=finished(phase), has_finalizer=True, traits=OUTSIDE), event, after(3600))
 
     assert decision.write is Write.NONE
-    assert decision.effects == (Release(), ExpireAt(NOW + seconds(3600)))
+    assert decision.effects == (RemoveFinalizer(), ExpireAt(NOW + seconds(3600)))
 
 
 @pytest.mark.parametrize("phase", FINISHED)
 def test_suspending_what_has_ended_changes_nothing(phase: Phase) -> None:
     facts = observed(status=finished(phase), spec=spec(suspend=True))
 
-    decision = step(facts, Look(), NOW)
+    decision = step(facts, Reconcile(), NOW)
 
     assert (decision.status, decision.write, kinds(decision)) == (facts.status, Write.NONE, ["ExpireAt"])
 
@@ -144,14 +144,14 @@ def test_suspending_what_has_ended_changes_nothing(phase: Phase) -> None:
 def test_an_end_without_a_time_expires_by_its_creation() -> None:
     facts = observed(status=finished(Phase.FAILED, finished_at=None))
 
-    assert step(facts, Look(), NOW).effects == (ExpireAt(facts.created + seconds(3600)),)
+    assert step(facts, Reconcile(), NOW).effects == (ExpireAt(facts.created + seconds(3600)),)
 
 
 @pytest.mark.parametrize(("said", "kept"), [(None, 7200), (0, 0), (60, 60)])
 def test_the_time_to_keep_is_the_actions_own_or_the_operators(said: int | None, kept: int) -> None:
     kept_for = policy_for(spec(ttl_seconds_after_finished=said), None, Settings(ttl=seconds(7200)))
 
-    decision = step(observed(status=finished(Phase.SUCCEEDED), policy=kept_for), Look(), NOW)
+    decision = step(observed(status=finished(Phase.SUCCEEDED), policy=kept_for), Reconcile(), NOW)
 
     assert decision.effects == (ExpireAt(after(kept)),)
 
@@ -165,10 +165,10 @@ def test_children_are_left_alone_unless_the_action_says_otherwise(said: ChildPol
 
 
 def test_a_condition_moves_only_when_it_flips() -> None:
-    queued = step(observed(spec=spec(suspend=True), status=waiting()), Look(), NOW).status
+    queued = step(observed(spec=spec(suspend=True), status=waiting()), Reconcile(), NOW).status
     begun = step(observed(status=queued), Slot(), after(5)).status
 
-    ended = step(observed(status=begun), Ended(BROKEN), after(9)).status
+    ended = step(observed(status=begun), CallEnded(BROKEN), after(9)).status
 
     moved = {condition.type: condition.last_transition_time for condition in ended.conditions}
     assert moved["Progressing"] == after(9)  # False, then True, then False
@@ -180,16 +180,18 @@ def test_a_condition_moves_only_when_it_flips() -> None:
 
 
 def test_a_new_message_within_a_phase_makes_no_history() -> None:
-    first = step(observed(status=running()), Ended(Pending(poll_after=1, message="building")), NOW).status
-    again = step(observed(status=first), Ended(Pending(poll_after=1, message="testing")), after(1)).status
+    first = step(observed(status=running()), CallEnded(Pending(poll_after=1, message="building")), NOW).status
+    again = step(observed(status=first), CallEnded(Pending(poll_after=1, message="testing")), after(1)).status
 
     assert (again.message, again.history) == ("testing", first.history)
 
 
 def test_a_status_without_conditions_gets_them() -> None:
-    shown = step(observed(spec=spec(suspend=True)), Look(), NOW).status
+    shown = step(observed(spec=spec(suspend=True)), Reconcile(), NOW).status
 
-    mended = step(observed(spec=spec(suspend=True), status=shown.model_copy(update={"conditions": ()})), Look(), NOW)
+    mended = step(
+        observed(spec=spec(suspend=True), status=shown.model_copy(update={"conditions": ()})), Reconcile(), NOW
+    )
 
     assert mended.status == shown
 
@@ -198,7 +200,7 @@ def test_the_history_keeps_the_last_changes_only() -> None:
     status = running()
     for number in range(40):
         facts = observed(status=status, spec=spec(suspend=False), policy=policy(retry_limit=100))
-        failed = step(facts, Ended(BROKEN), after(number * 600))
+        failed = step(facts, CallEnded(BROKEN), after(number * 600))
         status = step(observed(status=failed.status), Slot(), after(number * 600 + 300)).status
 
     assert len(status.history) == 32

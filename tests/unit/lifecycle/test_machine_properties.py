@@ -16,7 +16,7 @@ from taskaction.lifecycle.decisions import Call, Write
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Failed, Limited, Paused, Pending, Succeeded
 from taskaction.lifecycle.policy import DEFAULT_RETRY_ON
-from taskaction.lifecycle.state import Activity, Look
+from taskaction.lifecycle.state import Activity, Reconcile
 from taskaction.lifecycle.traits import Traits
 
 OUTCOMES = (
@@ -83,7 +83,7 @@ def let_go_on(world: World, outcome: Succeeded | Pending) -> int:
     world.suspend(False)
     world.provider(True)
     for count in range(ENDS):
-        if world.status.phase.terminal:
+        if world.status.phase.is_terminal:
             return count
         if world.held_back:
             world.parent()
@@ -105,15 +105,15 @@ def let_go_on(world: World, outcome: Succeeded | Pending) -> int:
 def phases_go_back_only_when_the_attempt_has_ended(world: World) -> None:
     for taken in world.steps:
         before, after = taken.facts.status, taken.decision.status
-        if before.phase.started and not after.phase.started:
+        if before.phase.is_started and not after.phase.is_started:
             assert after.attempts[-1].ended_at is not None
-            assert after.attempts[-1].phase.terminal
-        assert after.phase.started == bool(after.attempts and after.attempts[-1].ended_at is None)
+            assert after.attempts[-1].phase.is_terminal
+        assert after.phase.is_started == bool(after.attempts and after.attempts[-1].ended_at is None)
 
 
 def a_terminal_status_stays_as_it_is(world: World) -> None:
     for before, after in pairwise(world.steps):
-        if before.decision.status.phase.terminal:
+        if before.decision.status.phase.is_terminal:
             assert after.decision.status == before.decision.status
             assert after.decision.write is Write.NONE
             assert not any(isinstance(effect, Call) for effect in after.decision.effects)
@@ -122,8 +122,8 @@ def a_terminal_status_stays_as_it_is(world: World) -> None:
 def a_terminal_status_can_be_waited_for(world: World) -> None:
     for taken in world.steps:
         status = taken.decision.status
-        assert (status.finished_at is not None) == status.phase.terminal == is_finished(status)
-        if taken.decision.write is not Write.NONE and status.phase.terminal:
+        assert (status.finished_at is not None) == status.phase.is_terminal == is_finished(status)
+        if taken.decision.write is not Write.NONE and status.phase.is_terminal:
             assert {condition.observed_generation for condition in status.conditions} == {taken.facts.generation}
             assert status.observed_generation == taken.facts.generation
             assert conditions(status)["Succeeded"] == str(status.phase is Phase.SUCCEEDED)
@@ -136,7 +136,7 @@ def attempts_are_bounded_by_the_retry_policy_and_counted_one_by_one(world: World
         limits = taken.facts.policy
         assert after <= limits.retry_limit + 1 + (limits.system_limit or 0)
         opened = after > before
-        assert opened == (Call(poll=False) in taken.decision.effects and not taken.facts.status.phase.started)
+        assert opened == (Call(poll=False) in taken.decision.effects and not taken.facts.status.phase.is_started)
 
 
 def every_status_fits_the_schema(world: World) -> None:
@@ -172,15 +172,15 @@ def a_claim_never_falls_back_to_a_former_owner(world: World) -> None:
 def an_effect_outside_is_under_the_finalizer_from_before_the_call_until_the_end(world: World) -> None:
     for taken in world.steps:
         names = kinds(taken.decision)
-        if "Call" in names and taken.facts.traits.external_effect and not taken.facts.status.phase.started:
-            assert taken.facts.held or names.index("Hold") < names.index("Call")
-        assert ("Release" in names) == (taken.facts.held and taken.decision.status.phase.terminal)
+        if "Call" in names and taken.facts.traits.external_effect and not taken.facts.status.phase.is_started:
+            assert taken.facts.has_finalizer or names.index("AddFinalizer") < names.index("Call")
+        assert ("RemoveFinalizer" in names) == (taken.facts.has_finalizer and taken.decision.status.phase.is_terminal)
 
 
 def no_decision_asks_to_be_woken_in_the_past(world: World) -> None:
     for taken in world.steps:
         for effect in taken.decision.effects:
-            if hasattr(effect, "at") and not taken.decision.status.phase.terminal:
+            if hasattr(effect, "at") and not taken.decision.status.phase.is_terminal:
                 assert effect.at >= taken.now
 
 
@@ -211,11 +211,11 @@ def test_a_second_look_changes_nothing(world: World) -> None:
     world.look()
     first = world.facts
 
-    again = step(first, Look(), world.now)
+    again = step(first, Reconcile(), world.now)
 
     if first.activity is not Activity.CANCELLING:  # the second look shows that the executor has been told
         assert (again.status, again.write) == (first.status, Write.NONE)
-    assert not {"Enqueue", "Withdraw", "Cancel", "Tell", "Call"} & set(kinds(again))
+    assert not {"Enqueue", "Dequeue", "Cancel", "RecordEvent", "Call"} & set(kinds(again))
 
 
 @quick
@@ -225,7 +225,7 @@ def test_an_action_that_may_go_on_is_never_forgotten(world: World) -> None:
     busy = world.calling or world.facts.activity in {Activity.QUEUED, Activity.CANCELLING}
 
     looked_at = world.due_in is not None or world.held_back
-    assert busy or looked_at or waits_for_a_person or world.status.phase.terminal
+    assert busy or looked_at or waits_for_a_person or world.status.phase.is_terminal
 
 
 @quick
@@ -246,7 +246,7 @@ def test_every_action_with_a_total_bound_ends_though_its_executor_does_not(world
 def test_a_failing_action_uses_up_its_attempts_and_ends(limit: int) -> None:
     world = World(policy(retry_limit=limit), REPEATABLE, child=False)
 
-    while not world.status.phase.terminal:
+    while not world.status.phase.is_terminal:
         world.work()
         world.end_call(Failed(code="Broken", message="it broke"))
         world.pass_time(120)

@@ -9,17 +9,17 @@ from taskaction.api.enums import Phase
 from taskaction.lifecycle.decisions import Decision, Write
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Failed, Limited, Paused, Pending, Succeeded
-from taskaction.lifecycle.state import Activity, Ended, Event, Look, Slot, Stopped
+from taskaction.lifecycle.state import Activity, CallEnded, CancelEnded, Event, Reconcile, Slot
 
 EVENTS: dict[str, tuple[Event, Activity]] = {
-    "look": (Look(), Activity.IDLE),
+    "look": (Reconcile(), Activity.IDLE),
     "slot": (Slot(), Activity.IDLE),
-    "succeeded": (Ended(Succeeded(output=42)), Activity.CALLING),
-    "pending": (Ended(Pending(poll_after=5, external_id="job-7")), Activity.CALLING),
-    "paused": (Ended(Paused(message="approve me")), Activity.CALLING),
-    "failed": (Ended(Failed(code="Broken", message="it broke")), Activity.CALLING),
-    "limited": (Ended(Limited(retry_after=5)), Activity.CALLING),
-    "stopped": (Stopped(), Activity.CANCELLING),
+    "succeeded": (CallEnded(Succeeded(output=42)), Activity.CALLING),
+    "pending": (CallEnded(Pending(poll_after=5, external_id="job-7")), Activity.CALLING),
+    "paused": (CallEnded(Paused(message="approve me")), Activity.CALLING),
+    "failed": (CallEnded(Failed(code="Broken", message="it broke")), Activity.CALLING),
+    "limited": (CallEnded(Limited(retry_after=5)), Activity.CALLING),
+    "stopped": (CancelEnded(), Activity.CANCELLING),
 }
 WAITING = (Phase.QUEUED, Phase.WAITING_FOR_RESOURCES)
 STARTED = (Phase.INITIALIZING, Phase.RUNNING, Phase.PAUSED)
@@ -49,10 +49,10 @@ def started(phase: Phase) -> dict[str, Row]:
         "slot": Row(phase, poll, Write.NONE, ("Call",)),
         "succeeded": Row(Phase.SUCCEEDED, "Completed", Write.NOW, ("ExpireAt",)),
         "pending": Row(Phase.RUNNING, "WaitingForCompletion", Write.LATER, ("PollAt",)),
-        "paused": Row(Phase.PAUSED, "Paused", Write.NOW, () if phase is Phase.PAUSED else ("Tell",)),
-        "failed": Row(Phase.FAILED, "Broken", Write.NOW, ("ExpireAt", "Tell")),
+        "paused": Row(Phase.PAUSED, "Paused", Write.NOW, () if phase is Phase.PAUSED else ("RecordEvent",)),
+        "failed": Row(Phase.FAILED, "Broken", Write.NOW, ("ExpireAt", "RecordEvent")),
         "limited": Row(phase, poll, Write.NONE, ("PollAt",)),
-        "stopped": Row(Phase.FAILED, "Interrupted", Write.NOW, ("ExpireAt", "Tell")),
+        "stopped": Row(Phase.FAILED, "Interrupted", Write.NOW, ("ExpireAt", "RecordEvent")),
     }
 
 
@@ -60,7 +60,7 @@ def not_started(phase: Phase) -> dict[str, Row]:
     return {
         "look": Row(phase, None, Write.NONE, ("Enqueue",)),
         "slot": Row(Phase.RUNNING, "Executing", Write.LATER, ("Call",)),
-        "failed": Row(Phase.FAILED, "Broken", Write.NOW, ("ExpireAt", "Tell")),
+        "failed": Row(Phase.FAILED, "Broken", Write.NOW, ("ExpireAt", "RecordEvent")),
         "limited": Row(Phase.WAITING_FOR_RESOURCES, "RateLimited", Write.LATER, ("Park",)),
     }
 
@@ -92,8 +92,8 @@ def test_the_table_leaves_no_possible_pair_out() -> None:
     assert set(TABLE) == {(phase, event) for phase in Phase for event in EVENTS} - impossible
 
 
-@pytest.mark.parametrize("phase", [phase for phase in Phase if not phase.terminal])
-@pytest.mark.parametrize("event", ["Look", None, Ended("Succeeded")], ids=["word", "none", "unknown-outcome"])  # type: ignore[arg-type]
+@pytest.mark.parametrize("phase", [phase for phase in Phase if not phase.is_terminal])
+@pytest.mark.parametrize("event", ["Reconcile", None, CallEnded("Succeeded")], ids=["word", "none", "unknown-outcome"])  # type: ignore[arg-type]
 def test_what_is_no_event_is_refused(phase: Phase, event: object) -> None:
     with pytest.raises(AssertionError):
         step(observed(status=status_in(phase)), event, NOW)  # type: ignore[arg-type]

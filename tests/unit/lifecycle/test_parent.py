@@ -21,18 +21,20 @@ from support.lifecycle import (
 from taskaction.api.enums import ErrorKind, ParentKind, Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import ParentRef
-from taskaction.lifecycle.decisions import Adopt, Call, Enqueue, WakeAt, Withdraw, Write
+from taskaction.lifecycle.decisions import Adopt, Call, Dequeue, Enqueue, WakeAt, Write
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Succeeded
-from taskaction.lifecycle.state import Activity, Blocker, Ended, Look, Parent, Slot
+from taskaction.lifecycle.state import Activity, Blocker, CallEnded, Parent, Reconcile, Slot
 
 CHILD = spec(parent_ref=ParentRef(name="upload"))
-EVENTS = pytest.mark.parametrize("event", [Look(), Slot()], ids=["look", "slot"])
+EVENTS = pytest.mark.parametrize("event", [Reconcile(), Slot()], ids=["look", "slot"])
 
 
 @EVENTS
 @pytest.mark.parametrize(("parent", "found"), [(Parent.LOOKED_UP, ()), (Parent.FOUND, (Adopt(),))])
-def test_a_child_does_not_start_before_its_parent_owns_it(parent: Parent, found: tuple, event: Look | Slot) -> None:
+def test_a_child_does_not_start_before_its_parent_owns_it(
+    parent: Parent, found: tuple, event: Reconcile | Slot
+) -> None:
     decision = step(observed(spec=CHILD, parent=parent), event, NOW)
 
     assert (decision.status.phase, decision.write, decision.effects) == (Phase.QUEUED, Write.NONE, found)
@@ -40,7 +42,7 @@ def test_a_child_does_not_start_before_its_parent_owns_it(parent: Parent, found:
 
 @pytest.mark.parametrize("parent", [Parent.NONE, Parent.OWNER])
 def test_an_action_without_a_parent_or_owned_by_it_may_start(parent: Parent) -> None:
-    assert step(observed(spec=CHILD, parent=parent), Look(), NOW).effects == (Enqueue(),)
+    assert step(observed(spec=CHILD, parent=parent), Reconcile(), NOW).effects == (Enqueue(),)
     assert step(observed(spec=CHILD, parent=parent), Slot(), NOW).effects == (Call(poll=False),)
 
 
@@ -54,7 +56,7 @@ def test_an_action_without_a_parent_or_owned_by_it_may_start(parent: Parent) -> 
     ],
 )
 def test_a_child_whose_parent_cannot_have_it_fails_and_says_why(
-    parent: Parent, reason: Reason, message: str, kind: ParentKind, event: Look | Slot
+    parent: Parent, reason: Reason, message: str, kind: ParentKind, event: Reconcile | Slot
 ) -> None:
     child = spec(parent_ref=ParentRef(kind=kind, name="upload"))
 
@@ -69,16 +71,16 @@ def test_a_child_whose_parent_cannot_have_it_fails_and_says_why(
 def test_a_running_child_is_not_ended_by_its_parents_end(parent: Parent) -> None:
     facts = observed(spec=CHILD, parent=parent, status=running(), activity=Activity.CALLING)
 
-    looked = step(facts, Look(), NOW)
+    looked = step(facts, Reconcile(), NOW)
     assert (looked.status, looked.effects) == (facts.status, ())
-    assert step(facts, Ended(Succeeded()), NOW).status.phase is Phase.SUCCEEDED
+    assert step(facts, CallEnded(Succeeded()), NOW).status.phase is Phase.SUCCEEDED
 
 
 def test_a_bound_goes_on_while_the_parent_is_looked_up() -> None:
     facts = observed(spec=CHILD, parent=Parent.LOOKED_UP, policy=policy(queued=seconds(70)))
 
-    assert step(facts, Look(), NOW).effects == (WakeAt(after(10)),)
-    assert step(facts, Look(), after(10)).status.reason == Reason.QUEUED_TIMEOUT
+    assert step(facts, Reconcile(), NOW).effects == (WakeAt(after(10)),)
+    assert step(facts, Reconcile(), after(10)).status.reason == Reason.QUEUED_TIMEOUT
 
 
 GATES = {
@@ -93,9 +95,9 @@ GATES = {
 def test_what_is_held_back_leaves_the_queue(name: str) -> None:
     changes, phase, reason = GATES[name]
 
-    decision = step(observed(**changes, activity=Activity.QUEUED), Look(), NOW)
+    decision = step(observed(**changes, activity=Activity.QUEUED), Reconcile(), NOW)
 
-    assert "Withdraw" in kinds(decision)
+    assert "Dequeue" in kinds(decision)
     assert "Enqueue" not in kinds(decision)
     assert (decision.status.phase, decision.status.reason) == (phase, reason)
 
@@ -107,7 +109,7 @@ def test_what_is_held_back_gives_a_worker_nothing_to_do(name: str) -> None:
     decision = step(observed(**changes), Slot(), NOW)
 
     assert effects(decision, Call) == []
-    assert effects(decision, Withdraw) == []  # it has left the queue already
+    assert effects(decision, Dequeue) == []  # it has left the queue already
     assert (decision.status.phase, decision.status.reason) == (phase, reason)
 
 
@@ -120,7 +122,7 @@ def test_the_gates_are_passed_in_one_order(stronger: str, weaker: str) -> None:
     if (stronger, weaker) == ("parent", "suspend"):
         both["spec"] = CHILD.model_copy(update={"suspend": True})
 
-    decision = step(observed(**both), Look(), NOW)
+    decision = step(observed(**both), Reconcile(), NOW)
 
     assert (decision.status.phase, decision.status.reason) == first[1:]
 
@@ -135,11 +137,11 @@ def test_the_gates_are_passed_in_one_order(stronger: str, weaker: str) -> None:
     ids=["suspended", "not-ready", "not-found"],
 )
 def test_what_is_no_longer_held_back_says_so_and_queues(held: dict) -> None:
-    shown = step(observed(**held), Look(), NOW)
+    shown = step(observed(**held), Reconcile(), NOW)
     assert shown.write is Write.NOW
     assert conditions(shown.status) == {"Progressing": "False", "Finished": "False"}
 
-    freed = step(observed(status=shown.status), Look(), after(1))
+    freed = step(observed(status=shown.status), Reconcile(), after(1))
 
     assert freed.write is Write.NOW
     assert (freed.status.phase, freed.status.reason) == (Phase.QUEUED, Reason.QUEUED)
@@ -148,18 +150,18 @@ def test_what_is_no_longer_held_back_says_so_and_queues(held: dict) -> None:
 
 
 def test_what_is_freed_before_its_next_attempt_is_due_says_that_it_backs_off() -> None:
-    held = step(observed(spec=spec(suspend=True), status=backing_off(after(60))), Look(), NOW)
+    held = step(observed(spec=spec(suspend=True), status=backing_off(after(60))), Reconcile(), NOW)
 
-    freed = step(observed(status=held.status), Look(), after(1))
+    freed = step(observed(status=held.status), Reconcile(), after(1))
     assert (freed.status.reason, freed.status.next_attempt_at) == (Reason.BACKING_OFF, after(60))
     assert conditions(freed.status)["Progressing"] == "True"
 
-    again = step(observed(status=freed.status), Look(), after(2))
+    again = step(observed(status=freed.status), Reconcile(), after(2))
     assert (again.status, again.write, again.effects) == (freed.status, Write.NONE, (WakeAt(after(60)),))
 
 
 @EVENTS
-def test_what_waiting_cannot_mend_fails_at_once(event: Look | Slot) -> None:
+def test_what_waiting_cannot_mend_fails_at_once(event: Reconcile | Slot) -> None:
     status = step(observed(blocker=REFUSED, policy=policy(retry_limit=5)), event, NOW).status
 
     assert (status.phase, status.reason, status.message) == (Phase.FAILED, REFUSED.reason, REFUSED.message)
@@ -170,16 +172,16 @@ def test_what_waiting_cannot_mend_fails_at_once(event: Look | Slot) -> None:
 def test_an_attempt_under_way_is_not_held_back(blocker: Blocker) -> None:
     facts = observed(status=running(), blocker=blocker, activity=Activity.CALLING)
 
-    decision = step(facts, Look(), NOW)
+    decision = step(facts, Reconcile(), NOW)
 
     assert (decision.status, decision.effects) == (facts.status, ())
 
 
 def test_a_freshly_queued_action_costs_no_write() -> None:
-    decision = step(observed(status=waiting()), Look(), NOW)
+    decision = step(observed(status=waiting()), Reconcile(), NOW)
 
     assert (decision.write, decision.status) == (Write.NONE, waiting())
 
 
 def test_an_action_in_the_queue_is_not_queued_again() -> None:
-    assert step(observed(activity=Activity.QUEUED), Look(), NOW).effects == ()
+    assert step(observed(activity=Activity.QUEUED), Reconcile(), NOW).effects == ()

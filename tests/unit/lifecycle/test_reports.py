@@ -7,13 +7,13 @@ from taskaction.api.enums import CacheStatus, Phase
 from taskaction.api.reasons import Reason
 from taskaction.lifecycle.decisions import Enqueue, Write
 from taskaction.lifecycle.machine import step
-from taskaction.lifecycle.state import Report, Told
+from taskaction.lifecycle.state import AttemptReport, ReportReceived
 
 RETRIED = policy(retry_limit=1)
 
 
 def told(status, *reports, **facts):
-    return step(observed(status=status, **facts), Told(reports), NOW)
+    return step(observed(status=status, **facts), ReportReceived(reports), NOW)
 
 
 @pytest.mark.parametrize(
@@ -28,20 +28,20 @@ def told(status, *reports, **facts):
     ],
 )
 def test_a_phase_is_taken_over_unless_it_lies_behind(before, said, after_it):
-    decision = told(pending(before), Report(attempt=1, phase=said))
+    decision = told(pending(before), AttemptReport(attempt=1, phase=said))
     assert decision.status.phase is after_it
     assert effects(decision, Enqueue) == [Enqueue()]  # the executor is polled as it would have been
     assert decision.write is (Write.NONE if before is after_it else Write.NOW)
 
 
 def test_an_end_is_an_end_and_says_who_reported_it():
-    status = told(pending(output_uri="s3://out"), Report(attempt=1, phase=Phase.SUCCEEDED, by="ada")).status
+    status = told(pending(output_uri="s3://out"), AttemptReport(attempt=1, phase=Phase.SUCCEEDED, by="ada")).status
     assert (status.phase, status.message, status.output_uri) == (Phase.SUCCEEDED, "reported by ada", "s3://out")
 
 
 @pytest.mark.parametrize(("said", "ends"), [(Phase.FAILED, Phase.FAILED), (Phase.TIMED_OUT, Phase.TIMED_OUT)])
 def test_a_failure_is_retried_as_the_policy_says(said, ends):
-    report = Report(attempt=1, phase=said)
+    report = AttemptReport(attempt=1, phase=said)
     ended = told(pending(), report).status
     assert (ended.phase, ended.reason, ended.attempts[-1].phase) == (ends, Reason.REPORTED, ends)
     again = told(pending(), report, policy=RETRIED).status
@@ -50,12 +50,12 @@ def test_a_failure_is_retried_as_the_policy_says(said, ends):
 
 def test_what_is_said_of_an_attempt_that_is_over_changes_nothing():
     before = pending(attempt=2)
-    decision = told(before, Report(attempt=1, phase=Phase.SUCCEEDED, cache_status=CacheStatus.HIT))
+    decision = told(before, AttemptReport(attempt=1, phase=Phase.SUCCEEDED, cache_status=CacheStatus.HIT))
     assert decision.status is before
 
 
 def test_an_attempt_that_was_started_outside_is_counted_and_the_one_before_is_closed():
-    status = told(pending(), Report(attempt=3, phase=Phase.RUNNING)).status
+    status = told(pending(), AttemptReport(attempt=3, phase=Phase.RUNNING)).status
     assert (status.attempt, status.external_id) == (3, "job-7")
     assert [(one.number, one.phase) for one in status.attempts] == [(1, Phase.FAILED), (3, Phase.RUNNING)]
 
@@ -63,9 +63,9 @@ def test_an_attempt_that_was_started_outside_is_counted_and_the_one_before_is_cl
 def test_several_reports_are_taken_in_their_order_up_to_an_end():
     status = told(
         pending(Phase.INITIALIZING),
-        Report(attempt=1, phase=Phase.RUNNING, cache_status=CacheStatus.MISS),
-        Report(attempt=1, phase=Phase.SUCCEEDED, cache_status=CacheStatus.POPULATED),
-        Report(attempt=1, phase=Phase.FAILED),
+        AttemptReport(attempt=1, phase=Phase.RUNNING, cache_status=CacheStatus.MISS),
+        AttemptReport(attempt=1, phase=Phase.SUCCEEDED, cache_status=CacheStatus.POPULATED),
+        AttemptReport(attempt=1, phase=Phase.FAILED),
     ).status
     assert (status.phase, status.cache_status) == (Phase.SUCCEEDED, CacheStatus.POPULATED)
     assert [one.phase for one in status.history] == [Phase.RUNNING, Phase.SUCCEEDED]
@@ -73,12 +73,12 @@ def test_several_reports_are_taken_in_their_order_up_to_an_end():
 
 def test_a_cache_that_was_asked_is_not_called_disabled_by_who_says_nothing_of_it():
     asked = pending(cache_status=CacheStatus.HIT)
-    said = Report(attempt=1, cache_status=CacheStatus.DISABLED)
+    said = AttemptReport(attempt=1, cache_status=CacheStatus.DISABLED)
     assert told(asked, said).status is asked
     assert told(pending(), said).status.cache_status is CacheStatus.DISABLED
 
 
 def test_an_abort_is_stronger_than_any_report():
-    assert told(running(), Report(attempt=1, phase=Phase.SUCCEEDED), abort=ABORT).status.phase is Phase.ABORTED
+    assert told(running(), AttemptReport(attempt=1, phase=Phase.SUCCEEDED), abort=ABORT).status.phase is Phase.ABORTED
     late = policy(attempt=after(0) - running().started_at)
-    assert told(running(), Report(attempt=1, phase=Phase.SUCCEEDED), policy=late).status.phase is Phase.TIMED_OUT
+    assert told(running(), AttemptReport(attempt=1, phase=Phase.SUCCEEDED), policy=late).status.phase is Phase.TIMED_OUT

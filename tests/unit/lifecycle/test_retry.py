@@ -22,19 +22,22 @@ from taskaction.api.enums import ErrorKind, Phase, RetryClass
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Attempt, Progress, TaskActionStatus
 from taskaction.core.backoff import Backoff
-from taskaction.lifecycle.decisions import Call, Enqueue, Tell, WakeAt, Write
-from taskaction.lifecycle.failures import chances_left
+from taskaction.lifecycle.decisions import Call, Enqueue, RecordEvent, WakeAt, Write
+from taskaction.lifecycle.failures import remaining_attempts
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Failed
 from taskaction.lifecycle.policy import DEFAULT_RETRY_ON
-from taskaction.lifecycle.state import Activity, Ended, Look, Observed, Slot
+from taskaction.lifecycle.state import Activity, CallEnded, Observed, Reconcile, Slot
 
 
-def failing(failure: Failed = BROKEN, *, status: TaskActionStatus | None = None, luck: float = 0.0, **bounds: object):
+def failing(failure: Failed = BROKEN, *, status: TaskActionStatus | None = None, jitter: float = 0.0, **bounds: object):
     facts = observed(
-        status=status or running(), policy=policy(**{"retry_limit": 2, **bounds}), activity=Activity.CALLING, luck=luck
+        status=status or running(),
+        policy=policy(**{"retry_limit": 2, **bounds}),
+        activity=Activity.CALLING,
+        jitter=jitter,
     )
-    return step(facts, Ended(failure), NOW)
+    return step(facts, CallEnded(failure), NOW)
 
 
 def test_a_failed_attempt_is_retried_after_its_backoff() -> None:
@@ -45,7 +48,7 @@ def test_a_failed_attempt_is_retried_after_its_backoff() -> None:
     assert status.message == "attempt 1 of 3 failed; retrying in 1.0s: it broke"
     assert decision.write is Write.NOW
     assert effects(decision, WakeAt) == [WakeAt(after(1))]
-    assert effects(decision, Tell) == [Tell(warning=True, reason="Broken", message=status.message)]
+    assert effects(decision, RecordEvent) == [RecordEvent(warning=True, reason="Broken", message=status.message)]
 
 
 def test_a_failed_attempt_is_closed_with_its_error_and_its_id() -> None:
@@ -62,10 +65,10 @@ def test_a_failed_attempt_is_closed_with_its_error_and_its_id() -> None:
 def test_the_next_attempt_starts_when_it_is_due_and_not_before() -> None:
     facts = observed(status=backing_off(after(5)))
 
-    early = step(facts, Look(), after(4.999))
+    early = step(facts, Reconcile(), after(4.999))
     assert (effects(early, Enqueue), effects(early, WakeAt)) == ([], [WakeAt(after(5))])
     assert effects(step(facts, Slot(), after(4.999)), Call) == []
-    assert effects(step(facts, Look(), after(5)), Enqueue) == [Enqueue()]
+    assert effects(step(facts, Reconcile(), after(5)), Enqueue) == [Enqueue()]
 
     status = step(facts, Slot(), after(5)).status
     assert (status.attempt, status.next_attempt_at) == (2, None)
@@ -150,7 +153,7 @@ def test_an_executor_can_be_told_how_many_losses_would_be_made_good(
 ) -> None:
     status = running(attempt=attempt).model_copy(update={"system_failures": failures or None})
 
-    assert chances_left(status, policy(**bounds)) == left
+    assert remaining_attempts(status, policy(**bounds)) == left
 
 
 def test_without_retries_the_message_is_the_executors() -> None:
@@ -160,12 +163,12 @@ def test_without_retries_the_message_is_the_executors() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attempt", "luck", "delay"), [(1, 0.0, 10.0), (2, 0.0, 30.0), (3, 0.0, 60.0), (1, 0.5, 7.5), (3, 0.5, 45.0)]
+    ("attempt", "jitter", "delay"), [(1, 0.0, 10.0), (2, 0.0, 30.0), (3, 0.0, 60.0), (1, 0.5, 7.5), (3, 0.5, 45.0)]
 )
-def test_the_delay_grows_to_its_maximum_and_luck_shortens_it(attempt: int, luck: float, delay: float) -> None:
+def test_the_delay_grows_to_its_maximum_and_jitter_shortens_it(attempt: int, jitter: float, delay: float) -> None:
     backoff = Backoff(initial=10, factor=3, max=60, jitter=0.5)
 
-    status = failing(status=running(attempt=attempt), retry_limit=9, backoff=backoff, luck=luck).status
+    status = failing(status=running(attempt=attempt), retry_limit=9, backoff=backoff, jitter=jitter).status
 
     assert status.next_attempt_at == after(delay)
 
@@ -193,7 +196,7 @@ def test_no_attempt_is_promised_that_the_total_bound_forbids(left: float, phase:
     status = failing(total=NOW - CREATED + seconds(left)).status
 
     assert status.phase is phase
-    assert ("timeouts.total leaves no time for another attempt" in (status.message or "")) is phase.terminal
+    assert ("timeouts.total leaves no time for another attempt" in (status.message or "")) is phase.is_terminal
 
 
 @pytest.mark.parametrize(
@@ -204,7 +207,7 @@ def test_no_attempt_is_promised_that_the_total_bound_forbids(left: float, phase:
 def test_an_attempt_that_is_out_of_time_is_retried_as_class_timeout(facts: Observed) -> None:
     bounds = policy(attempt=seconds(30), retry_limit=1, retry_on=frozenset({RetryClass.TIMEOUT}))
 
-    status = step(observed(status=facts.status, activity=facts.activity, policy=bounds), Look(), NOW).status
+    status = step(observed(status=facts.status, activity=facts.activity, policy=bounds), Reconcile(), NOW).status
 
     assert (status.phase, status.reason) == (Phase.QUEUED, Reason.BACKING_OFF)
     assert status.error is not None

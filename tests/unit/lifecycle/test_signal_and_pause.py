@@ -28,10 +28,10 @@ from support.lifecycle import (
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Link, Progress, TaskActionStatus
-from taskaction.lifecycle.decisions import Call, Enqueue, PollAt, Tell, Write
+from taskaction.lifecycle.decisions import Call, Enqueue, PollAt, RecordEvent, Write
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Limited, Outcome, Paused, Pending
-from taskaction.lifecycle.state import Activity, Ended, Look, Slot
+from taskaction.lifecycle.state import Activity, CallEnded, Reconcile, Slot
 from taskaction.lifecycle.traits import Traits
 
 LINK = Link(name="console", url="https://target.example/7")
@@ -41,7 +41,7 @@ PENDING = Pending(poll_after=5)
 
 def called(outcome: Outcome, status: TaskActionStatus | None = None, **changes: object):
     facts = observed(status=status or running(), activity=Activity.CALLING, **changes)
-    return step(facts, Ended(outcome), NOW)
+    return step(facts, CallEnded(outcome), NOW)
 
 
 def test_what_was_started_outside_is_polled_later() -> None:
@@ -117,8 +117,10 @@ def test_a_pause_may_ask_for_a_poll() -> None:
 def test_people_are_told_of_a_pause_once() -> None:
     paused = called(PAUSED)
 
-    assert effects(paused, Tell) == [Tell(warning=False, reason=Reason.WAITING_FOR_SIGNAL, message=PAUSED.message)]
-    assert effects(called(PAUSED, paused.status), Tell) == []
+    assert effects(paused, RecordEvent) == [
+        RecordEvent(warning=False, reason=Reason.WAITING_FOR_SIGNAL, message=PAUSED.message)
+    ]
+    assert effects(called(PAUSED, paused.status), RecordEvent) == []
 
 
 def test_a_paused_attempt_goes_on_in_the_same_attempt() -> None:
@@ -135,8 +137,8 @@ def test_a_paused_attempt_goes_on_in_the_same_attempt() -> None:
 def test_a_signal_wakes_an_attempt_that_waits(status: TaskActionStatus, traits: Traits) -> None:
     facts = {"status": status, "activity": Activity.WAITING, "traits": traits}
 
-    assert step(observed(**facts), Look(), NOW).effects == ()
-    assert step(observed(**facts, signalled=True), Look(), NOW).effects == (Enqueue(),)
+    assert step(observed(**facts), Reconcile(), NOW).effects == ()
+    assert step(observed(**facts, signalled=True), Reconcile(), NOW).effects == (Enqueue(),)
     assert step(observed(**facts, signalled=True), Slot(), NOW).effects == (Call(poll=True),)
 
 
@@ -149,13 +151,13 @@ def test_a_signal_that_comes_during_a_call_is_not_lost(outcome: Outcome) -> None
 def test_a_signal_does_not_queue_twice(activity: Activity) -> None:
     facts = observed(status=running(Phase.PAUSED), activity=activity, signalled=True)
 
-    assert step(facts, Look(), NOW).effects == ()
+    assert step(facts, Reconcile(), NOW).effects == ()
 
 
 def test_a_signal_starts_nothing_that_is_held_back() -> None:
     facts = observed(status=backing_off(after(5)), signalled=True)
 
-    assert effects(step(facts, Look(), NOW), Enqueue) == []
+    assert effects(step(facts, Reconcile(), NOW), Enqueue) == []
 
 
 def test_a_limit_met_during_a_poll_puts_the_poll_off() -> None:
@@ -169,8 +171,8 @@ def test_a_limit_met_during_a_poll_puts_the_poll_off() -> None:
 
 
 @pytest.mark.parametrize("status", [waiting(), backing_off(after(-1))], ids=["never-started", "between-attempts"])
-@pytest.mark.parametrize("event", [Look(), Slot()], ids=["look", "slot"])
-def test_no_attempt_starts_while_suspended(status: TaskActionStatus, event: Look | Slot) -> None:
+@pytest.mark.parametrize("event", [Reconcile(), Slot()], ids=["look", "slot"])
+def test_no_attempt_starts_while_suspended(status: TaskActionStatus, event: Reconcile | Slot) -> None:
     decision = step(observed(spec=spec(suspend=True), status=status), event, NOW)
 
     assert (effects(decision, Call), effects(decision, Enqueue)) == ([], [])
@@ -181,15 +183,15 @@ def test_no_attempt_starts_while_suspended(status: TaskActionStatus, event: Look
 def test_what_was_created_suspended_has_been_so_since_its_creation() -> None:
     bounds = policy(queued=timedelta(seconds=1))
     facts = observed(spec=spec(suspend=True), generation=1, policy=bounds)
-    seen_late = step(facts, Look(), after(5)).status
+    seen_late = step(facts, Reconcile(), after(5)).status
     assert seen_late.suspended_at == CREATED
 
-    freed = step(replace(facts, spec=spec(), generation=2, status=seen_late), Look(), after(9))
+    freed = step(replace(facts, spec=spec(), generation=2, status=seen_late), Reconcile(), after(9))
     assert (freed.status.phase, kinds(freed)) == (Phase.QUEUED, ["Enqueue", "WakeAt"])
 
 
 def test_a_running_attempt_goes_on_while_suspended_and_the_time_is_kept() -> None:
-    decision = step(observed(spec=spec(suspend=True), status=running(), activity=Activity.CALLING), Look(), NOW)
+    decision = step(observed(spec=spec(suspend=True), status=running(), activity=Activity.CALLING), Reconcile(), NOW)
 
     assert (decision.status.phase, decision.status.reason) == (Phase.RUNNING, Reason.EXECUTING)
     assert (decision.status.suspended_at, decision.write) == (NOW, Write.NOW)
@@ -203,13 +205,13 @@ def test_a_waiting_attempt_is_polled_while_suspended() -> None:
 
 def test_the_attempt_after_a_failure_waits_for_the_end_of_the_suspension() -> None:
     suspended = {"spec": spec(suspend=True), "policy": policy(retry_limit=1)}
-    failed = step(observed(**suspended, status=running(), activity=Activity.CALLING), Ended(BROKEN), NOW)
+    failed = step(observed(**suspended, status=running(), activity=Activity.CALLING), CallEnded(BROKEN), NOW)
     assert (failed.status.phase, failed.status.suspended_at) == (Phase.QUEUED, NOW)
 
-    held = step(observed(**suspended, status=failed.status), Look(), after(60))
+    held = step(observed(**suspended, status=failed.status), Reconcile(), after(60))
     assert held.status.reason == Reason.SUSPENDED
 
-    freed = step(observed(status=held.status), Look(), after(90))
+    freed = step(observed(status=held.status), Reconcile(), after(90))
     assert freed.effects == (Enqueue(),)
     assert (freed.status.suspended_at, freed.status.suspended_seconds) == (None, 90)
 
@@ -217,6 +219,6 @@ def test_the_attempt_after_a_failure_waits_for_the_end_of_the_suspension() -> No
 def test_an_end_during_a_suspension_leaves_no_suspension_behind() -> None:
     facts = observed(spec=spec(suspend=True), status=running(suspended_at=after(-5)), activity=Activity.CALLING)
 
-    status = step(facts, Ended(BROKEN), NOW).status
+    status = step(facts, CallEnded(BROKEN), NOW).status
 
     assert (status.phase, status.suspended_at) == (Phase.FAILED, None)

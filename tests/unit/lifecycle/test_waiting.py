@@ -6,16 +6,16 @@ from support.lifecycle import NOW, after, observed, policy, running, seconds, sp
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import TaskActionStatus
-from taskaction.lifecycle.decisions import Decision, Enqueue, Park, WakeAt, Withdraw, Write
+from taskaction.lifecycle.decisions import Decision, Dequeue, Enqueue, Park, WakeAt, Write
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Limited
-from taskaction.lifecycle.state import Activity, Crowded, Ended, Look, Observed, Slot
+from taskaction.lifecycle.state import Activity, CallEnded, Observed, QueueFull, Reconcile, Slot
 
-FULL = Crowded(message="100 wait already", refused=False)
+FULL = QueueFull(message="100 wait already", refused=False)
 
 
 def limited(facts: Observed, wait: float = 60.0, *, now=NOW) -> Decision:
-    return step(facts, Ended(Limited(retry_after=wait, message="quota", key="api")), now)
+    return step(facts, CallEnded(Limited(retry_after=wait, message="quota", key="api")), now)
 
 
 def limited_status() -> TaskActionStatus:
@@ -53,23 +53,23 @@ def test_the_time_that_is_shown_changes_once_it_has_come_and_not_with_every_answ
 def test_a_limited_action_asks_again_after_a_restart_whatever_time_it_shows() -> None:
     facts = observed(status=limited_status())
 
-    assert step(facts, Look(), after(1)).effects == (Enqueue(),)
+    assert step(facts, Reconcile(), after(1)).effects == (Enqueue(),)
     assert step(facts, Slot(), after(1)).status.phase is Phase.RUNNING
 
 
 def test_a_parked_action_stays_where_it_is() -> None:
     facts = observed(status=limited_status(), activity=Activity.PARKED)
 
-    assert step(facts, Look(), after(1)) == Decision(status=facts.status)
+    assert step(facts, Reconcile(), after(1)) == Decision(status=facts.status)
 
 
 def test_a_parked_action_that_is_suspended_waits_for_nothing_any_more() -> None:
     facts = observed(status=limited_status(), activity=Activity.PARKED, spec=spec(suspend=True))
 
-    decision = step(facts, Look(), after(1))
+    decision = step(facts, Reconcile(), after(1))
 
     assert (decision.status.reason, decision.status.next_attempt_at) == (Reason.SUSPENDED, None)
-    assert Withdraw() in decision.effects
+    assert Dequeue() in decision.effects
 
 
 def test_a_bound_still_holds_while_an_action_is_parked() -> None:
@@ -90,32 +90,32 @@ def test_an_attempt_under_way_that_meets_a_limit_is_polled_later() -> None:
     ],
 )
 def test_what_a_queued_action_waits_for_is_shown_before_long(facts, reason) -> None:
-    decision = step(observed(activity=Activity.QUEUED, **facts), Look(), NOW)
+    decision = step(observed(activity=Activity.QUEUED, **facts), Reconcile(), NOW)
 
     assert (decision.status.phase, decision.status.reason) == (Phase.WAITING_FOR_RESOURCES, reason)
     assert decision.write is Write.LATER
-    again = step(observed(status=decision.status, activity=Activity.QUEUED, **facts), Look(), after(1))
+    again = step(observed(status=decision.status, activity=Activity.QUEUED, **facts), Reconcile(), after(1))
     assert again.write is Write.NONE
 
 
 def test_an_action_that_was_let_into_the_queue_is_shown_as_queued_again() -> None:
-    outside = step(observed(activity=Activity.QUEUED, crowded=FULL), Look(), NOW).status
+    outside = step(observed(activity=Activity.QUEUED, queue_full=FULL), Reconcile(), NOW).status
 
-    decision = step(observed(status=outside, activity=Activity.QUEUED), Look(), after(5))
+    decision = step(observed(status=outside, activity=Activity.QUEUED), Reconcile(), after(5))
 
     assert (decision.status.phase, decision.status.reason, decision.write) == (Phase.QUEUED, Reason.QUEUED, Write.LATER)
 
 
 def test_a_rate_whose_time_has_come_is_not_shown_any_more() -> None:
-    decision = step(observed(status=waiting(), activity=Activity.QUEUED, limited_until=after(-1)), Look(), NOW)
+    decision = step(observed(status=waiting(), activity=Activity.QUEUED, limited_until=after(-1)), Reconcile(), NOW)
 
     assert decision.write is Write.NONE
 
 
 def test_an_action_that_is_refused_fails_with_the_field_and_nothing_is_started() -> None:
-    full = Crowded(message="limits.maxQueued: 100 wait already", refused=True)
+    full = QueueFull(message="limits.maxQueued: 100 wait already", refused=True)
 
-    status = step(observed(activity=Activity.QUEUED, crowded=full), Look(), NOW).status
+    status = step(observed(activity=Activity.QUEUED, queue_full=full), Reconcile(), NOW).status
 
     assert (status.phase, status.reason, status.message) == (Phase.FAILED, Reason.QUEUE_FULL, full.message)
     assert status.attempts == ()
