@@ -37,13 +37,13 @@ class Watches:
 
     def __init__(
         self,
-        mirror: ActionCache,
+        cache: ActionCache,
         clock: Clock,
         settings: UpdateWatchSettings,
         told: Callable[[float], None] = lambda _: None,
     ) -> None:
         """``told`` is given how many seconds the oldest change of each batch has waited."""
-        self._cache = mirror
+        self._cache = cache
         self._clock = clock
         self._settings = settings
         self._on_changes_sent = told
