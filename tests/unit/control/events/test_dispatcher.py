@@ -153,7 +153,7 @@ async def test_what_was_handed_over_is_no_reason_to_poll_again_but_what_came_sin
     house.deliveries.mark_consumed(record)
     assert not house.deliveries.index_external_id(record)
     house.comes("second", target={"name": "one"})
-    assert house.deliveries.know(record)
+    assert house.deliveries.index_external_id(record)
     house.deliveries.delete_consumed(record)
     assert await house.stored() == ["second"]
 

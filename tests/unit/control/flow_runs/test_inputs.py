@@ -43,7 +43,7 @@ def found(parameters: Any, url: str = "taskaction://provider/copy", **fields: An
     [
         ({}, "$.States.A.Parameters", "'path' is a required property"),
         ({"path": "no"}, "$.States.A.Parameters.path", "does not match"),
-        ({"path": "/x", "cuont.$": "$.n"}, "$.States.A.Parameters", "'cuont' is not known"),
+        ({"path": "/x", "cuont.$": "$.n"}, "$.States.A.Parameters", "unknown property 'cuont'"),
         ({"path.$": "$.p", "count": "three"}, "$.States.A.Parameters.count", "is not of type 'integer'"),
         ({"path.=": "p", "items": [{"id.$": "$.x"}]}, "$.States.A.Parameters.items", "too short"),
         ({"path.=": "p", "items": [{"id": 1}, {"di": 1}]}, "$.States.A.Parameters.items[1]", "'id' is a required"),
@@ -123,7 +123,7 @@ def test_states_inside_of_others_and_handlers_are_looked_at_too() -> None:
 @pytest.mark.parametrize(
     ("url", "parameters", "why"),
     [
-        ("taskaction://executor/job", {"image": "x"}, "the executor 'job' cannot be called inline"),
+        ("taskaction://executor/job", {"image": "x"}, "executor 'job' cannot be called inline"),
         ("taskaction://provider/copy", {"path": "/x"}, "can call executors only"),
         ("https://actions.example.org/ap", {}, "can call executors only"),
         ("taskaction://executor/noop", {}, None),

@@ -31,14 +31,14 @@ class Market:
             cluster=self.cluster,
             clock=self.clock,
             persistently=Retrier(self.clock, lambda: 0.0, lambda _: None),
-            background=Background(self.failed),
+            background=Background(self.on_task_failed),
             journal=self,
             providers=self.providers,
             owns=lambda _: self.owned,
             changed=self.on_provider_changed.append,
         )
 
-    def failed(self, task: str, error: BaseException) -> None:
+    def on_task_failed(self, task: str, error: BaseException) -> None:
         self.failures.append(task)
 
     def store(self, **spec: Any) -> Body:

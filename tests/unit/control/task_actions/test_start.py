@@ -20,24 +20,24 @@ class Scene:
         self.control: Any = SimpleNamespace(
             listed=0,
             table=(),
-            leases=SimpleNamespace(held=0),
+            leases=SimpleNamespace(held_count=0),
             manager=SimpleNamespace(start_processing_action_runs=self._begin),
-            intake=SimpleNamespace(notice=lambda *_: None),
+            dispatch_notification=lambda *_: None,
         )
 
     def _begin(self) -> None:
         self.begun = True
 
-    async def take_change(self) -> None:
+    async def send_news(self) -> None:
         while True:
             self.operator._on_notification(self.control, ("TaskAction", self.word, {"metadata": {"name": "busy"}}))
             await asyncio.sleep(STEP)
 
     async def start(self, seconds: float) -> None:
         """Let the start go on beside the news for so long."""
-        freshness: Any = SimpleNamespace(watched=range(99))
+        freshness: Any = SimpleNamespace(watched_paths=range(99))
         inbox: Any = ()
-        news = asyncio.create_task(self.take_change())
+        news = asyncio.create_task(self.send_news())
         start = asyncio.create_task(self.operator._wait_for_sync(self.control, freshness, inbox, asyncio.Event(), 1))
         await asyncio.wait({start}, timeout=seconds)
         for task in (news, start):
