@@ -85,7 +85,7 @@ def test_an_attempt_under_way_that_meets_a_limit_is_polled_later() -> None:
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [
-        pytest.param({"crowded": FULL}, Reason.QUEUE_FULL, id="a full queue"),
+        pytest.param({"queue_full": FULL}, Reason.QUEUE_FULL, id="a full queue"),
         pytest.param({"limited_until": after(30)}, Reason.RATE_LIMITED, id="a rate"),
     ],
 )
