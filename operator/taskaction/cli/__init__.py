@@ -1,4 +1,4 @@
-"""The command line. Servers start at once; people's commands are read by typer, which no server ever loads."""
+"""Command line. Servers start directly; typer parses the other commands, and no server ever loads it."""
 
 import sys
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from taskaction.core.errors import TaskActionError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; give the process's exit code."""
+    """Run one command and return the exit code of the process."""
     words = tuple(sys.argv[1:] if arguments is None else arguments)
     serve = SERVERS.get(words)  # a server has no options, so there is nothing to parse
     try:

@@ -1,4 +1,4 @@
-"""What `doctor` looks at: each check gives findings that say what to mend; none changes anything."""
+"""Checks of `doctor`: each one returns findings with a remedy; none changes anything."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 from taskaction.api.rbac import RIGHTS, Scope
 from taskaction.cli.objects import at
-from taskaction.cli.output import moment, short
+from taskaction.cli.output import format_span, parse_time
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ClusterError, ForbiddenError, NotFoundError, UnavailableError
 from taskaction.cluster.gateway import (
@@ -26,13 +26,13 @@ from taskaction.cluster.gateway import (
     Body,
     Resource,
 )
-from taskaction.control.sharding.lease_bodies import SELECTOR, Listed, holder
+from taskaction.control.sharding.lease_bodies import SELECTOR, ListedLeases, holder_of
 from taskaction.core.constants import API_VERSION, GROUP, VERSION
 from taskaction.crdgen.manifest import KINDS, crd_manifest
 
 OLDEST_MINOR = 34
-"""The oldest minor version of Kubernetes that is tested."""
-_DEAF_SECONDS = 120
+"""Oldest tested minor version of Kubernetes."""
+_STALE_SECONDS = 120
 _STUCK_SECONDS = 600
 _PORT = 8080
 _CRDS = Resource(
@@ -49,7 +49,7 @@ _OWN_REVIEWS = Resource(
     group="authorization.k8s.io", version="v1", plural="selfsubjectaccessreviews", kind="", namespaced=False
 )
 _GUARDS = ("rights", "run-rights", "parameters")
-"""The admission policies without which people may do more than they should."""
+"""Admission policies that enforce what RBAC cannot."""
 _OWN_RIGHTS = (
     (GROUP, "taskactions", ("get", "list", "watch", "create", "patch", "delete", "abort", "signal")),
     (GROUP, "actionproviders", ("list", "use")),
@@ -60,8 +60,8 @@ _OF_CLUSTER = "TASKACTION_CLUSTER_PROVIDERS"
 _GAUGE = re.compile(r"^taskaction_(\w+) (\S+)$", re.MULTILINE)
 
 
-class Level(StrEnum):
-    """How bad a finding is."""
+class Severity(StrEnum):
+    """Severity of a finding."""
 
     OK = "ok"
     NOTE = "note"
@@ -70,68 +70,73 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; ``mend`` says what to do about it."""
+    """One thing that was looked at; ``remedy`` says what to do about it."""
 
-    level: Level
+    level: Severity
     what: str
     text: str
-    mend: str = ""
+    remedy: str = ""
 
 
-async def examined(session: Session, home: str) -> AsyncIterator[Finding]:
-    """Give all findings as they come; ``home`` is the operator's namespace."""
-    reached = await server(session)
+async def run_checks(session: Session, home: str) -> AsyncIterator[Finding]:
+    """Yield the findings of all checks; ``home`` is the operator's namespace."""
+    reached = await check_server(session)
     yield reached
-    if reached.level is Level.PROBLEM:
+    if reached.level is Severity.PROBLEM:
         return
-    for check in (crds, partial(operators, home=home), policies, own_rights, providers, stuck):
+    for check in (
+        check_crds,
+        partial(check_operators, home=home),
+        check_policies,
+        check_own_rights,
+        check_providers,
+        check_stuck_deletions,
+    ):
         try:
             for finding in await check(session):
                 yield finding
         except NotFoundError:
-            continue  # without the CRDs, of which a finding tells
+            continue  # the CRDs are missing, which another finding reports
         except ForbiddenError as error:
-            yield Finding(Level.NOTE, "rights", f"something cannot be looked at: {error}")
+            yield Finding(Severity.NOTE, "rights", f"not permitted to check: {error}")
 
 
-async def server(session: Session) -> Finding:
-    """Look whether the API server answers, and which version it is."""
+async def check_server(session: Session) -> Finding:
+    """Check that the API server responds, and its version."""
     try:
         version = json.loads(await session.cluster.text("/version"))
     except UnavailableError as error:
         return Finding(
-            Level.PROBLEM,
+            Severity.PROBLEM,
             "cluster",
-            f"{session.server} cannot be reached: {error}",
-            "start it, or choose another --context",
+            f"cannot reach {session.server}: {error}",
+            "start the cluster, or choose another --context",
         )
-    text = f"{session.server} answers, version {version.get('gitVersion')}"
+    text = f"{session.server} responds, version {version.get('gitVersion')}"
     minor = re.sub(r"\D", "", str(version.get("minor", "")))
     if minor and int(minor) < OLDEST_MINOR:
-        return Finding(
-            Level.NOTE, "cluster", text, f"1.{OLDEST_MINOR} is the oldest version that is tested: upgrade it"
-        )
-    return Finding(Level.OK, "cluster", text)
+        return Finding(Severity.NOTE, "cluster", text, f"upgrade it: 1.{OLDEST_MINOR} is the oldest tested version")
+    return Finding(Severity.OK, "cluster", text)
 
 
-async def crds(session: Session) -> list[Finding]:
-    """Look whether all kinds are there, and as this version knows them."""
+async def check_crds(session: Session) -> list[Finding]:
+    """Check that all CRDs are installed and match this version."""
     served = {kind.plural for kind in await session.cluster.kinds(API_VERSION)}
     missing = [kind.plural for kind in KINDS if kind.plural not in served]
-    mend = "install the chart, or `kubectl apply --server-side -f crds/` of this version"
+    remedy = "install the chart, or `kubectl apply --server-side -f crds/` of this version"
     if missing:
-        return [Finding(Level.PROBLEM, "crds", f"{', '.join(missing)} are not there", mend)]
+        return [Finding(Severity.PROBLEM, "crds", f"{', '.join(missing)} are not installed", remedy)]
     try:
         stored = await asyncio.gather(*(session.cluster.get(_CRDS, kind.crd) for kind in KINDS))
     except ForbiddenError:
-        text = f"all {len(KINDS)} kinds are there; whether they are of this version, you may not see"
-        return [Finding(Level.OK, "crds", text)]
+        text = f"all {len(KINDS)} CRDs are installed; you are not permitted to see their version"
+        return [Finding(Severity.OK, "crds", text)]
     others = [
         kind.plural for kind, body in zip(KINDS, stored, strict=True) if body is not None and _differs(kind, body)
     ]
     if others:
-        return [Finding(Level.NOTE, "crds", f"{', '.join(others)} are of another version than this program", mend)]
-    return [Finding(Level.OK, "crds", f"all {len(KINDS)} kinds are there, as this version knows them")]
+        return [Finding(Severity.NOTE, "crds", f"{', '.join(others)} do not match the version of this program", remedy)]
+    return [Finding(Severity.OK, "crds", f"all {len(KINDS)} CRDs are installed and match this version")]
 
 
 def _differs(kind: Any, body: Body) -> bool:
@@ -140,84 +145,93 @@ def _differs(kind: Any, body: Body) -> bool:
     return not theirs or bool(at(theirs[0], "schema.openAPIV3Schema") != mine)
 
 
-async def operators(session: Session, home: str) -> list[Finding]:
-    """Look which replicas there are, whether all shards are held, and how the operators are."""
+async def check_operators(session: Session, home: str) -> list[Finding]:
+    """Check the replicas, that all shards have an owner, and the health of the operators."""
     try:
         leases = [one async for one in session.cluster.list(LEASES, "", label_selector=SELECTOR)]
     except ForbiddenError:
         leases = [one async for one in session.cluster.list(LEASES, home, label_selector=SELECTOR)]
     homes = sorted({one["metadata"]["namespace"] for one in leases})
     if not homes:
-        text = f"no operator has ever had a Lease in namespace {home}"
+        text = f"no operator Lease in namespace {home}"
         return [
-            Finding(Level.PROBLEM, "operator", text, "install the chart, or name its namespace: --operator-namespace")
+            Finding(
+                Severity.PROBLEM, "operator", text, "install the chart, or set its namespace with --operator-namespace"
+            )
         ]
     found = []
     for where in homes:
-        found += _leases(where, Listed.of(one for one in leases if one["metadata"]["namespace"] == where))
-        found += await _pods(session, where)
+        found += _check_leases(
+            where, ListedLeases.from_leases(one for one in leases if one["metadata"]["namespace"] == where)
+        )
+        found += await _check_pods(session, where)
     return found
 
 
-def _leases(home: str, listed: Listed) -> list[Finding]:
-    live = [one for one in listed.replicas if not _has_run_out(one)]
-    held = [one for one in listed.shards.values() if holder(one) and not _has_run_out(one)]
-    holders = sorted({holder(one) for one in held})
+def _check_leases(home: str, listed: ListedLeases) -> list[Finding]:
+    live = [one for one in listed.replicas if not _is_expired(one)]
+    held = [one for one in listed.shards.values() if holder_of(one) and not _is_expired(one)]
+    holders = sorted({holder_of(one) for one in held})
     text = f"namespace {home}: {len(live)} replicas, {len(held)} of {len(listed.shards)} shards held"
     if not held:
-        mend = "start it, and look at its log: actions wait until then"
-        return [Finding(Level.PROBLEM, "operator", f"namespace {home}: no operator is alive", mend)]
+        remedy = "start the operator and check its log: actions wait until then"
+        return [Finding(Severity.PROBLEM, "operator", f"namespace {home}: no operator is running", remedy)]
     if len(held) < len(listed.shards):
-        mend = "wait for a lease's time (15 s); if it stays so, look at the operator's log"
-        return [Finding(Level.PROBLEM, "operator", text, mend)]
-    return [Finding(Level.OK, "operator", f"{text} by {', '.join(holders)}")]
+        remedy = "wait for the duration of a lease (15 s); if this persists, check the operator's log"
+        return [Finding(Severity.PROBLEM, "operator", text, remedy)]
+    return [Finding(Severity.OK, "operator", f"{text} by {', '.join(holders)}")]
 
 
-def _has_run_out(lease: Body) -> bool:
-    renewed = moment(at(lease, "spec.renewTime"))
+def _is_expired(lease: Body) -> bool:
+    renewed = parse_time(at(lease, "spec.renewTime"))
     seconds = at(lease, "spec.leaseDurationSeconds", 0)
     return renewed is None or datetime.now(UTC) - renewed > timedelta(seconds=2 * seconds)
 
 
-async def _pods(session: Session, home: str) -> list[Finding]:
+async def _check_pods(session: Session, home: str) -> list[Finding]:
     selector = "app.kubernetes.io/component=operator"
     try:
         pods = [one async for one in session.cluster.list(PODS, home, label_selector=selector)]
     except ForbiddenError as error:
-        return [Finding(Level.NOTE, "operator", f"its pods cannot be looked at: {error}")]
+        return [Finding(Severity.NOTE, "operator", f"not permitted to list its pods: {error}")]
     if not pods:
         return [
-            Finding(Level.NOTE, "operator", f"it runs outside of the cluster, or not by the chart of namespace {home}")
+            Finding(
+                Severity.NOTE,
+                "operator",
+                f"no pods in namespace {home}: it runs outside the cluster, or another chart installed it",
+            )
         ]
-    found = [await _health(session, home, pod["metadata"]["name"]) for pod in pods]
-    scopes = {Scope.CLUSTER, Scope.OWN} if _looks_beyond_namespaces(pods[0]) else {Scope.OWN}
-    return found + await _rights_of(session, home, at(pods[0], "spec.serviceAccountName", "default"), scopes)
+    found = [await _check_health(session, home, pod["metadata"]["name"]) for pod in pods]
+    scopes = {Scope.CLUSTER, Scope.OWN} if _watches_cluster_providers(pods[0]) else {Scope.OWN}
+    return found + await _check_rights(session, home, at(pods[0], "spec.serviceAccountName", "default"), scopes)
 
 
-def _looks_beyond_namespaces(pod: Body) -> bool:
-    """Say whether an operator looks at ClusterActionProviders, by its settings."""
+def _watches_cluster_providers(pod: Body) -> bool:
+    """Whether the settings of an operator make it watch ClusterActionProviders."""
     settings = {one["name"]: one.get("value", "") for one in at(pod, "spec.containers")[0].get("env", [])}
     return bool(settings.get(_OF_CLUSTER, "").lower() != "false")
 
 
-async def _health(session: Session, home: str, pod: str) -> Finding:
+async def _check_health(session: Session, home: str, pod: str) -> Finding:
     where = f"/api/v1/namespaces/{home}/pods/{pod}:{_PORT}/proxy/metrics"
     try:
         gauges = {name: float(value) for name, value in _GAUGE.findall(await session.cluster.text(where))}
     except ClusterError as error:
-        return Finding(Level.NOTE, "operator", f"pod {pod} does not show its metrics: {error}")
+        return Finding(Severity.NOTE, "operator", f"cannot read the metrics of pod {pod}: {error}")
     old = gauges.get("watch_age_seconds", 0.0)
-    text = (
-        f"pod {pod} has last heard of its watches {old:.0f} s ago, {gauges.get('actions_live', 0):.0f} actions are live"
-    )
-    if old > _DEAF_SECONDS:
+    text = f"pod {pod}: last watch event {old:.0f} s ago, {gauges.get('actions_live', 0):.0f} live actions"
+    if old > _STALE_SECONDS:
         return Finding(
-            Level.PROBLEM, "operator", text, "it is deaf: see whether it reaches the API server, or restart it"
+            Severity.PROBLEM,
+            "operator",
+            text,
+            "its watches are stale: check its connection to the API server, or restart it",
         )
-    return Finding(Level.OK, "operator", text)
+    return Finding(Severity.OK, "operator", text)
 
 
-async def _rights_of(session: Session, home: str, account: str, scopes: Collection[Scope]) -> list[Finding]:
+async def _check_rights(session: Session, home: str, account: str, scopes: Collection[Scope]) -> list[Finding]:
     user = f"system:serviceaccount:{home}:{account}"
     wanted = [one for one in RIGHTS if one.scope in scopes]
     asked = [(one.group, kind, verb, home) for one in wanted for kind in one.resources for verb in one.verbs]
@@ -226,39 +240,43 @@ async def _rights_of(session: Session, home: str, account: str, scopes: Collecti
         (one.group, kind, verb, session.namespace) for one in served for kind in one.resources for verb in one.verbs
     ]
     try:
-        allowed = await asyncio.gather(*(_allowed(session, *one, user=user) for one in asked))
+        allowed = await asyncio.gather(*(_is_allowed(session, *one, user=user) for one in asked))
     except ForbiddenError as error:
-        return [Finding(Level.NOTE, "operator's rights", f"cannot be asked for: {error}")]
+        return [Finding(Severity.NOTE, "operator's rights", f"not permitted to check: {error}")]
     lacking = [f"{verb} {kind}" for (_, kind, verb, _), good in zip(asked, allowed, strict=True) if not good]
     if lacking:
-        mend = f"install the chart's roles, and let it serve namespace {session.namespace}"
-        return [Finding(Level.PROBLEM, "operator's rights", f"{account} may not {', '.join(lacking)}", mend)]
-    return [Finding(Level.OK, "operator's rights", f"{account} may do all it has to in namespace {session.namespace}")]
+        remedy = f"install the roles of the chart for namespace {session.namespace}"
+        return [Finding(Severity.PROBLEM, "operator's rights", f"{account} may not {', '.join(lacking)}", remedy)]
+    return [
+        Finding(Severity.OK, "operator's rights", f"{account} has all required rights in namespace {session.namespace}")
+    ]
 
 
-async def policies(session: Session) -> list[Finding]:
-    """Look whether the admission policies are bound that guard what RBAC cannot see."""
+async def check_policies(session: Session) -> list[Finding]:
+    """Check that the admission policies that enforce what RBAC cannot are bound."""
     bound = {one["metadata"]["name"] async for one in session.cluster.list(_POLICIES)}
     missing = [name for name in _GUARDS if f"{name}.{GROUP}" not in bound]
     if missing:
-        mend = "install the chart with admissionPolicies.enabled, or `kubectl apply -f crds/policies/`"
-        text = f"{', '.join(missing)} are not bound: whoever makes actions may use any provider and account"
-        return [Finding(Level.PROBLEM, "policies", text, mend)]
-    return [Finding(Level.OK, "policies", f"{', '.join(_GUARDS)} are bound")]
+        remedy = "install the chart with admissionPolicies.enabled, or `kubectl apply -f crds/policies/`"
+        text = (
+            f"{', '.join(missing)} are not bound: anyone who can create actions can use any provider and ServiceAccount"
+        )
+        return [Finding(Severity.PROBLEM, "policies", text, remedy)]
+    return [Finding(Severity.OK, "policies", f"{', '.join(_GUARDS)} are bound")]
 
 
-async def own_rights(session: Session) -> list[Finding]:
-    """Look what the person who asks may do in the namespace."""
+async def check_own_rights(session: Session) -> list[Finding]:
+    """Check the rights of the current user in the namespace."""
     asked = [(group, kind, verb, session.namespace) for group, kind, verbs in _OWN_RIGHTS for verb in verbs]
-    allowed = await asyncio.gather(*(_allowed(session, *one) for one in asked))
+    allowed = await asyncio.gather(*(_is_allowed(session, *one) for one in asked))
     lacking = [f"{verb} {kind}" for (_, kind, verb, _), good in zip(asked, allowed, strict=True) if not good]
     if lacking:
-        mend = f"ask for a RoleBinding in namespace {session.namespace}, if you need it"
-        return [Finding(Level.NOTE, "your rights", f"you may not {', '.join(lacking)}", mend)]
-    return [Finding(Level.OK, "your rights", f"you may do everything with actions in namespace {session.namespace}")]
+        remedy = f"if you need them, ask an administrator for a RoleBinding in namespace {session.namespace}"
+        return [Finding(Severity.NOTE, "your rights", f"you may not {', '.join(lacking)}", remedy)]
+    return [Finding(Severity.OK, "your rights", f"you have all rights on actions in namespace {session.namespace}")]
 
 
-async def _allowed(session: Session, group: str, resource: str, verb: str, namespace: str, user: str = "") -> bool:
+async def _is_allowed(session: Session, group: str, resource: str, verb: str, namespace: str, user: str = "") -> bool:
     kind, _, subresource = resource.partition("/")
     place = {"group": group, "resource": kind, "subresource": subresource, "verb": verb, "namespace": namespace}
     where = SUBJECT_ACCESS_REVIEWS if user else _OWN_REVIEWS
@@ -271,40 +289,51 @@ async def _allowed(session: Session, group: str, resource: str, verb: str, names
     return bool(at(await session.cluster.create(where, review), "status.allowed", default=False))
 
 
-async def providers(session: Session) -> list[Finding]:
-    """Look whether the providers that may be used here are ready."""
+async def check_providers(session: Session) -> list[Finding]:
+    """Check that the providers of the namespace and the cluster are ready."""
     found: list[Body] = [one async for one in session.cluster.list(ACTION_PROVIDERS, session.namespace)]
-    with suppress(ForbiddenError):  # who has rights in a namespace alone need not know of others
+    with suppress(ForbiddenError):  # a user with rights in one namespace need not see cluster providers
         found += [one async for one in session.cluster.list(CLUSTER_ACTION_PROVIDERS)]
     bad = [one["metadata"]["name"] for one in found if not _is_ready(one)]
     if bad:
         return [
-            Finding(Level.PROBLEM, "providers", f"{', '.join(bad)} are not ready", "see `taskaction providers -o wide`")
+            Finding(
+                Severity.PROBLEM, "providers", f"{', '.join(bad)} are not ready", "see `taskaction providers -o wide`"
+            )
         ]
-    return [Finding(Level.OK, "providers", f"{len(found)} providers, all ready")]
+    return [Finding(Severity.OK, "providers", f"{len(found)} providers, all ready")]
 
 
 def _is_ready(body: Body) -> bool:
     return any(one["type"] == "Ready" and one["status"] == "True" for one in at(body, "status.conditions", []))
 
 
-async def stuck(session: Session) -> list[Finding]:
-    """Look for actions that should be gone, or have never been looked at."""
+async def check_stuck_deletions(session: Session) -> list[Finding]:
+    """Check for actions whose deletion does not finish."""
     now = datetime.now(UTC)
     going: list[str] = []
     async for body in session.cluster.list(TASK_ACTIONS, session.namespace):
-        since = moment(at(body, "metadata.deletionTimestamp"))
+        since = parse_time(at(body, "metadata.deletionTimestamp"))
         if since is not None and (now - since).total_seconds() > _STUCK_SECONDS:
-            going.append(f"{body['metadata']['name']} (for {short((now - since).total_seconds())})")
+            going.append(f"{body['metadata']['name']} (for {format_span((now - since).total_seconds())})")
     if going:
-        mend = "see whether an operator is alive; without one, remove their finalizer taskaction.dev/abort"
-        return [Finding(Level.PROBLEM, "deletions", f"wait to go: {', '.join(going[:_SHOWN])}", mend)]
-    return [Finding(Level.OK, "deletions", f"none is stuck in namespace {session.namespace}")]
+        remedy = "check that an operator is running; without one, remove their finalizer taskaction.dev/abort"
+        return [Finding(Severity.PROBLEM, "deletions", f"still being deleted: {', '.join(going[:_SHOWN])}", remedy)]
+    return [Finding(Severity.OK, "deletions", f"no deletion is stuck in namespace {session.namespace}")]
 
 
 _SHOWN = 10
 
 
 def as_objects(findings: Sequence[Finding]) -> list[dict[str, str]]:
-    """Give findings for programs."""
-    return [{"level": str(one.level), "what": one.what, "text": one.text, "mend": one.mend} for one in findings]
+    """Return findings as plain objects for JSON and YAML."""
+    return [
+        {
+            "level": str(one.level),
+            "what": one.what,
+            "text": one.text,
+            "remedy": one.remedy,
+            "mend": one.remedy,  # former name, for scripts that use it
+        }
+        for one in findings
+    ]

@@ -1,4 +1,4 @@
-"""What makes a command of a function on a cluster: the options that choose the cluster, and the end of errors."""
+"""Decorator for commands that use a cluster: adds the options that choose it, and explains its errors."""
 
 import asyncio
 import functools
@@ -10,25 +10,27 @@ from typing import Annotated, Any
 import typer
 
 from taskaction.cli import completion
-from taskaction.cli.errors import explained
+from taskaction.cli.errors import explain_error
 from taskaction.cli.exit_codes import Exit
-from taskaction.cli.session import Connect, Flags, Session, connected
+from taskaction.cli.session import Connect, Flags, Session, connect_to_cluster
 from taskaction.cluster.errors import ClusterError
 
 _NAMESPACE = typer.Option(
     "--namespace",
     "-n",
     metavar="NAME",
-    help="The namespace. Default: the context's.",
+    help="Namespace. Default: that of the context.",
     autocompletion=completion.namespaces,
 )
 _CONTEXT = typer.Option(
     "--context",
     metavar="NAME",
-    help="The kubeconfig's context. Default: its current one.",
+    help="Context of the kubeconfig. Default: its current context.",
     autocompletion=completion.contexts,
 )
-_FILE = typer.Option("--kubeconfig", metavar="FILE", help="The kubeconfig. Default: $KUBECONFIG, else ~/.kube/config.")
+_FILE = typer.Option(
+    "--kubeconfig", metavar="FILE", help="Path of the kubeconfig. Default: $KUBECONFIG, otherwise ~/.kube/config."
+)
 _OPTIONS = {
     "namespace": Annotated[str | None, _NAMESPACE],
     "context": Annotated[str | None, _CONTEXT],
@@ -37,9 +39,9 @@ _OPTIONS = {
 
 
 def on_cluster(function: Callable[..., Coroutine[Any, Any, int | None]]) -> Callable[..., None]:
-    """Make a command of a coroutine function that takes a session first and gives an exit code, or none for success.
+    """Return a command for a coroutine function that takes a session and returns an exit code, or None for success.
 
-    The command gets the options that choose the cluster beside the function's own, and says what went wrong there.
+    The command has the options that choose the cluster in addition to its own, and explains errors of the cluster.
     """
     signature = inspect.signature(function, eval_str=True)
     own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in list(signature.parameters.values())[1:]]
@@ -52,7 +54,7 @@ def on_cluster(function: Callable[..., Coroutine[Any, Any, int | None]]) -> Call
     @functools.wraps(function)
     def command(*, ctx: typer.Context, **given: Any) -> None:
         flags = Flags(*(given.pop(name) for name in _OPTIONS))
-        connect: Connect = ctx.obj or connected
+        connect: Connect = ctx.obj or connect_to_cluster
         code = asyncio.run(_run(connect, flags, lambda session: function(session, **given)))
         if code:
             raise typer.Exit(code)
@@ -67,4 +69,4 @@ async def _run(connect: Connect, flags: Flags, work: Callable[[Session], Corouti
         try:
             return await work(session) or Exit.DONE
         except ClusterError as error:
-            raise explained(error, session.server, session.namespace) from error
+            raise explain_error(error, session.server, session.namespace) from error

@@ -1,4 +1,4 @@
-"""What a shell offers for a half-written name, read from the cluster; never fails, and never takes long."""
+"""Shell completion of names, read from the cluster; it never fails, and has a short timeout."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -9,8 +9,8 @@ from typing import Any
 import typer
 import yaml
 
-from taskaction.cli.objects import KINDS, kind_named, phase_of
-from taskaction.cli.session import Connect, Flags, Session, connected, kubeconfig_of
+from taskaction.cli.objects import KINDS, find_kind, phase_of
+from taskaction.cli.session import Connect, Flags, Session, connect_to_cluster, kubeconfig_of
 from taskaction.cluster.gateway import (
     ACTION_FLOWS,
     ACTION_PROVIDERS,
@@ -23,46 +23,46 @@ from taskaction.cluster.gateway import (
 from taskaction.core.errors import TaskActionError
 
 Names = list[str | tuple[str, str]]
-"""What is offered: words, or words with what is said of them."""
+"""Candidates: words, or words with a description."""
 PATIENCE_SECONDS = 3.0
 _AT_MOST = 500
 _EXECUTORS = "taskaction.executors"
 
 
 def runs(ctx: typer.Context, incomplete: str) -> Names:
-    """Offer actions by their names, and what ``KIND/`` has where that is written."""
+    """Complete names of actions, and of the objects of ``KIND/`` after such a prefix."""
     word, slash, _ = incomplete.rpartition("/")
-    kind = kind_named(word) if slash else TASK_ACTIONS
+    kind = find_kind(word) if slash else TASK_ACTIONS
     return _names(ctx, incomplete, kind, f"{word}/" if slash else "") if kind in KINDS else []
 
 
 def actions(ctx: typer.Context, incomplete: str) -> Names:
-    """Offer actions."""
+    """Complete names of actions."""
     return _names(ctx, incomplete, TASK_ACTIONS)
 
 
 def flows(ctx: typer.Context, incomplete: str) -> Names:
-    """Offer flows."""
+    """Complete names of flows."""
     return _names(ctx, incomplete, ACTION_FLOWS)
 
 
 def providers(ctx: typer.Context, incomplete: str) -> Names:
-    """Offer what the namespace has."""
+    """Complete names of ActionProviders in the namespace."""
     return _names(ctx, incomplete, ACTION_PROVIDERS)
 
 
 def cluster_providers(ctx: typer.Context, incomplete: str) -> Names:
-    """Offer what the cluster has."""
+    """Complete names of ClusterActionProviders."""
     return _names(ctx, incomplete, CLUSTER_ACTION_PROVIDERS)
 
 
 def namespaces(ctx: typer.Context, incomplete: str) -> Names:
-    """Offer namespaces."""
+    """Complete namespaces."""
     return _names(ctx, incomplete, NAMESPACES)
 
 
 def contexts(ctx: typer.Context, incomplete: str) -> Names:
-    """Offer what the kubeconfig has."""
+    """Complete contexts of the kubeconfig."""
     try:
         file = kubeconfig_of(_flags(ctx))
         found = yaml.safe_load(file.read_text()) if file is not None else {}
@@ -72,33 +72,33 @@ def contexts(ctx: typer.Context, incomplete: str) -> Names:
 
 
 def executors(incomplete: str) -> Names:
-    """Offer the executors that this installation knows; the operator may have more."""
+    """Complete executors of this installation; the operator may have more."""
     return sorted(one.name for one in entry_points(group=_EXECUTORS) if one.name.startswith(incomplete))
 
 
 def _names(ctx: typer.Context, incomplete: str, kind: Resource, before: str = "") -> Names:
     async def read(session: Session) -> Names:
         found: Names = []
-        written = set(_written(ctx))
+        written = set(_written_names(ctx))
         where = session.namespace if kind.namespaced else ""
-        async for body in _some(session.cluster.list(kind, where)):
+        async for body in _first_bodies(session.cluster.list(kind, where)):
             name = before + body["metadata"]["name"]
             if name.startswith(incomplete) and name not in written:
                 found.append((name, phase_of(body)) if kind in KINDS else name)
         return found
 
     try:
-        return asyncio.run(_within(ctx.obj or connected, _flags(ctx), read))
+        return asyncio.run(_read_in_time(ctx.obj or connect_to_cluster, _flags(ctx), read))
     except (TaskActionError, OSError):
         return []
 
 
-async def _within(connect: Connect, flags: Flags, read: Callable[[Session], Coroutine[Any, Any, Names]]) -> Names:
+async def _read_in_time(connect: Connect, flags: Flags, read: Callable[[Session], Coroutine[Any, Any, Names]]) -> Names:
     async with asyncio.timeout(PATIENCE_SECONDS), connect(flags) as session:
         return await read(session)
 
 
-async def _some(bodies: AsyncIterator[Body]) -> AsyncIterator[Body]:
+async def _first_bodies(bodies: AsyncIterator[Body]) -> AsyncIterator[Body]:
     left = _AT_MOST
     async for body in bodies:
         yield body
@@ -107,7 +107,7 @@ async def _some(bodies: AsyncIterator[Body]) -> AsyncIterator[Body]:
             return
 
 
-def _written(ctx: typer.Context) -> Sequence[str]:
+def _written_names(ctx: typer.Context) -> Sequence[str]:
     return ctx.params.get("names") or ()
 
 

@@ -1,4 +1,4 @@
-"""``describe``: everything about an action that somebody who looks for a mistake wants to see."""
+"""``describe``: all details of an action, for troubleshooting."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -8,9 +8,9 @@ from rich.text import Text
 
 from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
-from taskaction.cli.history import events, recorded
-from taskaction.cli.objects import at, fetched, listed, phase_of, ref_of
-from taskaction.cli.output import age, as_yaml, coloured, print_plain, print_rows, say
+from taskaction.cli.history import read_events, read_history
+from taskaction.cli.objects import at, fetch_objects, list_objects, phase_of, ref_of
+from taskaction.cli.output import age, as_yaml, colour_word, print_line, print_plain, print_rows
 from taskaction.cli.session import Session
 from taskaction.cli.tree import children
 from taskaction.cluster.gateway import Body
@@ -27,7 +27,7 @@ _FIELDS = (
     ("Suspended", "spec.suspend"),
     ("Attempt", "status.attempt"),
     ("External id", "status.externalId"),
-    ("Held by", "status.claim.holder"),
+    ("Claimed by", "status.claim.holder"),
     ("Next attempt", "status.nextAttemptAt"),
     ("Started", "status.startedAt"),
     ("Finished", "status.finishedAt"),
@@ -40,10 +40,10 @@ async def describe(
     session: Session,
     names: Annotated[list[str], typer.Argument(help="Names of actions, or KIND/NAME.", autocompletion=completion.runs)],
 ) -> None:
-    """Show everything that is known of actions."""
-    for place, body in enumerate(await fetched(session, names)):
+    """Show all details of actions."""
+    for place, body in enumerate(await fetch_objects(session, names)):
         if place:
-            say(session.out, "")
+            print_line(session.out, "")
         await _describe(session, body)
 
 
@@ -52,8 +52,8 @@ async def _describe(session: Session, body: Body) -> None:
     metadata = body["metadata"]
     rows = [[Text("Name"), Text(metadata["name"])], [Text("Namespace"), Text(metadata["namespace"])]]
     rows += [[Text("Kind"), Text(body["kind"])], [Text("Created"), _time(metadata["creationTimestamp"])]]
-    rows += [[Text("Phase"), coloured(phase_of(body))]]
-    rows += [[Text(title), Text(text)] for title, text in _stands(body)]
+    rows += [[Text("Phase"), colour_word(phase_of(body))]]
+    rows += [[Text(title), Text(text)] for title, text in _status_rows(body)]
     for title, where in _FIELDS:
         found = at(body, where)
         if found is not None and found is not False:
@@ -64,37 +64,37 @@ async def _describe(session: Session, body: Body) -> None:
     for title, where in (("Parameters", "spec.parameters"), ("Input", "spec.input"), ("Output", "status.output")):
         value = at(body, where)
         if value not in (None, {}):
-            say(out, f"{title}:")
+            print_line(out, f"{title}:")
             _block(session, value)
     for source in at(body, "spec.parametersFrom", []):
         key = source.get("secretKeyRef") or source.get("configMapKeyRef")
         kind = "Secret" if "secretKeyRef" in source else "ConfigMap"
-        say(out, f"  {source['parameter']} is read from {kind} {key['name']}, key {key['key']}")
+        print_line(out, f"  {source['parameter']} is read from {kind} {key['name']}, key {key['key']}")
     links = [[Text(one["name"]), Text(one["url"])] for one in at(body, "status.links", [])]
     _section(session, "Links", links)
     _section(
         session,
         "Conditions",
         [
-            [Text(one["type"]), coloured(one["status"]), Text(one.get("reason", ""))]
+            [Text(one["type"]), colour_word(one["status"]), Text(one.get("reason", ""))]
             for one in at(body, "status.conditions", [])
         ],
     )
-    known = {one["metadata"]["uid"]: one async for one in listed(session, metadata["namespace"])}
+    known = {one["metadata"]["uid"]: one async for one in list_objects(session, metadata["namespace"])}
     below = [known[uid] for uid in children(known).get(metadata["uid"], [])]
-    _section(session, "Children", [[Text(str(ref_of(one))), coloured(phase_of(one))] for one in below])
+    _section(session, "Children", [[Text(str(ref_of(one))), colour_word(phase_of(one))] for one in below])
     tried = [
-        [Text(str(one["number"])), coloured(one["phase"]), Text(at(one, "error.message", ""))]
+        [Text(str(one["number"])), colour_word(one["phase"]), Text(at(one, "error.message", ""))]
         for one in at(body, "status.attempts", [])
     ]
     _section(session, "Attempts", tried)
-    _section(session, "History", [[_time(one.at), coloured(one.word), Text(one.text)] for one in recorded(body)])
+    _section(session, "History", [[_time(one.at), colour_word(one.word), Text(one.text)] for one in read_history(body)])
     _section(
-        session, "Events", [[_time(one.at), Text(one.word), Text(one.text)] for one in await events(session, body)]
+        session, "Events", [[_time(one.at), Text(one.word), Text(one.text)] for one in await read_events(session, body)]
     )
 
 
-def _stands(body: Body) -> Iterator[tuple[str, str]]:
+def _status_rows(body: Body) -> Iterator[tuple[str, str]]:
     message = at(body, "status.message")
     if at(body, "status.reason"):
         yield "Reason", str(at(body, "status.reason"))
@@ -102,18 +102,18 @@ def _stands(body: Body) -> Iterator[tuple[str, str]]:
         yield "Message", " ".join(str(message).split())
     error = at(body, "status.error")
     if error:
-        whose = {"User": " (the author of the action can mend it)", "System": " (the platform can mend it)"}
+        whose = {"User": " (the author of the action can fix it)", "System": " (the platform team can fix it)"}
         yield "Error", f"{error['code']}: {error['message']}{whose.get(error.get('kind'), '')}"
     if at(body, "status.progress.percent") is not None:
         yield "Progress", f"{at(body, 'status.progress.percent')}% {at(body, 'status.progress.message', '')}".rstrip()
     abort = at(body, "spec.abort")
     if abort is not None:
-        yield "Abort", f"asked for by {abort.get('by') or 'somebody'}: {abort.get('reason') or 'no reason given'}"
+        yield "Abort", f"requested by {abort.get('by') or 'unknown'}: {abort.get('reason') or 'no reason given'}"
 
 
 def _section(session: Session, title: str, rows: list[list[Text]]) -> None:
     if rows:
-        say(session.out, f"{title}:")
+        print_line(session.out, f"{title}:")
         print_rows(session.out, rows, "  ")
 
 

@@ -1,4 +1,4 @@
-"""``doctor``: says of a cluster what is wrong with it, and what to mend."""
+"""``doctor``: finds problems of a cluster and suggests remedies."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from rich.text import Text
 
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.exit_codes import Exit
-from taskaction.cli.output import Output, as_json, as_yaml, print_plain, say
+from taskaction.cli.output import Output, as_json, as_yaml, print_line, print_plain
 from taskaction.cli.session import Session
 
 _COLOURS = {"ok": "green", "note": "yellow", "problem": "red"}
@@ -18,27 +18,30 @@ async def doctor(
     session: Session,
     *,
     operator_namespace: Annotated[
-        str, typer.Option(metavar="NAME", help="Where the operator lives, if Leases of all namespaces cannot be read.")
+        str,
+        typer.Option(metavar="NAME", help="Namespace of the operator, if you may not read Leases of all namespaces."),
     ] = "taskaction-system",
-    output: Annotated[Output | None, typer.Option("--output", "-o", help="json or yaml, for programs.")] = None,
+    output: Annotated[
+        Output | None, typer.Option("--output", "-o", help="Output format for programs: json or yaml.")
+    ] = None,
 ) -> int:
-    """Look for what is wrong with the cluster.
+    """Check the cluster for problems.
 
-    The exit code is 1 where there are problems.
+    The exit code is 1 if there are problems.
     """
-    from taskaction.cli.checks import Level, as_objects, examined
+    from taskaction.cli.checks import Severity, as_objects, run_checks
 
     findings = []
-    async for finding in examined(session, operator_namespace):
+    async for finding in run_checks(session, operator_namespace):
         findings.append(finding)
         if output in {Output.JSON, Output.YAML}:
             continue
         line = Text(f"{finding.level:8}", style=_COLOURS[finding.level])
         line.append(f"{finding.what}: {finding.text}", style="default")
-        say(session.out, line)
-        if finding.mend:
-            say(session.out, Text(f"        {finding.mend}", style="default"))
+        print_line(session.out, line)
+        if finding.remedy:
+            print_line(session.out, Text(f"        {finding.remedy}", style="default"))
     if output in {Output.JSON, Output.YAML}:
         whole = as_objects(findings)
         print_plain(session.out, as_json(whole) if output is Output.JSON else as_yaml(whole))
-    return Exit.FAILED if any(one.level is Level.PROBLEM for one in findings) else Exit.DONE
+    return Exit.FAILED if any(one.level is Severity.PROBLEM for one in findings) else Exit.DONE

@@ -1,4 +1,4 @@
-"""What went wrong, in a sentence that says the mend, and with which exit code; knows no commands."""
+"""Errors of commands, with a message that names the remedy, and an exit code."""
 
 from taskaction.cli.exit_codes import Exit
 from taskaction.cluster.errors import (
@@ -13,17 +13,17 @@ from taskaction.cluster.errors import (
 from taskaction.core.errors import TaskActionError
 
 _NO_CRDS = (
-    "this cluster does not know the API of taskaction.dev: install the operator's chart, or its CRDs by "
-    "`kubectl apply -f crds/`; `taskaction doctor` says what is missing"
+    "the cluster does not serve the API group taskaction.dev: install the operator's chart, or its CRDs with "
+    "`kubectl apply -f crds/`; `taskaction doctor` shows what is missing"
 )
 _UNKNOWN = ("could not find the requested resource", "404 page not found", "HTTP 404")
 
 
 class CommandError(TaskActionError):
-    """A command cannot do what was asked for.
+    """A command failed.
 
     Attributes:
-        code: the exit code.
+        code: exit code of the command.
     """
 
     def __init__(self, message: str, code: Exit = Exit.USAGE) -> None:
@@ -31,24 +31,24 @@ class CommandError(TaskActionError):
         self.code = code
 
 
-def explained(error: ClusterError, server: str, namespace: str) -> CommandError:
-    """Give what people are told of an error of the API server."""
+def explain_error(error: ClusterError, server: str, namespace: str) -> CommandError:
+    """Return the error of a command for an error of the API server."""
     match error:
         case UnauthorizedError():
-            said = f"{server} does not accept these credentials: log in again, or choose another --context"
+            said = f"{server} rejects your credentials: log in again, or choose another --context"
         case UnavailableError():
-            said = f"{server} cannot be reached ({error}): is the cluster running, and is it the right --context?"
+            said = f"cannot reach {server} ({error}): check that the cluster is running and that --context is right"
         case ForbiddenError():
             said = (
-                f"{error}; ask for a RoleBinding in namespace {namespace} that grants it "
-                "(`taskaction doctor` shows which rights you have)"
+                f"{error}; ask an administrator for a RoleBinding in namespace {namespace} "
+                "(`taskaction doctor` shows your rights)"
             )
         case NotFoundError() if any(sign in str(error) for sign in _UNKNOWN):
             said = _NO_CRDS
         case InvalidError():
-            return CommandError(f"the API server refuses it: {error}")
+            return CommandError(f"the API server rejected the object: {error}")
         case AlreadyExistsError():
-            return CommandError(f"{error}: choose another name, or leave it out to have one made")
+            return CommandError(f"{error}: choose another name, or omit it to generate one")
         case _:
             said = str(error)
     return CommandError(said, Exit.CLUSTER)

@@ -1,24 +1,24 @@
-"""What the exit codes mean: scripts branch on them, so none ever changes its meaning."""
+"""Exit codes of commands: scripts depend on them, so none ever changes its meaning."""
 
 from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """The exit code of every command."""
+    """Exit code of a command."""
 
     DONE = 0
-    """What was asked for has happened; of commands that follow actions: all have Succeeded."""
+    """The command succeeded; for commands that follow actions: all of them Succeeded."""
     FAILED = 1
-    """An action Failed; of checks: something was found."""
+    """An action Failed; for checks: there are problems."""
     USAGE = 2
-    """The command line, a file or an object is wrong; nothing was done."""
+    """The command line, a file or an object is invalid; nothing was changed."""
     ABORTED = 3
-    """An action was Aborted, or is gone before its end was seen."""
+    """An action was Aborted, or deleted before the command saw its end."""
     TIMED_OUT = 4
-    """An action has TimedOut."""
+    """An action TimedOut."""
     UNFINISHED = 5
-    """The time of --timeout is over; the actions go on."""
+    """The --timeout of the command expired; the actions continue."""
     CLUSTER = 6
-    """The cluster cannot be reached, refuses, or has not what was asked for."""
+    """The cluster is unreachable, refused the request, or does not have the object."""
     INTERRUPTED = 130
-    """Ctrl-C; actions go on."""
+    """Ctrl-C; the actions continue."""

@@ -1,4 +1,4 @@
-"""Reads objects from files of YAML or JSON; says in which file and document something is wrong."""
+"""Objects from YAML or JSON files; errors name the file and the object."""
 
 import sys
 from pathlib import Path
@@ -8,36 +8,36 @@ import yaml
 
 from taskaction.cli.errors import CommandError
 from taskaction.cluster.gateway import Body
-from taskaction.core.yaml import documents
+from taskaction.core.yaml import load_documents
 
 _MANY = (".yaml", ".yml", ".json")
 
 
-def manifests(path: Path) -> list[Body]:
-    """Give the objects of a file, or of all files of a folder in the order of their names.
+def read_manifests(path: Path) -> list[Body]:
+    """Return the objects of a file, or of all files of a folder in the order of their names.
 
     Raises:
-        CommandError: it cannot be read, is no YAML, or holds something else than objects.
+        CommandError: a file is not readable, not valid YAML, or contains anything but objects.
     """
     if path.is_dir():
         files = sorted(one for one in path.iterdir() if one.suffix in _MANY)
         if not files:
-            raise CommandError(f"{path}: there is no .yaml, .yml or .json in it")
-        return [body for file in files for body in manifests(file)]
+            raise CommandError(f"{path}: no .yaml, .yml or .json file in this folder")
+        return [body for file in files for body in read_manifests(file)]
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-        found = documents(text)
+        found = load_documents(text)
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise CommandError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        raise CommandError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     bodies = [body for document in found if document is not None for body in _items(document)]
     for number, body in enumerate(bodies, 1):
         problem = _problem(body)
         if problem:
             raise CommandError(f"{path}, object {number}: {problem}")
     if not bodies:
-        raise CommandError(f"{path}: there is nothing in it")
+        raise CommandError(f"{path}: the file contains no objects")
     return bodies
 
 

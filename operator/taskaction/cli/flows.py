@@ -1,4 +1,4 @@
-"""Commands about flows: what is wrong with a definition, how it looks, and a run of it."""
+"""Commands for flows: validate, draw and run them."""
 
 from typing import Annotated, Any
 
@@ -8,25 +8,27 @@ from taskaction.cli import completion, durations
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exit_codes import Exit
-from taskaction.cli.output import Output, show
-from taskaction.cli.run import Form, Timeout, Wait, started
+from taskaction.cli.output import Output, print_objects
+from taskaction.cli.run import Form, Timeout, Wait, create_and_follow
 from taskaction.cli.session import Session
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, ACTION_FLOWS, Body
 
-app = typer.Typer(no_args_is_help=True, help="Flows: check, draw and run them.")
-_FILE = typer.Argument(metavar="FILE", help="A definition or an ActionFlow, as JSON or YAML; - reads standard input.")
+app = typer.Typer(no_args_is_help=True, help="Validate, draw and run flows.")
+_FILE = typer.Argument(metavar="FILE", help="Definition or ActionFlow, as JSON or YAML; - reads standard input.")
 
 
 @app.command()
 def validate(
     file: Annotated[str, _FILE],
     *,
-    strict: Annotated[bool, typer.Option("--strict", help="Also refuse what Globus Flows does not have.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Also reject features that Globus Flows does not have.")
+    ] = False,
 ) -> None:
-    """Say what is wrong with a definition."""
-    from taskaction.local.flow_files import checked
+    """Validate a definition and list its problems."""
+    from taskaction.local.flow_files import check_flow_file
 
-    problems = checked(file, strict=strict)
+    problems = check_flow_file(file, strict=strict)
     for problem in problems:
         print(f"{file}: {problem}")
     if problems:
@@ -37,60 +39,64 @@ def validate(
 @app.command()
 def graph(file: Annotated[str, _FILE]) -> None:
     """Draw a definition as a Mermaid flowchart."""
-    from taskaction.flows.definition import FlowDefinition, read
+    from taskaction.flows.definition import FlowDefinition, parse_definition
     from taskaction.flows.graph import mermaid
     from taskaction.local.flow_files import read_definition
 
-    found = read(read_definition(file))
+    found = parse_definition(read_definition(file))
     if isinstance(found, FlowDefinition):
         print(mermaid(found), end="")
         return
     problems = "; ".join(str(problem) for problem in found[:3])
-    raise CommandError(f"{file} cannot be drawn: {problems} (`taskaction flow validate` says all)")
+    raise CommandError(f"{file}: invalid definition: {problems} (`taskaction flow validate` lists all problems)")
 
 
 @app.command()
 @on_cluster
 async def run(
     session: Session,
-    flow: Annotated[str | None, typer.Argument(help="The ActionFlow to run.", autocompletion=completion.flows)] = None,
+    flow: Annotated[
+        str | None, typer.Argument(help="Name of the ActionFlow to run.", autocompletion=completion.flows)
+    ] = None,
     *,
     file: Annotated[
         str | None,
-        typer.Option("--file", "-f", metavar="FILE", help="A definition to run in the place of an ActionFlow."),
+        typer.Option("--file", "-f", metavar="FILE", help="Definition to run instead of an ActionFlow."),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The run's name. Default: one that is made up.")
+        str | None, typer.Option(metavar="NAME", help="Name of the run. Default: a generated name.")
     ] = None,
     given: Annotated[
         list[str] | None,
-        typer.Option("--input", "-i", metavar="KEY=VALUE|JSON", help="A part of the input, or a JSON object of it."),
+        typer.Option(
+            "--input", "-i", metavar="KEY=VALUE|JSON", help="Field of the input, or the input as a JSON object."
+        ),
     ] = None,
-    label: Annotated[str | None, typer.Option(metavar="TEXT", help="What people call the run.")] = None,
-    tag: Annotated[list[str] | None, typer.Option(metavar="WORD", help="A word by which people find the run.")] = None,
+    label: Annotated[str | None, typer.Option(metavar="TEXT", help="Label of the run for people.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(metavar="WORD", help="Tag to find the run by; repeatable.")] = None,
     run_as: Annotated[
-        str | None, typer.Option(metavar="ACCOUNT", help="The ServiceAccount whose rights its actions use.")
+        str | None, typer.Option(metavar="ACCOUNT", help="ServiceAccount whose rights the actions use.")
     ] = None,
-    total_timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="How long it may last.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the object, and make nothing.")] = False,
+    total_timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="Timeout of the whole run.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the object without creating it.")] = False,
     wait: Wait = True,
     timeout: Timeout = None,
     output: Form = None,
 ) -> int:
     """Run a flow and follow it to its end.
 
-    The exit code says how it ended: 0 Succeeded, 1 Failed, 3 Aborted, 4 TimedOut, 5 not yet.
+    The exit code shows the result: 0 Succeeded, 1 Failed, 3 Aborted, 4 TimedOut, 5 not ended.
     """
     if (flow is None) == (file is None):
-        raise CommandError("say what to run: the name of an ActionFlow, or a definition with --file")
+        raise CommandError("specify exactly one of the name of an ActionFlow and --file")
     if flow is not None and not dry_run and await session.cluster.get(ACTION_FLOWS, flow, session.namespace) is None:
         known = [one["metadata"]["name"] async for one in session.cluster.list(ACTION_FLOWS, session.namespace)]
         there = ", ".join(known) or "none"
         raise CommandError(
-            f"there is no ActionFlow {flow} in namespace {session.namespace}; there are {there}", Exit.CLUSTER
+            f"actionflow {flow!r} not found in namespace {session.namespace}; available: {there}", Exit.CLUSTER
         )
     spec: Body = {"flowRef": {"name": flow}} if flow is not None else {"definition": _definition(str(file))}
-    spec |= {"input": durations.parameters(given)} if given else {}
+    spec |= {"input": durations.parse_parameters(given)} if given else {}
     spec |= {"label": label} if label else {}
     spec |= {"tags": tag} if tag else {}
     spec |= {"runAs": {"serviceAccountName": run_as}} if run_as else {}
@@ -102,9 +108,9 @@ async def run(
         "spec": spec,
     }
     if dry_run:
-        show(session.out, [made], Output.JSON if output is Output.JSON else Output.YAML, single=True)
+        print_objects(session.out, [made], Output.JSON if output is Output.JSON else Output.YAML, single=True)
         return Exit.DONE
-    return await started(session, [made], wait=wait, timeout=timeout, output=output)
+    return await create_and_follow(session, [made], wait=wait, timeout=timeout, output=output)
 
 
 def _definition(file: str) -> Any:

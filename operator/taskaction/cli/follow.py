@@ -1,4 +1,4 @@
-"""Follows actions and runs of flows to their ends, and shows how they get there; changes nothing."""
+"""Following of actions and runs of flows to their ends, with their progress; changes nothing."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from taskaction.cli.exit_codes import Exit
 from taskaction.cli.objects import KINDS, Ref, at, ensure_served, has_ended, phase_of, ref_of
-from taskaction.cli.output import coloured, moment, say, short
+from taskaction.cli.output import colour_word, format_span, parse_time, print_line
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS, Body, Resource
@@ -27,24 +27,24 @@ _CODES = {
 _TICK_SECONDS = 0.5
 
 News = tuple[Resource, str, Body | None]
-"""A kind, a uid, and the object as it is now; None where it is gone."""
+"""Kind, uid and current object; None if it is deleted."""
 
 
 @asynccontextmanager
-async def news(
+async def watch_changes(
     session: Session, kinds: Iterable[Resource], namespace: str, *, fields: str = "", labels: str = ""
-) -> AsyncIterator["Feed"]:
-    """Watch kinds while the block lasts."""
-    feed = Feed(session)
+) -> AsyncIterator["ChangeFeed"]:
+    """Watch kinds while the context is open."""
+    feed = ChangeFeed(session)
     async with AsyncExitStack() as stack:
         for kind in kinds:
             task = asyncio.create_task(feed.follow(kind, namespace, fields, labels))
-            stack.push_async_callback(_cancelled, task)
+            stack.push_async_callback(_cancel_task, task)
         yield feed
 
 
-class Feed:
-    """What watches tell, in one queue; an API server that is away is waited for, and anything else ends it."""
+class ChangeFeed:
+    """Queue of changes from watches; it waits for an unavailable API server, and raises any other error."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -60,13 +60,13 @@ class Feed:
             namespace,
             field_selector=fields,
             label_selector=labels,
-            changed=lambda body: self._changed(kind, body),
+            changed=lambda body: self._on_changed(kind, body),
             gone=lambda uid: self._queue.put_nowait((kind, uid, None)),
         )
-        await informer.run(self._failed)
+        await informer.run(self._on_error)
 
     async def next(self, seconds: float | None = None) -> News | None:
-        """Give the next news; None where there is none within ``seconds``. Raises what ended the watch."""
+        """Return the next change, or None after ``seconds`` without one; raises the error that ended a watch."""
         try:
             async with asyncio.timeout(seconds):
                 found = await self._queue.get()
@@ -76,22 +76,22 @@ class Feed:
             raise found
         return found
 
-    def _changed(self, kind: Resource, body: Body) -> None:
+    def _on_changed(self, kind: Resource, body: Body) -> None:
         self._away = False
         whole = {"apiVersion": kind.api_version, "kind": kind.kind} | body
         self._queue.put_nowait((kind, body["metadata"]["uid"], whole))
 
-    def _failed(self, _: str, error: BaseException) -> None:
+    def _on_error(self, _: str, error: BaseException) -> None:
         if isinstance(error, UnavailableError):
             if not self._away:
-                say(self._session.err, f"waits for {self._session.server}: {error}")
+                print_line(self._session.err, f"waiting for {self._session.server}: {error}")
             self._away = True
         elif isinstance(error, Exception):
             self._queue.put_nowait(error)
 
 
-class Progress:
-    """Prints a line for each change that people care about; on a terminal also what goes on at the moment."""
+class ProgressPrinter:
+    """Printer of a line for each relevant change, and of a live status on a terminal."""
 
     def __init__(self, session: Session, count: int) -> None:
         self._err = session.err
@@ -102,28 +102,28 @@ class Progress:
         self._status = session.err.status("") if session.err.is_terminal else None
 
     def __enter__(self) -> Self:
-        """Begin to show what goes on."""
+        """Start the live status."""
         if self._status is not None:
             self._status.start()
             self.tick()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the lines, and nothing else."""
+        """Stop the live status; the printed lines remain."""
         if self._status is not None:
             self._status.stop()
 
     def tick(self) -> None:
-        """Let the time go on."""
+        """Update the elapsed time."""
         if self._status is None:
             return
-        now = short(time.monotonic() - self._began)
+        now = format_span(time.monotonic() - self._began)
         texts = list(self._live.values())
-        what = texts[0] if self._count == 1 and texts else f"{len(texts)} of {self._count} go on"
+        what = texts[0] if self._count == 1 and texts else f"{len(texts)} of {self._count} in progress"
         self._status.update(Text(f"{what} ({now})", no_wrap=True, overflow="ellipsis"))
 
     def show(self, body: Body) -> None:
-        """Print what has changed."""
+        """Print the changes of an object."""
         name, status, phase = body["metadata"]["name"], body.get("status") or {}, phase_of(body)
         states = ", ".join(one["name"] for one in status.get("states") or ())
         message = " ".join(str(status.get("message") or states).split())
@@ -133,9 +133,9 @@ class Progress:
             return
         self._shown[body["metadata"]["uid"]] = seen
         line = Text(f"{datetime.now().astimezone():%H:%M:%S}  {name}  ")
-        line.append_text(coloured(phase))
+        line.append_text(colour_word(phase))
         if has_ended(body):
-            line.append(took(body))
+            line.append(elapsed_text(body))
         attempt = status.get("attempt")
         if attempt and attempt > 1 and "attempt" not in message:
             line.append(f"  attempt {attempt}")
@@ -145,31 +145,34 @@ class Progress:
             line.append(f"  {status['reason']}")
         if message:
             line.append(f"  {message}")
-        say(self._err, line)
+        print_line(self._err, line)
         self._live[body["metadata"]["uid"]] = f"{name} {phase}" + (f": {message}" if message else "")
         if has_ended(body):
             del self._live[body["metadata"]["uid"]]
         self.tick()
 
-    def lost(self, ref: Ref) -> None:
-        """Say that an object is gone before its end was seen."""
-        say(self._err, f"{ref.name}  was deleted")
+    def show_deleted(self, ref: Ref) -> None:
+        """Print that an object was deleted before its end."""
+        print_line(self._err, f"{ref.name}  was deleted")
 
 
-async def to_the_end(
+async def follow_to_end(
     session: Session, bodies: Sequence[Body], seconds: float | None, *, onlooking: bool = False
 ) -> tuple[int, list[Body]]:
-    """Follow objects until all have ended; give the exit code, and them as they are then.
+    """Follow objects until all have ended; return the exit code and the latest state of the objects.
 
-    Where ``seconds`` pass first, what goes on goes on. ``onlooking``: all others are shown, too, and not waited for.
+    After ``seconds`` it returns, and unfinished objects continue. With ``onlooking`` it also shows, but does not wait
+    for, all other objects.
     """
-    course = _Course({body["metadata"]["uid"]: body for body in bodies})
+    course = _FollowedObjects({body["metadata"]["uid"]: body for body in bodies})
     deadline = None if seconds is None else time.monotonic() + seconds
-    with Progress(session, len(bodies)) as progress:
+    with ProgressPrinter(session, len(bodies)) as progress:
         for body in bodies:
             progress.show(body)
         if course.open:
-            watched = news(session, await served(session), "") if onlooking else _watching(session, bodies)
+            watched = (
+                watch_changes(session, await served_kinds(session), "") if onlooking else _watching(session, bodies)
+            )
             async with watched as feed:
                 while course.open and (deadline is None or time.monotonic() < deadline):
                     left = _TICK_SECONDS if deadline is None else min(_TICK_SECONDS, deadline - time.monotonic())
@@ -178,22 +181,22 @@ async def to_the_end(
                     if found is None:
                         continue
                     if found[1] in course.latest:
-                        course.take(found, progress)
+                        course.apply(found, progress)
                     elif onlooking and found[2] is not None:
                         progress.show(found[2])
     return course.code(), list(course.latest.values())
 
 
-class _Course:
-    """How some objects have come along."""
+class _FollowedObjects:
+    """Latest state of the objects that a command follows."""
 
     def __init__(self, latest: dict[str, Body]) -> None:
         self.latest = latest
         self.open = {uid for uid, body in latest.items() if not has_ended(body)}
         self._lost: set[str] = set()
 
-    def take(self, found: News, progress: Progress) -> None:
-        """Take in what a watch tells."""
+    def apply(self, found: News, progress: ProgressPrinter) -> None:
+        """Apply a change from a watch."""
         _, uid, body = found
         if body is not None:
             self.latest[uid] = body
@@ -201,42 +204,42 @@ class _Course:
             if has_ended(body):
                 self.open.discard(uid)
         elif uid in self.open:
-            progress.lost(ref_of(self.latest[uid]))
+            progress.show_deleted(ref_of(self.latest[uid]))
             self._lost.add(uid)
             self.open.discard(uid)
 
     def code(self) -> int:
-        """Give the exit code: the first in the order of their list that one of the objects stands for."""
+        """Return the exit code of the objects: the lowest one other than 0."""
         codes = {_CODES[phase_of(body)] for body in self.latest.values() if has_ended(body)}
         codes |= {Exit.UNFINISHED} if self.open else set()
         codes |= {Exit.ABORTED} if self._lost else set()
         return next((code for code in Exit if code in codes and code is not Exit.DONE), Exit.DONE)
 
 
-async def served(session: Session) -> list[Resource]:
-    """Give the kinds that are run as far as the cluster has them."""
+async def served_kinds(session: Session) -> list[Resource]:
+    """Return the kinds with a phase that the cluster serves."""
     await ensure_served(session, TASK_ACTIONS)
     known = await session.cluster.kinds(TASK_ACTIONS.api_version)
     return [kind for kind in KINDS if kind in known]
 
 
-def _watching(session: Session, bodies: Sequence[Body]) -> AbstractAsyncContextManager[Feed]:
+def _watching(session: Session, bodies: Sequence[Body]) -> AbstractAsyncContextManager[ChangeFeed]:
     kinds = {ref_of(body).resource for body in bodies}
     fields = f"metadata.name={bodies[0]['metadata']['name']}" if len(bodies) == 1 else ""
     namespaces = {body["metadata"]["namespace"] for body in bodies}
-    return news(session, kinds, namespaces.pop() if len(namespaces) == 1 else "", fields=fields)
+    return watch_changes(session, kinds, namespaces.pop() if len(namespaces) == 1 else "", fields=fields)
 
 
-def took(body: Body) -> str:
-    """Give how long an object was at work, in words; nothing where that is not known."""
-    begun, ended = moment(at(body, "status.startedAt")), moment(at(body, "status.finishedAt"))
+def elapsed_text(body: Body) -> str:
+    """Return the time from start to end of an object as text; empty if it is unknown."""
+    begun, ended = parse_time(at(body, "status.startedAt")), parse_time(at(body, "status.finishedAt"))
     if begun is None or ended is None:
         return ""
     seconds = (ended - begun).total_seconds()
-    return f" after {seconds:.1f}s" if seconds < 10 else f" after {short(seconds)}"  # noqa: PLR2004 - tenths matter below
+    return f" after {seconds:.1f}s" if seconds < 10 else f" after {format_span(seconds)}"  # noqa: PLR2004 - tenths matter below
 
 
-async def _cancelled(task: asyncio.Task[None]) -> None:
+async def _cancel_task(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

@@ -1,4 +1,4 @@
-"""``get`` and ``watch``: what there is, and how it changes."""
+"""``get`` and ``watch``: list actions, and print their changes."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -10,9 +10,9 @@ from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exit_codes import Exit
-from taskaction.cli.follow import Progress, news, served, to_the_end
-from taskaction.cli.objects import KINDS, fetched, listed
-from taskaction.cli.output import COLUMNS, NAMESPACE, Output, say, show, table
+from taskaction.cli.follow import ProgressPrinter, follow_to_end, served_kinds, watch_changes
+from taskaction.cli.objects import KINDS, fetch_objects, list_objects
+from taskaction.cli.output import COLUMNS, NAMESPACE, Output, print_line, print_objects, print_table
 from taskaction.cli.session import Session
 from taskaction.cluster.gateway import Body
 
@@ -20,9 +20,9 @@ Names = Annotated[
     list[str] | None,
     typer.Argument(help="Names of actions, or KIND/NAME. Default: all.", autocompletion=completion.runs),
 ]
-Selector = Annotated[str | None, typer.Option("--selector", "-l", metavar="SELECTOR", help="Only with these labels.")]
-Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")]
-Phases = Annotated[list[Phase] | None, typer.Option("--phase", help="Only in this phase; may be given several times.")]
+Selector = Annotated[str | None, typer.Option("--selector", "-l", metavar="SELECTOR", help="Label selector.")]
+Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces.")]
+Phases = Annotated[list[Phase] | None, typer.Option("--phase", help="Only actions in this phase; repeatable.")]
 
 
 @on_cluster
@@ -33,24 +33,24 @@ async def get(
     selector: Selector = None,
     phase: Phases = None,
     all_namespaces: Everywhere = False,
-    output: Annotated[Output | None, typer.Option("--output", "-o", help="The form.")] = None,
+    output: Annotated[Output | None, typer.Option("--output", "-o", help="Output format.")] = None,
 ) -> None:
-    """Show actions and runs of flows."""
+    """List actions and runs of flows."""
     if names and (selector or all_namespaces or phase):
-        raise CommandError("names go without --selector, --phase and --all-namespaces")
+        raise CommandError("names cannot be combined with --selector, --phase or --all-namespaces")
     if names:
-        bodies = await fetched(session, names)
+        bodies = await fetch_objects(session, names)
     else:
         where = "" if all_namespaces else session.namespace
-        bodies = [body async for body in listed(session, where, labels=selector or "", phases=phase or ())]
+        bodies = [body async for body in list_objects(session, where, labels=selector or "", phases=phase or ())]
     if output not in {None, Output.WIDE} and output is not None:
-        show(session.out, bodies, output, single=names is not None and len(names) == 1)
+        print_objects(session.out, bodies, output, single=names is not None and len(names) == 1)
         return
     if not bodies:
-        which = "that fit " if selector or phase else ""
-        say(
+        which = "matching " if selector or phase else ""
+        print_line(
             session.err,
-            f"no actions {which}in " + ("any namespace" if all_namespaces else f"namespace {session.namespace}"),
+            f"no {which}actions in " + ("any namespace" if all_namespaces else f"namespace {session.namespace}"),
         )
     _tables(session, bodies, namespaces=all_namespaces, wide=output is Output.WIDE)
 
@@ -63,17 +63,17 @@ async def watch(
     selector: Selector = None,
     all_namespaces: Everywhere = False,
 ) -> int:
-    """Print each change of actions, as it comes.
+    """Print each change of actions.
 
-    Those that are named are followed until all have ended, all others until Ctrl-C.
+    With names it returns when all of them have ended, otherwise it runs until Ctrl-C.
     """
     if names:
-        code, _ = await to_the_end(session, await fetched(session, names), None)
+        code, _ = await follow_to_end(session, await fetch_objects(session, names), None)
         return code
     where = "" if all_namespaces else session.namespace
-    kinds = await served(session)
-    with Progress(session, 0) as progress:
-        async with news(session, kinds, where, labels=selector or "") as feed:
+    kinds = await served_kinds(session)
+    with ProgressPrinter(session, 0) as progress:
+        async with watch_changes(session, kinds, where, labels=selector or "") as feed:
             while True:
                 found = await feed.next()
                 if found is not None and found[2] is not None:
@@ -88,7 +88,7 @@ def _tables(session: Session, bodies: Sequence[Body], *, namespaces: bool, wide:
         if not found:
             continue
         if not first:
-            say(session.out, "")
+            print_line(session.out, "")
         first = False
         columns = ([NAMESPACE] if namespaces else []) + list(COLUMNS[kind.kind])
-        table(session.out, columns, found, wide=wide)
+        print_table(session.out, columns, found, wide=wide)

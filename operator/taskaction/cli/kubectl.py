@@ -1,4 +1,4 @@
-"""What kubectl starts to complete ``kubectl taskaction``: gives words in kubectl's form, and runs no command."""
+"""Completion of ``kubectl taskaction``, which kubectl starts: prints words in kubectl's format, runs no command."""
 
 import sys
 from collections.abc import Sequence
@@ -8,18 +8,18 @@ from typer._click.shell_completion import CompletionItem, ShellComplete
 from typer.main import get_command
 
 from taskaction.cli.exit_codes import Exit
-from taskaction.cli.program import program
+from taskaction.cli.program import build_program
 from taskaction.cli.session import Connect
 
 _NO_FILES, _FILES = ":4", ":0"
-"""The directive of kubectl's own completion that ends the answer: whether names of files are offered as well."""
+"""Directives that end the output for kubectl's completion: without, or with, file names."""
 
 
 class _Kubectl(ShellComplete):
-    """kubectl as a shell: it hands the words over as arguments, and takes one word a line."""
+    """Completion for kubectl: it passes the words as arguments, and reads one word per line."""
 
     def __init__(self, words: Sequence[str], connect: Connect | None) -> None:
-        super().__init__(get_command(program()), {"obj": connect}, "taskaction", "")
+        super().__init__(get_command(build_program()), {"obj": connect}, "taskaction", "")
         *self._before, self._word = words or [""]
 
     def source_vars(self) -> dict[str, Any]:
@@ -37,6 +37,6 @@ class _Kubectl(ShellComplete):
 
 
 def complete(arguments: Sequence[str] | None = None, connect: Connect | None = None) -> int:
-    """Print what may follow; the last argument is the word that is half-written, perhaps empty."""
+    """Print the candidates for the last argument, which may be empty."""
     print(_Kubectl(sys.argv[1:] if arguments is None else arguments, connect).complete())
     return Exit.DONE

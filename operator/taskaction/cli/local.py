@@ -1,4 +1,4 @@
-"""``local run``: the same manifests without any cluster, for trying them out; what is done is done in this process."""
+"""``local run``: runs manifests in this process without a cluster, to try them out."""
 
 import asyncio
 from pathlib import Path
@@ -7,83 +7,87 @@ from typing import Annotated, Any
 import typer
 
 from taskaction.cli import durations
-from taskaction.cli.errors import CommandError, explained
-from taskaction.cli.files import manifests
-from taskaction.cli.follow import news, to_the_end
-from taskaction.cli.mutate import asking, runs_a_flow, typed
+from taskaction.cli.errors import CommandError, explain_error
+from taskaction.cli.files import read_manifests
+from taskaction.cli.follow import follow_to_end, watch_changes
+from taskaction.cli.mutate import find_waiting_action, parse_signal_value, runs_a_flow
 from taskaction.cli.objects import KINDS, at, phase_of, ref_of
-from taskaction.cli.output import Output, say, show_results
+from taskaction.cli.output import Output, print_line, print_results
 from taskaction.cli.session import Session, consoles
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, SECRETS, Body, Resource
 from taskaction.core.clock import SystemClock
 
-app = typer.Typer(no_args_is_help=True, help="Without any cluster.")
+app = typer.Typer(no_args_is_help=True, help="Run manifests without a cluster.")
 
 NEEDS_PODS = frozenset({"job", "pod", "flyte"})
-"""The executors that start pods, which cannot run in memory."""
+"""Executors that start pods, which cannot run in memory."""
 _ANYWHERE = "0.0.0.0/0,::/0"
-"""What http may reach: here the requests are those of the person who makes them."""
-_SERVER = "the cluster in memory"
+"""Addresses that the http executor may reach: the requests are those of the user who runs the command."""
+_SERVER = "the in-memory cluster"
 
 
 @app.callback()
 def local() -> None:
-    """Without any cluster."""
+    """Run manifests without a cluster."""
 
 
 @app.command("run")
 def run_local(
-    files: Annotated[list[Path], typer.Argument(help="Files or folders of YAML or JSON; - reads standard input.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="YAML or JSON files, or folders of them; - reads standard input.")
+    ],
     *,
     answers: Annotated[
         list[str] | None,
         typer.Option(
             "--signal",
             metavar="NAME=VALUE",
-            help="What an action or a run is given as soon as it waits for it; a run takes one each time that it does.",
+            help="Signal for an action or run that waits for one; repeatable, a run takes the next one each time.",
         ),
     ] = None,
-    timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="How long it may take.")] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="With the operator's own log.")] = False,
-    output: Annotated[Output | None, typer.Option("--output", "-o", help="Print the objects at the end.")] = None,
+    timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="Maximum time to follow the actions.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also print the operator's log.")] = False,
+    output: Annotated[
+        Output | None, typer.Option("--output", "-o", help="Print the objects at the end, in this format.")
+    ] = None,
 ) -> None:
-    """Run manifests without any cluster, in this process.
+    """Run manifests in this process, without a cluster.
 
-    Actions run with the real executors, and end with this command. There are no pods.
+    Actions run with the real executors, and end with this command. Pods are not available.
     """
     from taskaction.runtime.logs import configure_logs
 
     configure_logs("console", "debug" if verbose else "error")
-    bodies = [body for file in files for body in manifests(file)]
+    bodies = [body for file in files for body in read_manifests(file)]
     given: dict[str, list[str]] = {}
-    for name, value in map(durations.pair, answers or ()):
+    for name, value in map(durations.parse_pair, answers or ()):
         given.setdefault(name, []).append(value)
-    seconds = durations.seconds(timeout) if timeout is not None else None
+    seconds = durations.parse_seconds(timeout) if timeout is not None else None
     raise typer.Exit(asyncio.run(_run(bodies, given, seconds, output)))
 
 
 async def _run(bodies: list[Body], answers: dict[str, list[str]], seconds: float | None, output: Output | None) -> int:
     from taskaction.cluster.memory import MemoryCluster
     from taskaction.local.operator import InProcessOperator
-    from taskaction.local.validation import checked
+    from taskaction.local.validation import validate_object
 
     clock = SystemClock()
-    cluster = MemoryCluster(clock, checked)
+    cluster = MemoryCluster(clock, validate_object)
     session = Session(cluster, _SERVER, "default", *consoles())
     for body in bodies:
         _refuse_pods(body)
     kinds = await _kinds(session, bodies)
     async with InProcessOperator(cluster, clock, http_allowed_cidrs=_ANYWHERE):
         try:
-            made = await _created(session, bodies, kinds)
+            made = await _create_objects(session, bodies, kinds)
         except ClusterError as error:
-            raise explained(error, _SERVER, session.namespace) from error
-        giving = asyncio.create_task(_answer(session, answers))
-        code, ended = await to_the_end(session, made, seconds, onlooking=True)
+            raise explain_error(error, _SERVER, session.namespace) from error
+        giving = asyncio.create_task(_send_signals(session, answers))
+        code, ended = await follow_to_end(session, made, seconds, onlooking=True)
         giving.cancel()
         await asyncio.wait({giving})
-    show_results(session.out, ended, output)
+    print_results(session.out, ended, output)
     return code
 
 
@@ -91,9 +95,12 @@ async def _kinds(session: Session, bodies: list[Body]) -> dict[str, Resource]:
     known = {kind.kind: kind for body in bodies for kind in await session.cluster.kinds(body["apiVersion"])}
     for body in bodies:
         if body["kind"] not in known:
-            say(session.err, f"{body['kind']} {body['metadata'].get('name')} is left out: it means nothing in memory")
+            print_line(
+                session.err,
+                f"{body['kind']} {body['metadata'].get('name')} is skipped: this kind has no effect in memory",
+            )
     if not any(body["kind"] in {kind.kind for kind in KINDS} for body in bodies):
-        raise CommandError("there is nothing to run: give at least one TaskAction or ActionFlowRun")
+        raise CommandError("nothing to run: specify at least one TaskAction or ActionFlowRun")
     return known
 
 
@@ -101,26 +108,26 @@ def _refuse_pods(body: Body) -> None:
     executor = at(body, "spec.executor")
     if executor in NEEDS_PODS:
         raise CommandError(
-            f"{body['kind']} {body['metadata'].get('name')!r}: the executor {executor!r} starts pods, which do not run "
-            "in memory: run it on a cluster, for example that of `make up`"
+            f"{body['kind']} {body['metadata'].get('name')!r}: executor {executor!r} starts pods, which cannot run "
+            "in memory: use a cluster, for example the one that `make up` starts"
         )
 
 
-async def _created(session: Session, bodies: list[Body], kinds: dict[str, Resource]) -> list[Body]:
-    """Create everything, what is run last; give what is run."""
+async def _create_objects(session: Session, bodies: list[Body], kinds: dict[str, Resource]) -> list[Body]:
+    """Create all objects, actions and runs last; return the actions and runs."""
     run = {kind.kind for kind in KINDS}
     made = []
     for body in sorted((one for one in bodies if one["kind"] in kinds), key=lambda one: one["kind"] in run):
         kind = kinds[body["kind"]]
         where = at(body, "metadata.namespace", "default") if kind.namespaced else ""
-        stored = await session.cluster.create(kind, _plain(body), where)
+        stored = await session.cluster.create(kind, _encode_secret(body), where)
         if body["kind"] in run:
             made.append(stored)
     return made
 
 
-def _plain(body: Body) -> Body:
-    """Give a Secret as the API server stores it: ``stringData`` is for people."""
+def _encode_secret(body: Body) -> Body:
+    """Return a Secret as the API server stores it, with ``stringData`` encoded into ``data``."""
     if body["kind"] != SECRETS.kind or "stringData" not in body:
         return body
     from base64 import b64encode
@@ -129,33 +136,33 @@ def _plain(body: Body) -> Body:
     return {key: part for key, part in body.items() if key != "stringData"} | {"data": body.get("data", {}) | texts}
 
 
-async def _answer(session: Session, answers: dict[str, list[str]]) -> None:
-    """Give each action, and each run of a flow, its signals when it waits for them; say which wait for one in vain."""
+async def _send_signals(session: Session, answers: dict[str, list[str]]) -> None:
+    """Send each waiting action and run its signals; report those that wait for a signal that was not given."""
     seen: set[str] = set()
-    async with news(session, KINDS, "") as feed:
+    async with watch_changes(session, KINDS, "") as feed:
         while True:
             found = await feed.next()
             body: Any = found[2] if found is not None else None
             if body is None or phase_of(body) != "Paused":
                 continue
             try:
-                await _looked_at(session, body, answers, seen)
+                await _send_signal(session, body, answers, seen)
             except CommandError as error:
-                say(session.err, str(error))
+                print_line(session.err, str(error))
 
 
-async def _looked_at(session: Session, body: Body, answers: dict[str, list[str]], seen: set[str]) -> None:
-    name, asks = body["metadata"]["name"], await asking(session, body)
+async def _send_signal(session: Session, body: Body, answers: dict[str, list[str]], seen: set[str]) -> None:
+    name, asks = body["metadata"]["name"], await find_waiting_action(session, body)
     left, uid = answers.get(name, []), asks["metadata"]["uid"]
     is_anothers = name not in answers and at(body, "metadata.ownerReferences")
     if is_anothers or uid in seen or at(asks, "spec.signal") is not None or asks["kind"] == ACTION_FLOW_RUNS.kind:
         return
     seen.add(uid)
     if not left:
-        say(session.err, f"{name} waits for an answer: --signal {name}=VALUE; Ctrl-C ends it")
+        print_line(session.err, f"{name} waits for a signal: use --signal {name}=VALUE, or Ctrl-C to end it")
         return
-    value = typed(asks, left.pop(0))
+    value = parse_signal_value(asks, left.pop(0))
     told = {"value": value, "by": "the command line"} | ({"id": uid} if runs_a_flow(body) else {})
     operation = {"op": "add", "path": "/spec/signal", "value": told}
     await session.cluster.patch(ref_of(body).resource, name, body["metadata"]["namespace"], [operation])
-    say(session.err, f"{name} was given {value!r}")
+    print_line(session.err, f"{name} received signal {value!r}")

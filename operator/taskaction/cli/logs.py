@@ -1,4 +1,4 @@
-"""``logs``: what an action has been through, and what its pods and those of its Jobs say."""
+"""``logs``: the history of an action, and the logs of its pods and of the pods of its Jobs."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -13,10 +13,10 @@ from rich.text import Text
 from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.exit_codes import Exit
-from taskaction.cli.follow import news
-from taskaction.cli.history import Entry, events, merged, recorded
-from taskaction.cli.objects import fetched, has_ended, ref_of
-from taskaction.cli.output import print_plain, say
+from taskaction.cli.follow import watch_changes
+from taskaction.cli.history import HistoryEntry, merge_entries, read_events, read_history
+from taskaction.cli.objects import fetch_objects, has_ended, ref_of
+from taskaction.cli.output import print_line, print_plain
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ClusterError, ForbiddenError, InvalidError, NotFoundError
 from taskaction.cluster.gateway import PODS, Body
@@ -26,8 +26,8 @@ _PAUSE_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 5.0
 
 
-class Source(StrEnum):
-    """Whose lines are printed."""
+class LogSource(StrEnum):
+    """Source of the printed lines."""
 
     ALL = "all"
     ACTION = "action"
@@ -37,60 +37,64 @@ class Source(StrEnum):
 @on_cluster
 async def logs(
     session: Session,
-    name: Annotated[str, typer.Argument(help="The action, or KIND/NAME.", autocompletion=completion.runs)],
+    name: Annotated[str, typer.Argument(help="Name of the action, or KIND/NAME.", autocompletion=completion.runs)],
     *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the action has ended.")] = False,
-    source: Annotated[Source, typer.Option(help="Whose lines: the action's, those of its pods, or both.")] = Source.ALL,
-    container: Annotated[str | None, typer.Option("--container", "-c", metavar="NAME", help="The container.")] = None,
-    tail: Annotated[int | None, typer.Option(min=0, help="Only so many last lines of each pod.")] = None,
-    timestamps: Annotated[bool, typer.Option("--timestamps", help="With the time of each line of pods.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow until the action has ended.")] = False,
+    source: Annotated[
+        LogSource, typer.Option(help="Lines to print: those of the action, of its pods, or both.")
+    ] = LogSource.ALL,
+    container: Annotated[
+        str | None, typer.Option("--container", "-c", metavar="NAME", help="Container of the pods.")
+    ] = None,
+    tail: Annotated[int | None, typer.Option(min=0, help="Number of last lines to print of each pod.")] = None,
+    timestamps: Annotated[bool, typer.Option("--timestamps", help="Print the time of each line of the pods.")] = False,
 ) -> int:
-    """Print what an action and its pods have to say."""
-    (body,) = await fetched(session, [name])
+    """Print the history of an action and the logs of its pods."""
+    (body,) = await fetch_objects(session, [name])
     query = {"container": container, "tailLines": tail, "timestamps": "true" if timestamps else None}
-    reader = _Reader(session, body, source, {key: str(value) for key, value in query.items() if value is not None})
+    reader = _LogPrinter(session, body, source, {key: str(value) for key, value in query.items() if value is not None})
     follow = follow and not has_ended(body)
-    await reader.look(body, follow=follow)
+    await reader.print_new(body, follow=follow)
     if follow:
         await reader.follow()
     return Exit.DONE
 
 
-class _Reader:
-    def __init__(self, session: Session, body: Body, source: Source, query: dict[str, str]) -> None:
+class _LogPrinter:
+    def __init__(self, session: Session, body: Body, source: LogSource, query: dict[str, str]) -> None:
         self._session = session
         self._body = body
         self._source = source
         self._query = query
-        self._told: set[Entry] = set()
+        self._told: set[HistoryEntry] = set()
         self._read: dict[str, asyncio.Task[None] | None] = {}
 
-    async def look(self, body: Body, *, follow: bool) -> None:
-        """Print what is new on record; read the pods that were not read yet."""
+    async def print_new(self, body: Body, *, follow: bool) -> None:
+        """Print new entries of the history, and the logs of new pods."""
         self._body = body
-        if self._source is not Source.PODS:
-            known = recorded(body)
-            others = [one for one in await events(self._session, body) if not _repeats(one, known)]
-            for entry in merged([*known, *others]):
+        if self._source is not LogSource.PODS:
+            known = read_history(body)
+            others = [one for one in await read_events(self._session, body) if not _repeats_status(one, known)]
+            for entry in merge_entries([*known, *others]):
                 if entry not in self._told:
                     line = Text(f"{entry.at}  ", style="dim")
                     line.append(f"{entry.word}  {entry.text}", style="default")
-                    say(self._session.out, line)
+                    print_line(self._session.out, line)
                 self._told.add(entry)
-        if self._source is not Source.ACTION:
-            await self._look_at_pods(follow=follow)
+        if self._source is not LogSource.ACTION:
+            await self._print_pods(follow=follow)
 
     async def follow(self) -> None:
-        """Go on until the action has ended and its pods are silent."""
+        """Print until the action has ended and its pods log no more."""
         one = ref_of(self._body)
         where = self._body["metadata"]["namespace"]
-        async with news(self._session, [one.resource], where, fields=f"metadata.name={one.name}") as feed:
+        async with watch_changes(self._session, [one.resource], where, fields=f"metadata.name={one.name}") as feed:
             while True:
                 found = await feed.next(_PAUSE_SECONDS)
                 if found is not None and found[2] is None:
                     break
                 body = found[2] if found is not None and found[2] is not None else self._body
-                await self.look(body, follow=True)
+                await self.print_new(body, follow=True)
                 if has_ended(body):
                     break
         readers = [task for task in self._read.values() if task is not None]
@@ -101,7 +105,7 @@ class _Reader:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def _look_at_pods(self, *, follow: bool) -> None:
+    async def _print_pods(self, *, follow: bool) -> None:
         async for pod in self._pods():
             name = pod["metadata"]["name"]
             phase = (pod.get("status") or {}).get("phase")
@@ -122,25 +126,25 @@ class _Reader:
             ):
                 yield pod
         except ForbiddenError as error:
-            if self._source is Source.PODS:
+            if self._source is LogSource.PODS:
                 raise
             if "pods" not in self._read:
-                say(self._session.err, f"pods are left out: {error}")
+                print_line(self._session.err, f"pods are skipped: {error}")
                 self._read["pods"] = None
 
     async def _print(self, pod: str, *, follow: bool) -> None:
         query = self._query | ({"follow": "true"} if follow else {})
         where = f"/api/v1/namespaces/{self._body['metadata']['namespace']}/pods/{pod}/log"
-        prefix = "" if self._source is Source.PODS else f"{pod}  "
+        prefix = "" if self._source is LogSource.PODS else f"{pod}  "
         try:
             async for line in self._session.cluster.lines(f"{where}?{urlencode(query)}"):
                 print_plain(self._session.out, prefix + line)
         except (NotFoundError, InvalidError) as error:
-            say(self._session.err, f"pod {pod}: {error}")
+            print_line(self._session.err, f"pod {pod}: {error}")
         except ClusterError as error:
-            say(self._session.err, f"pod {pod}: the log broke off: {error}")
+            print_line(self._session.err, f"pod {pod}: the log stream ended: {error}")
 
 
-def _repeats(event: Entry, known: Sequence[Entry]) -> bool:
-    """Say whether an Event only repeats what the status says."""
+def _repeats_status(event: HistoryEntry, known: Sequence[HistoryEntry]) -> bool:
+    """Whether an Event only repeats an entry of the status."""
     return any(event.text in one.text for one in known)

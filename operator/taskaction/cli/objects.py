@@ -1,4 +1,4 @@
-"""Actions and runs of flows as commands name, find and read them; bodies stay as the API server gives them."""
+"""Lookup of actions and runs of flows for commands; bodies stay as the API server returns them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -13,7 +13,7 @@ from taskaction.cluster.errors import NotFoundError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body, Resource
 
 KINDS = (TASK_ACTIONS, ACTION_FLOW_RUNS)
-"""The kinds that are run, and so have a phase."""
+"""Kinds that run, and therefore have a phase."""
 _WORDS: dict[str, Resource] = {
     word: kind
     for kind, short in ((TASK_ACTIONS, "ta"), (ACTION_FLOW_RUNS, "afr"))
@@ -29,108 +29,110 @@ _WORDS: dict[str, Resource] = {
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """One object as somebody names it."""
+    """Reference to an object by kind and name."""
 
     resource: Resource
     name: str
 
     def __str__(self) -> str:
-        """Give it as kubectl prints names."""
+        """Return the reference as kubectl prints names."""
         return f"{self.resource.kind.lower()}.{self.resource.group}/{self.name}"
 
 
-def ref(text: str) -> Ref:
-    """Read ``NAME`` or ``KIND/NAME``; a name alone is an action's.
+def parse_ref(text: str) -> Ref:
+    """Parse ``NAME`` or ``KIND/NAME``; a plain name refers to a TaskAction.
 
     Raises:
-        CommandError: the kind is none of those that are run.
+        CommandError: the kind is neither TaskAction nor ActionFlowRun.
     """
     kind, slash, name = text.rpartition("/")
     if not slash:
         return Ref(TASK_ACTIONS, text)
-    resource = kind_named(kind)
+    resource = find_kind(kind)
     if resource is None or not name:
-        raise CommandError(f"{text!r}: write NAME, taskaction/NAME or actionflowrun/NAME")
+        raise CommandError(f"invalid name {text!r}; use NAME, taskaction/NAME or actionflowrun/NAME")
     return Ref(resource, name)
 
 
-def kind_named(word: str) -> Resource | None:
-    """Give the kind that a word means, as kubectl takes words for kinds."""
+def find_kind(word: str) -> Resource | None:
+    """Return the kind for a word, as kubectl resolves resource names."""
     return _WORDS.get(word.lower())
 
 
 def ref_of(body: Body) -> Ref:
-    """Give the reference of an object."""
+    """Return the reference of an object."""
     return Ref(next(kind for kind in KINDS if kind.kind == body["kind"]), body["metadata"].get("name", ""))
 
 
 def phase_of(body: Body) -> str:
-    """Give an object's phase."""
+    """Return the phase of an object."""
     return str((body.get("status") or {}).get("phase") or "Queued")
 
 
 def has_ended(body: Body) -> bool:
-    """Say whether nothing can happen to an object any more."""
+    """Whether the phase of an object is terminal."""
     return phase_of(body) in TERMINAL_PHASES
 
 
 def at(body: Any, path: str, default: Any = None) -> Any:
-    """Give what is at a dotted path of an object, or ``default``."""
+    """Return the value at a dotted path of an object, or ``default``."""
     for part in path.split("."):
         body = body.get(part) if isinstance(body, dict) else None
     return default if body is None else body
 
 
-async def fetched(session: Session, names: Iterable[str], namespace: str | None = None) -> list[Body]:
-    """Give the objects of these names, in their order.
+async def fetch_objects(session: Session, names: Iterable[str], namespace: str | None = None) -> list[Body]:
+    """Return the objects with these names, in their order.
 
     Raises:
-        CommandError: one of them is not there; all that are missing are named.
+        CommandError: an object is missing; the message names all that are.
     """
-    refs = [ref(name) for name in names]
+    refs = [parse_ref(name) for name in names]
     where = namespace or session.namespace
     found = await asyncio.gather(*(session.cluster.get(one.resource, one.name, where) for one in refs))
     missing = [one for one, body in zip(refs, found, strict=True) if body is None]
     if missing:
         await ensure_served(session, missing[0].resource)
         what = ", ".join(str(one) for one in missing)
-        raise CommandError(f"{what} not found in namespace {where}: `taskaction get` lists what is there", Exit.CLUSTER)
+        raise CommandError(
+            f"{what} not found in namespace {where}: `taskaction get` lists the existing ones", Exit.CLUSTER
+        )
     return [body for body in found if body is not None]
 
 
 async def ensure_served(session: Session, resource: Resource) -> None:
-    """Tell a missing object from a missing kind; raises ``NotFoundError`` for the latter."""
+    """Check that the cluster serves a kind; raises ``NotFoundError`` if not."""
     if resource not in await session.cluster.kinds(resource.api_version):
         raise NotFoundError("the server could not find the requested resource")
 
 
-async def listed(
+async def list_objects(
     session: Session, namespace: str, *, labels: str = "", phases: Sequence[str] = (), kinds: Sequence[Resource] = KINDS
 ) -> AsyncIterator[Body]:
-    """Give all actions, then all runs of flows where the cluster has that kind."""
+    """Yield all actions, then all runs of flows if the cluster serves that kind."""
     for kind in kinds:
         try:
             async for body in session.cluster.list(kind, namespace, label_selector=labels):
                 if not phases or phase_of(body) in phases:
-                    yield _typed(body, kind)
+                    yield _with_type(body, kind)
         except NotFoundError:
             if kind is TASK_ACTIONS:
                 raise
 
 
-async def chosen(session: Session, names: Sequence[str], labels: str | None, *, verb: str) -> list[Body]:
-    """Give the objects that a command is to change: those of these names, or those that a selector means.
+async def select_objects(session: Session, names: Sequence[str], labels: str | None, *, verb: str) -> list[Body]:
+    """Return the objects that a command acts on, by names or by a label selector.
 
     Raises:
-        CommandError: neither is given, or both.
+        CommandError: the command has neither, or both.
     """
     if bool(names) == (labels is not None):
-        raise CommandError(f"say what to {verb}: give names, or a selector with -l (one of both)")
+        raise CommandError(f"specify what to {verb}: either names, or a selector with -l")
     if labels is None:
-        return await fetched(session, names)
-    return [body async for body in listed(session, session.namespace, labels=labels)]
+        return await fetch_objects(session, names)
+    return [body async for body in list_objects(session, session.namespace, labels=labels)]
 
 
-def _typed(body: Body, kind: Resource) -> Body:
-    """Give an item of a list with what the API server leaves out of items."""
+def _with_type(body: Body, kind: Resource) -> Body:
+    """Return an item of a list with apiVersion and kind, which the API server omits in items."""
     return {"apiVersion": kind.api_version, "kind": kind.kind} | body

@@ -1,4 +1,4 @@
-"""How things look: phases and their colours, ages, tables, and objects as JSON or YAML; asks nobody anything."""
+"""Output of commands: colours of phases, ages, tables, and objects as JSON or YAML; makes no requests."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +31,7 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 class Output(StrEnum):
-    """The forms of ``-o``."""
+    """Output formats of ``-o``."""
 
     WIDE = "wide"
     JSON = "json"
@@ -40,86 +40,88 @@ class Output(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a table; ``wide`` ones are shown with ``-o wide`` only."""
+class TableColumn:
+    """Column of a table; a ``wide`` column appears only with ``-o wide``."""
 
     title: str
     cell: Callable[[Body], Any]
     wide: bool = False
 
 
-def path(title: str, where: str, *, wide: bool = False) -> Column:
-    """Give the column of what is at a dotted path."""
-    return Column(title, lambda body: at(body, where), wide)
+def path_column(title: str, where: str, *, wide: bool = False) -> TableColumn:
+    """Return a column for the value at a dotted path."""
+    return TableColumn(title, lambda body: at(body, where), wide)
 
 
-AGE = Column("AGE", lambda body: age(at(body, "metadata.creationTimestamp")))
+AGE = TableColumn("AGE", lambda body: age(at(body, "metadata.creationTimestamp")))
 ACTIONS = (
-    path("NAME", "metadata.name"),
-    Column("PHASE", phase_of),
-    path("EXECUTOR", "spec.executor"),
-    path("PROVIDER", "spec.providerRef.name"),
-    path("ATTEMPT", "status.attempt"),
-    path("MESSAGE", "status.message"),
+    path_column("NAME", "metadata.name"),
+    TableColumn("PHASE", phase_of),
+    path_column("EXECUTOR", "spec.executor"),
+    path_column("PROVIDER", "spec.providerRef.name"),
+    path_column("ATTEMPT", "status.attempt"),
+    path_column("MESSAGE", "status.message"),
     AGE,
-    path("REASON", "status.reason", wide=True),
-    path("PARENT", "spec.parentRef.name", wide=True),
-    path("PARTITION", "spec.partitionKey", wide=True),
-    path("EXTERNAL-ID", "status.externalId", wide=True),
+    path_column("REASON", "status.reason", wide=True),
+    path_column("PARENT", "spec.parentRef.name", wide=True),
+    path_column("PARTITION", "spec.partitionKey", wide=True),
+    path_column("EXTERNAL-ID", "status.externalId", wide=True),
 )
 RUNS = (
-    path("NAME", "metadata.name"),
-    Column("PHASE", phase_of),
-    path("FLOW", "spec.flowRef.name"),
-    Column("STATE", lambda body: ", ".join(one["name"] for one in at(body, "status.states", [])[:3])),
-    path("MESSAGE", "status.message"),
+    path_column("NAME", "metadata.name"),
+    TableColumn("PHASE", phase_of),
+    path_column("FLOW", "spec.flowRef.name"),
+    TableColumn("STATE", lambda body: ", ".join(one["name"] for one in at(body, "status.states", [])[:3])),
+    path_column("MESSAGE", "status.message"),
     AGE,
-    path("REASON", "status.reason", wide=True),
-    path("LABEL", "spec.label", wide=True),
-    Column("TAGS", lambda body: ", ".join(at(body, "spec.tags", ())), wide=True),
-    path("VISITS", "status.visits", wide=True),
-    path("PARENT", "spec.parentRef.name", wide=True),
+    path_column("REASON", "status.reason", wide=True),
+    path_column("LABEL", "spec.label", wide=True),
+    TableColumn("TAGS", lambda body: ", ".join(at(body, "spec.tags", ())), wide=True),
+    path_column("VISITS", "status.visits", wide=True),
+    path_column("PARENT", "spec.parentRef.name", wide=True),
 )
 COLUMNS = {TASK_ACTIONS.kind: ACTIONS, ACTION_FLOW_RUNS.kind: RUNS}
-NAMESPACE = path("NAMESPACE", "metadata.namespace")
+NAMESPACE = path_column("NAMESPACE", "metadata.namespace")
 
 
-def coloured(word: Any) -> Text:
-    """Give a phase, or the status of a condition, in its colour."""
+def colour_word(word: Any) -> Text:
+    """Return a phase, or the status of a condition, in its colour."""
     return Text(str(word), style=_COLOURS.get(str(word), ""))
 
 
-def short(seconds: float) -> str:
-    """Give a time span as kubectl shows ages: two figures say enough."""
+def format_span(seconds: float) -> str:
+    """Return a duration as kubectl shows ages, with at most two units."""
     whole = max(0, int(seconds))
     if whole < 2 * _MINUTE:
         return f"{whole}s"
     if whole < 2 * _HOUR:
-        return _two(whole, _MINUTE, "m", 1, "s")
+        return _format_two_units(whole, _MINUTE, "m", 1, "s")
     if whole < 2 * _DAY:
-        return _two(whole, _HOUR, "h", _MINUTE, "m")
+        return _format_two_units(whole, _HOUR, "h", _MINUTE, "m")
     return f"{whole // _DAY}d"
 
 
-def _two(seconds: int, unit: int, word: str, smaller: int, smaller_word: str) -> str:
-    """Give a span in a unit, and the rest in a smaller one while it matters."""
+def _format_two_units(seconds: int, unit: int, word: str, smaller: int, smaller_word: str) -> str:
+    """Return a duration in a unit, with the rest in a smaller unit for small values."""
     count, rest = divmod(seconds, unit)
     return f"{count}{word}{rest // smaller}{smaller_word}" if count < _FEW and rest // smaller else f"{count}{word}"
 
 
-def moment(text: Any) -> datetime | None:
-    """Read a time of the API server; None where there is none."""
+def parse_time(text: Any) -> datetime | None:
+    """Parse a time of the API server; None without one."""
     return datetime.fromisoformat(text) if isinstance(text, str) else None
 
 
 def age(text: Any) -> str:
-    """Give how long ago a time of the API server is."""
-    then = moment(text)
-    return "" if then is None else short((datetime.now(UTC) - then).total_seconds())
+    """Return the age of a time of the API server."""
+    then = parse_time(text)
+    return "" if then is None else format_span((datetime.now(UTC) - then).total_seconds())
 
 
-def table(console: Console, columns: Sequence[Column], bodies: Iterable[Body], *, wide: bool = False) -> None:
-    """Print objects as kubectl does; on a terminal a row is cut at its right end."""
+def print_table(
+    console: Console, columns: Sequence[TableColumn], bodies: Iterable[Body], *, wide: bool = False
+) -> None:
+    """Print a table as kubectl does; a terminal truncates rows at its width."""
     shown = [column for column in columns if wide or not column.wide]
     rows = [[Text(column.title, style="bold") for column in shown]]
     rows += [[_cell(column.cell(body)) for column in shown] for body in bodies]
@@ -127,7 +129,7 @@ def table(console: Console, columns: Sequence[Column], bodies: Iterable[Body], *
 
 
 def print_rows(console: Console, rows: Sequence[Sequence[Text]], indent: str = "") -> None:
-    """Print rows with their cells aligned; where a terminal is too narrow, the widest column gives way."""
+    """Print rows with aligned cells; on a narrow terminal the widest column is truncated."""
     if not rows:
         return
     widths = [max(row[place].cell_len for row in rows) for place in range(len(rows[0]))]
@@ -141,11 +143,11 @@ def print_rows(console: Console, rows: Sequence[Sequence[Text]], indent: str = "
             cell.truncate(width, overflow="ellipsis", pad=True)
             line.append_text(cell)
             line.append(" " * _GAP)
-        say(console, line)
+        print_line(console, line)
 
 
-def say(console: Console, line: Text | str) -> None:
-    """Print one line, and never two: a terminal gets what it has room for, a pipe gets all."""
+def print_line(console: Console, line: Text | str) -> None:
+    """Print exactly one line: truncated to the width of a terminal, complete to a pipe."""
     text = line if isinstance(line, Text) else Text(line)
     text.rstrip()
     if console.is_terminal:
@@ -154,8 +156,8 @@ def say(console: Console, line: Text | str) -> None:
         console.print(text, soft_wrap=True)
 
 
-def show(console: Console, bodies: Sequence[Body], output: Output, *, single: bool = False) -> None:
-    """Print objects whole, or their names; ``single`` is for one that was asked for by its name."""
+def print_objects(console: Console, bodies: Sequence[Body], output: Output, *, single: bool = False) -> None:
+    """Print complete objects, or their names; ``single`` prints one object without a List around it."""
     if output is Output.NAME:
         for body in bodies:
             print_plain(console, str(ref_of(body)))
@@ -166,10 +168,10 @@ def show(console: Console, bodies: Sequence[Body], output: Output, *, single: bo
     print_plain(console, as_json(whole) if output is Output.JSON else as_yaml(whole))
 
 
-def show_results(console: Console, ended: Sequence[Body], output: Output | None) -> None:
-    """Print what has ended: whole where a form was asked for, else what came of it."""
+def print_results(console: Console, ended: Sequence[Body], output: Output | None) -> None:
+    """Print ended objects: complete in the given format, otherwise only their outputs."""
     if output is not None:
-        show(console, ended, output, single=len(ended) == 1)
+        print_objects(console, ended, output, single=len(ended) == 1)
         return
     for body in ended:
         result = at(body, "status.output")
@@ -178,18 +180,18 @@ def show_results(console: Console, ended: Sequence[Body], output: Output | None)
 
 
 def print_plain(console: Console, text: str) -> None:
-    """Print text as it stands, whatever the width of the screen."""
+    """Print text unchanged, without regard to the width of the terminal."""
     console.file.write(text.rstrip("\n") + "\n")
     console.file.flush()
 
 
 def as_json(value: Any) -> str:
-    """Give a value as JSON for people and programs."""
+    """Return a value as indented JSON."""
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def as_yaml(value: Any) -> str:
-    """Give a value as YAML."""
+    """Return a value as YAML."""
     import yaml
 
     text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
@@ -200,4 +202,4 @@ def _cell(value: Any) -> Text:
     if value is None:
         return Text("")
     text = " ".join(str(value).split())  # a message may have several lines
-    return coloured(text) if text in _COLOURS else Text(text)
+    return colour_word(text) if text in _COLOURS else Text(text)

@@ -1,4 +1,4 @@
-"""People's commands put together; runs one of them and gives its exit code."""
+"""Assembly of all commands for people; runs one of them and returns its exit code."""
 
 import sys
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from taskaction.cli.wait import wait
 from taskaction.core.errors import TaskActionError
 
 PLUGIN = "kubectl-taskaction"
-"""The name under which kubectl finds this program."""
+"""Name under which kubectl finds this program as a plug-in."""
 _BY_KUBECTL = "kubectl taskaction"
 
 
@@ -45,7 +45,7 @@ COMMANDS = (
     providers,
     doctor,
 )
-"""What is done with actions, in the order of the help."""
+"""Commands on actions, in the order of the help."""
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
@@ -63,28 +63,28 @@ def root(
     """Actions on Kubernetes: one resource is one action."""
 
 
-def program() -> typer.Typer:
-    """Give the whole command line."""
+def build_program() -> typer.Typer:
+    """Return the complete command line."""
     app = typer.Typer(
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         callback=root,
-        add_completion=called() != _BY_KUBECTL,  # there it is kubectl's own
+        add_completion=program_name() != _BY_KUBECTL,  # there it is kubectl's own
     )
     for command in COMMANDS:
         app.command(command.__name__)(command)
     app.add_typer(flows.app, name="flow")
     app.add_typer(local.app, name="local")
-    for name, group in servers.groups().items():
+    for name, group in servers.server_groups().items():
         app.add_typer(group, name=name)
     return app
 
 
 def run(words: Sequence[str], connect: Connect | None = None) -> int:
-    """Run one command; give its exit code. ``connect`` opens sessions in the place of real ones."""
+    """Run one command and return its exit code; ``connect`` replaces the connection to a real cluster."""
     try:
-        program()(args=list(words), prog_name=called(), obj=connect)
+        build_program()(args=list(words), prog_name=program_name(), obj=connect)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     except TaskActionError as error:
@@ -93,11 +93,11 @@ def run(words: Sequence[str], connect: Connect | None = None) -> int:
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read has seen enough
+        sys.stderr.close()  # the reader of the pipe has closed it
         return Exit.DONE
     return Exit.DONE
 
 
-def called() -> str:
-    """Give what the program is called by whoever started it."""
+def program_name() -> str:
+    """Return the name by which the user started the program."""
     return _BY_KUBECTL if Path(sys.argv[0]).name == PLUGIN else "taskaction"

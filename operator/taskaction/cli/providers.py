@@ -1,4 +1,4 @@
-"""``providers``: what may be run, by whom it is offered, and whether it is ready."""
+"""``providers``: lists the providers that actions can use, and whether they are ready."""
 
 from typing import Annotated, Any
 
@@ -6,7 +6,17 @@ import typer
 
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.objects import at
-from taskaction.cli.output import AGE, Column, Output, as_json, as_yaml, path, print_plain, say, table
+from taskaction.cli.output import (
+    AGE,
+    Output,
+    TableColumn,
+    as_json,
+    as_yaml,
+    path_column,
+    print_line,
+    print_plain,
+    print_table,
+)
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ForbiddenError
 from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, Body
@@ -17,15 +27,15 @@ def _ready(body: Body, field: str) -> Any:
 
 
 _COLUMNS = (
-    path("NAME", "metadata.name"),
-    Column("SCOPE", lambda body: at(body, "metadata.namespace") or "cluster"),
-    path("EXECUTOR", "spec.executor"),
-    Column("READY", lambda body: _ready(body, "status") or "Unknown"),
-    Column("REASON", lambda body: _ready(body, "reason") or "NotLookedAt"),
-    path("QUEUED", "status.queued"),
-    path("RUNNING", "status.running"),
+    path_column("NAME", "metadata.name"),
+    TableColumn("SCOPE", lambda body: at(body, "metadata.namespace") or "cluster"),
+    path_column("EXECUTOR", "spec.executor"),
+    TableColumn("READY", lambda body: _ready(body, "status") or "Unknown"),
+    TableColumn("REASON", lambda body: _ready(body, "reason") or "NotLookedAt"),
+    path_column("QUEUED", "status.queued"),
+    path_column("RUNNING", "status.running"),
     AGE,
-    Column("MESSAGE", lambda body: _ready(body, "message"), wide=True),
+    TableColumn("MESSAGE", lambda body: _ready(body, "message"), wide=True),
 )
 
 
@@ -33,10 +43,10 @@ _COLUMNS = (
 async def providers(
     session: Session,
     *,
-    all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")] = False,
-    output: Annotated[Output | None, typer.Option("--output", "-o", help="The form.")] = None,
+    all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces.")] = False,
+    output: Annotated[Output | None, typer.Option("--output", "-o", help="Output format.")] = None,
 ) -> None:
-    """Show what is offered, and whether it is ready."""
+    """List providers, and whether they are ready."""
     bodies: list[Body] = []
     for kind, where in (
         (ACTION_PROVIDERS, "" if all_namespaces else session.namespace),
@@ -46,7 +56,7 @@ async def providers(
             envelope = {"apiVersion": kind.api_version, "kind": kind.kind}
             bodies.extend([envelope | body async for body in session.cluster.list(kind, where)])
         except ForbiddenError as error:
-            say(session.err, f"{kind.plural} are left out: {error}")
+            print_line(session.err, f"{kind.plural} are skipped: {error}")
     match output:
         case Output.JSON | Output.YAML:
             whole = {"apiVersion": "v1", "kind": "List", "items": bodies}
@@ -55,9 +65,9 @@ async def providers(
             for body in bodies:
                 print_plain(session.out, f"{body['kind'].lower()}.taskaction.dev/{body['metadata']['name']}")
         case _ if bodies:
-            table(session.out, _COLUMNS, bodies, wide=output is Output.WIDE)
+            print_table(session.out, _COLUMNS, bodies, wide=output is Output.WIDE)
         case _:
-            say(
+            print_line(
                 session.err,
-                f"no providers in namespace {session.namespace} or the cluster: executors can still be named",
+                f"no providers in namespace {session.namespace} or the cluster; actions can still name an executor",
             )

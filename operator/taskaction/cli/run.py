@@ -1,4 +1,4 @@
-"""``run`` and ``retry``: make an action, and follow it to its end."""
+"""``run`` and ``retry``: create an action, and follow it to its end."""
 
 import asyncio
 from pathlib import Path
@@ -10,94 +10,108 @@ from taskaction.cli import completion, durations
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exit_codes import Exit
-from taskaction.cli.files import manifests
-from taskaction.cli.follow import to_the_end
-from taskaction.cli.objects import KINDS, at, fetched, has_ended, phase_of, ref_of
-from taskaction.cli.output import Output, say, show, show_results
+from taskaction.cli.files import read_manifests
+from taskaction.cli.follow import follow_to_end
+from taskaction.cli.objects import KINDS, at, fetch_objects, has_ended, phase_of, ref_of
+from taskaction.cli.output import Output, print_line, print_objects, print_results
 from taskaction.cli.session import Session
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.core.constants import API_VERSION, GROUP
 
 RETRY_OF = f"{GROUP}/retry-of"
-"""On a copy, as an annotation: the name of the action that it repeats; as a label: its uid."""
+"""On a copy: annotation with the name of the original action, and label with its uid."""
 _ONE_OF = "--executor, --provider, --cluster-provider or --from-file"
 
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow it to its end.")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the action to its end.")]
 Timeout = Annotated[
     str | None,
     typer.Option(
-        "--timeout", metavar="DURATION", help="How long to follow it; it goes on afterwards. Default: no end."
+        "--timeout",
+        metavar="DURATION",
+        help="Maximum time to follow the action, which continues afterwards. Default: none.",
     ),
 ]
-Form = Annotated[Output | None, typer.Option("--output", "-o", help="Print the object at the end.")]
+Form = Annotated[Output | None, typer.Option("--output", "-o", help="Print the object at the end, in this format.")]
 
 
 @on_cluster
 async def run(
     session: Session,
-    name: Annotated[str | None, typer.Argument(help="The action's name. Default: one that is made up.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of the action. Default: a generated name.")] = None,
     *,
     executor: Annotated[
         str | None,
-        typer.Option("--executor", "-e", metavar="NAME", help="What executes it.", autocompletion=completion.executors),
+        typer.Option(
+            "--executor", "-e", metavar="NAME", help="Executor of the action.", autocompletion=completion.executors
+        ),
     ] = None,
     provider: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The ActionProvider that executes it.", autocompletion=completion.providers),
+        typer.Option(metavar="NAME", help="ActionProvider of the action.", autocompletion=completion.providers),
     ] = None,
     cluster_provider: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The ClusterActionProvider that executes it.",
+            help="ClusterActionProvider of the action.",
             autocompletion=completion.cluster_providers,
         ),
     ] = None,
     from_file: Annotated[
         Path | None,
-        typer.Option("--from-file", "-f", metavar="FILE", help="Objects as YAML or JSON; - reads standard input."),
+        typer.Option(
+            "--from-file", "-f", metavar="FILE", help="File with objects as YAML or JSON; - reads standard input."
+        ),
     ] = None,
     param: Annotated[
         list[str] | None,
-        typer.Option("--param", "-p", metavar="KEY=VALUE|JSON", help="A parameter, or a JSON object of several."),
+        typer.Option("--param", "-p", metavar="KEY=VALUE|JSON", help="Parameter, or a JSON object of parameters."),
     ] = None,
     secret: Annotated[
         list[str] | None,
-        typer.Option(metavar="PARAM=NAME/KEY", help="A parameter that is read from a Secret when it is needed."),
+        typer.Option(metavar="PARAM=NAME/KEY", help="Parameter that the operator reads from a Secret."),
     ] = None,
-    partition_key: Annotated[str | None, typer.Option(metavar="KEY", help="Run one at a time with this key.")] = None,
+    partition_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Partition key: only one action with this key runs at a time.")
+    ] = None,
     parent: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The action that this one belongs to.", autocompletion=completion.actions),
+        typer.Option(metavar="NAME", help="Parent action.", autocompletion=completion.actions),
     ] = None,
-    priority: Annotated[int | None, typer.Option(help="Higher first.")] = None,
-    retries: Annotated[int | None, typer.Option(help="How often a failed attempt is repeated.")] = None,
-    attempt_timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="Per attempt.")] = None,
-    total_timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="For all attempts.")] = None,
+    priority: Annotated[int | None, typer.Option(help="Priority; higher values run first.")] = None,
+    retries: Annotated[int | None, typer.Option(help="Maximum number of retries of a failed attempt.")] = None,
+    attempt_timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="Timeout of each attempt.")] = None,
+    total_timeout: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Timeout of all attempts together.")
+    ] = None,
     run_as: Annotated[
-        str | None, typer.Option(metavar="ACCOUNT", help="The ServiceAccount whose rights it uses.")
+        str | None, typer.Option(metavar="ACCOUNT", help="ServiceAccount whose rights the action uses.")
     ] = None,
-    ttl: Annotated[str | None, typer.Option(metavar="DURATION", help="How long it is kept when it has ended.")] = None,
-    label: Annotated[list[str] | None, typer.Option("--label", "-l", metavar="KEY=VALUE", help="A label.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the object, and make nothing.")] = False,
+    ttl: Annotated[str | None, typer.Option(metavar="DURATION", help="Time to keep the object after its end.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", "-l", metavar="KEY=VALUE", help="Label of the object; repeatable.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the object without creating it.")] = False,
     wait: Wait = True,
     timeout: Timeout = None,
     output: Form = None,
 ) -> int:
-    """Make an action and follow it to its end.
+    """Create an action and follow it to its end.
 
-    The exit code says how it ended: 0 Succeeded, 1 Failed, 3 Aborted, 4 TimedOut, 5 not yet.
+    The exit code shows the result: 0 Succeeded, 1 Failed, 3 Aborted, 4 TimedOut, 5 not ended.
     """
     sources = [executor, provider, cluster_provider, from_file]
     if sum(source is not None for source in sources) != 1:
-        raise CommandError(f"say what to run: exactly one of {_ONE_OF}")
+        raise CommandError(f"specify exactly one of {_ONE_OF}")
     if from_file is not None:
-        made = [one for one in manifests(from_file) if one["kind"] in {kind.kind for kind in KINDS}]
+        made = [one for one in read_manifests(from_file) if one["kind"] in {kind.kind for kind in KINDS}]
         if not made or name or param:
-            raise CommandError(f"{from_file}: give it alone, with at least one TaskAction or ActionFlowRun in it")
+            raise CommandError(
+                f"{from_file}: --from-file requires a TaskAction or ActionFlowRun, and takes no name or --param"
+            )
     else:
         spec: Body = {"executor": executor} if executor else {"providerRef": _provider(provider, cluster_provider)}
-        spec |= {"parameters": durations.parameters(param)} if param else {}
+        spec |= {"parameters": durations.parse_parameters(param)} if param else {}
         spec |= {"parametersFrom": [_secret(one) for one in secret]} if secret else {}
         spec |= {"partitionKey": partition_key} if partition_key else {}
         spec |= {"parentRef": {"name": parent}} if parent else {}
@@ -106,45 +120,45 @@ async def run(
         times = {"attempt": attempt_timeout, "total": total_timeout}
         spec |= {"timeouts": {key: text for key, text in times.items() if text}} if any(times.values()) else {}
         spec |= {"runAs": {"serviceAccountName": run_as}} if run_as else {}
-        spec |= {"ttlSecondsAfterFinished": int(durations.seconds(ttl))} if ttl else {}
+        spec |= {"ttlSecondsAfterFinished": int(durations.parse_seconds(ttl))} if ttl else {}
         title = {"name": name} if name else {"generateName": f"{executor or provider or cluster_provider}-"}
-        labels = {"labels": dict(durations.pair(one) for one in label)} if label else {}
+        labels = {"labels": dict(durations.parse_pair(one) for one in label)} if label else {}
         made = [_action(title | labels, spec)]
     if dry_run:
         form = Output.YAML if output in {None, Output.WIDE, Output.NAME} else output
-        show(session.out, made, form or Output.YAML, single=True)
+        print_objects(session.out, made, form or Output.YAML, single=True)
         return Exit.DONE
-    return await started(session, made, wait=wait, timeout=timeout, output=output)
+    return await create_and_follow(session, made, wait=wait, timeout=timeout, output=output)
 
 
 @on_cluster
 async def retry(
     session: Session,
     name: Annotated[
-        str, typer.Argument(help="The action or run of a flow that has ended.", autocompletion=completion.runs)
+        str, typer.Argument(help="Action or run of a flow that has ended.", autocompletion=completion.runs)
     ],
     *,
     wait: Wait = True,
     timeout: Timeout = None,
     output: Form = None,
 ) -> int:
-    """Run again what has ended.
+    """Run an ended action again.
 
-    A new object of the same spec is made, and the old one stays as the record that it is. The new one has a uid of its
-    own, so nothing that the first one did is taken for done: an idempotencyKey is left out.
+    The command creates a new object with the same spec, and keeps the old one as a record. The new object has its own
+    uid and omits idempotencyKey, so nothing that the first one did counts as done.
     """
-    (body,) = await fetched(session, [name])
+    (body,) = await fetch_objects(session, [name])
     if not has_ended(body):
         raise CommandError(f"{name} is {phase_of(body)}: abort it first, or wait until it has ended")
-    copy = again(body)
+    copy = copy_for_retry(body)
     for what in ("idempotencyKey", "notAfter", "parentRef"):
         if what in body["spec"] and what not in copy["spec"]:
-            say(session.err, f"without spec.{what}: it was of {name} alone")
-    return await started(session, [copy], wait=wait, timeout=timeout, output=output)
+            print_line(session.err, f"spec.{what} is omitted: it applies only to {name}")
+    return await create_and_follow(session, [copy], wait=wait, timeout=timeout, output=output)
 
 
-def again(body: Body) -> Body:
-    """Give a new object of the same spec; what spoke of the old one alone is left out."""
+def copy_for_retry(body: Body) -> Body:
+    """Return a new object with the same spec, without the fields that apply only to the old object."""
     metadata = body["metadata"]
     own = {"abort", "signal", "suspend", "idempotencyKey", "notAfter", "parentRef"}
     spec = {name: part for name, part in body["spec"].items() if name not in own}
@@ -158,29 +172,34 @@ def again(body: Body) -> Body:
     return {"apiVersion": API_VERSION, "kind": ref_of(body).resource.kind, "metadata": made, "spec": spec}
 
 
-async def started(session: Session, made: list[Body], *, wait: bool, timeout: str | None, output: Output | None) -> int:
-    """Make objects, and follow them to their ends where that is wanted; give the exit code."""
-    seconds = durations.seconds(timeout) if timeout is not None else None
+async def create_and_follow(
+    session: Session, made: list[Body], *, wait: bool, timeout: str | None, output: Output | None
+) -> int:
+    """Create objects, follow them to their ends if ``wait`` is set, and return the exit code."""
+    seconds = durations.parse_seconds(timeout) if timeout is not None else None
     bodies = []
     for one in made:
         where = at(one, "metadata.namespace", session.namespace)
         body = await session.cluster.create(ref_of(one).resource, one, where)
         bodies.append(body)
         if wait:
-            say(session.err, f"{ref_of(body)} created")
+            print_line(session.err, f"{ref_of(body)} created")
         elif output is None:
-            say(session.out, f"{ref_of(body)} created")
+            print_line(session.out, f"{ref_of(body)} created")
         else:
-            show(session.out, [body], output, single=True)
+            print_objects(session.out, [body], output, single=True)
     if not wait:
         return Exit.DONE
     try:
-        code, ended = await to_the_end(session, bodies, seconds)
+        code, ended = await follow_to_end(session, bodies, seconds)
     except asyncio.CancelledError:
         names = " ".join(body["metadata"]["name"] for body in bodies)
-        say(session.err, f"{names} goes on: `taskaction watch {names}` follows it, `taskaction abort {names}` ends it")
+        print_line(
+            session.err,
+            f"{names} continues: follow it with `taskaction watch {names}`, end it with `taskaction abort {names}`",
+        )
         raise
-    show_results(session.out, ended, output)
+    print_results(session.out, ended, output)
     return code
 
 
@@ -193,8 +212,8 @@ def _provider(own: str | None, shared: str | None) -> Body:
 
 
 def _secret(text: str) -> Body:
-    parameter, place = durations.pair(text)
+    parameter, place = durations.parse_pair(text)
     name, slash, key = place.partition("/")
     if not slash or not name or not key:
-        raise typer.BadParameter(f"{text!r}: write PARAM=NAME/KEY, for example auth.token=github/token")
+        raise typer.BadParameter(f"invalid value {text!r}; use PARAM=NAME/KEY, e.g. auth.token=github/token")
     return {"parameter": parameter, "secretKeyRef": {"name": name, "key": key}}

@@ -1,4 +1,4 @@
-"""The commands that run a server until they are told to stop; each loads what it needs, and nothing for people."""
+"""Commands that run a server until a signal stops them; each one loads only what its server needs."""
 
 import asyncio
 import gc
@@ -10,7 +10,7 @@ from typing import Any
 from taskaction.core.errors import ConfigurationError
 
 _GC_THRESHOLD = 50_000
-"""Objects die by their reference counts; looking for cycles after every 700 new ones holds calls up, and finds few."""
+"""Reference counts free most objects; a search for cycles after every 700 new ones delays calls, and finds few."""
 
 
 def run_operator() -> None:
@@ -35,7 +35,7 @@ def run_port_agent() -> None:
 
 
 def serve_webhooks() -> None:
-    """Run one inbox for webhooks; settings come from TASKACTION_* in the environment."""
+    """Run one replica of the webhook inbox; settings come from TASKACTION_* in the environment."""
     from taskaction.runtime.config import OperatorConfig
     from taskaction.runtime.logs import configure_logs
     from taskaction.services.webhooks.service import WebhookService
@@ -70,17 +70,17 @@ SERVERS: Mapping[tuple[str, ...], Callable[[], None]] = {
     ("webhooks", "serve"): serve_webhooks,
     ("actions", "serve"): serve_actions,
 }
-"""Every server, by the words that start it."""
+"""Servers by the words of their commands."""
 
 
 def load_structlog() -> None:
     """Import structlog without rich, which it loads for tracebacks that no server shows: 90 ms and 5 MB."""
     if "structlog" in sys.modules or "rich" in sys.modules:
         return
-    sys.modules["rich"] = None  # type: ignore[assignment]  # Python's own way to say that there is none
+    sys.modules["rich"] = None  # type: ignore[assignment]  # Python treats a None entry as a missing module
     import structlog  # noqa: F401
 
-    del sys.modules["rich"]  # a plug-in may want it
+    del sys.modules["rich"]  # a plug-in may need it
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

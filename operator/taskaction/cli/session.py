@@ -1,4 +1,4 @@
-"""Which cluster a command speaks to, in which namespace and as whom; the one place that connects."""
+"""Connection of a command: its cluster, namespace and credentials; the only module that connects."""
 
 import os
 from collections.abc import AsyncIterator, Callable
@@ -10,20 +10,20 @@ from typing import Protocol
 from rich.console import Console
 
 from taskaction.cli.errors import CommandError
-from taskaction.cluster.gateway import Cluster, Texts
-from taskaction.cluster.informer import Watching
+from taskaction.cluster.gateway import Cluster, TextClient
+from taskaction.cluster.informer import WatchClient
 
 _IN_FLIGHT = 32
 _KUBECONFIG = Path(".kube", "config")
 
 
-class Api(Cluster, Watching, Texts, Protocol):
-    """All that commands ask of an API server."""
+class Api(Cluster, WatchClient, TextClient, Protocol):
+    """API server operations that commands need."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What the command line says about the cluster."""
+    """Options of the command line that choose the cluster."""
 
     namespace: str | None = None
     context: str | None = None
@@ -32,11 +32,11 @@ class Flags:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One command's connection and its screen.
+    """Connection and consoles of one command.
 
     Attributes:
-        server: what the cluster is called in messages.
-        out: for results; ``err`` is for everything else.
+        server: name of the cluster in messages.
+        out: console for results; ``err`` is for all other output.
     """
 
     cluster: Api
@@ -47,18 +47,18 @@ class Session:
 
 
 Connect = Callable[[Flags], AbstractAsyncContextManager[Session]]
-"""Opens a session; tests hand in one on a cluster in memory."""
+"""Function that opens a session; tests pass one for an in-memory cluster."""
 
 
 def consoles() -> tuple[Console, Console]:
-    """Give stdout and stderr; colours only where people look, and not with NO_COLOR."""
+    """Return stdout and stderr; with colours only on a terminal, and not with NO_COLOR."""
     return Console(highlight=False, markup=False, emoji=False), Console(
         stderr=True, highlight=False, markup=False, emoji=False
     )
 
 
 @asynccontextmanager
-async def connected(flags: Flags) -> AsyncIterator[Session]:
+async def connect_to_cluster(flags: Flags) -> AsyncIterator[Session]:
     """Open a session to a real cluster."""
     from taskaction.cluster.credentials import Credentials, current_namespace
     from taskaction.cluster.rest import RestCluster
@@ -75,13 +75,13 @@ async def connected(flags: Flags) -> AsyncIterator[Session]:
 
 
 def kubeconfig_of(flags: Flags) -> Path | None:
-    """Give the kubeconfig to read, as kubectl chooses it; None in a pod that has none."""
+    """Return the path of the kubeconfig, as kubectl chooses it; None in a pod without one."""
     if flags.kubeconfig is not None:
         if not flags.kubeconfig.exists():
-            raise CommandError(f"there is no kubeconfig {flags.kubeconfig}")
+            raise CommandError(f"kubeconfig {flags.kubeconfig} not found")
         return flags.kubeconfig
     named = os.environ.get("KUBECONFIG")
     own = Path.home() / _KUBECONFIG
     if named and os.pathsep not in named and not Path(named).exists():
-        raise CommandError(f"there is no kubeconfig {named}, which KUBECONFIG names")
+        raise CommandError(f"KUBECONFIG: file {named} not found")
     return Path(named) if named else own if own.exists() else None

@@ -1,4 +1,4 @@
-"""``tree``: parents and children with their phases, once or as they change."""
+"""``tree``: parents and children with their phases, once or continuously."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -12,9 +12,9 @@ from rich.text import Text
 from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.exit_codes import Exit
-from taskaction.cli.follow import Feed, news, served
-from taskaction.cli.objects import at, fetched, has_ended, listed, phase_of
-from taskaction.cli.output import age, coloured, say
+from taskaction.cli.follow import ChangeFeed, served_kinds, watch_changes
+from taskaction.cli.objects import at, fetch_objects, has_ended, list_objects, phase_of
+from taskaction.cli.output import age, colour_word, print_line
 from taskaction.cli.session import Session
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 
@@ -27,33 +27,38 @@ async def tree(
     session: Session,
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Where the trees begin. Default: all that have children.", autocompletion=completion.runs),
+        typer.Argument(help="Roots of the trees. Default: all actions with children.", autocompletion=completion.runs),
     ] = None,
     *,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Draw it anew until all of it has ended.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Update the trees until all actions have ended.")
+    ] = False,
 ) -> int:
-    """Show actions with everything below them."""
-    named = {body["metadata"]["uid"] for body in await fetched(session, names or [])}
-    known = {body["metadata"]["uid"]: body async for body in listed(session, session.namespace)}
+    """Show actions with all their descendants."""
+    named = {body["metadata"]["uid"] for body in await fetch_objects(session, names or [])}
+    known = {body["metadata"]["uid"]: body async for body in list_objects(session, session.namespace)}
     if not watch:
-        lines = list(drawn(known, named))
+        lines = list(draw_trees(known, named))
         for line in lines:
-            say(session.out, line)
+            print_line(session.out, line)
         if not lines:
-            say(session.err, f"no actions with children in namespace {session.namespace}: name one to see it alone")
+            print_line(
+                session.err,
+                f"no actions with children in namespace {session.namespace}: specify a name to show one alone",
+            )
         return Exit.DONE
     with Live(console=session.out, auto_refresh=False) as live:
-        async with news(session, await served(session), session.namespace) as feed:
-            while not _is_over(known, named):
+        async with watch_changes(session, await served_kinds(session), session.namespace) as feed:
+            while not _has_finished(known, named):
                 if session.out.is_terminal:
-                    live.update(Group(*(_cut(line) for line in drawn(known, named))), refresh=True)
-                await _changed(feed, known)
-        live.update(Group(*(_cut(line) for line in drawn(known, named))), refresh=True)
+                    live.update(Group(*(_cut(line) for line in draw_trees(known, named))), refresh=True)
+                await _wait_for_changes(feed, known)
+        live.update(Group(*(_cut(line) for line in draw_trees(known, named))), refresh=True)
     return Exit.DONE
 
 
-async def _changed(feed: Feed, known: dict[str, Body]) -> None:
-    """Return when something has changed, and what follows at once has been taken in, too."""
+async def _wait_for_changes(feed: ChangeFeed, known: dict[str, Body]) -> None:
+    """Wait for a change, and apply it with the changes that follow closely."""
     found = await feed.next()
     calm = time.monotonic() + _CALM_SECONDS
     while found is not None:
@@ -65,13 +70,13 @@ async def _changed(feed: Feed, known: dict[str, Body]) -> None:
         found = await feed.next(max(0.0, calm - time.monotonic()))
 
 
-def _is_over(known: Mapping[str, Body], named: set[str]) -> bool:
+def _has_finished(known: Mapping[str, Body], named: set[str]) -> bool:
     below = list(_members(known, named))
     return all(has_ended(body) for body in below) and bool(below or named)
 
 
-def drawn(known: Mapping[str, Body], named: Iterable[str]) -> Iterable[Text]:
-    """Give the lines of the trees that begin at ``named``, or at everything that has children and no parent."""
+def draw_trees(known: Mapping[str, Body], named: Iterable[str]) -> Iterable[Text]:
+    """Yield the lines of the trees with the roots ``named``, or of all objects with children and no parent."""
     below = children(known)
     roots = sorted((uid for uid in (named or _roots(known, below)) if uid in known), key=lambda uid: _order(known[uid]))
     for uid in roots:
@@ -79,7 +84,7 @@ def drawn(known: Mapping[str, Body], named: Iterable[str]) -> Iterable[Text]:
 
 
 def children(known: Mapping[str, Body]) -> dict[str, list[str]]:
-    """Give the uids of the children of each object that has some, in the order of their creation."""
+    """Return the uids of the children of each parent, in order of creation."""
     names = {
         (body["kind"], at(body, "metadata.namespace"), body["metadata"]["name"]): uid for uid, body in known.items()
     }
@@ -125,7 +130,7 @@ def _branch(
 ) -> Iterable[Text]:
     yield _line(known[uid], first)
     if uid in above:
-        return  # parents that are each other's children: the operator refuses them, but they can be written
+        return  # a cycle of parents: the operator refuses it, but the API server stores it
     inner = below.get(uid, [])
     for place, child in enumerate(inner):
         last = place == len(inner) - 1
@@ -137,7 +142,7 @@ def _branch(
 def _line(body: Body, indent: str) -> Text:
     kind = "" if body["kind"] == TASK_ACTIONS.kind else f"{body['kind'].lower()}/"
     line = Text(f"{indent}{kind}{body['metadata']['name']}  ")
-    line.append_text(coloured(phase_of(body)))
+    line.append_text(colour_word(phase_of(body)))
     what = at(body, "spec.executor") or at(body, "spec.providerRef.name") or at(body, "spec.flowRef.name")
     details = [str(what)] if what else []
     states = ", ".join(one["name"] for one in at(body, "status.states", []))

@@ -1,4 +1,4 @@
-"""``wait``: return when actions are where somebody wants them."""
+"""``wait``: waits until actions meet a condition."""
 
 import time
 from typing import Annotated
@@ -10,9 +10,9 @@ from taskaction.cli import completion, durations
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exit_codes import Exit
-from taskaction.cli.follow import news, to_the_end
-from taskaction.cli.objects import at, chosen, has_ended, phase_of, ref_of
-from taskaction.cli.output import say
+from taskaction.cli.follow import follow_to_end, watch_changes
+from taskaction.cli.objects import at, has_ended, phase_of, ref_of, select_objects
+from taskaction.cli.output import print_line
 from taskaction.cli.session import Session
 from taskaction.cluster.gateway import Body
 
@@ -28,28 +28,32 @@ async def wait(
     *,
     wanted: Annotated[
         str,
-        typer.Option("--for", metavar="WHAT", help="finished, phase=PHASE, condition=TYPE, or deleted."),
+        typer.Option(
+            "--for", metavar="WHAT", help="Condition to wait for: finished, phase=PHASE, condition=TYPE, or deleted."
+        ),
     ] = _FINISHED,
     selector: Annotated[
-        str | None, typer.Option("--selector", "-l", metavar="SELECTOR", help="All with these labels.")
+        str | None, typer.Option("--selector", "-l", metavar="SELECTOR", help="Label selector, instead of names.")
     ] = None,
-    timeout: Annotated[str | None, typer.Option(metavar="DURATION", help="How long to wait. Default: no end.")] = None,
+    timeout: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Maximum time to wait. Default: none.")
+    ] = None,
 ) -> int:
-    """Wait until actions have ended, or are where you want them.
+    """Wait until actions have ended, or meet another condition.
 
-    The exit code says how they ended: 0 Succeeded, 1 Failed, 3 Aborted, 4 TimedOut, 5 the time is over.
+    The exit code shows the result: 0 Succeeded, 1 Failed, 3 Aborted, 4 TimedOut, 5 the timeout expired.
     """
     kind, _, word = wanted.partition("=")
-    seconds = durations.seconds(timeout) if timeout is not None else None
+    seconds = durations.parse_seconds(timeout) if timeout is not None else None
     if kind == "phase" and word not in set(Phase):
-        raise CommandError(f"--for {wanted}: there is no such phase; there are {', '.join(Phase)}")
+        raise CommandError(f"--for: unknown phase {word!r}; use one of {', '.join(Phase)}")
     if kind not in {_FINISHED, "phase", "condition", "deleted"} or (kind in {"phase", "condition"}) != bool(word):
-        raise CommandError(f"--for {wanted}: write finished, phase=PHASE, condition=TYPE or deleted")
-    bodies = await chosen(session, names or [], selector, verb="wait for")
+        raise CommandError(f"--for: invalid condition {wanted!r}; use finished, phase=PHASE, condition=TYPE or deleted")
+    bodies = await select_objects(session, names or [], selector, verb="wait for")
     if not bodies:
-        raise CommandError(f"no actions that fit in namespace {session.namespace}", Exit.CLUSTER)
+        raise CommandError(f"no matching actions in namespace {session.namespace}", Exit.CLUSTER)
     if kind == _FINISHED:
-        return (await to_the_end(session, bodies, seconds))[0]
+        return (await follow_to_end(session, bodies, seconds))[0]
     return await _until(session, bodies, kind, word, seconds)
 
 
@@ -62,25 +66,27 @@ async def _until(session: Session, bodies: list[Body], kind: str, word: str, sec
         nonlocal code
         known = waiting[uid]
         if body is None and kind != "deleted":
-            say(session.err, f"{ref_of(known)} was deleted")
+            print_line(session.err, f"{ref_of(known)} was deleted")
             code = Exit.ABORTED
         elif body is not None and not _is_there(body, kind, word):
             if not has_ended(body) or kind == "deleted":
                 return
-            say(session.err, f"{ref_of(body)} has ended and will not get there: {phase_of(body)}")
+            print_line(session.err, f"{ref_of(body)} has ended without meeting the condition: {phase_of(body)}")
             code = Exit.FAILED
         else:
-            say(session.out, f"{ref_of(known)} {word or kind}")
+            print_line(session.out, f"{ref_of(known)} {word or kind}")
         del waiting[uid]
 
     for body in bodies:
         look(body["metadata"]["uid"], body)
     kinds = {ref_of(body).resource for body in bodies}
-    async with news(session, kinds, session.namespace) as feed:
+    async with watch_changes(session, kinds, session.namespace) as feed:
         while waiting:
             found = await feed.next(None if deadline is None else max(0.0, deadline - time.monotonic()))
             if found is None:
-                say(session.err, f"the time is over for {', '.join(str(ref_of(body)) for body in waiting.values())}")
+                print_line(
+                    session.err, f"timeout waiting for {', '.join(str(ref_of(body)) for body in waiting.values())}"
+                )
                 return Exit.UNFINISHED
             if found[1] in waiting:
                 look(found[1], found[2])

@@ -70,7 +70,7 @@ def to(cluster: MemoryCluster) -> Connect:
         "get -n e": ["elsewhere"],
         "get --phase Ab": ["Aborted"],
         "get -o js": ["json"],
-        "logs nap --fol": ["--follow\tGo on until the action has ended."],
+        "logs nap --fol": ["--follow\tFollow until the action has ended."],
         "flow gr": ["graph\tDraw a definition as a Mermaid flowchart."],
     }.items(),
 )

@@ -30,7 +30,7 @@ def test_an_operator_at_work_is_found_by_its_leases() -> None:
 def test_nobody_at_work_is_a_problem() -> None:
     assert findings(Terminal(works=False))["operator"] == (
         "problem",
-        "no operator has ever had a Lease in namespace taskaction-system",
+        "no operator Lease in namespace taskaction-system",
     )
 
 
@@ -40,7 +40,7 @@ def test_an_operator_that_is_gone_is_told_from_one_that_works() -> None:
     for key, body in list(terminal.cluster.objects.items()):
         if key[0] == "leases":
             body["spec"] |= {"renewTime": "2026-01-01T12:00:00.000000Z", "holderIdentity": "gone"}
-    assert "no operator is alive" in terminal.idle()("doctor").out
+    assert "no operator is running" in terminal.idle()("doctor").out
 
 
 def test_a_cluster_that_does_not_answer_is_all_that_is_said(monkeypatch) -> None:
@@ -55,9 +55,9 @@ def test_what_may_not_be_looked_at_stops_nothing(monkeypatch) -> None:
     async def refuse(session):
         raise ForbiddenError("policies is forbidden")
 
-    monkeypatch.setattr(checks, "policies", refuse)
+    monkeypatch.setattr(checks, "check_policies", refuse)
     found = findings(Terminal(works=False))
-    assert found["rights"] == ("note", "something cannot be looked at: policies is forbidden")
+    assert found["rights"] == ("note", "not permitted to check: policies is forbidden")
     assert "providers" in found
 
 
@@ -83,7 +83,7 @@ def test_who_has_rights_in_a_namespace_alone_is_told_what_can_be_seen_there() ->
     terminal.put(ACTION_PROVIDERS, "own")
     found = findings(terminal)
     assert found["providers"] == ("problem", "own are not ready")
-    assert found["crds"][1].endswith("whether they are of this version, you may not see")
+    assert found["crds"][1].endswith("you are not permitted to see their version")
 
 
 @pytest.mark.parametrize(("env", "level"), [([], "problem"), ([("TASKACTION_CLUSTER_PROVIDERS", "false")], "ok")])
@@ -91,7 +91,7 @@ def test_an_operator_within_namespaces_needs_no_right_in_the_cluster(monkeypatch
     async def allowed(session, group, resource, *_, **__):
         return not resource.startswith("clusteractionproviders")
 
-    monkeypatch.setattr(checks, "_allowed", allowed)
+    monkeypatch.setattr(checks, "_is_allowed", allowed)
     terminal = Terminal()
     settings = [{"name": name, "value": value} for name, value in env]
     labels = {"app.kubernetes.io/component": "operator"}

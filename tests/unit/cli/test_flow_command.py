@@ -88,7 +88,7 @@ def test_a_file_of_several_flows_is_refused(tmp_path, capsys) -> None:
     file = tmp_path / "flows.yaml"
     file.write_text("{kind: ActionFlow}\n---\n{kind: ActionFlow}\n")
     assert main(["flow", "validate", str(file)]) == 2
-    assert "holds 2 flows" in capsys.readouterr().err
+    assert "contains 2 flows" in capsys.readouterr().err
 
 
 def blocks(page: str) -> list[str]:

@@ -67,8 +67,8 @@ def test_every_flag_of_a_run_has_its_field() -> None:
 @pytest.mark.parametrize(
     ("line", "code", "says"),
     [
-        ("flow run", 2, "the name of an ActionFlow, or a definition"),
-        ("flow run nobody", 6, "there is no ActionFlow nobody in namespace default; there are greet"),
+        ("flow run", 2, "the name of an ActionFlow and --file"),
+        ("flow run nobody", 6, "actionflow 'nobody' not found in namespace default; available: greet"),
         ("flow run -f /nowhere.json", 2, "/nowhere.json"),
     ],
 )
@@ -97,4 +97,4 @@ def test_what_cannot_be_drawn_is_said(tmp_path, capsys) -> None:
     path = tmp_path / "flow.json"
     path.write_text('{"StartAt": 1}')
     assert main(["flow", "graph", str(path)]) == 2
-    assert "cannot be drawn" in capsys.readouterr().err
+    assert "invalid definition" in capsys.readouterr().err

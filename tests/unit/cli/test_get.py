@@ -52,7 +52,7 @@ def test_lists_can_be_narrowed_and_widened(taskaction: Terminal) -> None:
     assert [row[0] for row in rows(taskaction("get --phase Failed").out)] == ["NAME", "two"]
     assert [row[:2] for row in rows(taskaction("get -A").out)][-1] == ["elsewhere", "far"]
     assert "PARTITION" in taskaction("get -o wide").out
-    assert "no actions that fit" in taskaction("get -l a=b").err
+    assert "no matching actions" in taskaction("get -l a=b").err
     assert "no actions in namespace nowhere" in taskaction("get -n nowhere").err
 
 
@@ -74,8 +74,8 @@ def test_runs_of_flows_are_listed_below(taskaction: Terminal) -> None:
     ("line", "code", "says"),
     [
         ("get three", 6, "taskaction.taskaction.dev/three not found in namespace default"),
-        ("get one pod/x", 2, "write NAME, taskaction/NAME"),
-        ("get one -A", 2, "names go without"),
+        ("get one pod/x", 2, "use NAME, taskaction/NAME"),
+        ("get one -A", 2, "names cannot be combined with"),
         ("describe three", 6, "not found"),
         ("tree three", 6, "not found"),
         ("logs three", 6, "not found"),
@@ -161,7 +161,7 @@ def test_a_description_holds_all_that_is_known(taskaction: Terminal) -> None:
     owned(taskaction, "child", "bad")
     told = taskaction("describe bad").out
     for text in (
-        "HttpStatus: 500 (the platform can mend it)",
+        "HttpStatus: 500 (the platform team can fix it)",
         "url: https://x",
         "auth.token is read from Secret github, key token",
         "https://x.example",

@@ -57,14 +57,14 @@ def test_providers_secrets_and_signals_are_there_as_on_a_cluster(local) -> None:
     )
     assert code == 0, err
     assert '"answer": 42' in out
-    assert "ServiceAccount robot is left out" in err
-    assert "ask was given True" in err
+    assert "ServiceAccount robot is skipped" in err
+    assert "ask received signal True" in err
 
 
 def test_a_run_of_a_flow_is_answered_by_its_name(capsys) -> None:
     flow = str(ROOT / "examples" / "15-flow-approval")
     assert main(["local", "run", flow, "--signal", "publish-measurements=public", "--timeout", "30s"]) == 0
-    assert "publish-measurements was given 'public'" in capsys.readouterr().err
+    assert "publish-measurements received signal 'public'" in capsys.readouterr().err
 
 
 TWICE = """
@@ -93,13 +93,13 @@ spec:
 def test_a_run_gets_an_answer_each_time_that_it_waits_in_the_type_that_it_waits_for(local) -> None:
     code, out, err = local(TWICE, "--signal", "r=yes", "--signal", "r=5", "--timeout", "30s")
     assert code == 0, err
-    assert "r was given True" in err
-    assert "r was given '5'" in err
+    assert "r received signal True" in err
+    assert "r received signal '5'" in err
     assert '"value": "5"' in out
 
 
 @pytest.mark.parametrize(
-    ("given", "says"), [(["r=maybe"], "waits for yes or no, not for 'maybe'"), (["r=no"], "r waits for an answer")]
+    ("given", "says"), [(["r=maybe"], "expects yes or no, not 'maybe'"), (["r=no"], "r waits for a signal")]
 )
 def test_what_is_no_answer_and_what_is_not_answered_any_more_is_said(local, given, says) -> None:
     code, _, err = local(TWICE, *(word for one in given for word in ("--signal", one)), "--timeout", "300ms")
@@ -109,7 +109,7 @@ def test_what_is_no_answer_and_what_is_not_answered_any_more_is_said(local, give
 
 def test_what_waits_for_an_answer_that_nobody_gives_says_how_to_give_it(capsys) -> None:
     assert main(["local", "run", str(ROOT / "examples" / "05-approval"), "--timeout", "200ms"]) == 5
-    assert "go-live waits for an answer: --signal go-live=VALUE" in capsys.readouterr().err
+    assert "go-live waits for a signal: use --signal go-live=VALUE" in capsys.readouterr().err
 
 
 def test_the_objects_can_be_had_at_the_end(local) -> None:
@@ -129,10 +129,10 @@ def test_the_objects_can_be_had_at_the_end(local) -> None:
             ACTION.format("a", "{executor: noop, priority: high}"), "spec.priority: 'high'", id="a wrong type"
         ),
         pytest.param(ACTION.format("a", "{executor: noop, priority: 5000}"), "spec.priority: 5000", id="too much"),
-        pytest.param(ACTION.format("A_b", "{executor: noop}"), "metadata.name: 'A_b'", id="a wrong name"),
+        pytest.param(ACTION.format("A_b", "{executor: noop}"), "metadata.name: invalid name 'A_b'", id="a wrong name"),
         pytest.param(ACTION.format("a", "{executor: noop}") * 2, "already exists", id="the same twice"),
-        pytest.param("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}", "there is nothing to run", id="no action"),
-        pytest.param("a: [", "is no YAML", id="no yaml"),
+        pytest.param("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}", "nothing to run", id="no action"),
+        pytest.param("a: [", "not valid YAML", id="no yaml"),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_anything_is(local, text, says) -> None:

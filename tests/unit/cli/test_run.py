@@ -102,14 +102,14 @@ def test_every_flag_has_its_field(taskaction: Terminal) -> None:
     [
         pytest.param(["run"], "exactly one of --executor", id="nothing to run"),
         pytest.param(["run", "-e", "noop", "--provider", "p"], "exactly one of --executor", id="two things to run"),
-        pytest.param(["run", "-e", "noop", "-p", "novalue"], "write KEY=VALUE", id="no value"),
-        pytest.param(["run", "-e", "noop", "-p", "a=1", "-p", "a.b=2"], "a is no object", id="a value with fields"),
-        pytest.param(["run", "-e", "noop", "--secret", "t=github"], "write PARAM=NAME/KEY", id="no key"),
-        pytest.param(["run", "-e", "noop", "--timeout", "soon"], "is no time span", id="no time span"),
+        pytest.param(["run", "-e", "noop", "-p", "novalue"], "use KEY=VALUE", id="no value"),
+        pytest.param(["run", "-e", "noop", "-p", "a=1", "-p", "a.b=2"], "a is not an object", id="a value with fields"),
+        pytest.param(["run", "-e", "noop", "--secret", "t=github"], "use PARAM=NAME/KEY", id="no key"),
+        pytest.param(["run", "-e", "noop", "--timeout", "soon"], "invalid duration", id="no time span"),
         pytest.param(["run", "-f", "/nowhere.yaml"], "/nowhere.yaml: No such file", id="no file"),
-        pytest.param(["wait", "a", "--for", "phase=Done"], "there is no such phase", id="no phase"),
-        pytest.param(["wait", "a", "--for", "luck"], "write finished, phase=PHASE", id="nothing to wait for"),
-        pytest.param(["wait"], "give names, or a selector", id="nobody to wait for"),
+        pytest.param(["wait", "a", "--for", "phase=Done"], "unknown phase", id="no phase"),
+        pytest.param(["wait", "a", "--for", "luck"], "use finished, phase=PHASE", id="nothing to wait for"),
+        pytest.param(["wait"], "either names, or a selector", id="nobody to wait for"),
     ],
 )
 def test_a_wrong_line_is_refused_with_the_mend(taskaction: Terminal, words, says: str, capsys) -> None:
@@ -122,11 +122,11 @@ def test_a_wrong_line_is_refused_with_the_mend(taskaction: Terminal, words, says
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        pytest.param("{", "is no YAML", id="no yaml"),
+        pytest.param("{", "not valid YAML", id="no yaml"),
         pytest.param("just text", "object 1: expected an object", id="no object"),
         pytest.param("kind: TaskAction\nmetadata: {name: a}", "object 1: apiVersion missing", id="no version"),
-        pytest.param("apiVersion: v1\nkind: Pod\nmetadata: {name: a}", "at least one TaskAction", id="nothing to run"),
-        pytest.param("", "there is nothing in it", id="empty"),
+        pytest.param("apiVersion: v1\nkind: Pod\nmetadata: {name: a}", "requires a TaskAction", id="nothing to run"),
+        pytest.param("", "contains no objects", id="empty"),
     ],
 )
 def test_a_broken_file_is_named_with_what_is_wrong(
@@ -159,7 +159,7 @@ def test_a_retry_is_a_new_action_of_the_same_spec(taskaction: Terminal) -> None:
     assert new["metadata"]["labels"] == {"taskaction.dev/retry-of": old["metadata"]["uid"]}
     assert new["metadata"]["annotations"] == {"taskaction.dev/retry-of": "old"}
     assert new["spec"] == {"executor": "noop", "priority": 2}
-    assert "without spec.idempotencyKey" in told.err
+    assert "spec.idempotencyKey is omitted" in told.err
     assert taskaction.cluster.objects["taskactions", "default", "old"] == old
 
 
@@ -188,4 +188,4 @@ def test_a_wait_ends_with_its_time(taskaction: Terminal) -> None:
     taskaction.put(TASK_ACTIONS, "held", executor="noop", suspend=True)
     told = taskaction("wait held --for phase=Running --timeout 100ms")
     assert told.code == 5
-    assert "the time is over for taskaction.taskaction.dev/held" in told.err
+    assert "timeout waiting for taskaction.taskaction.dev/held" in told.err
