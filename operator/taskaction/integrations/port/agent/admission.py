@@ -21,8 +21,8 @@ from taskaction.cluster.gateway import ACTION_PROVIDERS, TASK_ACTIONS, Body, Clu
 from taskaction.core.clock import Clock
 from taskaction.integrations.port.agent import annotations as marking
 from taskaction.integrations.port.agent import wire
-from taskaction.integrations.port.agent.annotations import Marks
-from taskaction.integrations.port.agent.client import PortClient, PortConflictError, PortError, PortUnavailableError
+from taskaction.integrations.port.agent.annotations import RunAnnotations
+from taskaction.integrations.port.agent.client import PortApiClient, PortConflictError, PortError, PortUnavailableError
 from taskaction.integrations.port.agent.journal import AgentJournal
 from taskaction.integrations.port.agent.mapping import Target, Targets, manifest, plain_name, refusal
 from taskaction.integrations.port.agent.runs import MalformedRun, PortRun
@@ -31,7 +31,7 @@ _CHUNK = 32
 """Number of runs that are acknowledged concurrently."""
 
 
-class Answer(Enum):
+class AcknowledgementResult(Enum):
     """Result of an acknowledgement at Port."""
 
     OURS = "ours"
@@ -45,7 +45,7 @@ class _Candidate:
     """Action whose run needs an acknowledgement; ``first`` if no agent has ever sent one."""
 
     body: Body
-    marks: Marks
+    marks: RunAnnotations
     first: bool
 
     @property
@@ -60,14 +60,14 @@ class Admission:
         self,
         *,
         cluster: Cluster,
-        port: PortClient,
+        port: PortApiClient,
         clock: Clock,
         journal: AgentJournal,
         namespace: str,
         installation: str,
         identity: str,
         targets: Targets,
-        vanished: Callable[[str, Marks], None],
+        vanished: Callable[[str, RunAnnotations], None],
     ) -> None:
         """Create an admission; it calls ``vanished`` for actions that are gone although their runs are ours."""
         self._cluster = cluster
@@ -110,30 +110,30 @@ class Admission:
         healthy = True
         for name, run in chunk:
             if self._clock.monotonic() >= until:
-                self._journal.left(run, "too late")
+                self._journal.on_run_left(run, "too late")
                 healthy = False
                 break
             try:
-                candidate = await self._recorded(name, run, found)
+                candidate = await self._record_run(name, run, found)
             except ClusterError as error:
-                self._journal.failed("create action", error)
+                self._journal.on_error("create action", error)
                 healthy = False
                 break
             if candidate is not None:
                 candidates.append(candidate)
-        answers = await asyncio.gather(*(self._ask(candidate.marks) for candidate in candidates))
+        answers = await asyncio.gather(*(self._acknowledge(candidate.marks) for candidate in candidates))
         for candidate, answer in zip(candidates, answers, strict=True):  # released in Port's order
             await self._settle(candidate, answer)
-        return {candidate.name for candidate in candidates}, healthy and Answer.UNKNOWN not in answers
+        return {candidate.name for candidate in candidates}, healthy and AcknowledgementResult.UNKNOWN not in answers
 
-    async def recover(self, body: Body, marks: Marks) -> None:
+    async def recover(self, body: Body, marks: RunAnnotations) -> None:
         """Finish an acknowledgement whose response an agent, perhaps this one, did not receive."""
         name = body["metadata"]["name"]
         self.busy.add(name)
         try:
-            candidate = await self._taken_over(body, marks)
+            candidate = await self._take_over(body, marks)
             if candidate is not None:
-                await self._settle(candidate, await self._ask(candidate.marks))
+                await self._settle(candidate, await self._acknowledge(candidate.marks))
         finally:
             self.busy.discard(name)
 
@@ -142,19 +142,19 @@ class Admission:
         metadata = body["metadata"]
         await self._cluster.delete(TASK_ACTIONS, metadata["name"], self._namespace, uid=metadata["uid"])
         try:
-            await self._patch(metadata["name"], marking.finished(body, None))
+            await self._patch(metadata["name"], marking.finish_patch(body, None))
         except NotFoundError:
             return
 
-    async def _recorded(self, name: str, run: PortRun | MalformedRun, found: dict[str, Target]) -> _Candidate | None:
+    async def _record_run(self, name: str, run: PortRun | MalformedRun, found: dict[str, Target]) -> _Candidate | None:
         """Ensure that the run has an action; return it if the run needs an acknowledgement."""
         body = await self._manifest(run, found)
         try:
             body = await self._create(run, body)
         except AlreadyExistsError:
-            return await self._met(name, run)
-        self._journal.taken(name, run)
-        known = Marks.of(body)
+            return await self._handle_existing_action(name, run)
+        self._journal.on_run_taken(name, run)
+        known = RunAnnotations.from_body(body)
         return _Candidate(body=body, marks=known, first=True) if known is not None else None
 
     async def _create(self, run: PortRun | MalformedRun, body: Body) -> Body:
@@ -183,67 +183,69 @@ class Admission:
     def _refusal(self, run: PortRun | MalformedRun, reason: str) -> Body:
         return refusal(run, run.id or "", reason, installation=self._installation, agent=self._identity)
 
-    async def _met(self, name: str, run: PortRun | MalformedRun) -> _Candidate | None:
+    async def _handle_existing_action(self, name: str, run: PortRun | MalformedRun) -> _Candidate | None:
         """Handle a run that already has an action: Port handed it out again, or two agents claimed it."""
         body = await self._cluster.get(TASK_ACTIONS, name, self._namespace)
         if body is None:
             return None  # deleted in the meantime; Port hands out the run again
-        known = Marks.of(body)
+        known = RunAnnotations.from_body(body)
         if known is None or known.run_id != run.id:
-            self._journal.name_taken(name, run.id or "")
+            self._journal.on_name_conflict(name, run.id or "")
             return None
         match known.acknowledgement:
             case marking.ANOTHERS:
                 return None
             case marking.DONE:
-                await self._handed_out_again(body, known)
+                await self._acknowledge_again(body, known)
                 return None
             case _:
-                return await self._taken_over(body, known)
+                return await self._take_over(body, known)
 
-    async def _handed_out_again(self, body: Body, known: Marks) -> None:
+    async def _acknowledge_again(self, body: Body, known: RunAnnotations) -> None:
         """Acknowledge again; if Port accepts this as the first one, it has lost our reports as well."""
-        answer = await self._ask(known)
-        if answer is Answer.OURS and not known.unreported:
-            await self._patch(body["metadata"]["name"], marking.reopened(body))
+        answer = await self._acknowledge(known)
+        if answer is AcknowledgementResult.OURS and not known.unreported:
+            await self._patch(body["metadata"]["name"], marking.reopen_patch(body))
 
-    async def _taken_over(self, body: Body, known: Marks) -> _Candidate | None:
+    async def _take_over(self, body: Body, known: RunAnnotations) -> _Candidate | None:
         """Take over the acknowledgement, so that the previous agent cannot draw a conclusion from a conflict."""
-        mine = marking.asked_by(self._identity)
+        mine = marking.pending_acknowledgement(self._identity)
         if known.acknowledgement != mine:
             try:
-                body = await self._patch(body["metadata"]["name"], marking.acknowledgement(known.acknowledgement, mine))
+                body = await self._patch(
+                    body["metadata"]["name"], marking.acknowledgement_patch(known.acknowledgement, mine)
+                )
             except (ConflictError, NotFoundError):
                 return None  # another agent has decided in the meantime
-        again = Marks.of(body)
+        again = RunAnnotations.from_body(body)
         return _Candidate(body=body, marks=again, first=False) if again is not None else None
 
-    async def _ask(self, marks: Marks) -> Answer:
+    async def _acknowledge(self, marks: RunAnnotations) -> AcknowledgementResult:
         try:
-            await self._port.send(wire.acknowledge(marks.kind, marks.run_id))
+            await self._port.send(wire.acknowledge_request(marks.kind, marks.run_id))
         except PortConflictError:
-            return Answer.TAKEN
+            return AcknowledgementResult.TAKEN
         except PortUnavailableError as error:
-            self._journal.failed("acknowledge", error)
-            return Answer.UNKNOWN
+            self._journal.on_error("acknowledge", error)
+            return AcknowledgementResult.UNKNOWN
         except PortError as error:
-            self._journal.failed("acknowledge", error)
-            return Answer.REFUSED
-        return Answer.OURS
+            self._journal.on_error("acknowledge", error)
+            return AcknowledgementResult.REFUSED
+        return AcknowledgementResult.OURS
 
-    async def _settle(self, candidate: _Candidate, answer: Answer) -> None:
+    async def _settle(self, candidate: _Candidate, answer: AcknowledgementResult) -> None:
         """Release the action, delete it, or keep it until Port responds to another acknowledgement."""
-        if answer is Answer.UNKNOWN:
+        if answer is AcknowledgementResult.UNKNOWN:
             return
         # A conflict of a first acknowledgement: another agent has the run. Otherwise the earlier one succeeded.
-        ours = answer is Answer.OURS or (answer is Answer.TAKEN and not candidate.first)
+        ours = answer is AcknowledgementResult.OURS or (answer is AcknowledgementResult.TAKEN and not candidate.first)
         before = candidate.marks.acknowledgement
         try:
             if ours:
-                await self._patch(candidate.name, marking.released(before))
+                await self._patch(candidate.name, marking.release_patch(before))
             else:
-                body = await self._patch(candidate.name, marking.acknowledgement(before, marking.ANOTHERS))
-                self._journal.anothers(candidate.name, candidate.marks)
+                body = await self._patch(candidate.name, marking.acknowledgement_patch(before, marking.ANOTHERS))
+                self._journal.on_run_owned_elsewhere(candidate.name, candidate.marks)
                 await self.discard(body)
                 return
         except ConflictError:
@@ -253,10 +255,10 @@ class Admission:
                 self._vanished(candidate.name, candidate.marks)
             return
         except ClusterError as error:
-            self._journal.failed("release action", error)
+            self._journal.on_error("release action", error)
             return
         if not candidate.first:
-            self._journal.recovered(candidate.name, candidate.marks)
+            self._journal.on_run_recovered(candidate.name, candidate.marks)
 
     async def _patch(self, name: str, operations: marking.Operations) -> Body:
         return await self._cluster.patch(TASK_ACTIONS, name, self._namespace, operations)

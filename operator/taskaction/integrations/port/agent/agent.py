@@ -16,10 +16,10 @@ from taskaction.cluster.rest import RestCluster
 from taskaction.cluster.session import open_session
 from taskaction.core.clock import Clock, SystemClock
 from taskaction.integrations.port.agent.admission import Admission
-from taskaction.integrations.port.agent.annotations import Marks
-from taskaction.integrations.port.agent.buffer import Buffer
-from taskaction.integrations.port.agent.claimer import Claiming
-from taskaction.integrations.port.agent.client import PortClient
+from taskaction.integrations.port.agent.annotations import RunAnnotations
+from taskaction.integrations.port.agent.buffer import RunBuffer
+from taskaction.integrations.port.agent.claimer import Claimer
+from taskaction.integrations.port.agent.client import PortApiClient
 from taskaction.integrations.port.agent.journal import AgentJournal
 from taskaction.integrations.port.agent.leadership import Leadership
 from taskaction.integrations.port.agent.outbox import Outbox
@@ -33,7 +33,7 @@ _IDLE_LOOK_SECONDS = 30.0
 """Interval between lists of the objects while the agent is idle."""
 
 
-class Parts:
+class AgentComponents:
     """Components of the agent, over any cluster, clock and session."""
 
     def __init__(
@@ -45,14 +45,14 @@ class Parts:
         luck: Callable[[], float],
     ) -> None:
         self.journal = AgentJournal()
-        self.port = PortClient(
+        self.port = PortApiClient(
             base_url=config.base_url,
             client_id=config.client_id,
             client_secret=config.client_secret.get_secret_value(),
             session=session,
             clock=clock,
             timeout=config.request_timeout.total_seconds(),
-            observe=self.journal.called_port,
+            observe=self.journal.on_port_request,
         )
         self.leadership = Leadership(
             cluster,
@@ -62,7 +62,7 @@ class Parts:
             identity=config.identity,
             duration=config.lease_duration.total_seconds(),
         )
-        self.buffer = Buffer(
+        self.buffer = RunBuffer(
             watermark=config.runs_buffer_high_watermark, share_per_action=config.max_runs_buffer_util_pct_per_action
         )
         self.admission = Admission(
@@ -74,7 +74,7 @@ class Parts:
             installation=config.installation_id,
             identity=config.identity,
             targets=config.mapping,
-            vanished=self._vanished,
+            vanished=self._on_action_vanished,
         )
         self.outbox = Outbox(
             cluster=cluster,
@@ -88,7 +88,7 @@ class Parts:
             left_alone=min(_LEFT_ALONE, timedelta(milliseconds=config.visibility_timeout_ms)),
             term=lambda: self.leadership.term,
         )
-        self.claiming = Claiming(
+        self.claiming = Claimer(
             port=self.port,
             clock=clock,
             luck=luck,
@@ -100,10 +100,10 @@ class Parts:
             visibility_ms=config.visibility_timeout_ms,
             interval=config.poll_check_interval_seconds,
         )
-        self.journal.show(self.buffer)
+        self.journal.show_buffer(self.buffer)
 
-    def _vanished(self, name: str, marks: Marks) -> None:
-        self.outbox.vanished(name, marks)
+    def _on_action_vanished(self, name: str, marks: RunAnnotations) -> None:
+        self.outbox.on_action_vanished(name, marks)
 
 
 class PortAgent:
@@ -130,14 +130,14 @@ class PortAgent:
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=True) as session,
         ):
             journal: list[AgentJournal] = []
-            cluster = RestCluster(credentials.server, api, lambda request: journal[0].called_api(request))
-            parts = Parts(config, cluster, session, self._clock, random.random)
+            cluster = RestCluster(credentials.server, api, lambda request: journal[0].on_api_request(request))
+            parts = AgentComponents(config, cluster, session, self._clock, random.random)
             journal.append(parts.journal)
             await self._work(parts)
 
-    async def _work(self, parts: Parts) -> None:
+    async def _work(self, parts: AgentComponents) -> None:
         leading = asyncio.create_task(
-            parts.leadership.run(lambda error: parts.journal.failed("lease", error)), name="leadership"
+            parts.leadership.run(lambda error: parts.journal.on_error("lease", error)), name="leadership"
         )
         reporting = asyncio.create_task(self._loop(parts, lambda: self._report(parts)), name="reporting")
         claiming = asyncio.create_task(self._loop(parts, lambda: self._claim(parts)), name="claiming")
@@ -160,50 +160,50 @@ class PortAgent:
                 await parts.leadership.release()
             await probes.stop()
 
-    async def _loop(self, parts: Parts, turn: Callable[[], Awaitable[float]]) -> None:
+    async def _loop(self, parts: AgentComponents, turn: Callable[[], Awaitable[float]]) -> None:
         """Call ``turn`` repeatedly until the agent stops; a turn in progress finishes first."""
         while not self._stop.is_set():
             try:
                 wait = await turn()
             except Exception as error:  # noqa: BLE001 - no error may end the loop: the next turn may succeed
                 self._trouble = str(error)
-                parts.journal.failed("turn", error)
+                parts.journal.on_error("turn", error)
                 wait = self._config.poll_check_interval_seconds
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), wait)
 
-    async def _claim(self, parts: Parts) -> float:
-        if not (parts.leadership.held and parts.outbox.looked):
+    async def _claim(self, parts: AgentComponents) -> float:
+        if not (parts.leadership.is_leader and parts.outbox.looked):
             return _STANDBY_SECONDS
-        return await parts.claiming.turn()
+        return await parts.claiming.claim_all()
 
-    async def _report(self, parts: Parts) -> float:
-        held = parts.leadership.held
+    async def _report(self, parts: AgentComponents) -> float:
+        held = parts.leadership.is_leader
         if not held:
             parts.outbox.looked = False  # a claim requires a list that is newer than the Lease
         if held is not self._leading and parts.leadership.holder:
             self._leading = held
-            parts.journal.leads(leads=held, holder=parts.leadership.holder)
+            parts.journal.on_leader_changed(leads=held, holder=parts.leadership.holder)
         if not held:
             return _STANDBY_SECONDS
         now = self._clock.monotonic()
         if not (parts.outbox.looked and parts.outbox.idle and now - self._looked_at < _IDLE_LOOK_SECONDS):
             self._looked_at = now
-            await parts.outbox.look()
+            await parts.outbox.sync()
             self._trouble = ""
         return self._config.report_interval_seconds
 
-    async def _flush(self, parts: Parts) -> None:
+    async def _flush(self, parts: AgentComponents) -> None:
         """Send pending reports repeatedly, until none is left."""
-        while parts.leadership.held:
+        while parts.leadership.is_leader:
             try:
-                if not await parts.outbox.look():
+                if not await parts.outbox.sync():
                     return
             except ClusterError as error:
-                parts.journal.failed("flush", error)
+                parts.journal.on_error("flush", error)
             await self._clock.sleep(_STANDBY_SECONDS)
 
-    def _health(self, parts: Parts, tasks: tuple[asyncio.Task[None], ...]) -> Health:
+    def _health(self, parts: AgentComponents, tasks: tuple[asyncio.Task[None], ...]) -> Health:
         def live() -> list[str]:
             ended = [task.get_name() for task in tasks if task.done()]
             return [] if self._stop.is_set() else [f"{name} has ended" for name in ended]
@@ -211,7 +211,7 @@ class PortAgent:
         def ready() -> list[str]:
             leadership = parts.leadership
             problems = [*live(), *filter(None, [leadership.trouble])]
-            if not leadership.held:
+            if not leadership.is_leader:
                 return problems if leadership.holder else [*problems, "the Lease has not been read yet"]
             looked = [] if parts.outbox.looked else ["the unfinished actions have not been listed yet"]
             trouble = filter(None, [self._trouble])

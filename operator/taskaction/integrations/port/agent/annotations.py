@@ -10,7 +10,7 @@ from typing import Any
 from taskaction.cluster.gateway import Body
 from taskaction.core.constants import GROUP, PORT_FINALIZER, PORT_UNREPORTED_LABEL
 from taskaction.core.names import digest
-from taskaction.integrations.port.agent.runs import RunKind
+from taskaction.integrations.port.agent.runs import PortRunKind
 
 INSTALLATION_LABEL = f"{GROUP}/port-installation"
 KIND_LABEL = f"{GROUP}/port-run-kind"
@@ -31,10 +31,10 @@ _LABEL = re.compile(r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Marks:
+class RunAnnotations:
     """Values of the agent's labels and annotations on one action."""
 
-    kind: RunKind
+    kind: PortRunKind
     run_id: str
     bucket: str
     acknowledgement: str
@@ -42,13 +42,13 @@ class Marks:
     unreported: bool
 
     @classmethod
-    def of(cls, body: Body) -> "Marks | None":
+    def from_body(cls, body: Body) -> "RunAnnotations | None":
         """Read them from an object; None if they are missing or invalid."""
         metadata = body["metadata"]
         labels, notes = metadata.get("labels") or {}, metadata.get("annotations") or {}
         try:
             return cls(
-                kind=RunKind(labels[KIND_LABEL]),
+                kind=PortRunKind(labels[KIND_LABEL]),
                 run_id=notes[RUN_ANNOTATION],
                 bucket=notes.get(BUCKET_ANNOTATION, ""),
                 acknowledgement=notes[ACKNOWLEDGEMENT_ANNOTATION],
@@ -69,31 +69,31 @@ def selector(installation: str) -> str:
     return f"{INSTALLATION_LABEL}={label_value(installation)},{PORT_UNREPORTED_LABEL}=true"
 
 
-def asked_by(agent: str) -> str:
+def pending_acknowledgement(agent: str) -> str:
     """Return the annotation value for a run that ``agent`` may have acknowledged, or is about to."""
     return f"{_ASKED}{agent}"
 
 
-def acknowledgement(before: str, after: str) -> Operations:
+def acknowledgement_patch(before: str, after: str) -> Operations:
     """Return the patch that changes the acknowledgement from one value to another."""
     path = _path("annotations", ACKNOWLEDGEMENT_ANNOTATION)
     return [{"op": "test", "path": path, "value": before}, {"op": "add", "path": path, "value": after}]
 
 
-def released(before: str) -> Operations:
+def release_patch(before: str) -> Operations:
     """Return the patch that records the run as ours and lets the operator run the action."""
-    return [*acknowledgement(before, DONE), {"op": "add", "path": "/spec/suspend", "value": False}]
+    return [*acknowledgement_patch(before, DONE), {"op": "add", "path": "/spec/suspend", "value": False}]
 
 
-def noted(uid: str, reported: str) -> Operations:
+def reported_patch(uid: str, reported: str) -> Operations:
     """Return the patch that records what has been reported to Port."""
     return [_same(uid), {"op": "add", "path": _path("annotations", REPORTED_ANNOTATION), "value": reported}]
 
 
-def finished(body: Body, reported: str | None) -> Operations:
+def finish_patch(body: Body, reported: str | None) -> Operations:
     """Return the patch after the last report: it removes the finalizer, so that the object may be deleted."""
     metadata = body["metadata"]
-    note = [] if reported is None else noted(metadata["uid"], reported)[1:]
+    note = [] if reported is None else reported_patch(metadata["uid"], reported)[1:]
     finalizers = metadata.get("finalizers") or []
     operations = [_same(metadata["uid"]), *note]
     if PORT_FINALIZER in finalizers:
@@ -104,7 +104,7 @@ def finished(body: Body, reported: str | None) -> Operations:
     return operations
 
 
-def reopened(body: Body) -> Operations:
+def reopen_patch(body: Body) -> Operations:
     """Return the patch that makes the agent report everything again, because Port handed out the run again."""
     metadata = body["metadata"]
     operations: Operations = [

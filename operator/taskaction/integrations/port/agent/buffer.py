@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from taskaction.integrations.port.agent.runs import RunKind
+from taskaction.integrations.port.agent.runs import PortRunKind
 
-Bucket = tuple[RunKind, str]
+Bucket = tuple[PortRunKind, str]
 
 
 @dataclass(slots=True)
@@ -15,7 +15,7 @@ class _Entry:
     turn: int
 
 
-class Buffer:
+class RunBuffer:
     """Runs whose end has not been reported to Port, by the names of their actions.
 
     A list of the objects is authoritative, except for runs added while it was in progress: those may be missing in it.
@@ -40,11 +40,11 @@ class Buffer:
         """Number of further runs that may be admitted."""
         return max(0, self._watermark - len(self._entries))
 
-    def full(self, kind: RunKind) -> list[str]:
+    def full_buckets(self, kind: PortRunKind) -> list[str]:
         """Return the Port actions or nodes that have reached their share."""
         return sorted(name for (of, name), count in self._counts.items() if of is kind and count >= self._cap)
 
-    def takes(self, name: str, bucket: Bucket) -> bool:
+    def accepts(self, name: str, bucket: Bucket) -> bool:
         """Whether a run may be admitted, or already is."""
         return name in self._entries or (self.room > 0 and self._counts[bucket] < self._cap)
 
@@ -62,12 +62,12 @@ class Buffer:
             if not self._counts[entry.bucket]:
                 del self._counts[entry.bucket]
 
-    def list_begins(self) -> int:
+    def begin_list(self) -> int:
         """Mark the start of a list of the objects; return the mark for ``apply_list``."""
         self._turn += 1
         return self._turn
 
-    def listed(self, found: Mapping[str, Bucket], mark: int) -> None:
+    def apply_list(self, found: Mapping[str, Bucket], mark: int) -> None:
         """Replace the content with the result of a list."""
         for name, entry in list(self._entries.items()):
             if name not in found and entry.turn < mark:

@@ -8,11 +8,11 @@ from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
 from taskaction.integrations.port.agent import wire
 from taskaction.integrations.port.agent.admission import Admission
-from taskaction.integrations.port.agent.buffer import Buffer
-from taskaction.integrations.port.agent.client import PortClient, PortError, PortUnavailableError
+from taskaction.integrations.port.agent.buffer import RunBuffer
+from taskaction.integrations.port.agent.client import PortApiClient, PortError, PortUnavailableError
 from taskaction.integrations.port.agent.journal import AgentJournal
 from taskaction.integrations.port.agent.mapping import action_name
-from taskaction.integrations.port.agent.runs import MalformedRun, PortRun, RunKind, read_run
+from taskaction.integrations.port.agent.runs import MalformedRun, PortRun, PortRunKind, read_run
 
 LARGEST_CLAIM = 1000
 """Maximum number of runs in one claim, which Port sets."""
@@ -23,28 +23,28 @@ _SHOWN_AFTER = 3
 
 
 @dataclass(slots=True)
-class _Source:
+class _ClaimSource:
     """Kind of run with the state of its claims; failures of one kind do not delay the other."""
 
-    kind: RunKind
+    kind: PortRunKind
     failures: int = 0
     again: float = 0.0
     error: str = ""
 
 
-class Claiming:
+class Claimer:
     """Claimer of runs, of all kinds in turn."""
 
     def __init__(
         self,
         *,
-        port: PortClient,
+        port: PortApiClient,
         clock: Clock,
         luck: Callable[[], float],
         journal: AgentJournal,
-        buffer: Buffer,
+        buffer: RunBuffer,
         admission: Admission,
-        kinds: Sequence[RunKind],
+        kinds: Sequence[PortRunKind],
         installation: str,
         visibility_ms: int,
         interval: float,
@@ -56,7 +56,7 @@ class Claiming:
         self._journal = journal
         self._buffer = buffer
         self._admission = admission
-        self._sources = [_Source(kind) for kind in kinds]
+        self._sources = [_ClaimSource(kind) for kind in kinds]
         self._installation = installation
         self._visibility_ms = visibility_ms
         self._interval = interval
@@ -69,7 +69,7 @@ class Claiming:
             if source.failures >= _SHOWN_AFTER
         ]
 
-    async def turn(self) -> float:
+    async def claim_all(self) -> float:
         """Claim once for each kind; return the seconds to wait before the next claims."""
         taken = 0
         self._sources.reverse()  # alternate the first kind, which gets the remaining room
@@ -78,45 +78,45 @@ class Claiming:
                 taken += await self._claim(source)
         return PAUSE if taken else self._interval
 
-    async def _claim(self, source: _Source) -> int:
+    async def _claim(self, source: _ClaimSource) -> int:
         kind = source.kind
         until = self._clock.monotonic() + self._visibility_ms / 1000
-        request = wire.claim(
+        request = wire.claim_request(
             kind,
             installation=self._installation,
             limit=min(self._buffer.room, LARGEST_CLAIM),
             visibility_ms=self._visibility_ms,
-            exclude=self._buffer.full(kind),
+            exclude=self._buffer.full_buckets(kind),
         )
         try:
-            items = wire.claimed(kind, await self._port.send(request))
+            items = wire.parse_claim(kind, await self._port.send(request))
         except (PortError, ValueError) as error:
-            self._failed(source, error)
+            self._on_claim_failed(source, error)
             return 0
         source.failures = 0
-        self._journal.claimed(kind, len(items))
-        return await self._take(kind, items, until)
+        self._journal.on_runs_claimed(kind, len(items))
+        return await self._admit_runs(kind, items, until)
 
-    def _failed(self, source: _Source, error: Exception) -> None:
+    def _on_claim_failed(self, source: _ClaimSource, error: Exception) -> None:
         source.failures += 1
         source.error = str(error)
         asked = error.retry_after if isinstance(error, PortUnavailableError) else 0.0
         source.again = self._clock.monotonic() + max(asked, _PATIENCE.delay(source.failures, self._luck()))
-        self._journal.failed("claim", error if isinstance(error, PortError) else PortError(str(error)))
+        self._journal.on_error("claim", error if isinstance(error, PortError) else PortError(str(error)))
 
-    async def _take(self, kind: RunKind, items: Sequence[Any], until: float) -> int:
+    async def _admit_runs(self, kind: PortRunKind, items: Sequence[Any], until: float) -> int:
         """Admit as many runs as fit; Port hands out the others again when their visibility timeout ends."""
         chosen: list[tuple[str, PortRun | MalformedRun]] = []
         reserved: list[str] = []
         for item in items:
             run = read_run(kind, item)
             if isinstance(run, MalformedRun):
-                self._journal.quarantined(run)
+                self._journal.on_run_quarantined(run)
             if run.id is None:
                 continue
             name = action_name(self._installation, kind, run.id)
-            if not self._buffer.takes(name, (kind, run.bucket)):
-                self._journal.left(run, "no room")
+            if not self._buffer.accepts(name, (kind, run.bucket)):
+                self._journal.on_run_left(run, "no room")
                 continue
             if name not in self._buffer:
                 reserved.append(name)

@@ -13,8 +13,8 @@ import orjson
 from taskaction import __version__
 from taskaction.core.clock import Clock
 from taskaction.core.errors import TaskActionError
-from taskaction.core.names import truncated
-from taskaction.integrations.port.agent.wire import RESERVED, Request
+from taskaction.core.names import truncate
+from taskaction.integrations.port.agent.wire import RESERVED, PortRequest
 
 _TOKEN_PATH = "/v1/auth/access_token"  # noqa: S105 - a path
 _EARLY_SECONDS = 60.0
@@ -50,7 +50,7 @@ class PortUnavailableError(PortError):
         self.retry_after = retry_after
 
 
-class PortClient:
+class PortApiClient:
     """Client for one account at Port; a rate limit delays all its calls."""
 
     def __init__(
@@ -76,9 +76,9 @@ class PortClient:
         self._renewing = asyncio.Lock()
         self._held_until = 0.0
 
-    async def send(self, request: Request) -> Any:
+    async def send(self, request: PortRequest) -> Any:
         """Send a request and return the JSON of the response, or None; raises a ``PortError``."""
-        await self._held()
+        await self._wait_for_rate_limit()
         token = await self._authorization()
         code, content, headers = await self._attempt(request, request.body, token)
         if code == HTTPStatus.UNAUTHORIZED:
@@ -90,14 +90,14 @@ class PortClient:
             code, content, headers = await self._attempt(request, minimal, token)
         if code == HTTPStatus.UNAUTHORIZED:
             self._forget(token)
-        return self._judged(request, code, content, headers)
+        return self._parse_response(request, code, content, headers)
 
-    async def _held(self) -> None:
+    async def _wait_for_rate_limit(self) -> None:
         while (left := self._held_until - self._clock.monotonic()) > 0:
             await self._clock.sleep(left)
 
     async def _attempt(
-        self, request: Request, body: Mapping[str, Any], token: str
+        self, request: PortRequest, body: Mapping[str, Any], token: str
     ) -> tuple[int, bytes, Mapping[str, str]]:
         headers = {"Authorization": token, **(RESERVED if request.reserved else {})}
         return await self._exchange(request.method, request.path, body, headers)
@@ -122,20 +122,20 @@ class PortClient:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise PortUnavailableError(f"{method} {path}: {type(error).__name__}: {error}") from error
         finally:
-            self._observe(_kind_of(path), code)
+            self._observe(_endpoint_name(path), code)
 
-    def _judged(self, request: Request, code: int, content: bytes, headers: Mapping[str, str]) -> Any:
+    def _parse_response(self, request: PortRequest, code: int, content: bytes, headers: Mapping[str, str]) -> Any:
         if HTTPStatus.OK <= code < HTTPStatus.MULTIPLE_CHOICES:
             return _json(content)
-        what = f"{request.method} {request.path}: HTTP {code}: {_said(content)}"
+        what = f"{request.method} {request.path}: HTTP {code}: {_response_text(content)}"
         if code == HTTPStatus.CONFLICT:
             raise PortConflictError(what)
         if code in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
             raise PortNotFoundError(what)
-        self._unavailable(what, code, headers)
+        self._raise_if_retryable(what, code, headers)
         raise PortRefusedError(what)
 
-    def _unavailable(self, what: str, code: int, headers: Mapping[str, str]) -> None:
+    def _raise_if_retryable(self, what: str, code: int, headers: Mapping[str, str]) -> None:
         """Raise if a retry can help; all other codes below 500 mean that the request itself is wrong."""
         retryable = {
             HTTPStatus.UNAUTHORIZED,
@@ -146,7 +146,7 @@ class PortClient:
         }
         if HTTPStatus.BAD_REQUEST <= code < HTTPStatus.INTERNAL_SERVER_ERROR and code not in retryable:
             return
-        wait = min(seconds_of(headers.get("Retry-After"), self._clock.now()), _LONGEST_PAUSE)
+        wait = min(parse_retry_after(headers.get("Retry-After"), self._clock.now()), _LONGEST_PAUSE)
         if code == HTTPStatus.TOO_MANY_REQUESTS:
             self._held_until = max(self._held_until, self._clock.monotonic() + wait)
         raise PortUnavailableError(what, retry_after=wait)
@@ -168,7 +168,7 @@ class PortClient:
         code, content, headers = await self._exchange("POST", _TOKEN_PATH, body, {})
         if code != HTTPStatus.OK:
             # The response may repeat the credentials, so the message does not contain it.
-            wait = seconds_of(headers.get("Retry-After"), self._clock.now())
+            wait = parse_retry_after(headers.get("Retry-After"), self._clock.now())
             raise PortUnavailableError(
                 f"Port refuses an access token (HTTP {code}): check the client id and secret", retry_after=wait
             )
@@ -181,7 +181,7 @@ class PortClient:
         return text, asked + max(lasts - _EARLY_SECONDS, lasts / 2)
 
 
-def seconds_of(text: str | None, now: datetime) -> float:
+def parse_retry_after(text: str | None, now: datetime) -> float:
     """Return the seconds of a ``Retry-After`` header, a number or a date; 0 if it is neither."""
     if text is None:
         return 0.0
@@ -202,11 +202,11 @@ def _json(content: bytes) -> Any:
         return None
 
 
-def _said(content: bytes) -> str:
-    return truncated(content[: _MESSAGE_CHARS * 4].decode(errors="replace").strip(), _MESSAGE_CHARS)
+def _response_text(content: bytes) -> str:
+    return truncate(content[: _MESSAGE_CHARS * 4].decode(errors="replace").strip(), _MESSAGE_CHARS)
 
 
-def _kind_of(path: str) -> str:
+def _endpoint_name(path: str) -> str:
     """Return the endpoint of a path without the run's id, for metrics."""
     last = path.rsplit("/", 1)[1]
     return last if last in {"claim-pending", "ack", "logs", "access_token"} else "patch"

@@ -4,12 +4,12 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from taskaction.cluster.errors import ClusterError
-from taskaction.cluster.rest import Request
-from taskaction.integrations.port.agent.annotations import Marks
-from taskaction.integrations.port.agent.buffer import Buffer
+from taskaction.cluster.rest import FinishedRequest
+from taskaction.integrations.port.agent.annotations import RunAnnotations
+from taskaction.integrations.port.agent.buffer import RunBuffer
 from taskaction.integrations.port.agent.client import PortError
 from taskaction.integrations.port.agent.reports import Report
-from taskaction.integrations.port.agent.runs import MalformedRun, PortRun, RunKind
+from taskaction.integrations.port.agent.runs import MalformedRun, PortRun, PortRunKind
 from taskaction.runtime.build_info import describe_process
 
 
@@ -52,72 +52,72 @@ class AgentJournal:
             "api_requests", "Number of requests to the API server, by verb and status code.", "verb", "code"
         )
 
-    def show(self, buffer: Buffer) -> None:
+    def show_buffer(self, buffer: RunBuffer) -> None:
         """Report the number of unfinished runs as a gauge."""
         self._live.set_function(lambda: len(buffer))
 
-    def claimed(self, kind: RunKind, count: int) -> None:
+    def on_runs_claimed(self, kind: PortRunKind, count: int) -> None:
         """Record the result of a claim."""
         self._claimed.labels(str(kind)).inc(count)
         if count:
             self._log.debug("runs claimed", kind=str(kind), count=count)
 
-    def taken(self, name: str, run: PortRun | MalformedRun) -> None:
+    def on_run_taken(self, name: str, run: PortRun | MalformedRun) -> None:
         """Record that a run has a TaskAction."""
         self._taken.labels(str(run.kind)).inc()
         self._log.info("run taken", run=run.id, kind=str(run.kind), action=name)
 
-    def left(self, run: PortRun | MalformedRun, reason: str) -> None:
+    def on_run_left(self, run: PortRun | MalformedRun, reason: str) -> None:
         """Record that a claimed run is left for Port to hand out again."""
         self._left.labels(reason).inc()
         self._log.debug("run left", run=run.id, kind=str(run.kind), reason=reason)
 
-    def quarantined(self, run: MalformedRun) -> None:
+    def on_run_quarantined(self, run: MalformedRun) -> None:
         """Record that a claimed run is malformed."""
         self._quarantined.labels(str(run.kind)).inc()
         self._log.warning("run cannot be read", run=run.id, kind=str(run.kind), problem=run.problem)
 
-    def name_taken(self, name: str, run_id: str) -> None:
+    def on_name_conflict(self, name: str, run_id: str) -> None:
         """Record that a run's action cannot be created because another object has its name."""
         self._left.labels("name taken").inc()
         self._log.error("another object has the name of a run's action: delete it", run=run_id, action=name)
 
-    def anothers(self, name: str, marks: Marks) -> None:
+    def on_run_owned_elsewhere(self, name: str, marks: RunAnnotations) -> None:
         """Record that another agent has the run."""
         self._anothers.inc()
         self._log.info("run belongs to another agent", run=marks.run_id, action=name)
 
-    def recovered(self, name: str, marks: Marks) -> None:
+    def on_run_recovered(self, name: str, marks: RunAnnotations) -> None:
         """Record that a run is ours after its acknowledgement was sent again."""
         self._recovered.inc()
         self._log.info("acknowledgement recovered", run=marks.run_id, action=name)
 
-    def reported(self, marks: Marks, report: Report) -> None:
+    def on_report_accepted(self, marks: RunAnnotations, report: Report) -> None:
         """Record that Port accepted a report."""
         self._reports.labels(report.NAME).inc()
         self._log.debug("report accepted", run=marks.run_id, report=report.NAME)
 
-    def given_up(self, marks: Marks, report: Report, error: PortError) -> None:
+    def on_report_refused(self, marks: RunAnnotations, report: Report, error: PortError) -> None:
         """Record that Port refused a report permanently."""
         self._given_up.labels(report.NAME).inc()
         self._log.warning("report refused", run=marks.run_id, report=report.NAME, error=str(error))
 
-    def vanished(self, name: str, marks: Marks) -> None:
+    def on_action_vanished(self, name: str, marks: RunAnnotations) -> None:
         """Record that a TaskAction was deleted before the agent saw its end."""
         self._vanished.inc()
         self._log.warning("action was deleted before its end was reported", run=marks.run_id, action=name)
 
-    def unreadable(self, name: str, problem: str) -> None:
+    def on_action_unreadable(self, name: str, problem: str) -> None:
         """Record that the labels or annotations of a TaskAction are invalid."""
         self._failures.labels("read action").inc()
         self._log.warning("action cannot be read", action=name, problem=problem)
 
-    def leads(self, *, leads: bool, holder: str) -> None:
+    def on_leader_changed(self, *, leads: bool, holder: str) -> None:
         """Record that the leader has changed."""
         self._leads.set(leads)
         self._log.info("became leader" if leads else "standby: another agent is leader", holder=holder)
 
-    def failed(self, task: str, error: Exception) -> None:
+    def on_error(self, task: str, error: Exception) -> None:
         """Record an error that the agent retries."""
         if isinstance(error, PortError | ClusterError):
             self._failures.labels(task).inc()
@@ -126,11 +126,11 @@ class AgentJournal:
         self._errors.inc()
         self._log.error("unexpected error", task=task, exc_info=error)
 
-    def called_port(self, request: str, code: int) -> None:
+    def on_port_request(self, request: str, code: int) -> None:
         """Record a request to Port."""
         self._calls.labels(request, str(code)).inc()
 
-    def called_api(self, request: Request) -> None:
+    def on_api_request(self, request: FinishedRequest) -> None:
         """Record a request to the API server."""
         self._api_calls.labels(request.verb, str(request.code)).inc()
 

@@ -41,27 +41,27 @@ class Leadership:
         """Error of the last attempt to read or renew the Lease; empty if it succeeded."""
 
     @property
-    def held(self) -> bool:
+    def is_leader(self) -> bool:
         """Whether this agent is the leader: for two thirds of the Lease's duration after each renewal."""
         return self._renewed is not None and self._clock.monotonic() < self._renewed + self._duration * 2 / 3
 
     @property
     def term(self) -> int:
         """Number of the current term of this agent as leader; 0 while it is not the leader."""
-        return self._terms if self.held else 0
+        return self._terms if self.is_leader else 0
 
     async def run(self, failed: Callable[[Exception], None]) -> None:
         """Acquire and renew the Lease until cancelled."""
         while True:
             try:
-                await self.turn()
+                await self.acquire_or_renew()
                 self.trouble = ""
             except ClusterError as error:
                 self.trouble = f"the Lease cannot be renewed: {error}"
                 failed(error)
             await self._clock.sleep(min(self._duration / 6, _LOOK_SECONDS))
 
-    async def turn(self) -> None:
+    async def acquire_or_renew(self) -> None:
         """Read the Lease once: acquire it, renew it, or record its holder."""
         asked = self._clock.monotonic()
         found = await self._cluster.get(LEASES, self._name, self._namespace)
@@ -75,7 +75,7 @@ class Leadership:
                 return
         except (AlreadyExistsError, ConflictError, NotFoundError):
             return  # another agent was faster: the next read shows the result
-        if not self.held:
+        if not self.is_leader:
             self._terms += 1
         self._renewed, self.holder = asked, self._identity
 

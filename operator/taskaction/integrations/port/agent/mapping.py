@@ -11,9 +11,9 @@ from taskaction.api.base import DnsLabel, DnsName
 from taskaction.api.enums import ProviderKind
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS, PORT_FINALIZER, PORT_UNREPORTED_LABEL
-from taskaction.core.names import digest, dns_label, truncated
+from taskaction.core.names import digest, dns_label, truncate
 from taskaction.integrations.port.agent import annotations
-from taskaction.integrations.port.agent.runs import MalformedRun, PortRun, RunKind
+from taskaction.integrations.port.agent.runs import MalformedRun, PortRun, PortRunKind
 
 REFUSED_CODE = "PortRunRefused"
 _KEY_CHARS = 253
@@ -68,7 +68,7 @@ def plain_name(action_type: str) -> str | None:
     return dns_label(action_type)[:_LABEL_CHARS].strip("-") or None
 
 
-def action_name(installation: str, kind: RunKind, run_id: str) -> str:
+def action_name(installation: str, kind: PortRunKind, run_id: str) -> str:
     """Return the name of a run's action: the same in every agent and for every claim of the run."""
     readable = re.sub(r"[^a-z0-9]+", "-", run_id.lower())[:_NAME_CHARS].strip("-")
     mark = digest(f"{installation}\n{kind}\n{run_id}".encode())[:_MARK_CHARS]
@@ -83,14 +83,14 @@ def manifest(run: PortRun, target: Target, *, installation: str, agent: str) -> 
 
 def refusal(run: PortRun | MalformedRun, run_id: str, reason: str, *, installation: str, agent: str) -> Body:
     """Return the action of a run that cannot run: it fails with the reason, and reports like any other."""
-    parameters = {"message": truncated(reason, MESSAGE_LIMIT_CHARS), "code": REFUSED_CODE, "retryClass": None}
+    parameters = {"message": truncate(reason, MESSAGE_LIMIT_CHARS), "code": REFUSED_CODE, "retryClass": None}
     spec = {"executor": "fail", "parameters": parameters}
     action_type = run.action_type if isinstance(run, PortRun) else ""
     return _manifest(run.kind, run_id, run.bucket, action_type, spec, installation=installation, agent=agent)
 
 
 def _manifest(
-    kind: RunKind,
+    kind: PortRunKind,
     run_id: str,
     bucket: str,
     action_type: str,
@@ -113,7 +113,7 @@ def _manifest(
                 annotations.RUN_ANNOTATION: run_id,
                 annotations.BUCKET_ANNOTATION: bucket,
                 annotations.TYPE_ANNOTATION: action_type,
-                annotations.ACKNOWLEDGEMENT_ANNOTATION: annotations.asked_by(agent),
+                annotations.ACKNOWLEDGEMENT_ANNOTATION: annotations.pending_acknowledgement(agent),
                 annotations.REPORTED_ANNOTATION: "",
             },
             "finalizers": [PORT_FINALIZER],

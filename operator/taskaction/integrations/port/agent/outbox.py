@@ -19,11 +19,11 @@ from taskaction.core.clock import Clock
 from taskaction.integrations.port.agent import annotations as marking
 from taskaction.integrations.port.agent import wire
 from taskaction.integrations.port.agent.admission import Admission
-from taskaction.integrations.port.agent.annotations import Marks
-from taskaction.integrations.port.agent.buffer import Buffer
-from taskaction.integrations.port.agent.client import PortClient, PortError, PortNotFoundError, PortUnavailableError
+from taskaction.integrations.port.agent.annotations import RunAnnotations
+from taskaction.integrations.port.agent.buffer import RunBuffer
+from taskaction.integrations.port.agent.client import PortApiClient, PortError, PortNotFoundError, PortUnavailableError
 from taskaction.integrations.port.agent.journal import AgentJournal
-from taskaction.integrations.port.agent.reports import Ended, Report, Reported, deleted, due
+from taskaction.integrations.port.agent.reports import EndReport, Report, ReportedState, deletion_report, due_reports
 
 PATIENCE = Backoff(initial=1.0, factor=2.0, max=60.0)
 _AT_A_TIME = 16
@@ -45,10 +45,10 @@ class Outbox:
         self,
         *,
         cluster: Cluster,
-        port: PortClient,
+        port: PortApiClient,
         clock: Clock,
         journal: AgentJournal,
-        buffer: Buffer,
+        buffer: RunBuffer,
         admission: Admission,
         namespace: str,
         installation: str,
@@ -72,9 +72,9 @@ class Outbox:
         self._namespace = namespace
         self._selector = marking.selector(installation)
         self._slots = asyncio.Semaphore(_AT_A_TIME)
-        self._known: dict[str, tuple[str, Marks]] = {}
-        self._told: dict[str, Reported] = {}
-        self._lost: dict[str, Marks] = {}
+        self._known: dict[str, tuple[str, RunAnnotations]] = {}
+        self._told: dict[str, ReportedState] = {}
+        self._lost: dict[str, RunAnnotations] = {}
         self._failures: dict[str, _Failure] = {}
         self.looked = False
         """Whether all unfinished actions have been listed once."""
@@ -97,23 +97,23 @@ class Outbox:
         self._lost.clear()
         self.looked = False
 
-    def vanished(self, name: str, marks: Marks) -> None:
+    def on_action_vanished(self, name: str, marks: RunAnnotations) -> None:
         """Record that the action of a run of ours is gone: only this process can still report it to Port."""
-        self._journal.vanished(name, marks)
+        self._journal.on_action_vanished(name, marks)
         self._lost[name] = marks
 
-    async def look(self) -> int:
+    async def sync(self) -> int:
         """List all actions and send due reports; return the number of actions with reports that are still due."""
         if self._term() != self._known_in:
             self.reset()
-        mark = self._buffer.list_begins()
+        mark = self._buffer.begin_list()
         bodies = {
             body["metadata"]["name"]: body
             async for body in self._cluster.list(TASK_ACTIONS, self._namespace, label_selector=self._selector)
         }
         found = {name: known for name, body in bodies.items() if (known := self._marks(body)) is not None}
-        self._buffer.listed({name: (known.kind, known.bucket) for name, known in found.items()}, mark)
-        await self._examine(name for name in self._known if name not in bodies)
+        self._buffer.apply_list({name: (known.kind, known.bucket) for name, known in found.items()}, mark)
+        await self._check_missing(name for name in self._known if name not in bodies)
         self._known = {
             name: (bodies[name]["metadata"]["uid"], known)
             for name, known in found.items()
@@ -123,47 +123,47 @@ class Outbox:
         self._told = {uid: told for uid, told in self._told.items() if uid in ours}
         self.looked = True
         done = await asyncio.gather(
-            *(self._slotted(name, bodies[name], known) for name, known in found.items()),
-            *(self._lament(name, marks) for name, marks in list(self._lost.items())),
+            *(self._process_in_slot(name, bodies[name], known) for name, known in found.items()),
+            *(self._report_vanished(name, marks) for name, marks in list(self._lost.items())),
         )
         self._forget_failures({*found, *self._lost})
         return done.count(False)
 
-    def _marks(self, body: Body) -> Marks | None:
-        known = Marks.of(body)
+    def _marks(self, body: Body) -> RunAnnotations | None:
+        known = RunAnnotations.from_body(body)
         if known is None:
-            self._journal.unreadable(body["metadata"]["name"], "its labels or annotations were changed")
+            self._journal.on_action_unreadable(body["metadata"]["name"], "its labels or annotations were changed")
         return known
 
-    async def _examine(self, missing: Iterable[str]) -> None:
+    async def _check_missing(self, missing: Iterable[str]) -> None:
         """Check whether actions that are missing in a list were deleted in spite of their finalizer."""
         for name in list(missing):
             uid, known = self._known[name]
             body = await self._cluster.get(TASK_ACTIONS, name, self._namespace)
             if body is None or body["metadata"]["uid"] != uid:
-                self.vanished(name, known)
+                self.on_action_vanished(name, known)
 
-    async def _slotted(self, name: str, body: Body, known: Marks) -> bool:
+    async def _process_in_slot(self, name: str, body: Body, known: RunAnnotations) -> bool:
         """Process one action; return whether nothing is left to do. Its errors do not affect other actions."""
         async with self._slots:
             failure = self._failures.get(name)
             if failure is not None and self._clock.monotonic() < failure.again:
                 return False
             try:
-                done = await self._serve(name, body, known)
+                done = await self._process_action(name, body, known)
             except PortUnavailableError as error:
-                self._failed(name, error, error.retry_after)
+                self._on_report_failed(name, error, error.retry_after)
                 return False
             except ClusterError as error:
-                self._failed(name, error, 0.0)
+                self._on_report_failed(name, error, 0.0)
                 return False
             except Exception as error:  # noqa: BLE001 - one action must not stop the others
-                self._journal.failed(f"serve {name}", error)
+                self._journal.on_error(f"serve {name}", error)
                 return False
             self._failures.pop(name, None)
             return done
 
-    async def _serve(self, name: str, body: Body, known: Marks) -> bool:
+    async def _process_action(self, name: str, body: Body, known: RunAnnotations) -> bool:
         if name in self._admission.busy:
             return True
         if known.acknowledgement == marking.ANOTHERS:
@@ -179,31 +179,35 @@ class Outbox:
         created = Metadata.model_validate(body["metadata"]).creation_timestamp
         return self._clock.now() - created >= self._left_alone
 
-    async def _report(self, name: str, body: Body, known: Marks) -> None:
+    async def _report(self, name: str, body: Body, known: RunAnnotations) -> None:
         try:
             action = TaskAction.from_body(body)
         except ValidationError as error:
-            self._journal.unreadable(name, str(error))
+            self._journal.on_action_unreadable(name, str(error))
             return
         uid = action.metadata.uid
-        before = Reported.from_text(known.reported)
+        before = ReportedState.from_text(known.reported)
         told = self._told.get(uid, before)
         try:
-            for report, after in due(action, told):
-                verdict = await self._tell(known, report)
+            for report, after in due_reports(action, told):
+                verdict = await self._send_report(known, report)
                 told = self._told[uid] = _with_verdict(after, report, verdict)
         finally:
             # Record what Port accepted even if it does not accept the next report.
             if told != before:
-                await self._note(body, told)
+                await self._record_reported(body, told)
 
-    async def _note(self, body: Body, told: Reported) -> None:
+    async def _record_reported(self, body: Body, told: ReportedState) -> None:
         """Record on the object what was reported; otherwise it would be reported again after a restart."""
         metadata = body["metadata"]
         name, uid = metadata["name"], metadata["uid"]
         found: Body | None = body
         while found is not None and found["metadata"]["uid"] == uid:
-            operations = marking.finished(found, told.to_text()) if told.ended else marking.noted(uid, told.to_text())
+            operations = (
+                marking.finish_patch(found, told.to_text())
+                if told.ended
+                else marking.reported_patch(uid, told.to_text())
+            )
             try:
                 await self._cluster.patch(TASK_ACTIONS, name, self._namespace, operations)
             except ConflictError:
@@ -217,46 +221,46 @@ class Outbox:
             self._told.pop(uid, None)
             self._buffer.drop(name)
 
-    async def _tell(self, known: Marks, report: Report) -> str:
+    async def _send_report(self, known: RunAnnotations, report: Report) -> str:
         """Send a report; return why Port refuses it permanently, or an empty string."""
         try:
-            for request in wire.requests(known.kind, known.run_id, report):
+            for request in wire.report_requests(known.kind, known.run_id, report):
                 await self._port.send(request)
         except PortUnavailableError:
             raise
         except PortError as error:
-            self._journal.given_up(known, report, error)
+            self._journal.on_report_refused(known, report, error)
             return "unknown to Port" if isinstance(error, PortNotFoundError) else "refused by Port"
-        self._journal.reported(known, report)
+        self._journal.on_report_accepted(known, report)
         return ""
 
-    async def _lament(self, name: str, known: Marks) -> bool:
+    async def _report_vanished(self, name: str, known: RunAnnotations) -> bool:
         """Report to Port that an action is gone."""
         failure = self._failures.get(name)
         if self._term() != self._known_in or (failure is not None and self._clock.monotonic() < failure.again):
             return False
         try:
-            await self._tell(known, deleted())
+            await self._send_report(known, deletion_report())
         except PortUnavailableError as error:
-            self._failed(name, error, error.retry_after)
+            self._on_report_failed(name, error, error.retry_after)
             return False
         del self._lost[name]
         return True
 
-    def _failed(self, name: str, error: Exception, wait: float) -> None:
+    def _on_report_failed(self, name: str, error: Exception, wait: float) -> None:
         before = self._failures.get(name)
         attempts = (before.attempts if before is not None else 0) + 1
         again = self._clock.monotonic() + max(wait, PATIENCE.delay(attempts, 0.0))
         self._failures[name] = _Failure(attempts, again, str(error))
-        self._journal.failed("report", error)
+        self._journal.on_error("report", error)
 
     def _forget_failures(self, names: set[str]) -> None:
         for name in self._failures.keys() - names:
             del self._failures[name]
 
 
-def _with_verdict(after: Reported, report: Report, verdict: str) -> Reported:
+def _with_verdict(after: ReportedState, report: Report, verdict: str) -> ReportedState:
     """Return the state after a report that Port accepted or refused permanently."""
-    if not verdict or not isinstance(report, Ended):
+    if not verdict or not isinstance(report, EndReport):
         return after
-    return Reported(logged=after.logged, followed=after.followed, ended=f"{after.ended}, {verdict}")
+    return ReportedState(logged=after.logged, followed=after.followed, ended=f"{after.ended}, {verdict}")

@@ -32,7 +32,7 @@ _LABELS = {
 _LABELS_BY_REASON = {str(Reason.RATE_LIMITED): "Rate limited", str(Reason.BACKING_OFF): "Retrying"}
 
 
-class Level(StrEnum):
+class RunLogLevel(StrEnum):
     """Level of a line in a run's log."""
 
     INFO = "INFO"
@@ -41,17 +41,17 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Logged:
+class LogReport:
     """Line for the run's log, with the status label from then on."""
 
     NAME: ClassVar[str] = "Logged"
-    level: Level
+    level: RunLogLevel
     message: str
     label: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
+class StartReport:
     """Links and external id of a run that has started."""
 
     NAME: ClassVar[str] = "Started"
@@ -61,7 +61,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class EndReport:
     """Result of a run that has ended; ``phase`` is terminal."""
 
     NAME: ClassVar[str] = "Ended"
@@ -76,11 +76,11 @@ class Ended:
         return _LABELS[self.phase]
 
 
-Report = Logged | Started | Ended
+Report = LogReport | StartReport | EndReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reported:
+class ReportedState:
     """Reports that Port has, as an annotation stores them.
 
     Attributes:
@@ -94,7 +94,7 @@ class Reported:
     ended: str = ""
 
     @classmethod
-    def from_text(cls, text: str) -> "Reported":
+    def from_text(cls, text: str) -> "ReportedState":
         """Parse the annotation; an invalid one counts as nothing reported, because a repeated report is harmless."""
         try:
             content = orjson.loads(text)
@@ -110,28 +110,31 @@ class Reported:
         return orjson.dumps({name: value for name, value in content.items() if value}).decode()
 
 
-def due(action: TaskAction, reported: Reported) -> Iterator[tuple[Report, Reported]]:
+def due_reports(action: TaskAction, reported: ReportedState) -> Iterator[tuple[Report, ReportedState]]:
     """Yield each due report in order, with the state after it."""
     if reported.ended:
         return
     status = action.status
-    for transition in _unlogged(status, reported.logged):
+    for transition in _unlogged_transitions(status, reported.logged):
         reported = replace(reported, logged=_mark(transition))
-        line = _line(transition, ended=status.phase.terminal)
+        line = _log_report(transition, ended=status.phase.is_terminal)
         if line is not None:
             yield line, reported
     links = tuple(link.url for link in status.links)
     followed = "\n".join((status.external_id or "", *links)).strip()
     if followed and followed != reported.followed:
         reported = replace(reported, followed=followed)
-        yield Started(links=links, external_id=status.external_id, label=_label(status.phase, status.reason)), reported
-    if status.phase.terminal:
-        yield ended(status), replace(reported, ended=str(status.phase))
+        yield (
+            StartReport(links=links, external_id=status.external_id, label=_label(status.phase, status.reason)),
+            reported,
+        )
+    if status.phase.is_terminal:
+        yield end_report(status), replace(reported, ended=str(status.phase))
 
 
-def ended(status: TaskActionStatus) -> Ended:
+def end_report(status: TaskActionStatus) -> EndReport:
     """Return the last report of an action whose phase is terminal."""
-    return Ended(
+    return EndReport(
         phase=status.phase,
         summary=_summary(status),
         links=tuple(link.url for link in status.links),
@@ -139,12 +142,12 @@ def ended(status: TaskActionStatus) -> Ended:
     )
 
 
-def deleted() -> Ended:
+def deletion_report() -> EndReport:
     """Return the last report of an action that was deleted before the agent saw its end."""
-    return Ended(phase=Phase.ABORTED, summary=f"{Reason.DELETED}: {DELETED_MESSAGE}")
+    return EndReport(phase=Phase.ABORTED, summary=f"{Reason.DELETED}: {DELETED_MESSAGE}")
 
 
-def _unlogged(status: TaskActionStatus, logged: str) -> tuple[Transition, ...]:
+def _unlogged_transitions(status: TaskActionStatus, logged: str) -> tuple[Transition, ...]:
     """Return the transitions after the last processed one; a status contains only the latest transitions."""
     history = status.history
     for index in range(len(history) - 1, -1, -1):
@@ -158,16 +161,18 @@ def _mark(transition: Transition) -> str:
     return f"{format_time(transition.at)} {transition.phase} {transition.reason}"
 
 
-def _line(transition: Transition, *, ended: bool) -> Logged | None:
+def _log_report(transition: Transition, *, ended: bool) -> LogReport | None:
     """Return the log line of a transition; None for the end, and for transitions that carry no information."""
     phase, reason = transition.phase, transition.reason
-    if phase.terminal or (ended and not transition.message):
+    if phase.is_terminal or (ended and not transition.message):
         return None
     if phase is Phase.QUEUED and reason in _QUIET:
         return None
     message = transition.message or reason or str(phase)
     held_back = phase in {Phase.QUEUED, Phase.WAITING_FOR_RESOURCES}
-    return Logged(level=Level.WARN if held_back else Level.INFO, message=message, label=_label(phase, reason))
+    return LogReport(
+        level=RunLogLevel.WARN if held_back else RunLogLevel.INFO, message=message, label=_label(phase, reason)
+    )
 
 
 def _label(phase: Phase, reason: str | None) -> str:

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from taskaction.core.names import truncated
+from taskaction.core.names import truncate
 
 _ENDED = frozenset({"SUCCESS", "FAILURE", "COMPLETED"})
 _PROBLEM_CHARS = 512
 _LONGEST_ID = 253
 
 
-class RunKind(StrEnum):
+class PortRunKind(StrEnum):
     """Kind of run at Port; each kind has its own API paths."""
 
     ACTION = "action"
@@ -31,7 +31,7 @@ class PortRun:
         properties: parameters of the run.
     """
 
-    kind: RunKind
+    kind: PortRunKind
     id: str
     action_type: str
     bucket: str
@@ -42,7 +42,7 @@ class PortRun:
 class MalformedRun:
     """Run that cannot be parsed; without an ``id`` the agent cannot report on it."""
 
-    kind: RunKind
+    kind: PortRunKind
     id: str | None
     bucket: str
     problem: str
@@ -75,7 +75,7 @@ class _ActionRun(_PortModel):
 
     def run(self) -> PortRun:
         return PortRun(
-            kind=RunKind.ACTION,
+            kind=PortRunKind.ACTION,
             id=self.id,
             action_type=self.payload.integration_action_type,
             bucket=self.action.identifier,
@@ -88,7 +88,7 @@ class _NodeConfig(_PortModel):
     integration_action_execution_properties: dict[str, Any] = Field(default_factory=dict)
 
 
-class _Node(_PortModel):
+class _WorkflowNode(_PortModel):
     config: _NodeConfig
 
 
@@ -97,14 +97,14 @@ class _NodeRun(_PortModel):
     status: str
     node_uid: _Id | None = None
     config: _NodeConfig | None = None
-    node: _Node | None = None
+    node: _WorkflowNode | None = None
 
     def run(self) -> PortRun:
         config = self.config or (self.node.config if self.node is not None else None)
         if config is None:
             raise ValueError("config and node.config are missing")
         return PortRun(
-            kind=RunKind.WORKFLOW_NODE,
+            kind=PortRunKind.WORKFLOW_NODE,
             id=self.identifier,
             action_type=config.integration_invocation_type,
             bucket=self.node_uid or self.identifier,
@@ -112,18 +112,18 @@ class _NodeRun(_PortModel):
         )
 
 
-def read_run(kind: RunKind, item: object) -> PortRun | MalformedRun:
+def read_run(kind: PortRunKind, item: object) -> PortRun | MalformedRun:
     """Parse one element of the response to a claim; never raises."""
-    model: type[_ActionRun | _NodeRun] = _ActionRun if kind is RunKind.ACTION else _NodeRun
+    model: type[_ActionRun | _NodeRun] = _ActionRun if kind is PortRunKind.ACTION else _NodeRun
     try:
         parsed = model.model_validate(item)
         run = parsed.run()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        return _malformed(kind, item, f"{where or 'the run'}: {first['msg']}")
+        return _to_malformed_run(kind, item, f"{where or 'the run'}: {first['msg']}")
     except ValueError as error:
-        return _malformed(kind, item, str(error))
+        return _to_malformed_run(kind, item, str(error))
     if parsed.status in _ENDED:
         # Any report on a run that has ended would be wrong.
         return MalformedRun(
@@ -132,20 +132,20 @@ def read_run(kind: RunKind, item: object) -> PortRun | MalformedRun:
     return run
 
 
-def _malformed(kind: RunKind, item: object, problem: str) -> MalformedRun:
+def _to_malformed_run(kind: PortRunKind, item: object, problem: str) -> MalformedRun:
     known = item if isinstance(item, dict) else {}
-    name = known.get("id" if kind is RunKind.ACTION else "identifier")
+    name = known.get("id" if kind is PortRunKind.ACTION else "identifier")
     usable = isinstance(name, str) and 0 < len(name) <= _LONGEST_ID
-    bucket = _inside(known, "action", "identifier") if kind is RunKind.ACTION else known.get("nodeUid")
+    bucket = _value_at(known, "action", "identifier") if kind is PortRunKind.ACTION else known.get("nodeUid")
     return MalformedRun(
         kind=kind,
         id=name if usable else None,
         bucket=bucket if isinstance(bucket, str) and bucket else "malformed",
-        problem=truncated(problem, _PROBLEM_CHARS),
+        problem=truncate(problem, _PROBLEM_CHARS),
     )
 
 
-def _inside(value: object, *path: str) -> object:
+def _value_at(value: object, *path: str) -> object:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value

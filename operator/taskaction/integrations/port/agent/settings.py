@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from taskaction.api.base import DnsLabel, PositiveDuration
 from taskaction.integrations.port.agent.mapping import Target, read_targets
-from taskaction.integrations.port.agent.runs import RunKind
+from taskaction.integrations.port.agent.runs import PortRunKind
 from taskaction.runtime.config import address, identity, read_settings, words
 
 PREFIX = "TASKACTION_PORT_AGENT_"
@@ -43,7 +43,7 @@ class PortAgentConfig(BaseModel):
     """Namespace of the TaskActions that the agent creates."""
     mapping: Annotated[dict[str, Target], BeforeValidator(_targets)] = Field(default_factory=dict)
     """JSON object: provider, clusterProvider or executor for a type of run. Default: the one with the type's name."""
-    run_kinds: Annotated[tuple[RunKind, ...], BeforeValidator(words), Field(min_length=1)] = tuple(RunKind)
+    run_kinds: Annotated[tuple[PortRunKind, ...], BeforeValidator(words), Field(min_length=1)] = tuple(PortRunKind)
     """Kinds of runs to claim: action, workflow_node, or both separated by a comma."""
     runs_buffer_high_watermark: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """Maximum number of runs that are claimed and whose end is not yet reported; at it, the agent claims no more."""

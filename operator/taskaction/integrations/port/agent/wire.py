@@ -9,15 +9,15 @@ from typing import Any, assert_never
 from urllib.parse import quote
 
 from taskaction.api.enums import Phase
-from taskaction.integrations.port.agent.reports import Ended, Level, Logged, Report, Started
-from taskaction.integrations.port.agent.runs import RunKind
+from taskaction.integrations.port.agent.reports import EndReport, LogReport, Report, RunLogLevel, StartReport
+from taskaction.integrations.port.agent.runs import PortRunKind
 
 RESERVED = {"x-port-reserved-usage": "true"}
 """Header of claims and acknowledgements."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class PortRequest:
     """Request to Port; ``minimal`` is the body to send instead if Port refuses an optional field of ``body``."""
 
     method: str
@@ -27,85 +27,87 @@ class Request:
     reserved: bool = False
 
 
-def claim(kind: RunKind, *, installation: str, limit: int, visibility_ms: int, exclude: Sequence[str]) -> Request:
+def claim_request(
+    kind: PortRunKind, *, installation: str, limit: int, visibility_ms: int, exclude: Sequence[str]
+) -> PortRequest:
     """Return the claim of up to ``limit`` pending runs, which Port hides from other claims for ``visibility_ms``."""
     body: dict[str, Any] = {"installationId": installation, "limit": limit, "visibilityTimeoutMs": visibility_ms}
     if exclude:
         body["exclude"] = list(exclude)
-    return Request(method="POST", path=f"/v1/{_area(kind)}/runs/claim-pending", body=body, reserved=True)
+    return PortRequest(method="POST", path=f"/v1/{_area(kind)}/runs/claim-pending", body=body, reserved=True)
 
 
-def claimed(kind: RunKind, answer: object) -> list[Any]:
+def parse_claim(kind: PortRunKind, answer: object) -> list[Any]:
     """Return the unparsed runs of the response to a claim; raises ``ValueError`` if it has no list of runs."""
-    name = "runs" if kind is RunKind.ACTION else "nodeRuns"
+    name = "runs" if kind is PortRunKind.ACTION else "nodeRuns"
     runs = answer.get(name, []) if isinstance(answer, dict) else None
     if not isinstance(runs, list):
         raise ValueError(f"the response to a claim has no list {name!r}")  # noqa: TRY004 - the response's value is wrong
     return runs
 
 
-def acknowledge(kind: RunKind, run_id: str) -> Request:
+def acknowledge_request(kind: PortRunKind, run_id: str) -> PortRequest:
     """Return the acknowledgement, after which Port hands out the run to no other agent."""
-    body = {"runId": run_id} if kind is RunKind.ACTION else {"nodeRunIdentifier": run_id}
-    return Request(method="PATCH", path=f"/v1/{_area(kind)}/runs/ack", body=body, reserved=True)
+    body = {"runId": run_id} if kind is PortRunKind.ACTION else {"nodeRunIdentifier": run_id}
+    return PortRequest(method="PATCH", path=f"/v1/{_area(kind)}/runs/ack", body=body, reserved=True)
 
 
-def requests(kind: RunKind, run_id: str, report: Report) -> tuple[Request, ...]:
+def report_requests(kind: PortRunKind, run_id: str, report: Report) -> tuple[PortRequest, ...]:
     """Return the requests that make up a report."""
     run = quote(run_id, safe="")
-    if kind is RunKind.ACTION:
-        return _of_action(f"/v1/actions/runs/{run}", report)
-    return _of_node(f"/v1/workflows/nodes/runs/{run}", report)
+    if kind is PortRunKind.ACTION:
+        return _action_requests(f"/v1/actions/runs/{run}", report)
+    return _node_requests(f"/v1/workflows/nodes/runs/{run}", report)
 
 
-def _of_action(path: str, report: Report) -> tuple[Request, ...]:
+def _action_requests(path: str, report: Report) -> tuple[PortRequest, ...]:
     match report:
-        case Logged():
+        case LogReport():
             body: dict[str, Any] = {"message": report.message, "statusLabel": report.label}
-            return (Request(method="POST", path=f"{path}/logs", body=body, minimal={"message": report.message}),)
-        case Started():
+            return (PortRequest(method="POST", path=f"{path}/logs", body=body, minimal={"message": report.message}),)
+        case StartReport():
             body = {"statusLabel": report.label}
             if report.links:
                 body["link"] = report.links[0] if len(report.links) == 1 else list(report.links)
             if report.external_id is not None:
                 body["externalRunId"] = report.external_id
-            return (Request(method="PATCH", path=path, body=body),)
-        case Ended():
+            return (PortRequest(method="PATCH", path=path, body=body),)
+        case EndReport():
             status = {"status": "SUCCESS" if report.phase is Phase.SUCCEEDED else "FAILURE"}
             body = {**status, "statusLabel": report.label, "summary": report.summary}
-            return (Request(method="PATCH", path=path, body=body, minimal=status),)
+            return (PortRequest(method="PATCH", path=path, body=body, minimal=status),)
         case _:
             assert_never(report)
 
 
-def _of_node(path: str, report: Report) -> tuple[Request, ...]:
+def _node_requests(path: str, report: Report) -> tuple[PortRequest, ...]:
     match report:
-        case Logged():
-            return (_log(path, report.level, report.message), _labelled(path, report.label))
-        case Started():
+        case LogReport():
+            return (_log_request(path, report.level, report.message), _label_request(path, report.label))
+        case StartReport():
             body: dict[str, Any] = {"status": "IN_PROGRESS", "statusLabel": {"text": report.label}}
             if report.external_id is not None:
                 body["externalRunId"] = report.external_id
             if report.links:
                 body |= {"links": list(report.links), "output": {"workflowRunUrl": report.links[0]}}
-            return (Request(method="PATCH", path=path, body=body),)
-        case Ended():
+            return (PortRequest(method="PATCH", path=path, body=body),)
+        case EndReport():
             succeeded = report.phase is Phase.SUCCEEDED
-            level = Level.INFO if succeeded else Level.ERROR
+            level = RunLogLevel.INFO if succeeded else RunLogLevel.ERROR
             result = {"status": "COMPLETED", "result": "SUCCESS" if succeeded else "FAILED"}
             body = {**result, "statusLabel": {"text": report.label}}
-            output = _output(report)
+            output = _node_result(report)
             if output:
                 body["output"] = output
             return (
-                _log(path, level, report.summary),
-                Request(method="PATCH", path=path, body=body, minimal=result),
+                _log_request(path, level, report.summary),
+                PortRequest(method="PATCH", path=path, body=body, minimal=result),
             )
         case _:
             assert_never(report)
 
 
-def _output(report: Ended) -> dict[str, Any]:
+def _node_result(report: EndReport) -> dict[str, Any]:
     """Return a node's output; a patch replaces the whole output, so it repeats the link."""
     link = {"workflowRunUrl": report.links[0]} if report.links else {}
     if report.output is None:
@@ -113,13 +115,13 @@ def _output(report: Ended) -> dict[str, Any]:
     return link | (report.output if isinstance(report.output, dict) else {"result": report.output})
 
 
-def _log(path: str, level: Level, message: str) -> Request:
-    return Request(method="POST", path=f"{path}/logs", body={"logs": [{"level": str(level), "message": message}]})
+def _log_request(path: str, level: RunLogLevel, message: str) -> PortRequest:
+    return PortRequest(method="POST", path=f"{path}/logs", body={"logs": [{"level": str(level), "message": message}]})
 
 
-def _labelled(path: str, label: str) -> Request:
-    return Request(method="PATCH", path=path, body={"statusLabel": {"text": label}})
+def _label_request(path: str, label: str) -> PortRequest:
+    return PortRequest(method="PATCH", path=path, body={"statusLabel": {"text": label}})
 
 
-def _area(kind: RunKind) -> str:
-    return "actions" if kind is RunKind.ACTION else "workflows"
+def _area(kind: PortRunKind) -> str:
+    return "actions" if kind is PortRunKind.ACTION else "workflows"

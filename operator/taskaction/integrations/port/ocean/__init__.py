@@ -1,4 +1,4 @@
-"""Port Ocean's names, so that an executor written for it runs after changing only its import lines."""
+"""Port Ocean's API, so that an executor written for it runs after you change only its imports."""
 
 from taskaction.integrations.port.ocean.context import PortOceanContext, ocean
 from taskaction.integrations.port.ocean.errors import (

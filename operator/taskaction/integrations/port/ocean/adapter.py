@@ -1,4 +1,4 @@
-"""Makes an Ocean executor one of the engine's: one TaskAction is one run, and what is reported is its outcome."""
+"""Adapter of Ocean executors to the executor contract: a TaskAction is a run, and its reports are the outcome."""
 
 import inspect
 from collections import OrderedDict
@@ -11,20 +11,20 @@ from pydantic import BaseModel, ConfigDict
 
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.errors import ConfigurationError
-from taskaction.core.names import dns_label, truncated
+from taskaction.core.names import dns_label, truncate
 from taskaction.integrations.port.ocean.context import ocean
 from taskaction.integrations.port.ocean.errors import UserAuthRequiredError
 from taskaction.integrations.port.ocean.models import ActionReference, ActionRun, IntegrationActionInvocationPayload
 from taskaction.integrations.port.ocean.report_router import REPORT, AnyRun, Host, OpenCall
-from taskaction.integrations.port.ocean.reports import Report, outcome_of
+from taskaction.integrations.port.ocean.reports import OceanReport, outcome_of
 from taskaction.integrations.port.ocean.webhooks import (
     AuthenticationFailedError,
     PayloadRefusedError,
     Processor,
     WebhookEvent,
-    correlated,
-    handled,
-    sitting_at,
+    correlate_event,
+    handle_event_with_retries,
+    route_reports_to,
 )
 from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Succeeded
 from taskaction.plugin.base import AbstractExecutor as EngineExecutor
@@ -41,32 +41,32 @@ _ID_CHARS = 253
 _IDLE_POLL_SECONDS = 600.0
 _PLACES = 256
 _LIMITED_KEPT = 100_000
-"""How many limited runs keep their place: those that ended before they could start are not told of here."""
-_MOTIONLESS = "waits for the user to authenticate; go on by setting spec.signal"
+"""Maximum number of rate-limited runs in memory: the adapter is not notified of runs that end before they start."""
+_MOTIONLESS = "waiting for the user to authenticate; set spec.signal to continue"
 
 
 class AnyConfig(BaseModel):
-    """A provider may configure an Ocean executor as it likes: ``ocean.integration_config`` is what it says."""
+    """Configuration of a provider with any fields, which an executor reads from ``ocean.integration_config``."""
 
     model_config = ConfigDict(extra="allow")
 
 
 def executor_name(name: str) -> str:
-    """Give an Ocean name as ``spec.executor`` takes it: ``my_action`` becomes ``my-action``, also in the Port agent.
+    """Return an Ocean name as a value of ``spec.executor``: ``my_action`` is ``my-action``, also in the Port agent.
 
     Raises:
-        ConfigurationError: nothing is left of it, or it is too long.
+        ConfigurationError: the result is empty or too long.
     """
     label = dns_label(name)
     if not 0 < len(label) <= _LABEL_CHARS:
         raise ConfigurationError(
-            f"ACTION_NAME {name!r} gives no DNS label of 1 to {_LABEL_CHARS} characters: rename it"
+            f"ACTION_NAME: cannot convert {name!r} to a DNS label of 1 to {_LABEL_CHARS} characters; rename it"
         )
     return label
 
 
 class OceanAdapter(EngineExecutor):
-    """Calls an Ocean executor, and gives what it reports."""
+    """Executor that calls an Ocean executor and returns its reports as outcomes."""
 
     CONFIG = AnyConfig
 
@@ -83,34 +83,34 @@ class OceanAdapter(EngineExecutor):
     # -- the engine's contract ----------------------------------------------------------------------------------------
 
     async def execute(self, run: Run) -> Outcome:
-        """Run it; the outcome is what it reported meanwhile."""
+        """Run the executor; its reports are the outcome."""
         self._places.pop(run.uid, None)
         if (message := self._reauth.pop(run.uid, None)) is not None:
             return Paused(message=message)
-        return await self._concluded(run, lambda call: self.ocean_executor.execute(call.ocean_run), waits=False)
+        return await self._call_executor(run, lambda call: self.ocean_executor.execute(call.ocean_run), waits=False)
 
     async def poll(self, run: Run) -> Outcome:
-        """Take in what was reported and what the target delivered since the last call, in its order."""
+        """Apply reports and webhooks since the last call, in their order."""
         if not run.paused:
-            return await self._concluded(run, self._look, waits=True)
+            return await self._call_executor(run, self._apply_deliveries, waits=True)
         if run.deliveries and isinstance(
-            told := await self._concluded(run, self._look, waits=True), Succeeded | Failed
+            told := await self._call_executor(run, self._apply_deliveries, waits=True), Succeeded | Failed
         ):
             return told
         return Paused(message=_MOTIONLESS) if run.signal is None else await self.execute(run)
 
     async def cancel(self, run: Run) -> None:
-        """Let go of a run that is aborted; Ocean has no way to stop what it has going outside."""
+        """Forget an aborted run; Ocean cannot stop what runs outside."""
         self._places.pop(run.uid, None)
-        self._host.ended(run.uid)
+        self._host.on_run_ended(run.uid)
 
     async def admit(self, request: WebhookRequest) -> tuple[Correlation, ...]:
-        """Have the processor judge a delivery and look for its run; what it reports is held back for the owner."""
+        """Let the processor authenticate a webhook and find its run; its reports are left to the action's owner."""
         if self._processor is None:
             return await super().admit(request)
-        event = WebhookEvent.received(request.headers, request.body, request.content)
+        event = WebhookEvent.from_request(request.headers, request.body, request.content)
         try:
-            found = await correlated(self._processor, event)
+            found = await correlate_event(self._processor, event)
         except AuthenticationFailedError as error:
             raise WebhookRefusedError(401, str(error)) from error
         except PayloadRefusedError as error:
@@ -121,24 +121,24 @@ class OceanAdapter(EngineExecutor):
         return (*named, *(Correlation(uid=uid) for uid in found.run_ids if uid))
 
     async def is_close_to_rate_limit(self, run: Run) -> bool:
-        """Ask it, with or without the run; a user who must authenticate first pauses the run when it is called."""
+        """Ask the executor; if the user must authenticate first, the run pauses at its call."""
         try:
-            return bool(await self._asked(self.ocean_executor.is_close_to_rate_limit, run))
+            return bool(await self._ask_executor(self.ocean_executor.is_close_to_rate_limit, run))
         except UserAuthRequiredError as error:
-            self._reauth[run.uid] = _words(error)
+            self._reauth[run.uid] = _auth_message(error)
             return False
 
     async def get_remaining_seconds_until_rate_limit(self, run: Run) -> float:
-        """Ask it, with or without the run."""
-        return float(await self._asked(self.ocean_executor.get_remaining_seconds_until_rate_limit, run))
+        """Ask the executor, with or without the run."""
+        return float(await self._ask_executor(self.ocean_executor.get_remaining_seconds_until_rate_limit, run))
 
     def rate_limit_key(self, run: Run) -> str:
-        """Give one quota for all runs; where the author is asked with the run, which may tell, one of many.
+        """Return one key for all runs, or one of many keys if the executor's rate limit depends on the run.
 
-        Then up to 256 limited runs are each asked on their own. Of more, some share a place and ask in turn: 5,000 that
-        ask every 10 s would take longer than the work of others.
+        With many keys, up to 256 limited runs are each checked on their own. Of more, some share a key and are checked
+        in turn: checks of 5,000 runs every 10 s would take longer than the work of others.
         """
-        if not _takes_the_run(self.ocean_executor.is_close_to_rate_limit):
+        if not _accepts_run(self.ocean_executor.is_close_to_rate_limit):
             return ""
         if run.uid not in self._places:
             self._places[run.uid] = next(self._arrivals) % _PLACES
@@ -147,42 +147,42 @@ class OceanAdapter(EngineExecutor):
         return f"place {self._places[run.uid]}"
 
     async def _get_partition_key(self, run: Run) -> str | None:
-        """Ask it; a falsy key is none, as in Ocean."""
-        key = await self._asked(self.ocean_executor._get_partition_key, run)  # noqa: SLF001 - Ocean's contract
+        """Ask the executor; a falsy key means no partition, as in Ocean."""
+        key = await self._ask_executor(self.ocean_executor._get_partition_key, run)  # noqa: SLF001 - Ocean's contract
         return str(key) if key else None
 
     @property
     def limits_itself(self) -> bool:
-        """Where the author wrote the question."""
+        """Whether the executor implements its own rate limit."""
         return self.ocean_executor.limits_itself
 
     @property
     def partitions_itself(self) -> bool:
-        """Where the author wrote how a partition is found; the value of a parameter need not be asked for."""
+        """Whether the executor computes its partition key; the value of a parameter needs no call."""
         return self.ocean_executor.partitions_itself
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    async def _asked(self, method: Callable[..., Awaitable[Any]], run: Run) -> Any:
+    async def _ask_executor(self, method: Callable[..., Awaitable[Any]], run: Run) -> Any:
         call = OpenCall(self._host, run, self._ocean_run(run))
         try:
-            with sitting_at(call):
-                return await (method(call.ocean_run) if _takes_the_run(method) else method())
+            with route_reports_to(call):
+                return await (method(call.ocean_run) if _accepts_run(method) else method())
         finally:
             call.close()
 
-    async def _concluded(self, run: Run, work: Callable[[OpenCall], Awaitable[None]], *, waits: bool) -> Outcome:
+    async def _call_executor(self, run: Run, work: Callable[[OpenCall], Awaitable[None]], *, waits: bool) -> Outcome:
         call = self._host.open(run, self._ocean_run(run))
         try:
-            with sitting_at(call):
+            with route_reports_to(call):
                 await work(call)
         except UserAuthRequiredError as error:
-            return Paused(message=_words(error))
+            return Paused(message=_auth_message(error))
         finally:
             call.close()
         said = call.report_so_far
         if said.reauth and said.status is None:
-            return Paused(message=truncated(said.text or _MOTIONLESS, MESSAGE_LIMIT_CHARS))
+            return Paused(message=truncate(said.text or _MOTIONLESS, MESSAGE_LIMIT_CHARS))
         outcome = outcome_of(
             said,
             waits=waits or self._processor is not None,
@@ -191,37 +191,37 @@ class OceanAdapter(EngineExecutor):
             name=self.ocean_executor.ACTION_NAME,
         )
         if isinstance(outcome, Succeeded | Failed):
-            self._host.ended(run.uid)
+            self._host.on_run_ended(run.uid)
         return outcome
 
-    async def _look(self, call: OpenCall) -> None:
+    async def _apply_deliveries(self, call: OpenCall) -> None:
         for delivery in call.run.deliveries:
             if delivery.type == REPORT:
-                self._take(call, delivery)
+                self._apply_report(call, delivery)
             elif delivery.type == WEBHOOK:
-                await self._deliver(call, delivery)
+                await self._apply_webhook(call, delivery)
         if call.ocean_run.is_in_progress:
             await self.ocean_executor.poll(call.ocean_run)
 
-    def _take(self, call: OpenCall, delivery: Delivery) -> None:
+    def _apply_report(self, call: OpenCall, delivery: Delivery) -> None:
         try:
-            call.take(Report.read(delivery.payload))
-        except ValueError as error:  # written by somebody else: it must not end the run
-            self._log.warning("a report cannot be read", run=call.run.uid, delivery=delivery.id, error=str(error))
-            call.take(Report(logs=(f"a report could not be read: {error}",)))
+            call.apply_report(OceanReport.from_patch(delivery.payload))
+        except ValueError as error:  # from another writer: it must not end the run
+            self._log.warning("malformed report", run=call.run.uid, delivery=delivery.id, error=str(error))
+            call.apply_report(OceanReport(logs=(f"malformed report: {error}",)))
 
-    async def _deliver(self, call: OpenCall, delivery: Delivery) -> None:
+    async def _apply_webhook(self, call: OpenCall, delivery: Delivery) -> None:
         if self._processor is None:
             return
         headers = {str(name): str(value) for name, value in dict(delivery.payload.get("headers") or {}).items()}
-        event = WebhookEvent.received(headers, delivery.payload.get("body"))
+        event = WebhookEvent.from_request(headers, delivery.payload.get("body"))
         try:
-            await handled(self._processor, event, self._clock)
+            await handle_event_with_retries(self._processor, event, self._clock)
         except (ActionError, UserAuthRequiredError):
             raise
         except Exception as error:  # noqa: BLE001 - a processor may raise anything; the run's own end is not known by it
-            self._log.warning("a webhook cannot be handled", run=call.run.uid, delivery=delivery.id, error=repr(error))
-            call.take(Report(logs=(f"a webhook could not be handled: {type(error).__name__}: {error}",)))
+            self._log.warning("webhook failed", run=call.run.uid, delivery=delivery.id, error=repr(error))
+            call.apply_report(OceanReport(logs=(f"a webhook failed: {type(error).__name__}: {error}",)))
 
     @property
     def _processor(self) -> Processor | None:
@@ -240,8 +240,8 @@ class OceanAdapter(EngineExecutor):
         )
 
 
-def adapted(executor: "AbstractExecutor", toolbox: Toolbox, *, poll_seconds: float = 5.0) -> OceanAdapter:
-    """Give the engine's executor for an Ocean executor; its class says what the author's class says."""
+def build_adapter(executor: "AbstractExecutor", toolbox: Toolbox, *, poll_seconds: float = 5.0) -> OceanAdapter:
+    """Return an executor for an Ocean executor, with the class attributes of the author's class."""
     said = type(executor)
     contract = {
         "ACTION_NAME": executor_name(executor.ACTION_NAME),
@@ -255,8 +255,8 @@ def adapted(executor: "AbstractExecutor", toolbox: Toolbox, *, poll_seconds: flo
     return kind(executor, ocean.host(toolbox), poll_seconds=poll_seconds)
 
 
-def _takes_the_run(method: Callable[..., object]) -> bool:
-    """Say whether a rate method takes the run: Ocean's did not, and does since 0.45.8."""
+def _accepts_run(method: Callable[..., object]) -> bool:
+    """Whether a rate limit method takes the run, as in Ocean since 0.45.8."""
     kinds = {
         inspect.Parameter.POSITIONAL_ONLY,
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
@@ -265,5 +265,5 @@ def _takes_the_run(method: Callable[..., object]) -> bool:
     return any(parameter.kind in kinds for parameter in inspect.signature(method).parameters.values())
 
 
-def _words(error: UserAuthRequiredError) -> str:
-    return truncated(str(error).strip() or _MOTIONLESS, MESSAGE_LIMIT_CHARS)
+def _auth_message(error: UserAuthRequiredError) -> str:
+    return truncate(str(error).strip() or _MOTIONLESS, MESSAGE_LIMIT_CHARS)

@@ -1,4 +1,4 @@
-"""``ocean``, the one name through which Ocean code reaches its surroundings; keeps no state of any run."""
+"""``ocean``, the context object through which Ocean code accesses its environment; keeps no state of any run."""
 
 import json
 import os
@@ -7,8 +7,8 @@ from typing import Any
 
 from taskaction.core.errors import ConfigurationError
 from taskaction.integrations.port.ocean.models import IntegrationRun, RunStatus, WorkflowNodeRunLog
-from taskaction.integrations.port.ocean.report_router import AnyRun, Desk, Host, current_desk
-from taskaction.integrations.port.ocean.reports import Report
+from taskaction.integrations.port.ocean.report_router import AnyRun, Host, ReportSink, current_desk
+from taskaction.integrations.port.ocean.reports import OceanReport
 from taskaction.plugin.toolbox import Toolbox
 
 PAGE = "docs/porting-from-ocean.md"
@@ -16,21 +16,21 @@ _CONFIG_PREFIX = "OCEAN__INTEGRATION__CONFIG__"
 
 
 class PortClient:
-    """What Ocean executors say to Port: here it becomes the status of a TaskAction."""
+    """Port client of Ocean executors, whose calls become the status of a TaskAction."""
 
     def __init__(self, context: "PortOceanContext") -> None:
         self._context = context
 
     async def patch_run(self, run: IntegrationRun | str, patch: Mapping[str, Any], *_: Any, **__: Any) -> None:
-        """Report on a run, given by its id or itself.
+        """Report on a run, by its id or object.
 
-        Inside ``execute`` it becomes the outcome; from anywhere else it is stored for the action's owner.
+        In ``execute`` the report becomes the outcome; anywhere else it is stored for the action's owner.
 
         Raises:
-            ValueError: ``patch`` has a value that no run can have.
-            UnknownRunError: this process never had the run.
+            ValueError: ``patch`` has an invalid value.
+            UnknownRunError: this process does not know the run.
         """
-        await self._context.desk.report(_id_of(run), Report.read(patch))
+        await self._context.report_sink.report(_id_of(run), OceanReport.from_patch(patch))
 
     async def update_run_started(
         self,
@@ -40,7 +40,7 @@ class PortClient:
         extra_output: Mapping[str, Any] | None = None,
         status_label: str | None = None,
     ) -> None:
-        """Report that the target has begun, and what it calls the run: a webhook finds it by this."""
+        """Report that the target has started the run, and its external id, by which a webhook finds it."""
         patch = {"status": RunStatus.IN_PROGRESS, "link": link, "externalRunId": external_id}
         await self.patch_run(run, patch | {"output": extra_output, "statusLabel": status_label})
 
@@ -54,12 +54,12 @@ class PortClient:
         *,
         output: Mapping[str, Any] | None = None,
     ) -> None:
-        """Report the end.
+        """Report the end of a run.
 
         Args:
-            success: whether it went well.
-            message: shown to people as it stands.
-            output: the result, where there is one.
+            success: whether the run succeeded.
+            message: message of the status, shown unchanged.
+            output: output of the run.
         """
         status = RunStatus.SUCCESS if success else RunStatus.FAILURE
         label = status_label if isinstance(status_label, str) else None  # before 0.49 should_raise stood in its place
@@ -74,7 +74,7 @@ class PortClient:
         *_: Any,
         **__: Any,
     ) -> None:
-        """Show a line to people: the newest is the action's progress."""
+        """Log a line: the newest one is the progress of the action."""
         label = status_label if isinstance(status_label, str) else None
         await self.patch_run(run, {"logs": [message], "statusLabel": label})
 
@@ -85,19 +85,19 @@ class PortClient:
         *_: Any,
         **__: Any,
     ) -> None:
-        """Show lines to people."""
+        """Log lines."""
         await self.patch_run(run, {"logs": list(logs)})
 
     async def find_run_by_external_id(self, external_id: str) -> AnyRun | None:
-        """Give the run that the target calls so; None where this process knows none."""
-        return await self._context.desk.find(external_id)
+        """Return the run with this external id; None if this process does not know it."""
+        return await self._context.report_sink.find(external_id)
 
     async def get_run_by_external_id(self, external_id: str) -> AnyRun | None:
-        """Do as ``find_run_by_external_id``, by the name it had before."""
+        """Return the same as ``find_run_by_external_id``; this is its former name."""
         return await self.find_run_by_external_id(external_id)
 
     def is_run_in_progress(self, run: IntegrationRun) -> bool:
-        """Say whether nothing final has been reported."""
+        """Whether the end of the run has not been reported."""
         return run.is_in_progress
 
     async def acknowledge_run(self, run: IntegrationRun | str) -> None:
@@ -105,7 +105,7 @@ class PortClient:
 
 
 class PortOceanContext:
-    """What Ocean code imports as ``ocean``; Ocean's interface forces one for the process."""
+    """Context that Ocean code imports as ``ocean``; Ocean's API requires one for the process."""
 
     def __init__(self) -> None:
         self.port_client = PortClient(self)
@@ -113,38 +113,38 @@ class PortOceanContext:
         self._host: Host | None = None
 
     @property
-    def desk(self) -> Desk:
-        """Where reports go now: the desk of the call under way, else the process's."""
+    def report_sink(self) -> ReportSink:
+        """Current destination of reports: the call in progress, otherwise the host of the process."""
         desk = current_desk.get() or self._host
         if desk is None:
-            raise ConfigurationError("no operator runs in this process yet: use ocean.port_client in execute")
+            raise ConfigurationError("no operator runs in this process yet; use ocean.port_client in execute")
         return desk
 
     @property
     def integration_config(self) -> Mapping[str, Any]:
-        """The integration's configuration: the environment's, and over it that of the current run's provider.
+        """Configuration of the integration: the environment, overridden by the provider of the current run.
 
-        Webhooks are authenticated before it is known whom they are about, so their secrets are the environment's.
+        Webhooks are authenticated before their run is known, so their secrets come from the environment.
         """
         desk = current_desk.get()  # integrations read their configuration when they are imported, too
         return {**_from_environment(os.environ), **(desk.config if desk is not None else {})}
 
     def host(self, toolbox: Toolbox) -> Host:
-        """Give the host of the operator that has this toolbox."""
+        """Return the host of the operator with this toolbox."""
         if self._host is None or self._host.toolbox is not toolbox:
             self._host = Host(toolbox)
         return self._host
 
     def register_action_executor(self, executor: Any) -> None:
-        """Have the next ``ExecutionManager`` that is started run an executor."""
+        """Register an executor for the next ``ExecutionManager`` that starts."""
         self.registered.append(executor)
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"ocean.{name} is not offered: {PAGE} says what is, and what replaces the rest")
+        raise AttributeError(f"ocean.{name} is not supported; see {PAGE} for what is, and for replacements")
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Read ``OCEAN__INTEGRATION__CONFIG__NAME`` as Ocean does: text, or a JSON object or list."""
+    """Parse ``OCEAN__INTEGRATION__CONFIG__NAME`` as Ocean does: text, or a JSON object or list."""
     said = {
         name.removeprefix(_CONFIG_PREFIX).lower(): value
         for name, value in environment.items()
@@ -158,4 +158,4 @@ def _id_of(run: IntegrationRun | str) -> str:
 
 
 ocean = PortOceanContext()
-"""The process's context; runs that go on side by side are kept apart by the desk of each."""
+"""Context of the process; concurrent runs are separate, because each call has its own report sink."""

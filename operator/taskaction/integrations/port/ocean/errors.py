@@ -1,4 +1,4 @@
-"""The errors of Ocean's interface, under Ocean's names; what they mean here is said by the engine."""
+"""Errors of Ocean's API, under Ocean's names."""
 
 from typing import ClassVar
 
@@ -16,7 +16,7 @@ __all__ = [
 
 
 class ActionExecutionError(EngineExecutionError):
-    """The action failed; the message is shown as it stands, and one without text still ends the run."""
+    """The action failed; the status shows the message unchanged, and an empty message also ends the run."""
 
     DEFAULT_STATUS_LABEL: ClassVar[str | None] = None
 
@@ -26,7 +26,7 @@ class ActionExecutionError(EngineExecutionError):
 
 
 class RunAlreadyAcknowledgedError(TaskActionError):
-    """Another process runs the run: never raised here, since an action has one owner; for ``except`` clauses."""
+    """Another process has the run: never raised here, because an action has one owner; for ``except`` clauses."""
 
     def __init__(self, message: str = "the run is acknowledged already") -> None:
         super().__init__(message)
@@ -40,4 +40,4 @@ class UserAuthRequiredError(TaskActionError):
 
 
 class RetryableError(Exception):
-    """A webhook could not be handled for now; it is tried again."""
+    """Handling a webhook failed temporarily; it is retried."""

@@ -1,4 +1,4 @@
-"""Ocean's ``ExecutionManager``: runs a replica of the operator in this process, with the executors it was given."""
+"""Ocean's ``ExecutionManager``: runs a replica of the operator in this process, with the registered executors."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 from pydantic import ValidationError
 
-from taskaction.app.operator import Operator, signalled, tune_process
+from taskaction.app.operator import Operator, stop_on_signals, tune_process
 from taskaction.core.errors import ConfigurationError
 from taskaction.integrations.port.ocean.adapter import executor_name
 from taskaction.integrations.port.ocean.context import ocean
@@ -20,37 +20,37 @@ from taskaction.plugin.registry import DuplicateActionExecutorError
 from taskaction.runtime.config import OperatorConfig
 
 _STOP_SECONDS = 15.0
-"""Beyond the time for running calls: the watch is closed, statuses are written, shards given back."""
+"""Additional time after running calls, to close watches, write statuses and release shards."""
 
 
 class WebhookManager(Protocol):
-    """Whoever wants to know of webhook processors; here ``taskaction webhooks serve`` finds them by itself."""
+    """Receiver of webhook processors; ``taskaction webhooks serve`` finds them without one."""
 
     def register_processor(self, path: str, processor: Processor) -> None:
-        """Take in a processor."""
+        """Register a processor."""
 
 
 class SignalHandler(Protocol):
-    """Whoever calls ``shutdown`` when the process is to end."""
+    """Caller of ``shutdown`` when the process must stop."""
 
     def register(self, callback: Callable[[], Awaitable[None]]) -> object:
-        """Take in what to call."""
+        """Register a callback."""
 
 
 class ExecutionManager:
-    """Runs Ocean executors against the cluster that ``KUBECONFIG`` names, or that the process is in.
+    """Manager that runs Ocean executors against the cluster of ``KUBECONFIG``, or the cluster of the pod.
 
     Args:
-        workers_count: calls of executors at a time.
-        poll_check_interval_seconds: how often an executor that writes ``poll`` is asked how a run stands.
-        max_wait_seconds_before_shutdown: how long calls may take to end when it stops.
-        webhook_manager: told of webhook processors, where there is one.
-        signal_handler: calls ``shutdown``; without one SIGTERM and SIGINT stop the operator.
-        runs_buffer_high_watermark: how many runs wait in the queue; the others wait outside, and say so.
-        max_runs_buffer_util_pct_per_action: how much of that one executor or provider may take; None for all.
-        visibility_timeout_ms: has no meaning here: a run is its owner's while the owner renews its Lease.
+        workers_count: maximum number of concurrent calls of executors.
+        poll_check_interval_seconds: interval of ``poll`` for executors that override it.
+        max_wait_seconds_before_shutdown: time for running calls to end at shutdown.
+        webhook_manager: receiver of webhook processors.
+        signal_handler: caller of ``shutdown``; without one, SIGTERM and SIGINT stop the operator.
+        runs_buffer_high_watermark: maximum number of runs in the queue; further ones wait in the backlog.
+        max_runs_buffer_util_pct_per_action: maximum share of one executor or provider in percent; None for all.
+        visibility_timeout_ms: ignored: a run belongs to its owner while the owner renews its Lease.
 
-    Everything else is set as for the operator itself, by ``TASKACTION_…`` in the environment.
+    All other settings are those of the operator, ``TASKACTION_…`` in the environment.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class ExecutionManager:
             signal_handler.register(self.shutdown)
 
     def register_executor(self, executor: AbstractExecutor) -> None:
-        """Take in an executor, before the start.
+        """Register an executor before the start.
 
         Raises:
-            DuplicateActionExecutorError: another has its name, or one that gives the same ``spec.executor``.
-            ConfigurationError: its name gives no ``spec.executor``, or the operator runs already.
+            DuplicateActionExecutorError: another executor has the same name or ``spec.executor``.
+            ConfigurationError: the name is not valid as ``spec.executor``, or the operator already runs.
         """
         if self._task is not None:
             raise ConfigurationError(f"register {executor.ACTION_NAME!r} before start_processing_action_runs")
@@ -98,14 +98,14 @@ class ExecutionManager:
             self._webhook_manager.register_processor(executor.WEBHOOK_PATH or "", executor.WEBHOOK_PROCESSOR_CLASS)
 
     async def start_processing_action_runs(self) -> None:
-        """Start, and return when everything that exists has been seen and workers run.
+        """Start, and return when all objects are listed and workers run.
 
         Raises:
-            DuplicateActionExecutorError: an executor has the name of one that is installed.
-            TaskActionError: there is no cluster, or a setting is wrong.
+            DuplicateActionExecutorError: an executor has the name of an installed one.
+            TaskActionError: there is no cluster, or a setting is invalid.
         """
         if self._task is not None:
-            raise ConfigurationError("start_processing_action_runs was called already")
+            raise ConfigurationError("start_processing_action_runs was already called")
         for executor in ocean.registered:
             if executor not in self._executors.values():
                 self.register_executor(executor)
@@ -122,15 +122,15 @@ class ExecutionManager:
             await self._task
 
     async def wait_until_stopped(self) -> None:
-        """Return when it has stopped, by ``shutdown`` or a signal; raises what ended it otherwise."""
+        """Wait until ``shutdown`` or a signal has stopped the operator; raises the error that ended it otherwise."""
         if self._task is not None:
             await asyncio.shield(self._task)
 
     async def shutdown(self) -> None:
-        """Start nothing more, let calls end, write what they gave, let another replica take over at once.
+        """Stop starting runs, wait for calls, write their outcomes, and let another replica take over at once.
 
-        Calls that take longer than ``max_wait_seconds_before_shutdown`` are cut off: the next owner of such a run says
-        Interrupted, or goes on with it where it is idempotent or has an external id.
+        Calls longer than ``max_wait_seconds_before_shutdown`` are cancelled: the next owner ends such a run as
+        Interrupted, or continues it if it is idempotent or has an external id.
         """
         if self._task is None:
             return
@@ -141,7 +141,7 @@ class ExecutionManager:
             await asyncio.wait({self._task}, timeout=_STOP_SECONDS)
 
     async def _run(self, operator: Operator) -> None:
-        with nullcontext() if self._has_signal_handler else signalled(self._stop):
+        with nullcontext() if self._has_signal_handler else stop_on_signals(self._stop):
             await operator.run(self._stop)
 
     def _config(self) -> OperatorConfig:
@@ -150,4 +150,4 @@ class ExecutionManager:
             return OperatorConfig.model_validate({**said.model_dump(), **self._settings})
         except ValidationError as error:
             problem = error.errors(include_url=False)[0]
-            raise ConfigurationError(f"{problem['loc'][0]}: {problem['msg']} (it is {problem['input']!r})") from error
+            raise ConfigurationError(f"{problem['loc'][0]}: {problem['msg']}, got {problem['input']!r}") from error

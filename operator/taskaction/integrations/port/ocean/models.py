@@ -1,4 +1,4 @@
-"""The runs that Ocean executors are given, field for field as Port Ocean names them; no behaviour beyond reading."""
+"""Runs that Ocean executors receive, with the field names of Port Ocean; models without behaviour."""
 
 from abc import ABC, abstractmethod
 from enum import StrEnum
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class RunStatus(StrEnum):
-    """How a run stands, in Ocean's words."""
+    """Status of a run, as in Ocean."""
 
     IN_PROGRESS = "IN_PROGRESS"
     SUCCESS = "SUCCESS"
@@ -16,7 +16,7 @@ class RunStatus(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """True when nothing more is expected of the run."""
+        """Whether the run has ended."""
         return self is not RunStatus.IN_PROGRESS
 
 
@@ -24,14 +24,14 @@ ActionRunStatus = RunStatus
 
 
 class WorkflowNodeRunStatus(StrEnum):
-    """How a workflow's node stands; kept for code that compares with it."""
+    """Status of a workflow's node; for code that compares with it."""
 
     IN_PROGRESS = "IN_PROGRESS"
     COMPLETED = "COMPLETED"
 
 
 class WorkflowNodeRunResult(StrEnum):
-    """How a workflow's node ended; kept for code that compares with it."""
+    """Result of a workflow's node; for code that compares with it."""
 
     SUCCESS = "SUCCESS"
     FAILED = "FAILED"
@@ -39,27 +39,27 @@ class WorkflowNodeRunResult(StrEnum):
 
 
 class RunKind(StrEnum):
-    """What kind of run it is; a TaskAction is always an ``action``."""
+    """Kind of a run; a TaskAction is always an ``action``."""
 
     ACTION = "action"
     WORKFLOW_NODE = "workflow_node"
 
 
 class WorkflowNodeRunLog(BaseModel):
-    """A line that is shown to people, as ``post_run_logs`` takes it; the level is not kept."""
+    """Log line, as ``post_run_logs`` takes it; the level is ignored."""
 
     level: Literal["INFO", "WARN", "ERROR", "DEBUG"] = "INFO"
     message: str
 
 
 class InvocationType(StrEnum):
-    """How a run is invoked; there is one way."""
+    """Type of the invocation of a run; there is only one."""
 
     INTEGRATION_ACTION = "INTEGRATION_ACTION"
 
 
 class IntegrationRun(ABC):
-    """What every kind of run has."""
+    """Base class of all kinds of runs."""
 
     id: str
 
@@ -76,12 +76,12 @@ class IntegrationRun(ABC):
     @property
     @abstractmethod
     def execution_properties(self) -> dict[str, Any]:
-        """What the user asked for."""
+        """Parameters of the user."""
 
     @property
     @abstractmethod
     def buffer_utilization_key(self) -> str:
-        """By what Ocean counts the runs of one action."""
+        """Key by which Ocean counts the runs of one action."""
 
     @property
     @abstractmethod
@@ -90,19 +90,19 @@ class IntegrationRun(ABC):
 
 
 class _OceanModel(BaseModel):
-    """Fields that Ocean has and this operator does not are ignored, so that recorded runs can be read."""
+    """Base model that ignores unknown fields of Ocean, so that recorded runs can be parsed."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
 
 
 class InvocationPayload(_OceanModel):
-    """The ground of payloads."""
+    """Base class of payloads."""
 
     type: InvocationType = InvocationType.INTEGRATION_ACTION
 
 
 class IntegrationActionInvocationPayload(InvocationPayload):
-    """What is to be done: ``spec.parameters`` of the TaskAction are the execution properties."""
+    """Payload of a run: ``spec.parameters`` of the TaskAction are the execution properties."""
 
     type: Literal[InvocationType.INTEGRATION_ACTION] = InvocationType.INTEGRATION_ACTION
     installationId: str = ""  # noqa: N815 - Ocean's name; here the action's namespace
@@ -111,7 +111,7 @@ class IntegrationActionInvocationPayload(InvocationPayload):
 
 
 class WorkflowIntegrationActionConfig(InvocationPayload):
-    """What a workflow's node asks for."""
+    """Configuration of a workflow's node."""
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)
 
@@ -122,14 +122,14 @@ class WorkflowIntegrationActionConfig(InvocationPayload):
 
 
 class ResolvedExecutionIdentity(_OceanModel):
-    """Who a workflow's node acts as, in Port's words."""
+    """Identity that a workflow's node acts as, as Port names it."""
 
     type: Literal["actor", "service_account"]
     identifier: str
 
 
 class ActionReference(_OceanModel):
-    """Which action of the portal was invoked; here the executor's name."""
+    """Reference to the invoked action of the portal; here the name of the executor."""
 
     identifier: str | None = None
 
@@ -138,7 +138,7 @@ Payload = TypeVar("Payload", bound=IntegrationActionInvocationPayload)
 
 
 class ActionRun(_OceanModel, IntegrationRun, Generic[Payload]):
-    """One run: one TaskAction, whose uid is the ``id``."""
+    """Run of one TaskAction, whose uid is the ``id``."""
 
     id: str
     status: RunStatus = RunStatus.IN_PROGRESS
@@ -177,13 +177,13 @@ class ActionRun(_OceanModel, IntegrationRun, Generic[Payload]):
 
 
 class WorkflowNode(_OceanModel):
-    """The node of a workflow that is looked up, which holds the configuration then."""
+    """Node of a workflow, with the configuration of its run."""
 
     config: WorkflowIntegrationActionConfig
 
 
 class WorkflowNodeRun(_OceanModel, IntegrationRun):
-    """A run of a Port workflow's node: no TaskAction is one; it is there for ``isinstance`` and for recorded runs."""
+    """Run of a Port workflow's node: no TaskAction is one; for ``isinstance`` and for recorded runs."""
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)
 
@@ -205,7 +205,7 @@ class WorkflowNodeRun(_OceanModel, IntegrationRun):
 
     @property
     def integration_config(self) -> WorkflowIntegrationActionConfig:
-        """The configuration, wherever it stands."""
+        """Configuration of the run or of its node."""
         config = self.config or (self.node.config if self.node is not None else None)
         assert config is not None  # noqa: S101 - validated
         return config

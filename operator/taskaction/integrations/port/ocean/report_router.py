@@ -1,4 +1,4 @@
-"""Where reports on runs go: into the call that is under way, or durably to the action's owner; decides no outcome."""
+"""Routing of reports on runs: to the call in progress, or durably to the action's owner; decides no outcome."""
 
 import uuid
 from collections import OrderedDict
@@ -13,12 +13,12 @@ from taskaction.api.base import format_time
 from taskaction.api.task_action import Progress
 from taskaction.cluster.errors import AlreadyExistsError
 from taskaction.cluster.gateway import ACTION_EVENTS, Body
-from taskaction.cluster.retry import Persistence
+from taskaction.cluster.retry import Retrier
 from taskaction.core.constants import API_VERSION, MESSAGE_LIMIT_CHARS
 from taskaction.core.errors import TaskActionError
-from taskaction.core.names import truncated
+from taskaction.core.names import truncate
 from taskaction.integrations.port.ocean.models import ActionRun, IntegrationActionInvocationPayload
-from taskaction.integrations.port.ocean.reports import NOTHING, Report, shown_links
+from taskaction.integrations.port.ocean.reports import NOTHING, OceanReport, shown_links
 from taskaction.plugin.base import Run
 from taskaction.plugin.toolbox import Toolbox
 
@@ -30,39 +30,39 @@ _NAME_CHARS = 200
 
 
 class UnknownRunError(TaskActionError):
-    """Something was reported on a run that this process has never had."""
+    """A report refers to a run that this process does not know."""
 
     def __init__(self, run_id: str) -> None:
         super().__init__(
-            f"run {run_id!r} is not known to this process: report on runs that it executes, or that "
-            "find_run_by_external_id has given"
+            f"run {run_id!r} is unknown to this process; report on runs that it executes, or that "
+            "find_run_by_external_id returns"
         )
 
 
-class Desk(Protocol):
-    """Takes reports, and finds runs."""
+class ReportSink(Protocol):
+    """Receiver of reports that also finds runs."""
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """The integration's configuration, as the run's provider gives it."""
+        """Configuration of the integration from the run's provider."""
 
-    async def report(self, run_id: str, report: Report) -> None:
-        """Take a report; it is kept when this returns.
+    async def report(self, run_id: str, report: OceanReport) -> None:
+        """Accept a report, which is stored when this returns.
 
         Raises:
-            UnknownRunError: nobody knows which action is meant.
+            UnknownRunError: the run is unknown.
         """
 
     async def find(self, external_id: str) -> AnyRun | None:
-        """Give the run that the target calls so."""
+        """Return the run with this external id."""
 
 
-current_desk: ContextVar[Desk | None] = ContextVar("taskaction_ocean_desk", default=None)
-"""The desk of the call that runs now: what runs side by side in one process does not mix."""
+current_desk: ContextVar[ReportSink | None] = ContextVar("taskaction_ocean_desk", default=None)
+"""Report sink of the current call, so that concurrent calls in one process stay separate."""
 
 
 @dataclass(slots=True)
-class _Known:
+class _TrackedRun:
     run: AnyRun
     namespace: str
     name: str
@@ -72,48 +72,48 @@ class _Known:
 
 
 class Host:
-    """What all Ocean executors of one process share: the runs it has seen, and the way to their owners."""
+    """Shared state of all Ocean executors of one process: known runs, and the delivery of reports to their owners."""
 
     def __init__(self, toolbox: Toolbox) -> None:
         self.toolbox = toolbox
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known: OrderedDict[str, _TrackedRun] = OrderedDict()
         self._ids: dict[str, str] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._log = structlog.stdlib.get_logger("taskaction.ocean")
-        self._persistently = Persistence(
+        self._persistently = Retrier(
             toolbox.clock,
-            toolbox.luck,
-            lambda error: self._log.warning("report cannot be stored, trying again", error=str(error)),
+            toolbox.jitter,
+            lambda error: self._log.warning("cannot store report, retrying", error=str(error)),
         )
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """Nothing: a provider's configuration belongs to a call."""
+        """Empty configuration: that of a provider belongs to a call."""
         return {}
 
     def open(self, run: Run, ocean_run: AnyRun) -> "OpenCall":
-        """Begin a call: reports on this run go into it until it is closed."""
+        """Open a call: it receives the reports on this run until it is closed."""
         call = OpenCall(self, run, ocean_run)
         known = self._known.pop(run.uid, None)
         if known is not None and known.external_id is not None:
             self._ids.pop(known.external_id, None)
-        self._known[run.uid] = _Known(ocean_run, run.namespace, run.name, run.external_id, run.attempt, call)
+        self._known[run.uid] = _TrackedRun(ocean_run, run.namespace, run.name, run.external_id, run.attempt, call)
         if run.external_id is not None:
             self._ids[run.external_id] = run.uid
         while len(self._known) > _KNOWN_RUNS:
             self._forget(next(iter(self._known)))
         return call
 
-    def closed(self, call: "OpenCall") -> None:
-        """End a call; what is reported from now on goes to the action's owner."""
+    def close_call(self, call: "OpenCall") -> None:
+        """Close a call; later reports go to the action's owner."""
         known = self._known.get(call.run.uid)
         if known is None or known.call is not call:
             return
         known.call = None
-        self.named(call.run.uid, call.report_so_far.external_run_id)
+        self.set_external_id(call.run.uid, call.report_so_far.external_run_id)
 
-    def named(self, run_id: str, external_id: str | None) -> None:
-        """Take note of what the target calls a run."""
+    def set_external_id(self, run_id: str, external_id: str | None) -> None:
+        """Record the external id of a run."""
         known = self._known.get(run_id)
         if known is None or external_id is None:
             return
@@ -122,8 +122,8 @@ class Host:
         known.external_id = external_id
         self._ids[external_id] = run_id
 
-    def ended(self, run_id: str) -> None:
-        """Let go of a run that has ended: what is still said of it is of no use."""
+    def on_run_ended(self, run_id: str) -> None:
+        """Forget a run that has ended: later reports on it have no effect."""
         self._forget(run_id)
         self._ended[run_id] = None
         if len(self._ended) > _ENDED_RUNS:
@@ -134,7 +134,7 @@ class Host:
         if known is not None and known.external_id is not None and self._ids.get(known.external_id) == run_id:
             del self._ids[known.external_id]
 
-    async def report(self, run_id: str, report: Report, attempt: int | None = None) -> None:
+    async def report(self, run_id: str, report: OceanReport, attempt: int | None = None) -> None:
         """Hand a report to the call under way, else store it as an ActionEvent for the owner.
 
         One that comes too late, from a task of an ``attempt`` that has ended, is dropped.
@@ -146,7 +146,7 @@ class Host:
             self._log.debug("a report came after the end", run=run_id)
             return
         if known.call is not None:
-            known.call.take(report)
+            known.call.apply_report(report)
             return
         body = self._event(known, run_id, report)
         try:
@@ -154,15 +154,15 @@ class Host:
                 lambda: self.toolbox.cluster.create(ACTION_EVENTS, body, namespace=known.namespace)
             )
         except AlreadyExistsError:
-            return  # stored before; only the answer was lost
-        self.named(run_id, report.external_run_id)
+            return  # already stored; only the response was lost
+        self.set_external_id(run_id, report.external_run_id)
 
     async def find(self, external_id: str) -> AnyRun | None:
-        """Give a run that this process has had."""
+        """Return a known run by its external id."""
         run_id = self._ids.get(external_id)
         return self._known[run_id].run if run_id is not None else None
 
-    def _event(self, known: _Known, run_id: str, report: Report) -> Body:
+    def _event(self, known: _TrackedRun, run_id: str, report: OceanReport) -> Body:
         name = f"{known.name[:_NAME_CHARS].rstrip('.-')}-report-{uuid.uuid4().hex[:12]}"
         return {
             "apiVersion": API_VERSION,
@@ -171,7 +171,7 @@ class Host:
             "spec": {
                 "target": {"name": known.name, "uid": run_id, "attempt": known.attempt},
                 "type": REPORT,
-                "payload": report.payload(),
+                "payload": report.to_payload(),
                 "sender": "ocean",
                 "receivedAt": format_time(self.toolbox.clock.now()),
             },
@@ -180,12 +180,12 @@ class Host:
 
 @dataclass(slots=True)
 class OpenCall:
-    """One call of one run: what is said in it becomes its outcome."""
+    """Call of an executor for one run: the reports in it become its outcome."""
 
     host: Host
     run: Run
     ocean_run: AnyRun
-    report_so_far: Report = NOTHING
+    report_so_far: OceanReport = NOTHING
     answers_to: set[str] = field(default_factory=set)
     is_open: bool = True
 
@@ -195,17 +195,17 @@ class OpenCall:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """The configuration of the run's provider."""
+        """Configuration of the run's provider."""
         return self.run.config
 
     def close(self) -> None:
         """End the call."""
         self.is_open = False
-        self.host.closed(self)
+        self.host.close_call(self)
 
-    def take(self, report: Report) -> None:
-        """Take in what is said of this run, and show it."""
-        self.report_so_far = self.report_so_far.then(report)
+    def apply_report(self, report: OceanReport) -> None:
+        """Apply a report on this run, and show it as progress."""
+        self.report_so_far = self.report_so_far.merge(report)
         if report.status is not None:
             self.ocean_run.status = report.status
         if report.external_run_id is not None:
@@ -213,17 +213,17 @@ class OpenCall:
         for link in shown_links(report):
             self.run.reporter.link(link)
         if report.text:
-            self.run.reporter.progress(Progress(message=truncated(report.text, MESSAGE_LIMIT_CHARS)))
+            self.run.reporter.progress(Progress(message=truncate(report.text, MESSAGE_LIMIT_CHARS)))
 
-    async def report(self, run_id: str, report: Report) -> None:
-        """Take in what is said; about another run, or after this call, it goes where that run is."""
+    async def report(self, run_id: str, report: OceanReport) -> None:
+        """Apply a report on this run; one on another run, or after this call, goes to the host."""
         if run_id != self.run.uid:
             await self.host.report(run_id, report)
         elif self.is_open:
-            self.take(report)
+            self.apply_report(report)
         else:
             await self.host.report(run_id, report, self.run.attempt)
 
     async def find(self, external_id: str) -> AnyRun | None:
-        """Give this run where it is meant."""
+        """Return this run, or another known run, by its external id."""
         return self.ocean_run if external_id in self.answers_to else await self.host.find(external_id)

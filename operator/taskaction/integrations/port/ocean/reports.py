@@ -1,4 +1,4 @@
-"""What an Ocean executor says of a run, and which outcome follows from it; pure."""
+"""Reports of an Ocean executor on a run, and the outcome that follows from them; pure functions."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
@@ -9,18 +9,18 @@ from taskaction.api.enums import ErrorKind
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Link
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
-from taskaction.core.names import truncated
+from taskaction.core.names import truncate
 from taskaction.integrations.port.ocean.models import RunStatus, WorkflowNodeRunLog
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
 
 LOGS_KEPT = 20
 _ID_CHARS = 253
 _URL_CHARS = 2048
-_WAITING = "goes on outside; a report or a webhook ends it"
+_WAITING = "running outside; a report or a webhook ends it"
 
 
 def _texts(value: object) -> object:
-    """Give links as a tuple: Port takes one, several, or objects with a ``url``."""
+    """Return links as a tuple: Port accepts one, several, or objects with a ``url``."""
     if value is None:
         return ()
     said = value if isinstance(value, list | tuple) else [value]
@@ -28,12 +28,12 @@ def _texts(value: object) -> object:
 
 
 def _lines(value: object) -> object:
-    """Give log lines as texts: Ocean writes texts, or objects with a ``message``."""
+    """Return log lines as text: Ocean writes text, or objects with a ``message``."""
     if value is None:
         return ()
     said = value if isinstance(value, list | tuple) else [value]
     texts = [_line(one) for one in said]
-    return tuple(truncated(text, MESSAGE_LIMIT_CHARS) for text in texts[-LOGS_KEPT:])
+    return tuple(truncate(text, MESSAGE_LIMIT_CHARS) for text in texts[-LOGS_KEPT:])
 
 
 def _line(one: object) -> str:
@@ -43,12 +43,12 @@ def _line(one: object) -> str:
 
 
 def _label(value: object) -> object:
-    """Give a label as text: Port takes it as one, or as an object with a ``text``."""
+    """Return a label as text: Port accepts text, or an object with a ``text``."""
     return value.get("text") if isinstance(value, Mapping) else value
 
 
-class Report(BaseModel):
-    """Something that was said of a run; every part may be missing."""
+class OceanReport(BaseModel):
+    """Report on a run; every field is optional."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
@@ -68,21 +68,21 @@ class Report(BaseModel):
     reauth: bool = Field(default=False, validation_alias=AliasChoices("reauthRequired", "reauth_required"))
 
     @classmethod
-    def read(cls, patch: Mapping[str, Any]) -> Self:
-        """Read what ``patch_run`` was given, or an ActionEvent's payload.
+    def from_patch(cls, patch: Mapping[str, Any]) -> Self:
+        """Parse the argument of ``patch_run``, or the payload of an ActionEvent.
 
         Raises:
-            ValueError: a field has a value that no run can have; the message names it.
+            ValueError: a field has an invalid value; the message names it.
         """
         try:
             return cls.model_validate(dict(patch))
         except ValidationError as error:
             problem = error.errors(include_url=False)[0]
             name = ".".join(str(part) for part in problem["loc"])
-            raise ValueError(f"{name}: {problem['msg']} (it is {problem['input']!r})") from error
+            raise ValueError(f"{name}: {problem['msg']}, got {problem['input']!r}") from error
 
-    def payload(self) -> dict[str, Any]:
-        """Give it as an ActionEvent of type Report carries it."""
+    def to_payload(self) -> dict[str, Any]:
+        """Return the payload of an ActionEvent of type Report."""
         said: dict[str, Any] = {
             "status": self.status and str(self.status),
             "summary": self.summary,
@@ -95,10 +95,10 @@ class Report(BaseModel):
         }
         return {name: value for name, value in said.items() if value}
 
-    def then(self, later: "Report") -> "Report":
-        """Give what is known after ``later``: it replaces what it names, as Port does; outputs add up."""
+    def merge(self, later: "OceanReport") -> "OceanReport":
+        """Return this report updated by ``later``, which replaces the fields it has, as in Port; outputs are merged."""
         output = {**(self.output or {}), **(later.output or {})} or None
-        return Report(
+        return OceanReport(
             status=later.status or self.status,
             summary=self.summary if later.summary is None else later.summary,
             links=later.links or self.links,
@@ -111,24 +111,24 @@ class Report(BaseModel):
 
     @property
     def text(self) -> str:
-        """What to show people while the run goes on: the newest line, else the summary."""
+        """Progress message of the run: the newest log line, otherwise the summary or the label."""
         return (self.logs[-1] if self.logs else None) or self.summary or self.label or ""
 
 
-NOTHING = Report()
+NOTHING = OceanReport()
 
 
-def outcome_of(report: Report, *, waits: bool, external_id: str | None, poll_after: float, name: str) -> Outcome:
-    """Give what the engine is told of a call that ended without an error.
+def outcome_of(report: OceanReport, *, waits: bool, external_id: str | None, poll_after: float, name: str) -> Outcome:
+    """Return the outcome of a call that ended without an error.
 
     Args:
-        report: everything that was said of the run.
-        waits: something may still be said of it later: there is a webhook, or it was waited for before.
-        external_id: what the target was known to call the run before the call.
-        poll_after: seconds until it is looked at again without any news.
-        name: the executor's, for messages.
+        report: all reports on the run, merged.
+        waits: whether a later report is possible: there is a webhook, or the run already waited for one.
+        external_id: external id of the run before the call.
+        poll_after: seconds until the next poll if nothing is reported.
+        name: name of the executor, for messages.
     """
-    message = truncated(report.summary or "", MESSAGE_LIMIT_CHARS)
+    message = truncate(report.summary or "", MESSAGE_LIMIT_CHARS)
     if report.status is RunStatus.SUCCESS:
         return Succeeded(output=report.output, message=message)
     if report.status is RunStatus.FAILURE:
@@ -142,13 +142,13 @@ def outcome_of(report: Report, *, waits: bool, external_id: str | None, poll_aft
         )
     return Failed(
         code=Reason.NO_RESULT_REPORTED,
-        message=f"{name} returned without a report: report SUCCESS or FAILURE, or IN_PROGRESS for what goes on",
+        message=f"{name} returned without a report: report SUCCESS or FAILURE, or IN_PROGRESS if the run continues",
         kind=ErrorKind.SYSTEM,
         retry_class=None,
     )
 
 
-def shown_links(report: Report) -> tuple[Link, ...]:
-    """Give the links that a status can hold."""
+def shown_links(report: OceanReport) -> tuple[Link, ...]:
+    """Return the links that fit into a status."""
     urls = [url for url in report.links if 0 < len(url) <= _URL_CHARS]
     return tuple(Link(name="run" if not place else f"run {place + 1}", url=url) for place, url in enumerate(urls[:8]))

@@ -1,4 +1,4 @@
-"""Ocean's webhook processors, run twice: at the inbox to tell whom a delivery is about, then for the owner."""
+"""Ocean's webhook processors, which run twice: in the inbox to find the run of a webhook, then for its owner."""
 
 import json
 import uuid
@@ -15,8 +15,8 @@ import structlog
 from taskaction.core.clock import Clock
 from taskaction.integrations.port.ocean.errors import RetryableError
 from taskaction.integrations.port.ocean.models import ActionRun, IntegrationActionInvocationPayload
-from taskaction.integrations.port.ocean.report_router import AnyRun, Desk, current_desk
-from taskaction.integrations.port.ocean.reports import Report
+from taskaction.integrations.port.ocean.report_router import AnyRun, ReportSink, current_desk
+from taskaction.integrations.port.ocean.reports import OceanReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 EventPayload = dict[str, Any]
 EventHeaders = dict[str, str]
 ResourceConfig = Any
-"""What ``handle_event`` is given in Ocean for the catalog; here always None. For annotations."""
+"""Second argument of ``handle_event`` in Ocean, for the catalog; here always None. For type annotations."""
 
 
 class WebhookProcessorType(StrEnum):
-    """What a processor is for; one that an executor names is for its actions, whatever it says."""
+    """Purpose of a processor; one that an executor names always serves its actions."""
 
     ACTION = "action"
     WEBHOOK = "webhook"
@@ -36,30 +36,30 @@ class WebhookProcessorType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WebhookEventRawResults:
-    """What processors give back for Port's catalog, which there is none of here: nobody reads it."""
+    """Results of processors for Port's catalog; ignored, because there is no catalog here."""
 
     updated_raw_results: list[Any] = field(default_factory=list)
     deleted_raw_results: list[Any] = field(default_factory=list)
 
 
 class WebhookRequestAdapter:
-    """The request as far as processors look at it: signatures are computed over its bytes."""
+    """Request as processors use it: signatures are computed over its bytes."""
 
     def __init__(self, raw_body: bytes, headers: EventHeaders) -> None:
         self._raw_body = raw_body
         self.headers = headers
 
     async def body(self) -> bytes:
-        """Give the bytes."""
+        """Return the bytes of the body."""
         return self._raw_body
 
     async def json(self) -> Any:
-        """Give the JSON."""
+        """Return the parsed JSON body."""
         return json.loads(self._raw_body)
 
 
 class WebhookEvent:
-    """One delivery."""
+    """Webhook that was delivered."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class WebhookEvent:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Read a delivery that was recorded."""
+        """Parse a recorded webhook."""
         created = data.get("created_at")
         return cls(
             data["trace_id"],
@@ -89,21 +89,21 @@ class WebhookEvent:
         )
 
     @classmethod
-    def received(cls, headers: Mapping[str, str], body: Any, content: bytes | None = None) -> Self:
-        """Give a delivery; without ``content`` its bytes are written anew."""
+    def from_request(cls, headers: Mapping[str, str], body: Any, content: bytes | None = None) -> Self:
+        """Return a webhook; without ``content`` its bytes are encoded from ``body``."""
         said = dict(headers)
         written = json.dumps(body).encode() if content is None else content
         return cls(str(uuid.uuid4()), body, said, WebhookRequestAdapter(written, said))
 
     def clone(self) -> "WebhookEvent":
-        """Give the same delivery for another processor."""
+        """Return a copy for another processor."""
         return WebhookEvent(
             self.trace_id, self.payload, self.headers, self._original_request, self.group_id, self.created_at
         )
 
 
 class AbstractWebhookProcessor(ABC):
-    """Handles the deliveries of one kind, by Ocean's contract."""
+    """Processor of one kind of webhook, with Ocean's contract."""
 
     max_retries: int = 3
     initial_retry_delay_seconds: float = 1.0
@@ -116,43 +116,43 @@ class AbstractWebhookProcessor(ABC):
 
     @classmethod
     def get_processor_type(cls) -> WebhookProcessorType:
-        """Say what it is for."""
+        """Return the purpose of the processor."""
         return WebhookProcessorType.ACTION
 
     async def should_process_event(self, event: WebhookEvent) -> bool:  # noqa: ARG002 - for overriders
-        """Say whether the delivery is of its kind."""
+        """Whether this processor handles the webhook."""
         return True
 
     async def get_matching_kinds(self, event: WebhookEvent) -> list[str]:  # noqa: ARG002 - for overriders
-        """Give the catalog's kinds, which are not asked for here."""
+        """Return the kinds of the catalog; never called here."""
         return []
 
     @abstractmethod
     async def authenticate(self, payload: EventPayload, headers: EventHeaders) -> bool:
-        """Say whether the sender is who it must be; False is answered with 401."""
+        """Whether the sender is authentic; False results in 401."""
 
     @abstractmethod
     async def validate_payload(self, payload: EventPayload) -> bool:
-        """Say whether the payload can be handled; False is answered with 400."""
+        """Whether the payload is valid; False results in 400."""
 
     @abstractmethod
     async def handle_event(self, payload: EventPayload, resource: Any) -> Any:
         """Find the run and report on it; ``resource`` is always None."""
 
     async def before_processing(self) -> None:
-        """Do something first."""
+        """Run before ``handle_event``; does nothing by default."""
 
     async def after_processing(self) -> None:
-        """Do something last."""
+        """Run after ``handle_event``; does nothing by default."""
 
     async def on_error(self, error: Exception) -> None:
-        """Do something between tries."""
+        """Run between retries; does nothing by default."""
 
     async def cancel(self) -> None:
-        """Do something when it is cancelled; never called here."""
+        """Run at cancellation; never called here."""
 
     def validate_webhook_setup(self) -> bool:
-        """Say whether the target is set up to deliver; nobody asks here."""
+        """Whether the target is configured to deliver; never called here."""
         return True
 
     def get_live_event_log_identifiers(
@@ -160,15 +160,15 @@ class AbstractWebhookProcessor(ABC):
         payload: EventPayload,  # noqa: ARG002 - for overriders
         headers: EventHeaders,  # noqa: ARG002 - as above
     ) -> dict[str, Any] | None:
-        """Give what Ocean would log of a delivery; nobody asks here."""
+        """Return what Ocean logs of a webhook; never called here."""
         return None
 
     def should_retry(self, error: Exception) -> bool:
-        """Say whether another try can help."""
+        """Whether a retry can help."""
         return isinstance(error, RetryableError)
 
     def calculate_retry_delay(self) -> float:
-        """Give the seconds until the next try."""
+        """Return the seconds until the next retry."""
         return min(
             self.initial_retry_delay_seconds * self.exponential_base_seconds**self.retry_count,
             self.max_retry_delay_seconds,
@@ -179,19 +179,19 @@ Processor = type[AbstractWebhookProcessor]
 
 
 class AuthenticationFailedError(Exception):
-    """The processor does not believe the sender."""
+    """The processor does not accept the sender."""
 
 
 class PayloadRefusedError(Exception):
-    """The processor cannot handle the payload."""
+    """The processor does not accept the payload."""
 
 
-class Correlating:
-    """Stands for Port at the inbox: notes which run is meant; what is reported is held back, since nobody owns it here.
+class CorrelationRecorder:
+    """Report sink of the inbox: it records which run is meant, and drops reports, because no run has its owner here.
 
     Attributes:
-        external_ids: by which runs were looked for.
-        run_ids: on which runs was reported by their own id.
+        external_ids: external ids that the processor looked up.
+        run_ids: ids of the runs on which the processor reported.
     """
 
     def __init__(self, namespace: str = "") -> None:
@@ -201,17 +201,17 @@ class Correlating:
 
     @property
     def config(self) -> Mapping[str, Any]:
-        """Nothing: which provider it is about is not known yet."""
+        """Empty configuration: the provider is not known yet."""
         return {}
 
-    async def report(self, run_id: str, report: Report) -> None:  # noqa: ARG002 - held back
-        """Take note of whom it is about."""
+    async def report(self, run_id: str, report: OceanReport) -> None:  # noqa: ARG002 - dropped
+        """Record the id of the run."""
         found = run_id.removeprefix(_UNKNOWN)
         if found == run_id and run_id not in self.run_ids:
             self.run_ids.append(run_id)
 
     async def find(self, external_id: str) -> AnyRun | None:
-        """Give a run that stands for the one that is meant."""
+        """Return a placeholder for the run with this external id."""
         if external_id not in self.external_ids:
             self.external_ids.append(external_id)
         payload = IntegrationActionInvocationPayload(installationId=self._namespace)
@@ -221,12 +221,12 @@ class Correlating:
 _UNKNOWN = "external:"
 
 
-async def correlated(kind: Processor, event: WebhookEvent) -> Correlating | None:
-    """Run a processor at the inbox; None where the delivery is not of its kind.
+async def correlate_event(kind: Processor, event: WebhookEvent) -> CorrelationRecorder | None:
+    """Run a processor in the inbox; return None if it does not handle the webhook.
 
     Raises:
-        AuthenticationFailedError: the sender is not who it must be.
-        PayloadRefusedError: the payload cannot be handled.
+        AuthenticationFailedError: the sender is not authentic.
+        PayloadRefusedError: the payload is invalid.
     """
     processor = kind(event.clone())
     if not await processor.should_process_event(event):
@@ -235,23 +235,25 @@ async def correlated(kind: Processor, event: WebhookEvent) -> Correlating | None
         raise AuthenticationFailedError(f"{kind.__name__} does not accept the sender")
     if not await processor.validate_payload(event.payload):
         raise PayloadRefusedError(f"{kind.__name__} does not accept the payload")
-    found = Correlating()
-    with sitting_at(found):
+    found = CorrelationRecorder()
+    with route_reports_to(found):
         try:
             await processor.handle_event(event.payload, None)
         except Exception as error:
             if not (found.external_ids or found.run_ids):
                 raise
-            # Whom it is about is known, and that is all that is asked here: the owner handles it for real.
-            structlog.stdlib.get_logger("taskaction.ocean").debug("a rehearsed webhook failed", error=str(error))
+            # The run is known, which is all that the inbox needs: the owner handles the webhook.
+            structlog.stdlib.get_logger("taskaction.ocean").debug(
+                "webhook failed in the inbox, left to the owner", error=str(error)
+            )
     return found
 
 
-async def handled(kind: Processor, event: WebhookEvent, clock: Clock) -> bool:
-    """Run a processor for the owner; what it reports goes to the current desk.
+async def handle_event_with_retries(kind: Processor, event: WebhookEvent, clock: Clock) -> bool:
+    """Run a processor for the owner; its reports go to the current report sink.
 
-    It was authenticated and validated when it was received. Gives False where the delivery is not of its kind; raises
-    what ``handle_event`` raises, after as many tries as the processor allows.
+    The inbox has authenticated and validated the webhook. Return False if the processor does not handle it; raise the
+    error of ``handle_event`` after the retries that the processor allows.
     """
     processor = kind(event.clone())
     if not await processor.should_process_event(event):
@@ -272,8 +274,8 @@ async def handled(kind: Processor, event: WebhookEvent, clock: Clock) -> bool:
 
 
 @contextmanager
-def sitting_at(desk: Desk) -> "Iterator[None]":
-    """Have everything that is reported meanwhile, here and in tasks started here, go to ``desk``."""
+def route_reports_to(desk: ReportSink) -> "Iterator[None]":
+    """Route all reports in this context, and in tasks started in it, to ``desk``."""
     token = current_desk.set(desk)
     try:
         yield

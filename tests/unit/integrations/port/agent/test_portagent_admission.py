@@ -13,9 +13,9 @@ from taskaction.cluster.errors import InvalidError, UnavailableError
 from taskaction.cluster.gateway import ACTION_PROVIDERS, TASK_ACTIONS, Body
 from taskaction.integrations.port.agent import annotations
 from taskaction.integrations.port.agent.admission import _Candidate
-from taskaction.integrations.port.agent.agent import Parts
-from taskaction.integrations.port.agent.runs import RunKind
-from taskaction.integrations.port.agent.wire import Request
+from taskaction.integrations.port.agent.agent import AgentComponents
+from taskaction.integrations.port.agent.runs import PortRunKind
+from taskaction.integrations.port.agent.wire import PortRequest
 
 
 @pytest_asyncio.fixture
@@ -24,25 +24,25 @@ async def world() -> AsyncIterator[Agents]:
         yield found
 
 
-async def claimed(agent: Parts) -> float:
+async def claimed(agent: AgentComponents) -> float:
     """Claim once."""
-    return await agent.claiming.turn()
+    return await agent.claiming.claim_all()
 
 
-async def looked(agent: Parts) -> int:
+async def looked(agent: AgentComponents) -> int:
     """Look once, by an agent that works."""
-    await agent.leadership.turn()
-    return await agent.outbox.look()
+    await agent.leadership.acquire_or_renew()
+    return await agent.outbox.sync()
 
 
-def known(body: Body | None) -> annotations.Marks:
+def known(body: Body | None) -> annotations.RunAnnotations:
     assert body is not None
-    found = annotations.Marks.of(body)
+    found = annotations.RunAnnotations.from_body(body)
     assert found is not None
     return found
 
 
-def may_run(world: Agents, run_id: str, kind: RunKind = RunKind.ACTION) -> bool:
+def may_run(world: Agents, run_id: str, kind: PortRunKind = PortRunKind.ACTION) -> bool:
     """Say whether the operator may have the action of a run."""
     body = world.body(run_id, kind)
     return body is not None and not body["spec"]["suspend"] and "deletionTimestamp" not in body["metadata"]
@@ -58,7 +58,7 @@ async def test_a_run_becomes_an_action_that_may_run_once_port_has_said_that_it_i
     assert body["spec"]["parameters"] == {"output": 3}
     assert known(body).acknowledgement == annotations.DONE
     assert may_run(world, "r_1")
-    assert may_run(world, "n_1", RunKind.WORKFLOW_NODE)
+    assert may_run(world, "n_1", PortRunKind.WORKFLOW_NODE)
     assert (run.acknowledged, node.acknowledged) == (1, 1)
 
 
@@ -188,7 +188,7 @@ async def test_whoever_has_just_created_an_action_is_left_alone_with_it(world: A
     await claimed(world.agent(identity="a"))
     await world.clock.advance(5)
     await looked(world.agent(identity="b"))
-    assert known(world.body("r_1")).acknowledgement == annotations.asked_by("a")
+    assert known(world.body("r_1")).acknowledgement == annotations.pending_acknowledgement("a")
 
 
 async def test_an_action_whose_creation_was_not_answered_is_met_again(world: Agents) -> None:
@@ -213,10 +213,10 @@ async def test_an_agent_that_slept_concludes_nothing_once_another_has_taken_over
     assert body is not None
     slept = known(body)
     await world.clock.advance(11)
-    await quick.outbox.look()
+    await quick.outbox.sync()
     assert may_run(world, "r_1")
     candidate = _Candidate(body=body, marks=slept, first=True)
-    await slow.admission._settle(candidate, await slow.admission._ask(slept))
+    await slow.admission._settle(candidate, await slow.admission._acknowledge(slept))
     assert may_run(world, "r_1")
     assert (run.acknowledged, run.conflicts) == (1, 1)
 
@@ -230,10 +230,10 @@ async def test_an_agent_that_slept_cannot_spoil_what_another_has_just_been_grant
     body = world.body("r_1")
     assert body is not None
     slept = _Candidate(body=body, marks=known(body), first=True)
-    taken = await quick._taken_over(body, known(body))
+    taken = await quick._take_over(body, known(body))
     assert taken is not None
-    granted = await quick._ask(taken.marks)
-    await slow._settle(slept, await slow._ask(slept.marks))
+    granted = await quick._acknowledge(taken.marks)
+    await slow._settle(slept, await slow._acknowledge(slept.marks))
     await quick._settle(taken, granted)
     assert may_run(world, "r_1")
     assert (run.acknowledged, run.conflicts) == (1, 1)
@@ -244,14 +244,14 @@ async def test_a_slow_acknowledgement_is_not_made_a_second_time_by_the_same_proc
     agent = world.agent(run_kinds="action")
     asked, go_on, send = asyncio.Event(), asyncio.Event(), agent.port.send
 
-    async def slow(request: Request) -> Any:
+    async def slow(request: PortRequest) -> Any:
         if request.path.endswith("/ack") and not asked.is_set():
             asked.set()
             await go_on.wait()
         return await send(request)
 
     agent.port.send = slow  # type: ignore[method-assign]
-    claim = asyncio.create_task(agent.claiming.turn())
+    claim = asyncio.create_task(agent.claiming.claim_all())
     await asked.wait()
     await world.clock.advance(11)
     await looked(agent)
@@ -287,7 +287,7 @@ def known_name(world: Agents) -> str:
     from support.port_server import INSTALLATION
     from taskaction.integrations.port.agent.mapping import action_name
 
-    return action_name(INSTALLATION, RunKind.ACTION, "r_1").rsplit("-", 1)[1]
+    return action_name(INSTALLATION, PortRunKind.ACTION, "r_1").rsplit("-", 1)[1]
 
 
 async def test_a_run_that_port_hands_out_after_its_end_is_told_again_and_not_run_again(world: Agents) -> None:
@@ -314,7 +314,7 @@ async def test_ocean_d14_one_claim_that_brings_too_many_of_one_action_fills_only
     agent = world.agent(runs_buffer_high_watermark=10, max_runs_buffer_util_pct_per_action=30, run_kinds="action")
     await claimed(agent)
     assert [run.acknowledged for run in world.server.runs.values()] == [1, 1, 1, *[0] * 7, 0]
-    assert agent.buffer.full(RunKind.ACTION) == ["greedy"]
+    assert agent.buffer.full_buckets(PortRunKind.ACTION) == ["greedy"]
     await claimed(agent)
     assert world.server.claims[-1]["exclude"] == ["greedy"]
     assert may_run(world, "other")
@@ -389,10 +389,10 @@ async def test_a_server_that_asks_to_wait_is_given_the_time(world: Agents) -> No
     await claimed(agent)
     asked = world.server.asked("claim-pending")
     await world.clock.advance(39)
-    await agent.claiming.turn()
+    await agent.claiming.claim_all()
     assert world.server.asked("claim-pending") == asked
     await world.clock.advance(2)
-    await agent.claiming.turn()
+    await agent.claiming.claim_all()
     assert world.server.asked("claim-pending") == asked + 1
 
 
@@ -411,7 +411,7 @@ async def test_wrong_credentials_show_without_their_secret(world: Agents) -> Non
     for _ in range(3):
         await claimed(agent)
         await world.clock.advance(60)
-    assert "check client id and secret" in agent.claiming.problems()[0]
+    assert "check the client id and secret" in agent.claiming.problems()[0]
     assert "wr0ng-secret" not in agent.claiming.problems()[0]
 
 

@@ -16,9 +16,9 @@ from support.port_agents import NAMESPACE, Agents, agents
 from support.port_server import NODE, PortServer
 from taskaction.cluster.errors import ConflictError, UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
-from taskaction.integrations.port.agent.agent import Parts
+from taskaction.integrations.port.agent.agent import AgentComponents
 from taskaction.integrations.port.agent.client import PortUnavailableError
-from taskaction.integrations.port.agent.wire import Request
+from taskaction.integrations.port.agent.wire import PortRequest
 from taskaction.testing.clock import FakeClock
 
 CALLS = 48
@@ -87,7 +87,7 @@ class Unlucky:
             await asyncio.sleep(self._luck.choice([0.001, 0.005]))  # so that the other one's requests are answered
 
 
-def guarded(world: Agents, identity: str, cluster: Any, port: Any) -> Parts:
+def guarded(world: Agents, identity: str, cluster: Any, port: Any) -> AgentComponents:
     """Give an agent all of whose calls pass through guards."""
     sound = world.cluster
     world.cluster = Guarded(sound, cluster)  # type: ignore[assignment]
@@ -95,7 +95,7 @@ def guarded(world: Agents, identity: str, cluster: Any, port: Any) -> Parts:
     world.cluster = sound
     send = agent.port.send
 
-    async def guarded_send(request: Request) -> Any:
+    async def guarded_send(request: PortRequest) -> Any:
         return await port(lambda: send(request))
 
     agent.port.send = guarded_send  # type: ignore[method-assign]
@@ -126,12 +126,12 @@ class Operator:
         self._world.cluster.store(TASK_ACTIONS, body | {"status": {**body.get("status", {}), "phase": phase, **status}})
 
 
-async def turn(agent: Parts) -> None:
+async def turn(agent: AgentComponents) -> None:
     """Do once what the agent's loops do."""
-    await agent.leadership.turn()
-    if agent.leadership.held:
-        await agent.outbox.look()
-        await agent.claiming.turn()
+    await agent.leadership.acquire_or_renew()
+    if agent.leadership.is_leader:
+        await agent.outbox.sync()
+        await agent.claiming.claim_all()
 
 
 def assert_all_is_well(world: Agents, operator: Operator, runs: set[str]) -> None:
@@ -195,13 +195,13 @@ async def test_two_agents_that_work_at_once_while_calls_fail_lose_and_repeat_not
             for agent in both:
                 agent.outbox._failures.clear()
                 with suppress(UnavailableError):
-                    await agent.outbox.look()
+                    await agent.outbox.sync()
         assert_all_is_well(world, operator, runs)
 
 
-async def at_once(agent: Parts) -> None:
+async def at_once(agent: AgentComponents) -> None:
     """Do what the loops do, without asking whether another agent works."""
-    for result in await asyncio.gather(agent.outbox.look(), agent.claiming.turn(), return_exceptions=True):
+    for result in await asyncio.gather(agent.outbox.sync(), agent.claiming.claim_all(), return_exceptions=True):
         if isinstance(result, BaseException) and not isinstance(result, UnavailableError | ConflictError):
             raise result
 
@@ -212,14 +212,14 @@ async def test_a_run_that_comes_again_while_port_is_being_asked_for_it_is_asked_
         agent = world.agent(run_kinds="action")
         send = agent.port.send
 
-        async def send_late(request: Request) -> Any:
+        async def send_late(request: PortRequest) -> Any:
             if request.path.endswith("/ack"):
                 agent.port.send = send  # type: ignore[method-assign]
-                await agent.claiming.turn()
+                await agent.claiming.claim_all()
             return await send(request)
 
         agent.port.send = send_late  # type: ignore[method-assign]
-        await agent.claiming.turn()
+        await agent.claiming.claim_all()
 
         assert (run.handed_out, run.acknowledged, run.conflicts) == (2, 1, 0)
         body = world.body("r_1")
@@ -231,7 +231,7 @@ async def test_runs_of_one_claim_are_created_and_released_in_ports_order() -> No
     async with agents(PortServer()) as world:
         for number in range(40):
             world.server.add(f"r_{number:02}", "noop", bucket=f"b{number}")
-        await world.agent(run_kinds="action").claiming.turn()
+        await world.agent(run_kinds="action").claiming.claim_all()
         order = [(verb, name.split("-")[2]) for verb, name in world.cluster.calls if name.startswith("port-")]
         for verb in ("create", "patch"):
             numbers = [number for called, number in order if called == verb]

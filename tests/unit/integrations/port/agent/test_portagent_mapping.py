@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from taskaction.api.task_action import TaskAction
 from taskaction.integrations.port.agent import annotations
 from taskaction.integrations.port.agent.mapping import Target, action_name, manifest, plain_name, read_targets, refusal
-from taskaction.integrations.port.agent.runs import MalformedRun, PortRun, RunKind
+from taskaction.integrations.port.agent.runs import MalformedRun, PortRun, PortRunKind
 
-RUN = PortRun(kind=RunKind.ACTION, id="r_Abc123", action_type="deploy", bucket="deploy_shop", properties={"n": 1})
+RUN = PortRun(kind=PortRunKind.ACTION, id="r_Abc123", action_type="deploy", bucket="deploy_shop", properties={"n": 1})
 NAMES = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 
 
@@ -34,9 +34,9 @@ def test_an_action_names_its_target_and_takes_the_properties(target: Target, spe
 
 
 def test_an_action_bears_whose_run_it_is() -> None:
-    found = annotations.Marks.of(manifest(RUN, Target(executor="noop"), installation="a", agent="me"))
-    assert found == annotations.Marks(
-        kind=RunKind.ACTION,
+    found = annotations.RunAnnotations.from_body(manifest(RUN, Target(executor="noop"), installation="a", agent="me"))
+    assert found == annotations.RunAnnotations(
+        kind=PortRunKind.ACTION,
         run_id="r_Abc123",
         bucket="deploy_shop",
         acknowledgement="asked by me",
@@ -55,7 +55,7 @@ def test_runs_of_another_kind_or_installation_have_other_names() -> None:
     names = {
         action_name(installation, kind, run_id)
         for installation in ("a", "b")
-        for kind in RunKind
+        for kind in PortRunKind
         for run_id in ("r_1", "r-1", "R_1")
     }
     assert len(names) == 12
@@ -63,7 +63,7 @@ def test_runs_of_another_kind_or_installation_have_other_names() -> None:
 
 @given(installation=st.text(max_size=300), run_id=st.text(min_size=1, max_size=253))
 def test_every_run_has_a_name_and_labels_that_the_api_server_takes(installation: str, run_id: str) -> None:
-    name = action_name(installation, RunKind.ACTION, run_id)
+    name = action_name(installation, PortRunKind.ACTION, run_id)
     assert NAMES.fullmatch(name)
     assert len(name) <= 63
     assert re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", annotations.label_value(installation))
@@ -84,7 +84,7 @@ def test_what_a_type_stands_for_can_be_a_name(action_type: str) -> None:
 
 
 def test_a_run_that_cannot_be_executed_becomes_an_action_that_says_why() -> None:
-    run = MalformedRun(kind=RunKind.ACTION, id="r_9", bucket="b", problem="no payload")
+    run = MalformedRun(kind=PortRunKind.ACTION, id="r_9", bucket="b", problem="no payload")
     body = refusal(run, "r_9", "x" * 5000, installation="a", agent="me")
     assert body["spec"]["executor"] == "fail"
     assert len(body["spec"]["parameters"]["message"]) == 1024

@@ -11,8 +11,8 @@ from support.port_server import NODE, PortServer, Run
 from taskaction.cluster.errors import ConflictError, UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.core.constants import PORT_FINALIZER, PORT_UNREPORTED_LABEL
-from taskaction.integrations.port.agent.agent import Parts
-from taskaction.integrations.port.agent.runs import RunKind
+from taskaction.integrations.port.agent.agent import AgentComponents
+from taskaction.integrations.port.agent.runs import PortRunKind
 
 RUNNING = {"phase": "Running", "at": "2026-01-01T12:00:01.000Z", "reason": "Executing", "message": ""}
 
@@ -23,20 +23,20 @@ async def world() -> AsyncIterator[Agents]:
         yield found
 
 
-async def looked(agent: Parts) -> int:
-    await agent.leadership.turn()
-    return await agent.outbox.look()
+async def looked(agent: AgentComponents) -> int:
+    await agent.leadership.acquire_or_renew()
+    return await agent.outbox.sync()
 
 
-async def taken(world: Agents, agent: Parts, run_id: str = "r_1", kind: str = "action") -> Run:
+async def taken(world: Agents, agent: AgentComponents, run_id: str = "r_1", kind: str = "action") -> Run:
     """Have a run that is ours."""
     run = world.server.add(run_id, "noop", kind=kind)
-    await agent.claiming.turn()
+    await agent.claiming.claim_all()
     assert run.acknowledged == 1
     return run
 
 
-def metadata(world: Agents, run_id: str = "r_1", kind: RunKind = RunKind.ACTION) -> dict[str, Any]:
+def metadata(world: Agents, run_id: str = "r_1", kind: PortRunKind = PortRunKind.ACTION) -> dict[str, Any]:
     body = world.body(run_id, kind)
     assert body is not None
     found: dict[str, Any] = body["metadata"]
@@ -70,11 +70,11 @@ async def test_progress_links_and_output_of_a_node_are_told(world: Agents) -> No
     agent = world.agent()
     run = await taken(world, agent, "n_1", NODE)
     links = [{"name": "build", "url": "https://ci/7"}]
-    world.become("n_1", "Running", RunKind.WORKFLOW_NODE, history=[RUNNING], externalId="b-7", links=links)
+    world.become("n_1", "Running", PortRunKind.WORKFLOW_NODE, history=[RUNNING], externalId="b-7", links=links)
     await looked(agent)
     assert (run.logs, run.links, run.external_id, run.label) == (["INFO Executing"], ["https://ci/7"], "b-7", "Running")
     world.become(
-        "n_1", "Succeeded", RunKind.WORKFLOW_NODE, history=[RUNNING], externalId="b-7", links=links, output=[1]
+        "n_1", "Succeeded", PortRunKind.WORKFLOW_NODE, history=[RUNNING], externalId="b-7", links=links, output=[1]
     )
     await looked(agent)
     assert run.ends == ["SUCCESS"]
@@ -178,7 +178,7 @@ async def test_what_another_agent_has_told_does_not_look_like_a_loss(world: Agen
     world.become("r_1", "Succeeded")
     await looked(second)
     world.cluster.drop(TASK_ACTIONS, metadata(world)["name"], NAMESPACE)
-    await first.outbox.look()  # it does not know yet that it works no more
+    await first.outbox.sync()  # it does not know yet that it works no more
     assert run.ends == ["SUCCESS"]
 
 
@@ -187,14 +187,14 @@ async def test_an_agent_that_works_again_does_not_go_by_what_it_knew_before(worl
     first, second = world.agent(identity="a"), world.agent(identity="b")
     run = await taken(world, first)
     await looked(first)
-    await second.leadership.turn()
+    await second.leadership.acquire_or_renew()
     await world.clock.advance(16)
     world.become("r_1", "Succeeded")
     await looked(second)
     world.cluster.drop(TASK_ACTIONS, metadata(world)["name"], NAMESPACE)
     await second.leadership.release()
     await looked(first)
-    assert first.leadership.held
+    assert first.leadership.is_leader
     assert run.ends == ["SUCCESS"]
     assert world.server.requests["patch", 409] == 0
 
@@ -279,7 +279,7 @@ async def test_port_hears_nothing_of_a_run_before_it_was_acknowledged(world: Age
     agent = world.agent()
     run = world.server.add("r_1", "noop")
     world.server.fail("ack", 503)
-    await agent.claiming.turn()
+    await agent.claiming.claim_all()
     body = world.body("r_1")
     assert body is not None
     await world.cluster.delete(TASK_ACTIONS, body["metadata"]["name"], NAMESPACE)

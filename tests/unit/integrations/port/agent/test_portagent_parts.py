@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from support.fake_cluster import FakeCluster
 from taskaction.cluster.gateway import LEASES
 from taskaction.core.errors import ConfigurationError
-from taskaction.integrations.port.agent.buffer import Buffer
-from taskaction.integrations.port.agent.client import seconds_of
+from taskaction.integrations.port.agent.buffer import RunBuffer
+from taskaction.integrations.port.agent.client import parse_retry_after
 from taskaction.integrations.port.agent.leadership import Leadership
 from taskaction.integrations.port.agent.mapping import Target
-from taskaction.integrations.port.agent.runs import RunKind
+from taskaction.integrations.port.agent.runs import PortRunKind
 from taskaction.integrations.port.agent.settings import PREFIX, PortAgentConfig
 from taskaction.testing.clock import FakeClock
 
-BUCKETS = st.tuples(st.sampled_from(RunKind), st.sampled_from("ab"))
+BUCKETS = st.tuples(st.sampled_from(PortRunKind), st.sampled_from("ab"))
 STEPS = st.lists(
     st.tuples(st.just("add"), st.sampled_from("123456789"), BUCKETS)
     | st.tuples(st.just("drop"), st.sampled_from("123456789"), BUCKETS),
@@ -27,13 +27,13 @@ STEPS = st.lists(
 
 @given(steps=STEPS, watermark=st.integers(1, 8), share=st.integers(1, 100))
 def test_ocean_d14_a_buffer_never_holds_more_than_it_may(steps: list[Any], watermark: int, share: int) -> None:
-    buffer = Buffer(watermark=watermark, share_per_action=share)
+    buffer = RunBuffer(watermark=watermark, share_per_action=share)
     held: dict[str, Any] = {}
     for step, name, bucket in steps:
         if step == "drop":
             buffer.drop(name)
             held.pop(name, None)
-        elif buffer.takes(name, bucket):
+        elif buffer.accepts(name, bucket):
             buffer.add(name, bucket)
             held.setdefault(name, bucket)
     cap = max(1, watermark * share // 100)
@@ -42,18 +42,18 @@ def test_ocean_d14_a_buffer_never_holds_more_than_it_may(steps: list[Any], water
     for bucket in set(held.values()):
         count = list(held.values()).count(bucket)
         assert count <= cap
-        assert (bucket[1] in buffer.full(bucket[0])) == (count >= cap)
+        assert (bucket[1] in buffer.full_buckets(bucket[0])) == (count >= cap)
 
 
 def test_what_was_added_while_a_list_was_made_is_kept() -> None:
-    buffer = Buffer(watermark=10, share_per_action=100)
-    bucket = (RunKind.ACTION, "a")
+    buffer = RunBuffer(watermark=10, share_per_action=100)
+    bucket = (PortRunKind.ACTION, "a")
     buffer.add("old", bucket)
-    mark = buffer.list_begins()
+    mark = buffer.begin_list()
     buffer.add("new", bucket)
-    buffer.listed({"found": bucket}, mark)
+    buffer.apply_list({"found": bucket}, mark)
     assert ["old" in buffer, "new" in buffer, "found" in buffer] == [False, True, True]
-    buffer.listed({"found": bucket}, buffer.list_begins())
+    buffer.apply_list({"found": bucket}, buffer.begin_list())
     assert len(buffer) == 1
 
 
@@ -64,22 +64,22 @@ def leadership(cluster: FakeCluster, clock: FakeClock, identity: str) -> Leaders
 async def test_one_agent_works_and_another_takes_over_when_it_is_silent() -> None:
     cluster, clock = FakeCluster(), FakeClock()
     first, second = leadership(cluster, clock, "a"), leadership(cluster, clock, "b")
-    await first.turn()
-    await second.turn()
-    assert (first.held, second.held, second.holder) == (True, False, "a")
+    await first.acquire_or_renew()
+    await second.acquire_or_renew()
+    assert (first.is_leader, second.is_leader, second.holder) == (True, False, "a")
     await clock.advance(9)
-    await first.turn()
+    await first.acquire_or_renew()
     await clock.advance(9)
-    await second.turn()
-    assert (first.held, second.held) == (True, False)
+    await second.acquire_or_renew()
+    assert (first.is_leader, second.is_leader) == (True, False)
     await clock.advance(14)
-    await second.turn()
-    assert (first.held, second.held) == (False, False)
+    await second.acquire_or_renew()
+    assert (first.is_leader, second.is_leader) == (False, False)
     await clock.advance(2)
-    await second.turn()
-    assert (first.held, second.held) == (False, True)
-    await first.turn()
-    assert (first.held, first.holder) == (False, "b")
+    await second.acquire_or_renew()
+    assert (first.is_leader, second.is_leader) == (False, True)
+    await first.acquire_or_renew()
+    assert (first.is_leader, first.holder) == (False, "b")
     lease = next(body for (plural, _, _), body in cluster.objects.items() if plural == LEASES.plural)
     assert lease["spec"]["leaseTransitions"] == 2
 
@@ -87,10 +87,10 @@ async def test_one_agent_works_and_another_takes_over_when_it_is_silent() -> Non
 async def test_a_lease_that_was_given_back_is_taken_at_once() -> None:
     cluster, clock = FakeCluster(), FakeClock()
     first, second = leadership(cluster, clock, "a"), leadership(cluster, clock, "b")
-    await first.turn()
+    await first.acquire_or_renew()
     await first.release()
-    await second.turn()
-    assert (first.held, second.held) == (False, True)
+    await second.acquire_or_renew()
+    assert (first.is_leader, second.is_leader) == (False, True)
 
 
 REQUIRED = {
@@ -114,7 +114,7 @@ def test_settings_are_read_from_the_environment() -> None:
     )
     assert config.base_url == "https://api.us.getport.io"
     assert config.mapping == {"deploy": Target(provider="ci")}
-    assert config.run_kinds == (RunKind.ACTION,)
+    assert config.run_kinds == (PortRunKind.ACTION,)
     assert (config.visibility_timeout_ms, config.namespace) == (60_000, "n")
 
 
@@ -157,4 +157,4 @@ def test_the_secret_is_in_nothing_that_is_printed() -> None:
     [(None, 0), ("7", 7), ("soon", 0), ("Thu, 01 Jan 2026 12:00:30 GMT", 30), ("Thu, 01 Jan 2020 12:00:00 GMT", 0)],
 )
 def test_retry_after_is_a_number_or_a_date(text: str | None, seconds: float) -> None:
-    assert seconds_of(text, FakeClock().now()) == pytest.approx(seconds)
+    assert parse_retry_after(text, FakeClock().now()) == pytest.approx(seconds)

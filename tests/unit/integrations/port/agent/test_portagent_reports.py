@@ -7,8 +7,17 @@ import pytest
 from taskaction.api.enums import Phase
 from taskaction.api.task_action import TaskAction
 from taskaction.integrations.port.agent import wire
-from taskaction.integrations.port.agent.reports import Ended, Level, Logged, Report, Reported, Started, deleted, due
-from taskaction.integrations.port.agent.runs import RunKind
+from taskaction.integrations.port.agent.reports import (
+    EndReport,
+    LogReport,
+    Report,
+    ReportedState,
+    RunLogLevel,
+    StartReport,
+    deletion_report,
+    due_reports,
+)
+from taskaction.integrations.port.agent.runs import PortRunKind
 
 
 def at(second: int) -> str:
@@ -21,7 +30,7 @@ def step(second: int, phase: str, reason: str = "", message: str = "") -> dict[s
 
 def action(*history: dict[str, str], **status: Any) -> TaskAction:
     phase = history[-1]["phase"] if history else "Queued"
-    ended = {"finishedAt": at(59)} if Phase(phase).terminal else {}
+    ended = {"finishedAt": at(59)} if Phase(phase).is_terminal else {}
     return TaskAction.from_body(
         {
             "metadata": {"name": "a", "uid": "u", "creationTimestamp": at(0)},
@@ -38,12 +47,12 @@ def action(*history: dict[str, str], **status: Any) -> TaskAction:
     )
 
 
-def reports(found: TaskAction, reported: Reported | None = None) -> list[Report]:
-    return [report for report, _ in due(found, reported or Reported())]
+def reports(found: TaskAction, reported: ReportedState | None = None) -> list[Report]:
+    return [report for report, _ in due_reports(found, reported or ReportedState())]
 
 
-def after(found: TaskAction) -> Reported:
-    return list(due(found, Reported()))[-1][1]
+def after(found: TaskAction) -> ReportedState:
+    return list(due_reports(found, ReportedState()))[-1][1]
 
 
 RUNNING = step(1, "Running", "Executing")
@@ -54,52 +63,52 @@ RUNNING = step(1, "Running", "Executing")
     [
         ([], {}, []),
         ([step(1, "Queued", "Suspended", "held back by spec.suspend")], {}, []),
-        ([RUNNING], {}, [Logged(level=Level.INFO, message="Executing", label="Running")]),
+        ([RUNNING], {}, [LogReport(level=RunLogLevel.INFO, message="Executing", label="Running")]),
         (
             [RUNNING, step(2, "Queued", "BackingOff", "HTTP 503")],
             {},
             [
-                Logged(level=Level.INFO, message="Executing", label="Running"),
-                Logged(level=Level.WARN, message="HTTP 503", label="Retrying"),
+                LogReport(level=RunLogLevel.INFO, message="Executing", label="Running"),
+                LogReport(level=RunLogLevel.WARN, message="HTTP 503", label="Retrying"),
             ],
         ),
         (
             [step(1, "WaitingForResources", "RateLimited", "until 10:00")],
             {},
-            [Logged(level=Level.WARN, message="until 10:00", label="Rate limited")],
+            [LogReport(level=RunLogLevel.WARN, message="until 10:00", label="Rate limited")],
         ),
         (
             [step(1, "Paused", "SomethingOfAPlugIn", "approve, please")],
             {},
-            [Logged(level=Level.INFO, message="approve, please", label="Paused")],
+            [LogReport(level=RunLogLevel.INFO, message="approve, please", label="Paused")],
         ),
         (
             [RUNNING],
             {"externalId": "b-7", "links": [{"name": "build", "url": "https://ci/7"}]},
             [
-                Logged(level=Level.INFO, message="Executing", label="Running"),
-                Started(links=("https://ci/7",), external_id="b-7", label="Running"),
+                LogReport(level=RunLogLevel.INFO, message="Executing", label="Running"),
+                StartReport(links=("https://ci/7",), external_id="b-7", label="Running"),
             ],
         ),
         (
             [RUNNING, step(2, "Succeeded", "Completed")],
             {"output": {"n": 1}},
-            [Ended(phase=Phase.SUCCEEDED, summary="succeeded", output={"n": 1})],
+            [EndReport(phase=Phase.SUCCEEDED, summary="succeeded", output={"n": 1})],
         ),
         (
             [RUNNING, step(2, "Failed", "UnknownExecutor", "there is none")],
             {},
-            [Ended(phase=Phase.FAILED, summary="UnknownExecutor: there is none")],
+            [EndReport(phase=Phase.FAILED, summary="UnknownExecutor: there is none")],
         ),
         (
             [step(2, "Aborted", "Deleted", "the object is deleted")],
             {},
-            [Ended(phase=Phase.ABORTED, summary="Deleted: the object is deleted")],
+            [EndReport(phase=Phase.ABORTED, summary="Deleted: the object is deleted")],
         ),
         (
             [RUNNING, step(2, "TimedOut", "TotalTimeout")],
             {},
-            [Ended(phase=Phase.TIMED_OUT, summary="TotalTimeout")],
+            [EndReport(phase=Phase.TIMED_OUT, summary="TotalTimeout")],
         ),
     ],
 )
@@ -111,34 +120,34 @@ def test_port_is_told_what_has_happened(
 
 def test_what_was_told_is_not_told_again() -> None:
     found = action(RUNNING, step(2, "Paused", "Paused", "why"), externalId="x")
-    assert reports(found, Reported.from_text(after(found).to_text())) == []
+    assert reports(found, ReportedState.from_text(after(found).to_text())) == []
 
 
 def test_only_what_is_new_is_told() -> None:
     before = after(action(RUNNING, externalId="x"))
     later = action(RUNNING, step(2, "Paused", "Paused", "why"), externalId="y")
     assert reports(later, before) == [
-        Logged(level=Level.INFO, message="why", label="Paused"),
-        Started(links=(), external_id="y", label="Paused"),
+        LogReport(level=RunLogLevel.INFO, message="why", label="Paused"),
+        StartReport(links=(), external_id="y", label="Paused"),
     ]
 
 
 def test_changes_that_have_left_the_history_do_not_repeat_the_rest() -> None:
     told = after(action(RUNNING))
     assert reports(action(step(5, "Paused", "Paused", "why")), told) == [
-        Logged(level=Level.INFO, message="why", label="Paused")
+        LogReport(level=RunLogLevel.INFO, message="why", label="Paused")
     ]
 
 
 def test_nothing_is_told_after_the_end() -> None:
     found = action(RUNNING, step(2, "Succeeded", "Completed"))
     assert after(found).ended == "Succeeded"
-    assert reports(found, Reported(ended="gone")) == []
+    assert reports(found, ReportedState(ended="gone")) == []
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"logged": 7}', '{"ended": null}'])
 def test_a_note_that_makes_no_sense_counts_as_nothing_told(text: str) -> None:
-    assert reports(action(RUNNING, step(2, "Succeeded", "Completed")), Reported.from_text(text))
+    assert reports(action(RUNNING, step(2, "Succeeded", "Completed")), ReportedState.from_text(text))
 
 
 PATH = "/v1/actions/runs/r%2F1"
@@ -149,36 +158,36 @@ NODE = "/v1/workflows/nodes/runs/r%2F1"
     ("kind", "report", "expected"),
     [
         (
-            RunKind.ACTION,
-            Logged(level=Level.WARN, message="m", label="Waiting"),
+            PortRunKind.ACTION,
+            LogReport(level=RunLogLevel.WARN, message="m", label="Waiting"),
             [("POST", f"{PATH}/logs", {"message": "m", "statusLabel": "Waiting"})],
         ),
         (
-            RunKind.ACTION,
-            Started(links=("https://a",), external_id="7", label="Running"),
+            PortRunKind.ACTION,
+            StartReport(links=("https://a",), external_id="7", label="Running"),
             [("PATCH", PATH, {"statusLabel": "Running", "link": "https://a", "externalRunId": "7"})],
         ),
         (
-            RunKind.ACTION,
-            Ended(phase=Phase.SUCCEEDED, summary="done"),
+            PortRunKind.ACTION,
+            EndReport(phase=Phase.SUCCEEDED, summary="done"),
             [("PATCH", PATH, {"status": "SUCCESS", "statusLabel": "Succeeded", "summary": "done"})],
         ),
         (
-            RunKind.ACTION,
-            Ended(phase=Phase.TIMED_OUT, summary="TotalTimeout: late"),
+            PortRunKind.ACTION,
+            EndReport(phase=Phase.TIMED_OUT, summary="TotalTimeout: late"),
             [("PATCH", PATH, {"status": "FAILURE", "statusLabel": "Timed out", "summary": "TotalTimeout: late"})],
         ),
         (
-            RunKind.WORKFLOW_NODE,
-            Logged(level=Level.WARN, message="m", label="Waiting"),
+            PortRunKind.WORKFLOW_NODE,
+            LogReport(level=RunLogLevel.WARN, message="m", label="Waiting"),
             [
                 ("POST", f"{NODE}/logs", {"logs": [{"level": "WARN", "message": "m"}]}),
                 ("PATCH", NODE, {"statusLabel": {"text": "Waiting"}}),
             ],
         ),
         (
-            RunKind.WORKFLOW_NODE,
-            Started(links=("https://a",), external_id="7", label="Running"),
+            PortRunKind.WORKFLOW_NODE,
+            StartReport(links=("https://a",), external_id="7", label="Running"),
             [
                 (
                     "PATCH",
@@ -194,8 +203,8 @@ NODE = "/v1/workflows/nodes/runs/r%2F1"
             ],
         ),
         (
-            RunKind.WORKFLOW_NODE,
-            Ended(phase=Phase.SUCCEEDED, summary="done", links=("https://a",), output={"n": 1}),
+            PortRunKind.WORKFLOW_NODE,
+            EndReport(phase=Phase.SUCCEEDED, summary="done", links=("https://a",), output={"n": 1}),
             [
                 ("POST", f"{NODE}/logs", {"logs": [{"level": "INFO", "message": "done"}]}),
                 (
@@ -211,8 +220,8 @@ NODE = "/v1/workflows/nodes/runs/r%2F1"
             ],
         ),
         (
-            RunKind.WORKFLOW_NODE,
-            deleted(),
+            PortRunKind.WORKFLOW_NODE,
+            deletion_report(),
             [
                 (
                     "POST",
@@ -225,24 +234,24 @@ NODE = "/v1/workflows/nodes/runs/r%2F1"
     ],
 )
 def test_each_report_is_said_as_port_takes_it(
-    kind: RunKind, report: Report, expected: list[tuple[str, str, dict[str, Any]]]
+    kind: PortRunKind, report: Report, expected: list[tuple[str, str, dict[str, Any]]]
 ) -> None:
-    said = [(request.method, request.path, request.body) for request in wire.requests(kind, "r/1", report)]
+    said = [(request.method, request.path, request.body) for request in wire.report_requests(kind, "r/1", report)]
     assert said == expected
 
 
 def test_claims_and_acknowledgements_are_those_of_oceans_client() -> None:
-    claim = wire.claim(RunKind.ACTION, installation="a", limit=3, visibility_ms=30_000, exclude=["b"])
+    claim = wire.claim_request(PortRunKind.ACTION, installation="a", limit=3, visibility_ms=30_000, exclude=["b"])
     assert (claim.method, claim.path) == ("POST", "/v1/actions/runs/claim-pending")
     assert claim.body == {"installationId": "a", "limit": 3, "visibilityTimeoutMs": 30_000, "exclude": ["b"]}
-    node = wire.claim(RunKind.WORKFLOW_NODE, installation="a", limit=3, visibility_ms=1, exclude=[])
+    node = wire.claim_request(PortRunKind.WORKFLOW_NODE, installation="a", limit=3, visibility_ms=1, exclude=[])
     assert (node.path, "exclude" in node.body) == ("/v1/workflows/runs/claim-pending", False)
-    assert wire.acknowledge(RunKind.ACTION, "r").body == {"runId": "r"}
-    assert wire.acknowledge(RunKind.WORKFLOW_NODE, "n").path == "/v1/workflows/runs/ack"
-    assert wire.acknowledge(RunKind.WORKFLOW_NODE, "n").body == {"nodeRunIdentifier": "n"}
+    assert wire.acknowledge_request(PortRunKind.ACTION, "r").body == {"runId": "r"}
+    assert wire.acknowledge_request(PortRunKind.WORKFLOW_NODE, "n").path == "/v1/workflows/runs/ack"
+    assert wire.acknowledge_request(PortRunKind.WORKFLOW_NODE, "n").body == {"nodeRunIdentifier": "n"}
 
 
 @pytest.mark.parametrize("answer", [None, [], {"runs": "x"}, {"runs": {"a": 1}}])
 def test_an_answer_without_runs_is_no_claim(answer: object) -> None:
     with pytest.raises(ValueError, match="no list 'runs'"):
-        wire.claimed(RunKind.ACTION, answer)
+        wire.parse_claim(PortRunKind.ACTION, answer)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskaction.integrations.port.agent.runs import MalformedRun, PortRun, RunKind, read_run
+from taskaction.integrations.port.agent.runs import MalformedRun, PortRun, PortRunKind, read_run
 
 ACTION = {
     "id": "r_1",
@@ -31,8 +31,8 @@ def without(item: dict[str, Any], *path: str) -> dict[str, Any]:
 
 
 def test_an_action_run_is_read() -> None:
-    assert read_run(RunKind.ACTION, ACTION) == PortRun(
-        kind=RunKind.ACTION,
+    assert read_run(PortRunKind.ACTION, ACTION) == PortRun(
+        kind=PortRunKind.ACTION,
         id="r_1",
         action_type="restart",
         bucket="restart_service",
@@ -42,13 +42,13 @@ def test_an_action_run_is_read() -> None:
 
 @pytest.mark.parametrize("item", [NODE, without(NODE, "config") | {"node": {"config": CONFIG}}])
 def test_a_node_run_is_read_wherever_its_config_is(item: dict[str, Any]) -> None:
-    assert read_run(RunKind.WORKFLOW_NODE, item) == PortRun(
-        kind=RunKind.WORKFLOW_NODE, id="n_1", action_type="restart", bucket="node-7", properties={"service": "shop"}
+    assert read_run(PortRunKind.WORKFLOW_NODE, item) == PortRun(
+        kind=PortRunKind.WORKFLOW_NODE, id="n_1", action_type="restart", bucket="node-7", properties={"service": "shop"}
     )
 
 
 def test_a_node_without_a_uid_is_a_bucket_of_its_own() -> None:
-    run = read_run(RunKind.WORKFLOW_NODE, without(NODE, "nodeUid"))
+    run = read_run(PortRunKind.WORKFLOW_NODE, without(NODE, "nodeUid"))
     assert isinstance(run, PortRun)
     assert run.bucket == "n_1"
 
@@ -56,20 +56,25 @@ def test_a_node_without_a_uid_is_a_bucket_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("kind", "item", "run_id", "named"),
     [
-        (RunKind.ACTION, without(ACTION, "payload"), "r_1", "payload"),
-        (RunKind.ACTION, without(ACTION, "payload", "integrationActionType"), "r_1", "integrationActionType"),
-        (RunKind.ACTION, ACTION | {"action": {}}, "r_1", "identifier"),
-        (RunKind.ACTION, without(ACTION, "id"), None, "id"),
-        (RunKind.ACTION, ACTION | {"id": 7}, None, "id"),
-        (RunKind.ACTION, ACTION | {"id": "r" * 300}, None, "id"),
-        (RunKind.ACTION, "a run", None, "the run"),
-        (RunKind.ACTION, None, None, "the run"),
-        (RunKind.WORKFLOW_NODE, without(NODE, "config"), "n_1", "node.config"),
-        (RunKind.WORKFLOW_NODE, NODE | {"config": {"integrationInvocationType": 3}}, "n_1", "integrationInvocation"),
+        (PortRunKind.ACTION, without(ACTION, "payload"), "r_1", "payload"),
+        (PortRunKind.ACTION, without(ACTION, "payload", "integrationActionType"), "r_1", "integrationActionType"),
+        (PortRunKind.ACTION, ACTION | {"action": {}}, "r_1", "identifier"),
+        (PortRunKind.ACTION, without(ACTION, "id"), None, "id"),
+        (PortRunKind.ACTION, ACTION | {"id": 7}, None, "id"),
+        (PortRunKind.ACTION, ACTION | {"id": "r" * 300}, None, "id"),
+        (PortRunKind.ACTION, "a run", None, "the run"),
+        (PortRunKind.ACTION, None, None, "the run"),
+        (PortRunKind.WORKFLOW_NODE, without(NODE, "config"), "n_1", "node.config"),
+        (
+            PortRunKind.WORKFLOW_NODE,
+            NODE | {"config": {"integrationInvocationType": 3}},
+            "n_1",
+            "integrationInvocation",
+        ),
     ],
 )
 def test_ocean_d04_a_run_that_cannot_be_read_is_told_by_its_id_where_there_is_one(
-    kind: RunKind, item: object, run_id: str | None, named: str
+    kind: PortRunKind, item: object, run_id: str | None, named: str
 ) -> None:
     found = read_run(kind, item)
     assert isinstance(found, MalformedRun)
@@ -78,7 +83,7 @@ def test_ocean_d04_a_run_that_cannot_be_read_is_told_by_its_id_where_there_is_on
 
 
 def test_a_run_that_has_ended_is_not_reported_again() -> None:
-    found = read_run(RunKind.ACTION, ACTION | {"status": "SUCCESS"})
+    found = read_run(PortRunKind.ACTION, ACTION | {"status": "SUCCESS"})
     assert isinstance(found, MalformedRun)
     assert found.id is None
     assert "r_1" in found.problem
@@ -96,6 +101,6 @@ JSON = st.recursive(
 )
 
 
-@given(kind=st.sampled_from(RunKind), item=JSON)
-def test_ocean_d04_nothing_that_port_says_raises(kind: RunKind, item: object) -> None:
+@given(kind=st.sampled_from(PortRunKind), item=JSON)
+def test_ocean_d04_nothing_that_port_says_raises(kind: PortRunKind, item: object) -> None:
     assert read_run(kind, item).kind is kind

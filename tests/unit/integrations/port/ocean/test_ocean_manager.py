@@ -82,7 +82,7 @@ class Again(ReportExecutor):
 def test_a_name_is_taken_once_also_in_another_spelling(kind: type[AbstractExecutor]) -> None:
     manager = ExecutionManager()
     manager.register_executor(ReportExecutor())
-    with pytest.raises(DuplicateActionExecutorError, match="registered already"):
+    with pytest.raises(DuplicateActionExecutorError, match="already registered"):
         manager.register_executor(kind())
 
 

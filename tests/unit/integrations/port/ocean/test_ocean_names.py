@@ -23,9 +23,9 @@ from taskaction.integrations.port.ocean import (
     WorkflowNodeRunStatus,
     ocean,
 )
-from taskaction.integrations.port.ocean.adapter import adapted
+from taskaction.integrations.port.ocean.adapter import build_adapter
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
-from taskaction.testing.conformance_parts import KeptReports
+from taskaction.testing.conformance_parts import RecordedReports
 
 CLIENT = ocean.port_client
 
@@ -112,9 +112,9 @@ class Reporting(AbstractExecutor):
 
 async def told(work: Any) -> tuple[Outcome, list[str]]:
     given = run()
-    outcome = await adapted(Reporting(work), toolbox(FakeCluster())).execute(given)
-    assert isinstance(given.reporter, KeptReports)
-    return outcome, [progress.message or "" for progress in given.reporter.told]
+    outcome = await build_adapter(Reporting(work), toolbox(FakeCluster())).execute(given)
+    assert isinstance(given.reporter, RecordedReports)
+    return outcome, [progress.message or "" for progress in given.reporter.progress_reports]
 
 
 async def test_labels_are_shown_as_newer_integrations_give_them() -> None:

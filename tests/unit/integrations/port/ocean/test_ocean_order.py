@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.memory_operator import MemoryOperator, actions
 from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.integrations.port.ocean import AbstractExecutor, ActionRun, RunStatus, hosted, ocean
-from taskaction.testing.clock import settled
+from taskaction.testing.clock import settle
 
 
 class Tracked(AbstractExecutor):
@@ -132,4 +132,4 @@ async def both(*operators: MemoryOperator) -> None:
     for _ in range(3):
         for operator in operators:
             await operator.settle()
-            await settled()
+            await settle()

@@ -24,10 +24,10 @@ from taskaction.integrations.port.ocean import (
     WorkflowNodeRun,
     ocean,
 )
-from taskaction.integrations.port.ocean.adapter import OceanAdapter, adapted, executor_name
+from taskaction.integrations.port.ocean.adapter import OceanAdapter, build_adapter, executor_name
 from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Pending, Succeeded
 from taskaction.plugin.base import Run
-from taskaction.testing.conformance_parts import KeptReports
+from taskaction.testing.conformance_parts import RecordedReports
 
 SUCCESS, FAILURE, IN_PROGRESS = RunStatus.SUCCESS, RunStatus.FAILURE, RunStatus.IN_PROGRESS
 CLIENT = ocean.port_client
@@ -62,7 +62,7 @@ class Hooked(Recording):
 
 
 def made(work: Any, kind: type[Recording] = Recording, cluster: Any = None) -> OceanAdapter:
-    return adapted(kind(work), toolbox(cluster or FakeCluster()))
+    return build_adapter(kind(work), toolbox(cluster or FakeCluster()))
 
 
 async def outcome(work: Any, given: Run | None = None, kind: type[Recording] = Recording) -> Outcome:
@@ -197,17 +197,17 @@ async def test_the_methods_of_the_port_client_report() -> None:
 
     given = run()
     assert await outcome(work, given) == Succeeded(output={"started": True}, message="done")
-    assert isinstance(given.reporter, KeptReports)
+    assert isinstance(given.reporter, RecordedReports)
     assert [(link.name, link.url) for link in given.reporter.links] == [("run", "https://target/runs/7")]
-    assert [progress.message for progress in given.reporter.told] == ["half done", "nearly done", "done"]
+    assert [progress.message for progress in given.reporter.progress_reports] == ["half done", "nearly done", "done"]
 
 
 async def test_lines_and_links_that_no_status_can_hold_are_cut_or_left_out() -> None:
     given = run()
     patches = {"logs": ["x" * 5000]}, {"link": ["https://a", "u" * 4000]}, {"link": {"url": "https://b"}}
     await outcome(patching(*patches, {"status": SUCCESS, "summary": "y" * 5000}), given)
-    assert isinstance(given.reporter, KeptReports)
-    assert all(len(progress.message) <= 1024 for progress in given.reporter.told)
+    assert isinstance(given.reporter, RecordedReports)
+    assert all(len(progress.message) <= 1024 for progress in given.reporter.progress_reports)
     assert [link.url for link in given.reporter.links] == ["https://a", "https://b"]
 
 

@@ -21,11 +21,11 @@ from taskaction.integrations.port.ocean import (
     WebhookProcessorType,
     ocean,
 )
-from taskaction.integrations.port.ocean.adapter import OceanAdapter, adapted
+from taskaction.integrations.port.ocean.adapter import OceanAdapter, build_adapter
 from taskaction.lifecycle.outcomes import Failed, Paused, Pending, Succeeded
 from taskaction.plugin.base import Correlation, Delivery, WebhookRequest
 from taskaction.plugin.errors import WebhookRefusedError
-from taskaction.testing.conformance_parts import KeptReports
+from taskaction.testing.conformance_parts import RecordedReports
 
 CLIENT = ocean.port_client
 
@@ -44,7 +44,7 @@ def adapter(processor: type[AbstractWebhookProcessor] = TriggerProcessor) -> Oce
     class Executor(TriggerExecutor):
         WEBHOOK_PROCESSOR_CLASS = processor
 
-    found = adapted(Executor(), toolbox(FakeCluster()))
+    found = build_adapter(Executor(), toolbox(FakeCluster()))
     found._clock = NoClock()  # type: ignore[assignment]  # the one thing of a clock that is used
     return found
 
@@ -144,7 +144,7 @@ async def test_an_executor_without_a_processor_accepts_no_webhooks() -> None:
     class Plain(TriggerExecutor):
         WEBHOOK_PROCESSOR_CLASS = None
 
-    plain = adapted(Plain(), toolbox(FakeCluster()))
+    plain = build_adapter(Plain(), toolbox(FakeCluster()))
     assert plain.WEBHOOK_PATH == ""
     with pytest.raises(WebhookRefusedError):
         await plain.admit(request({"job": 7}))
@@ -216,8 +216,8 @@ async def test_a_report_may_give_the_external_id_later() -> None:
 async def test_a_report_that_cannot_be_read_ends_nothing_and_is_seen() -> None:
     given = run(**STARTED, deliveries=(delivery("Report", status="DONE"), delivery("Report", status="SUCCESS")))
     assert await adapter().poll(given) == Succeeded()
-    assert isinstance(given.reporter, KeptReports)
-    assert "could not be read: status" in given.reporter.told[0].message
+    assert isinstance(given.reporter, RecordedReports)
+    assert "malformed report: status" in given.reporter.progress_reports[0].message
 
 
 async def test_a_processor_that_fails_leaves_the_run_waiting_and_is_seen() -> None:
@@ -226,8 +226,8 @@ async def test_a_processor_that_fails_leaves_the_run_waiting_and_is_seen() -> No
 
     given = run(**STARTED, deliveries=(webhook({"job": 7}),))
     assert isinstance(await adapter(handling(work)).poll(given), Pending)
-    assert isinstance(given.reporter, KeptReports)
-    assert given.reporter.told[-1].message == "a webhook could not be handled: KeyError: 'conclusion'"
+    assert isinstance(given.reporter, RecordedReports)
+    assert given.reporter.progress_reports[-1].message == "a webhook failed: KeyError: 'conclusion'"
 
 
 async def test_a_processor_may_fail_the_run_by_an_execution_error() -> None:
@@ -265,7 +265,7 @@ async def test_an_executor_may_look_for_itself_so_that_a_lost_webhook_is_not_the
         async def poll(self, run: ActionRun[Any]) -> None:
             await CLIENT.report_run_completed(run, True, "looked")
 
-    looking = adapted(Looking(), toolbox(FakeCluster()), poll_seconds=7)
+    looking = build_adapter(Looking(), toolbox(FakeCluster()), poll_seconds=7)
     started = await looking.execute(run({"job": 7}))
     assert isinstance(started, Pending)
     assert (started.poll_after, started.external_id) == (7, "job-7")
@@ -276,7 +276,7 @@ async def test_an_executor_may_look_for_itself_so_that_a_lost_webhook_is_not_the
 
 
 async def test_an_event_can_be_cloned_and_its_bytes_read_again() -> None:
-    event = WebhookEvent.received({"a": "b"}, {"c": 1}, b'{"c":  1}')
+    event = WebhookEvent.from_request({"a": "b"}, {"c": 1}, b'{"c":  1}')
     clone = event.clone()
     assert (clone.trace_id, clone.payload, clone.headers) == (event.trace_id, {"c": 1}, {"a": "b"})
     assert clone._original_request is not None
