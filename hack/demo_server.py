@@ -38,7 +38,7 @@ class DemoServer(ThreadingHTTPServer):
             return self._counts[path]
 
     def counts(self) -> dict[str, int]:
-        """Give the number of requests by path."""
+        """Return the number of requests by path."""
         with self._lock:
             return dict(self._counts)
 
@@ -98,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def refusals(path: str) -> int:
-    """Give how often a path is refused before it is served."""
+    """Return how often a path is refused before it is served."""
     match path.split("/"):
         case ["", "fail", number, *_] if number.isdigit():
             return int(number)

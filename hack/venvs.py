@@ -47,7 +47,7 @@ def make(requirements: str, out: Path) -> None:
 
 
 def python_of(title: str, requirements: Path, say: Say = print) -> Path:
-    """Give the Python of an environment, which is built where it is missing: about half a minute, once."""
+    """Return the Python of an environment, which is built where it is missing: about half a minute, once."""
     return Cache(recipe=VenvRecipe(title, requirements)).build(say=say) / VENV / "bin" / "python"
 
 

@@ -28,7 +28,7 @@ class Alert:
     summary: str
 
     def rule(self) -> dict[str, Any]:
-        """Give it as a rule of Prometheus."""
+        """Return it as a rule of Prometheus."""
         return {
             "alert": self.name,
             "expr": self.expr,
@@ -39,7 +39,7 @@ class Alert:
 
 
 def share(metric: str, bad: str, by: str, among: str = "") -> str:
-    """Give which part of what a counter counts is bad, by its rate over five minutes."""
+    """Return which part of what a counter counts is bad, by its rate over five minutes."""
     all_of_them = f"{{{among}}}" if among else ""
     chosen = ",".join(filter(None, (among, bad)))
     return f"sum by ({by}) (rate({metric}{{{chosen}}}[5m])) / sum by ({by}) (rate({metric}{all_of_them}[5m]))"
@@ -192,10 +192,10 @@ ALERTS = (
 
 
 def groups() -> dict[str, Any]:
-    """Give all of them as a PrometheusRule's spec has them."""
+    """Return all of them as a PrometheusRule's spec has them."""
     return {"groups": [{"name": "taskaction", "rules": [alert.rule() for alert in ALERTS]}]}
 
 
 def expressions() -> Iterator[str]:
-    """Give what Prometheus evaluates."""
+    """Return what Prometheus evaluates."""
     return (alert.expr for alert in ALERTS)

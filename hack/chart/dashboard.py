@@ -27,7 +27,7 @@ class Panel:
 
     @property
     def expressions(self) -> list[str]:
-        """Give what is asked of Prometheus."""
+        """Return what is asked of Prometheus."""
         return [expr.replace("$here", HERE) for _, expr in self.series]
 
 
@@ -40,22 +40,22 @@ class Row:
 
 
 def rates(metric: str, by: str, *only: str) -> str:
-    """Give how often something happens a second, in all cases or in some only."""
+    """Return how often something happens a second, in all cases or in some only."""
     return f"sum by ({by}) (rate({metric}{{{','.join(('$here', *only))}}}[$__rate_interval]))"
 
 
 def per_action(metric: str, *only: str) -> str:
-    """Give how often something happens for each action that ends."""
+    """Return how often something happens for each action that ends."""
     return f"{rates(metric, '', *only)} / {rates('taskaction_actions_finished_total', '')}"
 
 
 def of_pods(expr: str) -> str:
-    """Give what each process of the project says of itself under a name that other projects' processes use as well."""
+    """Return what each process of the project says of itself under a name that other projects' processes use as well."""
     return f"{expr} * on (namespace, pod) group_left (component) taskaction_build_info{{$here}}"
 
 
 def quantiles(metric: str, *wanted: float, by: str = "") -> tuple[tuple[str, str], ...]:
-    """Give how long something takes, for parts of all cases."""
+    """Return how long something takes, for parts of all cases."""
     groups = f"le, {by}" if by else "le"
     legend = f"{{{{{by}}}}} " if by else ""
     return tuple(
@@ -164,7 +164,7 @@ ROWS = (
 
 
 def dashboard() -> dict[str, Any]:
-    """Give it as Grafana imports it."""
+    """Return it as Grafana imports it."""
     return {
         "title": "TaskAction operator",
         "uid": "taskaction-operator",
@@ -181,7 +181,7 @@ def dashboard() -> dict[str, Any]:
 
 
 def expressions() -> Iterator[str]:
-    """Give what is asked of Prometheus."""
+    """Return what is asked of Prometheus."""
     return (expr for row in ROWS for panel in row.panels for expr in panel.expressions)
 
 

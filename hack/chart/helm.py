@@ -31,7 +31,7 @@ class Helm:
         return cls(Cache(recipe=RECIPE).build(say=say) / "helm", kubeconfig)
 
     def __call__(self, *arguments: str, timeout: float = SECONDS) -> str:
-        """Give what a command prints; raises ``HelmError`` with what it complains about."""
+        """Return what a command prints; raises ``HelmError`` with what it complains about."""
         env = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
         if self._kubeconfig is not None:
             env["KUBECONFIG"] = str(self._kubeconfig)

@@ -40,7 +40,7 @@ Compile = Callable[[str, Path], None]
 
 
 def cache_root(env: Mapping[str, str] = os.environ) -> Path:
-    """Give the user's cache folder for this project."""
+    """Return the user's cache folder for this project."""
     base = env.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "taskaction-operator"
 
@@ -57,7 +57,7 @@ class Recipe(Protocol):
         """The cache folder's name: everything that decides its content is in it."""
 
     def maker(self, say: Say) -> Compile:
-        """Give what makes one program."""
+        """Return what makes one program."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class GoBuild:
 
 
 def go_version(module: Path = MODULE) -> tuple[int, int] | None:
-    """Give the Go version that would build the module (Go may fetch a newer one than it is), or nothing without Go."""
+    """Return the Go version that would build the module (Go may fetch a newer one than it is), or nothing without Go."""
     if not shutil.which("go"):
         return None
     said = subprocess.run(["go", "version"], cwd=module, capture_output=True, text=True, check=False)

@@ -94,7 +94,7 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 
 def subject(name: str, group: str | None = None) -> x509.Name:
-    """Give the X.509 form of a Kubernetes user and group."""
+    """Return the X.509 form of a Kubernetes user and group."""
     attributes = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
     if group is not None:
         attributes.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, group))
@@ -110,12 +110,12 @@ def general_name(address: str) -> x509.GeneralName:
 
 
 def to_pem(certificate: x509.Certificate) -> bytes:
-    """Give a certificate's PEM form."""
+    """Return a certificate's PEM form."""
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Give a private key in the form that Go programs read."""
+    """Return a private key in the form that Go programs read."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )

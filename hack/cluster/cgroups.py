@@ -14,7 +14,7 @@ GONE_SECONDS = 20
 
 
 def hierarchies(root: Path = ROOT) -> list[Path]:
-    """Give the hierarchies: one with cgroup v2, one for each controller with v1."""
+    """Return the hierarchies: one with cgroup v2, one for each controller with v1."""
     if (root / UNIFIED).exists():
         return [root]
     return sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink() and path.is_mount())
@@ -53,6 +53,6 @@ def remove(name: str, root: Path = ROOT) -> None:
 
 
 def found(name: str, root: Path = ROOT) -> Iterator[Path]:
-    """Give the groups of a name that are there."""
+    """Return the groups of a name that are there."""
     if root.exists():
         yield from (hierarchy / name for hierarchy in hierarchies(root) if (hierarchy / name).exists())

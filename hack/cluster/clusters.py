@@ -82,7 +82,7 @@ class KindCluster:
         return cls(pytest_kind.cluster.KindCluster(name))
 
     def import_image(self, archive: Path) -> None:
-        """Give the node an image from a tar file."""
+        """Return the node an image from a tar file."""
         load = [str(self._kind.kind_path), "load", "image-archive", str(archive), f"--name={self._kind.name}"]
         done = subprocess.run(load, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -94,7 +94,7 @@ class KindCluster:
 
 
 def bring_up(choice: Choice, *, name: str, state: Path | None = None, say: Say = print) -> Cluster:
-    """Give a running cluster; with `state` it outlives this process, and a second call finds it again."""
+    """Return a running cluster; with `state` it outlives this process, and a second call finds it again."""
     if isinstance(choice, Existing):
         say(f"cluster: the one of {choice.kubeconfig}{f', context {choice.context}' if choice.context else ''}")
         return ExistingCluster(choice, state=state)
@@ -110,7 +110,7 @@ def bring_up(choice: Choice, *, name: str, state: Path | None = None, say: Say =
 
 
 def control_plane(folder: Path, way: Way, *, state: Path | None = None, say: Say = print) -> ControlPlane:
-    """Give a control plane of one's own with what its pods need, built if it has to be; starts nothing."""
+    """Return a control plane of one's own with what its pods need, built if it has to be; starts nothing."""
     kind, needed = WAYS[way]
     return kind(equipment.build(folder, needed, say=say) if needed else folder, state=state)
 
@@ -134,7 +134,7 @@ def kept_pods(state: Path | None) -> Pods | None:
 
 
 def programs_folder(choice: Programs | Build, *, say: Say = print) -> Path:
-    """Give the folder of the programs, built if they have to be."""
+    """Return the folder of the programs, built if they have to be."""
     if isinstance(choice, Programs):
         return choice.folder
     say("building etcd and Kubernetes from their Go modules: minutes the first time, never again for this version")

@@ -9,7 +9,7 @@ SERVICE_RANGE = "10.0.0.0/24"
 
 
 def etcd(state: Path, ports: Ports) -> list[str]:
-    """Give etcd's flags; plain HTTP, since nothing outside this machine can reach it."""
+    """Return etcd's flags; plain HTTP, since nothing outside this machine can reach it."""
     client, peer = f"http://{HOST}:{ports.etcd}", f"http://{HOST}:{ports.etcd_peer}"
     return [
         f"--data-dir={state}/etcd",
@@ -23,7 +23,7 @@ def etcd(state: Path, ports: Ports) -> list[str]:
 
 
 def apiserver(state: Path, ports: Ports) -> list[str]:
-    """Give kube-apiserver's flags."""
+    """Return kube-apiserver's flags."""
     keys = state / "pki"
     return [
         f"--etcd-servers=http://{HOST}:{ports.etcd}",
@@ -44,7 +44,7 @@ def apiserver(state: Path, ports: Ports) -> list[str]:
 
 
 def controllers(state: Path, ports: Ports, *, kube_api_qps: int) -> list[str]:
-    """Give kube-controller-manager's flags; `kube_api_qps` is also the pace of its garbage collection."""
+    """Return kube-controller-manager's flags; `kube_api_qps` is also the pace of its garbage collection."""
     keys = state / "pki"
     return [
         f"--kubeconfig={state}/controllers.kubeconfig",
@@ -62,7 +62,7 @@ def controllers(state: Path, ports: Ports, *, kube_api_qps: int) -> list[str]:
 
 
 def scheduler(state: Path) -> list[str]:
-    """Give kube-scheduler's flags."""
+    """Return kube-scheduler's flags."""
     return [
         f"--kubeconfig={state}/scheduler.kubeconfig",
         "--secure-port=0",  # nobody asks it anything

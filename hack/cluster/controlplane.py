@@ -97,7 +97,7 @@ class ControlPlane:
         return {name: program.pid for name, program in self._programs.items()}
 
     def log(self, name: str) -> Path:
-        """Give the log file of a program."""
+        """Return the log file of a program."""
         return self.folder.path / "log" / f"{name}.log"
 
     def start_apiserver(self) -> None:
@@ -180,7 +180,7 @@ class ControlPlane:
         return ports, f"https://{HOST}:{ports.apiserver}"
 
     def _settings(self, first: dict[str, Any]) -> dict[str, Any]:
-        """Give what the first start settled."""
+        """Return what the first start settled."""
         path = self.folder.path / SETTINGS
         if not path.exists():
             self.folder.write(SETTINGS, json.dumps(first))

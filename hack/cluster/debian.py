@@ -71,5 +71,5 @@ def run(command: list[str], folder: Path, name: str) -> str:
 
 
 def sha256(path: Path) -> str:
-    """Give a file's digest."""
+    """Return a file's digest."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -47,7 +47,7 @@ def write_keys(
 
 
 def kubeconfig(url: str, authority: bytes, user: KeyPair) -> str:
-    """Give a kubeconfig that refers to no other file."""
+    """Return a kubeconfig that refers to no other file."""
     cluster = {"server": url, "certificate-authority-data": encoded(authority)}
     credentials = {"client-certificate-data": encoded(user.certificate), "client-key-data": encoded(user.key)}
     return yaml.safe_dump(
@@ -64,5 +64,5 @@ def kubeconfig(url: str, authority: bytes, user: KeyPair) -> str:
 
 
 def encoded(data: bytes) -> str:
-    """Give the base64 form that kubeconfigs use."""
+    """Return the base64 form that kubeconfigs use."""
     return base64.b64encode(data).decode()

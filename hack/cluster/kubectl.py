@@ -17,7 +17,7 @@ class Kubectl:
     namespace: str | None = None
 
     def __call__(self, *args: str, stdin: str | None = None, check: bool = True, timeout: float = 60) -> str:
-        """Give the command's stdout; with `check`, a failing command raises with its stderr."""
+        """Return the command's stdout; with `check`, a failing command raises with its stderr."""
         try:
             done = subprocess.run(
                 self.command(*args),
@@ -35,14 +35,14 @@ class Kubectl:
         return done.stdout
 
     def command(self, *args: str) -> list[str]:
-        """Give the command line, for those who run it themselves (`get -w`), in this `environment`."""
+        """Return the command line, for those who run it themselves (`get -w`), in this `environment`."""
         scope = [f"--namespace={self.namespace}"] if self.namespace else []
         return [str(self.program), *scope, *args]
 
     def environment(self) -> dict[str, str]:
-        """Give an environment in which no other kubeconfig can be picked up; it may name several files."""
+        """Return an environment in which no other kubeconfig can be picked up; it may name several files."""
         return {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
 
     def within(self, namespace: str) -> "Kubectl":
-        """Give the same with a default namespace."""
+        """Return the same with a default namespace."""
         return Kubectl(self.program, self.kubeconfig, namespace)

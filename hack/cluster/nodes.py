@@ -16,7 +16,7 @@ def has_node(kubectl: Kubectl) -> bool:
 
 
 def ready_nodes(kubectl: Kubectl, *, since: float = 0) -> list[dict[str, Any]]:
-    """Give the nodes that say that they are ready, and have said so since a moment."""
+    """Return the nodes that say that they are ready, and have said so since a moment."""
     spoken = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(since))
     return [
         node

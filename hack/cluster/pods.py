@@ -62,7 +62,7 @@ class Surroundings:
 
 
 def choose(around: Surroundings) -> Pods:
-    """Give the truest way that is open, or the one that the user wishes."""
+    """Return the truest way that is open, or the one that the user wishes."""
     wish = around.env.get(WISH, "")
     if wish and wish not in list(Way):
         raise ClusterError(UNKNOWN.format(wish=WISH, word=wish))

@@ -26,7 +26,7 @@ class Ports:
         return cls(*free)
 
     def to_dict(self) -> dict[str, int]:
-        """Give the form that is kept in a file."""
+        """Return the form that is kept in a file."""
         return asdict(self)
 
 

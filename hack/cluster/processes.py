@@ -61,11 +61,11 @@ class Program:
         wait_until(lambda: not self.is_running(), timeout=END_SECONDS, what=f"the end of {self.name} (pid {self.pid})")
 
     def log_tail(self) -> str:
-        """Give the last lines of its log."""
+        """Return the last lines of its log."""
         return log_tail(self.log)
 
     def to_record(self) -> dict[str, str | int]:
-        """Give what another process needs to find this program again."""
+        """Return what another process needs to find this program again."""
         return {"name": self.name, "pid": self.pid, "mark": self.mark, "log": str(self.log)}
 
     @classmethod
@@ -102,14 +102,14 @@ def start(
 
 
 def log_tail(log: Path, lines: int = 15) -> str:
-    """Give the last lines of a log."""
+    """Return the last lines of a log."""
     with suppress(FileNotFoundError):
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
     return ""
 
 
 def command_line(pid: int) -> str:
-    """Give a process's command line; empty when it is gone or only waits to be collected."""
+    """Return a process's command line; empty when it is gone or only waits to be collected."""
     if Path("/proc/self").exists():
         with suppress(OSError):
             deadline = time.monotonic() + EXEC_SECONDS

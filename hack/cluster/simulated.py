@@ -43,6 +43,6 @@ class SimulatedNode(ControlPlane):
 
 
 def node() -> dict[str, Any]:
-    """Give the node that is played."""
+    """Return the node that is played."""
     mark = {SIMULATED: "fake"}
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE, "annotations": mark}}

@@ -58,7 +58,7 @@ class StateFolder:
         return path
 
     def programs(self) -> dict[str, Program]:
-        """Give the recorded programs, running or not."""
+        """Return the recorded programs, running or not."""
         with suppress(FileNotFoundError):
             return {r["name"]: Program.from_record(r) for r in json.loads((self.path / RECORD).read_text())}
         return {}

@@ -37,7 +37,7 @@ as they are."""
 
 
 def page() -> Iterator[str]:
-    """Give the lines of the page."""
+    """Return the lines of the page."""
     yield from (
         "# Errors",
         "",
@@ -86,7 +86,7 @@ def modules() -> Iterator[tuple[Path, str]]:
 
 
 def _text(node: ast.expr) -> str:
-    """Give a text as it stands in the code, with … for what is put in; nothing where it is made elsewhere."""
+    """Return a text as it stands in the code, with … for what is put in; nothing where it is made elsewhere."""
     match node:
         case ast.Constant(value=str(text)):
             return text

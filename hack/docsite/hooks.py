@@ -73,7 +73,7 @@ def diagram(source: str, *_: Any, **__: Any) -> str:
 
 
 def _words(source: str) -> str:
-    """Give those who cannot see a diagram what it is made of."""
+    """Return those who cannot see a diagram what it is made of."""
     return escape(" ".join(source.split()))
 
 

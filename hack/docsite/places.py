@@ -42,12 +42,12 @@ class Places:
 
     @property
     def pages(self) -> dict[str, str]:
-        """Give the pages from outside of `docs/`, by their paths: where each is in the site."""
+        """Return the pages from outside of `docs/`, by their paths: where each is in the site."""
         found = {path: _page(path) for path in sorted(self.known)}
         return {path: place for path, place in found.items() if place and not path.startswith(DOCS)}
 
     def link(self, page: str, link: str) -> str:
-        """Give what a link of a page has to be in the site.
+        """Return what a link of a page has to be in the site.
 
         Args:
             page: the path of the page in the repository.
@@ -64,7 +64,7 @@ class Places:
         return posixpath.relpath(there, posixpath.dirname(here) or ".") + sign + anchor
 
     def files(self, page: str, text: str) -> Iterator[str]:
-        """Give the paths of the files a page links to that are no pages; dead links are left to `link`."""
+        """Return the paths of the files a page links to that are no pages; dead links are left to `link`."""
         for link in links(text):
             name = link.partition("#")[0]
             if name and not _FOREIGN.match(link):
@@ -86,7 +86,7 @@ class Places:
 
 
 def links(text: str) -> list[str]:
-    """Give the links of a document, those in code left out."""
+    """Return the links of a document, those in code left out."""
     return _LINK.findall(_CODE.sub("", _FENCE.sub("", text)))
 
 
@@ -100,7 +100,7 @@ def relink(text: str, change: Callable[[str], str]) -> str:
 
 
 def in_cells(text: str) -> str:
-    """Give code in tables as this site reads it: a code host wants its pipes escaped there, and the site does not."""
+    """Return code in tables as this site reads it: a code host wants its pipes escaped there, and the site does not."""
 
     def in_prose(prose: str) -> str:
         return _ROW.sub(lambda row: _CODE.sub(lambda code: code[0].replace("\\|", "|"), row[0]), prose)

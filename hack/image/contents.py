@@ -7,7 +7,7 @@ from cluster.errors import ClusterError
 
 
 def read(archive: Path, path: str) -> bytes:
-    """Give a file of an image, from the layer that has it; raises ``ClusterError`` where none has."""
+    """Return a file of an image, from the layer that has it; raises ``ClusterError`` where none has."""
     with tarfile.open(archive) as outer:
         for member in outer.getmembers():
             blob = outer.extractfile(member) if member.isfile() else None

@@ -96,7 +96,7 @@ class Wheels:
 
 
 def wanted() -> list[str]:
-    """Give what is installed into the image, and what is needed to build it."""
+    """Return what is installed into the image, and what is needed to build it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return [*project["dependencies"], *project["optional-dependencies"]["actions"], *BUILD_TOOLS]
 
@@ -128,10 +128,10 @@ def run(command: list[str], *, env: dict[str, str] | None = None) -> str:
 
 
 def with_tools(tools: Path, command: list[str]) -> list[str]:
-    """Give the command in a mount namespace where `/usr` has the tools, since buildah calls itself without PATH."""
+    """Return the command in a mount namespace where `/usr` has the tools, since buildah calls itself without PATH."""
     return ["unshare", "--mount", "--propagation=private", "sh", "-c", OVERLAY, "sh", str(tools), *command]
 
 
 def digest(*what: object) -> str:
-    """Give a short name for what decides a folder's content."""
+    """Return a short name for what decides a folder's content."""
     return hashlib.sha256(repr(what).encode()).hexdigest()[:12]

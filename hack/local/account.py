@@ -45,7 +45,7 @@ def remove(kubectl: Kubectl, namespace: str) -> None:
 
 
 def manifests(namespace: str) -> list[Manifest]:
-    """Give the account, its roles and their bindings."""
+    """Return the account, its roles and their bindings."""
     rules = [rule for name in EVERYWHERE for rule in read(name)]
     everywhere = {"name": cluster_name(namespace)}
     here = {"name": NAME, "namespace": namespace}
@@ -59,17 +59,17 @@ def manifests(namespace: str) -> list[Manifest]:
 
 
 def read(name: str) -> list[Manifest]:
-    """Give the rules of one of the chart's files."""
+    """Return the rules of one of the chart's files."""
     return list(yaml.safe_load((RIGHTS / f"{name}.yaml").read_text()))
 
 
 def role(kind: str, metadata: Manifest, rules: list[Manifest]) -> Manifest:
-    """Give a role."""
+    """Return a role."""
     return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata, "rules": rules}
 
 
 def binding(kind: str, metadata: Manifest, namespace: str) -> Manifest:
-    """Give the binding of the role with the same name to the account."""
+    """Return the binding of the role with the same name to the account."""
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": f"{kind}Binding",

@@ -72,7 +72,7 @@ def run_one(kubectl: Kubectl, example: Example, say: Say) -> list[Result]:
 
 @contextmanager
 def running_cluster(say: Say, logs: Path) -> Iterator[tuple[Cluster, Path]]:
-    """Give the cluster of `make up` if it is up, else one for the time of the demo; and its operator's log."""
+    """Return the cluster of `make up` if it is up, else one for the time of the demo; and its operator's log."""
     environment = Environment()
     if environment.is_up():
         say("demo: on the cluster of `make up`")
@@ -112,7 +112,7 @@ def running_server(say: Say, logs: Path) -> Iterator[None]:
 
 
 def table(results: list[Result]) -> list[str]:
-    """Give the results as lines of equal columns."""
+    """Return the results as lines of equal columns."""
     rows = [("EXAMPLE", "ACTION", "PHASE", "EXPECTED", "ATTEMPTS", "")]
     for result in results:
         verdict = "ok" if result.holds else f"NOT AS PROMISED {result.message[:MESSAGE_WIDTH]}".rstrip()

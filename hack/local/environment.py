@@ -51,7 +51,7 @@ class Environment:
             return cluster
 
     def exports(self, cluster: Cluster) -> list[str]:
-        """Give the lines that people paste to reach the cluster; with a kubectl for who has none."""
+        """Return the lines that people paste to reach the cluster; with a kubectl for who has none."""
         found = [f"export KUBECONFIG={self.kubeconfig}"]
         if shutil.which("kubectl") is None:
             found.append(f'export PATH="{cluster.kubectl.program.parent}:$PATH"  # there is no kubectl on it yet')
@@ -129,7 +129,7 @@ class Environment:
 
 
 def prepare(cluster: Cluster, say: Say) -> None:
-    """Give a cluster what the operator expects to find."""
+    """Return a cluster what the operator expects to find."""
     manifests.install(cluster.kubectl, say=say)
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     cluster.kubectl("apply", "-f", "-", stdin=json.dumps(namespace))

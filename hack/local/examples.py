@@ -127,7 +127,7 @@ def read_all(folder: Path = EXAMPLES) -> list[Example]:
 
 
 def known_as(item: dict[str, Any]) -> str:
-    """Give what an object is called in promises."""
+    """Return what an object is called in promises."""
     name = str(item["metadata"]["name"])
     return name if item["kind"] == "TaskAction" else f"{item['kind'].lower()}/{name}"
 
@@ -139,17 +139,17 @@ def is_settled(item: dict[str, Any] | None, expected: str) -> bool:
 
 
 def phase_of(item: dict[str, Any] | None) -> str:
-    """Give an action's phase."""
+    """Return an action's phase."""
     return item.get("status", {}).get("phase", "Queued") if item else GONE
 
 
 def line(item: dict[str, Any] | None) -> str:
-    """Give an action's state in a line."""
+    """Return an action's state in a line."""
     return f"{phase_of(item):<20} {message_of(item)}".rstrip()
 
 
 def message_of(item: dict[str, Any] | None) -> str:
-    """Give what an action says about itself: its error, unless it went on well from there, else its progress."""
+    """Return what an action says about itself: its error, unless it went on well from there, else its progress."""
     status = item.get("status", {}) if item else {}
     error = (status.get("error") or {}).get("message") if status.get("phase") != "Succeeded" else None
     said = error or (status.get("progress") or {}).get("message")

@@ -54,7 +54,7 @@ def answers(kubectl: Kubectl, path: str) -> bool:
 
 
 def resources(folder: Path) -> list[str]:
-    """Give the API paths of a folder's CRDs."""
+    """Return the API paths of a folder's CRDs."""
     specs = [yaml.safe_load(path.read_text())["spec"] for path in sorted(folder.glob("*.yaml"))]
     return [
         f"/apis/{spec['group']}/{version['name']}/{spec['names']['plural']}"
@@ -65,5 +65,5 @@ def resources(folder: Path) -> list[str]:
 
 
 def files(folder: Path) -> list[str]:
-    """Give a folder's manifests as kubectl's flags."""
+    """Return a folder's manifests as kubectl's flags."""
     return [f"--filename={path}" for path in sorted(folder.glob("*.yaml"))]

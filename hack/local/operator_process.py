@@ -67,7 +67,7 @@ class Operator:
         return self.readiness() == READY
 
     def readiness(self) -> str:
-        """Give what its readiness probe says is missing."""
+        """Return what its readiness probe says is missing."""
         try:
             with urllib.request.urlopen(f"{self.url}/readyz", timeout=2):  # noqa: S310 - http by construction
                 return READY
@@ -83,16 +83,16 @@ class Operator:
 
 
 def example_plugins() -> list[str]:
-    """Give the folders of the examples' own executors, which are installed nowhere: metadata, then code."""
+    """Return the folders of the examples' own executors, which are installed nowhere: metadata, then code."""
     found = sorted((ROOT / "examples").glob("[0-9][0-9]-*/plugin"))
     return [str(path) for plugin in found for path in (plugin, plugin.parent)]
 
 
 def mark() -> str:
-    """Give what tells this checkout's operator from any other process."""
+    """Return what tells this checkout's operator from any other process."""
     return f"{Path(sys.executable).with_name('taskaction')} operator run"
 
 
 def free_port() -> int:
-    """Give the usual port, or another one where several clusters are worked on at once."""
+    """Return the usual port, or another one where several clusters are worked on at once."""
     return USUAL_PORT if is_free(USUAL_PORT) else Ports.free().apiserver

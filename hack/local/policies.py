@@ -57,12 +57,12 @@ def apply(kubectl: Kubectl, manifests: list[Manifest]) -> None:
 
 
 def as_list(manifests: list[Manifest]) -> str:
-    """Give manifests as one document."""
+    """Return manifests as one document."""
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
 
 
 def served_kinds(kubectl: Kubectl) -> set[str]:
-    """Give the kinds that the server knows in the version that is used here."""
+    """Return the kinds that the server knows in the version that is used here."""
     rows = kubectl("api-resources", f"--api-group={API.partition('/')[0]}", "--no-headers").splitlines()
     return {row.split()[-1] for row in rows if API in row.split()}
 
@@ -89,7 +89,7 @@ def is_refused(kubectl: Kubectl, name: str) -> bool:
 
 
 def probe(name: str, *, mutating: bool) -> list[Manifest]:
-    """Give the pair of policies with their bindings."""
+    """Return the pair of policies with their bindings."""
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
     scope = {"matchConstraints": {"resourceRules": [{**rule, "resourceNames": [name]}]}, "failurePolicy": "Fail"}
     unmarked = f"!has(object.metadata.annotations) || !('{MARK}' in object.metadata.annotations)"

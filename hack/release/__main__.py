@@ -63,7 +63,7 @@ def check(text: str, version: Version) -> None:
 
 
 def notes(text: str, version: Version) -> str:
-    """Give the notes of the version that is released."""
+    """Return the notes of the version that is released."""
     if not version.is_released:
         raise ClusterError(f"This commit is no release ({version.python}): {MEND}.")
     check(text, version)
@@ -71,7 +71,7 @@ def notes(text: str, version: Version) -> str:
 
 
 def sums(folder: Path) -> str:
-    """Give the sums of what is shipped, as `sha256sum --check` reads them."""
+    """Return the sums of what is shipped, as `sha256sum --check` reads them."""
     files = sorted(path for pattern in SHIPPED for path in folder.glob(pattern))
     if not files:
         raise ClusterError(f"There is nothing to ship in {folder}: run make wheel chart first.")
@@ -79,7 +79,7 @@ def sums(folder: Path) -> str:
 
 
 def push_command(repository: str, version: Version) -> list[str]:
-    """Give the command; the builder makes bill of materials and provenance, and pushes them beside the image."""
+    """Return the command; the builder makes bill of materials and provenance, and pushes them beside the image."""
     return [
         "docker", "buildx", "build", f"--platform={PLATFORMS}", "--sbom=true", "--provenance=mode=max", "--push",
         f"--build-arg=VERSION={version.python}", f"--tag={repository}:{version.semantic}",

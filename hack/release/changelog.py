@@ -24,14 +24,14 @@ class Release:
 
 
 def read(text: str) -> list[Release]:
-    """Give the releases in the order of the file; headings that cannot be read are left to `problems`."""
+    """Return the releases in the order of the file; headings that cannot be read are left to `problems`."""
     parts = _HEADING.split(text)[1:]
     found = [(_RELEASE.match(heading), body) for heading, body in zip(parts[::2], parts[1::2], strict=True)]
     return [Release(match["name"], match["day"], body.strip()) for match, body in found if match]
 
 
 def problems(text: str) -> list[str]:
-    """Give what is wrong, one sentence each."""
+    """Return what is wrong, one sentence each."""
     found = [
         f"'## {heading}' should be '## [{UNRELEASED}]' or '## [1.2.3] - 2026-01-31'"
         for heading in _HEADING.findall(text)
@@ -77,5 +77,5 @@ def _is_day(day: str | None) -> bool:
 
 
 def notes(text: str, name: str) -> str | None:
-    """Give what is said about a version; None where it is not there."""
+    """Return what is said about a version; None where it is not there."""
     return next((release.notes for release in read(text) if release.name == name), None)

@@ -19,7 +19,7 @@ MANIFEST, CONFIG, LAYER = (
 
 
 def image(busybox: Path, command: tuple[str, ...], name: str) -> bytes:
-    """Give an image of busybox with all its programs, in OCI's form."""
+    """Return an image of busybox with all its programs, in OCI's form."""
     layer = root_filesystem(busybox)
     config = as_json(
         {
@@ -48,7 +48,7 @@ def image(busybox: Path, command: tuple[str, ...], name: str) -> bytes:
 
 
 def root_filesystem(busybox: Path) -> bytes:
-    """Give a layer with busybox under all its names, two users, and a folder that everybody may write to."""
+    """Return a layer with busybox under all its names, two users, and a folder that everybody may write to."""
     names = subprocess.run([str(busybox), "--list"], capture_output=True, text=True, check=True).stdout.split()
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as archive:
@@ -77,15 +77,15 @@ def add(
 
 
 def described(content: bytes, kind: str) -> dict[str, Any]:
-    """Give a descriptor."""
+    """Return a descriptor."""
     return {"mediaType": kind, "digest": digest(content), "size": len(content)}
 
 
 def digest(content: bytes) -> str:
-    """Give the name of a content."""
+    """Return the name of a content."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def as_json(content: Any) -> bytes:
-    """Give the one JSON form of a content."""
+    """Return the one JSON form of a content."""
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()

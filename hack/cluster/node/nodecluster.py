@@ -39,11 +39,11 @@ class NodeCluster(ControlPlane):
     pods = "real"
 
     def import_image(self, archive: Path | str) -> None:
-        """Give the node an image from a tar file, in OCI's or Docker's form."""
+        """Return the node an image from a tar file, in OCI's or Docker's form."""
         self._import(Path(archive).read_bytes())
 
     def enter(self, *namespaces: str) -> list[str]:
-        """Give the beginning of a command that runs inside, in all namespaces or in those that are named."""
+        """Return the beginning of a command that runs inside, in all namespaces or in those that are named."""
         pid = (self.folder.path / INNER_PID).read_text()
         chosen = namespaces or ("mount", "pid", "net")
         return ["nsenter", f"--target={pid}", *(f"--{name}" for name in chosen)]
@@ -106,7 +106,7 @@ class NodeCluster(ControlPlane):
         self.link.connect(int(told.read_text()), SERVICE)
 
     def _needed(self) -> list[str]:
-        """Give the folders of the programs, which may lie where the node gets a view of its own."""
+        """Return the folders of the programs, which may lie where the node gets a view of its own."""
         return sorted(
             {str(folder) for file in self.binaries.iterdir() for folder in (file.parent, file.resolve().parent)}
         )

@@ -25,7 +25,7 @@ TRIAL_SECONDS = 20
 
 
 def obstacle() -> str | None:
-    """Give what is in the way, as part of a sentence."""
+    """Return what is in the way, as part of a sentence."""
     if sys.platform != "linux":
         return "a node needs Linux"
     if os.geteuid() != 0:
@@ -39,7 +39,7 @@ def obstacle() -> str | None:
 
 
 def proxied(env: Mapping[str, str]) -> str | None:
-    """Give what is in the way of programs on the host that go through a proxy, as kubectl does."""
+    """Return what is in the way of programs on the host that go through a proxy, as kubectl does."""
     given = {name.upper(): value for name, value in env.items()}
     if given.get("HTTPS_PROXY") and NETWORK not in given.get("NO_PROXY", ""):
         return f"HTTPS_PROXY is set, so NO_PROXY has to name {NETWORK}, where a node is reached"

@@ -20,7 +20,7 @@ QPS = 100
 
 
 def apiserver(state: Path) -> list[str]:
-    """Give the flags in which a node's API server differs: pods and the host reach it, and it calls kubelet."""
+    """Return the flags in which a node's API server differs: pods and the host reach it, and it calls kubelet."""
     keys = state / "pki"
     return [
         "--bind-address=0.0.0.0",
@@ -33,7 +33,7 @@ def apiserver(state: Path) -> list[str]:
 
 
 def kubelet(state: Path) -> list[str]:
-    """Give kubelet's flags."""
+    """Return kubelet's flags."""
     return [
         f"--config={state}/kubelet.yaml",
         f"--kubeconfig={state}/kubelet.kubeconfig",
@@ -45,12 +45,12 @@ def kubelet(state: Path) -> list[str]:
 
 
 def containerd(state: Path) -> list[str]:
-    """Give containerd's flags."""
+    """Return containerd's flags."""
     return [f"--config={state}/containerd.toml", f"--root={WORK}/containerd", f"--address={SOCKET}"]
 
 
 def files(state: Path, programs: Path, cgroup: str) -> dict[str, str]:
-    """Give the content of every configuration file, by its place in the state folder."""
+    """Return the content of every configuration file, by its place in the state folder."""
     return {
         "kubelet.yaml": yaml.safe_dump(kubelet_settings(state, cgroup)),
         "containerd.toml": toml(containerd_settings(state, programs)),
@@ -59,7 +59,7 @@ def files(state: Path, programs: Path, cgroup: str) -> dict[str, str]:
 
 
 def kubelet_settings(state: Path, cgroup: str) -> dict[str, Any]:
-    """Give kubelet's configuration: whatever the machine lacks or has too little of, it takes pods."""
+    """Return kubelet's configuration: whatever the machine lacks or has too little of, it takes pods."""
     keys = state / "pki"
     signals = "memory", "nodefs", "imagefs", "pid"
     evictions = {f"{name}.available": "0%" for name in signals}
@@ -95,7 +95,7 @@ def kubelet_settings(state: Path, cgroup: str) -> dict[str, Any]:
 
 
 def containerd_settings(state: Path, programs: Path) -> dict[str, Any]:
-    """Give containerd's configuration."""
+    """Return containerd's configuration."""
     runc = {
         "runtime_type": "io.containerd.runc.v2",
         "options": {"BinaryName": f"{programs}/runc", "SystemdCgroup": False},
@@ -112,7 +112,7 @@ def containerd_settings(state: Path, programs: Path) -> dict[str, Any]:
 
 
 def network() -> dict[str, Any]:
-    """Give the pods' network: one bridge, no translation and no way out."""
+    """Return the pods' network: one bridge, no translation and no way out."""
     ranges = [[{"subnet": PODS, "gateway": GATEWAY, "rangeStart": "10.244.1.0"}]]
     bridge = {
         "type": "bridge",
