@@ -105,7 +105,7 @@ class OceanAdapter(EngineExecutor):
         self._host.on_run_ended(run.uid)
 
     async def admit(self, request: WebhookRequest) -> tuple[Correlation, ...]:
-        """Let the processor authenticate a webhook and find its run; its reports are left to the action's owner."""
+        """Make the processor authenticate a webhook and find its run; its reports are left to the action's owner."""
         if self._processor is None:
             return await super().admit(request)
         event = WebhookEvent.from_request(request.headers, request.body, request.content)
