@@ -40,7 +40,7 @@ def pip(*arguments: str, out: "int | None" = None) -> bool:
 
 
 def fail(sentence: str) -> int:
-    """Say what is missing."""
+    """Print what is missing."""
     print(f"error: {sentence}", file=sys.stderr)
     return 1
 

@@ -50,7 +50,7 @@ def per_action(metric: str, *only: str) -> str:
 
 
 def of_pods(expr: str) -> str:
-    """Return what each process of the project says of itself under a name that other projects' processes use as well."""
+    """Return what each process of the project reports under a name that other projects' processes use as well."""
     return f"{expr} * on (namespace, pod) group_left (component) taskaction_build_info{{$here}}"
 
 

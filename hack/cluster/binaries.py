@@ -114,7 +114,7 @@ class Cache:
         self.folder = self.root / self.recipe.name
 
     def is_complete(self) -> bool:
-        """Tell whether every program is there."""
+        """Whether every program is there."""
         return all((self.folder / name).exists() for name, _ in self.recipe.packages)
 
     def build(self, *, say: Say = print, compile_package: Compile | None = None) -> Path:
@@ -155,10 +155,10 @@ class Cache:
 
 
 class Heartbeat:
-    """Says something from time to time, so that nobody takes a long wait for a hang."""
+    """Printer of progress from time to time, so that nobody takes a long wait for a hang."""
 
     def __init__(self, say: Say) -> None:
-        """Say nothing yet."""
+        """Start silently."""
         self._say = say
         self._last = time.monotonic()
 
@@ -196,7 +196,7 @@ class GoBuild:
 
 
 def go_version(module: Path = MODULE) -> tuple[int, int] | None:
-    """Return the Go version that would build the module (Go may fetch a newer one than it is), or nothing without Go."""
+    """Return the Go version that would build the module (Go may fetch a newer one), or None without Go."""
     if not shutil.which("go"):
         return None
     said = subprocess.run(["go", "version"], cwd=module, capture_output=True, text=True, check=False)

@@ -102,7 +102,7 @@ def subject(name: str, group: str | None = None) -> x509.Name:
 
 
 def general_name(address: str) -> x509.GeneralName:
-    """Tell an IP address from a host name."""
+    """Distinguish an IP address from a host name."""
     try:
         return x509.IPAddress(ipaddress.ip_address(address))
     except ValueError:

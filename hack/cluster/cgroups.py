@@ -34,7 +34,7 @@ def make(name: str, root: Path = ROOT) -> None:
 
 
 def delegate(group: Path) -> None:
-    """Let children of a v2 group have the controllers that it has itself."""
+    """Allow children of a v2 group have the controllers that it has itself."""
     offered = (group / UNIFIED).read_text().split()
     (group / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in WANTED if name in offered))
 

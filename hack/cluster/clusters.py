@@ -40,7 +40,7 @@ class Cluster(Protocol):
     kubectl: Kubectl
 
     def stop(self) -> None:
-        """Take away what was brought up, and nothing else."""
+        """Remove what was brought up, and nothing else."""
 
 
 class ExistingCluster:

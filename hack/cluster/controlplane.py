@@ -88,7 +88,7 @@ class ControlPlane:
         self.stop()
 
     def is_running(self) -> bool:
-        """Tell whether every program runs."""
+        """Whether every program runs."""
         return all(name in self._programs and self._programs[name].is_running() for name in self._flags)
 
     @property
@@ -118,7 +118,7 @@ class ControlPlane:
         self._programs[APISERVER].signal(signal.SIGSTOP)
 
     def resume_apiserver(self) -> None:
-        """Let a frozen API server go on."""
+        """Continue a frozen API server."""
         self._programs[APISERVER].signal(signal.SIGCONT)
 
     def apiserver_metrics(self) -> str:

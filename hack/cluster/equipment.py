@@ -56,7 +56,7 @@ SIMULATED = Equipment(
 
 
 def are_built(equipment: Equipment, root: Path | None = None) -> bool:
-    """Tell whether all of it is there."""
+    """Whether all of it is there."""
     return all(Cache(root, recipe).is_complete() for recipe in equipment.recipes)
 
 

@@ -11,7 +11,7 @@ SIMULATED = "kwok.x-k8s.io/node"
 
 
 def has_node(kubectl: Kubectl) -> bool:
-    """Tell whether there is a node that truly runs pods."""
+    """Whether there is a node that truly runs pods."""
     return any(SIMULATED not in node["metadata"].get("annotations", {}) for node in ready_nodes(kubectl))
 
 

@@ -34,7 +34,7 @@ class Pods:
     why: str = ""
 
     def __str__(self) -> str:
-        """Say it to people."""
+        """Print it to people."""
         match self.way:
             case Way.REAL:
                 return "pods run, on a node of their own"
@@ -84,7 +84,7 @@ def choose(around: Surroundings) -> Pods:
 
 
 def lacking(needed: Equipment) -> str | None:
-    """Tell what is needed to build programs, unless they are there."""
+    """Print what is needed to build programs, unless they are there."""
     if equipment.are_built(needed):
         return None
     if (go_version() or (0, 0)) < GO_REQUIRED:

@@ -31,7 +31,7 @@ class Ports:
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a program could listen there now."""
+    """Whether a program could listen there now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the programs do
         try:
@@ -42,7 +42,7 @@ def is_free(port: int) -> bool:
 
 
 def is_listening(port: int) -> bool:
-    """Tell whether a program accepts connections there."""
+    """Whether a program accepts connections there."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((HOST, port)) == 0

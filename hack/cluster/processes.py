@@ -38,7 +38,7 @@ class Program:
     popen: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
 
     def is_running(self) -> bool:
-        """Tell whether the pid is alive and still this program."""
+        """Whether the pid is alive and still this program."""
         if self.popen is not None:
             return self.popen.poll() is None  # a pid of our own is not used again before its end was collected
         return self.mark in command_line(self.pid)
@@ -123,7 +123,7 @@ def command_line(pid: int) -> str:
 
 
 def has_ended(pid: int) -> bool:
-    """Tell a process that only waits to be collected, by /proc."""
+    """Detect a process that only waits to be collected, by /proc."""
     after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # its name may contain anything
     return after_name[0] in {"Z", "X"}
 

@@ -91,12 +91,12 @@ def checked_assets(folder: Path) -> Path:
 
 
 def is_within(kubeconfig: str, own_state: Path) -> bool:
-    """Tell the kubeconfig that `make up` asks people to export from one of their own."""
+    """Distinguish the kubeconfig that `make up` asks people to export from one of their own."""
     return Path(kubeconfig).resolve().is_relative_to(own_state.resolve())
 
 
 def docker_answers() -> bool:
-    """Tell whether a Docker daemon, not only its client, is there."""
+    """Whether a Docker daemon, not only its client, is there."""
     if not shutil.which("docker"):
         return False
     try:

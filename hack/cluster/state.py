@@ -26,7 +26,7 @@ class StateFolder:
     """One control plane's files."""
 
     def __init__(self, path: Path, *, kept: bool) -> None:
-        """Take a folder that exists."""
+        """Open an existing folder."""
         self.path = path
         self.kept = kept
         self._lock: IO[str] | None = None
@@ -76,7 +76,7 @@ class StateFolder:
             cgroups.remove((self.path / CGROUP).read_text())
 
     def remove(self) -> None:
-        """Take the folder away, and with it the hold on it."""
+        """Remove the folder, and with it the hold on it."""
         shutil.rmtree(self.path, ignore_errors=True)
         if self._lock:
             self._lock.close()

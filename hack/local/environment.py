@@ -33,7 +33,7 @@ class Environment:
         self._state = run / "cluster"
 
     def is_up(self) -> bool:
-        """Tell whether the operator runs; it is the last to come up and the first to go."""
+        """Whether the operator runs; it is the last to come up and the first to go."""
         operator = self.operator()
         return operator is not None and operator.program.is_running()
 

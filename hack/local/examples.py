@@ -43,7 +43,7 @@ class Result:
 
     @property
     def holds(self) -> bool:
-        """Tell whether it ended as promised."""
+        """Whether it ended as promised."""
         return self.phase == self.expected
 
 
@@ -133,7 +133,7 @@ def known_as(item: dict[str, Any]) -> str:
 
 
 def is_settled(item: dict[str, Any] | None, expected: str) -> bool:
-    """Tell whether nothing more is to be waited for: the promise holds, or the action has ended otherwise."""
+    """Whether nothing more is to be waited for: the promise holds, or the action has ended otherwise."""
     phase = phase_of(item)
     return phase == expected or (phase in TERMINAL and expected != GONE)
 

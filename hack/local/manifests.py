@@ -33,19 +33,19 @@ def install(kubectl: Kubectl, *, say: Say = print) -> None:
 
 
 def remove(kubectl: Kubectl) -> None:
-    """Take out what `install` put in, with every object of these kinds."""
+    """Remove what `install` put in, with every object of these kinds."""
     policies.remove(kubectl, POLICIES)
     if crds := files(CRDS):
         kubectl("delete", "--ignore-not-found", *crds, timeout=REMOVED_SECONDS)
 
 
 def are_installed(kubectl: Kubectl) -> bool:
-    """Tell whether the cluster knows the project's kinds."""
+    """Whether the cluster knows the project's kinds."""
     return f".{GROUP}" in kubectl("get", "crds", "-o", "name")
 
 
 def answers(kubectl: Kubectl, path: str) -> bool:
-    """Tell whether the API server can list a kind."""
+    """Whether the API server can list a kind."""
     try:
         kubectl("get", "--raw", f"{path}?limit=1")
     except KubectlError:

@@ -78,7 +78,7 @@ class Operator:
             return str(error)
 
     def stop(self) -> None:
-        """Let it drain, within a bound."""
+        """Wait for it to drain, within a bound."""
         self.program.end(grace=STOP_SECONDS)
 
 

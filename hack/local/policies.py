@@ -80,7 +80,7 @@ def wait_until_effective(kubectl: Kubectl, *, mutating: bool = True) -> None:
 
 
 def is_refused(kubectl: Kubectl, name: str) -> bool:
-    """Tell whether the pair acts on the name; creates nothing."""
+    """Whether the pair acts on the name; creates nothing."""
     try:
         kubectl("create", "configmap", name, "--namespace=default", "--dry-run=server")
     except KubectlError as error:

@@ -28,7 +28,7 @@ class Version:
 
     @property
     def is_released(self) -> bool:
-        """Tell whether a tag names this very commit."""
+        """Whether a tag names this very commit."""
         return not PythonVersion(self.python).is_devrelease
 
     @classmethod

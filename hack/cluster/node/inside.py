@@ -76,7 +76,7 @@ def mount(*arguments: str, pass_fds: tuple[int, ...] = ()) -> None:
 
 
 def collect() -> None:
-    """Take note of every child that has ended."""
+    """Record every child that has ended."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

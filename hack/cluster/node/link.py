@@ -45,7 +45,7 @@ class Link:
         return self._address(2)
 
     def exists(self) -> bool:
-        """Tell whether the host has an interface of this name."""
+        """Whether the host has an interface of this name."""
         return Path("/sys/class/net", self.name).exists()
 
     def connect(self, pid: int, service: str) -> None:
