@@ -62,7 +62,7 @@ class Surroundings:
 
 
 def choose(around: Surroundings, *, own: bool = False) -> Choice:
-    """Return the first way that is open; with `own`, only ways to a control plane whose programs can be killed count."""
+    """Get the first way that is open; with `own`, only ways to a control plane whose programs can be killed count."""
     env = around.env
     kubeconfig, context = env.get("KUBECONFIG"), env.get("TASKACTION_CONTEXT")
     if not own and (context or (kubeconfig and not is_within(kubeconfig, around.own_state))):
