@@ -1,0 +1,87 @@
+"""Every group of figures that needs a cluster, measured once in a small form: each figure gets a value.
+
+The figures without a cluster have a test among the unit tests.
+"""
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from benchmarks.__main__ import measure
+from benchmarks.figures import (
+    GROUPS,
+    abort,
+    chaos,
+    engine,
+    enqueue,
+    fanout,
+    flows,
+    growth,
+    image,
+    latency,
+    memory,
+    node,
+    parked,
+    replicas,
+    restart,
+    runs,
+    takeover,
+    throughput,
+    watch,
+    workloads,
+    writes,
+)
+from benchmarks.report import Report
+from cluster import equipment, pods
+
+pytestmark = [pytest.mark.endurance, pytest.mark.timeout(400)]
+
+WITHOUT_CLUSTER = (engine, flows)
+BURST = {"COUNT": 100, "WARM_UP": 20}
+SMALL: dict[ModuleType, dict[str, Any]] = {
+    writes: {"COUNT": 5},
+    throughput: BURST,
+    latency: {"ROUNDS": 1, "SECONDS": 1, "CEILING_COUNT": 100},
+    memory: {"QUEUED": 100},
+    restart: {"QUEUED": 100, "FINISHED": 100},
+    abort: {},
+    growth: {"WARM_UP": 20, "by_operator": lambda *args: throughput.by_operator(*args[:-1], 50)},
+    parked: {"PARKED": 50, "WINDOW_SECONDS": 1.0},
+    runs: {"CHAINS": 2, "ITEMS": 20, "MAPS": 1},
+    replicas: {"COUNTS": {1: 40, 2: 80, 3: 120}, "NOOPS": 100},
+    takeover: {"ROUNDS": 1, "KEYS": 8, "OUTSIDE": 4},
+    chaos: {"KILL_EVERY": 5.0, "SECONDS": 15.0, "KEYS": 5},
+    workloads: {"COUNT": 20, "WARM_UP": 5, "PODS": 5},
+    enqueue: {"COUNT": 50, "WARM_UP": 10},
+    watch: {"WATCHERS": 4, "CHANGES": 40, "MANY": 10},
+    fanout: {"COUNT": 20, "WARM_UP": 5},
+    image: {},
+    node: {"ROUNDS": 1},
+}
+
+
+def test_no_group_is_left_out() -> None:
+    assert {module.GROUP.name for module in (*SMALL, *WITHOUT_CLUSTER)} == {group.name for group in GROUPS}
+
+
+@pytest.mark.parametrize("module", SMALL, ids=lambda module: module.GROUP.name)
+def test_every_figure_gets_a_value(
+    module: ModuleType,
+    programs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    if module is node:
+        request.getfixturevalue("node_programs")  # skips where pods cannot run
+    if module is workloads and (missing := pods.Surroundings.here(programs).lacking(equipment.SIMULATED)):
+        pytest.skip(f"kwok is not available: {missing}")
+    for part in (throughput, memory, module):  # others borrow from the first two
+        for name, value in SMALL[part].items():
+            monkeypatch.setattr(part, name, value)
+    report = Report(tmp_path / "bench" / "latest.json", {}, keep=False)
+    measure(module.GROUP, programs, report, print)
+    assert {row.figure for row in report.rows} == set(module.GROUP.figures)
+    assert [(row.figure.name, row.reason) for row in report.rows if row.value is None] == []
