@@ -10,8 +10,8 @@ from benchmarks.figures.group import Group
 from benchmarks.report import Figure, Row, Target
 from benchmarks.stage import Stage
 from taskaction.flows.machine import start, step
-from taskaction.flows.program import FlowProgram, compiled
-from taskaction.flows.validation import validated
+from taskaction.flows.program import FlowProgram, compile_definition
+from taskaction.flows.validation import validate_definition
 
 ROUNDS = 5
 LOOPS = 5_000
@@ -46,7 +46,7 @@ def measure(stage: Stage) -> Iterator[Row]:
 
 def rate() -> float:
     """Give the states per second of one run, which is woken whenever it has used up its step."""
-    program = compiled(COUNTING)
+    program = compile_definition(COUNTING)
     if not isinstance(program, FlowProgram):
         raise TypeError(program)
     now = datetime.now(UTC)
@@ -84,7 +84,7 @@ def validation(seed: int) -> float:
     """Give the milliseconds that a large flow takes to be validated."""
     document = large(seed)
     begun = time.perf_counter()
-    problems = validated(document, strict=True)
+    problems = validate_definition(document, strict=True)
     seconds = time.perf_counter() - begun
     if problems:
         raise RuntimeError(problems[0])

@@ -44,7 +44,7 @@ class Value:
 
 
 def values(path: Path) -> Iterator[Value]:
-    """Give every value of a values.yaml, in order; a map with a comment of its own is one value."""
+    """Return every value of a values.yaml, in order; a map with a comment of its own is one value."""
     text = path.read_text(encoding="utf-8")
     lines = text.splitlines()
 
@@ -62,7 +62,7 @@ def values(path: Path) -> Iterator[Value]:
 
 
 def readme(chart: Path) -> str:
-    """Give the page of a chart's folder."""
+    """Return the page of a chart's folder."""
     about = yaml.safe_load((chart / "Chart.yaml").read_text(encoding="utf-8"))
     kubernetes = about["kubeVersion"].removeprefix(">=").removesuffix("-0").removesuffix(".0") + " or newer"
     head = _TEXT.format(description=about["description"], kubernetes=kubernetes)
@@ -74,7 +74,7 @@ def readme(chart: Path) -> str:
 
 
 def _above(lines: list[str], number: int) -> str:
-    """Give the comment that stands right above a line, at the same depth."""
+    """Return the comment that stands right above a line, at the same depth."""
     indent = lines[number][: len(lines[number]) - len(lines[number].lstrip())]
     found: list[str] = []
     while number and lines[number - 1].startswith(f"{indent}# "):

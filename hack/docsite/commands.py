@@ -6,7 +6,7 @@ from typing import Any
 from typer.main import get_command
 
 from taskaction.cli.exit_codes import Exit
-from taskaction.cli.program import program
+from taskaction.cli.program import build_program
 
 _EVERYWHERE = frozenset({"help", "install_completion", "show_completion"})
 _EXIT_TEXTS = {
@@ -22,7 +22,7 @@ _EXIT_TEXTS = {
 
 
 def page() -> Iterator[str]:
-    """Give the lines of the page, below its head."""
+    """Return the lines of the page, below its head."""
     yield "How to use it is in [the command line](../cli.md). `kubectl taskaction` takes the same commands."
     yield ""
     yield "## Exit codes"
@@ -31,7 +31,7 @@ def page() -> Iterator[str]:
     yield "|---|---|"
     for code, text in _EXIT_TEXTS.items():
         yield f"| {code.value} | {text} |"
-    root: Any = get_command(program())
+    root: Any = get_command(build_program())
     yield from _commands(root, "taskaction")
 
 

@@ -45,7 +45,7 @@ class Program:
 
 
 def programs() -> list[Program]:
-    """Give every process that the project ships."""
+    """Return every process that the project ships."""
     return [
         Program("The operator", "operator run", config.OperatorConfig, config.PREFIX, Metrics().registry, ("app",)),
         Program(
@@ -78,14 +78,14 @@ def programs() -> list[Program]:
 _SETTINGS = """\
 All settings are environment variables. Durations are written as in Go (`90s`, `1m30s`), lists with commas. A wrong
 value ends the process with a sentence that names the variable. Unknown names are ignored, because Kubernetes itself
-puts such variables into pods. The [chart](../operating.md#install) sets them by values of the same names. In a pod,
+puts such variables into pods. The [chart](../install.md#install) sets them by values of the same names. In a pod,
 an address to bind to begins with `0.0.0.0`. The inbox and the Actions service also read the operator's
 `TASKACTION_NAMESPACE`, `TASKACTION_WATCH_NAMESPACES`, `TASKACTION_CONTEXT`, `TASKACTION_IDENTITY` and
 `TASKACTION_LOG_…`."""
 
 _METRICS = """\
 Each process shows its own at `/metrics`, for Prometheus. No label grows with the number of objects. What is worth an
-alert is in [operating](../operating.md#metrics). On Linux there are also those of the process, `process_…`."""
+alert is in [observability](../observability.md#alerts). On Linux there are also those of the process, `process_…`."""
 
 _REASONS = """\
 `status.reason`, the conditions and `status.error.code` carry one of these words. They are part of the API: scripts and
@@ -93,7 +93,7 @@ alerts may compare them. Executors add their own for failures, such as `Http404`
 
 
 def pages() -> dict[Path, str]:
-    """Give every page, by its path in the checkout."""
+    """Return every page, by its path in the checkout."""
     found = {
         "settings": _settings(programs()),
         "metrics": _metrics(programs()),
@@ -123,7 +123,7 @@ def _settings(found: Iterable[Program]) -> Iterator[str]:
 
 
 def variables(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
-    """Give every setting of a model by its variable; those of a model within it have its name in theirs."""
+    """Return every setting of a model by its variable; those of a model within it have its name in theirs."""
     for name, field in model.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
@@ -210,7 +210,7 @@ def _reasons() -> Iterator[str]:
     for reason in Reason:
         if reason in _BEGINS:
             yield from ("", f"## {_BEGINS[reason]}", "", "| reason | means | mend |", "|---|---|---|")
-        yield f"| `{reason}` | {_cell(reason.means)} | {_cell(reason.mend)} |"
+        yield f"| `{reason}` | {_cell(reason.description)} | {_cell(reason.remedy)} |"
 
 
 def _head(title: str, source: str) -> Iterator[str]:

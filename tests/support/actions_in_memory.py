@@ -12,7 +12,7 @@ from taskaction.cluster.memory.cluster import MemoryCluster
 from taskaction.core.clock import Clock, SystemClock
 from taskaction.integrations.flyte.service.health import HealthService
 from taskaction.integrations.flyte.service.journal import ActionsJournal
-from taskaction.integrations.flyte.service.server import ACTIONS, Application, ServerSettings, run
+from taskaction.integrations.flyte.service.server import ACTIONS, ActionsServerSettings, Application, run
 from taskaction.integrations.flyte.service.service import Facade
 from taskaction.integrations.flyte.service.settings import ActionsConfig
 
@@ -35,7 +35,7 @@ class Served:
     @property
     def watches(self) -> int:
         """How many watches it serves."""
-        return self.facade.mirror.watches
+        return self.facade.cache.watches
 
     def actions(self, run_name: str) -> list[Body]:
         """Give the objects of a run's actions."""
@@ -60,7 +60,7 @@ async def served(*, stalled: float = 60.0, clock: Clock | None = None, **own: An
     address = f"{HOST}:{Ports.free().apiserver}"
     config = ActionsConfig(bind=address, authentication="none", task_types={"noop": "noop", "sleep": "sleep"}, **own)
     facade = Facade(config, cluster, clock, journal, "mark")
-    informing = [asyncio.create_task(informer.run(journal.failed)) for informer in facade.informers]
+    informing = [asyncio.create_task(informer.run(journal.record_failure)) for informer in facade.informers]
     for informer in facade.informers:
         await informer.listed.wait()
     begun, over = asyncio.Event(), asyncio.Event()
@@ -71,7 +71,7 @@ async def served(*, stalled: float = 60.0, clock: Clock | None = None, **own: An
         facade.watches.stop()
 
     health = HealthService(lambda: True, clock, [ACTIONS])
-    settings = ServerSettings(
+    settings = ActionsServerSettings(
         bind=address,
         request_bytes=config.request_bytes,
         grace=GRACE,
@@ -81,7 +81,7 @@ async def served(*, stalled: float = 60.0, clock: Clock | None = None, **own: An
         client_ca=config.tls_client_ca_file,
     )
     application = Application(facade.rpc, health, config.request_bytes)
-    serving = asyncio.create_task(run(application, settings, stopped, clock, journal.failed))
+    serving = asyncio.create_task(run(application, settings, stopped, clock, journal.record_failure))
     try:
         beginning = asyncio.create_task(begun.wait())
         await asyncio.wait({serving, beginning}, return_when=asyncio.FIRST_COMPLETED)

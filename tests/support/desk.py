@@ -5,7 +5,7 @@ from typing import Any
 
 from support.fake_cluster import FakeCluster
 from taskaction.control.objects.owned import OwnedRecord
-from taskaction.control.objects.records import Record
+from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.writer import StatusWriter
 from taskaction.testing.clock import FakeClock
 
@@ -19,17 +19,17 @@ class Desk:
     told: list[tuple[str, str]] = field(default_factory=list)
     luck: float = 0.0
 
-    def writer(self, in_flight: int = 10) -> StatusWriter[Record]:
+    def writer(self, in_flight: int = 10) -> StatusWriter[ActionRecord]:
         return StatusWriter(self.cluster, self.clock, lambda: self.luck, self, self.learned, in_flight=in_flight)
 
-    def learned(self, record: Record) -> None:
+    def learned(self, record: ActionRecord) -> None:
         self.told.append(("learned", record.name))
 
-    def wrote(self, record: OwnedRecord) -> None:
+    def on_status_written(self, record: OwnedRecord) -> None:
         self.told.append(("wrote", record.name))
 
-    def retried(self, record: OwnedRecord, error: Exception) -> None:
+    def on_write_retried(self, record: OwnedRecord, error: Exception) -> None:
         self.told.append(("retried", record.name))
 
-    def overtaken(self, record: OwnedRecord, server: Any) -> None:
+    def on_write_overtaken(self, record: OwnedRecord, server: Any) -> None:
         self.told.append(("overtaken", record.name))

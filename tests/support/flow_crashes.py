@@ -127,7 +127,7 @@ class Crashes:
     async def _carried(self, operator: MemoryOperator, dead: asyncio.Event) -> None:
         death = asyncio.create_task(dead.wait())
         for _ in range(ROUNDS):
-            if dead.is_set() or run_of(operator).status.phase.terminal:
+            if dead.is_set() or run_of(operator).status.phase.is_terminal:
                 break
             second = asyncio.create_task(self._second(operator))
             await asyncio.wait({second, death}, return_when=asyncio.FIRST_COMPLETED)

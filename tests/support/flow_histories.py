@@ -8,7 +8,7 @@ import orjson
 
 from taskaction.flows.effects import ActionEnded, ActionPaused, CancelAction, Event, FlowDecision, StartAction
 from taskaction.flows.machine import start, step
-from taskaction.flows.program import FlowProgram, compiled
+from taskaction.flows.program import FlowProgram, compile_definition
 from taskaction.flows.state import FlowState
 from taskaction.testing.clock import START
 
@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parents[1] / "data" / "flow_histories"
 
 def replayed(history: dict[str, Any]) -> list[dict[str, Any]]:
     """Give what today's machine makes of each step, from the state as it was written before."""
-    program = compiled(history["definition"])
+    program = compile_definition(history["definition"])
     assert isinstance(program, FlowProgram), program
     told = [told_of(start(program, "run", history["input"], {"run_id": "run"}, START))]
     for number, happened in enumerate(history["happened"]):

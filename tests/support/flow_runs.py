@@ -5,9 +5,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from taskaction.flows.effects import ActionEnded, CancelAction, Effect, Entry, Event, FlowDecision, Outcome, StartAction
+from taskaction.flows.effects import (
+    ActionEnded,
+    CancelAction,
+    Effect,
+    Event,
+    FlowDecision,
+    FlowLogEntry,
+    Outcome,
+    StartAction,
+)
 from taskaction.flows.machine import start, step
-from taskaction.flows.program import FlowProgram, compiled
+from taskaction.flows.program import FlowProgram, compile_definition
 from taskaction.flows.state import FlowState
 from taskaction.testing.clock import START
 
@@ -32,7 +41,7 @@ def status(visit: str, how: str, details: Any) -> dict[str, Any]:
 
 def program(states: Mapping[str, Any], start_at: str | None = None, **rest: Any) -> FlowProgram:
     """Read a definition that must be right; it begins with its first state."""
-    found = compiled({"StartAt": start_at or next(iter(states)), "States": states, **rest})
+    found = compile_definition({"StartAt": start_at or next(iter(states)), "States": states, **rest})
     assert isinstance(found, FlowProgram), "\n".join(map(str, found))
     return found
 
@@ -51,7 +60,7 @@ class FlowRun:
     now: datetime = START
     started: list[StartAction] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[FlowLogEntry] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     state: FlowState | None = None
 

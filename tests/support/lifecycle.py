@@ -109,11 +109,11 @@ def finished(phase: Phase, **changes: Any) -> TaskActionStatus:
 
 def status_in(phase: Phase) -> TaskActionStatus:
     """Give a status in ``phase`` as it usually looks."""
-    if phase.terminal:
+    if phase.is_terminal:
         return finished(phase)
     if phase is Phase.PAUSED:
         return running(phase, reason=Reason.PAUSED)
-    return running(phase) if phase.started else waiting(phase)
+    return running(phase) if phase.is_started else waiting(phase)
 
 
 def spec(**changes: Any) -> TaskActionSpec:

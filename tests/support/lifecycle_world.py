@@ -8,25 +8,25 @@ from typing import assert_never
 from support.lifecycle import ABORT, CREATED, NOT_READY, observed, seconds
 from taskaction.api.task_action import TaskActionStatus
 from taskaction.lifecycle.decisions import (
+    AddFinalizer,
     Adopt,
     Call,
     Cancel,
     Decision,
+    Dequeue,
     Effect,
     Enqueue,
     ExpireAt,
-    Hold,
     PollAt,
-    Release,
-    Tell,
+    RecordEvent,
+    RemoveFinalizer,
     WakeAt,
-    Withdraw,
     Write,
 )
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Outcome, Succeeded
 from taskaction.lifecycle.policy import Policy
-from taskaction.lifecycle.state import Activity, Ended, Event, Look, Observed, Parent, Slot, Stopped
+from taskaction.lifecycle.state import Activity, CallEnded, CancelEnded, Event, Observed, Parent, Reconcile, Slot
 from taskaction.lifecycle.traits import Traits
 
 
@@ -66,7 +66,7 @@ class World:
 
     def look(self) -> None:
         """See what is to be done."""
-        self._apply(self._decide(Look()))
+        self._apply(self._decide(Reconcile()))
 
     def work(self) -> None:
         """Give the action a worker where it waits for one."""
@@ -81,17 +81,17 @@ class World:
         self.calling = False
         if self.facts.activity is Activity.CANCELLING and not isinstance(outcome, Succeeded):
             return
-        decision = self._decide(Ended(outcome))
+        decision = self._decide(CallEnded(outcome))
         self._set(activity=Activity.IDLE)
         self._apply(decision)
-        if self.status.phase.started and self.facts.activity is Activity.IDLE:
+        if self.status.phase.is_started and self.facts.activity is Activity.IDLE:
             self._set(activity=Activity.WAITING)
 
     def end_cancel(self) -> None:
         """Let the executor confirm that it has stopped."""
         if self.facts.activity is Activity.CANCELLING:
             self.calling = False
-            decision = self._decide(Stopped())
+            decision = self._decide(CancelEnded())
             self._set(activity=Activity.IDLE)
             self._apply(decision)
 
@@ -202,7 +202,7 @@ class World:
             case Enqueue():
                 self.poll_at = None
                 self._set(activity=Activity.QUEUED)
-            case Withdraw():
+            case Dequeue():
                 self._set(activity=Activity.IDLE)
             case PollAt(at=at):
                 self.poll_at = at
@@ -211,11 +211,11 @@ class World:
             case Cancel():
                 self.poll_at = None
                 self._set(activity=Activity.CANCELLING)
-            case Hold() | Release():
-                self._set(held=isinstance(effect, Hold))
+            case AddFinalizer() | RemoveFinalizer():
+                self._set(held=isinstance(effect, AddFinalizer))
             case Adopt():
                 self.adopting = True
-            case ExpireAt() | Tell():
+            case ExpireAt() | RecordEvent():
                 pass
             case _:
                 assert_never(effect)

@@ -11,7 +11,7 @@ from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.cluster.memory.store import Event
 from taskaction.local.operator import InProcessOperator
 from taskaction.plugin.registry import Plugin
-from taskaction.testing.clock import FakeClock, settled
+from taskaction.testing.clock import FakeClock, settle
 
 _ROUNDS = 50
 
@@ -45,7 +45,7 @@ class MemoryOperator(InProcessOperator):
     async def settle(self) -> None:
         """Tell the operator what it has not heard of, until nothing is new."""
         for _ in range(_ROUNDS):
-            await settled()
+            await settle()
             if not self.deliver():
                 break
 
@@ -61,7 +61,7 @@ class MemoryOperator(InProcessOperator):
         left = seconds
         while left > 0:
             await self.clock.advance(min(step, left))
-            await self.control.leases.round()
+            await self.control.leases.run_round()
             await self.settle()
             left -= step
 
@@ -81,8 +81,8 @@ class MemoryOperator(InProcessOperator):
         """Give the objects of a kind."""
         return [found for key, found in self.cluster.objects.items() if key[0] == plural]
 
-    def _heard(self, event: Event) -> None:
-        self.hear(event)  # and be told of it by ``settle``
+    def _on_cluster_event(self, event: Event) -> None:
+        self.enqueue_event(event)  # and be told of it by ``settle``
 
     def _work(self) -> dict[str, Any]:
         return {name: work for name, work in super()._work().items() if name != "leases" or work.close()}

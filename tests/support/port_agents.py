@@ -11,9 +11,9 @@ import aiohttp
 from support.fake_cluster import FakeCluster
 from support.port_server import CLIENT_ID, CLIENT_SECRET, INSTALLATION, PortServer
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
-from taskaction.integrations.port.agent.agent import Parts
+from taskaction.integrations.port.agent.agent import AgentComponents
 from taskaction.integrations.port.agent.mapping import action_name
-from taskaction.integrations.port.agent.runs import RunKind
+from taskaction.integrations.port.agent.runs import PortRunKind
 from taskaction.integrations.port.agent.settings import PortAgentConfig
 from taskaction.testing.clock import FakeClock
 
@@ -42,16 +42,16 @@ class Agents:
     clock: FakeClock
     session: aiohttp.ClientSession
 
-    def agent(self, **settings: Any) -> Parts:
+    def agent(self, **settings: Any) -> AgentComponents:
         """Give the parts of one more agent."""
-        return Parts(config(self.server, **settings), self.cluster, self.session, self.clock, random.random)
+        return AgentComponents(config(self.server, **settings), self.cluster, self.session, self.clock, random.random)
 
-    def body(self, run_id: str, kind: RunKind = RunKind.ACTION) -> Body | None:
+    def body(self, run_id: str, kind: PortRunKind = PortRunKind.ACTION) -> Body | None:
         """Give the action of a run."""
         name = action_name(INSTALLATION, kind, run_id)
         return self.cluster.objects.get((TASK_ACTIONS.plural, NAMESPACE, name))
 
-    def become(self, run_id: str, phase: str, kind: RunKind = RunKind.ACTION, **status: Any) -> None:
+    def become(self, run_id: str, phase: str, kind: PortRunKind = PortRunKind.ACTION, **status: Any) -> None:
         """Do what the operator does: give an action a status."""
         body = self.body(run_id, kind)
         assert body is not None

@@ -7,7 +7,7 @@ from support.fake_cluster import FakeCluster
 from taskaction.api.enums import Phase
 from taskaction.api.task_action import Claim, TaskAction, TaskActionStatus
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
-from taskaction.control.objects.records import Record
+from taskaction.control.objects.records import ActionRecord
 from taskaction.core.constants import API_VERSION
 from taskaction.testing.clock import START
 
@@ -32,10 +32,10 @@ def body(name: str, uid: str | None = None, status: Body | None = None, **spec: 
     }
 
 
-def recorded(stored: Body) -> Record:
+def recorded(stored: Body) -> ActionRecord:
     """Give the record of an object that has just been seen."""
     action = TaskAction.from_body(stored)
-    return Record(
+    return ActionRecord(
         action=action,
         status=action.status,
         stored=action.status,
@@ -44,12 +44,12 @@ def recorded(stored: Body) -> Record:
     )
 
 
-def live(cluster: FakeCluster, name: str = "one", **spec: Any) -> Record:
+def live(cluster: FakeCluster, name: str = "one", **spec: Any) -> ActionRecord:
     """Store an action and give its record."""
     return recorded(cluster.store(TASK_ACTIONS, body(name, **spec)))
 
 
-def stored_status(cluster: FakeCluster, record: Record) -> TaskActionStatus:
+def stored_status(cluster: FakeCluster, record: ActionRecord) -> TaskActionStatus:
     """Give the status that the API server has."""
     return TaskAction.from_body(cluster.objects[TASK_ACTIONS.plural, record.namespace, record.name]).status
 

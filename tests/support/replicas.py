@@ -21,16 +21,16 @@ class Replica:
         self.loads: dict[int, int] = {}
         self.leases = ShardLeases(cluster, self.clock, settings, self)
 
-    def shard_acquired(self, shard: int, epoch: int) -> None:
+    def on_shard_acquired(self, shard: int, epoch: int) -> None:
         self.told.append(("acquired", shard))
 
-    def shard_lost(self, shard: int) -> None:
+    def on_shard_lost(self, shard: int) -> None:
         self.told.append(("lost", shard))
 
-    def shard_leaving(self, shard: int) -> None:
+    def on_shard_leaving(self, shard: int) -> None:
         self.told.append(("leaving", shard))
 
-    def shard_at_rest(self, shard: int) -> bool:
+    def is_shard_at_rest(self, shard: int) -> bool:
         return shard not in self.restless
 
     def shard_loads(self) -> dict[int, int]:
@@ -40,7 +40,7 @@ class Replica:
         """Let time pass with a round every ``RETRY`` seconds."""
         for _ in range(round(seconds / RETRY)):
             await self.clock.advance(RETRY)
-            await self.leases.round()
+            await self.leases.run_round()
 
 
 def lease(cluster: FakeCluster, shard: int = 0) -> Body:

@@ -14,7 +14,7 @@ from taskaction.plugin.addresses import AddressPolicy
 from taskaction.plugin.base import Run
 from taskaction.plugin.callbacks import Callbacks
 from taskaction.plugin.toolbox import Followed, Toolbox
-from taskaction.testing.conformance_parts import FixedSecrets, KeptReports
+from taskaction.testing.conformance_parts import FixedSecrets, RecordedReports
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 LOOPBACK = AddressPolicy((ip_network("127.0.0.0/8"),))
@@ -33,7 +33,7 @@ def run(
         config={},
         idempotency_key="uid-1-1",
         started_at=NOW,
-        reporter=KeptReports(),
+        reporter=RecordedReports(),
         secrets=FixedSecrets(secrets),
         now=NOW,
     )
@@ -82,7 +82,7 @@ class Watched:
         self.bodies[key] = body
         self.fresh.add(key)
 
-    def news(self, resource: Resource, uid: str, name: str) -> Body | None:
+    def take_change(self, resource: Resource, uid: str, name: str) -> Body | None:
         """Give an object that has changed since this was last asked."""
         key = resource.kind, name
         if key not in self.fresh:
@@ -90,7 +90,7 @@ class Watched:
         self.fresh.discard(key)
         return self.bodies[key]
 
-    def seen(self, resource: Resource, uid: str) -> list[Body]:
+    def list_observed(self, resource: Resource, uid: str) -> list[Body]:
         """Give what was seen of a kind."""
         return [body for (kind, _), body in self.bodies.items() if kind == resource.kind]
 
@@ -106,7 +106,7 @@ def toolbox(
         clock=SystemClock(),
         cluster=cluster or Objects(),
         addresses=addresses,
-        luck=lambda: 0.0,
+        jitter=lambda: 0.0,
         followed=followed or Watched(),
         closed_namespaces=frozenset({"kube-system", "taskaction-system"}),
         callbacks=callbacks,

@@ -9,7 +9,7 @@ from typing import Any
 
 from taskaction.execution.manager import ExecutionManager
 from taskaction.execution.runs import QueuedRun
-from taskaction.testing.clock import FakeClock, settled
+from taskaction.testing.clock import FakeClock, settle
 
 
 @dataclass
@@ -36,33 +36,33 @@ class Stage:
         self.ended.append(run_id)
         return started
 
-    def crashed(self, run_id: str, error: BaseException) -> None:
+    def on_run_crashed(self, run_id: str, error: BaseException) -> None:
         self.crashes.append((run_id, error))
 
-    def crowded(self, run_id: str) -> None:
+    def on_queue_full(self, run_id: str) -> None:
         self.told.append(("crowded", run_id))
 
-    def admitted(self, run_id: str) -> None:
+    def on_run_admitted(self, run_id: str) -> None:
         self.told.append(("admitted", run_id))
 
-    def paced(self, source: str, until: datetime) -> None:
+    def on_rate_exhausted(self, source: str, until: datetime) -> None:
         self.told.append(("paced", f"{source} {until:%H:%M:%S}"))
 
-    def moved(self) -> None:
+    def on_counts_changed(self) -> None:
         pass
 
-    def unrecorded(self, source: str) -> None:
+    def on_reservation_needed(self, source: str) -> None:
         self.told.append(("unrecorded", source))
 
     async def let(self, *names: str, started: bool = True) -> None:
         """Let turns end well."""
         for name in names:
             self.cues.pop(name).set_result(started)
-        await settled()
+        await settle()
 
     async def fail(self, name: str, error: BaseException) -> None:
         self.cues.pop(name).set_exception(error)
-        await settled()
+        await settle()
 
     def manager(self, *, workers: int = 2, begun: bool = True, **settings: Any) -> ExecutionManager:
         manager = ExecutionManager(
@@ -95,4 +95,4 @@ def run(name: str, **place: Any) -> QueuedRun:
 async def submitted(manager: ExecutionManager, *names: str, **place: Any) -> None:
     for name in names:
         assert manager.submit(run(name, **place))
-    await settled()
+    await settle()

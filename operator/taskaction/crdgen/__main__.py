@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from taskaction.api.rbac import Scope, rules
+from taskaction.api.rbac import Scope, role_rules
 from taskaction.crdgen.manifest import KINDS, crd_manifest
 from taskaction.crdgen.reference import reference_page
 
@@ -21,7 +21,7 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def generated() -> dict[Path, str]:
+def render_files() -> dict[Path, str]:
     """Return the content of every generated file by its path in the checkout."""
     files: dict[Path, str] = {}
     for kind in KINDS:
@@ -29,7 +29,7 @@ def generated() -> dict[Path, str]:
         files[Path("crds") / f"{kind.plural}.taskaction.dev.yaml"] = _HEADER.format("api") + _yaml(manifest)
         files[Path("docs/reference") / f"{kind.name.lower()}.md"] = reference_page(kind.name, manifest)
     for scope in Scope:
-        files[_RIGHTS / f"{scope}.yaml"] = _HEADER.format("rights.py") + _yaml(rules(scope), flow=None)
+        files[_RIGHTS / f"{scope}.yaml"] = _HEADER.format("rights.py") + _yaml(role_rules(scope), flow=None)
     return files
 
 
@@ -39,7 +39,7 @@ def _yaml(content: Any, *, flow: bool | None = False) -> str:
 
 def main() -> int:
     """Write the files and return the exit code."""
-    for path, text in generated().items():
+    for path, text in render_files().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return 0

@@ -26,7 +26,7 @@ def reference_page(kind: str, manifest: dict[str, Any]) -> str:
 
 
 def _rows(path: str, schema: dict[str, Any]) -> Iterator[str]:
-    yield f"| `{path}` | {_type(schema)} | {_meaning(schema)} |"
+    yield f"| `{path}` | {_type(schema)} | {_description(schema)} |"
     for name, child in schema.get("properties", {}).items():
         yield from _rows(f"{path}.{name}", child)
     for name, child in schema.get("items", {}).get("properties", {}).items():
@@ -41,13 +41,13 @@ def _type(schema: dict[str, Any]) -> str:
     return str(schema.get("type", "any"))
 
 
-def _meaning(schema: dict[str, Any]) -> str:
+def _description(schema: dict[str, Any]) -> str:
     text = " ".join(schema.get("description", "").split()).replace("|", "\\|")
     rules = [rule["message"] for rule in schema.get("x-kubernetes-validations", [])]
-    return text + "".join(f" *{rule}.*" for rule in _together(rules))
+    return text + "".join(f" *{rule}.*" for rule in _group_rules(rules))
 
 
-def _together(rules: list[str]) -> Iterator[str]:
+def _group_rules(rules: list[str]) -> Iterator[str]:
     """Merge rules that differ only in the field, at the position of the first one."""
     fields: dict[str, list[str]] = {}
     for rule in rules:

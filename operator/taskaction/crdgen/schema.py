@@ -33,11 +33,11 @@ def structural_schema(model: type[BaseModel]) -> Schema:
         ValueError: the model uses something that a structural schema cannot express.
     """
     source = model.model_json_schema(by_alias=True, mode="validation")
-    return _converted(source, source.get("$defs", {}), model.__name__)
+    return _convert(source, source.get("$defs", {}), model.__name__)
 
 
-def _converted(node: Mapping[str, Any], definitions: Mapping[str, Any], path: str) -> Schema:
-    schema = _reworded(_inlined(node, definitions, path), path)
+def _convert(node: Mapping[str, Any], definitions: Mapping[str, Any], path: str) -> Schema:
+    schema = _to_kubernetes_schema(_inline_references(node, definitions, path), path)
     result: Schema = {key: value for key, value in schema.items() if key not in _LEFT_OUT}
     if _STORED_DEFAULT in schema:
         result["default"] = schema[_STORED_DEFAULT]
@@ -45,18 +45,18 @@ def _converted(node: Mapping[str, Any], definitions: Mapping[str, Any], path: st
         result["description"] = " ".join(result["description"].split())
     if "properties" in result:
         result["properties"] = {
-            name: _converted(child, definitions, f"{path}.{name}") for name, child in result["properties"].items()
+            name: _convert(child, definitions, f"{path}.{name}") for name, child in result["properties"].items()
         }
     if "items" in result:
-        result["items"] = _converted(result["items"], definitions, f"{path}[]")
+        result["items"] = _convert(result["items"], definitions, f"{path}[]")
     if "additionalProperties" in result:
-        result["additionalProperties"] = _converted(result["additionalProperties"], definitions, f"{path}{{}}")
+        result["additionalProperties"] = _convert(result["additionalProperties"], definitions, f"{path}{{}}")
     if unknown := set(result) - set(_ORDER):
         raise ValueError(f"{path}: a CRD schema does not support {', '.join(sorted(unknown))}")
     return {key: result[key] for key in _ORDER if key in result}
 
 
-def _inlined(node: Mapping[str, Any], definitions: Mapping[str, Any], path: str) -> Schema:
+def _inline_references(node: Mapping[str, Any], definitions: Mapping[str, Any], path: str) -> Schema:
     """Return ``node`` with its reference and its optional branch merged in; keywords of the field itself win."""
     merged: Schema = dict(node)
     while "$ref" in merged or "anyOf" in merged or "allOf" in merged:
@@ -75,7 +75,7 @@ def _only_choice(merged: Schema, path: str) -> Mapping[str, Any]:
     return only
 
 
-def _reworded(node: Schema, path: str) -> Schema:
+def _to_kubernetes_schema(node: Schema, path: str) -> Schema:
     """Return ``node`` with keywords of JSON Schema 2020-12 replaced by their Kubernetes equivalents."""
     schema = dict(node)
     if "const" in schema:

@@ -14,13 +14,13 @@ from taskaction.plugin.callbacks import Callbacks
 class Followed(Protocol):
     """What the operator's own watch has seen of the objects that attempts created; not all of it, and not for ever."""
 
-    def news(self, resource: Resource, uid: str, name: str) -> Body | None:
+    def take_change(self, resource: Resource, uid: str, name: str) -> Body | None:
         """Give the object of this name of the action ``uid``, where it has changed since this was last asked.
 
         None says nothing: ask the API server.
         """
 
-    def seen(self, resource: Resource, uid: str) -> list[Body]:
+    def list_observed(self, resource: Resource, uid: str) -> list[Body]:
         """Give the objects of the action ``uid`` that were seen, each as it was last, less its ``spec``."""
 
 
@@ -41,7 +41,7 @@ class Toolbox:
     clock: Clock
     cluster: Cluster
     addresses: AddressPolicy
-    luck: Callable[[], float]
+    jitter: Callable[[], float]
     followed: Followed
     closed_namespaces: frozenset[str]
     callbacks: Callbacks | None = None

@@ -15,8 +15,8 @@ from taskaction.core.errors import ConfigurationError
 from taskaction.integrations.flyte.executor import settings as flyte
 from taskaction.integrations.flyte.executor.settings import FlyteSettings
 from taskaction.plugin.addresses import Network, parse_networks
-from taskaction.plugin.callbacks import Callbacks, keys_of
-from taskaction.plugin.storage import folder
+from taskaction.plugin.callbacks import Callbacks, parse_keys
+from taskaction.plugin.storage import validate_folder
 
 PREFIX = "TASKACTION_"
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -112,7 +112,7 @@ class OperatorConfig(BaseModel):
     """Networks that http actions may reach although they are loopback, private or otherwise denied by default."""
     webhooks_url: Annotated[str, AfterValidator(_web_address)] | None = None
     """Where targets reach the inbox, for addresses that are handed to them: for example https://hooks.example.org."""
-    flows_storage: Annotated[str, AfterValidator(folder)] | None = None
+    flows_storage: Annotated[str, AfterValidator(validate_folder)] | None = None
     """A folder such as s3://bucket/flows, for the state and the output of runs of flows that are larger than 200 KiB;
     the same for all replicas. Default: such runs fail with States.DataLimitExceeded."""
     flyte: FlyteSettings = FlyteSettings()
@@ -145,7 +145,7 @@ class OperatorConfig(BaseModel):
             text = self.webhooks_key_file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"TASKACTION_WEBHOOKS_KEY_FILE: {error}") from error
-        return Callbacks(url=self.webhooks_url or "", keys=keys_of(text))
+        return Callbacks(url=self.webhooks_url or "", keys=parse_keys(text))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "OperatorConfig":

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from taskaction.cluster.rest import Request
+from taskaction.cluster.rest import FinishedRequest
 from taskaction.runtime.build_info import describe_process
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
@@ -79,7 +79,7 @@ class Metrics:
         for name, (text, value) in values.items():
             self.gauge(name, text, value)
 
-    def requested(self, request: Request) -> None:
+    def requested(self, request: FinishedRequest) -> None:
         """Count a request to the API server."""
         labels = (request.verb, request.resource, request.subresource, str(request.code))
         self.requests.labels(*labels).observe(request.seconds)

@@ -11,7 +11,7 @@ from local.manifests import ROOT
 from taskaction.crdgen import __main__ as crdgen
 from taskaction.crdgen.manifest import KINDS, Kind, crd_manifest
 
-GENERATED = crdgen.generated()
+GENERATED = crdgen.render_files()
 
 
 @pytest.mark.parametrize("path", GENERATED, ids=str)

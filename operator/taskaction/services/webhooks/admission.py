@@ -9,7 +9,7 @@ from taskaction.core.names import digest
 from taskaction.plugin.base import WebhookRequest
 from taskaction.plugin.checks import Expectation, at_path
 from taskaction.plugin.errors import WebhookRefusedError
-from taskaction.services.webhooks.envelopes import Source
+from taskaction.services.webhooks.envelopes import WebhookSource
 from taskaction.services.webhooks.signatures import secret_headers
 
 DEFAULT_TTL_SECONDS = 3600
@@ -34,7 +34,7 @@ class DeliveryId:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class About:
+class MatchedRequest:
     """External id of the action that a request is about, and the part of the body to store."""
 
     external_id: str
@@ -42,7 +42,7 @@ class About:
     body: Any
 
 
-def judged(webhook: Webhook, request: WebhookRequest) -> About | Ignored:
+def evaluate_request(webhook: Webhook, request: WebhookRequest) -> MatchedRequest | Ignored:
     """Return what an authenticated request is about, or why it is ignored.
 
     Raises:
@@ -55,7 +55,7 @@ def judged(webhook: Webhook, request: WebhookRequest) -> About | Ignored:
     value = at_path(request.body, webhook.external_id_path)
     if value is None:
         return Ignored(why=f"{webhook.external_id_path} is missing")
-    return About(
+    return MatchedRequest(
         external_id=_external_id(value, webhook.external_id_path),
         delivery=delivery_of(request, webhook.delivery_id_header),
         body=request.body if webhook.body_path is None else at_path(request.body, webhook.body_path),
@@ -68,11 +68,11 @@ def delivery_of(request: WebhookRequest, header: str | None) -> DeliveryId:
     return DeliveryId(text=f"id {value}" if value else f"content {digest(request.content)}", given=bool(value))
 
 
-def source_of(provider: Provider, webhook: Webhook, shared: str) -> Source:
+def source_of(provider: Provider, webhook: Webhook, shared: str) -> WebhookSource:
     """Return the source of the provider's requests; ``shared`` is the namespace for cluster providers."""
     metadata = provider.metadata
     path = f"/providers/{metadata.namespace}/{metadata.name}"
-    return Source(
+    return WebhookSource(
         name=path if metadata.namespace else f"/cluster-providers/{metadata.name}",
         namespace=metadata.namespace or shared,
         max_pending=webhook.max_pending or DEFAULT_MAX_PENDING,

@@ -52,11 +52,11 @@ class Catalogue:
         found: dict[tuple[str, str], Provider] = {}
         for resource, model, place in self._places:
             async for body in self._cluster.list(resource, place):
-                _take(found, model, body)
+                _add_provider(found, model, body)
         self._providers, self._listed_at = found, started
 
 
-def _take(found: dict[tuple[str, str], Provider], model: type[Provider], body: dict[str, object]) -> None:
+def _add_provider(found: dict[tuple[str, str], Provider], model: type[Provider], body: dict[str, object]) -> None:
     spec = body.get("spec")
     if not isinstance(spec, dict) or "webhook" not in spec:
         return

@@ -24,16 +24,16 @@ from taskaction.services.webhooks.admission import (
     DeliveryId,
     Ignored,
     delivery_of,
-    judged,
+    evaluate_request,
     source_of,
 )
 from taskaction.services.webhooks.catalogue import Catalogue
-from taskaction.services.webhooks.envelopes import Meant, Source, envelope, payload
+from taskaction.services.webhooks.envelopes import Meant, WebhookSource, envelope, payload
 from taskaction.services.webhooks.plugins import AdmissionFailedError, Plugins
-from taskaction.services.webhooks.responses import Answer
+from taskaction.services.webhooks.responses import WebhookResponse
 from taskaction.services.webhooks.secret_cache import SecretCache
 from taskaction.services.webhooks.signatures import authenticate, secret_of
-from taskaction.services.webhooks.store import InboxFullError, Store, Stored
+from taskaction.services.webhooks.store import InboxFullError, StoreResult, WebhookEventStore
 
 _BAD = 400
 _UNAVAILABLE = 503
@@ -42,14 +42,14 @@ _DELIVERY_HEADERS = ("x-github-delivery", "x-gitlab-event-uuid", "x-delivery-id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class EndpointDependencies:
     """Dependencies of the endpoints."""
 
     clock: Clock
     catalogue: Catalogue
     secrets: SecretCache
     plugins: Plugins
-    store: Store
+    store: WebhookEventStore
     callbacks: Callbacks | None
     shared: str | None
     failed: Callable[[str, BaseException], None]
@@ -58,32 +58,32 @@ class Parts:
 class Endpoints:
     """Endpoints of the inbox; every request gets a response, also when storing it fails."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: EndpointDependencies) -> None:
         self._parts = parts
 
-    async def provider(self, namespace: str, name: str, request: WebhookRequest) -> Answer:
+    async def serve_provider(self, namespace: str, name: str, request: WebhookRequest) -> WebhookResponse:
         """Handle a request for a provider; ``namespace`` is empty for a cluster provider."""
         if self._parts.catalogue.is_stale:
-            return responses.busy(_UNAVAILABLE, "the API server is unavailable; retry later")
+            return responses.busy_response(_UNAVAILABLE, "the API server is unavailable; retry later")
         provider = self._parts.catalogue.get(namespace, name)
         if provider is None or provider.spec.webhook is None:
             return responses.UNKNOWN
-        return await self._guarded(lambda: self._of_provider(provider, request), request.path)
+        return await self._handle_errors(lambda: self._accept_for_provider(provider, request), request.path)
 
-    async def integration(self, path: str, request: WebhookRequest) -> Answer:
+    async def serve_integration(self, path: str, request: WebhookRequest) -> WebhookResponse:
         """Handle a request for the executors that listen at ``path``."""
-        if not self._parts.plugins.listens(path):
+        if not self._parts.plugins.has_listener(path):
             return responses.UNKNOWN
-        return await self._guarded(lambda: self._of_executors(replace(request, path=path)), request.path)
+        return await self._handle_errors(lambda: self._accept_for_executors(replace(request, path=path)), request.path)
 
-    async def callback(self, token: str, request: WebhookRequest) -> Answer:
+    async def serve_callback(self, token: str, request: WebhookRequest) -> WebhookResponse:
         """Handle a request at a one-time callback address."""
         if self._parts.callbacks is None:
             return responses.NOT_CONFIGURED
-        return await self._guarded(lambda: self._of_callback(token, request), "a callback")
+        return await self._handle_errors(lambda: self._accept_callback(token, request), "a callback")
 
     @property
-    def _shared(self) -> str:
+    def _shared_namespace(self) -> str:
         """Namespace for events whose action may be in any namespace."""
         if self._parts.shared is None:
             raise WebhookRefusedError(
@@ -91,36 +91,38 @@ class Endpoints:
             )
         return self._parts.shared
 
-    async def _guarded(self, work: Callable[[], Awaitable[Answer]], where: str) -> Answer:
+    async def _handle_errors(self, work: Callable[[], Awaitable[WebhookResponse]], where: str) -> WebhookResponse:
         try:
             return await work()
         except WebhookRefusedError as error:
-            return responses.refused(error.status, str(error))
+            return responses.refused_response(error.status, str(error))
         except InboxFullError as error:
-            return responses.busy(error.status, str(error), error.retry_after)
+            return responses.busy_response(error.status, str(error), error.retry_after)
         except AdmissionFailedError as error:
-            return responses.busy(_UNAVAILABLE, str(error))
+            return responses.busy_response(_UNAVAILABLE, str(error))
         except InvalidError as error:
             self._parts.failed(f"store a request at {where}", error)
-            return responses.refused(_BAD, "the API server rejected the request as invalid")
+            return responses.refused_response(_BAD, "the API server rejected the request as invalid")
         except ClusterError as error:
             self._parts.failed(f"store a request at {where}", error)
             seconds = error.retry_after if isinstance(error, UnavailableError) else None
-            return responses.busy(_UNAVAILABLE, "the request cannot be stored now; retry later", int(seconds or 5))
+            return responses.busy_response(
+                _UNAVAILABLE, "the request cannot be stored now; retry later", int(seconds or 5)
+            )
 
-    async def _of_provider(self, provider: Provider, request: WebhookRequest) -> Answer:
+    async def _accept_for_provider(self, provider: Provider, request: WebhookRequest) -> WebhookResponse:
         webhook = provider.spec.webhook
         if webhook is None:
             return responses.UNKNOWN
         await self._authenticate(provider, webhook.authentication, request)
-        request = _read(request)
-        about = judged(webhook, request)
+        request = _parse_body(request)
+        about = evaluate_request(webhook, request)
         if isinstance(about, Ignored):
-            return responses.ignored(about.why)
+            return responses.ignored_response(about.why)
         ref = {"kind": str(provider.kind), "name": provider.metadata.name}
         meant = {"correlationKey": about.external_id, "scope": {"providerRef": ref}}
-        source = source_of(provider, webhook, self._shared if provider.metadata.namespace == "" else "")
-        return await self._stored(source, about.delivery, [meant], replace(request, body=about.body))
+        source = source_of(provider, webhook, self._shared_namespace if provider.metadata.namespace == "" else "")
+        return await self._store(source, about.delivery, [meant], replace(request, body=about.body))
 
     async def _authenticate(
         self, provider: Provider, authentication: WebhookAuthentication, request: WebhookRequest
@@ -146,14 +148,14 @@ class Endpoints:
             else:
                 return
 
-    async def _of_executors(self, request: WebhookRequest) -> Answer:
-        request = _read(request)
+    async def _accept_for_executors(self, request: WebhookRequest) -> WebhookResponse:
+        request = _parse_body(request)
         admitted = await self._parts.plugins.admit(request)
         if not admitted:
-            return responses.ignored("the request does not refer to an action")
-        source = Source(
+            return responses.ignored_response("the request does not refer to an action")
+        source = WebhookSource(
             name=f"/integration{request.path}",
-            namespace=self._shared,
+            namespace=self._shared_namespace,
             max_pending=DEFAULT_MAX_PENDING,
             ttl_seconds=DEFAULT_TTL_SECONDS,
         )
@@ -164,18 +166,18 @@ class Endpoints:
                 meant.append({"target": {"uid": one.correlation.uid}})
             else:
                 meant.append({"correlationKey": one.correlation.external_id, "scope": {"executor": one.executor}})
-        return await self._stored(source, delivery_of(request, header), meant, request)
+        return await self._store(source, delivery_of(request, header), meant, request)
 
-    async def _of_callback(self, token: str, request: WebhookRequest) -> Answer:
+    async def _accept_callback(self, token: str, request: WebhookRequest) -> WebhookResponse:
         callbacks, now = self._parts.callbacks, self._parts.clock.now()
         if callbacks is None:
             return responses.NOT_CONFIGURED
         try:
             ticket = callbacks.read(token, now)
         except BadTokenError as error:
-            return responses.refused(404, str(error))
-        request = _read(request) if request.content else replace(request, body=None)
-        source = Source(
+            return responses.refused_response(404, str(error))
+        request = _parse_body(request) if request.content else replace(request, body=None)
+        source = WebhookSource(
             name=f"callback of {ticket.namespace}",
             namespace=ticket.namespace,
             max_pending=DEFAULT_MAX_PENDING,
@@ -183,19 +185,19 @@ class Endpoints:
         )
         target = {"name": ticket.name, "uid": ticket.uid, "attempt": ticket.attempt}
         delivery = DeliveryId(text=f"{ticket.uid}-{ticket.attempt} {digest(request.content)}", given=False)
-        return await self._stored(source, delivery, [{"target": target}], request)
+        return await self._store(source, delivery, [{"target": target}], request)
 
-    async def _stored(
-        self, source: Source, delivery: DeliveryId, meant: Sequence[Meant], request: WebhookRequest
-    ) -> Answer:
+    async def _store(
+        self, source: WebhookSource, delivery: DeliveryId, meant: Sequence[Meant], request: WebhookRequest
+    ) -> WebhookResponse:
         content = payload(request.headers, request.body, source.secret_headers)
         now = self._parts.clock.now()
         events = [envelope(source, delivery.text, one, content, now) for one in meant]
-        stored = await self._parts.store.put(source, events, once=delivery.given)
-        return responses.ACCEPTED if stored is Stored.NEW else responses.DUPLICATE
+        stored = await self._parts.store.create_events(source, events, once=delivery.given)
+        return responses.ACCEPTED if stored is StoreResult.NEW else responses.DUPLICATE
 
 
-def _read(request: WebhookRequest) -> WebhookRequest:
+def _parse_body(request: WebhookRequest) -> WebhookRequest:
     """Return the request with its body parsed.
 
     Raises:

@@ -11,7 +11,7 @@ import orjson
 from taskaction.api.base import format_time
 from taskaction.cluster.gateway import ACTION_EVENTS, Body
 from taskaction.core.constants import API_VERSION, GROUP
-from taskaction.core.names import digest, truncated
+from taskaction.core.names import digest, truncate
 from taskaction.plugin.errors import WebhookRefusedError
 
 SOURCE_LABEL = f"{GROUP}/webhook"
@@ -25,7 +25,7 @@ _SENDER_CHARS = 253
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class WebhookSource:
     """Source of requests, with the limits of what is stored.
 
     Attributes:
@@ -69,7 +69,7 @@ def payload(headers: Mapping[str, str], body: Any, secret_headers: frozenset[str
     return found
 
 
-def envelope(source: Source, delivery: str, meant: Meant, content: Mapping[str, Any], now: datetime) -> Body:
+def envelope(source: WebhookSource, delivery: str, meant: Meant, content: Mapping[str, Any], now: datetime) -> Body:
     """Return the event; its name depends only on source, delivery and action, so that it is stored once."""
     mark = orjson.dumps([source.name, delivery, dict(meant)], option=orjson.OPT_SORT_KEYS)
     return {
@@ -84,7 +84,7 @@ def envelope(source: Source, delivery: str, meant: Meant, content: Mapping[str, 
             **meant,
             "type": TYPE,
             "payload": content,
-            "sender": truncated(source.name, _SENDER_CHARS),
+            "sender": truncate(source.name, _SENDER_CHARS),
             "receivedAt": format_time(now),
             "ttlSeconds": source.ttl_seconds,
         },

@@ -32,7 +32,7 @@ class Plugins:
             if executor.WEBHOOK_PATH:
                 self._listeners.setdefault("/" + executor.WEBHOOK_PATH.strip("/"), []).append(executor)
 
-    def listens(self, path: str) -> bool:
+    def has_listener(self, path: str) -> bool:
         """Whether an executor listens at ``path``."""
         return path in self._listeners
 

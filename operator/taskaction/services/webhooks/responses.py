@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class WebhookResponse:
     """HTTP response; ``result`` is also a label of the metric.
 
     Attributes:
@@ -17,24 +17,24 @@ class Answer:
     retry_after: int | None = None
 
 
-ACCEPTED = Answer(status=202, result="accepted")
-DUPLICATE = Answer(status=200, result="duplicate")
-UNKNOWN = Answer(status=404, result="unknown", message="no webhook is configured at this address")
-NOT_CONFIGURED = Answer(
+ACCEPTED = WebhookResponse(status=202, result="accepted")
+DUPLICATE = WebhookResponse(status=200, result="duplicate")
+UNKNOWN = WebhookResponse(status=404, result="unknown", message="no webhook is configured at this address")
+NOT_CONFIGURED = WebhookResponse(
     status=404, result="unknown", message="callbacks require TASKACTION_WEBHOOKS_KEY_FILE, which is not set"
 )
 
 
-def ignored(why: str) -> Answer:
+def ignored_response(why: str) -> WebhookResponse:
     """Return the response to a request that is accepted and not stored."""
-    return Answer(status=200, result="ignored", message=why)
+    return WebhookResponse(status=200, result="ignored", message=why)
 
 
-def refused(status: int, why: str) -> Answer:
+def refused_response(status: int, why: str) -> WebhookResponse:
     """Return the response to a request that the sender must fix."""
-    return Answer(status=status, result="refused", message=why)
+    return WebhookResponse(status=status, result="refused", message=why)
 
 
-def busy(status: int, why: str, seconds: int = 5) -> Answer:
+def busy_response(status: int, why: str, seconds: int = 5) -> WebhookResponse:
     """Return the response to a request that the sender may retry later."""
-    return Answer(status=status, result="busy", message=why, retry_after=seconds)
+    return WebhookResponse(status=status, result="busy", message=why, retry_after=seconds)

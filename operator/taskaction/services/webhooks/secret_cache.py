@@ -7,7 +7,7 @@ from taskaction.api.provider import Provider
 from taskaction.api.webhook import WebhookSecretRef
 from taskaction.cluster.gateway import Cluster
 from taskaction.control.task_actions.calls import DEFAULT_ACCOUNT
-from taskaction.control.task_actions.sources import Account, Sources
+from taskaction.control.task_actions.sources import ParameterSources, ServiceAccountRef
 from taskaction.core.clock import Clock
 from taskaction.plugin.errors import ActionError, InvalidParametersError
 
@@ -45,15 +45,15 @@ class SecretCache:
             raise known
         return known
 
-    async def _read(self, account: Account, ref: WebhookSecretRef) -> str | ActionError:
-        sources = Sources(self._cluster, account, self._closed, trusted=True)
+    async def _read(self, account: ServiceAccountRef, ref: WebhookSecretRef) -> str | ActionError:
+        sources = ParameterSources(self._cluster, account, self._closed, trusted=True)
         try:
             return (await sources.read_secret(ref.name, ref.key)).rstrip("\r\n")
         except ActionError as error:
             return error
 
 
-def _account(provider: Provider, ref: WebhookSecretRef) -> Account:
+def _account(provider: Provider, ref: WebhookSecretRef) -> ServiceAccountRef:
     defaults = provider.spec.defaults
     run_as = defaults.run_as if defaults is not None else None
     namespace = ref.namespace or provider.metadata.namespace
@@ -61,4 +61,6 @@ def _account(provider: Provider, ref: WebhookSecretRef) -> Account:
         raise InvalidParametersError(
             f"ClusterActionProvider {provider.metadata.name!r}: set the namespace of the webhook's Secret {ref.name!r}"
         )
-    return Account(namespace=namespace, name=run_as.service_account_name if run_as is not None else DEFAULT_ACCOUNT)
+    return ServiceAccountRef(
+        namespace=namespace, name=run_as.service_account_name if run_as is not None else DEFAULT_ACCOUNT
+    )

@@ -14,7 +14,7 @@ from taskaction.core.errors import ConfigurationError
 from taskaction.plugin.base import WebhookRequest
 from taskaction.services.webhooks import responses
 from taskaction.services.webhooks.endpoints import Endpoints
-from taskaction.services.webhooks.responses import Answer
+from taskaction.services.webhooks.responses import WebhookResponse
 
 BODY_LIMIT_BYTES = 1024 * 1024
 """Maximum size of a body; the limit of what is stored is lower."""
@@ -24,7 +24,7 @@ _SHOWN_CHARS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerSettings:
+class WebhookServerSettings:
     """Limits of the server.
 
     Attributes:
@@ -45,10 +45,10 @@ class WebhookServer:
 
     def __init__(
         self,
-        settings: ServerSettings,
+        settings: WebhookServerSettings,
         clock: Clock,
         endpoints: Endpoints,
-        answered: Callable[[str, str, Answer, float], None],
+        answered: Callable[[str, str, WebhookResponse, float], None],
     ) -> None:
         """Create a server; it calls ``answered`` with kind of address, address, response and seconds."""
         self._settings = settings
@@ -109,32 +109,32 @@ class WebhookServer:
     async def _provider(self, request: web.Request) -> web.Response:
         match = request.match_info
         return await self._serve(
-            "provider", request, lambda found: self._endpoints.provider(match["namespace"], match["name"], found)
+            "provider", request, lambda found: self._endpoints.serve_provider(match["namespace"], match["name"], found)
         )
 
     async def _cluster_provider(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        return await self._serve("provider", request, lambda found: self._endpoints.provider("", name, found))
+        return await self._serve("provider", request, lambda found: self._endpoints.serve_provider("", name, found))
 
     async def _integration(self, request: web.Request) -> web.Response:
         path = "/" + request.match_info["path"]
-        return await self._serve("integration", request, lambda found: self._endpoints.integration(path, found))
+        return await self._serve("integration", request, lambda found: self._endpoints.serve_integration(path, found))
 
     async def _callback(self, request: web.Request) -> web.Response:
         token = request.match_info["token"]
-        return await self._serve("callback", request, lambda found: self._endpoints.callback(token, found))
+        return await self._serve("callback", request, lambda found: self._endpoints.serve_callback(token, found))
 
     async def _serve(
-        self, kind: str, request: web.Request, answer: Callable[[WebhookRequest], Awaitable[Answer]]
+        self, kind: str, request: web.Request, answer: Callable[[WebhookRequest], Awaitable[WebhookResponse]]
     ) -> web.Response:
         started = self._clock.monotonic()
         protocol = request.protocol
         if len(self._under_way) >= self._settings.requests:
-            found = responses.busy(HTTPStatus.SERVICE_UNAVAILABLE, "too many concurrent requests; retry later")
+            found = responses.busy_response(HTTPStatus.SERVICE_UNAVAILABLE, "too many concurrent requests; retry later")
         else:
             self._under_way.add(protocol)
             try:
-                found = await self._read_and_answered(request, answer)
+                found = await self._read_and_respond(request, answer)
             finally:
                 self._under_way.discard(protocol)
                 self._idle_since.pop(protocol, None)
@@ -145,11 +145,13 @@ class WebhookServer:
             response.force_close()  # the rest of the body is not worth reading
         return response
 
-    async def _read_and_answered(
-        self, request: web.Request, answer: Callable[[WebhookRequest], Awaitable[Answer]]
-    ) -> Answer:
+    async def _read_and_respond(
+        self, request: web.Request, answer: Callable[[WebhookRequest], Awaitable[WebhookResponse]]
+    ) -> WebhookResponse:
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-            return responses.refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body without Content-Encoding")
+            return responses.refused_response(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body without Content-Encoding"
+            )
         if (request.content_length or 0) > BODY_LIMIT_BYTES:
             return _too_large()
         try:
@@ -158,7 +160,7 @@ class WebhookServer:
         except web.HTTPRequestEntityTooLarge:
             return _too_large()
         except TimeoutError:
-            return responses.refused(HTTPStatus.REQUEST_TIMEOUT, "timeout while reading the body")
+            return responses.refused_response(HTTPStatus.REQUEST_TIMEOUT, "timeout while reading the body")
         headers: dict[str, str] = {}
         for name, value in request.headers.items():
             lower, text = name.lower(), value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -166,13 +168,13 @@ class WebhookServer:
         return await answer(WebhookRequest(path=request.path, headers=headers, content=content, body=None))
 
 
-def _too_large() -> Answer:
-    return responses.refused(
+def _too_large() -> WebhookResponse:
+    return responses.refused_response(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than the limit of {BODY_LIMIT_BYTES} bytes"
     )
 
 
-def _response(answer: Answer) -> web.Response:
+def _response(answer: WebhookResponse) -> web.Response:
     headers = {} if answer.retry_after is None else {"Retry-After": str(answer.retry_after)}
     if answer.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Basic realm="taskaction"'

@@ -16,28 +16,28 @@ from taskaction.plugin.toolbox import Toolbox
 from taskaction.runtime.config import OperatorConfig
 from taskaction.runtime.probes import Health, ProbeServer
 from taskaction.services.webhooks.catalogue import Catalogue
-from taskaction.services.webhooks.endpoints import Endpoints, Parts
+from taskaction.services.webhooks.endpoints import EndpointDependencies, Endpoints
 from taskaction.services.webhooks.journal import InboxJournal
 from taskaction.services.webhooks.plugins import Plugins
 from taskaction.services.webhooks.secret_cache import SecretCache
-from taskaction.services.webhooks.server import ServerSettings, WebhookServer
+from taskaction.services.webhooks.server import WebhookServer, WebhookServerSettings
 from taskaction.services.webhooks.settings import WebhooksConfig
-from taskaction.services.webhooks.store import Store, StoreSettings
+from taskaction.services.webhooks.store import StoreSettings, WebhookEventStore
 
 
-class Nothing:
+class NoObservations:
     """Empty view of the objects that attempts created: the inbox watches none."""
 
-    def news(self, resource: Resource, uid: str, name: str) -> Body | None:  # noqa: ARG002 - the protocol's signature
+    def take_change(self, resource: Resource, uid: str, name: str) -> Body | None:  # noqa: ARG002 - the protocol's signature
         """Return None: the inbox watches no objects."""
         return None
 
-    def seen(self, resource: Resource, uid: str) -> list[Body]:  # noqa: ARG002 - the protocol's signature
+    def list_observed(self, resource: Resource, uid: str) -> list[Body]:  # noqa: ARG002 - the protocol's signature
         """Return no objects: the inbox watches none."""
         return []
 
 
-class Inbox:
+class WebhookInbox:
     """Components that serve requests, over any cluster and clock."""
 
     def __init__(
@@ -50,30 +50,32 @@ class Inbox:
                 clock=clock,
                 cluster=cluster,
                 addresses=AddressPolicy(config.http_allowed_cidrs),
-                luck=random.random,
-                followed=Nothing(),
+                jitter=random.random,
+                followed=NoObservations(),
                 closed_namespaces=closed,
             )
         )
         executors = [found for name in self.registry.names() if (found := self.registry.get(name)) is not None]
         self.catalogue = Catalogue(cluster, clock, namespaces, of_cluster=config.cluster_providers)
-        self.store = Store(cluster, clock, StoreSettings(max_pending=own.max_pending, namespaces=namespaces))
+        self.store = WebhookEventStore(
+            cluster, clock, StoreSettings(max_pending=own.max_pending, namespaces=namespaces)
+        )
         self.server = WebhookServer(
-            ServerSettings(bind=own.bind, patience=own.patience.total_seconds(), requests=own.requests),
+            WebhookServerSettings(bind=own.bind, patience=own.patience.total_seconds(), requests=own.requests),
             clock,
             Endpoints(
-                Parts(
+                EndpointDependencies(
                     clock=clock,
                     catalogue=self.catalogue,
                     secrets=SecretCache(cluster, clock, closed),
-                    plugins=Plugins(executors, journal.failed),
+                    plugins=Plugins(executors, journal.on_error),
                     store=self.store,
                     callbacks=config.callbacks(),
                     shared=config.namespace if not namespaces or config.namespace in namespaces else None,
-                    failed=journal.failed,
+                    failed=journal.on_error,
                 )
             ),
-            journal.answered,
+            journal.on_response,
         )
 
 
@@ -95,32 +97,32 @@ class WebhookService:
             loop.add_signal_handler(name, stop.set)
         credentials = Credentials.load(self._clock, kubeconfig=self._config.kubeconfig, context=self._config.context)
         async with open_session(credentials, in_flight=self._own.requests * 2) as session:
-            cluster = RestCluster(credentials.server, session, self._journal.requested)
-            await self._serve(Inbox(self._config, self._own, cluster, self._clock, self._journal), stop)
+            cluster = RestCluster(credentials.server, session, self._journal.on_api_request)
+            await self._serve(WebhookInbox(self._config, self._own, cluster, self._clock, self._journal), stop)
 
-    async def _serve(self, inbox: Inbox, stop: asyncio.Event) -> None:
-        failed = self._journal.failed
+    async def _serve(self, inbox: WebhookInbox, stop: asyncio.Event) -> None:
+        failed = self._journal.on_error
         probes = ProbeServer(
             "TASKACTION_WEBHOOKS_PROBES_BIND", self._own.probes_bind, self._health(inbox), self._journal.registry
         )
-        self._journal.gauge(
+        self._journal.add_gauge(
             "webhooks_limit", "Maximum number of pending webhook requests.", lambda: self._own.max_pending
         )
-        self._journal.gauge(
+        self._journal.add_gauge(
             "webhooks_waiting",
             "Number of webhook requests that no action has consumed yet.",
-            lambda: inbox.store.waiting,
+            lambda: inbox.store.pending_count,
         )
         await probes.start()
         await inbox.server.start()
         work = (inbox.catalogue.run(failed), inbox.store.run(failed), inbox.server.run())
         tasks = [asyncio.create_task(one) for one in work]
-        self._journal.says("inbox starts", bind=self._own.bind)
+        self._journal.log_event("inbox starts", bind=self._own.bind)
         try:
             await self._until(stop, tasks)
         finally:
             self._stopping = True
-            self._journal.says("inbox stops")
+            self._journal.log_event("inbox stops")
             await self._clock.sleep(self._own.drain.total_seconds())
             await inbox.server.stop()
             for task in tasks:
@@ -140,7 +142,7 @@ class WebhookService:
         for task in ended - {stopped}:
             task.result()
 
-    def _health(self, inbox: Inbox) -> Health:
+    def _health(self, inbox: WebhookInbox) -> Health:
         def ready() -> list[str]:
             problems = ["the inbox is shutting down"] if self._stopping else []
             problems += ["no list of the providers has succeeded for a minute"] if inbox.catalogue.is_stale else []

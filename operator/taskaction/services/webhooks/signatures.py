@@ -62,15 +62,15 @@ def _check_signature(
 ) -> None:
     value = _header(headers, said.header)
     prefix = said.prefix or ""
-    given = _decoded(value.removeprefix(prefix), said.encoding) if value.startswith(prefix) else None
+    given = _decode_signature(value.removeprefix(prefix), said.encoding) if value.startswith(prefix) else None
     if given is None:
         raise WebhookRefusedError(_UNAUTHORIZED, f"header {said.header} is not a valid signature")
-    signed = content if said.timestamp is None else _timed(said.timestamp, headers, content, now)
+    signed = content if said.timestamp is None else _signed_content(said.timestamp, headers, content, now)
     if not hmac.compare_digest(hmac.digest(secret.encode(), signed, _HASHES[said.algorithm]), given):
         raise WebhookRefusedError(_UNAUTHORIZED, f"the signature in header {said.header} does not match the body")
 
 
-def _timed(said: SignedTimestamp, headers: Mapping[str, str], content: bytes, now: datetime) -> bytes:
+def _signed_content(said: SignedTimestamp, headers: Mapping[str, str], content: bytes, now: datetime) -> bytes:
     """Return the signed content where it includes a timestamp; refuse a timestamp too far from now."""
     text = _header(headers, said.header)
     if not (text.isascii() and text.isdecimal() and len(text) <= _TIMESTAMP_CHARS):
@@ -95,7 +95,7 @@ def _header(headers: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _decoded(text: str, encoding: SignatureEncoding) -> bytes | None:
+def _decode_signature(text: str, encoding: SignatureEncoding) -> bytes | None:
     try:
         if encoding is SignatureEncoding.HEX:
             return bytes.fromhex(text)

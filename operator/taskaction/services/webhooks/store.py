@@ -9,7 +9,7 @@ from taskaction.cluster.errors import AlreadyExistsError, ClusterError
 from taskaction.cluster.gateway import ACTION_EVENTS, Body, Cluster
 from taskaction.core.clock import Clock
 from taskaction.core.errors import TaskActionError
-from taskaction.services.webhooks.envelopes import SOURCE_LABEL, Source
+from taskaction.services.webhooks.envelopes import SOURCE_LABEL, WebhookSource
 
 REMEMBERED = 10_000
 _PAGE = 5_000
@@ -18,7 +18,7 @@ _TIMEOUT_SECONDS = 5.0
 _RETRY_SECONDS = 30
 
 
-class Stored(Enum):
+class StoreResult(Enum):
     """Result of storing the events of a request."""
 
     NEW = auto()
@@ -51,7 +51,7 @@ class StoreSettings:
     namespaces: Sequence[str] = ()
 
 
-class Store:
+class WebhookEventStore:
     """Store of events; it counts pending ones periodically, so several replicas may exceed a limit slightly."""
 
     def __init__(self, cluster: Cluster, clock: Clock, settings: StoreSettings) -> None:
@@ -64,19 +64,19 @@ class Store:
         self._busy = True
 
     @property
-    def waiting(self) -> int:
+    def pending_count(self) -> int:
         """Number of pending events of the inbox at the last count, plus those stored since."""
         return self._counted.total() + self._since.total()
 
-    def check_room(self, source: Source) -> None:
+    def check_capacity(self, source: WebhookSource) -> None:
         """Check that another request fits; raises ``InboxFullError``."""
         of_source = self._counted[source.label] + self._since[source.label]
         if of_source >= source.max_pending:
             raise InboxFullError(f"{of_source} requests are pending for {source.name}; retry later", 429)
-        if self.waiting >= self._settings.max_pending:
-            raise InboxFullError(f"{self.waiting} requests are pending; retry later", 503)
+        if self.pending_count >= self._settings.max_pending:
+            raise InboxFullError(f"{self.pending_count} requests are pending; retry later", 503)
 
-    async def put(self, source: Source, events: Sequence[Body], *, once: bool) -> Stored:
+    async def create_events(self, source: WebhookSource, events: Sequence[Body], *, once: bool) -> StoreResult:
         """Store events; return when every event is durable.
 
         With ``once``, an event with one of these names is a repetition forever, even after the stored one was applied
@@ -89,13 +89,13 @@ class Store:
         self._busy = True
         new = [event for event in events if _name(event) not in self._recent]
         if new:
-            self.check_room(source)
+            self.check_capacity(source)
         stored = [await self._create(source, event) for event in new]
         for event in new if once else ():
             self._remember(_name(event))
-        return Stored.NEW if any(stored) else Stored.KNOWN
+        return StoreResult.NEW if any(stored) else StoreResult.KNOWN
 
-    async def _create(self, source: Source, event: Body) -> bool:
+    async def _create(self, source: WebhookSource, event: Body) -> bool:
         try:
             await self._cluster.create(ACTION_EVENTS, event, source.namespace, timeout=_TIMEOUT_SECONDS)
         except AlreadyExistsError:
@@ -106,15 +106,15 @@ class Store:
     async def run(self, failed: Callable[[str, BaseException], None]) -> None:
         """Count pending events periodically while requests arrive, until cancelled."""
         while True:
-            if self._busy or self.waiting:
+            if self._busy or self.pending_count:
                 self._busy = False
                 try:
-                    await self.count()
+                    await self.count_pending()
                 except ClusterError as error:
                     failed("count ActionEvents", error)
             await self._clock.sleep(_COUNT_SECONDS)
 
-    async def count(self) -> None:
+    async def count_pending(self) -> None:
         """Count pending events."""
         before = self._since.copy()
         found: Counter[str] = Counter()

@@ -25,13 +25,13 @@ from taskaction.plugin.base import AbstractExecutor, Correlation, Run, WebhookRe
 from taskaction.plugin.callbacks import Callbacks, Ticket
 from taskaction.plugin.errors import WebhookRefusedError
 from taskaction.services.webhooks.catalogue import Catalogue
-from taskaction.services.webhooks.endpoints import Endpoints, Parts
+from taskaction.services.webhooks.endpoints import EndpointDependencies, Endpoints
 from taskaction.services.webhooks.plugins import Plugins
-from taskaction.services.webhooks.responses import Answer
+from taskaction.services.webhooks.responses import WebhookResponse
 from taskaction.services.webhooks.secret_cache import KEPT_SECONDS, SecretCache
-from taskaction.services.webhooks.server import BODY_LIMIT_BYTES, ServerSettings, WebhookServer
-from taskaction.services.webhooks.store import Store, StoreSettings
-from taskaction.testing.clock import FakeClock, settled
+from taskaction.services.webhooks.server import BODY_LIMIT_BYTES, WebhookServer, WebhookServerSettings
+from taskaction.services.webhooks.store import StoreSettings, WebhookEventStore
+from taskaction.testing.clock import FakeClock, settle
 
 SECRET = "geheim"
 HMAC = {"hmac": {"secretKeyRef": {"name": "hook", "key": "key"}, "header": "X-Sig", "prefix": "sha256="}}
@@ -89,11 +89,11 @@ class Desk:
     cluster: FakeCluster
     clock: FakeClock
     catalogue: Catalogue
-    store: Store
+    store: WebhookEventStore
     server: WebhookServer
     url: str
     session: aiohttp.ClientSession
-    answered: list[tuple[str, str, Answer]] = field(default_factory=list)
+    on_response: list[tuple[str, str, WebhookResponse]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
     async def post(
@@ -129,7 +129,7 @@ async def desk_of(shared: str | None = "own", **settings: Any) -> AsyncIterator[
     set_secret(cluster, SECRET)
     catalogue = Catalogue(cluster, clock, ())
     await catalogue.refresh()
-    store = Store(cluster, clock, StoreSettings(max_pending=5))
+    store = WebhookEventStore(cluster, clock, StoreSettings(max_pending=5))
     bind = f"127.0.0.1:{Ports.free().apiserver}"
     async with aiohttp.ClientSession() as session:
         desk = Desk(cluster, clock, catalogue, store, None, f"http://{bind}", session)  # type: ignore[arg-type]
@@ -138,7 +138,7 @@ async def desk_of(shared: str | None = "own", **settings: Any) -> AsyncIterator[
             desk.failures.append(task)
 
         endpoints = Endpoints(
-            Parts(
+            EndpointDependencies(
                 clock=clock,
                 catalogue=catalogue,
                 secrets=SecretCache(cluster, clock, frozenset({"own"})),
@@ -150,10 +150,10 @@ async def desk_of(shared: str | None = "own", **settings: Any) -> AsyncIterator[
             )
         )
         desk.server = WebhookServer(
-            ServerSettings(bind=bind, **settings),
+            WebhookServerSettings(bind=bind, **settings),
             clock,
             endpoints,
-            lambda kind, where, answer, _: desk.answered.append((kind, where, answer)),
+            lambda kind, where, answer, _: desk.on_response.append((kind, where, answer)),
         )
         await desk.server.start()
         try:
@@ -328,11 +328,11 @@ async def test_ocean_d15_a_provider_whose_requests_nobody_takes_is_told_to_come_
     assert len(desk.events) == 3
     assert (await desk.post("/providers/team/ci", headers={"X-Delivery": "1"})).result == "duplicate"
     assert (await desk.post("/cluster-providers/ci")).status == 202
-    await desk.store.count()
-    await desk.store.count()
-    assert desk.store.waiting == 4
+    await desk.store.count_pending()
+    await desk.store.count_pending()
+    assert desk.store.pending_count == 4
     desk.cluster.objects = {key: body for key, body in desk.cluster.objects.items() if key[0] != "actionevents"}
-    await desk.store.count()
+    await desk.store.count_pending()
     assert (await desk.post("/providers/team/ci", headers={"X-Delivery": "more"})).status == 202
 
 
@@ -374,7 +374,7 @@ async def test_too_many_requests_at_a_time_are_told_to_come_back() -> None:
         first = [asyncio.create_task(desk.post("/providers/team/ci", headers={"X-Delivery": str(n)})) for n in range(2)]
         async with asyncio.timeout(10):
             while desk.cluster.in_flight < 2:
-                await settled()
+                await settle()
             answer = await desk.post("/providers/team/ci", headers={"X-Delivery": "9"})
         assert answer.status == 503
         assert answer.retry_after == "5"
@@ -457,7 +457,7 @@ async def test_a_callback_needs_nothing_but_its_address(desk: Desk, ticket: Tick
     assert first["metadata"]["namespace"] == "team"
     assert first["spec"]["target"] == {"name": "one", "uid": "uid-1", "attempt": 2}
     assert [event["spec"]["payload"]["body"] for event in (first, second)] == [{"state": "done"}, None]
-    assert all(where == "callback" for _, where, _ in desk.answered)
+    assert all(where == "callback" for _, where, _ in desk.on_response)
     await desk.clock.advance(61)
     assert (await desk.post(path, {"state": "done"})).status == 404
 

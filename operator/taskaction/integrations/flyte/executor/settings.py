@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from taskaction.api.base import PositiveDuration
-from taskaction.plugin.storage import folder
+from taskaction.plugin.storage import validate_folder
 
 PREFIX = "TASKACTION_FLYTE_"
 
@@ -35,7 +35,7 @@ def _endpoint(value: str) -> str:
 
 def folders(value: tuple[str, ...]) -> tuple[str, ...]:
     """Check that each is a folder of some storage; give them with a slash at the end."""
-    return tuple(map(folder, value))
+    return tuple(map(validate_folder, value))
 
 
 class FlyteSettings(BaseModel):
