@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--only a,b]`: measure the operator on a control plane of its own, print a table, write a file."""
+"""`python -m benchmarks [--only a,b]`: measure the operator on its own control plane, print a table, write a file."""
 
 import argparse
 import signal
