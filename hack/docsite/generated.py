@@ -185,9 +185,9 @@ def _gauges(sources: Iterable[str]) -> Iterator[tuple[str, str, str]]:
 
 def _added(function: str, arguments: list[ast.expr]) -> Iterator[tuple[str, str, str]]:
     match function, arguments:
-        case "gauge", [ast.Constant(value=str(name)), ast.Constant(value=text), *_]:
+        case "add_gauge", [ast.Constant(value=str(name)), ast.Constant(value=text), *_]:
             yield f"taskaction_{name}", "gauge", str(text)
-        case "gauges", [ast.Dict(keys=names, values=values)]:
+        case "add_gauges", [ast.Dict(keys=names, values=values)]:
             for key, pair in zip(names, values, strict=True):
                 if key is not None and isinstance(pair, ast.Tuple):
                     yield f"taskaction_{ast.literal_eval(key)}", "gauge", str(ast.literal_eval(pair.elts[0]))

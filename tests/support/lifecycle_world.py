@@ -212,7 +212,7 @@ class World:
                 self.poll_at = None
                 self._set(activity=Activity.CANCELLING)
             case AddFinalizer() | RemoveFinalizer():
-                self._set(held=isinstance(effect, AddFinalizer))
+                self._set(has_finalizer=isinstance(effect, AddFinalizer))
             case Adopt():
                 self.adopting = True
             case ExpireAt() | RecordEvent():

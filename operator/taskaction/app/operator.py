@@ -188,7 +188,7 @@ class Operator:
         return Health(live=live, ready=ready)
 
     def _register_gauges(self, control: ControlPlane, inbox: NotificationQueue, freshness: Freshness) -> None:
-        self._metrics.gauges(
+        self._metrics.add_gauges(
             {
                 "queue_depth": ("Number of actions waiting for a worker.", lambda: control.manager.queued_count),
                 "queue_outside": (

@@ -70,14 +70,14 @@ class Metrics:
             registry=self.registry,
         )
 
-    def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
+    def add_gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Show a value that is read when it is asked for."""
         Gauge(f"taskaction_{name}", text, registry=self.registry).set_function(value)
 
-    def gauges(self, values: Mapping[str, tuple[str, Callable[[], float]]]) -> None:
+    def add_gauges(self, values: Mapping[str, tuple[str, Callable[[], float]]]) -> None:
         """Show several values."""
         for name, (text, value) in values.items():
-            self.gauge(name, text, value)
+            self.add_gauge(name, text, value)
 
     def requested(self, request: FinishedRequest) -> None:
         """Count a request to the API server."""

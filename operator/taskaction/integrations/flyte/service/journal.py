@@ -47,7 +47,7 @@ class ActionsJournal:
         """Clients of a watch are told of changes of which the oldest has waited ``seconds`` for them."""
         self._lag.observe(seconds)
 
-    def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
+    def add_gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Show a value that is read when it is asked for."""
         Gauge(f"taskaction_{name}", text, registry=self.registry).set_function(value)
 

@@ -134,9 +134,9 @@ class ActionsService:
 
     async def _serve(self, facade: Facade, stop: asyncio.Event) -> None:
         journal, own = self._journal, self._own
-        journal.gauge("actions_watches_limit", "Watches that may be served.", lambda: own.watches)
-        journal.gauge("actions_watches", "Watches that are being served.", lambda: facade.cache.watches)
-        journal.gauge("actions_known", "Actions that are known.", lambda: len(facade.cache))
+        journal.add_gauge("actions_watches_limit", "Watches that may be served.", lambda: own.watches)
+        journal.add_gauge("actions_watches", "Watches that are being served.", lambda: facade.cache.watches)
+        journal.add_gauge("actions_known", "Actions that are known.", lambda: len(facade.cache))
 
         def ready() -> list[str]:
             if self._stopping:
