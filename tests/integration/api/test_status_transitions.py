@@ -110,7 +110,9 @@ def test_the_end_is_the_end(objects: Kubectl, before: str, after: str) -> None:
     finished_at = LATER if after in TERMINAL else None
     change = {"status": {"phase": after, "finishedAt": finished_at}}
     message = merge_refusal(objects, "ta", before.lower(), change, STATUS)
-    assert_says(message, ("status.phase", "the action has finished and its phase cannot change: create a new action instead"))
+    assert_says(
+        message, ("status.phase", "the action has finished and its phase cannot change: create a new action instead")
+    )
 
 
 @pytest.mark.parametrize("change", OUTCOME.values(), ids=OUTCOME)

@@ -134,7 +134,9 @@ def test_where_docker_answers_the_image_is_built_with_it(machine: Machine) -> No
 def test_on_kind_the_image_is_loaded_and_the_chart_installed_before_any_test(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    created: list[str] = []
     deleted: list[str] = []
+    monkeypatch.setattr("support.cluster.create_object", lambda _, body: created.append(body["metadata"]["name"]))
     monkeypatch.setattr("support.cluster.delete_namespace", lambda _, namespace: deleted.append(namespace))
     image = Image(machine.folder / "operator.tar", "localhost/taskaction-operator:1.2.3")
     cluster = clusters.KindCluster.named("taskaction")
@@ -152,8 +154,7 @@ def test_on_kind_the_image_is_loaded_and_the_chart_installed_before_any_test(
             assert f"--set={value}" in installs
         example = next(example for example in read_all() if example.name == "01-hello")
         with stage.play(example) as kubectl:
-            assert kubectl.namespace
-            assert machine.calls[-1] == f"kubectl create namespace {kubectl.namespace}"
+            assert created == [kubectl.namespace]
         assert deleted == [kubectl.namespace]
     assert index(machine.calls, "helm uninstall taskaction") > order[-1]
 
