@@ -1,5 +1,6 @@
 """The reference page of the command line: what `--help` of each command says, in one place."""
 
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,9 +16,9 @@ _EXIT_TEXTS = {
     Exit.USAGE: "The command line, a file or an object is wrong; nothing was done",
     Exit.ABORTED: "An action was Aborted, or deleted before its end was seen",
     Exit.TIMED_OUT: "An action has TimedOut",
-    Exit.UNFINISHED: "The time of `--timeout` is over; the actions go on",
+    Exit.UNFINISHED: "The time of `--timeout` is over; the actions keep running",
     Exit.CLUSTER: "The cluster cannot be reached, refuses, or has not what was asked for",
-    Exit.INTERRUPTED: "Ctrl-C; the actions go on",
+    Exit.INTERRUPTED: "Ctrl-C; the actions keep running",
 }
 
 
@@ -27,7 +28,7 @@ def page() -> Iterator[str]:
     yield ""
     yield "## Exit codes"
     yield ""
-    yield "| code | means |"
+    yield "| code | meaning |"
     yield "|---|---|"
     for code, text in _EXIT_TEXTS.items():
         yield f"| {code.value} | {text} |"
@@ -52,12 +53,12 @@ def _command(command: Any, words: str) -> Iterator[str]:
     yield ""
     yield f"`{words}{' [OPTIONS]' if options else ''}{shown}`"
     yield ""
-    yield " ".join((command.help or "").split())
+    yield textwrap.fill(" ".join((command.help or "").split()), 116, break_long_words=False, break_on_hyphens=False)
     rows = [(f"`{_argument(one)}`", one.help) for one in arguments]
     rows += [(f"`{_option(one)}`", one.help) for one in options]
     if rows:
         yield ""
-        yield "| given | means |"
+        yield "| argument | meaning |"
         yield "|---|---|"
         for left, right in rows:
             yield f"| {left.replace('|', chr(92) + '|')} | {(right or '').replace('|', chr(92) + '|')} |"

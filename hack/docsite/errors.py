@@ -22,8 +22,8 @@ _SHARED = {"acting": "`job`, `pod`, `resource`", "child": "`job`, `pod`, `resour
 
 _INTRODUCTION = """\
 `status.error` of an action, and of each of its attempts, says `code`, `kind` and `message`. The code is a stable
-word: one of the [reasons](reasons.md), or an executor's own. The kind says whose the mend is: `User`, the author's
-of the action, or `System`, the platform's. What `retryPolicy.retryOn` names is the class: `Error`, `Timeout`,
+word: one of the [reasons](reasons.md), or an executor's own. The kind says who can fix the error: `User`, the author
+of the action, or `System`, the platform team. What `retryPolicy.retryOn` names is the class: `Error`, `Timeout`,
 `RateLimited`, `Interrupted`, `System`."""
 
 _TYPES = """\

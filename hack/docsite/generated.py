@@ -209,7 +209,7 @@ def _reasons() -> Iterator[str]:
     yield _REASONS
     for reason in Reason:
         if reason in _BEGINS:
-            yield from ("", f"## {_BEGINS[reason]}", "", "| reason | means | mend |", "|---|---|---|")
+            yield from ("", f"## {_BEGINS[reason]}", "", "| reason | description | remedy |", "|---|---|---|")
         yield f"| `{reason}` | {_cell(reason.description)} | {_cell(reason.remedy)} |"
 
 

@@ -129,7 +129,7 @@ class _Turn:
         return True
 
     def seed_for(self, visit: str) -> str:
-        """Return the seed of random values in a visit."""
+        """Return what random values of a visit are derived from."""
         return f"{self.state.run_id}/{visit}"
 
     def log(self, code: str, *, minor: bool = False, **details: Any) -> None:

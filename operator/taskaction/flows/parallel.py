@@ -29,7 +29,7 @@ class Turn(Protocol):
         """Whether this step has used its budget; the run then continues after a pause."""
 
     def seed_for(self, visit: str) -> str:
-        """Return the seed of random values in a visit."""
+        """Return what random values of a visit are derived from."""
 
 
 def advance(frame: Frame, node: Node, turn: Turn) -> Frame:

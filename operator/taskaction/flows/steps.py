@@ -25,7 +25,7 @@ class View:
     """View of a run by a state at its entry.
 
     Attributes:
-        seed: the seed of random values.
+        seed: what random values are derived from.
         questions: the questions for people, by the visit that created them.
     """
 
@@ -51,7 +51,7 @@ class View:
 
     @staticmethod
     def stable_random(seed: str) -> float:
-        """Return a pseudo-random number from 0 to 1 that depends only on the seed."""
+        """Return a pseudo-random number from 0 to 1 that depends only on ``seed``."""
         return Random(seed).random()  # noqa: S311 - no secret
 
 

@@ -24,7 +24,7 @@ class Metrics:
         self.attempts = self._counter("attempts", "Attempts that were begun, by executor.", "executor")
         self.queue_wait = Histogram(
             "taskaction_queue_wait_seconds",
-            "How long actions stood in line for a worker: to start, or to be polled.",
+            "Time actions spend queued before a worker picks them up: to start, or to be polled.",
             ("turn",),
             buckets=_SECONDS,
             registry=self.registry,

@@ -47,7 +47,7 @@ class FlyteSettings(BaseModel):
     """Where pods reach the Actions service, for example https://actions.flyte.svc:8094. Default: tasks that start
     others need an endpoint of their own."""
     authentication: bool = True
-    """Whether pods get a token for the Actions service, and are told to show it."""
+    """Whether pods get a token for the Actions service and are configured to send it."""
     audience: str = ""
     """The audience of that token; one of TASKACTION_ACTIONS_AUDIENCES. Default: the API server's own."""
     storage: Annotated[tuple[str, ...], BeforeValidator(_words), AfterValidator(folders)] = ()

@@ -65,17 +65,17 @@ class ActionsConfig(BaseModel):
     watch_buffer_size: Annotated[int, Field(ge=1, le=100_000)] = 100
     """How many changes of one watch are sent before others have their turn."""
     watch_age: PositiveDuration = timedelta(hours=1)
-    """How long a watch lasts; then the client is told UNAVAILABLE, and connects again."""
+    """How long a watch lasts; then the client gets UNAVAILABLE, and connects again."""
     heartbeat: PositiveDuration = timedelta(seconds=30)
     """After how long without a change a watch says that it is there, by another sentinel."""
     requests: Annotated[int, Field(ge=1, le=10_000)] = 256
-    """Calls that are served at a time, watches apart; more are told RESOURCE_EXHAUSTED."""
+    """Maximum number of concurrent calls, not counting watches; further calls get RESOURCE_EXHAUSTED."""
     watches: Annotated[int, Field(ge=1, le=100_000)] = 5000
-    """Watches that are served at a time; more are told RESOURCE_EXHAUSTED."""
+    """Maximum number of concurrent watches; further watches get RESOURCE_EXHAUSTED."""
     rate: Annotated[float, Field(gt=0)] | None = None
-    """Calls a second that are served for one caller; more are told RESOURCE_EXHAUSTED. Default: any number."""
+    """Maximum number of calls a second of one caller; further calls get RESOURCE_EXHAUSTED. Default: any number."""
     traces: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
-    """Traces that are kept of one action; more are refused, and clients go on without them."""
+    """Maximum number of stored traces of one action; further traces are refused, and clients continue without them."""
     request_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 2 * 1024 * 1024
     """The largest request, unpacked."""
     drain: PositiveDuration = timedelta(seconds=5)

@@ -208,7 +208,7 @@ class Admission:
             await self._patch(body["metadata"]["name"], marking.reopen_patch(body))
 
     async def _take_over(self, body: Body, known: RunAnnotations) -> _Candidate | None:
-        """Become the owner of the acknowledgement, so that the previous agent cannot draw a conclusion from a conflict."""
+        """Become the owner of the acknowledgement, so that the previous agent concludes nothing from a conflict."""
         mine = marking.pending_acknowledgement(self._identity)
         if known.acknowledgement != mine:
             try:
