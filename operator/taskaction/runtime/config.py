@@ -105,7 +105,7 @@ class OperatorConfig(BaseModel):
     drain_timeout: Duration = timedelta(seconds=20)
     """How long calls may take to end when the operator stops."""
     watch_silence: Duration = timedelta(seconds=75)
-    """How long a watch may be silent before the operator opens it again; the API server's bookmarks come about once a minute."""
+    """How long a watch may be silent before the operator opens it again; bookmarks come about once a minute."""
     deaf_after: Duration = timedelta(minutes=2)
     """After how long without a sign of life of a watch the operator calls itself unhealthy."""
     http_allowed_cidrs: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = ()
