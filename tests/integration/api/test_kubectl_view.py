@@ -147,9 +147,9 @@ def walk(path: str, schema: Body) -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("ta", "applying it starts it, deleting it aborts it"),
-        ("ta.spec.timeouts.attempt", "From an attempt's start to its end"),
-        ("ta.spec.parametersFrom.secretKeyRef.key", "The key in it"),
+        ("ta", "Creating the object starts the action; deleting it aborts it and its children."),
+        ("ta.spec.timeouts.attempt", "Maximum time from the start of an attempt to its end."),
+        ("ta.spec.parametersFrom.secretKeyRef.key", "The key in the object."),
         ("ta.status.phase", "then Succeeded, Failed, Aborted or TimedOut"),
         ("cap.spec.allowedNamespaces", "`team-*` for a prefix"),
         ("ae.spec.ttlSeconds", "at most 7 days"),

@@ -19,7 +19,7 @@ FAULTS = {
     "raises-a-megabyte": ("ExecutionFailed", "xxxxxxxx"),
     "returns-nothing": ("NoResultReported", "NoneType, which is not an outcome"),
     "returns-text": ("NoResultReported", "str, which is not an outcome"),
-    "returns-an-object": ("InvalidOutput", "no JSON"),
+    "returns-an-object": ("InvalidOutput", "not valid JSON"),
     "returns-a-circle": ("InvalidOutput", "nested more than"),
     "returns-too-much": ("OutputTooLarge", "store it elsewhere"),
 }

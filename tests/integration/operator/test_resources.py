@@ -179,7 +179,7 @@ REFUSED = {
     "a kind without known ends": (
         {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"},
         {},
-        "say when a Lease has succeeded",
+        "success: kind Lease has no default",
     ),
     "another namespace": (
         SETTINGS_MAP | {"metadata": {"name": "settings", "namespace": "default"}},
@@ -189,7 +189,7 @@ REFUSED = {
     "the whole cluster": (
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mine"}},
         {},
-        "an object of the cluster cannot belong",
+        "an action cannot own a cluster-scoped object",
     ),
     "another namespace without rights": (
         SETTINGS_MAP | {"metadata": {"name": "settings", "namespace": "default"}},
