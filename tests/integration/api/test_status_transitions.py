@@ -28,11 +28,11 @@ REFUSED_WHILE_RUNNING = {
     "attempts are forgotten": ({"attempt": None}, ("status.attempt", "cannot decrease: read the action again")),
     "it is queued again in mid-attempt": (
         {"phase": "Queued"},
-        ("status.attempts", "only when its attempt has ended: set endedAt of the last attempt"),
+        ("status.attempts", "only after its attempt has ended: set endedAt of the last attempt"),
     ),
     "it waits again without attempts": (
         {"phase": "WaitingForResources", "attempts": []},
-        ("status.attempts", "only when its attempt has ended: set endedAt of the last attempt"),
+        ("status.attempts", "only after its attempt has ended: set endedAt of the last attempt"),
     ),
     "it ends at no time": (
         {"phase": "Succeeded"},
@@ -81,7 +81,7 @@ OUTCOME = {
     "finishedAt": {"finishedAt": "2026-02-01T00:00:00Z"},
     "attempt": {"attempt": 2},
 }
-STAYS = "has finished, and reason, error, outputUri, finishedAt, attempt cannot change: create a new action instead"
+STAYS = "has finished and reason, error, outputUri, finishedAt, attempt cannot change: create a new action instead"
 
 
 @pytest.fixture(scope="module")
