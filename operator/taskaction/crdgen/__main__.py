@@ -29,7 +29,7 @@ def render_files() -> dict[Path, str]:
         files[Path("crds") / f"{kind.plural}.taskaction.dev.yaml"] = _HEADER.format("api") + _yaml(manifest)
         files[Path("docs/reference") / f"{kind.name.lower()}.md"] = reference_page(kind.name, manifest)
     for scope in Scope:
-        files[_RIGHTS / f"{scope}.yaml"] = _HEADER.format("rights.py") + _yaml(role_rules(scope), flow=None)
+        files[_RIGHTS / f"{scope}.yaml"] = _HEADER.format("api/rbac.py") + _yaml(role_rules(scope), flow=None)
     return files
 
 
