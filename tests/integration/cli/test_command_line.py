@@ -170,7 +170,11 @@ def test_what_stands_in_the_way_is_said_in_a_sentence(
 ) -> None:
     dead = elsewhere(kubeconfig, tmp_path, server=NOBODY)
     cases = [
-        (CommandLine(poor(crds, namespace, tmp_path), namespace), ["get"], "ask an administrator for a RoleBinding in namespace"),
+        (
+            CommandLine(poor(crds, namespace, tmp_path), namespace),
+            ["get"],
+            "ask an administrator for a RoleBinding in namespace",
+        ),
         (CommandLine(dead, namespace), ["get"], "cannot reach"),
         (
             CommandLine(kubeconfig, "no-such-namespace"),
