@@ -1,10 +1,18 @@
-"""A real HTTP server for the executors that make requests."""
+"""What holds for all tests without a cluster, and a real HTTP server for the executors that make requests."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from taskaction.testing.targets import HttpServer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unchanged_logs() -> Iterator[None]:
+    """Keep commands that run inside this process from configuring its logs, on which other tests depend."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("taskaction.runtime.logs.configure_logs", lambda *_: None)
+        yield
 
 
 @pytest.fixture
