@@ -14,7 +14,7 @@ LOCAL := PYTHONPATH=hack $(BIN)/python -m local
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help docs docs-serve chart image wheel release release-notes push-image push-chart workflows up demo down fmt lint type test test-unit test-integration test-e2e test-endurance programs generate verify verify-generated bench
+.PHONY: help docs docs-serve chart image wheel release release-notes changelog push-image push-chart workflows up demo down fmt lint type test test-unit test-integration test-e2e test-endurance programs generate verify verify-generated bench
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} \
@@ -87,8 +87,12 @@ release: $(INSTALLED) ## Build what a release ships into dist/: wheel, chart, th
 	@$(MAKE) wheel chart
 	@$(RELEASE) sums
 
-release-notes: $(INSTALLED) ## Print what the changelog says of the version that is checked out
+release-notes: $(INSTALLED) ## Print the notes of the release that is checked out, or those of the next one
 	@$(RELEASE) notes
+
+changelog: $(INSTALLED) ## Move the fragments of changelog.d into CHANGELOG.md: make changelog VERSION=1.2.3
+	@test -n "$(VERSION)" || { echo "error: VERSION is missing: make changelog VERSION=1.2.3"; exit 1; }
+	@$(RELEASE) collect $(VERSION)
 
 push-image: $(INSTALLED) ## Build the image for all platforms and push it: make push-image REPOSITORY=registry/owner/name
 	@$(RELEASE) push-image $(REPOSITORY)

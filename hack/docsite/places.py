@@ -17,6 +17,7 @@ FILES = "files/"
 _MOVED = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
+    "changelog.d/README.md": "changes-not-released.md",
     "CODE_OF_CONDUCT.md": "code-of-conduct.md",
     "CONTRIBUTING.md": "contribute.md",
     "SECURITY.md": "security-policy.md",

@@ -1,17 +1,19 @@
 """`python -m release`: the steps of a release that `make` calls; a failure is one sentence."""
 
 import argparse
+import contextlib
 import hashlib
 import subprocess
 import sys
 from pathlib import Path
 
+from scriv.scriv import Scriv
+
 from cluster.errors import ClusterError
 from release import changelog
-from release.versions import MEND, ROOT, Version
+from release.versions import ROOT, Version
 
 DIST = ROOT / "dist"
-CHANGELOG = ROOT / "CHANGELOG.md"
 PLATFORMS = "linux/amd64,linux/arm64"
 SHIPPED = ("*.whl", "*.tar.gz", "*.tgz")
 
@@ -20,9 +22,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one step."""
     parser = argparse.ArgumentParser(prog="release", description=__doc__)
     steps = parser.add_subparsers(dest="step", required=True)
-    steps.add_parser("check", help="the changelog is well-formed, and tells of the version that a tag names")
+    steps.add_parser("check", help="the fragments are well-formed, and the changelog contains the version of the tag")
     steps.add_parser("version", help="print the version, as charts and images bear it")
-    steps.add_parser("notes", help="print what the changelog says of the version")
+    steps.add_parser("notes", help="print what the changelog says about this version, or will say about the next one")
+    collect = steps.add_parser("collect", help="move the fragments of changelog.d into the changelog")
+    collect.add_argument("version", help="such as 1.2.3")
     steps.add_parser("wheel", help="build wheel and source archive into dist/")
     steps.add_parser("sums", help="write dist/SHA256SUMS")
     push = steps.add_parser("push-image", help="build for every platform and push, with SBOM and provenance")
@@ -37,37 +41,55 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(said: argparse.Namespace) -> None:
-    """Do what the step says."""
-    match said.step:
-        case "check":
-            check(CHANGELOG.read_text(encoding="utf-8"), Version.of_checkout())
-        case "version":
-            print(Version.of_checkout().semantic)
-        case "notes":
-            print(notes(CHANGELOG.read_text(encoding="utf-8"), Version.of_checkout()))
-        case "wheel":
-            called([sys.executable, "-m", "hatchling", "build", "--directory", str(DIST)])
-        case "sums":
-            (DIST / "SHA256SUMS").write_text(sums(DIST), encoding="utf-8")
-        case "push-image":
-            called(push_command(said.repository, Version.of_checkout()))
+    """Run the step; scriv finds its files from the root of the checkout."""
+    with contextlib.chdir(ROOT):
+        match said.step:
+            case "check":
+                check(Scriv(), Version.of_checkout())
+            case "version":
+                print(Version.of_checkout().semantic)
+            case "notes":
+                print(notes(Scriv(), Version.of_checkout()))
+            case "collect":
+                check_fragments(Scriv())
+                called([sys.executable, "-m", "scriv", "collect", "--version", said.version])
+            case "wheel":
+                called([sys.executable, "-m", "hatchling", "build", "--directory", str(DIST)])
+            case "sums":
+                (DIST / "SHA256SUMS").write_text(sums(DIST), encoding="utf-8")
+            case "push-image":
+                called(push_command(said.repository, Version.of_checkout()))
 
 
-def check(text: str, version: Version) -> None:
-    """Complain about the changelog."""
-    found = changelog.problems(text)
-    if version.is_released and changelog.notes(text, version.semantic) is None:
-        found.append(f"a tag names version {version.semantic}, of which nothing is told")
-    if found:
-        raise ClusterError("CHANGELOG.md: " + "; ".join(found))
+def check_fragments(scriv: Scriv) -> None:
+    """Refuse fragments that scriv would move to a wrong place."""
+    if found := changelog.problems(scriv):
+        raise ClusterError("; ".join(found))
 
 
-def notes(text: str, version: Version) -> str:
-    """Return the notes of the version that is released."""
+def check(scriv: Scriv, version: Version) -> None:
+    """Refuse malformed fragments, and a release that the changelog does not contain."""
+    check_fragments(scriv)
     if not version.is_released:
-        raise ClusterError(f"This commit is no release ({version.python}): {MEND}.")
-    check(text, version)
-    return changelog.notes(text, version.semantic) or ""
+        return
+    if changelog.release_notes(scriv, version.semantic) is None:
+        raise ClusterError(
+            f"CHANGELOG.md: version {version.semantic} is missing; run make changelog VERSION={version.semantic}, "
+            "commit, and tag that commit"
+        )
+    if left := changelog.fragments(scriv):
+        raise ClusterError(
+            f"changelog.d: {', '.join(path.name for path in left)} not collected; collect them into version "
+            f"{version.semantic}, commit, and tag that commit"
+        )
+
+
+def notes(scriv: Scriv, version: Version) -> str:
+    """Return the notes of the release that is checked out, or those that the next release will have."""
+    check(scriv, version)
+    if version.is_released:
+        return changelog.release_notes(scriv, version.semantic) or ""
+    return changelog.unreleased_notes(scriv)
 
 
 def sums(folder: Path) -> str:

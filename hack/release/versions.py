@@ -10,7 +10,6 @@ from packaging.version import Version as PythonVersion
 from cluster.errors import ClusterError
 
 ROOT = Path(__file__).parents[2]
-MEND = "git tag v1.2.3 on the commit that is to be released, and check that commit out"
 
 
 @dataclass(frozen=True)

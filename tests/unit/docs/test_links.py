@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[3]
 DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "changelog.d").glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "examples").rglob("README.md")),
 ]
@@ -31,6 +32,12 @@ def links(path: Path) -> list[str]:
     return [link for link in LINK.findall(CODE.sub("", prose(path))) if not FOREIGN.match(link)]
 
 
+def folder(path: Path) -> Path:
+    """The folder that links are relative to; fragments move into the changelog, which is at the root."""
+    is_fragment = path.parent.name == "changelog.d" and path.name != "README.md"
+    return ROOT if is_fragment else path.parent
+
+
 @cache
 def anchors(path: Path) -> frozenset[str]:
     """Give the anchors that GitHub makes of a document's headings; the second of a name gets `-1`."""
@@ -48,7 +55,7 @@ def test_every_relative_link_leads_somewhere(path: Path) -> None:
     dead = []
     for link in links(path):
         name, _, anchor = link.partition("#")
-        target = (path.parent / name).resolve() if name else path
+        target = (folder(path) / name).resolve() if name else path
         is_missing = not target.exists() or not target.is_relative_to(ROOT)
         if is_missing or (anchor and (target.suffix != ".md" or anchor not in anchors(target))):
             dead.append(link)
