@@ -41,7 +41,7 @@ class ActionsProcess:
             "TASKACTION_ACTIONS_TASK_TYPES": f"{PARENT}=approval,*=noop",
             "TASKACTION_ACTIONS_BIND": self.url.removeprefix("http://"),
             "TASKACTION_ACTIONS_PROBES_BIND": self._probes.removeprefix("http://"),
-            "TASKACTION_ACTIONS_DRAIN": "100ms",
+            "TASKACTION_ACTIONS_SHUTDOWN_DELAY": "100ms",
         }
         command = [str(Path(sys.executable).with_name("taskaction")), "actions", "serve"]
         log = self._stage.plane.folder.path / "actions.log"

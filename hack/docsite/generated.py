@@ -11,7 +11,6 @@ from typing import Any
 
 import annotated_types
 from prometheus_client import CollectorRegistry
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from docsite import commands, errors
@@ -21,6 +20,8 @@ from taskaction.integrations.flyte.service import settings as actions
 from taskaction.integrations.flyte.service.journal import ActionsJournal
 from taskaction.integrations.port.agent import settings as port_agent
 from taskaction.integrations.port.agent.journal import AgentJournal
+from taskaction.plugin.registry import Registry
+from taskaction.plugin.settings import Settings, former_names, variable_of
 from taskaction.runtime import config
 from taskaction.runtime.metrics import Metrics
 from taskaction.services.webhooks import settings as webhooks
@@ -37,8 +38,7 @@ class Program:
 
     title: str
     command: str
-    model: type[BaseModel]
-    prefix: str
+    model: type[Settings]
     registry: CollectorRegistry
     sources: tuple[str, ...]
     """The modules, or folders of them, that add gauges while the process starts."""
@@ -47,12 +47,11 @@ class Program:
 def programs() -> list[Program]:
     """Return every process that the project ships."""
     return [
-        Program("The operator", "operator run", config.OperatorConfig, config.PREFIX, Metrics().registry, ("app",)),
+        Program("The operator", "operator run", config.OperatorConfig, Metrics().registry, ("app",)),
         Program(
             "The inbox for webhooks",
             "webhooks serve",
             webhooks.WebhooksConfig,
-            webhooks.PREFIX,
             InboxJournal().registry,
             ("services/webhooks",),
         ),
@@ -60,7 +59,6 @@ def programs() -> list[Program]:
             "The Actions service",
             "actions serve",
             actions.ActionsConfig,
-            actions.PREFIX,
             ActionsJournal().registry,
             ("integrations/flyte/service",),
         ),
@@ -68,7 +66,6 @@ def programs() -> list[Program]:
             "The Port agent",
             "port-agent run",
             port_agent.PortAgentConfig,
-            port_agent.PREFIX,
             AgentJournal().registry,
             ("integrations/port/agent",),
         ),
@@ -76,12 +73,13 @@ def programs() -> list[Program]:
 
 
 _SETTINGS = """\
-All settings are environment variables. Durations are written as in Go (`90s`, `1m30s`), lists with commas. A wrong
-value ends the process with a sentence that names the variable. Unknown names are ignored, because Kubernetes itself
-puts such variables into pods. The [chart](../install.md#install) sets them by values of the same names. In a pod,
-an address to bind to begins with `0.0.0.0`. The inbox and the Actions service also read the operator's
-`TASKACTION_NAMESPACE`, `TASKACTION_WATCH_NAMESPACES`, `TASKACTION_CONTEXT`, `TASKACTION_IDENTITY` and
-`TASKACTION_LOG_…`."""
+All settings are environment variables. Durations are written as in Go (`90s`, `1m30s`), lists with commas. A process
+does not start with a wrong value: its message names all such variables, their values and what is allowed. It ignores
+unknown variables, because Kubernetes itself puts such variables into pods. A variable with a former name works, with a
+warning at the start. The [chart](../install.md#install) sets the variables by values of the same names. In a pod, an
+address to bind to begins with `0.0.0.0`. The inbox and the Actions service also read the operator's
+`TASKACTION_NAMESPACE`, `TASKACTION_WATCH_NAMESPACES`, `TASKACTION_CONTEXT`, `TASKACTION_IDENTITY`,
+`TASKACTION_METRICS_LEGACY_NAMES` and `TASKACTION_LOG_…`."""
 
 _METRICS = """\
 Each process shows its own at `/metrics`, for Prometheus. No label grows with the number of objects. What is worth an
@@ -108,28 +106,19 @@ def _settings(found: Iterable[Program]) -> Iterator[str]:
     yield from _head("Settings", "the models of settings")
     yield _SETTINGS
     for program in found:
-        yield from (
-            "",
-            f"## {program.title}",
-            "",
-            f"`taskaction {program.command}`",
-            "",
-            "| variable | default | meaning |",
-            "|---|---|---|",
-        )
-        for name, field in variables(program.model, program.prefix):
-            meaning = _cell(f"{field.description or ''}{_bounds(field)}")
-            yield f"| `{name}` | {_default(field)} | {meaning} |"
+        yield from ("", f"## {program.title}", "", f"`taskaction {program.command}`", "", *_table(program.model))
+    for executor, model in Registry.find_settings().items():
+        text = "The operator and the inbox read them, and do not start while one is invalid."
+        yield from ("", f"## The executor `{executor}`", "", text, "", *_table(model))
 
 
-def variables(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
-    """Return every setting of a model by its variable; those of a model within it have its name in theirs."""
+def _table(model: type[Settings]) -> Iterator[str]:
+    yield from ("| variable | default | meaning |", "|---|---|---|")
+    former = {new: variable_of(model, old) for old, new in former_names(model).items()}
     for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from variables(inner, f"{prefix}{name.upper()}_")
-        else:
-            yield f"{prefix}{name.upper()}", field
+        renamed = f" Former name: `{former[name]}`." if name in former else ""
+        meaning = _cell(f"{field.description or ''}{_bounds(field)}{renamed}")
+        yield f"| `{variable_of(model, name)}` | {_default(field)} | {meaning} |"
 
 
 def _default(field: FieldInfo) -> str:
@@ -140,6 +129,8 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(value, timedelta):
         return f"`{format_duration(value)}`"
+    if isinstance(value, bool):
+        return f"`{value}`".lower()
     if isinstance(value, tuple):
         value = ",".join(value)
     return f"`{value}`" if value else "none"

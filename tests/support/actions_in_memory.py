@@ -73,14 +73,14 @@ async def served(*, stalled: float = 60.0, clock: Clock | None = None, **own: An
     health = HealthService(lambda: True, clock, [ACTIONS])
     settings = ActionsServerSettings(
         bind=address,
-        request_bytes=config.request_bytes,
+        request_bytes=config.max_request_bytes,
         grace=GRACE,
         stalled=stalled,
         certificate=config.tls_cert_file,
         key=config.tls_key_file,
         client_ca=config.tls_client_ca_file,
     )
-    application = Application(facade.rpc, health, config.request_bytes)
+    application = Application(facade.rpc, health, config.max_request_bytes)
     serving = asyncio.create_task(run(application, settings, stopped, clock, journal.record_failure))
     try:
         beginning = asyncio.create_task(begun.wait())

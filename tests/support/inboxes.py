@@ -77,7 +77,7 @@ class Inboxes:
             "TASKACTION_WEBHOOKS_KEY_FILE": str(self.key_file),
             "TASKACTION_WEBHOOKS_BIND": self.url.removeprefix("http://"),
             "TASKACTION_WEBHOOKS_PROBES_BIND": self.probes.removeprefix("http://"),
-            "TASKACTION_WEBHOOKS_DRAIN": "200ms",
+            "TASKACTION_WEBHOOKS_SHUTDOWN_DELAY": "200ms",
             **{f"TASKACTION_WEBHOOKS_{name.upper()}": value for name, value in settings.items()},
         }
         command = [str(Path(sys.executable).with_name("taskaction")), "webhooks", "serve"]

@@ -79,7 +79,7 @@ class Operator:
             watches = KopfWatchSettings(
                 server=credentials.server,
                 live_selector=LIVE_SELECTOR,
-                silence=config.watch_silence.total_seconds(),
+                silence=config.watch_idle_timeout.total_seconds(),
                 namespaces=config.watch_namespaces,
                 of_cluster=config.cluster_providers,
             )
@@ -170,13 +170,13 @@ class Operator:
             control.background.start(control.dispatcher.sweep(), name="sweep ActionEvents after a gap")
 
     def _health(self, control: ControlPlane, freshness: Freshness, watching: KopfThread) -> Health:
-        deaf_after = self._config.deaf_after.total_seconds()
+        stale_after = self._config.watch_stale_after.total_seconds()
 
         def live() -> list[str]:
             problems = [
                 f"stale watch: nothing received from {path} for {age:.0f}s"
                 for path, age in freshness.ages().items()
-                if age > deaf_after
+                if age > stale_after
             ]
             return problems if watching.alive or not self._started else [*problems, "the watch has ended"]
 

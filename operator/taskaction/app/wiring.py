@@ -85,7 +85,7 @@ def assemble(
         followed=followed,
         closed_namespaces=closed,
         callbacks=config.callbacks(),
-        flyte=config.flyte,
+        settings=config.executor_settings,
     )
     registry = Registry.load(toolbox)
     for plugin in plugins:

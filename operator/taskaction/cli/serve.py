@@ -16,10 +16,15 @@ _GC_THRESHOLD = 50_000
 def run_operator() -> None:
     """Run one replica of the operator; settings come from TASKACTION_* in the environment."""
     from taskaction.app.operator import run_until_signalled, tune_process
+    from taskaction.plugin.registry import Registry
+    from taskaction.plugin.settings import SettingsReader
     from taskaction.runtime.config import OperatorConfig
+    from taskaction.runtime.logs import log_warnings
 
+    warnings = SettingsReader(os.environ).check(OperatorConfig, *Registry.find_settings().values())
     config = OperatorConfig.from_environment(os.environ)
     tune_process(config)
+    log_warnings(warnings)
     _run(run_until_signalled(config))
 
 
@@ -27,39 +32,49 @@ def run_port_agent() -> None:
     """Run one agent that claims runs from Port; settings come from TASKACTION_PORT_AGENT_* in the environment."""
     from taskaction.integrations.port.agent.agent import PortAgent
     from taskaction.integrations.port.agent.settings import PortAgentConfig
-    from taskaction.runtime.logs import configure_logs
+    from taskaction.plugin.settings import SettingsReader
+    from taskaction.runtime.logs import configure_logs, log_warnings
 
+    warnings = SettingsReader(os.environ).check(PortAgentConfig)
     config = PortAgentConfig.from_environment(os.environ)
     configure_logs(config.log_format, config.log_level)
+    log_warnings(warnings)
     _run(PortAgent(config).run())
 
 
 def serve_webhooks() -> None:
     """Run one replica of the webhook inbox; settings come from TASKACTION_* in the environment."""
+    from taskaction.plugin.registry import Registry
+    from taskaction.plugin.settings import SettingsReader
     from taskaction.runtime.config import OperatorConfig
-    from taskaction.runtime.logs import configure_logs
+    from taskaction.runtime.logs import configure_logs, log_warnings
     from taskaction.services.webhooks.service import WebhookService
     from taskaction.services.webhooks.settings import WebhooksConfig
 
+    warnings = SettingsReader(os.environ).check(OperatorConfig, WebhooksConfig, *Registry.find_settings().values())
     config = OperatorConfig.from_environment(os.environ)
     own = WebhooksConfig.from_environment(os.environ)
     configure_logs(config.log_format, config.log_level)
+    log_warnings(warnings)
     _run(WebhookService(config, own).run())
 
 
 def serve_actions() -> None:
     """Run one replica of Flyte's Actions service; settings come from TASKACTION_* in the environment."""
+    from taskaction.plugin.settings import SettingsReader
     from taskaction.runtime.config import OperatorConfig
-    from taskaction.runtime.logs import configure_logs
+    from taskaction.runtime.logs import configure_logs, log_warnings
 
     try:
         from taskaction.integrations.flyte.service.service import ActionsService
         from taskaction.integrations.flyte.service.settings import ActionsConfig
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"{error}: install the extra `actions` of taskaction-operator") from error
+    warnings = SettingsReader(os.environ).check(OperatorConfig, ActionsConfig)
     config = OperatorConfig.from_environment(os.environ)
     own = ActionsConfig.from_environment(os.environ)
     configure_logs(config.log_format, config.log_level)
+    log_warnings(warnings)
     gc.set_threshold(_GC_THRESHOLD)
     _run(ActionsService(config, own).run())
 

@@ -16,6 +16,7 @@ from taskaction.lifecycle.outcomes import Outcome
 from taskaction.lifecycle.traits import Traits
 from taskaction.plugin.errors import WebhookRefusedError
 from taskaction.plugin.schedule import Schedule
+from taskaction.plugin.settings import Settings
 from taskaction.plugin.toolbox import Toolbox
 
 
@@ -152,6 +153,8 @@ class AbstractExecutor(ABC):
         ACTION_NAME: the value of ``spec.executor``.
         PARAMETERS: the model of the parameters; the engine checks them before the first attempt.
         CONFIG: the model of a provider's ``config``; None if providers cannot configure the executor.
+        SETTINGS: the model of the executor's own settings, from environment variables of the operator, which ``build``
+            gets by ``toolbox.settings``. The operator does not start while one is invalid.
         IDEMPOTENT: whether another ``execute`` with the same ``run.idempotency_key`` has no second effect.
             Otherwise the engine writes a claim before the call, and never silently repeats an attempt whose process
             died.
@@ -166,6 +169,7 @@ class AbstractExecutor(ABC):
     ACTION_NAME: ClassVar[str]
     PARAMETERS: ClassVar[type[BaseModel] | None] = None
     CONFIG: ClassVar[type[BaseModel] | None] = None
+    SETTINGS: ClassVar[type[Settings] | None] = None
     IDEMPOTENT: ClassVar[bool] = False
     EXTERNAL_EFFECT: ClassVar[bool] = False
     INLINE: ClassVar[bool] = False

@@ -7,9 +7,12 @@ from typing import Protocol
 
 from taskaction.core.errors import TaskActionError
 from taskaction.plugin.base import AbstractExecutor
+from taskaction.plugin.settings import Settings
 from taskaction.plugin.toolbox import Toolbox
 
 GROUP = "taskaction.executors"
+_SHIPPED = "taskaction."
+"""Beginning of the modules of the executors that come with the operator."""
 
 
 class DuplicateActionExecutorError(TaskActionError):
@@ -44,22 +47,22 @@ class Registry:
     @staticmethod
     def find_installed(name: str) -> type[AbstractExecutor] | None:
         """Return the class of an installed executor without building it, or None if none can be loaded."""
-        for point in entry_points(group=GROUP, name=name):
-            try:
-                found = point.load()
-            except (Exception, SystemExit):  # noqa: BLE001 - a plug-in's import may raise anything
-                return None
-            return found if isinstance(found, type) and issubclass(found, AbstractExecutor) else None
-        return None
+        return next(map(_load_class, entry_points(group=GROUP, name=name)), None)
+
+    @staticmethod
+    def find_settings() -> dict[str, type[Settings]]:
+        """Return the models of settings of installed executors, by the names of their entry points."""
+        classes = {point.name: _load_class(point) for point in reversed(_installed())}
+        return {name: found.SETTINGS for name, found in sorted(classes.items()) if found and found.SETTINGS}
 
     @classmethod
     def load(cls, toolbox: Toolbox) -> "Registry":
         """Return a registry of everything installed under the entry point group ``taskaction.executors``.
 
-        The built-ins come first, so that no plug-in can replace one by using its name.
+        Those that come with the operator are first, so that no plug-in can replace one by using its name.
         """
         registry = cls()
-        for point in sorted(entry_points(group=GROUP), key=lambda point: not point.value.startswith(f"{GROUP}.")):
+        for point in _installed():
             registry.load_one(point, toolbox)
         return registry
 
@@ -100,3 +103,17 @@ class Registry:
                 errors.append(error)
         if errors:
             raise ExceptionGroup("executors could not be closed", errors)
+
+
+def _installed() -> list[EntryPoint]:
+    """Return the entry points of executors; those that come with the operator are first."""
+    return sorted(entry_points(group=GROUP), key=lambda point: not point.value.startswith(_SHIPPED))
+
+
+def _load_class(point: EntryPoint) -> type[AbstractExecutor] | None:
+    """Return the class of executors that an entry point names, or None if it cannot be loaded or is something else."""
+    try:
+        found = point.load()
+    except (Exception, SystemExit):  # noqa: BLE001 - a plug-in's import may raise anything
+        return None
+    return found if isinstance(found, type) and issubclass(found, AbstractExecutor) else None

@@ -139,7 +139,7 @@ class Storage:
 def validate_folder(value: str) -> str:
     """Validate a setting that names a folder; return it with a slash at the end."""
     if "://" not in value or "::" in value or "/../" in f"{value}/":
-        raise ValueError("should be a folder such as s3://bucket/folder")
+        raise ValueError("use a folder such as s3://bucket/folder")
     return value.rstrip("/") + "/"
 
 

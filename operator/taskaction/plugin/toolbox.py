@@ -1,4 +1,4 @@
-"""What executors may use, chosen where the process is put together; a value without behaviour."""
+"""Dependencies of executors, chosen by the process that builds them; values without behavior."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,36 +6,36 @@ from typing import Protocol
 
 from taskaction.cluster.gateway import Body, Cluster, Resource
 from taskaction.core.clock import Clock
-from taskaction.integrations.flyte.executor.settings import FlyteSettings
 from taskaction.plugin.addresses import AddressPolicy
 from taskaction.plugin.callbacks import Callbacks
+from taskaction.plugin.settings import SettingsReader
 
 
 class Followed(Protocol):
-    """What the operator's own watch has seen of the objects that attempts created; not all of it, and not for ever."""
+    """Cache of the objects that attempts created, from the operator's own watch; neither complete nor lasting."""
 
     def take_change(self, resource: Resource, uid: str, name: str) -> Body | None:
-        """Give the object of this name of the action ``uid``, where it has changed since this was last asked.
+        """Return the object of this name of the action ``uid`` if it has changed since the last call.
 
-        None says nothing: ask the API server.
+        None means nothing: ask the API server.
         """
 
     def list_observed(self, resource: Resource, uid: str) -> list[Body]:
-        """Give the objects of the action ``uid`` that were seen, each as it was last, less its ``spec``."""
+        """Return the known objects of the action ``uid``, each in its last version without ``spec``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolbox:
-    """The means of executors.
+    """Dependencies that an executor may keep.
 
     Attributes:
         cluster: used only with ``as_user``: an executor acts with the rights of the action's account.
-        addresses: which addresses may be connected to on behalf of users.
-        luck: uniform in [0, 1), for jitter.
-        followed: objects that attempts created: a change of one has its action polled at once.
+        addresses: the policy for addresses that users may have the operator connect to.
+        jitter: source of numbers that are uniform in [0, 1).
+        followed: objects that attempts created; a change of one causes an immediate poll of its action.
         closed_namespaces: namespaces whose accounts are never used: kube-system and the operator's own.
-        flyte: the settings of the executor of that name.
-        callbacks: makes one-time addresses for targets; None where the settings for them are missing.
+        settings: reader of the executor's own settings: ``toolbox.settings(MySettings)``.
+        callbacks: maker of one-time addresses for targets; None if the settings for them are missing.
     """
 
     clock: Clock
@@ -45,4 +45,4 @@ class Toolbox:
     followed: Followed
     closed_namespaces: frozenset[str]
     callbacks: Callbacks | None = None
-    flyte: FlyteSettings = field(default_factory=FlyteSettings)
+    settings: SettingsReader = field(default_factory=SettingsReader)

@@ -1,4 +1,4 @@
-"""The operator's settings, all from the environment under one prefix; read once at start, by ``app`` only."""
+"""Settings of the operator, and those that all processes share; only the packages that start a process read them."""
 
 import os
 import socket
@@ -6,138 +6,130 @@ import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from taskaction.api.base import Duration
 from taskaction.core.errors import ConfigurationError
-from taskaction.integrations.flyte.executor import settings as flyte
-from taskaction.integrations.flyte.executor.settings import FlyteSettings
-from taskaction.plugin.addresses import Network, parse_networks
+from taskaction.plugin.addresses import Network
 from taskaction.plugin.callbacks import Callbacks, parse_keys
-from taskaction.plugin.storage import validate_folder
-
-PREFIX = "TASKACTION_"
-Settings = TypeVar("Settings", bound=BaseModel)
-_LAST_PORT = 65_535
+from taskaction.plugin.setting_types import COMMA_LIST, NETWORKS, BindAddress, Folder, Url
+from taskaction.plugin.settings import FormerName, Settings, SettingsReader
 
 
-def words(value: object) -> object:
-    """Split text at commas."""
-    return tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
-
-
-def _networks(value: object) -> object:
-    return parse_networks(value) if isinstance(value, str) else value
-
-
-def address(value: str) -> str:
-    """Check that ``value`` is an address with a port."""
-    host, colon, port = value.rpartition(":")
-    if not host or not colon or not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
-        raise ValueError("should be an address and a port, such as 127.0.0.1:8080")
-    return value
-
-
-def _web_address(value: str) -> str:
-    if not value.startswith(("https://", "http://")) or any(sign in value for sign in "?#@ "):
-        raise ValueError("should be an address such as https://hooks.example.org")
-    return value.rstrip("/")
-
-
-def identity() -> str:
-    """Give a name that no other process has had."""
+def make_identity() -> str:
+    """Return a name that no other process has had."""
     return f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}"
 
 
-class OperatorConfig(BaseModel):
-    """Every setting, with its default; ``TASKACTION_<NAME>`` in the environment sets it.
+class ProcessSettings(Settings):
+    """Settings that every process has, each under its own prefix; processes that read the operator's share them."""
 
-    Unknown names are ignored: Kubernetes itself puts ``TASKACTION_…_SERVICE_HOST`` into pods beside such a Service.
-    """
-
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True, arbitrary_types_allowed=True)
-
-    namespace: str = "taskaction-system"
-    """Where the operator itself lives: its Leases are there, and actions may not use its accounts and Secrets."""
-    watch_namespaces: Annotated[tuple[str, ...], BeforeValidator(words)] = ()
-    """The namespaces whose actions are run, separated by commas. Default: all."""
-    cluster_providers: bool = True
-    """Whether ClusterActionProviders are looked at. Without them, and with namespaces to watch, the operator asks for
-    nothing that belongs to no namespace."""
-    identity: str = Field(default_factory=identity)
-    """What this replica calls itself in Leases and claims; must be new with every process."""
+    identity: str = Field(default_factory=make_identity)
+    """Identity of this process in Leases and claims; must be unique for every process."""
     context: str | None = None
-    """The kubeconfig's context. Default: its current one."""
-    bind: Annotated[str, AfterValidator(address)] = "127.0.0.1:8080"
-    """Address and port of /healthz, /readyz and /metrics."""
+    """Context of the kubeconfig. Default: its current context."""
     log_format: Literal["json", "console"] = "json"
-    """json for machines, console for people."""
+    """Format of log lines: json for machines, console for people."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least severe messages that are logged."""
-    workers_count: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """Calls of executors at a time."""
-    runs_buffer_high_watermark: Annotated[int, Field(ge=1)] | None = None
-    """How many actions a replica lets wait in its queue; the others wait outside, and say so. Default: any number."""
-    max_runs_buffer_util_pct_per_action: Annotated[int, Field(ge=1, le=100)] | None = None
-    """How much of that one provider, or executor in a namespace, may take, in percent. Default: all."""
-    writes_in_flight: Annotated[int, Field(ge=1, le=1_000)] = 64
-    """Writes to the API server at a time."""
-    shards: Annotated[int, Field(ge=1, le=256)] = 16
-    """Into how many shards the work is divided; the same for all replicas, and never changed while actions run."""
-    lease_duration: Duration = timedelta(seconds=15)
-    """How long the shards of a replica that is gone are respected."""
-    lease_renew_deadline: Duration = timedelta(seconds=10)
-    """How long after its last renewal a replica may still start something."""
-    lease_retry: Duration = timedelta(milliseconds=500)
-    """How often leases are looked at: how soon a shard that was given back, or a new replica, is noticed."""
-    status_delay: Duration = timedelta(seconds=1)
-    """Running is written only for idempotent attempts that live longer than this."""
-    interrupt_grace: Duration = timedelta(seconds=10)
-    """How long the claim of a replica that is gone is respected before its attempt counts as interrupted."""
-    cancel_grace: Duration = timedelta(seconds=30)
-    """How long an executor may take to confirm a cancel."""
-    ttl: Duration = timedelta(hours=24)
-    """How long finished actions are kept where neither they nor their provider say."""
-    scan_interval: Duration = timedelta(minutes=5)
-    """How often finished objects are looked through for expired ones, and live ones for vanished ones."""
-    drain_timeout: Duration = timedelta(seconds=20)
-    """How long calls may take to end when the operator stops."""
-    watch_silence: Duration = timedelta(seconds=75)
-    """How long a watch may be silent before the operator opens it again; bookmarks come about once a minute."""
-    deaf_after: Duration = timedelta(minutes=2)
-    """After how long without a sign of life of a watch the operator calls itself unhealthy."""
-    http_allowed_cidrs: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = ()
-    """Networks that http actions may reach although they are loopback, private or otherwise denied by default."""
-    webhooks_url: Annotated[str, AfterValidator(_web_address)] | None = None
-    """Where targets reach the inbox, for addresses that are handed to them: for example https://hooks.example.org."""
-    flows_storage: Annotated[str, AfterValidator(validate_folder)] | None = None
-    """A folder such as s3://bucket/flows, for the state and the output of runs of flows that are larger than 200 KiB;
-    the same for all replicas. Default: such runs fail with States.DataLimitExceeded."""
-    flyte: FlyteSettings = FlyteSettings()
-    """The settings of Flyte's tasks, each of which is `TASKACTION_FLYTE_` and its own name."""
-    webhooks_key_file: Path | None = None
-    """The file with the key that signs these addresses, the same for operator and inbox; one in each line, the first
-    signs."""
-
-    @model_validator(mode="after")
-    def _lease_times_fit(self) -> Self:
-        if not self.lease_retry < self.lease_renew_deadline < self.lease_duration:
-            raise ValueError("TASKACTION_LEASE_RETRY < LEASE_RENEW_DEADLINE < LEASE_DURATION must hold")
-        return self
+    """Minimum level of log lines."""
+    metrics_legacy_names: bool = True
+    """Whether /metrics also shows renamed metrics by their former names."""
 
     @property
     def kubeconfig(self) -> Path | None:
-        """The kubeconfig that KUBECONFIG names, as kubectl reads it."""
+        """Path of the kubeconfig that KUBECONFIG names, as for kubectl."""
         named = os.environ.get("KUBECONFIG")
         return Path(named) if named else None
 
+
+class OperatorConfig(ProcessSettings, env_prefix="TASKACTION_"):
+    """Settings of the operator; the environment variable ``TASKACTION_<NAME>`` sets one."""
+
+    namespace: str = "taskaction-system"
+    """Namespace of the operator: its Leases are there, and actions may not use its accounts and Secrets."""
+    watch_namespaces: Annotated[tuple[str, ...], COMMA_LIST] = ()
+    """Namespaces whose actions are run, separated by commas. Default: all."""
+    cluster_providers: bool = True
+    """Whether ClusterActionProviders are used. Without them, and with namespaces to watch, the operator requests only
+    namespaced objects."""
+    bind: BindAddress = "127.0.0.1:8080"
+    """Address and port of /healthz, /readyz and /metrics."""
+    workers_count: Annotated[int, Field(ge=1, le=10_000)] = 64
+    """Maximum number of concurrent calls of executors."""
+    runs_buffer_high_watermark: Annotated[int, Field(ge=1)] | None = None
+    """Maximum number of actions in the queue of a replica; further ones wait in the backlog. Default: any number."""
+    max_runs_buffer_util_pct_per_action: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Maximum share of the queue for one provider, or one executor in a namespace, in percent. Default: all."""
+    writes_in_flight: Annotated[int, Field(ge=1, le=1_000)] = 64
+    """Maximum number of concurrent writes to the API server."""
+    shards: Annotated[int, Field(ge=1, le=256)] = 16
+    """Number of shards that the work is divided into; the same for all replicas, and never changed while actions
+    run."""
+    lease_duration: Duration = timedelta(seconds=15)
+    """Time after which other replicas take over the shards of a replica that no longer renews its Leases."""
+    lease_renew_deadline: Duration = timedelta(seconds=10)
+    """Time after its last renewal for which a replica may still start work."""
+    lease_retry: Duration = timedelta(milliseconds=500)
+    """Interval of checking Leases: how soon a shard that was released, or a new replica, is noticed."""
+    status_delay: Duration = timedelta(seconds=1)
+    """Age from which an idempotent attempt is shown as Running; shorter ones cost no additional write."""
+    interrupt_grace: Duration = timedelta(seconds=10)
+    """Time for which the claim of a former owner is respected before its attempt counts as interrupted."""
+    cancel_grace: Duration = timedelta(seconds=30)
+    """Maximum time for an executor to confirm a cancel."""
+    ttl: Duration = timedelta(hours=24)
+    """Time to keep finished actions, if neither they nor their provider set one."""
+    scan_interval: Duration = timedelta(minutes=5)
+    """Interval of looking for finished objects that have expired, and for live ones that no longer exist."""
+    drain_timeout: Duration = timedelta(seconds=20)
+    """Maximum time for calls to end when the operator stops."""
+    watch_idle_timeout: Annotated[Duration, FormerName("watch_silence")] = timedelta(seconds=75)
+    """Time without an event or bookmark after which the operator opens a watch again; bookmarks come about once a
+    minute."""
+    watch_stale_after: Annotated[Duration, FormerName("deaf_after")] = timedelta(minutes=2)
+    """Time without an event or bookmark of a watch after which /healthz fails."""
+    http_allowed_cidrs: Annotated[tuple[Network, ...], NETWORKS] = ()
+    """Networks that http actions may reach although they are loopback, private or otherwise denied by default."""
+    webhooks_url: Url | None = None
+    """URL at which targets reach the inbox, for the one-time addresses that they get: for example
+    https://hooks.example.org."""
+    webhooks_key_file: Path | None = None
+    """File with the keys that sign these addresses, the same for operator and inbox; one in each line, the first
+    signs."""
+    flows_storage: Folder | None = None
+    """A folder such as s3://bucket/flows, for the state and the output of runs of flows that are larger than 200 KiB;
+    the same for all replicas. Default: such runs fail with States.DataLimitExceeded."""
+
+    _executor_settings: SettingsReader = PrivateAttr(default_factory=SettingsReader)
+
+    @model_validator(mode="after")
+    def _check_lease_times(self) -> Self:
+        if not self.lease_retry < self.lease_renew_deadline < self.lease_duration:
+            raise ValueError(
+                "TASKACTION_LEASE_RETRY must be less than TASKACTION_LEASE_RENEW_DEADLINE, and that less than "
+                "TASKACTION_LEASE_DURATION"
+            )
+        return self
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], **values: Any) -> Self:
+        """Read the settings, and keep the environment for those of executors; raises ``ConfigurationError``."""
+        found = super().from_environment(environment, **values)
+        found._executor_settings = SettingsReader(environment)  # noqa: SLF001 - an instance of this class
+        return found
+
+    @property
+    def executor_settings(self) -> SettingsReader:
+        """Reader of the settings that executors declare."""
+        return self._executor_settings
+
     def callbacks(self) -> Callbacks | None:
-        """Read the key, and give what makes and reads one-time addresses; None where no key is set.
+        """Read the keys, and return the maker and reader of one-time addresses; None if no key is set.
 
         Raises:
-            ConfigurationError: the file cannot be read, or holds no key.
+            ConfigurationError: the file cannot be read, or has no key.
         """
         if self.webhooks_key_file is None:
             return None
@@ -146,34 +138,3 @@ class OperatorConfig(BaseModel):
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"TASKACTION_WEBHOOKS_KEY_FILE: {error}") from error
         return Callbacks(url=self.webhooks_url or "", keys=parse_keys(text))
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "OperatorConfig":
-        """Read the settings.
-
-        Raises:
-            ConfigurationError: a setting is wrong or unknown; the message names the variable.
-        """
-        own = {name: value for name, value in environment.items() if not name.startswith(flyte.PREFIX)}
-        found = read_settings(cls, PREFIX, own)
-        return found.model_copy(update={"flyte": read_settings(FlyteSettings, flyte.PREFIX, environment)})
-
-
-def read_settings(
-    model: type[Settings], prefix: str, environment: Mapping[str, str], secret: frozenset[str] = frozenset()
-) -> Settings:
-    """Read the settings of ``model`` that bear ``prefix``; the values of those in ``secret`` are told to nobody.
-
-    Raises:
-        ConfigurationError: a setting is wrong or missing; the message names the variable.
-    """
-    said = {name.removeprefix(prefix).lower(): value for name, value in environment.items() if name.startswith(prefix)}
-    try:
-        return model.model_validate(said)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        if not problem["loc"]:  # about several settings at once
-            raise ConfigurationError(problem["msg"]) from error
-        name = str(problem["loc"][0])
-        shown = "" if name in secret or name not in said else f" (it is {said[name]!r})"
-        raise ConfigurationError(f"{prefix}{name.upper()}: {problem['msg']}{shown}") from error

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Iterable
 from typing import Literal
 
 import structlog
@@ -47,3 +48,10 @@ def configure_logs(form: Literal["json", "console"], level: str) -> None:
     logging.getLogger("kopf").setLevel(logging.WARNING)  # it would log several lines for each object
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)  # that its thread gets no signals is meant
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+def log_warnings(warnings: Iterable[str]) -> None:
+    """Log what somebody should change in the settings of the process."""
+    log = structlog.stdlib.get_logger("taskaction")
+    for warning in warnings:
+        log.warning(warning)

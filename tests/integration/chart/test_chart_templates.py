@@ -16,7 +16,6 @@ from cluster.clusters import Cluster
 from local import account
 from local.manifests import CRDS, POLICIES
 from support.cluster import new_namespace
-from taskaction.integrations.flyte.service.settings import PREFIX as ACTIONS
 from taskaction.integrations.flyte.service.settings import ActionsConfig
 
 Manifest = dict[str, Any]
@@ -289,14 +288,16 @@ def test_the_actions_service_has_its_rights_in_the_namespaces_of_its_actions_alo
 
 def test_the_actions_service_gets_its_namespaces_executors_and_settings(helm: Helm) -> None:
     types = '--set-json=actions.taskTypes={"*": "pod", "spark": "resource"}'
-    found = rendered(helm, *FLYTE, types, "--set=actions.audiences={flyte,x}", "--set=actions.settings.WATCHES=7")
+    found = rendered(
+        helm, *FLYTE, types, "--set=actions.audiences={flyte,x}", "--set=actions.settings.MAX_CONCURRENT_WATCHES=7"
+    )
     (container,) = (one for _, one in containers(found) if one["name"] == "actions")
     env = {one["name"].removeprefix("TASKACTION_ACTIONS_"): one.get("value") for one in container["env"]}
     expected = {"NAMESPACE": "flyte", "NAMESPACES": "shop/production=shop", "TASK_TYPES": "*=pod,spark=resource",
-                "AUDIENCES": "flyte,x", "WATCHES": "7", "BIND": "0.0.0.0:8094"}  # fmt: skip
+                "AUDIENCES": "flyte,x", "MAX_CONCURRENT_WATCHES": "7", "BIND": "0.0.0.0:8094"}  # fmt: skip
     assert {name: env[name] for name in expected} == expected
     assert not any("TLS" in name or name == "AUTHENTICATION" for name in env)
-    ActionsConfig.from_environment({f"{ACTIONS}{name}": str(value) for name, value in env.items()})
+    ActionsConfig.from_environment({f"TASKACTION_ACTIONS_{name}": str(value) for name, value in env.items()})
 
 
 @pytest.mark.parametrize(
@@ -330,7 +331,7 @@ def test_the_actions_service_speaks_tls_with_the_certificate_of_a_secret(helm: H
     secret = ("--set=actions.tls.secret=cert", "--set=actions.tls.clientCertificates=true")
     found = rendered(helm, *FLYTE, *secret)
     ((spec, container),) = (pair for pair in containers(found) if pair[1]["name"] == "actions")
-    env = {one["name"].removeprefix(ACTIONS): one.get("value") for one in container["env"]}
+    env = {one["name"].removeprefix("TASKACTION_ACTIONS_"): one.get("value") for one in container["env"]}
     (mount,) = container["volumeMounts"]
     files = {"TLS_CERT_FILE": "tls.crt", "TLS_KEY_FILE": "tls.key", "TLS_CLIENT_CA_FILE": "ca.crt"}
     assert {name: env[name] for name in files} == {name: f"{mount['mountPath']}/{at}" for name, at in files.items()}

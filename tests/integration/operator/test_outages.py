@@ -50,7 +50,7 @@ def test_a_watch_that_is_cut_silently_is_noticed_and_what_vanished_meanwhile_is_
     operators: Operators, kubectl: Kubectl, world: World, tmp_path: Path
 ) -> None:
     with LyingServer(operators.kubeconfig) as liar:
-        settings = {**QUICK_LEASES, "TASKACTION_WATCH_SILENCE": "3s", "TASKACTION_DEAF_AFTER": "30s"}
+        settings = {**QUICK_LEASES, "TASKACTION_WATCH_IDLE_TIMEOUT": "3s", "TASKACTION_WATCH_STALE_AFTER": "30s"}
         operators.start(settings, kubeconfig=liar.write_kubeconfig(tmp_path / "kubeconfig"))
         world.seconds, world.job_seconds = 0.0, 3600.0
         create(kubectl, [action("kept", "approval", {"prompt": "?"}), action("gone", "approval", {"prompt": "?"})])
@@ -84,7 +84,7 @@ def test_what_was_deleted_while_the_api_server_forgot_its_history_is_swept(
 ) -> None:
     """The watch is lost, objects vanish, and the list that follows shows only what is left."""
     with LyingServer(operators.kubeconfig) as liar:
-        settings = {**QUICK_LEASES, "TASKACTION_WATCH_SILENCE": "2s"}
+        settings = {**QUICK_LEASES, "TASKACTION_WATCH_IDLE_TIMEOUT": "2s"}
         operator = operators.start(settings, kubeconfig=liar.write_kubeconfig(tmp_path / "kubeconfig"))
         create(kubectl, [action(f"paused-{number}", "approval", {"prompt": "?"}) for number in range(5)])
         wait_for_all(kubectl, lambda found: all(phase(item) == "Paused" for item in found.values()))

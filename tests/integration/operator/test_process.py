@@ -81,8 +81,18 @@ def test_logs_are_one_json_object_a_line_and_hold_no_parameters(operators: Opera
         ({"TASKACTION_LEASE_DURATION": "1s"}, "LEASE_DURATION"),
         ({"TASKACTION_BIND": "127.0.0.1:70000"}, "TASKACTION_BIND"),
         ({"TASKACTION_HTTP_ALLOWED_CIDRS": "10.0.0.0/99"}, "TASKACTION_HTTP_ALLOWED_CIDRS"),
+        (
+            {"TASKACTION_SHARDS": "0", "TASKACTION_FLYTE_ENV": "A=b"},
+            '(?s)TASKACTION_SHARDS: invalid value "0"; .*TASKACTION_FLYTE_ENV: invalid value "A=b"; use a JSON object',
+        ),
     ],
-    ids=["a word for a number", "times that do not fit", "no such port", "no network"],
+    ids=[
+        "a word for a number",
+        "times that do not fit",
+        "no such port",
+        "no network",
+        "two at once, one of them of an executor",
+    ],
 )
 def test_a_wrong_setting_is_named_in_one_sentence(operators: Operators, settings: dict[str, str], said: str) -> None:
     with pytest.raises(ClusterError, match=said) as refused:

@@ -115,7 +115,7 @@ def test_an_inbox_that_is_stopped_answers_what_it_was_sent(kubectl: Kubectl, inb
     )
     wait_for(kubectl, "one", lambda item: "externalId" in item["status"])
     inboxes.stop()
-    inboxes.start(drain="3s")
+    inboxes.start(shutdown_delay="3s")
     answers: list[tuple[int, str]] = []
     over = threading.Event()
 

@@ -7,6 +7,8 @@ import pytest
 
 from docsite import errors, generated
 from taskaction.api.reasons import Reason
+from taskaction.plugin.registry import Registry
+from taskaction.plugin.settings import variable_of
 
 ROOT = Path(__file__).parents[3]
 PAGES = generated.pages()
@@ -27,7 +29,8 @@ def rows(name: str) -> list[list[str]]:
 
 
 def test_every_setting_has_a_meaning_and_stands_there_once() -> None:
-    variables = [f"`{name}`" for program in PROGRAMS for name, _ in generated.variables(program.model, program.prefix)]
+    models = [*(program.model for program in PROGRAMS), *Registry.find_settings().values()]
+    variables = [f"`{variable_of(model, name)}`" for model in models for name in model.model_fields]
     assert "`TASKACTION_FLYTE_ENDPOINT`" in variables
     assert [row[0] for row in rows("settings")] == variables
     assert [row for row in rows("settings") if not row[1] or len(row[2]) < 10] == []
@@ -38,6 +41,8 @@ def test_defaults_and_bounds_are_those_that_hold() -> None:
     assert found["TASKACTION_LEASE_DURATION"][0] == "`15s`"
     assert found["TASKACTION_WORKERS_COUNT"][0] == "`64`"
     assert found["TASKACTION_WORKERS_COUNT"][1].endswith("From 1 to 10000")
+    assert found["TASKACTION_CLUSTER_PROVIDERS"][0] == "`true`"
+    assert found["TASKACTION_WATCH_STALE_AFTER"][1].endswith("Former name: `TASKACTION_DEAF_AFTER`")
     assert found["TASKACTION_WATCH_NAMESPACES"][0] == "none"
     assert found["TASKACTION_IDENTITY"][0] == "made at each start"
     assert found["TASKACTION_PORT_AGENT_CLIENT_ID"][0] == "must be set"

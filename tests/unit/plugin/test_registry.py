@@ -1,6 +1,7 @@
 """Executors are found by entry point; one that cannot be loaded is told of and harms no other."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -8,14 +9,19 @@ import pytest
 
 from support.broken_executors import Sound
 from support.runs import toolbox
+from taskaction.core.errors import ConfigurationError
 from taskaction.executors.basic import NoopExecutor, SleepExecutor
+from taskaction.integrations.flyte.executor.executor import FlyteExecutor
+from taskaction.integrations.flyte.executor.settings import FlyteSettings
 from taskaction.plugin.registry import GROUP, DuplicateActionExecutorError, Registry
+from taskaction.plugin.settings import SettingsReader
 
 BUILT_IN = ["approval", "fail", "http", "noop", "sleep", "wait"]
 
 MODULE = """
 from taskaction.plugin.base import AbstractExecutor
 from taskaction.lifecycle.outcomes import Succeeded
+from taskaction.plugin.settings import Settings
 
 
 class Mine(AbstractExecutor):
@@ -27,6 +33,22 @@ class Mine(AbstractExecutor):
 
 class Noop(Mine):
     ACTION_NAME = "noop"
+
+
+class Wishes(Settings, env_prefix="WISHES_"):
+    count: int = 1
+
+
+class Wishing(Mine):
+    ACTION_NAME = "wishing"
+    SETTINGS = Wishes
+
+    def __init__(self, count):
+        self.count = count
+
+    @classmethod
+    def build(cls, toolbox):
+        return cls(toolbox.settings(Wishes).count)
 
 
 class Nameless(AbstractExecutor):
@@ -88,12 +110,24 @@ async def test_an_installed_plug_in_is_found(plugins: Path) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: registry-plugin\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
         f"[{GROUP}]\nmine = registry_plugin:Mine\nbroken = registry_broken:Mine\nnoop2 = registry_plugin:Noop\n"
+        "flyte = registry_plugin:Noop\nwishing = registry_plugin:Wishing\n"
     )
     registry = Registry.load(toolbox())
     assert set(registry.names()) >= {*BUILT_IN, "mine"}
-    assert {failure.entry_point for failure in registry.failures} == {"broken", "noop2"}
+    assert {failure.entry_point for failure in registry.failures} == {"broken", "noop2", "flyte"}
     assert isinstance(registry.get("noop"), NoopExecutor)  # though the plug-in's folder comes first on the path
+    assert isinstance(registry.get("flyte"), FlyteExecutor)
     await registry.close()
+
+    settings = Registry.find_settings()
+    assert set(settings) == {"flyte", "wishing"}
+    assert settings["flyte"] is FlyteSettings
+    reader = SettingsReader({"WISHES_COUNT": "3"})
+    assert reader.check(*settings.values()) == []
+    wishing = Registry.load(replace(toolbox(), settings=reader)).get("wishing")
+    assert getattr(wishing, "count", None) == 3
+    with pytest.raises(ConfigurationError, match='WISHES_COUNT: invalid value "many"; use a whole number'):
+        SettingsReader({"WISHES_COUNT": "many"}).check(*settings.values())
 
 
 UNLOADABLE = {

@@ -53,6 +53,7 @@ class WebhookInbox:
                 jitter=random.random,
                 followed=NoObservations(),
                 closed_namespaces=closed,
+                settings=config.executor_settings,
             )
         )
         executors = [found for name in self.registry.names() if (found := self.registry.get(name)) is not None]
@@ -61,7 +62,9 @@ class WebhookInbox:
             cluster, clock, StoreSettings(max_pending=own.max_pending, namespaces=namespaces)
         )
         self.server = WebhookServer(
-            WebhookServerSettings(bind=own.bind, patience=own.patience.total_seconds(), requests=own.requests),
+            WebhookServerSettings(
+                bind=own.bind, patience=own.request_timeout.total_seconds(), requests=own.max_concurrent_requests
+            ),
             clock,
             Endpoints(
                 EndpointDependencies(
@@ -96,7 +99,7 @@ class WebhookService:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
         credentials = Credentials.load(self._clock, kubeconfig=self._config.kubeconfig, context=self._config.context)
-        async with open_session(credentials, in_flight=self._own.requests * 2) as session:
+        async with open_session(credentials, in_flight=self._own.max_concurrent_requests * 2) as session:
             cluster = RestCluster(credentials.server, session, self._journal.on_api_request)
             await self._serve(WebhookInbox(self._config, self._own, cluster, self._clock, self._journal), stop)
 
@@ -123,7 +126,7 @@ class WebhookService:
         finally:
             self._stopping = True
             self._journal.log_event("inbox stops")
-            await self._clock.sleep(self._own.drain.total_seconds())
+            await self._clock.sleep(self._own.shutdown_delay.total_seconds())
             await inbox.server.stop()
             for task in tasks:
                 task.cancel()

@@ -1,36 +1,27 @@
 """Settings of the inbox, from environment variables with a prefix of their own; it shares the operator's settings."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from taskaction.api.base import PositiveDuration
-from taskaction.runtime.config import address, read_settings
+from taskaction.plugin.setting_types import BindAddress
+from taskaction.plugin.settings import FormerName, Settings
 
-PREFIX = "TASKACTION_WEBHOOKS_"
 
-
-class WebhooksConfig(BaseModel):
+class WebhooksConfig(Settings, env_prefix="TASKACTION_WEBHOOKS_"):
     """Settings with their defaults; the environment variable ``TASKACTION_WEBHOOKS_<NAME>`` sets one."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
-
-    bind: Annotated[str, AfterValidator(address)] = "127.0.0.1:8090"
+    bind: BindAddress = "127.0.0.1:8090"
     """Address and port for webhooks."""
-    probes_bind: Annotated[str, AfterValidator(address)] = "127.0.0.1:8091"
+    probes_bind: BindAddress = "127.0.0.1:8091"
     """Address and port of /healthz, /readyz and /metrics."""
     max_pending: Annotated[int, Field(ge=1, le=20_000)] = 5000
     """Maximum number of stored requests that no action has consumed yet, for all providers together."""
-    requests: Annotated[int, Field(ge=1, le=10_000)] = 64
+    max_concurrent_requests: Annotated[int, Field(ge=1, le=10_000), FormerName("requests")] = 64
     """Maximum number of concurrent requests; further ones get 503 with Retry-After."""
-    patience: PositiveDuration = timedelta(seconds=15)
+    request_timeout: Annotated[PositiveDuration, FormerName("patience")] = timedelta(seconds=15)
     """Timeout of a request, and of an idle connection."""
-    drain: PositiveDuration = timedelta(seconds=5)
+    shutdown_delay: Annotated[PositiveDuration, FormerName("drain")] = timedelta(seconds=5)
     """Time to accept requests after SIGTERM, until load balancers stop sending them here."""
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "WebhooksConfig":
-        """Read the settings; raises ``ConfigurationError``."""
-        return read_settings(cls, PREFIX, environment)

@@ -46,6 +46,7 @@ class FlyteExecutor(ChildExecutor):
 
     ACTION_NAME = "flyte"
     PARAMETERS = FlyteParameters
+    SETTINGS = FlyteSettings
 
     def __init__(
         self, actor: Actor, followed: Followed, clock: Clock, settings: FlyteSettings, storage: Storage
@@ -58,7 +59,8 @@ class FlyteExecutor(ChildExecutor):
     def build(cls, toolbox: Toolbox) -> "FlyteExecutor":
         """Create the executor with the cluster, the operator's watch, and the Flyte settings."""
         actor = Actor(toolbox.cluster, toolbox.closed_namespaces)
-        return cls(actor, toolbox.followed, toolbox.clock, toolbox.flyte, Storage(toolbox.flyte.storage))
+        settings = toolbox.settings(FlyteSettings)
+        return cls(actor, toolbox.followed, toolbox.clock, settings, Storage(settings.storage))
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:  # noqa: ARG002 - the contract's
         """Report no external effect: Kubernetes deletes what the action owns, after the grace period of the pod."""

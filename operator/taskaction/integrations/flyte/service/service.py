@@ -70,7 +70,7 @@ class Facade:
                 age=own.watch_age.total_seconds(),
                 heartbeat=own.heartbeat.total_seconds(),
                 batch=own.watch_buffer_size,
-                limit=own.watches,
+                limit=own.max_concurrent_watches,
             ),
             journal.on_changes_sent,
         )
@@ -90,11 +90,16 @@ class Facade:
                 executors=Executors(own.task_types),
                 templates=templates,
                 watches=self.watches,
-                traces=own.traces,
+                traces=own.max_traces,
             )
         )
         self.rpc = ActionsRpc(
-            calls, gate, journal, clock, requests=own.requests, rates=CallerRateLimiter(clock, own.rate)
+            calls,
+            gate,
+            journal,
+            clock,
+            requests=own.max_concurrent_requests,
+            rates=CallerRateLimiter(clock, own.max_requests_per_second),
         )
 
     def _learn_trace(self, body: Body) -> None:
@@ -128,13 +133,13 @@ class ActionsService:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop.set)
         credentials = Credentials.load(self._clock, kubeconfig=self._config.kubeconfig, context=self._config.context)
-        async with open_session(credentials, in_flight=self._own.requests * 2) as session:
+        async with open_session(credentials, in_flight=self._own.max_concurrent_requests * 2) as session:
             cluster = RestCluster(credentials.server, session, self._journal.count_request)
             await self._serve(Facade(self._own, cluster, self._clock, self._journal, credentials.fingerprint), stop)
 
     async def _serve(self, facade: Facade, stop: asyncio.Event) -> None:
         journal, own = self._journal, self._own
-        journal.add_gauge("actions_watches_limit", "Watches that may be served.", lambda: own.watches)
+        journal.add_gauge("actions_watches_limit", "Watches that may be served.", lambda: own.max_concurrent_watches)
         journal.add_gauge("actions_watches", "Watches that are being served.", lambda: facade.cache.watches)
         journal.add_gauge("actions_known", "Actions that are known.", lambda: len(facade.cache))
 
@@ -147,12 +152,12 @@ class ActionsService:
             "TASKACTION_ACTIONS_PROBES_BIND", own.probes_bind, Health(live=list, ready=ready), journal.registry
         )
         application = Application(
-            facade.rpc, HealthService(lambda: not ready(), self._clock, [ACTIONS]), own.request_bytes
+            facade.rpc, HealthService(lambda: not ready(), self._clock, [ACTIONS]), own.max_request_bytes
         )
         settings = ActionsServerSettings(
             bind=own.bind,
-            request_bytes=own.request_bytes,
-            grace=own.drain.total_seconds(),
+            request_bytes=own.max_request_bytes,
+            grace=own.shutdown_delay.total_seconds(),
             stalled=_STALLED_SECONDS,
             certificate=own.tls_cert_file,
             key=own.tls_key_file,
@@ -189,7 +194,7 @@ class ActionsService:
             await stop.wait()
             self._stopping = True
             self._journal.log_event("actions service stops")
-            await self._clock.sleep(self._own.drain.total_seconds())
+            await self._clock.sleep(self._own.shutdown_delay.total_seconds())
             facade.watches.stop()
 
         serving = asyncio.create_task(run(application, settings, drained, self._clock, self._journal.record_failure))

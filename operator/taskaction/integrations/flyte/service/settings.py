@@ -1,4 +1,4 @@
-"""The Actions service's own settings, from the environment under a prefix of their own; the rest are the operator's."""
+"""Settings of the Actions service, from environment variables with a prefix; it shares the operator's settings."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -6,98 +6,75 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from taskaction.api.base import PositiveDuration
-from taskaction.integrations.flyte.executor.settings import folders
-from taskaction.runtime.config import address, read_settings, words
-
-PREFIX = "TASKACTION_ACTIONS_"
+from taskaction.plugin.setting_types import COMMA_LIST, PAIRS, BindAddress, Folder
+from taskaction.plugin.settings import FormerName, Settings
 
 
-def pairs(value: object) -> object:
-    """Read ``a=b,c=d``; raises ``ValueError`` where a part is no pair."""
-    if not isinstance(value, str):
-        return value
-    found: dict[str, str] = {}
-    for part in filter(None, (part.strip() for part in value.split(","))):
-        name, sign, said = part.partition("=")
-        if not sign or not name.strip() or not said.strip():
-            raise ValueError(f"should be pairs such as name=value, separated by commas; {part!r} is none")
-        found[name.strip()] = said.strip()
-    return found
+class ActionsConfig(Settings, env_prefix="TASKACTION_ACTIONS_"):
+    """Settings with their defaults; the environment variable ``TASKACTION_ACTIONS_<NAME>`` sets one."""
 
-
-def _folder(value: str) -> str:
-    (found,) = folders((value,))
-    return found
-
-
-class ActionsConfig(BaseModel):
-    """Every setting, with its default; ``TASKACTION_ACTIONS_<NAME>`` in the environment sets it."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
-
-    bind: Annotated[str, AfterValidator(address)] = "127.0.0.1:8094"
+    bind: BindAddress = "127.0.0.1:8094"
     """Address and port of the service, for Connect and gRPC alike."""
-    probes_bind: Annotated[str, AfterValidator(address)] = "127.0.0.1:8095"
+    probes_bind: BindAddress = "127.0.0.1:8095"
     """Address and port of /healthz, /readyz and /metrics."""
     namespace: Annotated[str, Field(min_length=1, max_length=63)] = "flyte"
-    """The namespace of actions whose project and domain `NAMESPACES` does not name."""
-    namespaces: Annotated[Mapping[str, str], BeforeValidator(pairs)] = Field(default_factory=dict)
-    """Which project and domain has which namespace: `project/domain=namespace` or `project=namespace`, by commas."""
-    task_types: Annotated[Mapping[str, str], BeforeValidator(pairs)] = Field(default_factory=dict)
-    """Which task type has which executor, for example `spark=resource`; `*` is all others. Default: flyte."""
-    templates: Annotated[str, AfterValidator(_folder)] | None = None
-    """Where templates are stored that are too large for an object, for example s3://bucket/templates; the operator must
-    be able to read it, by TASKACTION_FLYTE_STORAGE. The service removes those that no action has. Default: they are
+    """Namespace of actions whose project and domain `NAMESPACES` does not name."""
+    namespaces: Annotated[Mapping[str, str], PAIRS] = Field(default_factory=dict)
+    """Namespaces of projects and domains: `project/domain=namespace` or `project=namespace`, separated by commas."""
+    task_types: Annotated[Mapping[str, str], PAIRS] = Field(default_factory=dict)
+    """Executors of task types, for example `spark=resource`; `*` is all others. Default: flyte."""
+    templates: Folder | None = None
+    """Folder for templates that are too large for an object, for example s3://bucket/templates; the operator must be
+    able to read it, by TASKACTION_FLYTE_STORAGE. The service removes those that no action has. Default: they are
     refused."""
     authentication: Literal["token", "none"] = "token"
-    """token: callers show a Kubernetes token. none: everybody may do all, on a loopback address only."""
-    audiences: Annotated[tuple[str, ...], BeforeValidator(words)] = ()
-    """The audiences of which a token must name one, separated by commas. Default: the API server's own."""
+    """token: callers send a Kubernetes token. none: everybody may do everything, on a loopback address only."""
+    audiences: Annotated[tuple[str, ...], COMMA_LIST] = ()
+    """Audiences of which a token must name one, separated by commas. Default: the API server's own."""
     tls_cert_file: Path | None = None
-    """The server's certificate, PEM. Without one the service speaks plain HTTP."""
+    """Certificate of the server, PEM. Without one the service speaks plain HTTP."""
     tls_key_file: Path | None = None
-    """The certificate's key, PEM."""
+    """Key of the certificate, PEM."""
     tls_client_ca_file: Path | None = None
-    """Callers must show a certificate that one of these authorities has signed, besides their token."""
+    """Authorities, PEM: callers need a certificate that one of them has signed, in addition to their token."""
     watch_buffer_size: Annotated[int, Field(ge=1, le=100_000)] = 100
-    """How many changes of one watch are sent before others have their turn."""
+    """Maximum number of changes that one watch sends before others have their turn."""
     watch_age: PositiveDuration = timedelta(hours=1)
-    """How long a watch lasts; then the client gets UNAVAILABLE, and connects again."""
+    """Maximum duration of a watch; then the client gets UNAVAILABLE, and connects again."""
     heartbeat: PositiveDuration = timedelta(seconds=30)
-    """After how long without a change a watch says that it is there, by another sentinel."""
-    requests: Annotated[int, Field(ge=1, le=10_000)] = 256
+    """Time without a change after which a watch sends another sentinel, so that the client sees that it is alive."""
+    max_concurrent_requests: Annotated[int, Field(ge=1, le=10_000), FormerName("requests")] = 256
     """Maximum number of concurrent calls, not counting watches; further calls get RESOURCE_EXHAUSTED."""
-    watches: Annotated[int, Field(ge=1, le=100_000)] = 5000
+    max_concurrent_watches: Annotated[int, Field(ge=1, le=100_000), FormerName("watches")] = 5000
     """Maximum number of concurrent watches; further watches get RESOURCE_EXHAUSTED."""
-    rate: Annotated[float, Field(gt=0)] | None = None
-    """Maximum number of calls a second of one caller; further calls get RESOURCE_EXHAUSTED. Default: any number."""
-    traces: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
+    max_requests_per_second: Annotated[float | None, Field(gt=0), FormerName("rate")] = None
+    """Maximum number of calls per second of one caller; further calls get RESOURCE_EXHAUSTED. Default: any number."""
+    max_traces: Annotated[int, Field(ge=0, le=1_000_000), FormerName("traces")] = 10_000
     """Maximum number of stored traces of one action; further traces are refused, and clients continue without them."""
-    request_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024)] = 2 * 1024 * 1024
-    """The largest request, unpacked."""
-    drain: PositiveDuration = timedelta(seconds=5)
-    """How long calls are still taken after SIGTERM, until nobody sends them here any more."""
+    max_request_bytes: Annotated[int, Field(ge=1024, le=16 * 1024 * 1024), FormerName("request_bytes")] = (
+        2 * 1024 * 1024
+    )
+    """Maximum size of an unpacked request in bytes."""
+    shutdown_delay: Annotated[PositiveDuration, FormerName("drain")] = timedelta(seconds=5)
+    """Time to accept calls after SIGTERM, until load balancers stop sending them here."""
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _check_together(self) -> Self:
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
-            raise ValueError("set TASKACTION_ACTIONS_TLS_CERT_FILE and TLS_KEY_FILE both, or none of them")
+            raise ValueError(
+                "set TASKACTION_ACTIONS_TLS_CERT_FILE and TASKACTION_ACTIONS_TLS_KEY_FILE both, or none of them"
+            )
         if self.tls_client_ca_file is not None and self.tls_cert_file is None:
-            raise ValueError("TASKACTION_ACTIONS_TLS_CLIENT_CA_FILE needs TLS_CERT_FILE and TLS_KEY_FILE")
+            raise ValueError("TASKACTION_ACTIONS_TLS_CLIENT_CA_FILE requires TASKACTION_ACTIONS_TLS_CERT_FILE")
         if self.authentication == "none" and not _is_loopback(self.bind):
             raise ValueError(
                 "TASKACTION_ACTIONS_AUTHENTICATION=none is only for a loopback address: set "
                 "TASKACTION_ACTIONS_BIND to 127.0.0.1:<port>, or authentication to token"
             )
         return self
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "ActionsConfig":
-        """Read the settings; raises ``ConfigurationError``."""
-        return read_settings(cls, PREFIX, environment)
 
 
 def _is_loopback(bind: str) -> bool:

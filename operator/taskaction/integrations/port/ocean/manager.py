@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Protocol
 
 import structlog
-from pydantic import ValidationError
 
 from taskaction.app.operator import Operator, stop_on_signals, tune_process
 from taskaction.core.errors import ConfigurationError
@@ -16,8 +15,10 @@ from taskaction.integrations.port.ocean.adapter import executor_name
 from taskaction.integrations.port.ocean.context import ocean
 from taskaction.integrations.port.ocean.executor import AbstractExecutor, Hosted
 from taskaction.integrations.port.ocean.webhooks import Processor
-from taskaction.plugin.registry import DuplicateActionExecutorError
+from taskaction.plugin.registry import DuplicateActionExecutorError, Registry
+from taskaction.plugin.settings import SettingsReader
 from taskaction.runtime.config import OperatorConfig
+from taskaction.runtime.logs import log_warnings
 
 _STOP_SECONDS = 15.0
 """Additional time after running calls, to close watches, write statuses and release shards."""
@@ -109,8 +110,10 @@ class ExecutionManager:
         for executor in ocean.registered:
             if executor not in self._executors.values():
                 self.register_executor(executor)
+        warnings = SettingsReader(os.environ).check(OperatorConfig, *Registry.find_settings().values())
         config = self._config()
         tune_process(config)
+        log_warnings(warnings)
         structlog.stdlib.get_logger("taskaction.ocean").info("Ocean executors", executors=sorted(self._executors))
         plugins = [Hosted(executor, poll_seconds=self._poll_seconds) for executor in self._executors.values()]
         operator = Operator(config, plugins)
@@ -145,9 +148,4 @@ class ExecutionManager:
             await operator.run(self._stop)
 
     def _config(self) -> OperatorConfig:
-        said = OperatorConfig.from_environment(os.environ)
-        try:
-            return OperatorConfig.model_validate({**said.model_dump(), **self._settings})
-        except ValidationError as error:
-            problem = error.errors(include_url=False)[0]
-            raise ConfigurationError(f"{problem['loc'][0]}: {problem['msg']}, got {problem['input']!r}") from error
+        return OperatorConfig.from_environment(os.environ, **self._settings)

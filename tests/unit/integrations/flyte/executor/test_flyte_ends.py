@@ -22,6 +22,7 @@ from taskaction.integrations.flyte.executor.executor import FlyteExecutor
 from taskaction.integrations.flyte.executor.settings import FlyteSettings
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
 from taskaction.plugin.errors import ActionError, InvalidParametersError, MissingSourceError, TransientError
+from taskaction.plugin.settings import SettingsReader
 
 NAME = child_name("one", "uid-1", 1)
 
@@ -35,8 +36,8 @@ class House:
         self.outputs = folder / "r1" / "a1" / "1"
         given = {"runOutputBase": self.base} | fields
         self.run = run(parameters(task, **given))
-        settings = FlyteSettings(storage=(f"file://{folder}",) if reads else ())
-        self.executor = FlyteExecutor.build(replace(toolbox(self.cluster, followed=Watched()), flyte=settings))
+        settings = SettingsReader({"TASKACTION_FLYTE_STORAGE": f"file://{folder}"} if reads else {})
+        self.executor = FlyteExecutor.build(replace(toolbox(self.cluster, followed=Watched()), settings=settings))
 
     async def started(self) -> Body:
         assert isinstance(await self.executor.execute(self.run), Pending)

@@ -43,7 +43,7 @@ NAN = GOOD.replace(b'"type": "noop"', b'"type": "noop", "custom": {"a": NaN}')
 
 @pytest.fixture
 async def service() -> AsyncIterator[Served]:
-    async with served(request_bytes=LIMIT) as found:
+    async with served(max_request_bytes=LIMIT) as found:
         yield found
 
 

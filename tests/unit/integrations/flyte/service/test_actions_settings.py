@@ -11,8 +11,8 @@ from taskaction.integrations.flyte.service.settings import ActionsConfig
     [
         ({"AUTHENTICATION": "none", "BIND": "0.0.0.0:8094"}, "only for a loopback address"),
         ({"TLS_CERT_FILE": "cert.pem"}, "TLS_KEY_FILE both"),
-        ({"TLS_CLIENT_CA_FILE": "ca.pem"}, "needs TLS_CERT_FILE"),
-        ({"NAMESPACES": "shop"}, "should be pairs"),
+        ({"TLS_CLIENT_CA_FILE": "ca.pem"}, "requires TASKACTION_ACTIONS_TLS_CERT_FILE"),
+        ({"NAMESPACES": "shop"}, "use pairs such as"),
     ],
 )
 def test_a_wrong_setting_is_refused(settings, said):

@@ -47,7 +47,11 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
 
 
 async def test_more_calls_than_are_served_at_a_time_are_refused_and_logged(held, capfd):
-    async with asyncio.timeout(SECONDS), served(requests=2) as service, ActionsServiceClient(service.url) as client:
+    async with (
+        asyncio.timeout(SECONDS),
+        served(max_concurrent_requests=2) as service,
+        ActionsServiceClient(service.url) as client,
+    ):
         first = [asyncio.create_task(client.enqueue(task(f"first{number}"))) for number in range(2)]
         await held.until(2)
         with pytest.raises(ConnectError, match="too many calls at a time") as refused:
@@ -71,7 +75,11 @@ async def test_a_call_that_takes_longer_than_its_client_allows_is_ended(held):
 
 
 async def test_more_watches_than_are_served_at_a_time_are_refused():
-    async with asyncio.timeout(SECONDS), served(watches=1) as service, ActionsServiceClient(service.url) as client:
+    async with (
+        asyncio.timeout(SECONDS),
+        served(max_concurrent_watches=1) as service,
+        ActionsServiceClient(service.url) as client,
+    ):
         stream = client.watch_for_updates(watch("one"))
         assert (await anext(stream)).control_message.sentinel
         with pytest.raises(ConnectError, match="too many watches") as refused:

@@ -14,7 +14,7 @@ from taskaction.integrations.port.agent.client import parse_retry_after
 from taskaction.integrations.port.agent.leadership import Leadership
 from taskaction.integrations.port.agent.mapping import Target
 from taskaction.integrations.port.agent.runs import PortRunKind
-from taskaction.integrations.port.agent.settings import PREFIX, PortAgentConfig
+from taskaction.integrations.port.agent.settings import PortAgentConfig
 from taskaction.testing.clock import FakeClock
 
 BUCKETS = st.tuples(st.sampled_from(PortRunKind), st.sampled_from("ab"))
@@ -93,6 +93,7 @@ async def test_a_lease_that_was_given_back_is_taken_at_once() -> None:
     assert (first.is_leader, second.is_leader) == (False, True)
 
 
+PREFIX = "TASKACTION_PORT_AGENT_"
 REQUIRED = {
     f"{PREFIX}CLIENT_ID": "id",
     f"{PREFIX}CLIENT_SECRET": "hush",

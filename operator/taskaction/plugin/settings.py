@@ -1,0 +1,163 @@
+"""Models of settings, read from environment variables: of processes, and of executors that declare some.
+
+An instance that a program creates has the values that it passes; only ``from_environment`` reads variables.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeVar
+
+from pydantic import SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from taskaction.core.errors import ConfigurationError
+from taskaction.core.names import truncate
+
+_SHOWN_CHARS = 200
+_ALLOWED = {
+    "bool_parsing": "use true or false",
+    "dict_type": "use a JSON object",
+    "float_parsing": "use a number",
+    "int_parsing": "use a whole number",
+    "string_too_short": "must not be empty",
+}
+"""What is allowed, by pydantic's type of error; other messages say it themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormerName:
+    """Mark of a field that had another name, whose variable still works with a warning at the start."""
+
+    name: str
+
+
+class Settings(BaseSettings):
+    """Base class of settings: the variable that consists of the prefix and a field's name sets that field.
+
+    A subclass has its prefix as an argument: ``class MySettings(Settings, env_prefix="TASKACTION_MINE_")``. Variables
+    of no field are ignored: Kubernetes itself puts ``TASKACTION_…_SERVICE_HOST`` into pods near such a Service.
+    """
+
+    model_config = SettingsConfigDict(
+        extra="ignore", frozen=True, use_attribute_docstrings=True, enable_decoding=False, arbitrary_types_allowed=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_former_names(cls, values: dict[str, Any]) -> dict[str, Any]:
+        former = former_names(cls)
+        return {**{former[name]: value for name, value in values.items() if name in former}, **values}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature of pydantic-settings
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the passed values as the only source, so that no test depends on its environment."""
+        return (init_settings,)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], **values: Any) -> Self:
+        """Read the settings; ``values`` of fields win over variables.
+
+        Raises:
+            ConfigurationError: settings are invalid or missing; the message names all of them, and shows no secret.
+        """
+        source = EnvSettingsSource(cls)
+        source.env_vars = {name.lower(): text for name, text in _under_new_names(cls, environment).items()}
+        try:
+            return cls(**{**source(), **values})
+        except ValidationError as error:
+            problems = error.errors(include_url=False)
+            lines = [_describe(cls, environment, values, problem) for problem in problems]
+            raise ConfigurationError("\n".join(lines)) from None  # the error of pydantic shows secrets
+
+
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsReader:
+    """Reader of settings from the environment of a process; without one, all settings have their defaults."""
+
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __call__(self, model: type[S]) -> S:
+        """Return the settings of ``model``; raises ``ConfigurationError`` like ``Settings.from_environment``."""
+        return model.from_environment(self.environment)
+
+    def check(self, *models: type[Settings]) -> list[str]:
+        """Return a warning for each variable with a former name; it names the old and the new variable.
+
+        Raises:
+            ConfigurationError: settings are invalid or missing; the message names those of all ``models``.
+        """
+        problems: list[str] = []
+        for model in models:
+            try:
+                self(model)
+            except ConfigurationError as error:
+                problems.append(str(error))
+        if problems:
+            raise ConfigurationError("\n".join(problems))
+        return [warning for model in models for warning in _warnings(model, self.environment)]
+
+
+def variable_of(model: type[Settings], name: str) -> str:
+    """Return the environment variable for a field, or for a former name of one."""
+    return f"{model.model_config.get('env_prefix', '')}{name}".upper()
+
+
+def former_names(model: type[Settings]) -> dict[str, str]:
+    """Return the names of fields by their former names."""
+    return {
+        mark.name: name
+        for name, info in model.model_fields.items()
+        for mark in info.metadata
+        if isinstance(mark, FormerName)
+    }
+
+
+def _under_new_names(model: type[Settings], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables, and those with a former name under the new one; a new name wins."""
+    renamed = {variable_of(model, old): variable_of(model, new) for old, new in former_names(model).items()}
+    return {**{renamed[name]: text for name, text in environment.items() if name in renamed}, **environment}
+
+
+def _warnings(model: type[Settings], environment: Mapping[str, str]) -> Iterator[str]:
+    for old, new in former_names(model).items():
+        variable, present = variable_of(model, old), variable_of(model, new)
+        if variable in environment and present in environment:
+            yield f"{variable} is ignored, because {present} is set; remove {variable}"
+        elif variable in environment:
+            yield f"{variable} is deprecated; use {present}"
+
+
+def _describe(
+    model: type[Settings], environment: Mapping[str, str], values: Mapping[str, Any], problem: ErrorDetails
+) -> str:
+    """Return one line with the variable, its value unless it is secret, and what is allowed."""
+    text = problem["msg"].removeprefix("Value error, ").replace("Input should ", "must ", 1)
+    allowed = _ALLOWED.get(problem["type"], text)
+    if not problem["loc"]:  # about several settings at once
+        return allowed
+    name = str(problem["loc"][0])
+    if name in values:
+        return f"{name}: invalid value {_show(values[name])}; {allowed}"
+    names = [name, *(old for old, new in former_names(model).items() if new == name)]
+    variable = next((found for each in names if (found := variable_of(model, each)) in environment), None)
+    if variable is None:
+        return f"{variable_of(model, name)}: required, but not set"
+    if model.model_fields[name].annotation is SecretStr:
+        return f"{variable}: invalid value; {allowed}"
+    return f"{variable}: invalid value {_show(environment[variable])}; {allowed}"
+
+
+def _show(value: object) -> str:
+    return truncate(json.dumps(value, default=str, ensure_ascii=False), _SHOWN_CHARS)

@@ -1,0 +1,124 @@
+"""Settings are read from variables by their names; wrong ones are all named, former names still work."""
+
+from datetime import timedelta
+from typing import Annotated
+
+import pytest
+from pydantic import Field, SecretStr
+
+from taskaction.api.base import Duration
+from taskaction.core.errors import ConfigurationError
+from taskaction.plugin.setting_types import COMMA_LIST, JSON_OBJECT, PAIRS, BindAddress, Url
+from taskaction.plugin.settings import FormerName, Settings, SettingsReader
+
+
+class Mine(Settings, env_prefix="TASKACTION_MINE_"):
+    """Settings of a plug-in."""
+
+    url: Url | None = None
+    bind: BindAddress = "127.0.0.1:1"
+    count: Annotated[int, Field(ge=1, le=9)] = 3
+    enabled: bool = False
+    names: Annotated[tuple[str, ...], COMMA_LIST] = ()
+    labels: Annotated[dict[str, str], JSON_OBJECT] = Field(default_factory=dict)
+    places: Annotated[dict[str, str], PAIRS] = Field(default_factory=dict)
+    stale_after: Annotated[Duration, FormerName("deaf_after")] = timedelta(seconds=1)
+
+
+class Guarded(Settings, env_prefix="TASKACTION_GUARDED_"):
+    """Settings with a secret."""
+
+    token: Annotated[SecretStr, Field(min_length=8)]
+
+
+def read(**values: str) -> Mine:
+    return Mine.from_environment({f"TASKACTION_MINE_{name}": value for name, value in values.items()})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("URL", "https://host/path/", "https://host/path"),
+        ("BIND", "[::]:80", "[::]:80"),
+        ("COUNT", "9", 9),
+        ("ENABLED", "true", True),
+        ("ENABLED", "0", False),
+        ("NAMES", " a, b,,", ("a", "b")),
+        ("LABELS", '{"a": "b"}', {"a": "b"}),
+        ("PLACES", "a=b, c/d=e", {"a": "b", "c/d": "e"}),
+        ("STALE_AFTER", "1m30s", timedelta(seconds=90)),
+        ("DEAF_AFTER", "2m", timedelta(minutes=2)),
+    ],
+)
+def test_a_variable_sets_its_field(name, text, value):
+    assert value in dict(read(**{name: text})).values()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "allowed"),
+    [
+        ("URL", "host", "use an HTTP or HTTPS URL without user, query and fragment, such as https://host.example.org"),
+        ("BIND", "127.0.0.1", "use an address and a port, such as 127.0.0.1:8080"),
+        ("COUNT", "10", "must be less than or equal to 9"),
+        ("COUNT", "many", "use a whole number"),
+        ("COUNT", "", "use a whole number"),
+        ("ENABLED", "maybe", "use true or false"),
+        ("LABELS", "[1]", "use a JSON object"),
+        ("PLACES", "a=", "use pairs such as name=value, separated by commas; 'a=' is not one"),
+        ("STALE_AFTER", "soon", "invalid duration 'soon'; use e.g. 90s, 1m30s or 2h"),
+        ("DEAF_AFTER", "soon", "invalid duration 'soon'; use e.g. 90s, 1m30s or 2h"),
+    ],
+)
+def test_the_message_names_variable_value_and_what_is_allowed(name, text, allowed):
+    with pytest.raises(ConfigurationError) as refused:
+        read(**{name: text})
+    assert str(refused.value) == f'TASKACTION_MINE_{name}: invalid value "{text}"; {allowed}'
+
+
+def test_all_wrong_ones_of_all_models_are_named_at_once():
+    reader = SettingsReader({"TASKACTION_MINE_COUNT": "0", "TASKACTION_MINE_ENABLED": "x"})
+    with pytest.raises(ConfigurationError) as refused:
+        reader.check(Mine, Guarded)
+    assert [line.partition(":")[0] for line in str(refused.value).splitlines()] == [
+        "TASKACTION_MINE_COUNT",
+        "TASKACTION_MINE_ENABLED",
+        "TASKACTION_GUARDED_TOKEN",
+    ]
+
+
+def test_no_message_shows_a_secret():
+    with pytest.raises(ConfigurationError) as refused:
+        Guarded.from_environment({"TASKACTION_GUARDED_TOKEN": "hush"})
+    assert "TASKACTION_GUARDED_TOKEN: invalid value; " in str(refused.value)
+    assert "hush" not in f"{refused.value}{refused.value.__cause__}"
+    assert refused.value.__suppress_context__
+    with pytest.raises(ConfigurationError, match=r"^TASKACTION_GUARDED_TOKEN: required, but not set$"):
+        Guarded.from_environment({})
+
+
+def test_a_former_name_works_with_one_warning():
+    reader = SettingsReader({"TASKACTION_MINE_DEAF_AFTER": "2m"})
+    assert reader.check(Mine) == ["TASKACTION_MINE_DEAF_AFTER is deprecated; use TASKACTION_MINE_STALE_AFTER"]
+    assert reader(Mine).stale_after == timedelta(minutes=2)
+    assert Mine(deaf_after="3m").stale_after == timedelta(minutes=3)
+
+
+def test_the_new_name_wins_over_the_former_one():
+    reader = SettingsReader({"TASKACTION_MINE_DEAF_AFTER": "soon", "TASKACTION_MINE_STALE_AFTER": "3m"})
+    (warning,) = reader.check(Mine)
+    assert warning.startswith("TASKACTION_MINE_DEAF_AFTER is ignored, because TASKACTION_MINE_STALE_AFTER is set")
+    assert reader(Mine).stale_after == timedelta(minutes=3)
+
+
+def test_unknown_variables_are_ignored_without_a_word():
+    reader = SettingsReader({"TASKACTION_MINE_PORT_80_TCP": "tcp://10.0.0.1:80", "TASKACTION_OTHER": "x"})
+    assert reader.check(Mine) == []
+    assert reader(Mine) == Mine()
+
+
+def test_a_program_sets_fields_and_its_environment_does_not(monkeypatch):
+    monkeypatch.setenv("TASKACTION_MINE_COUNT", "5")
+    assert Mine().count == 3
+    assert Mine.from_environment({"TASKACTION_MINE_COUNT": "5"}, count=7).count == 7
+    with pytest.raises(ConfigurationError, match=r"^count: invalid value 70; must be less than or equal to 9$"):
+        Mine.from_environment({}, count=70)
