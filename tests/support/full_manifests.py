@@ -83,6 +83,31 @@ ACTION_STATUS: Body = {
     "systemFailures": 1,
 }
 
+SECRET_REF: Body = {"name": "target", "key": "hook"}
+
+
+def webhook(secret: Body) -> Body:
+    """Give the webhook settings of a provider whose sender signs with `secret`."""
+    return {
+        "authentication": {
+            "hmac": {
+                "secretKeyRef": secret,
+                "header": "X-Hub-Signature-256",
+                "algorithm": "SHA256",
+                "encoding": "Hex",
+                "prefix": "sha256=",
+                "timestamp": {"header": "X-Sent-At", "tolerance": "5m", "signed": "{timestamp}.{body}"},
+            }
+        },
+        "externalIdPath": "job.id",
+        "deliveryIdHeader": "X-GitHub-Delivery",
+        "filter": {"path": "job.state", "equals": ["done", "failed"]},
+        "bodyPath": "job",
+        "maxPending": 100,
+        "ttlSeconds": 600,
+    }
+
+
 PROVIDER_SPEC: Body = {
     "executor": "noop",
     "config": {"url": "https://example.com", "retries": 2},
@@ -99,24 +124,7 @@ PROVIDER_SPEC: Body = {
     },
     "overlapPolicy": "Replace",
     "poll": {"initial": "500ms", "factor": 2.0, "max": "10m"},
-    "webhook": {
-        "authentication": {
-            "hmac": {
-                "secretKeyRef": {"name": "target", "key": "hook", "namespace": "default"},
-                "header": "X-Hub-Signature-256",
-                "algorithm": "SHA256",
-                "encoding": "Hex",
-                "prefix": "sha256=",
-                "timestamp": {"header": "X-Sent-At", "tolerance": "5m", "signed": "{timestamp}.{body}"},
-            }
-        },
-        "externalIdPath": "job.id",
-        "deliveryIdHeader": "X-GitHub-Delivery",
-        "filter": {"path": "job.state", "equals": ["done", "failed"]},
-        "bodyPath": "job",
-        "maxPending": 100,
-        "ttlSeconds": 600,
-    },
+    "webhook": webhook(SECRET_REF),
     "defaults": {
         "retryPolicy": RETRY,
         "timeouts": TIMEOUTS,
@@ -124,7 +132,10 @@ PROVIDER_SPEC: Body = {
         "runAs": {"serviceAccountName": "default"},
     },
 }
-CLUSTER_PROVIDER_SPEC: Body = PROVIDER_SPEC | {"allowedNamespaces": ["default", "team-*"]}
+CLUSTER_PROVIDER_SPEC: Body = PROVIDER_SPEC | {
+    "webhook": webhook(SECRET_REF | {"namespace": "default"}),
+    "allowedNamespaces": ["default", "team-*"],
+}
 
 PROVIDER_STATUS: Body = {
     "conditions": [

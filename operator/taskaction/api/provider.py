@@ -79,7 +79,7 @@ class ProviderDefaults(ApiModel):
     """The account whose rights are used."""
 
 
-_SPEC_RULES = rules(
+_SPEC_RULES = (
     immutable_rule("sharding", "running actions would change their owner, so create a new provider"),
     immutable_rule("partitionKeyPath", "queued actions would lose their order, so create a new provider"),
     cel(
@@ -96,12 +96,23 @@ _SPEC_RULES = rules(
         fieldPath=".sharding",
     ),
 )
+_OWN_NAMESPACE_RULE = cel(
+    "!has(self.webhook) || !("
+    "(has(self.webhook.authentication.hmac) && has(self.webhook.authentication.hmac.secretKeyRef.__namespace__)) || "
+    "(has(self.webhook.authentication.basic) && "
+    "has(self.webhook.authentication.basic.passwordSecretKeyRef.__namespace__)) || "
+    "(has(self.webhook.authentication.token) && has(self.webhook.authentication.token.secretKeyRef.__namespace__)))",
+    "an ActionProvider reads Secrets in its own namespace only: copy the Secret there and remove namespace from"
+    " webhook.authentication, or use a ClusterActionProvider",
+    fieldPath=".webhook",
+)
+"""On the spec, not the object: the API server then accepts status updates of a provider that has it already."""
 
 
 class ActionProviderSpec(ApiModel):
     """Specification of the provider: an executor, its trusted configuration, and the rules for its use."""
 
-    model_config = ConfigDict(json_schema_extra=_SPEC_RULES)
+    model_config = ConfigDict(json_schema_extra=rules(*_SPEC_RULES, _OWN_NAMESPACE_RULE))
 
     executor: DnsLabel
     """The name of a built-in or plug-in executor."""
@@ -135,6 +146,8 @@ class ActionProviderSpec(ApiModel):
 
 class ClusterActionProviderSpec(ActionProviderSpec):
     """Specification of the provider: the fields of an ActionProvider, and the namespaces that may use it."""
+
+    model_config = ConfigDict(json_schema_extra=rules(*_SPEC_RULES))
 
     allowed_namespaces: (
         Annotated[

@@ -164,6 +164,11 @@ class Reason(StrEnum):
     # Providers
     READY = "Ready", "actions can be started"
     INVALID_CONFIG = "InvalidConfig", "the executor rejects `config`", "fix the field that the message names"
+    SECRET_NOT_ALLOWED = (
+        "SecretNotAllowed",
+        "an ActionProvider names a Secret of another namespace, which only a ClusterActionProvider may",
+        "copy the Secret to the provider's namespace and remove the field that the message names",
+    )
     INVALID_SCHEMA = (
         "InvalidSchema",
         "`inputSchema` or `outputSchema` of a provider or flow is not a usable JSON Schema",

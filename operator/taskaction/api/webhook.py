@@ -20,8 +20,8 @@ class WebhookSecretRef(ApiModel):
     key: Annotated[str, Field(min_length=1, max_length=253)]
     """The key in the Secret. A line break at the end of the value is removed."""
     namespace: DnsLabel | None = None
-    """The Secret's namespace. The Secret is read as the account with the same name in that namespace. Default: the
-    provider's namespace. Required for a ClusterActionProvider."""
+    """The Secret's namespace, only for a ClusterActionProvider, where it is required. The Secret is read as the account
+    with the same name in that namespace. An ActionProvider reads Secrets in its own namespace only."""
 
 
 class SignedTimestamp(ApiModel):

@@ -5,15 +5,15 @@ import json
 import re
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from functools import partial
 from typing import Any
 
 from taskaction.api.rbac import RIGHTS, Scope
+from taskaction.cli.findings import Finding, Severity
 from taskaction.cli.objects import at
 from taskaction.cli.output import format_span, parse_time
+from taskaction.cli.rights_checks import check_granted_rights
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ClusterError, ForbiddenError, NotFoundError, UnavailableError
 from taskaction.cluster.gateway import (
@@ -48,7 +48,7 @@ _POLICIES = Resource(
 _OWN_REVIEWS = Resource(
     group="authorization.k8s.io", version="v1", plural="selfsubjectaccessreviews", kind="", namespaced=False
 )
-_GUARDS = ("rights", "run-rights", "parameters")
+_GUARDS = ("rights", "run-rights", "provider-rights", "parameters")
 """Admission policies that enforce what RBAC cannot."""
 _OWN_RIGHTS = (
     (GROUP, "taskactions", ("get", "list", "watch", "create", "patch", "delete", "abort", "signal")),
@@ -58,24 +58,6 @@ _OWN_RIGHTS = (
 )
 _OF_CLUSTER = "TASKACTION_CLUSTER_PROVIDERS"
 _GAUGE = re.compile(r"^taskaction_(\w+) (\S+)$", re.MULTILINE)
-
-
-class Severity(StrEnum):
-    """Severity of a finding."""
-
-    OK = "ok"
-    NOTE = "note"
-    PROBLEM = "problem"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at; ``remedy`` says what to do about it."""
-
-    level: Severity
-    what: str
-    text: str
-    remedy: str = ""
 
 
 async def run_checks(session: Session, home: str) -> AsyncIterator[Finding]:
@@ -90,6 +72,7 @@ async def run_checks(session: Session, home: str) -> AsyncIterator[Finding]:
         check_policies,
         check_own_rights,
         check_providers,
+        check_granted_rights,
         check_stuck_deletions,
     ):
         try:

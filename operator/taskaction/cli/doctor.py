@@ -29,7 +29,8 @@ async def doctor(
 
     The exit code is 1 if there are problems.
     """
-    from taskaction.cli.checks import Severity, as_objects, run_checks
+    from taskaction.cli.checks import as_objects, run_checks
+    from taskaction.cli.findings import Severity
 
     findings = []
     async for finding in run_checks(session, operator_namespace):

@@ -36,7 +36,8 @@ class SecretReader(Protocol):
     async def read_secret(self, name: str, key: str, *, namespace: str | None = None) -> str:
         """Return the text of one key.
 
-        ``namespace`` is None for the namespace of the action, or of the provider for its own configuration.
+        ``namespace`` is None for the namespace of the action, or of the provider for its own configuration. Only the
+        configuration of a ClusterActionProvider may name one.
 
         Raises:
             MissingSourceError: the Secret or key does not exist.

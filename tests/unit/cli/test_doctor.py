@@ -117,3 +117,23 @@ def test_providers_and_deletions_are_looked_at() -> None:
 @pytest.mark.parametrize("word", ["policies", "your rights"])
 def test_what_is_missing_in_memory_is_said(word: str) -> None:
     assert findings(Terminal(works=False))[word][0] in {"problem", "note"}
+
+
+FOREIGN = {"bearerSecretKeyRef": {"name": "s", "key": "k", "namespace": "team-b"}}
+STRONG = {"runAs": {"serviceAccountName": "strong"}}
+
+
+def test_objects_that_gave_rights_to_others_are_listed_before_the_upgrade() -> None:
+    terminal = Terminal(works=False)
+    terminal.put(ACTION_PROVIDERS, "thief", executor="http", config={"url": "https://x", "auth": FOREIGN})
+    terminal.put(ACTION_PROVIDERS, "deploy", executor="job", defaults=STRONG)
+    parameters = [{"parameter": "a", "secretKeyRef": {"name": "s", "key": "k"}}]
+    terminal.put(TASK_ACTIONS, "reads", providerRef={"name": "deploy"}, parametersFrom=parameters)
+    terminal.put(TASK_ACTIONS, "names", providerRef={"name": "deploy"}, parametersFrom=parameters, **STRONG)
+    found = findings(terminal)
+    level, text = found["secrets of providers"]
+    assert level == "problem"
+    assert "ActionProvider thief: spec.config.auth.bearerSecretKeyRef.namespace" in text
+    assert found["accounts of providers"] == ("note", "providers that act as a ServiceAccount: deploy (strong)")
+    assert found["parametersFrom"][0] == "note"
+    assert found["parametersFrom"][1].startswith("reads read spec.parametersFrom as ServiceAccount default")

@@ -12,7 +12,7 @@ from taskaction.core.names import visit_name
 from taskaction.flows.effects import StartAction
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome
 from taskaction.plugin.base import AbstractExecutor, Run, SecretReader
-from taskaction.plugin.errors import AccessDeniedError, failure_of
+from taskaction.plugin.errors import failure_of
 
 _ASKED_AGAIN = 1.0
 """Seconds until the next quota check after one that raised an error."""
@@ -75,14 +75,6 @@ async def call_executor(binding: ExecutorBinding, run: Run, *, poll: bool) -> Ou
         if is_being_cancelled():
             raise
         return failure_of(error)
-
-
-class NoSecretReader:
-    """Secret reader of a run without an account; refuses everything."""
-
-    async def read_secret(self, name: str, key: str, *, namespace: str | None = None) -> str:  # noqa: ARG002 - theirs
-        """Refuse; see ``plugin.base.SecretReader``."""
-        raise AccessDeniedError(f"spec.runAs: required to read key {key!r} of Secret {name!r}")
 
 
 class _DiscardingReporter:

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from taskaction.api.base import format_time
-from taskaction.control.flow_runs.calls import NoSecretReader, build_run, call_executor, check_quota, parameters_of
+from taskaction.control.flow_runs.calls import build_run, call_executor, check_quota, parameters_of
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.translation import SCHEME, unable_to_run
 from taskaction.control.task_actions.observe import ExecutorBinding, find_parameters_problem
-from taskaction.control.task_actions.sources import ParameterSources, ServiceAccountRef
+from taskaction.control.task_actions.sources import NoSecretReader, ParameterSources, ServiceAccountRef
 from taskaction.core.clock import Clock
 from taskaction.execution.agenda import Agenda
 from taskaction.execution.manager import ExecutionManager

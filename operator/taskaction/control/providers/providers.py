@@ -15,6 +15,7 @@ from taskaction.api.provider import (
     Provider,
 )
 from taskaction.api.reasons import ConditionType, Reason
+from taskaction.api.secret_namespaces import foreign_secret_problem
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncate
 from taskaction.execution.limits import UNLIMITED, SourceLimits
@@ -112,6 +113,8 @@ class ProviderTable:
             problem := nesting_problem(spec.config, "spec.config") or _config_problem(executor, spec.config)
         ) is not None:
             return _unusable(provider, Reason.INVALID_CONFIG, problem)
+        if isinstance(provider, ActionProvider) and (problem := _foreign_secret_problem(provider)) is not None:
+            return _unusable(provider, Reason.SECRET_NOT_ALLOWED, problem)
         try:
             inputs = compile_schema(spec.input_schema, "spec.inputSchema")
             outputs = compile_schema(spec.output_schema, "spec.outputSchema")
@@ -124,6 +127,12 @@ def _config_problem(executor: AbstractExecutor, config: dict[str, Any]) -> str |
     if executor.CONFIG is not None:
         return model_problem(executor.CONFIG, config, "spec.config")
     return f"spec.config: {executor.ACTION_NAME} takes no configuration; remove it" if config else None
+
+
+def _foreign_secret_problem(provider: ActionProvider) -> str | None:
+    spec = provider.spec
+    webhook = spec.webhook.to_json() if spec.webhook is not None else None
+    return foreign_secret_problem({"config": spec.config, "webhook": webhook}, provider.metadata.namespace)
 
 
 def provider_status(offer: Offer, now: datetime) -> ActionProviderStatus:

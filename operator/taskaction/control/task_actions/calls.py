@@ -8,14 +8,20 @@ from typing import Any
 import orjson
 
 from taskaction.api.enums import ErrorKind, Phase
-from taskaction.api.provider import ClusterActionProvider
+from taskaction.api.provider import ClusterActionProvider, Provider
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Link, Progress, TaskAction
 from taskaction.cluster.gateway import Cluster
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.control.objects.records import ActionRecord
+from taskaction.control.task_actions.accounts import (
+    account_of_parameters,
+    account_of_secrets,
+    account_of_work,
+    may_read_secrets,
+)
 from taskaction.control.task_actions.observe import ExecutorBinding, find_parameters_problem
-from taskaction.control.task_actions.sources import ParameterSources, ServiceAccountRef
+from taskaction.control.task_actions.sources import NoSecretReader, ParameterSources, ServiceAccountRef
 from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
 from taskaction.core.constants import LINKS_KEPT, OUTPUT_LIMIT_BYTES
@@ -25,13 +31,12 @@ from taskaction.lifecycle import deadlines
 from taskaction.lifecycle.failures import remaining_attempts
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
 from taskaction.lifecycle.state import Observed
-from taskaction.plugin.base import AbstractExecutor, Delivery, Run
+from taskaction.plugin.base import AbstractExecutor, Delivery, Run, SecretReader
 from taskaction.plugin.errors import InvalidParametersError, TransientError, failure_of
 from taskaction.plugin.json_schema import nesting_problem
 from taskaction.plugin.redaction import redact, redact_link, redact_outcome, redact_progress
 from taskaction.plugin.schedule import Schedule
 
-DEFAULT_ACCOUNT = "default"
 _PARTITION_CHARS = 253
 _ASKED_AGAIN = Backoff(initial=0.5, factor=2.0, max=10.0, jitter=0.1)
 
@@ -150,15 +155,23 @@ class ExecutorCaller:
         run = await self._build_run(record, binding, observed)
         await binding.executor.release(run)
 
-    def _sources(self, account: ServiceAccountRef, *, trusted: bool = False) -> ParameterSources:
-        return ParameterSources(self._cluster, account, self._settings.closed_namespaces, trusted, self._persistently)
+    def _sources(self, account: ServiceAccountRef, *, any_namespace: bool = False) -> ParameterSources:
+        closed = self._settings.closed_namespaces
+        return ParameterSources(self._cluster, account, closed, any_namespace, self._persistently)
+
+    def _secret_reader(self, action: TaskAction, provider: Provider | None) -> SecretReader:
+        if not may_read_secrets(action, provider):
+            return NoSecretReader()
+        shared = isinstance(provider, ClusterActionProvider)
+        return self._sources(account_of_secrets(action, provider), any_namespace=shared)
 
     async def _build_run(self, record: ActionRecord, binding: ExecutorBinding, observed: Observed) -> Run:
         action = record.action
+        provider = binding.offer.provider if binding.offer is not None else None
         parameters: dict[str, Any] = action.spec.parameters
         private: tuple[str, ...] = ()
         if action.spec.parameters_from:
-            own = self._sources(_own_account(action, binding))
+            own = self._sources(account_of_parameters(action))
             parameters, private = await own.merge_parameters(parameters, action.spec.parameters_from)
             if (problem := find_parameters_problem(binding, parameters)) is not None:
                 raise InvalidParametersError(redact(problem, private))
@@ -175,13 +188,13 @@ class ExecutorCaller:
             idempotency_key=f"{action.spec.idempotency_key or record.uid}-{attempt}",
             started_at=status.attempts[-1].started_at if status.attempts else now,
             reporter=StatusReporter(record, self._reported, private),
-            secrets=self._sources(_secrets_account(action, binding), trusted=binding.offer is not None),
+            secrets=self._secret_reader(action, provider),
             now=now,
             external_id=status.external_id,
             signal=action.spec.signal,
             deadline=deadlines.call_deadline(observed, now),
             fencing_token=observed.owner.epoch,
-            service_account=_own_account(action, binding).name,
+            service_account=account_of_work(action, provider).name,
             labels=action.metadata.labels,
             paused=status.phase is Phase.PAUSED,
             signalled=observed.signalled,
@@ -248,24 +261,6 @@ def is_being_cancelled() -> bool:
 
 def _partition_failure(failure: Failed) -> Failed:
     return replace(failure, code=Reason.PARTITION_KEY_FAILED, message=f"partition key not found: {failure.message}")
-
-
-def _own_account(action: TaskAction, binding: ExecutorBinding) -> ServiceAccountRef:
-    defaults = binding.offer.provider.spec.defaults if binding.offer is not None else None
-    run_as = action.spec.run_as or (defaults.run_as if defaults is not None else None)
-    name = run_as.service_account_name if run_as is not None else DEFAULT_ACCOUNT
-    return ServiceAccountRef(namespace=action.metadata.namespace, name=name)
-
-
-def _secrets_account(action: TaskAction, binding: ExecutorBinding) -> ServiceAccountRef:
-    """Return the account that reads the executor's Secrets: the provider's own, or for inline use the action's."""
-    if binding.offer is None:
-        return _own_account(action, binding)
-    provider = binding.offer.provider
-    run_as = provider.spec.defaults.run_as if provider.spec.defaults is not None else None
-    name = run_as.service_account_name if run_as is not None else DEFAULT_ACCOUNT
-    shared = isinstance(provider, ClusterActionProvider)
-    return ServiceAccountRef(namespace=action.metadata.namespace if shared else provider.metadata.namespace, name=name)
 
 
 def check_outcome(outcome: object, binding: ExecutorBinding, private: tuple[str, ...] = ()) -> Outcome:

@@ -50,24 +50,25 @@ class ParameterSources:
 
     Attributes:
         closed: namespaces that are never read: kube-system and the operator's own.
-        trusted: the reader serves a provider's configuration, which may name a namespace; the account of the same name
-            there is used. Users' manifests may not.
+        any_namespace: the reader serves a ClusterActionProvider, which may name a namespace; the account of the same
+            name there is used. Actions and namespaced providers read in their own namespace only.
         persistently: how to retry while the API server does not respond; by default not at all.
     """
 
     cluster: Cluster
     account: ServiceAccountRef
     closed: frozenset[str]
-    trusted: bool = False
+    any_namespace: bool = False
     persistently: RetryingCall = _once
 
     async def read_secret(self, name: str, key: str, *, namespace: str | None = None) -> str:
         """Return one key of a Secret; see ``plugin.base.SecretReader``."""
         account = self.account
         if namespace is not None and namespace != account.namespace:
-            if not self.trusted:
+            if not self.any_namespace:
                 raise AccessDeniedError(
-                    "actions can read Secrets in their own namespace only; use a provider for others"
+                    f"Secret {name!r}: only a ClusterActionProvider may name another namespace ({namespace!r}): "
+                    f"copy the Secret to namespace {account.namespace!r}, or use a ClusterActionProvider"
                 )
             account = ServiceAccountRef(namespace=namespace, name=account.name)
         value = await self._read(SECRETS, KeyRef(name=name, key=key), account)
@@ -129,6 +130,14 @@ class ParameterSources:
             return await self.cluster.get(resource, ref.name, account.namespace, as_user=account.user)
         except ForbiddenError as error:
             return error
+
+
+class NoSecretReader:
+    """Reader of an action or run for whose account admission did not ask; refuses everything."""
+
+    async def read_secret(self, name: str, key: str, *, namespace: str | None = None) -> str:  # noqa: ARG002 - theirs
+        """Refuse; see ``plugin.base.SecretReader``."""
+        raise AccessDeniedError(f"spec.runAs: required to read key {key!r} of Secret {name!r}; name a ServiceAccount")
 
 
 def _decode(value: str, ref: KeyRef) -> str:

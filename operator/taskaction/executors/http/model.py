@@ -24,7 +24,7 @@ class SecretRef(Parameters):
     key: Annotated[str, Field(min_length=1, max_length=253)]
     """The key in the Secret."""
     namespace: Annotated[str, Field(min_length=1, max_length=63)] | None = None
-    """The namespace of the Secret; only in the config of a provider."""
+    """The namespace of the Secret; only in the config of a ClusterActionProvider."""
 
 
 class HeaderAuth(Parameters):

@@ -3,11 +3,11 @@
 It keeps a flood of forged requests from becoming a flood of API reads.
 """
 
-from taskaction.api.provider import Provider
+from taskaction.api.provider import ClusterActionProvider, Provider
 from taskaction.api.webhook import WebhookSecretRef
 from taskaction.cluster.gateway import Cluster
-from taskaction.control.task_actions.calls import DEFAULT_ACCOUNT
-from taskaction.control.task_actions.sources import ParameterSources, ServiceAccountRef
+from taskaction.control.task_actions.accounts import account_of_provider
+from taskaction.control.task_actions.sources import ParameterSources
 from taskaction.core.clock import Clock
 from taskaction.plugin.errors import ActionError, InvalidParametersError
 
@@ -32,35 +32,39 @@ class SecretCache:
             ActionError: the Secret is missing, or the ServiceAccount may not read it.
             UnavailableError: the API server is unavailable.
         """
-        account = _account(provider, ref)
-        key = (account.namespace, account.name, ref.name, ref.key)
+        reader = self._reader(provider, ref)
+        key = (reader.account.user, ref.namespace or "", ref.name, ref.key)
         now = self._clock.monotonic()
         read_at, known = self._known.get(key, (-KEPT_SECONDS, ""))
         young = FAILED_KEPT_SECONDS if fresh or isinstance(known, ActionError) else KEPT_SECONDS
         if now - read_at >= young or key not in self._known:
-            known = await self._read(account, ref)
+            known = await _read(reader, ref)
             self._known = {one: kept for one, kept in self._known.items() if now - kept[0] < KEPT_SECONDS}
             self._known[key] = (now, known)
         if isinstance(known, ActionError):
             raise known
         return known
 
-    async def _read(self, account: ServiceAccountRef, ref: WebhookSecretRef) -> str | ActionError:
-        sources = ParameterSources(self._cluster, account, self._closed, trusted=True)
-        try:
-            return (await sources.read_secret(ref.name, ref.key)).rstrip("\r\n")
-        except ActionError as error:
-            return error
+    def _reader(self, provider: Provider, ref: WebhookSecretRef) -> ParameterSources:
+        """Return the reader for the provider's Secrets; only a ClusterActionProvider chooses the namespace."""
+        shared = isinstance(provider, ClusterActionProvider)
+        namespace = (ref.namespace or "") if shared else provider.metadata.namespace
+        if not namespace:
+            raise InvalidParametersError(
+                f"ClusterActionProvider {provider.metadata.name!r}: set the namespace of the"
+                f" webhook's Secret {ref.name!r}"
+            )
+        return ParameterSources(self._cluster, account_of_provider(provider, namespace), self._closed, shared)
 
 
-def _account(provider: Provider, ref: WebhookSecretRef) -> ServiceAccountRef:
-    defaults = provider.spec.defaults
-    run_as = defaults.run_as if defaults is not None else None
-    namespace = ref.namespace or provider.metadata.namespace
-    if not namespace:
-        raise InvalidParametersError(
-            f"ClusterActionProvider {provider.metadata.name!r}: set the namespace of the webhook's Secret {ref.name!r}"
+async def _read(reader: ParameterSources, ref: WebhookSecretRef) -> str | ActionError:
+    """Return the value, or the error why the webhook is not ready; with an empty value anybody could sign."""
+    try:
+        value = (await reader.read_secret(ref.name, ref.key, namespace=ref.namespace)).rstrip("\r\n")
+    except ActionError as error:
+        return error
+    if not value.strip():
+        return InvalidParametersError(
+            f"Secret {ref.name!r}: key {ref.key!r} is empty, so anybody could send webhooks: set a value"
         )
-    return ServiceAccountRef(
-        namespace=namespace, name=run_as.service_account_name if run_as is not None else DEFAULT_ACCOUNT
-    )
+    return value

@@ -1,4 +1,8 @@
-"""Storage of requests as ActionEvents, within limits, before the sender gets a response; reads none of them."""
+"""Storage of requests as ActionEvents, within limits, before the sender gets a response; reads none of them.
+
+Whoever may create ActionEvents in a namespace can write any label on them. So events count for the namespace that they
+are in, and what one namespace holds never keeps the requests of another one out.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,6 +14,9 @@ from taskaction.cluster.gateway import ACTION_EVENTS, Body, Cluster
 from taskaction.core.clock import Clock
 from taskaction.core.errors import TaskActionError
 from taskaction.services.webhooks.envelopes import SOURCE_LABEL, WebhookSource
+
+_Pending = tuple[str, str]
+"""Namespace and source label of pending events."""
 
 REMEMBERED = 10_000
 _PAGE = 5_000
@@ -58,8 +65,8 @@ class WebhookEventStore:
         self._cluster = cluster
         self._clock = clock
         self._settings = settings
-        self._counted: Counter[str] = Counter()
-        self._since: Counter[str] = Counter()
+        self._counted: Counter[_Pending] = Counter()
+        self._since: Counter[_Pending] = Counter()
         self._recent: dict[str, None] = {}
         self._busy = True
 
@@ -69,12 +76,21 @@ class WebhookEventStore:
         return self._counted.total() + self._since.total()
 
     def check_capacity(self, source: WebhookSource) -> None:
-        """Check that another request fits; raises ``InboxFullError``."""
-        of_source = self._counted[source.label] + self._since[source.label]
+        """Check that another request fits; raises ``InboxFullError``.
+
+        If the inbox is full, a namespace may still use its equal share of it, so the total can exceed the limit.
+        """
+        of_source = self._counted[_key(source)] + self._since[_key(source)]
         if of_source >= source.max_pending:
             raise InboxFullError(f"{of_source} requests are pending for {source.name}; retry later", 429)
-        if self.pending_count >= self._settings.max_pending:
+        if self.pending_count >= self._settings.max_pending and self._has_used_its_share(source.namespace):
             raise InboxFullError(f"{self.pending_count} requests are pending; retry later", 503)
+
+    def _has_used_its_share(self, namespace: str) -> bool:
+        pending = self._counted + self._since
+        used = sum(count for (where, _), count in pending.items() if where == namespace)
+        namespaces = {namespace} | {where for where, _ in pending}
+        return used >= max(1, self._settings.max_pending // len(namespaces))
 
     async def create_events(self, source: WebhookSource, events: Sequence[Body], *, once: bool) -> StoreResult:
         """Store events; return when every event is durable.
@@ -100,7 +116,7 @@ class WebhookEventStore:
             await self._cluster.create(ACTION_EVENTS, event, source.namespace, timeout=_TIMEOUT_SECONDS)
         except AlreadyExistsError:
             return False
-        self._since[source.label] += 1
+        self._since[_key(source)] += 1
         return True
 
     async def run(self, failed: Callable[[str, BaseException], None]) -> None:
@@ -117,13 +133,14 @@ class WebhookEventStore:
     async def count_pending(self) -> None:
         """Count pending events."""
         before = self._since.copy()
-        found: Counter[str] = Counter()
+        found: Counter[_Pending] = Counter()
         for namespace in self._settings.namespaces or ("",):
             bodies = self._cluster.list(
                 ACTION_EVENTS, namespace, label_selector=SOURCE_LABEL, metadata_only=True, page=_PAGE
             )
             async for body in bodies:
-                found[body["metadata"]["labels"][SOURCE_LABEL]] += 1
+                metadata = body["metadata"]
+                found[metadata["namespace"], metadata["labels"][SOURCE_LABEL]] += 1
         self._counted = found
         self._since -= (
             before  # an event stored during the count may be in both: slightly too many is safer than too few
@@ -133,6 +150,10 @@ class WebhookEventStore:
         self._recent[name] = None
         if len(self._recent) > REMEMBERED:
             del self._recent[next(iter(self._recent))]
+
+
+def _key(source: WebhookSource) -> _Pending:
+    return source.namespace, source.label
 
 
 def _name(event: Body) -> str:

@@ -42,6 +42,12 @@ def put(providers: ProviderTable, *args: Any, **changes: Any) -> Offer:
     return offer
 
 
+def secret_in(namespace):
+    return {"bearerSecretKeyRef": {"name": "s", "key": "k", "namespace": namespace}}
+
+
+TOKEN_ELSEWHERE = {"secretKeyRef": {"name": "s", "key": "k", "namespace": "team-b"}}
+SCOPES_ELSEWHERE = {"all": {"name": "s", "key": "k", "namespace": "team-b"}}
 VERDICTS = [
     pytest.param({}, Reason.READY, "", id="nothing wrong"),
     pytest.param({"inputSchema": {"type": "object"}, "outputSchema": {}}, Reason.READY, "", id="good schemas"),
@@ -49,6 +55,30 @@ VERDICTS = [
     pytest.param({"config": {"x": 1}}, Reason.INVALID_CONFIG, "spec.config: noop takes no", id="a needless config"),
     pytest.param(
         {"executor": "http", "config": {"unheardOf": 1}}, Reason.INVALID_CONFIG, "spec.config", id="a wrong config"
+    ),
+    pytest.param(
+        {"executor": "http", "config": {"url": "https://x", "auth": secret_in("team-b")}},
+        Reason.SECRET_NOT_ALLOWED,
+        "spec.config.auth.bearerSecretKeyRef.namespace",
+        id="a Secret of another namespace",
+    ),
+    pytest.param(
+        {"executor": "http", "config": {"url": "https://x", "auth": secret_in("team-a")}},
+        Reason.READY,
+        "",
+        id="a Secret of the own namespace",
+    ),
+    pytest.param(
+        {"webhook": {"externalIdPath": "id", "authentication": {"token": TOKEN_ELSEWHERE}}},
+        Reason.SECRET_NOT_ALLOWED,
+        "spec.webhook.authentication.token.secretKeyRef.namespace",
+        id="a webhook's Secret of another namespace",
+    ),
+    pytest.param(
+        {"executor": "globus", "config": {"url": "https://x", "tokens": {"User": {"scopes": SCOPES_ELSEWHERE}}}},
+        Reason.SECRET_NOT_ALLOWED,
+        "spec.config.tokens.User.scopes.all.namespace",
+        id="a token of another namespace",
     ),
     pytest.param({"inputSchema": {"type": 7}}, Reason.INVALID_SCHEMA, "spec.inputSchema", id="a bad input schema"),
     pytest.param({"outputSchema": {"type": 7}}, Reason.INVALID_SCHEMA, "spec.outputSchema", id="a bad output schema"),
@@ -62,6 +92,10 @@ def test_a_provider_is_judged_by_its_spec(providers, spec, reason, message) -> N
     assert offer.reason is reason
     assert message in offer.message
     assert offer.ready == (reason is Reason.READY)
+
+
+def test_a_cluster_provider_may_name_a_namespace(providers) -> None:
+    assert put(providers, WIDE, executor="http", config={"url": "https://x", "auth": secret_in("team-b")}).ready
 
 
 def test_a_provider_is_found_by_kind_namespace_and_name(providers) -> None:

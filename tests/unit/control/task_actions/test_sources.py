@@ -36,8 +36,10 @@ def cluster() -> FakeCluster:
     return cluster
 
 
-def sources(cluster: FakeCluster, account: ServiceAccountRef = ADA, *, trusted: bool = False) -> ParameterSources:
-    return ParameterSources(cluster=cluster, account=account, closed=frozenset({"kube-system"}), trusted=trusted)
+def sources(cluster: FakeCluster, account: ServiceAccountRef = ADA, *, any_namespace: bool = False) -> ParameterSources:
+    return ParameterSources(
+        cluster=cluster, account=account, closed=frozenset({"kube-system"}), any_namespace=any_namespace
+    )
 
 
 def secret(parameter: str, key: str = "token", name: str = "login", **more: Any) -> ParametersSource:
@@ -122,21 +124,21 @@ async def test_closed_namespaces_are_never_read_not_even_by_a_provider(cluster) 
     with pytest.raises(AccessDeniedError):
         await inside.merge_parameters({}, (secret("a"),))
     with pytest.raises(AccessDeniedError):
-        await sources(cluster, trusted=True).read_secret("login", "token", namespace="kube-system")
+        await sources(cluster, any_namespace=True).read_secret("login", "token", namespace="kube-system")
 
     assert cluster.calls == []
 
 
 async def test_an_action_reads_its_own_namespace_only(cluster) -> None:
     assert await sources(cluster).read_secret("login", "token", namespace="team-a") == SECRET_TEXT
-    with pytest.raises(AccessDeniedError, match="own namespace only"):
+    with pytest.raises(AccessDeniedError, match="only a ClusterActionProvider may name another namespace"):
         await sources(cluster).read_secret("login", "token", namespace="team-b")
 
     assert cluster.users == ["system:serviceaccount:team-a:ada"]
 
 
 async def test_a_provider_reads_another_namespace_as_the_account_of_the_same_name_there(cluster) -> None:
-    assert await sources(cluster, trusted=True).read_secret("login", "token", namespace="team-b") == SECRET_TEXT
+    assert await sources(cluster, any_namespace=True).read_secret("login", "token", namespace="team-b") == SECRET_TEXT
     assert cluster.users == ["system:serviceaccount:team-b:ada"]
 
 

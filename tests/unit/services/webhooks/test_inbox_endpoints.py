@@ -26,6 +26,7 @@ from taskaction.plugin.callbacks import Callbacks, Ticket
 from taskaction.plugin.errors import WebhookRefusedError
 from taskaction.services.webhooks.catalogue import Catalogue
 from taskaction.services.webhooks.endpoints import EndpointDependencies, Endpoints
+from taskaction.services.webhooks.envelopes import SOURCE_LABEL
 from taskaction.services.webhooks.plugins import Plugins
 from taskaction.services.webhooks.responses import WebhookResponse
 from taskaction.services.webhooks.secret_cache import KEPT_SECONDS, SecretCache
@@ -342,6 +343,40 @@ async def test_ocean_d15_all_together_are_bounded_too(desk: Desk) -> None:
         await desk.post("/cluster-providers/ci", headers={"X-Delivery": str(number)})
     assert len(desk.events) == 5
     assert (await desk.post("/cluster-providers/ci", headers={"X-Delivery": "9"})).status == 503
+
+
+def event_with_label(namespace: str, name: str, label: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": namespace, "labels": {SOURCE_LABEL: label}}
+    return {"apiVersion": API_VERSION, "kind": "ActionEvent", "metadata": metadata, "spec": {"type": "Webhook"}}
+
+
+@pytest.mark.parametrize("forged", [3, 50], ids=["the provider's limit", "more than the whole inbox takes"])
+async def test_labels_that_another_namespace_forges_keep_nobody_out(desk: Desk, forged: int) -> None:
+    assert (await desk.post("/providers/team/ci", headers={"X-Delivery": "1"})).status == 202
+    label = desk.events[0]["metadata"]["labels"][SOURCE_LABEL]
+    for number in range(forged):
+        desk.cluster.store(ACTION_EVENTS, event_with_label("attacker", f"forged-{number}", label))
+    await desk.store.count_pending()
+    await desk.store.count_pending()
+    assert (await desk.post("/providers/team/ci", headers={"X-Delivery": "2"})).status == 202
+
+
+@pytest.mark.parametrize("value", ["", "\n", " \r\n"], ids=["nothing", "a line break", "blanks"])
+async def test_a_webhook_with_an_empty_secret_is_not_ready(desk: Desk, value: str) -> None:
+    set_secret(desk.cluster, value)
+    empty = hmac.new(value.strip().encode(), json.dumps(DONE).encode(), hashlib.sha256).hexdigest()
+    assert (await desk.post("/providers/team/ci", headers={"X-Sig": f"sha256={empty}"})).status == 503
+    assert desk.failures == ["read the Secret of the webhook of ci"]
+    assert desk.events == []
+
+
+async def test_a_namespaced_provider_reads_no_secret_of_another_namespace(desk: Desk) -> None:
+    foreign = {"hmac": {**HMAC["hmac"], "secretKeyRef": {"name": "hook", "key": "key", "namespace": "team"}}}
+    desk.cluster.store(ACTION_PROVIDERS, provider(ACTION_PROVIDERS, "attacker", authentication=foreign))
+    await desk.catalogue.refresh()
+    assert (await desk.post("/providers/attacker/ci")).status == 503
+    assert desk.cluster.count("get") == 0
+    assert (await desk.post("/providers/team/ci")).status == 202
 
 
 @pytest.mark.parametrize(

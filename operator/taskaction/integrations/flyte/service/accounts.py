@@ -5,12 +5,8 @@ from typing import Any
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 from flyteidl2.task.run_pb2 import RunSpec
 
+from taskaction.api.account_use import uses_account
 from taskaction.cluster.gateway import Body
-
-_WITH_AN_ACCOUNT = frozenset({"flow", "flyte", "pod", "job", "resource"})
-_WHERE_THEY_SAY = {"globus": "tokens", "http": "auth", "wait": "object"}
-"""Executors that act by the rights of the action's account: always, or where they have this parameter. The same as in
-the admission policy ``rights.taskaction.dev``."""
 
 
 def account(template: TaskTemplate, run_spec: RunSpec, inherited: str) -> str:
@@ -23,9 +19,7 @@ def account(template: TaskTemplate, run_spec: RunSpec, inherited: str) -> str:
 
 def account_used(spec: Body) -> str | None:
     """Return the ServiceAccount whose rights a TaskAction with this spec uses, or None if it uses none."""
-    executor, parameters = spec.get("executor", ""), spec.get("parameters") or {}
-    said = _WHERE_THEY_SAY.get(executor)
-    uses = "runAs" in spec or executor in _WITH_AN_ACCOUNT or (said is not None and said in parameters)
+    uses = "runAs" in spec or uses_account(spec.get("executor", ""), spec.get("parameters") or {})
     return str((spec.get("runAs") or {}).get("serviceAccountName", "default")) if uses else None
 
 

@@ -1,0 +1,30 @@
+"""The operator knows the same executors with an account as the admission policies."""
+
+import re
+from pathlib import Path
+
+from taskaction.api.account_use import uses_account
+
+POLICIES = Path(__file__).parents[3] / "crds" / "policies"
+
+
+def test_the_policy_for_actions_lists_the_same_executors() -> None:
+    policy = (POLICIES / "rights.yaml").read_text()
+    (listed,) = re.findall(r"executor\.orValue\(''\) in \[([^]]*)\]", policy)
+    always = re.findall(r"'(\w+)'", listed)
+    sometimes = re.findall(r"orValue\(''\) == '(\w+)' && has\(object\.spec\.parameters\) && '(\w+)' in", policy)
+    assert always
+    assert sometimes
+    assert all(uses_account(executor, {}) for executor in always)
+    assert all(uses_account(executor, {word: {}}) and not uses_account(executor, {}) for executor, word in sometimes)
+
+
+def test_the_policy_for_providers_exempts_only_executors_without_an_account() -> None:
+    policy = (POLICIES / "provider-rights.yaml").read_text()
+    (listed,) = re.findall(r"object\.spec\.executor in \[([^]]*)\]", policy)
+    exempt = re.findall(r"'(\w+)'", listed)
+    without = re.findall(r"object\.spec\.executor == '(\w+)' && !\('(\w+)' in variables\.config\)", policy)
+    assert exempt
+    assert without
+    assert not any(uses_account(executor, {"auth": 1, "tokens": 1, "object": 1}) for executor in exempt)
+    assert all(uses_account(executor, {word: {}}) and not uses_account(executor, {}) for executor, word in without)
