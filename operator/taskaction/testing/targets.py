@@ -13,12 +13,13 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, kw_only=True)
 class ReceivedRequest:
-    """Request as the server received it."""
+    """Request as the server received it; requests with the same ``client_port`` came by one connection."""
 
     method: str
     target: str
     headers: Mapping[str, str]
     body: bytes
+    client_port: int = 0
 
     @property
     def json(self) -> Any:
@@ -58,7 +59,10 @@ class HttpServer:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read()
         names = {name.lower(): value for name, value in request.headers.items()}
-        self.seen.append(ReceivedRequest(method=request.method, target=request.raw_path, headers=names, body=body))
+        port = _transport(request).get_extra_info("peername")[1]
+        self.seen.append(
+            ReceivedRequest(method=request.method, target=request.raw_path, headers=names, body=body, client_port=port)
+        )
         answers = self._answers.get(f"{request.method} {request.path}")
         if not answers:
             return web.Response(status=404, text=f"nothing at {request.method} {request.path}")

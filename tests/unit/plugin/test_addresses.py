@@ -131,3 +131,74 @@ def test_networks_are_read_from_a_list(text: str, count: int) -> None:
 def test_what_is_no_network_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"host bits|IPv4 or IPv6"):
         parse_networks(text)
+
+
+# -- IANA's registries -------------------------------------------------------------------------------------------------
+
+SPECIAL = {
+    # iana-ipv4-special-registry: everything that is not globally reachable
+    "0.0.0.0/8": True,
+    "10.0.0.0/8": True,
+    "100.64.0.0/10": True,
+    "127.0.0.0/8": True,
+    "169.254.0.0/16": True,
+    "172.16.0.0/12": True,
+    "192.0.0.0/24": True,
+    "192.0.2.0/24": True,
+    "192.88.99.0/24": True,
+    "192.168.0.0/16": True,
+    "198.18.0.0/15": True,
+    "198.51.100.0/24": True,
+    "203.0.113.0/24": True,
+    "240.0.0.0/4": True,
+    "255.255.255.255/32": True,
+    # iana-ipv6-special-registry
+    "::1/128": True,
+    "::/128": True,
+    "64:ff9b:1::/48": True,
+    "100::/64": True,
+    "100:0:0:1::/64": True,
+    "2001::/23": True,
+    "2001::/32": True,
+    "2001:2::/48": True,
+    "2001:10::/28": True,
+    "2001:db8::/32": True,
+    "3fff::/20": True,
+    "5f00::/16": True,
+    "fc00::/7": True,
+    "fe80::/10": True,
+    # IPv4 in IPv6 whatever the IPv4 address is: RFC 2765, RFC 4291, RFC 8215; the last is not a registry's
+    "::ffff:0:0:0/96": True,
+    "::/96": True,
+    # globally reachable
+    "192.31.196.0/24": False,
+    "192.52.193.0/24": False,
+    "192.175.48.0/24": False,
+    "2620:4f:8000::/48": False,
+}
+
+
+@pytest.mark.parametrize(("network", "expected"), SPECIAL.items(), ids=SPECIAL)
+def test_the_registries_decide(network: str, expected: bool) -> None:
+    found = ip_network(network)
+    assert {denied(str(found[0])), denied(str(found[-1])), denied(str(found[found.num_addresses // 2]))} == {expected}
+
+
+@pytest.mark.parametrize("inner", ["1.1.1.1", "10.0.0.1", "169.254.169.254"])
+@pytest.mark.parametrize("form", ["64:ff9b:1::{}", "::ffff:0:{}", "::{}", "2a00::5efe:{}", "64:ff9b::{}", "::ffff:{}"])
+def test_translated_addresses_are_reached_only_in_a_form_that_is_public(form: str, inner: str) -> None:
+    public_form = form in {"2a00::5efe:{}", "64:ff9b::{}", "::ffff:{}"}
+    assert denied(form.format(inner)) is not (public_form and inner == "1.1.1.1")
+
+
+def test_what_an_allowed_translation_leads_to_must_be_allowed_too() -> None:
+    policy = AddressPolicy(parse_networks("64:ff9b:1::/48"))
+    assert denied("64:ff9b:1::10.0.0.1", policy)
+    assert not denied("64:ff9b:1::1.1.1.1", policy)
+
+
+def test_the_message_names_only_what_the_user_wrote() -> None:
+    with pytest.raises(AddressDeniedError) as refusal:
+        NOTHING_ALLOWED.check("10.1.2.3", shown="db.internal")
+    assert "10.1.2.3" not in str(refusal.value)
+    assert str(refusal.value).startswith("db.internal is in a range")

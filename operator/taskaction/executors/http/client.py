@@ -1,57 +1,35 @@
 """HTTP client for users' requests: checks addresses at connect time and on each redirect; bounds size and time."""
 
+import os
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urljoin, urlsplit
+import ssl
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import aiohttp
-import orjson
+from aiohttp import TraceRequestHeadersSentParams
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from taskaction.plugin.addresses import AddressPolicy
-from taskaction.plugin.errors import ActionExecutionError, InvalidParametersError, TransientError
+from taskaction.executors.http.connections import CONNECTIONS_PER_POOL, IDLE_SECONDS, ConnectionPools
+from taskaction.executors.http.effects import Effect, Sent, as_unrepeatable, effect_of
+from taskaction.executors.http.redirects import describe_redirect, follow_redirect
+from taskaction.executors.http.request import HttpResponse, PreparedRequest
+from taskaction.plugin.addresses import AddressPolicy, denial
+from taskaction.plugin.errors import (
+    ActionError,
+    ActionExecutionError,
+    AddressDeniedError,
+    InvalidParametersError,
+    TransientError,
+)
 from taskaction.plugin.redaction import redact
 
 RESPONSE_LIMIT_BYTES = 1024 * 1024
+HEADER_LIMIT_BYTES = 64 * 1024
 _REDIRECTS = 5
-_KEPT_SECONDS = 2.0
-"""Servers close idle connections after 2 to 75 s; a request that hits the close fails and must not be repeated."""
-_REDIRECT_CODES = frozenset({301, 302, 303, 307, 308})
-_KEEPS_METHOD = frozenset({307, 308})
-_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedRequest:
-    """Request with every template rendered; ``secrets`` are the texts that no message may show."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes | None
-    timeout: float
-    secrets: tuple[str, ...] = ()
-    private_headers: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpResponse:
-    """Response that has been read completely."""
-
-    code: int
-    headers: Mapping[str, str]
-    content: bytes
-
-    @property
-    def body(self) -> Any:
-        """The JSON value if the content is JSON, otherwise the text."""
-        try:
-            return orjson.loads(self.content)
-        except orjson.JSONDecodeError:
-            return self.content.decode(errors="replace")
+_WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
+"""The methods whose content every server reads. One that ignores it takes it for the connection's next request."""
 
 
 class GuardedResolver(AbstractResolver):
@@ -67,73 +45,96 @@ class GuardedResolver(AbstractResolver):
         """Return the addresses of ``host``; the policy must allow every one."""
         found = await self._resolver.resolve(host, port, family)
         for result in found:
-            self._addresses.check(result["host"])
+            self._addresses.check(result["host"], shown=host)
         return found
 
     async def close(self) -> None:
         """Do nothing: the resolver uses a thread."""
 
 
+@dataclass(slots=True)
+class _Exchange:
+    """What is known of one request and its response while it is under way."""
+
+    sent: bool = False
+    code: int | None = None
+
+    def effect(self, request: PreparedRequest) -> Effect:
+        sent = (Sent.KEYED if request.keyed else Sent.SOME) if self.sent else Sent.NOTHING
+        return effect_of(request.method, sent, self.code)
+
+
 class GuardedClient:
-    """Client that sends requests within the address policy; it opens its session on first use."""
+    """Client that sends requests within the address policy; it opens connections on first use."""
 
     def __init__(self, addresses: AddressPolicy) -> None:
         self._addresses = addresses
-        self._session: aiohttp.ClientSession | None = None
+        self._pools = ConnectionPools(self._open_session)
 
     async def send(self, request: PreparedRequest) -> HttpResponse:
         """Send ``request``, follow redirects, and return the response.
 
         Raises:
             AddressDeniedError: the policy denies the address of the URL or of a redirect.
-            TransientError: no response came; another attempt may help.
+            TransientError: no response came; its class says whether another attempt may repeat the request.
             ActionExecutionError: the response is too large, or there are too many redirects.
         """
-        headers = dict(request.headers)
-        method, url, body = request.method, request.url, request.body
-        for _ in range(_REDIRECTS + 1):
-            answer = await self._send_once(method, url, headers, body, request)
-            target = answer.headers.get("location")
-            if answer.code not in _REDIRECT_CODES or target is None:
-                return answer
-            there = _resolve_redirect(url, target)
-            if origin(there) != origin(url):
-                private = _CREDENTIALS | request.private_headers
-                headers = {name: value for name, value in headers.items() if name.lower() not in private}
-            if answer.code not in _KEEPS_METHOD and method != "HEAD":
-                method, body = "GET", None
-            url = there
-        raise ActionExecutionError(f"more than {_REDIRECTS} redirects")
+        following, effect = request, Effect.NONE
+        try:
+            for _ in range(_REDIRECTS + 1):
+                exchange = _Exchange()
+                try:
+                    response = await self._send_once(following, exchange)
+                finally:
+                    effect = effect if effect is not Effect.NONE else exchange.effect(following)
+                redirected = follow_redirect(following, response)
+                if redirected is None:
+                    return replace(response, effect=effect, redirect=describe_redirect(following, response))
+                following = redirected
+        except AddressDeniedError:
+            if following is request:
+                raise
+            raise denial(f"a redirect of {URL(request.url).host}") from None
+        except ActionError as error:
+            raise as_unrepeatable(error, effect) from error
+        raise as_unrepeatable(ActionExecutionError(f"more than {_REDIRECTS} redirects"), effect)
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+        await self._pools.close()
 
-    async def _send_once(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, request: PreparedRequest
-    ) -> HttpResponse:
-        target = self._check_url(url)
+    async def _send_once(self, request: PreparedRequest, exchange: _Exchange) -> HttpResponse:
+        target = self._check_url(request.url)
+        unread = request.body is not None and request.method not in _WITH_CONTENT
+        headers = {**request.headers, "Connection": "close"} if unread else request.headers
         try:
-            async with self._get_session().request(
-                method,
-                target,
-                headers=headers,
-                data=body,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=request.timeout),
-            ) as response:
+            async with (
+                self._pools.session(request.connection_key) as session,
+                session.request(
+                    request.method,
+                    target,
+                    headers=headers,
+                    data=request.body,
+                    allow_redirects=False,
+                    skip_auto_headers=("Content-Type",) if request.body is None else (),
+                    timeout=aiohttp.ClientTimeout(total=request.timeout),
+                    trace_request_ctx=exchange,
+                ) as response,
+            ):
+                exchange.code = response.status
                 content = await _read_bounded(response)
-                names = {name.lower(): value for name, value in response.headers.items()}
+                names = {
+                    name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.raw_headers
+                }
                 return HttpResponse(code=response.status, headers=names, content=content)
         except TimeoutError as error:
             raise TransientError(
                 f"no response from {target.host} within {request.timeout:g}s", code="Timeout"
             ) from error
-        except aiohttp.InvalidURL as error:
+        except ValueError as error:  # also aiohttp.InvalidURL
             raise InvalidParametersError(f"url: {error}") from error
         except (aiohttp.ClientError, OSError) as error:
-            text = redact(f"{type(error).__name__}: {error}", request.secrets)
+            text = redact(_describe(error), request.secrets)
             raise TransientError(f"no response from {target.host}: {text}", code="ConnectionFailed") from error
 
     def _check_url(self, url: str) -> URL:
@@ -145,40 +146,33 @@ class GuardedClient:
             raise InvalidParametersError(f"url: {error}") from error
         if target.scheme not in {"http", "https"} or not host or not port:
             raise InvalidParametersError("url: must begin with http:// or https:// and name a host")
-        for text in _literal(host):
-            self._addresses.check(text)
+        for address in _literal(host):
+            self._addresses.check(address, shown=host)
         return target
 
-    def _get_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(
-                resolver=GuardedResolver(self._addresses),
-                use_dns_cache=False,
-                limit_per_host=64,
-                keepalive_timeout=_KEPT_SECONDS,
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
-            )
-        return self._session
+    def _open_session(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            resolver=GuardedResolver(self._addresses),
+            use_dns_cache=False,
+            limit=CONNECTIONS_PER_POOL,
+            keepalive_timeout=IDLE_SECONDS,
+        )
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_headers_sent.append(_note_sent)
+        return aiohttp.ClientSession(
+            connector=connector,
+            trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=True,
+            max_line_size=HEADER_LIMIT_BYTES,
+            max_field_size=HEADER_LIMIT_BYTES,
+            trace_configs=[tracing],
+        )
 
 
-def origin(url: str) -> tuple[str, str]:
-    """Return the origin that credentials belong to; a downgrade from https to http changes it, too."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.netloc
-
-
-def _resolve_redirect(url: str, target: str) -> str:
-    """Return the URL of a redirect; an invalid one is an error of the target, not of the user."""
-    try:
-        there = urljoin(url, target)
-        parts = urlsplit(there)
-    except ValueError as error:
-        raise ActionExecutionError(f"invalid redirect: {error}") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ActionExecutionError("invalid redirect: must begin with http:// or https:// and name a host")
-    return there
+async def _note_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: TraceRequestHeadersSentParams) -> None:
+    exchange: _Exchange = context.trace_request_ctx
+    exchange.sent = True
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
@@ -190,6 +184,27 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
                 f"the response is larger than {RESPONSE_LIMIT_BYTES} bytes", code="ResponseTooLarge"
             )
     return bytes(content)
+
+
+def _describe(error: Exception) -> str:
+    """Return what failed without the address that a name resolves to, and without the URL, which may hold Secrets."""
+    cause: BaseException = error
+    if isinstance(error, aiohttp.ClientConnectorError):
+        cause = error.os_error
+    elif isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+    text = ""
+    if isinstance(error, aiohttp.ClientResponseError):
+        text = error.message
+    elif isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
+        text = str(error)
+    elif isinstance(cause, ssl.SSLCertVerificationError):
+        text = cause.verify_message
+    elif isinstance(cause, ssl.SSLError | socket.gaierror):
+        text = cause.strerror or ""
+    elif isinstance(cause, OSError) and cause.errno is not None:
+        text = os.strerror(cause.errno)
+    return f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
 def _literal(host: str) -> list[str]:

@@ -5,13 +5,15 @@ import base64
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import orjson
 from pydantic import ValidationError
 
 from taskaction.core.constants import OUTPUT_LIMIT_BYTES
+from taskaction.core.names import digest
 from taskaction.executors.http.callback import (
     CALLBACK_URL,
     address_values,
@@ -19,9 +21,14 @@ from taskaction.executors.http.callback import (
     callback_timeout_error,
     read_delivery,
 )
-from taskaction.executors.http.client import GuardedClient, HttpResponse, PreparedRequest
+from taskaction.executors.http.client import GuardedClient
+from taskaction.executors.http.effects import Effect, Sent, as_unrepeatable, effect_of
+from taskaction.executors.http.forms import encode_pairs
+from taskaction.executors.http.headers import merge_headers
 from taskaction.executors.http.limits import TOO_MANY, LearnedLimits, retry_after
 from taskaction.executors.http.model import Auth, FollowUpRequest, HttpModel, HttpPolling, SecretRef
+from taskaction.executors.http.refusals import Refusals
+from taskaction.executors.http.request import HttpResponse, PreparedRequest
 from taskaction.executors.templates import render, render_text, render_url, values_of
 from taskaction.lifecycle.outcomes import Outcome, Pending, Succeeded
 from taskaction.lifecycle.traits import Traits
@@ -45,8 +52,10 @@ _FOREVER_SECONDS = 86_400.0
 
 _SHOWN_CHARS = 512
 _ID_CHARS = 253
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _GONE = frozenset({404, 410})
+_GOOD = range(200, 300)
+_STARTED = 202
+_ERROR_TIMEOUT = timedelta(minutes=5)
 
 
 class HttpExecutor(AbstractExecutor):
@@ -61,6 +70,7 @@ class HttpExecutor(AbstractExecutor):
         self._client = client
         self._callbacks = callbacks
         self._limits = LearnedLimits()
+        self._refusals = Refusals()
 
     @classmethod
     def build(cls, toolbox: Toolbox) -> "HttpExecutor":
@@ -70,8 +80,9 @@ class HttpExecutor(AbstractExecutor):
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:
         """Report idempotence by method or key, and an external effect if ``cancel`` is set."""
         source = config or parameters
-        harmless = str(source.get("method", "GET")) in _SAFE_METHODS or "idempotencyHeader" in source
-        return Traits(idempotent=harmless, external_effect=source.get("cancel") is not None)
+        sent = Sent.KEYED if "idempotencyHeader" in source else Sent.SOME
+        lost = effect_of(str(source.get("method", "GET")), sent, None)
+        return Traits(idempotent=lost.may_be_repeated, external_effect=source.get("cancel") is not None)
 
     async def is_close_to_rate_limit(self, run: Run) -> bool:
         """Whether an earlier response of this target reported that its quota is used up."""
@@ -109,9 +120,13 @@ class HttpExecutor(AbstractExecutor):
         request = await _prepare_request(model, run, values)
         request = replace(request, secrets=(*request.secrets, *address.values()))
         answer = await self._send(model, request, run)
-        if model.polling is None and model.callback is None:
-            return Succeeded(output=_build_output(model, answer))
-        external_id = _external_id(model, values | {"response": _response(answer)})
+        _check_response(model, answer, request, run)
+        try:
+            if model.polling is None and model.callback is None:
+                return Succeeded(output=_build_output(model, answer))
+            external_id = _external_id(model, values | {"response": _response(answer)})
+        except ActionError as error:
+            raise as_unrepeatable(error, answer.effect) from error
         return Pending(external_id=external_id, poll_after=_next_poll_delay(model, run), message="started")
 
     async def poll(self, run: Run) -> Outcome:
@@ -131,12 +146,13 @@ class HttpExecutor(AbstractExecutor):
         return outcome
 
     async def _poll_target(self, model: HttpModel, polling: HttpPolling, run: Run) -> Outcome:
-        request = await _prepare_follow_up(polling, model, run)
         try:
+            request = await _prepare_follow_up(polling, model, run)
             answer = await self._send(model, request, run)
-        except (RateLimitedError, TransientError) as error:
-            # The started work continues: failing the attempt here would start it a second time.
-            return Pending(poll_after=max(_next_poll_delay(model, run), error.retry_after or 0.0), message=str(error))
+            _check_follow_up(model, answer, request, run)
+        except ActionError as error:
+            return await self._handle_poll_error(model, polling, run, error)
+        self._refusals.clear(run.idempotency_key)
         body = answer.body
         if polling.success.holds(body):
             return Succeeded(output=_build_output(model, answer))
@@ -147,6 +163,25 @@ class HttpExecutor(AbstractExecutor):
         found = _describe_value(body, polling.success.path, request.secrets)
         return Pending(poll_after=_next_poll_delay(model, run), message=found)
 
+    async def _handle_poll_error(self, model: HttpModel, polling: HttpPolling, run: Run, error: ActionError) -> Outcome:
+        """Keep waiting for the started work, which continues; cancel it before the attempt is given up.
+
+        Failing the attempt at once would start the work a second time next to the first.
+        """
+        waiting = Pending(poll_after=max(_next_poll_delay(model, run), error.retry_after or 0.0), message=str(error))
+        if isinstance(error, RateLimitedError | TransientError):
+            return waiting
+        patience = polling.error_timeout if polling.error_timeout is not None else _ERROR_TIMEOUT
+        if self._refusals.record(run.idempotency_key, run.now) < patience:
+            return waiting
+        self._refusals.clear(run.idempotency_key)
+        effect = effect_of(model.method, _sent(model), _STARTED)
+        if model.cancel is not None:
+            with suppress(ActionError):
+                await self.cancel(run)
+                effect = Effect.NONE
+        raise as_unrepeatable(error, effect) from error
+
     async def cancel(self, run: Run) -> None:
         """Send the cancel request if there is one and the work was started; 404 and 410 count as success."""
         model = _model(run)
@@ -155,7 +190,7 @@ class HttpExecutor(AbstractExecutor):
         request = await _prepare_follow_up(model.cancel, model, run)
         answer = await self._client.send(request)
         if answer.code not in _GONE:
-            _check_response(model, answer, request, run)
+            _check_follow_up(model, answer, request, run)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -164,7 +199,6 @@ class HttpExecutor(AbstractExecutor):
     async def _send(self, model: HttpModel, request: PreparedRequest, run: Run) -> HttpResponse:
         answer = await self._client.send(request)
         self._limits.record_response(_quota_key(model, run), answer.code, answer.headers, run.now)
-        _check_response(model, answer, request, run)
         return answer
 
 
@@ -182,28 +216,32 @@ async def _prepare_request(model: HttpModel, run: Run, values: Mapping[str, Any]
     body: bytes | None = None
     if model.json_body is not None:
         body = orjson.dumps(render(model.json_body, values))
-        headers.setdefault("Content-Type", "application/json")
+        headers = merge_headers({"Content-Type": "application/json"}, headers)
     elif model.form is not None:
-        body = urlencode(render(model.form, values), doseq=True).encode()
-        headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
+        body = encode_pairs(render(model.form, values), "form").encode()
+        headers = merge_headers({"Content-Type": "application/x-www-form-urlencoded"}, headers)
     elif model.body is not None:
         body = render_text(model.body, values).encode()
+    identity: dict[str, str] = {}
     if model.idempotency_header is not None:
-        headers[model.idempotency_header] = run.idempotency_key
+        identity[model.idempotency_header] = run.idempotency_key
     if model.fencing_header is not None:
-        headers[model.fencing_header] = str(run.fencing_token)
+        identity[model.fencing_header] = str(run.fencing_token)
     url = render_url(model.url, values)
     if model.query:
-        url += ("&" if "?" in url else "?") + urlencode(render(model.query, values), doseq=True)
+        url += ("&" if "?" in url else "?") + encode_pairs(render(model.query, values), "query")
     private, secrets = await _authenticate(model.auth, run)
     return PreparedRequest(
+        namespace=run.namespace,
         method=model.method,
         url=url,
-        headers=_check_headers(headers | private),
+        headers=merge_headers(headers, identity, private),
         body=body,
         timeout=_timeout(model),
         secrets=(*secrets, *run.private),
-        private_headers=frozenset(name.lower() for name in private),
+        credential=_credential(run),
+        keyed=_sent(model) is Sent.KEYED,
+        public_headers=frozenset(name.lower() for name in identity),
     )
 
 
@@ -212,14 +250,25 @@ async def _prepare_follow_up(follow: FollowUpRequest, model: HttpModel, run: Run
     private, secrets = await _authenticate(model.auth, run)
     headers = {name: render_text(text, values) for name, text in follow.headers.items()}
     return PreparedRequest(
+        namespace=run.namespace,
         method=follow.method,
         url=render_url(follow.url, values),
-        headers=_check_headers(headers | private),
+        headers=merge_headers(headers, private),
         body=None,
         timeout=_timeout(model),
         secrets=(*secrets, *run.private),
-        private_headers=frozenset(name.lower() for name in private),
+        credential=_credential(run),
+        keyed=True,  # whatever its method: asking again, or cancelling again, adds nothing
     )
+
+
+def _sent(model: HttpModel) -> Sent:
+    return Sent.SOME if model.idempotency_header is None else Sent.KEYED
+
+
+def _credential(run: Run) -> str:
+    """Return a fingerprint of the credentials that may be anywhere in the request, such as in its URL."""
+    return digest(orjson.dumps([run.config, run.private]))
 
 
 async def _authenticate(auth: Auth | None, run: Run) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -246,18 +295,35 @@ async def _secret(ref: SecretRef, run: Run) -> str:
 
 def _check_response(model: HttpModel, answer: HttpResponse, request: PreparedRequest, run: Run) -> None:
     """Return if the response is a success; otherwise raise the error that it represents."""
-    shown = f"{request.method} {urlsplit(request.url).hostname}: HTTP {answer.code}"
-    if answer.code == TOO_MANY:
-        raise RateLimitedError(shown, retry_after=retry_after(answer.headers, run.now))
-    if any(_matches(code, answer.code) for code in model.success.codes):
-        if model.success.body is None or model.success.body.holds(answer.body):
-            return
+    if answer.code == TOO_MANY or not any(_matches(code, answer.code) for code in model.success.codes):
+        error = _status_error(model, answer, request, run)
+        permitted = "codes" in model.retry.model_fields_set and answer.code in model.retry.codes
+        raise error if permitted else as_unrepeatable(error, answer.effect)
+    if model.success.body is not None and not model.success.body.holds(answer.body):
         found = _describe_value(answer.body, model.success.body.path, request.secrets)
-        raise ActionExecutionError(f"{shown}, but {found}", code="UnexpectedBody")
-    text = f"{shown}: {_excerpt(answer, request.secrets)}"
+        error = ActionExecutionError(f"{_status_line(answer, request)}, but {found}", code="UnexpectedBody")
+        raise as_unrepeatable(error, answer.effect)
+
+
+def _check_follow_up(model: HttpModel, answer: HttpResponse, request: PreparedRequest, run: Run) -> None:
+    """Return if a poll or cancel was answered with success, by the usual codes or those of the first request."""
+    if answer.code not in _GOOD and not any(_matches(code, answer.code) for code in model.success.codes):
+        raise _status_error(model, answer, request, run)
+
+
+def _status_error(model: HttpModel, answer: HttpResponse, request: PreparedRequest, run: Run) -> ActionError:
+    shown = _status_line(answer, request)
+    wait = retry_after(answer.headers, run.now)
+    if answer.code == TOO_MANY:
+        return RateLimitedError(shown, retry_after=wait)
+    text = f"{shown}: {redact(answer.redirect, request.secrets) or _excerpt(answer, request.secrets)}"
     if answer.code in model.retry.codes:
-        raise TransientError(text, code=f"Http{answer.code}", retry_after=retry_after(answer.headers, run.now))
-    raise _FinalStatusError(text, code=f"Http{answer.code}")
+        return TransientError(text, code=f"Http{answer.code}", retry_after=wait)
+    return _FinalStatusError(text, code=f"Http{answer.code}")
+
+
+def _status_line(answer: HttpResponse, request: PreparedRequest) -> str:
+    return f"{request.method} {urlsplit(request.url).hostname}: HTTP {answer.code}"
 
 
 class _FinalStatusError(ActionExecutionError):
@@ -326,13 +392,6 @@ def _quota_key(model: HttpModel, run: Run) -> str:
 
 def _timeout(model: HttpModel) -> float:
     return model.timeout.total_seconds() if model.timeout is not None else _TIMEOUT_SECONDS
-
-
-def _check_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    for name, value in headers.items():
-        if any(character in value or character in name for character in "\r\n\0"):
-            raise InvalidParametersError(f"header {name!r}: must not contain a line break")
-    return dict(headers)
 
 
 def _excerpt(answer: HttpResponse, secrets: tuple[str, ...]) -> str:

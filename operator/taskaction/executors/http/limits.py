@@ -8,6 +8,8 @@ from email.utils import parsedate_to_datetime
 
 TOO_MANY = 429
 _EPOCH_SECONDS = 1_000_000_000
+_EPOCH_MILLISECONDS = 100_000_000_000
+_DAY_SECONDS = 86_400
 _LONGEST_SECONDS = 3600.0
 _SHARE_LEFT = 0.0
 _PARAMETER = re.compile(r"\b(remaining|reset|r|t)=(\d{1,9})\b")
@@ -45,8 +47,16 @@ def seconds_until_reset(headers: Mapping[str, str], now: datetime) -> float | No
         remaining = _number(headers.get(f"{prefix}remaining"))
         reset = _number(headers.get(f"{prefix}reset"))
         if remaining is not None and reset is not None and remaining <= _SHARE_LEFT:
-            return max(reset - now.timestamp(), 0.0) if reset > _EPOCH_SECONDS else reset
+            return _seconds(reset, now)
     return _policies_reset_seconds(headers.get("ratelimit", ""))
+
+
+def _seconds(reset: float, now: datetime) -> float:
+    """Return the wait that ``reset`` means: a time or a duration, in seconds, or in milliseconds if it is too large."""
+    if reset >= _EPOCH_SECONDS:
+        moment = reset / 1000 if reset >= _EPOCH_MILLISECONDS else reset
+        return max(moment - now.timestamp(), 0.0)
+    return reset / 1000 if reset > _DAY_SECONDS else reset
 
 
 def _policies_reset_seconds(text: str) -> float | None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from taskaction.api.base import Duration
+from taskaction.executors.http.headers import check_header_name, check_header_value, check_method
 from taskaction.executors.templates import check_closed
 from taskaction.plugin.checks import Expectation
 from taskaction.plugin.parameters import Parameters, Patience
@@ -13,6 +14,9 @@ from taskaction.plugin.parameters import Parameters, Patience
 RETRIED_CODES = (408, 425, 429, 500, 502, 503, 504)
 _CODE = r"^([1-5][0-9][0-9]|[1-5]xx)$"
 Text = Annotated[str, Field(max_length=8192), AfterValidator(check_closed)]
+HeaderName = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(check_header_name)]
+HeaderText = Annotated[Text, AfterValidator(check_header_value)]
+Method = Annotated[str, Field(pattern=r"^[A-Z]{3,10}$"), AfterValidator(check_method)]
 StatusCode = Annotated[str, Field(pattern=_CODE)]
 
 
@@ -30,7 +34,7 @@ class SecretRef(Parameters):
 class HeaderAuth(Parameters):
     """Header with a secret value."""
 
-    name: Annotated[str, Field(min_length=1, max_length=256)]
+    name: HeaderName
     """The name of the header."""
     secret_key_ref: SecretRef
     """The Secret with the value of the header."""
@@ -75,17 +79,18 @@ class RetriedResponses(Parameters):
     """Responses after which the action is retried."""
 
     codes: tuple[Annotated[int, Field(ge=100, le=599)], ...] = RETRIED_CODES
-    """Status codes. Default 408, 425, 429, 500, 502, 503 and 504."""
+    """Status codes. Default 408, 425, 429, 500, 502, 503 and 504. Codes that are set are the permission to repeat the
+    request, even if it may have taken effect."""
 
 
 class FollowUpRequest(Parameters):
     """Follow-up request about the work that the first request started."""
 
-    method: Annotated[str, Field(pattern=r"^[A-Z]{3,10}$")] = "GET"
-    """The method. Default GET."""
+    method: Method = "GET"
+    """The method, other than CONNECT and TRACE. Default GET."""
     url: Text
     """The URL; `{{ externalId }}` is the external id from the first response."""
-    headers: dict[str, Text] = Field(default_factory=dict)
+    headers: dict[HeaderName, HeaderText] = Field(default_factory=dict)
     """Headers, in addition to the authentication headers of the first request."""
 
 
@@ -102,6 +107,9 @@ class HttpPolling(FollowUpRequest):
     """The first wait. Default 1s, with `callback` 1m; later waits grow to `maxInterval`."""
     max_interval: Duration | None = None
     """The longest wait. Default 30s, with `callback` 10m."""
+    error_timeout: Patience | None = None
+    """How long polls may be refused, for example with 401 or 404, before the work is cancelled and the attempt fails.
+    Default 5m. Busy and unavailable targets are polled as long as the attempt lasts."""
 
 
 class Callback(Parameters):
@@ -124,18 +132,18 @@ class Callback(Parameters):
 class HttpModel(Parameters):
     """HTTP request. Every text may contain templates, such as `{{ parameters.id }}` or `{{ action.name }}`."""
 
-    method: Annotated[str, Field(pattern=r"^[A-Z]{3,10}$")] = "GET"
-    """The method. Default GET."""
+    method: Method = "GET"
+    """The method, other than CONNECT and TRACE. Default GET."""
     url: Text
     """The URL, http or https."""
     query: dict[str, Any] = Field(default_factory=dict)
-    """Query parameters."""
-    headers: dict[str, Text] = Field(default_factory=dict)
-    """Headers."""
+    """Query parameters: texts, numbers, booleans and lists of them; null is left out."""
+    headers: dict[HeaderName, HeaderText] = Field(default_factory=dict)
+    """Headers, except those that frame the request or belong to the connection, such as Host and Content-Length."""
     json_body: Annotated[Any, Field(alias="json")] = None
     """A JSON body."""
     form: dict[str, Any] | None = None
-    """A form body."""
+    """A form body, with values as in `query`."""
     body: Annotated[str, Field(max_length=262_144)] | None = None
     """A text body."""
     auth: Auth | None = None
@@ -146,9 +154,9 @@ class HttpModel(Parameters):
     """Criteria of a successful response."""
     retry: RetriedResponses = RetriedResponses()
     """Responses after which the action is retried."""
-    idempotency_header: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    idempotency_header: HeaderName | None = None
     """The header for the action's idempotency key, by which the target recognizes repeated requests."""
-    fencing_header: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    fencing_header: HeaderName | None = None
     """The header for the fencing token, a number that grows with every change of owner."""
     output_path: Annotated[str, Field(max_length=253)] | None = None
     """The part of the JSON body that becomes the output. Default: status, chosen headers and body."""

@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 import orjson
 
-from taskaction.executors.http.client import GuardedClient, HttpResponse, PreparedRequest
+from taskaction.executors.http.client import GuardedClient
 from taskaction.executors.http.limits import retry_after
+from taskaction.executors.http.request import HttpResponse, PreparedRequest
 from taskaction.integrations.globus.documents import Description, read_description
 from taskaction.integrations.globus.model import GlobusConfig
 from taskaction.integrations.globus.tokens import Bearer, Tokens
@@ -179,7 +180,14 @@ class ProviderClient:
             headers["Authorization"] = f"Bearer {bearer.text}"
         secrets = (bearer.text,) if bearer is not None else ()
         request = PreparedRequest(
-            method=method, url=url, headers=headers, body=content, timeout=seconds, secrets=secrets
+            namespace=run.namespace,
+            method=method,
+            url=url,
+            headers=headers,
+            body=content,
+            timeout=seconds,
+            secrets=secrets,
+            keyed=True,  # the provider knows request_id; where it does not, the executor decides about a repeat
         )
         answer = await self._client.send(request)
         return Reply(

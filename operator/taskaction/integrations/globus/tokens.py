@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from taskaction.core.names import digest
-from taskaction.executors.http.client import GuardedClient, PreparedRequest
+from taskaction.executors.http.client import GuardedClient
 from taskaction.executors.http.model import SecretRef
+from taskaction.executors.http.request import PreparedRequest
 from taskaction.integrations.globus.model import ClientCredentials, GlobusConfig, Refresh, TokenSource
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import ActionError, TransientError
@@ -123,12 +124,15 @@ class Tokens:
             pair = f"{quote(grant.client_id, safe='')}:{quote(password, safe='')}"
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         request = PreparedRequest(
+            namespace=run.namespace,
             method="POST",
             url=grant.token_url,
             headers=headers,
             body=urlencode(form).encode(),
             timeout=_TIMEOUT_SECONDS,
             secrets=tuple(filter(None, (password, form.get("refresh_token")))),
+            credential=form.get("refresh_token", ""),
+            keyed=True,  # another token does no harm
         )
         answer = await self._client.send(request)
         if answer.code == _TOO_MANY or answer.code >= _SERVER_ERRORS:

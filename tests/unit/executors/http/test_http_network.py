@@ -7,7 +7,7 @@ import pytest
 
 from support.runs import run, toolbox
 from taskaction.executors.http import HttpExecutor
-from taskaction.executors.http.client import origin
+from taskaction.executors.http.redirects import origin
 from taskaction.lifecycle.outcomes import Succeeded
 from taskaction.plugin.addresses import AddressPolicy
 from taskaction.plugin.errors import ActionExecutionError, AddressDeniedError, InvalidParametersError, TransientError
@@ -87,15 +87,46 @@ async def test_a_redirect_to_a_denied_address_is_not_followed(
 # -- redirects ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("status", "method"), [(301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"), (308, "POST")])
-async def test_a_redirect_keeps_the_method_and_body_only_where_it_says_so(
-    http: HttpExecutor, server: HttpServer, status: int, method: str
+FOLLOWED = [
+    *((status, method, method) for status in (301, 302) for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE")),
+    (303, "POST", "GET"),
+    (303, "PUT", "GET"),
+    (303, "HEAD", "HEAD"),
+    *((status, method, method) for status in (307, 308) for method in ("GET", "POST", "PUT", "DELETE")),
+]
+
+
+@pytest.mark.parametrize(("status", "method", "followed"), FOLLOWED)
+async def test_a_redirect_keeps_the_method_and_body_unless_it_is_a_see_other(
+    http: HttpExecutor, server: HttpServer, status: int, method: str, followed: str
+) -> None:
+    server.on(f"{method} /it", redirects("/there", status))
+    server.on(f"{followed} /there", says("arrived"))
+    await http.execute(run({"method": method, "url": f"{server.url}/it", "body": "text"}))
+    assert [seen.method for seen in server.seen] == [method, followed]
+    assert server.seen[1].body == (b"text" if method == followed else b"")
+
+
+@pytest.mark.parametrize("status", [301, 302])
+async def test_a_post_that_would_become_a_get_fails_and_names_the_new_address(
+    http: HttpExecutor, server: HttpServer, status: int
 ) -> None:
     server.on("POST /it", redirects("/there", status))
-    server.on(f"{method} /there", says("arrived"))
-    outcome = await http.execute(run({"method": "POST", "url": f"{server.url}/it", "body": "text"}))
-    assert outcome == Succeeded(output={"status": 200, "body": "arrived"})
-    assert server.seen[1].body == (b"text" if method == "POST" else b"")
+    with pytest.raises(ActionExecutionError, match=rf"HTTP {status}: redirected to {server.url}/there; .*set url"):
+        await http.execute(run({"method": "POST", "url": f"{server.url}/it", "body": "text"}))
+    assert len(server.seen) == 1
+    ended = await http.execute(run({"method": "POST", "url": f"{server.url}/it", "success": {"codes": [str(status)]}}))
+    assert isinstance(ended, Succeeded)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_body_is_not_sent_to_another_origin(
+    http: HttpExecutor, server: HttpServer, elsewhere: HttpServer, status: int
+) -> None:
+    server.on("PUT /it", redirects(f"{elsewhere.url}/there", status))
+    with pytest.raises(ActionExecutionError, match=rf"redirected to {elsewhere.url}/there; the body is not sent"):
+        await http.execute(run({"method": "PUT", "url": f"{server.url}/it", "body": "text"}))
+    assert not elsewhere.seen
 
 
 async def test_credentials_stay_with_the_target_they_are_for(
@@ -104,12 +135,12 @@ async def test_credentials_stay_with_the_target_they_are_for(
     server.on("GET /it", redirects("/here"))
     server.on("GET /here", redirects(f"{elsewhere.url}/there"))
     elsewhere.on("GET /there", says(None))
-    headers = {"Cookie": "a=b", "X-Plain": "kept"}
+    headers = {"Cookie": "a=b", "X-Api-Key": "mine", "Accept": "text/plain"}
     await http.execute(run({"url": f"{server.url}/it", "auth": AUTH, "headers": headers}, secrets=SECRETS))
     assert [seen.headers.get("authorization") for seen in server.seen] == ["Bearer t0ken", "Bearer t0ken"]
     (there,) = elsewhere.seen
-    assert not {"authorization", "cookie"} & set(there.headers)
-    assert there.headers["x-plain"] == "kept"
+    assert not {"authorization", "cookie", "x-api-key"} & set(there.headers)
+    assert there.headers["accept"] == "text/plain"
 
 
 async def test_a_secret_header_of_any_name_stays_there_too(
@@ -126,11 +157,12 @@ async def test_a_secret_header_of_any_name_stays_there_too(
     ("one", "two", "same"),
     [
         ("https://a.example/x", "https://a.example/y?z", True),
+        ("https://a.example/", "https://A.example:443/", True),
         ("https://a.example/", "http://a.example/", False),
         ("https://a.example/", "https://b.example/", False),
         ("https://a.example/", "https://a.example:8443/", False),
     ],
-    ids=["another path", "no longer encrypted", "another host", "another port"],
+    ids=["another path", "the usual port", "no longer encrypted", "another host", "another port"],
 )
 def test_credentials_belong_to_scheme_host_and_port(one: str, two: str, same: bool) -> None:
     assert (origin(one) == origin(two)) is same
@@ -159,6 +191,21 @@ async def test_a_slow_server_is_left_after_the_timeout(http: HttpExecutor, serve
     with pytest.raises(TransientError, match=r"no response from 127\.0\.0\.1 within 0\.2s") as failure:
         await http.execute(run({"url": f"{server.url}/it", "timeout": "200ms"}))
     assert failure.value.code == "Timeout"
+
+
+async def test_a_denied_redirect_names_only_what_the_user_wrote(http: HttpExecutor, server: HttpServer) -> None:
+    server.on("GET /it", redirects("http://10.1.2.3/there"))
+    with pytest.raises(AddressDeniedError, match=r"^a redirect of 127\.0\.0\.1 is in a range") as refusal:
+        await http.execute(run({"url": f"{server.url}/it"}))
+    assert "10.1.2.3" not in str(refusal.value)
+
+
+async def test_a_refused_connection_shows_no_address_but_the_users(http: HttpExecutor) -> None:
+    async with HttpServer() as gone:
+        url = gone.url
+    with pytest.raises(TransientError) as failure:
+        await http.execute(run({"url": url}))
+    assert str(failure.value) == "no response from 127.0.0.1: ClientConnectorError: Connection refused"
 
 
 async def test_nobody_at_the_port_is_the_platforms_failure(http: HttpExecutor) -> None:

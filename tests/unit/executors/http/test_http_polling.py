@@ -1,19 +1,22 @@
 """A request that only starts something: it is polled until it has ended, and cancelled where it must stop."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from support.runs import later, run, toolbox
+from taskaction.api.enums import RetryClass
 from taskaction.executors.http import HttpExecutor
+from taskaction.executors.http.client import RESPONSE_LIMIT_BYTES
 from taskaction.executors.http.model import HttpModel
 from taskaction.lifecycle.outcomes import Pending, Succeeded
 from taskaction.plugin.base import Run
-from taskaction.plugin.errors import ActionExecutionError, InvalidParametersError, TransientError
+from taskaction.plugin.errors import ActionExecutionError, InvalidParametersError, TransientError, failure_of
 from taskaction.plugin.json_schema import model_problem
-from taskaction.testing.targets import Handler, HttpServer, breaks_off, hangs_up, says
+from taskaction.testing.targets import Handler, HttpServer, breaks_off, hangs_up, redirects, says
 
 SECRETS = {"target/token": "t0ken"}
 
@@ -89,9 +92,64 @@ async def test_a_poll_without_answer_does_not_end_what_goes_on(
     assert isinstance(await http.poll(one), Succeeded)
 
 
-async def test_a_job_that_the_target_has_forgotten_fails(http: HttpExecutor, server: HttpServer, one: Run) -> None:
-    with pytest.raises(ActionExecutionError, match="HTTP 404"):
-        await http.poll(later(one, 1, external_id="forgotten"))
+REFUSALS = {
+    "not there yet": says("", 404),
+    "not allowed": says("", 401),
+    "forbidden": says("", 403),
+    "too large": says(b"x" * (RESPONSE_LIMIT_BYTES + 1)),
+    "a circle": redirects("/jobs/j/1"),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+async def test_a_poll_that_is_refused_does_not_end_what_goes_on(
+    http: HttpExecutor, server: HttpServer, one: Run, refusal: Handler
+) -> None:
+    states(server, *[refusal] * (6 if refusal is REFUSALS["a circle"] else 1), says({"state": "DONE"}))
+    one = later(one, 1, external_id="j/1")
+    assert isinstance(await http.poll(one), Pending)
+    assert isinstance(await http.poll(later(one, 299)), Succeeded)
+    assert not server.asked("DELETE /jobs/j%2F1")
+
+
+@pytest.mark.parametrize(("polling", "after"), [({}, 300), ({"errorTimeout": "10s"}, 10)])
+async def test_polls_that_are_refused_for_long_cancel_the_work_before_the_attempt_fails(
+    http: HttpExecutor, server: HttpServer, polling: dict[str, Any], after: float
+) -> None:
+    server.on("DELETE /jobs/j/1", says(b"", 202))
+    one = later(job(server, **polling), 1, external_id="j/1")
+    assert isinstance(await http.poll(one), Pending)
+    with pytest.raises(ActionExecutionError, match="HTTP 404") as failure:
+        await http.poll(later(one, after))
+    assert failure_of(failure.value).retry_class is None
+    assert len(server.asked("DELETE /jobs/j%2F1")) == 1
+
+
+async def test_a_good_poll_renews_the_patience(http: HttpExecutor, server: HttpServer, one: Run) -> None:
+    states(server, says("", 404), says({"state": "ACTIVE"}), says("", 404))
+    for seconds in (1, 290, 400):
+        assert isinstance(await http.poll(later(one, seconds, external_id="j/1")), Pending)
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_work_that_could_not_be_stopped_is_not_started_again(
+    http: HttpExecutor, server: HttpServer, one: Run, cancelled: bool
+) -> None:
+    states(server, says(b"x" * (RESPONSE_LIMIT_BYTES + 1)))
+    server.on("DELETE /jobs/j/1", says(b"", 202 if cancelled else 503))
+    await http.poll(later(one, 1, external_id="j/1"))
+    with pytest.raises(ActionExecutionError, match="larger than") as failure:
+        await http.poll(later(one, 301, external_id="j/1"))
+    assert failure_of(failure.value).retry_class is (RetryClass.ERROR if cancelled else RetryClass.INTERRUPTED)
+
+
+async def test_the_codes_of_the_start_are_not_asked_of_polls(http: HttpExecutor, server: HttpServer) -> None:
+    one = job(server)
+    one = replace(one, config={**one.config, "success": {"codes": ["202"], "body": {"path": "id", "equals": "j/1"}}})
+    server.on("POST /jobs", says({"id": "j/1"}, 202))
+    states(server, says({"state": "DONE"}))
+    assert isinstance(await http.execute(one), Pending)
+    assert isinstance(await http.poll(later(one, 1, external_id="j/1")), Succeeded)
 
 
 @pytest.mark.parametrize(("after", "wait"), [(0, 2.0), (4, 2.0), (10, 5.0), (30, 9.0), (9000, 9.0)])

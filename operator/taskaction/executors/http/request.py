@@ -1,0 +1,87 @@
+"""A request that is ready to be sent, and its response; values without I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from taskaction.core.names import digest
+from taskaction.executors.http.effects import Effect
+from taskaction.executors.http.headers import check_headers, check_method
+from taskaction.plugin.errors import InvalidParametersError
+
+SAFELISTED = frozenset({"accept", "accept-language", "user-agent"})
+"""Headers that hold nothing private, so that another origin may see them; in lower case."""
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedRequest:
+    """Request with every template rendered.
+
+    Attributes:
+        namespace: the namespace on whose behalf it is sent; connections are not shared between namespaces.
+        timeout: seconds until the response is read; each redirect has as many.
+        secrets: texts that no message may show.
+        credential: a fingerprint of whatever else, apart from headers, decides who may share a connection.
+        keyed: whether the target recognizes a repeat, by a key in the request or by what the request means.
+        public_headers: further headers, in lower case, that another origin may see after a redirect.
+
+    Raises:
+        InvalidParametersError: the method or a header belongs to the client alone, or is not valid.
+    """
+
+    namespace: str
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    timeout: float
+    secrets: tuple[str, ...] = ()
+    credential: str = ""
+    keyed: bool = False
+    public_headers: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        try:
+            check_method(self.method)
+            check_headers(self.headers)
+        except ValueError as error:
+            raise InvalidParametersError(str(error)) from error
+
+    @property
+    def connection_key(self) -> str:
+        """The identity of those who may share a connection: a namespace, and its credentials."""
+        shown = SAFELISTED | self.public_headers | {"content-type"}
+        private = sorted((name.lower(), value) for name, value in self.headers.items() if name.lower() not in shown)
+        login = urlsplit(self.url).netloc.rpartition("@")[0]
+        return digest(orjson.dumps([self.namespace, self.credential, login, private]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpResponse:
+    """Response that has been read completely.
+
+    Attributes:
+        headers: the names are in lower case, the values are Latin-1.
+        effect: what the request has done at the target, redirects included.
+        redirect: why a redirect was not followed, and where it leads; otherwise empty.
+    """
+
+    code: int
+    headers: Mapping[str, str]
+    content: bytes
+    effect: Effect = Effect.NONE
+    redirect: str = ""
+
+    @property
+    def body(self) -> Any:
+        """The JSON value if the content is JSON, with or without a byte order mark; otherwise the text."""
+        content = self.content.removeprefix(_BYTE_ORDER_MARK)
+        try:
+            return orjson.loads(content)
+        except orjson.JSONDecodeError:
+            return content.decode(errors="replace")
