@@ -80,6 +80,11 @@ class Reason(StrEnum):
         "the executor failed to determine the partition key",
         "contact the author of the executor",
     )
+    BUDGET_EXCEEDED = (
+        "BudgetExceeded",
+        "the evaluation of a schema, value or definition requires more CPU time or memory than its budget",
+        "make what the message names smaller or simpler",
+    )
     NO_RESULT_REPORTED = "NoResultReported", "the executor returned no outcome", "contact the author of the executor"
     PARAMETERS_SOURCE_NOT_FOUND = (
         "ParametersSourceNotFound",

@@ -34,6 +34,7 @@ from taskaction.core.clock import Clock
 from taskaction.core.names import shard_of
 from taskaction.execution.agenda import Agenda
 from taskaction.execution.manager import ExecutionManager
+from taskaction.plugin.evaluation import Evaluator
 from taskaction.plugin.registry import Registry
 from taskaction.runtime.config import OperatorConfig
 
@@ -71,6 +72,7 @@ def assemble_runs(
     background: Background,
     persistently: RetryingCall,
     registry: Registry,
+    evaluator: Evaluator,
     manager: ExecutionManager,
     closed_namespaces: frozenset[str],
     seen: Callable[[Body], None],
@@ -160,7 +162,7 @@ def assemble_runs(
                 inline=inline,
                 happened=lambda record, events: engine.on_action_events(record, events),
             ),
-            definitions=DefinitionLoader(cluster, persistently),
+            definitions=DefinitionLoader(cluster, persistently, evaluator),
             agenda=agenda,
             background=background,
             journal=journal,

@@ -41,6 +41,7 @@ from taskaction.control.task_actions.reconciler import Reconciler, ReconcilerPar
 from taskaction.control.task_actions.status_commit import StatusCommitter
 from taskaction.control.task_actions.target_release import TargetReleaser
 from taskaction.control.task_actions.teardown import Teardown
+from taskaction.control.task_actions.validation import ParameterValidation
 from taskaction.core.clock import Clock
 from taskaction.core.names import shard_of
 from taskaction.execution.agenda import Agenda
@@ -48,6 +49,7 @@ from taskaction.execution.manager import ExecutionManager
 from taskaction.lifecycle.placement import provider_source
 from taskaction.lifecycle.policy import Settings
 from taskaction.plugin.addresses import AddressPolicy
+from taskaction.plugin.evaluation import CallEvaluator, Evaluator
 from taskaction.plugin.registry import Plugin, Registry
 from taskaction.plugin.toolbox import Toolbox
 from taskaction.runtime.config import OperatorConfig
@@ -77,6 +79,7 @@ def assemble(
     table = ActionTable()
     members = LiveRecords(table, RunTable())
     followed = ChildObjectCache(table, lambda shard: leases.tenure(shard) is not None, lambda uid: engine.poll_now(uid))
+    evaluator = Evaluator()
     toolbox = Toolbox(
         clock=clock,
         cluster=cluster,
@@ -86,6 +89,7 @@ def assemble(
         closed_namespaces=closed,
         callbacks=config.callbacks(),
         settings=config.executor_settings,
+        evaluator=CallEvaluator(evaluator),
     )
     registry = Registry.load(toolbox)
     for plugin in plugins:
@@ -95,7 +99,13 @@ def assemble(
     looked_at = tuple(ProviderKind) if config.cluster_providers else (ProviderKind.ACTION_PROVIDER,)
     tree, overlaps, providers = OwnerTree(), OverlapTable(table), ProviderTable(registry, looked_at)
     gatherer = ActionObserver(
-        tree=tree, overlaps=overlaps, providers=providers, registry=registry, settings=settings, luck=luck
+        tree=tree,
+        overlaps=overlaps,
+        providers=providers,
+        registry=registry,
+        validation=ParameterValidation(evaluator, background, lambda record: engine.reconcile(record)),
+        settings=settings,
+        luck=luck,
     )
     leases = ShardLeases(
         cluster,
@@ -162,6 +172,7 @@ def assemble(
         background=background,
         journal=journal,
         providers=providers,
+        evaluator=evaluator,
         owns=lambda key: owns(shard_of_provider(key)),
         changed=lambda key: on_provider_changed(key, quotas, intake, flows),
     )
@@ -182,6 +193,7 @@ def assemble(
         background=background,
         journal=journal,
         inputs=ClusterInputs(registry, providers),
+        evaluator=evaluator,
         sought=offers.look_up_pending,
         owns=owns,
         changed=lambda namespace, name: runs.intake.on_flow_changed(namespace, name),
@@ -211,6 +223,7 @@ def assemble(
         persistently,
         CallSettings(closed_namespaces=closed),
         lambda record: engine.on_progress_reported(record),
+        evaluator,
     )
     canceller = Canceller(
         clock=clock,
@@ -341,6 +354,7 @@ def assemble(
         background=background,
         persistently=persistently,
         registry=registry,
+        evaluator=evaluator,
         manager=manager,
         closed_namespaces=closed,
         seen=lambda body: intake.on_notification("ADDED", body),

@@ -11,8 +11,11 @@ from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Signal
 from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Succeeded
 from taskaction.plugin.base import AbstractExecutor, Run
-from taskaction.plugin.json_schema import compile_schema
+from taskaction.plugin.errors import InvalidParametersError
+from taskaction.plugin.evaluation import Evaluator
+from taskaction.plugin.json_schema import compile_schema, is_cheap_schema
 from taskaction.plugin.parameters import Parameters
+from taskaction.plugin.toolbox import Toolbox
 
 
 class SignalType(StrEnum):
@@ -58,8 +61,12 @@ class ApprovalParameters(Parameters):
     def _default_fits(self) -> Self:
         if self.default is not None and not _FITS[self.type](self.default):
             raise ValueError(f"default: is not of type {self.type}")
+        if self.value_schema is None or not is_cheap_schema(self.value_schema, "schema"):
+            return self  # the executor compiles it within a budget
         checker = compile_schema(self.value_schema, "schema")
-        if checker is not None and self.default is not None and (problem := checker.problem(self.default)) is not None:
+        if self.default is None or checker is None or not checker.is_cheap_for(self.default):
+            return self
+        if (problem := checker.problem(self.default)) is not None:
             raise ValueError(f"default: {problem}")
         return self
 
@@ -71,21 +78,42 @@ class ApprovalExecutor(AbstractExecutor):
     PARAMETERS = ApprovalParameters
     IDEMPOTENT = True
 
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+
+    @classmethod
+    def build(cls, toolbox: Toolbox) -> "ApprovalExecutor":
+        """Create the executor with the evaluator of the process."""
+        return cls(toolbox.evaluator)
+
     async def execute(self, run: Run) -> Outcome:
         """Succeed with the value of the signal if there is one and it is valid; otherwise pause."""
         parameters = ApprovalParameters.model_validate(run.parameters)
         if run.signal is not None:
-            return _signal_outcome(parameters, run.signal, run)
+            return await self._signal_outcome(parameters, run.signal, run)
+        if parameters.default is not None:
+            problem = await self._schema_problem(parameters, parameters.default, run)
+            if problem is not None:
+                raise InvalidParametersError(f"spec.parameters.default: {problem}")
         return _wait_for_signal(parameters, parameters.prompt, run)
 
+    async def _signal_outcome(self, parameters: ApprovalParameters, signal: Signal, run: Run) -> Outcome:
+        problem = _type_problem(parameters, signal.value) or await self._schema_problem(parameters, signal.value, run)
+        if problem is not None:
+            return _wait_for_signal(parameters, f"{parameters.prompt} (the last signal was refused: {problem})", run)
+        if parameters.fail_on_reject and signal.value is False:
+            return _rejection(f" by {signal.by}" if signal.by else "")
+        at = format_time(signal.at) if signal.at is not None else None
+        return Succeeded(output={"value": signal.value, "by": signal.by, "at": at})
 
-def _signal_outcome(parameters: ApprovalParameters, signal: Signal, run: Run) -> Outcome:
-    if (problem := _problem(parameters, signal.value)) is not None:
-        return _wait_for_signal(parameters, f"{parameters.prompt} (the last signal was refused: {problem})", run)
-    if parameters.fail_on_reject and signal.value is False:
-        return _rejection(f" by {signal.by}" if signal.by else "")
-    at = format_time(signal.at) if signal.at is not None else None
-    return Succeeded(output={"value": signal.value, "by": signal.by, "at": at})
+    async def _schema_problem(self, parameters: ApprovalParameters, value: object, run: Run) -> str | None:
+        """Return what the schema says against a value."""
+        what = "spec.parameters.schema"
+        try:
+            checker = await self._evaluator.compile_schema(run.namespace, parameters.value_schema, what)
+        except ValueError as error:
+            raise InvalidParametersError(str(error)) from error
+        return None if checker is None else await self._evaluator.find_problem(run.namespace, checker, value, what)
 
 
 def _wait_for_signal(parameters: ApprovalParameters, message: str, run: Run) -> Outcome:
@@ -110,8 +138,7 @@ def _rejection(how: str) -> Failed:
     return Failed(code="Rejected", message=f"rejected{how}", retry_class=None)
 
 
-def _problem(parameters: ApprovalParameters, value: object) -> str | None:
-    if not _FITS[parameters.type](value):
-        return f"expected {parameters.type}, got {type(value).__name__}"
-    checker = compile_schema(parameters.value_schema, "schema")
-    return checker.problem(value) if checker is not None else None
+def _type_problem(parameters: ApprovalParameters, value: object) -> str | None:
+    if _FITS[parameters.type](value):
+        return None
+    return f"expected {parameters.type}, got {type(value).__name__}"

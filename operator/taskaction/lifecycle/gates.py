@@ -27,7 +27,7 @@ class StartGate:
 
 def find_gate(observed: Observed, now: datetime) -> StartGate | None:
     """Return the first closed gate, or None if a worker may take the action."""
-    if observed.parent is Parent.LOOKED_UP:
+    if observed.parent is Parent.LOOKED_UP or observed.is_validating:
         return StartGate()
     if observed.parent is Parent.FOUND:
         return StartGate(effects=(Adopt(),))

@@ -79,6 +79,7 @@ class Observed:
 
     Attributes:
         status: the latest status in this process: written, or about to be written.
+        is_validating: the validation of the parameters has not ended.
         held: the object has the operator's finalizer.
         crowded: the queue of its provider is full.
         limited_until: when the rate limit of its provider allows the start; an estimate.
@@ -100,6 +101,7 @@ class Observed:
     abort: AbortFact | None = None
     parent: Parent = Parent.NONE
     blocker: Blocker | None = None
+    is_validating: bool = False
     queue_full: QueueFull | None = None
     limited_until: datetime | None = None
     taken_at: datetime | None = None

@@ -1,9 +1,11 @@
 """Validation of parameters by pydantic models and by JSON Schemas of providers; each problem names its field. Pure.
 
-Users write the schemas, so remote references are refused and sizes are bounded.
+Users write the schemas, so remote references are refused and sizes are bounded. Schemas and values that are not cheap
+belong into ``plugin.evaluation``.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -18,6 +20,15 @@ from referencing.jsonschema import DRAFT202012
 from taskaction.core.constants import NESTING_LIMIT
 from taskaction.core.names import truncate
 from taskaction.plugin.patterns import Validator, check_patterns
+from taskaction.plugin.schema_cost import (
+    CHEAP_SCHEMA_BYTES,
+    CHEAP_UNITS,
+    pattern_units,
+    patterns_of,
+    schema_units,
+    subschemas,
+    value_units,
+)
 
 SCHEMA_LIMIT_BYTES = 64 * 1024
 PROBLEMS_NAMED = 3
@@ -27,10 +38,27 @@ _NO_REMOTES: Resources[Any] = Resources()
 
 
 class SchemaChecker:
-    """Compiled JSON Schema."""
+    """JSON Schema that is known to be valid."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        self._validator = Validator(schema, registry=_NO_REMOTES)
+        self._schema = schema
+
+    def __reduce__(self) -> tuple[type["SchemaChecker"], tuple[Mapping[str, Any]]]:
+        """Return the schema alone: a worker process compiles it again."""
+        return type(self), (self._schema,)
+
+    @cached_property
+    def _validator(self) -> Any:
+        return Validator(self._schema, registry=_NO_REMOTES)
+
+    @cached_property
+    def _units(self) -> int:
+        return schema_units(self._schema)
+
+    def is_cheap_for(self, value: object) -> bool:
+        """Whether the event loop may check ``value``."""
+        limit = CHEAP_UNITS // self._units
+        return value_units(value, limit) <= limit
 
     def problem(self, value: object) -> str | None:
         """Return the problem of ``value``, or None if it is valid."""
@@ -101,22 +129,45 @@ def compile_schema(schema: Mapping[str, Any] | None, path: str) -> SchemaChecker
     """
     if schema is None:
         return None
-    try:
-        size = len(orjson.dumps(schema))
-    except TypeError as error:  # orjson refuses to serialize deeper values
-        raise ValueError(f"{path}: is nested too deeply") from error
-    if size > SCHEMA_LIMIT_BYTES:
-        raise ValueError(f"{path}: has {size} bytes; at most {SCHEMA_LIMIT_BYTES} are allowed")
+    check_schema_size(schema, path)
     try:
         Draft202012Validator.check_schema(schema)
         _check_references(schema, path)
-        _check_patterns(schema, path)
+        check_patterns(schema, path)
     except SchemaError as error:
         where = ".".join(str(part) for part in error.absolute_path)
         raise ValueError(f"{path}{'.' + where if where else ''}: {_short(error.message)}") from error
     except RecursionError as error:
         raise ValueError(f"{path}: is nested too deeply") from error
     return SchemaChecker(schema)
+
+
+def schema_problem(schema: Mapping[str, Any], path: str) -> str | None:
+    """Return why ``schema`` cannot be compiled, or None."""
+    try:
+        compile_schema(schema, path)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def check_schema_size(schema: Mapping[str, Any], path: str) -> int:
+    """Return the size of a schema in bytes; raise ``ValueError`` if it is too large or nested too deeply."""
+    try:
+        size = len(orjson.dumps(schema))
+    except TypeError as error:  # orjson refuses to serialize deeper values
+        raise ValueError(f"{path}: is nested too deeply") from error
+    if size > SCHEMA_LIMIT_BYTES:
+        raise ValueError(f"{path}: has {size} bytes; at most {SCHEMA_LIMIT_BYTES} are allowed")
+    return size
+
+
+def is_cheap_schema(schema: Mapping[str, Any], path: str) -> bool:
+    """Whether the event loop may compile ``schema``; raise ``ValueError`` if nobody may."""
+    if check_schema_size(schema, path) > CHEAP_SCHEMA_BYTES:
+        return False
+    patterns = (pattern for _, part in subschemas(schema) for _, pattern in patterns_of(part))
+    return sum(map(pattern_units, patterns)) <= CHEAP_UNITS
 
 
 def model_problem(model: type[BaseModel], value: object, path: str) -> str | None:
@@ -129,13 +180,6 @@ def model_problem(model: type[BaseModel], value: object, path: str) -> str | Non
         more = f" (and {len(found) - PROBLEMS_NAMED} more)" if len(found) > PROBLEMS_NAMED else ""
         return "; ".join(named) + more
     return None
-
-
-def _check_patterns(schema: Mapping[str, Any], path: str) -> None:
-    try:
-        check_patterns(schema)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
 
 
 def _check_references(schema: Mapping[str, Any], path: str) -> None:

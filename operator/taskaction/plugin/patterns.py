@@ -1,8 +1,9 @@
-"""Patterns of users' JSON Schemas, matched in linear time: one value can keep Python's own engine busy for hours.
+"""Keywords of users' JSON Schemas in linear time: one value can keep Python's own patterns busy for hours.
 
 pydantic brings Rust's engine. It has no look-around and no back-references, so schemas that use them are refused.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Annotated, Any
@@ -13,27 +14,22 @@ from jsonschema.validators import extend
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
 
-_DATA = frozenset({"const", "enum", "default", "examples"})
-"""Keywords whose values are not schemas."""
+from taskaction.plugin.schema_cost import patterns_of, subschemas
 
 
-def check_patterns(schema: object) -> None:
+def check_patterns(schema: object, path: str) -> None:
     """Raise a ``ValueError`` that names the first pattern that is invalid or cannot be matched in linear time."""
-    if isinstance(schema, Mapping):
-        found = schema.get("patternProperties")
-        named = list(found) if isinstance(found, Mapping) else []
-        if isinstance(schema.get("pattern"), str):
-            named.append(schema["pattern"])
-        for pattern in named:
-            _compile(pattern)
-        if named and "unevaluatedProperties" in schema:
-            raise ValueError("unevaluatedProperties next to patterns is not supported; use additionalProperties")
-        for keyword, part in schema.items():
-            if keyword not in _DATA:
-                check_patterns(part)
-    elif isinstance(schema, list):
-        for part in schema:
-            check_patterns(part)
+    for place, part in subschemas(schema):
+        for keyword, pattern in patterns_of(part):
+            try:
+                _compile(pattern)
+            except ValueError as error:
+                raise ValueError(f"{path}{place}.{keyword}: {error}") from error
+        if "unevaluatedProperties" in part and "patternProperties" in part:
+            raise ValueError(
+                f"{path}{place}.unevaluatedProperties: not supported next to patternProperties; "
+                "use additionalProperties"
+            )
 
 
 @lru_cache(maxsize=1024)
@@ -42,7 +38,8 @@ def _compile(pattern: str) -> TypeAdapter[str]:
         return TypeAdapter(Annotated[str, StringConstraints(pattern=pattern)])
     except SchemaError as error:
         why = str(error).strip().rpartition("error: ")[2]
-        raise ValueError(f"invalid pattern {pattern[:80]!r}: {why}") from error
+        remedy = "; patterns are matched in linear time: write it without" if "not supported" in why else ""
+        raise ValueError(f"invalid pattern {pattern[:80]!r}: {why}{remedy}") from error
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -57,6 +54,28 @@ def matches(pattern: str, text: str) -> bool:
 def _pattern(validator: Any, pattern: str, instance: Any, _: Mapping[str, Any]) -> Iterator[Problem]:
     if validator.is_type(instance, "string") and not matches(pattern, instance):
         yield Problem(f"{instance!r} does not match {pattern!r}")
+
+
+def _unique_items(validator: Any, unique: Any, instance: Any, _: Mapping[str, Any]) -> Iterator[Problem]:
+    """Compare items by their canonical text: comparing each with each takes hours for an ordinary list of objects."""
+    if not unique or not validator.is_type(instance, "array"):
+        return
+    seen: set[str] = set()
+    for number, item in enumerate(instance):
+        text = json.dumps(_with_equal_numbers(item), sort_keys=True)
+        if text in seen:
+            yield Problem(f"item {number} is not unique")
+            return
+        seen.add(text)
+
+
+def _with_equal_numbers(value: Any) -> Any:
+    """Return a value in which equal numbers have the same text."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _with_equal_numbers(part) for name, part in value.items()}
+    return [_with_equal_numbers(part) for part in value] if isinstance(value, list) else value
 
 
 def _pattern_properties(
@@ -90,6 +109,7 @@ Validator = extend(  # type: ignore[no-untyped-call]
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional_properties,
+        "uniqueItems": _unique_items,
     },
 )
-"""Draft 2020-12, with patterns in linear time."""
+"""Draft 2020-12, with patterns and ``uniqueItems`` in linear time."""

@@ -8,6 +8,7 @@ from taskaction.cluster.gateway import Body, Cluster, Resource
 from taskaction.core.clock import Clock
 from taskaction.plugin.addresses import AddressPolicy
 from taskaction.plugin.callbacks import Callbacks
+from taskaction.plugin.evaluation import CallEvaluator, Evaluator
 from taskaction.plugin.settings import SettingsReader
 
 
@@ -35,6 +36,7 @@ class Toolbox:
         followed: objects that attempts created; a change of one causes an immediate poll of its action.
         closed_namespaces: namespaces whose accounts are never used: kube-system and the operator's own.
         settings: reader of the executor's own settings: ``toolbox.settings(MySettings)``.
+        evaluator: checks values by the JSON Schemas of users.
         callbacks: maker of one-time addresses for targets; None if the settings for them are missing.
     """
 
@@ -46,3 +48,4 @@ class Toolbox:
     closed_namespaces: frozenset[str]
     callbacks: Callbacks | None = None
     settings: SettingsReader = field(default_factory=SettingsReader)
+    evaluator: CallEvaluator = field(default_factory=lambda: CallEvaluator(Evaluator()))

@@ -10,6 +10,7 @@ from taskaction.api.task_action import Signal
 from taskaction.executors.approval import ApprovalExecutor, ApprovalParameters
 from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Succeeded
 from taskaction.plugin.base import Run
+from taskaction.plugin.evaluation import Evaluator
 from taskaction.plugin.json_schema import model_problem
 
 
@@ -19,11 +20,13 @@ def asked(**parameters: Any) -> Run:
 
 async def answered(value: Any, **parameters: Any) -> Outcome:
     """Give what comes of an answer by ada."""
-    return await ApprovalExecutor().poll(later(asked(**parameters), 5, signal=Signal(value=value, by="ada", at=NOW)))
+    return await ApprovalExecutor(Evaluator()).poll(
+        later(asked(**parameters), 5, signal=Signal(value=value, by="ada", at=NOW))
+    )
 
 
 async def test_it_pauses_with_its_prompt_until_somebody_answers() -> None:
-    outcome = await ApprovalExecutor().execute(asked())
+    outcome = await ApprovalExecutor(Evaluator()).execute(asked())
     assert outcome == Paused(message="ship it?", reason=Reason.WAITING_FOR_SIGNAL)
 
 
@@ -33,7 +36,7 @@ async def test_the_answer_is_given_with_who_gave_it_and_when(value: bool) -> Non
 
 
 async def test_an_answer_by_nobody_known_is_an_answer() -> None:
-    outcome = await ApprovalExecutor().poll(later(asked(), 5, signal=Signal(value=True)))
+    outcome = await ApprovalExecutor(Evaluator()).poll(later(asked(), 5, signal=Signal(value=True)))
     assert outcome == Succeeded(output={"value": True, "by": None, "at": None})
 
 
@@ -100,43 +103,43 @@ async def test_only_false_is_a_no(value: Any) -> None:
 
 @pytest.mark.parametrize(("passed", "left"), [(0, 60.0), (59.5, 0.5)])
 async def test_it_asks_to_be_polled_at_the_timeout(passed: float, left: float) -> None:
-    outcome = await ApprovalExecutor().poll(later(asked(timeout="1m"), passed))
+    outcome = await ApprovalExecutor(Evaluator()).poll(later(asked(timeout="1m"), passed))
     assert isinstance(outcome, Paused)
     assert outcome.poll_after == left
 
 
 async def test_without_a_default_nobodys_answer_is_a_failure() -> None:
-    outcome = await ApprovalExecutor().poll(later(asked(timeout="1m"), 60))
+    outcome = await ApprovalExecutor(Evaluator()).poll(later(asked(timeout="1m"), 60))
     assert outcome == Failed(code="ApprovalTimeout", message="no signal before the timeout: ship it?", retry_class=None)
 
 
 @pytest.mark.parametrize("default", [True, False])
 async def test_the_default_is_taken_after_the_timeout(default: bool) -> None:
-    outcome = await ApprovalExecutor().poll(later(asked(timeout="1m", default=default), 61))
+    outcome = await ApprovalExecutor(Evaluator()).poll(later(asked(timeout="1m", default=default), 61))
     assert isinstance(outcome, Succeeded)
     assert outcome.output == {"value": default, "by": None, "at": None}
     assert outcome.message == "no signal before the timeout; used the default"
 
 
 async def test_a_default_of_no_fails_the_action_where_a_no_does() -> None:
-    outcome = await ApprovalExecutor().poll(later(asked(timeout="1m", default=False, failOnReject=True), 61))
+    outcome = await ApprovalExecutor(Evaluator()).poll(later(asked(timeout="1m", default=False, failOnReject=True), 61))
     assert isinstance(outcome, Failed)
     assert outcome.code == "Rejected"
 
 
 async def test_an_answer_that_came_in_time_counts_also_when_it_is_read_late() -> None:
     late = later(asked(timeout="1m", default=False), 61, signal=Signal(value=True, by="ada", at=NOW))
-    outcome = await ApprovalExecutor().poll(late)
+    outcome = await ApprovalExecutor(Evaluator()).poll(late)
     assert isinstance(outcome, Succeeded)
     assert outcome.output["by"] == "ada"
 
 
 async def test_a_wrong_answer_does_not_prolong_the_timeout() -> None:
     wrong = Signal(value="perhaps", by="ada", at=NOW)
-    outcome = await ApprovalExecutor().poll(later(asked(timeout="1m"), 40, signal=wrong))
+    outcome = await ApprovalExecutor(Evaluator()).poll(later(asked(timeout="1m"), 40, signal=wrong))
     assert isinstance(outcome, Paused)
     assert outcome.poll_after == 20.0
-    assert isinstance(await ApprovalExecutor().poll(later(asked(timeout="1m"), 60, signal=wrong)), Failed)
+    assert isinstance(await ApprovalExecutor(Evaluator()).poll(later(asked(timeout="1m"), 60, signal=wrong)), Failed)
 
 
 REFUSED = {

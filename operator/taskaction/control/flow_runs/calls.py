@@ -70,7 +70,7 @@ async def call_executor(binding: ExecutorBinding, run: Run, *, poll: bool) -> Ou
     """Call an executor; return an outcome even if it raises, cancels itself, or returns nonsense."""
     executor = binding.executor
     try:
-        return check_outcome(await (executor.poll(run) if poll else executor.execute(run)), binding)
+        return check_outcome(await (executor.poll(run) if poll else executor.execute(run)))
     except BaseException as error:
         if is_being_cancelled():
             raise

@@ -3,23 +3,25 @@
 It keeps no definition, and runs nothing. Nothing is polled: notifications report every change.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from taskaction.api.action_flow import ActionFlow, ActionFlowStatus
+from taskaction.api.reasons import Reason
 from taskaction.cluster.errors import ConflictError, InvalidError, NotFoundError
 from taskaction.cluster.gateway import ACTION_FLOWS, Body, Cluster
-from taskaction.control.flow_runs.inputs import InputRegistry, find_provider_references
-from taskaction.control.flow_runs.validation import flow_status, validate_flow
+from taskaction.control.flow_runs.inputs import InputRegistry, collect_inputs, find_provider_references
+from taskaction.control.flow_runs.validation import ValidationResult, flow_status, is_cheap_flow, validate_flow
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.control.providers.providers import ProviderKey
 from taskaction.control.task_actions.journal import ActionRecorder
 from taskaction.core.clock import Clock
 from taskaction.core.names import shard_of
+from taskaction.flows.errors import Problem
+from taskaction.plugin.evaluation import BudgetExceededError, Evaluator
 
 FlowKey = tuple[str, str]
 """Namespace and name."""
@@ -53,6 +55,7 @@ class FlowCatalogue:
         background: Background,
         journal: ActionRecorder,
         inputs: InputRegistry,
+        evaluator: Evaluator,
         sought: Callable[[ProviderKey], bool],
         owns: Callable[[int], bool],
         changed: Callable[[str, str], None],
@@ -69,6 +72,7 @@ class FlowCatalogue:
         self._background = background
         self._journal = journal
         self._inputs = inputs
+        self._evaluator = evaluator
         self._sought = sought
         self._owns = owns
         self._changed = changed
@@ -130,7 +134,7 @@ class FlowCatalogue:
     async def _validate(self, key: FlowKey, flow: ActionFlow | None) -> None:
         """Write the result of the validation if it is new, and retry on conflicts."""
         while flow is not None and self._owns_flow(flow.metadata.uid):
-            verdict = await asyncio.to_thread(validate_flow, flow, self._inputs)
+            verdict = await self._evaluate(flow)
             status = flow_status(flow, verdict, self._clock.now())
             if status == flow.status:
                 return
@@ -146,6 +150,17 @@ class FlowCatalogue:
                 return
             else:
                 return
+
+    async def _evaluate(self, flow: ActionFlow) -> ValidationResult:
+        """Validate a flow, in a worker process unless it is cheap."""
+        namespace = flow.metadata.namespace
+        inputs = collect_inputs(flow.spec.definition, namespace, self._inputs)
+        if is_cheap_flow(flow, inputs):
+            return validate_flow(flow, inputs)
+        try:
+            return await self._evaluator.run(namespace, "spec.definition", validate_flow, flow, inputs)
+        except BudgetExceededError as error:
+            return ValidationResult(Reason.BUDGET_EXCEEDED, (Problem("$", str(error)),))
 
     async def _replace_status(self, flow: ActionFlow, status: ActionFlowStatus) -> ActionFlow:
         metadata = flow.metadata

@@ -15,9 +15,13 @@ from taskaction.control.objects.objects import RetryingCall
 from taskaction.core.names import digest
 from taskaction.flows.errors import Problem
 from taskaction.flows.program import FlowProgram, compile_definition
-from taskaction.plugin.json_schema import compile_schema, nesting_problem
+from taskaction.flows.validation import validate_definition
+from taskaction.plugin.evaluation import BudgetExceededError, Evaluator
+from taskaction.plugin.json_schema import nesting_problem
 
-_KEPT = 256
+_KEPT_BYTES = 4 * 1024 * 1024
+"""Maximum size of the definitions whose programs are kept; a program takes about ten times as much memory."""
+
 _QUICK_BYTES = 20_000
 
 
@@ -41,10 +45,11 @@ class DefinitionProblem:
 class DefinitionLoader:
     """Cache of the most recently used programs."""
 
-    def __init__(self, cluster: Cluster, persistently: RetryingCall) -> None:
+    def __init__(self, cluster: Cluster, persistently: RetryingCall, evaluator: Evaluator) -> None:
         self._cluster = cluster
         self._persistently = persistently
-        self._programs: OrderedDict[str, FlowProgram | tuple[Problem, ...]] = OrderedDict()
+        self._evaluator = evaluator
+        self._programs: OrderedDict[str, _KeptProgram] = OrderedDict()
 
     async def load_current(self, run: ActionFlowRun) -> RunnableDefinition | DefinitionProblem:
         """Return the definition with which a run starts: its flow in the current version."""
@@ -52,14 +57,16 @@ class DefinitionLoader:
         if too_deep is not None:
             return DefinitionProblem(reason=Reason.INVALID_INPUT, message=too_deep)
         if run.spec.definition is not None:
-            return await self._compile(run.spec.definition, FlowVersion(hash=_hash(run.spec.definition)))
+            return await self._compile(
+                run.spec.definition, FlowVersion(hash=_hash(run.spec.definition)), run.metadata.namespace
+            )
         flow = await self._read_flow(run)
         if flow is None:
             name = run.spec.flow_ref.name if run.spec.flow_ref is not None else ""
             return DefinitionProblem(
                 reason=Reason.FLOW_NOT_FOUND, message=f"spec.flowRef: ActionFlow {name!r} not found", final=False
             )
-        problem = _input_problem(flow, run)
+        problem = await self._input_problem(flow, run)
         if problem is not None:
             return problem
         definition = flow.spec.definition
@@ -70,7 +77,7 @@ class DefinitionLoader:
             hash=_hash(definition),
             definition=definition,
         )
-        return await self._compile(definition, version)
+        return await self._compile(definition, version, run.metadata.namespace)
 
     async def load_recorded(
         self, run: ActionFlowRun, version: FlowVersion | None
@@ -81,7 +88,26 @@ class DefinitionLoader:
                 reason=Reason.SYSTEM_ERROR,
                 message="status.flow: the definition is missing, because the status was edited",
             )
-        return await self._compile(definition, version)
+        return await self._compile(definition, version, run.metadata.namespace)
+
+    async def _input_problem(self, flow: ActionFlow, run: ActionFlowRun) -> DefinitionProblem | None:
+        namespace = run.metadata.namespace
+        try:
+            checker = await self._evaluator.compile_schema(namespace, flow.spec.input_schema, "spec.inputSchema")
+            if checker is None:
+                return None
+            problem = await self._evaluator.find_problem(namespace, checker, run.spec.input or {}, "spec.input")
+        except ValueError as error:
+            message = f"ActionFlow {flow.metadata.name!r}: {error}"
+            return DefinitionProblem(reason=Reason.INVALID_SCHEMA, message=message)
+        except BudgetExceededError as error:
+            message = f"ActionFlow {flow.metadata.name!r}: {error}"
+            return DefinitionProblem(reason=Reason.BUDGET_EXCEEDED, message=message)
+        if problem is None:
+            return None
+        return DefinitionProblem(
+            reason=Reason.INVALID_INPUT, message=f"spec.input: {problem} (inputSchema of the flow)"
+        )
 
     async def _read_flow(self, run: ActionFlowRun) -> ActionFlow | None:
         ref, namespace = run.spec.flow_ref, run.metadata.namespace
@@ -91,37 +117,45 @@ class DefinitionLoader:
         return ActionFlow.from_body(body) if body is not None else None
 
     async def _compile(
-        self, definition: dict[str, Any], version: FlowVersion
+        self, definition: dict[str, Any], version: FlowVersion, namespace: str
     ) -> RunnableDefinition | DefinitionProblem:
-        found = self._programs.get(version.hash)
-        if found is None:
-            too_deep = nesting_problem(definition, "$")
-            if too_deep is not None:
-                found = (Problem(*too_deep.split(": ", 1)),)
-            elif len(orjson.dumps(definition)) < _QUICK_BYTES:
-                found = compile_definition(definition)
-            else:
-                found = await asyncio.to_thread(compile_definition, definition)
-            self._programs[version.hash] = found
-            while len(self._programs) > _KEPT:
+        kept = self._programs.get(version.hash)
+        if kept is None:
+            try:
+                kept = await self._compile_new(definition, namespace)
+            except BudgetExceededError as error:
+                return DefinitionProblem(reason=Reason.BUDGET_EXCEEDED, message=str(error))
+            self._programs[version.hash] = kept
+            while len(self._programs) > 1 and sum(one.size for one in self._programs.values()) > _KEPT_BYTES:
                 self._programs.popitem(last=False)
         else:
             self._programs.move_to_end(version.hash)
+        found = kept.found
         if isinstance(found, FlowProgram):
             return RunnableDefinition(program=found, version=version)
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         return DefinitionProblem(reason=Reason.INVALID_DEFINITION, message=f"{found[0]}{more}")
 
+    async def _compile_new(self, definition: dict[str, Any], namespace: str) -> "_KeptProgram":
+        """Compile a definition; a large one is first compiled in a worker process, which the budget can stop."""
+        too_deep = nesting_problem(definition, "$")
+        if too_deep is not None:
+            return _KeptProgram((Problem(*too_deep.split(": ", 1)),), 0)
+        size = len(orjson.dumps(definition))
+        if size < _QUICK_BYTES:
+            return _KeptProgram(compile_definition(definition), size)
+        problems = await self._evaluator.run(namespace, "definition", validate_definition, definition)
+        if problems:
+            return _KeptProgram(problems, size)
+        return _KeptProgram(await asyncio.to_thread(compile_definition, definition), size)
 
-def _input_problem(flow: ActionFlow, run: ActionFlowRun) -> DefinitionProblem | None:
-    try:
-        checker = compile_schema(flow.spec.input_schema, "spec.inputSchema")
-    except ValueError as error:
-        return DefinitionProblem(reason=Reason.INVALID_SCHEMA, message=f"ActionFlow {flow.metadata.name!r}: {error}")
-    problem = checker.problem(run.spec.input or {}) if checker is not None else None
-    if problem is None:
-        return None
-    return DefinitionProblem(reason=Reason.INVALID_INPUT, message=f"spec.input: {problem} (inputSchema of the flow)")
+
+@dataclass(frozen=True, slots=True)
+class _KeptProgram:
+    """Compiled program or the problems of a definition, and the size of the definition in bytes."""
+
+    found: FlowProgram | tuple[Problem, ...]
+    size: int
 
 
 def _hash(definition: dict[str, Any]) -> str:

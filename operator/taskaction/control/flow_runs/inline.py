@@ -15,8 +15,9 @@ from taskaction.api.base import format_time
 from taskaction.control.flow_runs.calls import build_run, call_executor, check_quota, parameters_of
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.translation import SCHEME, unable_to_run
-from taskaction.control.task_actions.observe import ExecutorBinding, find_parameters_problem
+from taskaction.control.task_actions.observe import ExecutorBinding
 from taskaction.control.task_actions.sources import NoSecretReader, ParameterSources, ServiceAccountRef
+from taskaction.control.task_actions.validation import cheap_problem
 from taskaction.core.clock import Clock
 from taskaction.execution.agenda import Agenda
 from taskaction.execution.manager import ExecutionManager
@@ -108,7 +109,7 @@ class InlineCalls:
             self._happened(record, [unable_to_run(start.visit, executor)])
             return
         binding = ExecutorBinding(executor=executor, offer=None)
-        if (problem := find_parameters_problem(binding, parameters_of(start))) is not None:
+        if (problem := cheap_problem(parameters_of(start), executor, None)) is not None:
             self._happened(record, [unable_to_run(start.visit, problem)])
             return
         began = self._clock.now()

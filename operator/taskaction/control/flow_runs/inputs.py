@@ -4,11 +4,13 @@ The Action Provider behind a plain URL is not asked here, because that requires 
 call is made when the action starts, and its schema is checked before anything is sent.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
+import orjson
 from pydantic import BaseModel
 
 from taskaction.api.enums import ProviderKind
@@ -20,6 +22,8 @@ from taskaction.plugin.json_schema import SchemaChecker, compile_schema
 from taskaction.plugin.registry import Registry
 
 SCHEME = "taskaction://"
+_EXECUTOR = "executor"
+_ADDRESS = re.compile(rb'"taskaction://(?:[^"\\]|\\.)*"')
 _PROVIDERS = {"provider": ProviderKind.ACTION_PROVIDER, "cluster-provider": ProviderKind.CLUSTER_ACTION_PROVIDER}
 
 
@@ -111,21 +115,56 @@ class InstalledInputs:
             return ActionInput()  # the status of the provider reports it
 
 
+class KnownInputs:
+    """Registry of the inputs of one definition, collected before its validation."""
+
+    def __init__(self, inputs: Mapping[tuple[str, str], ActionInput]) -> None:
+        """Create a registry; ``inputs`` are by the target and name of their address."""
+        self._inputs = inputs
+
+    def executor_input(self, name: str) -> ActionInput:
+        """Return the input of an executor."""
+        return self._inputs.get((_EXECUTOR, name), ActionInput())
+
+    def provider_input(self, kind: ProviderKind, namespace: str, name: str) -> ActionInput:  # noqa: ARG002 - one namespace
+        """Return the input of a provider."""
+        target = next(target for target, known in _PROVIDERS.items() if known is kind)
+        return self._inputs.get((target, name), ActionInput())
+
+    def are_cheap_for(self, definition: Any) -> bool:
+        """Whether the event loop may check the actions of a definition."""
+        return all(one.checker is None or one.checker.is_cheap_for(definition) for one in self._inputs.values())
+
+
+def collect_inputs(definition: Any, namespace: str, inputs: InputRegistry) -> KnownInputs:
+    """Return the inputs to which a definition may refer, whether it is valid or not."""
+    found: dict[tuple[str, str], ActionInput] = {}
+    for target, name in _find_references(definition):
+        kind = _PROVIDERS.get(target)
+        known = inputs.executor_input(name) if kind is None else inputs.provider_input(kind, namespace, name)
+        found[target, name] = known
+    return KnownInputs(found)
+
+
 def find_provider_references(definition: Any, namespace: str) -> frozenset[ProviderKey]:
     """Return the providers to which a definition may refer, whether it is valid or not."""
-    found: set[ProviderKey] = set()
-    waiting = [definition]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, Mapping):
-            waiting += one.values()
-        elif isinstance(one, list):
-            waiting += one
-        elif isinstance(one, str) and one.startswith(SCHEME):
-            target, _, name = one.removeprefix(SCHEME).partition("/")
-            if (kind := _PROVIDERS.get(target)) is not None:
-                found.add(_key(kind, namespace, name))
-    return frozenset(found)
+    return frozenset(
+        _key(_PROVIDERS[target], namespace, name)
+        for target, name in _find_references(definition)
+        if target in _PROVIDERS
+    )
+
+
+def _find_references(definition: Any) -> Iterator[tuple[str, str]]:
+    """Yield target and name of the addresses in a definition; by its text, because it may have a million parts."""
+    try:
+        text = orjson.dumps(definition)
+    except TypeError:
+        return  # nested too deeply for JSON, and refused for that
+    for found in dict.fromkeys(_ADDRESS.findall(text)):
+        target, _, name = str(orjson.loads(found)).removeprefix(SCHEME).partition("/")
+        if target == _EXECUTOR or target in _PROVIDERS:
+            yield target, name
 
 
 def find_input_problems(definition: Mapping[str, Any], namespace: str, inputs: InputRegistry) -> Iterator[Problem]:
@@ -150,7 +189,7 @@ def find_input_problems(definition: Mapping[str, Any], namespace: str, inputs: I
 @lru_cache(maxsize=256)
 def model_checker(model: type[BaseModel] | None) -> SchemaChecker | None:
     """Return a checker for an executor's own parameters."""
-    return None if model is None else compile_schema(model.model_json_schema(by_alias=True), model.__name__)
+    return None if model is None else SchemaChecker(model.model_json_schema(by_alias=True))
 
 
 def _key(kind: ProviderKind, namespace: str, name: str) -> ProviderKey:

@@ -1,22 +1,26 @@
-"""Validation of ActionFlows, and the status that reports it; pure, but slow enough to run outside the event loop."""
+"""Validation of ActionFlows, and the status that reports it; pure, and often too slow for the event loop."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from taskaction.api.action_flow import PROBLEMS_KEPT, ActionFlow, ActionFlowStatus, FlowProblem
 from taskaction.api.enums import ConditionStatus
 from taskaction.api.metadata import Condition
 from taskaction.api.reasons import ConditionType, Reason
-from taskaction.control.flow_runs.inputs import InputRegistry, UnknownInputs, find_input_problems
+from taskaction.control.flow_runs.inputs import InputRegistry, KnownInputs, UnknownInputs, find_input_problems
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncate
 from taskaction.flows.errors import Problem
 from taskaction.flows.validation import validate_definition
-from taskaction.plugin.json_schema import compile_schema, nesting_problem
+from taskaction.plugin.json_schema import compile_schema, is_cheap_schema, nesting_problem
 
 NOTHING_KNOWN = UnknownInputs()
+_CHEAP_BYTES = 8_000
+"""Maximum size of a definition that the event loop validates itself, about 5 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,17 @@ class ValidationResult:
             return ""
         more = f" (and {len(self.problems) - 1} more: see status.problems)" if len(self.problems) > 1 else ""
         return truncate(str(self.problems[0]), MESSAGE_LIMIT_CHARS - len(more)) + more
+
+
+def is_cheap_flow(flow: ActionFlow, inputs: KnownInputs) -> bool:
+    """Whether the event loop may validate a flow."""
+    spec = flow.spec
+    try:
+        small = len(orjson.dumps(spec.definition)) <= _CHEAP_BYTES
+        simple = spec.input_schema is None or is_cheap_schema(spec.input_schema, "")
+    except (TypeError, ValueError):
+        return True  # refused without a look at its contents
+    return small and simple and inputs.are_cheap_for(spec.definition)
 
 
 def validate_flow(flow: ActionFlow, inputs: InputRegistry = NOTHING_KNOWN) -> ValidationResult:

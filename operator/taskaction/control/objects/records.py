@@ -18,7 +18,7 @@ from taskaction.api.task_action import Signal, TaskAction, TaskActionSpec, TaskA
 from taskaction.cluster.gateway import Body
 from taskaction.control.objects.owned import OwnedObject, OwnedRecord
 from taskaction.lifecycle.policy import Policy
-from taskaction.lifecycle.state import Activity, Parent
+from taskaction.lifecycle.state import Activity, Blocker, Parent
 from taskaction.lifecycle.statuses import Change, apply_change, close_attempt_fields, error_info
 
 LATE_NOTICES = 300.0
@@ -36,7 +36,8 @@ class ActionRecord:
             compared; otherwise a write would replace the status of another owner.
         first_version: the resourceVersion when first read, a tie-breaker of the order in a partition.
         taken_over_at: when this process first saw the action as its own while another claim was in the status.
-        checked_with: what last validated the parameters; ``problem`` is the result.
+        validated_with: what last validated the parameters; ``parameters_blocker`` is the result, unless
+            ``is_validating``.
         policy: the effective policy, with the values that it was computed from.
         polled_signal: the signal that the executor last received.
         partition_asked: the executor has returned the partition of the action, if it has one.
@@ -67,8 +68,9 @@ class ActionRecord:
     limit_errors: int = 0
     parameters_hash: str | None = None
     policy: tuple[TaskActionSpec, ProviderDefaults | None, Policy] | None = None
-    checked_with: object | None = None
-    problem: str | None = None
+    validated_with: object | None = None
+    parameters_blocker: Blocker | None = None
+    is_validating: bool = False
     is_gone: bool = False
     wake_at: datetime | None = None
     poll_at: datetime | None = None

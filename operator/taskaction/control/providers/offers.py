@@ -6,14 +6,27 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from taskaction.api.enums import ProviderKind
-from taskaction.api.provider import ActionProviderStatus
+from taskaction.api.provider import ActionProviderStatus, Provider
 from taskaction.cluster.errors import ConflictError, InvalidError, NotFoundError
 from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, Body, Cluster
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.objects import RetryingCall
-from taskaction.control.providers.providers import Offer, ProviderKey, ProviderTable, provider_status
+from taskaction.control.providers.providers import (
+    INPUT_SCHEMA,
+    OUTPUT_SCHEMA,
+    Offer,
+    ProviderKey,
+    ProviderSchemas,
+    ProviderTable,
+    compile_cheap_schemas,
+    is_same_specification,
+    key_of,
+    provider_status,
+    read_provider,
+)
 from taskaction.control.task_actions.journal import ActionRecorder
 from taskaction.core.clock import Clock
+from taskaction.plugin.evaluation import BudgetExceededError, Evaluator
 
 RESOURCES = {
     ProviderKind.ACTION_PROVIDER: ACTION_PROVIDERS,
@@ -36,6 +49,7 @@ class ProviderIntake:
         background: Background,
         journal: ActionRecorder,
         providers: ProviderTable,
+        evaluator: Evaluator,
         owns: Callable[[ProviderKey], bool],
         changed: Callable[[ProviderKey], None],
     ) -> None:
@@ -45,9 +59,11 @@ class ProviderIntake:
         self._background = background
         self._journal = journal
         self._providers = providers
+        self._evaluator = evaluator
         self._owns = owns
         self._changed = changed
         self._asked: set[ProviderKey] = set()
+        self._evaluated: dict[ProviderKey, Provider] = {}
         self._absent: OrderedDict[ProviderKey, None] = OrderedDict()
 
     def on_notification(self, kind: ProviderKind, event: str | None, body: Body) -> None:
@@ -55,18 +71,44 @@ class ProviderIntake:
         metadata = body["metadata"]
         key = (kind, metadata.get("namespace", ""), metadata["name"])
         if event == "DELETED":
+            self._evaluated.pop(key, None)
             self._providers.drop(key, metadata["uid"])
             self._changed(key)
             return
         try:
-            offer = self._providers.update_provider(kind, body)
+            provider = read_provider(kind, body)
         except ValidationError as error:
             self._journal.on_task_failed(f"read {kind} {key[2]}", error)
             return
         self._absent.pop(key, None)
-        if offer is not None:
-            self.publish(offer)
-            self._changed(key)
+        if not self._providers.is_new(provider):
+            self._providers.update_status(provider)
+        elif (schemas := compile_cheap_schemas(provider.spec)) is not None:
+            self._evaluated.pop(key, None)
+            self._put(provider, schemas)
+        elif not is_same_specification(self._evaluated.get(key), provider):
+            self._evaluated[key] = provider
+            self._background.start(self._evaluate(provider), name=f"evaluate provider {key[2]}")
+
+    def _put(self, provider: Provider, schemas: ProviderSchemas) -> None:
+        offer = self._providers.put(provider, schemas)
+        self.publish(offer)
+        self._changed(offer.key)
+
+    async def _evaluate(self, provider: Provider) -> None:
+        """Compile the schemas of a provider that are not cheap; a newer specification replaces it meanwhile."""
+        key, spec = key_of(provider), provider.spec
+        namespace = provider.metadata.namespace
+        try:
+            schemas = ProviderSchemas(
+                inputs=await self._evaluator.compile_schema(namespace, spec.input_schema, INPUT_SCHEMA),
+                outputs=await self._evaluator.compile_schema(namespace, spec.output_schema, OUTPUT_SCHEMA),
+            )
+        except (ValueError, BudgetExceededError) as error:
+            schemas = ProviderSchemas(problem=str(error))
+        if self._evaluated.get(key) is provider:
+            del self._evaluated[key]
+            self._put(provider, schemas)
 
     def look_up(self, key: ProviderKey) -> None:
         """Read a provider that an action names and that is not known; its notification may be on its way."""
@@ -81,8 +123,8 @@ class ProviderIntake:
         return self.is_lookup_pending(key)
 
     def is_lookup_pending(self, key: ProviderKey) -> bool:
-        """Whether a lookup of the provider is pending."""
-        return key in self._asked
+        """Whether the provider is being read, or its schemas are being evaluated."""
+        return key in self._asked or key in self._evaluated
 
     def publish(self, offer: Offer) -> None:
         """Write a provider's status if this process owns it and the status changed."""
@@ -139,7 +181,7 @@ class ProviderIntake:
                 self._journal.on_task_failed(f"publish provider {name}", error)
                 return None
             if body is not None:
-                self._providers.update_provider(kind, body)
+                self.on_notification(kind, None, body)
             return self._providers.get(key)
 
     async def _replace_status(self, offer: Offer, status: ActionProviderStatus) -> Body:

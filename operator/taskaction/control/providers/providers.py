@@ -20,11 +20,20 @@ from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncate
 from taskaction.execution.limits import UNLIMITED, SourceLimits
 from taskaction.plugin.base import AbstractExecutor
-from taskaction.plugin.json_schema import SchemaChecker, compile_schema, model_problem, nesting_problem
+from taskaction.plugin.json_schema import (
+    SchemaChecker,
+    compile_schema,
+    is_cheap_schema,
+    model_problem,
+    nesting_problem,
+)
 from taskaction.plugin.registry import Registry
 
 ProviderKey = tuple[ProviderKind, str, str]
 """Kind, namespace ('' for a cluster provider) and name."""
+
+INPUT_SCHEMA = "spec.inputSchema"
+OUTPUT_SCHEMA = "spec.outputSchema"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +54,16 @@ class Offer:
     @property
     def key(self) -> ProviderKey:
         """The key by which actions refer to it."""
-        metadata = self.provider.metadata
-        return (self.provider.kind, metadata.namespace, metadata.name)
+        return key_of(self.provider)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSchemas:
+    """Compiled schemas of a provider, or what is wrong with them."""
+
+    inputs: SchemaChecker | None = None
+    outputs: SchemaChecker | None = None
+    problem: str | None = None
 
 
 class ProviderTable:
@@ -77,20 +94,22 @@ class ProviderTable:
         """Return all offers."""
         return list(self._offers.values())
 
-    def update_provider(self, kind: ProviderKind, body: dict[str, Any]) -> Offer | None:
-        """Add or update a provider; return None if it is not newer than the known one."""
-        model: type[Provider] = ActionProvider if kind is ProviderKind.ACTION_PROVIDER else ClusterActionProvider
-        provider = model.from_body(body)
-        known = self._offers.get((kind, provider.metadata.namespace, provider.metadata.name))
-        if known is not None and _is_same_generation(known.provider, provider):
-            self._update_status(known, provider)
-            return None
-        offer = self._validate(provider)
+    def is_new(self, provider: Provider) -> bool:
+        """Whether a provider has another specification than the known one."""
+        known = self._offers.get(key_of(provider))
+        return known is None or not is_same_specification(known.provider, provider)
+
+    def put(self, provider: Provider, schemas: ProviderSchemas) -> Offer:
+        """Validate a provider, and add it or replace the one of the same name."""
+        offer = self._validate(provider, schemas)
         self._offers[offer.key] = offer
         return offer
 
-    def _update_status(self, known: Offer, provider: Provider) -> None:
-        """Replace the status by a newer one; the spec stays the same value, which verdicts and policies compare."""
+    def update_status(self, provider: Provider) -> None:
+        """Replace the status of a known specification by a newer one; verdicts and policies compare the spec itself."""
+        known = self._offers.get(key_of(provider))
+        if known is None:
+            return
         before, after = known.provider.metadata.resource_version, provider.metadata.resource_version
         if not (before.isdecimal() and after.isdecimal() and int(after) < int(before)):
             same = provider.model_copy(update={"spec": known.provider.spec})
@@ -102,7 +121,7 @@ class ProviderTable:
         if known is not None and known.provider.metadata.uid == uid:
             del self._offers[key]
 
-    def _validate(self, provider: Provider) -> Offer:
+    def _validate(self, provider: Provider, schemas: ProviderSchemas) -> Offer:
         spec = provider.spec
         executor = self._registry.get(spec.executor)
         if executor is None:
@@ -115,12 +134,9 @@ class ProviderTable:
             return _unusable(provider, Reason.INVALID_CONFIG, problem)
         if isinstance(provider, ActionProvider) and (problem := _foreign_secret_problem(provider)) is not None:
             return _unusable(provider, Reason.SECRET_NOT_ALLOWED, problem)
-        try:
-            inputs = compile_schema(spec.input_schema, "spec.inputSchema")
-            outputs = compile_schema(spec.output_schema, "spec.outputSchema")
-        except ValueError as error:
-            return _unusable(provider, Reason.INVALID_SCHEMA, str(error))
-        return Offer(provider=provider, reason=Reason.READY, message="", inputs=inputs, outputs=outputs)
+        if schemas.problem is not None:
+            return _unusable(provider, Reason.INVALID_SCHEMA, schemas.problem)
+        return Offer(provider=provider, reason=Reason.READY, message="", inputs=schemas.inputs, outputs=schemas.outputs)
 
 
 def _config_problem(executor: AbstractExecutor, config: dict[str, Any]) -> str | None:
@@ -175,8 +191,35 @@ def is_allowed_in(provider: Provider, namespace: str) -> bool:
     )
 
 
-def _is_same_generation(known: Provider, seen: Provider) -> bool:
-    return (known.metadata.uid, known.metadata.generation) == (seen.metadata.uid, seen.metadata.generation)
+def read_provider(kind: ProviderKind, body: dict[str, Any]) -> Provider:
+    """Return the provider in an object; raise pydantic's ``ValidationError`` if it is none."""
+    model: type[Provider] = ActionProvider if kind is ProviderKind.ACTION_PROVIDER else ClusterActionProvider
+    return model.from_body(body)
+
+
+def compile_cheap_schemas(spec: ActionProviderSpec) -> ProviderSchemas | None:
+    """Return the compiled schemas of a provider; None if the event loop must not compile them."""
+    schemas = [(spec.input_schema, INPUT_SCHEMA), (spec.output_schema, OUTPUT_SCHEMA)]
+    try:
+        if not all(is_cheap_schema(schema, path) for schema, path in schemas if schema is not None):
+            return None
+        inputs, outputs = (compile_schema(schema, path) for schema, path in schemas)
+    except ValueError as error:
+        return ProviderSchemas(problem=str(error))
+    return ProviderSchemas(inputs=inputs, outputs=outputs)
+
+
+def key_of(provider: Provider) -> ProviderKey:
+    """Return the key by which actions refer to a provider."""
+    return (provider.kind, provider.metadata.namespace, provider.metadata.name)
+
+
+def is_same_specification(known: Provider | None, seen: Provider) -> bool:
+    """Whether two versions of a provider have the same specification."""
+    return known is not None and (known.metadata.uid, known.metadata.generation) == (
+        seen.metadata.uid,
+        seen.metadata.generation,
+    )
 
 
 def _unusable(provider: Provider, reason: Reason, message: str) -> Offer:

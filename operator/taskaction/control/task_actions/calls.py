@@ -1,7 +1,7 @@
 """Calls of executors: builds the run, and returns an outcome whatever the executor does; writes nothing."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,8 +20,9 @@ from taskaction.control.task_actions.accounts import (
     account_of_work,
     may_read_secrets,
 )
-from taskaction.control.task_actions.observe import ExecutorBinding, find_parameters_problem
+from taskaction.control.task_actions.observe import ExecutorBinding
 from taskaction.control.task_actions.sources import NoSecretReader, ParameterSources, ServiceAccountRef
+from taskaction.control.task_actions.validation import cheap_problem, check_parameters, costly_checker
 from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
 from taskaction.core.constants import LINKS_KEPT, OUTPUT_LIMIT_BYTES
@@ -32,7 +33,8 @@ from taskaction.lifecycle.failures import remaining_attempts
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
 from taskaction.lifecycle.state import Observed
 from taskaction.plugin.base import AbstractExecutor, Delivery, Run, SecretReader
-from taskaction.plugin.errors import InvalidParametersError, TransientError, failure_of
+from taskaction.plugin.errors import ActionError, InvalidParametersError, TransientError, failure_of
+from taskaction.plugin.evaluation import Evaluator, EvaluatorBusyError
 from taskaction.plugin.json_schema import nesting_problem
 from taskaction.plugin.redaction import redact, redact_link, redact_outcome, redact_progress
 from taskaction.plugin.schedule import Schedule
@@ -65,8 +67,10 @@ class ExecutorCaller:
         persistently: RetryingCall,
         settings: CallSettings,
         reported: Callable[[ActionRecord], None],
+        evaluator: Evaluator,
     ) -> None:
         self._cluster = cluster
+        self._evaluator = evaluator
         self._persistently = persistently
         self._reported = reported
         self._clock = clock
@@ -141,9 +145,11 @@ class ExecutorCaller:
             if record.cancelling:
                 raise
             return redact_outcome(failure_of(error), private)
+        except EvaluatorBusyError as error:
+            return Limited(retry_after=error.retry_after or LIMIT_FLOOR_SECONDS, message=str(error))
         except BaseException as error:  # noqa: BLE001 - an executor may raise anything
             return redact_outcome(failure_of(error), private)
-        return check_outcome(outcome, binding, private)
+        return await self._check_output_schema(check_outcome(outcome, private), binding, record.namespace)
 
     async def cancel(self, record: ActionRecord, binding: ExecutorBinding, observed: Observed) -> None:
         """Call ``cancel`` of the executor; raise what it raises."""
@@ -165,6 +171,29 @@ class ExecutorCaller:
         shared = isinstance(provider, ClusterActionProvider)
         return self._sources(account_of_secrets(action, provider), any_namespace=shared)
 
+    async def _check_private_parameters(
+        self, namespace: str, binding: ExecutorBinding, parameters: Mapping[str, Any]
+    ) -> None:
+        """Validate parameters that were merged with values of Secrets."""
+        if (problem := cheap_problem(parameters, binding.executor, binding.offer)) is not None:
+            raise InvalidParametersError(problem)
+        checker = costly_checker(parameters, binding.offer)
+        if checker is not None:
+            await check_parameters(self._evaluator, namespace, parameters, checker)
+
+    async def _check_output_schema(self, outcome: Outcome, binding: ExecutorBinding, namespace: str) -> Outcome:
+        """Return the outcome, or a failure if the provider's schema rejects the output."""
+        checker = binding.offer.outputs if binding.offer is not None else None
+        if checker is None or not isinstance(outcome, Succeeded):
+            return outcome
+        try:
+            problem = await self._evaluator.find_problem(namespace, checker, outcome.output, "outputSchema")
+        except ActionError as error:
+            return failure_of(error)
+        if problem is None:
+            return outcome
+        return Failed(code=Reason.INVALID_OUTPUT, message=f"outputSchema: {problem}", retry_class=None)
+
     async def _build_run(self, record: ActionRecord, binding: ExecutorBinding, observed: Observed) -> Run:
         action = record.action
         provider = binding.offer.provider if binding.offer is not None else None
@@ -173,8 +202,10 @@ class ExecutorCaller:
         if action.spec.parameters_from:
             own = self._sources(account_of_parameters(action))
             parameters, private = await own.merge_parameters(parameters, action.spec.parameters_from)
-            if (problem := find_parameters_problem(binding, parameters)) is not None:
-                raise InvalidParametersError(redact(problem, private))
+            try:
+                await self._check_private_parameters(record.namespace, binding, parameters)
+            except InvalidParametersError as error:
+                raise InvalidParametersError(redact(str(error), private)) from None
         status = observed.status
         now = self._clock.now()
         attempt = max(status.attempt or 0, 1)
@@ -263,7 +294,7 @@ def _partition_failure(failure: Failed) -> Failed:
     return replace(failure, code=Reason.PARTITION_KEY_FAILED, message=f"partition key not found: {failure.message}")
 
 
-def check_outcome(outcome: object, binding: ExecutorBinding, private: tuple[str, ...] = ()) -> Outcome:
+def check_outcome(outcome: object, private: tuple[str, ...] = ()) -> Outcome:
     """Return ``outcome`` if it can be recorded, otherwise a failure that says what is invalid."""
     if (
         isinstance(outcome, Succeeded | Failed)
@@ -280,14 +311,14 @@ def check_outcome(outcome: object, binding: ExecutorBinding, private: tuple[str,
         )
     shown = redact_outcome(outcome, private)
     if isinstance(shown, Succeeded):
-        return _check_output(shown, binding)
+        return _check_output(shown)
     if isinstance(shown, Failed) and shown.output is not None:
-        kept = _check_output(Succeeded(output=shown.output), binding=None)
+        kept = _check_output(Succeeded(output=shown.output))
         return shown if isinstance(kept, Succeeded) else replace(shown, output=None)
     return shown
 
 
-def _check_output(outcome: Succeeded, binding: ExecutorBinding | None) -> Outcome:
+def _check_output(outcome: Succeeded) -> Outcome:
     try:
         size = len(orjson.dumps(outcome.output))
     except (TypeError, RecursionError) as error:
@@ -298,8 +329,4 @@ def _check_output(outcome: Succeeded, binding: ExecutorBinding | None) -> Outcom
             "store it elsewhere and return its address"
         )
         return Failed(code=Reason.OUTPUT_TOO_LARGE, message=message, retry_class=None)
-    outputs = binding.offer.outputs if binding is not None and binding.offer is not None else None
-    problem = outputs.problem(outcome.output) if outputs is not None else None
-    if problem is not None:
-        return Failed(code=Reason.INVALID_OUTPUT, message=f"outputSchema: {problem}", retry_class=None)
     return outcome

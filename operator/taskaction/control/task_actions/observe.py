@@ -1,4 +1,4 @@
-"""Observation of actions: collects all facts for a decision in one value; reads memory only, writes nothing."""
+"""Observation of actions: collects all facts for a decision in one value; reads memory only."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.tree import OwnerTree
 from taskaction.control.providers.providers import Offer, ProviderKey, ProviderTable, is_allowed_in, limits_of
 from taskaction.control.task_actions.overlaps import OverlapPlace, OverlapTable
+from taskaction.control.task_actions.validation import ParameterValidation
 from taskaction.core.constants import FINALIZER
 from taskaction.core.names import digest
 from taskaction.execution.runs import QueuedRun
@@ -23,7 +24,6 @@ from taskaction.lifecycle.policy import Policy, Settings, policy_for
 from taskaction.lifecycle.state import Blocker, Observed, Owner, QueueFull
 from taskaction.lifecycle.traits import Traits
 from taskaction.plugin.base import AbstractExecutor
-from taskaction.plugin.json_schema import model_problem, nesting_problem
 from taskaction.plugin.registry import Registry
 
 _OVERLAPS = frozenset({OverlapPolicy.REPLACE, OverlapPolicy.DROP})
@@ -36,11 +36,6 @@ class ExecutorBinding:
 
     executor: AbstractExecutor
     offer: Offer | None
-
-    @property
-    def validator(self) -> object:
-        """The object that validates the parameters; if it changes, they are validated again."""
-        return self.offer.provider.spec if self.offer is not None else self.executor
 
     @property
     def config(self) -> dict[str, Any]:
@@ -58,6 +53,7 @@ class ActionObserver:
         overlaps: OverlapTable,
         providers: ProviderTable,
         registry: Registry,
+        validation: ParameterValidation,
         settings: Settings,
         luck: Callable[[], float],
     ) -> None:
@@ -65,6 +61,7 @@ class ActionObserver:
         self._overlaps = overlaps
         self._providers = providers
         self._registry = registry
+        self._validation = validation
         self._settings = settings
         self._luck = luck
 
@@ -74,7 +71,11 @@ class ActionObserver:
         bound = self.bind_executor(action)
         parameters = action.spec.parameters
         if isinstance(bound, ExecutorBinding):
-            blocker = self._parameters_blocker(record, bound)
+            blocker = (
+                self._validation.blocker_of(record, bound.executor, bound.offer)
+                if not action.spec.parameters_from  # validated when they are read
+                else None
+            )
             traits = bound.executor.traits(parameters, bound.config)
             defaults = bound.offer.provider.spec.defaults if bound.offer is not None else None
         else:
@@ -95,6 +96,7 @@ class ActionObserver:
             abort=self._tree.abort_fact(record.uid) or self._overlaps.abort_fact(record),
             parent=record.parent,
             blocker=blocker,
+            is_validating=record.is_validating,
             queue_full=self._queue_full(record) if record.queue_full else None,
             limited_until=record.limited_until,
             taken_at=record.taken_over_at,
@@ -232,36 +234,12 @@ class ActionObserver:
             return Blocker(reason=Reason.UNKNOWN_EXECUTOR, message=message, final=True)
         return ExecutorBinding(executor=executor, offer=offer)
 
-    def _parameters_blocker(self, record: ActionRecord, binding: ExecutorBinding) -> Blocker | None:
-        """Validate the parameters before the action is queued, or at call time if it has ``parametersFrom``."""
-        if record.action.spec.parameters_from:
-            return None
-        if record.checked_with is not binding.validator:
-            record.checked_with = binding.validator
-            record.problem = find_parameters_problem(binding, record.action.spec.parameters)
-        if record.problem is None:
-            return None
-        return Blocker(reason=Reason.INVALID_PARAMETERS, message=record.problem, final=True)
-
 
 def _hash_parameters(parameters: Mapping[str, Any]) -> str:
     try:
         return digest(orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS))
     except TypeError:
         return digest(b"")  # nested too deeply for JSON, and refused for that
-
-
-def find_parameters_problem(binding: ExecutorBinding, parameters: Mapping[str, Any]) -> str | None:
-    """Return what is invalid in the parameters, with the field path; None if they are valid.
-
-    The ``inputSchema`` of a provider applies to its users; the executor's own model applies to inline use.
-    """
-    if (problem := nesting_problem(parameters, "spec.parameters")) is not None:
-        return problem
-    if binding.offer is not None:
-        return binding.offer.inputs.problem(parameters) if binding.offer.inputs is not None else None
-    model = binding.executor.PARAMETERS
-    return model_problem(model, parameters, "spec.parameters") if model is not None else None
 
 
 def provider_key(action: TaskAction) -> ProviderKey | None:

@@ -39,7 +39,8 @@ from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Pending, Succ
 from taskaction.lifecycle.traits import Traits
 from taskaction.plugin.base import AbstractExecutor, Run
 from taskaction.plugin.errors import ActionError, ActionExecutionError, InvalidParametersError, TransientError
-from taskaction.plugin.json_schema import compile_schema, model_problem
+from taskaction.plugin.evaluation import Evaluator
+from taskaction.plugin.json_schema import model_problem
 from taskaction.plugin.schedule import Schedule
 from taskaction.plugin.toolbox import Toolbox
 
@@ -68,8 +69,9 @@ class GlobusExecutor(AbstractExecutor):
     IDEMPOTENT = True
     EXTERNAL_EFFECT = True
 
-    def __init__(self, client: ProviderClient, clock: Clock) -> None:
+    def __init__(self, client: ProviderClient, clock: Clock, evaluator: Evaluator) -> None:
         self._client = client
+        self._evaluator = evaluator
         self._clock = clock
         self._to_resume: set[str] = set()
         """The actions whose resume did not get through; after a restart their signal is new again."""
@@ -77,7 +79,7 @@ class GlobusExecutor(AbstractExecutor):
     @classmethod
     def build(cls, toolbox: Toolbox) -> "GlobusExecutor":
         """Create the executor with the address policy, as for the ``http`` executor."""
-        return cls(ProviderClient(GuardedClient(toolbox.addresses)), toolbox.clock)
+        return cls(ProviderClient(GuardedClient(toolbox.addresses)), toolbox.clock, toolbox.evaluator)
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:
         """Report idempotence if the provider honours ``request_id``, and always an external effect."""
@@ -150,11 +152,23 @@ class GlobusExecutor(AbstractExecutor):
         """Close the connections."""
         await self._client.close()
 
+    async def _body_problem(self, described: Description, body: Mapping[str, Any], run: Run) -> str | None:
+        """Return what the provider's own schema says against the body; a schema that cannot be read says nothing."""
+        what = "input_schema of the provider"
+        try:
+            checker = await self._evaluator.compile_schema(run.namespace, described.input_schema, what)
+        except ValueError:
+            checker = None
+        if checker is None:
+            return None
+        problem = await self._evaluator.find_problem(run.namespace, checker, body, what)
+        return f"body: {problem} (by the provider's input_schema)" if problem is not None else None
+
     async def _start(self, run: Run) -> Outcome:
         config, body = _read_config(run)
         try:
             described = await self._get_description(config, run)
-            problem = _body_problem(described, body)
+            problem = await self._body_problem(described, body, run)
             if problem is not None:
                 raise ActionUnableToRunError(problem)
         except TransientError as error:  # nothing has been sent
@@ -216,16 +230,6 @@ def _read_config(run: Run) -> tuple[GlobusConfig, Mapping[str, Any]]:
     except ValidationError as error:
         raise InvalidParametersError(model_problem(model, source, path) or str(error)) from error
     return config, config.body if isinstance(config, GlobusParameters) else run.parameters
-
-
-def _body_problem(described: Description, body: Mapping[str, Any]) -> str | None:
-    """Return what the provider's own schema says against the body; a schema that cannot be read says nothing."""
-    try:
-        checker = compile_schema(described.input_schema, "input_schema")
-    except ValueError:
-        return None
-    problem = checker.problem(body) if checker is not None else None
-    return f"body: {problem} (by the provider's input_schema)" if problem is not None else None
 
 
 def _outcome(status: ActionStatus, config: GlobusConfig, run: Run, note: str = "") -> Outcome:

@@ -3,8 +3,6 @@
 A change of a provider that it names is one, too; a verdict that stays what it was is written by nobody.
 """
 
-import asyncio
-import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,13 +16,12 @@ from taskaction.app.observer import OperatorRecorder
 from taskaction.cluster.errors import ConflictError, NotFoundError
 from taskaction.cluster.gateway import ACTION_FLOWS, Body
 from taskaction.cluster.retry import Retrier
-from taskaction.control.flow_runs import catalogue
 from taskaction.control.flow_runs.catalogue import SETTLE_SECONDS, FlowCatalogue
 from taskaction.control.flow_runs.inputs import ActionInput, InputRegistry, UnknownInputs
-from taskaction.control.flow_runs.validation import ValidationResult, validate_flow
 from taskaction.control.objects.background import Background
 from taskaction.control.providers.providers import ProviderKey
 from taskaction.core.names import shard_of
+from taskaction.plugin.evaluation import Evaluator
 from taskaction.plugin.json_schema import compile_schema
 from taskaction.runtime.metrics import Metrics
 from taskaction.testing.clock import START, FakeClock
@@ -45,6 +42,7 @@ class Desk:
     clock: FakeClock = field(default_factory=FakeClock)
     inputs: InputRegistry = field(default_factory=UnknownInputs)
     sought: set[ProviderKey] = field(default_factory=set)
+    evaluator: Evaluator = field(default_factory=Evaluator)
 
     def __post_init__(self) -> None:
         clock, metrics = self.clock, Metrics()
@@ -56,6 +54,7 @@ class Desk:
             background=self.background,
             journal=OperatorRecorder(metrics, clock),
             inputs=self.inputs,
+            evaluator=self.evaluator,
             sought=self.sought.__contains__,
             owns=self.owned.__contains__,
             changed=lambda _namespace, _name: None,
@@ -179,21 +178,21 @@ async def test_a_flow_that_goes_during_the_verdict_stops_nothing(desk: Desk) -> 
     assert desk.verdict is None
 
 
-async def test_a_slow_verdict_does_not_hold_the_loop_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, may_end = threading.Event(), threading.Event()
-
-    def slowly(flow: ActionFlow, inputs: InputRegistry) -> ValidationResult:
-        begun.set()
-        assert may_end.wait(60)
-        return validate_flow(flow, inputs)
-
-    monkeypatch.setattr(catalogue, "validate_flow", slowly)
-    desk.catalogue.on_notification("ADDED", desk.apply(GOOD))
-    assert await asyncio.to_thread(begun.wait, 60)
+async def test_a_large_flow_is_validated_in_a_worker_process(desk: Desk) -> None:
+    states = {f"S{number}": {"Type": "Pass", "Next": f"S{number + 1}"} for number in range(300)}
+    large = {"StartAt": "S0", "States": states | {"S300": {"Type": "Pass", "Next": "Missing"}}}
+    desk.catalogue.on_notification("ADDED", desk.apply(large))
     assert desk.verdict is None
-    may_end.set()  # the loop is free to say so
     await desk.settle()
-    assert desk.verdict == ("True", "Valid", 1)
+    assert desk.verdict == ("False", "InvalidDefinition", 1)
+
+
+async def test_a_flow_that_exceeds_the_budget_is_invalid() -> None:
+    desk = Desk(evaluator=Evaluator(cpu_seconds=0.01))
+    states = {f"S{number}": {"Type": "Pass", "Next": f"S{number + 1}"} for number in range(3000)}
+    desk.catalogue.on_notification("ADDED", desk.apply({"StartAt": "S0", "States": states}))
+    await desk.settle()
+    assert desk.verdict == ("False", "BudgetExceeded", 1)
 
 
 COPY: ProviderKey = (ProviderKind.ACTION_PROVIDER, "team-a", "copy")

@@ -11,7 +11,7 @@ from taskaction.control.flow_runs.inputs import (
     find_input_problems,
     find_provider_references,
 )
-from taskaction.control.providers.providers import ProviderTable
+from taskaction.control.providers.providers import ProviderSchemas, ProviderTable, read_provider
 from taskaction.plugin.registry import Registry
 from taskaction.testing.clock import START
 
@@ -157,7 +157,8 @@ def test_a_provider_that_the_namespace_may_not_use_is_a_problem() -> None:
     providers = ProviderTable(Registry())
     metadata = {"name": "shared", "uid": "u", "generation": 1, "creationTimestamp": START.isoformat()}
     spec = {"executor": "noop", "allowedNamespaces": ["team-b"]}
-    providers.update_provider(ProviderKind.CLUSTER_ACTION_PROVIDER, {"metadata": metadata, "spec": spec})
+    body = {"metadata": metadata, "spec": spec}
+    providers.put(read_provider(ProviderKind.CLUSTER_ACTION_PROVIDER, body), ProviderSchemas())
     inputs = ClusterInputs(Registry(), providers)
     assert inputs.provider_input(ProviderKind.CLUSTER_ACTION_PROVIDER, "team-b", "shared").problem is None
     found = inputs.provider_input(ProviderKind.CLUSTER_ACTION_PROVIDER, "team-a", "shared").problem

@@ -13,6 +13,7 @@ from taskaction.cluster.retry import Retrier
 from taskaction.control.objects.background import Background
 from taskaction.control.providers.offers import ProviderIntake
 from taskaction.control.providers.providers import ProviderKey, ProviderTable
+from taskaction.plugin.evaluation import Evaluator
 from taskaction.plugin.registry import Registry
 from taskaction.testing.clock import START, FakeClock, settle
 
@@ -34,6 +35,7 @@ class Market:
             background=Background(self.on_task_failed),
             journal=self,
             providers=self.providers,
+            evaluator=Evaluator(),
             owns=lambda _: self.owned,
             changed=self.on_provider_changed.append,
         )

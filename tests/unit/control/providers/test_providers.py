@@ -10,7 +10,14 @@ from support.runs import toolbox
 from taskaction.api.enums import ConditionStatus, ProviderKind
 from taskaction.api.reasons import Reason
 from taskaction.cluster.gateway import Body
-from taskaction.control.providers.providers import Offer, ProviderTable, is_allowed_in, provider_status
+from taskaction.control.providers.providers import (
+    Offer,
+    ProviderTable,
+    compile_cheap_schemas,
+    is_allowed_in,
+    provider_status,
+    read_provider,
+)
 from taskaction.plugin.registry import Registry
 from taskaction.testing.clock import START
 
@@ -37,9 +44,10 @@ def body(kind: ProviderKind = OWN, *, generation: int = 1, uid: str = "u1", stat
 
 def put(providers: ProviderTable, *args: Any, **changes: Any) -> Offer:
     one = body(*args, **changes)
-    offer = providers.update_provider(args[0] if args else OWN, one)
-    assert offer is not None
-    return offer
+    provider = read_provider(args[0] if args else OWN, one)
+    schemas = compile_cheap_schemas(provider.spec)
+    assert schemas is not None
+    return providers.put(provider, schemas)
 
 
 def secret_in(namespace):
@@ -109,9 +117,9 @@ def test_a_provider_is_found_by_kind_namespace_and_name(providers) -> None:
 
 def test_only_a_new_generation_or_object_is_judged_anew(providers) -> None:
     put(providers)
-    assert providers.update_provider(OWN, body()) is None
-    assert providers.update_provider(OWN, body(generation=2, executor="nop")) is not None
-    assert providers.update_provider(OWN, body(generation=2, uid="u2")) is not None
+    assert not providers.is_new(read_provider(OWN, body()))
+    assert providers.is_new(read_provider(OWN, body(generation=2, executor="nop")))
+    assert providers.is_new(read_provider(OWN, body(generation=1, uid="u2")))
 
 
 def test_a_provider_that_is_deleted_is_forgotten_but_not_its_successor(providers) -> None:

@@ -9,6 +9,7 @@ from support.runs import LOOPBACK
 from taskaction.executors.http.client import GuardedClient
 from taskaction.integrations.globus.client import ProviderClient
 from taskaction.integrations.globus.executor import GlobusExecutor
+from taskaction.plugin.evaluation import Evaluator
 from taskaction.testing.clock import FakeClock
 from taskaction.testing.targets import HttpServer, says
 
@@ -23,6 +24,6 @@ async def provider() -> AsyncIterator[HttpServer]:
 
 @pytest.fixture
 async def executor() -> AsyncIterator[GlobusExecutor]:
-    found = GlobusExecutor(ProviderClient(GuardedClient(LOOPBACK)), FakeClock())
+    found = GlobusExecutor(ProviderClient(GuardedClient(LOOPBACK)), FakeClock(), Evaluator())
     yield found
     await found.close()

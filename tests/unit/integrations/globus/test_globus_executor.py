@@ -14,6 +14,7 @@ from taskaction.integrations.globus.executor import LONGEST_TRY, ActionUnableToR
 from taskaction.lifecycle.outcomes import Failed, Paused, Pending, Succeeded
 from taskaction.plugin.addresses import AddressPolicy
 from taskaction.plugin.errors import AddressDeniedError, InvalidParametersError
+from taskaction.plugin.evaluation import Evaluator
 from taskaction.testing.clock import FakeClock
 from taskaction.testing.targets import HttpServer, breaks_off, floods, hangs_up, redirects, says
 
@@ -371,7 +372,7 @@ async def test_with_a_provider_the_parameters_are_the_body(executor: GlobusExecu
 
 
 async def test_addresses_are_judged_as_those_of_http(provider: HttpServer) -> None:
-    executor = GlobusExecutor(ProviderClient(GuardedClient(AddressPolicy())), FakeClock())
+    executor = GlobusExecutor(ProviderClient(GuardedClient(AddressPolicy())), FakeClock(), Evaluator())
     with pytest.raises(AddressDeniedError):
         await executor.execute(asked(provider))
     await executor.close()
