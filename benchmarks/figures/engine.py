@@ -32,9 +32,7 @@ class Engine(Observer):
     """A manager whose runs end at once, or after a while; each that has ended may be followed by a new one."""
 
     def __init__(self, seconds: float = 0.0) -> None:
-        self.manager = ExecutionManager(
-            self._process, workers_count=WORKERS, observer=self, clock=SystemClock(), luck=lambda: 0.0
-        )
+        self.manager = ExecutionManager(workers_count=WORKERS, observer=self, clock=SystemClock(), jitter=lambda: 0.0)
         self.left = 0
         self.refill: Iterator[QueuedRun] = iter(())
         self._seconds = seconds
@@ -59,7 +57,7 @@ class Engine(Observer):
         self.left, self._counted = runs, counted
         self._done.clear()
         begun = time.perf_counter()
-        self.manager.start_processing_action_runs()
+        self.manager.start_processing_action_runs(self._process)
         await self._done.wait()
         return time.perf_counter() - begun
 

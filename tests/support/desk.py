@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from support.fake_cluster import FakeCluster
+from support.requests import no_requests
 from taskaction.control.objects.owned import OwnedRecord
 from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.requests import Requests
 from taskaction.control.objects.writer import StatusWriter
 from taskaction.testing.clock import FakeClock
 
@@ -18,12 +20,10 @@ class Desk:
     clock: FakeClock = field(default_factory=FakeClock)
     told: list[tuple[str, str]] = field(default_factory=list)
     luck: float = 0.0
+    requests: Requests = field(default_factory=no_requests)
 
     def writer(self, in_flight: int = 10) -> StatusWriter[ActionRecord]:
-        return StatusWriter(self.cluster, self.clock, lambda: self.luck, self, self.learned, in_flight=in_flight)
-
-    def learned(self, record: ActionRecord) -> None:
-        self.told.append(("learned", record.name))
+        return StatusWriter(self.cluster, self.clock, lambda: self.luck, self, self.requests, in_flight=in_flight)
 
     def on_status_written(self, record: OwnedRecord) -> None:
         self.told.append(("wrote", record.name))

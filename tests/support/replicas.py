@@ -3,6 +3,7 @@
 from support.fake_cluster import FakeCluster
 from taskaction.cluster.gateway import Body
 from taskaction.control.sharding.leases import LeaseSettings, ShardLeases
+from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.testing.clock import FakeClock
 
 DURATION, DEADLINE, RETRY = 15.0, 10.0, 2.0
@@ -19,7 +20,8 @@ class Replica:
         )
         self.restless: set[int] = set()
         self.loads: dict[int, int] = {}
-        self.leases = ShardLeases(cluster, self.clock, settings, self)
+        self.tenures = ShardTenures(self.clock, shards=shards, renew_deadline=DEADLINE)
+        self.leases = ShardLeases(cluster, self.clock, settings, self.tenures, self)
 
     def on_shard_acquired(self, shard: int, epoch: int) -> None:
         self.told.append(("acquired", shard))

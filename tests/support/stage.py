@@ -66,11 +66,11 @@ class Stage:
 
     def manager(self, *, workers: int = 2, begun: bool = True, **settings: Any) -> ExecutionManager:
         manager = ExecutionManager(
-            self.process, workers_count=workers, observer=self, clock=self.clock, luck=lambda: 0.0, **settings
+            workers_count=workers, observer=self, clock=self.clock, jitter=lambda: 0.0, **settings
         )
         self.managers.append(manager)
         if begun:
-            manager.start_processing_action_runs()
+            manager.start_processing_action_runs(self.process)
         return manager
 
     async def close(self) -> None:

@@ -1,8 +1,9 @@
 """The operator process: connects the kernel to a cluster, and starts and stops it.
 
-``wiring`` and ``flow_wiring`` build the control layer, ``control_plane`` is the result, and ``listeners`` connect parts
-that are built at different times. ``observer`` turns what happens into logs and metrics, ``operator`` runs one replica,
-and ``watchdog`` ends a process that is blocked longer than its leases last.
+``wiring`` builds the control layer from top to bottom: ``foundation``, ``provider_wiring``, ``action_wiring``,
+``flow_wiring``. ``control_plane`` is the result, ``listeners`` pass changes of ownership on. ``observer`` turns what
+happens into logs and metrics, ``operator`` runs one replica, and ``watchdog`` ends a process that is blocked longer
+than its leases last.
 
 May import: the kernel (``core`` to ``control``), ``handlers`` and ``runtime``; no service and no integration.
 """

@@ -1,4 +1,4 @@
-"""The assembled control layer: dispatches notifications to its parts, and names their background work.
+"""The assembled control layer: passes notifications and requests to its parts, and names their background work.
 
 ``wiring`` builds it; nothing here decides anything.
 """
@@ -8,24 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from taskaction.api.enums import ProviderKind
-from taskaction.api.task_action import TaskAction
+from taskaction.app.action_wiring import ActionControl
 from taskaction.app.flow_wiring import FlowRunControl
+from taskaction.app.foundation import Foundation
+from taskaction.app.provider_wiring import ProviderControl
 from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOW_RUNS, ACTION_FLOWS, TASK_ACTIONS, Body
-from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.flow_runs.catalogue import FlowCatalogue
 from taskaction.control.objects.background import Background
-from taskaction.control.objects.events import EventPoster
-from taskaction.control.objects.expiry import ExpiryCollector
-from taskaction.control.objects.records import ActionRecord, ActionTable
-from taskaction.control.objects.sweep import DeletionSweeper
-from taskaction.control.providers.offers import ProviderIntake
-from taskaction.control.providers.quotas import ProviderQuotas
+from taskaction.control.objects.requests import ProviderKey
+from taskaction.control.objects.tables import ActionTable
 from taskaction.control.sharding.leases import ShardLeases
-from taskaction.control.task_actions.followed import FOLLOWED, ChildObjectCache
-from taskaction.control.task_actions.handover import ShardHandover
-from taskaction.control.task_actions.intake import ActionIntake
-from taskaction.control.task_actions.reconciler import Reconciler
-from taskaction.execution.agenda import Agenda
+from taskaction.control.sharding.tenures import ShardTenures
+from taskaction.control.task_actions.followed import FOLLOWED
 from taskaction.execution.manager import ExecutionManager
 from taskaction.plugin.registry import Registry
 
@@ -38,40 +32,87 @@ class ControlPlane:
         listed: number of objects that lists have returned.
     """
 
-    table: ActionTable
-    registry: Registry
+    base: Foundation
     leases: ShardLeases
-    manager: ExecutionManager
-    agenda: Agenda[str]
-    expiry: ExpiryCollector[TaskAction, ActionRecord]
-    sweeper: DeletionSweeper[ActionRecord]
-    events: EventPoster
-    background: Background
-    intake: ActionIntake
-    offers: ProviderIntake
-    quotas: ProviderQuotas
-    reconciler: Reconciler
-    followed: ChildObjectCache
-    dispatcher: EventDispatcher
-    handover: ShardHandover
+    providers: ProviderControl
+    actions: ActionControl
     flows: FlowCatalogue
     runs: FlowRunControl
     listed: int = 0
 
+    @property
+    def table(self) -> ActionTable:
+        """The live actions."""
+        return self.base.members.actions
+
+    @property
+    def tenures(self) -> ShardTenures:
+        """The shards that this process owns."""
+        return self.base.tenures
+
+    @property
+    def background(self) -> Background:
+        """Tasks that nothing awaits."""
+        return self.base.background
+
+    @property
+    def manager(self) -> ExecutionManager:
+        """Queues and workers."""
+        return self.providers.manager
+
+    @property
+    def registry(self) -> Registry:
+        """The executors."""
+        return self.providers.registry
+
     def dispatch_notification(self, kind: str, event: str | None, body: Body) -> None:
         """Pass a notification to its part; ``event`` is None for a listed object."""
         if kind == TASK_ACTIONS.kind:
-            self.intake.on_notification(event, body)
+            self.actions.intake.on_notification(event, body)
         elif kind == ACTION_EVENTS.kind:
-            self.dispatcher.on_notification(event, body)
+            self.actions.dispatcher.on_notification(event, body)
         elif kind == ACTION_FLOWS.kind:
             self.flows.on_notification(event, body)
         elif kind == ACTION_FLOW_RUNS.kind:
             self.runs.intake.on_notification(event, body)
         elif kind in FOLLOWED:
-            self.followed.on_notification(kind, event, body)
+            self.providers.followed.on_notification(kind, event, body)
         else:
-            self.offers.on_notification(ProviderKind(kind), event, body)
+            self.providers.intake.on_notification(ProviderKind(kind), event, body)
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    def on_provider_changed(self, key: ProviderKey) -> None:
+        """Apply a changed provider: first its limits, then its actions, then the flows that refer to it."""
+        self.providers.quotas.on_provider_changed(key)
+        self.actions.intake.on_provider_changed(key)
+        self.flows.on_provider_changed(key)
+
+    def on_source_changed(self, source: str) -> None:
+        """Apply that the rate limit of a source is reached, or must be reserved further."""
+        self.providers.quotas.on_source_changed(source)
+
+    def poll_action(self, uid: str) -> None:
+        """Poll an action at once."""
+        self.actions.reconciler.poll(uid)
+
+    def reconcile_action(self, uid: str) -> None:
+        """Reconcile an action."""
+        self.actions.reconciler.reconcile(uid)
+
+    def reconcile_run(self, uid: str) -> None:
+        """Reconcile a flow run."""
+        self.runs.reconciler.reconcile(uid)
+
+    # -- work ---------------------------------------------------------------------------------------------------------
+
+    def start_processing(self) -> None:
+        """Let workers start actions and inline calls."""
+        self.manager.start_processing_action_runs(self._process)
+
+    async def _process(self, run_id: str) -> bool:
+        inline = self.runs.inline
+        return await (inline.process(run_id) if inline.has_call(run_id) else self.actions.turns.process(run_id))
 
     def background_work(
         self, interval: float, failed: Callable[[str, BaseException], None]
@@ -79,20 +120,21 @@ class ControlPlane:
         """Return the coroutines that run while the layer lives, by name; scans are ``interval`` seconds apart."""
         return {
             "leases": self.leases.run(lambda error: failed("leases", error)),
-            "agenda": self.agenda.run(),
+            "requests": self.base.requests.run(self),
+            "timers": self.actions.timers.run(self.actions.reconciler.on_due),
             "limits": self.manager.run_timers(),
-            "quotas": self.quotas.run(),
-            "expiry": self.expiry.run_agenda(),
-            "frees": self.expiry.run_finalizer_cleanup(failed),
-            "scans": self.expiry.run_scans(interval, failed),
-            "sweeps": self.sweeper.run(interval, failed),
-            "runs": self.runs.agenda.run(),
-            "run polls": self.runs.inline.agenda.run(),
-            "run events": self.runs.event_agenda.run(),
+            "quotas": self.providers.quotas.run(),
+            "expiry": self.actions.expiry.run_agenda(),
+            "stale finalizers": self.actions.expiry.run_finalizer_cleanup(failed),
+            "scans": self.actions.expiry.run_scans(interval, failed),
+            "sweeps": self.actions.sweeper.run(interval, failed),
+            "run timers": self.runs.agenda.run(self.runs.reconciler.on_due),
+            "run polls": self.runs.inline.run_polls(),
+            "run events": self.runs.event_poster.run(),
             "run expiry": self.runs.expiry.run_agenda(),
             "run scans": self.runs.expiry.run_scans(interval, failed),
             "run sweeps": self.runs.sweeper.run(interval, failed),
-            "deliveries": self.dispatcher.run_agenda(),
-            "delivery scans": self.dispatcher.run_scans(interval, failed),
-            "events": self.events.run(),
+            "ActionEvents": self.actions.dispatcher.run_agenda(),
+            "ActionEvent scans": self.actions.dispatcher.run_scans(interval, failed),
+            "events": self.base.events.run(),
         }

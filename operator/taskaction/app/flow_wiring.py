@@ -1,42 +1,37 @@
 """Wiring of the part of the control layer that runs flows."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from functools import partial
 
 from taskaction.api.action_flow_run import ActionFlowRun
 from taskaction.api.enums import ParentKind
-from taskaction.app.observer import OperatorRecorder
-from taskaction.cluster.gateway import ACTION_FLOW_RUNS, Body, Cluster
+from taskaction.app.action_wiring import ActionControl
+from taskaction.app.foundation import Foundation
+from taskaction.app.provider_wiring import ProviderControl
+from taskaction.cluster.gateway import ACTION_FLOW_RUNS
+from taskaction.control.flow_runs.catalogue import FlowCatalogue
 from taskaction.control.flow_runs.children import RunChildren
 from taskaction.control.flow_runs.definitions import DefinitionLoader
 from taskaction.control.flow_runs.effects import EffectRunner
 from taskaction.control.flow_runs.events import RunEventPoster
+from taskaction.control.flow_runs.expiry import RunExpiry
 from taskaction.control.flow_runs.files import RunFiles
 from taskaction.control.flow_runs.inline import InlineCalls
+from taskaction.control.flow_runs.inputs import ClusterInputs
 from taskaction.control.flow_runs.intake import RunIntake
 from taskaction.control.flow_runs.parts import RunReconcilerParts
 from taskaction.control.flow_runs.persistence import RunPersistence
 from taskaction.control.flow_runs.reconciler import RunReconciler
-from taskaction.control.flow_runs.records import LiveRecords, RunRecord, RunTable
+from taskaction.control.flow_runs.records import RunRecord
+from taskaction.control.flow_runs.tables import RunTable
+from taskaction.control.flow_runs.teardown import RunTeardown
 from taskaction.control.flow_runs.vault import PrivateDataVault
-from taskaction.control.objects.background import Background
-from taskaction.control.objects.events import EventPoster
 from taskaction.control.objects.expiry import ExpiryCollector
-from taskaction.control.objects.family import ParentTracker
-from taskaction.control.objects.objects import ObjectEditor, RetryingCall
+from taskaction.control.objects.objects import ObjectEditor
 from taskaction.control.objects.sweep import DeletionSweeper
-from taskaction.control.objects.tree import OwnerTree
 from taskaction.control.objects.writer import StatusWriter
-from taskaction.control.sharding.leases import ShardLeases
-from taskaction.control.task_actions.sources import ParameterSources
-from taskaction.core.clock import Clock
-from taskaction.core.names import shard_of
+from taskaction.control.task_actions.sources import ParameterSources, ServiceAccountRef
 from taskaction.execution.agenda import Agenda
-from taskaction.execution.manager import ExecutionManager
-from taskaction.plugin.evaluation import Evaluator
-from taskaction.plugin.registry import Registry
-from taskaction.runtime.config import OperatorConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +43,7 @@ class FlowRunControl:
     intake: RunIntake
     agenda: Agenda[str]
     inline: InlineCalls
-    event_agenda: Agenda[str]
+    event_poster: RunEventPoster
     expiry: ExpiryCollector[ActionFlowRun, RunRecord]
     sweeper: DeletionSweeper[RunRecord]
 
@@ -58,152 +53,92 @@ class FlowRunControl:
         return not restless
 
 
-def assemble_runs(
-    config: OperatorConfig,
-    cluster: Cluster,
-    clock: Clock,
-    journal: OperatorRecorder,
-    luck: Callable[[], float],
-    *,
-    members: LiveRecords,
-    tree: OwnerTree,
-    family: ParentTracker,
-    leases: ShardLeases,
-    background: Background,
-    persistently: RetryingCall,
-    registry: Registry,
-    evaluator: Evaluator,
-    manager: ExecutionManager,
-    closed_namespaces: frozenset[str],
-    seen: Callable[[Body], None],
-    wake: Callable[[str], None],
-    events: EventPoster,
-) -> FlowRunControl:
-    """Return the part; nothing runs yet.
-
-    ``seen`` is called with every action that a run creates, ``wake`` with the uid of every action whose run changed.
-    """
-    table = members.runs
-    agenda: Agenda[str] = Agenda(clock, lambda uid: engine.on_due(uid))
-    editor: ObjectEditor[RunRecord] = ObjectEditor(
-        cluster, persistently, lambda record: intake.on_object_read(record), in_flight=config.writes_in_flight
+def build_catalogue(base: Foundation, providers: ProviderControl) -> FlowCatalogue:
+    """Return the catalogue of flows; nothing runs yet."""
+    return FlowCatalogue(
+        cluster=base.cluster,
+        clock=base.clock,
+        persistently=base.persistently,
+        background=base.background,
+        journal=base.journal,
+        inputs=ClusterInputs(providers.registry, providers.providers),
+        evaluator=base.evaluator,
+        offers=providers.intake,
+        tenures=base.tenures,
+        runs=base.members.runs,
+        requests=base.requests,
     )
 
+
+def build_runs(base: Foundation, providers: ProviderControl, actions: ActionControl) -> FlowRunControl:
+    """Return the part; nothing runs yet."""
+    config, table = base.config, base.members.runs
+    agenda: Agenda[str] = Agenda(base.clock)
     files = RunFiles(config.flows_storage)
-
-    def expires(run: ActionFlowRun) -> datetime | None:
-        if leases.tenure(shard_of(run.metadata.uid, config.shards)) is None or run.status.finished_at is None:
-            return None
-        seconds = run.spec.ttl_seconds_after_finished
-        return run.status.finished_at + (config.ttl if seconds is None else timedelta(seconds=seconds))
-
-    def note_end(run: ActionFlowRun) -> None:
-        at = expires(run)
-        if at is not None:
-            expiry.schedule(run, at)
-
+    vault = PrivateDataVault(base.cluster, base.persistently, base.closed_namespaces)
+    editor: ObjectEditor[RunRecord] = ObjectEditor(
+        base.cluster, base.persistently, base.requests, in_flight=config.writes_in_flight
+    )
+    expiry_times = RunExpiry(base.tenures, config.ttl)
     expiry: ExpiryCollector[ActionFlowRun, RunRecord] = ExpiryCollector(
-        cluster=cluster,
-        clock=clock,
+        cluster=base.cluster,
+        clock=base.clock,
         kind=ParentKind.ACTION_FLOW_RUN,
         editor=editor,
-        background=background,
-        members=members,
-        tree=tree,
-        judge=expires,
-        recorded=_to_record,
+        background=base.background,
+        members=base.members,
+        tree=base.tree,
+        expires_at=expiry_times.expires_at,
+        to_record=RunRecord.from_run,
         namespaces=config.watch_namespaces,
         deleted=files.clear,
     )
-    vault = PrivateDataVault(cluster, persistently, closed_namespaces)
-    children = RunChildren(
-        cluster=cluster,
-        persistently=persistently,
-        vault=vault,
-        table=members.actions,
-        closed_namespaces=closed_namespaces,
-        seen=seen,
-        in_flight=config.writes_in_flight,
+    event_poster = RunEventPoster(clock=base.clock, table=table, events=base.events, patience=config.status_delay)
+    teardown = RunTeardown(
+        clock=base.clock,
+        table=table,
+        family=base.family,
+        agenda=agenda,
+        expiry_times=expiry_times,
+        expiry=expiry,
+        files=files,
+        event_poster=event_poster,
+        background=base.background,
+        tenures=base.tenures,
+        journal=base.journal,
+        requests=base.requests,
     )
     inline = InlineCalls(
-        registry=registry,
-        clock=clock,
-        sources=lambda account: ParameterSources(cluster, account, closed_namespaces, persistently=persistently),
-        manager=manager,
-        may_start=lambda record: leases.may_start(record.shard),
-        happened=lambda record, events: engine.on_action_events(record, events),
+        registry=providers.registry,
+        clock=base.clock,
+        sources=partial(_sources, base),
+        manager=providers.manager,
+        tenures=base.tenures,
+        requests=base.requests,
     )
-    engine = RunReconciler(
-        RunReconcilerParts(
-            table=table,
-            clock=clock,
-            tree=tree,
-            family=family,
-            leases=leases,
-            persistence=RunPersistence(
-                vault=vault,
-                files=files,
-                writer=StatusWriter(
-                    cluster,
-                    clock,
-                    luck,
-                    journal,
-                    lambda record: intake.on_object_read(record),
-                    in_flight=config.writes_in_flight,
-                ),
-                clock=clock,
-                luck=luck,
-                background=background,
-            ),
-            editor=editor,
-            children=children,
-            effect_runner=EffectRunner(
-                children=children,
-                inline=inline,
-                happened=lambda record, events: engine.on_action_events(record, events),
-            ),
-            definitions=DefinitionLoader(cluster, persistently, evaluator),
-            agenda=agenda,
-            background=background,
-            journal=journal,
-            on_status_stored=lambda record: intake.on_status_stored(record),
-            on_run_finished=lambda record: intake.on_run_finished(record),
-            on_run_deleted=lambda record: intake.on_run_deleted(record),
-            identity=config.identity,
-            status_delay=config.status_delay,
-            cancel_grace=config.cancel_grace,
-        )
-    )
-    teller = RunEventPoster(
-        clock=clock, table=table, post=lambda record, tell: events.post(record.run, tell), patience=config.status_delay
-    )
+    reconciler = _build_reconciler(base, actions, agenda, editor, teardown, inline, vault, files)
     intake = RunIntake(
-        cluster=cluster,
-        clock=clock,
-        persistently=persistently,
-        background=background,
-        journal=journal,
+        cluster=base.cluster,
+        persistently=base.persistently,
+        background=base.background,
+        journal=base.journal,
         table=table,
-        family=family,
-        engine=engine,
-        agenda=agenda,
-        teller=teller,
-        expires=note_end,
-        deleted=files.clear,
-        wake=wake,
-        shards=config.shards,
+        family=base.family,
+        tenures=base.tenures,
+        teardown=teardown,
+        requests=base.requests,
     )
     return FlowRunControl(
         table=table,
-        reconciler=engine,
+        reconciler=reconciler,
         intake=intake,
         agenda=agenda,
         inline=inline,
-        event_agenda=teller.agenda,
+        event_poster=event_poster,
         expiry=expiry,
         sweeper=DeletionSweeper(
-            cluster=cluster,
-            clock=clock,
+            cluster=base.cluster,
+            clock=base.clock,
             resource=ACTION_FLOW_RUNS,
             table=table,
             missing=intake.on_missing,
@@ -212,5 +147,59 @@ def assemble_runs(
     )
 
 
-def _to_record(run: ActionFlowRun) -> RunRecord:
-    return RunRecord(run=run, status=run.status, stored=run.status, version=run.metadata.resource_version)
+def _build_reconciler(
+    base: Foundation,
+    actions: ActionControl,
+    agenda: Agenda[str],
+    editor: ObjectEditor[RunRecord],
+    teardown: RunTeardown,
+    inline: InlineCalls,
+    vault: PrivateDataVault,
+    files: RunFiles,
+) -> RunReconciler:
+    config = base.config
+    children = RunChildren(
+        cluster=base.cluster,
+        persistently=base.persistently,
+        vault=vault,
+        table=base.members.actions,
+        closed_namespaces=base.closed_namespaces,
+        on_created=partial(actions.intake.on_notification, "ADDED"),
+        in_flight=config.writes_in_flight,
+    )
+    persistence = RunPersistence(
+        vault=vault,
+        files=files,
+        writer=StatusWriter(
+            base.cluster, base.clock, base.jitter, base.journal, base.requests, in_flight=config.writes_in_flight
+        ),
+        clock=base.clock,
+        jitter=base.jitter,
+        background=base.background,
+    )
+    return RunReconciler(
+        RunReconcilerParts(
+            table=base.members.runs,
+            clock=base.clock,
+            tree=base.tree,
+            family=base.family,
+            tenures=base.tenures,
+            persistence=persistence,
+            editor=editor,
+            children=children,
+            effect_runner=EffectRunner(children=children, inline=inline, requests=base.requests),
+            definitions=DefinitionLoader(base.cluster, base.persistently, base.evaluator),
+            agenda=agenda,
+            background=base.background,
+            journal=base.journal,
+            teardown=teardown,
+            requests=base.requests,
+            identity=config.identity,
+            status_delay=config.status_delay,
+            cancel_grace=config.cancel_grace,
+        )
+    )
+
+
+def _sources(base: Foundation, account: ServiceAccountRef) -> ParameterSources:
+    return ParameterSources(base.cluster, account, base.closed_namespaces, persistently=base.persistently)

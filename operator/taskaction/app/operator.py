@@ -96,7 +96,7 @@ class Operator:
             probes = ProbeServer(
                 "TASKACTION_BIND", config.bind, self._health(control, freshness, watching), self._metrics.registry
             )
-            watchdog = Watchdog(loop, self._clock, control.leases, config.lease_duration.total_seconds())
+            watchdog = Watchdog(loop, self._clock, control.tenures, config.lease_duration.total_seconds())
             self._register_gauges(control, inbox, freshness)
             await probes.start()
             watchdog.start()
@@ -127,7 +127,7 @@ class Operator:
         drained = asyncio.create_task(control.manager.drain(seconds + _OBEY_SECONDS + 1.0), name="drain")
         await asyncio.wait({drained}, timeout=seconds)
         if not drained.done():
-            await control.handover.interrupt(_OBEY_SECONDS)
+            await control.actions.handover.interrupt(_OBEY_SECONDS)
         await drained
 
     def _start(self, control: ControlPlane) -> None:
@@ -147,10 +147,10 @@ class Operator:
             await self._clock.sleep(_SYNC_POLL_SECONDS if len(freshness.watched_paths) < watches else _SETTLE_SECONDS)
             if len(freshness.watched_paths) >= watches and not len(inbox) and control.listed == before:
                 break
-        control.manager.start_processing_action_runs()
+        control.start_processing()
         self._started = True
         self.ready.set()
-        self._log.info("operator is ready", live=len(control.table), shards=control.leases.held_count)
+        self._log.info("operator is ready", live=len(control.table), shards=control.tenures.held_count)
 
     def _on_notification(self, control: ControlPlane, notice: Notice) -> None:
         kind, event, body = notice
@@ -163,11 +163,11 @@ class Operator:
     def _on_relisted(self, control: ControlPlane, path: str) -> None:
         """Sweep after a gap of the watch, because nothing reports the deletions in it."""
         if path.endswith("/taskactions"):
-            control.background.start(control.sweeper.sweep(), name="sweep after a gap")
+            control.background.start(control.actions.sweeper.sweep(), name="sweep after a gap")
         elif path.endswith("/actionflowruns"):
             control.background.start(control.runs.sweeper.sweep(), name="sweep runs after a gap")
         elif path.endswith("/actionevents"):
-            control.background.start(control.dispatcher.sweep(), name="sweep ActionEvents after a gap")
+            control.background.start(control.actions.dispatcher.sweep(), name="sweep ActionEvents after a gap")
 
     def _health(self, control: ControlPlane, freshness: Freshness, watching: KopfThread) -> Health:
         stale_after = self._config.watch_stale_after.total_seconds()
@@ -204,11 +204,11 @@ class Operator:
                 "workers_busy": ("Number of busy workers.", lambda: control.manager.running_count),
                 "action_events_waiting": (
                     "Number of ActionEvents that no action has consumed yet.",
-                    lambda: len(control.dispatcher),
+                    lambda: len(control.actions.dispatcher),
                 ),
                 "actions_live": ("Number of unfinished actions.", lambda: len(control.table)),
                 "flow_runs_live": ("Number of unfinished flow runs.", lambda: len(control.runs.table)),
-                "shards_held": ("Number of shards that this replica owns.", lambda: control.leases.held_count),
+                "shards_held": ("Number of shards that this replica owns.", lambda: control.tenures.held_count),
                 "notices_waiting": ("Number of notifications waiting to be processed.", lambda: len(inbox)),
                 "watch_age_seconds": (
                     "Seconds since the last event of the most silent watch.",

@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 
-from taskaction.control.sharding.leases import ShardLeases
+from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.clock import Clock
 
 EXIT_CODE = 70
@@ -26,11 +26,11 @@ class Watchdog:
     """Monitor that expects a heartbeat of the loop within every lease duration while leases are held."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, clock: Clock, leases: ShardLeases, lease_duration: float
+        self, loop: asyncio.AbstractEventLoop, clock: Clock, tenures: ShardTenures, lease_duration: float
     ) -> None:
         self._loop = loop
         self._clock = clock
-        self._leases = leases
+        self._tenures = tenures
         self._patience = lease_duration
         self._beaten = clock.monotonic()
         self._stopped = threading.Event()
@@ -49,7 +49,7 @@ class Watchdog:
         while not self._stopped.wait(_BEAT_SECONDS):
             self._loop.call_soon_threadsafe(self._record_heartbeat)
             silent = self._clock.monotonic() - self._beaten
-            if silent > self._patience and self._leases.held_count:
+            if silent > self._patience and self._tenures.held_count:
                 sys.stderr.write(f"event loop blocked for {silent:.0f}s, longer than the lease duration; exiting\n")
                 sys.stderr.flush()
                 os._exit(EXIT_CODE)  # no running work may outlive the lease

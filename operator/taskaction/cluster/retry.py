@@ -20,9 +20,9 @@ class Retrier:
     just started returns it until it has read its roles, and a missing role can be granted.
     """
 
-    def __init__(self, clock: Clock, luck: Callable[[], float], retried: Callable[[Exception], None]) -> None:
+    def __init__(self, clock: Clock, jitter: Callable[[], float], retried: Callable[[Exception], None]) -> None:
         self._clock = clock
-        self._luck = luck
+        self._jitter = jitter
         self._retried = retried
 
     async def __call__(self, call: Callable[[], Awaitable[T]]) -> T:
@@ -34,7 +34,7 @@ class Retrier:
             except (UnavailableError, ForbiddenError) as error:
                 attempt += 1
                 self._retried(error)
-                await self._clock.sleep(max(_requested_delay(error), PATIENCE.delay(attempt, self._luck())))
+                await self._clock.sleep(max(_requested_delay(error), PATIENCE.delay(attempt, self._jitter())))
 
 
 def _requested_delay(error: ClusterError) -> float:

@@ -16,11 +16,11 @@ class Backoff:
     max: float
     jitter: float = 0.0
 
-    def delay(self, attempt: int, luck: float) -> float:
-        """Return the delay after the ``attempt``-th failure (from 1); ``luck`` is a random number in [0, 1)."""
+    def delay(self, attempt: int, random: float) -> float:
+        """Return the delay after the ``attempt``-th failure (from 1); ``random`` is a random number in [0, 1)."""
         exponent = max(attempt, 1) - 1
         try:
             full = min(self.initial * self.factor**exponent, self.max)
         except OverflowError:
             full = self.max
-        return full * (1.0 - self.jitter * luck)
+        return full * (1.0 - self.jitter * random)

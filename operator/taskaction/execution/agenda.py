@@ -16,11 +16,10 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class Agenda(Generic[Key]):
-    """Timer queue that calls ``due(key)`` once at a key's time; a key has one time, the last that was set."""
+    """Timer queue; a key has one time, the last that was set."""
 
-    def __init__(self, clock: Clock, due: Callable[[Key], None]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._due = due
         self._times: dict[Key, datetime] = {}
         self._numbers = count()  # a tie-breaker, so that keys need no order
         self._heap: list[tuple[datetime, int, Key]] = []
@@ -49,10 +48,10 @@ class Agenda(Generic[Key]):
             self._heap = [(time, next(self._numbers), known) for known, time in self._times.items()]
             heapify(self._heap)
 
-    async def run(self) -> None:
-        """Run the timers until cancelled."""
+    async def run(self, due: Callable[[Key], None]) -> None:
+        """Call ``due`` once for each key at its time, until cancelled."""
         while True:
-            wait = self._serve()
+            wait = self._serve(due)
             self._changed.clear()
             if wait is None:
                 await self._changed.wait()
@@ -68,7 +67,7 @@ class Agenda(Generic[Key]):
                     {sleeper, waker}
                 )  # unlike await, this cannot confuse their cancellation with its own
 
-    def _serve(self) -> float | None:
+    def _serve(self, due: Callable[[Key], None]) -> float | None:
         """Call ``due`` for all keys that are due; return the seconds until the next one, or None."""
         now = self._clock.now()
         while self._heap:
@@ -80,5 +79,5 @@ class Agenda(Generic[Key]):
                 return (at - now).total_seconds()
             heappop(self._heap)
             del self._times[key]
-            self._due(key)
+            due(key)
         return None

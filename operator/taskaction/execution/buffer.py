@@ -18,10 +18,10 @@ class Buffer:
 
     Attributes:
         high_watermark: maximum number of queued runs; None is unlimited.
-        share_pct: maximum share of that for one source, in percent.
     """
 
     def __init__(self, queue: RunQueue, *, high_watermark: int | None = None, share_pct: int | None = None) -> None:
+        """Create a backlog; ``share_pct`` is the maximum share of the watermark for one source, in percent."""
         self._queue = queue
         self.high_watermark = high_watermark
         self._share = None if high_watermark is None or share_pct is None else max(1, high_watermark * share_pct // 100)

@@ -56,38 +56,36 @@ class ExecutionManager:
 
     def __init__(
         self,
-        process: Process,
         *,
         workers_count: int,
         observer: Observer,
         clock: Clock,
-        luck: Callable[[], float],
+        jitter: Callable[[], float],
         runs_buffer_high_watermark: int | None = None,
         max_runs_buffer_util_pct_per_action: int | None = None,
     ) -> None:
-        """Create a manager; settings have Ocean's names, ``luck`` returns random numbers in [0, 1), for jitter."""
-        self._process = process
+        """Create a manager; settings have Ocean's names, ``jitter`` returns random numbers in [0, 1)."""
+        self._process: Process | None = None
         self._workers_count = workers_count
         self._observer = observer
         self._clock = clock
-        self._luck = luck
+        self._jitter = jitter
         self._queue = RunQueue()
         self._buffer = Buffer(
             self._queue, high_watermark=runs_buffer_high_watermark, share_pct=max_runs_buffer_util_pct_per_action
         )
         self._lot = ParkingLot()
         self._paces: dict[str, Pace] = {}
-        self._looks: Agenda[Quota] = Agenda(clock, self._check_quota)
-        self._tokens: Agenda[str] = Agenda(clock, self.on_reservation_recorded)
+        self._quota_checks: Agenda[Quota] = Agenda(clock)
+        self._tokens: Agenda[str] = Agenda(clock)
         self._turns: dict[str, asyncio.Task[None]] = {}
-        self._open = False
 
     # -- figures ------------------------------------------------------------------------------------------------------
 
     @property
     def is_open(self) -> bool:
         """Whether runs are being assigned to workers."""
-        return self._open
+        return self._process is not None
 
     @property
     def queued_count(self) -> int:
@@ -98,6 +96,10 @@ class ExecutionManager:
     def backlog_count(self) -> int:
         """Number of runs in the backlog, outside of a full queue."""
         return len(self._buffer)
+
+    def is_in_backlog(self, run_id: str) -> bool:
+        """Whether a run waits outside of a full queue, in which runs are being assigned."""
+        return self.is_open and run_id in self._buffer
 
     @property
     def parked_count(self) -> int:
@@ -149,25 +151,28 @@ class ExecutionManager:
 
     # -- runs ---------------------------------------------------------------------------------------------------------
 
-    def start_processing_action_runs(self) -> None:
-        """Start assigning runs; until then they are only collected, so that their order is known at the first start."""
-        self._open = True
+    def start_processing_action_runs(self, process: Process) -> None:
+        """Start assigning runs to ``process``.
+
+        Until then they are only collected, so that their order is known at the first start.
+        """
+        self._process = process
         self._refill()
         self._pump()
 
     async def run_timers(self) -> None:
         """Check limits again at their time, until cancelled."""
         async with asyncio.TaskGroup() as timers:
-            timers.create_task(self._looks.run(), name="parked runs")
-            timers.create_task(self._tokens.run(), name="rates")
+            timers.create_task(self._quota_checks.run(self._check_quota), name="parked runs")
+            timers.create_task(self._tokens.run(self.on_reservation_recorded), name="rates")
 
     def submit(self, run: QueuedRun) -> bool:
         """Queue ``run`` for a worker; return False if it already waits."""
         if run.id in self._buffer:
             return False
-        if not self._queue.has_run(run.id) and not self._buffer.has_room(run, first=not self._open):
+        if not self._queue.has_run(run.id) and not self._buffer.has_room(run, first=not self.is_open):
             self._buffer.add(run)
-            if self._open:
+            if self.is_open:
                 self._observer.on_queue_full(run.id)
             return True
         if not self._queue.enqueue(run):
@@ -208,7 +213,7 @@ class ExecutionManager:
 
     async def drain(self, seconds: float) -> None:
         """Stop assigning runs, wait ``seconds`` for running turns, then cancel them."""
-        self._open = False
+        self._process = None
         late = await _wait_for_turns(list(self._turns.values()), seconds)
         for turn in late:
             turn.cancel()
@@ -224,26 +229,26 @@ class ExecutionManager:
 
     def _refill(self) -> None:
         """Move runs from the backlog into the queue while there is room."""
-        while self._open and (run := self._buffer.take_next()) is not None:
+        while self.is_open and (run := self._buffer.take_next()) is not None:
             self._queue.enqueue(run)
             self._observer.on_run_admitted(run.id)
             self._regulate(run.source)  # the rate was not checked while no run waited
 
     def _pump(self) -> None:
         self._observer.on_counts_changed()
-        while self._open and len(self._turns) < self._workers_count:
+        while (process := self._process) is not None and len(self._turns) < self._workers_count:
             run = self._queue.take()
             if run is None:
                 return
             paced = self._spend(run)
-            turn = asyncio.create_task(self._turn(run, paced), name=f"run {run.id}")
+            turn = asyncio.create_task(self._turn(process, run, paced), name=f"run {run.id}")
             self._turns[run.id] = turn
             self._refill()
 
-    async def _turn(self, run: QueuedRun, paced: bool) -> None:  # noqa: FBT001 - a private method
+    async def _turn(self, process: Process, run: QueuedRun, paced: bool) -> None:  # noqa: FBT001 - a private method
         started = True
         try:
-            started = await self._process(run.id)
+            started = await process(run.id)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - no run may crash the manager
@@ -258,16 +263,16 @@ class ExecutionManager:
     def _leave_quota(self, run_id: str) -> None:
         """Remove a run from its quota; if it was to check the quota, another run does."""
         quota = self._lot.forget(run_id)
-        if quota is not None and self._looks.at(quota) is None:
+        if quota is not None and self._quota_checks.at(quota) is None:
             self._check_quota(quota)
 
     def _schedule_quota_check(self, quota: Quota, seconds: float) -> None:
         """Schedule a check of a quota, unless an earlier one is scheduled."""
-        wait = max(seconds, LIMIT_FLOOR_SECONDS) * (1.0 + 0.1 * self._luck())
+        wait = max(seconds, LIMIT_FLOOR_SECONDS) * (1.0 + 0.1 * self._jitter())
         at = self._clock.now() + timedelta(seconds=min(wait, LIMIT_RECHECK_SECONDS))
-        planned = self._looks.at(quota)
+        planned = self._quota_checks.at(quota)
         if planned is None or at < planned:
-            self._looks.set(quota, at)
+            self._quota_checks.set(quota, at)
 
     def _release_followers(self, run_id: str) -> None:
         """Queue followers of a run that its quota let through."""

@@ -80,13 +80,13 @@ class Observed:
     Attributes:
         status: the latest status in this process: written, or about to be written.
         is_validating: the validation of the parameters has not ended.
-        held: the object has the operator's finalizer.
-        crowded: the queue of its provider is full.
+        has_finalizer: the object has the operator's finalizer.
+        queue_full: the queue of its provider is full.
         limited_until: when the rate limit of its provider allows the start; an estimate.
         taken_at: when this process first observed the action with another owner's claim.
         signalled: ``spec.signal`` differs from what the executor was last polled with.
         parameters_hash: the fingerprint of the current parameters.
-        luck: a random number in [0, 1), for jitter.
+        jitter: a random number in [0, 1), for jitter.
     """
 
     spec: TaskActionSpec

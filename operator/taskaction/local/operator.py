@@ -74,7 +74,7 @@ class InProcessOperator:
         self.deliver()
         await self.control.leases.run_round()
         self._tasks = [asyncio.create_task(work, name=name) for name, work in self._work().items()]
-        self.control.manager.start_processing_action_runs()
+        self.control.start_processing()
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -18,13 +18,13 @@ class Diary:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.called: list[tuple[float, str]] = []
-        self.agenda = Agenda(self.clock, self.on_due)
+        self.agenda: Agenda[str] = Agenda(self.clock)
 
     def on_due(self, key: str) -> None:
         self.called.append(((self.clock.now() - START).total_seconds(), key))
 
     async def __aenter__(self) -> Self:
-        self.task = asyncio.create_task(self.agenda.run())
+        self.task = asyncio.create_task(self.agenda.run(self.on_due))
         await settle()
         return self
 
@@ -107,13 +107,12 @@ async def test_a_time_that_is_taken_away_is_not_served() -> None:
 
 
 async def test_a_key_may_be_set_again_while_it_is_served() -> None:
-    async with Diary() as diary:
+    class Ticking(Diary):
+        def on_due(self, key: str) -> None:
+            super().on_due(key)
+            self.agenda.set(key, self.clock.now() + timedelta(seconds=1))
 
-        def every_second(key: str) -> None:
-            Diary.on_due(diary, key)
-            diary.agenda.set(key, diary.clock.now() + timedelta(seconds=1))
-
-        diary.agenda._due = every_second
+    async with Ticking() as diary:
         diary.agenda.set("tick", at(1))
         await diary.clock.advance(3.5)
 
@@ -144,7 +143,7 @@ async def test_times_that_are_changed_or_taken_away_cost_no_memory() -> None:
 @pytest.mark.parametrize("steps", range(12))
 async def test_it_stops_when_it_is_cancelled_wherever_it_stands(steps) -> None:
     diary = Diary()
-    task = asyncio.create_task(diary.agenda.run())
+    task = asyncio.create_task(diary.agenda.run(diary.on_due))
     diary.agenda.set("late", at(100))
     await settle()
     diary.agenda.set("early", at(50))

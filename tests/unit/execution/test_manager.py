@@ -39,7 +39,7 @@ async def test_runs_only_collect_before_the_start_so_that_their_order_is_known(s
     await submitted(manager, "later", "earlier")
     assert stage.started == []
 
-    manager.start_processing_action_runs()
+    manager.start_processing_action_runs(stage.process)
     await settle()
 
     assert stage.started == ["earlier"]

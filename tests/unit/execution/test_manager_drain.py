@@ -78,8 +78,8 @@ async def test_a_turn_that_ignores_its_cancellation_is_left_behind(monkeypatch: 
         return True
 
     stage = Stage()
-    manager = ExecutionManager(stubborn, workers_count=1, observer=stage, clock=stage.clock, luck=lambda: 0.5)
-    manager.start_processing_action_runs()
+    manager = ExecutionManager(workers_count=1, observer=stage, clock=stage.clock, jitter=lambda: 0.5)
+    manager.start_processing_action_runs(stubborn)
     await submitted(manager, "a")
     async with asyncio.timeout(LONG / 10):
         await manager.drain(0.01)

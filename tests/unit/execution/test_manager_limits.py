@@ -50,7 +50,7 @@ async def test_a_bound_is_kept_by_the_order_of_creation_after_a_restart(stage) -
     manager = stage.manager(workers=1, begun=False, runs_buffer_high_watermark=1)
     await submitted(manager, "c", "a", "b")
 
-    manager.start_processing_action_runs()
+    manager.start_processing_action_runs(stage.process)
     await settle()
 
     assert (stage.started, stage.told) == (["a"], [("admitted", "a"), ("admitted", "b")])

@@ -13,6 +13,7 @@ WRONG = {
     "core/names.py": "taskaction.api.base",
     "lifecycle/machine.py": "taskaction.control.objects.records",
     "plugin/base.py": "taskaction.executors.basic",
+    "control/objects/writer.py": "taskaction.control.task_actions.calls",
     "control/task_actions/intake.py": "taskaction.runtime.metrics",
     "executors/basic.py": "taskaction.integrations.globus.model",
     "app/watchdog.py": "taskaction.services.webhooks.settings",

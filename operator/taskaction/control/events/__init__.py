@@ -4,5 +4,5 @@
 type ``Update``.
 
 May import: ``core``, ``api``, ``lifecycle``, ``execution``, ``cluster``, ``plugin``, ``control.objects`` and
-``control.providers``.
+``control.sharding``.
 """

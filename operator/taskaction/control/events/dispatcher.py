@@ -17,7 +17,10 @@ from taskaction.cluster.gateway import ACTION_EVENTS, Body, Cluster
 from taskaction.control.events.matching import EventAddress, EventSubject, WaitingEvent
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.objects import RetryingCall
-from taskaction.control.objects.records import LATE_NOTICES, ActionRecord, ActionTable
+from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.requests import Requests
+from taskaction.control.objects.tables import LATE_NOTICES, ActionTable
+from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.clock import Clock
 from taskaction.execution.agenda import Agenda
 from taskaction.plugin.base import Delivery
@@ -47,17 +50,15 @@ class EventDispatcher:
         background: Background,
         table: ActionTable,
         subject: Callable[[ActionRecord], EventSubject],
-        owns: Callable[[int], bool],
-        answers_for: Callable[[str], bool],
-        changed: Callable[[str], None],
+        tenures: ShardTenures,
+        requests: Requests,
         shared: str,
         namespaces: Sequence[str] = (),
     ) -> None:
         """Create a dispatcher.
 
-        ``owns`` returns whether this process owns a shard, ``answers_for`` whether it owns an event without an action.
-        ``changed`` is called with the uid of an action that has something to consume. ``shared`` is the operator's own
-        namespace.
+        It requests a poll of each action that has something to consume. ``subject`` returns what events can match;
+        ``shared`` is the operator's own namespace.
         """
         self._cluster = cluster
         self._clock = clock
@@ -65,9 +66,8 @@ class EventDispatcher:
         self._background = background
         self._table = table
         self._subject = subject
-        self._owns = owns
-        self._answers_for = answers_for
-        self._changed = changed
+        self._tenures = tenures
+        self._requests = requests
         self._shared = shared
         self._namespaces = namespaces
         self._events: dict[str, WaitingEvent] = {}
@@ -80,7 +80,7 @@ class EventDispatcher:
         self._deleted: dict[str, float] = {}
         self._bytes = 0
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
-        self._agenda = Agenda(clock, self._on_due)
+        self._agenda: Agenda[str] = Agenda(clock)
 
     def __len__(self) -> int:
         """Return the number of waiting events."""
@@ -104,7 +104,7 @@ class EventDispatcher:
         self._add(kept)
         record = self._find_target(kept)
         if record is not None:
-            if self._owns(record.shard):
+            if self._tenures.owns(record.shard):
                 self._deliver(kept, record)
         elif kept.place[0] == "uid" and kept.place[1] in self._table.finished:
             self._delete(kept)
@@ -173,7 +173,7 @@ class EventDispatcher:
 
     async def run_agenda(self) -> None:
         """Delete unconsumed events when they expire, until cancelled."""
-        await self._agenda.run()
+        await self._agenda.run(self._on_due)
 
     async def run_scans(self, interval: float, failed: Callable[[str, BaseException], None]) -> None:
         """Compare with the API server every ``interval`` seconds until cancelled."""
@@ -201,7 +201,7 @@ class EventDispatcher:
         kept = self._events.get(uid)
         if kept is None:
             return
-        if self._find_target(kept) is not None or not (self._answers_for(uid) or kept.place in self._ended):
+        if self._find_target(kept) is not None or not (self._tenures.owns_key(uid) or kept.place in self._ended):
             self._agenda.set(uid, self._clock.now() + _AGAIN)
         else:
             self._delete(kept)
@@ -212,7 +212,7 @@ class EventDispatcher:
         if kept.is_past(self._subject(record)):
             self._delete(kept)
         else:
-            self._changed(record.uid)
+            self._requests.polls.add(record.uid)
 
     def _find_target(self, kept: WaitingEvent) -> ActionRecord | None:
         """Return the live action that an event is for, as far as this process knows."""

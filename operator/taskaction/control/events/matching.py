@@ -8,7 +8,7 @@ import orjson
 
 from taskaction.api.action_event import ActionEvent, EventScope, EventTarget
 from taskaction.api.enums import ProviderKind
-from taskaction.control.providers.providers import ProviderKey
+from taskaction.control.objects.requests import ProviderKey
 from taskaction.plugin.base import Delivery
 
 EventAddress = tuple[str, ...]

@@ -3,7 +3,6 @@
 It keeps no definition, and runs nothing. Nothing is polled: notifications report every change.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -13,10 +12,13 @@ from taskaction.api.reasons import Reason
 from taskaction.cluster.errors import ConflictError, InvalidError, NotFoundError
 from taskaction.cluster.gateway import ACTION_FLOWS, Body, Cluster
 from taskaction.control.flow_runs.inputs import InputRegistry, collect_inputs, find_provider_references
+from taskaction.control.flow_runs.tables import RunTable
 from taskaction.control.flow_runs.validation import ValidationResult, flow_status, is_cheap_flow, validate_flow
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.objects import RetryingCall
-from taskaction.control.providers.providers import ProviderKey
+from taskaction.control.objects.requests import ProviderKey, Requests
+from taskaction.control.providers.offers import ProviderIntake
+from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.control.task_actions.journal import ActionRecorder
 from taskaction.core.clock import Clock
 from taskaction.core.names import shard_of
@@ -56,15 +58,14 @@ class FlowCatalogue:
         journal: ActionRecorder,
         inputs: InputRegistry,
         evaluator: Evaluator,
-        sought: Callable[[ProviderKey], bool],
-        owns: Callable[[int], bool],
-        changed: Callable[[str, str], None],
-        shards: int,
+        offers: ProviderIntake,
+        tenures: ShardTenures,
+        runs: RunTable,
+        requests: Requests,
     ) -> None:
-        """Create a catalogue.
+        """Create a catalogue; it requests turns of the runs that wait for a flow.
 
-        ``changed`` is called with namespace and name of every flow that was created or changed. ``sought`` returns
-        whether a lookup of the provider is pending; ``on_provider_changed`` must be called at the end of the lookup.
+        ``on_provider_changed`` must be called at the end of each lookup of a provider.
         """
         self._cluster = cluster
         self._clock = clock
@@ -73,10 +74,10 @@ class FlowCatalogue:
         self._journal = journal
         self._inputs = inputs
         self._evaluator = evaluator
-        self._sought = sought
-        self._owns = owns
-        self._changed = changed
-        self._shards = shards
+        self._offers = offers
+        self._tenures = tenures
+        self._runs = runs
+        self._requests = requests
         self._seen: dict[FlowKey, CataloguedFlow] = {}
         self._doubted: dict[FlowKey, None] = {}
         self._judges = False
@@ -95,7 +96,7 @@ class FlowCatalogue:
             self._journal.on_task_failed(f"read ActionFlow {key[1]}", error)
             return
         seen = self._index_flow(key, flow)
-        self._changed(*key)
+        self._request_waiting_runs(*key)
         if not seen.is_validated and self._owns_flow(seen.uid):
             self._background.start(self._validate(key, flow), name=f"judge ActionFlow {key[1]}")
         if known is None and seen.providers:
@@ -107,7 +108,7 @@ class FlowCatalogue:
 
     def on_shard_acquired(self, shard: int) -> None:
         """Validate what the former owner of a shard has not validated."""
-        mine = [key for key, seen in self._seen.items() if shard_of(seen.uid, self._shards) == shard]
+        mine = [key for key, seen in self._seen.items() if shard_of(seen.uid, self._tenures.shards) == shard]
         self._request_validation([key for key in mine if not self._seen[key].is_validated or key in self._doubted])
 
     def _request_validation(self, keys: list[FlowKey]) -> None:
@@ -128,7 +129,8 @@ class FlowCatalogue:
 
     def _can_validate(self, key: FlowKey) -> bool:
         seen = self._seen[key]
-        sought = [self._sought(provider) for provider in seen.providers]  # no short circuit: start all lookups together
+        # No short circuit: start all lookups together.
+        sought = [self._offers.look_up_pending(provider) for provider in seen.providers]
         return self._owns_flow(seen.uid) and not any(sought)
 
     async def _validate(self, key: FlowKey, flow: ActionFlow | None) -> None:
@@ -200,8 +202,15 @@ class FlowCatalogue:
         self._seen.pop(key, None)
         self._doubted.pop(key, None)
 
+    def _request_waiting_runs(self, namespace: str, name: str) -> None:
+        for record in self._runs:
+            ref = record.run.spec.flow_ref
+            waits = record.status.reason == Reason.FLOW_NOT_FOUND
+            if waits and ref is not None and (record.namespace, ref.name) == (namespace, name):
+                self._requests.reconcile(record)
+
     def _owns_flow(self, uid: str) -> bool:
-        return self._owns(shard_of(uid, self._shards))
+        return self._tenures.owns_key(uid)
 
 
 def _is_validated(flow: ActionFlow) -> bool:

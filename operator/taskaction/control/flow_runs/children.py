@@ -33,7 +33,7 @@ from taskaction.control.flow_runs.translation import (
 from taskaction.control.flow_runs.vault import PrivateDataVault, VaultError
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.control.objects.owned import parent_link
-from taskaction.control.objects.records import ActionTable
+from taskaction.control.objects.tables import ActionTable
 from taskaction.core.constants import FLOW_ACTION_LIMIT_BYTES, VISIT_ANNOTATION
 from taskaction.core.names import visit_name
 from taskaction.flows.effects import ActionEnded, ActionPaused, StartAction
@@ -53,16 +53,16 @@ class RunChildren:
         vault: PrivateDataVault,
         table: ActionTable,
         closed_namespaces: frozenset[str],
-        seen: Callable[[Body], None],
+        on_created: Callable[[Body], None],
         in_flight: int,
     ) -> None:
-        """Create a client; ``seen`` is called with every action created or found, before the watch reports it."""
+        """Create a client; ``on_created`` is called with every action created or found, before the watch reports it."""
         self._cluster = cluster
         self._persistently = persistently
         self._vault = vault
         self._table = table
         self._closed = closed_namespaces
-        self._seen = seen
+        self._on_created = on_created
         self._slots = asyncio.Semaphore(in_flight)
 
     async def ensure(
@@ -87,12 +87,12 @@ class RunChildren:
         async with self._slots:
             return await self._create_or_find(record, start, body)
 
-    def abandoned_visits(self, record: RunRecord) -> set[str]:
-        """Return the visits whose action is live although the run no longer waits for it."""
+    def live_visits(self, record: RunRecord) -> set[str]:
+        """Return the visits of a run whose action is live, also those for which the run no longer waits."""
         visits = (
             one.action.metadata.annotations.get(VISIT_ANNOTATION) for one in self._table if _is_of(record, one.action)
         )
-        return {visit for visit in visits if visit is not None} - record.starts.keys()
+        return {visit for visit in visits if visit is not None}
 
     async def abort(self, record: RunRecord, visit: str) -> None:
         """Abort the action of a visit, unless it has ended."""
@@ -135,7 +135,7 @@ class RunChildren:
             return unable_to_run(start.visit, _explain_denial(str(error), record.run))
         except (InvalidError, NotFoundError, ConflictError) as error:
             return unable_to_run(start.visit, str(error))
-        self._seen(made)
+        self._on_created(made)
         return None
 
     async def _create(self, body: Body, namespace: str, user: str | None) -> Body:
@@ -164,7 +164,7 @@ class RunChildren:
         action = TaskAction.from_body(body)
         if not _is_of(record, action):
             return None
-        self._seen(body)
+        self._on_created(body)
         return action
 
     @staticmethod
@@ -184,7 +184,7 @@ class RunChildren:
                     body = await self._persistently(self._patch(action, [test, *wanted]))
             except (NotFoundError, ConflictError, InvalidError):
                 return  # it ended or was deleted, or another object has its name
-            self._seen(body)
+            self._on_created(body)
             return
 
     def _patch(self, action: TaskAction, operations: list[dict[str, Any]]) -> Callable[[], Awaitable[Body]]:

@@ -1,29 +1,25 @@
 """Effects of a run's state: creates or calls its actions, and stops those that it no longer needs."""
 
 import asyncio
-from collections.abc import Callable, Iterable
 
 from taskaction.control.flow_runs.children import RunChildren
 from taskaction.control.flow_runs.inline import InlineCalls
 from taskaction.control.flow_runs.records import RunRecord
-from taskaction.flows.effects import Event
+from taskaction.control.objects.requests import Requests
 
 
 class EffectRunner:
     """Idempotent runner of effects, which compares the wanted actions with the existing ones."""
 
-    def __init__(
-        self, *, children: RunChildren, inline: InlineCalls, happened: Callable[[RunRecord, Iterable[Event]], None]
-    ) -> None:
-        """Create a runner; ``happened`` is called with events about actions."""
+    def __init__(self, *, children: RunChildren, inline: InlineCalls, requests: Requests) -> None:
+        """Create a runner; it requests a turn of a run for what it finds out about its actions."""
         self._children = children
         self._inline = inline
-        self._happened = happened
+        self._requests = requests
 
     async def start_actions(self, record: RunRecord) -> None:
         """Create or call every action of the state that does not exist."""
-        new = [start for visit, start in record.starts.items() if visit not in record.children]
-        record.children |= {start.visit for start in new}
+        new = record.take_missing_starts()
         for start in new:
             if start.inline:
                 self._inline.begin(record, start)
@@ -34,11 +30,11 @@ class EffectRunner:
         )
         said = [event for event in await asyncio.gather(*ensured) if event is not None]
         if said:
-            self._happened(record, said)
+            record.add_events(said)
+            self._requests.reconcile(record)
 
     async def stop_actions(self, record: RunRecord) -> None:
         """Stop the actions that the run no longer needs."""
         for visit in record.calls.keys() - record.starts.keys():
             record.calls[visit].stop()
-        cancelled, record.cancelled = record.cancelled, set()
-        await asyncio.gather(*(self._children.abort(record, visit) for visit in cancelled))
+        await asyncio.gather(*(self._children.abort(record, visit) for visit in record.take_cancelled()))

@@ -5,14 +5,15 @@ few times for each run, and with a limit for all runs. So neither a loop nor a t
 than the work does. A run that ends before the delay creates no Event, like an action that succeeds.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from taskaction.api.action_flow_run import ActionFlowRunStatus
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
-from taskaction.control.flow_runs.records import RunRecord, RunTable
+from taskaction.control.flow_runs.records import RunRecord
+from taskaction.control.flow_runs.tables import RunTable
+from taskaction.control.objects.events import EventPoster
 from taskaction.core.clock import Clock
 from taskaction.core.durations import format_duration
 from taskaction.execution.agenda import Agenda
@@ -78,41 +79,40 @@ def _end_news(after: ActionFlowRunStatus, patience: timedelta) -> RunNews | None
 class RunEventPoster:
     """Poster of Events about runs."""
 
-    def __init__(
-        self, *, clock: Clock, table: RunTable, post: Callable[[RunRecord, RecordEvent], None], patience: timedelta
-    ) -> None:
+    def __init__(self, *, clock: Clock, table: RunTable, events: EventPoster, patience: timedelta) -> None:
         """Create a poster; ``patience`` is the delay before the current state is posted."""
         self._clock = clock
         self._table = table
-        self._post = post
+        self._events = events
         self._patience = patience
         self._all = PROCESS_EVENT_RATE
-        self.agenda: Agenda[str] = Agenda(clock, self._on_due)
+        self._agenda: Agenda[str] = Agenda(clock)
+
+    async def run(self) -> None:
+        """Post the delayed Events at their time, until cancelled."""
+        await self._agenda.run(self._on_due)
 
     def on_status_stored(self, record: RunRecord, before: ActionFlowRunStatus) -> None:
         """Post what changed in a durable status, and the Events that waited for it."""
-        asides, record.unposted_events = record.unposted_events, []
-        for tell in asides:
-            self._post(record, tell)
+        for tell in record.take_events_to_post():
+            self._events.post(record.run, tell)
         found = find_news(before, record.stored, self._patience)
         if found is None:
             return
         if found.deferred and record.deferred_event is not None and record.deferred_event.reason == STARTED:
             found = RunNews(RecordEvent(warning=False, reason=STARTED, message=found.tell.message), deferred=True)
-        record.deferred_event = found.tell if found.deferred else None
+        record.defer_event(found.tell if found.deferred else None)
         if found.deferred:
-            if self.agenda.at(record.uid) is None:
-                self.agenda.set(record.uid, self._clock.now() + self._patience)
+            if self._agenda.at(record.uid) is None:
+                self._agenda.set(record.uid, self._clock.now() + self._patience)
         elif not found.minor or self._spend_tokens(record):
-            self._post(record, found.tell)
+            self._events.post(record.run, found.tell)
 
     def _on_due(self, uid: str) -> None:
         record = self._table.get(uid)
-        if record is None or record.deferred_event is None:
-            return
-        tell, record.deferred_event = record.deferred_event, None
-        if self._spend_tokens(record):
-            self._post(record, tell)
+        event = record.take_deferred_event() if record is not None else None
+        if record is not None and event is not None and self._spend_tokens(record):
+            self._events.post(record.run, event)
 
     def _spend_tokens(self, record: RunRecord) -> bool:
         """Spend a token of the run and one of all runs; return whether both were available."""
@@ -120,5 +120,6 @@ class RunEventPoster:
         moment, own = now.timestamp(), record.event_tokens or RUN_EVENT_RATE
         if not own.available_tokens(moment) or not self._all.available_tokens(moment):
             return False
-        record.event_tokens, self._all = own.spend(moment), self._all.spend(moment)
+        record.set_event_tokens(own.spend(moment))
+        self._all = self._all.spend(moment)
         return True

@@ -15,6 +15,8 @@ from taskaction.api.base import format_time
 from taskaction.control.flow_runs.calls import build_run, call_executor, check_quota, parameters_of
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.translation import SCHEME, unable_to_run
+from taskaction.control.objects.requests import Requests
+from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.control.task_actions.observe import ExecutorBinding
 from taskaction.control.task_actions.sources import NoSecretReader, ParameterSources, ServiceAccountRef
 from taskaction.control.task_actions.validation import cheap_problem
@@ -82,21 +84,22 @@ class InlineCalls:
         clock: Clock,
         sources: Callable[[ServiceAccountRef], ParameterSources],
         manager: ExecutionManager,
-        may_start: Callable[[RunRecord], bool],
-        happened: Callable[[RunRecord, Iterable[Event]], None],
+        tenures: ShardTenures,
+        requests: Requests,
     ) -> None:
-        """Create the table.
-
-        ``happened`` is called with the end of each call; ``may_start`` returns whether anything of a run may start now.
-        """
+        """Create the table; it requests a turn of a run for the end of each of its calls."""
         self._registry = registry
         self._clock = clock
         self._sources = sources
         self._manager = manager
-        self._may_start = may_start
-        self._happened = happened
+        self._tenures = tenures
+        self._requests = requests
         self._calls: dict[str, _InlineCall] = {}
-        self.agenda: Agenda[str] = Agenda(clock, self._on_due)
+        self._agenda: Agenda[str] = Agenda(clock)
+
+    async def run_polls(self) -> None:
+        """Queue calls for their next poll at its time, until cancelled."""
+        await self._agenda.run(self._on_due)
 
     def has_call(self, call_id: str) -> bool:
         """Whether an ID of the manager belongs to an inline call."""
@@ -106,22 +109,23 @@ class InlineCalls:
         """Queue the call of an action, or report at once why it cannot be called."""
         executor = self._find_executor(start)
         if isinstance(executor, str):
-            self._happened(record, [unable_to_run(start.visit, executor)])
+            self._add_events(record, [unable_to_run(start.visit, executor)])
             return
         binding = ExecutorBinding(executor=executor, offer=None)
         if (problem := cheap_problem(parameters_of(start), executor, None)) is not None:
-            self._happened(record, [unable_to_run(start.visit, problem)])
+            self._add_events(record, [unable_to_run(start.visit, problem)])
             return
         began = self._clock.now()
         deadline = began + timedelta(seconds=start.wait_time)
         call = _InlineCall(f"{record.uid}/{start.visit}", record, start, binding, began, deadline, self)
-        self._calls[call.id] = record.calls[start.visit] = call
+        self._calls[call.id] = call
+        record.add_call(start.visit, call)
         self._manager.submit(call.to_queued_run())
 
     async def process(self, call_id: str) -> bool:
         """Take a worker's turn; return whether there was a call."""
         call = self._calls[call_id]
-        if not call.has_started and (call.record.run.spec.suspend or not self._may_start(call.record)):
+        if not call.has_started and (call.record.run.spec.suspend or not self._tenures.may_start(call.record.shard)):
             self._withdraw(call)
             return False
         call.turn = asyncio.current_task()
@@ -135,16 +139,16 @@ class InlineCalls:
         if self._calls.get(call.id) is not call:
             return  # it was dropped before, and may have been started again
         del self._calls[call.id]
-        del call.record.calls[call.start.visit]
-        self.agenda.set(call.id, None)
+        call.record.remove_call(call.start.visit)
+        self._agenda.set(call.id, None)
         if call.turn is None or call.is_tracked:
             self._manager.forget(call.id)
 
     def _withdraw(self, call: _InlineCall) -> None:
         """Drop a call that has not started; the run starts it again when it continues."""
         self.drop(call)
-        call.record.children.discard(call.start.visit)
-        self._happened(call.record, ())
+        call.record.retry_start(call.start.visit)
+        self._add_events(call.record, ())
 
     def _on_due(self, call_id: str) -> None:
         call = self._calls.get(call_id)
@@ -175,7 +179,7 @@ class InlineCalls:
             case Pending(poll_after=wait):
                 call.is_tracked = call.is_polled = True
                 self._manager.hold(call.to_queued_run())
-                self.agenda.set(call.id, self._next_poll_at(call, wait))
+                self._agenda.set(call.id, self._next_poll_at(call, wait))
             case Limited(retry_after=wait, key=key):
                 call.is_tracked, call.has_started = True, False
                 queued = call.to_queued_run()
@@ -191,7 +195,11 @@ class InlineCalls:
 
     def _end(self, call: _InlineCall, event: ActionEnded) -> None:
         self.drop(call)
-        self._happened(call.record, [event])
+        self._add_events(call.record, [event])
+
+    def _add_events(self, record: RunRecord, events: Iterable[Event]) -> None:
+        record.add_events(events)
+        self._requests.reconcile(record)
 
     def _remaining_seconds(self, call: _InlineCall) -> float:
         return (call.deadline - self._clock.now()).total_seconds()

@@ -14,7 +14,8 @@ import orjson
 from pydantic import BaseModel
 
 from taskaction.api.enums import ProviderKind
-from taskaction.control.providers.providers import ProviderKey, ProviderTable, is_allowed_in
+from taskaction.control.objects.requests import ProviderKey
+from taskaction.control.providers.providers import ProviderTable, is_allowed_in
 from taskaction.flows.bodies import Unknown, action_bodies
 from taskaction.flows.errors import Problem, child_path
 from taskaction.plugin.base import AbstractExecutor

@@ -42,14 +42,14 @@ class RunPersistence:
         files: RunFiles,
         writer: StatusWriter[RunRecord],
         clock: Clock,
-        luck: Callable[[], float],
+        jitter: Callable[[], float],
         background: Background,
     ) -> None:
         self._vault = vault
         self._files = files
         self._writer = writer
         self._clock = clock
-        self._luck = luck
+        self._jitter = jitter
         self._background = background
 
     @property
@@ -72,12 +72,12 @@ class RunPersistence:
         except _StatusReplacedError:
             return WriteResult.OVERTAKEN
         if record.state is not None:  # otherwise the state is not read yet
-            record.storage_failures, record.retry_at = 0, None
+            record.clear_storage_errors()
         before = record.stored
-        landed = await self._writer.flush(record)
-        if landed is WriteResult.STORED:
+        result = await self._writer.flush(record)
+        if result is WriteResult.STORED:
             self._delete_replaced(record, before)
-        return landed
+        return result
 
     async def read_state(self, record: RunRecord) -> Any:
         """Return the complete state of a run.
@@ -95,7 +95,7 @@ class RunPersistence:
 
     async def _store_private_parts(self, record: RunRecord) -> None:
         """Store the private parts in a Secret before the status refers to it."""
-        kept, record.private_parts = record.private_parts, None
+        kept = record.take_private_parts()
         if kept is None:
             return
         status = record.status
@@ -129,11 +129,10 @@ class RunPersistence:
         try:
             found = await work()
         except StorageError as error:
-            record.storage_error, record.storage_failures = str(error), record.storage_failures + 1
-            pause = _RETRY.delay(record.storage_failures, self._luck())
-            record.retry_at = self._clock.now() + timedelta(seconds=pause)
+            pause = _RETRY.delay(record.count_storage_error(str(error)), self._jitter())
+            record.retry_storage_at(self._clock.now() + timedelta(seconds=pause))
             raise
-        record.storage_failures, record.retry_at = 0, None
+        record.clear_storage_errors()
         return found
 
     async def _delay_write(self, record: RunRecord, error: StorageError) -> WriteResult:
@@ -143,14 +142,13 @@ class RunPersistence:
             return WriteResult.OVERTAKEN
         if known.claim != wanted.claim:
             known = known.model_copy(update={"claim": wanted.claim})
-        record.status = known
+        record.set_status(known)
         reason = Reason.STORAGE_UNAVAILABLE
         statuses.set_condition(record, known.phase, reason, str(error), self._clock.now())
-        landed = await self._writer.flush(record)
-        if landed is not WriteResult.STORED or record.is_finished:
-            return landed
-        record.status = wanted
-        record.write_now, record.flush_at = True, record.retry_at
+        result = await self._writer.flush(record)
+        if result is not WriteResult.STORED or record.is_finished:
+            return result
+        record.delay_write(wanted)
         return WriteResult.DELAYED
 
     def _delete_replaced(self, record: RunRecord, before: ActionFlowRunStatus) -> None:
@@ -166,7 +164,7 @@ def _replace(record: RunRecord, known: ActionFlowRunStatus, **fields: Any) -> Ac
     """Change the status to write; raise ``_OvertakenError`` if it was replaced meanwhile."""
     if record.status is not known:
         raise _StatusReplacedError
-    record.status = known.model_copy(update=fields)
+    record.update_status(**fields)
     return record.status
 
 

@@ -6,7 +6,6 @@ At most one turn of a run is active.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +22,7 @@ from taskaction.control.flow_runs.signals import find_targets, to_event
 from taskaction.control.flow_runs.vault import VaultError, split_state
 from taskaction.control.objects.writer import WriteResult
 from taskaction.flows import machine
-from taskaction.flows.effects import CancelAction, Canceled, DataLimitExceeded, Event, FlowDecision, StartAction
+from taskaction.flows.effects import Canceled, DataLimitExceeded, Event, FlowDecision, StartAction
 from taskaction.flows.pending_actions import iter_pending_actions
 from taskaction.flows.privacy import without_private
 from taskaction.flows.program import FlowProgram
@@ -47,46 +46,39 @@ class RunReconciler:
     def __init__(self, parts: RunReconcilerParts) -> None:
         self._parts = parts
 
-    # -- triggers -----------------------------------------------------------------------------------------------------
+    # -- requests and timers ------------------------------------------------------------------------------------------
 
-    def request(self, record: RunRecord) -> None:
-        """Request reconciliation of a run."""
-        record.requested = True
+    def reconcile(self, uid: str) -> None:
+        """Start a turn of a run, or another one after the active turn."""
+        record = self._parts.table.get(uid)
+        if record is None:
+            return
+        if record.must_be_placed:  # a write has read a newer object, e.g. with an abort
+            record.place(record.shard)
+            self._parts.family.place(record)
+        record.request_turn()
         if not record.busy and self.is_owned(record):
-            record.busy = True
-            self._parts.background.start(self._reconcile_all(record), name=f"run {record.uid}")
+            record.begin_turn()
+            self._parts.background.start(self._reconcile_all(record), name=f"run {uid}")
 
     def on_due(self, uid: str) -> None:
         """Handle a due entry of the agenda: write a delayed status, and reconcile."""
         record = self._parts.table.get(uid)
-        if record is None:
-            return
-        if record.flush_at is not None and record.flush_at <= self._parts.clock.now():
-            record.flush_at, record.write_now = None, True
-        record.wake_at = None
-        self.request(record)
-
-    def on_action_events(self, record: RunRecord, events: Iterable[Event]) -> None:
-        """Add events about actions of a run, and request reconciliation."""
-        record.pending_events += events
-        self.request(record)
-
-    @staticmethod
-    def pause_of(record: RunRecord, visit: str) -> Mapping[str, Any] | None:
-        """Return why the action of a visit is paused, as the machine knows it; None if it is not paused."""
-        frames = record.state.root.walk() if record.state is not None else ()
-        return next((frame.paused for frame in frames if frame.acting == visit), None)
+        if record is not None:
+            record.take_due_flush(self._parts.clock.now())
+            self._parts.requests.reconcile(record)
 
     def is_owned(self, record: RunRecord) -> bool:
         """Whether this process owns the run."""
-        return self._parts.leases.tenure(record.shard) is not None
+        return self._parts.tenures.owns(record.shard)
 
     def is_at_rest(self, record: RunRecord) -> bool:
         """Whether a run has no active turn and no unwritten status; write the latter at once."""
         idle = not record.busy and record.flushing is None
         written = record.is_gone or record.retry_at is not None  # or cannot be written: the next owner decides again
-        if idle and not written and (record.decision is not None or record.status is not record.stored):
-            record.write_now = record.busy = True
+        if idle and not written and not record.is_written:
+            record.require_write()
+            record.begin_turn()
             self._parts.background.start(self._flush(record), name=f"flush {record.uid}")
             return False
         return idle
@@ -95,21 +87,21 @@ class RunReconciler:
         try:
             await self._commit(record)
         finally:
-            record.busy = False
+            record.end_turn()
 
     async def _reconcile_all(self, record: RunRecord) -> None:
         try:
             while record.requested and self._parts.table.get(record.uid) is record and self.is_owned(record):
-                record.requested = False
+                record.take_request()
                 await self._reconcile(record)
         except Exception:
             self._wake_at(record, self._parts.clock.now() + _ERROR_PAUSE)
             raise
         finally:
-            record.busy = False
+            record.end_turn()
 
     async def _reconcile(self, record: RunRecord) -> None:
-        if not self._parts.leases.may_start(record.shard):
+        if not self._parts.tenures.may_start(record.shard):
             self._wake_at(record, self._parts.clock.now() + _LEASE_PAUSE)
             return
         fact = self._parts.tree.abort_fact(record.uid)
@@ -119,7 +111,8 @@ class RunReconciler:
             elif await self._load(record, fact):
                 await self._step(record, fact)
         elif fact is not None and record.retry_at is not None:  # nobody needs its output any more
-            record.status, record.unlogged_entries = record.stored, []
+            record.set_status(record.stored)
+            record.drop_log_entries()
             self._end(record, Phase.ABORTED, fact.reason, fact.message)
         await self._commit(record)
 
@@ -149,7 +142,7 @@ class RunReconciler:
                 self._hold(record, Phase.WAITING_FOR_RESOURCES, found.reason, found.message)
             return
         if self._parts.tree.abort_fact(record.uid) is not None or record.run.spec.suspend:
-            record.requested = True  # set while the definition was read
+            record.request_turn()  # set while the definition was read
             return
         now, run = self._parts.clock.now(), record.run
         context = {
@@ -159,25 +152,24 @@ class RunReconciler:
             "run_name": record.name,
             "namespace": record.namespace,
         }
-        record.program = found.program
+        record.start_program(found.program)
         decision = machine.start(found.program, record.uid, run.spec.input or {}, context, now)
         total = run.spec.timeouts.total if run.spec.timeouts is not None else None
         if total is not None and now + total < decision.state.deadline:
             state = replace(decision.state, deadline=now + total)
             wake_at = min(decision.wake_at, state.deadline) if decision.wake_at is not None else None
             decision = replace(decision, state=state, wake_at=wake_at)
-        record.status = record.status.model_copy(update={"started_at": now, "flow": found.version})
+        record.update_status(started_at=now, flow=found.version)
         before = replace(decision.state, status="ACTIVE", root=Frame(at=found.program.start_at, data={}))
         self._accept(record, self._enforce_limit(found.program, before, decision), None)
-        record.write_now = True  # the definition must be recorded before any effect of it
+        record.require_write()  # the definition must be recorded before any effect of it
 
     async def _adopt(self, record: RunRecord) -> None:
         if record.adopter is None:
             return
         await self._parts.editor.add_owner(record, record.adopter)
         if not record.is_gone:
-            self._parts.family.place(record)
-            record.requested = True
+            self._parts.requests.reconcile(record)
 
     # -- from state to state ------------------------------------------------------------------------------------------
 
@@ -198,20 +190,18 @@ class RunReconciler:
         except StorageError as error:
             self._on_storage_error(record, fact, error)
             return False
-        record.program = found.program
-        record.state = FlowState.from_json(document)
-        record.starts = {start.visit: start for start in iter_pending_actions(found.program, record.state)}
-        record.inherited = set(record.starts)
-        record.children = set()
-        record.cancelled = self._parts.children.abandoned_visits(record)
+        state = FlowState.from_json(document)
+        starts = {start.visit: start for start in iter_pending_actions(found.program, state)}
+        abandoned = self._parts.children.live_visits(record) - starts.keys()
+        record.load_state(found.program, state, starts, abandoned)
         if record.status.reason == Reason.STORAGE_UNAVAILABLE:
-            self._hold(record, *statuses.summarize_running(record, record.state))
+            self._hold(record, *statuses.summarize_running(record, state))
         return True
 
     def _on_storage_error(self, record: RunRecord, fact: AbortFact | None, error: StorageError) -> None:
         if fact is None:
             self._hold(record, record.status.phase, Reason.STORAGE_UNAVAILABLE, str(error))
-            record.wake_at = record.retry_at
+            record.wake(record.retry_at)
         elif not self._waits_for_children(record, fact):
             self._end(record, Phase.ABORTED, fact.reason, fact.message)
 
@@ -227,13 +217,10 @@ class RunReconciler:
             self._hold(record, status.phase, Reason.SUSPENDED, "spec.suspend is true", suspended_at=since)
             return
         if status.suspended_at is not None:
-            state = replace(state, deadline=state.deadline + (now - status.suspended_at))
-            record.status = status.model_copy(update={"suspended_at": None})
-            record.write_now = True
-        happened: list[Event] = [Canceled(fact.message)] if fact is not None else []
-        happened += record.pending_events
-        record.pending_events = []
-        decision = machine.step(program, state, happened, now)
+            state = replace(state, deadline=state.deadline + record.resume(now))
+        events: list[Event] = [Canceled(fact.message)] if fact is not None else []
+        events += record.take_events()
+        decision = machine.step(program, state, events, now)
         if record.write_now or _must_be_written(state, decision):
             decision = self._enforce_limit(program, state, decision)
         self._accept(record, decision, fact)
@@ -251,36 +238,26 @@ class RunReconciler:
         """Accept a decision; schedule a write at once if its effects require a durable status."""
         now, before = self._parts.clock.now(), record.state
         if before is not None and decision.state == before and not decision.effects and decision.outcome is None:
-            record.wake_at = decision.wake_at
+            record.wake(decision.wake_at)
             return
-        record.state, record.decision, record.abort = decision.state, decision, fact
-        record.unrendered_entries += decision.entries
-        acting = {frame.acting for frame in decision.state.root.walk() if frame.acting is not None}
-        started = {start.visit: start for start in _find_starts(decision)}
-        known = {**record.starts, **started}
-        if decision.outcome is None:  # otherwise they end with the run
-            stopped = {one.visit for one in decision.effects if isinstance(one, CancelAction)}
-            record.cancelled |= {visit for visit in stopped if visit not in known or not known[visit].inline}
-        record.starts = {visit: start for visit, start in known.items() if visit in acting}
-        record.children &= acting
-        record.write_now |= before is None or _must_be_written(before, decision)
-        if record.flush_at is None:
-            record.flush_at = now + self._parts.status_delay
-        record.wake_at = decision.wake_at
+        record.accept(decision, fact)
+        record.require_write(required=before is None or _must_be_written(before, decision))
+        record.flush_by(now + self._parts.status_delay)
+        record.wake(decision.wake_at)
 
     def _render_status(self, record: RunRecord) -> None:
         """Put the accepted decision into the status."""
-        decision, record.decision = record.decision, None
-        if decision is None:
+        taken = record.take_decision()
+        if taken is None:
             return
-        tenure, claim = self._parts.leases.tenure(record.shard), record.status.claim
+        decision, entries = taken
+        tenure, claim = self._parts.tenures.tenure(record.shard), record.status.claim
         now, me = self._parts.clock.now(), self._parts.identity
         if tenure is not None and (claim is None or (claim.holder, claim.epoch) != (me, tenure.epoch)):
             claim = Claim(holder=me, epoch=tenure.epoch, at=now)
-            record.status = record.status.model_copy(update={"claim": claim})
-        entries, record.unrendered_entries = record.unrendered_entries, []
-        record.unlogged_entries += entries
-        shown, record.private_parts = split_state(decision.state.to_json()) if decision.outcome is None else (None, [])
+            record.update_status(claim=claim)
+        shown, private = split_state(decision.state.to_json()) if decision.outcome is None else (None, [])
+        record.set_private_parts(private)
         statuses.apply_decision(record, decision, shown, entries, now)
 
     async def _deliver_signal(self, record: RunRecord, program: FlowProgram, state: FlowState) -> None:
@@ -292,22 +269,21 @@ class RunReconciler:
         if not to.visits and not to.refusal:
             return
         await asyncio.gather(*(self._parts.children.signal(record, visit, signal) for visit in to.visits))
-        record.unposted_events.append(to_event(signal, to))
-        record.status = record.status.model_copy(update={"signalled": mark})
+        record.add_event_to_post(to_event(signal, to))
+        record.update_status(signalled=mark)
         statuses.set_condition(record, *statuses.summarize_running(record, state), now=self._parts.clock.now())
-        record.write_now = True
+        record.require_write()
 
     def _waits_for_children(self, record: RunRecord, fact: AbortFact) -> bool:
         """Whether an aborted run still waits for its actions, within a deadline; they abort by themselves."""
         now = self._parts.clock.now()
         if not self._parts.tree.has_live_descendants(record.uid):
             return False
-        if record.abandon_at is None:
-            record.abandon_at = now + self._parts.cancel_grace
-        if now >= record.abandon_at:
+        until = record.wait_for_children_until(now + self._parts.cancel_grace)
+        if now >= until:
             return False
         self._hold(record, record.status.phase, Reason.ABORTING, fact.message)
-        record.wake_at = record.abandon_at
+        record.wake(until)
         return True
 
     # -- writes and effects -------------------------------------------------------------------------------------------
@@ -316,48 +292,46 @@ class RunReconciler:
         self._render_status(record)
         before = record.status
         statuses.set_condition(record, phase, reason, message, self._parts.clock.now(), **fields)
-        record.write_now |= record.status is not before
+        record.require_write(required=record.status is not before)
 
     def _end(self, record: RunRecord, phase: Phase, reason: Reason, message: str) -> None:
         """End a run without a decision of a state."""
         statuses.set_finished(record, phase, reason, message, self._parts.clock.now())
-        record.write_now = True
+        record.require_write()
 
     async def _commit(self, record: RunRecord) -> None:
-        if record.write_now:
-            record.write_now, record.flush_at = False, None
+        if record.begin_commit():
             self._render_status(record)
-            landed = await self._parts.persistence.write(record)
-            if landed is WriteResult.GONE:
-                self._parts.on_run_deleted(record)
+            result = await self._parts.persistence.write(record)
+            if result is WriteResult.GONE:
+                self._parts.teardown.on_deleted(record)
                 return
-            if landed is WriteResult.OVERTAKEN:
+            if result is WriteResult.OVERTAKEN:
                 self._on_overtaken(record)
                 return
-            self._parts.on_status_stored(record)
-            if landed is WriteResult.DELAYED:  # no effect before the status is recorded
+            self._parts.teardown.on_status_stored(record)
+            if result is WriteResult.DELAYED:  # no effect before the status is recorded
                 self._schedule(record)
                 return
         if record.status is record.stored:
-            for found in record.unlogged_entries:
+            for found in record.take_log_entries():
                 self._parts.journal.on_run_log_entry(record, found)
-            record.unlogged_entries = []
         if record.is_finished:
-            self._parts.on_run_finished(record)
+            self._parts.teardown.on_finished(record)
             return
         if record.status.started_at is not None:
             await self._run_effects(record)
         if record.is_gone:
-            self._parts.on_run_deleted(record)
+            self._parts.teardown.on_deleted(record)
             return
         self._schedule(record)
 
     def _on_overtaken(self, record: RunRecord) -> None:
         record.reset()
         if record.is_finished:
-            self._parts.on_run_finished(record)
+            self._parts.teardown.on_finished(record)
         else:
-            record.requested = True
+            record.request_turn()
 
     async def _run_effects(self, record: RunRecord) -> None:
         """Create the actions of the state that do not exist, and stop those that it no longer needs."""
@@ -368,13 +342,13 @@ class RunReconciler:
         await self._parts.effect_runner.stop_actions(record)
 
     def _may_act(self, record: RunRecord) -> bool:
-        if self.is_owned(record) and self._parts.leases.may_start(record.shard):
+        if self.is_owned(record) and self._parts.tenures.may_start(record.shard):
             return True
         self._wake_at(record, self._parts.clock.now() + _LEASE_PAUSE)
         return False
 
     def _wake_at(self, record: RunRecord, at: datetime) -> None:
-        record.wake_at = at
+        record.wake(at)
         self._schedule(record)
 
     def _schedule(self, record: RunRecord) -> None:

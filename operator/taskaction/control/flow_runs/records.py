@@ -1,30 +1,28 @@
-"""What this process knows about each live run: mutable state without behavior.
+"""What this process knows about each live run, and every change of it.
 
-The reconciler of runs and its parts in this package change a record, and so do the parent tracker, the object editor
-and the status writer in ``control.objects``. All of them run in one event loop, so no change needs a lock. Only one
-turn of a run is active at a time, guarded by ``busy``.
+Only the methods of this module and of ``OwnedRecord`` change a record; the other modules decide when
+(``tests/unit/control/test_records_have_one_writer.py`` checks it). Only one turn of a run is active at a time.
 """
 
-import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from taskaction.api.action_flow_run import ActionFlowRun, ActionFlowRunStatus, RunError
 from taskaction.api.enums import ParentKind, Phase
 from taskaction.api.reasons import Reason
 from taskaction.cluster.gateway import Body
-from taskaction.control.objects.owned import OwnedObject, OwnedRecord
-from taskaction.control.objects.records import ActionTable, RecordTable
+from taskaction.control.objects.owned import OwnedRecord
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncate
 from taskaction.execution.limits import TokenBucket
-from taskaction.flows.effects import Event, FlowDecision, FlowLogEntry, StartAction
+from taskaction.flows.effects import CancelAction, Event, FlowDecision, FlowLogEntry, StartAction
 from taskaction.flows.parameters import Place
 from taskaction.flows.program import FlowProgram
 from taskaction.flows.state import FlowState
 from taskaction.lifecycle.decisions import RecordEvent
-from taskaction.lifecycle.state import AbortFact, Parent
+from taskaction.lifecycle.state import AbortFact
 from taskaction.lifecycle.statuses import Change, build_conditions
 
 
@@ -35,8 +33,8 @@ class Stoppable(Protocol):
         """Stop the call; its outcome is ignored."""
 
 
-@dataclass(slots=True, eq=False)
-class RunRecord:
+@dataclass(slots=True, eq=False, kw_only=True)
+class RunRecord(OwnedRecord):
     """One live run.
 
     Attributes:
@@ -64,10 +62,6 @@ class RunRecord:
     run: ActionFlowRun
     status: ActionFlowRunStatus
     stored: ActionFlowRunStatus
-    version: str
-    shard: int = -1
-    parent: Parent = Parent.NONE
-    adopter: OwnedObject | None = None
     program: FlowProgram | None = None
     state: FlowState | None = None
     starts: dict[str, StartAction] = field(default_factory=dict)
@@ -87,29 +81,17 @@ class RunRecord:
     busy: bool = False
     requested: bool = False
     write_now: bool = False
-    is_gone: bool = False
     storage_error: str = ""
     storage_failures: int = 0
     retry_at: datetime | None = None
     abandon_at: datetime | None = None
-    wake_at: datetime | None = None
-    flush_at: datetime | None = None
-    flushing: asyncio.Future[object] | None = None
 
-    @property
-    def uid(self) -> str:
-        """``metadata.uid`` of the object, the key of all tables."""
-        return self.run.metadata.uid
+    @classmethod
+    def from_run(cls, run: ActionFlowRun) -> "RunRecord":
+        """Return the record of an object that was just read."""
+        return cls(run=run, status=run.status, stored=run.status, version=run.metadata.resource_version)
 
-    @property
-    def namespace(self) -> str:
-        """``metadata.namespace`` of the object."""
-        return self.run.metadata.namespace
-
-    @property
-    def name(self) -> str:
-        """``metadata.name`` of the object."""
-        return self.run.metadata.name
+    # -- facts --------------------------------------------------------------------------------------------------------
 
     @property
     def api_object(self) -> ActionFlowRun:
@@ -122,28 +104,14 @@ class RunRecord:
         return ParentKind.ACTION_FLOW_RUN
 
     @property
-    def is_finished(self) -> bool:
-        """Whether the API server has the terminal status."""
-        return self.stored.phase.is_terminal
-
-    @property
     def log_fields(self) -> dict[str, object]:
         """The keys by which logs identify the object."""
         return {"namespace": self.namespace, "name": self.name, "uid": self.uid, "kind": str(self.kind)}
 
     @property
     def next_due(self) -> datetime | None:
-        """When to reconcile the record next; None if nothing is scheduled."""
+        """When to look at the record next; None if nothing is scheduled."""
         return min((at for at in (self.wake_at, self.flush_at) if at is not None), default=None)
-
-    def update_object(self, body: Body) -> ActionFlowRunStatus:
-        """Replace the object by ``body``, and return the status in it; the record's status stays."""
-        self.run = ActionFlowRun.from_body(body)
-        return self.run.status
-
-    def is_overtaken(self, server: ActionFlowRunStatus) -> bool:
-        """Whether another owner has written: the server has neither the known claim nor the claim to write."""
-        return server.claim not in {self.stored.claim, self.status.claim}
 
     def refused_status(self, message: str, now: datetime) -> ActionFlowRunStatus:
         """Return the status of a run that must fail because the API server refuses its status."""
@@ -167,10 +135,228 @@ class RunRecord:
             }
         )
 
+    @property
+    def is_written(self) -> bool:
+        """Whether the API server has everything that was decided."""
+        return self.decision is None and self.status is self.stored
+
+    # -- the object ---------------------------------------------------------------------------------------------------
+
+    def update_object(self, body: Body) -> ActionFlowRunStatus:
+        """Replace the object by ``body``, and return the status in it; the record's status stays."""
+        self.run = ActionFlowRun.from_body(body)
+        return self.run.status
+
+    def update_run(self, run: ActionFlowRun, *, overtaken: bool, owned: bool) -> None:
+        """Take a newer object, and its status if another process wrote it."""
+        self.run = run
+        self.accept_version()
+        if run.status != self.stored and self.flushing is None:
+            self.stored = run.status
+            if overtaken or not owned:
+                self.status = run.status
+                self.reset()
+
+    def finish_elsewhere(self, run: ActionFlowRun) -> None:
+        """Take the object with the end that another process has recorded."""
+        self.run = run
+        self.replace_status(run.status)
+
+    def show_stored_status(self) -> ActionFlowRunStatus:
+        """Take the stored status into the object, and return the status that it had before."""
+        before, was_placed = self.run.status, not self.must_be_placed
+        self.run = self.run.model_copy(update={"status": self.stored})
+        if was_placed:
+            self.placed = self.run
+        return before
+
+    def take_up(self) -> None:
+        """Forget what this process knew before it became the owner."""
+        self.reset()
+        self.status = self.stored
+
+    # -- turns --------------------------------------------------------------------------------------------------------
+
+    def request_turn(self) -> None:
+        """Request a turn, or another one after the active turn."""
+        self.requested = True
+
+    def begin_turn(self) -> None:
+        """Record that a turn is active."""
+        self.busy = True
+
+    def take_request(self) -> None:
+        """Record that the active turn serves all requests until now."""
+        self.requested = False
+
+    def end_turn(self) -> None:
+        """Record that no turn is active."""
+        self.busy = False
+
+    def require_write(self, *, required: bool = True) -> None:
+        """Require that the status is durable before anything else is done."""
+        self.write_now |= required
+
+    def take_due_flush(self, now: datetime) -> None:
+        """Require a write if the delayed one is due, and remove the timers that led here."""
+        if self.flush_at is not None and self.flush_at <= now:
+            self.flush_at, self.write_now = None, True
+        self.wake_at = None
+
+    def begin_commit(self) -> bool:
+        """Return whether a write is required, and record that it begins."""
+        if not self.write_now:
+            return False
+        self.write_now, self.flush_at = False, None
+        return True
+
+    # -- state of the machine -----------------------------------------------------------------------------------------
+
+    def start_program(self, program: FlowProgram) -> None:
+        """Set the compiled definition that the run starts with."""
+        self.program = program
+
+    def load_state(
+        self, program: FlowProgram, state: FlowState, starts: dict[str, StartAction], cancelled: set[str]
+    ) -> None:
+        """Set program and state as they were recorded; which actions exist is unknown."""
+        self.program, self.state, self.starts = program, state, starts
+        self.inherited, self.children, self.cancelled = set(starts), set(), cancelled
+
+    def add_events(self, events: Iterable[Event]) -> None:
+        """Add events for the next turn."""
+        self.pending_events += events
+
+    def take_events(self) -> list[Event]:
+        """Remove and return the events of this turn."""
+        taken, self.pending_events = self.pending_events, []
+        return taken
+
+    def resume(self, now: datetime) -> timedelta:
+        """Record that the run is not suspended any more; return how long it was."""
+        since = self.status.suspended_at or now
+        self.update_status(suspended_at=None)
+        self.write_now = True
+        return now - since
+
+    def accept(self, decision: FlowDecision, fact: AbortFact | None) -> None:
+        """Take a decision of the machine, with the actions that it starts and stops."""
+        self.state, self.decision, self.abort = decision.state, decision, fact
+        self.unrendered_entries += decision.entries
+        acting = {frame.acting for frame in decision.state.root.walk() if frame.acting is not None}
+        started = {start.visit: start for start in decision.effects if isinstance(start, StartAction)}
+        known = {**self.starts, **started}
+        if decision.outcome is None:  # otherwise they end with the run
+            stopped = {one.visit for one in decision.effects if isinstance(one, CancelAction)}
+            self.cancelled |= {visit for visit in stopped if visit not in known or not known[visit].inline}
+        self.starts = {visit: start for visit, start in known.items() if visit in acting}
+        self.children &= acting
+
+    def take_decision(self) -> tuple[FlowDecision, list[FlowLogEntry]] | None:
+        """Remove and return the decision that the status does not show yet, with its log entries."""
+        decision, self.decision = self.decision, None
+        if decision is None:
+            return None
+        entries, self.unrendered_entries = self.unrendered_entries, []
+        self.unlogged_entries += entries
+        return decision, entries
+
+    def set_private_parts(self, parts: list[tuple[Place, Any]]) -> None:
+        """Set the private parts of the state to store with the next write."""
+        self.private_parts = parts
+
+    def take_private_parts(self) -> list[tuple[Place, Any]] | None:
+        """Remove and return the private parts to store; None if nothing changed."""
+        parts, self.private_parts = self.private_parts, None
+        return parts
+
+    def take_log_entries(self) -> list[FlowLogEntry]:
+        """Remove and return the entries to log, because the status has them."""
+        entries, self.unlogged_entries = self.unlogged_entries, []
+        return entries
+
+    def drop_log_entries(self) -> None:
+        """Forget entries whose status is never written."""
+        self.unlogged_entries = []
+
+    # -- actions ------------------------------------------------------------------------------------------------------
+
+    def take_missing_starts(self) -> list[StartAction]:
+        """Return the actions of the state that are not known to exist, and take them as existing."""
+        missing = [start for visit, start in self.starts.items() if visit not in self.children]
+        self.children |= {start.visit for start in missing}
+        return missing
+
+    def take_cancelled(self) -> set[str]:
+        """Remove and return the visits whose action must end."""
+        cancelled, self.cancelled = self.cancelled, set()
+        return cancelled
+
+    def add_call(self, visit: str, call: Stoppable) -> None:
+        """Add an active inline call."""
+        self.calls[visit] = call
+
+    def remove_call(self, visit: str) -> None:
+        """Remove an inline call that ended or is not needed any more."""
+        del self.calls[visit]
+
+    def retry_start(self, visit: str) -> None:
+        """Start the action of a visit again in a later turn."""
+        self.children.discard(visit)
+
+    def wait_for_children_until(self, at: datetime) -> datetime:
+        """Set when an aborted run stops waiting for its actions, unless that is set; return it."""
+        self.abandon_at = self.abandon_at or at
+        return self.abandon_at
+
     def stop_calls(self) -> None:
         """Stop all inline calls of the run."""
         for call in list(self.calls.values()):
             call.stop()
+
+    # -- Events -------------------------------------------------------------------------------------------------------
+
+    def add_event_to_post(self, event: RecordEvent) -> None:
+        """Post an Event when the status is durable."""
+        self.unposted_events.append(event)
+
+    def take_events_to_post(self) -> list[RecordEvent]:
+        """Remove and return the Events that waited for a durable status."""
+        events, self.unposted_events = self.unposted_events, []
+        return events
+
+    def defer_event(self, event: RecordEvent | None) -> None:
+        """Set the Event to post if it is still true later; None for none."""
+        self.deferred_event = event
+
+    def take_deferred_event(self) -> RecordEvent | None:
+        """Remove and return the deferred Event."""
+        event, self.deferred_event = self.deferred_event, None
+        return event
+
+    def set_event_tokens(self, tokens: TokenBucket) -> None:
+        """Set the tokens that the run has left for Events."""
+        self.event_tokens = tokens
+
+    # -- storage ------------------------------------------------------------------------------------------------------
+
+    def count_storage_error(self, error: str) -> int:
+        """Record that the storage did not respond; return the number of consecutive failures."""
+        self.storage_error, self.storage_failures = error, self.storage_failures + 1
+        return self.storage_failures
+
+    def retry_storage_at(self, at: datetime) -> None:
+        """Set when to use the storage again."""
+        self.retry_at = at
+
+    def clear_storage_errors(self) -> None:
+        """Record that the storage responds."""
+        self.storage_failures, self.retry_at = 0, None
+
+    def delay_write(self, wanted: ActionFlowRunStatus) -> None:
+        """Write ``wanted`` when the storage is used again."""
+        self.status = wanted
+        self.write_now, self.flush_at = True, self.retry_at
 
     def reset(self) -> None:
         """Drop the state in memory; the next turn reads it from the status."""
@@ -182,26 +368,3 @@ class RunRecord:
         self.stop_calls()
         self.abandon_at = self.wake_at = self.flush_at = self.retry_at = None
         self.write_now, self.storage_failures = False, 0
-
-
-class RunTable(RecordTable[RunRecord]):
-    """The live runs."""
-
-    __slots__ = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LiveRecords:
-    """The live actions and runs by their common interface."""
-
-    actions: ActionTable
-    runs: RunTable
-
-    def get(self, uid: str) -> OwnedRecord | None:
-        """Return the record with this uid."""
-        return self.actions.get(uid) or self.runs.get(uid)
-
-    def get_by_name(self, kind: ParentKind, namespace: str, name: str) -> OwnedRecord | None:
-        """Return the record with this name."""
-        table: ActionTable | RunTable = self.actions if kind is ParentKind.TASK_ACTION else self.runs
-        return table.get_by_name(namespace, name)

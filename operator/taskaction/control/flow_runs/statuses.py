@@ -50,7 +50,7 @@ def set_condition(record: RunRecord, phase: Phase, reason: str, message: str, no
         return
     change = Change(phase=phase, reason=reason, message=text, now=now, generation=generation)
     update["conditions"] = build_conditions(status.conditions, change, text)
-    record.status = status.model_copy(update=update)
+    record.set_status(status.model_copy(update=update))
 
 
 def apply_decision(

@@ -3,10 +3,17 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 _OBEY_SECONDS = 1.0
 """Seconds that a cancelled task has to end; a task that ignores the cancel is abandoned."""
+
+
+class FailureRecorder(Protocol):
+    """Recorder of failures that belong to no object."""
+
+    def on_task_failed(self, task: str, error: BaseException) -> None:
+        """Record that a background task failed."""
 
 
 class Background:

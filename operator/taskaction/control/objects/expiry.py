@@ -62,14 +62,14 @@ class ExpiryCollector(Generic[O, R]):
         background: Background,
         members: RecordLookup,
         tree: OwnerTree,
-        judge: ExpiryTime[O],
-        recorded: Callable[[O], R],
+        expires_at: ExpiryTime[O],
+        to_record: Callable[[O], R],
         namespaces: Sequence[str] = (),
         deleted: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
         """Create a collector.
 
-        ``recorded`` returns the record of a finished object that must be edited. ``deleted`` is called with the
+        ``to_record`` returns the record of a finished object that must be edited. ``deleted`` is called with the
         namespace and uid of every object that this collector deleted.
         """
         self._cluster = cluster
@@ -79,12 +79,12 @@ class ExpiryCollector(Generic[O, R]):
         self._background = background
         self._kind = kind
         self._members = members
-        self._recorded = recorded
+        self._to_record = to_record
         self._deleted = deleted
         self._tree = tree
-        self._judge = judge
+        self._expires_at = expires_at
         self._remembered: dict[str, tuple[str, str, str | None]] = {}
-        self._agenda = Agenda(clock, self._on_due)
+        self._agenda: Agenda[str] = Agenda(clock)
         self._taken_over = asyncio.Event()
 
     def schedule(self, found: O, at: datetime) -> None:
@@ -93,7 +93,7 @@ class ExpiryCollector(Generic[O, R]):
 
     async def run_agenda(self) -> None:
         """Delete remembered objects when they expire, until cancelled."""
-        await self._agenda.run()
+        await self._agenda.run(self._on_due)
 
     def on_shard_acquired(self) -> None:
         """Request a cleanup of the finalizers that a former owner of a shard left behind."""
@@ -125,7 +125,7 @@ class ExpiryCollector(Generic[O, R]):
         """List all finished objects page by page, and remember those that expire soon."""
         for phase in sorted(TERMINAL_PHASES):
             async for action in self._list_finished(field_selector=f"status.phase={phase}"):
-                expires = self._judge(action)
+                expires = self._expires_at(action)
                 if expires is not None:
                     self._remember(action, expires)
 
@@ -133,8 +133,8 @@ class ExpiryCollector(Generic[O, R]):
         """Remove the finalizer from finished objects whose owner stopped between the last status and the removal."""
         async for action in self._list_finished(label_selector=f"{HELD_LABEL}=true"):
             held = FINALIZER in action.metadata.finalizers and action.status.phase.is_terminal
-            if held and self._judge(action) is not None and self._members.get(action.metadata.uid) is None:
-                await self._editor.remove_finalizer(self._recorded(action))
+            if held and self._expires_at(action) is not None and self._members.get(action.metadata.uid) is None:
+                await self._editor.remove_finalizer(self._to_record(action))
 
     async def _list_finished(self, *, field_selector: str = "", label_selector: str = "") -> AsyncIterator[O]:
         bodies = list_objects(

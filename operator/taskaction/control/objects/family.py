@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from taskaction.api.enums import ParentKind
 from taskaction.api.task_action import ParentRef
 from taskaction.cluster.gateway import Cluster
 from taskaction.control.objects.background import Background
@@ -15,7 +16,9 @@ from taskaction.control.objects.owned import (
     parent_link,
     parse_object,
 )
+from taskaction.control.objects.requests import Requests
 from taskaction.control.objects.tree import NodeFacts, OwnerTree, ParentLink
+from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.lifecycle.state import Parent
 
 
@@ -33,21 +36,17 @@ class ParentTracker:
         background: Background,
         members: RecordLookup,
         tree: OwnerTree,
-        changed: Callable[[OwnedRecord], None],
-        follows: Callable[[str], bool],
+        requests: Requests,
+        tenures: ShardTenures,
     ) -> None:
-        """Create a tracker.
-
-        ``changed`` is called with every record whose parent state may have changed. ``follows`` returns whether this
-        process reconciles the run with this uid, and so must know how its children end.
-        """
+        """Create a tracker; it requests reconciliation of every record whose parent state may have changed."""
         self._cluster = cluster
         self._persistently = persistently
         self._background = background
         self._members = members
         self._tree = tree
-        self._changed = changed
-        self._follows = follows
+        self._requests = requests
+        self._tenures = tenures
         self._under_way: set[tuple[str, str]] = set()
 
     def place(self, record: OwnedRecord) -> None:
@@ -57,11 +56,11 @@ class ParentTracker:
         unknown_before = record.parent in {Parent.LOOKED_UP, Parent.FOUND}
         matters = self._tree.update_node(record.uid, NodeFacts.from_object(action, record.stored), link, live=True)
         if link is not None:
-            record.parent = self._owned_parent_state(record)
+            record.set_parent(self._owned_parent_state(record))
         elif action.spec.parent_ref is not None and not is_orphaned(action) and not record.status.phase.is_started:
-            record.parent = self._referenced_parent_state(record, action.spec.parent_ref)
+            record.set_parent(self._referenced_parent_state(record, action.spec.parent_ref))
         else:
-            record.parent = Parent.NONE
+            record.set_parent(Parent.NONE)
         if matters or (unknown_before and not _awaits_adoption(record)):
             self._request_descendants(record.uid)
 
@@ -88,8 +87,9 @@ class ParentTracker:
         above = parent_link(record.api_object)
         if above is None:
             return False
-        if self._members.get(above.uid) is not None:
-            return self._follows(above.uid)
+        parent = self._members.get(above.uid)
+        if parent is not None:  # the owner of a run must know how its actions end
+            return parent.kind is ParentKind.ACTION_FLOW_RUN and self._tenures.owns(parent.shard)
         return any(uid != record.uid and self._members.get(uid) for uid in self._tree.descendants(above.uid))
 
     def _owned_parent_state(self, record: OwnedRecord) -> Parent:
@@ -128,7 +128,7 @@ class ParentTracker:
             return Parent.MISSING
         if finished:
             return Parent.FINISHED
-        record.adopter = parent
+        record.set_parent(Parent.FOUND, parent)
         return Parent.FOUND
 
     def _find_referenced(self, record: OwnedRecord, ref: ParentRef) -> None:
@@ -136,8 +136,8 @@ class ParentTracker:
             body = await self._persistently(lambda: self._cluster.get(RESOURCES[ref.kind], ref.name, record.namespace))
             parent = parse_object(ref.kind, body) if body is not None else None
             finished = parent is not None and parent.status.phase.is_terminal
-            record.parent = self._check_parent(record, ref, parent, finished=finished)
-            self._changed(record)
+            record.set_parent(self._check_parent(record, ref, parent, finished=finished))
+            self._requests.reconcile(record)
             if not _awaits_adoption(record):
                 self._request_descendants(record.uid)
 
@@ -177,8 +177,8 @@ class ParentTracker:
         for uid in uids:
             if (record := self._members.get(uid)) is not None:
                 if parent_link(record.api_object) is not None:
-                    record.parent = self._owned_parent_state(record)
-                self._changed(record)
+                    record.set_parent(self._owned_parent_state(record))
+                self._requests.reconcile(record)
 
 
 def _awaits_adoption(record: OwnedRecord) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from taskaction.cluster.errors import ConflictError, NotFoundError
 from taskaction.cluster.gateway import Body, Cluster, Resource
 from taskaction.control.objects.owned import RESOURCES, OwnedObject, OwnedRecord, adoption_mark, kind_of
+from taskaction.control.objects.requests import Requests
 from taskaction.core.constants import FINALIZER, HELD_LABEL, PARENT_ANNOTATION
 
 Operations = list[dict[str, Any]]
@@ -24,12 +25,10 @@ class RetryingCall(Protocol):
 class ObjectEditor(Generic[R]):
     """Editor of objects by JSON patches that test the resourceVersion, since others may edit the same list."""
 
-    def __init__(
-        self, cluster: Cluster, persistently: RetryingCall, learned: Callable[[R], None], *, in_flight: int
-    ) -> None:
-        """Create an editor; ``learned`` is called with every object read here and not through the watch."""
+    def __init__(self, cluster: Cluster, persistently: RetryingCall, requests: Requests, *, in_flight: int) -> None:
+        """Create an editor; it requests reconciliation of every object that it reads and the watch may not show."""
         self._cluster = cluster
-        self._learned = learned
+        self._requests = requests
         self._persistently = persistently
         self._slots = asyncio.Semaphore(in_flight)
 
@@ -65,7 +64,7 @@ class ObjectEditor(Generic[R]):
             try:
                 body = await self._patch(record, version, wanted)
             except NotFoundError:
-                record.is_gone = True
+                record.mark_gone()
             except ConflictError:
                 await self._refresh(record)
                 version = record.api_object.metadata.resource_version
@@ -88,10 +87,10 @@ class ObjectEditor(Generic[R]):
             lambda: self._cluster.get(RESOURCES[record.kind], record.name, record.namespace)
         )
         if body is None or body["metadata"]["uid"] != record.uid:
-            record.is_gone = True
+            record.mark_gone()
         else:
             _update_record(record, body)
-            self._learned(record)
+            self._requests.reconcile(record)
 
 
 def _update_record(record: OwnedRecord, body: Body) -> None:
@@ -101,7 +100,7 @@ def _update_record(record: OwnedRecord, body: Body) -> None:
     old resourceVersion.
     """
     if not record.is_overtaken(record.update_object(body)):
-        record.version = record.api_object.metadata.resource_version
+        record.accept_version()
 
 
 def _add_finalizer_operations(action: OwnedObject) -> Operations:

@@ -1,10 +1,12 @@
-"""Common interface of the objects that one replica owns, actions and runs: parent, status, and end.
+"""What actions and runs have in common as objects that one replica owns: parent, status, and end.
 
-The records of each kind hold what only that kind has. Nothing here decides anything.
+The records of each kind add what only that kind has. Nothing here decides anything.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -28,61 +30,165 @@ _READERS: dict[ParentKind, Callable[[Body], OwnedObject]] = {
 }
 
 
-class OwnedRecord(Protocol):
-    """What this process knows about one live object.
+@dataclass(slots=True, eq=False, kw_only=True)
+class OwnedRecord(ABC):
+    """What this process knows about one live object, and the changes that objects of both kinds share.
+
+    Only methods of a record change it, so that what belongs together changes together. All callers run in one event
+    loop, so no change needs a lock.
 
     Attributes:
         status: the status to write; ``stored`` is the status that the API server is known to have.
-        version: the resourceVersion that the next status write must match.
+        version: the resourceVersion that the next status write must match. It may only move to one whose status was
+            compared; otherwise a write would replace the status of another owner.
+        shard: the shard of the object; -1 until it is placed.
+        placed: the object for which shard, parent and partition were last determined.
         parent: the state of the parent; ``adopter`` is the parent to add as an owner.
         is_gone: the object no longer exists; nothing may be written.
+        wake_at: when to reconcile; ``flush_at``: when to write the status at the latest.
         flushing: set during a status write; completed with its result.
     """
 
     status: Any
     stored: Any
     version: str
-    parent: Parent
-    adopter: OwnedObject | None
-    is_gone: bool
-    flushing: asyncio.Future[object] | None
+    shard: int = -1
+    placed: OwnedObject | None = None
+    parent: Parent = Parent.NONE
+    adopter: OwnedObject | None = None
+    is_gone: bool = False
+    wake_at: datetime | None = None
+    flush_at: datetime | None = None
+    flushing: asyncio.Future[object] | None = None
+
+    # -- facts --------------------------------------------------------------------------------------------------------
 
     @property
-    def uid(self) -> str:
-        """``metadata.uid`` of the object, the key of all tables."""
-
-    @property
-    def namespace(self) -> str:
-        """``metadata.namespace`` of the object."""
-
-    @property
-    def name(self) -> str:
-        """``metadata.name`` of the object."""
-
-    @property
+    @abstractmethod
     def api_object(self) -> OwnedObject:
         """The object as last read."""
 
     @property
+    @abstractmethod
     def kind(self) -> ParentKind:
         """The kind of the object."""
 
     @property
-    def is_finished(self) -> bool:
-        """Whether the API server has the terminal status."""
-
-    @property
+    @abstractmethod
     def log_fields(self) -> dict[str, object]:
         """The keys by which logs identify the object."""
 
+    @property
+    @abstractmethod
+    def next_due(self) -> datetime | None:
+        """When to look at the record next; None if nothing is scheduled."""
+
+    @abstractmethod
+    def refused_status(self, message: str, now: datetime) -> Any:
+        """Return the status of an object that must fail because the API server refuses its status."""
+
+    @property
+    def uid(self) -> str:
+        """``metadata.uid`` of the object, the key of all tables."""
+        return self.api_object.metadata.uid
+
+    @property
+    def namespace(self) -> str:
+        """``metadata.namespace`` of the object."""
+        return self.api_object.metadata.namespace
+
+    @property
+    def name(self) -> str:
+        """``metadata.name`` of the object."""
+        return self.api_object.metadata.name
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the API server has the terminal status."""
+        return bool(self.stored.phase.is_terminal)
+
+    @property
+    def is_being_finished(self) -> bool:
+        """Whether this process is writing the terminal status; the end of that write decides what follows."""
+        return self.status.phase.is_terminal and self.flushing is not None
+
+    @property
+    def must_be_placed(self) -> bool:
+        """Whether the object changed since shard, parent and partition were determined."""
+        return self.placed is not self.api_object
+
+    def is_overtaken(self, server: Any) -> bool:
+        """Whether another owner has written: the server has neither the known claim nor the claim to write."""
+        return server.claim not in {self.stored.claim, self.status.claim}
+
+    # -- changes ------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
     def update_object(self, body: Body) -> Any:
         """Replace the object by ``body``, and return the status in it; the record's status stays."""
 
-    def is_overtaken(self, server: Any) -> bool:
-        """Whether another owner has written the status."""
+    def accept_version(self) -> None:
+        """Let the next status write match the object as last read, whose status was compared."""
+        self.version = self.api_object.metadata.resource_version
 
-    def refused_status(self, message: str, now: datetime) -> Any:
-        """Return the status of an object that must fail because the API server refuses its status."""
+    def place(self, shard: int) -> None:
+        """Set the shard of the object as it is now."""
+        self.shard, self.placed = shard, self.api_object
+
+    def set_parent(self, parent: Parent, adopter: OwnedObject | None = None) -> None:
+        """Set the state of the parent; ``adopter`` is the parent that was found."""
+        self.parent = parent
+        if adopter is not None:
+            self.adopter = adopter
+
+    def set_status(self, status: Any) -> None:
+        """Set the status to write."""
+        self.status = status
+
+    def update_status(self, **fields: Any) -> None:
+        """Change fields of the status to write."""
+        self.status = self.status.model_copy(update=fields)
+
+    def replace_status(self, server: Any) -> None:
+        """Take the status that another owner has written."""
+        self.status = self.stored = server
+
+    def refuse_status(self, message: str, now: datetime) -> None:
+        """Fail, because the API server refuses the status with ``message``."""
+        self.status = self.refused_status(message, now)
+
+    def mark_gone(self) -> None:
+        """Record that the object no longer exists."""
+        self.is_gone = True
+
+    def begin_write(self) -> None:
+        """Record that a status write begins."""
+        self.flushing = asyncio.get_running_loop().create_future()
+
+    def on_status_stored(self, status: Any, version: str | None = None) -> None:
+        """Record that the API server has ``status``, at ``version`` if that is known."""
+        self.stored = status
+        if version is not None:
+            self.version = version
+
+    def end_write(self, result: object) -> None:
+        """Record that a status write has ended, and tell those who wait for it."""
+        if self.flushing is not None:
+            self.flushing.set_result(result)
+            self.flushing = None
+
+    def wake(self, at: datetime | None) -> None:
+        """Set when to reconcile next."""
+        self.wake_at = at
+
+    def flush_by(self, at: datetime) -> None:
+        """Write the status ``at`` the latest, or earlier if that is scheduled."""
+        if self.flush_at is None:
+            self.flush_at = at
+
+    def cancel_flush(self) -> None:
+        """Forget a delayed write, because the status is written now."""
+        self.flush_at = None
 
 
 class RecordLookup(Protocol):
@@ -136,8 +242,3 @@ def is_newer(known: str, seen: str) -> bool:
     if known.isdecimal() and seen.isdecimal():
         return int(seen) > int(known)
     return seen != known
-
-
-def is_being_finished(record: OwnedRecord) -> bool:
-    """Whether this process is writing the terminal status; the end of that write decides what follows."""
-    return record.status.phase.is_terminal and record.flushing is not None

@@ -1,104 +1,103 @@
-"""What this process knows about each live action: mutable state without behavior.
+"""What this process knows about each live action, and every change of it.
 
-The reconciler and its parts in ``task_actions`` change a record, and so do the parent tracker, the object editor and
-the status writer in this package. All of them run in one event loop, so no change needs a lock. Only the status
-writer sets ``stored`` after a write; ``version`` moves only together with a comparison of claims.
+Only the methods of this module and of ``OwnedRecord`` change a record; the other modules decide when
+(``tests/unit/control/test_records_have_one_writer.py`` checks it).
 """
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import NamedTuple
 
 from taskaction.api.enums import ErrorKind, ParentKind, Phase
 from taskaction.api.provider import ProviderDefaults
 from taskaction.api.reasons import Reason
-from taskaction.api.task_action import Signal, TaskAction, TaskActionSpec, TaskActionStatus
+from taskaction.api.task_action import Link, Progress, Signal, TaskAction, TaskActionSpec, TaskActionStatus
 from taskaction.cluster.gateway import Body
-from taskaction.control.objects.owned import OwnedObject, OwnedRecord
+from taskaction.control.objects.owned import OwnedRecord
+from taskaction.core.constants import LINKS_KEPT
+from taskaction.lifecycle.outcomes import Failed
 from taskaction.lifecycle.policy import Policy
-from taskaction.lifecycle.state import Activity, Blocker, Parent
+from taskaction.lifecycle.state import Activity, Blocker
 from taskaction.lifecycle.statuses import Change, apply_change, close_attempt_fields, error_info
 
-LATE_NOTICES = 300.0
-"""Maximum age of a notification in seconds."""
+_AT_REST = frozenset({Activity.IDLE, Activity.QUEUED, Activity.PARKED})
+_TRACKED = frozenset({Activity.QUEUED, Activity.PARKED, Activity.WAITING})
 
 
-@dataclass(slots=True, eq=False)
-class ActionRecord:
+class DueTimers(NamedTuple):
+    """Timers of a record whose time has come."""
+
+    flush: bool
+    poll: bool
+    wake: bool
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class ActionRecord(OwnedRecord):
     """One live action.
 
     Attributes:
-        action: the object as last read; use ``status`` below instead of its ``status``.
-        status: the status to write; ``stored`` is the status that the API server is known to have.
-        version: the resourceVersion that the next status write must match. It may only move to one whose status was
-            compared; otherwise a write would replace the status of another owner.
+        action: the object as last read; use ``status`` instead of its ``status``.
         first_version: the resourceVersion when first read, a tie-breaker of the order in a partition.
+        activity: what this process is doing with the action.
         taken_over_at: when this process first saw the action as its own while another claim was in the status.
+        polled_signal: the signal that the executor last received.
+        awaits_partition: it is queued, but not submitted until its executor has found its partition.
+        partition_asked: the executor has returned the partition of the action, if it has one.
+        partition_failure: why the executor could not find the partition.
+        limit_errors: number of consecutive quota checks in which the executor raised an error.
+        parameters_hash: digest of the parameters; None until it is computed.
+        policy: the effective policy, with the values that it was computed from.
         validated_with: what last validated the parameters; ``parameters_blocker`` is the result, unless
             ``is_validating``.
-        policy: the effective policy, with the values that it was computed from.
-        polled_signal: the signal that the executor last received.
-        partition_asked: the executor has returned the partition of the action, if it has one.
-        limit_errors: number of consecutive quota checks in which the executor raised an error.
-        adopter: the parent to add as an owner.
-        is_gone: the object no longer exists; nothing may be written.
+        poll_at: when to poll next.
+        call: the task of the running call; ``cancelling``: the attempt is being cancelled.
+        poll_again: an object of the action changed during a call; poll again.
         may_be_refused: created while this process owned its shard, so that a full queue may still refuse it.
-        queue_full: it waits outside a full queue.
         queued_at: when it entered the queue, by the monotonic clock.
         parked_at: when it was first parked for a quota that has not let it pass yet, by the monotonic clock.
         limited_until: when the rate limit of its provider is expected to let it start.
-        poll_again: an object of the action changed during a call; poll again.
-        flushing: set during a status write; completed with its result.
     """
 
     action: TaskAction
     status: TaskActionStatus
     stored: TaskActionStatus
-    version: str
     first_version: int
-    shard: int = -1
     activity: Activity = Activity.IDLE
-    parent: Parent = Parent.NONE
-    adopter: OwnedObject | None = None
     taken_over_at: datetime | None = None
     polled_signal: Signal | None = None
+    awaits_partition: bool = False
     partition_asked: bool = False
+    partition_failure: Failed | None = None
     limit_errors: int = 0
     parameters_hash: str | None = None
     policy: tuple[TaskActionSpec, ProviderDefaults | None, Policy] | None = None
     validated_with: object | None = None
     parameters_blocker: Blocker | None = None
     is_validating: bool = False
-    is_gone: bool = False
-    wake_at: datetime | None = None
     poll_at: datetime | None = None
-    flush_at: datetime | None = None
     call: asyncio.Task[object] | None = None
     cancelling: bool = False
     poll_again: bool = False
     may_be_refused: bool = False
-    queue_full: bool = False
     queued_at: float | None = None
     parked_at: float | None = None
     limited_until: datetime | None = None
-    flushing: asyncio.Future[object] | None = None
 
-    @property
-    def uid(self) -> str:
-        """``metadata.uid`` of the object, the key of all tables."""
-        return self.action.metadata.uid
+    @classmethod
+    def from_action(cls, action: TaskAction) -> "ActionRecord":
+        """Return the record of an object that was just read."""
+        version = action.metadata.resource_version
+        return cls(
+            action=action,
+            status=action.status,
+            stored=action.status,
+            version=version,
+            first_version=int(version) if version.isdecimal() else 0,
+        )
 
-    @property
-    def namespace(self) -> str:
-        """``metadata.namespace`` of the object."""
-        return self.action.metadata.namespace
-
-    @property
-    def name(self) -> str:
-        """``metadata.name`` of the object."""
-        return self.action.metadata.name
+    # -- facts --------------------------------------------------------------------------------------------------------
 
     @property
     def api_object(self) -> TaskAction:
@@ -111,19 +110,14 @@ class ActionRecord:
         return ParentKind.TASK_ACTION
 
     @property
-    def is_finished(self) -> bool:
-        """Whether the API server has the terminal status."""
-        return self.stored.phase.is_terminal
-
-    @property
     def log_fields(self) -> dict[str, object]:
         """The keys by which logs identify the object."""
         return {"namespace": self.namespace, "name": self.name, "uid": self.uid, "attempt": self.status.attempt}
 
-    def update_object(self, body: Body) -> TaskActionStatus:
-        """Replace the object by ``body``, and return the status in it; the record's status stays."""
-        self.action = TaskAction.from_body(body)
-        return self.action.status
+    @property
+    def next_due(self) -> datetime | None:
+        """When to look at the record next; None if nothing is scheduled."""
+        return min((at for at in (self.wake_at, self.poll_at, self.flush_at) if at is not None), default=None)
 
     def refused_status(self, message: str, now: datetime) -> TaskActionStatus:
         """Return the status of an action that must fail because the API server refuses its status."""
@@ -140,68 +134,200 @@ class ActionRecord:
             self.stored, change, **close_attempt_fields(self.stored, Phase.FAILED, error, now), finished_at=now
         )
 
-    def is_overtaken(self, server: TaskActionStatus) -> bool:
-        """Whether another owner has written: the server has neither the known claim nor the claim to write."""
-        return server.claim not in {self.stored.claim, self.status.claim}
+    # -- the object ---------------------------------------------------------------------------------------------------
 
-    @property
-    def next_due(self) -> datetime | None:
-        """When to reconcile the record next; None if nothing is scheduled."""
-        return min((at for at in (self.wake_at, self.poll_at, self.flush_at) if at is not None), default=None)
+    def update_object(self, body: Body) -> TaskActionStatus:
+        """Replace the object by ``body``, and return the status in it; the record's status stays."""
+        self.action = TaskAction.from_body(body)
+        return self.action.status
 
+    def update_action(self, action: TaskAction, *, overtaken: bool) -> bool:
+        """Take a newer object; return whether another process wrote its status, the next or the former owner."""
+        self.action = action
+        self.accept_version()
+        if action.status == self.stored or self.flushing is not None:
+            return False
+        self.stored = action.status
+        if overtaken or self.activity in _AT_REST:
+            self.status = action.status
+        return True
 
-R = TypeVar("R", bound=OwnedRecord)
+    def finish_elsewhere(self, action: TaskAction) -> None:
+        """Take the object with the end that another process has recorded."""
+        self.action = action
+        self.replace_status(action.status)
 
+    # -- ownership ----------------------------------------------------------------------------------------------------
 
-@dataclass(slots=True)
-class RecordTable(Generic[R]):
-    """The live objects of one kind by uid and by name.
+    def take_over(self, now: datetime, *, may_be_refused: bool = False) -> None:
+        """Record that this process sees the action as its own from ``now`` on."""
+        self.taken_over_at, self.may_be_refused = now, may_be_refused
 
-    Finished objects leave the table. Their uids stay in ``finished`` for a while, in the order of their ends, so that a
-    late notification does not add them again.
-    """
+    def give_up_attempt(self, now: datetime) -> None:
+        """Record that the attempt belongs to another owner, or that nothing was called."""
+        self.taken_over_at, self.activity = now, Activity.IDLE
 
-    records: dict[str, R] = field(default_factory=dict)
-    names: dict[tuple[str, str], str] = field(default_factory=dict)
-    finished: dict[str, float] = field(default_factory=dict)
+    def release(self) -> None:
+        """Forget what the next owner computes again; a running call may end."""
+        if self.activity in _TRACKED:
+            self.activity = Activity.IDLE
+            self.poll_at = self.wake_at = None
+            self.awaits_partition = False
 
-    def __len__(self) -> int:
-        """Return the number of live objects."""
-        return len(self.records)
+    # -- queue and timers ---------------------------------------------------------------------------------------------
 
-    def __iter__(self) -> Iterator[R]:
-        """Iterate over a copy, so that the table may change meanwhile."""
-        return iter(list(self.records.values()))
+    def enqueue(self, monotonic: float, *, awaits_partition: bool) -> None:
+        """Record that the action waits for a worker, and before that perhaps for its partition."""
+        self.activity, self.poll_at, self.awaits_partition = Activity.QUEUED, None, awaits_partition
+        if self.queued_at is None:
+            self.queued_at = monotonic
 
-    def get(self, uid: str) -> R | None:
-        """Return the record with this uid."""
-        return self.records.get(uid)
+    def submit(self) -> None:
+        """Record that the partition is known and the manager has the action."""
+        self.awaits_partition = False
 
-    def get_by_name(self, namespace: str, name: str) -> R | None:
-        """Return the record with this name."""
-        uid = self.names.get((namespace, name))
-        return self.records.get(uid) if uid is not None else None
+    def set_partition(self, key: str | None) -> None:
+        """Set the partition key that the executor has found; None for no partition."""
+        self.partition_asked = True
+        self.update_status(partition_key=key)
 
-    def add(self, record: R) -> None:
-        """Add a record."""
-        self.records[record.uid] = record
-        self.names[record.namespace, record.name] = record.uid
+    def fail_partition(self, failure: Failed) -> None:
+        """Record why the executor could not find the partition."""
+        self.partition_failure, self.awaits_partition = failure, False
 
-    def finish(self, record: R, now: float) -> None:
-        """Remove a finished object, and forget older ones whose last notification has arrived by ``now``."""
-        self.drop(record)
-        self.finished[record.uid] = now
-        while (oldest := next(iter(self.finished))) and self.finished[oldest] < now - LATE_NOTICES:
-            del self.finished[oldest]
+    def take_partition_failure(self) -> Failed | None:
+        """Remove and return why the executor could not find the partition."""
+        failure, self.partition_failure = self.partition_failure, None
+        return failure
 
-    def drop(self, record: R) -> None:
-        """Remove a record; a newer object of the same name stays."""
-        self.records.pop(record.uid, None)
-        if self.names.get((record.namespace, record.name)) == record.uid:
-            del self.names[record.namespace, record.name]
+    def leave_queue(self) -> float | None:
+        """Record that a worker has taken the action; return when it was queued, None if that was recorded before."""
+        self.activity = Activity.IDLE
+        queued_at, self.queued_at = self.queued_at, None
+        return queued_at
 
+    def withdraw(self) -> None:
+        """Record that the action waits for no worker any more."""
+        self.activity, self.awaits_partition = Activity.IDLE, False
 
-class ActionTable(RecordTable[ActionRecord]):
-    """The live actions."""
+    def leave_waiting(self) -> None:
+        """Forget since when the action has waited."""
+        self.queued_at = self.parked_at = None
 
-    __slots__ = ()
+    def park(self, monotonic: float) -> None:
+        """Record that the action waits for a quota of its target."""
+        self.activity = Activity.PARKED
+        if self.parked_at is None:
+            self.parked_at = monotonic
+
+    def pass_quota(self) -> float | None:
+        """Record that the quota lets the action pass; return when it was parked, None if it was not."""
+        parked_at, self.parked_at = self.parked_at, None
+        return parked_at
+
+    def limit_until(self, until: datetime) -> None:
+        """Record when the rate limit of the provider is expected to let the action start."""
+        self.limited_until = until
+
+    def count_limit_error(self) -> int:
+        """Count a quota check that raised an error; return the number of consecutive ones."""
+        self.limit_errors += 1
+        return self.limit_errors
+
+    def clear_limit_errors(self) -> None:
+        """Record that a quota check succeeded."""
+        self.limit_errors = 0
+
+    def take_due(self, now: datetime) -> DueTimers:
+        """Remove the timers that are due, and return which they were."""
+        due = DueTimers(*(at is not None and at <= now for at in (self.flush_at, self.poll_at, self.wake_at)))
+        self.flush_at = None if due.flush else self.flush_at
+        self.poll_at = None if due.poll else self.poll_at
+        self.wake_at = None if due.wake else self.wake_at
+        return due
+
+    def wake_by(self, at: datetime) -> None:
+        """Reconcile ``at`` the latest."""
+        self.wake_at = at if self.wake_at is None else min(at, self.wake_at)
+
+    def schedule_poll(self, at: datetime, now: datetime) -> None:
+        """Schedule the next poll: ``now`` if something changed during the last call."""
+        self.poll_at, self.poll_again = (now if self.poll_again else at), False
+
+    def request_poll_again(self, *, wanted: bool) -> None:
+        """Set whether to poll again after the running call, which may have read the state before a change."""
+        self.poll_again = wanted
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    def accept(self, status: TaskActionStatus) -> None:
+        """Take the status of a decision, which sets its own timers."""
+        self.status, self.wake_at = status, None
+
+    def begin_call(self) -> None:
+        """Record that a call is prepared."""
+        self.activity = Activity.CALLING
+
+    def start_call(self, call: asyncio.Task[object]) -> None:
+        """Record that the executor is called, and has the present signal."""
+        self.call = call
+
+    def hand_over_signal(self) -> None:
+        """Record that the executor gets the present signal and sees all changes until now."""
+        self.polled_signal, self.poll_again = self.action.spec.signal, False
+
+    def end_call(self) -> None:
+        """Record that the call has ended."""
+        self.call = None
+
+    def rest(self) -> None:
+        """Record that nothing is being done with the action."""
+        self.activity = Activity.IDLE
+
+    def wait_for_poll(self) -> None:
+        """Record that a started attempt needs no worker until its next poll."""
+        if self.activity is Activity.IDLE:
+            self.activity = Activity.WAITING
+
+    def begin_cancel(self) -> bool:
+        """Record that the attempt is being cancelled; return False if that was so already."""
+        if self.cancelling:
+            return False
+        self.activity, self.cancelling, self.poll_at = Activity.CANCELLING, True, None
+        return True
+
+    def end_cancel(self) -> None:
+        """Record that the executor has confirmed a cancel, or was waited for long enough."""
+        self.cancelling = False
+
+    def set_progress(self, progress: Progress) -> None:
+        """Set the progress in the status to write."""
+        self.update_status(progress=progress)
+
+    def add_link(self, link: Link) -> None:
+        """Add a link to the status to write; it replaces one of the same name, and the oldest is removed beyond 16."""
+        links = {known.name: known for known in self.status.links} | {link.name: link}
+        self.update_status(links=tuple(links.values())[-LINKS_KEPT:])
+
+    # -- computed facts -----------------------------------------------------------------------------------------------
+
+    def keep_parameters_hash(self, value: str) -> str:
+        """Keep the digest of the parameters, which cannot change, and return it."""
+        self.parameters_hash = value
+        return value
+
+    def keep_policy(self, spec: TaskActionSpec, defaults: ProviderDefaults | None, policy: Policy) -> Policy:
+        """Keep the effective policy with what it was computed from, and return it."""
+        self.policy = (spec, defaults, policy)
+        return policy
+
+    def begin_validation(self, validator: object, blocker: Blocker | None, *, is_validating: bool) -> None:
+        """Keep why the parameters prevent a start according to ``validator``, as far as that is known now."""
+        self.validated_with, self.parameters_blocker, self.is_validating = validator, blocker, is_validating
+
+    def end_validation(self, validator: object, blocker: Blocker | None) -> bool:
+        """Keep the result of a validation in the background; return False if another one replaced it."""
+        if self.validated_with is not validator:
+            return False
+        self.is_validating, self.parameters_blocker = False, blocker
+        return True

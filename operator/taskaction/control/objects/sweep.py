@@ -8,7 +8,7 @@ from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import Cluster, Resource
 from taskaction.control.objects.listing import list_objects
 from taskaction.control.objects.owned import OwnedRecord
-from taskaction.control.objects.records import RecordTable
+from taskaction.control.objects.tables import RecordTable
 from taskaction.core.clock import Clock
 
 R = TypeVar("R", bound=OwnedRecord)

@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from taskaction.cluster.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from taskaction.cluster.gateway import Body, Cluster
 from taskaction.control.objects.owned import RESOURCES, OwnedRecord
+from taskaction.control.objects.requests import Requests
 from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
 
@@ -51,18 +52,21 @@ class StatusWriter(Generic[R]):
         self,
         cluster: Cluster,
         clock: Clock,
-        luck: Callable[[], float],
+        jitter: Callable[[], float],
         journal: WriteRecorder,
-        learned: Callable[[R], None],
+        requests: Requests,
         *,
         in_flight: int,
     ) -> None:
-        """Create a writer; ``learned`` is called with every object read here and not through the watch."""
+        """Create a writer; it requests reconciliation of every object that it reads and the watch may not show.
+
+        ``jitter`` returns random numbers in [0, 1).
+        """
         self._cluster = cluster
         self._clock = clock
-        self._luck = luck
+        self._jitter = jitter
         self._journal = journal
-        self._learned = learned
+        self._requests = requests
         self._slots = asyncio.Semaphore(in_flight)
 
     async def flush(self, record: R) -> WriteResult:
@@ -72,15 +76,14 @@ class StatusWriter(Generic[R]):
                 if await asyncio.shield(record.flushing) is WriteResult.OVERTAKEN:
                     return WriteResult.OVERTAKEN  # the status of this caller is lost too
                 continue
-            record.flushing = asyncio.get_running_loop().create_future()
-            landed: WriteResult | None = None
+            record.begin_write()
+            result: WriteResult | None = None
             try:
-                landed = await self._write(record)
+                result = await self._write(record)
             finally:
-                record.flushing.set_result(landed)
-                record.flushing = None
-            if landed is WriteResult.OVERTAKEN:
-                return landed
+                record.end_write(result)
+            if result is WriteResult.OVERTAKEN:
+                return result
         return WriteResult.GONE if record.is_gone else WriteResult.STORED
 
     async def _write(self, record: R) -> WriteResult:
@@ -91,12 +94,12 @@ class StatusWriter(Generic[R]):
                 async with self._slots:
                     body = await self._cluster.replace_status(RESOURCES[record.kind], _body(record, status))
             except NotFoundError:
-                record.is_gone = True
+                record.mark_gone()
                 return WriteResult.GONE
             except (ConflictError, InvalidError) as error:
-                landed = await self._resolve_refusal(record, status, error)
-                if landed is not None:
-                    return landed
+                result = await self._resolve_refusal(record, status, error)
+                if result is not None:
+                    return result
                 refusals += isinstance(error, InvalidError)
                 if refusals > 1:  # the API server refuses every status of this object: slow down
                     self._journal.on_write_retried(record, error)
@@ -106,8 +109,7 @@ class StatusWriter(Generic[R]):
                 self._journal.on_write_retried(record, error)
                 await self._clock.sleep(self._delay(error, attempt))
             else:
-                record.stored = status
-                record.version = body["metadata"]["resourceVersion"]
+                record.on_status_stored(status, body["metadata"]["resourceVersion"])
                 self._journal.on_status_written(record)
                 return WriteResult.STORED
 
@@ -115,23 +117,23 @@ class StatusWriter(Generic[R]):
         """Resolve a refused write; return None if the write must be retried with what was read."""
         body = await self._read(record)
         if body is None or body["metadata"]["uid"] != record.uid:
-            record.is_gone = True
+            record.mark_gone()
             return WriteResult.GONE
         server = record.update_object(body)
-        record.version = record.api_object.metadata.resource_version
+        record.accept_version()
         if server == status:  # an earlier try succeeded, and its response was lost
-            record.stored = status
-            self._learned(record)
+            record.on_status_stored(status)
+            self._requests.reconcile(record)
             return WriteResult.STORED
         if server.claim not in {record.stored.claim, status.claim} or server.phase.is_terminal:
             self._journal.on_write_overtaken(record, server)
-            record.status = record.stored = server
-            self._learned(record)
+            record.replace_status(server)
+            self._requests.reconcile(record)
             return WriteResult.OVERTAKEN
         if isinstance(error, InvalidError):
             # The server refuses the content of the status. The object must end nevertheless, and say why.
-            record.status = record.refused_status(str(error), self._clock.now())
-        self._learned(record)
+            record.refuse_status(str(error), self._clock.now())
+        self._requests.reconcile(record)
         return None
 
     async def _read(self, record: R) -> Body | None:
@@ -147,7 +149,7 @@ class StatusWriter(Generic[R]):
 
     def _delay(self, error: Exception, attempt: int) -> float:
         asked = error.retry_after if isinstance(error, UnavailableError) else None
-        return max(asked or 0.0, _RETRY.delay(attempt, self._luck()))
+        return max(asked or 0.0, _RETRY.delay(attempt, self._jitter()))
 
 
 def _body(record: OwnedRecord, status: Any) -> Body:

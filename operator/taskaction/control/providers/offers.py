@@ -9,13 +9,13 @@ from taskaction.api.enums import ProviderKind
 from taskaction.api.provider import ActionProviderStatus, Provider
 from taskaction.cluster.errors import ConflictError, InvalidError, NotFoundError
 from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, Body, Cluster
-from taskaction.control.objects.background import Background
+from taskaction.control.objects.background import Background, FailureRecorder
 from taskaction.control.objects.objects import RetryingCall
+from taskaction.control.objects.requests import ProviderKey, Requests
 from taskaction.control.providers.providers import (
     INPUT_SCHEMA,
     OUTPUT_SCHEMA,
     Offer,
-    ProviderKey,
     ProviderSchemas,
     ProviderTable,
     compile_cheap_schemas,
@@ -24,8 +24,9 @@ from taskaction.control.providers.providers import (
     provider_status,
     read_provider,
 )
-from taskaction.control.task_actions.journal import ActionRecorder
+from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.clock import Clock
+from taskaction.lifecycle.placement import provider_source
 from taskaction.plugin.evaluation import BudgetExceededError, Evaluator
 
 RESOURCES = {
@@ -47,12 +48,13 @@ class ProviderIntake:
         clock: Clock,
         persistently: RetryingCall,
         background: Background,
-        journal: ActionRecorder,
+        journal: FailureRecorder,
         providers: ProviderTable,
         evaluator: Evaluator,
-        owns: Callable[[ProviderKey], bool],
-        changed: Callable[[ProviderKey], None],
+        tenures: ShardTenures,
+        requests: Requests,
     ) -> None:
+        """Create an intake; it requests that every provider that was created, changed or deleted is applied."""
         self._cluster = cluster
         self._clock = clock
         self._persistently = persistently
@@ -60,8 +62,8 @@ class ProviderIntake:
         self._journal = journal
         self._providers = providers
         self._evaluator = evaluator
-        self._owns = owns
-        self._changed = changed
+        self._tenures = tenures
+        self._requests = requests
         self._asked: set[ProviderKey] = set()
         self._evaluated: dict[ProviderKey, Provider] = {}
         self._absent: OrderedDict[ProviderKey, None] = OrderedDict()
@@ -73,7 +75,7 @@ class ProviderIntake:
         if event == "DELETED":
             self._evaluated.pop(key, None)
             self._providers.drop(key, metadata["uid"])
-            self._changed(key)
+            self._requests.providers.add(key)
             return
         try:
             provider = read_provider(kind, body)
@@ -93,7 +95,7 @@ class ProviderIntake:
     def _put(self, provider: Provider, schemas: ProviderSchemas) -> None:
         offer = self._providers.put(provider, schemas)
         self.publish(offer)
-        self._changed(offer.key)
+        self._requests.providers.add(offer.key)
 
     async def _evaluate(self, provider: Provider) -> None:
         """Compile the schemas of a provider that are not cheap; a newer specification replaces it meanwhile."""
@@ -128,7 +130,8 @@ class ProviderIntake:
 
     def publish(self, offer: Offer) -> None:
         """Write a provider's status if this process owns it and the status changed."""
-        if self._current_status(offer) != offer.provider.status and self._owns(offer.key):
+        owned = self._tenures.owns_key(provider_source(*offer.key).key)
+        if owned and self._current_status(offer) != offer.provider.status:
             self._background.start(
                 self.write_status(offer.key, self._current_status), name=f"publish provider {offer.key[2]}"
             )
@@ -148,7 +151,7 @@ class ProviderIntake:
             self._absent[key] = None
             while len(self._absent) > _ABSENT_KEPT:
                 self._absent.popitem(last=False)
-            self._changed(key)
+            self._requests.providers.add(key)
         else:
             self.on_notification(kind, None, body)
 

@@ -4,19 +4,22 @@ Only the owner of a provider's shard starts its actions, so limits are exact wit
 the provider records the use of a rate before anything is started by it, so limits stay exact after a change of owner.
 """
 
-import asyncio
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from taskaction.api.provider import ActionProviderStatus
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.requests import ProviderKey, Requests
+from taskaction.control.objects.tables import ActionTable
+from taskaction.control.providers.execution_events import ExecutionEvents
 from taskaction.control.providers.offers import ProviderIntake
-from taskaction.control.providers.providers import Offer, ProviderKey, ProviderTable, limits_of
-from taskaction.control.task_actions.observe import provider_key
+from taskaction.control.providers.providers import Offer, ProviderTable, limits_of, provider_key
+from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.clock import Clock
+from taskaction.core.names import shard_of
 from taskaction.execution.limits import UNLIMITED, TokenBucket
 from taskaction.execution.manager import ExecutionManager
 from taskaction.execution.pacing import Pace
@@ -47,6 +50,13 @@ class _ProviderQuota:
     looked_at: int = 0
 
 
+class RateRecorder(Protocol):
+    """Recorder of used up rates."""
+
+    def on_rate_exhausted(self, source: str, until: datetime) -> None:
+        """Record that the rate of a source is used up."""
+
+
 class ProviderQuotas:
     """Limits of every provider that this process knows."""
 
@@ -58,24 +68,24 @@ class ProviderQuotas:
         providers: ProviderTable,
         offers: ProviderIntake,
         manager: ExecutionManager,
-        shard_of: Callable[[ProviderKey], int],
-        owns: Callable[[int], bool],
-        limited: Callable[[str, datetime], bool],
+        events: ExecutionEvents,
+        recorder: RateRecorder,
+        table: ActionTable,
+        tenures: ShardTenures,
+        requests: Requests,
     ) -> None:
-        """Create the table.
-
-        ``limited`` shows in an action until when it waits for a rate limit; it returns False if that is shown already.
-        """
+        """Create the table; it requests reconciliation of the actions that wait for a rate limit."""
         self._clock = clock
         self._background = background
         self._providers = providers
         self._offers = offers
         self._manager = manager
-        self._shard_of = shard_of
-        self._owns = owns
-        self._limited = limited
+        self._events = events
+        self._recorder = recorder
+        self._table = table
+        self._tenures = tenures
+        self._requests = requests
         self._quotas: dict[str, _ProviderQuota] = {}
-        self._news = asyncio.Event()
 
     def on_provider_changed(self, key: ProviderKey) -> None:
         """Apply the limits of a provider that was created, changed or deleted."""
@@ -86,21 +96,17 @@ class ProviderQuotas:
             self._manager.set_limits(source, UNLIMITED, None)
             return
         quota = self._quotas.setdefault(source, _ProviderQuota(key))
-        self._news.set()
+        self._events.counts_changed.set()
         quota.pace = _build_pace(offer, quota.pace)
         self._manager.set_limits(source, limits_of(offer.provider.spec), quota.pace)
 
-    def on_counts_changed(self) -> None:
-        """Schedule an update of the counts, because other numbers of actions wait or run now."""
-        if self._quotas:
-            self._news.set()
-
     def on_shard_acquired(self, shard: int) -> None:
         """Continue from the recorded use of former owners; it includes this process's own reservations."""
-        self.on_counts_changed()
+        self._events.counts_changed.set()
         for source, quota in self._quotas.items():
             offer = self._providers.get(quota.key)
-            if offer is not None and quota.pace is not None and self._shard_of(quota.key) == shard:
+            is_in_shard = shard_of(provider_source(*quota.key).key, self._tenures.shards) == shard
+            if offer is not None and quota.pace is not None and is_in_shard:
                 quota.pace = _build_pace(offer, None)
                 self._manager.set_limits(source, limits_of(offer.provider.spec), quota.pace)
 
@@ -110,35 +116,33 @@ class ProviderQuotas:
         quota = self._quotas.get(provider_source(*key).key) if key is not None else None
         if quota is not None:
             quota.until = _truncate_to_milliseconds(until)
-            self._news.set()
+            self._events.counts_changed.set()
 
-    def on_rate_exhausted(self, source: str, until: datetime) -> bool:
-        """Record that actions wait because a provider's rate is used up; return whether that is new."""
+    def on_source_changed(self, source: str) -> None:
+        """Reserve further use of a provider's rate in its status, or show that the rate is used up."""
+        until, unreserved = self._events.take_exhausted(source), self._events.take_unreserved(source)
         quota = self._quotas.get(source)
-        if quota is None or quota.until == until:
-            return False
-        quota.until = until
-        self._news.set()
-        return True
-
-    def on_reservation_needed(self, source: str) -> None:
-        """Reserve further use of a provider's rate in its status."""
-        quota = self._quotas.get(source)
-        if quota is not None and not quota.recording and self._owns(self._shard_of(quota.key)):
+        if quota is None:
+            return
+        if until is not None and until != quota.until:
+            quota.until = until
+            self._events.counts_changed.set()
+            self._recorder.on_rate_exhausted(source, until)
+        if unreserved and not quota.recording and self._owns(quota):
             quota.recording = True
             self._background.start(self._record_reservation(source, quota), name=f"record the rate of {source}")
 
     async def run(self) -> None:
         """Update the statuses until cancelled; sleep while nothing changes."""
         while True:
-            await self._news.wait()
+            await self._events.counts_changed.wait()
             await self._clock.sleep(_ROUND_SECONDS)
-            self._news.clear()
+            self._events.counts_changed.clear()
             for source, quota in list(self._quotas.items()):
-                if self._owns(self._shard_of(quota.key)):
+                if self._owns(quota):
                     told = (self._show_waiting(source, quota), self._show_counts(source, quota))
                     if not all(told):
-                        self._news.set()
+                        self._events.counts_changed.set()
 
     async def _record_reservation(self, source: str, quota: _ProviderQuota) -> None:
         """Reserve first, then start: a crash in between wastes tokens, but uses none twice."""
@@ -173,13 +177,25 @@ class ProviderQuotas:
         first, end = quota.looked_at, quota.looked_at + _LOOKED_AT_A_ROUND
         for place, uid in enumerate(waiting[first:end], start=first):
             at = datetime.fromtimestamp(opens + place * pace.bucket.interval, UTC)
-            shown += self._limited(uid, at)
+            shown += self._show_limit(uid, at)
             quota.looked_at = place + 1
             if shown >= _SHOWN_A_ROUND:
                 break
         if quota.looked_at >= len(waiting):
             quota.looked_at = 0
         return not waiting
+
+    def _show_limit(self, uid: str, until: datetime) -> bool:
+        """Show in an action until when it waits for the rate; return False if that is shown already."""
+        record = self._table.get(uid)
+        if record is None or (record.limited_until is not None and record.limited_until > self._clock.now()):
+            return False
+        record.limit_until(until)
+        self._requests.reconcile(record)
+        return True
+
+    def _owns(self, quota: _ProviderQuota) -> bool:
+        return self._tenures.owns_key(provider_source(*quota.key).key)
 
     def _show_counts(self, source: str, quota: _ProviderQuota) -> bool:
         """Write the counts into the provider's status if they changed, but not too often.

@@ -16,6 +16,7 @@ from taskaction.control.sharding.balance import share_of
 from taskaction.control.sharding.lease_bodies import ListedLeases
 from taskaction.control.sharding.members import ReplicaRegistry
 from taskaction.control.sharding.sightings import LeaseSightings
+from taskaction.control.sharding.tenures import ShardTenure, ShardTenures
 from taskaction.core.clock import Clock
 
 _GLANCE = 0.05
@@ -45,16 +46,6 @@ class LeaseSettings:
     patience: float = 20.0
 
 
-@dataclass(slots=True)
-class ShardTenure:
-    """One shard as its owner knows it; ``renewed`` is monotonic, taken before the renewal was sent."""
-
-    shard: int
-    epoch: int
-    renewed: float
-    lease: Body
-
-
 class LeaseListener(Protocol):
     """Receiver of changes of ownership."""
 
@@ -77,13 +68,20 @@ class LeaseListener(Protocol):
 class ShardLeases:
     """Leases of this process: acquires its share, renews them, and releases the surplus, or all at shutdown."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, settings: LeaseSettings, listener: LeaseListener) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        clock: Clock,
+        settings: LeaseSettings,
+        tenures: ShardTenures,
+        listener: LeaseListener,
+    ) -> None:
+        """Create the leases; they change ``tenures`` and report that to ``listener``."""
         self._cluster = cluster
         self._clock = clock
         self._settings = settings
+        self._tenures = tenures
         self._listener = listener
-        self._tenures: dict[int, ShardTenure] = {}
-        self._leaving: dict[int, ShardTenure] = {}
         self._patience_ends: dict[int, float] = {}  # of leaving shards
         self._stays_until: dict[int, float] = {}  # of shards whose calls did not end in time
         self._unheard: dict[int, dict[int, float]] = {}  # unanswered acquisitions: when sent, by shard and epoch
@@ -100,34 +98,6 @@ class ShardLeases:
         self._stirred = asyncio.Event()
         self._on_error: Callable[[Exception], None] = lambda _: None
 
-    @property
-    def held_count(self) -> int:
-        """Number of shards that this process owns, including leaving ones."""
-        return len(self._tenures) + len(self._leaving)
-
-    def tenure(self, shard: int) -> ShardTenure | None:
-        """Return the ownership of a shard, also after its renew deadline, while nobody else has acquired it.
-
-        Return None for a leaving shard: its calls may end, but nothing new is decided.
-        """
-        return self._tenures.get(shard)
-
-    def holds(self, shard: int) -> bool:
-        """Whether nobody else can own the shard as far as this process knows, also while it is leaving."""
-        return shard in self._tenures or shard in self._leaving
-
-    def may_start(self, shard: int) -> bool:
-        """Whether an effect may start now; call this in the same step of the event loop as the effect."""
-        tenure = self._tenures.get(shard) or self._leaving.get(shard)
-        return tenure is not None and self._clock.monotonic() < tenure.renewed + self._settings.renew_deadline
-
-    def overdue_seconds(self) -> float:
-        """Return how many seconds the oldest renewal is past its deadline; 0 if none is."""
-        oldest = min((tenure.renewed for tenure in self._all_held()), default=None)
-        if oldest is None:
-            return 0.0
-        return max(0.0, self._clock.monotonic() - oldest - self._settings.renew_deadline)
-
     async def run(self, on_error: Callable[[Exception], None]) -> None:
         """Keep leases until cancelled; report errors of the API server and retry."""
         self._on_error = on_error
@@ -141,7 +111,7 @@ class ShardLeases:
     async def run_round(self) -> None:
         """Renew leases after a third of their duration, then acquire or release shards."""
         due = self._clock.monotonic() - self._settings.duration / 3
-        renewals = [self._renew(tenure) for tenure in self._all_held() if tenure.renewed <= due]
+        renewals = [self._renew(tenure) for tenure in self._tenures if tenure.renewed <= due]
         await _run_concurrently(renewals)
         if self._going:
             await _run_concurrently([self._members.unregister(), self.hand_over()])
@@ -155,23 +125,22 @@ class ShardLeases:
         """Start to release all shards, because this process stops; ``run`` completes it."""
         self._going = True
         self._stirred.set()
-        for shard in list(self._tenures):
+        for shard in self._tenures.owned:
             self._start_leaving(shard)
 
     async def hand_over(self) -> None:
         """Release the leaving shards that are at rest; return those that do not come to rest to service."""
         now = self._clock.monotonic()
-        resting = [tenure for tenure in self._leaving.values() if self._listener.is_shard_at_rest(tenure.shard)]
+        resting = [tenure for tenure in self._tenures.list_leaving() if self._listener.is_shard_at_rest(tenure.shard)]
         await _run_concurrently(self._free(tenure) for tenure in resting)
-        for shard in list(self._leaving):
+        for shard in self._tenures.leaving:
             if self._patience_ends[shard] <= now and not self._going:
                 self._cancel_leaving(shard)
 
     async def release(self) -> None:
         """Release all leases, so that another replica can acquire them at once; failures expire by themselves."""
         self._going = True
-        calls = [self._free(tenure) for tenure in self._all_held()]
-        self._tenures, self._leaving = {}, {}
+        calls = [self._free(tenure) for tenure in self._tenures.clear()]
         results = await asyncio.gather(self._members.unregister(), *calls, return_exceptions=True)
         for result in results:
             if isinstance(result, Exception):
@@ -183,9 +152,10 @@ class ShardLeases:
         listed = await self._list()
         others = await self._members.list_peers(listed.replicas)
         holders = {shard: lease_bodies.holder_of(lease) for shard, lease in listed.shards.items()}
-        holders |= dict.fromkeys(self._leaving, "") | dict.fromkeys(self._tenures, self._settings.identity)
+        holders |= dict.fromkeys(self._tenures.leaving, "")
+        holders |= dict.fromkeys(self._tenures.owned, self._settings.identity)
         share = share_of(self._settings.identity, others, holders, self._settings.shards)
-        self._give_surplus(len(self._tenures) - share)
+        self._give_surplus(len(self._tenures.owned) - share)
         await self._take_up_to(share, listed)
 
     async def _list(self) -> ListedLeases:
@@ -202,7 +172,7 @@ class ShardLeases:
         if surplus <= 0:
             return
         now, loads = self._clock.monotonic(), self._listener.shard_loads()
-        movable = [shard for shard in self._tenures if self._stays_until.get(shard, now) <= now]
+        movable = [shard for shard in self._tenures.owned if self._stays_until.get(shard, now) <= now]
         movable.sort(key=lambda shard: (loads.get(shard, 0), shard))
         for shard in movable[:surplus]:
             self._start_leaving(shard)
@@ -210,19 +180,19 @@ class ShardLeases:
     async def _take_up_to(self, share: int, listed: ListedLeases) -> None:
         for shard, lease in listed.shards.items():
             self._adopt_unanswered(shard, lease)
-        missing = [shard for shard in range(self._settings.shards) if not self.holds(shard)]
+        missing = [shard for shard in range(self._settings.shards) if not self._tenures.holds(shard)]
         free = [shard for shard in missing if self._is_free(listed.shards.get(shard))]
-        room = max(share - len(self._tenures), 0)
+        room = max(share - len(self._tenures.owned), 0)
         await _run_concurrently(self._take(shard, listed.shards.get(shard)) for shard in free[:room])
 
     def _start_leaving(self, shard: int) -> None:
-        self._leaving[shard] = self._tenures.pop(shard)
+        self._tenures.start_leaving(shard)
         self._patience_ends[shard] = self._clock.monotonic() + self._settings.patience
         self._listener.on_shard_leaving(shard)
 
     def _cancel_leaving(self, shard: int) -> None:
         """Return a shard that does not come to rest to service; others leave first next time."""
-        tenure = self._tenures[shard] = self._leaving.pop(shard)
+        tenure = self._tenures.cancel_leaving(shard)
         self._stays_until[shard] = self._clock.monotonic() + _STAYS * self._settings.patience
         self._listener.on_shard_acquired(shard, tenure.epoch)
 
@@ -256,13 +226,13 @@ class ShardLeases:
         """Own a shard whose acquisition succeeded although its response was lost; False otherwise."""
         epoch = lease_bodies.epoch_of(lease)
         sent = self._unheard.get(shard, {}).get(epoch)
-        if sent is None or self.holds(shard) or lease_bodies.holder_of(lease) != self._settings.identity:
+        if sent is None or self._tenures.holds(shard) or lease_bodies.holder_of(lease) != self._settings.identity:
             return False
         self._add_tenure(shard, epoch, sent, lease)
         return True
 
     def _add_tenure(self, shard: int, epoch: int, sent: float, lease: Body) -> None:
-        self._tenures[shard] = ShardTenure(shard=shard, epoch=epoch, renewed=sent, lease=lease)
+        self._tenures.add(ShardTenure(shard=shard, epoch=epoch, renewed=sent, lease=lease))
         self._sightings.forget(lease_bodies.shard_name(shard))
         self._unheard.pop(shard, None)
         self._listener.on_shard_acquired(shard, epoch)
@@ -273,27 +243,24 @@ class ShardLeases:
 
     # -- held leases --------------------------------------------------------------------------------------------------
 
-    def _all_held(self) -> list[ShardTenure]:
-        return [*self._tenures.values(), *self._leaving.values()]
-
     async def _renew(self, tenure: ShardTenure) -> None:
         sent = self._clock.monotonic()
         body = lease_bodies.renew_lease_body(tenure.lease, self._clock.now())
         try:
-            tenure.lease = await self._cluster.replace(LEASES, body, timeout=self._settings.renew_deadline / 2)
+            lease = await self._cluster.replace(LEASES, body, timeout=self._settings.renew_deadline / 2)
         except ConflictError:
             await self._verify(tenure)
         except NotFoundError:
             self._lose(tenure.shard)
         else:
-            tenure.renewed = sent
+            tenure.renew(lease, sent)
 
     async def _verify(self, tenure: ShardTenure) -> None:
         """Determine who wrote a held lease: this process, with a lost response, or another."""
         lease = await self._cluster.get(LEASES, lease_bodies.shard_name(tenure.shard), self._settings.namespace)
         mine = lease is not None and lease_bodies.holder_of(lease) == self._settings.identity
         if lease is not None and mine and lease_bodies.epoch_of(lease) == tenure.epoch:
-            tenure.lease = lease
+            tenure.set_lease(lease)
         else:
             self._lose(tenure.shard)
 
@@ -310,7 +277,7 @@ class ShardLeases:
             self._lose(tenure.shard)
 
     def _lose(self, shard: int) -> None:
-        if self._tenures.pop(shard, None) is not None or self._leaving.pop(shard, None) is not None:
+        if self._tenures.remove(shard):
             self._stays_until.pop(shard, None)
             self._listener.on_shard_lost(shard)
 
@@ -319,13 +286,13 @@ class ShardLeases:
         until = self._clock.monotonic() + self._settings.retry
         while (left := until - self._clock.monotonic()) > 0 and not self._stirred.is_set():
             waker = asyncio.ensure_future(self._stirred.wait())
-            sleeper = asyncio.ensure_future(self._clock.sleep(min(left, _GLANCE) if self._leaving else left))
+            sleeper = asyncio.ensure_future(self._clock.sleep(min(left, _GLANCE) if self._tenures.leaving else left))
             try:
                 await asyncio.wait({sleeper, waker}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 sleeper.cancel()
                 waker.cancel()
-            if self._leaving:
+            if self._tenures.leaving:
                 try:
                     await self.hand_over()
                 except ClusterError as error:

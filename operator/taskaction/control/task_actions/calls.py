@@ -22,10 +22,11 @@ from taskaction.control.task_actions.accounts import (
 )
 from taskaction.control.task_actions.observe import ExecutorBinding
 from taskaction.control.task_actions.sources import NoSecretReader, ParameterSources, ServiceAccountRef
+from taskaction.control.task_actions.timers import ActionTimers
 from taskaction.control.task_actions.validation import cheap_problem, check_parameters, costly_checker
 from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
-from taskaction.core.constants import LINKS_KEPT, OUTPUT_LIMIT_BYTES
+from taskaction.core.constants import OUTPUT_LIMIT_BYTES
 from taskaction.core.names import digest
 from taskaction.execution.manager import LIMIT_FLOOR_SECONDS
 from taskaction.lifecycle import deadlines
@@ -63,18 +64,19 @@ class ExecutorCaller:
         self,
         cluster: Cluster,
         clock: Clock,
-        luck: Callable[[], float],
+        jitter: Callable[[], float],
         persistently: RetryingCall,
         settings: CallSettings,
-        reported: Callable[[ActionRecord], None],
+        timers: ActionTimers,
         evaluator: Evaluator,
     ) -> None:
+        """Create a caller; ``jitter`` returns random numbers in [0, 1)."""
         self._cluster = cluster
         self._evaluator = evaluator
         self._persistently = persistently
-        self._reported = reported
+        self._timers = timers
         self._clock = clock
-        self._luck = luck
+        self._jitter = jitter
         self._settings = settings
 
     async def check_quota(
@@ -91,16 +93,15 @@ class ExecutorCaller:
         except BaseException as error:  # noqa: BLE001 - an executor may raise anything
             return self._quota_unknown(record, failure_of(error))
         if found is not None:
-            record.limit_errors = 0
+            record.clear_limit_errors()
         return found
 
     def _quota_unknown(self, record: ActionRecord, failure: Failed) -> Limited | Failed:
         """Return the result of a quota check that raised: nothing was started, so it is retried soon."""
         if failure.retry_class is None:
             return failure
-        record.limit_errors += 1
         return Limited(
-            retry_after=_ASKED_AGAIN.delay(record.limit_errors, self._luck()),
+            retry_after=_ASKED_AGAIN.delay(record.count_limit_error(), self._jitter()),
             message=f"rate limit of the target unknown: {failure.message}",
             key=record.uid,
         )
@@ -218,7 +219,7 @@ class ExecutorCaller:
             config=binding.config,
             idempotency_key=f"{action.spec.idempotency_key or record.uid}-{attempt}",
             started_at=status.attempts[-1].started_at if status.attempts else now,
-            reporter=StatusReporter(record, self._reported, private),
+            reporter=StatusReporter(record, self._timers, private),
             secrets=self._secret_reader(action, provider),
             now=now,
             external_id=status.external_id,
@@ -238,25 +239,20 @@ class ExecutorCaller:
 class StatusReporter:
     """Reporter of a call: adds progress and links to the status, which is written at the latest after a delay."""
 
-    def __init__(
-        self, record: ActionRecord, reported: Callable[[ActionRecord], None], private: tuple[str, ...]
-    ) -> None:
+    def __init__(self, record: ActionRecord, timers: ActionTimers, private: tuple[str, ...]) -> None:
         self._record = record
-        self._reported = reported
+        self._timers = timers
         self._private = private
 
     def progress(self, progress: Progress) -> None:
         """Set the progress of the action."""
-        progress = redact_progress(progress, self._private)
-        self._record.status = self._record.status.model_copy(update={"progress": progress})
-        self._reported(self._record)
+        self._record.set_progress(redact_progress(progress, self._private))
+        self._timers.flush_later(self._record)
 
     def link(self, link: Link) -> None:
         """Add a link; it replaces a link of the same name, and the oldest is removed beyond 16."""
-        link = redact_link(link, self._private)
-        links = {known.name: known for known in self._record.status.links} | {link.name: link}
-        self._record.status = self._record.status.model_copy(update={"links": tuple(links.values())[-LINKS_KEPT:]})
-        self._reported(self._record)
+        self._record.add_link(redact_link(link, self._private))
+        self._timers.flush_later(self._record)
 
 
 def _poll_schedule(binding: ExecutorBinding) -> Schedule | None:

@@ -3,10 +3,10 @@
 Without it, every change would cost a read, and every end would be noticed late.
 """
 
-from collections.abc import Callable
-
 from taskaction.cluster.gateway import JOBS, PODS, Body, Resource
-from taskaction.control.objects.records import ActionTable
+from taskaction.control.objects.requests import Requests
+from taskaction.control.objects.tables import ActionTable
+from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.constants import UID_LABEL
 
 FOLLOWED = {resource.kind: resource for resource in (PODS, JOBS)}
@@ -17,15 +17,14 @@ _KEPT = 64
 class ChildObjectCache:
     """Implementation of ``plugin.toolbox.Followed``."""
 
-    def __init__(self, table: ActionTable, owns: Callable[[int], bool], changed: Callable[[str], None]) -> None:
-        """Create a cache.
+    def __init__(self, table: ActionTable, tenures: ShardTenures, requests: Requests) -> None:
+        """Create a cache; it requests a poll of an action one of whose own objects changed.
 
-        ``changed`` is called with the uid of an action one of whose own objects changed. ``owns`` returns whether this
-        process owns a shard: objects of other actions are followed by their owners.
+        Objects of actions in shards of others are followed by their owners.
         """
         self._table = table
-        self._owns = owns
-        self._changed = changed
+        self._tenures = tenures
+        self._requests = requests
         self._objects: dict[str, dict[tuple[str, str], Body]] = {}
         self._news: dict[str, set[tuple[str, str]]] = {}
 
@@ -38,7 +37,7 @@ class ChildObjectCache:
         metadata = body["metadata"]
         uid = (metadata.get("labels") or {}).get(UID_LABEL, "")
         record = self._table.get(uid)
-        if record is None or not self._owns(record.shard) or metadata["namespace"] != record.namespace:
+        if record is None or not self._tenures.owns(record.shard) or metadata["namespace"] != record.namespace:
             return  # users who can label objects elsewhere must not affect this action
         key = (FOLLOWED[kind].plural, metadata["name"])
         objects = self._objects.setdefault(uid, {})
@@ -55,7 +54,7 @@ class ChildObjectCache:
                 del objects[oldest]
                 self._news[uid].discard(oldest)
         if not told and _requires_poll(uid, body):
-            self._changed(uid)
+            self._requests.polls.add(uid)
 
     def take_change(self, resource: Resource, uid: str, name: str) -> Body | None:
         """Return an object that changed since the last read, otherwise None."""

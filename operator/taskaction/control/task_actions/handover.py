@@ -4,35 +4,35 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 
-from taskaction.control.objects.records import ActionRecord, ActionTable
+from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.tables import ActionTable
 from taskaction.control.task_actions.observe import ActionObserver, ExecutorBinding
+from taskaction.control.task_actions.owners import UNDER_WAY
 from taskaction.control.task_actions.reconciler import Reconciler
 from taskaction.control.task_actions.teardown import Teardown
 from taskaction.core.clock import Clock
 from taskaction.lifecycle.state import Activity
-
-_UNDER_WAY = frozenset({Activity.CALLING, Activity.CANCELLING})
 
 
 class ShardHandover:
     """Wait for running calls and unwritten statuses; external work continues for the next owner."""
 
     def __init__(
-        self, *, clock: Clock, table: ActionTable, gatherer: ActionObserver, engine: Reconciler, departures: Teardown
+        self, *, clock: Clock, table: ActionTable, observer: ActionObserver, reconciler: Reconciler, teardown: Teardown
     ) -> None:
         self._clock = clock
         self._table = table
-        self._gatherer = gatherer
-        self._engine = engine
-        self._departures = departures
+        self._observer = observer
+        self._reconciler = reconciler
+        self._teardown = teardown
         self._restless: dict[int, list[ActionRecord]] = {}
 
     def begin(self, shard: int) -> None:
         """Start nothing new in a shard; its calls may end."""
         records = [record for record in self._table if record.shard == shard]
         for record in records:
-            if record.activity not in _UNDER_WAY:
-                self._departures.on_shard_released(record)
+            if record.activity not in UNDER_WAY:
+                self._teardown.on_shard_released(record)
         self._restless[shard] = [record for record in records if self._is_busy(record)]
 
     def is_over(self, shard: int) -> bool:
@@ -40,14 +40,13 @@ class ShardHandover:
         restless = [record for record in self._restless.get(shard, ()) if self._is_busy(record)]
         self._restless[shard] = restless
         for record in restless:
-            if record.activity not in _UNDER_WAY and record.flushing is None:
-                record.flush_at = self._clock.now()
-                self._engine.on_due(record.uid)
+            if record.activity not in UNDER_WAY and record.flushing is None:
+                self._reconciler.flush(record)
         return not restless
 
     def active_calls(self) -> Mapping[int, int]:
         """Return the number of running calls in each shard."""
-        return Counter(record.shard for record in self._table if record.activity in _UNDER_WAY)
+        return Counter(record.shard for record in self._table if record.activity in UNDER_WAY)
 
     async def interrupt(self, seconds: float) -> None:
         """Cancel the calls that are still running, because the process ends.
@@ -59,7 +58,7 @@ class ShardHandover:
         records = [record for record in self._table if record.call is not None and record.activity is Activity.CALLING]
         calls = [record.call for record in records if record.call is not None]
         for record, call in zip(records, calls, strict=True):
-            record.activity, record.cancelling = Activity.CANCELLING, True
+            record.begin_cancel()
             call.cancel()
         if calls:
             await asyncio.wait(calls, timeout=seconds)
@@ -69,16 +68,16 @@ class ShardHandover:
     async def _record_interruption(self, record: ActionRecord) -> None:
         while record.call is not None:  # noqa: ASYNC110 - one or two steps of the loop, until its turn has noticed
             await asyncio.sleep(0)
-        record.cancelling = False
+        record.end_cancel()
         if record.activity is not Activity.CANCELLING:
             return
-        bound = self._gatherer.bind_executor(record.action)
+        bound = self._observer.bind_executor(record.action)
         if isinstance(bound, ExecutorBinding) and bound.executor.IDEMPOTENT:
-            record.activity = Activity.IDLE
+            record.rest()
         else:
-            await self._engine.on_cancel_ended(record)
+            await self._reconciler.on_cancel_ended(record)
 
     def _is_busy(self, record: ActionRecord) -> bool:
         if record.is_gone or self._table.get(record.uid) is not record:
             return False
-        return record.activity in _UNDER_WAY or record.flushing is not None or record.status is not record.stored
+        return record.activity in UNDER_WAY or record.flushing is not None or record.status is not record.stored

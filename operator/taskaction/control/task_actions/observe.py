@@ -6,18 +6,19 @@ from typing import Any
 
 import orjson
 
-from taskaction.api.enums import OverlapPolicy, ProviderKind, Sharding, WhenFull
+from taskaction.api.enums import OverlapPolicy, Sharding, WhenFull
 from taskaction.api.provider import ProviderDefaults
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import TaskAction
 from taskaction.control.events.matching import EventSubject
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.tree import OwnerTree
-from taskaction.control.providers.providers import Offer, ProviderKey, ProviderTable, is_allowed_in, limits_of
+from taskaction.control.providers.providers import Offer, ProviderTable, is_allowed_in, limits_of, provider_key
 from taskaction.control.task_actions.overlaps import OverlapPlace, OverlapTable
 from taskaction.control.task_actions.validation import ParameterValidation
 from taskaction.core.constants import FINALIZER
 from taskaction.core.names import digest
+from taskaction.execution.manager import ExecutionManager
 from taskaction.execution.runs import QueuedRun
 from taskaction.lifecycle.placement import source_of
 from taskaction.lifecycle.policy import Policy, Settings, policy_for
@@ -55,15 +56,18 @@ class ActionObserver:
         registry: Registry,
         validation: ParameterValidation,
         settings: Settings,
-        luck: Callable[[], float],
+        manager: ExecutionManager,
+        jitter: Callable[[], float],
     ) -> None:
+        """Create an observer; ``jitter`` returns random numbers in [0, 1)."""
         self._tree = tree
         self._overlaps = overlaps
         self._providers = providers
         self._registry = registry
         self._validation = validation
         self._settings = settings
-        self._luck = luck
+        self._manager = manager
+        self._jitter = jitter
 
     def observe_action(self, record: ActionRecord, owner: Owner) -> Observed:
         """Return the facts about ``record`` for its ``owner``."""
@@ -80,8 +84,7 @@ class ActionObserver:
             defaults = bound.offer.provider.spec.defaults if bound.offer is not None else None
         else:
             blocker, traits, defaults = bound, _UNKNOWN_TRAITS, None
-        if record.parameters_hash is None:
-            record.parameters_hash = _hash_parameters(parameters)
+        parameters_hash = record.parameters_hash or record.keep_parameters_hash(_hash_parameters(parameters))
         signal = action.spec.signal
         return Observed(
             spec=action.spec,
@@ -97,20 +100,20 @@ class ActionObserver:
             parent=record.parent,
             blocker=blocker,
             is_validating=record.is_validating,
-            queue_full=self._queue_full(record) if record.queue_full else None,
+            queue_full=self._queue_full(record) if self._manager.is_in_backlog(record.uid) else None,
             limited_until=record.limited_until,
             taken_at=record.taken_over_at,
             signalled=signal is not None and signal != record.polled_signal,
-            parameters_hash=record.parameters_hash,
-            jitter=self._luck(),
+            parameters_hash=parameters_hash,
+            jitter=self._jitter(),
         )
 
     def _effective_policy(self, record: ActionRecord, defaults: ProviderDefaults | None) -> Policy:
         """Return the effective policy; it is computed again only if the action or its provider changed."""
-        said = record.action.spec, defaults
-        if record.policy is None or record.policy[0] is not said[0] or record.policy[1] is not said[1]:
-            record.policy = (*said, policy_for(*said, self._settings))
-        return record.policy[2]
+        spec, known = record.action.spec, record.policy
+        if known is not None and known[0] is spec and known[1] is defaults:
+            return known[2]
+        return record.keep_policy(spec, defaults, policy_for(spec, defaults, self._settings))
 
     def bind_executor(self, action: TaskAction) -> ExecutorBinding | Blocker:
         """Return the executor of the action, or the reason why it has none."""
@@ -240,14 +243,6 @@ def _hash_parameters(parameters: Mapping[str, Any]) -> str:
         return digest(orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS))
     except TypeError:
         return digest(b"")  # nested too deeply for JSON, and refused for that
-
-
-def provider_key(action: TaskAction) -> ProviderKey | None:
-    """Return the key of the action's provider; None for an inline executor."""
-    ref = action.spec.provider_ref
-    if ref is None:
-        return None
-    return (ref.kind, "" if ref.kind is ProviderKind.CLUSTER_ACTION_PROVIDER else action.metadata.namespace, ref.name)
 
 
 def _value_at(value: Any, path: str) -> Any:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from taskaction.api.enums import OverlapPolicy
 from taskaction.api.reasons import Reason
-from taskaction.control.objects.records import ActionRecord, ActionTable
+from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.tables import ActionTable
 from taskaction.execution.runs import Order
 from taskaction.lifecycle.state import AbortFact
 

@@ -1,15 +1,15 @@
 """Lookup of partition keys by executors, once for each action before it is queued; queues nothing."""
 
 from collections import deque
-from collections.abc import Awaitable, Callable
 
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.requests import Requests
 from taskaction.control.task_actions.calls import ExecutorCaller
 from taskaction.control.task_actions.observe import ActionObserver, ExecutorBinding
+from taskaction.control.task_actions.owners import ActionOwners
 from taskaction.lifecycle.outcomes import Failed
 from taskaction.lifecycle.placement import source_of
-from taskaction.lifecycle.state import Activity, Observed
 
 
 class PartitionLookup:
@@ -23,18 +23,17 @@ class PartitionLookup:
         self,
         *,
         background: Background,
-        gatherer: ActionObserver,
+        observer: ActionObserver,
+        owners: ActionOwners,
         caller: ExecutorCaller,
-        observe: Callable[[ActionRecord], Observed | None],
-        found: Callable[[ActionRecord], None],
-        failed: Callable[[ActionRecord, Failed], Awaitable[None]],
+        requests: Requests,
     ) -> None:
+        """Create the lookup; it requests reconciliation of each action whose result is known."""
         self._background = background
-        self._gatherer = gatherer
+        self._observer = observer
+        self._owners = owners
         self._caller = caller
-        self._observe = observe
-        self._found = found
-        self._failed = failed
+        self._requests = requests
         self._waiting: dict[str, deque[ActionRecord]] = {}
 
     def is_known(self, record: ActionRecord) -> bool:
@@ -44,11 +43,11 @@ class PartitionLookup:
             record.partition_asked
             or status.partition_key is not None
             or status.phase.is_started
-            or not self._gatherer.partitions_itself(record.action)
+            or not self._observer.partitions_itself(record.action)
         )
 
     def look_up(self, record: ActionRecord) -> None:
-        """Find the partition of an action; it continues, or fails, when the result is known."""
+        """Find the partition of an action, or why it cannot be found; the record has the result."""
         source = source_of(record.action).key
         waiting = self._waiting.get(source)
         if waiting is not None:
@@ -65,17 +64,21 @@ class PartitionLookup:
             del self._waiting[source]
 
     async def _look_up_one(self, record: ActionRecord) -> None:
-        observed = self._observe(record) if record.activity is Activity.QUEUED else None
-        binding = self._gatherer.bind_executor(record.action)
-        if observed is None or not isinstance(binding, ExecutorBinding):
+        owner = self._owners.current(record)
+        binding = self._observer.bind_executor(record.action)
+        if owner is None or not _waits(record) or not isinstance(binding, ExecutorBinding):
             return  # suspended, deleted, or moved to another process: its next owner looks it up again
         if not self.is_known(record):
+            observed = self._observer.observe_action(record, owner)
             key = await self._caller.find_partition_key(record, binding, observed)
-            if record.is_gone or record.activity is not Activity.QUEUED:
+            if not _waits(record):
                 return
             if isinstance(key, Failed):
-                await self._failed(record, key)
-                return
-            record.partition_asked = True
-            record.status = record.status.model_copy(update={"partition_key": key})
-        self._found(record)
+                record.fail_partition(key)
+            else:
+                record.set_partition(key)
+        self._requests.reconcile(record)
+
+
+def _waits(record: ActionRecord) -> bool:
+    return record.awaits_partition and not record.is_gone

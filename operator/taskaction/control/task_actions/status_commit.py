@@ -1,15 +1,16 @@
 """Commit of decisions: writes the status first, then posts Events and releases the object; decides nothing."""
 
-from collections.abc import Callable
-
 from taskaction.api.task_action import TaskAction
 from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.objects.events import EventPoster
 from taskaction.control.objects.expiry import ExpiryCollector
 from taskaction.control.objects.objects import ObjectEditor
-from taskaction.control.objects.records import ActionRecord, ActionTable
+from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.requests import Requests
+from taskaction.control.objects.tables import ActionTable
 from taskaction.control.objects.writer import StatusWriter, WriteResult
 from taskaction.control.task_actions.journal import ActionRecorder
+from taskaction.control.task_actions.listener import ActionListener
 from taskaction.control.task_actions.target_release import TargetReleaser
 from taskaction.control.task_actions.teardown import Teardown
 from taskaction.core.clock import Clock
@@ -26,57 +27,53 @@ class StatusCommitter:
         clock: Clock,
         writer: StatusWriter[ActionRecord],
         editor: ObjectEditor[ActionRecord],
-        deliveries: EventDispatcher,
-        departures: Teardown,
+        dispatcher: EventDispatcher,
+        teardown: Teardown,
         releaser: TargetReleaser,
         expiry: ExpiryCollector[TaskAction, ActionRecord],
         events: EventPoster,
         journal: ActionRecorder,
-        look: Callable[[ActionRecord], None],
-        changed: Callable[[ActionRecord], None],
+        requests: Requests,
+        listener: ActionListener,
     ) -> None:
-        """Create a committer.
-
-        ``look`` is called with an action whose status another owner has written, ``changed`` with every action whose
-        status was stored.
-        """
+        """Create a committer; ``listener`` hears of every action whose status was stored."""
         self._table = table
         self._clock = clock
         self._writer = writer
         self._editor = editor
-        self._deliveries = deliveries
-        self._departures = departures
+        self._dispatcher = dispatcher
+        self._teardown = teardown
         self._releaser = releaser
         self._expiry = expiry
         self._events = events
         self._journal = journal
-        self._look = look
-        self._changed = changed
+        self._requests = requests
+        self._listener = listener
 
     async def write_status(self, record: ActionRecord) -> WriteResult:
         """Write the status; return when the API server has it, or never will."""
-        landed = await self._writer.flush(record)
-        if landed is WriteResult.GONE:
-            self._departures.on_deleted(record)
-        elif landed is WriteResult.OVERTAKEN:
+        result = await self._writer.flush(record)
+        if result is WriteResult.GONE:
+            self._teardown.on_deleted(record)
+        elif result is WriteResult.OVERTAKEN:
             await self._on_overtaken(record)
         elif not record.is_finished:
-            self._changed(record)
-        return landed
+            self._listener.on_action_changed(record)
+        return result
 
     async def commit(self, record: ActionRecord, decision: Decision) -> None:
         """Run the effects that require a durable status: Events, removal of the finalizer, expiry."""
-        at_once = decision.write in {Write.NOW, Write.FIRST} or self._deliveries.has_consumed(record)
+        at_once = decision.write in {Write.NOW, Write.FIRST} or self._dispatcher.has_consumed(record)
         if at_once and await self.write_status(record) is not WriteResult.STORED:
-            self._deliveries.forget(record.uid)  # the new owner delivers them again
+            self._dispatcher.forget(record.uid)  # the new owner delivers them again
             return
-        self._deliveries.delete_consumed(record)
+        self._dispatcher.delete_consumed(record)
         for effect in decision.effects:
             if isinstance(effect, RecordEvent):
                 self._events.post(record.action, effect)
         if not record.is_finished or self._table.get(record.uid) is not record:
             return
-        self._departures.on_finished(record)
+        self._teardown.on_finished(record)
         self._journal.on_action_finished(record)
         self._releaser.on_action_finished(record)
         for effect in decision.effects:
@@ -86,9 +83,9 @@ class StatusCommitter:
         await self._editor.remove_finalizer(record)
 
     async def _on_overtaken(self, record: ActionRecord) -> None:
-        self._departures.on_overtaken(record)
+        self._teardown.on_overtaken(record)
         if record.is_finished:
-            self._departures.on_finished(record)
+            self._teardown.on_finished(record)
             await self._editor.remove_finalizer(record)  # it may be an earlier own write with a lost response
         else:
-            self._look(record)
+            self._requests.reconcile(record)

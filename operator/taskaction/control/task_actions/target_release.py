@@ -7,7 +7,7 @@ from taskaction.control.objects.records import ActionRecord
 from taskaction.control.task_actions.calls import ExecutorCaller
 from taskaction.control.task_actions.journal import ActionRecorder
 from taskaction.control.task_actions.observe import ActionObserver, ExecutorBinding
-from taskaction.lifecycle.state import Owner
+from taskaction.control.task_actions.owners import ActionOwners
 
 _PATIENCE = 60.0
 """Timeout of one release in seconds; targets also clean up by themselves."""
@@ -20,30 +20,29 @@ class TargetReleaser:
         self,
         *,
         background: Background,
-        gatherer: ActionObserver,
+        observer: ActionObserver,
+        owners: ActionOwners,
         caller: ExecutorCaller,
         journal: ActionRecorder,
-        identity: str,
     ) -> None:
         self._background = background
-        self._gatherer = gatherer
+        self._observer = observer
+        self._owners = owners
         self._caller = caller
         self._journal = journal
-        self._identity = identity
 
     def on_action_finished(self, record: ActionRecord) -> None:
         """Release the target in the background, if the executor supports it."""
         if record.status.external_id is None or record.is_gone:
             return
-        bound = self._gatherer.bind_executor(record.action)
+        bound = self._observer.bind_executor(record.action)
         if isinstance(bound, ExecutorBinding) and bound.executor.releases:
             self._background.start(self._release(record, bound), name=f"release {record.uid}")
 
     async def _release(self, record: ActionRecord, bound: ExecutorBinding) -> None:
-        claim = record.status.claim
-        owner = Owner(holder=self._identity, epoch=claim.epoch if claim is not None else 0)
+        owner = self._owners.of_attempt(record)
         try:
             async with asyncio.timeout(_PATIENCE):
-                await self._caller.release(record, bound, self._gatherer.observe_action(record, owner))
+                await self._caller.release(record, bound, self._observer.observe_action(record, owner))
         except Exception as error:  # noqa: BLE001 - an executor may raise anything, and the action has ended
             self._journal.on_task_failed(f"release {record.uid}", error)

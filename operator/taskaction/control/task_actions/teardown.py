@@ -1,18 +1,19 @@
 """Removal of actions that were deleted, finished, or moved to another process; stops their calls, writes nothing."""
 
-from collections.abc import Callable
 from datetime import timedelta
 
 from taskaction.control.events.dispatcher import EventDispatcher
+from taskaction.control.objects.background import Background
 from taskaction.control.objects.family import ParentTracker
-from taskaction.control.objects.records import ActionRecord, ActionTable
+from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.tables import ActionTable
 from taskaction.control.task_actions.cancelling import Canceller
 from taskaction.control.task_actions.followed import ChildObjectCache
+from taskaction.control.task_actions.listener import ActionListener
 from taskaction.control.task_actions.overlaps import OverlapTable
+from taskaction.control.task_actions.timers import ActionTimers
 from taskaction.core.clock import Clock
-from taskaction.execution.agenda import Agenda
 from taskaction.execution.manager import ExecutionManager
-from taskaction.lifecycle.state import Activity
 
 _GONE_GRACE = timedelta(seconds=30)
 
@@ -27,34 +28,36 @@ class Teardown:
         table: ActionTable,
         family: ParentTracker,
         manager: ExecutionManager,
-        agenda: Agenda[str],
+        timers: ActionTimers,
         followed: ChildObjectCache,
         overlaps: OverlapTable,
-        deliveries: EventDispatcher,
+        dispatcher: EventDispatcher,
         canceller: Canceller,
-        left: Callable[[ActionRecord], None],
+        background: Background,
+        listener: ActionListener,
     ) -> None:
-        """Create a teardown; ``left`` is called with every action that finished or was deleted."""
+        """Create a teardown; ``listener`` hears of every action that finished or was deleted."""
         self._clock = clock
         self._table = table
         self._family = family
         self._manager = manager
-        self._agenda = agenda
+        self._timers = timers
         self._followed = followed
         self._overlaps = overlaps
-        self._deliveries = deliveries
+        self._dispatcher = dispatcher
         self._canceller = canceller
-        self._left = left
+        self._background = background
+        self._listener = listener
 
     def on_deleted(self, record: ActionRecord) -> None:
         """Remove an action whose object was deleted; cancel its call and request its descendants."""
-        record.is_gone = True
+        record.mark_gone()
         if self._table.get(record.uid) is not record:
             return
         going_on = record.activity.is_under_way
         self._forget(record)
         self._family.on_deleted(record)
-        self._left(record)
+        self._listener.on_action_changed(record)
         if going_on:
             self._stop(record)
 
@@ -70,36 +73,35 @@ class Teardown:
         self._forget(record)
         self._table.finish(record, self._clock.monotonic())
         self._family.on_finished(record)
-        self._left(record)
+        self._listener.on_action_changed(record)
 
     def on_shard_released(self, record: ActionRecord) -> None:
         """Stop tracking an action of a released shard; a running call may end, and its result be written."""
         self._stop_tracking(record)
-        if record.activity in {Activity.QUEUED, Activity.PARKED, Activity.WAITING}:
-            record.activity = Activity.IDLE
-            record.poll_at = record.wake_at = None  # the next owner computes these again
+        record.release()
 
     def on_overtaken(self, record: ActionRecord) -> None:
         """Give up an attempt that another owner has taken over.
 
         The call is cancelled, but the executor is not: the external work belongs to the other owner.
         """
-        record.taken_over_at = self._clock.now()
-        record.activity = Activity.IDLE
+        record.give_up_attempt(self._clock.now())
         if record.call is not None:
             record.call.cancel()
 
     def _forget(self, record: ActionRecord) -> None:
-        self._deliveries.on_action_finished(record)
+        self._dispatcher.on_action_finished(record)
         self._stop_tracking(record)
         self._overlaps.forget(record.uid)
         self._table.drop(record)
 
     def _stop_tracking(self, record: ActionRecord) -> None:
-        self._agenda.set(record.uid, None)
+        self._timers.clear(record)
         self._manager.forget(record.uid)
         self._followed.forget(record.uid)
-        self._deliveries.forget(record.uid)
+        self._dispatcher.forget(record.uid)
 
     def _stop(self, record: ActionRecord) -> None:
-        self._canceller.cancel(record, self._clock.now() + _GONE_GRACE)
+        if record.begin_cancel():
+            until = self._clock.now() + _GONE_GRACE
+            self._background.start(self._canceller.cancel(record, until), name=f"cancel {record.uid}")

@@ -1,11 +1,12 @@
 """Validation of the parameters of actions before they are queued; what is not cheap is evaluated in the background."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from taskaction.api.reasons import Reason
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.requests import Requests
 from taskaction.control.providers.providers import Offer
 from taskaction.lifecycle.state import Blocker
 from taskaction.plugin.base import AbstractExecutor
@@ -19,23 +20,24 @@ PATH = "spec.parameters"
 class ParameterValidation:
     """Validation of parameters, once for each action and specification of its provider; it occupies no worker."""
 
-    def __init__(self, evaluator: Evaluator, background: Background, validated: Callable[[ActionRecord], None]) -> None:
-        """Create a validation; ``validated`` is called with every action that was evaluated in the background."""
+    def __init__(self, evaluator: Evaluator, background: Background, requests: Requests) -> None:
+        """Create a validation; it requests reconciliation of every action that was evaluated in the background."""
         self._evaluator = evaluator
         self._background = background
-        self._validated = validated
+        self._requests = requests
 
     def blocker_of(self, record: ActionRecord, executor: AbstractExecutor, offer: Offer | None) -> Blocker | None:
         """Return why the parameters prevent a start, or None."""
         validator = offer.provider.spec if offer is not None else executor
         if record.validated_with is not validator:
-            record.validated_with = validator
             parameters = record.action.spec.parameters
             problem = cheap_problem(parameters, executor, offer)
-            record.parameters_blocker = _blocker(Reason.INVALID_PARAMETERS, problem) if problem is not None else None
+            blocker = _blocker(Reason.INVALID_PARAMETERS, problem) if problem is not None else None
             checker = costly_checker(parameters, offer) if problem is None else None
-            if checker is not None and not record.status.phase.is_started:
-                record.is_validating = True
+            if record.status.phase.is_started:
+                checker = None
+            record.begin_validation(validator, blocker, is_validating=checker is not None)
+            if checker is not None:
                 self._background.start(self._evaluate(record, checker, validator), name=f"validate {record.uid}")
         return record.parameters_blocker
 
@@ -45,9 +47,8 @@ class ParameterValidation:
             blocker = None
         except (InvalidParametersError, BudgetExceededError) as error:
             blocker = _blocker(Reason(error.code), str(error))
-        if record.validated_with is validator:
-            record.is_validating, record.parameters_blocker = False, blocker
-            self._validated(record)
+        if record.end_validation(validator, blocker):
+            self._requests.reconcile(record)
 
 
 async def check_parameters(

@@ -8,6 +8,7 @@ import pytest
 from support.events import event_body, seconds_later
 from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
+from support.requests import OwnedShards, no_requests, taken
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import ACTION_EVENTS
 from taskaction.cluster.retry import Retrier
@@ -15,7 +16,8 @@ from taskaction.control.events import dispatcher as module
 from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.events.matching import EventSubject
 from taskaction.control.objects.background import Background
-from taskaction.control.objects.records import ActionRecord, ActionTable
+from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.tables import ActionTable
 from taskaction.testing.clock import START, FakeClock, settle
 
 
@@ -24,8 +26,7 @@ class House:
 
     def __init__(self) -> None:
         self.cluster, self.clock, self.table = FakeCluster(), FakeClock(), ActionTable()
-        self.told: list[str] = []
-        self.owned = self.answers = True
+        self.tenures, self.requests = OwnedShards(), no_requests()
         self.failures: list[str] = []
         self.background = Background(lambda task, _: self.failures.append(task))
         self.deliveries = EventDispatcher(
@@ -35,9 +36,8 @@ class House:
             background=self.background,
             table=self.table,
             subject=subject,
-            owns=lambda _: self.owned,
-            answers_for=lambda _: self.answers,
-            changed=self.told.append,
+            tenures=self.tenures,
+            requests=self.requests,
             shared="operators-own",
         )
 
@@ -72,7 +72,7 @@ def subject(record: ActionRecord) -> EventSubject:
 
 
 def called(record: ActionRecord, external_id: str | None, attempt: int = 1) -> None:
-    record.status = record.status.model_copy(update={"external_id": external_id, "attempt": attempt})
+    record.update_status(external_id=external_id, attempt=attempt)
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def house() -> House:
 async def test_an_event_has_its_action_polled_is_handed_over_and_goes_when_it_is_applied(house, spec) -> None:
     record = house.live(external_id="7")
     house.comes(**spec)
-    assert house.told == ["uid-of-one"]
+    assert taken(house.requests.polls) == ["uid-of-one"]
     assert house.gets(record) == ["e"]
     assert await house.stored() == ["e"]
     apply(house, record)
@@ -106,7 +106,7 @@ async def test_an_event_stays_when_what_it_led_to_is_not_on_record(house) -> Non
 async def test_ocean_d12_an_event_that_comes_before_the_external_id_is_taken_when_it_is_known(house) -> None:
     record = house.live()
     house.comes(correlationKey="7")
-    assert house.told == house.gets(record) == []
+    assert taken(house.requests.polls) == house.gets(record) == []
     called(record, "7")
     assert house.deliveries.index_external_id(record)
     assert house.gets(record) == ["e"]
@@ -131,7 +131,7 @@ async def test_reports_are_for_the_owner_and_everything_else_for_the_executor(ho
 async def test_a_trace_is_nobodys_and_outlives_the_end_of_its_action(house) -> None:
     record = house.live()
     house.comes("step", target={"uid": record.uid}, type="Trace")
-    assert house.told == house.gets(record) == []
+    assert taken(house.requests.polls) == house.gets(record) == []
     house.deliveries.on_action_finished(record)
     assert await house.stored() == ["step"]
 
@@ -185,10 +185,10 @@ async def test_a_deletion_is_tried_until_the_api_server_is_back(house) -> None:
 
 
 async def test_events_of_another_replicas_actions_are_let_be(house) -> None:
-    house.owned = house.answers = False
+    house.tenures.mine = set()
     house.live()
     house.comes(target={"name": "one"})
-    assert house.told == []
+    assert taken(house.requests.polls) == []
     await run_for(house, 3600)
     assert await house.stored() == ["e"]
 
@@ -235,7 +235,7 @@ async def test_an_action_that_is_another_replicas_now_is_no_longer_looked_for(ho
     record = house.live(external_id="7")
     house.deliveries.forget(record.uid)
     house.comes(correlationKey="7")
-    assert house.told == []
+    assert taken(house.requests.polls) == []
 
 
 # -- how long, and how many --------------------------------------------------------------------------------------------
@@ -278,7 +278,7 @@ async def test_what_there_is_no_room_for_is_found_by_a_later_scan(house, bound, 
     monkeypatch.setattr(module, bound, 0)
     record = house.live()
     house.comes(target={"name": "one"})
-    assert house.told == house.gets(record) == []
+    assert taken(house.requests.polls) == house.gets(record) == []
     monkeypatch.undo()
     await house.deliveries.sweep()
     assert house.gets(record) == ["e"]

@@ -5,11 +5,12 @@ A change of a provider that it names is one, too; a verdict that stays what it w
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from support.fake_cluster import FakeCluster
+from support.requests import OwnedShards, no_requests
 from taskaction.api.action_flow import ActionFlow
 from taskaction.api.enums import ProviderKind
 from taskaction.app.observer import OperatorRecorder
@@ -18,8 +19,9 @@ from taskaction.cluster.gateway import ACTION_FLOWS, Body
 from taskaction.cluster.retry import Retrier
 from taskaction.control.flow_runs.catalogue import SETTLE_SECONDS, FlowCatalogue
 from taskaction.control.flow_runs.inputs import ActionInput, InputRegistry, UnknownInputs
+from taskaction.control.flow_runs.tables import RunTable
 from taskaction.control.objects.background import Background
-from taskaction.control.providers.providers import ProviderKey
+from taskaction.control.objects.requests import ProviderKey
 from taskaction.core.names import shard_of
 from taskaction.plugin.evaluation import Evaluator
 from taskaction.plugin.json_schema import compile_schema
@@ -37,7 +39,7 @@ class Desk:
     """A catalogue over a cluster in memory, and the shards that it owns."""
 
     cluster: FakeCluster = field(default_factory=FakeCluster)
-    owned: set[int] = field(default_factory=lambda: set(range(SHARDS)))
+    tenures: OwnedShards = field(default_factory=lambda: OwnedShards(SHARDS))
     failures: list[str] = field(default_factory=list)
     clock: FakeClock = field(default_factory=FakeClock)
     inputs: InputRegistry = field(default_factory=UnknownInputs)
@@ -55,11 +57,15 @@ class Desk:
             journal=OperatorRecorder(metrics, clock),
             inputs=self.inputs,
             evaluator=self.evaluator,
-            sought=self.sought.__contains__,
-            owns=self.owned.__contains__,
-            changed=lambda _namespace, _name: None,
-            shards=SHARDS,
+            offers=cast("Any", self),
+            tenures=self.tenures,
+            runs=RunTable(),
+            requests=no_requests(),
         )
+
+    def look_up_pending(self, key: ProviderKey) -> bool:
+        """Stand in for the intake of providers."""
+        return key in self.sought
 
     def apply(self, definition: Any, *, generation: int = 1) -> Body:
         """Store a flow as its user does; what its status says stays."""
@@ -133,11 +139,11 @@ async def test_a_verdict_whose_answer_was_lost_is_not_written_twice(desk: Desk) 
 
 async def test_a_flow_of_another_replica_is_left_alone_until_its_shard_is_taken_over(desk: Desk) -> None:
     shard = shard_of(UID, SHARDS)
-    desk.owned.discard(shard)
+    desk.tenures.mine.discard(shard)
     desk.catalogue.on_notification(None, desk.apply(GOOD))
     await desk.settle()
     assert desk.cluster.calls == []
-    desk.owned.add(shard)
+    desk.tenures.mine.add(shard)
     for one in range(SHARDS):
         desk.catalogue.on_shard_acquired(one)
     await desk.settle()
@@ -158,10 +164,10 @@ def gone_by_notice(desk: Desk) -> None:
 @pytest.mark.parametrize("vanish", [gone, gone_by_notice])
 async def test_a_flow_that_is_gone_is_forgotten(desk: Desk, vanish: Callable[[Desk], None]) -> None:
     shard = shard_of(UID, SHARDS)
-    desk.owned.discard(shard)
+    desk.tenures.mine.discard(shard)
     desk.catalogue.on_notification(None, desk.apply(GOOD))
     vanish(desk)
-    desk.owned.add(shard)
+    desk.tenures.mine.add(shard)
     desk.catalogue.on_shard_acquired(shard)
     await desk.settle()
     asked = desk.cluster.count("get")
@@ -306,12 +312,12 @@ async def test_a_flow_waits_for_a_provider_that_is_being_looked_up(using: tuple[
 async def test_who_takes_a_shard_over_judges_by_what_has_changed_before(using: tuple[Desk, Schemas]) -> None:
     desk, schemas = using
     shard = shard_of(UID, SHARDS)
-    desk.owned.discard(shard)
+    desk.tenures.mine.discard(shard)
     schemas.required = {"copy": "other"}
     desk.catalogue.on_provider_changed(COPY)
     await desk.settle()
     assert desk.cluster.calls == []
-    desk.owned.add(shard)
+    desk.tenures.mine.add(shard)
     desk.catalogue.on_shard_acquired(shard)
     await desk.settle()
     assert desk.verdict == ("False", "InvalidDefinition", 1)

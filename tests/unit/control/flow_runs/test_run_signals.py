@@ -142,7 +142,7 @@ async def test_a_signal_of_the_run_itself_is_not_replaced_by_an_older_one_of_its
     operator.cluster.store(ACTION_FLOW_RUNS, stored)
     await operator.settle()
     for shard in range(4):
-        operator.control.intake.on_shard_acquired(
+        operator.control.actions.intake.on_shard_acquired(
             shard
         )  # as if another had owned it: it is polled with its signal anew
     await operator.pass_time(121, step=30)

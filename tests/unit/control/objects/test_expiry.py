@@ -9,15 +9,17 @@ import pytest
 
 from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
+from support.requests import no_requests
 from taskaction.api.enums import ParentKind, Phase
 from taskaction.api.task_action import TaskAction
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
-from taskaction.control.flow_runs.records import LiveRecords, RunTable
+from taskaction.control.flow_runs.tables import LiveRecords, RunTable
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.expiry import REMEMBERED, ExpiryCollector
 from taskaction.control.objects.objects import ObjectEditor
-from taskaction.control.objects.records import ActionRecord, ActionTable
+from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.tables import ActionTable
 from taskaction.control.objects.tree import NodeFacts, OwnerTree, ParentLink
 from taskaction.core.constants import API_VERSION, FINALIZER, HELD_LABEL
 from taskaction.testing.clock import START, FakeClock, settle
@@ -39,12 +41,12 @@ class Keeper:
             cluster=self.cluster,
             clock=self.clock,
             kind=ParentKind.TASK_ACTION,
-            editor=ObjectEditor(self.cluster, once, lambda _: None, in_flight=5),
+            editor=ObjectEditor(self.cluster, once, no_requests(), in_flight=5),
             background=background,
             members=LiveRecords(self.table, RunTable()),
             tree=self.tree,
-            judge=self.judge,
-            recorded=lambda action: recorded(self.cluster.objects["taskactions", "team-a", action.metadata.name]),
+            expires_at=self.judge,
+            to_record=lambda action: recorded(self.cluster.objects["taskactions", "team-a", action.metadata.name]),
         )
 
     def judge(self, action: TaskAction) -> datetime | None:

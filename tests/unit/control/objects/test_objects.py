@@ -7,6 +7,7 @@ import pytest
 
 from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
+from support.requests import no_requests, taken
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.control.objects.objects import ObjectEditor
 from taskaction.control.objects.records import ActionRecord
@@ -21,8 +22,8 @@ class Bench:
 
     def __init__(self) -> None:
         self.cluster = FakeCluster()
-        self.learned: list[str] = []
-        self.editor = ObjectEditor(self.cluster, once, lambda record: self.learned.append(record.name), in_flight=2)
+        self.requests = no_requests()
+        self.editor: ObjectEditor[ActionRecord] = ObjectEditor(self.cluster, once, self.requests, in_flight=2)
 
     def live(self, name: str = "one", **metadata: Any) -> ActionRecord:
         one = body(name)
@@ -120,7 +121,7 @@ async def test_an_edit_of_a_stale_object_is_made_on_the_current_one(bench) -> No
 
     assert bench.metadata()["finalizers"] == ["new"]
     assert bench.cluster.calls == [("patch", "one"), ("get", "one"), ("patch", "one")]
-    assert bench.learned == ["one"]
+    assert taken(bench.requests.actions) == [record.uid]
 
 
 async def test_an_edit_that_somebody_else_has_made_meanwhile_is_not_repeated(bench) -> None:

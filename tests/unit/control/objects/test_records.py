@@ -7,7 +7,8 @@ import pytest
 from support.records import NAMESPACE, body, recorded
 from taskaction.api.enums import Phase
 from taskaction.api.task_action import TaskActionStatus
-from taskaction.control.objects.records import LATE_NOTICES, ActionRecord, ActionTable
+from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.tables import LATE_NOTICES, ActionTable
 from taskaction.testing.clock import START
 
 

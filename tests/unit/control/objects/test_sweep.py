@@ -8,8 +8,9 @@ from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
-from taskaction.control.objects.records import ActionRecord, ActionTable
+from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.sweep import DeletionSweeper
+from taskaction.control.objects.tables import ActionTable
 from taskaction.testing.clock import FakeClock, settle
 
 

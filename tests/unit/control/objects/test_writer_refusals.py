@@ -6,6 +6,7 @@ import pytest
 
 from support.desk import Desk
 from support.records import NAMESPACE, body, claim, live, running, stored_status
+from support.requests import taken
 from taskaction.api.enums import ErrorKind, Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Attempt, TaskActionStatus
@@ -50,7 +51,8 @@ async def test_a_conflict_with_a_change_of_the_spec_is_written_again_and_learnt_
 
     assert stored_status(desk.cluster, record).phase is Phase.SUCCEEDED
     assert record.action.spec.suspend
-    assert desk.told == [("learned", "one"), ("wrote", "one")]
+    assert desk.told == [("wrote", "one")]
+    assert taken(desk.requests.actions) == [record.uid]
 
 
 async def test_conflict_after_conflict_ends_when_the_others_pause(desk, record) -> None:
@@ -90,7 +92,8 @@ async def test_a_write_gives_way_to_another_owner_s(desk, record, theirs) -> Non
     assert await desk.writer().flush(record) is WriteResult.OVERTAKEN
 
     assert record.status == record.stored == theirs == stored_status(desk.cluster, record)
-    assert desk.told == [("overtaken", "one"), ("learned", "one")]
+    assert desk.told == [("overtaken", "one")]
+    assert taken(desk.requests.actions) == [record.uid]
     assert desk.cluster.count("replace_status") == 1
 
 

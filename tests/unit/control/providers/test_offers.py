@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from support.fake_cluster import FakeCluster
+from support.requests import OwnedShards, no_requests, taken
 from support.runs import toolbox
 from taskaction.api.enums import ProviderKind
 from taskaction.cluster.errors import InvalidError, UnavailableError
@@ -24,9 +25,8 @@ KEY: ProviderKey = (KIND, "team-a", "offer")
 class Market:
     def __init__(self) -> None:
         self.cluster, self.clock = FakeCluster(), FakeClock()
-        self.on_provider_changed: list[ProviderKey] = []
         self.failures: list[str] = []
-        self.owned = True
+        self.tenures, self.requests = OwnedShards(), no_requests()
         self.providers = ProviderTable(Registry.load(toolbox()))
         self.offers = ProviderIntake(
             cluster=self.cluster,
@@ -36,8 +36,8 @@ class Market:
             journal=self,
             providers=self.providers,
             evaluator=Evaluator(),
-            owns=lambda _: self.owned,
-            changed=self.on_provider_changed.append,
+            tenures=self.tenures,
+            requests=self.requests,
         )
 
     def on_task_failed(self, task: str, error: BaseException) -> None:
@@ -66,18 +66,18 @@ async def test_a_noticed_provider_is_known_told_of_and_its_status_written(market
     await settle()
 
     assert market.providers.get(KEY).ready
-    assert market.on_provider_changed == [KEY]
+    assert taken(market.requests.providers) == [KEY]
     assert market.status()["conditions"][0]["reason"] == "Ready"
 
 
 async def test_a_status_is_written_once_and_by_nobody_else(market) -> None:
-    market.owned = False
+    market.tenures.mine = set()
     body = market.store()
     market.offers.on_notification(KIND, "ADDED", body)
     await settle()
     assert market.status() == {}
 
-    market.owned = True
+    market.tenures.mine = {0}
     market.offers.publish_all()
     await settle()
     assert market.status()["conditions"][0]["status"] == "True"
@@ -111,7 +111,7 @@ async def test_a_provider_that_does_not_exist_is_told_of_and_not_looked_for_agai
     await settle()
     market.offers.look_up(KEY)
     await settle()
-    assert (market.on_provider_changed, market.cluster.count("get")) == ([KEY], 1)
+    assert (taken(market.requests.providers), market.cluster.count("get")) == ([KEY], 1)
     assert not market.offers.is_lookup_pending(KEY)
 
     body = market.store()
@@ -141,7 +141,7 @@ async def test_a_deleted_provider_is_known_no_more_and_may_be_sought_again(marke
     market.offers.on_notification(KIND, "DELETED", body)
 
     assert market.providers.get(KEY) is None
-    assert market.on_provider_changed == [KEY, KEY]
+    assert taken(market.requests.providers) == [KEY]
     market.offers.look_up(KEY)
     assert market.offers.is_lookup_pending(KEY)
     await settle()
@@ -151,7 +151,7 @@ async def test_an_object_that_cannot_be_read_is_told_and_costs_no_other(market) 
     market.offers.on_notification(KIND, "ADDED", market.store(executor=7))
 
     assert market.failures == [f"read {KIND} offer"]
-    assert market.on_provider_changed == []
+    assert taken(market.requests.providers) == []
 
 
 async def test_a_status_that_is_overtaken_is_written_anew_and_one_that_is_refused_is_told(market) -> None:

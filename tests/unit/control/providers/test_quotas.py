@@ -168,13 +168,13 @@ async def test_all_that_wait_for_a_rate_are_shown_why_in_the_end_and_few_are_loo
     names = [f"a{number:02}" for number in range(13)]
     async with MemoryOperator(cluster=cluster) as operator:
         looks: list[str] = []
-        show = operator.control.quotas._limited
+        show = operator.control.providers.quotas._show_limit
 
         def counted(uid: str, until: datetime) -> bool:
             looks.append(uid)
             return show(uid, until)
 
-        operator.control.quotas._limited = counted
+        operator.control.providers.quotas._show_limit = counted
         await operator.create(*offered(*names))
         phases = []
         for _ in range(12):

@@ -29,7 +29,7 @@ async def test_free_shards_are_taken_at_once(cluster) -> None:
     await ada.leases.run_round()
 
     assert ada.told == [("acquired", 0), ("acquired", 1), ("acquired", 2)]
-    assert [ada.leases.may_start(shard) for shard in range(4)] == [True, True, True, False]
+    assert [ada.tenures.may_start(shard) for shard in range(4)] == [True, True, True, False]
     assert lease(cluster, 1)["spec"]["holderIdentity"] == "ada"
     assert lease(cluster, 1)["spec"]["leaseDurationSeconds"] == 15
 
@@ -39,7 +39,7 @@ async def test_a_shard_has_one_owner_when_two_replicas_start_together(cluster, a
     await ada.leases.run_round()
     await bob.leases.run_round()
 
-    assert (ada.leases.held_count, bob.leases.held_count) == (1, 0)
+    assert (ada.tenures.held_count, bob.tenures.held_count) == (1, 0)
 
 
 async def test_whoever_comes_second_to_a_free_shard_does_without_it(cluster, ada) -> None:
@@ -54,7 +54,7 @@ async def test_whoever_comes_second_to_a_free_shard_does_without_it(cluster, ada
     cluster.meanwhile = bob_is_slow
     await bob.leases.run_round()
 
-    assert (bob.leases.held_count, bob.told) == (0, [])
+    assert (bob.tenures.held_count, bob.told) == (0, [])
 
 
 async def test_a_lease_that_has_lost_its_label_is_found_by_its_name_and_gets_it_back(cluster, ada) -> None:
@@ -64,7 +64,7 @@ async def test_a_lease_that_has_lost_its_label_is_found_by_its_name_and_gets_it_
     bob = Replica(cluster, "bob", ada.clock)
     await bob.leases.run_round()
 
-    assert bob.leases.held_count == 1
+    assert bob.tenures.held_count == 1
     assert lease(cluster)["metadata"]["labels"]["taskaction.dev/lease"] == "shard"
 
 
@@ -75,8 +75,8 @@ async def test_the_lease_of_a_replica_that_renews_is_never_taken(cluster, ada) -
         await ada.rounds(RETRY)
         await bob.leases.run_round()
 
-    assert (ada.leases.held_count, bob.leases.held_count) == (1, 0)
-    assert ada.leases.may_start(0)
+    assert (ada.tenures.held_count, bob.tenures.held_count) == (1, 0)
+    assert ada.tenures.may_start(0)
 
 
 async def test_a_lease_is_renewed_when_a_third_of_its_duration_has_passed(cluster, ada) -> None:
@@ -95,7 +95,7 @@ async def test_a_dead_replica_s_lease_is_taken_one_duration_after_its_last_chang
     bob = Replica(cluster, "bob")
     await bob.leases.run_round()
     await bob.rounds(14)
-    assert bob.leases.held_count == 0
+    assert bob.tenures.held_count == 0
 
     await bob.rounds(2)
     assert bob.told == [("acquired", 0)]
@@ -109,22 +109,22 @@ async def test_a_holder_s_wrong_wall_clock_neither_loses_nor_keeps_a_lease(clust
     cluster.store(LEASES, body | {"spec": body["spec"] | {"renewTime": renewed}})
     bob = Replica(cluster, "bob")
     await bob.leases.run_round()
-    assert bob.leases.held_count == 0
+    assert bob.tenures.held_count == 0
 
     await bob.rounds(16)
-    assert bob.leases.held_count == 1
+    assert bob.tenures.held_count == 1
 
 
 async def test_nothing_starts_past_the_renew_deadline_although_the_shard_is_still_owned(ada, cluster) -> None:
     await ada.leases.run_round()
     await ada.clock.advance(DEADLINE - 0.001)
-    assert (ada.leases.may_start(0), ada.leases.overdue_seconds()) == (True, 0.0)
+    assert (ada.tenures.may_start(0), ada.tenures.overdue_seconds()) == (True, 0.0)
 
     await ada.clock.advance(3.001)
 
-    assert not ada.leases.may_start(0)
-    assert ada.leases.tenure(0) is not None
-    assert ada.leases.overdue_seconds() == pytest.approx(3.0)
+    assert not ada.tenures.may_start(0)
+    assert ada.tenures.tenure(0) is not None
+    assert ada.tenures.overdue_seconds() == pytest.approx(3.0)
 
 
 async def test_a_renewal_after_the_deadline_lets_work_start_again(ada, cluster) -> None:
@@ -132,7 +132,7 @@ async def test_a_renewal_after_the_deadline_lets_work_start_again(ada, cluster) 
     await ada.clock.advance(60)
     await ada.leases.run_round()
 
-    assert ada.leases.may_start(0)
+    assert ada.tenures.may_start(0)
     assert ada.told == [("acquired", 0)]
 
 
@@ -148,15 +148,15 @@ async def test_a_renewal_counts_from_when_it_was_sent_and_not_from_its_answer(ad
     await ada.leases.run_round()
     await ada.clock.advance(DEADLINE - 4)
 
-    assert not ada.leases.may_start(0)
+    assert not ada.tenures.may_start(0)
 
 
 async def test_a_jump_of_the_wall_clock_changes_nothing(ada, cluster) -> None:
     await ada.leases.run_round()
     ada.clock.set_wall(START.replace(year=2030))
 
-    assert ada.leases.may_start(0)
-    assert ada.leases.overdue_seconds() == 0.0
+    assert ada.tenures.may_start(0)
+    assert ada.tenures.overdue_seconds() == 0.0
 
 
 async def test_a_failed_renewal_is_raised_and_the_shard_kept(ada, cluster) -> None:
@@ -166,10 +166,10 @@ async def test_a_failed_renewal_is_raised_and_the_shard_kept(ada, cluster) -> No
     with pytest.raises(UnavailableError):
         await ada.leases.run_round()
 
-    assert ada.leases.held_count == 1
+    assert ada.tenures.held_count == 1
     await ada.leases.run_round()
     await ada.clock.advance(DEADLINE - 0.001)
-    assert ada.leases.may_start(0)
+    assert ada.tenures.may_start(0)
 
 
 async def test_a_failed_renewal_of_one_shard_does_not_keep_the_others_from_being_renewed(cluster) -> None:
@@ -181,7 +181,7 @@ async def test_a_failed_renewal_of_one_shard_does_not_keep_the_others_from_being
         await ada.leases.run_round()
     await ada.clock.advance(5)
 
-    assert [ada.leases.may_start(shard) for shard in range(3)] == [False, True, True]
+    assert [ada.tenures.may_start(shard) for shard in range(3)] == [False, True, True]
 
 
 async def test_a_renewal_whose_answer_was_lost_costs_no_ownership(ada, cluster) -> None:
@@ -194,8 +194,8 @@ async def test_a_renewal_whose_answer_was_lost_costs_no_ownership(ada, cluster) 
     await ada.leases.run_round()
 
     assert ada.told == [("acquired", 0)]
-    assert ada.leases.may_start(0)
-    assert ada.leases.tenure(0).renewed == ada.clock.monotonic()
+    assert ada.tenures.may_start(0)
+    assert ada.tenures.tenure(0).renewed == ada.clock.monotonic()
 
 
 async def test_a_failing_api_server_is_reported_and_tried_again_until_the_end(ada, cluster) -> None:
@@ -203,10 +203,10 @@ async def test_a_failing_api_server_is_reported_and_tried_again_until_the_end(ad
     cluster.fail("list", DOWN, DOWN)
     task = asyncio.create_task(ada.leases.run(errors.append))
     await ada.clock.advance(RETRY)
-    assert (errors, ada.leases.held_count) == ([DOWN, DOWN], 0)
+    assert (errors, ada.tenures.held_count) == ([DOWN, DOWN], 0)
 
     await ada.clock.advance(RETRY)
-    assert ada.leases.held_count == 1
+    assert ada.tenures.held_count == 1
 
     task.cancel()
     await settle()

@@ -40,8 +40,8 @@ async def test_a_stolen_lease_is_noticed_at_the_next_renewal(ada, cluster) -> No
     await ada.rounds(6)
 
     assert ada.told == [("acquired", 0), ("lost", 0)]
-    assert not ada.leases.may_start(0)
-    assert ada.leases.tenure(0) is None
+    assert not ada.tenures.may_start(0)
+    assert ada.tenures.tenure(0) is None
     assert lease(cluster)["spec"]["holderIdentity"] == "bob"
 
 
@@ -58,14 +58,14 @@ async def test_a_process_that_slept_past_its_lease_does_not_get_in_its_successor
     bob = Replica(cluster, "bob")
     await bob.leases.run_round()
     await bob.rounds(DURATION + RETRY)
-    assert bob.leases.may_start(0)
+    assert bob.tenures.may_start(0)
 
     await ada.clock.advance(DURATION + RETRY)
-    assert not ada.leases.may_start(0)
+    assert not ada.tenures.may_start(0)
     await ada.leases.run_round()
 
     assert ada.told[-1] == ("lost", 0)
-    assert bob.leases.may_start(0)
+    assert bob.tenures.may_start(0)
 
 
 async def test_a_deleted_lease_is_lost_and_taken_anew(ada, cluster) -> None:
@@ -90,8 +90,8 @@ async def test_leases_that_are_given_back_may_be_taken_at_once(cluster, ada) -> 
     bob = Replica(cluster, "bob")
     await bob.leases.run_round()
 
-    assert (ada.leases.held_count, bob.leases.held_count) == (0, 1)
-    assert not ada.leases.may_start(0)
+    assert (ada.tenures.held_count, bob.tenures.held_count) == (0, 1)
+    assert not ada.tenures.may_start(0)
 
 
 async def test_giving_back_never_takes_away_what_another_process_holds_by_now(cluster, ada) -> None:
@@ -139,7 +139,7 @@ async def test_an_epoch_is_above_all_before_it_and_not_below_the_time(cluster, b
     await ada.clock.advance(wall)
     await ada.leases.run_round()
 
-    tenure = ada.leases.tenure(0)
+    tenure = ada.tenures.tenure(0)
     assert tenure is not None
     assert (tenure.epoch, epoch(cluster)) == (expected, expected)
 

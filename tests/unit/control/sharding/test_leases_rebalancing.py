@@ -37,7 +37,7 @@ async def rounds(clock: FakeClock, seconds: float, *taking_part: Replica) -> Non
 
 
 def held(*taking_part: Replica) -> list[int]:
-    return [replica.leases.held_count for replica in taking_part]
+    return [replica.tenures.held_count for replica in taking_part]
 
 
 async def test_a_newcomer_gets_its_share_within_two_rounds_and_then_nothing_moves(cluster, clock) -> None:
@@ -64,18 +64,18 @@ async def test_a_shard_that_is_given_away_starts_nothing_new_and_goes_when_it_is
     await rounds(clock, 2 * RETRY, bob, ada)
 
     assert ada.told[2:] == [("leaving", 0)]
-    assert ada.leases.tenure(0) is None
-    assert (ada.leases.holds(0), ada.leases.may_start(0)) == (True, True)  # a call whose claim is written may be made
+    assert ada.tenures.tenure(0) is None
+    assert (ada.tenures.holds(0), ada.tenures.may_start(0)) == (True, True)  # a call whose claim is written may be made
     assert held(ada, bob) == [2, 0]
 
     await rounds(clock, 12, bob, ada)
-    assert ada.leases.may_start(0)  # it is renewed as long as it is held
+    assert ada.tenures.may_start(0)  # it is renewed as long as it is held
 
     ada.restless = {1}
     await rounds(clock, RETRY, ada, bob)
     assert ada.told[3:] == [("lost", 0)]
     assert held(ada, bob) == [1, 1]
-    assert (ada.leases.holds(0), bob.told) == (False, [("acquired", 0)])
+    assert (ada.tenures.holds(0), bob.told) == (False, [("acquired", 0)])
 
 
 async def test_the_shards_with_fewest_calls_go_first(cluster, clock) -> None:
@@ -91,11 +91,11 @@ async def test_a_shard_that_does_not_come_to_rest_goes_back_into_service_and_ano
     ada, bob = replicas(cluster, clock, "ab", shards=2)
     await rounds(clock, RETRY, ada)
     ada.restless = {0}
-    epoch = ada.leases.tenure(0).epoch
+    epoch = ada.tenures.tenure(0).epoch
     await rounds(clock, PATIENCE + 4 * RETRY, bob, ada)
 
     assert ada.told[2:] == [("leaving", 0), ("acquired", 0), ("leaving", 1), ("lost", 1)]
-    assert ada.leases.tenure(0).epoch == epoch
+    assert ada.tenures.tenure(0).epoch == epoch
     await rounds(clock, RETRY, bob)
     assert held(ada, bob) == [1, 1]
 
@@ -148,7 +148,7 @@ async def test_a_dead_replica_s_share_is_taken_when_its_leases_have_run_out(clus
     assert held(ada, bob) == [3, 3]
 
     await rounds(clock, DURATION + RETRY, bob)
-    assert bob.leases.held_count == 6
+    assert bob.tenures.held_count == 6
 
 
 async def test_the_lease_of_a_replica_long_gone_is_removed(cluster, clock) -> None:
@@ -185,7 +185,7 @@ async def test_a_replica_that_cannot_take_anything_is_soon_not_counted_on(cluste
             await broken.leases.run_round()
         await rounds(clock, RETRY, ada)
     await rounds(clock, RETRY, ada)
-    assert ada.leases.held_count == 4
+    assert ada.tenures.held_count == 4
 
 
 async def test_a_take_whose_answer_was_lost_is_found_out_at_once(cluster, clock) -> None:
@@ -194,7 +194,7 @@ async def test_a_take_whose_answer_was_lost_is_found_out_at_once(cluster, clock)
     await ada.leases.run_round()
 
     assert ada.told == [("acquired", 0)]
-    assert ada.leases.may_start(0)
+    assert ada.tenures.may_start(0)
 
 
 async def test_a_take_whose_answer_and_inquiry_were_lost_is_found_out_in_the_next_round(cluster, clock) -> None:
@@ -214,7 +214,7 @@ async def test_a_lease_that_a_former_process_of_the_same_name_holds_is_not_taken
     await before.leases.run_round()
     await after.leases.run_round()
 
-    assert (after.told, after.leases.held_count) == ([], 0)
+    assert (after.told, after.tenures.held_count) == ([], 0)
 
 
 async def test_giving_back_whose_answer_was_lost_is_found_out(cluster, clock) -> None:
@@ -224,8 +224,8 @@ async def test_giving_back_whose_answer_was_lost_is_found_out(cluster, clock) ->
     ada.leases.leave()
     with pytest.raises(UnavailableError):
         await ada.leases.run_round()
-    assert ada.leases.held_count == 1
+    assert ada.tenures.held_count == 1
     await ada.leases.run_round()
 
-    assert ada.leases.held_count == 0
+    assert ada.tenures.held_count == 0
     assert ada.told == [("acquired", 0), ("leaving", 0), ("lost", 0)]

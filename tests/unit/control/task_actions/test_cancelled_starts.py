@@ -67,11 +67,11 @@ async def test_what_has_begun_is_told_to_stop_by_its_name(starter: Starter, answ
         if answered_first:
             starter.cue.set()
         else:
-            operator.control.intake.on_notification("MODIFIED", aborted)
+            operator.control.actions.intake.on_notification("MODIFIED", aborted)
         for _ in range(steps):
             await asyncio.sleep(0)
         starter.cue.set()
-        operator.control.intake.on_notification("MODIFIED", aborted)
+        operator.control.actions.intake.on_notification("MODIFIED", aborted)
         await operator.settle()
 
         assert starter.on_cancel_ended == ["job of one"]
@@ -98,7 +98,7 @@ async def test_a_finalizer_that_is_on_its_way_when_the_action_ends_does_not_stay
         await operator.create(*actions(["one"], "starter"))
         stored = operator.stored("one")
         abort = {"reason": "enough", "by": "ada", "at": "2026-01-01T12:00:00Z"}
-        operator.control.intake.on_notification(
+        operator.control.actions.intake.on_notification(
             "MODIFIED", cluster.store(TASK_ACTIONS, stored | {"spec": stored["spec"] | {"abort": abort}})
         )
         await operator.settle()
@@ -134,7 +134,7 @@ async def test_an_end_that_others_see_before_its_own_write_is_answered_leaves_no
         record = operator.control.table.get("uid-of-one")
         await operator.change("one", abort={"reason": "enough", "by": "ada", "at": "2026-01-01T12:00:00Z"})
         assert operator.phase("one") == "Aborted"
-        operator.control.intake.on_missing(record)
+        operator.control.actions.intake.on_missing(record)
         await operator.settle()
         answered.set()
         await operator.pass_time(5)

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from support.records import NAMESPACE, body, recorded
+from support.requests import OwnedShards, no_requests, taken
 from taskaction.cluster.gateway import JOBS, PODS, Body
-from taskaction.control.objects.records import ActionTable
+from taskaction.control.objects.tables import ActionTable
 from taskaction.control.task_actions.followed import ChildObjectCache
 
 UID = "uid-of-one"
@@ -21,15 +22,14 @@ class House:
     def __init__(self) -> None:
         self.table = ActionTable()
         self.table.add(recorded(body("one", uid=UID)))
-        self.owned, self.told = True, 0
-        self.followed = ChildObjectCache(self.table, lambda _: self.owned, self.on_provider_changed)
-
-    def on_provider_changed(self, uid: str) -> None:
-        assert uid == UID
-        self.told += 1
+        self.tenures, self.requests, self.told = OwnedShards(), no_requests(), 0
+        self.followed = ChildObjectCache(self.table, self.tenures, self.requests)
 
     def notice(self, found: Body, event: str | None = "MODIFIED") -> None:
         self.followed.on_notification(found["kind"], event, copy.deepcopy(found))
+        polled = taken(self.requests.polls)
+        assert set(polled) <= {UID}
+        self.told += len(polled)
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_a_listing_is_as_good_as_a_change(house, event) -> None:
 def test_objects_of_actions_that_are_not_live_here_are_let_be(house) -> None:
     for other in (pod(uid="uid-of-another"), {"kind": "Pod", "metadata": {"name": "p"}}):
         house.notice(other)
-    house.owned = False
+    house.tenures.mine = set()
     house.notice(pod())
     assert house.told == len(house.followed) == 0
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from support.records import body, recorded
 from taskaction.api.enums import OverlapPolicy
 from taskaction.api.reasons import Reason
-from taskaction.control.objects.records import ActionRecord, ActionTable
+from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.tables import ActionTable
 from taskaction.control.task_actions.overlaps import OverlapPlace, OverlapTable
 from taskaction.testing.clock import START
 

@@ -20,8 +20,8 @@ class Scene:
         self.control: Any = SimpleNamespace(
             listed=0,
             table=(),
-            leases=SimpleNamespace(held_count=0),
-            manager=SimpleNamespace(start_processing_action_runs=self._begin),
+            tenures=SimpleNamespace(held_count=0),
+            start_processing=self._begin,
             dispatch_notification=lambda *_: None,
         )
 

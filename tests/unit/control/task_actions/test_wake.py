@@ -52,7 +52,7 @@ async def at_work(asked: Asked) -> MemoryOperator:
 
 async def wake(operator: MemoryOperator, times: int = 1) -> None:
     for _ in range(times):
-        operator.control.reconciler.poll_now(operator.action("one").metadata.uid)
+        operator.control.actions.reconciler.poll(operator.action("one").metadata.uid)
     await operator.settle()
 
 
@@ -93,7 +93,7 @@ async def test_one_that_is_being_called_is_polled_when_the_call_has_ended(asked:
 async def test_news_of_an_action_that_is_not_known_changes_nothing(asked: Asked) -> None:
     operator = await at_work(asked)
     try:
-        operator.control.reconciler.poll_now("somebody-else")
+        operator.control.actions.reconciler.poll("somebody-else")
         await operator.settle()
         assert asked.calls == ["execute"]
     finally:

@@ -158,7 +158,7 @@ async def test_ocean_d03_a_key_that_is_never_found_is_waited_for_within_a_bound(
 
     executor = Hanging()
     operator = MemoryOperator(hosted(executor))
-    object.__setattr__(operator.control.reconciler._parts.caller._settings, "partition_patience", 0.05)
+    object.__setattr__(operator.control.actions.turns._caller._settings, "partition_patience", 0.05)
     async with operator:
         await operator.create(deploy("a1", "a"))
         await operator.until(lambda: operator.phase("a1") == "Failed")

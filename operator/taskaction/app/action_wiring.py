@@ -1,0 +1,289 @@
+"""Wiring of the part of the control layer that reconciles actions."""
+
+from dataclasses import dataclass
+
+from taskaction.api.enums import ParentKind
+from taskaction.api.task_action import TaskAction
+from taskaction.app.foundation import Foundation
+from taskaction.app.provider_wiring import ProviderControl
+from taskaction.cluster.gateway import TASK_ACTIONS
+from taskaction.control.events.dispatcher import EventDispatcher
+from taskaction.control.flow_runs.child_events import ChildEvents
+from taskaction.control.objects.expiry import ExpiryCollector
+from taskaction.control.objects.objects import ObjectEditor
+from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.sweep import DeletionSweeper
+from taskaction.control.objects.writer import StatusWriter
+from taskaction.control.task_actions.calls import CallSettings, ExecutorCaller
+from taskaction.control.task_actions.cancelling import Canceller
+from taskaction.control.task_actions.expiry import ActionExpiry
+from taskaction.control.task_actions.handover import ShardHandover
+from taskaction.control.task_actions.intake import ActionIntake
+from taskaction.control.task_actions.observe import ActionObserver
+from taskaction.control.task_actions.overlaps import OverlapTable
+from taskaction.control.task_actions.owners import ActionOwners
+from taskaction.control.task_actions.partitions import PartitionLookup
+from taskaction.control.task_actions.placing import ActionPlacer
+from taskaction.control.task_actions.queueing import Queueing
+from taskaction.control.task_actions.reconciler import Reconciler
+from taskaction.control.task_actions.status_commit import StatusCommitter
+from taskaction.control.task_actions.target_release import TargetReleaser
+from taskaction.control.task_actions.teardown import Teardown
+from taskaction.control.task_actions.timers import ActionTimers
+from taskaction.control.task_actions.turns import ActionTurns
+from taskaction.control.task_actions.validation import ParameterValidation
+from taskaction.lifecycle.policy import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionControl:
+    """The assembled part."""
+
+    timers: ActionTimers
+    expiry: ExpiryCollector[TaskAction, ActionRecord]
+    sweeper: DeletionSweeper[ActionRecord]
+    dispatcher: EventDispatcher
+    reconciler: Reconciler
+    turns: ActionTurns
+    handover: ShardHandover
+    intake: ActionIntake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Observation:
+    """What is known about actions, before anything is done with them."""
+
+    overlaps: OverlapTable
+    observer: ActionObserver
+    owners: ActionOwners
+    placer: ActionPlacer
+    timers: ActionTimers
+    caller: ExecutorCaller
+    dispatcher: EventDispatcher
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Writing:
+    """How what was decided is written, and what follows from a durable status."""
+
+    editor: ObjectEditor[ActionRecord]
+    expiry: ExpiryCollector[TaskAction, ActionRecord]
+    canceller: Canceller
+    teardown: Teardown
+    committer: StatusCommitter
+    child_events: ChildEvents
+
+
+def build_actions(base: Foundation, providers: ProviderControl) -> ActionControl:
+    """Return the part; nothing runs yet."""
+    seen = _build_observation(base, providers)
+    writing = _build_writing(base, providers, seen)
+    table = base.members.actions
+    partitions = PartitionLookup(
+        background=base.background,
+        observer=seen.observer,
+        owners=seen.owners,
+        caller=seen.caller,
+        requests=base.requests,
+    )
+    reconciler = Reconciler(
+        table=table,
+        clock=base.clock,
+        observer=seen.observer,
+        owners=seen.owners,
+        placer=seen.placer,
+        offers=providers.intake,
+        tenures=base.tenures,
+        editor=writing.editor,
+        timers=seen.timers,
+        background=base.background,
+        canceller=writing.canceller,
+        teardown=writing.teardown,
+        queueing=Queueing(
+            clock=base.clock,
+            observer=seen.observer,
+            partitions=partitions,
+            quotas=providers.quotas,
+            manager=providers.manager,
+        ),
+        committer=writing.committer,
+        dispatcher=seen.dispatcher,
+        requests=base.requests,
+    )
+    turns = ActionTurns(
+        table=table,
+        clock=base.clock,
+        observer=seen.observer,
+        owners=seen.owners,
+        tenures=base.tenures,
+        manager=providers.manager,
+        caller=seen.caller,
+        editor=writing.editor,
+        timers=seen.timers,
+        teardown=writing.teardown,
+        committer=writing.committer,
+        dispatcher=seen.dispatcher,
+        reconciler=reconciler,
+        journal=base.journal,
+    )
+    intake = ActionIntake(
+        cluster=base.cluster,
+        clock=base.clock,
+        persistently=base.persistently,
+        background=base.background,
+        journal=base.journal,
+        table=table,
+        family=base.family,
+        placer=seen.placer,
+        manager=providers.manager,
+        tenures=base.tenures,
+        teardown=writing.teardown,
+        requests=base.requests,
+        listener=writing.child_events,
+    )
+    return ActionControl(
+        timers=seen.timers,
+        expiry=writing.expiry,
+        sweeper=DeletionSweeper(
+            cluster=base.cluster,
+            clock=base.clock,
+            resource=TASK_ACTIONS,
+            table=table,
+            missing=intake.on_missing,
+            namespaces=base.config.watch_namespaces,
+        ),
+        dispatcher=seen.dispatcher,
+        reconciler=reconciler,
+        turns=turns,
+        handover=ShardHandover(
+            clock=base.clock,
+            table=table,
+            observer=seen.observer,
+            reconciler=reconciler,
+            teardown=writing.teardown,
+        ),
+        intake=intake,
+    )
+
+
+def _build_observation(base: Foundation, providers: ProviderControl) -> _Observation:
+    config = base.config
+    settings = Settings(
+        ttl=config.ttl,
+        status_delay=config.status_delay,
+        interrupt_grace=config.interrupt_grace,
+        cancel_grace=config.cancel_grace,
+    )
+    overlaps = OverlapTable(base.members.actions)
+    observer = ActionObserver(
+        tree=base.tree,
+        overlaps=overlaps,
+        providers=providers.providers,
+        registry=providers.registry,
+        validation=ParameterValidation(base.evaluator, base.background, base.requests),
+        settings=settings,
+        manager=providers.manager,
+        jitter=base.jitter,
+    )
+    timers = ActionTimers(base.clock, config.status_delay)
+    return _Observation(
+        overlaps=overlaps,
+        observer=observer,
+        owners=ActionOwners(base.tenures, config.identity),
+        placer=ActionPlacer(
+            observer=observer,
+            offers=providers.intake,
+            family=base.family,
+            overlaps=overlaps,
+            requests=base.requests,
+            shards=config.shards,
+        ),
+        timers=timers,
+        caller=ExecutorCaller(
+            base.cluster,
+            base.clock,
+            base.jitter,
+            base.persistently,
+            CallSettings(closed_namespaces=base.closed_namespaces),
+            timers,
+            base.evaluator,
+        ),
+        dispatcher=EventDispatcher(
+            cluster=base.cluster,
+            clock=base.clock,
+            persistently=base.persistently,
+            background=base.background,
+            table=base.members.actions,
+            subject=observer.event_subject,
+            tenures=base.tenures,
+            requests=base.requests,
+            shared=config.namespace,
+            namespaces=config.watch_namespaces,
+        ),
+        settings=settings,
+    )
+
+
+def _build_writing(base: Foundation, providers: ProviderControl, seen: _Observation) -> _Writing:
+    in_flight = base.config.writes_in_flight
+    editor: ObjectEditor[ActionRecord] = ObjectEditor(
+        base.cluster, base.persistently, base.requests, in_flight=in_flight
+    )
+    expiry: ExpiryCollector[TaskAction, ActionRecord] = ExpiryCollector(
+        cluster=base.cluster,
+        clock=base.clock,
+        kind=ParentKind.TASK_ACTION,
+        editor=editor,
+        background=base.background,
+        members=base.members,
+        tree=base.tree,
+        expires_at=ActionExpiry(seen.observer, base.tenures, seen.settings).expires_at,
+        to_record=ActionRecord.from_action,
+        namespaces=base.config.watch_namespaces,
+    )
+    canceller = Canceller(
+        clock=base.clock, observer=seen.observer, owners=seen.owners, caller=seen.caller, journal=base.journal
+    )
+    child_events = ChildEvents(base.members.runs, base.requests)
+    teardown = Teardown(
+        clock=base.clock,
+        table=base.members.actions,
+        family=base.family,
+        manager=providers.manager,
+        timers=seen.timers,
+        followed=providers.followed,
+        overlaps=seen.overlaps,
+        dispatcher=seen.dispatcher,
+        canceller=canceller,
+        background=base.background,
+        listener=child_events,
+    )
+    committer = StatusCommitter(
+        table=base.members.actions,
+        clock=base.clock,
+        writer=StatusWriter(base.cluster, base.clock, base.jitter, base.journal, base.requests, in_flight=in_flight),
+        editor=editor,
+        dispatcher=seen.dispatcher,
+        teardown=teardown,
+        releaser=TargetReleaser(
+            background=base.background,
+            observer=seen.observer,
+            owners=seen.owners,
+            caller=seen.caller,
+            journal=base.journal,
+        ),
+        expiry=expiry,
+        events=base.events,
+        journal=base.journal,
+        requests=base.requests,
+        listener=child_events,
+    )
+    return _Writing(
+        editor=editor,
+        expiry=expiry,
+        canceller=canceller,
+        teardown=teardown,
+        committer=committer,
+        child_events=child_events,
+    )

@@ -1,0 +1,89 @@
+"""What all parts of the control layer share: the cluster, the clock, tables, requests and ownership."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from taskaction.app.observer import OperatorRecorder
+from taskaction.cluster.gateway import Cluster
+from taskaction.cluster.retry import Retrier
+from taskaction.control.flow_runs.tables import LiveRecords, RunTable
+from taskaction.control.objects.background import Background
+from taskaction.control.objects.events import EventPoster
+from taskaction.control.objects.family import ParentTracker
+from taskaction.control.objects.requests import Requests
+from taskaction.control.objects.tables import ActionTable
+from taskaction.control.objects.tree import OwnerTree
+from taskaction.control.sharding.tenures import ShardTenures
+from taskaction.core.clock import Clock
+from taskaction.plugin.evaluation import Evaluator
+from taskaction.runtime.config import OperatorConfig
+from taskaction.runtime.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    """Parts that know no other part of the control layer, and what they were built from.
+
+    Attributes:
+        jitter: returns random numbers in [0, 1).
+        closed_namespaces: namespaces whose ServiceAccounts and Secrets are never used.
+        persistently: repeats a call until it succeeds or fails permanently.
+    """
+
+    config: OperatorConfig
+    cluster: Cluster
+    clock: Clock
+    journal: OperatorRecorder
+    jitter: Callable[[], float]
+    closed_namespaces: frozenset[str]
+    background: Background
+    persistently: Retrier
+    requests: Requests
+    tenures: ShardTenures
+    members: LiveRecords
+    tree: OwnerTree
+    family: ParentTracker
+    events: EventPoster
+    evaluator: Evaluator
+
+
+def build_foundation(
+    config: OperatorConfig,
+    cluster: Cluster,
+    clock: Clock,
+    journal: OperatorRecorder,
+    metrics: Metrics,
+    jitter: Callable[[], float],
+) -> Foundation:
+    """Return the foundation of one replica."""
+    background = Background(journal.on_task_failed)
+    persistently = Retrier(clock, jitter, journal.on_call_retried)
+    requests = Requests(journal.on_task_failed)
+    renew_deadline = config.lease_renew_deadline.total_seconds()
+    tenures = ShardTenures(clock, shards=config.shards, renew_deadline=renew_deadline)
+    members, tree = LiveRecords(ActionTable(), RunTable()), OwnerTree()
+    return Foundation(
+        config=config,
+        cluster=cluster,
+        clock=clock,
+        journal=journal,
+        jitter=jitter,
+        closed_namespaces=frozenset({"kube-system", config.namespace}),
+        background=background,
+        persistently=persistently,
+        requests=requests,
+        tenures=tenures,
+        members=members,
+        tree=tree,
+        family=ParentTracker(
+            cluster=cluster,
+            persistently=persistently,
+            background=background,
+            members=members,
+            tree=tree,
+            requests=requests,
+            tenures=tenures,
+        ),
+        events=EventPoster(cluster, clock, metrics.events_dropped.inc),
+        evaluator=Evaluator(),
+    )

@@ -1,0 +1,67 @@
+"""Tables of the live objects, by uid and by name."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from taskaction.control.objects.owned import OwnedRecord
+from taskaction.control.objects.records import ActionRecord
+
+LATE_NOTICES = 300.0
+"""Maximum age of a notification in seconds."""
+
+R = TypeVar("R", bound=OwnedRecord)
+
+
+@dataclass(slots=True)
+class RecordTable(Generic[R]):
+    """The live objects of one kind by uid and by name.
+
+    Finished objects leave the table. Their uids stay in ``finished`` for a while, in the order of their ends, so that a
+    late notification does not add them again.
+    """
+
+    records: dict[str, R] = field(default_factory=dict)
+    names: dict[tuple[str, str], str] = field(default_factory=dict)
+    finished: dict[str, float] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Return the number of live objects."""
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[R]:
+        """Iterate over a copy, so that the table may change meanwhile."""
+        return iter(list(self.records.values()))
+
+    def get(self, uid: str) -> R | None:
+        """Return the record with this uid."""
+        return self.records.get(uid)
+
+    def get_by_name(self, namespace: str, name: str) -> R | None:
+        """Return the record with this name."""
+        uid = self.names.get((namespace, name))
+        return self.records.get(uid) if uid is not None else None
+
+    def add(self, record: R) -> None:
+        """Add a record."""
+        self.records[record.uid] = record
+        self.names[record.namespace, record.name] = record.uid
+
+    def finish(self, record: R, now: float) -> None:
+        """Remove a finished object, and forget older ones whose last notification has arrived by ``now``."""
+        self.drop(record)
+        self.finished[record.uid] = now
+        while (oldest := next(iter(self.finished))) and self.finished[oldest] < now - LATE_NOTICES:
+            del self.finished[oldest]
+
+    def drop(self, record: R) -> None:
+        """Remove a record; a newer object of the same name stays."""
+        self.records.pop(record.uid, None)
+        if self.names.get((record.namespace, record.name)) == record.uid:
+            del self.names[record.namespace, record.name]
+
+
+class ActionTable(RecordTable[ActionRecord]):
+    """The live actions."""
+
+    __slots__ = ()

@@ -1,0 +1,119 @@
+"""Shards that this process owns, for those who decide whether they may act; acquires and releases nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from taskaction.cluster.gateway import Body
+from taskaction.core.clock import Clock
+from taskaction.core.names import shard_of
+
+
+@dataclass(slots=True)
+class ShardTenure:
+    """One shard as its owner knows it; ``renewed`` is monotonic, taken before the renewal was sent."""
+
+    shard: int
+    epoch: int
+    renewed: float
+    lease: Body
+
+    def renew(self, lease: Body, sent: float) -> None:
+        """Record a renewal that was sent at ``sent``."""
+        self.lease, self.renewed = lease, sent
+
+    def set_lease(self, lease: Body) -> None:
+        """Record the Lease as it was read."""
+        self.lease = lease
+
+
+class ShardTenures:
+    """Shards that this process owns, and those that leave it as soon as they are at rest."""
+
+    def __init__(self, clock: Clock, *, shards: int, renew_deadline: float) -> None:
+        """Create a table; a holder may start an effect until ``renew_deadline`` seconds after its last renewal."""
+        self.shards = shards
+        self._clock = clock
+        self._renew_deadline = renew_deadline
+        self._owned: dict[int, ShardTenure] = {}
+        self._leaving: dict[int, ShardTenure] = {}
+
+    # -- questions ----------------------------------------------------------------------------------------------------
+
+    @property
+    def held_count(self) -> int:
+        """Number of shards that this process owns, including leaving ones."""
+        return len(self._owned) + len(self._leaving)
+
+    @property
+    def owned(self) -> list[int]:
+        """The owned shards without those that are leaving."""
+        return list(self._owned)
+
+    @property
+    def leaving(self) -> list[int]:
+        """The shards that are leaving."""
+        return list(self._leaving)
+
+    def tenure(self, shard: int) -> ShardTenure | None:
+        """Return the ownership of a shard, also after its renew deadline, while nobody else has acquired it.
+
+        Return None for a leaving shard: its calls may end, but nothing new is decided.
+        """
+        return self._owned.get(shard)
+
+    def owns(self, shard: int) -> bool:
+        """Whether this process decides about a shard; see ``tenure``."""
+        return shard in self._owned
+
+    def owns_key(self, key: str) -> bool:
+        """Whether this process decides about an object that is assigned to a shard by ``key``, such as its uid."""
+        return shard_of(key, self.shards) in self._owned
+
+    def holds(self, shard: int) -> bool:
+        """Whether nobody else can own the shard as far as this process knows, also while it is leaving."""
+        return shard in self._owned or shard in self._leaving
+
+    def may_start(self, shard: int) -> bool:
+        """Whether an effect may start now; call this in the same step of the event loop as the effect."""
+        tenure = self._owned.get(shard) or self._leaving.get(shard)
+        return tenure is not None and self._clock.monotonic() < tenure.renewed + self._renew_deadline
+
+    def overdue_seconds(self) -> float:
+        """Return how many seconds the oldest renewal is past its deadline; 0 if none is."""
+        oldest = min((tenure.renewed for tenure in self), default=None)
+        if oldest is None:
+            return 0.0
+        return max(0.0, self._clock.monotonic() - oldest - self._renew_deadline)
+
+    def __iter__(self) -> Iterator[ShardTenure]:
+        """Iterate over a copy of all held shards, including leaving ones."""
+        return iter([*self._owned.values(), *self._leaving.values()])
+
+    def list_leaving(self) -> list[ShardTenure]:
+        """Return the shards that are leaving."""
+        return list(self._leaving.values())
+
+    # -- changes, by the leases only ----------------------------------------------------------------------------------
+
+    def add(self, tenure: ShardTenure) -> None:
+        """Add an acquired shard."""
+        self._owned[tenure.shard] = tenure
+
+    def start_leaving(self, shard: int) -> None:
+        """Let a shard leave as soon as it is at rest."""
+        self._leaving[shard] = self._owned.pop(shard)
+
+    def cancel_leaving(self, shard: int) -> ShardTenure:
+        """Return a leaving shard to service."""
+        tenure = self._owned[shard] = self._leaving.pop(shard)
+        return tenure
+
+    def remove(self, shard: int) -> bool:
+        """Remove a shard; return False if it was not held."""
+        return self._owned.pop(shard, None) is not None or self._leaving.pop(shard, None) is not None
+
+    def clear(self) -> list[ShardTenure]:
+        """Remove and return all held shards."""
+        held = list(self)
+        self._owned, self._leaving = {}, {}
+        return held

@@ -1,0 +1,177 @@
+"""Turns of workers: start or poll an action, and record the outcome.
+
+The machine decides in each turn again what is to be done: much may have happened since the action was queued.
+"""
+
+import asyncio
+
+from taskaction.control.events.dispatcher import EventDispatcher
+from taskaction.control.events.reports import parse_reports
+from taskaction.control.objects.objects import ObjectEditor
+from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.tables import ActionTable
+from taskaction.control.objects.writer import WriteResult
+from taskaction.control.sharding.tenures import ShardTenures
+from taskaction.control.task_actions.calls import ExecutorCaller
+from taskaction.control.task_actions.journal import ActionRecorder
+from taskaction.control.task_actions.observe import ActionObserver, ExecutorBinding
+from taskaction.control.task_actions.owners import ActionOwners
+from taskaction.control.task_actions.reconciler import LEASE_PAUSE, Reconciler
+from taskaction.control.task_actions.status_commit import StatusCommitter
+from taskaction.control.task_actions.teardown import Teardown
+from taskaction.control.task_actions.timers import ActionTimers
+from taskaction.core.clock import Clock
+from taskaction.execution.manager import ExecutionManager
+from taskaction.lifecycle.decisions import AddFinalizer, Call, Decision, Write
+from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
+from taskaction.lifecycle.state import Activity, CallEnded, Observed, ReportReceived, Slot
+
+_BINDING_PAUSE = 10.0
+"""Seconds until an action is looked at again for which nothing could be called."""
+
+
+class ActionTurns:
+    """Turns of workers for actions."""
+
+    def __init__(
+        self,
+        *,
+        table: ActionTable,
+        clock: Clock,
+        observer: ActionObserver,
+        owners: ActionOwners,
+        tenures: ShardTenures,
+        manager: ExecutionManager,
+        caller: ExecutorCaller,
+        editor: ObjectEditor[ActionRecord],
+        timers: ActionTimers,
+        teardown: Teardown,
+        committer: StatusCommitter,
+        dispatcher: EventDispatcher,
+        reconciler: Reconciler,
+        journal: ActionRecorder,
+    ) -> None:
+        self._table = table
+        self._clock = clock
+        self._observer = observer
+        self._owners = owners
+        self._tenures = tenures
+        self._manager = manager
+        self._caller = caller
+        self._editor = editor
+        self._timers = timers
+        self._teardown = teardown
+        self._committer = committer
+        self._dispatcher = dispatcher
+        self._reconciler = reconciler
+        self._journal = journal
+
+    async def process(self, uid: str) -> bool:
+        """Start or poll an action in a worker, and record the outcome; return whether there was a call."""
+        record = self._table.get(uid)
+        if record is None:
+            self._manager.forget(uid)
+            return False
+        if record.cancelling:
+            return False  # the end of the cancel decides what follows
+        queued_at = record.leave_queue()
+        if queued_at is not None:
+            self._journal.on_queue_left(record, self._clock.monotonic() - queued_at)
+        decision = await self._decide(record)
+        if decision is None:
+            return False
+        call = self._reconciler.apply(record, decision)
+        if call is None:
+            await self._committer.commit(record, decision)
+            return False
+        await self._make_call(record, call, decision)
+        return True
+
+    async def _decide(self, record: ActionRecord) -> Decision | None:
+        """Return the decision for a worker's turn; None if there is nothing to do, or not yet."""
+        if self._reconciler.must_wait(record):
+            return None
+        if record.status.phase.is_started and (reports := self._dispatcher.take_reports(record)):
+            self._dispatcher.mark_consumed(record)
+            return self._reconciler.decide(record, ReportReceived(parse_reports(reports)))
+        limited = await self._check_quota(record)
+        if limited is None and (parked_at := record.pass_quota()) is not None:
+            self._journal.on_quota_passed(record, self._clock.monotonic() - parked_at)
+        if self._reconciler.must_wait(record):
+            return None  # the quota check may have taken long
+        return self._reconciler.decide(record, Slot() if limited is None else CallEnded(limited))
+
+    async def _check_quota(self, record: ActionRecord) -> Limited | Failed | None:
+        """Check the target's quota before an attempt is opened; a limited action returns its worker."""
+        owner = self._owners.current(record)
+        bound = self._observer.bind_executor(record.action)
+        if owner is None or not isinstance(bound, ExecutorBinding) or record.status.phase.is_started:
+            return None
+        if not bound.executor.limits_itself:
+            return None
+        return await self._caller.check_quota(record, bound, self._observer.observe_action(record, owner))
+
+    async def _make_call(self, record: ActionRecord, call: Call, decision: Decision) -> None:
+        outcome = await self._prepare_and_call(record, call, decision)
+        if outcome is not None:
+            await self._reconciler.conclude(record, outcome)
+        elif record.activity is Activity.CALLING and self._table.get(record.uid) is record:
+            # Nothing was called: the shard was lost, or the provider is not available.
+            record.give_up_attempt(record.taken_over_at or self._clock.now())
+            self._timers.wake_after(record, _BINDING_PAUSE)
+
+    async def _prepare_and_call(self, record: ActionRecord, call: Call, decision: Decision) -> Outcome | None:
+        """Call the executor, after a write of the claim if required; return None if there is no outcome to record."""
+        record.begin_call()
+        if AddFinalizer() in decision.effects:
+            await self._editor.add_finalizer(record)
+            if record.is_finished:  # aborted meanwhile, by a decision that saw no finalizer to remove
+                await self._editor.remove_finalizer(record)
+                return None
+        if decision.write is Write.FIRST and await self._committer.write_status(record) is not WriteResult.STORED:
+            return None
+        if record.is_gone:
+            self._teardown.on_deleted(record)
+            return None
+        owner = self._owners.current(record)
+        bound = self._observer.bind_executor(record.action)
+        if owner is None or not isinstance(bound, ExecutorBinding) or record.activity is not Activity.CALLING:
+            return None
+        observed = self._observer.observe_action(record, owner)
+        while not self._tenures.may_start(record.shard):
+            await self._clock.sleep(LEASE_PAUSE)
+            if not self._tenures.holds(record.shard):
+                return None
+        return await self._call_executor(record, bound, observed, poll=call.poll)
+
+    async def _call_executor(
+        self, record: ActionRecord, bound: ExecutorBinding, observed: Observed, *, poll: bool
+    ) -> Outcome | None:
+        record.hand_over_signal()
+        attempt, claim = record.status.attempt, record.status.claim
+        started = self._clock.monotonic()
+        if not poll:
+            self._journal.on_attempt_started(record, bound.executor.ACTION_NAME)
+        deliveries = self._dispatcher.take_deliveries(record) if poll else ()
+        work = self._caller.call(record, bound, observed, poll=poll, deliveries=deliveries)
+        call = asyncio.create_task(work, name=f"call {record.uid}")
+        record.start_call(call)
+        try:
+            await asyncio.wait({call})
+        finally:
+            record.end_call()
+            if not call.done():
+                call.cancel()  # the turn was cancelled: the process stops
+        if call.cancelled():
+            return None
+        outcome = call.result()
+        seconds = self._clock.monotonic() - started
+        self._journal.on_call_ended(record, bound.executor.ACTION_NAME, outcome, seconds)
+        if record.activity is Activity.CANCELLING and not isinstance(outcome, Succeeded):
+            if isinstance(outcome, Pending | Paused) and outcome.external_id is not None:
+                # The external work has started meanwhile: the executor's cancel needs its ID.
+                record.update_status(external_id=outcome.external_id)
+            return None  # the cancel decides what is recorded
+        if (record.status.attempt, record.status.claim) != (attempt, claim) or not record.status.phase.is_started:
+            return None  # the attempt was given up, or another owner has taken it over
+        return outcome
