@@ -24,32 +24,32 @@ MILLISECONDS = st.integers(0, 10**13)
 
 @pytest.mark.parametrize(("attempt", "delay"), [(0, 2.0), (1, 2.0), (2, 6.0), (3, 18.0), (4, 20.0), (10_000, 20.0)])
 def test_delays_grow_by_the_factor_up_to_the_maximum(attempt: int, delay: float) -> None:
-    assert Backoff(initial=2.0, factor=3.0, max=20.0).delay(attempt, luck=0.0) == delay
+    assert Backoff(initial=2.0, factor=3.0, max=20.0).delay(attempt, random=0.0) == delay
 
 
-@pytest.mark.parametrize(("luck", "delay"), [(0.0, 10.0), (0.5, 9.0), (0.999999, 8.0)])
-def test_luck_takes_off_at_most_the_jitter_share(luck: float, delay: float) -> None:
-    assert Backoff(initial=10, factor=2, max=60, jitter=0.2).delay(1, luck) == pytest.approx(delay, abs=1e-4)
-
-
-@settings(max_examples=200)
-@given(backoff=BACKOFFS, attempt=st.integers(1, 101), luck=LUCK)
-def test_a_delay_stays_between_nothing_and_the_maximum(backoff: Backoff, attempt: int, luck: float) -> None:
-    assert 0 <= backoff.delay(attempt, luck) <= backoff.max
+@pytest.mark.parametrize(("random", "delay"), [(0.0, 10.0), (0.5, 9.0), (0.999999, 8.0)])
+def test_luck_takes_off_at_most_the_jitter_share(random: float, delay: float) -> None:
+    assert Backoff(initial=10, factor=2, max=60, jitter=0.2).delay(1, random) == pytest.approx(delay, abs=1e-4)
 
 
 @settings(max_examples=200)
-@given(backoff=BACKOFFS, attempt=st.integers(1, 100), luck=LUCK)
-def test_a_later_attempt_never_waits_shorter(backoff: Backoff, attempt: int, luck: float) -> None:
-    assert backoff.delay(attempt, luck) <= backoff.delay(attempt + 1, random)
+@given(backoff=BACKOFFS, attempt=st.integers(1, 101), random=LUCK)
+def test_a_delay_stays_between_nothing_and_the_maximum(backoff: Backoff, attempt: int, random: float) -> None:
+    assert 0 <= backoff.delay(attempt, random) <= backoff.max
+
+
+@settings(max_examples=200)
+@given(backoff=BACKOFFS, attempt=st.integers(1, 100), random=LUCK)
+def test_a_later_attempt_never_waits_shorter(backoff: Backoff, attempt: int, random: float) -> None:
+    assert backoff.delay(attempt, random) <= backoff.delay(attempt + 1, random)
 
 
 @settings(max_examples=100)
-@given(backoff=BACKOFFS, attempt=st.integers(1, 101), luck=LUCK)
-def test_jitter_only_shortens_and_never_by_more_than_its_share(backoff: Backoff, attempt: int, luck: float) -> None:
+@given(backoff=BACKOFFS, attempt=st.integers(1, 101), random=LUCK)
+def test_jitter_only_shortens_and_never_by_more_than_its_share(backoff: Backoff, attempt: int, random: float) -> None:
     full = backoff.delay(attempt, 0.0)
 
-    assert full * (1 - backoff.jitter) <= backoff.delay(attempt, luck) <= full
+    assert full * (1 - backoff.jitter) <= backoff.delay(attempt, random) <= full
 
 
 @pytest.mark.parametrize(
