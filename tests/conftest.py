@@ -1,5 +1,6 @@
 """Fixtures for everything that needs a real API server; tests without one never start it."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ pytest_plugins = ["support.operators", "support.node", "support.stages", "suppor
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # how busy it is says nothing about the code
+
+MOST_CLUSTERS = 4
+"""Clusters at the same time; one with its operators takes about 1 GiB of memory."""
 
 STARTERS = {"cluster", "programs", "node_cluster", "node_programs", "simulated_cluster"}
 """The fixtures that everything on a real API server depends on."""
@@ -47,13 +51,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Run as many files at once as there can be clusters; operators of two must not share one.
+    """Return how many files run at the same time: each has a cluster of its own, because operators watch all of it.
 
-    What needs none says `-n logical`, and gets what xdist itself would give.
+    These tests wait more than they compute, so one more than there are cores. Tests without a cluster say
+    `-n logical`, and get what xdist itself would give.
     """
     if config.option.numprocesses == "logical":
         return None
-    return 2 if isinstance(resolved(), Build | Programs) else 0
+    if not isinstance(resolved(), Build | Programs):
+        return 0
+    return min(MOST_CLUSTERS, (os.cpu_count() or 1) + 1)
 
 
 @pytest.hookimpl(optionalhook=True)

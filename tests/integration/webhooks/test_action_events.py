@@ -15,6 +15,7 @@ from support.inboxes import Target
 from support.operators import QUICK_LEASES, Operators
 from support.world import World, job
 
+SETTINGS = QUICK_LEASES
 PATIENT = {"interval": "10m", "maxInterval": "10m"}
 """Polling that no test lives to see: whatever ends in time was told of."""
 
