@@ -2,8 +2,7 @@
 
 import asyncio
 
-from taskaction.lifecycle.outcomes import Outcome, Succeeded
-from taskaction.plugin.base import AbstractExecutor, Run
+from taskaction.plugin import AbstractExecutor, Outcome, Run, Succeeded
 
 
 class OnceExecutor(AbstractExecutor):

@@ -7,10 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from taskaction.lifecycle.outcomes import Outcome, Pending, Succeeded
-from taskaction.lifecycle.traits import Traits
-from taskaction.plugin.base import AbstractExecutor, Run
-from taskaction.plugin.parameters import Parameters
+from taskaction.plugin import AbstractExecutor, Outcome, Parameters, Pending, Run, Succeeded, Traits
 
 
 class Size(Parameters):

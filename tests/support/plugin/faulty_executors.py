@@ -10,9 +10,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from taskaction.api.task_action import Link, Progress
-from taskaction.lifecycle.outcomes import Outcome, Pending, Succeeded
-from taskaction.plugin.base import AbstractExecutor, Run
+from taskaction.plugin import AbstractExecutor, Link, Outcome, Pending, Progress, Run, Succeeded
 
 
 class Strange(BaseException):

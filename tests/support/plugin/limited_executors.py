@@ -4,8 +4,7 @@ import json
 import time
 from pathlib import Path
 
-from taskaction.lifecycle.outcomes import Outcome, Succeeded
-from taskaction.plugin.base import AbstractExecutor, Run
+from taskaction.plugin import AbstractExecutor, Outcome, Run, Succeeded
 
 
 class LimitedExecutor(AbstractExecutor):

@@ -1,0 +1,1 @@
+"""Deprecated paths of the adapters of other projects, for one release."""

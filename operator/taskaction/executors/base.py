@@ -1,0 +1,7 @@
+"""Deprecated path, for one release; import from ``taskaction.plugin``."""
+
+import warnings
+
+from taskaction.plugin.base import *  # noqa: F403
+
+warnings.warn(f"{__name__} is deprecated; import from taskaction.plugin", DeprecationWarning, stacklevel=2)
