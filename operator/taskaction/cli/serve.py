@@ -19,12 +19,12 @@ def run_operator() -> None:
     from taskaction.plugin.registry import Registry
     from taskaction.plugin.settings import SettingsReader
     from taskaction.runtime.config import OperatorConfig
-    from taskaction.runtime.logs import log_warnings
+    from taskaction.runtime.logs import log_settings
 
-    warnings = SettingsReader(os.environ).check(OperatorConfig, *Registry.find_settings().values())
+    settings = SettingsReader(os.environ).check(OperatorConfig, *Registry.find_settings().values())
     config = OperatorConfig.from_environment(os.environ)
     tune_process(config)
-    log_warnings(warnings)
+    log_settings(settings)
     _run(run_until_signalled(config))
 
 
@@ -33,12 +33,12 @@ def run_port_agent() -> None:
     from taskaction.integrations.port.agent.agent import PortAgent
     from taskaction.integrations.port.agent.settings import PortAgentConfig
     from taskaction.plugin.settings import SettingsReader
-    from taskaction.runtime.logs import configure_logs, log_warnings
+    from taskaction.runtime.logs import configure_logs, log_settings
 
-    warnings = SettingsReader(os.environ).check(PortAgentConfig)
+    settings = SettingsReader(os.environ).check(PortAgentConfig)
     config = PortAgentConfig.from_environment(os.environ)
     configure_logs(config.log_format, config.log_level)
-    log_warnings(warnings)
+    log_settings(settings)
     _run(PortAgent(config).run())
 
 
@@ -47,15 +47,15 @@ def serve_webhooks() -> None:
     from taskaction.plugin.registry import Registry
     from taskaction.plugin.settings import SettingsReader
     from taskaction.runtime.config import OperatorConfig
-    from taskaction.runtime.logs import configure_logs, log_warnings
+    from taskaction.runtime.logs import configure_logs, log_settings
     from taskaction.services.webhooks.service import WebhookService
     from taskaction.services.webhooks.settings import WebhooksConfig
 
-    warnings = SettingsReader(os.environ).check(OperatorConfig, WebhooksConfig, *Registry.find_settings().values())
+    settings = SettingsReader(os.environ).check(OperatorConfig, WebhooksConfig, *Registry.find_settings().values())
     config = OperatorConfig.from_environment(os.environ)
     own = WebhooksConfig.from_environment(os.environ)
     configure_logs(config.log_format, config.log_level)
-    log_warnings(warnings)
+    log_settings(settings)
     _run(WebhookService(config, own).run())
 
 
@@ -63,18 +63,18 @@ def serve_actions() -> None:
     """Run one replica of Flyte's Actions service; settings come from TASKACTION_* in the environment."""
     from taskaction.plugin.settings import SettingsReader
     from taskaction.runtime.config import OperatorConfig
-    from taskaction.runtime.logs import configure_logs, log_warnings
+    from taskaction.runtime.logs import configure_logs, log_settings
 
     try:
         from taskaction.integrations.flyte.service.service import ActionsService
         from taskaction.integrations.flyte.service.settings import ActionsConfig
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"{error}: install the extra `actions` of taskaction-operator") from error
-    warnings = SettingsReader(os.environ).check(OperatorConfig, ActionsConfig)
+    settings = SettingsReader(os.environ).check(OperatorConfig, ActionsConfig)
     config = OperatorConfig.from_environment(os.environ)
     own = ActionsConfig.from_environment(os.environ)
     configure_logs(config.log_format, config.log_level)
-    log_warnings(warnings)
+    log_settings(settings)
     gc.set_threshold(_GC_THRESHOLD)
     _run(ActionsService(config, own).run())
 

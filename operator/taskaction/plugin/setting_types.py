@@ -4,6 +4,7 @@ import json
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from taskaction.plugin.addresses import parse_networks
 from taskaction.plugin.storage import validate_folder
@@ -21,7 +22,7 @@ def _parse_json(value: object) -> object:
     try:
         return json.loads(value)
     except ValueError as error:
-        raise ValueError(f"use a JSON object, such as {{}} ({error})") from error
+        raise PydanticCustomError("json_object", "use a JSON object; {problem}", {"problem": str(error)}) from error
 
 
 def _parse_pairs(value: object) -> object:

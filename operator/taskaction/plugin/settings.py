@@ -4,11 +4,12 @@ An instance that a program creates has the values that it passes; only ``from_en
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, get_args
 
-from pydantic import SecretStr, ValidationError, model_validator
+from pydantic import SecretBytes, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -24,6 +25,8 @@ _ALLOWED = {
     "string_too_short": "must not be empty",
 }
 """What is allowed, by pydantic's type of error; other messages say it themselves."""
+_OF_AUTHORS = ("value_error", "assertion_error")
+"""Types of errors whose messages the author of a validator wrote, and which may quote the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class Settings(BaseSettings):
     """Base class of settings: the variable that consists of the prefix and a field's name sets that field.
 
     A subclass has its prefix as an argument: ``class MySettings(Settings, env_prefix="TASKACTION_MINE_")``. Variables
-    of no field are ignored: Kubernetes itself puts ``TASKACTION_…_SERVICE_HOST`` into pods near such a Service.
+    of no field are ignored: Kubernetes itself puts ``TASKACTION_…_SERVICE_HOST`` into pods near such a Service. No
+    message or log shows a value of the type ``SecretStr``, or of a field with ``repr=False``.
     """
 
     model_config = SettingsConfigDict(
@@ -69,13 +73,14 @@ class Settings(BaseSettings):
         Raises:
             ConfigurationError: settings are invalid or missing; the message names all of them, and shows no secret.
         """
+        variables = _in_capitals(environment)
         source = EnvSettingsSource(cls)
-        source.env_vars = {name.lower(): text for name, text in _under_new_names(cls, environment).items()}
+        source.env_vars = {name.lower(): text for name, text in _under_new_names(cls, variables).items()}
         try:
             return cls(**{**source(), **values})
         except ValidationError as error:
             problems = error.errors(include_url=False)
-            lines = [_describe(cls, environment, values, problem) for problem in problems]
+            lines = [_describe(cls, variables, values, problem) for problem in problems]
             raise ConfigurationError("\n".join(lines)) from None  # the error of pydantic shows secrets
 
 
@@ -92,21 +97,36 @@ class SettingsReader:
         """Return the settings of ``model``; raises ``ConfigurationError`` like ``Settings.from_environment``."""
         return model.from_environment(self.environment)
 
-    def check(self, *models: type[Settings]) -> list[str]:
-        """Return a warning for each variable with a former name; it names the old and the new variable.
+    def check(self, *models: type[Settings]) -> "CheckedSettings":
+        """Return the settings of a process that may start.
 
         Raises:
             ConfigurationError: settings are invalid or missing; the message names those of all ``models``.
         """
         problems: list[str] = []
+        variables: dict[str, Any] = {}
         for model in models:
             try:
-                self(model)
+                variables |= _show_all(self(model))
             except ConfigurationError as error:
                 problems.append(str(error))
         if problems:
             raise ConfigurationError("\n".join(problems))
-        return [warning for model in models for warning in _warnings(model, self.environment)]
+        warnings = [warning for model in models for warning in _warnings(model, _in_capitals(self.environment))]
+        return CheckedSettings(variables, warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSettings:
+    """Settings of a process, for its log.
+
+    Attributes:
+        variables: the values by the names of their variables, defaults included; secrets are masked or left out.
+        warnings: one for each variable with a former name; it names the old and the new variable.
+    """
+
+    variables: Mapping[str, Any]
+    warnings: Sequence[str]
 
 
 def variable_of(model: type[Settings], name: str) -> str:
@@ -124,23 +144,34 @@ def former_names(model: type[Settings]) -> dict[str, str]:
     }
 
 
-def _under_new_names(model: type[Settings], environment: Mapping[str, str]) -> dict[str, str]:
+def _in_capitals(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name.upper(): text for name, text in environment.items()}
+
+
+def _under_new_names(model: type[Settings], variables: Mapping[str, str]) -> dict[str, str]:
     """Return the variables, and those with a former name under the new one; a new name wins."""
     renamed = {variable_of(model, old): variable_of(model, new) for old, new in former_names(model).items()}
-    return {**{renamed[name]: text for name, text in environment.items() if name in renamed}, **environment}
+    return {**{renamed[name]: text for name, text in variables.items() if name in renamed}, **variables}
 
 
-def _warnings(model: type[Settings], environment: Mapping[str, str]) -> Iterator[str]:
+def _warnings(model: type[Settings], variables: Mapping[str, str]) -> Iterator[str]:
     for old, new in former_names(model).items():
         variable, present = variable_of(model, old), variable_of(model, new)
-        if variable in environment and present in environment:
+        if variable in variables and present in variables:
             yield f"{variable} is ignored, because {present} is set; remove {variable}"
-        elif variable in environment:
+        elif variable in variables:
             yield f"{variable} is deprecated; use {present}"
 
 
+def _show_all(settings: Settings) -> dict[str, Any]:
+    """Return the values by their variables; a field that is in no text form of the model is left out."""
+    shown = {name for name, info in type(settings).model_fields.items() if info.repr}
+    values = settings.model_dump(mode="json", by_alias=True, include=shown, fallback=str)
+    return {variable_of(type(settings), name): value for name, value in values.items()}
+
+
 def _describe(
-    model: type[Settings], environment: Mapping[str, str], values: Mapping[str, Any], problem: ErrorDetails
+    model: type[Settings], variables: Mapping[str, str], values: Mapping[str, Any], problem: ErrorDetails
 ) -> str:
     """Return one line with the variable, its value unless it is secret, and what is allowed."""
     text = problem["msg"].removeprefix("Value error, ").replace("Input should ", "must ", 1)
@@ -151,12 +182,23 @@ def _describe(
     if name in values:
         return f"{name}: invalid value {_show(values[name])}; {allowed}"
     names = [name, *(old for old, new in former_names(model).items() if new == name)]
-    variable = next((found for each in names if (found := variable_of(model, each)) in environment), None)
+    variable = next((found for each in names if (found := variable_of(model, each)) in variables), None)
     if variable is None:
         return f"{variable_of(model, name)}: required, but not set"
-    if model.model_fields[name].annotation is SecretStr:
-        return f"{variable}: invalid value; {allowed}"
-    return f"{variable}: invalid value {_show(environment[variable])}; {allowed}"
+    if not _is_secret(model.model_fields[name]):
+        return f"{variable}: invalid value {_show(variables[variable])}; {allowed}"
+    if problem["type"] in _OF_AUTHORS:
+        return f"{variable}: invalid value"
+    return f"{variable}: invalid value; {allowed}"
+
+
+def _is_secret(info: FieldInfo) -> bool:
+    return not info.repr or _contains_secret(info.annotation)
+
+
+def _contains_secret(annotation: Any) -> bool:
+    is_secret = isinstance(annotation, type) and issubclass(annotation, (SecretStr, SecretBytes))
+    return is_secret or any(map(_contains_secret, get_args(annotation)))
 
 
 def _show(value: object) -> str:

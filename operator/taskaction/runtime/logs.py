@@ -2,10 +2,11 @@
 
 import logging
 import sys
-from collections.abc import Iterable
 from typing import Literal
 
 import structlog
+
+from taskaction.plugin.settings import CheckedSettings
 
 
 def configure_logs(form: Literal["json", "console"], level: str) -> None:
@@ -50,8 +51,9 @@ def configure_logs(form: Literal["json", "console"], level: str) -> None:
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
 
 
-def log_warnings(warnings: Iterable[str]) -> None:
-    """Log what somebody should change in the settings of the process."""
+def log_settings(settings: CheckedSettings) -> None:
+    """Log what somebody should change in the settings of the process, and for debugging the settings themselves."""
     log = structlog.stdlib.get_logger("taskaction")
-    for warning in warnings:
+    for warning in settings.warnings:
         log.warning(warning)
+    log.debug("effective settings", variables=settings.variables)

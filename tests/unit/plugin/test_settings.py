@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated
 
 import pytest
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from taskaction.api.base import Duration
 from taskaction.core.errors import ConfigurationError
@@ -25,10 +25,18 @@ class Mine(Settings, env_prefix="TASKACTION_MINE_"):
     stale_after: Annotated[Duration, FormerName("deaf_after")] = timedelta(seconds=1)
 
 
+def refuse(value: object) -> object:
+    if value is not None:
+        raise ValueError("I do not like hus")
+    return value
+
+
 class Guarded(Settings, env_prefix="TASKACTION_GUARDED_"):
     """Settings with a secret."""
 
-    token: Annotated[SecretStr, Field(min_length=8)]
+    token: Annotated[SecretStr, Field(min_length=4)]
+    tokens: Annotated[tuple[SecretStr, ...] | None, AfterValidator(refuse)] = None
+    env: Annotated[dict[str, int], JSON_OBJECT] = Field(default_factory=dict, repr=False)
 
 
 def read(**values: str) -> Mine:
@@ -86,33 +94,63 @@ def test_all_wrong_ones_of_all_models_are_named_at_once():
     ]
 
 
-def test_no_message_shows_a_secret():
+def test_no_message_and_no_log_shows_a_secret():
     with pytest.raises(ConfigurationError) as refused:
-        Guarded.from_environment({"TASKACTION_GUARDED_TOKEN": "hush"})
+        Guarded.from_environment(
+            {
+                "TASKACTION_GUARDED_TOKEN": "hus",
+                "TASKACTION_GUARDED_ENV": '{"A": "hus"}',
+                "TASKACTION_GUARDED_TOKENS": "[hus]",
+            }
+        )
     assert "TASKACTION_GUARDED_TOKEN: invalid value; " in str(refused.value)
-    assert "hush" not in f"{refused.value}{refused.value.__cause__}"
+    assert "TASKACTION_GUARDED_ENV: invalid value; " in str(refused.value)
+    assert "TASKACTION_GUARDED_TOKENS: invalid value" in str(refused.value)
+    assert "hus" not in f"{refused.value}{refused.value.__cause__}"
     assert refused.value.__suppress_context__
     with pytest.raises(ConfigurationError, match=r"^TASKACTION_GUARDED_TOKEN: required, but not set$"):
         Guarded.from_environment({})
+    reader = SettingsReader({"TASKACTION_GUARDED_TOKEN": "hush", "TASKACTION_GUARDED_ENV": '{"hush": 1}'})
+    assert reader.check(Guarded).variables == {
+        "TASKACTION_GUARDED_TOKEN": "**********",
+        "TASKACTION_GUARDED_TOKENS": None,
+    }
+    assert "hush" not in f"{reader!r}{reader(Guarded)!r}"
 
 
 def test_a_former_name_works_with_one_warning():
     reader = SettingsReader({"TASKACTION_MINE_DEAF_AFTER": "2m"})
-    assert reader.check(Mine) == ["TASKACTION_MINE_DEAF_AFTER is deprecated; use TASKACTION_MINE_STALE_AFTER"]
+    assert reader.check(Mine).warnings == ["TASKACTION_MINE_DEAF_AFTER is deprecated; use TASKACTION_MINE_STALE_AFTER"]
     assert reader(Mine).stale_after == timedelta(minutes=2)
     assert Mine(deaf_after="3m").stale_after == timedelta(minutes=3)
 
 
 def test_the_new_name_wins_over_the_former_one():
     reader = SettingsReader({"TASKACTION_MINE_DEAF_AFTER": "soon", "TASKACTION_MINE_STALE_AFTER": "3m"})
-    (warning,) = reader.check(Mine)
+    (warning,) = reader.check(Mine).warnings
     assert warning.startswith("TASKACTION_MINE_DEAF_AFTER is ignored, because TASKACTION_MINE_STALE_AFTER is set")
     assert reader(Mine).stale_after == timedelta(minutes=3)
 
 
+def test_the_case_of_letters_does_not_matter():
+    with pytest.raises(ConfigurationError, match=r'^TASKACTION_MINE_COUNT: invalid value "0"; '):
+        Mine.from_environment({"taskaction_mine_count": "0"})
+
+
+def test_what_json_does_not_know_is_logged_as_text():
+    class Thing:
+        def __str__(self):
+            return "a thing"
+
+    class Odd(Settings, env_prefix="TASKACTION_ODD_"):
+        thing: object = Thing()
+
+    assert SettingsReader().check(Odd).variables == {"TASKACTION_ODD_THING": "a thing"}
+
+
 def test_unknown_variables_are_ignored_without_a_word():
     reader = SettingsReader({"TASKACTION_MINE_PORT_80_TCP": "tcp://10.0.0.1:80", "TASKACTION_OTHER": "x"})
-    assert reader.check(Mine) == []
+    assert reader.check(Mine).warnings == []
     assert reader(Mine) == Mine()
 
 

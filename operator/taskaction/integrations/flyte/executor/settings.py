@@ -26,7 +26,7 @@ class FlyteSettings(Settings, env_prefix="TASKACTION_FLYTE_"):
     and outputs looked for. What is elsewhere is never asked for."""
     pod_template: Annotated[str, Field(max_length=253)] = ""
     """A PodTemplate in an action's namespace that underlies its pod, where the task names none."""
-    env: Annotated[Mapping[str, str], JSON_OBJECT] = Field(default_factory=dict)
+    env: Annotated[Mapping[str, str], JSON_OBJECT] = Field(default_factory=dict, repr=False)
     """Environment variables of every task, as a JSON object; a task's and a run's own win."""
     interruptible: Annotated[Mapping[str, Any], JSON_OBJECT] = Field(default_factory=dict)
     """What an interruptible pod's spec has besides, as a JSON object: for example tolerations and a nodeSelector."""

@@ -18,7 +18,7 @@ from taskaction.integrations.port.ocean.webhooks import Processor
 from taskaction.plugin.registry import DuplicateActionExecutorError, Registry
 from taskaction.plugin.settings import SettingsReader
 from taskaction.runtime.config import OperatorConfig
-from taskaction.runtime.logs import log_warnings
+from taskaction.runtime.logs import log_settings
 
 _STOP_SECONDS = 15.0
 """Additional time after running calls, to close watches, write statuses and release shards."""
@@ -110,10 +110,10 @@ class ExecutionManager:
         for executor in ocean.registered:
             if executor not in self._executors.values():
                 self.register_executor(executor)
-        warnings = SettingsReader(os.environ).check(OperatorConfig, *Registry.find_settings().values())
+        settings = SettingsReader(os.environ).check(OperatorConfig, *Registry.find_settings().values())
         config = self._config()
         tune_process(config)
-        log_warnings(warnings)
+        log_settings(settings)
         structlog.stdlib.get_logger("taskaction.ocean").info("Ocean executors", executors=sorted(self._executors))
         plugins = [Hosted(executor, poll_seconds=self._poll_seconds) for executor in self._executors.values()]
         operator = Operator(config, plugins)

@@ -45,7 +45,7 @@ def test_without_any_there_is_neither_endpoint_nor_storage() -> None:
     ],
 )
 def test_a_wrong_one_is_named(name: str, value: str, problem: str) -> None:
-    with pytest.raises(ConfigurationError, match=rf"TASKACTION_FLYTE_{name}: invalid value .*{problem}"):
+    with pytest.raises(ConfigurationError, match=rf"TASKACTION_FLYTE_{name}: invalid value.*{problem}"):
         FlyteSettings.from_environment({f"TASKACTION_FLYTE_{name}": value})
 
 
