@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
-from chart.alerts import ALERTS, groups
-from chart.dashboard import dashboard
 from chart.helm import CHART, Helm, HelmError
 from cluster.clusters import Cluster
 from local import account
 from local.manifests import CRDS, POLICIES
 from support.cluster import new_namespace
+from support.observability import ALERTS, DASHBOARD, RULES
 from taskaction.integrations.flyte.service.settings import ActionsConfig
 
 Manifest = dict[str, Any]
@@ -497,17 +496,17 @@ def test_alerts_can_be_left_out_and_lead_to_their_runbooks(helm: Helm) -> None:
     (rule,) = of_kind(found, "PrometheusRule")
     (group,) = rule["spec"]["groups"]
     told = {one["alert"]: one for one in group["rules"]}
-    assert set(told) == {alert.name for alert in ALERTS} - {"TaskActionFailing"}
+    assert set(told) == {rule["alert"] for rule in RULES} - {"TaskActionFailing"}
     for name, one in told.items():
         assert one["annotations"]["runbook_url"] == f"https://docs.example.org/runbooks/{name}.html"
     (plain,) = of_kind(rendered(helm, *MONITORED), "PrometheusRule")
-    assert [group] != plain["spec"]["groups"] == groups()["groups"]
+    assert [group] != plain["spec"]["groups"] == ALERTS["groups"]
 
 
 def test_the_dashboard_is_where_grafanas_sidecar_looks(helm: Helm) -> None:
     (config,) = of_kind(rendered(helm, *MONITORED), "ConfigMap")
     assert config["metadata"]["labels"]["grafana_dashboard"] == "1"
-    assert json.loads(config["data"]["taskaction-operator.json"]) == dashboard()
+    assert json.loads(config["data"]["taskaction-operator.json"]) == DASHBOARD
 
 
 def test_what_pods_need_beside_is_added_to_all_of_them(helm: Helm) -> None:

@@ -14,7 +14,6 @@ import pytest
 from flyteidl2.actions.actions_service_connect import ActionsServiceClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from chart import alerts, dashboard
 from cluster.clusters import Cluster
 from cluster.errors import ClusterError
 from cluster.kubectl import Kubectl
@@ -22,6 +21,7 @@ from cluster.processes import wait_until
 from support.actions import API_VERSION, Body, action, create, patch, wait_for_phase
 from support.actions_services import ActionsServices, task, watch
 from support.inboxes import SECRET, Inboxes, post, signed
+from support.observability import expressions
 from support.operators import Operators
 from support.port_processes import PortAgents
 from support.port_server import PortServer
@@ -95,8 +95,8 @@ def asked() -> set[str]:
         if isinstance(part, promql_parser.VectorSelector):
             names.add(str(part.name))
 
-    for expr in (*alerts.expressions(), *dashboard.expressions()):
-        promql_parser.walk(promql_parser.parse(expr.replace("$__rate_interval", "5m")), note)
+    for expr in expressions():
+        promql_parser.walk(promql_parser.parse(expr), note)
     return names
 
 
