@@ -35,7 +35,7 @@ def apiserver(state: Path, ports: Ports) -> list[str]:
         f"--tls-private-key-file={keys}/apiserver.key",
         f"--client-ca-file={keys}/ca.crt",
         "--service-account-issuer=https://kubernetes.default.svc",
-        f"--service-account-key-file={keys}/sa.pub",
+        f"--service-account-key-file={keys}/sa.key",
         f"--service-account-signing-key-file={keys}/sa.key",
         f"--service-cluster-ip-range={SERVICE_RANGE}",
         "--authorization-mode=Node,RBAC",

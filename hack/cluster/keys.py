@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import yaml
 
-from cluster.certificates import Authority, KeyPair, signing_pair
+from cluster.certificates import ORGANIZATION, Authority, KeyPair
 from cluster.ports import HOST
 from cluster.state import StateFolder
 
@@ -16,7 +16,10 @@ CA, ADMIN = "pki/ca.crt", "pki/admin.pem"
 SERVERS = MappingProxyType({"apiserver": SERVER_NAMES})
 """What a server is called by, for each that shows a certificate."""
 USERS = MappingProxyType(
-    {"controllers": ("system:kube-controller-manager", None), "scheduler": ("system:kube-scheduler", None)}
+    {
+        "controllers": ("system:kube-controller-manager", ORGANIZATION),
+        "scheduler": ("system:kube-scheduler", ORGANIZATION),
+    }
 )
 """The user and group that each program's kubeconfig stands for."""
 
@@ -26,18 +29,17 @@ def write_keys(
     url: str,
     *,
     servers: Mapping[str, Sequence[str]] = SERVERS,
-    users: Mapping[str, tuple[str, str | None]] = USERS,
+    users: Mapping[str, tuple[str, str]] = USERS,
 ) -> None:
     """Write every file, unless an earlier start has done so."""
     if (folder.path / CA).exists():
         return
-    authority, tokens = Authority(), signing_pair()
+    authority = Authority()
     for name, called in servers.items():
         server = authority.server(name, called)
         folder.write(f"pki/{name}.crt", server.certificate)
         folder.write(f"pki/{name}.key", server.key)
-    folder.write("pki/sa.pub", tokens.certificate)
-    folder.write("pki/sa.key", tokens.key)
+    folder.write("pki/sa.key", authority.client("tokens").key)  # signs and verifies tokens of ServiceAccounts
     admin = authority.client("admin", "system:masters")
     folder.write(ADMIN, admin.certificate + admin.key)
     folder.write(ADMIN_KUBECONFIG, kubeconfig(url, authority.certificate, admin))

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from cluster.certificates import Authority, KeyPair
 from cluster.keys import kubeconfig
@@ -20,8 +18,8 @@ def authority() -> Authority:
     return Authority()
 
 
-def handshake(server: KeyPair, client: KeyPair, *, trusted: bytes, name: str, folder: Path) -> bytes | None:
-    """Let both sides meet in memory and give the client's certificate as the server saw it."""
+def handshake(server: KeyPair, client: KeyPair, *, trusted: bytes, name: str, folder: Path) -> dict[str, str]:
+    """Connect both sides in memory and return the subject of the client's certificate as the server saw it."""
     ours = context(ssl.PROTOCOL_TLS_SERVER, server, trusted, folder / "server.pem")
     ours.verify_mode = ssl.CERT_REQUIRED
     theirs = context(ssl.PROTOCOL_TLS_CLIENT, client, trusted, folder / "client.pem")
@@ -34,7 +32,7 @@ def handshake(server: KeyPair, client: KeyPair, *, trusted: bytes, name: str, fo
             side.do_handshake()
         except ssl.SSLWantReadError:
             continue
-    return server_side.getpeercert(binary_form=True)
+    return {name: value for ((name, value),) in server_side.getpeercert()["subject"]}
 
 
 def context(protocol: int, pair: KeyPair, trusted: bytes, file: Path) -> ssl.SSLContext:
@@ -51,10 +49,7 @@ def test_server_and_client_trust_each_other(authority: Authority, tmp_path: Path
     server = authority.server("kube-apiserver", ["127.0.0.1", "localhost"])
     client = authority.client("admin", "system:masters")
     seen = handshake(server, client, trusted=authority.certificate, name=name, folder=tmp_path)
-    assert seen is not None
-    subject = x509.load_der_x509_certificate(seen).subject
-    assert subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value == "admin"
-    assert subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)[0].value == "system:masters"
+    assert (seen["commonName"], seen["organizationName"]) == ("admin", "system:masters")
 
 
 def test_a_server_under_another_name_is_refused(authority: Authority, tmp_path: Path) -> None:
@@ -71,7 +66,7 @@ def test_two_authorities_do_not_trust_each_other(authority: Authority, tmp_path:
 
 def test_a_client_certificate_is_no_server_certificate(authority: Authority, tmp_path: Path) -> None:
     client = authority.client("admin")
-    with pytest.raises(ssl.SSLError, match="purpose"):
+    with pytest.raises(ssl.SSLError, match="mismatch"):
         handshake(client, client, trusted=authority.certificate, name="127.0.0.1", folder=tmp_path)
 
 
