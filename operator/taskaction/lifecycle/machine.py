@@ -10,26 +10,36 @@ from typing import assert_never
 
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
-from taskaction.api.task_action import Claim, TaskActionStatus
+from taskaction.api.task_action import TaskActionStatus
 from taskaction.lifecycle import deadlines
+from taskaction.lifecycle.attempts import (
+    change_attempt_status,
+    is_attempt_late,
+    is_pollable,
+    must_cancel,
+    new_claim,
+    take_over_claim,
+    track_suspension,
+    with_open_attempt,
+    with_status,
+    write_if_changed,
+)
 from taskaction.lifecycle.decisions import (
     AddFinalizer,
     Call,
-    Cancel,
     Decision,
     Dequeue,
     Effect,
     Enqueue,
-    ExpireAt,
     Park,
     PollAt,
     RecordEvent,
-    RemoveFinalizer,
     WakeAt,
     Write,
 )
 from taskaction.lifecycle.endings import Ending, find_ending
 from taskaction.lifecycle.failures import apply_retry_policy, interruption_failure, timeout_failure
+from taskaction.lifecycle.finishing import cancel, cancel_or_finish, decide_finished, finish, success_ending
 from taskaction.lifecycle.gates import find_gate
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
 from taskaction.lifecycle.reports import apply_report, outcome_from_report
@@ -50,9 +60,9 @@ from taskaction.lifecycle.waiting import rate_limited_status, waiting_status
 def step(observed: Observed, event: Event, now: datetime) -> Decision:
     """Return the decision about ``event`` for an action in the state ``observed`` at ``now``."""
     if observed.status.phase.is_terminal:
-        return _decide_finished(observed)
-    clocked = _track_suspension(observed, now)
-    decision = _decide(_with_status(observed, clocked), event, now)
+        return decide_finished(observed)
+    clocked = track_suspension(observed, now)
+    decision = _decide(with_status(observed, clocked), event, now)
     if clocked is not observed.status and decision.write in {Write.NONE, Write.LATER}:
         return replace(decision, write=Write.NOW)
     return decision
@@ -80,12 +90,12 @@ def _decide(observed: Observed, event: Event, now: datetime) -> Decision:
 
 
 def _reconcile(observed: Observed, now: datetime) -> Decision:
-    if (end := find_ending(observed, now)) is not None:
-        return _end(observed, end, now)
-    if _is_attempt_late(observed, now):
+    if (ending := find_ending(observed, now)) is not None:
+        return cancel_or_finish(observed, ending, now)
+    if is_attempt_late(observed, now):
         return (
-            _cancel(observed, now)
-            if _must_cancel(observed)
+            cancel(observed, now)
+            if must_cancel(observed)
             else _handle_failure(observed, timeout_failure(observed), now)
         )
     if observed.status.phase.is_started:
@@ -111,7 +121,7 @@ def _resume(observed: Observed, now: datetime) -> Decision:
         return _decide_with_wake(observed, observed.status, Write.NONE, (Enqueue(),), now)
     if observed.activity is not Activity.IDLE:
         return _decide_with_wake(observed, observed.status, Write.NONE, (), now)
-    if _is_pollable(observed.status) or observed.traits.idempotent:
+    if is_pollable(observed.status) or observed.traits.idempotent:
         return _decide_with_wake(observed, observed.status, Write.NONE, (Enqueue(),), now)
     grace_ends = (observed.taken_at or now) + observed.policy.settings.interrupt_grace
     if now < grace_ends:
@@ -121,15 +131,15 @@ def _resume(observed: Observed, now: datetime) -> Decision:
 
 def _handle_slot(observed: Observed, now: datetime) -> Decision:
     """Decide what a free worker does; all facts are checked again, since they may have changed in the queue."""
-    if find_ending(observed, now) is not None or _is_attempt_late(observed, now):
+    if find_ending(observed, now) is not None or is_attempt_late(observed, now):
         return _reconcile(replace(observed, activity=Activity.IDLE), now)
     if observed.status.phase.is_started:
-        if not _is_pollable(observed.status) and not observed.traits.idempotent:
+        if not is_pollable(observed.status) and not observed.traits.idempotent:
             # Another owner claimed it after it was queued here: it must not be called again.
             return _resume(replace(observed, activity=Activity.IDLE), now)
-        status = _take_over_claim(observed, now)
+        status = take_over_claim(observed, now)
         return _decide_with_wake(
-            observed, status, _write_later(observed, status), (Call(poll=_is_pollable(status)),), now
+            observed, status, write_if_changed(observed, status), (Call(poll=is_pollable(status)),), now
         )
     if find_gate(observed, now) is not None:
         return _prepare(replace(observed, activity=Activity.IDLE), now)
@@ -139,7 +149,7 @@ def _handle_slot(observed: Observed, now: datetime) -> Decision:
 def _start(observed: Observed, now: datetime) -> Decision:
     change = Change(phase=Phase.RUNNING, reason=Reason.EXECUTING, message="", now=now, generation=observed.generation)
     status = apply_change(
-        observed.status, change, **open_attempt_fields(observed.status, _new_claim(observed, now), now)
+        observed.status, change, **open_attempt_fields(observed.status, new_claim(observed, now), now)
     )
     hold: tuple[Effect, ...] = (
         (AddFinalizer(),) if observed.traits.external_effect and not observed.has_finalizer else ()
@@ -148,32 +158,15 @@ def _start(observed: Observed, now: datetime) -> Decision:
     return _decide_with_wake(observed, status, write, (*hold, Call(poll=False)), now)
 
 
-def _take_over_claim(observed: Observed, now: datetime) -> TaskActionStatus:
-    """Return the status with this owner's claim, so that a late result of a former owner is fenced off."""
-    claim = observed.status.claim
-    if claim is not None and (claim.holder, claim.epoch) == (observed.owner.holder, observed.owner.epoch):
-        return observed.status
-    return observed.status.model_copy(update={"claim": _new_claim(observed, now)})
-
-
-def _new_claim(observed: Observed, now: datetime) -> Claim:
-    return Claim(
-        holder=observed.owner.holder,
-        epoch=observed.owner.epoch,
-        at=now,
-        parameters_hash=observed.parameters_hash,
-    )
-
-
 # -- outcomes of calls --------------------------------------------------------------------------------------------
 
 
 def _handle_outcome(observed: Observed, outcome: Outcome, now: datetime) -> Decision:
     match outcome:
         case Succeeded():
-            return _finish(observed, _success_ending(outcome), now, output=outcome)
+            return finish(observed, success_ending(outcome), now, output=outcome)
         case Failed():
-            return _handle_failure(_with_open_attempt(observed, now), outcome, now)
+            return _handle_failure(with_open_attempt(observed, now), outcome, now)
         case Pending():
             return _handle_pending(observed, outcome, now)
         case Paused():
@@ -184,17 +177,9 @@ def _handle_outcome(observed: Observed, outcome: Outcome, now: datetime) -> Deci
             assert_never(outcome)
 
 
-def _with_open_attempt(observed: Observed, now: datetime) -> Observed:
-    """Return the facts with an open attempt: a failure before the start must count, or it is retried forever."""
-    if observed.status.phase.is_started:
-        return observed
-    fields = open_attempt_fields(observed.status, _new_claim(observed, now), now)
-    return replace(observed, status=observed.status.model_copy(update=fields))
-
-
 def _handle_pending(observed: Observed, outcome: Pending, now: datetime) -> Decision:
     before = observed.status
-    status = _attempt_status(
+    status = change_attempt_status(
         observed,
         phase=outcome.phase if outcome.phase.is_started else Phase.RUNNING,
         reason=Reason.WAITING_FOR_COMPLETION,
@@ -217,7 +202,7 @@ def _handle_pending(observed: Observed, outcome: Pending, now: datetime) -> Deci
 
 def _handle_paused(observed: Observed, outcome: Paused, now: datetime) -> Decision:
     before = observed.status
-    status = _attempt_status(
+    status = change_attempt_status(
         observed,
         phase=Phase.PAUSED,
         reason=outcome.reason,
@@ -241,20 +226,20 @@ def _handle_limited(observed: Observed, outcome: Limited, now: datetime) -> Deci
     if observed.status.phase.is_started:
         return _decide_waiting(observed, observed.status, Write.NONE, (PollAt(again),), now)
     observed = replace(observed, activity=Activity.IDLE)
-    if (end := find_ending(observed, now)) is not None:
-        return _end(observed, end, now)
+    if (ending := find_ending(observed, now)) is not None:
+        return cancel_or_finish(observed, ending, now)
     if find_gate(observed, now) is not None:
         return _prepare(observed, now)
     status = rate_limited_status(observed, again, outcome.message or "target rate limit reached", now)
-    return _decide_with_wake(observed, status, _write_later(observed, status), (Park(again, outcome.key),), now)
+    return _decide_with_wake(observed, status, write_if_changed(observed, status), (Park(again, outcome.key),), now)
 
 
 def _handle_failure(observed: Observed, outcome: Failed, now: datetime) -> Decision:
-    if (end := find_ending(observed, now)) is not None:
-        return _finish(observed, end, now)
+    if (ending := find_ending(observed, now)) is not None:
+        return finish(observed, ending, now)
     verdict = apply_retry_policy(observed, outcome, now)
     if isinstance(verdict, Ending):
-        return _finish(observed, verdict, now, output=outcome)
+        return finish(observed, verdict, now, output=outcome)
     change = Change(
         phase=Phase.QUEUED,
         reason=Reason.BACKING_OFF,
@@ -271,20 +256,20 @@ def _handle_failure(observed: Observed, outcome: Failed, now: datetime) -> Decis
 
 def _handle_cancelled(observed: Observed, now: datetime) -> Decision:
     observed = replace(observed, activity=Activity.IDLE)
-    if (end := find_ending(observed, now)) is not None:
-        return _finish(observed, end, now)
-    if _is_attempt_late(observed, now):
+    if (ending := find_ending(observed, now)) is not None:
+        return finish(observed, ending, now)
+    if is_attempt_late(observed, now):
         return _handle_failure(observed, timeout_failure(observed), now)
     return _handle_failure(observed, interruption_failure(observed), now)
 
 
 def _handle_reports(observed: Observed, told: ReportReceived, now: datetime) -> Decision:
     """Decide about reports from outside; the executor is polled next, as without them."""
-    if find_ending(observed, now) is not None or _is_attempt_late(observed, now):
+    if find_ending(observed, now) is not None or is_attempt_late(observed, now):
         return _reconcile(observed, now)
     before = observed.status
     for report in told.reports:
-        observed = _with_status(observed, apply_report(observed, report, _new_claim(observed, now), now))
+        observed = with_status(observed, apply_report(observed, report, new_claim(observed, now), now))
         outcome = outcome_from_report(report, observed.status)
         if outcome is not None:
             return _handle_outcome(observed, outcome, now)
@@ -292,63 +277,7 @@ def _handle_reports(observed: Observed, told: ReportReceived, now: datetime) -> 
     return _decide_with_wake(observed, observed.status, write, (Enqueue(),), now)
 
 
-# -- endings --------------------------------------------------------------------------------------------------------
-
-
-def _end(observed: Observed, end: Ending, now: datetime) -> Decision:
-    return _cancel(observed, now) if _must_cancel(observed) else _finish(observed, end, now)
-
-
-def _cancel(observed: Observed, now: datetime) -> Decision:
-    status = observed.status
-    if status.phase.is_started:
-        status = _attempt_status(
-            observed, phase=status.phase, reason=Reason.ABORTING, message="waiting for the executor to cancel", now=now
-        )
-    bound = now + observed.policy.settings.cancel_grace + observed.traits.extra_cancel_grace
-    # No wake-up at the deadline that has passed: the deadline of the cancel ends the wait.
-    effects = () if observed.activity is Activity.CANCELLING else (Cancel(bound),)
-    return Decision(status=status, write=_write_later(observed, status), effects=effects)
-
-
-def _finish(observed: Observed, end: Ending, now: datetime, output: Succeeded | Failed | None = None) -> Decision:
-    status = observed.status
-    change = Change(phase=end.phase, reason=end.reason, message=end.message, now=now, generation=observed.generation)
-    fields = close_attempt_fields(status, end.phase, end.error, now)
-    if output is not None:
-        fields |= {"output": output.output, "external_id": output.external_id or status.external_id}
-    if isinstance(output, Succeeded):
-        fields |= {
-            "output_uri": output.output_uri,
-            "links": output.links or status.links,
-            "cache_status": output.cache_status or status.cache_status,
-        }
-    status = apply_change(status, change, **fields, finished_at=now, next_attempt_at=None, suspended_at=None)
-    tell: tuple[Effect, ...] = ()
-    if end.phase is not Phase.SUCCEEDED:
-        tell = (RecordEvent(warning=end.phase is not Phase.ABORTED, reason=end.reason, message=end.message),)
-    return Decision(status=status, write=Write.NOW, effects=(*_finish_effects(observed, status), *tell))
-
-
-def _decide_finished(observed: Observed) -> Decision:
-    return Decision(status=observed.status, effects=_finish_effects(observed, observed.status))
-
-
-def _finish_effects(observed: Observed, status: TaskActionStatus) -> tuple[Effect, ...]:
-    release: tuple[Effect, ...] = (RemoveFinalizer(),) if observed.has_finalizer else ()
-    finished = status.finished_at or observed.created
-    return (*release, ExpireAt(finished + observed.policy.ttl))
-
-
-def _success_ending(outcome: Succeeded) -> Ending:
-    return Ending(phase=Phase.SUCCEEDED, reason=Reason.COMPLETED, message=outcome.message)
-
-
 # -- helpers --------------------------------------------------------------------------------------------------------
-
-
-def _with_status(observed: Observed, status: TaskActionStatus) -> Observed:
-    return observed if status is observed.status else replace(observed, status=status)
 
 
 def _requires_attempt(event: Event) -> bool:
@@ -357,42 +286,13 @@ def _requires_attempt(event: Event) -> bool:
     )
 
 
-def _must_cancel(observed: Observed) -> bool:
-    if observed.activity in {Activity.CALLING, Activity.CANCELLING}:
-        return True
-    return observed.status.phase.is_started and (
-        observed.activity is Activity.WAITING or observed.traits.external_effect
-    )
-
-
-def _is_attempt_late(observed: Observed, now: datetime) -> bool:
-    deadline = deadlines.attempt_deadline(observed)
-    return deadline is not None and deadline <= now
-
-
-def _is_pollable(status: TaskActionStatus) -> bool:
-    waits = status.reason in {Reason.WAITING_FOR_COMPLETION, Reason.ABORTING}
-    return status.phase is Phase.PAUSED or status.external_id is not None or waits
-
-
-def _write_later(observed: Observed, status: TaskActionStatus) -> Write:
-    return Write.NONE if status is observed.status else Write.LATER
-
-
-def _attempt_status(
-    observed: Observed, *, phase: Phase, reason: Reason, message: str, now: datetime, **fields: object
-) -> TaskActionStatus:
-    change = Change(phase=phase, reason=reason, message=message, now=now, generation=observed.generation)
-    return apply_change(observed.status, change, **fields)
-
-
 def _decide_waiting(
     observed: Observed, status: TaskActionStatus, write: Write, effects: tuple[Effect, ...], now: datetime
 ) -> Decision:
     """Decide after a call whose work continues outside; an ending that was requested meanwhile applies immediately."""
     write = Write.NONE if status is observed.status else write
     observed = replace(observed, status=status, activity=Activity.WAITING)
-    if find_ending(observed, now) is not None or _is_attempt_late(observed, now):
+    if find_ending(observed, now) is not None or is_attempt_late(observed, now):
         decision = _reconcile(observed, now)
         return replace(decision, write=max(write, decision.write))
     if observed.signalled:  # the signal came during the call, and no other event would report it
@@ -404,20 +304,6 @@ def _decide_with_wake(
     observed: Observed, status: TaskActionStatus, write: Write, effects: tuple[Effect, ...], now: datetime
 ) -> Decision:
     """Return a decision that wakes up the action at its next deadline."""
-    deadline = deadlines.next_deadline(_with_status(observed, status), now)
+    deadline = deadlines.next_deadline(with_status(observed, status), now)
     wake: tuple[Effect, ...] = () if deadline is None else (WakeAt(deadline),)
     return Decision(status=status, write=write, effects=(*effects, *wake))
-
-
-def _track_suspension(observed: Observed, now: datetime) -> TaskActionStatus:
-    """Return the status with the time of suspension, which starts and ends when it is observed.
-
-    An action that was created suspended counts as suspended since its creation, however late it is observed.
-    """
-    status = observed.status
-    if observed.spec.suspend and status.suspended_at is None:
-        return status.model_copy(update={"suspended_at": observed.created if observed.generation == 1 else now})
-    if not observed.spec.suspend and status.suspended_at is not None:
-        seconds = deadlines.suspended_duration(observed, now).total_seconds()
-        return status.model_copy(update={"suspended_at": None, "suspended_seconds": seconds})
-    return status

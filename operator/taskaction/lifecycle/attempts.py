@@ -1,0 +1,91 @@
+"""Facts about the attempt of an action, and the statuses that open, claim and continue one; decides nothing."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from taskaction.api.enums import Phase
+from taskaction.api.reasons import Reason
+from taskaction.api.task_action import Claim, TaskActionStatus
+from taskaction.lifecycle import deadlines
+from taskaction.lifecycle.decisions import Write
+from taskaction.lifecycle.state import Activity, Observed
+from taskaction.lifecycle.statuses import Change, apply_change, open_attempt_fields
+
+
+def with_status(observed: Observed, status: TaskActionStatus) -> Observed:
+    """Return the facts with another status."""
+    return observed if status is observed.status else replace(observed, status=status)
+
+
+def new_claim(observed: Observed, now: datetime) -> Claim:
+    """Return the claim of this owner."""
+    return Claim(
+        holder=observed.owner.holder,
+        epoch=observed.owner.epoch,
+        at=now,
+        parameters_hash=observed.parameters_hash,
+    )
+
+
+def take_over_claim(observed: Observed, now: datetime) -> TaskActionStatus:
+    """Return the status with this owner's claim, so that a late result of a former owner is fenced off."""
+    claim = observed.status.claim
+    if claim is not None and (claim.holder, claim.epoch) == (observed.owner.holder, observed.owner.epoch):
+        return observed.status
+    return observed.status.model_copy(update={"claim": new_claim(observed, now)})
+
+
+def with_open_attempt(observed: Observed, now: datetime) -> Observed:
+    """Return the facts with an open attempt: a failure before the start must count, or it is retried forever."""
+    if observed.status.phase.is_started:
+        return observed
+    fields = open_attempt_fields(observed.status, new_claim(observed, now), now)
+    return replace(observed, status=observed.status.model_copy(update=fields))
+
+
+def change_attempt_status(
+    observed: Observed, *, phase: Phase, reason: Reason, message: str, now: datetime, **fields: object
+) -> TaskActionStatus:
+    """Return the status with another phase, reason and message, and ``fields``."""
+    change = Change(phase=phase, reason=reason, message=message, now=now, generation=observed.generation)
+    return apply_change(observed.status, change, **fields)
+
+
+def track_suspension(observed: Observed, now: datetime) -> TaskActionStatus:
+    """Return the status with the time of suspension, which starts and ends when it is observed.
+
+    An action that was created suspended counts as suspended since its creation, however late it is observed.
+    """
+    status = observed.status
+    if observed.spec.suspend and status.suspended_at is None:
+        return status.model_copy(update={"suspended_at": observed.created if observed.generation == 1 else now})
+    if not observed.spec.suspend and status.suspended_at is not None:
+        seconds = deadlines.suspended_duration(observed, now).total_seconds()
+        return status.model_copy(update={"suspended_at": None, "suspended_seconds": seconds})
+    return status
+
+
+def is_attempt_late(observed: Observed, now: datetime) -> bool:
+    """Whether the deadline of the attempt has passed."""
+    deadline = deadlines.attempt_deadline(observed)
+    return deadline is not None and deadline <= now
+
+
+def is_pollable(status: TaskActionStatus) -> bool:
+    """Whether the attempt waits for something that a poll can ask about."""
+    waits = status.reason in {Reason.WAITING_FOR_COMPLETION, Reason.ABORTING}
+    return status.phase is Phase.PAUSED or status.external_id is not None or waits
+
+
+def must_cancel(observed: Observed) -> bool:
+    """Whether something that this attempt started must be cancelled before the action ends."""
+    if observed.activity in {Activity.CALLING, Activity.CANCELLING}:
+        return True
+    return observed.status.phase.is_started and (
+        observed.activity is Activity.WAITING or observed.traits.external_effect
+    )
+
+
+def write_if_changed(observed: Observed, status: TaskActionStatus) -> Write:
+    """Return when to write a status that is not urgent: never if nothing changed."""
+    return Write.NONE if status is observed.status else Write.LATER
