@@ -44,6 +44,7 @@ class Counting(AbstractExecutor):
 
     ACTION_NAME: ClassVar[str] = "count"
     IDEMPOTENT = True
+    QUOTES_TARGET = False
     INLINE = True
 
     def __init__(self, effects: Effects) -> None:
@@ -53,8 +54,8 @@ class Counting(AbstractExecutor):
     async def execute(self, run: Run) -> Outcome:
         """Do it, and give back what may be seen."""
         self.effects.done[run.idempotency_key] += 1
-        self.effects.given[run.idempotency_key] = dict(run.parameters)
-        return Succeeded(output={name: value for name, value in run.parameters.items() if name != "hidden"})
+        self.effects.given[run.idempotency_key] = dict(run.reveal())
+        return Succeeded(output={name: value for name, value in run.reveal().items() if name != "hidden"})
 
 
 class Crash:

@@ -1,6 +1,6 @@
 """Builders of what executors are given, so that each test says only what it is about; the clock stands at ``NOW``."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -9,10 +9,13 @@ from typing import Any
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import Body, Resource
 from taskaction.cluster.memory import SERVED
+from taskaction.control.task_actions.guard import CallFailedError, GuardedExecutor
 from taskaction.core.clock import SystemClock
+from taskaction.lifecycle.outcomes import Outcome
 from taskaction.plugin.addresses import AddressPolicy
-from taskaction.plugin.base import Run
+from taskaction.plugin.base import AbstractExecutor, Run
 from taskaction.plugin.callbacks import Callbacks
+from taskaction.plugin.secret_ledger import SecretLedger
 from taskaction.plugin.toolbox import Followed, Toolbox
 from taskaction.testing.conformance_parts import FixedSecrets, RecordedReports
 
@@ -38,6 +41,20 @@ def run(
         now=NOW,
     )
     return replace(first, **changes)
+
+
+def guarded(executor: AbstractExecutor, given: Run) -> GuardedExecutor:
+    """Return the executor for one call, as the operator calls it."""
+    assert isinstance(given.secrets, SecretLedger)
+    return GuardedExecutor(executor, given, given.secrets)
+
+
+async def outcome_of(call: Awaitable[Outcome]) -> Outcome:
+    """Return the outcome of a guarded call, also of one that failed."""
+    try:
+        return await call
+    except CallFailedError as error:
+        return error.failure
 
 
 def later(earlier: Run, seconds: float, **changes: Any) -> Run:

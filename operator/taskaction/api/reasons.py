@@ -91,6 +91,26 @@ class Reason(StrEnum):
         "a Secret, ConfigMap or key is missing",
         "create it; the attempt is retried as class `Error`",
     )
+    SECRET_TOO_SHORT = (
+        "SecretTooShort",
+        "a value from a Secret has fewer than 8 bytes, so it cannot be recognized in what the target returns",
+        "use a longer value; or a plain parameter, if the value is not secret",
+    )
+    SECRET_TOO_LONG = (
+        "SecretTooLong",
+        "the values from Secrets are too many or too long to be searched for in what the target returns",
+        "use only the values that the action needs, each in its own key",
+    )
+    SECRET_EXPOSED = (
+        "SecretExposed",
+        "the executor would show the value of a Secret, in an object or a message",
+        "see the message; for `job` and `pod`, use environment variables",
+    )
+    SECRET_RETURNED = (
+        "SecretReturned",
+        "the target's id of the started work contains the value of a Secret, so it cannot be stored",
+        "choose another `externalId`; stop the work at the target, if it still runs",
+    )
     FORBIDDEN = "Forbidden", "the ServiceAccount lacks a permission", "add the RoleBinding that the message names"
     ADDRESS_DENIED = (
         "AddressDenied",

@@ -75,6 +75,7 @@ class ApprovalExecutor(AbstractExecutor):
     """Executor that pauses until somebody with the verb ``signal`` sends a value."""
 
     ACTION_NAME = "approval"
+    ACCEPTS_SECRETS = False
     PARAMETERS = ApprovalParameters
     IDEMPOTENT = True
 

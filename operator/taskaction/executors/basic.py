@@ -23,6 +23,7 @@ class NoopExecutor(AbstractExecutor):
     """Executor that succeeds at once."""
 
     ACTION_NAME = "noop"
+    QUOTES_TARGET = False
     PARAMETERS = NoopParameters
     IDEMPOTENT = True
     INLINE = True
@@ -43,6 +44,7 @@ class SleepExecutor(AbstractExecutor):
     """Executor that succeeds after a duration; it holds no worker meanwhile, and a restart does not prolong it."""
 
     ACTION_NAME = "sleep"
+    ACCEPTS_SECRETS = False
     PARAMETERS = SleepParameters
     IDEMPOTENT = True
     INLINE = True
@@ -77,6 +79,7 @@ class FailExecutor(AbstractExecutor):
     """Executor that fails, always or for the first attempts."""
 
     ACTION_NAME = "fail"
+    ACCEPTS_SECRETS = False
     PARAMETERS = FailParameters
     IDEMPOTENT = True
     INLINE = True

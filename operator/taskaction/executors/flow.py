@@ -52,6 +52,7 @@ class FlowExecutor(ChildExecutor):
     """Executor of a flow: creates an ActionFlowRun with the action's account and ends as the run ends."""
 
     ACTION_NAME = "flow"
+    ACCEPTS_SECRETS = False
     PARAMETERS = FlowParameters
 
     async def child(self, run: Run) -> Child:

@@ -9,6 +9,7 @@ import orjson
 
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import InvalidParametersError
+from taskaction.plugin.secrets import Secret, has_secret, reveal
 
 _FIELD = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_.-]*)\s*\}\}")
 RESULT_LIMIT = 256 * 1024
@@ -37,14 +38,18 @@ def check_closed(template: str) -> str:
 def render(template: Any, values: Mapping[str, Any]) -> Any:
     """Return ``template`` with its fields replaced, at any depth.
 
-    A text that consists of one field becomes the value itself, with its JSON type.
+    A text that consists of one field becomes the value itself, with its JSON type. A text with the value of a Secret
+    in it is a ``Secret``.
 
     Raises:
         InvalidParametersError: a field is unknown, or the result is too long.
     """
     if isinstance(template, str):
         whole = _FIELD.fullmatch(template.strip())
-        return _value(whole[1], values) if whole else render_text(template, values)
+        if whole:
+            return _value(whole[1], values)
+        text = render_text(template, values)
+        return Secret(text) if any(has_secret(_value(name, values)) for name in _FIELD.findall(template)) else text
     if isinstance(template, Mapping):
         return {render_text(str(name), values): render(part, values) for name, part in template.items()}
     if isinstance(template, list | tuple):
@@ -53,7 +58,7 @@ def render(template: Any, values: Mapping[str, Any]) -> Any:
 
 
 def render_text(template: str, values: Mapping[str, Any], form: Callable[[str], str] = str) -> str:
-    """Return ``template`` as text; ``form`` encodes each value, for example for a URL."""
+    """Return ``template`` as text, with the values of Secrets in plain; ``form`` encodes each value, as for a URL."""
     text = _FIELD.sub(lambda match: form(_text(_value(match[1], values))), template)
     if len(text) > RESULT_LIMIT:
         raise InvalidParametersError(f"a rendered template is longer than {RESULT_LIMIT} characters")
@@ -88,6 +93,7 @@ def _value(path: str, values: Mapping[str, Any]) -> Any:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return orjson.dumps(value).decode()
+    plain = reveal(value)
+    if isinstance(plain, str):
+        return plain
+    return orjson.dumps(plain).decode()

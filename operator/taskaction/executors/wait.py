@@ -71,6 +71,7 @@ class WaitExecutor(AbstractExecutor):
     """Executor that waits without holding a worker; it reads objects with the rights of the action's account."""
 
     ACTION_NAME = "wait"
+    ACCEPTS_SECRETS = False
     PARAMETERS = WaitParameters
     IDEMPOTENT = True
 

@@ -16,6 +16,7 @@ from taskaction.lifecycle.outcomes import Outcome
 from taskaction.lifecycle.traits import Traits
 from taskaction.plugin.errors import WebhookRefusedError
 from taskaction.plugin.schedule import Schedule
+from taskaction.plugin.secrets import Secret, reveal
 from taskaction.plugin.settings import Settings
 from taskaction.plugin.toolbox import Toolbox
 
@@ -31,10 +32,19 @@ class Reporter(Protocol):
 
 
 class SecretReader(Protocol):
-    """Reader of Secrets with the rights of the account that the action or its provider runs as."""
+    """Reader of Secrets with the rights of the account that the action or its provider runs as.
 
-    async def read_secret(self, name: str, key: str, *, namespace: str | None = None) -> str:
-        """Return the text of one key.
+    The operator redacts what was read, or protected, from all that the call returns, reports, raises and logs.
+    """
+
+    def protect(self, text: str) -> Secret:
+        """Return a text that was made from Secrets, or is as secret as one, as a ``Secret``."""
+
+    def redact(self, text: str) -> str:
+        """Return ``text`` without the values of Secrets: for a text that is shortened before the call returns it."""
+
+    async def read_secret(self, name: str, key: str, *, namespace: str | None = None) -> Secret:
+        """Return the value of one key.
 
         ``namespace`` is None for the namespace of the action, or of the provider for its own configuration. Only the
         configuration of a ClusterActionProvider may name one.
@@ -42,6 +52,7 @@ class SecretReader(Protocol):
         Raises:
             MissingSourceError: the Secret or key does not exist.
             AccessDeniedError: the account may not read it.
+            InvalidParametersError: the value is too short to be recognized in what the target returns.
         """
 
 
@@ -100,8 +111,7 @@ class Run:
     """View of an action for one call: plain values, and the few services that an executor may use.
 
     Attributes:
-        parameters: the user's parameters, with those from Secrets merged in. Never log them.
-        private: texts of Secrets among the parameters; the engine redacts them from what the call returns.
+        parameters: the user's parameters; a value from a Secret is a ``Secret``, which ``reveal`` replaces.
         config: the configuration of the provider; empty for an inline executor.
         idempotency_key: the same for every call of one attempt, in every process; pass it to targets that accept one.
         external_id: the target's id of this attempt, once a ``Pending`` outcome has set it.
@@ -137,12 +147,15 @@ class Run:
     signalled: bool = False
     schedule: Schedule | None = None
     chances_left: int = 0
-    private: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
         """The uid, by the name that Port Ocean uses."""
         return self.uid
+
+    def reveal(self) -> dict[str, Any]:
+        """Return the parameters with the values of Secrets in plain, for the request to the target."""
+        return {name: reveal(value) for name, value in self.parameters.items()}
 
 
 class AbstractExecutor(ABC):
@@ -165,6 +178,10 @@ class AbstractExecutor(ABC):
             items without objects (`Inline` of a Map). ``traits`` must then report that it is idempotent and has no
             external effect.
         EXTERNAL_EFFECT: whether work continues outside that ``cancel`` must stop; costs two writes per action.
+        ACCEPTS_SECRETS: whether parameters may come from Secrets. False for an executor that writes its parameters
+            into objects or messages, where others can read them.
+        QUOTES_TARGET: whether outcomes can contain what the target says, which may quote what it was sent. Values of
+            fewer than 8 bytes are then refused, because they cannot be recognized.
     """
 
     ACTION_NAME: ClassVar[str]
@@ -174,6 +191,8 @@ class AbstractExecutor(ABC):
     IDEMPOTENT: ClassVar[bool] = False
     EXTERNAL_EFFECT: ClassVar[bool] = False
     INLINE: ClassVar[bool] = False
+    ACCEPTS_SECRETS: ClassVar[bool] = True
+    QUOTES_TARGET: ClassVar[bool] = True
     PARTITION_KEY: ClassVar[str | None] = None
     WEBHOOK_PROCESSOR_CLASS: ClassVar[type | None] = None
     WEBHOOK_PATH: ClassVar[str] = ""

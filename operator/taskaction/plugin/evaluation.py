@@ -19,6 +19,7 @@ from taskaction.api.enums import RetryClass
 from taskaction.api.reasons import Reason
 from taskaction.plugin.errors import ActionError, TransientError
 from taskaction.plugin.json_schema import SchemaChecker, compile_schema, is_cheap_schema, schema_problem
+from taskaction.plugin.secrets import reveal, secrets_in
 
 CPU_SECONDS = 1.0
 """CPU time of one evaluation."""
@@ -121,7 +122,9 @@ class Evaluator:
         """
         if checker.is_cheap_for(value):
             return checker.problem(value)
-        return await self.run(namespace, what, checker.problem, value)
+        hidden = frozenset(place for place, _ in secrets_in(value))
+        plain = reveal(value) if hidden else value
+        return await self.run(namespace, what, checker.problem_of_plain, plain, hidden)
 
 
 class CallEvaluator(Evaluator):

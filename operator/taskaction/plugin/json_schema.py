@@ -29,12 +29,17 @@ from taskaction.plugin.schema_cost import (
     subschemas,
     value_units,
 )
+from taskaction.plugin.secrets import Place, reveal, secrets_in
 
 SCHEMA_LIMIT_BYTES = 64 * 1024
 PROBLEMS_NAMED = 3
 _LONGEST_PROBLEM = 200
 _NO_REMOTES: Resources[Any] = Resources()
 """An empty registry that retrieves nothing: every reference must stay within the schema."""
+
+NOT_SHOWN = "the value comes from a Secret and is not shown"
+_NAMES_ONLY = frozenset({"required", "dependentRequired"})
+"""Keywords whose messages name properties, and quote no value."""
 
 
 class SchemaChecker:
@@ -61,15 +66,22 @@ class SchemaChecker:
         return value_units(value, limit) <= limit
 
     def problem(self, value: object) -> str | None:
-        """Return the problem of ``value``, or None if it is valid."""
+        """Return the problem of ``value``, or None if it is valid; it quotes no value from a Secret."""
+        return self.problem_of_plain(reveal(value), frozenset(place for place, _ in secrets_in(value)))
+
+    def problem_of_plain(self, value: object, hidden: frozenset[Place]) -> str | None:
+        """Return the problem of a value without quoting what is at the places in ``hidden``."""
         try:
             error = best_match(self._validator.iter_errors(value))
         except (Unresolvable, RecursionError) as problem:
             return f"the schema cannot be applied: {problem}"
         if error is None:
             return None
-        path = ".".join(str(part) for part in error.absolute_path)
-        return f"{path}: {_short(error.message)}" if path else _short(error.message)
+        place: Place = tuple(error.absolute_path)
+        message = _short(error.message)
+        if error.validator not in _NAMES_ONLY and any(one[: len(place)] == place for one in hidden):
+            message = f"does not match the keyword {error.validator!r} of the schema ({NOT_SHOWN})"
+        return f"{'.'.join(map(str, place))}: {message}" if place else message
 
     def certain_problems(self, value: object, unknown: type[object]) -> Iterator[tuple[tuple[int | str, ...], str]]:
         """Yield the path and text of each problem that stays whatever replaces the ``unknown`` parts of a value."""
@@ -171,12 +183,15 @@ def is_cheap_schema(schema: Mapping[str, Any], path: str) -> bool:
 
 
 def model_problem(model: type[BaseModel], value: object, path: str) -> str | None:
-    """Return the problems of ``value`` by a pydantic model, or None if it is valid."""
+    """Return the problems of ``value`` by a pydantic model, or None if it is valid; they quote no ``Secret``."""
     try:
-        model.model_validate(value)
+        model.model_validate(reveal(value))
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        named = [_format_problem(path, problem["loc"], problem["msg"]) for problem in found[:PROBLEMS_NAMED]]
+        named = [
+            _format_problem(path, problem["loc"], _hide_secrets(value, problem["loc"], problem["msg"]))
+            for problem in found[:PROBLEMS_NAMED]
+        ]
         more = f" (and {len(found) - PROBLEMS_NAMED} more)" if len(found) > PROBLEMS_NAMED else ""
         return "; ".join(named) + more
     return None
@@ -204,6 +219,13 @@ def _references(schema: object) -> Iterator[str]:
     elif isinstance(schema, list):
         for part in schema:
             yield from _references(part)
+
+
+def _hide_secrets(value: object, location: Place, message: str) -> str:
+    """Return a message of pydantic, or of a validator, which may quote what it refuses."""
+    found = [str(secret.reveal()) for place, secret in secrets_in(value) if place[: len(location)] == location]
+    hides = any(text in message or repr(text)[1:-1] in message for text in found)
+    return f"is not valid ({NOT_SHOWN})" if hides else message
 
 
 def _format_problem(path: str, location: tuple[int | str, ...], message: str) -> str:

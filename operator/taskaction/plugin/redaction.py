@@ -1,83 +1,172 @@
-"""Redaction of secret texts from everything that people see; the reader of a Secret decides what is secret."""
+"""Redaction: replaces values of Secrets in everything that an executor returns, in linear time."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
-from typing import Any
-from urllib.parse import quote
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
 
-from taskaction.api.task_action import Link, Progress
-from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
+from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
+from pydantic import BaseModel
 
-_SHOWN_INSTEAD = "[redacted]"
-_SHORTEST_CHARS = 4
-"""A shorter value of a Secret is not redacted: it would match everywhere, and protects nothing."""
+from taskaction.core.names import truncate
+from taskaction.plugin.encodings import Canonical, base64_forms, encoded_forms, spellings, without_surrogates
+from taskaction.plugin.secrets import REDACTED, Secret
 
+SHORTEST_BYTES = 8
+"""A shorter value is not searched for: it would match texts that hold no Secret."""
+LONGEST_TEXT_CHARS = 64 * 1024
+"""Longer texts are cut before the search; no message or output that is recorded is as long."""
 
-def redact(text: str, secrets: tuple[str, ...]) -> str:
-    """Return ``text`` without any of ``secrets``, including their forms in JSON, Python and URLs."""
-    for secret in filter(None, secrets):
-        as_json = {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
-        forms = {secret, repr(secret)[1:-1], quote(secret, safe="")} | as_json
-        for form in sorted(forms, key=len, reverse=True):
-            text = text.replace(form, _SHOWN_INSTEAD)
-    return text
-
-
-def texts_of(value: object) -> Iterator[str]:
-    """Yield the texts of a value from a Secret, at any depth; numbers and names do not count."""
-    below = [value]
-    while below:
-        part = below.pop()
-        if isinstance(part, str):
-            if len(part) >= _SHORTEST_CHARS:
-                yield part
-        elif isinstance(part, Mapping):
-            below.extend(part.values())
-        elif isinstance(part, list):
-            below.extend(part)
+_SHORTEST_CHARS = SHORTEST_BYTES // 4
+_CUT_MARKS = ("…", "...")
+_SHORTEST_CUT_CHARS = 32
+_CUT_TOKEN = re.compile(r"(?:%[0-9A-Fa-f]?|\\(?:u[0-9A-Fa-f]{0,3}|x[0-9A-Fa-f]?)?)$")
+_MOST_RESTARTS = 256
+T = TypeVar("T")
 
 
-def longest_first(secrets: Iterable[str]) -> tuple[str, ...]:
-    """Return secrets in the order of their redaction: one may be part of another."""
-    return tuple(sorted(set(secrets), key=lambda secret: (-len(secret), secret)))
+class Redactor:
+    """Searcher for a set of secret texts, in each form in which a target can return them."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        """Build the search; the values have ``SHORTEST_BYTES`` or more, which ``SecretLedger`` ensures."""
+        plain: set[str] = set()
+        canonical: set[str] = set()
+        self._texts = {text for text in (without_surrogates(one).strip() for one in secrets) if text}
+        for text in self._texts:
+            encoded = base64_forms(text)
+            plain |= encoded_forms(text) | encoded
+            canonical |= {Canonical(form).text for form in spellings(text) | encoded}
+        self._plain = _Search(plain)
+        self._canonical = _Search(canonical)
+
+    def text(self, text: str) -> str:
+        """Return ``text`` without any of the secrets, nor the beginning or end of one where the text was cut."""
+        if not self._texts or len(text) < _SHORTEST_CHARS:
+            return text
+        text = truncate(text, LONGEST_TEXT_CHARS)
+        form = Canonical(text)
+        spans = [
+            *self._plain.spans(without_surrogates(text)),
+            *(form.source_span(*span) for span in self._canonical.spans(form.text)),
+        ]
+        return _replace_spans(text, spans) if spans else text
+
+    def value(self, value: Any) -> Any:
+        """Return a JSON value without any of the secrets in texts, names and numbers, nor any ``Secret``."""
+        if isinstance(value, Secret):
+            return REDACTED
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self.value(name): self.value(part) for name, part in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(part) for part in value]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return REDACTED if number_text(value) in self._texts else value
+        return value
+
+    def fields(self, value: T) -> T:
+        """Return an outcome, a link or progress without any of the secrets in any of its fields."""
+        if isinstance(value, BaseModel):
+            changed = {name: self._field(name, getattr(value, name)) for name in type(value).model_fields}
+            return value.model_copy(update=changed)
+        if is_dataclass(value) and not isinstance(value, type):
+            return replace(
+                value, **{one.name: self._field(one.name, getattr(value, one.name)) for one in fields(value)}
+            )
+        return value
+
+    def _field(self, name: str, value: Any) -> Any:
+        if isinstance(value, BaseModel):
+            return self.fields(value)
+        if name == "links":
+            return tuple(self.fields(link) for link in value)
+        # Everything else are words of enumerations, times and numbers of the contract.
+        return self.value(value) if name == "output" or type(value) is str or isinstance(value, Secret) else value
 
 
-def redact_value(value: Any, secrets: tuple[str, ...]) -> Any:
-    """Return a JSON value without any of ``secrets`` in texts or names; values that are not JSON stay unchanged."""
-    if isinstance(value, str):
-        return redact(value, secrets)
-    if isinstance(value, dict):
-        return {redact_value(name, secrets): redact_value(part, secrets) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [redact_value(part, secrets) for part in value]
-    return value
+def number_text(value: float) -> str:
+    """Return a number as JSON writes it, a whole one as an integer."""
+    return str(int(value)) if value == value // 1 else str(value)
 
 
-def redact_link(link: Link, secrets: tuple[str, ...]) -> Link:
-    """Return a link without any of ``secrets``."""
-    changes = {"name": redact(link.name, secrets), "url": redact(link.url, secrets)}
-    return link.model_copy(update=changes)
+class _Search:
+    """Search for patterns of ``SHORTEST_BYTES`` characters or more, which reports overlapping matches as one."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        # The canonical form of eight plus signs is one space: such a form would match everywhere.
+        self.patterns = sorted(one for one in patterns if len(one.encode("utf-8", "replace")) >= SHORTEST_BYTES)
+        self._longest = max(map(len, self.patterns), default=0)
+        self._machine = _build_machine(self.patterns, MatchKind.LeftmostLongest)
+        self._beginnings = _Beginnings(self.patterns)
+        self._ends = _Beginnings(one[::-1] for one in self.patterns)
+
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield the parts of ``text`` that belong to a pattern."""
+        if not self.patterns:
+            return
+        restarts = 0
+        for _, start, end in self._machine.find_matches_as_indexes(text):
+            at, last = start, end
+            while (following := self._find_overlap(text, at, last)) is not None:
+                restarts += 1
+                at, last = following[0], max(last, following[1])
+                if restarts > _MOST_RESTARTS:  # only a hostile target returns this; it does not get the time
+                    yield start, len(text)
+                    return
+            yield start, last
+        yield from self._cut_spans(text)
+
+    def _find_overlap(self, text: str, at: int, last: int) -> tuple[int, int] | None:
+        """Return the next match that begins within the one from ``at`` to ``last``."""
+        window = text[at + 1 : last - 1 + self._longest]
+        for _, start, end in self._machine.find_matches_as_indexes(window):
+            return (at + 1 + start, at + 1 + end) if at + 1 + start < last else None
+        return None
+
+    def _cut_spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Yield the beginning of a pattern at the end of a text that may have been cut, and an end at its start."""
+        begins = next((len(mark) for mark in _CUT_MARKS if text.startswith(mark)), 0)
+        ends = len(text) - next((len(mark) for mark in _CUT_MARKS if text.endswith(mark)), 0)
+        if len(text) < _SHORTEST_CUT_CHARS and begins == 0 and ends == len(text):
+            return
+        whole = len(_CUT_TOKEN.sub("", text[:ends]))
+        for end in {ends, whole}:
+            if length := self._beginnings.length_at_end(text[max(0, end - self._longest) : end]):
+                yield end - length, ends
+        if length := self._ends.length_at_end(text[begins : begins + self._longest][::-1]):
+            yield begins, begins + length
 
 
-def redact_progress(progress: Progress, secrets: tuple[str, ...]) -> Progress:
-    """Return progress without any of ``secrets``."""
-    message = progress.message
-    return progress if not message else progress.model_copy(update={"message": redact(message, secrets)})
+class _Beginnings:
+    """Beginnings of patterns, of ``SHORTEST_BYTES`` characters or more."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._patterns = sorted(patterns)
+        self._machine = _build_machine({one[:SHORTEST_BYTES] for one in self._patterns}, MatchKind.Standard)
+
+    def length_at_end(self, text: str) -> int:
+        """Return the length of the longest beginning with which ``text`` ends; 0 if there is none."""
+        for _, start, _ in self._machine.find_matches_as_indexes(text, overlapping=True):
+            rest = text[start:]
+            place = bisect_left(self._patterns, rest)
+            if place < len(self._patterns) and self._patterns[place].startswith(rest):
+                return len(rest)
+        return 0
 
 
-def redact_outcome(outcome: Outcome, secrets: tuple[str, ...]) -> Outcome:
-    """Return an outcome without any of ``secrets``; the target's id of the action must stay unchanged."""
-    if not secrets:
-        return outcome
-    message = redact(outcome.message, secrets)
-    match outcome:
-        case Succeeded() | Failed():
-            found: Outcome = replace(outcome, message=message, output=redact_value(outcome.output, secrets))
-        case Pending(progress=Progress() as progress):
-            found = replace(outcome, message=message, progress=redact_progress(progress, secrets))
-        case Pending() | Paused() | Limited():
-            found = replace(outcome, message=message)
-    if isinstance(found, Succeeded | Pending | Paused) and found.links:
-        found = replace(found, links=tuple(redact_link(link, secrets) for link in found.links))
-    return found
+def _build_machine(patterns: Iterable[str], kind: MatchKind) -> AhoCorasick:
+    """Return a machine of small size: the default one takes 300 MB for a dozen patterns of 64 KiB."""
+    return AhoCorasick(patterns, matchkind=kind, implementation=Implementation.ContiguousNFA, store_patterns=False)
+
+
+def _replace_spans(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    parts: list[str] = []
+    at = 0
+    for start, end in sorted(spans):
+        if start >= at:
+            parts += [text[at:start], REDACTED]
+        at = max(at, end)
+    return "".join([*parts, text[at:]])

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from taskaction.plugin.secrets import Secret
+
 CHEAP_UNITS = 5_000
 """Maximum cost of what the event loop evaluates itself, about 15 ms."""
 
@@ -40,6 +42,7 @@ def value_units(value: Any, limit: int = CHEAP_UNITS) -> int:
     while waiting and count <= limit:
         one = waiting.pop()
         count += 1
+        one = one.reveal() if isinstance(one, Secret) else one
         if isinstance(one, str):
             count += len(one) // _BYTES_PER_UNIT
         elif isinstance(one, Mapping):

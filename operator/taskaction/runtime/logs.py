@@ -6,7 +6,16 @@ from typing import Literal
 
 import structlog
 
+from taskaction.plugin.secret_ledger import redact_log_line
 from taskaction.plugin.settings import CheckedSettings
+
+
+class _RedactingFormatter(structlog.stdlib.ProcessorFormatter):
+    """Formatter that keeps values of Secrets out of the log, also those that a plug-in logs during its call."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line without values of Secrets that the current call knows."""
+        return redact_log_line(super().format(record))
 
 
 def configure_logs(form: Literal["json", "console"], level: str) -> None:
@@ -38,7 +47,7 @@ def configure_logs(form: Literal["json", "console"], level: str) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _RedactingFormatter(
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tail],
         )

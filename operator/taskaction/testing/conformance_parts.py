@@ -17,6 +17,8 @@ from taskaction.lifecycle.outcomes import Failed, Limited, Paused, Pending, Succ
 from taskaction.plugin.base import AbstractExecutor
 from taskaction.plugin.errors import MissingSourceError
 from taskaction.plugin.json_schema import model_problem
+from taskaction.plugin.secret_ledger import SearchRules, SecretLedger
+from taskaction.plugin.secrets import Secret
 
 T = TypeVar("T")
 _TICK_SECONDS = 0.005
@@ -24,17 +26,24 @@ _ID_CHARS = 253
 _UNKNOWN = "aNameThatNoModelHas"
 
 
-class FixedSecrets:
+class FixedSecrets(SecretLedger):
     """Stand-in for the Secrets of a namespace: ``{"name/key": "text"}``."""
 
     def __init__(self, texts: Mapping[str, str] | None = None) -> None:
-        self._texts = dict(texts or {})
+        super().__init__(_FixedTexts(dict(texts or {})), SearchRules("conformance", shortest_bytes=0))
 
-    async def read_secret(self, name: str, key: str, *, namespace: str | None = None) -> str:  # noqa: ARG002 - one only
+
+class _FixedTexts:
+    """Reader of a few texts."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
+
+    async def read_secret(self, name: str, key: str, *, namespace: str | None = None) -> Secret:  # noqa: ARG002 - one only
         """Return the text; raises ``MissingSourceError``."""
         if (text := self._texts.get(f"{name}/{key}")) is None:
             raise MissingSourceError(f"Secret {name!r} has no key {key!r}")
-        return text
+        return Secret(text)
 
 
 class RecordedReports:

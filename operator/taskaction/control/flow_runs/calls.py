@@ -6,75 +6,83 @@ from typing import Any
 
 from taskaction.api.task_action import Link, Progress
 from taskaction.control.flow_runs.records import RunRecord
-from taskaction.control.task_actions.calls import check_outcome, is_being_cancelled, read_quota
-from taskaction.control.task_actions.observe import ExecutorBinding
+from taskaction.control.task_actions.guard import CallFailedError, GuardedExecutor, refuse_secrets, search_rules
 from taskaction.core.names import visit_name
 from taskaction.flows.effects import StartAction
+from taskaction.flows.privacy import private_places, restore_private, split_private
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome
-from taskaction.plugin.base import AbstractExecutor, Run, SecretReader
-from taskaction.plugin.errors import failure_of
+from taskaction.plugin.base import AbstractExecutor, Run
+from taskaction.plugin.secret_ledger import RawSecretReader, SecretLedger
+from taskaction.plugin.secrets import wrap
 
 _ASKED_AGAIN = 1.0
 """Seconds until the next quota check after one that raised an error."""
 
 
-def build_run(
+def prepare_call(
+    executor: AbstractExecutor,
     record: RunRecord,
     start: StartAction,
     *,
-    secrets: SecretReader,
+    reader: RawSecretReader,
     account: str,
     began: datetime,
     now: datetime,
     deadline: datetime,
-) -> Run:
-    """Return the run for an executor; the idempotency key is the same for every call of the visit."""
+) -> GuardedExecutor:
+    """Return the executor for a call; the idempotency key is the same for every call of the visit.
+
+    Raises:
+        InvalidParametersError: the executor cannot take a private parameter.
+    """
+    parameters = parameters_of(start)
+    ledger = SecretLedger(reader, search_rules(executor))
+    refuse_secrets(executor, parameters)
+    ledger.add_parameters(parameters)
     claim = record.status.claim
-    return Run(
+    run = Run(
         uid=record.uid,
         name=visit_name(record.name, record.uid, start.visit),
         namespace=record.namespace,
         attempt=1,
-        parameters=parameters_of(start),
+        parameters=parameters,
         config={},
         idempotency_key=f"{record.uid}/{start.visit}-1",
         started_at=began,
         reporter=_DiscardingReporter(),
-        secrets=secrets,
+        secrets=ledger,
         now=now,
         deadline=deadline,
         fencing_token=claim.epoch if claim is not None else 0,
         service_account=account,
     )
+    return GuardedExecutor(executor, run, ledger)
 
 
 def parameters_of(start: StartAction) -> Mapping[str, Any]:
-    """Return the parameters of an action."""
-    return start.body if isinstance(start.body, Mapping) else {}
+    """Return the parameters of an action, with the private ones as values of Secrets."""
+    if not isinstance(start.body, Mapping):
+        return {}
+    shown, kept = split_private(start.body, [*start.private, *private_places(start.body)])
+    found: Mapping[str, Any] = restore_private(shown, [(place, wrap(value)) for place, value in kept])
+    return found
 
 
-async def check_quota(executor: AbstractExecutor, run: Run) -> Limited | Failed | None:
+async def check_quota(guarded: GuardedExecutor) -> Limited | Failed | None:
     """Check whether the target's quota allows a start; None if it does."""
-    if not executor.limits_itself:
-        return None
     try:
-        return await read_quota(executor, run)
-    except BaseException as error:
-        if is_being_cancelled():
-            raise
-        failure = failure_of(error)
-    return failure if failure.retry_class is None else Limited(retry_after=_ASKED_AGAIN, key=run.idempotency_key)
+        return await guarded.check_quota()
+    except CallFailedError as error:
+        failure = error.failure
+    return failure if failure.retry_class is None else Limited(retry_after=_ASKED_AGAIN, key=guarded.idempotency_key)
 
 
-async def call_executor(binding: ExecutorBinding, run: Run, *, poll: bool) -> Outcome:
+async def call_executor(guarded: GuardedExecutor, *, poll: bool) -> Outcome:
     """Call an executor; return an outcome even if it raises, cancels itself, or returns nonsense."""
-    executor = binding.executor
     try:
-        return check_outcome(await (executor.poll(run) if poll else executor.execute(run)))
-    except BaseException as error:
-        if is_being_cancelled():
-            raise
-        return failure_of(error)
+        return await (guarded.poll() if poll else guarded.execute())
+    except CallFailedError as error:
+        return error.failure
 
 
 class _DiscardingReporter:

@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from taskaction.api.base import format_time
-from taskaction.control.flow_runs.calls import build_run, call_executor, check_quota, parameters_of
+from taskaction.control.flow_runs.calls import call_executor, check_quota, parameters_of, prepare_call
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.translation import SCHEME, unable_to_run
 from taskaction.control.objects.requests import Requests
 from taskaction.control.sharding.tenures import ShardTenures
+from taskaction.control.task_actions.guard import GuardedExecutor
 from taskaction.control.task_actions.observe import ExecutorBinding
 from taskaction.control.task_actions.sources import NoSecretReader, ParameterSources, ServiceAccountRef
 from taskaction.control.task_actions.validation import cheap_problem
@@ -28,7 +29,8 @@ from taskaction.flows import errors
 from taskaction.flows.effects import ActionEnded, Event, StartAction
 from taskaction.lifecycle.outcomes import Failed, Limited, Paused, Pending, Succeeded
 from taskaction.lifecycle.placement import executor_source
-from taskaction.plugin.base import AbstractExecutor, Run
+from taskaction.plugin.base import AbstractExecutor
+from taskaction.plugin.errors import InvalidParametersError
 from taskaction.plugin.registry import Registry
 
 _EXECUTOR = f"{SCHEME}executor/"
@@ -160,11 +162,15 @@ class InlineCalls:
             last = self._action_status(call, "ACTIVE", {})
             self._end(call, ActionEnded(call.start.visit, last, error=errors.ACTION_TIMEOUT, cause=last))
             return False
-        run = self._build_run(call)
-        limited = None if call.is_polled else await check_quota(call.binding.executor, run)
+        try:
+            guarded = self._prepare(call)
+        except InvalidParametersError as error:
+            self._end(call, unable_to_run(call.start.visit, str(error)))
+            return True
+        limited = None if call.is_polled else await check_quota(guarded)
         if limited is None:
             self._on_quota_passed(call)
-        outcome = limited or await call_executor(call.binding, run, poll=call.is_polled)
+        outcome = limited or await call_executor(guarded, poll=call.is_polled)
         if self._calls.get(call.id) is not call:
             return True  # the run no longer needs it
         match outcome:
@@ -220,16 +226,17 @@ class InlineCalls:
             return f"Inline: executor {name!r} cannot be called inline with these parameters; remove Inline"
         return executor
 
-    def _build_run(self, call: _InlineCall) -> Run:
+    def _prepare(self, call: _InlineCall) -> GuardedExecutor:
         account = call.record.run.spec.run_as
         name = account.service_account_name if account is not None else ""
-        secrets = (
+        reader = (
             self._sources(ServiceAccountRef(namespace=call.record.namespace, name=name)) if name else NoSecretReader()
         )
-        return build_run(
+        return prepare_call(
+            call.binding.executor,
             call.record,
             call.start,
-            secrets=secrets,
+            reader=reader,
             account=name,
             began=call.began_at,
             now=self._clock.now(),

@@ -5,9 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
-
-from taskaction.api.enums import ErrorKind, Phase
+from taskaction.api.enums import Phase
 from taskaction.api.provider import ClusterActionProvider, Provider
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Link, Progress, TaskAction
@@ -20,25 +18,24 @@ from taskaction.control.task_actions.accounts import (
     account_of_work,
     may_read_secrets,
 )
+from taskaction.control.task_actions.guard import CallFailedError, GuardedExecutor, refuse_secrets, search_rules
 from taskaction.control.task_actions.observe import ExecutorBinding
 from taskaction.control.task_actions.sources import NoSecretReader, ParameterSources, ServiceAccountRef
 from taskaction.control.task_actions.timers import ActionTimers
 from taskaction.control.task_actions.validation import cheap_problem, check_parameters, costly_checker
 from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
-from taskaction.core.constants import OUTPUT_LIMIT_BYTES
 from taskaction.core.names import digest
 from taskaction.execution.manager import LIMIT_FLOOR_SECONDS
 from taskaction.lifecycle import deadlines
 from taskaction.lifecycle.failures import remaining_attempts
-from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
+from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Succeeded
 from taskaction.lifecycle.state import Observed
-from taskaction.plugin.base import AbstractExecutor, Delivery, Run, SecretReader
+from taskaction.plugin.base import Delivery, Run
 from taskaction.plugin.errors import ActionError, InvalidParametersError, TransientError, failure_of
 from taskaction.plugin.evaluation import Evaluator, EvaluatorBusyError
-from taskaction.plugin.json_schema import nesting_problem
-from taskaction.plugin.redaction import redact, redact_link, redact_outcome, redact_progress
 from taskaction.plugin.schedule import Schedule
+from taskaction.plugin.secret_ledger import RawSecretReader, SecretLedger
 
 _PARTITION_CHARS = 253
 _ASKED_AGAIN = Backoff(initial=0.5, factor=2.0, max=10.0, jitter=0.1)
@@ -84,14 +81,9 @@ class ExecutorCaller:
     ) -> Limited | Failed | None:
         """Check whether the target's quota allows a start; None if it does."""
         try:
-            run = await self._build_run(record, binding, observed)
-            found = await read_quota(binding.executor, run)
-        except asyncio.CancelledError as error:
-            if is_being_cancelled():
-                raise
-            return self._quota_unknown(record, failure_of(error))
-        except BaseException as error:  # noqa: BLE001 - an executor may raise anything
-            return self._quota_unknown(record, failure_of(error))
+            found = await (await self._prepare(record, binding, observed)).check_quota()
+        except Exception as error:  # noqa: BLE001 - the API server may answer anything
+            return self._quota_unknown(record, _failure_of(error))
         if found is not None:
             record.clear_limit_errors()
         return found
@@ -112,17 +104,12 @@ class ExecutorCaller:
         """Return the partition key that the executor finds; None for no partition."""
         patience = asyncio.timeout(self._settings.partition_patience)
         try:
-            run = await self._build_run(record, binding, observed)
+            guarded = await self._prepare(record, binding, observed)
             async with patience:
-                key = await binding.executor._get_partition_key(run)  # noqa: SLF001 - Port Ocean's name
-        except asyncio.CancelledError as error:
-            if is_being_cancelled():
-                raise
-            return _partition_failure(failure_of(error))
-        except BaseException as error:  # noqa: BLE001 - an executor may raise anything
+                text = await guarded.find_partition_key()
+        except Exception as error:  # noqa: BLE001 - the API server may answer anything
             late = TransientError(f"no answer within {self._settings.partition_patience:g}s")
-            return _partition_failure(failure_of(late if patience.expired() else error))
-        text = str(key) if key else None
+            return _partition_failure(failure_of(late) if patience.expired() else _failure_of(error))
         if text is not None and len(text) > _PARTITION_CHARS:
             return f"{text[: _PARTITION_CHARS - 33]}-{digest(text.encode())}"
         return text
@@ -137,36 +124,28 @@ class ExecutorCaller:
         deliveries: tuple[Delivery, ...] = (),
     ) -> Outcome:
         """Execute or poll; return an outcome even if the executor raises, cancels itself, or returns nonsense."""
-        private: tuple[str, ...] = ()
         try:
-            run = replace(await self._build_run(record, binding, observed), deliveries=deliveries)
-            executor, private = binding.executor, run.private
-            outcome = await (executor.poll(run) if poll else executor.execute(run))
-        except asyncio.CancelledError as error:
-            if record.cancelling:
-                raise
-            return redact_outcome(failure_of(error), private)
+            guarded = await self._prepare(record, binding, observed, deliveries)
+            outcome = await (guarded.poll() if poll else guarded.execute())
         except EvaluatorBusyError as error:
             return Limited(retry_after=error.retry_after or LIMIT_FLOOR_SECONDS, message=str(error))
-        except BaseException as error:  # noqa: BLE001 - an executor may raise anything
-            return redact_outcome(failure_of(error), private)
-        return await self._check_output_schema(check_outcome(outcome, private), binding, record.namespace)
+        except Exception as error:  # noqa: BLE001 - the API server may answer anything
+            return _failure_of(error)
+        return await self._check_output_schema(outcome, binding, record.namespace)
 
     async def cancel(self, record: ActionRecord, binding: ExecutorBinding, observed: Observed) -> None:
         """Call ``cancel`` of the executor; raise what it raises."""
-        run = await self._build_run(record, binding, observed)
-        await binding.executor.cancel(run)
+        await (await self._prepare(record, binding, observed)).cancel()
 
     async def release(self, record: ActionRecord, binding: ExecutorBinding, observed: Observed) -> None:
         """Call ``release`` of the executor; raise what it raises."""
-        run = await self._build_run(record, binding, observed)
-        await binding.executor.release(run)
+        await (await self._prepare(record, binding, observed)).release()
 
     def _sources(self, account: ServiceAccountRef, *, any_namespace: bool = False) -> ParameterSources:
         closed = self._settings.closed_namespaces
         return ParameterSources(self._cluster, account, closed, any_namespace, self._persistently)
 
-    def _secret_reader(self, action: TaskAction, provider: Provider | None) -> SecretReader:
+    def _secret_reader(self, action: TaskAction, provider: Provider | None) -> RawSecretReader:
         if not may_read_secrets(action, provider):
             return NoSecretReader()
         shared = isinstance(provider, ClusterActionProvider)
@@ -195,18 +174,39 @@ class ExecutorCaller:
             return outcome
         return Failed(code=Reason.INVALID_OUTPUT, message=f"outputSchema: {problem}", retry_class=None)
 
-    async def _build_run(self, record: ActionRecord, binding: ExecutorBinding, observed: Observed) -> Run:
-        action = record.action
+    async def _prepare(
+        self,
+        record: ActionRecord,
+        binding: ExecutorBinding,
+        observed: Observed,
+        deliveries: tuple[Delivery, ...] = (),
+    ) -> GuardedExecutor:
+        action, executor = record.action, binding.executor
         provider = binding.offer.provider if binding.offer is not None else None
+        ledger = SecretLedger(self._secret_reader(action, provider), search_rules(executor))
         parameters: dict[str, Any] = action.spec.parameters
-        private: tuple[str, ...] = ()
         if action.spec.parameters_from:
             own = self._sources(account_of_parameters(action))
-            parameters, private = await own.merge_parameters(parameters, action.spec.parameters_from)
+            parameters = await own.merge_parameters(parameters, action.spec.parameters_from)
+            refuse_secrets(executor, parameters)
+            ledger.add_parameters(parameters)
             try:
                 await self._check_private_parameters(record.namespace, binding, parameters)
             except InvalidParametersError as error:
-                raise InvalidParametersError(redact(str(error), private)) from None
+                raise InvalidParametersError(ledger.redact(str(error))) from None
+        run = self._build_run(record, binding, observed, parameters, ledger)
+        return GuardedExecutor(executor, replace(run, deliveries=deliveries), ledger)
+
+    def _build_run(
+        self,
+        record: ActionRecord,
+        binding: ExecutorBinding,
+        observed: Observed,
+        parameters: dict[str, Any],
+        ledger: SecretLedger,
+    ) -> Run:
+        action = record.action
+        provider = binding.offer.provider if binding.offer is not None else None
         status = observed.status
         now = self._clock.now()
         attempt = max(status.attempt or 0, 1)
@@ -219,8 +219,8 @@ class ExecutorCaller:
             config=binding.config,
             idempotency_key=f"{action.spec.idempotency_key or record.uid}-{attempt}",
             started_at=status.attempts[-1].started_at if status.attempts else now,
-            reporter=StatusReporter(record, self._timers, private),
-            secrets=self._secret_reader(action, provider),
+            reporter=StatusReporter(record, self._timers),
+            secrets=ledger,
             now=now,
             external_id=status.external_id,
             signal=action.spec.signal,
@@ -232,26 +232,24 @@ class ExecutorCaller:
             signalled=observed.signalled,
             schedule=_poll_schedule(binding),
             chances_left=remaining_attempts(status, observed.policy),
-            private=private,
         )
 
 
 class StatusReporter:
     """Reporter of a call: adds progress and links to the status, which is written at the latest after a delay."""
 
-    def __init__(self, record: ActionRecord, timers: ActionTimers, private: tuple[str, ...]) -> None:
+    def __init__(self, record: ActionRecord, timers: ActionTimers) -> None:
         self._record = record
         self._timers = timers
-        self._private = private
 
     def progress(self, progress: Progress) -> None:
         """Set the progress of the action."""
-        self._record.set_progress(redact_progress(progress, self._private))
+        self._record.set_progress(progress)
         self._timers.flush_later(self._record)
 
     def link(self, link: Link) -> None:
         """Add a link; it replaces a link of the same name, and the oldest is removed beyond 16."""
-        self._record.add_link(redact_link(link, self._private))
+        self._record.add_link(link)
         self._timers.flush_later(self._record)
 
 
@@ -268,61 +266,9 @@ def _poll_schedule(binding: ExecutorBinding) -> Schedule | None:
     )
 
 
-async def read_quota(executor: AbstractExecutor, run: Run) -> Limited | None:
-    """Check whether the target's quota allows a start; None if it does. Raise what the executor raises."""
-    if not await executor.is_close_to_rate_limit(run):
-        return None
-    seconds = float(await executor.get_remaining_seconds_until_rate_limit(run))
-    return Limited(
-        retry_after=max(LIMIT_FLOOR_SECONDS, seconds),
-        message="the target's rate limit is reached",
-        key=executor.rate_limit_key(run),
-    )
-
-
-def is_being_cancelled() -> bool:
-    """Whether this task is being cancelled, and the executor did not raise ``CancelledError`` by itself."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+def _failure_of(error: Exception) -> Failed:
+    return error.failure if isinstance(error, CallFailedError) else failure_of(error)
 
 
 def _partition_failure(failure: Failed) -> Failed:
     return replace(failure, code=Reason.PARTITION_KEY_FAILED, message=f"partition key not found: {failure.message}")
-
-
-def check_outcome(outcome: object, private: tuple[str, ...] = ()) -> Outcome:
-    """Return ``outcome`` if it can be recorded, otherwise a failure that says what is invalid."""
-    if (
-        isinstance(outcome, Succeeded | Failed)
-        and (nested := nesting_problem(outcome.output, "the output")) is not None
-    ):
-        refused = Failed(code=Reason.INVALID_OUTPUT, message=nested, retry_class=None)
-        outcome = refused if isinstance(outcome, Succeeded) else replace(outcome, output=None)
-    if not isinstance(outcome, Succeeded | Pending | Paused | Failed | Limited):
-        return Failed(
-            code=Reason.NO_RESULT_REPORTED,
-            message=f"the executor returned {type(outcome).__name__}, which is not an outcome",
-            kind=ErrorKind.SYSTEM,
-            retry_class=None,
-        )
-    shown = redact_outcome(outcome, private)
-    if isinstance(shown, Succeeded):
-        return _check_output(shown)
-    if isinstance(shown, Failed) and shown.output is not None:
-        kept = _check_output(Succeeded(output=shown.output))
-        return shown if isinstance(kept, Succeeded) else replace(shown, output=None)
-    return shown
-
-
-def _check_output(outcome: Succeeded) -> Outcome:
-    try:
-        size = len(orjson.dumps(outcome.output))
-    except (TypeError, RecursionError) as error:
-        return Failed(code=Reason.INVALID_OUTPUT, message=f"the output is not valid JSON: {error}", retry_class=None)
-    if size > OUTPUT_LIMIT_BYTES:
-        message = (
-            f"the output has {size} bytes, more than the limit of {OUTPUT_LIMIT_BYTES} bytes; "
-            "store it elsewhere and return its address"
-        )
-        return Failed(code=Reason.OUTPUT_TOO_LARGE, message=message, retry_class=None)
-    return outcome

@@ -5,7 +5,7 @@ import binascii
 import copy
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
@@ -15,7 +15,7 @@ from taskaction.cluster.errors import ForbiddenError
 from taskaction.cluster.gateway import CONFIG_MAPS, SECRETS, Body, Cluster, Resource
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.plugin.errors import AccessDeniedError, InvalidParametersError, MissingSourceError
-from taskaction.plugin.redaction import longest_first, texts_of
+from taskaction.plugin.secrets import Secret, SecretKey, wrap
 
 T = TypeVar("T")
 
@@ -31,13 +31,6 @@ class ServiceAccountRef:
     def user(self) -> str:
         """The user name to impersonate."""
         return f"system:serviceaccount:{self.namespace}:{self.name}"
-
-
-class MergedParameters(NamedTuple):
-    """Parameters with the values of their sources, and the private texts among them."""
-
-    parameters: dict[str, Any]
-    private: tuple[str, ...]
 
 
 async def _once(call: Callable[[], Awaitable[T]]) -> T:
@@ -61,7 +54,7 @@ class ParameterSources:
     any_namespace: bool = False
     persistently: RetryingCall = _once
 
-    async def read_secret(self, name: str, key: str, *, namespace: str | None = None) -> str:
+    async def read_secret(self, name: str, key: str, *, namespace: str | None = None) -> Secret:
         """Return one key of a Secret; see ``plugin.base.SecretReader``."""
         account = self.account
         if namespace is not None and namespace != account.namespace:
@@ -74,28 +67,28 @@ class ParameterSources:
         value = await self._read(SECRETS, KeyRef(name=name, key=key), account)
         if value is None:
             raise MissingSourceError(f"Secret {name!r} has no key {key!r}")
-        return value
+        return Secret(value)
 
     async def merge_parameters(
         self, parameters: Mapping[str, Any], sources: tuple[ParametersSource, ...]
-    ) -> MergedParameters:
-        """Return ``parameters`` with the values of ``sources``, and the private texts among them.
+    ) -> dict[str, Any]:
+        """Return ``parameters`` with the values of ``sources``; those of Secrets are ``Secret``.
 
         Raises:
             ActionError: a source is missing, forbidden or malformed; never with a value in the message.
         """
         merged = copy.deepcopy(dict(parameters)) if sources else dict(parameters)
-        private: list[str] = []
         for source in sources:
             resource, ref = self._key_reference(source)
             text = await self._read(resource, ref, self.account)
             if text is None:
                 continue
             value = _parse_value(text, source)
-            _set_parameter(merged, source, value)
             if resource is SECRETS:
-                private += texts_of(value)
-        return MergedParameters(merged, longest_first(private))
+                whole = source.format is ValueFormat.TEXT
+                value = wrap(value, SecretKey(ref.name, ref.key) if whole else None)
+            _set_parameter(merged, source, value)
+        return merged
 
     @staticmethod
     def _key_reference(source: ParametersSource) -> tuple[Resource, KeyRef]:
@@ -135,7 +128,7 @@ class ParameterSources:
 class NoSecretReader:
     """Reader of an action or run for whose account admission did not ask; refuses everything."""
 
-    async def read_secret(self, name: str, key: str, *, namespace: str | None = None) -> str:  # noqa: ARG002 - theirs
+    async def read_secret(self, name: str, key: str, *, namespace: str | None = None) -> Secret:  # noqa: ARG002 - theirs
         """Refuse; see ``plugin.base.SecretReader``."""
         raise AccessDeniedError(f"spec.runAs: required to read key {key!r} of Secret {name!r}; name a ServiceAccount")
 

@@ -36,7 +36,7 @@ def address_values(model: HttpModel, run: Run, callbacks: Callbacks | None) -> d
     Raises:
         InvalidParametersError: the request uses it, but a setting or field for it is missing.
     """
-    if CALLBACK_URL.encode() not in orjson.dumps(run.config or run.parameters):
+    if CALLBACK_URL.encode() not in orjson.dumps(run.config or run.reveal()):
         return {}
     if model.callback is None:
         raise InvalidParametersError("{{ callbackUrl }} requires the field callback")

@@ -23,7 +23,6 @@ from taskaction.plugin.errors import (
     InvalidParametersError,
     TransientError,
 )
-from taskaction.plugin.redaction import redact
 
 RESPONSE_LIMIT_BYTES = 1024 * 1024
 HEADER_LIMIT_BYTES = 64 * 1024
@@ -134,8 +133,8 @@ class GuardedClient:
         except ValueError as error:  # also aiohttp.InvalidURL
             raise InvalidParametersError(f"url: {error}") from error
         except (aiohttp.ClientError, OSError) as error:
-            text = redact(_describe(error), request.secrets)
-            raise TransientError(f"no response from {target.host}: {text}", code="ConnectionFailed") from error
+            text = f"no response from {target.host}: {_describe(error)}"
+            raise TransientError(text, code="ConnectionFailed") from error
 
     def _check_url(self, url: str) -> URL:
         """Return the URL; check a literal address here, since it is never resolved."""

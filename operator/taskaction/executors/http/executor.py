@@ -1,10 +1,8 @@
 """The ``http`` executor: prepares the request and interprets the response; the client does the transport."""
 
 import asyncio
-import base64
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,11 +20,12 @@ from taskaction.executors.http.callback import (
     read_delivery,
 )
 from taskaction.executors.http.client import GuardedClient
+from taskaction.executors.http.credentials import authenticate, protect_address
 from taskaction.executors.http.effects import Effect, Sent, as_unrepeatable, effect_of
 from taskaction.executors.http.forms import encode_pairs
 from taskaction.executors.http.headers import merge_headers
 from taskaction.executors.http.limits import TOO_MANY, LearnedLimits, retry_after
-from taskaction.executors.http.model import Auth, FollowUpRequest, HttpModel, HttpPolling, SecretRef
+from taskaction.executors.http.model import FollowUpRequest, HttpModel, HttpPolling
 from taskaction.executors.http.refusals import Refusals
 from taskaction.executors.http.request import HttpResponse, PreparedRequest
 from taskaction.executors.templates import render, render_text, render_url, values_of
@@ -43,7 +42,7 @@ from taskaction.plugin.errors import (
     TransientError,
 )
 from taskaction.plugin.json_schema import model_problem
-from taskaction.plugin.redaction import redact
+from taskaction.plugin.secrets import reveal, secrets_in
 from taskaction.plugin.toolbox import Toolbox
 
 _TIMEOUT_SECONDS = 30.0
@@ -116,9 +115,8 @@ class HttpExecutor(AbstractExecutor):
 
     async def _start(self, model: HttpModel, run: Run) -> Outcome:
         address = address_values(model, run, self._callbacks)
-        values = values_of(run) | address
+        values = values_of(run) | {name: run.secrets.protect(text) for name, text in address.items()}
         request = await _prepare_request(model, run, values)
-        request = replace(request, secrets=(*request.secrets, *address.values()))
         answer = await self._send(model, request, run)
         _check_response(model, answer, request, run)
         try:
@@ -157,10 +155,8 @@ class HttpExecutor(AbstractExecutor):
         if polling.success.holds(body):
             return Succeeded(output=_build_output(model, answer))
         if polling.failure is not None and polling.failure.holds(body):
-            raise ActionExecutionError(
-                f"{run.external_id} failed: {_excerpt(answer, request.secrets)}", code="ExternalFailure"
-            )
-        found = _describe_value(body, polling.success.path, request.secrets)
+            raise ActionExecutionError(f"{run.external_id} failed: {_excerpt(answer, run)}", code="ExternalFailure")
+        found = _describe_value(body, polling.success.path, run)
         return Pending(poll_after=_next_poll_delay(model, run), message=found)
 
     async def _handle_poll_error(self, model: HttpModel, polling: HttpPolling, run: Run, error: ActionError) -> Outcome:
@@ -204,7 +200,7 @@ class HttpExecutor(AbstractExecutor):
 
 def _model(run: Run) -> HttpModel:
     path = "config" if run.config else "parameters"
-    source = run.config or run.parameters
+    source = run.config or run.reveal()
     try:
         return HttpModel.model_validate(source)
     except ValidationError as error:
@@ -215,10 +211,10 @@ async def _prepare_request(model: HttpModel, run: Run, values: Mapping[str, Any]
     headers = {name: render_text(text, values) for name, text in model.headers.items()}
     body: bytes | None = None
     if model.json_body is not None:
-        body = orjson.dumps(render(model.json_body, values))
+        body = orjson.dumps(reveal(render(model.json_body, values)))
         headers = merge_headers({"Content-Type": "application/json"}, headers)
     elif model.form is not None:
-        body = encode_pairs(render(model.form, values), "form").encode()
+        body = encode_pairs(reveal(render(model.form, values)), "form").encode()
         headers = merge_headers({"Content-Type": "application/x-www-form-urlencoded"}, headers)
     elif model.body is not None:
         body = render_text(model.body, values).encode()
@@ -229,8 +225,9 @@ async def _prepare_request(model: HttpModel, run: Run, values: Mapping[str, Any]
         identity[model.fencing_header] = str(run.fencing_token)
     url = render_url(model.url, values)
     if model.query:
-        url += ("&" if "?" in url else "?") + encode_pairs(render(model.query, values), "query")
-    private, secrets = await _authenticate(model.auth, run)
+        url += ("&" if "?" in url else "?") + encode_pairs(reveal(render(model.query, values)), "query")
+    private = await authenticate(model.auth, run)
+    protect_address(url, model.url, values, run)
     return PreparedRequest(
         namespace=run.namespace,
         method=model.method,
@@ -238,7 +235,6 @@ async def _prepare_request(model: HttpModel, run: Run, values: Mapping[str, Any]
         headers=merge_headers(headers, identity, private),
         body=body,
         timeout=_timeout(model),
-        secrets=(*secrets, *run.private),
         credential=_credential(run),
         keyed=_sent(model) is Sent.KEYED,
         public_headers=frozenset(name.lower() for name in identity),
@@ -247,16 +243,17 @@ async def _prepare_request(model: HttpModel, run: Run, values: Mapping[str, Any]
 
 async def _prepare_follow_up(follow: FollowUpRequest, model: HttpModel, run: Run) -> PreparedRequest:
     values = values_of(run)
-    private, secrets = await _authenticate(model.auth, run)
+    private = await authenticate(model.auth, run)
     headers = {name: render_text(text, values) for name, text in follow.headers.items()}
+    url = render_url(follow.url, values)
+    protect_address(url, follow.url, values, run)
     return PreparedRequest(
         namespace=run.namespace,
         method=follow.method,
-        url=render_url(follow.url, values),
+        url=url,
         headers=merge_headers(headers, private),
         body=None,
         timeout=_timeout(model),
-        secrets=(*secrets, *run.private),
         credential=_credential(run),
         keyed=True,  # whatever its method: asking again, or cancelling again, adds nothing
     )
@@ -268,29 +265,7 @@ def _sent(model: HttpModel) -> Sent:
 
 def _credential(run: Run) -> str:
     """Return a fingerprint of the credentials that may be anywhere in the request, such as in its URL."""
-    return digest(orjson.dumps([run.config, run.private]))
-
-
-async def _authenticate(auth: Auth | None, run: Run) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Return the authentication headers, and the texts that no message may show."""
-    if auth is None:
-        return {}, ()
-    if auth.bearer_secret_key_ref is not None:
-        token = await _secret(auth.bearer_secret_key_ref, run)
-        return {"Authorization": f"Bearer {token}"}, (token,)
-    if auth.basic is not None:
-        password = await _secret(auth.basic.password_secret_key_ref, run)
-        encoded = base64.b64encode(f"{auth.basic.username}:{password}".encode()).decode()
-        return {"Authorization": f"Basic {encoded}"}, (password, encoded)
-    if auth.header is not None:
-        value = await _secret(auth.header.secret_key_ref, run)
-        return {auth.header.name: value}, (value,)
-    return {}, ()
-
-
-async def _secret(ref: SecretRef, run: Run) -> str:
-    # A Secret written by a shell often ends in a line break, which is invalid in a header.
-    return (await run.secrets.read_secret(ref.name, ref.key, namespace=ref.namespace)).strip()
+    return digest(orjson.dumps([run.config, [secret.reveal() for _, secret in secrets_in(run.parameters)]]))
 
 
 def _check_response(model: HttpModel, answer: HttpResponse, request: PreparedRequest, run: Run) -> None:
@@ -300,7 +275,7 @@ def _check_response(model: HttpModel, answer: HttpResponse, request: PreparedReq
         permitted = "codes" in model.retry.model_fields_set and answer.code in model.retry.codes
         raise error if permitted else as_unrepeatable(error, answer.effect)
     if model.success.body is not None and not model.success.body.holds(answer.body):
-        found = _describe_value(answer.body, model.success.body.path, request.secrets)
+        found = _describe_value(answer.body, model.success.body.path, run)
         error = ActionExecutionError(f"{_status_line(answer, request)}, but {found}", code="UnexpectedBody")
         raise as_unrepeatable(error, answer.effect)
 
@@ -316,7 +291,7 @@ def _status_error(model: HttpModel, answer: HttpResponse, request: PreparedReque
     wait = retry_after(answer.headers, run.now)
     if answer.code == TOO_MANY:
         return RateLimitedError(shown, retry_after=wait)
-    text = f"{shown}: {redact(answer.redirect, request.secrets) or _excerpt(answer, request.secrets)}"
+    text = f"{shown}: {answer.redirect or _excerpt(answer, run)}"
     if answer.code in model.retry.codes:
         return TransientError(text, code=f"Http{answer.code}", retry_after=wait)
     return _FinalStatusError(text, code=f"Http{answer.code}")
@@ -387,16 +362,16 @@ def _quota_key(model: HttpModel, run: Run) -> str:
         host = urlsplit(render_url(model.url, values_of(run) | {CALLBACK_URL: ""})).netloc
     except ValueError as error:
         raise InvalidParametersError(f"url: {error}") from error
-    return f"{host} {run.namespace} {auth}"
+    return digest(f"{host} {run.namespace} {auth}".encode())  # the host may come from a Secret
 
 
 def _timeout(model: HttpModel) -> float:
     return model.timeout.total_seconds() if model.timeout is not None else _TIMEOUT_SECONDS
 
 
-def _excerpt(answer: HttpResponse, secrets: tuple[str, ...]) -> str:
-    return redact(answer.content.decode(errors="replace"), secrets)[:_SHOWN_CHARS]
+def _excerpt(answer: HttpResponse, run: Run) -> str:
+    return run.secrets.redact(answer.content.decode(errors="replace"))[:_SHOWN_CHARS]
 
 
-def _describe_value(body: Any, path: str, secrets: tuple[str, ...]) -> str:
-    return f"{path} is {redact(repr(at_path(body, path)), secrets)[:_SHOWN_CHARS]}"
+def _describe_value(body: Any, path: str, run: Run) -> str:
+    return f"{path} is {run.secrets.redact(repr(at_path(body, path)))[:_SHOWN_CHARS]}"

@@ -1,7 +1,7 @@
 """A request that is ready to be sent, and its response; values without I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,12 +20,11 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedRequest:
-    """Request with every template rendered.
+    """Request with every template rendered, and with the values of Secrets in plain.
 
     Attributes:
         namespace: the namespace on whose behalf it is sent; connections are not shared between namespaces.
         timeout: seconds until the response is read; each redirect has as many.
-        secrets: texts that no message may show.
         credential: a fingerprint of whatever else, apart from headers, decides who may share a connection.
         keyed: whether the target recognizes a repeat, by a key in the request or by what the request means.
         public_headers: further headers, in lower case, that another origin may see after a redirect.
@@ -36,11 +35,10 @@ class PreparedRequest:
 
     namespace: str
     method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes | None
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
     timeout: float
-    secrets: tuple[str, ...] = ()
     credential: str = ""
     keyed: bool = False
     public_headers: frozenset[str] = frozenset()

@@ -24,6 +24,7 @@ class ResourceExecutor(ChildExecutor):
     """Executor of work that another controller does."""
 
     ACTION_NAME = "resource"
+    ACCEPTS_SECRETS = False
     PARAMETERS = ResourceParameters
     CONFIG = ResourceParameters
     PROPAGATION = "Foreground"  # so that the object is gone only when what belongs to it is

@@ -11,13 +11,12 @@ import orjson
 
 from taskaction.executors.http.client import GuardedClient
 from taskaction.executors.http.limits import retry_after
-from taskaction.executors.http.request import HttpResponse, PreparedRequest
+from taskaction.executors.http.request import PreparedRequest
 from taskaction.integrations.globus.documents import Description, read_description
 from taskaction.integrations.globus.model import GlobusConfig
 from taskaction.integrations.globus.tokens import Bearer, Tokens
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import TransientError
-from taskaction.plugin.redaction import redact
 
 UNAUTHORISED = frozenset({401, 403})
 NOT_HERE = frozenset({404, 405})
@@ -53,7 +52,7 @@ class Style(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """Response of a provider, with every token redacted from its body."""
+    """Response of a provider."""
 
     code: int
     body: Any
@@ -177,8 +176,7 @@ class ProviderClient:
         if content is not None:
             headers["Content-Type"] = "application/json"
         if bearer is not None:
-            headers["Authorization"] = f"Bearer {bearer.text}"
-        secrets = (bearer.text,) if bearer is not None else ()
+            headers["Authorization"] = f"Bearer {bearer.text.reveal()}"
         request = PreparedRequest(
             namespace=run.namespace,
             method=method,
@@ -186,23 +184,14 @@ class ProviderClient:
             headers=headers,
             body=content,
             timeout=seconds,
-            secrets=secrets,
             keyed=True,  # the provider knows request_id; where it does not, the executor decides about a repeat
         )
         answer = await self._client.send(request)
         return Reply(
             code=answer.code,
-            body=_without(answer, secrets),
+            body=answer.body,
             retry_after=retry_after(answer.headers, run.now),
         )
-
-
-def _without(answer: HttpResponse, secrets: tuple[str, ...]) -> Any:
-    """Return the body without tokens: a provider may quote the token that it received."""
-    if not any(secret.encode() in answer.content for secret in secrets):
-        return answer.body
-    text = redact(answer.content.decode(errors="replace"), secrets)
-    return HttpResponse(code=answer.code, headers={}, content=text.encode()).body
 
 
 def _scope(config: GlobusConfig, described: Description) -> str | None:

@@ -223,13 +223,13 @@ def _refusal_outcome(reply: Reply) -> Outcome:
 def _read_config(run: Run) -> tuple[GlobusConfig, Mapping[str, Any]]:
     """Return how the provider is called, and the body: with a provider the parameters are the body."""
     model, source, path = (
-        (GlobusConfig, run.config, "config") if run.config else (GlobusParameters, run.parameters, "parameters")
+        (GlobusConfig, run.config, "config") if run.config else (GlobusParameters, run.reveal(), "parameters")
     )
     try:
         config = model.model_validate(source)
     except ValidationError as error:
         raise InvalidParametersError(model_problem(model, source, path) or str(error)) from error
-    return config, config.body if isinstance(config, GlobusParameters) else run.parameters
+    return config, config.body if isinstance(config, GlobusParameters) else run.reveal()
 
 
 def _outcome(status: ActionStatus, config: GlobusConfig, run: Run, note: str = "") -> Outcome:

@@ -20,6 +20,7 @@ from taskaction.executors.http.request import PreparedRequest
 from taskaction.integrations.globus.model import ClientCredentials, GlobusConfig, Refresh, TokenSource
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import ActionError, TransientError
+from taskaction.plugin.secrets import Secret
 
 _TIMEOUT_SECONDS = 30.0
 _SPARE = timedelta(seconds=60)
@@ -41,13 +42,13 @@ class NoTokenError(ActionError):
 class Bearer:
     """Bearer token; ``renewable`` is whether another one can be requested after a refusal."""
 
-    text: str
+    text: Secret
     renewable: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _CachedToken:
-    token: str
+    token: Secret
     until: datetime
 
 
@@ -94,7 +95,7 @@ class Tokens:
 
     async def _get_granted_token(
         self, grant: Refresh | ClientCredentials, path: str, scope: str | None, run: Run
-    ) -> str:
+    ) -> Secret:
         form, password = await _form(grant, path, scope, run)
         secrets = tuple(filter(None, (password, form.get("refresh_token"))))
         parts = (grant.token_url, grant.client_id, scope or "", *secrets)
@@ -108,7 +109,7 @@ class Tokens:
                     self._cached[key] = kept
             if len(self._asking) > _KEPT:
                 self._asking = {name: lock for name, lock in self._asking.items() if lock.locked()}
-            return kept.token
+            return run.secrets.protect(kept.token.reveal())
 
     async def _request_token(
         self,
@@ -122,7 +123,8 @@ class Tokens:
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         if password is not None:
             pair = f"{quote(grant.client_id, safe='')}:{quote(password, safe='')}"
-            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+            encoded = run.secrets.protect(base64.b64encode(pair.encode()).decode())
+            headers["Authorization"] = f"Basic {encoded.reveal()}"
         request = PreparedRequest(
             namespace=run.namespace,
             method="POST",
@@ -130,7 +132,6 @@ class Tokens:
             headers=headers,
             body=urlencode(form).encode(),
             timeout=_TIMEOUT_SECONDS,
-            secrets=tuple(filter(None, (password, form.get("refresh_token")))),
             credential=form.get("refresh_token", ""),
             keyed=True,  # another token does no harm
         )
@@ -145,7 +146,7 @@ class Tokens:
         for token in _tokens(body):
             granted = str(token.get("scope") or scope or "").split()
             if scope is None or scope in granted:
-                return _CachedToken(str(token["access_token"]), _until(token, run.now))
+                return _CachedToken(Secret(str(token["access_token"])), _until(token, run.now))
         raise NoTokenError(f"{path}: the token endpoint gives no token for scope {scope}")
 
 
@@ -167,9 +168,9 @@ async def _form(
     grant: Refresh | ClientCredentials, path: str, scope: str | None, run: Run
 ) -> tuple[dict[str, str], str | None]:
     ref = grant.client_secret_key_ref
-    password = await _secret(ref, run) if ref is not None else None
+    password = (await _secret(ref, run)).reveal() if ref is not None else None
     if isinstance(grant, Refresh):
-        token = await _secret(grant.token_secret_key_ref, run)
+        token = (await _secret(grant.token_secret_key_ref, run)).reveal()
         form = {"grant_type": "refresh_token", "refresh_token": token}
         return (form if password is not None else form | {"client_id": grant.client_id}), password
     if scope is None:
@@ -177,8 +178,8 @@ async def _form(
     return {"grant_type": "client_credentials", "scope": scope}, password
 
 
-async def _secret(ref: SecretRef, run: Run) -> str:
-    text = (await run.secrets.read_secret(ref.name, ref.key, namespace=ref.namespace)).strip()
+async def _secret(ref: SecretRef, run: Run) -> Secret:
+    text = str((await run.secrets.read_secret(ref.name, ref.key, namespace=ref.namespace)).reveal()).strip()
     if not text or any(not 0x20 < ord(character) < 0x7F for character in text):  # noqa: PLR2004 - printable ASCII
         raise NoTokenError(f"Secret {ref.name!r}, key {ref.key!r}: no token, but text with blanks or other characters")
-    return text
+    return Secret(text)

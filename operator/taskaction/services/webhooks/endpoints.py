@@ -141,7 +141,7 @@ class Endpoints:
                     "the provider's Secret cannot be read; see the log of the webhook inbox"
                 ) from error
             try:
-                authenticate(authentication, secret, request.headers, request.content, now)
+                authenticate(authentication, secret.reveal(), request.headers, request.content, now)
             except WebhookRefusedError:
                 if fresh:  # the Secret has not been rotated in the meantime either
                     raise

@@ -10,6 +10,7 @@ from taskaction.control.task_actions.accounts import account_of_provider
 from taskaction.control.task_actions.sources import ParameterSources
 from taskaction.core.clock import Clock
 from taskaction.plugin.errors import ActionError, InvalidParametersError
+from taskaction.plugin.secrets import Secret
 
 KEPT_SECONDS = 30.0
 FAILED_KEPT_SECONDS = 5.0
@@ -23,9 +24,9 @@ class SecretCache:
         self._cluster = cluster
         self._clock = clock
         self._closed = closed
-        self._known: dict[_Key, tuple[float, str | ActionError]] = {}
+        self._known: dict[_Key, tuple[float, Secret | ActionError]] = {}
 
-    async def read(self, provider: Provider, ref: WebhookSecretRef, *, fresh: bool = False) -> str:
+    async def read(self, provider: Provider, ref: WebhookSecretRef, *, fresh: bool = False) -> Secret:
         """Return a Secret value; ``fresh`` requires one that is at most a few seconds old.
 
         Raises:
@@ -35,7 +36,7 @@ class SecretCache:
         reader = self._reader(provider, ref)
         key = (reader.account.user, ref.namespace or "", ref.name, ref.key)
         now = self._clock.monotonic()
-        read_at, known = self._known.get(key, (-KEPT_SECONDS, ""))
+        read_at, known = self._known.get(key, (-KEPT_SECONDS, Secret("")))
         young = FAILED_KEPT_SECONDS if fresh or isinstance(known, ActionError) else KEPT_SECONDS
         if now - read_at >= young or key not in self._known:
             known = await _read(reader, ref)
@@ -57,14 +58,15 @@ class SecretCache:
         return ParameterSources(self._cluster, account_of_provider(provider, namespace), self._closed, shared)
 
 
-async def _read(reader: ParameterSources, ref: WebhookSecretRef) -> str | ActionError:
+async def _read(reader: ParameterSources, ref: WebhookSecretRef) -> Secret | ActionError:
     """Return the value, or the error why the webhook is not ready; with an empty value anybody could sign."""
     try:
-        value = (await reader.read_secret(ref.name, ref.key, namespace=ref.namespace)).rstrip("\r\n")
+        secret = await reader.read_secret(ref.name, ref.key, namespace=ref.namespace)
     except ActionError as error:
         return error
+    value = str(secret.reveal()).rstrip("\r\n")
     if not value.strip():
         return InvalidParametersError(
             f"Secret {ref.name!r}: key {ref.key!r} is empty, so anybody could send webhooks: set a value"
         )
-    return value
+    return Secret(value)

@@ -12,6 +12,7 @@ from taskaction.cluster.errors import ForbiddenError, UnavailableError
 from taskaction.cluster.gateway import CONFIG_MAPS, SECRETS
 from taskaction.control.task_actions.sources import ParameterSources, ServiceAccountRef
 from taskaction.plugin.errors import AccessDeniedError, ActionError, InvalidParametersError, MissingSourceError
+from taskaction.plugin.secrets import reveal
 
 SECRET_TEXT = "the-secret-text"
 ADA = ServiceAccountRef(namespace="team-a", name="ada")
@@ -74,7 +75,15 @@ MERGES = [
 
 @pytest.mark.parametrize(("parameters", "given", "expected"), MERGES)
 async def test_values_are_put_where_they_belong(cluster, parameters, given, expected) -> None:
-    assert (await sources(cluster).merge_parameters(parameters, tuple(given))).parameters == expected
+    assert reveal(await sources(cluster).merge_parameters(parameters, tuple(given))) == expected
+
+
+async def test_only_what_comes_from_a_secret_is_a_secret(cluster) -> None:
+    given = (secret("token"), secret("all", "json", format="Json"), config_map("n", "number"))
+    merged = await sources(cluster).merge_parameters({"plain": 1}, given)
+    assert str(merged) == "{'plain': 1, 'token': [redacted], 'all': {'deep': [[redacted]]}, 'n': '7'}"
+    assert merged["token"].origin is not None
+    assert merged["all"]["deep"][0].origin is None
 
 
 async def test_the_action_s_own_parameters_stay_as_they_are(cluster) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from support.globus_calls import DESCRIPTION, SCOPE, asked, status
-from support.runs import later, run
+from support.runs import guarded, later, run
 from taskaction.integrations.globus.executor import GlobusExecutor
 from taskaction.integrations.globus.tokens import NoTokenError
 from taskaction.lifecycle.outcomes import Failed, Pending
@@ -73,7 +73,7 @@ async def test_no_message_shows_a_secret(executor: GlobusExecutor, provider: Htt
     provider.on("POST /run", says({"code": "UnauthorizedRequest", "description": "bad token of-the-user"}, 401))
     tokens = {"User": {"secretKeyRef": {"name": "user", "key": "token"}}}
     one = run(asked(provider, tokens=tokens).parameters, secrets={"user/token": "of-the-user"})
-    outcome = await executor.execute(one)
+    outcome = await guarded(executor, one).execute()
     assert isinstance(outcome, Failed)
     assert "of-the-user" not in str(outcome)
     assert "[redacted]" in outcome.message

@@ -45,6 +45,7 @@ class FlyteExecutor(ChildExecutor):
     """Executor that runs a Flyte task as a pod; the action owns the pod, so Kubernetes deletes both together."""
 
     ACTION_NAME = "flyte"
+    ACCEPTS_SECRETS = False
     PARAMETERS = FlyteParameters
     SETTINGS = FlyteSettings
 

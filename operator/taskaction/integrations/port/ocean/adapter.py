@@ -235,7 +235,7 @@ class OceanAdapter(EngineExecutor):
             payload=IntegrationActionInvocationPayload(
                 installationId=run.namespace,
                 integrationActionType=name,
-                integrationActionExecutionProperties=dict(run.parameters),
+                integrationActionExecutionProperties=run.reveal(),
             ),
         )
 

@@ -1,0 +1,169 @@
+"""The one place where executors are called: no value of a Secret gets out, whatever an executor returns or raises."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from taskaction.api.reasons import Reason
+from taskaction.api.task_action import Link, Progress
+from taskaction.control.task_actions.outcomes import to_outcome
+from taskaction.core.errors import TaskActionError
+from taskaction.execution.manager import LIMIT_FLOOR_SECONDS
+from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending
+from taskaction.plugin.base import AbstractExecutor, Reporter, Run
+from taskaction.plugin.errors import InvalidParametersError, failure_of
+from taskaction.plugin.evaluation import EvaluatorBusyError
+from taskaction.plugin.redaction import SHORTEST_BYTES
+from taskaction.plugin.secret_ledger import SearchRules, SecretLedger, redact_logs
+from taskaction.plugin.secrets import secrets_in
+
+T = TypeVar("T")
+
+
+class CallFailedError(TaskActionError):
+    """Error of an executor, without any value of a Secret.
+
+    Attributes:
+        failure: the outcome of the call.
+    """
+
+    def __init__(self, failure: Failed) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class GuardedExecutor:
+    """Executor for one call of one action.
+
+    Every method raises ``CallFailedError`` for what the executor raises, and lets a cancellation of the task through.
+    """
+
+    def __init__(self, executor: AbstractExecutor, run: Run, ledger: SecretLedger) -> None:
+        self._executor = executor
+        self._run = replace(run, secrets=ledger, reporter=_RedactingReporter(run.reporter, ledger))
+        self._ledger = ledger
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every call of one attempt."""
+        return self._run.idempotency_key
+
+    async def execute(self) -> Outcome:
+        """Start the action."""
+        return await self._call(self._executor.execute)
+
+    async def poll(self) -> Outcome:
+        """Ask how the action stands."""
+        return await self._call(self._executor.poll)
+
+    async def check_quota(self) -> Limited | None:
+        """Check whether the target's quota allows a start; None if it does."""
+
+        async def ask() -> Limited | None:
+            if not await self._executor.is_close_to_rate_limit(self._run):
+                return None
+            seconds = float(await self._executor.get_remaining_seconds_until_rate_limit(self._run))
+            return Limited(
+                retry_after=max(LIMIT_FLOOR_SECONDS, seconds),
+                message="the target's rate limit is reached",
+                key=self._executor.rate_limit_key(self._run),
+            )
+
+        found = await self._guard(ask) if self._executor.limits_itself else None
+        return self._ledger.redactor.fields(found)  # the redactor of now, which knows what the call has read
+
+    async def find_partition_key(self) -> str | None:
+        """Return the partition key that the executor finds; None for no partition.
+
+        Raises:
+            CallFailedError: it contains the value of a Secret; a key is part of the status.
+        """
+        key = await self._guard(lambda: self._executor._get_partition_key(self._run))  # noqa: SLF001 - Port Ocean's name
+        text = str(key) if key else None
+        if text is not None and self._ledger.redact(text) != text:
+            raise CallFailedError(
+                failure_of(InvalidParametersError("contains the value of a Secret", code=Reason.SECRET_EXPOSED))
+            )
+        return text
+
+    async def cancel(self) -> None:
+        """Stop the work outside."""
+        await self._guard(lambda: self._executor.cancel(self._run))
+
+    async def release(self) -> None:
+        """Ask the target to forget the attempt."""
+        await self._guard(lambda: self._executor.release(self._run))
+
+    async def _call(self, method: Callable[[Run], Awaitable[object]]) -> Outcome:
+        try:
+            return self._redact(to_outcome(await self._guard(lambda: method(self._run))))
+        except EvaluatorBusyError as error:
+            return Limited(retry_after=error.retry_after or LIMIT_FLOOR_SECONDS, message=str(error))
+
+    async def _guard(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call; a ``CancelledError`` of the executor itself is an error like any other."""
+        try:
+            with redact_logs(self._ledger):
+                return await call()
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+                raise
+            if type(error) is EvaluatorBusyError:  # of the operator itself, with a text of its own
+                raise
+            failure = self._ledger.redactor.fields(failure_of(error))
+        # Outside of the handler, so that no traceback or context quotes the executor's own error.
+        raise CallFailedError(failure)
+
+    def _redact(self, outcome: Outcome) -> Outcome:
+        shown = self._ledger.redactor.fields(outcome)
+        if isinstance(shown, Pending | Paused) and shown.external_id != getattr(outcome, "external_id", None):
+            return Failed(
+                code=Reason.SECRET_RETURNED,
+                message="the target's id of the started work contains the value of a Secret and cannot be stored; "
+                "choose another externalId, and stop the work at the target",
+                retry_class=None,
+            )
+        return shown
+
+
+def search_rules(executor: AbstractExecutor) -> SearchRules:
+    """Return what values of Secrets must fulfil for an executor."""
+    shortest = SHORTEST_BYTES if executor.QUOTES_TARGET else 0
+    return SearchRules(executor=executor.ACTION_NAME, shortest_bytes=shortest)
+
+
+def refuse_secrets(executor: AbstractExecutor, parameters: Mapping[str, Any]) -> None:
+    """Raise ``InvalidParametersError`` if a parameter comes from a Secret, and the executor would show it."""
+    found = next(secrets_in(parameters), None)
+    if found is None or executor.ACCEPTS_SECRETS:
+        return
+    parameter = ".".join(map(str, found[0]))
+    raise InvalidParametersError(
+        f"spec.parametersFrom: {parameter!r} cannot come from a Secret: executor {executor.ACTION_NAME!r} writes its "
+        "parameters into an object or a message, which others can read; name the Secret there instead of its value, or "
+        "use spec.parameters if the value is not secret",
+        code=Reason.SECRET_EXPOSED,
+    )
+
+
+class _RedactingReporter:
+    """Reporter that passes reports on without values of Secrets."""
+
+    def __init__(self, reporter: Reporter, ledger: SecretLedger) -> None:
+        self._reporter = reporter
+        self._ledger = ledger
+
+    def progress(self, progress: Progress) -> None:
+        """Report the progress of the action."""
+        self._reporter.progress(self._ledger.redactor.fields(progress))
+
+    def link(self, link: Link) -> None:
+        """Add a link to the status of the action."""
+        self._reporter.link(self._ledger.redactor.fields(link))
+
+
+def is_being_cancelled() -> bool:
+    """Whether this task is being cancelled, and the executor did not raise ``CancelledError`` by itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
