@@ -23,6 +23,7 @@ from taskaction.plugin.errors import (
 from taskaction.plugin.parameters import Parameters
 from taskaction.plugin.registry import DuplicateActionExecutorError, Plugin, Registry
 from taskaction.plugin.schedule import Schedule
+from taskaction.plugin.secrets import Secret
 from taskaction.plugin.setting_types import COMMA_LIST, JSON_OBJECT, PAIRS, Folder, Url
 from taskaction.plugin.settings import FormerName, Settings, SettingsReader
 from taskaction.plugin.toolbox import Toolbox
@@ -59,6 +60,7 @@ __all__ = [
     "RetryClass",
     "Run",
     "Schedule",
+    "Secret",
     "SecretReader",
     "Settings",
     "SettingsReader",
