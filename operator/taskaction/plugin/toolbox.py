@@ -1,5 +1,6 @@
 """Dependencies of executors, chosen by the process that builds them; values without behavior."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -49,3 +50,9 @@ class Toolbox:
     callbacks: Callbacks | None = None
     settings: SettingsReader = field(default_factory=SettingsReader)
     evaluator: CallEvaluator = field(default_factory=lambda: CallEvaluator(Evaluator()))
+
+    @property
+    def luck(self) -> Callable[[], float]:
+        """``jitter`` by its former name, for one release."""
+        warnings.warn("Toolbox.luck is deprecated; use Toolbox.jitter", DeprecationWarning, stacklevel=2)
+        return self.jitter

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import Field
 
 from support.runs import toolbox
 from taskaction.lifecycle.outcomes import Pending, Succeeded
@@ -18,6 +19,7 @@ from taskaction.plugin.addresses import AddressPolicy
 from taskaction.plugin.base import AbstractExecutor, Run
 from taskaction.plugin.errors import AddressDeniedError
 from taskaction.plugin.json_schema import model_problem
+from taskaction.plugin.settings import Settings, SettingsReader
 
 PAGE = Path(__file__).parents[3] / "docs" / "writing-an-executor.md"
 NAME = "taskaction_port"
@@ -98,3 +100,12 @@ async def test_the_example_connects_only_where_users_may(example: ModuleType, se
 def test_the_example_refuses_wrong_parameters_by_name(example: ModuleType, parameters: Any, named: str) -> None:
     problem = model_problem(executor(example).PARAMETERS, parameters, "spec.parameters")
     assert f"spec.parameters.{named}" in str(problem)
+
+
+def test_the_settings_of_the_page_are_read_by_their_variable() -> None:
+    found = re.search(r"```python\n(class PortSettings.*?)\n\n\n", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert found
+    names = {"Settings": Settings, "Annotated": Annotated, "Field": Field, "__name__": NAME}
+    exec(compile(found[1], f"{NAME}.py", "exec", dont_inherit=True), names)
+    settings: Any = SettingsReader({"TASKACTION_PORT_EXECUTOR_TIMEOUT": "2"})(names["PortSettings"])
+    assert settings.timeout == pytest.approx(2)

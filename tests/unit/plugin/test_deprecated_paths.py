@@ -5,6 +5,7 @@ from importlib import import_module
 
 import pytest
 
+from support.runs import toolbox
 from taskaction import plugin
 from taskaction.integrations.port import ocean
 from taskaction.testing import conformance
@@ -34,6 +35,12 @@ NAMES = {
     "taskaction.executors.conformance": (conformance, ["ExecutorConformance"]),
     "taskaction.compat.ocean": (ocean, ocean.__all__),
 }
+
+
+def test_the_source_of_randomness_has_its_former_name() -> None:
+    given = toolbox()
+    with pytest.warns(DeprecationWarning, match="use Toolbox.jitter$"):
+        assert given.luck is given.jitter
 
 
 @pytest.mark.parametrize("path", NAMES)
