@@ -43,8 +43,10 @@ def told_of(decision: FlowDecision) -> dict[str, Any]:
     """Give a decision as it is recorded."""
     effects = [[one.visit, one.url, one.body] for one in decision.effects if isinstance(one, StartAction)]
     stopped = [one.visit for one in decision.effects if isinstance(one, CancelAction)]
+    state = orjson.loads(orjson.dumps(decision.state.to_json()))
+    state.pop("entered", None)  # not counted when the histories were recorded
     return {
-        "state": orjson.loads(orjson.dumps(decision.state.to_json())),
+        "state": state,
         "starts": effects,
         "stops": stopped,
         "codes": [entry.code for entry in decision.entries],

@@ -23,6 +23,8 @@ from taskaction.control.flow_runs.parts import RunReconcilerParts
 from taskaction.control.flow_runs.persistence import RunPersistence
 from taskaction.control.flow_runs.reconciler import RunReconciler
 from taskaction.control.flow_runs.records import RunRecord
+from taskaction.control.flow_runs.run_log import RunLog
+from taskaction.control.flow_runs.steps import StepRunner
 from taskaction.control.flow_runs.tables import RunTable
 from taskaction.control.flow_runs.teardown import RunTeardown
 from taskaction.control.flow_runs.vault import PrivateDataVault
@@ -189,6 +191,8 @@ def _build_reconciler(
             children=children,
             effect_runner=EffectRunner(children=children, inline=inline, requests=base.requests),
             definitions=DefinitionLoader(base.cluster, base.persistently, base.evaluator),
+            steps=StepRunner(base.evaluator, base.clock, max_visits=config.flows_max_visits),
+            log=RunLog(base.journal, base.clock),
             agenda=agenda,
             background=base.background,
             journal=base.journal,

@@ -95,6 +95,10 @@ class OperatorRecorder:
         shown = entry.to_json()
         self._log.info("run", time=shown["time"], code=entry.code, details=shown["details"], **record.log_fields)
 
+    def on_run_log_cut(self, record: RunRecord, count: int) -> None:
+        """Record that entries of a run are omitted from the operator's log, because the run has too many."""
+        self._log.info("run entries omitted", count=count, **record.log_fields)
+
     def on_run_finished(self, record: RunRecord) -> None:
         """Record that the end of a run was written."""
         status = record.stored

@@ -5,12 +5,19 @@ that structures with shared parts cannot grow unnoticed.
 """
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from taskaction.flows.errors import DATA_LIMIT_EXCEEDED, RunTimeError, StateError
 
 UNITS = 500_000
 """Steps and values that one state may use; a fraction of a second."""
+
+STATES = 5_000
+"""Maximum number of states in one step in a worker process."""
+
+MAX_VISITS = 100_000
+"""Default maximum number of states that a run enters."""
 
 MAX_WEIGHT = 10_000_000
 """Approximate maximum size of the state of a flow, in bytes of JSON, wherever it is stored."""
@@ -33,25 +40,60 @@ MAX_WIDTH = 1_000
 _NUMBERS = re.compile(r"\d+")
 
 
+class StepTooCostlyError(Exception):
+    """A state exceeds the units of a quick step; repeat the step with ``FULL_STEP`` outside the event loop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepLimits:
+    """Limits of one step of a run. A step that reaches them is continued by the next one.
+
+    Attributes:
+        states: maximum number of states.
+        units: maximum number of units, also of each state.
+        visits: maximum number of states that the run enters in all its steps.
+        quick: a state that exceeds ``units`` raises ``StepTooCostlyError``; otherwise it fails.
+    """
+
+    states: int = STATES
+    units: int = UNITS
+    visits: int = MAX_VISITS
+    quick: bool = False
+
+    @property
+    def units_per_state(self) -> int:
+        """Units that cost as much as a state: a step contains fewer expensive states."""
+        return self.units // self.states
+
+
+FULL_STEP = StepLimits()
+QUICK_STEP = StepLimits(states=1_000, units=60_000, quick=True)
+"""Limits of a step in the event loop, about 20 ms."""
+
+
 class Budget:
     """Budget of steps and values that is used up."""
 
-    def __init__(self) -> None:
-        self._left = UNITS
+    def __init__(self, limits: StepLimits = FULL_STEP) -> None:
+        self._limits = limits
+        self._left = limits.units
 
     @property
     def spent(self) -> int:
         """Number of used units."""
-        return UNITS - self._left
+        return self._limits.units - self._left
 
     def charge(self, units: int = 1) -> None:
         """Use units.
 
         Raises:
             RunTimeError: the budget is used up.
+            StepTooCostlyError: it is the budget of a quick step.
         """
         self._left -= units
         if self._left < 0:
+            if self._limits.quick:
+                raise StepTooCostlyError
             raise RunTimeError("too many steps; split the state, or use an action")
 
     def count_values(self, value: Any) -> int:

@@ -50,7 +50,14 @@ class DataLimitExceeded:
     message: str
 
 
-Event = ActionEnded | ActionPaused | Canceled | DataLimitExceeded
+@dataclass(frozen=True, slots=True)
+class StepBudgetExceeded:
+    """The next step takes more time or memory than any step may."""
+
+    message: str
+
+
+Event = ActionEnded | ActionPaused | Canceled | DataLimitExceeded | StepBudgetExceeded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ import orjson
 
 from taskaction.flows import definition as words
 from taskaction.flows import errors
-from taskaction.flows.budget import UNITS, WEIGHT_PER_UNIT, Budget, weight
+from taskaction.flows.budget import FULL_STEP, WEIGHT_PER_UNIT, Budget, StepLimits, weight
 from taskaction.flows.effects import (
     ActionEnded,
     ActionPaused,
@@ -24,6 +24,7 @@ from taskaction.flows.effects import (
     FlowDecision,
     FlowLogEntry,
     Outcome,
+    StepBudgetExceeded,
 )
 from taskaction.flows.errors import StateError
 from taskaction.flows.parallel import advance, cancel_effects, combine_results
@@ -33,39 +34,53 @@ from taskaction.flows.state import Failure, FlowState, Frame
 from taskaction.flows.steps import ActionStarted, BranchesStarted, StateCompleted, View, WaitUntil, enter_state
 from taskaction.flows.web_input import has_expired, to_web_input_result
 
-MAX_STATES = 5_000
-"""Maximum number of states in one step: a flow that loops without waiting must not block other runs."""
-
-UNITS_PER_STATE = UNITS // MAX_STATES
-"""Units that cost as much as a state: a step contains fewer expensive states."""
-
-PAUSE = timedelta(seconds=1)
+PAUSE = timedelta(seconds=0.2)
 """Pause of a run after a step that used its budget."""
 
 CANCELED = "FlowCanceled"
 
 
-def start(program: FlowProgram, run_id: str, given: Any, context: Mapping[str, Any], now: datetime) -> FlowDecision:
-    """Start a run with its input."""
-    state = FlowState(
+def initial_state(
+    program: FlowProgram, run_id: str, given: Any, context: Mapping[str, Any], now: datetime
+) -> FlowState:
+    """Return the state of a run that has entered no state."""
+    return FlowState(
         run_id=run_id,
         context=context,
         root=Frame(at=program.start_at, data=given),
         deadline=now + timedelta(seconds=program.timeout_seconds),
     )
-    turn = _Turn(state, (), now)
-    turn.log("FlowStarted", input=given)
-    return turn.decision(program)
 
 
-def step(program: FlowProgram, state: FlowState, happened: Sequence[Event], now: datetime) -> FlowDecision:
+def start(program: FlowProgram, run_id: str, given: Any, context: Mapping[str, Any], now: datetime) -> FlowDecision:
+    """Start a run with its input."""
+    return step(program, initial_state(program, run_id, given, context, now), (), now)
+
+
+def step(
+    program: FlowProgram,
+    state: FlowState,
+    happened: Sequence[Event],
+    now: datetime,
+    limits: StepLimits = FULL_STEP,
+) -> FlowDecision:
     """Process the events, or only the passing of time, and advance the run as far as possible.
 
     Events about visits that have ended, and repeated events, change nothing.
+
+    Raises:
+        StepTooCostlyError: the limits are those of a quick step, and a state exceeds them.
     """
     if state.root.ended:
         return FlowDecision(state=state, outcome=_outcome(state.root))
-    return _Turn(state, happened, now).decision(program)
+    turn = _Turn(state, happened, now, limits)
+    if state.root.visits == 0 and not state.entered:
+        turn.log("FlowStarted", input=state.root.data)
+    return turn.decision(program)
+
+
+class _VisitLimitExceededError(Exception):
+    """The run has entered as many states as it may; no handler of a state may catch it."""
 
 
 @dataclass
@@ -75,23 +90,31 @@ class _Turn:
     state: FlowState
     happened: Sequence[Event]
     now: datetime
+    limits: StepLimits
     effects: list[Effect] = field(default_factory=list)
     entries: list[FlowLogEntry] = field(default_factory=list)
     wakes: list[datetime] = field(default_factory=list)
-    left: int = UNITS
     budgets: list[Budget] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.ends = {one.visit: one for one in self.happened if isinstance(one, ActionEnded)}
         self.pauses = {one.visit: one for one in self.happened if isinstance(one, ActionPaused)}
         self.questions = dict(self.state.questions)
+        self.left = self.limits.units
+        self.entered = 0
 
     def decision(self, program: FlowProgram) -> FlowDecision:
         """Advance the run, and return the decision."""
         stop = self._stop_failure(program)
         root = self._carry_run(program) if stop is None else self._stop_run(stop)
         self._conclude(root)
-        state = replace(self.state, root=root, status=_status(root), questions=self.questions)
+        state = replace(
+            self.state,
+            root=root,
+            status=_status(root),
+            questions=self.questions,
+            entered=self.state.entered + self.entered,
+        )
         outcome = _outcome(root) if root.ended else None
         waits = (frame.until for frame in root.walk() if frame.until is not None)
         wake_at = min([*waits, *self.wakes, state.deadline]) if outcome is None else None
@@ -115,7 +138,7 @@ class _Turn:
 
     def scope(self, data: Any) -> EvaluationScope:
         """Return a scope for data of one state or item, with a budget."""
-        budget = Budget()
+        budget = Budget(self.limits)
         self.budgets.append(budget)
         return EvaluationScope(data, self.state.context, budget)
 
@@ -153,7 +176,10 @@ class _Turn:
     def _enter(self, frame: Frame, node: Node) -> Frame:
         if self.has_used_budget():
             return frame
-        self.left -= UNITS_PER_STATE
+        self.left -= self.limits.units_per_state
+        self.entered += 1
+        if self.state.entered + self.entered > self.limits.visits:
+            raise _VisitLimitExceededError
         frame = frame.enter()
         view = View(frame, self.scope(frame.data), self.seed_for(frame.visit), self.now, self.questions)
         try:
@@ -258,6 +284,8 @@ class _Turn:
                 return Failure(error=CANCELED, cause=one.reason or "run canceled")
             if isinstance(one, DataLimitExceeded):
                 return Failure(error=errors.DATA_LIMIT_EXCEEDED, cause=one.message)
+            if isinstance(one, StepBudgetExceeded):
+                return Failure(error=errors.BUDGET_EXCEEDED, cause=one.message)
         if self.now >= self.state.deadline:
             return Failure(error=errors.TIMEOUT, cause=f"the run took longer than {program.timeout_seconds} s")
         return None
@@ -272,11 +300,17 @@ class _Turn:
             before = {id(one) for one in _all_data(self.state.root)}
             weight(self.questions, *(one for one in _all_data(root) if id(one) not in before))
         except StateError as error:
-            self.questions.clear()
-            self.effects.clear()
-            self.entries.clear()
-            return self._stop_run(Failure(error=error.name, cause=error.cause))
+            return self._discard(Failure(error=error.name, cause=error.cause))
+        except _VisitLimitExceededError:
+            cause = f"the run entered {self.limits.visits} states; end its loop, or split it into several runs"
+            return self._discard(Failure(error=errors.VISIT_LIMIT_EXCEEDED, cause=cause))
         return root
+
+    def _discard(self, failure: Failure) -> Frame:
+        self.questions.clear()
+        self.effects.clear()
+        self.entries.clear()
+        return self._stop_run(failure)
 
     def _weigh(self, value: Any) -> None:
         self.left -= weight(value) // WEIGHT_PER_UNIT

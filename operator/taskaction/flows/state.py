@@ -121,6 +121,7 @@ class FlowState:
         run_id: identifies the run; it seeds random values, so they are the same after a crash.
         context: the value of ``$._context``.
         deadline: when the run fails with ``States.Timeout``.
+        entered: number of states that the run has entered, in all its frames.
         questions: the questions of ``AwaitWebInput``, by the visit that created them.
     """
 
@@ -129,6 +130,7 @@ class FlowState:
     root: Frame
     deadline: datetime
     status: Status = "ACTIVE"
+    entered: int = 0
     questions: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from taskaction.api.base import Duration
 from taskaction.core.errors import ConfigurationError
+from taskaction.flows.budget import MAX_VISITS
 from taskaction.plugin.addresses import Network
 from taskaction.plugin.callbacks import Callbacks, parse_keys
 from taskaction.plugin.setting_types import COMMA_LIST, NETWORKS, BindAddress, Folder, Url
@@ -98,6 +99,9 @@ class OperatorConfig(ProcessSettings, env_prefix="TASKACTION_"):
     webhooks_key_file: Path | None = None
     """File with the keys that sign these addresses, the same for operator and inbox; one in each line, the first
     signs."""
+    flows_max_visits: Annotated[int, Field(ge=1, le=10_000_000)] = MAX_VISITS
+    """Maximum number of states that a run of a flow enters, in all its branches and items. A run that enters more fails
+    with States.VisitLimitExceeded."""
     flows_storage: Folder | None = None
     """A folder such as s3://bucket/flows, for the state and the output of runs of flows that are larger than 200 KiB;
     the same for all replicas. Default: such runs fail with States.DataLimitExceeded."""

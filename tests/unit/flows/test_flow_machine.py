@@ -1,12 +1,15 @@
 """What runs do, state by state."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from support.flow_runs import END, FlowRun, action, failed, program, run, status, succeeded
+from taskaction.flows.budget import QUICK_STEP, StepLimits, StepTooCostlyError
 from taskaction.flows.effects import ActionEnded, ActionPaused, Canceled, DataLimitExceeded, StartAction
-from taskaction.flows.state import Failure
+from taskaction.flows.machine import PAUSE, initial_state, step
+from taskaction.flows.state import Failure, FlowState
 from taskaction.testing.clock import START
 
 
@@ -263,8 +266,57 @@ def test_a_step_ends_early_where_its_states_are_dear() -> None:
     dear = {"Type": "Pass", "Parameters": {"n.$": "$..n"}, "ResultPath": "$.r"}
     flow = FlowRun(program({"A": dear | {"Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}))
     decision = flow.begin({"items": list(range(10_000))})
-    assert decision.wake_at == START + timedelta(seconds=1)
+    assert decision.wake_at == START + PAUSE
     assert flow.codes.count("PassStarted") < 50
+
+
+def test_a_quick_step_ends_after_fewer_states_and_refuses_costly_ones() -> None:
+    looping = program({"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}})
+    begun = step(looping, initial_state(looping, "run-1", {}, {}, START), (), START, QUICK_STEP)
+    assert 0 < begun.state.entered <= QUICK_STEP.states + 1
+    assert begun.wake_at == START + PAUSE
+
+    costly = program({"A": {"Type": "Pass", "Parameters": {"n.=": "len(items)"}, **END}})
+    state = initial_state(costly, "run-1", {"items": list(range(100_000))}, {}, START)
+    with pytest.raises(StepTooCostlyError):
+        step(costly, state, (), START, QUICK_STEP)
+    assert step(costly, state, (), START).outcome is not None
+
+
+ENDLESS = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}}
+CAUGHT = {"ErrorEquals": ["States.Runtime", "States.ALL"], "Next": "M"}
+LOOPS = {
+    "a loop": ENDLESS["States"],
+    "a loop within a state that catches everything": {
+        "M": {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": ENDLESS, "Catch": [CAUGHT], **END}
+    },
+}
+
+
+@pytest.mark.parametrize("states", LOOPS.values(), ids=LOOPS)
+def test_a_run_enters_a_bounded_number_of_states_in_all_its_steps(states: dict[str, Any]) -> None:
+    looping = program(states)
+    limits = StepLimits(states=100, visits=1_000)
+    decision = step(looping, initial_state(looping, "run-1", {"items": [1]}, {}, START), (), START, limits)
+    steps = 1
+    while decision.outcome is None:
+        decision = step(looping, FlowState.from_json(decision.state.to_json()), (), START, limits)
+        steps += 1
+    assert decision.outcome.failure is not None
+    assert decision.outcome.failure.error == "States.VisitLimitExceeded"
+    assert decision.outcome.failure.cause.startswith("the run entered 1000 states; ")
+    assert steps <= 11
+
+
+def test_items_of_a_map_count_as_visits_of_the_run() -> None:
+    item = {"StartAt": "A", "States": {"A": {"Type": "Pass", **END}}}
+    mapped = program({"M": {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": item, **END}})
+    state = initial_state(mapped, "run-1", {"items": [1] * 50}, {}, START)
+    assert step(mapped, state, (), START).state.entered == 51
+    failed = step(mapped, state, (), START, StepLimits(visits=50))
+    assert failed.outcome is not None
+    assert failed.outcome.failure is not None
+    assert failed.outcome.failure.error == "States.VisitLimitExceeded"
 
 
 @pytest.mark.parametrize(
@@ -303,7 +355,7 @@ def test_an_endless_loop_without_effects_rests_between_its_rounds() -> None:
     flow = FlowRun(program(states))
     decision = flow.begin()
     assert decision.outcome is None
-    assert decision.wake_at == START + timedelta(seconds=1)
+    assert decision.wake_at == START + PAUSE
 
 
 def test_the_context_can_be_read_and_not_written() -> None:

@@ -12,6 +12,9 @@ class RunRecorder(Protocol):
     def on_run_log_entry(self, record: RunRecord, entry: FlowLogEntry) -> None:
         """Record an entry of a run's log, whose status is durable."""
 
+    def on_run_log_cut(self, record: RunRecord, count: int) -> None:
+        """Record that entries of a run are omitted from the operator's log, because the run has too many."""
+
     def on_run_finished(self, record: RunRecord) -> None:
         """Record that the end of a run was written."""
 

@@ -9,6 +9,8 @@ from taskaction.control.flow_runs.effects import EffectRunner
 from taskaction.control.flow_runs.journal import RunRecorder
 from taskaction.control.flow_runs.persistence import RunPersistence
 from taskaction.control.flow_runs.records import RunRecord
+from taskaction.control.flow_runs.run_log import RunLog
+from taskaction.control.flow_runs.steps import StepRunner
 from taskaction.control.flow_runs.tables import RunTable
 from taskaction.control.flow_runs.teardown import RunTeardown
 from taskaction.control.objects.background import Background
@@ -34,6 +36,8 @@ class RunReconcilerParts:
     children: RunChildren
     effect_runner: EffectRunner
     definitions: DefinitionLoader
+    steps: StepRunner
+    log: RunLog
     persistence: RunPersistence
     agenda: Agenda[str]
     background: Background

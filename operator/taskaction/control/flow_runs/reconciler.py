@@ -153,13 +153,12 @@ class RunReconciler:
             "namespace": record.namespace,
         }
         record.start_program(found.program)
-        decision = machine.start(found.program, record.uid, run.spec.input or {}, context, now)
+        state = machine.initial_state(found.program, record.uid, run.spec.input or {}, context, now)
         total = run.spec.timeouts.total if run.spec.timeouts is not None else None
-        if total is not None and now + total < decision.state.deadline:
-            state = replace(decision.state, deadline=now + total)
-            wake_at = min(decision.wake_at, state.deadline) if decision.wake_at is not None else None
-            decision = replace(decision, state=state, wake_at=wake_at)
+        if total is not None:
+            state = replace(state, deadline=min(state.deadline, now + total))
         record.update_status(started_at=now, flow=found.version)
+        decision = await self._parts.steps.step(record, found.program, state, ())
         before = replace(decision.state, status="ACTIVE", root=Frame(at=found.program.start_at, data={}))
         self._accept(record, self._enforce_limit(found.program, before, decision), None)
         record.require_write()  # the definition must be recorded before any effect of it
@@ -216,11 +215,14 @@ class RunReconciler:
             since = status.suspended_at or now
             self._hold(record, status.phase, Reason.SUSPENDED, "spec.suspend is true", suspended_at=since)
             return
+        if fact is None and (at := self._parts.steps.next_step_at(record.namespace)) is not None:
+            record.wake(at)
+            return
         if status.suspended_at is not None:
             state = replace(state, deadline=state.deadline + record.resume(now))
         events: list[Event] = [Canceled(fact.message)] if fact is not None else []
         events += record.take_events()
-        decision = machine.step(program, state, events, now)
+        decision = await self._parts.steps.step(record, program, state, events)
         if record.write_now or _must_be_written(state, decision):
             decision = self._enforce_limit(program, state, decision)
         self._accept(record, decision, fact)
@@ -314,8 +316,7 @@ class RunReconciler:
                 self._schedule(record)
                 return
         if record.status is record.stored:
-            for found in record.take_log_entries():
-                self._parts.journal.on_run_log_entry(record, found)
+            self._parts.log.write(record)
         if record.is_finished:
             self._parts.teardown.on_finished(record)
             return

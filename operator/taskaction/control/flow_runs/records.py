@@ -4,7 +4,7 @@ Only the methods of this module and of ``OwnedRecord`` change a record; the othe
 (``tests/unit/control/test_records_have_one_writer.py`` checks it). Only one turn of a run is active at a time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -48,7 +48,7 @@ class RunRecord(OwnedRecord):
         unrendered_entries: log entries that the status does not have; ``unlogged_entries``: those not yet logged.
         private_parts: the private parts of the state to store; None if nothing changed.
         unposted_events: Events to post when the status is durable; ``deferred_event`` is a delayed one.
-        event_tokens: token bucket of the run's Events; None before the first.
+        event_tokens: token bucket of the run's Events; None before the first. ``log_tokens``: of its log entries.
         calls: active inline calls, by visit.
         inherited: the visits whose action another process may have created.
         cancelled: the visits whose action must end although the run continues.
@@ -77,6 +77,7 @@ class RunRecord(OwnedRecord):
     unposted_events: list[RecordEvent] = field(default_factory=list)
     deferred_event: RecordEvent | None = None
     event_tokens: TokenBucket | None = None
+    log_tokens: TokenBucket | None = None
     calls: dict[str, Stoppable] = field(default_factory=dict)
     busy: bool = False
     requested: bool = False
@@ -92,6 +93,12 @@ class RunRecord(OwnedRecord):
         return cls(run=run, status=run.status, stored=run.status, version=run.metadata.resource_version)
 
     # -- facts --------------------------------------------------------------------------------------------------------
+
+    @property
+    def definition(self) -> Mapping[str, Any]:
+        """The definition with which the run has started."""
+        flow = self.status.flow
+        return self.run.spec.definition or (flow.definition if flow is not None else None) or {}
 
     @property
     def api_object(self) -> ActionFlowRun:
@@ -274,6 +281,10 @@ class RunRecord(OwnedRecord):
         """Remove and return the entries to log, because the status has them."""
         entries, self.unlogged_entries = self.unlogged_entries, []
         return entries
+
+    def set_log_tokens(self, bucket: TokenBucket) -> None:
+        """Set what is left of the limit of the run's log entries."""
+        self.log_tokens = bucket
 
     def drop_log_entries(self) -> None:
         """Forget entries whose status is never written."""
