@@ -284,7 +284,7 @@ def test_a_quick_step_ends_after_fewer_states_and_refuses_costly_ones() -> None:
 
 
 ENDLESS = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}}
-CAUGHT = {"ErrorEquals": ["States.Runtime", "States.ALL"], "Next": "M"}
+CAUGHT = {"ErrorEquals": ["States.ALL"], "Next": "M"}
 LOOPS = {
     "a loop": ENDLESS["States"],
     "a loop within a state that catches everything": {
