@@ -54,6 +54,8 @@ def _check_url(value: str) -> str:
     return value.rstrip("/")
 
 
+OPTIONAL = BeforeValidator(lambda value: None if value == "" else value)
+"""Reads an empty text as if the variable were not set."""
 COMMA_LIST = BeforeValidator(_parse_list)
 """Reads a tuple from ``a,b``."""
 JSON_OBJECT = BeforeValidator(_parse_json)

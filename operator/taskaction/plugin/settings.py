@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar, get_args
 
-from pydantic import SecretBytes, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, SecretBytes, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -131,6 +131,9 @@ class CheckedSettings:
 
 def variable_of(model: type[Settings], name: str) -> str:
     """Return the environment variable for a field, or for a former name of one."""
+    alias = model.model_fields[name].validation_alias if name in model.model_fields else None
+    if isinstance(alias, AliasChoices):  # the field's own name, and a variable that other programs read, too
+        return str(alias.choices[-1])
     return f"{model.model_config.get('env_prefix', '')}{name}".upper()
 
 

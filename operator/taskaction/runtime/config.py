@@ -1,6 +1,5 @@
 """Settings of the operator, and those that all processes share; only the packages that start a process read them."""
 
-import os
 import socket
 import uuid
 from collections.abc import Mapping
@@ -8,14 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import AliasChoices, Field, PrivateAttr, model_validator
 
 from taskaction.api.base import Duration
 from taskaction.core.errors import ConfigurationError
 from taskaction.flows.budget import MAX_VISITS
 from taskaction.plugin.addresses import Network
 from taskaction.plugin.callbacks import Callbacks, parse_keys
-from taskaction.plugin.setting_types import COMMA_LIST, NETWORKS, BindAddress, Folder, Url
+from taskaction.plugin.setting_types import COMMA_LIST, NETWORKS, OPTIONAL, BindAddress, Folder, Url
 from taskaction.plugin.settings import FormerName, Settings, SettingsReader
 
 
@@ -29,6 +28,10 @@ class ProcessSettings(Settings):
 
     identity: str = Field(default_factory=make_identity)
     """Identity of this process in Leases and claims; must be unique for every process."""
+    kubeconfig: Annotated[Path | None, OPTIONAL] = Field(
+        default=None, validation_alias=AliasChoices("kubeconfig", "KUBECONFIG")
+    )
+    """Path of the kubeconfig, as for kubectl. Default: the ServiceAccount of the pod, otherwise ~/.kube/config."""
     context: str | None = None
     """Context of the kubeconfig. Default: its current context."""
     log_format: Literal["json", "console"] = "json"
@@ -37,12 +40,6 @@ class ProcessSettings(Settings):
     """Minimum level of log lines."""
     metrics_legacy_names: bool = True
     """Whether /metrics also shows renamed metrics by their former names."""
-
-    @property
-    def kubeconfig(self) -> Path | None:
-        """Path of the kubeconfig that KUBECONFIG names, as for kubectl."""
-        named = os.environ.get("KUBECONFIG")
-        return Path(named) if named else None
 
 
 class OperatorConfig(ProcessSettings, env_prefix="TASKACTION_"):

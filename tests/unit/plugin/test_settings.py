@@ -1,6 +1,7 @@
 """Settings are read from variables by their names; wrong ones are all named, former names still work."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -10,6 +11,7 @@ from taskaction.api.base import Duration
 from taskaction.core.errors import ConfigurationError
 from taskaction.plugin.setting_types import COMMA_LIST, JSON_OBJECT, PAIRS, BindAddress, Url
 from taskaction.plugin.settings import FormerName, Settings, SettingsReader
+from taskaction.runtime.config import OperatorConfig, ProcessSettings
 
 
 class Mine(Settings, env_prefix="TASKACTION_MINE_"):
@@ -37,6 +39,10 @@ class Guarded(Settings, env_prefix="TASKACTION_GUARDED_"):
     token: Annotated[SecretStr, Field(min_length=4)]
     tokens: Annotated[tuple[SecretStr, ...] | None, AfterValidator(refuse)] = None
     env: Annotated[dict[str, int], JSON_OBJECT] = Field(default_factory=dict, repr=False)
+
+
+class WithPrefix(ProcessSettings, env_prefix="TASKACTION_ELSE_"):
+    """Settings of another process."""
 
 
 def read(**values: str) -> Mine:
@@ -146,6 +152,17 @@ def test_what_json_does_not_know_is_logged_as_text():
         thing: object = Thing()
 
     assert SettingsReader().check(Odd).variables == {"TASKACTION_ODD_THING": "a thing"}
+
+
+@pytest.mark.parametrize("model", [OperatorConfig, WithPrefix], ids=["the operator", "another process"])
+@pytest.mark.parametrize(("text", "path"), [("/a/config", Path("/a/config")), ("", None)], ids=["set", "empty"])
+def test_all_processes_share_the_variable_of_kubectl(model, text, path):
+    found = model.from_environment({"KUBECONFIG": text})
+    assert found.kubeconfig == path
+    assert model(kubeconfig=Path("/b")).kubeconfig == Path("/b")
+    assert model.from_environment({"KUBECONFIG": text}, kubeconfig=Path("/b")).kubeconfig == Path("/b")
+    shown = SettingsReader({"KUBECONFIG": text}).check(model).variables
+    assert shown["KUBECONFIG"] == (text or None)
 
 
 def test_unknown_variables_are_ignored_without_a_word():
