@@ -16,6 +16,7 @@ from taskaction.plugin.addresses import AddressPolicy
 from taskaction.plugin.base import AbstractExecutor, Run
 from taskaction.plugin.callbacks import Callbacks
 from taskaction.plugin.secret_ledger import SecretLedger
+from taskaction.plugin.settings import SettingsReader
 from taskaction.plugin.toolbox import Followed, Toolbox
 from taskaction.testing.conformance_parts import FixedSecrets, RecordedReports
 
@@ -117,6 +118,7 @@ def toolbox(
     addresses: AddressPolicy = LOOPBACK,
     followed: Followed | None = None,
     callbacks: Callbacks | None = None,
+    settings: SettingsReader | None = None,
 ) -> Toolbox:
     """Give the means of executors; loopback may be reached."""
     return Toolbox(
@@ -127,4 +129,5 @@ def toolbox(
         followed=followed or Watched(),
         closed_namespaces=frozenset({"kube-system", "taskaction-system"}),
         callbacks=callbacks,
+        settings=settings or SettingsReader(),
     )

@@ -30,7 +30,7 @@ class PlannedRetry:
 def apply_retry_policy(observed: Observed, outcome: Failed, now: datetime) -> PlannedRetry | Ending:
     """Return the next attempt or the end that the retry policy requires after ``outcome``."""
     error = error_info(outcome.code, outcome.kind, outcome.message)
-    late = outcome.retry_class is RetryClass.TIMEOUT
+    late = outcome.retry_class is RetryClass.TIMEOUT or outcome.code == Reason.ATTEMPT_TIMEOUT
     phase = Phase.TIMED_OUT if late else Phase.FAILED
     attempt = max(observed.status.attempt or 0, 1)
     policy = observed.policy
@@ -70,12 +70,19 @@ def _budget(observed: Observed, attempt: int, kind: ErrorKind) -> tuple[int, int
 
 
 def timeout_failure(observed: Observed) -> Failed:
-    """Return the failure of an attempt that exceeded its timeout."""
+    """Return the failure of an attempt that exceeded its timeout.
+
+    If nothing was there to cancel, the effect of an executor that is not idempotent is unknown.
+    """
     bound = format_duration(observed.policy.attempt or timedelta())
+    message = f"attempt not finished within timeouts.attempt ({bound})"
+    cancelled = observed.traits.external_effect and observed.status.external_id is not None
+    if observed.traits.idempotent or cancelled:
+        return Failed(code=Reason.ATTEMPT_TIMEOUT, message=message, retry_class=RetryClass.TIMEOUT)
     return Failed(
         code=Reason.ATTEMPT_TIMEOUT,
-        message=f"attempt not finished within timeouts.attempt ({bound})",
-        retry_class=RetryClass.TIMEOUT,
+        message=f"{message}, and its effect is unknown; to retry such attempts, add Interrupted to retryPolicy.retryOn",
+        retry_class=RetryClass.INTERRUPTED,
     )
 
 

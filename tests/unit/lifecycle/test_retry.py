@@ -27,7 +27,8 @@ from taskaction.lifecycle.failures import remaining_attempts
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Failed
 from taskaction.lifecycle.policy import DEFAULT_RETRY_ON
-from taskaction.lifecycle.state import Activity, CallEnded, Observed, Reconcile, Slot
+from taskaction.lifecycle.state import Activity, CallEnded, CancelEnded, Observed, Reconcile, Slot
+from taskaction.lifecycle.traits import Traits
 
 
 def failing(failure: Failed = BROKEN, *, status: TaskActionStatus | None = None, jitter: float = 0.0, **bounds: object):
@@ -213,6 +214,30 @@ def test_an_attempt_that_is_out_of_time_is_retried_as_class_timeout(facts: Obser
     assert status.error is not None
     assert status.error.code == Reason.ATTEMPT_TIMEOUT
     assert status.error.message == "attempt not finished within timeouts.attempt (30s)"
+
+
+@pytest.mark.parametrize(
+    ("idempotent", "effect", "external_id", "retried_on"),
+    [
+        (True, False, None, RetryClass.TIMEOUT),
+        (False, True, "7", RetryClass.TIMEOUT),
+        (False, True, None, RetryClass.INTERRUPTED),
+        (False, False, "7", RetryClass.INTERRUPTED),
+        (False, False, None, RetryClass.INTERRUPTED),
+    ],
+    ids=["idempotent", "cancelled", "nothing to cancel by", "no cancel", "in the call"],
+)
+def test_an_attempt_out_of_time_whose_effect_is_unknown_is_of_class_interrupted(
+    idempotent: bool, effect: bool, external_id: str | None, retried_on: RetryClass
+) -> None:
+    facts = Traits(idempotent=idempotent, external_effect=effect)
+    status = running().model_copy(update={"external_id": external_id})
+    for allowed in RetryClass:
+        bounds = policy(attempt=seconds(30), retry_limit=1, retry_on=frozenset({allowed}))
+        found = step(
+            observed(status=status, policy=bounds, traits=facts, activity=Activity.CANCELLING), CancelEnded(), NOW
+        )
+        assert found.status.phase is (Phase.QUEUED if allowed is retried_on else Phase.TIMED_OUT)
 
 
 def test_only_the_last_ten_attempts_are_kept() -> None:

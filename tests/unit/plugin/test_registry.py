@@ -120,7 +120,7 @@ async def test_an_installed_plug_in_is_found(plugins: Path) -> None:
     await registry.close()
 
     settings = Registry.find_settings()
-    assert set(settings) == {"flyte", "wishing"}
+    assert set(settings) == {"flyte", "http", "wishing"}
     assert settings["flyte"] is FlyteSettings
     reader = SettingsReader({"WISHES_COUNT": "3"})
     assert reader.check(*settings.values()).warnings == []

@@ -1,9 +1,12 @@
 """HTTP client for users' requests: checks addresses at connect time and on each redirect; bounds size and time."""
 
+import asyncio
 import os
 import socket
 import ssl
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import aiohttp
@@ -13,8 +16,10 @@ from yarl import URL
 
 from taskaction.executors.http.connections import CONNECTIONS_PER_POOL, IDLE_SECONDS, ConnectionPools
 from taskaction.executors.http.effects import Effect, Sent, as_unrepeatable, effect_of
+from taskaction.executors.http.proxies import Proxies
 from taskaction.executors.http.redirects import describe_redirect, follow_redirect
 from taskaction.executors.http.request import HttpResponse, PreparedRequest
+from taskaction.executors.http.settings import HttpSettings
 from taskaction.plugin.addresses import AddressPolicy, denial
 from taskaction.plugin.errors import (
     ActionError,
@@ -23,6 +28,7 @@ from taskaction.plugin.errors import (
     InvalidParametersError,
     TransientError,
 )
+from taskaction.plugin.toolbox import Toolbox
 
 RESPONSE_LIMIT_BYTES = 1024 * 1024
 HEADER_LIMIT_BYTES = 64 * 1024
@@ -63,12 +69,34 @@ class _Exchange:
         return effect_of(request.method, sent, self.code)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Route:
+    """Way to a target: directly, or through a proxy to the address of its host."""
+
+    url: URL
+    proxy: URL | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    server_hostname: str | None = None
+
+
 class GuardedClient:
     """Client that sends requests within the address policy; it opens connections on first use."""
 
-    def __init__(self, addresses: AddressPolicy) -> None:
+    def __init__(
+        self, addresses: AddressPolicy, proxies: Proxies | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._addresses = addresses
-        self._pools = ConnectionPools(self._open_session)
+        self._proxies = proxies or Proxies()
+        self._tls = tls
+        self._direct = ConnectionPools(lambda: self._open_session(GuardedResolver(addresses)))
+        self._proxied = ConnectionPools(lambda: self._open_session(aiohttp.ThreadedResolver()))
+
+    @classmethod
+    def build(cls, toolbox: Toolbox) -> "GuardedClient":
+        """Create a client with the operator's address policy, proxies and certificate authorities."""
+        settings = toolbox.settings(HttpSettings)
+        proxies = Proxies.from_settings(settings, toolbox.settings.environment)
+        return cls(toolbox.addresses, proxies, _trust(settings.ca_file))
 
     async def send(self, request: PreparedRequest) -> HttpResponse:
         """Send ``request``, follow redirects, and return the response.
@@ -100,23 +128,29 @@ class GuardedClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._pools.close()
+        await self._direct.close()
+        await self._proxied.close()
 
     async def _send_once(self, request: PreparedRequest, exchange: _Exchange) -> HttpResponse:
         target = self._check_url(request.url)
         unread = request.body is not None and request.method not in _WITH_CONTENT
-        headers = {**request.headers, "Connection": "close"} if unread else request.headers
+        connection = {"Connection": "close"} if unread else {}
         try:
+            async with asyncio.timeout(request.timeout):
+                route = await self._find_route(target)
+            pools = self._direct if route.proxy is None else self._proxied
             async with (
-                self._pools.session(request.connection_key) as session,
+                pools.session(request.connection_key) as session,
                 session.request(
                     request.method,
-                    target,
-                    headers=headers,
+                    route.url,
+                    headers={**request.headers, **connection, **route.headers},
                     data=request.body,
                     allow_redirects=False,
                     skip_auto_headers=("Content-Type",) if request.body is None else (),
                     timeout=aiohttp.ClientTimeout(total=request.timeout),
+                    proxy=route.proxy,
+                    server_hostname=route.server_hostname,
                     trace_request_ctx=exchange,
                 ) as response,
             ):
@@ -130,11 +164,13 @@ class GuardedClient:
             raise TransientError(
                 f"no response from {target.host} within {request.timeout:g}s", code="Timeout"
             ) from error
-        except ValueError as error:  # also aiohttp.InvalidURL
+        except aiohttp.InvalidURL as error:
             raise InvalidParametersError(f"url: {error}") from error
         except (aiohttp.ClientError, OSError) as error:
             text = f"no response from {target.host}: {_describe(error)}"
             raise TransientError(text, code="ConnectionFailed") from error
+        except ValueError as error:  # user and password in the URL, and an Authorization header
+            raise InvalidParametersError(f"url: {error}") from error
 
     def _check_url(self, url: str) -> URL:
         """Return the URL; check a literal address here, since it is never resolved."""
@@ -149,9 +185,23 @@ class GuardedClient:
             self._addresses.check(address, shown=host)
         return target
 
-    def _open_session(self) -> aiohttp.ClientSession:
+    async def _find_route(self, target: URL) -> _Route:
+        """Return the way to ``target``; a proxy gets the address that was checked, so that it resolves no name."""
+        proxy = self._proxies.find(target)
+        if proxy is None or target.host is None or target.port is None:
+            return _Route(url=target)
+        found = await GuardedResolver(self._addresses).resolve(target.host, target.port, socket.AF_UNSPEC)
+        return _Route(
+            url=target.with_host(found[0]["host"]),
+            proxy=proxy,
+            headers={"Host": target.authority.rpartition("@")[2]},
+            server_hostname=target.host if target.scheme == "https" else None,
+        )
+
+    def _open_session(self, resolver: AbstractResolver) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            resolver=GuardedResolver(self._addresses),
+            resolver=resolver,
+            ssl=self._tls or True,
             use_dns_cache=False,
             limit=CONNECTIONS_PER_POOL,
             keepalive_timeout=IDLE_SECONDS,
@@ -167,6 +217,15 @@ class GuardedClient:
             max_field_size=HEADER_LIMIT_BYTES,
             trace_configs=[tracing],
         )
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext | None:
+    """Return a context with the system's authorities and those of ``ca_file``; None without such a file."""
+    if ca_file is None:
+        return None
+    context = ssl.create_default_context()
+    context.load_verify_locations(cafile=os.fspath(ca_file))
+    return context
 
 
 async def _note_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: TraceRequestHeadersSentParams) -> None:

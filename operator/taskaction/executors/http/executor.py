@@ -28,6 +28,7 @@ from taskaction.executors.http.limits import TOO_MANY, LearnedLimits, retry_afte
 from taskaction.executors.http.model import FollowUpRequest, HttpModel, HttpPolling
 from taskaction.executors.http.refusals import Refusals
 from taskaction.executors.http.request import HttpResponse, PreparedRequest
+from taskaction.executors.http.settings import HttpSettings
 from taskaction.executors.templates import render, render_text, render_url, values_of
 from taskaction.lifecycle.outcomes import Outcome, Pending, Succeeded
 from taskaction.lifecycle.traits import Traits
@@ -63,6 +64,7 @@ class HttpExecutor(AbstractExecutor):
     ACTION_NAME = "http"
     PARAMETERS = HttpModel
     CONFIG = HttpModel
+    SETTINGS = HttpSettings
     INLINE = True
 
     def __init__(self, client: GuardedClient, callbacks: Callbacks | None = None) -> None:
@@ -74,7 +76,7 @@ class HttpExecutor(AbstractExecutor):
     @classmethod
     def build(cls, toolbox: Toolbox) -> "HttpExecutor":
         """Create the executor with the address policy and the signer of callback addresses."""
-        return cls(GuardedClient(toolbox.addresses), toolbox.callbacks)
+        return cls(GuardedClient.build(toolbox), toolbox.callbacks)
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:
         """Report idempotence by method or key, and an external effect if ``cancel`` is set."""

@@ -79,7 +79,7 @@ class GlobusExecutor(AbstractExecutor):
     @classmethod
     def build(cls, toolbox: Toolbox) -> "GlobusExecutor":
         """Create the executor with the address policy, as for the ``http`` executor."""
-        return cls(ProviderClient(GuardedClient(toolbox.addresses)), toolbox.clock, toolbox.evaluator)
+        return cls(ProviderClient(GuardedClient.build(toolbox)), toolbox.clock, toolbox.evaluator)
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:
         """Report idempotence if the provider honours ``request_id``, and always an external effect."""
