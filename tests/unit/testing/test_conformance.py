@@ -86,7 +86,7 @@ class TestGlobus(ExecutorConformance):
 
 class TestApproval(ExecutorConformance):
     def executor(self) -> AbstractExecutor:
-        return ApprovalExecutor()
+        return ApprovalExecutor.build(toolbox())
 
     def parameters(self) -> dict[str, Any]:
         return {"prompt": "ship it?", "timeout": "1h", "default": False}
