@@ -5,11 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from support.fake_cluster import FakeCluster
-from taskaction.cluster.credentials import Credentials
 from taskaction.cluster.gateway import Cluster
-from taskaction.cluster.rest import RestCluster
-from taskaction.cluster.session import open_session
 from taskaction.core.clock import SystemClock
+from taskaction.runtime.api_session import open_api_session
 
 
 @pytest.fixture(params=["in memory", "real"])
@@ -19,9 +17,8 @@ async def gateway(request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
         yield FakeCluster()
         return
     running = request.getfixturevalue("crds")
-    credentials = Credentials.load(SystemClock(), kubeconfig=running.kubeconfig)
-    async with open_session(credentials, in_flight=8) as session:
-        yield RestCluster(credentials.server, session, lambda _: None)
+    async with open_api_session(SystemClock(), kubeconfig=running.kubeconfig, connections=8) as api:
+        yield api.cluster
 
 
 @pytest.fixture

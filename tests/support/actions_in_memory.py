@@ -10,13 +10,12 @@ from cluster.ports import HOST, Ports
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.cluster.memory.cluster import MemoryCluster
 from taskaction.core.clock import Clock, SystemClock
-from taskaction.integrations.flyte.service.health import HealthService
-from taskaction.integrations.flyte.service.journal import ActionsJournal
-from taskaction.integrations.flyte.service.server import ACTIONS, ActionsServerSettings, Application, run
+from taskaction.integrations.flyte.service.recorder import ActionsRecorder
 from taskaction.integrations.flyte.service.service import Facade
 from taskaction.integrations.flyte.service.settings import ActionsConfig
+from taskaction.runtime.supervisor import Supervisor
 
-GRACE = 0.5
+GRACE = "500ms"
 
 
 @dataclass(frozen=True)
@@ -56,42 +55,22 @@ class Served:
 @asynccontextmanager
 async def served(*, stalled: float = 60.0, clock: Clock | None = None, **own: Any) -> AsyncIterator[Served]:
     """Serve while the block lasts; ``clock`` says how old watches are, and when certificates are looked at."""
-    clock, cluster, journal = clock or SystemClock(), MemoryCluster(), ActionsJournal()
+    clock, cluster = clock or SystemClock(), MemoryCluster()
     address = f"{HOST}:{Ports.free().apiserver}"
-    config = ActionsConfig(bind=address, authentication="none", task_types={"noop": "noop", "sleep": "sleep"}, **own)
-    facade = Facade(config, cluster, clock, journal, "mark")
-    informing = [asyncio.create_task(informer.run(journal.record_failure)) for informer in facade.informers]
-    for informer in facade.informers:
-        await informer.listed.wait()
-    begun, over = asyncio.Event(), asyncio.Event()
-
-    async def stopped() -> None:
-        begun.set()
-        await over.wait()
-        facade.watches.stop()
-
-    health = HealthService(lambda: True, clock, [ACTIONS])
-    settings = ActionsServerSettings(
-        bind=address,
-        request_bytes=config.max_request_bytes,
-        grace=GRACE,
-        stalled=stalled,
-        certificate=config.tls_cert_file,
-        key=config.tls_key_file,
-        client_ca=config.tls_client_ca_file,
-    )
-    application = Application(facade.rpc, health, config.max_request_bytes)
-    serving = asyncio.create_task(run(application, settings, stopped, clock, journal.record_failure))
+    settings: dict[str, Any] = {"task_types": {"noop": "noop", "sleep": "sleep"}, "shutdown_delay": GRACE, **own}
+    config = ActionsConfig(bind=address, authentication="none", **settings)
+    facade = Facade(config, cluster, clock, ActionsRecorder(), "mark", stalled=stalled)
+    supervisor = Supervisor()
+    starting, failing = asyncio.create_task(facade.start(supervisor)), asyncio.create_task(supervisor.wait_for_end())
     try:
-        beginning = asyncio.create_task(begun.wait())
-        await asyncio.wait({serving, beginning}, return_when=asyncio.FIRST_COMPLETED)
-        if not begun.is_set():
-            beginning.cancel()
-            serving.result()
+        await asyncio.wait({starting, failing}, return_when=asyncio.FIRST_COMPLETED)
+        supervisor.raise_if_ended()
         yield Served(address, cluster, facade)
     finally:
-        over.set()
-        await serving
-        for task in informing:
-            task.cancel()
-        await asyncio.gather(*informing, return_exceptions=True)
+        starting.cancel()
+        failing.cancel()
+        facade.on_stopping()
+        try:
+            await facade.drain(supervisor)
+        finally:
+            await supervisor.cancel()

@@ -13,6 +13,7 @@ from support.port_server import CLIENT_ID, CLIENT_SECRET, INSTALLATION, PortServ
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.integrations.port.agent.agent import AgentComponents
 from taskaction.integrations.port.agent.mapping import action_name
+from taskaction.integrations.port.agent.recorder import AgentRecorder
 from taskaction.integrations.port.agent.runs import PortRunKind
 from taskaction.integrations.port.agent.settings import PortAgentConfig
 from taskaction.testing.clock import FakeClock
@@ -44,7 +45,9 @@ class Agents:
 
     def agent(self, **settings: Any) -> AgentComponents:
         """Give the parts of one more agent."""
-        return AgentComponents(config(self.server, **settings), self.cluster, self.session, self.clock, random.random)
+        return AgentComponents(
+            config(self.server, **settings), self.cluster, self.session, self.clock, random.random, AgentRecorder()
+        )
 
     def body(self, run_id: str, kind: PortRunKind = PortRunKind.ACTION) -> Body | None:
         """Give the action of a run."""

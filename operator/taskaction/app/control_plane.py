@@ -26,11 +26,7 @@ from taskaction.plugin.registry import Registry
 
 @dataclass(slots=True, kw_only=True)
 class ControlPlane:
-    """The assembled control layer.
-
-    Attributes:
-        listed: number of objects that lists have returned.
-    """
+    """The assembled control layer."""
 
     base: Foundation
     leases: ShardLeases
@@ -38,7 +34,6 @@ class ControlPlane:
     actions: ActionControl
     flows: FlowCatalogue
     runs: FlowRunControl
-    listed: int = 0
 
     @property
     def table(self) -> ActionTable:

@@ -3,10 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-import structlog
-
 from taskaction.api.enums import Phase
-from taskaction.cluster.errors import UnavailableError
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.objects.owned import OwnedRecord
 from taskaction.control.objects.records import ActionRecord
@@ -14,34 +11,34 @@ from taskaction.core.clock import Clock
 from taskaction.flows.effects import FlowLogEntry
 from taskaction.lifecycle.outcomes import Outcome
 from taskaction.runtime.metrics import Metrics
+from taskaction.runtime.recorder import ProcessRecorder
 
 
-class OperatorRecorder:
+class OperatorRecorder(ProcessRecorder[Metrics]):
     """Recorder that turns what happens into logs and metrics."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
-        self._metrics = metrics
+        super().__init__(metrics, "taskaction")
         self._clock = clock
-        self._log = structlog.stdlib.get_logger("taskaction")
 
     def on_action_admitted(self, record: ActionRecord) -> None:
         """Record that an action was seen for the first time."""
-        self._metrics.admitted.inc()
+        self.metrics.admitted.inc()
         self._log.debug("action seen", **record.log_fields)
 
     def on_status_written(self, record: OwnedRecord) -> None:
         """Record that a status was written."""
-        self._metrics.writes.inc()
+        self.metrics.writes.inc()
         self._log.debug("status written", phase=str(record.stored.phase), **record.log_fields)
 
     def on_write_retried(self, record: OwnedRecord, error: Exception) -> None:
         """Record that a status write failed and will be retried."""
-        self._metrics.retries.labels(type(error).__name__).inc()
+        self.metrics.api_retries.labels(type(error).__name__).inc()
         self._log.warning("status write failed, retrying", error=str(error), **record.log_fields)
 
     def on_write_overtaken(self, record: OwnedRecord, server: Any) -> None:
         """Record that a status write was given up because another owner has written."""
-        self._metrics.overtaken.inc()
+        self.metrics.overtaken.inc()
         self._log.warning(
             "status belongs to another owner",
             phase=str(server.phase),
@@ -51,39 +48,39 @@ class OperatorRecorder:
 
     def on_queue_left(self, record: ActionRecord, seconds: float) -> None:
         """Record how long an action was queued until a worker took it."""
-        self._metrics.queue_wait.labels("poll" if record.status.phase.is_started else "start").observe(seconds)
+        self.metrics.queue_wait.labels("poll" if record.status.phase.is_started else "start").observe(seconds)
 
     def on_quota_passed(self, record: ActionRecord, seconds: float) -> None:
         """Record how long a parked action waited until its target's quota was renewed."""
-        self._metrics.quota_wait.observe(seconds)
+        self.metrics.quota_wait.observe(seconds)
         self._log.debug("quota renewed", waited=round(seconds, 3), **record.log_fields)
 
     def on_rate_exhausted(self, source: str, until: datetime) -> None:
         """Record that the rate of a provider is used up while actions wait for it."""
-        self._metrics.rates_exhausted.inc()
+        self.metrics.rates_exhausted.inc()
         self._log.debug("rate used up", source=source, until=until.isoformat())
 
     def on_attempt_started(self, record: ActionRecord, executor: str) -> None:
         """Record that an attempt starts."""
-        self._metrics.attempts.labels(executor).inc()
+        self.metrics.attempts.labels(executor).inc()
         self._log.debug("attempt started", executor=executor, **record.log_fields)
 
     def on_call_ended(self, record: ActionRecord, executor: str, outcome: Outcome, seconds: float) -> None:
         """Record that a call of an executor has ended."""
-        self._metrics.calls.labels(executor, type(outcome).__name__).observe(seconds)
+        self.metrics.calls.labels(executor, type(outcome).__name__).observe(seconds)
         self._log.debug("executor called", executor=executor, outcome=type(outcome).__name__, **record.log_fields)
 
     def on_cancel_abandoned(self, record: ActionRecord) -> None:
         """Record that an executor did not confirm a cancel in time."""
-        self._metrics.abandoned.inc()
+        self.metrics.abandoned.inc()
         self._log.warning("executor did not confirm the cancel in time", **record.log_fields)
 
     def on_action_finished(self, record: ActionRecord) -> None:
         """Record that the end of an action was written."""
         status = record.stored
-        self._metrics.finished.labels(str(status.phase), str(status.reason)).inc()
+        self.metrics.finished.labels(str(status.phase), str(status.reason)).inc()
         created = record.action.metadata.creation_timestamp
-        self._metrics.latency.observe(max(0.0, (self._clock.now() - created).total_seconds()))
+        self.metrics.latency.observe(max(0.0, (self._clock.now() - created).total_seconds()))
         tell = self._log.debug if status.phase is Phase.SUCCEEDED else self._log.info
         tell("action ended", phase=str(status.phase), reason=status.reason, detail=status.message, **record.log_fields)
 
@@ -102,19 +99,10 @@ class OperatorRecorder:
     def on_run_finished(self, record: RunRecord) -> None:
         """Record that the end of a run was written."""
         status = record.stored
-        self._metrics.runs_finished.labels(str(status.phase), str(status.reason)).inc()
+        self.metrics.runs_finished.labels(str(status.phase), str(status.reason)).inc()
         self._log.info(
             "run ended", phase=str(status.phase), reason=status.reason, detail=status.message, **record.log_fields
         )
-
-    def on_task_failed(self, task: str, error: BaseException) -> None:
-        """Record that a background task failed; it is retried if that can help."""
-        if isinstance(error, UnavailableError):
-            self._metrics.retries.labels(type(error).__name__).inc()
-            self._log.warning("API server does not respond, retrying", task=task, error=str(error))
-            return
-        self._metrics.errors.inc()
-        self._log.error("unexpected error", task=task, exc_info=error)
 
     def on_run_crashed(self, run_id: str, error: BaseException) -> None:
         """Record that a worker's turn ended with an unexpected error."""
@@ -122,5 +110,5 @@ class OperatorRecorder:
 
     def on_call_retried(self, error: Exception) -> None:
         """Record that a call to the API server failed and will be retried."""
-        self._metrics.retries.labels(type(error).__name__).inc()
+        self.metrics.api_retries.labels(type(error).__name__).inc()
         self._log.warning("API call failed, retrying", error=str(error))

@@ -15,13 +15,6 @@ EXIT_CODE = 70
 _BEAT_SECONDS = 1.0
 
 
-def force_exit(seconds: float) -> None:
-    """End the process after ``seconds`` if it still runs: tasks and threads of a plug-in may ignore its end."""
-    timer = threading.Timer(seconds, os._exit, (0,))
-    timer.daemon = True
-    timer.start()
-
-
 class Watchdog:
     """Monitor that expects a heartbeat of the loop within every lease duration while leases are held."""
 

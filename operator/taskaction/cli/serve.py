@@ -1,45 +1,41 @@
 """Commands that run a server until a signal stops them; each one loads only what its server needs."""
 
-import asyncio
-import gc
 import os
 import sys
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from taskaction.core.errors import ConfigurationError
-
-_GC_THRESHOLD = 50_000
-"""Reference counts free most objects; a search for cycles after every 700 new ones delays calls, and finds few."""
 
 
 def run_operator() -> None:
     """Run one replica of the operator; settings come from TASKACTION_* in the environment."""
-    from taskaction.app.operator import run_until_signalled, tune_process
+    from taskaction.app.operator import Operator, tune_process
     from taskaction.plugin.registry import Registry
     from taskaction.plugin.settings import SettingsReader
     from taskaction.runtime.config import OperatorConfig
     from taskaction.runtime.logs import log_settings
+    from taskaction.runtime.process import run_until_signalled
 
     settings = SettingsReader(os.environ).check(OperatorConfig, *Registry.find_settings().values())
     config = OperatorConfig.from_environment(os.environ)
     tune_process(config)
     log_settings(settings)
-    _run(run_until_signalled(config))
+    run_until_signalled(Operator(config).run)
 
 
 def run_port_agent() -> None:
     """Run one agent that claims runs from Port; settings come from TASKACTION_PORT_AGENT_* in the environment."""
-    from taskaction.integrations.port.agent.agent import PortAgent
+    from taskaction.integrations.port.agent.agent import run_port_agent
     from taskaction.integrations.port.agent.settings import PortAgentConfig
     from taskaction.plugin.settings import SettingsReader
-    from taskaction.runtime.logs import configure_logs, log_settings
+    from taskaction.runtime.logs import log_settings
+    from taskaction.runtime.process import run_until_signalled, tune_process
 
     settings = SettingsReader(os.environ).check(PortAgentConfig)
     config = PortAgentConfig.from_environment(os.environ)
-    configure_logs(config.log_format, config.log_level)
+    tune_process(config)
     log_settings(settings)
-    _run(PortAgent(config).run())
+    run_until_signalled(lambda stop: run_port_agent(config, stop))
 
 
 def serve_webhooks() -> None:
@@ -47,36 +43,37 @@ def serve_webhooks() -> None:
     from taskaction.plugin.registry import Registry
     from taskaction.plugin.settings import SettingsReader
     from taskaction.runtime.config import OperatorConfig
-    from taskaction.runtime.logs import configure_logs, log_settings
-    from taskaction.services.webhooks.service import WebhookService
+    from taskaction.runtime.logs import log_settings
+    from taskaction.runtime.process import run_until_signalled, tune_process
+    from taskaction.services.webhooks.service import run_inbox
     from taskaction.services.webhooks.settings import WebhooksConfig
 
     settings = SettingsReader(os.environ).check(OperatorConfig, WebhooksConfig, *Registry.find_settings().values())
     config = OperatorConfig.from_environment(os.environ)
     own = WebhooksConfig.from_environment(os.environ)
-    configure_logs(config.log_format, config.log_level)
+    tune_process(config)
     log_settings(settings)
-    _run(WebhookService(config, own).run())
+    run_until_signalled(lambda stop: run_inbox(config, own, stop))
 
 
 def serve_actions() -> None:
     """Run one replica of Flyte's Actions service; settings come from TASKACTION_* in the environment."""
     from taskaction.plugin.settings import SettingsReader
     from taskaction.runtime.config import OperatorConfig
-    from taskaction.runtime.logs import configure_logs, log_settings
+    from taskaction.runtime.logs import log_settings
+    from taskaction.runtime.process import run_until_signalled, tune_process
 
     try:
-        from taskaction.integrations.flyte.service.service import ActionsService
+        from taskaction.integrations.flyte.service.service import run_actions_service
         from taskaction.integrations.flyte.service.settings import ActionsConfig
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"{error}: install the extra `actions` of taskaction-operator") from error
     settings = SettingsReader(os.environ).check(OperatorConfig, ActionsConfig)
     config = OperatorConfig.from_environment(os.environ)
     own = ActionsConfig.from_environment(os.environ)
-    configure_logs(config.log_format, config.log_level)
+    tune_process(config)
     log_settings(settings)
-    gc.set_threshold(_GC_THRESHOLD)
-    _run(ActionsService(config, own).run())
+    run_until_signalled(lambda stop: run_actions_service(config, own, stop))
 
 
 SERVERS: Mapping[tuple[str, ...], Callable[[], None]] = {
@@ -96,10 +93,3 @@ def load_structlog() -> None:
     import structlog  # noqa: F401
 
     del sys.modules["rich"]  # a plug-in may need it
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(work)

@@ -60,18 +60,15 @@ def consoles() -> tuple[Console, Console]:
 @asynccontextmanager
 async def connect_to_cluster(flags: Flags) -> AsyncIterator[Session]:
     """Open a session to a real cluster."""
-    from taskaction.cluster.credentials import Credentials, current_namespace
-    from taskaction.cluster.rest import RestCluster
-    from taskaction.cluster.session import open_session
+    from taskaction.cluster.credentials import current_namespace
     from taskaction.core.clock import SystemClock
+    from taskaction.runtime.api_session import open_api_session
 
     file = kubeconfig_of(flags)
     own = current_namespace(file, flags.context) if file is not None else "default"
-    credentials = Credentials.load(SystemClock(), kubeconfig=file, context=flags.context)
     out, err = consoles()
-    async with open_session(credentials, in_flight=_IN_FLIGHT) as session:
-        cluster = RestCluster(credentials.server, session, lambda _: None)
-        yield Session(cluster, credentials.server, flags.namespace or own, out, err)
+    async with open_api_session(SystemClock(), kubeconfig=file, context=flags.context, connections=_IN_FLIGHT) as api:
+        yield Session(api.cluster, api.credentials.server, flags.namespace or own, out, err)
 
 
 def kubeconfig_of(flags: Flags) -> Path | None:

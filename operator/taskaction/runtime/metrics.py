@@ -1,88 +1,139 @@
-"""What Prometheus is told, under names that do not grow with the number of objects; measures, and decides nothing."""
+"""Metrics that every process has, and the renaming of metrics; no label grows with the number of objects."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
-from taskaction.cluster.rest import FinishedRequest
-from taskaction.runtime.build_info import describe_process
+from taskaction import __version__
 
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
+M = TypeVar("M", bound=Collector)
+PREFIX = "taskaction_"
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
+"""Buckets of durations."""
+FORMER_NAMES: Mapping[str, str] = MappingProxyType({"taskaction_queue_outside": "taskaction_backlog_actions"})
+"""Present name of each renamed metric by its former one, both without the suffixes of samples such as ``_total``."""
 
 
-class Metrics:
-    """The operator's metrics in a registry of their own."""
+class RenamedMetric(Collector):
+    """Second export of a metric under the name that it had before."""
+
+    def __init__(self, name: str, metric: Collector, present: str) -> None:
+        self._name = name
+        self._metric = metric
+        self._present = present
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the samples of the metric, renamed."""
+        for family in self._metric.collect():
+            found = Metric(self._name, f"Former name of {self._present}.", family.type, family.unit)
+            for sample in family.samples:
+                found.samples.append(sample._replace(name=self._name + sample.name.removeprefix(self._present)))
+            yield found
+
+
+class ProcessMetrics:
+    """Metrics of one process in a registry of its own; subclasses add those of their work.
+
+    Attributes:
+        component: which process it is.
+    """
+
+    def __init__(self, component: str) -> None:
+        self.component = component
+        self.registry = CollectorRegistry()
+        self._metrics: dict[str, Collector] = {}
+        ProcessCollector(registry=self.registry)
+        self.gauge("build_info", "1, by component and version.", "component", "version").labels(
+            component, __version__
+        ).set(1)
+        self.loop_lag = self.gauge("loop_lag_seconds", "Delay of the event loop at the last measurement.")
+        self.api_requests = self.histogram(
+            "api_request_seconds",
+            "Duration of requests to the API server, by verb, resource, subresource and status code; 0 is no response.",
+            "verb",
+            "resource",
+            "subresource",
+            "code",
+        )
+        self.api_retries = self.counter(
+            "api_retries", "Number of calls to the API server that are retried, by error.", "error"
+        )
+        self.errors = self.counter("errors", "Number of unexpected errors, by type.", "error")
+
+    def counter(self, name: str, text: str, *labels: str) -> Counter:
+        """Add a counter; its samples end with ``_total``."""
+        return self._add(name, Counter(PREFIX + name, text, labels, registry=self.registry))
+
+    def gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        """Add a gauge."""
+        return self._add(name, Gauge(PREFIX + name, text, labels, registry=self.registry))
+
+    def histogram(self, name: str, text: str, *labels: str, buckets: Sequence[float] = SECONDS) -> Histogram:
+        """Add a histogram of seconds."""
+        return self._add(name, Histogram(PREFIX + name, text, labels, buckets=buckets, registry=self.registry))
+
+    def export_former_names(self, names: Mapping[str, str] = FORMER_NAMES) -> None:
+        """Export renamed metrics under their former names, too."""
+        for former, present in names.items():
+            metric = self._metrics.get(present)
+            if metric is not None:
+                self.registry.register(RenamedMetric(former, metric, present))
+
+    def _add(self, name: str, metric: M) -> M:
+        self._metrics[PREFIX + name] = metric
+        return metric
+
+
+class Metrics(ProcessMetrics):
+    """Metrics of the operator."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        describe_process(self.registry, "operator")
-        self.admitted = self._counter("actions_seen", "Actions seen for the first time by this process.")
-        self.finished = self._counter("actions_finished", "Actions that ended, by phase and reason.", "phase", "reason")
-        self.runs_finished = self._counter(
-            "flow_runs_finished", "Runs of flows that ended, by phase and reason.", "phase", "reason"
+        super().__init__("operator")
+        self.admitted = self.counter("actions_seen", "Number of actions seen for the first time by this process.")
+        self.finished = self.counter(
+            "actions_finished", "Number of actions that ended, by phase and reason.", "phase", "reason"
         )
-        self.attempts = self._counter("attempts", "Attempts that were begun, by executor.", "executor")
-        self.queue_wait = Histogram(
-            "taskaction_queue_wait_seconds",
+        self.runs_finished = self.counter(
+            "flow_runs_finished", "Number of flow runs that ended, by phase and reason.", "phase", "reason"
+        )
+        self.attempts = self.counter("attempts", "Number of attempts that were started, by executor.", "executor")
+        self.queue_wait = self.histogram(
+            "queue_wait_seconds",
             "Time actions spend queued before a worker picks them up: to start, or to be polled.",
-            ("turn",),
-            buckets=_SECONDS,
-            registry=self.registry,
+            "turn",
         )
-        self.quota_wait = Histogram(
-            "taskaction_quota_wait_seconds",
-            "How long actions waited for a quota of their target before they were let through.",
-            buckets=_SECONDS,
-            registry=self.registry,
+        self.quota_wait = self.histogram(
+            "quota_wait_seconds", "Time actions are parked until a quota of their target is renewed."
         )
-        self.rates_exhausted = self._counter(
-            "rates_exhausted", "Times that actions had to wait since the rate of their provider was used up."
+        self.rates_exhausted = self.counter(
+            "rates_exhausted",
+            "Number of times that actions had to wait because the rate of a provider was used up.",
         )
-        self.calls = Histogram(
-            "taskaction_executor_call_seconds",
-            "Duration of calls of executors, by executor and outcome.",
-            ("executor", "outcome"),
-            buckets=_SECONDS,
-            registry=self.registry,
+        self.calls = self.histogram(
+            "executor_call_seconds", "Duration of calls of executors, by executor and outcome.", "executor", "outcome"
         )
-        self.latency = Histogram(
-            "taskaction_action_seconds",
-            "From an action's creation to its durable end.",
-            buckets=_SECONDS,
-            registry=self.registry,
+        self.latency = self.histogram("action_seconds", "Time from the creation of an action to its durable end.")
+        self.writes = self.counter("status_writes", "Number of status writes of actions that became durable.")
+        self.overtaken = self.counter(
+            "status_overtaken", "Number of status writes given up because another owner has written."
         )
-        self.writes = self._counter("status_writes", "Status writes of actions that became durable.")
-        self.retries = self._counter("api_retries", "Calls to the API server that are tried again, by error.", "error")
-        self.overtaken = self._counter("status_overtaken", "Status writes given up for another owner's.")
-        self.abandoned = self._counter("cancels_abandoned", "Cancels that executors did not confirm in time.")
-        self.errors = self._counter("errors", "Errors that nobody had foreseen.")
-        self.events_dropped = self._counter("events_dropped", "Kubernetes Events that were not posted.")
-        self.requests = Histogram(
-            "taskaction_api_request_seconds",
-            "Requests to the API server, by verb, resource, subresource and code; 0 where no answer came.",
-            ("verb", "resource", "subresource", "code"),
-            buckets=_SECONDS,
-            registry=self.registry,
+        self.abandoned = self.counter("cancels_abandoned", "Number of cancels that executors did not confirm in time.")
+        self.events_dropped = self.counter("events_dropped", "Number of Kubernetes Events that were not posted.")
+        self.queue_depth = self.gauge("queue_depth", "Number of actions waiting for a worker.")
+        self.backlog = self.gauge("backlog_actions", "Number of actions waiting outside a full queue.")
+        self.parked = self.gauge("actions_parked", "Number of actions parked until a quota of their target is renewed.")
+        self.workers = self.gauge("workers", "Maximum number of concurrent executor calls.")
+        self.workers_busy = self.gauge("workers_busy", "Number of busy workers.")
+        self.shards = self.gauge("shards", "Number of shards, for all replicas together.")
+        self.shards_held = self.gauge("shards_held", "Number of shards that this replica owns.")
+        self.action_events = self.gauge(
+            "action_events_waiting", "Number of ActionEvents that no action has consumed yet."
         )
-        self.loop_lag = Gauge(
-            "taskaction_loop_lag_seconds",
-            "How late the event loop is, the last time it was looked at.",
-            registry=self.registry,
-        )
-
-    def add_gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Show a value that is read when it is asked for."""
-        Gauge(f"taskaction_{name}", text, registry=self.registry).set_function(value)
-
-    def add_gauges(self, values: Mapping[str, tuple[str, Callable[[], float]]]) -> None:
-        """Show several values."""
-        for name, (text, value) in values.items():
-            self.add_gauge(name, text, value)
-
-    def requested(self, request: FinishedRequest) -> None:
-        """Count a request to the API server."""
-        labels = (request.verb, request.resource, request.subresource, str(request.code))
-        self.requests.labels(*labels).observe(request.seconds)
-
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"taskaction_{name}", text, labels, registry=self.registry)
+        self.live = self.gauge("actions_live", "Number of unfinished actions.")
+        self.runs_live = self.gauge("flow_runs_live", "Number of unfinished flow runs.")
+        self.notices = self.gauge("notices_waiting", "Number of notifications waiting to be processed.")
+        self.watch_age = self.gauge("watch_age_seconds", "Seconds since the last event of the most silent watch.")

@@ -1,4 +1,4 @@
-"""/healthz, /readyz and /metrics: what the process says of itself over HTTP; judges nothing but freshness."""
+"""/healthz, /readyz and /metrics of a process; decides nothing about its health."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,28 +6,26 @@ from dataclasses import dataclass
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from taskaction.core.errors import ConfigurationError
+from taskaction.runtime.listening import ListenAddress, start_sites
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """Problems as sentences; none means yes.
+    """Problems of a process, as sentences; none means healthy.
 
     Attributes:
         live: why the process should be restarted.
-        ready: why it does not do its work yet.
+        ready: why it does not do its work yet, or no longer.
     """
 
-    live: Callable[[], list[str]]
-    ready: Callable[[], list[str]]
+    live: Callable[[], list[str]] = list
+    ready: Callable[[], list[str]] = list
 
 
 class ProbeServer:
-    """Answers probes on a small HTTP server."""
+    """HTTP server of the probes and metrics."""
 
-    def __init__(self, setting: str, bind: str, health: Health, registry: CollectorRegistry) -> None:
-        """``setting`` is the variable by which people chose ``bind``."""
-        self._setting = setting
+    def __init__(self, bind: ListenAddress, health: Health, registry: CollectorRegistry) -> None:
         self._bind = bind
         self._health = health
         self._registry = registry
@@ -42,27 +40,22 @@ class ProbeServer:
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> None:
-        """Listen; raises ``ConfigurationError`` where that is not possible."""
-        host, _, port = self._bind.rpartition(":")
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, host.strip("[]") or None, int(port)).start()
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(f"{self._setting}: cannot listen on {self._bind}: {error}") from error
+        """Listen; raises ``ConfigurationError`` if the address is not available."""
+        await start_sites(self._runner, self._bind)
 
     async def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         await self._runner.cleanup()
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        return _verdict(self._health.live())
+        return _response(self._health.live())
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        return _verdict(self._health.ready())
+        return _response(self._health.ready())
 
     async def _show_metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _verdict(problems: list[str]) -> web.Response:
+def _response(problems: list[str]) -> web.Response:
     return web.Response(text="\n".join(problems) + "\n", status=503) if problems else web.Response(text="ok\n")

@@ -3,14 +3,12 @@
 import asyncio
 from pathlib import Path
 
-from taskaction.cluster.credentials import Credentials
 from taskaction.cluster.errors import AlreadyExistsError
 from taskaction.cluster.gateway import Resource
-from taskaction.cluster.rest import RestCluster
-from taskaction.cluster.session import open_session
 from taskaction.core.clock import SystemClock
 from taskaction.core.constants import API_VERSION
 from taskaction.crdgen.manifest import KINDS, crd_manifest
+from taskaction.runtime.api_session import open_api_session
 
 CRDS = Resource(
     group="apiextensions.k8s.io",
@@ -25,9 +23,8 @@ _LOOK_SECONDS = 0.1
 
 async def install(kubeconfig: Path) -> None:
     """Create the CRDs, and return when the API server serves them."""
-    credentials = Credentials.load(SystemClock(), kubeconfig=kubeconfig)
-    async with open_session(credentials) as session, asyncio.timeout(_SERVED_SECONDS):
-        cluster = RestCluster(credentials.server, session, lambda _: None)
+    async with open_api_session(SystemClock(), kubeconfig=kubeconfig) as api, asyncio.timeout(_SERVED_SECONDS):
+        cluster = api.cluster
         for kind in KINDS:
             try:
                 await cluster.create(CRDS, crd_manifest(kind))

@@ -1,7 +1,9 @@
 """The reference of settings, metrics and reasons is what the code says, and leaves nothing out."""
 
 import re
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +11,7 @@ from docsite import errors, generated
 from taskaction.api.reasons import Reason
 from taskaction.plugin.registry import Registry
 from taskaction.plugin.settings import variable_of
+from taskaction.runtime.metrics import FORMER_NAMES, ProcessMetrics
 
 ROOT = Path(__file__).parents[3]
 PAGES = generated.pages()
@@ -51,25 +54,37 @@ def test_defaults_and_bounds_are_those_that_hold() -> None:
 
 def test_every_metric_that_a_process_registers_is_there_with_its_labels() -> None:
     names = [row[0].strip("`") for row in rows("metrics")]
-    families = (family.name for program in PROGRAMS for family in program.registry.collect())
+    families = (family.name for program in PROGRAMS for family in program.metrics.registry.collect())
     registered = {name for name in families if name.startswith("taskaction_")}
     assert registered - {re.sub(r"(_total)?(\{.*)?$", "", name) for name in names} == set()
     assert "taskaction_actions_finished_total{phase,reason}" in names
 
 
-def test_gauges_that_are_added_at_the_start_are_there_too() -> None:
-    names = {row[0].strip("`") for row in rows("metrics")}
-    calls = re.findall(r'(?:gauge\(|^ {16})"([a-z_]+)"[:,]', sources(), re.MULTILINE)
-    assert len(calls) > 10
-    assert {f"taskaction_{name}" for name in calls} - names == set()
+def test_a_metric_is_there_once_for_all_processes_that_have_it() -> None:
+    names = [re.sub(r"\{.*$", "", row[0].strip("`")) for row in rows("metrics")]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+    assert "taskaction_api_request_seconds" in names
 
 
-def sources() -> str:
-    return "".join(
-        path.read_text()
-        for path in (ROOT / "operator" / "taskaction").rglob("*.py")
-        if path.stem in {"operator", "service"}
-    )
+def test_a_metric_has_the_same_labels_meaning_and_buckets_in_every_process() -> None:
+    found: dict[str, set[Any]] = {}
+    for program in PROGRAMS:
+        for collector in program.metrics.registry._collector_to_names:
+            about = collector.describe()[0] if hasattr(collector, "_labelnames") else None
+            if about is not None:
+                bounds = tuple(getattr(collector, "_upper_bounds", ()))
+                meaning = (about.type, about.documentation, collector._labelnames, bounds)
+                found.setdefault(about.name, set()).add(meaning)
+    shared = {family.name for family in ProcessMetrics("any").registry.collect()} & set(found)
+    assert shared >= {"taskaction_errors", "taskaction_api_request_seconds", "taskaction_loop_lag_seconds"}
+    assert {name: meanings for name, meanings in found.items() if len(meanings) > 1} == {}
+
+
+def test_a_renamed_metric_names_its_former_name() -> None:
+    meanings = {row[0].strip("`"): row[2] for row in rows("metrics")}
+    assert FORMER_NAMES
+    for former, present in FORMER_NAMES.items():
+        assert meanings[present].endswith(f"Former name: `{former}`")
 
 
 def test_every_reason_says_what_it_means() -> None:

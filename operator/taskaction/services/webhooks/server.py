@@ -10,8 +10,8 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from taskaction.core.clock import Clock
-from taskaction.core.errors import ConfigurationError
 from taskaction.plugin.base import WebhookRequest
+from taskaction.runtime.listening import ListenAddress, start_sites
 from taskaction.services.webhooks import responses
 from taskaction.services.webhooks.endpoints import Endpoints
 from taskaction.services.webhooks.responses import WebhookResponse
@@ -28,13 +28,13 @@ class WebhookServerSettings:
     """Limits of the server.
 
     Attributes:
-        bind: address and port.
+        bind: address and port, and the setting that chose them.
         patience: timeout in seconds of a request, and of an idle connection.
         requests: maximum number of concurrent requests; further ones get 503 with Retry-After.
         connections: maximum number of connections.
     """
 
-    bind: str
+    bind: ListenAddress
     patience: float = 15.0
     requests: int = 64
     connections: int = 1024
@@ -69,19 +69,10 @@ class WebhookServer:
         self._runner = web.AppRunner(
             app, access_log=None, auto_decompress=False, shutdown_timeout=settings.patience, lingering_time=2.0
         )
-        self._site: web.TCPSite | None = None
 
     async def start(self) -> None:
         """Listen; raises ``ConfigurationError`` if the address is not available."""
-        host, _, port = self._settings.bind.rpartition(":")
-        await self._runner.setup()
-        self._site = web.TCPSite(self._runner, host.strip("[]") or None, int(port), backlog=256)
-        try:
-            await self._site.start()
-        except OSError as error:
-            raise ConfigurationError(
-                f"TASKACTION_WEBHOOKS_BIND: cannot listen on {self._settings.bind}: {error}"
-            ) from error
+        await start_sites(self._runner, self._settings.bind)
 
     async def stop(self) -> None:
         """Stop listening and wait for requests in progress."""

@@ -24,6 +24,7 @@ from taskaction.lifecycle.outcomes import Outcome, Succeeded
 from taskaction.plugin.base import AbstractExecutor, Correlation, Run, WebhookRequest
 from taskaction.plugin.callbacks import Callbacks, Ticket
 from taskaction.plugin.errors import WebhookRefusedError
+from taskaction.runtime.listening import ListenAddress
 from taskaction.services.webhooks.catalogue import Catalogue
 from taskaction.services.webhooks.endpoints import EndpointDependencies, Endpoints
 from taskaction.services.webhooks.envelopes import SOURCE_LABEL
@@ -151,7 +152,7 @@ async def desk_of(shared: str | None = "own", **settings: Any) -> AsyncIterator[
             )
         )
         desk.server = WebhookServer(
-            WebhookServerSettings(bind=bind, **settings),
+            WebhookServerSettings(bind=ListenAddress("TASKACTION_WEBHOOKS_BIND", bind), **settings),
             clock,
             endpoints,
             lambda kind, where, answer, _: desk.on_response.append((kind, where, answer)),

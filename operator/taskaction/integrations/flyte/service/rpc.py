@@ -26,8 +26,8 @@ from taskaction.core.clock import Clock
 from taskaction.integrations.flyte.service.access import AccessReviewer, OpenAccess, RpcCaller
 from taskaction.integrations.flyte.service.endpoints import Calls
 from taskaction.integrations.flyte.service.error_codes import to_connect_error
-from taskaction.integrations.flyte.service.journal import ActionsJournal
 from taskaction.integrations.flyte.service.rates import CallerRateLimiter
+from taskaction.integrations.flyte.service.recorder import ActionsRecorder
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -40,7 +40,7 @@ class ActionsRpc:
         self,
         calls: Calls,
         gate: AccessReviewer | OpenAccess,
-        journal: ActionsJournal,
+        recorder: ActionsRecorder,
         clock: Clock,
         *,
         requests: int,
@@ -49,7 +49,7 @@ class ActionsRpc:
         """``requests`` is the maximum number of concurrent calls, without watches."""
         self._calls = calls
         self._access = gate
-        self._journal = journal
+        self._recorder = recorder
         self._clock = clock
         self._requests = requests
         self._rates = rates
@@ -126,7 +126,7 @@ class ActionsRpc:
             return to_connect_error(error)
         if isinstance(error, TimeoutError):
             return ConnectError(Code.DEADLINE_EXCEEDED, "the call took longer than its client allows")
-        self._journal.record_failure("call", error)
+        self._recorder.on_task_failed("call", error)
         return ConnectError(Code.INTERNAL, "the service has failed; its log says more")
 
     def _log(
@@ -135,7 +135,7 @@ class ActionsRpc:
         run = identifier.run
         code, why = ("ok", "") if error is None else (error.code.value, error.message)
         what = f"{run.project}/{run.domain}/{run.name}/{identifier.name}"
-        self._journal.record_call(method, who, what, code, why, self._clock.monotonic() - started)
+        self._recorder.on_call_ended(method, who, what, code, why, self._clock.monotonic() - started)
 
 
 def _seconds(ctx: RequestContext[Any, Any]) -> float | None:

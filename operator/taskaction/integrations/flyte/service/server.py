@@ -1,7 +1,6 @@
 """One port for Connect and gRPC, over HTTP/1.1 and HTTP/2; sizes are bounded here, before anything is read."""
 
 import asyncio
-import socket
 import ssl
 import zlib
 from collections.abc import Awaitable, Callable
@@ -19,7 +18,6 @@ from flyteidl2.actions.actions_service_connect import ActionsService
 from hypercorn.asyncio import serve
 
 from taskaction.core.clock import Clock
-from taskaction.core.errors import ConfigurationError
 from taskaction.integrations.flyte.service.certificates import CertificateReloader, TlsConfig
 from taskaction.integrations.flyte.service.health import SERVICE as HEALTH
 from taskaction.integrations.flyte.service.health import HealthService
@@ -35,13 +33,13 @@ from taskaction.integrations.flyte.service.http_exchange import (
 from taskaction.integrations.flyte.service.protos import CODECS
 from taskaction.integrations.flyte.service.reflection import METHOD as REFLECTION_METHOD
 from taskaction.integrations.flyte.service.reflection import reflection
+from taskaction.runtime.listening import ListenAddress
 
 ACTIONS = "flyteidl2.actions.ActionsService"
 _GZIP = 31
 _QUICK = 1
 _SMALL_BYTES = 256
 _BACKLOG = 1024
-_IDLE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +47,13 @@ class ActionsServerSettings:
     """Bounds of the server, and its certificates.
 
     Attributes:
-        bind: address and port.
+        bind: address and port, and the setting that chose them.
         request_bytes: the largest request, unpacked.
         grace: seconds that calls may take to end when the server stops.
         stalled: seconds after which a client that takes nothing of what is sent to it is cut off.
     """
 
-    bind: str
+    bind: ListenAddress
     request_bytes: int
     grace: float
     stalled: float
@@ -189,7 +187,9 @@ async def run(
         is_over = True
 
     try:
-        config.bind = [f"fd://{_listener(settings).detach()}"]
+        # A message to a client that reads nothing never returns, so that its watch would be held forever.
+        listening = settings.bind.listen(backlog=_BACKLOG, stalled=settings.stalled)
+        config.bind = [f"fd://{opened.detach()}" for opened in listening]
         await serve(application, config, shutdown_trigger=trigger)  # type: ignore[arg-type]
     except (OSError, ExceptionGroup):
         if not is_over:
@@ -204,25 +204,3 @@ def _handle_loop_exception(loop: asyncio.AbstractEventLoop, context: dict[str, A
     """Ignore errors of connections that died or were cut when the server stopped: hypercorn does not catch all."""
     if not isinstance(context.get("exception"), OSError | asyncio.CancelledError):
         loop.default_exception_handler(context)
-
-
-def _listener(settings: ActionsServerSettings) -> socket.socket:
-    """Return the socket, by which the system itself ends connections that are dead, or whose client reads nothing.
-
-    A message to such a client never returns, so that its watch would be held forever.
-    """
-    host, _, port = settings.bind.rpartition(":")
-    host = host.strip("[]")
-    try:
-        found = socket.create_server(
-            (host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=_BACKLOG
-        )
-    except OSError as error:
-        raise ConfigurationError(f"TASKACTION_ACTIONS_BIND: cannot listen on {settings.bind}: {error}") from error
-    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):
-        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _IDLE_SECONDS)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections have it from the socket that accepts them
-        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(settings.stalled * 1000))
-    return found

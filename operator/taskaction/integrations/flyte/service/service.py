@@ -2,23 +2,20 @@
 
 import asyncio
 import gc
-import signal
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 
-from taskaction.cluster.credentials import Credentials
 from taskaction.cluster.gateway import ACTION_EVENTS, TASK_ACTIONS, Body
 from taskaction.cluster.informer import Informer
 from taskaction.cluster.rest import RestCluster
-from taskaction.cluster.session import open_session
 from taskaction.core.clock import Clock, SystemClock
 from taskaction.integrations.flyte.service.access import AccessReviewer, OpenAccess
 from taskaction.integrations.flyte.service.action_cache import ActionCache
 from taskaction.integrations.flyte.service.endpoints import CallDependencies, Calls
 from taskaction.integrations.flyte.service.health import HealthService
-from taskaction.integrations.flyte.service.journal import ActionsJournal
 from taskaction.integrations.flyte.service.manifests import Executors
 from taskaction.integrations.flyte.service.places import ActionLocator
 from taskaction.integrations.flyte.service.rates import CallerRateLimiter
+from taskaction.integrations.flyte.service.recorder import ActionsRecorder
 from taskaction.integrations.flyte.service.rpc import ActionsRpc
 from taskaction.integrations.flyte.service.server import ACTIONS, ActionsServerSettings, Application, run
 from taskaction.integrations.flyte.service.settings import ActionsConfig
@@ -27,7 +24,10 @@ from taskaction.integrations.flyte.service.templates import Templates
 from taskaction.integrations.flyte.service.traces import SELECTOR, trace_of
 from taskaction.integrations.flyte.service.watches import UpdateWatchSettings, Watches
 from taskaction.runtime.config import OperatorConfig
-from taskaction.runtime.probes import Health, ProbeServer
+from taskaction.runtime.listening import ListenAddress
+from taskaction.runtime.probes import Health
+from taskaction.runtime.process import Process, ProcessOptions, Workload
+from taskaction.runtime.supervisor import Supervisor
 
 _STALE_SECONDS = 120.0
 _STALLED_SECONDS = 300.0
@@ -36,16 +36,35 @@ _TEMPLATE_SECONDS = 3.0
 """How long a template may take to be stored; Flyte's own client waits five seconds for a call."""
 
 
-class Facade:
-    """Parts that serve calls, for any cluster and clock."""
+class Facade(Workload):
+    """Replica of the service; any number may run, since the API server has all shared state."""
 
     def __init__(
-        self, own: ActionsConfig, cluster: RestCluster, clock: Clock, journal: ActionsJournal, mark: str
+        self,
+        own: ActionsConfig,
+        cluster: RestCluster,
+        clock: Clock,
+        recorder: ActionsRecorder,
+        mark: str,
+        *,
+        on_listed: Callable[[], None] = lambda: None,
+        stalled: float = _STALLED_SECONDS,
     ) -> None:
-        """``mark`` tells this cluster's stored templates from those of others."""
+        """Create a replica; it calls ``on_listed`` when it knows all actions.
+
+        ``mark`` distinguishes the stored templates of this cluster from those of others; a client that takes nothing
+        is cut off after ``stalled`` seconds.
+        """
+        self._own = own
+        self._clock = clock
+        self._recorder = recorder
+        self._on_listed = on_listed
+        self._stalled = stalled
+        self._listening, self._draining = asyncio.Event(), asyncio.Event()
+        self._stopping = False
         self.cache = ActionCache()
         places = ActionLocator(own.namespace, own.namespaces)
-        self.informers = [
+        self._informers = [
             informer
             for namespace in sorted(places.namespaces)
             for informer in (
@@ -72,11 +91,11 @@ class Facade:
                 batch=own.watch_buffer_size,
                 limit=own.max_concurrent_watches,
             ),
-            journal.on_changes_sent,
+            recorder.on_changes_sent,
         )
         templates = Templates(None if own.templates is None else f"{own.templates}{mark}/", _TEMPLATE_SECONDS, clock)
         folders = [folder for name in sorted(places.namespaces) if (folder := templates.folder_of(name)) is not None]
-        self.sweep = TemplateSweeper(
+        self._sweeper = TemplateSweeper(
             templates.storage, folders, clock, named=self.cache.template_uris, is_sure=lambda: not self.problems
         )
         gate = OpenAccess() if own.authentication == "none" else AccessReviewer(cluster, clock, own.audiences)
@@ -93,14 +112,18 @@ class Facade:
                 traces=own.max_traces,
             )
         )
-        self.rpc = ActionsRpc(
+        self._rpc = ActionsRpc(
             calls,
             gate,
-            journal,
+            recorder,
             clock,
             requests=own.max_concurrent_requests,
             rates=CallerRateLimiter(clock, own.max_requests_per_second),
         )
+
+        recorder.metrics.watches_limit.set(own.max_concurrent_watches)
+        recorder.metrics.watches.set_function(lambda: self.cache.watches)
+        recorder.metrics.known.set_function(lambda: len(self.cache))
 
     def _learn_trace(self, body: Body) -> None:
         if (known := trace_of(body)) is not None:
@@ -109,106 +132,81 @@ class Facade:
     @property
     def problems(self) -> list[str]:
         """The reasons why responses would be wrong or stale."""
-        if not all(informer.listed.is_set() for informer in self.informers):
+        if not all(informer.listed.is_set() for informer in self._informers):
             return ["the actions have not been listed yet"]
-        if any(informer.age > _STALE_SECONDS for informer in self.informers):
+        if any(informer.age > _STALE_SECONDS for informer in self._informers):
             return ["nothing was heard of the API server for two minutes"]
         return []
 
+    def log_fields(self) -> Mapping[str, object]:
+        """Return the address, and how callers are authenticated."""
+        return {"bind": self._own.bind, "authentication": self._own.authentication}
 
-class ActionsService:
-    """Replica of the service; any number may run, since the API server has all shared state."""
+    def health(self) -> Health:
+        """Return why responses would be wrong or stale."""
+        return Health(ready=lambda: self.problems)
 
-    def __init__(self, config: OperatorConfig, own: ActionsConfig) -> None:
-        self._config = config
-        self._own = own
-        self._clock = SystemClock()
-        self._journal = ActionsJournal()
-        self._listening = self._stopping = False
+    async def start(self, supervisor: Supervisor) -> None:
+        """List the actions, then serve calls: before that, a parent would be missing and a snapshot incomplete."""
+        failed = self._recorder.on_task_failed
+        for informer in self._informers:
+            supervisor.start("informer", informer.run(failed))
+        supervisor.start("template sweeper", self._sweeper.run(failed))
+        for informer in self._informers:
+            await informer.listed.wait()
+        self._on_listed()
+        supervisor.start("server", self._serve())
+        await self._listening.wait()
 
-    async def run(self) -> None:
-        """Run until SIGTERM or SIGINT; then become unready, serve calls during the drain time, and end the watches."""
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, stop.set)
-        credentials = Credentials.load(self._clock, kubeconfig=self._config.kubeconfig, context=self._config.context)
-        async with open_session(credentials, in_flight=self._own.max_concurrent_requests * 2) as session:
-            cluster = RestCluster(credentials.server, session, self._journal.count_request)
-            await self._serve(Facade(self._own, cluster, self._clock, self._journal, credentials.fingerprint), stop)
+    def on_stopping(self) -> None:
+        """Report to clients of the health service that calls should go elsewhere."""
+        self._stopping = True
 
-    async def _serve(self, facade: Facade, stop: asyncio.Event) -> None:
-        journal, own = self._journal, self._own
-        journal.add_gauge("actions_watches_limit", "Watches that may be served.", lambda: own.max_concurrent_watches)
-        journal.add_gauge("actions_watches", "Watches that are being served.", lambda: facade.cache.watches)
-        journal.add_gauge("actions_known", "Actions that are known.", lambda: len(facade.cache))
+    async def drain(self, supervisor: Supervisor) -> None:
+        """End the watches, and finish the calls in progress."""
+        self.watches.stop()
+        self._draining.set()
+        await supervisor.join("server")
 
-        def ready() -> list[str]:
-            if self._stopping:
-                return ["the service is being stopped"]
-            return facade.problems if self._listening else ["the service does not listen yet"]
-
-        probes = ProbeServer(
-            "TASKACTION_ACTIONS_PROBES_BIND", own.probes_bind, Health(live=list, ready=ready), journal.registry
-        )
-        application = Application(
-            facade.rpc, HealthService(lambda: not ready(), self._clock, [ACTIONS]), own.max_request_bytes
-        )
+    async def _serve(self) -> None:
+        own = self._own
+        health = HealthService(lambda: not (self._stopping or self.problems), self._clock, [ACTIONS])
         settings = ActionsServerSettings(
-            bind=own.bind,
+            bind=ListenAddress("TASKACTION_ACTIONS_BIND", own.bind),
             request_bytes=own.max_request_bytes,
             grace=own.shutdown_delay.total_seconds(),
-            stalled=_STALLED_SECONDS,
+            stalled=self._stalled,
             certificate=own.tls_cert_file,
             key=own.tls_key_file,
             client_ca=own.tls_client_ca_file,
         )
-        await probes.start()
-        tasks = [asyncio.create_task(informer.run(journal.record_failure)) for informer in facade.informers]
-        tasks.append(asyncio.create_task(facade.sweep.run(journal.record_failure)))
-        try:
-            for informer in facade.informers:  # before that, a parent would be missing and a snapshot incomplete
-                await _first(stop, informer.listed)
-            gc.collect()
-            gc.freeze()  # what is known by now stays: to look through it for cycles would hold up every watch
-            journal.log_event("actions service starts", bind=own.bind, authentication=own.authentication)
-            await self._until(stop, facade, application, settings, tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:
-                with suppress(asyncio.CancelledError):
-                    await task
-            await probes.stop()
 
-    async def _until(
-        self,
-        stop: asyncio.Event,
-        facade: Facade,
-        application: Application,
-        settings: ActionsServerSettings,
-        tasks: list[asyncio.Task[None]],
-    ) -> None:
         async def drained() -> None:
-            self._listening = True  # the server asks for its end when it has begun
-            await stop.wait()
-            self._stopping = True
-            self._journal.log_event("actions service stops")
-            await self._clock.sleep(self._own.shutdown_delay.total_seconds())
-            facade.watches.stop()
+            self._listening.set()  # the server waits for its end when it has begun
+            await self._draining.wait()
 
-        serving = asyncio.create_task(run(application, settings, drained, self._clock, self._journal.record_failure))
-        ended, _ = await asyncio.wait({serving, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-        if serving not in ended:
-            stop.set()
-        await serving
-        for task in ended:
-            task.result()
+        application = Application(self._rpc, health, own.max_request_bytes)
+        await run(application, settings, drained, self._clock, self._recorder.on_task_failed)
 
 
-async def _first(*events: asyncio.Event) -> None:
-    """Return when one of them is set."""
-    waiting = [asyncio.create_task(event.wait()) for event in events]
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    for one in waiting:
-        one.cancel()
+async def run_actions_service(config: OperatorConfig, own: ActionsConfig, stop: asyncio.Event) -> None:
+    """Run the service until ``stop`` is set; then become unready, serve calls for the drain time, and end watches."""
+    clock, recorder = SystemClock(), ActionsRecorder()
+    options = ProcessOptions(
+        settings=config,
+        probes=ListenAddress("TASKACTION_ACTIONS_PROBES_BIND", own.probes_bind),
+        connections=own.max_concurrent_requests * 2,
+        linger=own.shutdown_delay.total_seconds(),
+    )
+    await Process(options, recorder, clock).run(
+        lambda api: Facade(
+            own, api.cluster, clock, recorder, api.credentials.fingerprint, on_listed=_exclude_from_collection
+        ),
+        stop,
+    )
+
+
+def _exclude_from_collection() -> None:
+    """Exclude what exists from searches for cycles: it stays, and the search would delay every watch."""
+    gc.collect()
+    gc.freeze()

@@ -23,8 +23,8 @@ from taskaction.integrations.port.agent import annotations as marking
 from taskaction.integrations.port.agent import wire
 from taskaction.integrations.port.agent.annotations import RunAnnotations
 from taskaction.integrations.port.agent.client import PortApiClient, PortConflictError, PortError, PortUnavailableError
-from taskaction.integrations.port.agent.journal import AgentJournal
 from taskaction.integrations.port.agent.mapping import Target, Targets, manifest, plain_name, refusal
+from taskaction.integrations.port.agent.recorder import AgentRecorder
 from taskaction.integrations.port.agent.runs import MalformedRun, PortRun
 
 _CHUNK = 32
@@ -62,7 +62,7 @@ class Admission:
         cluster: Cluster,
         port: PortApiClient,
         clock: Clock,
-        journal: AgentJournal,
+        recorder: AgentRecorder,
         namespace: str,
         installation: str,
         identity: str,
@@ -73,7 +73,7 @@ class Admission:
         self._cluster = cluster
         self._port = port
         self._clock = clock
-        self._journal = journal
+        self._recorder = recorder
         self._namespace = namespace
         self._installation = installation
         self._identity = identity
@@ -110,13 +110,13 @@ class Admission:
         healthy = True
         for name, run in chunk:
             if self._clock.monotonic() >= until:
-                self._journal.on_run_left(run, "too late")
+                self._recorder.on_run_left(run, "too late")
                 healthy = False
                 break
             try:
                 candidate = await self._record_run(name, run, found)
             except ClusterError as error:
-                self._journal.on_error("create action", error)
+                self._recorder.on_task_failed("create action", error)
                 healthy = False
                 break
             if candidate is not None:
@@ -153,7 +153,7 @@ class Admission:
             body = await self._create(run, body)
         except AlreadyExistsError:
             return await self._handle_existing_action(name, run)
-        self._journal.on_run_taken(name, run)
+        self._recorder.on_run_taken(name, run)
         known = RunAnnotations.from_body(body)
         return _Candidate(body=body, marks=known, first=True) if known is not None else None
 
@@ -190,7 +190,7 @@ class Admission:
             return None  # deleted in the meantime; Port hands out the run again
         known = RunAnnotations.from_body(body)
         if known is None or known.run_id != run.id:
-            self._journal.on_name_conflict(name, run.id or "")
+            self._recorder.on_name_conflict(name, run.id or "")
             return None
         match known.acknowledgement:
             case marking.ANOTHERS:
@@ -226,10 +226,10 @@ class Admission:
         except PortConflictError:
             return AcknowledgementResult.TAKEN
         except PortUnavailableError as error:
-            self._journal.on_error("acknowledge", error)
+            self._recorder.on_task_failed("acknowledge", error)
             return AcknowledgementResult.UNKNOWN
         except PortError as error:
-            self._journal.on_error("acknowledge", error)
+            self._recorder.on_task_failed("acknowledge", error)
             return AcknowledgementResult.REFUSED
         return AcknowledgementResult.OURS
 
@@ -245,7 +245,7 @@ class Admission:
                 await self._patch(candidate.name, marking.release_patch(before))
             else:
                 body = await self._patch(candidate.name, marking.acknowledgement_patch(before, marking.ANOTHERS))
-                self._journal.on_run_owned_elsewhere(candidate.name, candidate.marks)
+                self._recorder.on_run_owned_elsewhere(candidate.name, candidate.marks)
                 await self.discard(body)
                 return
         except ConflictError:
@@ -255,10 +255,10 @@ class Admission:
                 self._vanished(candidate.name, candidate.marks)
             return
         except ClusterError as error:
-            self._journal.on_error("release action", error)
+            self._recorder.on_task_failed("release action", error)
             return
         if not candidate.first:
-            self._journal.on_run_recovered(candidate.name, candidate.marks)
+            self._recorder.on_run_recovered(candidate.name, candidate.marks)
 
     async def _patch(self, name: str, operations: marking.Operations) -> Body:
         return await self._cluster.patch(TASK_ACTIONS, name, self._namespace, operations)

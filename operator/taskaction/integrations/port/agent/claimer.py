@@ -10,8 +10,8 @@ from taskaction.integrations.port.agent import wire
 from taskaction.integrations.port.agent.admission import Admission
 from taskaction.integrations.port.agent.buffer import RunBuffer
 from taskaction.integrations.port.agent.client import PortApiClient, PortError, PortUnavailableError
-from taskaction.integrations.port.agent.journal import AgentJournal
 from taskaction.integrations.port.agent.mapping import action_name
+from taskaction.integrations.port.agent.recorder import AgentRecorder
 from taskaction.integrations.port.agent.runs import MalformedRun, PortRun, PortRunKind, read_run
 
 LARGEST_CLAIM = 1000
@@ -41,7 +41,7 @@ class Claimer:
         port: PortApiClient,
         clock: Clock,
         luck: Callable[[], float],
-        journal: AgentJournal,
+        recorder: AgentRecorder,
         buffer: RunBuffer,
         admission: Admission,
         kinds: Sequence[PortRunKind],
@@ -53,7 +53,7 @@ class Claimer:
         self._port = port
         self._clock = clock
         self._luck = luck
-        self._journal = journal
+        self._recorder = recorder
         self._buffer = buffer
         self._admission = admission
         self._sources = [_ClaimSource(kind) for kind in kinds]
@@ -94,7 +94,7 @@ class Claimer:
             self._on_claim_failed(source, error)
             return 0
         source.failures = 0
-        self._journal.on_runs_claimed(kind, len(items))
+        self._recorder.on_runs_claimed(kind, len(items))
         return await self._admit_runs(kind, items, until)
 
     def _on_claim_failed(self, source: _ClaimSource, error: Exception) -> None:
@@ -102,7 +102,7 @@ class Claimer:
         source.error = str(error)
         asked = error.retry_after if isinstance(error, PortUnavailableError) else 0.0
         source.again = self._clock.monotonic() + max(asked, _PATIENCE.delay(source.failures, self._luck()))
-        self._journal.on_error("claim", error if isinstance(error, PortError) else PortError(str(error)))
+        self._recorder.on_task_failed("claim", error if isinstance(error, PortError) else PortError(str(error)))
 
     async def _admit_runs(self, kind: PortRunKind, items: Sequence[Any], until: float) -> int:
         """Admit as many runs as fit; Port hands out the others again when their visibility timeout ends."""
@@ -111,12 +111,12 @@ class Claimer:
         for item in items:
             run = read_run(kind, item)
             if isinstance(run, MalformedRun):
-                self._journal.on_run_quarantined(run)
+                self._recorder.on_run_quarantined(run)
             if run.id is None:
                 continue
             name = action_name(self._installation, kind, run.id)
             if not self._buffer.accepts(name, (kind, run.bucket)):
-                self._journal.on_run_left(run, "no room")
+                self._recorder.on_run_left(run, "no room")
                 continue
             if name not in self._buffer:
                 reserved.append(name)

@@ -22,7 +22,7 @@ from taskaction.integrations.port.agent.admission import Admission
 from taskaction.integrations.port.agent.annotations import RunAnnotations
 from taskaction.integrations.port.agent.buffer import RunBuffer
 from taskaction.integrations.port.agent.client import PortApiClient, PortError, PortNotFoundError, PortUnavailableError
-from taskaction.integrations.port.agent.journal import AgentJournal
+from taskaction.integrations.port.agent.recorder import AgentRecorder
 from taskaction.integrations.port.agent.reports import EndReport, Report, ReportedState, deletion_report, due_reports
 
 PATIENCE = Backoff(initial=1.0, factor=2.0, max=60.0)
@@ -47,7 +47,7 @@ class Outbox:
         cluster: Cluster,
         port: PortApiClient,
         clock: Clock,
-        journal: AgentJournal,
+        recorder: AgentRecorder,
         buffer: RunBuffer,
         admission: Admission,
         namespace: str,
@@ -66,7 +66,7 @@ class Outbox:
         self._cluster = cluster
         self._port = port
         self._clock = clock
-        self._journal = journal
+        self._recorder = recorder
         self._buffer = buffer
         self._admission = admission
         self._namespace = namespace
@@ -99,7 +99,7 @@ class Outbox:
 
     def on_action_vanished(self, name: str, marks: RunAnnotations) -> None:
         """Record that the action of a run of ours is gone: only this process can still report it to Port."""
-        self._journal.on_action_vanished(name, marks)
+        self._recorder.on_action_vanished(name, marks)
         self._lost[name] = marks
 
     async def sync(self) -> int:
@@ -132,7 +132,7 @@ class Outbox:
     def _marks(self, body: Body) -> RunAnnotations | None:
         known = RunAnnotations.from_body(body)
         if known is None:
-            self._journal.on_action_unreadable(body["metadata"]["name"], "its labels or annotations were changed")
+            self._recorder.on_action_unreadable(body["metadata"]["name"], "its labels or annotations were changed")
         return known
 
     async def _check_missing(self, missing: Iterable[str]) -> None:
@@ -158,7 +158,7 @@ class Outbox:
                 self._on_report_failed(name, error, 0.0)
                 return False
             except Exception as error:  # noqa: BLE001 - one action must not stop the others
-                self._journal.on_error(f"serve {name}", error)
+                self._recorder.on_task_failed(f"serve {name}", error)
                 return False
             self._failures.pop(name, None)
             return done
@@ -183,7 +183,7 @@ class Outbox:
         try:
             action = TaskAction.from_body(body)
         except ValidationError as error:
-            self._journal.on_action_unreadable(name, str(error))
+            self._recorder.on_action_unreadable(name, str(error))
             return
         uid = action.metadata.uid
         before = ReportedState.from_text(known.reported)
@@ -229,9 +229,9 @@ class Outbox:
         except PortUnavailableError:
             raise
         except PortError as error:
-            self._journal.on_report_refused(known, report, error)
+            self._recorder.on_report_refused(known, report, error)
             return "unknown to Port" if isinstance(error, PortNotFoundError) else "refused by Port"
-        self._journal.on_report_accepted(known, report)
+        self._recorder.on_report_accepted(known, report)
         return ""
 
     async def _report_vanished(self, name: str, known: RunAnnotations) -> bool:
@@ -252,7 +252,7 @@ class Outbox:
         attempts = (before.attempts if before is not None else 0) + 1
         again = self._clock.monotonic() + max(wait, PATIENCE.delay(attempts, 0.0))
         self._failures[name] = _Failure(attempts, again, str(error))
-        self._journal.on_error("report", error)
+        self._recorder.on_task_failed("report", error)
 
     def _forget_failures(self, names: set[str]) -> None:
         for name in self._failures.keys() - names:

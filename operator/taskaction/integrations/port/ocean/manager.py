@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from taskaction.app.operator import Operator, stop_on_signals, tune_process
+from taskaction.app.operator import Operator, tune_process
 from taskaction.core.errors import ConfigurationError
 from taskaction.integrations.port.ocean.adapter import executor_name
 from taskaction.integrations.port.ocean.context import ocean
@@ -19,6 +19,7 @@ from taskaction.plugin.registry import DuplicateActionExecutorError, Registry
 from taskaction.plugin.settings import SettingsReader
 from taskaction.runtime.config import OperatorConfig
 from taskaction.runtime.logs import log_settings
+from taskaction.runtime.process import stop_on_signals
 
 _STOP_SECONDS = 15.0
 """Additional time after running calls, to close watches, write statuses and release shards."""

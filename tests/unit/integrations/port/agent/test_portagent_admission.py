@@ -105,7 +105,7 @@ async def test_ocean_d04_one_malformed_run_costs_nobody_else_anything_and_is_rep
     bad = world.body("bad")
     assert bad is not None
     assert "integrationActionType" in bad["spec"]["parameters"]["message"]
-    assert agent.journal.registry.get_sample_value(
+    assert agent.recorder.metrics.registry.get_sample_value(
         "taskaction_port_agent_runs_quarantined_total", {"kind": "action"}
     ) == pytest.approx(4)
     world.become("bad", "Failed", reason="PortRunRefused", message="it cannot be read")

@@ -1,0 +1,41 @@
+"""Logs and metrics that every process has: constant messages, data as keys."""
+
+from typing import Generic, TypeVar
+
+import structlog
+
+from taskaction.cluster.errors import UnavailableError
+from taskaction.cluster.rest import FinishedRequest
+from taskaction.runtime.metrics import ProcessMetrics
+
+M = TypeVar("M", bound=ProcessMetrics)
+
+
+class ProcessRecorder(Generic[M]):
+    """Recorder that turns what happens in a process into logs and metrics.
+
+    Attributes:
+        metrics: the metrics of the process.
+    """
+
+    def __init__(self, metrics: M, logger: str) -> None:
+        self.metrics = metrics
+        self._log = structlog.stdlib.get_logger(logger)
+
+    def on_api_request(self, request: FinishedRequest) -> None:
+        """Record a request to the API server."""
+        labels = (request.verb, request.resource, request.subresource, str(request.code))
+        self.metrics.api_requests.labels(*labels).observe(request.seconds)
+
+    def on_task_failed(self, task: str, error: BaseException) -> None:
+        """Record that a task failed; it is retried if that can help."""
+        if isinstance(error, UnavailableError):
+            self.metrics.api_retries.labels(type(error).__name__).inc()
+            self._log.warning("API server does not respond, retrying", task=task, error=str(error))
+            return
+        self.metrics.errors.labels(type(error).__name__).inc()
+        self._log.error("unexpected error", task=task, error=f"{type(error).__name__}: {error}", exc_info=error)
+
+    def on_process_changed(self, event: str, **facts: object) -> None:
+        """Record that the process starts, is ready, or stops."""
+        self._log.info(f"{self.metrics.component} {event}", **facts)
