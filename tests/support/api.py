@@ -22,9 +22,18 @@ from cluster.kubectl import Kubectl
 LOOK_SECONDS = 0.05
 REQUEST_SECONDS = 60
 REFUSED = 400
+MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 Body = dict[str, Any]
+
+
+class RefusedError(KubectlError):
+    """An answer of the API server that refuses a request; the text is what kubectl would print."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ class ApiServer:
         except HTTPError as error:
             raise KubectlError(f"{method} {path}: {error}") from error
         if answer.status >= REFUSED:
-            raise KubectlError(refusal_text(answer.data))
+            raise RefusedError(answer.status, refusal_text(answer.data))
         return dict(json.loads(answer.data))
 
     def resource(self, kind: str) -> Resource:
@@ -160,7 +169,7 @@ def patch_object(kubectl: Kubectl, kind: str, name: str, change: Body, *options:
     path = with_query(
         server.resource(kind).path(kubectl.namespace, name, subresource), {"fieldManager": "kubectl-patch", **query}
     )
-    return server.request("PATCH", path, change, headers={"Content-Type": "application/merge-patch+json", **headers})
+    return server.request("PATCH", path, change, headers={**MERGE_PATCH, **headers})
 
 
 def wait_for_condition(

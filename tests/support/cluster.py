@@ -1,55 +1,50 @@
-"""What the cluster fixtures do, apart from being fixtures: manifests, namespaces, cleaning up.
+"""What the cluster fixtures do, apart from being fixtures: namespaces and cleaning up.
 
-Some 250 tests clean a namespace up. By kubectl that would be three programs each, which take longer than most tests; so
-it is done by a client that stays connected.
+Hundreds of tests clean a namespace up. By kubectl that would be three programs each, which take longer than most tests;
+so it is done over a connection that stays open.
 """
 
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-
-from kubernetes import config
-from kubernetes.client import ApiClient, CoreV1Api, CustomObjectsApi
-from kubernetes.client.exceptions import ApiException
+from http import HTTPStatus
 
 from cluster.kubectl import Kubectl
 from local.manifests import GROUP
-from support.api import create_object
+from support.api import MERGE_PATCH, RefusedError, Resource, create_object, server_of
 from taskaction.core.constants import VERSION
+
+SERVED = f"/apis/{GROUP}/{VERSION}"
 
 
 def strip_finalizers(kubectl: Kubectl, namespace: str) -> None:
-    """Let go of every object of the project's in a namespace that is being deleted."""
-    objects = CustomObjectsApi(_client(str(kubectl.kubeconfig)))
-    try:
-        served = objects.get_api_resources(GROUP, VERSION).resources
-    except ApiException as error:
-        if error.status != 404:
-            raise
-        return
-    for kind in served:
-        if not kind.namespaced or "/" in kind.name:
+    """Remove the finalizers of every object of the project's in a namespace that is being deleted."""
+    server = server_of(kubectl)
+    kinds = []
+    with ignore_refusals(HTTPStatus.NOT_FOUND):  # a cluster without the project's kinds
+        kinds = server.request("GET", SERVED)["resources"]
+    for kind in kinds:
+        if not kind["namespaced"] or "/" in kind["name"]:
             continue
-        for item in objects.list_namespaced_custom_object(GROUP, VERSION, namespace, kind.name)["items"]:
+        resource = Resource(SERVED, kind["name"], namespaced=True)
+        for item in server.request("GET", resource.path(namespace))["items"]:
             if not item["metadata"].get("finalizers"):
                 continue
-            with suppressing(404, 409):  # gone or changed meanwhile
-                objects.patch_namespaced_custom_object(
-                    GROUP, VERSION, namespace, kind.name, item["metadata"]["name"], {"metadata": {"finalizers": None}}
-                )
+            with ignore_refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):  # deleted or changed meanwhile
+                path = resource.path(namespace, item["metadata"]["name"])
+                server.request("PATCH", path, {"metadata": {"finalizers": None}}, headers=MERGE_PATCH)
 
 
 def delete_namespace(kubectl: Kubectl, namespace: str) -> None:
-    """Delete a namespace so that nothing in it can hold it up, without waiting for the end."""
-    with suppressing(404, 409):  # gone already, or going
-        CoreV1Api(_client(str(kubectl.kubeconfig))).delete_namespace(namespace)
+    """Delete a namespace so that nothing in it can delay the end, and return without waiting for that."""
+    with ignore_refusals(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):  # deleted already, or terminating
+        server_of(kubectl).request("DELETE", f"/api/v1/namespaces/{namespace}")
     strip_finalizers(kubectl, namespace)
 
 
 @contextmanager
 def new_namespace(kubectl: Kubectl, prefix: str) -> Iterator[str]:
-    """Give a namespace of a name of its own, for a while."""
+    """Create a namespace with a name of its own, and delete it at the end of the block."""
     name = f"{prefix}-{secrets.token_hex(4)}"
     create_object(kubectl, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     try:
@@ -59,15 +54,10 @@ def new_namespace(kubectl: Kubectl, prefix: str) -> Iterator[str]:
 
 
 @contextmanager
-def suppressing(*codes: int) -> Iterator[None]:
-    """Pass over answers of the API server that have one of these codes."""
+def ignore_refusals(*codes: HTTPStatus) -> Iterator[None]:
+    """Ignore refusals of the API server that have one of these codes."""
     try:
         yield
-    except ApiException as error:
+    except RefusedError as error:
         if error.status not in codes:
             raise
-
-
-@cache
-def _client(kubeconfig: str) -> ApiClient:
-    return config.new_client_from_config(kubeconfig)
