@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from chart.helm import CHART, Helm, HelmError
 from cluster.clusters import Cluster
 from support.cluster import new_namespace
+from support.rendered import read_manifests
 
 COMPONENTS = {
     "operator": (),
@@ -76,7 +76,7 @@ def taken(helm: Helm, cluster: Cluster, folder: Path, release: str, *options: st
     text = helm("template", release, str(CHART), "--namespace=default", "--skip-tests", "--no-hooks", *options)
     path = folder / "rendered.yaml"
     path.write_text(text)
-    found = [one for one in yaml.safe_load_all(text) if one]
+    found = read_manifests(text)
     if found:
         checked = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
         said = cluster.kubectl("apply", *checked, f"--filename={path}")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from chart.helm import CHART, Helm
 from cluster.kubectl import Kubectl
@@ -21,6 +20,7 @@ from support import port_server
 from support.actions import action, create, get_all, phase, wait_for_phase
 from support.api import get_object, list_objects
 from support.cluster import new_namespace
+from support.rendered import read_manifests
 
 OPS = "ops"
 PREVIOUS = Path(__file__).parents[2] / "data" / "charts" / "taskaction-operator-0.0.1.tgz"
@@ -59,7 +59,7 @@ def team(node: NodeCluster) -> Iterator[Kubectl]:
 
 def manifest(helm: Helm) -> list[dict[str, Any]]:
     """Give what the release consists of now."""
-    return [one for one in yaml.safe_load_all(helm("get", "manifest", "ta", f"--namespace={OPS}")) if one]
+    return read_manifests(helm("get", "manifest", "ta", f"--namespace={OPS}"))
 
 
 def opened(team: Kubectl) -> str:

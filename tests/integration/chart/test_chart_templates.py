@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from chart.helm import CHART, Helm, HelmError
 from cluster.clusters import Cluster
@@ -15,6 +14,7 @@ from local import account
 from local.manifests import CRDS, POLICIES
 from support.cluster import new_namespace
 from support.observability import ALERTS, DASHBOARD, RULES
+from support.rendered import read_manifests
 from taskaction.integrations.flyte.service.settings import ActionsConfig
 
 Manifest = dict[str, Any]
@@ -33,7 +33,7 @@ def rendered(helm: Helm, *options: str) -> list[Manifest]:
     served = (f"{kind}{part}" for kind in POLICIES_SERVED for part in ("", "Binding"))
     known = (f"--api-versions=admissionregistration.k8s.io/v1/{kind}" for kind in served)
     text = helm("template", *RELEASE, *known, *options)
-    return [manifest for manifest in yaml.safe_load_all(text) if manifest]
+    return read_manifests(text)
 
 
 def of_kind(manifests: list[Manifest], kind: str) -> Iterator[Manifest]:
@@ -51,7 +51,7 @@ def test_it_holds_every_crd_and_policy_as_they_stand(helm: Helm) -> None:
     specs = {(one["kind"], one["metadata"]["name"]): one.get("spec") for one in rendered(helm)}
     for folder in CRDS, POLICIES:
         for path in folder.glob("*.yaml"):
-            for manifest in yaml.safe_load_all(path.read_text()):
+            for manifest in read_manifests(path.read_text()):
                 assert specs[manifest["kind"], manifest["metadata"]["name"]] == manifest["spec"], path
 
 
@@ -580,7 +580,7 @@ def test_the_api_server_takes_all_of_it(cluster: Cluster, tmp_path: Path, helm: 
     path = tmp_path / "all.yaml"
     path.write_text(content)
     said = cluster.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", f"--filename={path}")
-    assert len(said.splitlines()) == len([one for one in yaml.safe_load_all(content) if one])
+    assert len(said.splitlines()) == len(read_manifests(content))
 
 
 BASIC = "nobody"

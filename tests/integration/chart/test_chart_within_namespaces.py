@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from chart.helm import CHART, Helm, HelmError
 from cluster.clusters import Cluster
@@ -17,6 +16,7 @@ from local import account
 from local.operator_process import Operator
 from support.actions import action, create, get, reason, wait_for_phase
 from support.cluster import new_namespace
+from support.rendered import read_manifests
 
 Manifest = dict[str, Any]
 CLUSTER_WIDE = {
@@ -47,7 +47,7 @@ def rendered(helm: Helm, home: str, team: str, *options: str) -> list[Manifest]:
         "--set=webhooks.enabled=true",
     )
     text = helm("template", "ta", str(CHART), f"--namespace={home}", *within, *options)
-    return [one for one in yaml.safe_load_all(text) if one]
+    return read_manifests(text)
 
 
 def environment(manifests: list[Manifest], name: str) -> dict[str, str]:
