@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -42,22 +43,34 @@ def world() -> Iterator[World]:
 @pytest.fixture
 def tree(operators: Operators, kubectl: Kubectl, world: World) -> Iterator[Operators]:
     """A parent with 200 descendants, all of them running outside."""
+    with running(operators, kubectl, world, manifests(world)):
+        yield operators
+
+
+@pytest.fixture
+def branch(operators: Operators, kubectl: Kubectl, world: World) -> Iterator[None]:
+    """The parent with one of its children, and what is below that, for what concerns a single descendant."""
+    with running(operators, kubectl, world, manifests(world, children=1)):
+        yield
+
+
+@contextmanager
+def running(operators: Operators, kubectl: Kubectl, world: World, items: list[Body]) -> Iterator[None]:
     operators.start(QUICK_LEASES)
-    create(kubectl, manifests(world))
-    wait_until(lambda: len(world.jobs) == DESCENDANTS + 1, timeout=90, what="all jobs to run")
-    yield operators
+    create(kubectl, items)
+    wait_until(lambda: len(world.jobs) == len(items), timeout=90, what="all jobs to run")
+    yield
     operators.stop()
 
 
-def manifests(world: World) -> list[Body]:
+def manifests(world: World, children: int = CHILDREN) -> list[Body]:
     names = {"root": None}
-    for child in range(CHILDREN):
+    for child in range(children):
         names[f"c{child}"] = "root"
         for grandchild in range(GRANDCHILDREN):
             names[f"c{child}-g{grandchild}"] = f"c{child}"
             for leaf in range(LEAVES):
                 names[f"c{child}-g{grandchild}-l{leaf}"] = f"c{child}-g{grandchild}"
-    assert len(names) == DESCENDANTS + 1
     return [described(name, parent, world) for name, parent in names.items()]
 
 
@@ -158,7 +171,8 @@ def test_a_child_that_is_created_after_the_deletion_goes_with_the_rest(
     }
 
 
-def test_children_that_are_orphaned_go_on(tree: Operators, kubectl: Kubectl, world: World) -> None:
+@pytest.mark.usefixtures("branch")
+def test_children_that_are_orphaned_go_on(kubectl: Kubectl, world: World) -> None:
     kubectl("delete", "ta", "c0-g0", "--cascade=orphan", "--wait=false")
     wait_until(lambda: "c0-g0" in world.cancelled, timeout=30, what="the deleted one to be cancelled")
     wait_until(lambda: "c0-g0" not in get_all(kubectl), timeout=60, what="the deleted one to go")
@@ -178,7 +192,8 @@ def test_deleting_the_namespace_cancels_everything_and_lets_it_go(
         raise AssertionError(kubectl("get", "ta", "-o", "yaml")) from error
 
 
-def test_the_parent_reference_becomes_an_owner_reference(tree: Operators, kubectl: Kubectl) -> None:
+@pytest.mark.usefixtures("branch")
+def test_the_parent_reference_becomes_an_owner_reference(kubectl: Kubectl) -> None:
     found = get_object(kubectl, "ta", "c0-g0-l0")
     [owner] = found["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["name"]) == ("TaskAction", "c0-g0")
