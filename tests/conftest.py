@@ -35,19 +35,26 @@ PODS = {"node_cluster", "node_programs", "simulated_cluster"}
 
 SLOWEST = (
     "e2e",
-    "integration/node",
+    "integration/node/test_true_pods",
+    "integration/node/test_node.",
+    "integration/operator/test_tree",
+    "integration/chart/test_chart_install",
     "integration/replicas",
-    "integration/flows",
+    "integration/node",
+    "integration/hack/test_controlplane",
+    "integration/actions/test_flyte_sdk.",
+    "integration/webhooks/test_inbox.",
     "integration/portagent",
-    "integration/operator",
+    "integration/operator/test_limits",
+    "integration/operator/test_outages",
+    "integration/operator/test_api_server_faults",
+    "integration/flows",
+    "integration/cli",
+    "integration/testing",
+    "integration/globus",
+    "integration/chart",
 )
-"""What takes longest of what needs a cluster begins first, so that no worker has to wait for another at the end."""
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "endurance: breaks something again and again under load; a test in memory covers the same ground"
-    )
+"""Files, by how their paths begin, that take more than half a minute: they start first, so that none is last alone."""
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
@@ -79,8 +86,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _place(path: Path) -> int:
-    folder = path.relative_to(manifests.ROOT / "tests").parent.as_posix()
-    return next((place for place, slow in enumerate(SLOWEST) if folder.startswith(slow)), len(SLOWEST))
+    file = path.relative_to(manifests.ROOT / "tests").as_posix()
+    return next((place for place, slow in enumerate(SLOWEST) if file.startswith(slow)), len(SLOWEST))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
