@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from docsite import commands, errors
 from taskaction.api.reasons import Reason
+from taskaction.app.metrics import OperatorMetrics
 from taskaction.core.durations import format_duration
 from taskaction.integrations.flyte.service import settings as actions
 from taskaction.integrations.flyte.service.recorder import ActionsMetrics
@@ -21,7 +22,7 @@ from taskaction.integrations.port.agent.recorder import AgentMetrics
 from taskaction.plugin.registry import Registry
 from taskaction.plugin.settings import Settings, former_names, variable_of
 from taskaction.runtime import config
-from taskaction.runtime.metrics import FORMER_NAMES, PREFIX, Metrics, ProcessMetrics
+from taskaction.runtime.metrics import FORMER_NAMES, PREFIX, ProcessMetrics
 from taskaction.services.webhooks import settings as webhooks
 from taskaction.services.webhooks.recorder import InboxMetrics
 
@@ -42,7 +43,7 @@ class Program:
 def programs() -> list[Program]:
     """Return every process that the project ships."""
     return [
-        Program("The operator", "operator run", config.OperatorConfig, Metrics()),
+        Program("The operator", "operator run", config.OperatorConfig, OperatorMetrics()),
         Program(
             "The inbox for webhooks",
             "webhooks serve",

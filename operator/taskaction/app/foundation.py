@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from taskaction.app.metrics import OperatorMetrics
 from taskaction.app.observer import OperatorRecorder
 from taskaction.cluster.gateway import Cluster
 from taskaction.cluster.retry import Retrier
@@ -17,7 +18,6 @@ from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.clock import Clock
 from taskaction.plugin.evaluation import Evaluator
 from taskaction.runtime.config import OperatorConfig
-from taskaction.runtime.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ def build_foundation(
     cluster: Cluster,
     clock: Clock,
     journal: OperatorRecorder,
-    metrics: Metrics,
+    metrics: OperatorMetrics,
     jitter: Callable[[], float],
 ) -> Foundation:
     """Return the foundation of one replica."""

@@ -4,20 +4,20 @@ from datetime import datetime
 from typing import Any
 
 from taskaction.api.enums import Phase
+from taskaction.app.metrics import OperatorMetrics
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.objects.owned import OwnedRecord
 from taskaction.control.objects.records import ActionRecord
 from taskaction.core.clock import Clock
 from taskaction.flows.effects import FlowLogEntry
 from taskaction.lifecycle.outcomes import Outcome
-from taskaction.runtime.metrics import Metrics
 from taskaction.runtime.recorder import ProcessRecorder
 
 
-class OperatorRecorder(ProcessRecorder[Metrics]):
+class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
     """Recorder that turns what happens into logs and metrics."""
 
-    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, metrics: OperatorMetrics, clock: Clock) -> None:
         super().__init__(metrics, "taskaction")
         self._clock = clock
 

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterable
 
+from taskaction.app.metrics import OperatorMetrics
 from taskaction.app.observer import OperatorRecorder
 from taskaction.app.replica import Replica
 from taskaction.control.uninstall import UninstallRunner
@@ -13,7 +14,6 @@ from taskaction.runtime import process
 from taskaction.runtime.api_session import open_api_session
 from taskaction.runtime.config import OperatorConfig
 from taskaction.runtime.listening import ListenAddress
-from taskaction.runtime.metrics import Metrics
 from taskaction.runtime.process import Process, ProcessOptions
 
 _RECURSION_LIMIT = 4_000
@@ -36,7 +36,7 @@ class Operator:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set; then stop watches, calls, writes and leases, in this order."""
         config, clock = self._config, SystemClock()
-        recorder = OperatorRecorder(Metrics(), clock)
+        recorder = OperatorRecorder(OperatorMetrics(), clock)
         options = ProcessOptions(
             settings=config,
             probes=ListenAddress("TASKACTION_BIND", config.bind),

@@ -11,6 +11,7 @@ from taskaction.app.control_plane import ControlPlane
 from taskaction.app.flow_wiring import build_catalogue, build_runs
 from taskaction.app.foundation import Foundation, build_foundation
 from taskaction.app.listeners import OwnershipListener
+from taskaction.app.metrics import OperatorMetrics
 from taskaction.app.observer import OperatorRecorder
 from taskaction.app.provider_wiring import build_providers
 from taskaction.cluster.gateway import Cluster
@@ -18,7 +19,6 @@ from taskaction.control.sharding.leases import LeaseSettings, ShardLeases
 from taskaction.core.clock import Clock
 from taskaction.plugin.registry import Plugin
 from taskaction.runtime.config import OperatorConfig
-from taskaction.runtime.metrics import Metrics
 
 
 def assemble(
@@ -26,7 +26,7 @@ def assemble(
     cluster: Cluster,
     clock: Clock,
     journal: OperatorRecorder,
-    metrics: Metrics,
+    metrics: OperatorMetrics,
     jitter: Callable[[], float],
     plugins: Iterable[Plugin] = (),
 ) -> ControlPlane:

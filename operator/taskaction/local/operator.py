@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 from typing import Any, Self
 
 from taskaction.api.enums import TERMINAL_PHASES
+from taskaction.app.metrics import OperatorMetrics
 from taskaction.app.observer import OperatorRecorder
 from taskaction.app.wiring import assemble
 from taskaction.cluster.gateway import (
@@ -27,7 +28,6 @@ from taskaction.cluster.memory.store import Event
 from taskaction.core.clock import Clock
 from taskaction.plugin.registry import Plugin
 from taskaction.runtime.config import OperatorConfig
-from taskaction.runtime.metrics import Metrics
 
 WATCHED: tuple[Resource, ...] = (
     ACTION_PROVIDERS,
@@ -54,7 +54,7 @@ class InProcessOperator:
 
         ``plugins`` are executors in addition to the installed ones, ``settings`` are fields of ``OperatorConfig``.
         """
-        metrics = Metrics()
+        metrics = OperatorMetrics()
         config = OperatorConfig(**{"shards": _SHARDS, **settings})
         self._cluster = cluster
         self._interval = config.scan_interval.total_seconds()

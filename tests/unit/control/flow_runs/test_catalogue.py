@@ -13,6 +13,7 @@ from support.fake_cluster import FakeCluster
 from support.requests import OwnedShards, no_requests
 from taskaction.api.action_flow import ActionFlow
 from taskaction.api.enums import ProviderKind
+from taskaction.app.metrics import OperatorMetrics
 from taskaction.app.observer import OperatorRecorder
 from taskaction.cluster.errors import ConflictError, NotFoundError
 from taskaction.cluster.gateway import ACTION_FLOWS, Body
@@ -25,7 +26,6 @@ from taskaction.control.objects.requests import ProviderKey
 from taskaction.core.names import shard_of
 from taskaction.plugin.evaluation import Evaluator
 from taskaction.plugin.json_schema import compile_schema
-from taskaction.runtime.metrics import Metrics
 from taskaction.testing.clock import START, FakeClock
 
 GOOD = {"StartAt": "Only", "States": {"Only": {"Type": "Pass", "End": True}}}
@@ -47,7 +47,7 @@ class Desk:
     evaluator: Evaluator = field(default_factory=Evaluator)
 
     def __post_init__(self) -> None:
-        clock, metrics = self.clock, Metrics()
+        clock, metrics = self.clock, OperatorMetrics()
         self.background = Background(lambda task, error: self.failures.append(f"{task}: {error}"))
         self.catalogue = FlowCatalogue(
             cluster=self.cluster,

@@ -1,0 +1,54 @@
+"""Metrics of the operator; gauges get their values from the replica."""
+
+from taskaction.runtime.metrics import ProcessMetrics
+
+
+class OperatorMetrics(ProcessMetrics):
+    """Metrics of the operator."""
+
+    def __init__(self) -> None:
+        super().__init__("operator")
+        self.admitted = self.counter("actions_seen", "Number of actions seen for the first time by this process.")
+        self.finished = self.counter(
+            "actions_finished", "Number of actions that ended, by phase and reason.", "phase", "reason"
+        )
+        self.runs_finished = self.counter(
+            "flow_runs_finished", "Number of flow runs that ended, by phase and reason.", "phase", "reason"
+        )
+        self.attempts = self.counter("attempts", "Number of attempts that were started, by executor.", "executor")
+        self.queue_wait = self.histogram(
+            "queue_wait_seconds",
+            "Time actions spend queued before a worker picks them up: to start, or to be polled.",
+            "turn",
+        )
+        self.quota_wait = self.histogram(
+            "quota_wait_seconds", "Time actions are parked until a quota of their target is renewed."
+        )
+        self.rates_exhausted = self.counter(
+            "rates_exhausted",
+            "Number of times that actions had to wait because the rate of a provider was used up.",
+        )
+        self.calls = self.histogram(
+            "executor_call_seconds", "Duration of calls of executors, by executor and outcome.", "executor", "outcome"
+        )
+        self.latency = self.histogram("action_seconds", "Time from the creation of an action to its durable end.")
+        self.writes = self.counter("status_writes", "Number of status writes of actions that became durable.")
+        self.overtaken = self.counter(
+            "status_overtaken", "Number of status writes given up because another owner has written."
+        )
+        self.abandoned = self.counter("cancels_abandoned", "Number of cancels that executors did not confirm in time.")
+        self.events_dropped = self.counter("events_dropped", "Number of Kubernetes Events that were not posted.")
+        self.queue_depth = self.gauge("queue_depth", "Number of actions waiting for a worker.")
+        self.backlog = self.gauge("backlog_actions", "Number of actions waiting outside a full queue.")
+        self.parked = self.gauge("actions_parked", "Number of actions parked until a quota of their target is renewed.")
+        self.workers = self.gauge("workers", "Maximum number of concurrent executor calls.")
+        self.workers_busy = self.gauge("workers_busy", "Number of busy workers.")
+        self.shards = self.gauge("shards", "Number of shards, for all replicas together.")
+        self.shards_held = self.gauge("shards_held", "Number of shards that this replica owns.")
+        self.action_events = self.gauge(
+            "action_events_waiting", "Number of ActionEvents that no action has consumed yet."
+        )
+        self.live = self.gauge("actions_live", "Number of unfinished actions.")
+        self.runs_live = self.gauge("flow_runs_live", "Number of unfinished flow runs.")
+        self.notices = self.gauge("notices_waiting", "Number of notifications waiting to be processed.")
+        self.watch_age = self.gauge("watch_age_seconds", "Seconds since the last event of the most silent watch.")
