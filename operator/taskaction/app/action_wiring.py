@@ -205,7 +205,9 @@ def _build_observation(base: Foundation, providers: ProviderControl) -> _Observa
             base.clock,
             base.jitter,
             base.persistently,
-            CallSettings(closed_namespaces=base.closed_namespaces),
+            CallSettings(
+                closed_namespaces=base.closed_namespaces, call_timeout=base.config.call_timeout.total_seconds()
+            ),
             timers,
             base.evaluator,
         ),

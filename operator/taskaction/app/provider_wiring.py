@@ -66,6 +66,7 @@ def build_providers(base: Foundation, plugins: Iterable[Plugin]) -> ProviderCont
         observer=execution_events,
         clock=base.clock,
         jitter=base.jitter,
+        shares=config.shares(),
         runs_buffer_high_watermark=config.runs_buffer_high_watermark,
         max_runs_buffer_util_pct_per_action=config.max_runs_buffer_util_pct_per_action,
     )

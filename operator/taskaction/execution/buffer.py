@@ -1,7 +1,8 @@
 """Backlog: runs that wait outside of a full queue; high watermark, shares per source and queue limits.
 
-The limits are hard: they are checked for each run. In Ocean, one batch can exceed the limit
-(docs/porting-from-ocean.md#d14).
+The limits of sources are hard: they are checked for each run. In Ocean, one batch can exceed the limit
+(docs/porting-from-ocean.md#d14). The high watermark is exceeded by at most one run of each namespace: a namespace of
+which nothing is queued is admitted although others have filled the queue.
 """
 
 from collections import OrderedDict
@@ -11,6 +12,9 @@ from taskaction.execution.queue import RunQueue
 from taskaction.execution.runs import Order, QueuedRun
 
 _STALE_ENTRIES_KEPT = 16
+
+_Group = tuple[str, str]
+"""Namespace and source of runs that keep their order among each other."""
 
 
 class Buffer:
@@ -26,7 +30,7 @@ class Buffer:
         self.high_watermark = high_watermark
         self._share = None if high_watermark is None or share_pct is None else max(1, high_watermark * share_pct // 100)
         self._bounds: dict[str, int] = {}
-        self._heaps: OrderedDict[str, list[tuple[Order, str]]] = OrderedDict()
+        self._heaps: OrderedDict[_Group, list[tuple[Order, str]]] = OrderedDict()
         self._outside: dict[str, QueuedRun] = {}
 
     def __len__(self) -> int:
@@ -53,50 +57,63 @@ class Buffer:
             return True
         if first:
             return self.high_watermark is None and run.source not in self._bounds
-        return run.source not in self._heaps and self._has_room_for(run.source)
+        owed = not self._is_full() or not self._queue.has_pending(run.share)
+        return owed and _group(run) not in self._heaps and self._is_within_bounds(run.source)
 
     def add(self, run: QueuedRun) -> None:
         """Add ``run`` to the backlog."""
         self._outside[run.id] = run
-        heap = self._heaps.setdefault(run.source, [])
+        heap = self._heaps.setdefault(_group(run), [])
         heappush(heap, (run.order, run.id))
         if len(heap) > 2 * len(self._outside) + _STALE_ENTRIES_KEPT:
-            self._heaps[run.source] = [entry for entry in heap if entry[1] in self._outside]
-            heapify(self._heaps[run.source])
+            self._heaps[_group(run)] = [entry for entry in heap if entry[1] in self._outside]
+            heapify(self._heaps[_group(run)])
 
     def forget(self, run_id: str) -> None:
         """Remove a run from the backlog."""
         run = self._outside.pop(run_id, None)
         if run is not None:
-            self._first_run_id(run.source)
+            self._first_run(_group(run))
 
     def take_next(self) -> QueuedRun | None:
-        """Remove and return the next run for which there is room, the sources in turn; None if there is none."""
-        for source in list(self._heaps):
-            if self._is_full():
+        """Remove and return the next run for which there is room, the groups in turn; None if there is none."""
+        drained = self._queue.take_drained()
+        for group in list(self._heaps):
+            full = self._is_full()
+            if full and not drained:
                 return None
-            if self._has_room_for(source):
-                _, run_id = heappop(self._heaps[source])
-                run = self._outside.pop(run_id)
-                if self._first_run_id(source) is not None:
-                    self._heaps.move_to_end(source)
+            run = self._first_run(group)
+            if run is None or not self._is_within_bounds(run.source):
+                continue
+            if not full or (run.share in drained and not self._queue.has_pending(run.share)):
+                self._remove(group, run)
                 return run
         return None
 
-    def _first_run_id(self, source: str) -> str | None:
-        """Return the first run of a source in the backlog; remove the source if it has none."""
-        heap = self._heaps[source]
+    def _remove(self, group: _Group, run: QueuedRun) -> None:
+        heappop(self._heaps[group])
+        del self._outside[run.id]
+        if self._first_run(group) is not None:
+            self._heaps.move_to_end(group)
+
+    def _first_run(self, group: _Group) -> QueuedRun | None:
+        """Return the first run of a group in the backlog; remove the group if it has none."""
+        heap = self._heaps[group]
         while heap and heap[0][1] not in self._outside:
             heappop(heap)
         if heap:
-            return heap[0][1]
-        del self._heaps[source]
+            return self._outside[heap[0][1]]
+        del self._heaps[group]
         return None
 
     def _is_full(self) -> bool:
         return self.high_watermark is not None and self._queue.pending_count >= self.high_watermark
 
-    def _has_room_for(self, source: str) -> bool:
+    def _is_within_bounds(self, source: str) -> bool:
         waiting = self._queue.queued_count(source)
         bounds = (self._bounds.get(source), self._share)
-        return not self._is_full() and all(bound is None or waiting < bound for bound in bounds)
+        return all(bound is None or waiting < bound for bound in bounds)
+
+
+def _group(run: QueuedRun) -> _Group:
+    return (run.namespace, run.source)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from taskaction.execution.pacing import Pace
 from taskaction.execution.parking import ParkingLot, Quota
 from taskaction.execution.queue import RunQueue
 from taskaction.execution.runs import QueuedRun
+from taskaction.execution.shares import ShareSettings
 
 _OBEY_SECONDS = 1.0
 """How long a cancelled turn may take to end; the manager does not wait longer."""
@@ -22,6 +24,9 @@ Process = Callable[[str], Awaitable[bool]]
 
 LIMIT_FLOOR_SECONDS = 0.5
 LIMIT_RECHECK_SECONDS = 10.0
+LONG_CALL_SECONDS = 1.0
+"""Age from which a call does not count against other namespaces, if its own has more workers than its share."""
+EQUAL_SHARES = ShareSettings()
 
 
 class Observer(Protocol):
@@ -46,8 +51,17 @@ class Observer(Protocol):
         """Handle that the numbers of queued and running runs may have changed."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A busy worker; ``started`` is monotonic."""
+
+    task: asyncio.Task[None]
+    run: QueuedRun
+    started: float
+
+
 class ExecutionManager:
-    """Scheduler that assigns queued runs to at most ``workers_count`` concurrent workers.
+    """Scheduler that assigns queued runs to ``workers_count`` concurrent workers, at most twice as many with loans.
 
     A worker is a slot and not a long-running task: each turn is a task of its own. So nothing that a run does, not even
     cancelling itself, can cost the manager a worker (docs/porting-from-ocean.md#d7), and no wake-up is spurious or
@@ -61,16 +75,20 @@ class ExecutionManager:
         observer: Observer,
         clock: Clock,
         jitter: Callable[[], float],
+        shares: ShareSettings = EQUAL_SHARES,
         runs_buffer_high_watermark: int | None = None,
         max_runs_buffer_util_pct_per_action: int | None = None,
     ) -> None:
-        """Create a manager; settings have Ocean's names, ``jitter`` returns random numbers in [0, 1)."""
+        """Create a manager; settings have Ocean's names, ``jitter`` returns random numbers in [0, 1).
+
+        ``shares`` divides the workers between namespaces.
+        """
         self._process: Process | None = None
         self._workers_count = workers_count
         self._observer = observer
         self._clock = clock
         self._jitter = jitter
-        self._queue = RunQueue()
+        self._queue = RunQueue(shares)
         self._buffer = Buffer(
             self._queue, high_watermark=runs_buffer_high_watermark, share_pct=max_runs_buffer_util_pct_per_action
         )
@@ -78,7 +96,8 @@ class ExecutionManager:
         self._paces: dict[str, Pace] = {}
         self._quota_checks: Agenda[Quota] = Agenda(clock)
         self._tokens: Agenda[str] = Agenda(clock)
-        self._turns: dict[str, asyncio.Task[None]] = {}
+        self._turns: dict[str, _Turn] = {}
+        self._loans: Agenda[str] = Agenda(clock)
 
     # -- figures ------------------------------------------------------------------------------------------------------
 
@@ -165,6 +184,7 @@ class ExecutionManager:
         async with asyncio.TaskGroup() as timers:
             timers.create_task(self._quota_checks.run(self._check_quota), name="parked runs")
             timers.create_task(self._tokens.run(self.on_reservation_recorded), name="rates")
+            timers.create_task(self._loans.run(lambda _: self._pump()), name="loans")
 
     def submit(self, run: QueuedRun) -> bool:
         """Queue ``run`` for a worker; return False if it already waits."""
@@ -214,7 +234,7 @@ class ExecutionManager:
     async def drain(self, seconds: float) -> None:
         """Stop assigning runs, wait ``seconds`` for running turns, then cancel them."""
         self._process = None
-        late = await _wait_for_turns(list(self._turns.values()), seconds)
+        late = await _wait_for_turns([turn.task for turn in self._turns.values()], seconds)
         for turn in late:
             turn.cancel()
         await _wait_for_turns(late, _OBEY_SECONDS)
@@ -236,14 +256,35 @@ class ExecutionManager:
 
     def _pump(self) -> None:
         self._observer.on_counts_changed()
-        while (process := self._process) is not None and len(self._turns) < self._workers_count:
-            run = self._queue.take()
-            if run is None:
-                return
+        while (process := self._process) is not None and (run := self._take()) is not None:
             paced = self._spend(run)
-            turn = asyncio.create_task(self._turn(process, run, paced), name=f"run {run.id}")
-            self._turns[run.id] = turn
+            task = asyncio.create_task(self._turn(process, run, paced), name=f"run {run.id}")
+            self._turns[run.id] = _Turn(task, run, self._clock.monotonic())
             self._refill()
+
+    def _take(self) -> QueuedRun | None:
+        """Return the next run that may have a worker; None if there is none.
+
+        A namespace may use workers that no other wants. If it keeps more than its share busy with long calls, those do
+        not count against namespaces that have less than theirs.
+        """
+        if len(self._turns) < self._workers_count:
+            return self._queue.take()
+        if not self._queue.has_owed_run(self._workers_count):
+            return None
+        if len(self._turns) < self._workers_count + self._count_long_turns():
+            return self._queue.take_within_share(self._workers_count)
+        return None
+
+    def _count_long_turns(self) -> int:
+        """Return the number of long calls of namespaces that have more than their share; look again at the next one."""
+        now, found = self._clock.monotonic(), 0
+        for turn in self._turns.values():  # the oldest first
+            if (age := now - turn.started) < LONG_CALL_SECONDS:
+                self._loans.set("", self._clock.now() + timedelta(seconds=LONG_CALL_SECONDS - age))
+                break
+            found += self._queue.exceeds_share(turn.run, self._workers_count)
+        return min(found, self._workers_count)
 
     async def _turn(self, process: Process, run: QueuedRun, paced: bool) -> None:  # noqa: FBT001 - a private method
         started = True

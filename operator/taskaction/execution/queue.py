@@ -4,13 +4,15 @@ A lane is the global queue of a source in a namespace, or one of its partitions 
 running attempt that must be polled wait in a lane of their own, which no limit closes.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
 from taskaction.execution.limits import UNLIMITED, SourceLimits
-from taskaction.execution.ring import Ring
+from taskaction.execution.ring import Place, Ring
 from taskaction.execution.runs import LaneKey, QueuedRun
+from taskaction.execution.shares import Shares, ShareSettings
 
 _Entry = tuple[int, int, float, int, str, str]
 """Rank, order and id; a flat tuple, because comparisons dominate the cost of the heap."""
@@ -24,7 +26,7 @@ class _Lane:
     waiting: int = 0
     holders: set[str] | None = None  # partitions only: runs that occupy the partition, running or not
     seated: int = 0  # partitions only: how many of them are running
-    level: int | None = None  # its priority in the ring, None while it is not ready
+    place: Place | None = None  # in the ring, None while it is not ready
 
     def hold(self, run_id: str) -> None:
         if self.holders is None:  # saves the memory of empty sets in most of 50,000 partitions
@@ -68,6 +70,7 @@ class _RunEntry:
     entry: _Entry | None = None  # its current entry; any other entry of a heap is stale and skipped
     lane: _Lane | None = None  # where it waits
     busy: bool = False
+    share: str = ""  # while busy: whose worker it has
     again: bool = False  # busy, and to be queued again afterwards
     holds: bool = False
     seated: bool = False
@@ -83,12 +86,17 @@ class RunQueue:
     so that no request for a turn is lost.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shares: ShareSettings) -> None:
+        """Create a queue; ``shares`` divides the workers between namespaces."""
+        self._settings = shares
+        self._shares = Shares(shares)
         self._lanes: dict[LaneKey, _Lane] = {}
         self._sources: dict[str, _SourceState] = {}
         self._known: dict[str, _RunEntry] = {}
-        self._ring = Ring()
+        self._ring = Ring(self._shares.load_of)
         self._waiting = self._pending = self._busy = 0
+        self._pending_by_share: Counter[str] = Counter()
+        self._drained: set[str] = set()
 
     def __len__(self) -> int:
         """Return the number of waiting runs."""
@@ -98,6 +106,15 @@ class RunQueue:
     def pending_count(self) -> int:
         """Number of runs that wait for the start of their attempt."""
         return self._pending
+
+    def has_pending(self, namespace: str) -> bool:
+        """Whether a run of a namespace waits for the start of its attempt."""
+        return namespace in self._pending_by_share
+
+    def take_drained(self) -> set[str]:
+        """Return the namespaces whose last pending run has left since the last call."""
+        drained, self._drained = self._drained, set()
+        return drained
 
     @property
     def busy_count(self) -> int:
@@ -181,15 +198,31 @@ class RunQueue:
 
     def take(self) -> QueuedRun | None:
         """Return the next run, which is then busy; None if no run may start."""
-        key = self._ring.next_lane()
+        return self._take(self._ring.next_lane())
+
+    def has_owed_run(self, workers: int) -> bool:
+        """Whether a run may start of a namespace that has less than its share of ``workers``."""
+        return self._ring.has_lane(lambda namespace: self._shares.may_have_more(namespace, workers))
+
+    def take_within_share(self, workers: int) -> QueuedRun | None:
+        """Return the next run of a namespace that has less than its share of ``workers``; None if there is none."""
+        return self._take(self._ring.next_lane(lambda namespace: self._shares.may_have_more(namespace, workers)))
+
+    def exceeds_share(self, run: QueuedRun, workers: int) -> bool:
+        """Whether the namespace of a busy run has more than its share of ``workers``."""
+        return self._shares.has_too_many(run.share, workers)
+
+    def _take(self, key: Hashable | None) -> QueuedRun | None:
         if key is None:
             return None
         assert isinstance(key, LaneKey)  # noqa: S101 - the ring returns keys that this class added
         lane = self._lanes[key]
         known = self._known[self._head(lane)[5]]
         self._wait_no_more(known)
-        known.busy = True
+        known.busy, known.share = True, known.run.share
         self._busy += 1
+        self._shares.start(known.share)
+        self._ring.on_load_changed(known.share)
         self._keep(known)
         return known.run
 
@@ -200,6 +233,8 @@ class RunQueue:
             return
         known.busy = False
         self._busy -= 1
+        self._shares.finish(known.share)
+        self._ring.on_load_changed(known.share)
         if known.again:
             known.again = False
             self._wait(known)
@@ -235,6 +270,7 @@ class RunQueue:
             lane = self._lane(run.home)
             self._source(run.source).waiting[run.id] = None
             self._pending += 1
+            self._pending_by_share[run.share] += 1
         rank = -run.priority
         if lane.key.partition is not None:  # only the order counts, behind runs that occupy the partition
             rank = 0 if known.holds else 1
@@ -259,6 +295,10 @@ class RunQueue:
         if not lane.key.going:
             del self._sources[known.run.source].waiting[known.run.id]
             self._pending -= 1
+            self._pending_by_share[known.run.share] -= 1
+            if not self._pending_by_share[known.run.share]:
+                del self._pending_by_share[known.run.share]
+                self._drained.add(known.run.share)
         self._place(lane)
 
     def _head(self, lane: _Lane) -> _Entry:
@@ -353,19 +393,20 @@ class RunQueue:
 
     def _place(self, lane: _Lane) -> None:
         """Update the position of ``lane`` in the ring; remove a lane that is empty."""
-        level = self._level(lane)
-        if level != lane.level:
-            key = lane.key
-            if lane.level is not None:
-                self._ring.remove(key, lane.level, key.namespace, key.source, gated=not key.going)
-            if level is not None:
-                self._ring.add(key, level, key.namespace, key.source, gated=not key.going)
-            lane.level = level
+        place = self._find_place(lane)
+        if place != lane.place:
+            if lane.place is not None:
+                self._ring.remove(lane.key, lane.place)
+                self._shares.want_no_more(lane.place.namespace)
+            if place is not None:
+                self._ring.add(lane.key, place)
+                self._shares.want(place.namespace)
+            lane.place = place
         if not lane.waiting and not lane.held:
             self._lanes.pop(lane.key, None)
 
-    def _level(self, lane: _Lane) -> int | None:
-        """Return the priority of the next run that may start, or None."""
+    def _find_place(self, lane: _Lane) -> Place | None:
+        """Return the place in the ring by the next run that may start, or None."""
         if not lane.waiting:
             return None
         head = self._head(lane)
@@ -374,4 +415,6 @@ class RunQueue:
             room = source.limits.per_partition if source is not None else 1
             if lane.seated >= room or (head[0] and lane.held >= room):
                 return None
-        return self._known[head[5]].run.priority
+        run = self._known[head[5]].run
+        tier = self._settings.tier_of(run.share, run.priority)
+        return Place(tier, run.share, run.priority, lane.key.source, gated=not lane.key.going)

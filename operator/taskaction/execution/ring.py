@@ -1,74 +1,166 @@
-"""Round-robin ring of ready lanes; a data structure without tasks, clock or I/O.
+"""Ring of ready lanes; a data structure without tasks, clock or I/O.
 
-The ring serves the highest priority first; within a priority the namespaces in turn, within a namespace its sources in
-turn, and within a source its lanes in turn, so that neither a busy tenant nor a busy key starves the others. A source
-that may not start anything is set aside as a whole, so that 50,000 waiting lanes cost nothing.
+The ring serves the highest tier first. Within a tier it serves the namespace with the lowest load, and namespaces of
+the same load in turn; within a namespace the highest priority, then its sources in turn, and within a source its lanes
+in turn. So neither a busy tenant, nor its priorities, nor a busy key starve the others. A source that may not start
+anything is set aside as a whole, so that 50,000 waiting lanes cost nothing.
 """
 
 from bisect import insort
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 Lane = Hashable
 
 
-@dataclass(slots=True, eq=False)
-class _Spot:
-    """Ready lanes of one source in one namespace with one priority."""
+class Place(NamedTuple):
+    """Place of a lane in the ring; ``gated`` if it waits for its source to open."""
 
-    level: int
+    tier: int
     namespace: str
+    level: int
     source: str
     gated: bool
+
+
+@dataclass(slots=True, eq=False)
+class _Spot:
+    """Ready lanes with the same place."""
+
+    place: Place
     lanes: OrderedDict[Lane, None] = field(default_factory=OrderedDict)
     aside: bool = False
     served: bool = False  # since it was last set aside
 
 
+@dataclass(slots=True, eq=False)
+class _Levels:
+    """Spots of one namespace by priority."""
+
+    spots: dict[int, OrderedDict[_Spot, None]] = field(default_factory=dict)
+    order: list[int] = field(default_factory=list)  # negated, so that the highest comes first
+
+    def add(self, spot: _Spot) -> None:
+        level = spot.place.level
+        if level not in self.spots:
+            self.spots[level] = OrderedDict()
+            insort(self.order, -level)
+        self.spots[level][spot] = None
+
+    def remove(self, spot: _Spot) -> None:
+        level = spot.place.level
+        del self.spots[level][spot]
+        if not self.spots[level]:
+            del self.spots[level]
+            self.order.remove(-level)
+
+    @property
+    def first(self) -> OrderedDict[_Spot, None]:
+        return self.spots[-self.order[0]]
+
+
+@dataclass(slots=True, eq=False)
+class _Tier:
+    """Namespaces of one tier by their load."""
+
+    members: dict[str, _Levels] = field(default_factory=dict)
+    loads: dict[str, float] = field(default_factory=dict)
+    namespaces: dict[float, OrderedDict[str, None]] = field(default_factory=dict)
+    order: list[float] = field(default_factory=list)
+
+    def enter(self, namespace: str, load: float) -> None:
+        self.loads[namespace] = load
+        if load not in self.namespaces:
+            self.namespaces[load] = OrderedDict()
+            insort(self.order, load)
+        self.namespaces[load][namespace] = None
+
+    def leave(self, namespace: str) -> None:
+        load = self.loads.pop(namespace)
+        del self.namespaces[load][namespace]
+        if not self.namespaces[load]:
+            del self.namespaces[load]
+            self.order.remove(load)
+
+    @property
+    def first(self) -> str:
+        return next(iter(self.namespaces[self.order[0]]))
+
+
 @dataclass(slots=True)
 class _Gate:
-    """Spots of a source: offered in the ring, or set aside by priority; ``starts`` None is unlimited."""
+    """Spots of a source: offered in the ring, or set aside by tier and namespace; ``starts`` None is unlimited."""
 
     shut: bool = False
     starts: int | None = None
     offered: OrderedDict[_Spot, None] = field(default_factory=OrderedDict)
-    aside: dict[int, OrderedDict[_Spot, None]] = field(default_factory=dict)
+    aside: dict[int, OrderedDict[str, dict[int, _Spot]]] = field(default_factory=dict)
 
     @property
     def idle(self) -> bool:
         return not (self.shut or self.offered or self.aside)
 
+    def set_aside(self, spot: _Spot, *, first: bool) -> None:
+        """Set a spot aside; its namespace is the first to come back, or the last."""
+        spot.aside, spot.served = True, False
+        namespaces = self.aside.setdefault(spot.place.tier, OrderedDict())
+        namespaces.setdefault(spot.place.namespace, {})[spot.place.level] = spot
+        if first:
+            namespaces.move_to_end(spot.place.namespace, last=False)
+
+    def discard(self, spot: _Spot) -> None:
+        """Remove a spot that was set aside."""
+        tier, namespace, level, *_ = spot.place
+        levels = self.aside[tier][namespace]
+        del levels[level]
+        if not levels:
+            del self.aside[tier][namespace]
+        if not self.aside[tier]:
+            del self.aside[tier]
+
+    def bring_back(self) -> _Spot:
+        """Remove and return the next spot: of the highest tier, the first namespace, and its highest priority."""
+        namespaces = self.aside[max(self.aside)]
+        levels = namespaces[next(iter(namespaces))]
+        spot = levels[max(levels)]
+        self.discard(spot)
+        spot.aside = False
+        if spot.place.namespace in namespaces:  # its other priorities wait for the other namespaces
+            namespaces.move_to_end(spot.place.namespace)
+        return spot
+
 
 class Ring:
-    """Ring of ready lanes by priority, namespace and source; every operation takes constant time on average."""
+    """Ring of ready lanes by tier, namespace and source; every operation takes constant time on average."""
 
-    def __init__(self) -> None:
-        self._levels: dict[int, OrderedDict[str, OrderedDict[_Spot, None]]] = {}
-        self._priorities: list[int] = []  # negated, so that the highest comes first
-        self._spots: dict[tuple[int, str, str, bool], _Spot] = {}
+    def __init__(self, load_of: Callable[[str], float]) -> None:
+        """Create a ring; ``load_of`` returns the load of a namespace, and ``on_load_changed`` must follow it."""
+        self._load_of = load_of
+        self._tiers: dict[int, _Tier] = {}
+        self._order: list[int] = []  # negated, so that the highest comes first
+        self._spots: dict[Place, _Spot] = {}
         self._gates: dict[str, _Gate] = {}
 
     def __len__(self) -> int:
         """Return the number of spots with ready lanes, set aside or not."""
         return len(self._spots)
 
-    def add(self, lane: Lane, level: int, namespace: str, source: str, *, gated: bool) -> None:
-        """Add a ready lane; ``gated`` if it waits for its source to open."""
-        key = (level, namespace, source, gated)
-        spot = self._spots.get(key)
+    def add(self, lane: Lane, place: Place) -> None:
+        """Add a ready lane."""
+        spot = self._spots.get(place)
         if spot is None:
-            spot = self._spots[key] = _Spot(level, namespace, source, gated)
+            spot = self._spots[place] = _Spot(place)
             self._enter(spot)
         spot.lanes[lane] = None
 
-    def remove(self, lane: Lane, level: int, namespace: str, source: str, *, gated: bool) -> None:
+    def remove(self, lane: Lane, place: Place) -> None:
         """Remove a lane."""
-        key = (level, namespace, source, gated)
-        spot = self._spots[key]
+        spot = self._spots[place]
         del spot.lanes[lane]
         if not spot.lanes:
-            del self._spots[key]
+            del self._spots[place]
             self._leave(spot)
 
     def close(self, source: str) -> None:
@@ -81,11 +173,10 @@ class Ring:
         for spot in reversed(gate.offered):
             self._withdraw(spot)
             if not spot.served:
-                self._set_aside(gate, spot)
-                gate.aside[spot.level].move_to_end(spot, last=False)
+                gate.set_aside(spot, first=True)
         for spot in gate.offered:
             if spot.served:
-                self._set_aside(gate, spot)
+                gate.set_aside(spot, first=False)
         gate.offered.clear()
 
     def open(self, source: str, starts: int | None) -> None:
@@ -102,71 +193,92 @@ class Ring:
         if gate.idle:
             del self._gates[source]
 
-    def next_lane(self) -> Lane | None:
-        """Return the next lane, and move it, its source and its namespace to the end."""
-        if not self._priorities:
-            return None
-        namespaces = self._levels[-self._priorities[0]]
-        namespace, spots = next(iter(namespaces.items()))
+    def on_load_changed(self, namespace: str) -> None:
+        """Move a namespace to its place by load."""
+        load = self._load_of(namespace)
+        for tier in self._tiers.values():
+            if tier.loads.get(namespace, load) != load:
+                tier.leave(namespace)
+                tier.enter(namespace, load)
+
+    def next_lane(self, may_start: Callable[[str], bool] | None = None) -> Lane | None:
+        """Return the next lane, and move it and its source to the end.
+
+        With ``may_start``, the lane is one of a namespace for which it returns True; only the namespace with the lowest
+        load of each tier is asked about.
+        """
+        tier = self._find_tier(may_start)
+        return self._serve(tier, tier.first) if tier is not None else None
+
+    def has_lane(self, may_start: Callable[[str], bool]) -> bool:
+        """Whether ``next_lane`` would return a lane."""
+        return self._find_tier(may_start) is not None
+
+    def _find_tier(self, may_start: Callable[[str], bool] | None) -> _Tier | None:
+        for number in self._order:
+            tier = self._tiers[-number]
+            if may_start is None or may_start(tier.first):
+                return tier
+        return None
+
+    def _serve(self, tier: _Tier, namespace: str) -> Lane:
+        spots = tier.members[namespace].first
         spot = next(iter(spots))
         lane = next(iter(spot.lanes))
-        namespaces.move_to_end(namespace)
+        tier.namespaces[tier.loads[namespace]].move_to_end(namespace)
         spots.move_to_end(spot)
         spot.lanes.move_to_end(lane)
         spot.served = True
         return lane
 
     def _enter(self, spot: _Spot) -> None:
-        if spot.gated:
-            gate = self._gates.setdefault(spot.source, _Gate())
+        if spot.place.gated:
+            gate = self._gates.setdefault(spot.place.source, _Gate())
             if gate.shut:
-                self._set_aside(gate, spot)
+                gate.set_aside(spot, first=False)
                 return
             gate.offered[spot] = None
         self._offer(spot)
 
     def _leave(self, spot: _Spot) -> None:
-        if spot.gated:
-            gate = self._gates[spot.source]
+        if spot.place.gated:
+            gate = self._gates[spot.place.source]
             if spot.aside:
-                del gate.aside[spot.level][spot]
-                if not gate.aside[spot.level]:
-                    del gate.aside[spot.level]
+                gate.discard(spot)
             else:
                 del gate.offered[spot]
                 self._refill(gate)
             if gate.idle:
-                del self._gates[spot.source]
+                del self._gates[spot.place.source]
         if not spot.aside:
             self._withdraw(spot)
 
     def _refill(self, gate: _Gate) -> None:
         while not gate.shut and gate.aside and (gate.starts is None or len(gate.offered) < gate.starts):
-            level = max(gate.aside)
-            spots = gate.aside[level]
-            spot, _ = spots.popitem(last=False)
-            if not spots:
-                del gate.aside[level]
-            spot.aside = False
+            spot = gate.bring_back()
             gate.offered[spot] = None
             self._offer(spot)
 
-    def _set_aside(self, gate: _Gate, spot: _Spot) -> None:
-        spot.aside, spot.served = True, False
-        gate.aside.setdefault(spot.level, OrderedDict())[spot] = None
-
     def _offer(self, spot: _Spot) -> None:
-        if spot.level not in self._levels:
-            self._levels[spot.level] = OrderedDict()
-            insort(self._priorities, -spot.level)
-        self._levels[spot.level].setdefault(spot.namespace, OrderedDict())[spot] = None
+        number, namespace = spot.place.tier, spot.place.namespace
+        tier = self._tiers.get(number)
+        if tier is None:
+            tier = self._tiers[number] = _Tier()
+            insort(self._order, -number)
+        levels = tier.members.get(namespace)
+        if levels is None:
+            levels = tier.members[namespace] = _Levels()
+            tier.enter(namespace, self._load_of(namespace))
+        levels.add(spot)
 
     def _withdraw(self, spot: _Spot) -> None:
-        namespaces = self._levels[spot.level]
-        spots = namespaces[spot.namespace]
-        del spots[spot]
-        if not spots:
-            del namespaces[spot.namespace]
-        if not namespaces:
-            del self._levels[spot.level]
-            self._priorities.remove(-spot.level)
+        number, namespace = spot.place.tier, spot.place.namespace
+        tier = self._tiers[number]
+        levels = tier.members[namespace]
+        levels.remove(spot)
+        if not levels.order:
+            del tier.members[namespace]
+            tier.leave(namespace)
+        if not tier.members:
+            del self._tiers[number]
+            self._order.remove(-number)

@@ -21,6 +21,7 @@ class QueuedRun:
     """Queue entry of an action: its id and its place, never its body.
 
     Attributes:
+        tenant: the namespace whose share of the workers the run uses; ``namespace`` unless its lane is shared.
         under_way: an attempt is open: it counts towards the limits of its source and does not start another one.
     """
 
@@ -30,7 +31,13 @@ class QueuedRun:
     partition: str | None = None
     priority: int = 0
     order: Order = (1, 0.0, 0, "")
+    tenant: str = ""
     under_way: bool = False
+
+    @property
+    def share(self) -> str:
+        """The namespace whose share of the workers the run uses."""
+        return self.tenant or self.namespace
 
     @property
     def home(self) -> LaneKey:

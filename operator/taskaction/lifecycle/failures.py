@@ -86,6 +86,17 @@ def timeout_failure(observed: Observed) -> Failed:
     )
 
 
+def call_timeout_failure(seconds: float) -> Failed:
+    """Return the failure of an attempt one call of which took longer than the platform allows."""
+    bound = format_duration(timedelta(seconds=seconds))
+    return Failed(
+        code=Reason.ATTEMPT_TIMEOUT,
+        message=f"a call of the executor took longer than TASKACTION_CALL_TIMEOUT ({bound}); let the target answer at "
+        "once and poll it, or use a callback",
+        retry_class=RetryClass.TIMEOUT,
+    )
+
+
 def interruption_failure(observed: Observed) -> Failed:
     """Return the failure of an attempt whose process stopped, so that its effect is unknown."""
     claim = observed.status.claim

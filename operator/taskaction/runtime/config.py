@@ -11,10 +11,11 @@ from pydantic import AliasChoices, Field, PrivateAttr, model_validator
 
 from taskaction.api.base import Duration
 from taskaction.core.errors import ConfigurationError
+from taskaction.execution.shares import ShareSettings
 from taskaction.flows.budget import MAX_VISITS
 from taskaction.plugin.addresses import Network
 from taskaction.plugin.callbacks import Callbacks, parse_keys
-from taskaction.plugin.setting_types import COMMA_LIST, NETWORKS, OPTIONAL, BindAddress, Folder, Url
+from taskaction.plugin.setting_types import COMMA_LIST, NETWORKS, OPTIONAL, PAIRS, BindAddress, Folder, Url
 from taskaction.plugin.settings import FormerName, Settings, SettingsReader
 
 
@@ -55,7 +56,15 @@ class OperatorConfig(ProcessSettings, env_prefix="TASKACTION_"):
     bind: BindAddress = "127.0.0.1:8080"
     """Address and port of /healthz, /readyz and /metrics."""
     workers_count: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """Maximum number of concurrent calls of executors."""
+    """Maximum number of concurrent calls of executors. Namespaces share them; while calls of over a second keep
+    another namespace from its share, up to as many again are made for it."""
+    namespace_weights: Annotated[dict[str, Annotated[int, Field(ge=1, le=1_000)]], PAIRS] = Field(default_factory=dict)
+    """Weights by which namespaces share the workers, such as team-a=4,ci=2. Default: 1 for each."""
+    urgent_namespaces: Annotated[tuple[str, ...], COMMA_LIST] = ()
+    """Namespaces whose actions with a positive priority come before those of all other namespaces. Default: none; a
+    priority counts within its namespace."""
+    call_timeout: Duration = timedelta(hours=1)
+    """Maximum duration of one call of an executor; the attempt then fails as if it had exceeded its own timeout."""
     runs_buffer_high_watermark: Annotated[int, Field(ge=1)] | None = None
     """Maximum number of actions in the queue of a replica; further ones wait in the backlog. Default: any number."""
     max_runs_buffer_util_pct_per_action: Annotated[int, Field(ge=1, le=100)] | None = None
@@ -125,6 +134,10 @@ class OperatorConfig(ProcessSettings, env_prefix="TASKACTION_"):
     def executor_settings(self) -> SettingsReader:
         """Reader of the settings that executors declare."""
         return self._executor_settings
+
+    def shares(self) -> ShareSettings:
+        """Return what namespaces are granted of the workers."""
+        return ShareSettings(weights=self.namespace_weights, urgent=frozenset(self.urgent_namespaces))
 
     def callbacks(self) -> Callbacks | None:
         """Read the keys, and return the maker and reader of one-time addresses; None if no key is set.

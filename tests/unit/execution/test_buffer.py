@@ -7,13 +7,14 @@ from support.stage import run
 from taskaction.execution.buffer import Buffer
 from taskaction.execution.queue import RunQueue
 from taskaction.execution.runs import QueuedRun
+from taskaction.execution.shares import ShareSettings
 
 
 class Door:
     """A queue with its buffer, as the manager uses them."""
 
     def __init__(self, high_watermark: int | None = None, share_pct: int | None = None, **bounds: int) -> None:
-        self.queue = RunQueue()
+        self.queue = RunQueue(ShareSettings())
         self.buffer = Buffer(self.queue, high_watermark=high_watermark, share_pct=share_pct)
         for source, bound in bounds.items():
             self.buffer.set_bound(source, bound)

@@ -6,6 +6,7 @@ import pytest
 
 from taskaction.execution.queue import RunQueue
 from taskaction.execution.runs import QueuedRun
+from taskaction.execution.shares import ShareSettings
 
 
 def run(name: str, *, namespace: str = "a", source: str = "noop", created: float = 0.0, **place) -> QueuedRun:
@@ -18,7 +19,7 @@ def in_partition(name: str, *, created: float = 0.0, **place) -> QueuedRun:
 
 
 def filled(runs: Iterable[QueuedRun]) -> RunQueue:
-    queue = RunQueue()
+    queue = RunQueue(ShareSettings())
     for one in runs:
         assert queue.enqueue(one)
     return queue
@@ -146,7 +147,7 @@ def test_a_forgotten_run_may_come_back_in_another_lane() -> None:
 
 @pytest.mark.parametrize("during_turn", [False, True], ids=["at rest", "during its turn"])
 def test_a_held_partition_stays_closed_until_its_holder_is_forgotten(during_turn) -> None:
-    queue = RunQueue()
+    queue = RunQueue(ShareSettings())
     if during_turn:
         queue.enqueue(in_partition("paused"))
         queue.take()
@@ -171,7 +172,7 @@ def test_a_run_that_is_held_waits_no_more_and_lets_nobody_into_its_partition() -
 
 
 def test_holding_means_nothing_without_a_partition() -> None:
-    queue = RunQueue()
+    queue = RunQueue(ShareSettings())
     queue.hold(run("paused"))
 
     assert queue.lane_count == 0
@@ -198,10 +199,50 @@ def test_sources_of_a_namespace_take_turns() -> None:
     assert taken(queue) == ["noop-0", "http-0", "noop-1", "noop-2"]
 
 
-def test_a_higher_priority_goes_first_across_lanes_and_namespaces() -> None:
-    queue = filled([run("low"), run("high", namespace="b", priority=10), run("middle", source="http", priority=5)])
+def test_a_priority_orders_the_lanes_of_its_namespace() -> None:
+    queue = filled([run("low"), run("high", source="http", priority=10), run("middle", source="git", priority=5)])
 
     assert taken(queue) == ["high", "middle", "low"]
+
+
+def test_a_priority_takes_nothing_from_other_namespaces() -> None:
+    queue = filled([run("a0"), run("b0", namespace="b", priority=1000), run("b1", namespace="b", priority=1000)])
+
+    assert taken(queue) == ["a0", "b0", "b1"]
+
+
+def test_the_priority_of_an_urgent_namespace_comes_before_all_others() -> None:
+    queue = RunQueue(ShareSettings(urgent=frozenset({"b"})))
+    for one in (run("a0", priority=1000), run("b0", namespace="b"), run("b1", namespace="b", priority=1)):
+        queue.enqueue(one)
+
+    assert taken(queue) == ["b1", "a0", "b0"]
+
+
+def test_a_namespace_of_twice_the_weight_gets_twice_the_workers() -> None:
+    queue = RunQueue(ShareSettings(weights={"a": 2}))
+    for number in range(6):
+        for namespace in "ab":
+            queue.enqueue(run(f"{namespace}{number}", namespace=namespace))
+
+    assert sorted(one[0] for one in taken(queue)[:6]) == ["a"] * 4 + ["b"] * 2
+
+
+def test_a_namespace_that_keeps_its_workers_waits_for_one_that_has_fewer() -> None:
+    queue = filled([run(f"a{number}") for number in range(4)])
+    assert [queue.take() for _ in range(3)] != []
+    queue.enqueue(run("b0", namespace="b"))
+    queue.enqueue(run("b1", namespace="b"))
+
+    assert taken(queue) == ["b0", "b1", "a3"]
+
+
+def test_a_run_in_a_shared_partition_uses_the_share_of_its_own_namespace() -> None:
+    queue = filled([run(f"p{number}", namespace="", tenant="a", partition=str(number)) for number in range(3)])
+    queue.enqueue(run("b0", namespace="b"))
+    queue.enqueue(run("a0", namespace="a"))
+
+    assert taken(queue)[1] == "b0"
 
 
 def test_priority_orders_a_global_lane_but_never_a_partition() -> None:

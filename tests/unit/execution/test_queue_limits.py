@@ -5,6 +5,7 @@ import pytest
 from taskaction.execution.limits import UNLIMITED, SourceLimits
 from taskaction.execution.queue import RunQueue
 from taskaction.execution.runs import QueuedRun
+from taskaction.execution.shares import ShareSettings
 
 
 def run(name: str, *, namespace: str = "a", source: str = "deploy", **place) -> QueuedRun:
@@ -13,7 +14,7 @@ def run(name: str, *, namespace: str = "a", source: str = "deploy", **place) -> 
 
 
 def queue_with(limits: SourceLimits, *runs: QueuedRun) -> RunQueue:
-    queue = RunQueue()
+    queue = RunQueue(ShareSettings())
     queue.set_limits("deploy", limits)
     for one in runs:
         assert queue.enqueue(one)
@@ -158,9 +159,9 @@ def test_namespaces_take_turns_for_the_seats_of_a_source_that_they_share() -> No
 
 
 def test_a_higher_priority_gets_the_next_seat_whenever_it_comes() -> None:
-    queue = queue_with(SourceLimits(concurrent=1), run("first"), run("low", namespace="b"))
+    queue = queue_with(SourceLimits(concurrent=1), run("first"), run("low"))
     queue.take()
-    queue.enqueue(run("high", namespace="c", priority=9))
+    queue.enqueue(run("high", priority=9))
     ends(queue, "first")
 
     assert taken(queue) == ["high"]

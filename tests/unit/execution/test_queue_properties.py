@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from taskaction.execution.limits import UNLIMITED, SourceLimits
 from taskaction.execution.queue import RunQueue
 from taskaction.execution.runs import LaneKey, QueuedRun
+from taskaction.execution.shares import ShareSettings
 
 NAMES = [f"r{number}" for number in range(8)]
 SOURCES = ["x", "y"]
@@ -76,7 +77,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.queue = RunQueue()
+        self.queue = RunQueue(ShareSettings())
         self.naive = Naive()
         self.places: dict[str, tuple[str, str, str | None]] = {}
 
@@ -136,7 +137,11 @@ class QueueMachine(RuleBasedStateMachine):
             return
         assert run.id not in naive.busy, "given twice"
         assert run in heads, "overtaken within its lane, or something is to keep it from starting"
-        assert run.priority == max(head.priority for head in heads), "a higher priority waits"
+        mine = [head.priority for head in heads if head.namespace == run.namespace]
+        assert run.priority == max(mine), "a higher priority of the same namespace waits"
+        loads = Counter(one.namespace for one in naive.busy.values() if one is not None)
+        least = min(loads[head.namespace] for head in heads)
+        assert loads[run.namespace] == least, "a namespace with fewer workers waits"
         naive.busy[run.id] = naive.waiting.pop(run.id)
         naive.keep(run)
 
@@ -206,7 +211,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert (len(self.queue), self.queue.busy_count, self.queue.lane_count) == (0, 0, 0)
         assert not any([self.queue._known, self.queue._sources])
         ring = self.queue._ring
-        assert not any([ring._levels, ring._priorities, ring._spots, ring._gates])
+        assert not any([ring._tiers, ring._order, ring._spots, ring._gates, len(self.queue._shares)])
 
     def back_of(self, name: str) -> None:
         naive = self.naive
@@ -238,7 +243,7 @@ TestQueue.settings = settings(max_examples=200, stateful_step_count=50, deadline
 @settings(max_examples=100, deadline=None)
 @given(waiting=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), min_size=1, max_size=40))
 def test_a_namespace_is_served_once_a_round_and_a_source_once_a_round_of_its_namespace(waiting) -> None:
-    queue = RunQueue()
+    queue = RunQueue(ShareSettings())
     for number, (namespace, source) in enumerate(waiting):
         queue.enqueue(
             QueuedRun(id=str(number), namespace=namespace, source=source, order=(1, float(number), 0, str(number)))

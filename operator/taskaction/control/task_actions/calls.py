@@ -28,7 +28,7 @@ from taskaction.core.clock import Clock
 from taskaction.core.names import digest
 from taskaction.execution.manager import LIMIT_FLOOR_SECONDS
 from taskaction.lifecycle import deadlines
-from taskaction.lifecycle.failures import remaining_attempts
+from taskaction.lifecycle.failures import call_timeout_failure, remaining_attempts
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Succeeded
 from taskaction.lifecycle.state import Observed
 from taskaction.plugin.base import Delivery, Run
@@ -47,10 +47,12 @@ class CallSettings:
 
     Attributes:
         closed_namespaces: namespaces whose ServiceAccounts and Secrets are never used.
+        call_timeout: seconds that one call may take.
         partition_patience: seconds that an executor may take to find a partition key.
     """
 
     closed_namespaces: frozenset[str]
+    call_timeout: float
     partition_patience: float = 10.0
 
 
@@ -124,13 +126,15 @@ class ExecutorCaller:
         deliveries: tuple[Delivery, ...] = (),
     ) -> Outcome:
         """Execute or poll; return an outcome even if the executor raises, cancels itself, or returns nonsense."""
+        patience = asyncio.timeout(self._settings.call_timeout)
         try:
-            guarded = await self._prepare(record, binding, observed, deliveries)
-            outcome = await (guarded.poll() if poll else guarded.execute())
+            async with patience:
+                guarded = await self._prepare(record, binding, observed, deliveries)
+                outcome = await (guarded.poll() if poll else guarded.execute())
         except EvaluatorBusyError as error:
             return Limited(retry_after=error.retry_after or LIMIT_FLOOR_SECONDS, message=str(error))
         except Exception as error:  # noqa: BLE001 - the API server may answer anything
-            return _failure_of(error)
+            return call_timeout_failure(self._settings.call_timeout) if patience.expired() else _failure_of(error)
         return await self._check_output_schema(outcome, binding, record.namespace)
 
     async def cancel(self, record: ActionRecord, binding: ExecutorBinding, observed: Observed) -> None:

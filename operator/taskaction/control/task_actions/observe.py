@@ -185,6 +185,7 @@ class ActionObserver:
         source, partition = source_of(action), self.spec_partition_key(action) or record.status.partition_key
         return QueuedRun(
             id=record.uid,
+            tenant=record.namespace,
             # A partition belongs to its source, and can span namespaces; all other actions take turns by namespace.
             namespace=record.namespace if partition is None else source.namespace,
             source=source.key,
