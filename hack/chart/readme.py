@@ -1,4 +1,15 @@
-"""The chart's README: what it is, how to install it, and a table of its values out of the comments of values.yaml."""
+"""The chart's README: what it is, how to install it, and a table of its values out of the comments of values.yaml.
+
+Own code, because no maintained tool fits what `make verify` may require, which is Python and nothing else. Tried in
+November 2026:
+
+- helm-docs 1.14.2 makes the same table, but is a Go program, and has had no release since July 2024. It would make
+  `make generate` and `make verify` require Go, which contributors with Docker or a cluster do not need.
+- readme-generator-for-helm 2.7.2 requires Node.js, and wants each value named a second time in its comment.
+- frigate 0.7.0 is Python, but has had no release since March 2023, and reads comments behind a value, not above it.
+
+`values` is also how the tests compare values.yaml with its schema.
+"""
 
 import json
 from collections.abc import Iterator
