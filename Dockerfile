@@ -1,25 +1,30 @@
 # The operator's image. `docker build .` does it as it stands; `make image` does it without a daemon, and without a
 # registry or a package index where none answers: then BASE is made locally, and PIP_OPTIONS names a folder of wheels.
 # Nothing here names an architecture: `docker buildx build --platform linux/amd64,linux/arm64 .` makes an image of both.
-ARG BASE=python:3.11.14-slim-bookworm
+# `make update-dependencies` writes the digest, which is that of the index of all platforms.
+ARG BASE=python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c85c1e69fa184956261b4301ebaf6dbb0a3543d
 
 FROM ${BASE} AS build
 ARG PIP_OPTIONS=""
 ARG VERSION=""
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
-COPY hack/constraints.txt hack/
+COPY hack/requirements hack/requirements
+# pip refuses a package that is not in these files, or has another hash.
+RUN python3 -m venv /opt/build \
+ && /opt/build/bin/pip install --no-cache-dir --no-compile --require-hashes ${PIP_OPTIONS} -r hack/requirements/build.txt \
+ && python3 -m venv /opt/taskaction \
+ && /opt/taskaction/bin/pip install --no-cache-dir --no-compile --require-hashes ${PIP_OPTIONS} -r hack/requirements/runtime.txt
 COPY operator operator
 COPY crds crds
-RUN python3 -m venv /opt/taskaction \
- && SETUPTOOLS_SCM_PRETEND_VERSION=${VERSION} PIP_CONSTRAINT=hack/constraints.txt /opt/taskaction/bin/pip install --no-cache-dir --no-compile ${PIP_OPTIONS} ".[actions]" \
+RUN SETUPTOOLS_SCM_PRETEND_VERSION=${VERSION} /opt/build/bin/python3 -m hatchling build --target wheel --directory /opt/wheel \
+ && /opt/taskaction/bin/pip install --no-cache-dir --no-compile --no-index --no-deps /opt/wheel/*.whl \
+ && /opt/taskaction/bin/pip check \
  && /opt/taskaction/bin/pip uninstall --yes pip setuptools \
  # Half of this package is its asynchronous twin, which nothing imports.
  && rm -r /opt/taskaction/lib/python3*/site-packages/kubernetes/aio
 # What is in it, for scanners: a bill of materials as CycloneDX has it. Debian's packages are in dpkg's own list.
-RUN python3 -m venv /opt/sbom \
- && PIP_CONSTRAINT=hack/constraints.txt /opt/sbom/bin/pip install --no-cache-dir --no-compile ${PIP_OPTIONS} cyclonedx-bom \
- && /opt/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+RUN /opt/build/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
       --output-file /opt/taskaction/sbom.cdx.json /opt/taskaction/bin/python3
 
 FROM ${BASE}

@@ -14,7 +14,7 @@ LOCAL := PYTHONPATH=hack $(BIN)/python -m local
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help docs docs-serve chart image wheel release release-notes changelog push-image push-chart workflows up demo down fmt lint type test test-unit test-integration test-e2e test-endurance programs generate verify verify-generated bench
+.PHONY: help docs docs-serve chart image wheel release release-notes changelog push-image push-chart workflows up demo down fmt lint type test test-unit test-integration test-e2e test-endurance programs generate lock update-dependencies verify verify-generated verify-dependencies bench
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} \
@@ -52,12 +52,21 @@ generate: $(INSTALLED) ## Write CRDs, reference pages and the chart's roles from
 	@PYTHONPATH=hack $(BIN)/python -m docsite.generated
 	@PYTHONPATH=hack $(BIN)/python -m chart.generated
 
+lock: $(INSTALLED) ## Pin by their hashes what pyproject.toml and hack/requirements/build.in require now
+	@PYTHONPATH=hack $(BIN)/python -m dependencies lock
+
+update-dependencies: $(INSTALLED) ## Pin the newest packages that pyproject.toml allows, and the present digest of the image's base
+	@PYTHONPATH=hack $(BIN)/python -m dependencies update
+
 workflows: $(INSTALLED) ## Check the workflow files of the code host: their schema, and what is unsafe in them
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	@$(BIN)/zizmor --offline --quiet --pedantic --no-progress .github
 
-verify: lint type verify-generated docs workflows ## Check everything that needs no test run
+verify: lint type verify-generated verify-dependencies docs workflows ## Check everything that needs no test run
+
+verify-dependencies: $(INSTALLED)
+	@PYTHONPATH=hack $(BIN)/python -m dependencies check
 
 verify-generated: generate
 	@git diff --exit-code --stat -- $(GENERATED) && test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" || \
@@ -123,7 +132,7 @@ bench: programs ## Measure (ONLY=name,... for some), write .bench/latest.json
 programs: $(INSTALLED)
 	@PYTHONPATH=hack $(BIN)/python -m cluster
 
-$(INSTALLED): pyproject.toml hack/constraints.txt
+$(INSTALLED): pyproject.toml hack/requirements/dev.txt
 	@command -v $(PYTHON) >/dev/null || { echo "error: there is no $(PYTHON): install Python 3.11 or newer, or name it: make PYTHON=..."; exit 1; }
 	@$(PYTHON) hack/bootstrap.py
 	@touch $@

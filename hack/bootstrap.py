@@ -9,12 +9,11 @@ REQUIRED = (3, 11)
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-CONSTRAINTS = ROOT / "hack" / "constraints.txt"
-BUILD_BACKEND = ("hatchling", "hatch-vcs", "editables")  # installed here, so that they are pinned as well
+REQUIREMENTS = ROOT / "hack" / "requirements" / "dev.txt"
 
 
 def main() -> int:
-    """Make the environment, or mend one that an interruption left half done."""
+    """Create the environment, or complete one that an interruption left unfinished."""
     if sys.version_info < REQUIRED:
         version = ".".join(map(str, sys.version_info[:2]))
         return fail(f"Python {version} is too old: install 3.11 or newer, or name one: make PYTHON=...")
@@ -24,14 +23,18 @@ def main() -> int:
         print("making .venv", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
     print("installing the pinned packages into .venv (about a minute the first time)", flush=True)
-    if not (install(*BUILD_BACKEND) and install("--no-build-isolation", "--editable", f"{ROOT}[dev,actions]")):
-        return fail("pip could not install the packages: mend what it says above and run the same command again.")
+    if not install("--require-hashes", f"--requirement={REQUIREMENTS}"):
+        return fail("pip could not install the packages: fix what it reports above and run the same command again.")
+    if not install("--no-deps", "--no-index", "--no-build-isolation", f"--editable={ROOT}"):
+        return fail("pip could not install this project: fix what it reports above and run the same command again.")
+    if not pip("check", "--disable-pip-version-check", out=subprocess.DEVNULL):
+        print(f"warning: {REQUIREMENTS.name} lacks what pyproject.toml requires: run make lock", file=sys.stderr)
     return 0
 
 
 def install(*what: str) -> bool:
-    """Install packages, in the pinned versions."""
-    return pip("install", "--quiet", "--disable-pip-version-check", f"--constraint={CONSTRAINTS}", *what)
+    """Install packages."""
+    return pip("install", "--quiet", "--disable-pip-version-check", *what)
 
 
 def pip(*arguments: str, out: "int | None" = None) -> bool:

@@ -9,7 +9,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +16,8 @@ from cluster.binaries import Compile, Say
 from cluster.errors import ClusterError
 
 ROOT = Path(__file__).parents[2]
-CONSTRAINTS = ROOT / "hack" / "constraints.txt"
-BUILD_TOOLS = ("hatchling", "hatch-vcs", "editables", "cyclonedx-bom")
-"""What builds the project's own wheel, and what writes down what the image holds."""
+REQUIREMENTS = tuple(ROOT / "hack" / "requirements" / name for name in ("runtime.txt", "build.txt"))
+"""What is installed into the image, and what builds the project's own wheel and the bill of materials."""
 SUITE = "bookworm"
 PYTHON = "3.11"
 """The Python of the suite; the wheels must fit it."""
@@ -76,29 +74,24 @@ class Base:
 
 @dataclass(frozen=True)
 class Wheels:
-    """The packages that the operator runs with, in the pinned versions, as files."""
+    """The packages of the image and of its build, by their hashes, as files."""
 
     packages: tuple[tuple[str, str], ...] = (("wheels", ""),)
 
     @property
     def name(self) -> str:
         """Name the cache folder."""
-        return f"image-wheels-{digest(wanted(), CONSTRAINTS.read_text(), PYTHON, platform.machine())}"
+        return f"image-wheels-{digest(*(path.read_text() for path in REQUIREMENTS), PYTHON, platform.machine())}"
 
     def maker(self, say: Say) -> Compile:  # noqa: ARG002 - takes seconds
         """Download them with the host's pip, which knows how to reach an index."""
 
         def download(_: str, out: Path) -> None:
-            how = ["--quiet", "--only-binary=:all:", f"--python-version={PYTHON}", f"--constraint={CONSTRAINTS}"]
-            run([sys.executable, "-m", "pip", "download", *how, f"--dest={out}", *wanted()])
+            how = ["--quiet", "--only-binary=:all:", f"--python-version={PYTHON}", "--require-hashes"]
+            what = [f"--requirement={path}" for path in REQUIREMENTS]
+            run([sys.executable, "-m", "pip", "download", *how, f"--dest={out}", *what])
 
         return download
-
-
-def wanted() -> list[str]:
-    """Return what is installed into the image, and what is needed to build it."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return [*project["dependencies"], *project["optional-dependencies"]["actions"], *BUILD_TOOLS]
 
 
 def unpack(packages: str, out: Path) -> None:
