@@ -59,6 +59,10 @@ class Operators:
         self.running.append(operator)
         return operator
 
+    def log(self) -> str:
+        """Give all that the operators have logged."""
+        return "".join(one.read_text() for one in sorted(self._folder.glob("operator-*.log")))
+
     def kill(self) -> None:
         """End every operator as a crash does."""
         while self.running:

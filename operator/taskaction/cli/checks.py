@@ -14,6 +14,7 @@ from taskaction.cli.findings import Finding, Severity
 from taskaction.cli.objects import at
 from taskaction.cli.output import format_span, parse_time
 from taskaction.cli.rights_checks import check_granted_rights
+from taskaction.cli.secret_checks import check_exposed_secrets
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ClusterError, ForbiddenError, NotFoundError, UnavailableError
 from taskaction.cluster.gateway import (
@@ -73,6 +74,7 @@ async def run_checks(session: Session, home: str) -> AsyncIterator[Finding]:
         check_own_rights,
         check_providers,
         check_granted_rights,
+        check_exposed_secrets,
         check_stuck_deletions,
     ):
         try:

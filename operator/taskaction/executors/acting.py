@@ -18,6 +18,7 @@ from taskaction.cluster.errors import (
 )
 from taskaction.cluster.gateway import Body, Cluster, Resource
 from taskaction.core.constants import UID_LABEL
+from taskaction.executors.exposure import hide_values, refuse_exposed
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import AccessDeniedError, ActionExecutionError, InvalidParametersError
 
@@ -61,10 +62,11 @@ class Actor:
             ActionError: the API server refuses it, or another owner has an object of this name.
             UnavailableError: no response came, so whether the object was created is unknown.
         """
+        refuse_exposed(body)
         metadata = body["metadata"]
         name, namespace = metadata["name"], metadata.get("namespace", "")
         try:
-            return await self._cluster.create(resource, body, namespace, as_user=self._user(run))
+            return hide_values(resource, await self._cluster.create(resource, body, namespace, as_user=self._user(run)))
         except AlreadyExistsError as error:
             found = await self.get(resource, name, namespace, run)
             if found is None:
@@ -83,18 +85,19 @@ class Actor:
             raise InvalidParametersError(f"the API server refuses {resource.kind} {name!r}: {error}") from error
 
     async def get(self, resource: Resource, name: str, namespace: str, run: Run) -> Body | None:
-        """Return an object, or None if it does not exist."""
+        """Return an object, or None if it does not exist; the values of a Secret are ``Secret``."""
         try:
-            return await self._cluster.get(resource, name, namespace, as_user=self._user(run))
+            body = await self._cluster.get(resource, name, namespace, as_user=self._user(run))
         except ForbiddenError as error:
             raise self._access_denied_error(error, "get", resource, namespace, run) from error
+        return hide_values(resource, body) if body is not None else None
 
     async def list_own(self, resource: Resource, run: Run) -> list[Body]:
         """Return the objects of the action in its own namespace."""
         selector = f"{UID_LABEL}={run.uid}"
         try:
             return [
-                body
+                hide_values(resource, body)
                 async for body in self._cluster.list(
                     resource, run.namespace, label_selector=selector, as_user=self._user(run)
                 )
@@ -118,11 +121,12 @@ class Actor:
     ) -> Body | None:
         """Patch an object; return None if it is deleted, replaced, or no longer accepts the change."""
         try:
-            return await self._cluster.patch(resource, name, namespace, operations, as_user=self._user(run))
+            body = await self._cluster.patch(resource, name, namespace, operations, as_user=self._user(run))
         except ForbiddenError as error:
             raise self._access_denied_error(error, "patch", resource, namespace, run) from error
         except (NotFoundError, ConflictError, InvalidError):
             return None
+        return hide_values(resource, body)
 
     def _user(self, run: Run) -> str:
         if run.namespace in self._closed:

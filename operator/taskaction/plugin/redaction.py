@@ -35,7 +35,7 @@ class Redactor:
         canonical: set[str] = set()
         self._texts = {text for text in (without_surrogates(one).strip() for one in secrets) if text}
         for text in self._texts:
-            encoded = base64_forms(text)
+            encoded = {form for one in spellings(text) for form in base64_forms(one)}
             plain |= encoded_forms(text) | encoded
             canonical |= {Canonical(form).text for form in spellings(text) | encoded}
         self._plain = _Search(plain)

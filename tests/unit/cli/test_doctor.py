@@ -137,3 +137,20 @@ def test_objects_that_gave_rights_to_others_are_listed_before_the_upgrade() -> N
     assert found["accounts of providers"] == ("note", "providers that act as a ServiceAccount: deploy (strong)")
     assert found["parametersFrom"][0] == "note"
     assert found["parametersFrom"][1].startswith("reads read spec.parametersFrom as ServiceAccount default")
+
+
+def test_actions_that_would_show_a_secret_are_found() -> None:
+    terminal = Terminal(works=False)
+    key = {"secretKeyRef": {"name": "login", "key": "token"}}
+    for name, executor, source in (
+        ("fine", "job", {"parameter": "env.TOKEN", **key}),
+        ("sent", "http", {"parameter": "json.token", **key}),
+        ("public", "job", {"parameter": "args", "configMapKeyRef": {"name": "a", "key": "b"}}),
+        ("argument", "job", {"parameter": "command", **key}),
+        ("part", "pod", {"parameter": "env.TOKEN", "format": "Json", **key}),
+        ("copied", "resource", {"parameter": "manifest.data", **key}),
+    ):
+        terminal.put(TASK_ACTIONS, name, executor=executor, parametersFrom=[source])
+    level, text = findings(terminal)["values of Secrets"]
+    assert level == "problem"
+    assert text.endswith(": argument (command), copied (manifest.data), part (env.TOKEN)")

@@ -7,6 +7,7 @@ from typing import Any
 from taskaction.cluster.gateway import Body
 from taskaction.core.constants import ACTION_LABEL, API_VERSION, ATTEMPT_LABEL, UID_LABEL
 from taskaction.core.names import child_name
+from taskaction.executors.exposure import refer_to_secrets
 from taskaction.executors.workloads.model import JobParameters, PodParameters
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import InvalidParametersError
@@ -85,7 +86,9 @@ def job_manifest(parameters: JobParameters, run: Run) -> Body:
 
 
 def _template(parameters: PodParameters) -> Body:
-    return _container_template(parameters) if parameters.template is None else copy.deepcopy(parameters.template)
+    template = _container_template(parameters) if parameters.template is None else copy.deepcopy(parameters.template)
+    refer_to_secrets(template)
+    return template
 
 
 def _complete_template(template: Body, run: Run) -> None:

@@ -5,9 +5,17 @@ from datetime import timedelta
 from typing import Annotated, Any, Self
 
 import orjson
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from taskaction.plugin.parameters import Parameters, Patience
+from taskaction.plugin.secrets import Secret
 
 MANAGED_JOB_FIELDS = ("template", "selector", "manualSelector", "suspend", "ttlSecondsAfterFinished", "managedBy")
 """Fields of a Job that the operator sets."""
@@ -25,6 +33,14 @@ def _as_text(value: object) -> object:
 Text = Annotated[str, Field(max_length=65536), BeforeValidator(_as_text)]
 
 
+def _keep_secret(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    return value if isinstance(value, Secret) else validate(value)
+
+
+Variable = Annotated[Text, WrapValidator(_keep_secret)]
+"""Value of an environment variable, or a ``Secret``, which becomes a reference to it."""
+
+
 class Container(Parameters):
     """Short form of one container."""
 
@@ -34,8 +50,8 @@ class Container(Parameters):
     """The program and its arguments; replaces the entrypoint of the image."""
     args: Annotated[tuple[Text, ...], Field(max_length=1024)] = ()
     """Arguments of the program."""
-    env: Annotated[dict[str, Text], Field(max_length=256)] = Field(default_factory=dict)
-    """Environment variables. For values from Secrets, use `template`."""
+    env: Annotated[dict[str, Variable], Field(max_length=256)] = Field(default_factory=dict)
+    """Environment variables. One that `parametersFrom` reads from a Secret becomes `valueFrom.secretKeyRef`."""
     resources: dict[str, Any] = Field(default_factory=dict)
     """Requests and limits, as in a container of a pod."""
     image_pull_policy: Annotated[str, Field(pattern="^(Always|IfNotPresent|Never)$")] | None = None

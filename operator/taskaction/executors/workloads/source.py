@@ -4,6 +4,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from taskaction.executors.exposure import exposure_error, format_place
 from taskaction.executors.templates import render, values_of
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import InvalidParametersError
@@ -24,4 +25,7 @@ def parse_model(model: type[Model], run: Run) -> Model:
     try:
         return model.model_validate(source)
     except ValidationError as error:
-        raise InvalidParametersError(model_problem(model, source, path) or str(error)) from error
+        problem = model_problem(model, source, path)
+        if problem is None:  # it would be valid, if it were no value of a Secret
+            raise exposure_error(f"{path}.{format_place(error.errors()[0]['loc'])}") from None
+        raise InvalidParametersError(problem) from error

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from support.runs import NOW, later, run
 from taskaction.cluster.gateway import Body
 from taskaction.core.names import child_name
+from taskaction.executors.exposure import refuse_exposed
 from taskaction.executors.workloads.manifests import job_manifest, pod_manifest
 from taskaction.executors.workloads.model import JobParameters, PodParameters
 from taskaction.executors.workloads.source import parse_model
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import InvalidParametersError
 from taskaction.plugin.json_schema import model_problem
+from taskaction.plugin.secrets import Secret, SecretKey
 
 IMAGE = {"image": "busybox"}
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -321,3 +323,55 @@ def test_what_the_operator_decides_of_a_job_is_not_for_users(parameters: Body, t
 
 def test_a_pod_has_no_spec_of_a_job() -> None:
     assert f"{WHERE}.spec: " in str(model_problem(PodParameters, IMAGE | {"spec": {}}, WHERE))
+
+
+# -- values of Secrets -------------------------------------------------------------------------------------------------
+
+TOKEN = Secret("s3cret-value", SecretKey("login", "token"))
+REFERENCE = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "login", "key": "token"}}}
+VARIABLES = {
+    "of an inline action": ({"env": {"TOKEN": TOKEN}} | IMAGE, {}),
+    "of a provider": ({"token": TOKEN}, {"env": {"TOKEN": "{{ parameters.token }}"}} | IMAGE),
+    "of a provider's template": (
+        {"token": TOKEN},
+        template(containers=[{"name": "a", "image": "b", "env": [{"name": "TOKEN", "value": "{{parameters.token}}"}]}]),
+    ),
+}
+
+
+@BOTH
+@pytest.mark.parametrize(("parameters", "config"), VARIABLES.values(), ids=VARIABLES)
+def test_a_variable_from_a_secret_becomes_a_reference(manifest_of: Any, parameters: Any, config: Any) -> None:
+    body = manifest_of(run(parameters, config=config))
+    refuse_exposed(body)
+    assert template_of(body)["spec"]["containers"][0]["env"] == [REFERENCE]
+
+
+EXPOSED = {
+    "in an argument": ({"args": [TOKEN]} | IMAGE, {}, "parameters.args.0"),
+    "in a part of an argument": (
+        {"token": TOKEN},
+        {"args": ["--token={{ parameters.token }}"]} | IMAGE,
+        "config.args.0",
+    ),
+    "as the image": ({"image": TOKEN}, {}, "parameters.image"),
+    "a part of a key": ({"env": {"A": Secret("s3cret-value")}} | IMAGE, {}, "spec.*containers.0.env.0.value"),
+    "with text around": (
+        {"token": TOKEN},
+        {"env": {"A": "Bearer {{ parameters.token }}"}} | IMAGE,
+        "spec.*containers.0.env.0.value",
+    ),
+    "in a label": ({"token": TOKEN}, template({"labels": {"a": "{{ parameters.token }}"}}), "metadata.labels.a"),
+    "in resources": ({"resources": {"limits": {"cpu": TOKEN}}} | IMAGE, {}, "spec.*resources.limits.cpu"),
+}
+
+
+@BOTH
+@pytest.mark.parametrize(("parameters", "config", "field"), EXPOSED.values(), ids=EXPOSED)
+def test_a_value_from_a_secret_anywhere_else_is_refused(
+    manifest_of: Any, parameters: Any, config: Any, field: str
+) -> None:
+    with pytest.raises(InvalidParametersError, match=rf"{field}: would show the value of a Secret") as found:
+        refuse_exposed(manifest_of(run(parameters, config=config)))
+    assert found.value.code == "SecretExposed"
+    assert "s3cret" not in str(found.value)
