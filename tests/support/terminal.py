@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from io import StringIO
 from typing import Any
 
-from rich.console import Console
-
 from taskaction.cli.program import run
 from taskaction.cli.session import Flags, Session
+from taskaction.cli.terminal import Terminal as Console
 from taskaction.cluster.gateway import Body, Resource
 from taskaction.cluster.memory import MemoryCluster
 from taskaction.core.clock import SystemClock

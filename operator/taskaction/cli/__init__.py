@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from taskaction.cli.escaping import write_text
 from taskaction.cli.exit_codes import Exit
 from taskaction.cli.serve import SERVERS, load_structlog
 from taskaction.core.errors import TaskActionError
@@ -21,5 +22,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return run(words)
     except TaskActionError as error:
-        print(f"taskaction: {error}", file=sys.stderr)
+        write_text(f"taskaction: {error}", sys.stderr)
         return Exit.USAGE

@@ -5,6 +5,7 @@ from typing import Any
 
 import typer
 
+from taskaction.cli.errors import CommandError
 from taskaction.core.durations import parse_duration
 
 
@@ -17,9 +18,11 @@ def parse_seconds(text: str) -> float:
 
 
 def parse_value(text: str) -> Any:
-    """Parse a value: JSON if it is valid JSON, otherwise the text itself."""
+    """Parse a value: JSON if it is valid JSON, otherwise the text itself; raises ``CommandError`` if nested deeply."""
     try:
         return json.loads(text)
+    except RecursionError as error:
+        raise CommandError("a JSON value is nested too deeply") from error
     except ValueError:
         return text
 

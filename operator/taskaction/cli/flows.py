@@ -1,5 +1,6 @@
 """Commands for flows: validate, draw and run them."""
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from taskaction.cli import completion, durations
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
+from taskaction.cli.escaping import write_text
 from taskaction.cli.exit_codes import Exit
 from taskaction.cli.output import Output, print_objects
 from taskaction.cli.run import Form, Timeout, Wait, create_and_follow
@@ -30,10 +32,10 @@ def validate(
 
     problems = check_flow_file(file, strict=strict)
     for problem in problems:
-        print(f"{file}: {problem}")
+        write_text(f"{file}: {problem}", sys.stdout)
     if problems:
         raise typer.Exit(Exit.FAILED)
-    print(f"{file}: valid")
+    write_text(f"{file}: valid", sys.stdout)
 
 
 @app.command()
@@ -45,7 +47,7 @@ def graph(file: Annotated[str, _FILE]) -> None:
 
     found = parse_definition(read_definition(file))
     if isinstance(found, FlowDefinition):
-        print(mermaid(found), end="")
+        write_text(mermaid(found), sys.stdout)
         return
     problems = "; ".join(str(problem) for problem in found[:3])
     raise CommandError(f"{file}: invalid definition: {problems} (`taskaction flow validate` lists all problems)")

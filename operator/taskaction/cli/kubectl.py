@@ -7,6 +7,7 @@ from typing import Any
 from typer._click.shell_completion import CompletionItem, ShellComplete
 from typer.main import get_command
 
+from taskaction.cli.escaping import write_text
 from taskaction.cli.exit_codes import Exit
 from taskaction.cli.program import build_program
 from taskaction.cli.session import Connect
@@ -38,5 +39,5 @@ class _Kubectl(ShellComplete):
 
 def complete(arguments: Sequence[str] | None = None, connect: Connect | None = None) -> int:
     """Print the candidates for the last argument, which may be empty."""
-    print(_Kubectl(sys.argv[1:] if arguments is None else arguments, connect).complete())
+    write_text(_Kubectl(sys.argv[1:] if arguments is None else arguments, connect).complete(), sys.stdout)
     return Exit.DONE

@@ -16,7 +16,7 @@ from taskaction.cli.exit_codes import Exit
 from taskaction.cli.follow import watch_changes
 from taskaction.cli.history import HistoryEntry, merge_entries, read_events, read_history
 from taskaction.cli.objects import fetch_objects, has_ended, ref_of
-from taskaction.cli.output import print_line, print_plain
+from taskaction.cli.output import print_data, print_line
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ClusterError, ForbiddenError, InvalidError, NotFoundError
 from taskaction.cluster.gateway import PODS, Body
@@ -138,7 +138,7 @@ class _LogPrinter:
         prefix = "" if self._source is LogSource.PODS else f"{pod}  "
         try:
             async for line in self._session.cluster.lines(f"{where}?{urlencode(query)}"):
-                print_plain(self._session.out, prefix + line)
+                print_data(self._session.out, prefix + line)
         except (NotFoundError, InvalidError) as error:
             print_line(self._session.err, f"pod {pod}: {error}")
         except ClusterError as error:

@@ -1,6 +1,7 @@
 """Output of commands: colours of phases, ages, tables, and objects as JSON or YAML; makes no requests."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from taskaction.cli.escaping import escape, write_text, write_unchanged
 from taskaction.cli.objects import at, phase_of, ref_of
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body
 
@@ -27,6 +29,9 @@ _COLOURS = {
 _GAP = 3
 _FEW = 10
 _NARROWEST = 12
+_OTHER_CONTROLS = re.compile("[\x7f-\x9f]")
+"""Control characters that JSON may contain as they are."""
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -148,7 +153,7 @@ def print_rows(console: Console, rows: Sequence[Sequence[Text]], indent: str = "
 
 def print_line(console: Console, line: Text | str) -> None:
     """Print exactly one line: truncated to the width of a terminal, complete to a pipe."""
-    text = line if isinstance(line, Text) else Text(line)
+    text = line if isinstance(line, Text) else Text(escape(line))
     text.rstrip()
     if console.is_terminal:
         console.print(text, no_wrap=True, overflow="ellipsis", crop=True)
@@ -176,18 +181,24 @@ def print_results(console: Console, ended: Sequence[Body], output: Output | None
     for body in ended:
         result = at(body, "status.output")
         if result is not None:
-            print_plain(console, result if isinstance(result, str) else as_json(result))
+            print_data(console, result if isinstance(result, str) else as_json(result))
 
 
 def print_plain(console: Console, text: str) -> None:
-    """Print text unchanged, without regard to the width of the terminal."""
-    console.file.write(text.rstrip("\n") + "\n")
-    console.file.flush()
+    """Print text without regard to the width of the terminal; control characters are escaped."""
+    write_text(text, console.file)
+
+
+def print_data(console: Console, text: str) -> None:
+    """Print a result or log line; only on a terminal are control characters escaped."""
+    write = write_text if console.is_terminal else write_unchanged
+    write(text, console.file)
 
 
 def as_json(value: Any) -> str:
-    """Return a value as indented JSON."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    """Return a value as indented JSON, in which all control characters are escaped as JSON does."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return _OTHER_CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def as_yaml(value: Any) -> str:
@@ -201,5 +212,5 @@ def as_yaml(value: Any) -> str:
 def _cell(value: Any) -> Text:
     if value is None:
         return Text("")
-    text = " ".join(str(value).split())  # a message may have several lines
+    text = escape(" ".join(str(value).split()))  # a message may have several lines
     return colour_word(text) if text in _COLOURS else Text(text)

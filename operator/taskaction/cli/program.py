@@ -12,6 +12,7 @@ from taskaction.cli import flows, local, servers
 from taskaction.cli.describe import describe
 from taskaction.cli.doctor import doctor
 from taskaction.cli.errors import CommandError
+from taskaction.cli.escaping import write_text
 from taskaction.cli.exit_codes import Exit
 from taskaction.cli.get import get, watch
 from taskaction.cli.logs import logs
@@ -50,7 +51,7 @@ COMMANDS = (
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
     if wanted:
-        print(__version__)
+        write_text(__version__, sys.stdout)
         raise typer.Exit
 
 
@@ -88,7 +89,7 @@ def run(words: Sequence[str], connect: Connect | None = None) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(bool(end.code))
     except TaskActionError as error:
-        print(f"taskaction: {error}", file=sys.stderr)
+        write_text(f"taskaction: {error}", sys.stderr)
         return error.code if isinstance(error, CommandError) else Exit.USAGE
     except KeyboardInterrupt:
         return Exit.INTERRUPTED

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import sys
 from typing import Annotated
 
 import typer
 
+from taskaction.cli.escaping import write_text
 from taskaction.cli.serve import SERVERS
 
 _HELP = {
@@ -26,7 +28,7 @@ def release(
 
     seconds = parse_duration(timeout).total_seconds()
     config = OperatorConfig.from_environment(os.environ)
-    asyncio.run(run_uninstall(config, seconds, lambda text: print(text, flush=True)))
+    asyncio.run(run_uninstall(config, seconds, lambda text: write_text(text, sys.stdout)))
 
 
 def server_groups() -> dict[str, typer.Typer]:

@@ -10,6 +10,7 @@ from typing import Protocol
 from rich.console import Console
 
 from taskaction.cli.errors import CommandError
+from taskaction.cli.terminal import Terminal
 from taskaction.cluster.gateway import Cluster, TextClient
 from taskaction.cluster.informer import WatchClient
 
@@ -50,9 +51,9 @@ Connect = Callable[[Flags], AbstractAsyncContextManager[Session]]
 """Function that opens a session; tests pass one for an in-memory cluster."""
 
 
-def consoles() -> tuple[Console, Console]:
+def consoles() -> tuple[Terminal, Terminal]:
     """Return stdout and stderr; with colours only on a terminal, and not with NO_COLOR."""
-    return Console(highlight=False, markup=False, emoji=False), Console(
+    return Terminal(highlight=False, markup=False, emoji=False), Terminal(
         stderr=True, highlight=False, markup=False, emoji=False
     )
 

@@ -1,4 +1,7 @@
-"""YAML parser that reads documents as kubectl does; rejects values that kubectl and PyYAML read differently."""
+"""YAML parser that reads documents as kubectl does; rejects values that kubectl and PyYAML read differently.
+
+It bounds the time and memory that a text can cost: its size, its depth, and what its aliases stand for.
+"""
 
 import re
 from typing import Any
@@ -16,8 +19,39 @@ _TEXT_FOR_KUBECTL = frozenset({_INT, _FLOAT, "tag:yaml.org,2002:timestamp"})
 """Types that PyYAML assigns to numbers, and to dates and times such as 12:30, which are strings for kubectl."""
 
 
+TEXT_LIMIT_CHARS = 3 * 1024 * 1024
+"""Maximum size of a text, and of each document in it after its aliases are written out."""
+
+_DEPTH_LIMIT = 100
+_NUMBER_CHARS = 400
+"""Maximum length of a number; the largest that JSON's readers know has 309 digits."""
+
+
 class _Loader(yaml.SafeLoader):
-    """PyYAML's loader with other rules for numbers, dates and keys."""
+    """PyYAML's loader with other rules for numbers, dates and keys, and with bounds."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose a node; reject one that is nested too deeply."""
+        self._depth += 1
+        if self._depth > _DEPTH_LIMIT:
+            event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+            raise _error(f"nested deeper than {_DEPTH_LIMIT} levels", event.start_mark)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def compose_document(self) -> yaml.Node | None:
+        """Compose a document; reject one whose aliases stand for too much."""
+        node: yaml.Node | None = super().compose_document()
+        size, depth = (0, 0) if node is None else _written_out(node, {})
+        if node is not None and (size > TEXT_LIMIT_CHARS or depth > _DEPTH_LIMIT):
+            limits = f"{TEXT_LIMIT_CHARS} characters or {_DEPTH_LIMIT} levels"
+            raise _error(f"with all aliases written out, the document has more than {limits}", node.start_mark)
+        return node
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - how PyYAML is customized
         first: [(tag, pattern) for tag, pattern in known if tag not in _TEXT_FOR_KUBECTL]
@@ -54,13 +88,26 @@ class _Loader(yaml.SafeLoader):
 
     def construct_integer(self, node: yaml.ScalarNode) -> int:
         """Return an integer; octal numbers have three notations."""
-        digits = self.construct_scalar(node).replace("_", "")
+        digits = self._digits(node).replace("_", "")
         old_octal = re.fullmatch(r"([-+]?)0([0-7]+)", digits)
         return int(f"{old_octal[1]}0o{old_octal[2]}" if old_octal else digits, 0)
+
+    def construct_number(self, node: yaml.ScalarNode) -> float:
+        """Return a number with a fraction or exponent."""
+        self._digits(node)
+        number: float = self.construct_yaml_float(node)
+        return number
+
+    def _digits(self, node: yaml.ScalarNode) -> str:
+        digits: str = self.construct_scalar(node)
+        if len(digits) > _NUMBER_CHARS:
+            raise _error(f"a number of {len(digits)} characters: quote it if it is a text", node.start_mark)
+        return digits
 
 
 _Loader.add_constructor(_STR, _Loader.construct_text)
 _Loader.add_constructor(_INT, _Loader.construct_integer)
+_Loader.add_constructor(_FLOAT, _Loader.construct_number)
 _Loader.add_implicit_resolver(
     _INT, re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$"), list("-+0123456789")
 )
@@ -74,8 +121,31 @@ _Loader.add_implicit_resolver(
 
 
 def load_documents(text: str) -> list[Any]:
-    """Return the documents of a text; raise ``yaml.YAMLError``, or ``RecursionError`` if they are nested too deeply."""
+    """Return the documents of a text; raise ``yaml.YAMLError`` if it is invalid, or too large or nested too deeply."""
+    if len(text) > TEXT_LIMIT_CHARS:
+        raise yaml.YAMLError(f"the text has {len(text)} characters; at most {TEXT_LIMIT_CHARS} are allowed: split it")
     return list(yaml.load_all(text, _Loader))
+
+
+def _written_out(node: yaml.Node, known: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """Return size and depth of a document as if every alias was replaced by what it stands for."""
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = TEXT_LIMIT_CHARS + 1, _DEPTH_LIMIT + 1  # unless it ends, it is within itself
+    size, depth = 1, 0
+    if isinstance(node, yaml.ScalarNode):
+        size += len(node.value)
+    else:
+        for part in node.value:
+            for inner in part if isinstance(part, tuple) else (part,):
+                inner_size, inner_depth = _written_out(inner, known)
+                size, depth = size + inner_size, max(depth, inner_depth)
+    known[id(node)] = size, depth + 1
+    return size, depth + 1
+
+
+def _error(problem: str, mark: yaml.Mark) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, mark)
 
 
 def _is_plain(node: yaml.Node) -> bool:

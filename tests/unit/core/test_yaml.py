@@ -77,3 +77,49 @@ def test_commands_name_the_key_and_the_mend(command: str, tmp_path, capsys: pyte
     file.write_text(FLOW)
     assert Terminal()(command, str(file)).code == 2
     assert "the key on is not a string for kubectl but true: quote it" in " ".join(capsys.readouterr().err.split())
+
+
+LAUGHS = "a: &a [x]\n" + "".join(
+    f"{chr(98 + level)}: &{chr(98 + level)} [{', '.join(['*' + chr(97 + level)] * 10)}]\n" for level in range(8)
+)
+MERGES = "a: &a {x: 1}\n" + "".join(
+    f"{chr(98 + level)}: &{chr(98 + level)} {{<<: [{', '.join(['*' + chr(97 + level)] * 10)}]}}\n" for level in range(8)
+)
+CHAIN = "k0: &k0 [1]\n" + "".join(f"k{i}: &k{i} [*k{i - 1}]\n" for i in range(1, 200))
+COSTLY = {
+    "aliases of aliases": (LAUGHS, "with all aliases written out"),
+    "merges of merges": (MERGES, "with all aliases written out"),
+    "itself": ("a: &a [*a]", "with all aliases written out"),
+    "a long chain": (CHAIN, "with all aliases written out"),
+    "deep lists": ("[" * 10_000, "nested deeper than 100 levels"),
+    "deep blocks": ("- " * 10_000 + "x", "nested deeper than 100 levels"),
+    "deep objects": ('{"a": ' * 10_000, "nested deeper than 100 levels"),
+    "many digits": ("x: " + "1" * 300_000, "a number of 300000 characters"),
+    "many digits of a fraction": ("x: 0." + "1" * 300_000, "a number of 300002 characters"),
+    "many hexadecimal digits": ("x: 0x" + "f" * 300_000, "a number of 300002 characters"),
+    "much text": ("x: " + "y" * 4_000_000, "at most 3145728 are allowed"),
+}
+
+
+@pytest.mark.parametrize(("text", "told"), COSTLY.values(), ids=COSTLY)
+def test_a_text_that_would_cost_much_is_refused(text: str, told: str) -> None:
+    with pytest.raises(yaml.YAMLError, match=told):
+        load_documents(text)
+
+
+def test_ordinary_aliases_and_numbers_are_read() -> None:
+    text = "a: &a {b: [1, 2]}\nc: [*a, *a]\nm: " + "9" * 300 + "\nx: 1.5e300"
+    (found,) = load_documents(text)
+    assert found == {"a": {"b": [1, 2]}, "c": [{"b": [1, 2]}] * 2, "m": int("9" * 300), "x": 1.5e300}
+    assert len(load_documents("---\n".join(["a: 1\n"] * 100))) == 100
+
+
+@pytest.mark.parametrize("command", ["flow validate", "flow graph", "local run", "run --from-file", "flow run --file"])
+@pytest.mark.parametrize(("text", "told"), [COSTLY["aliases of aliases"], COSTLY["many digits"], COSTLY["itself"]])
+def test_commands_refuse_such_files(
+    command: str, text: str, told: str, tmp_path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text(text)
+    assert Terminal()(command, str(file)).code == 2
+    assert told in " ".join(capsys.readouterr().err.split())
