@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from taskaction.flows.definition import YEAR
-from taskaction.flows.parameters import Place
-from taskaction.flows.privacy import without_private
+from taskaction.flows.privacy import Place, without_private
 from taskaction.flows.state import Failure, FlowState
 
 

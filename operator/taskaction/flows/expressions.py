@@ -7,7 +7,7 @@ operation is charged (``flows.budget``). See docs/flows-language.md.
 import ast
 import operator
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -18,6 +18,7 @@ from taskaction.flows.budget import MAX_BITS, Budget, check_format_spec
 from taskaction.flows.errors import INTRINSIC_FAILURE, ExpressionError, RunTimeError, quote_text
 from taskaction.flows.functions import ALL_METHODS, FUNCTIONS, available_functions, bounded_method
 from taskaction.flows.paths import Path, parse_path
+from taskaction.flows.privacy import Place
 from taskaction.flows.scope import EvaluationScope
 
 MAX_LENGTH = 10_000
@@ -51,6 +52,7 @@ class Expression:
         text: the source text.
         paths: the back-quoted paths, by the names that replace them.
         names: the properties of the state that it reads by name; ``called`` are the functions that it calls.
+        reads: the places of the state that it reads; the empty place for any.
     """
 
     text: str
@@ -58,6 +60,22 @@ class Expression:
     paths: Mapping[str, Path]
     names: frozenset[str]
     called: frozenset[str]
+    reads: frozenset[Place] = frozenset()
+
+    def is_private(self, scope: EvaluationScope) -> bool:
+        """Whether the value is made from private values."""
+        if _PRIVATE in self.text:
+            return True
+        private = scope.all_private
+        if not private:
+            return False
+        read = (
+            *self.reads,
+            *(one.place(scope.around if one.in_context else scope.data) for one in self.paths.values()),
+        )
+        if any(one.steps is None for one in self.paths.values()):
+            return True
+        return any(one[: len(place)] == place or place[: len(one)] == one for one in private for place in read)
 
     def evaluate(self, scope: EvaluationScope, seed: str) -> Any:
         """Evaluate the expression; the same state and seed produce the same value.
@@ -73,16 +91,16 @@ class Expression:
             evaluator = _Evaluator(names, allowed, scope.budget)
             return _json(scope.budget.check(evaluator.eval(self.text, self.tree)))
         except RunTimeError as error:
-            raise self._failure(error.cause, error.also) from error
+            raise self._failure(error.cause, scope, error.also) from error
         except InvalidExpression as error:
-            raise self._failure(str(getattr(error, "message", error))) from error
+            raise self._failure(str(getattr(error, "message", error)), scope) from error
         except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             what = f"{error} not found" if isinstance(error, KeyError) else str(error)
-            raise self._failure(what) from error
+            raise self._failure(what, scope) from error
 
-    def _failure(self, why: str, also: str | None = None) -> RunTimeError:
+    def _failure(self, why: str, scope: EvaluationScope, also: str | None = None) -> RunTimeError:
         """Return the error; Python's messages quote values, but private values must not reach a status or a log."""
-        if _PRIVATE in self.text:
+        if self.is_private(scope):
             why = "evaluation failed; the reason is not shown because it may contain private values"
         return RunTimeError(f"{quote_text(self.text)}: {why}", also or INTRINSIC_FAILURE)
 
@@ -110,7 +128,42 @@ def parse_expression(text: str) -> Expression:
     places = {id(function) for function in functions}
     words = [node for node in nodes if isinstance(node, ast.Name) and id(node) not in places]
     bound = {word.id for word in words if isinstance(word.ctx, ast.Store)}
-    return Expression(text, tree.body, paths, frozenset({word.id for word in words} - bound - paths.keys()), called)
+    names = frozenset({word.id for word in words} - bound - paths.keys())
+    reads = set(_read_places(tree)) | ({()} if called & _READERS else set())
+    return Expression(text, tree.body, paths, names, called, frozenset(reads))
+
+
+_READERS = frozenset({"getattr", "is_present"})
+"""Functions that read the state by a name that may be computed."""
+
+
+def _read_places(node: ast.AST) -> Iterator[Place]:
+    """Yield the places of the state that an expression reads: names with the constant steps that follow them."""
+    if isinstance(node, ast.Attribute | ast.Subscript | ast.Name):
+        place = _static_place(node)
+        if place is not None:
+            yield place
+            return
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):  # a method reads the whole object
+        yield from _read_places(node.func.value)
+        for part in (*node.args, *node.keywords):
+            yield from _read_places(part)
+        return
+    for part in ast.iter_child_nodes(node):
+        yield from _read_places(part)
+
+
+def _static_place(node: ast.AST) -> Place | None:
+    steps: list[str | int] = []
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        if isinstance(node, ast.Attribute):
+            steps.append(node.attr)
+        elif isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str | int):
+            steps.append(node.slice.value)
+        else:
+            return None
+        node = node.value
+    return (node.id, *reversed(steps)) if isinstance(node, ast.Name) else None
 
 
 def _without_paths(text: str) -> tuple[str, dict[str, Path]]:

@@ -28,10 +28,13 @@ from taskaction.flows.effects import (
 )
 from taskaction.flows.errors import StateError
 from taskaction.flows.parallel import advance, cancel_effects, combine_results
+from taskaction.flows.parameters import Evaluated
+from taskaction.flows.privacy import Places, hide
 from taskaction.flows.program import FlowProgram, Node, Program
 from taskaction.flows.scope import EvaluationScope
 from taskaction.flows.state import Failure, FlowState, Frame
 from taskaction.flows.steps import ActionStarted, BranchesStarted, StateCompleted, View, WaitUntil, enter_state
+from taskaction.flows.values import write_result
 from taskaction.flows.web_input import has_expired, to_web_input_result
 
 PAUSE = timedelta(seconds=0.2)
@@ -136,11 +139,11 @@ class _Turn:
             frame = following
         return frame
 
-    def scope(self, data: Any) -> EvaluationScope:
+    def scope(self, frame: Frame) -> EvaluationScope:
         """Return a scope for data of one state or item, with a budget."""
         budget = Budget(self.limits)
         self.budgets.append(budget)
-        return EvaluationScope(data, self.state.context, budget)
+        return EvaluationScope(frame.data, self.state.context, budget, frame.private)
 
     def has_used_budget(self) -> bool:
         """Whether this step has used its budget; the run then continues after a pause."""
@@ -181,18 +184,18 @@ class _Turn:
         if self.state.entered + self.entered > self.limits.visits:
             raise _VisitLimitExceededError
         frame = frame.enter()
-        view = View(frame, self.scope(frame.data), self.seed_for(frame.visit), self.now, self.questions)
+        view = View(frame, self.scope(frame), self.seed_for(frame.visit), self.now, self.questions)
         try:
             what = enter_state(node, view)
         except StateError as error:
-            self._log_state("Started", frame, node, input=frame.data)
+            self._log_state("Started", frame, node, input=hide(frame.data, frame.private))
             return self._handle_failure(frame, node, error)
         self._log_state("Started", frame, node, input=what.given)
         match what:
-            case StateCompleted(data=data, following=following):
+            case StateCompleted(data=data, private=private, following=following):
                 if what.question is not None:
                     self.questions[frame.visit] = what.question
-                return self._complete(frame, node, data, following)
+                return self._complete(frame, node, data, private, following)
             case WaitUntil(at=at):
                 return self._continue_wait(replace(frame, until=at), node)
             case ActionStarted(effect=effect):
@@ -205,7 +208,7 @@ class _Turn:
         if frame.until is None or self.now < frame.until:
             return frame
         again, frame = frame.again, replace(frame, until=None, again=False)
-        return self._enter(frame, node) if again else self._complete(frame, node, frame.data, node.next)
+        return self._enter(frame, node) if again else self._complete(frame, node, frame.data, frame.private, node.next)
 
     def _continue_action(self, frame: Frame, node: Node) -> Frame:
         visit = str(frame.acting)
@@ -229,22 +232,23 @@ class _Turn:
     def _continue_branches(self, frame: Frame, node: Node) -> Frame:
         frame = advance(frame, node, self)
         result = combine_results(frame, node)
+        private = frame.within.private if frame.within is not None else ()
         if result is None:
             return frame
         self.effects += cancel_effects(frame)
         frame = replace(frame, within=None)
         if isinstance(result, Failure):
             return self._handle_failure(frame, node, StateError(result.error, result.cause, result.also))
-        return self._store_result(frame, node, list(result))
+        return self._store_result(frame, node, list(result), private)
 
-    def _store_result(self, frame: Frame, node: Node, result: Any) -> Frame:
-        self._weigh(result)
-        data = frame.data if node.result_path is None else node.result_path.write(frame.data, result)
-        return self._complete(frame, node, data, node.next)
+    def _store_result(self, frame: Frame, node: Node, result: Any, private: Places = ()) -> Frame:
+        self.left -= weight(result) // WEIGHT_PER_UNIT
+        data, places = write_result(frame, node.result_path, Evaluated(result, private))
+        return self._complete(frame, node, data, places, node.next)
 
-    def _complete(self, frame: Frame, node: Node, data: Any, following: str | None) -> Frame:
-        self._log_state("Completed", frame, node, output=data)
-        return frame.leave(data, following)
+    def _complete(self, frame: Frame, node: Node, data: Any, private: Places, following: str | None) -> Frame:
+        self._log_state("Completed", frame, node, output=hide(data, private))
+        return frame.leave(data, private, following)
 
     def _handle_failure(self, frame: Frame, node: Node, error: StateError) -> Frame:
         frame = replace(frame, acting=None, paused=None, until=None, within=None)
@@ -255,10 +259,10 @@ class _Turn:
             if _matches_error(handling.errors, error, node):
                 told = _error_document(error)
                 try:
-                    data = frame.data if handling.result_path is None else handling.result_path.write(frame.data, told)
+                    data, private = write_result(frame, handling.result_path, Evaluated(told))
                 except StateError as wrong:
                     return _fail_frame(frame, node, wrong)
-                return replace(frame, data=data, at=handling.next, tries={})
+                return replace(frame, data=data, private=private, at=handling.next, tries={})
         return _fail_frame(frame, node, error)
 
     def _schedule_retry(self, frame: Frame, node: Node, error: StateError) -> Frame | None:
@@ -312,9 +316,6 @@ class _Turn:
         self.entries.clear()
         return self._stop_run(failure)
 
-    def _weigh(self, value: Any) -> None:
-        self.left -= weight(value) // WEIGHT_PER_UNIT
-
     def _stop_run(self, failure: Failure) -> Frame:
         root = self.state.root
         self.effects += cancel_effects(root)
@@ -325,7 +326,7 @@ class _Turn:
             return
         failure = root.failure
         if failure is None:
-            self.log("FlowSucceeded", output=root.data)
+            self.log("FlowSucceeded", output=hide(root.data, root.private))
         elif failure.error == CANCELED:
             self.log("FlowCanceled")
         else:
@@ -394,5 +395,5 @@ def _status(root: Frame) -> Any:
 
 def _outcome(root: Frame) -> Outcome:
     if root.failure is None:
-        return Outcome(output=root.data)
+        return Outcome(output=hide(root.data, root.private))
     return Outcome(failure=root.failure, canceled=root.failure.error == CANCELED)

@@ -7,10 +7,12 @@ from typing import Any, Protocol
 from taskaction.flows import definition as words
 from taskaction.flows.effects import CancelAction
 from taskaction.flows.errors import TOO_MANY_FAILURES
-from taskaction.flows.parameters import ParameterTemplate
+from taskaction.flows.parameters import Evaluated, ParameterTemplate
+from taskaction.flows.privacy import places_below
 from taskaction.flows.program import Node, Program
 from taskaction.flows.scope import EvaluationScope
 from taskaction.flows.state import Failure, Frame, InnerFrames
+from taskaction.flows.values import items_of
 
 AT_ONCE = 200
 """Default maximum number of items at the same time."""
@@ -22,8 +24,8 @@ class Turn(Protocol):
     def carry(self, frame: Frame, program: Program) -> Frame:
         """Advance one chain of states as far as possible."""
 
-    def scope(self, data: Any) -> EvaluationScope:
-        """Return a scope for data of one state or item, with a budget."""
+    def scope(self, frame: Frame) -> EvaluationScope:
+        """Return a scope for the data of a frame, with a budget."""
 
     def has_used_budget(self) -> bool:
         """Whether this step has used its budget; the run then continues after a pause."""
@@ -42,7 +44,7 @@ def advance(frame: Frame, node: Node, turn: Turn) -> Frame:
     if within is None:
         return frame
     frames, results, failures = dict(within.frames), dict(within.results), dict(within.failures)
-    following = within.following
+    following, private = within.following, list(within.private)
     waiting = list(frames)
     room = _room(node, within)
     while True:
@@ -53,6 +55,7 @@ def advance(frame: Frame, node: Node, turn: Turn) -> Frame:
                 del frames[index]
                 if inner.failure is None:
                     results[index] = inner.data
+                    private += ((index, *place) for place in inner.private)
                 else:
                     failures[index] = inner.failure
         if _is_over(node, within.count, len(failures)) or following >= within.count or len(frames) >= room:
@@ -65,7 +68,9 @@ def advance(frame: Frame, node: Node, turn: Turn) -> Frame:
     ended = len(results) + len(failures) != len(within.results) + len(within.failures)
     if not ended and following == within.following and all(one is within.frames[at] for at, one in frames.items()):
         return frame
-    after = replace(within, frames=frames, results=results, failures=failures, following=following)
+    after = replace(
+        within, frames=frames, results=results, failures=failures, following=following, private=tuple(private)
+    )
     return replace(frame, within=after)
 
 
@@ -123,19 +128,22 @@ def _tolerates(node: Node) -> bool:
 def _start_frame(frame: Frame, node: Node, index: int, turn: Turn) -> Frame:
     program = program_of(node, index)
     inline = frame.inline or (isinstance(node.state, words.MapState) and node.state.inline)
-    data = _input_of(frame, node, index, turn)
-    return Frame(at=program.start_at, data=data, place=f"{frame.visit}.{index}.", inline=inline)
+    given = _input_of(frame, node, index, turn)
+    place = f"{frame.visit}.{index}."
+    return Frame(at=program.start_at, data=given.value, place=place, inline=inline, private=given.private)
 
 
-def _input_of(frame: Frame, node: Node, index: int, turn: Turn) -> Any:
-    scope = turn.scope(frame.data)
+def _input_of(frame: Frame, node: Node, index: int, turn: Turn) -> Evaluated:
+    scope = turn.scope(frame)
     seed = turn.seed_for(f"{frame.visit}.{index}")
     if not isinstance(node.state, words.MapState):
         if isinstance(node.given, ParameterTemplate):
-            return node.given.evaluate(scope, seed).value
-        return frame.data if node.given is None else node.given.read(scope)
-    items = node.items_path.read(scope) if node.items_path is not None else frame.data
+            return node.given.evaluate(scope, seed)
+        if node.given is None:
+            return Evaluated(frame.data, frame.private)
+        return Evaluated(*node.given.read_private(scope))
+    items, private = items_of(node, scope)
+    of_the_item = places_below(private, (index,))
     if not isinstance(node.given, ParameterTemplate):
-        return items[index]
-    of_the_item = {"Item": {"Index": index, "Value": items[index]}}
-    return node.given.evaluate(scope.with_context(Map=of_the_item), seed).value
+        return Evaluated(items[index], of_the_item)
+    return node.given.evaluate(scope.with_item({"Index": index, "Value": items[index]}, of_the_item), seed)

@@ -11,13 +11,11 @@ from typing import Any
 from taskaction.flows.errors import ExpressionError, Problem, RunTimeError, child_path
 from taskaction.flows.expressions import Expression, parse_expression
 from taskaction.flows.paths import Path, parse_path
+from taskaction.flows.privacy import Place, Places
 from taskaction.flows.scope import EvaluationScope
 
 PRIVATE = "__Private_Parameters"
 MAX_DEPTH = 50
-
-Place = tuple[str | int, ...]
-"""Place of a value in a document: names and indices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,7 @@ class Evaluated:
     """Values of parameters, and the places of private parts."""
 
     value: Any
-    private: tuple[Place, ...] = ()
+    private: Places = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +59,7 @@ class ParameterTemplate:
         """
         private: list[Place] = []
         value = _evaluate(self.part, scope, seed, (), private)
-        return Evaluated(value, tuple(private))
+        return Evaluated(value, tuple(dict.fromkeys(private)))
 
 
 def parse_parameters(document: Any, place: str, problems: list[Problem]) -> ParameterTemplate:
@@ -128,8 +126,11 @@ def _evaluate(part: _Part, scope: EvaluationScope, seed: str, place: Place, priv
         case _Constant(value):
             return value
         case Path():
-            return part.read(scope)
+            value, found = part.read_private(scope)
+            private += [(*place, *one) for one in found]
+            return value
         case Expression():
+            private += [place] if part.is_private(scope) else []
             return part.evaluate(scope, f"{seed}/{'/'.join(map(str, place))}")
         case _List(items):
             return [_evaluate(one, scope, seed, (*place, index), private) for index, one in enumerate(items)]

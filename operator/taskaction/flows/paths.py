@@ -25,6 +25,7 @@ from taskaction.flows.errors import (
     RunTimeError,
     quote_text,
 )
+from taskaction.flows.privacy import Place, Places, is_private, places_below
 from taskaction.flows.scope import CONTEXT, EvaluationScope
 
 MAX_MATCHES = 10_000
@@ -58,23 +59,39 @@ class Path:
         return self.steps is not None
 
     def read(self, scope: EvaluationScope) -> Any:
-        """Return the value, or the list of values of a path that is not definite.
+        """Return the value; see ``read_private``."""
+        return self.read_private(scope)[0]
+
+    def read_private(self, scope: EvaluationScope) -> tuple[Any, Places]:
+        """Return the value, or the list of values of a path that is not definite, and its private places.
 
         Raises:
             RunTimeError: a definite path matches nothing, or another path too many values.
         """
+        known = scope.private_context if self.in_context else scope.private
         if self.steps is None:
             data = self._root(scope)
             scope.budget.charge(VISIT_UNITS * scope.budget.count_values(data))
             matches = list(islice(self.query.finditer(data), MAX_MATCHES + 1))
             if len(matches) > MAX_MATCHES:
                 raise RunTimeError(f"{self.text} matches more than {MAX_MATCHES} values")
-            return [match.obj for match in matches]
+            below = [places_below(known, match.parts) for match in matches]
+            places = tuple((index, *place) for index, found in enumerate(below) for place in found)
+            return [match.obj for match in matches], places
         found = self.find(scope)
         if found is None:
-            near = "" if _is_private(self.steps) else _nearest(self.steps, self._root(scope))
+            near = "" if is_private(self.steps) or known else _nearest(self.steps, self._root(scope))
             raise RunTimeError(f"{self.text} does not exist in the state of the flow{near}", PARAMETER_PATH_FAILURE)
-        return found[0]
+        return found[0], places_below(known, self.place(self._root(scope)))
+
+    def place(self, data: Any) -> Place:
+        """Return the place of a definite path in ``data``, with indices from the beginning of each list."""
+        found: list[str | int] = []
+        for step in self.steps or ():
+            is_list = isinstance(data, list)
+            found.append(step + len(data) if isinstance(step, int) and step < 0 and is_list else step)
+            data = data.get(step) if isinstance(data, Mapping) else data[step] if _has_index(data, step) else None
+        return tuple(found)
 
     def find(self, scope: EvaluationScope) -> tuple[Any] | None:
         """Return the value of a definite path, or None."""
@@ -225,8 +242,8 @@ def _steps(query: JSONPath) -> tuple[Step, ...] | None:
     return tuple(steps)
 
 
-def _is_private(steps: tuple[Step, ...]) -> bool:
-    return any(str(step).startswith("_private") for step in steps)
+def _has_index(data: Any, step: Step) -> bool:
+    return isinstance(data, list) and isinstance(step, int) and -len(data) <= step < len(data)
 
 
 def _nearest(steps: tuple[Step, ...], data: Any) -> str:

@@ -24,7 +24,7 @@ def _iter_frame_actions(program: Program, frame: Frame, state: FlowState) -> Ite
         return
     node = program.nodes[frame.at]
     if frame.acting is not None:
-        scope, seed = EvaluationScope(frame.data, state.context), f"{state.run_id}/{frame.visit}"
+        scope, seed = EvaluationScope(frame.data, state.context, private=frame.private), f"{state.run_id}/{frame.visit}"
         begins = enter_state(node, View(frame, scope, seed, _ANY_TIME, state.questions))
         if isinstance(begins, ActionStarted):
             yield begins.effect

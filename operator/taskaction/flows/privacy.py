@@ -1,14 +1,22 @@
 """Private data of a run: removes private parts from documents and restores them, without changing its input.
 
-Properties whose names start with ``_private`` can be used in a flow, but are never shown.
+Properties whose names start with ``_private`` can be used in a flow, but are never shown. What was made from them is as
+private, wherever it stands: its places are recorded next to the document (``Frame.private``).
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from taskaction.flows.parameters import Place
-
 PREFIX = "_private"
+PRIVATE_TEXT = "[redacted]"
+"""Text that is shown instead of a private value that has no place of its own."""
+
+Place = tuple[str | int, ...]
+"""Place of a value in a document: names and indices."""
+
+Places = tuple[Place, ...]
+WHOLE: Places = ((),)
+"""Places of a value that is private itself."""
 
 
 def without_private(document: Any) -> Any:
@@ -18,6 +26,31 @@ def without_private(document: Any) -> Any:
     if isinstance(document, list | tuple):
         return [without_private(one) for one in document]
     return document
+
+
+def hide(document: Any, places: Places) -> Any:
+    """Return a document for people to read, without what is at private places."""
+    return PRIVATE_TEXT if () in places else without_private(split_private(document, places)[0])
+
+
+def is_private(place: Place) -> bool:
+    """Whether a place is private by its name."""
+    return any(str(step).startswith(PREFIX) for step in place)
+
+
+def places_below(places: Sequence[Place], place: Place) -> Places:
+    """Return the private places of the value at ``place``; ``WHOLE`` if it is part of a private value."""
+    if is_private(place) or any(place[: len(one)] == one for one in places):
+        return WHOLE
+    return tuple(one[len(place) :] for one in places if one[: len(place)] == place)
+
+
+def places_after_write(places: Sequence[Place], at: Place, value: Sequence[Place]) -> Places:
+    """Return the private places of a document after a value with private places was written at ``at``."""
+    if is_private(at) or any(len(one) < len(at) and at[: len(one)] == one for one in places):
+        return tuple(places)  # it is private there in any case
+    kept = [one for one in places if one[: len(at)] != at]
+    return (*kept, *((*at, *one) for one in value))
 
 
 def private_places(document: Any, place: Place = ()) -> list[Place]:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from taskaction.flows.budget import Budget
+from taskaction.flows.privacy import Places, private_places
 
 CONTEXT = "_context"
 """The read-only part of every state that describes the run."""
@@ -16,13 +17,16 @@ class EvaluationScope:
     """Scope of one evaluation.
 
     Attributes:
-        data: the state of the flow.
-        context: the value of ``$._context``; it is not part of the data, and so never of a copy of it.
+        data: the state of the flow; ``private`` are its private places.
+        context: the value of ``$._context``; it is not part of the data, and so never of a copy of it. In
+            ``private_context`` are its private places, with the name ``_context``.
     """
 
     data: Any
     context: Mapping[str, Any] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
+    private: Places = ()
+    private_context: Places = ()
 
     @cached_property
     def names(self) -> Mapping[str, Any]:
@@ -34,6 +38,12 @@ class EvaluationScope:
         """Root of paths into the context."""
         return {CONTEXT: self.context}
 
-    def with_context(self, **more: Any) -> "EvaluationScope":
-        """Return a scope with additional context."""
-        return replace(self, context={**self.context, **more})
+    @cached_property
+    def all_private(self) -> Places:
+        """All private places of the state and the context, also those that are private by their names."""
+        return (*self.private, *private_places(self.data), *self.private_context)
+
+    def with_item(self, item: Mapping[str, Any], private: Places) -> "EvaluationScope":
+        """Return a scope with an item of a Map in the context; ``private`` are the private places of its value."""
+        places = tuple((CONTEXT, "Map", "Item", "Value", *place) for place in private)
+        return replace(self, context={**self.context, "Map": {"Item": item}}, private_context=places)

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from taskaction.flows.privacy import Place, Places
+
 Status = Literal["ACTIVE", "INACTIVE", "SUCCEEDED", "FAILED"]
 
 
@@ -39,6 +41,7 @@ class InnerFrames:
         frames: the running frames, by branch or item.
         results: results of those that succeeded, by branch or item; ``failures`` of the others.
         following: the next item to start; ``count`` when all have started.
+        private: the private places of the results, each with its index first.
     """
 
     count: int
@@ -46,6 +49,7 @@ class InnerFrames:
     results: Mapping[int, Any] = field(default_factory=dict)
     failures: Mapping[int, Failure] = field(default_factory=dict)
     following: int = 0
+    private: Places = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,7 @@ class Frame:
         tries: how often each Retry entry of the state was used, by its number.
         inline: its actions have no objects of their own.
         failure: set if it failed; ``ended`` is true in any case once it has ended.
+        private: the places in ``data`` that are private although their names do not say so.
     """
 
     at: str
@@ -78,6 +83,7 @@ class Frame:
     inline: bool = False
     ended: bool = False
     failure: Failure | None = None
+    private: Places = ()
 
     @property
     def visit(self) -> str:
@@ -93,9 +99,10 @@ class Frame:
             visits=self.visits + 1,
             tries=self.tries,
             inline=self.inline,
+            private=self.private,
         )
 
-    def leave(self, data: Any, following: str | None) -> "Frame":
+    def leave(self, data: Any, private: Places, following: str | None) -> "Frame":
         """Return the frame after a state, at the next one; None for the end."""
         return Frame(
             at=following or self.at,
@@ -104,6 +111,7 @@ class Frame:
             visits=self.visits,
             inline=self.inline,
             ended=following is None,
+            private=private,
         )
 
     def walk(self) -> "Iterator[Frame]":
@@ -111,6 +119,15 @@ class Frame:
         yield self
         for inner in (self.within.frames if self.within is not None else {}).values():
             yield from inner.walk()
+
+    def stored_private(self, at: Place) -> Iterator[Place]:
+        """Yield the private places in the stored form of the frame, which is at ``at`` of a document."""
+        yield from ((*at, "data", *place) for place in self.private)
+        if self.within is not None:
+            for index, *rest in self.within.private:
+                yield (*at, "within", "results", str(index), *rest)
+            for number, inner in self.within.frames.items():
+                yield from inner.stored_private((*at, "within", "frames", str(number)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +154,10 @@ class FlowState:
         """Return the state as JSON, without default values."""
         found: dict[str, Any] = _ADAPTER.dump_python(self, mode="json", exclude_defaults=True)
         return found
+
+    def stored_private(self) -> Places:
+        """Return the private places in the result of ``to_json`` that are not private by their names."""
+        return tuple(self.root.stored_private(("root",)))
 
     @staticmethod
     def from_json(document: Any) -> "FlowState":

@@ -13,10 +13,11 @@ from taskaction.flows.effects import StartAction
 from taskaction.flows.errors import ACTION_UNABLE_TO_RUN, NO_CHOICE_MATCHED, RunTimeError, StateError
 from taskaction.flows.parameters import Evaluated, ParameterTemplate
 from taskaction.flows.paths import Path
-from taskaction.flows.privacy import split_private
+from taskaction.flows.privacy import PRIVATE_TEXT, Places, hide, is_private, private_places
 from taskaction.flows.program import Node
 from taskaction.flows.scope import EvaluationScope
 from taskaction.flows.state import Frame, InnerFrames
+from taskaction.flows.values import items_of, write_result
 from taskaction.flows.web_input import APPROVAL, ID, to_approval_parameters
 
 
@@ -45,9 +46,9 @@ class View:
             case ParameterTemplate():
                 return node.given.evaluate(self.scope, self.seed)
             case Path():
-                return Evaluated(node.given.read(self.scope))
+                return Evaluated(*node.given.read_private(self.scope))
             case None:
-                return Evaluated(self.frame.data)
+                return Evaluated(self.frame.data, self.frame.private)
 
     @staticmethod
     def stable_random(seed: str) -> float:
@@ -67,11 +68,13 @@ class StateCompleted(StateEntry):
     """The state completed: the run continues with ``following`` and this state of the flow, or ends.
 
     Attributes:
+        private: the private places of ``data``.
         question: a question that a later state can ask.
     """
 
     data: Any
     following: str | None
+    private: Places = ()
     question: Any = None
 
 
@@ -102,7 +105,7 @@ def enter_state(node: Node, view: View) -> StateCompleted | WaitUntil | ActionSt
     Raises:
         StateError: the state fails immediately.
     """
-    data = view.frame.data
+    data, shown = view.frame.data, hide(view.frame.data, view.frame.private)
     match node.state:
         case words.ActionState():
             return _enter_action(node, node.state, view)
@@ -113,31 +116,29 @@ def enter_state(node: Node, view: View) -> StateCompleted | WaitUntil | ActionSt
         case words.ParallelState() | words.MapState():
             return _enter_branches(node, node.state, view)
         case words.ChoiceState():
-            return StateCompleted(given=data, data=data, following=_choose_next(node, view))
+            following = _choose_next(node, view)
+            return StateCompleted(given=shown, data=data, following=following, private=view.frame.private)
         case words.FailState():
-            raise StateError(_error_name(node, view), _text(node.cause, view, ""))
+            raise StateError(_error_name(node, view), _shown_text(node.cause, view, ""))
         case words.WaitState():
-            return WaitUntil(given=data, at=_until(node, node.state, view))
+            return WaitUntil(given=shown, at=_until(node, node.state, view))
         case words.PassState() | words.ExpressionEvalState():
             return _enter_pass(node, node.state, view)
 
 
 def _enter_branches(node: Node, state: words.ParallelState | words.MapState, view: View) -> BranchesStarted:
     if isinstance(state, words.ParallelState):
-        return BranchesStarted(
-            given=_without_private_input(view.input_for(node)), within=InnerFrames(count=len(node.inner))
-        )
-    items = node.items_path.read(view.scope) if node.items_path is not None else view.frame.data
+        return BranchesStarted(given=_shown(view.input_for(node)), within=InnerFrames(count=len(node.inner)))
+    items, private = items_of(node, view.scope)
     if not isinstance(items, list):
         raise RunTimeError(f"{state.items_path} is not a list; ItemsPath must refer to the items")
-    return BranchesStarted(given=items, within=InnerFrames(count=len(items)))
+    return BranchesStarted(given=_shown(Evaluated(items, private)), within=InnerFrames(count=len(items)))
 
 
-def _write_result(node: Node, view: View, value: Any) -> Any:
-    if node.result_path is None:
-        return view.frame.data
-    view.scope.budget.charge(weight(value) // WEIGHT_PER_UNIT)
-    return node.result_path.write(view.frame.data, value)
+def _write_result(node: Node, view: View, result: Evaluated) -> tuple[Any, Places]:
+    if node.result_path is not None:
+        view.scope.budget.charge(weight(result.value) // WEIGHT_PER_UNIT)
+    return write_result(view.frame, node.result_path, result)
 
 
 def _enter_pass(node: Node, state: words.PassState | words.ExpressionEvalState, view: View) -> StateCompleted:
@@ -145,9 +146,10 @@ def _enter_pass(node: Node, state: words.PassState | words.ExpressionEvalState, 
         given = Evaluated(state.result)
     else:
         given = view.input_for(node)
-    return StateCompleted(
-        given=_without_private_input(given), data=_write_result(node, view, given.value), following=node.next
-    )
+    data, private = _write_result(node, view, given)
+    goes_private = node.result_path is not None and is_private(node.result_path.steps or ())
+    shown = PRIVATE_TEXT if goes_private else _shown(given)
+    return StateCompleted(given=shown, data=data, following=node.next, private=private)
 
 
 def _choose_next(node: Node, view: View) -> str:
@@ -160,15 +162,16 @@ def _choose_next(node: Node, view: View) -> str:
 
 
 def _error_name(node: Node, view: View) -> str:
-    name = _text(node.error, view, "Failed")
+    name = _shown_text(node.error, view, "Failed")
     if not isinstance(name, str):
         raise RunTimeError("ErrorPath must refer to a string, the name of the error")
     return name
 
 
-def _text(source: str | Path | None, view: View, otherwise: str) -> Any:
+def _shown_text(source: str | Path | None, view: View, otherwise: str) -> Any:
+    """Return the text of an error, which everybody sees."""
     if isinstance(source, Path):
-        return source.read(view.scope)
+        return hide(*source.read_private(view.scope))
     return otherwise if source is None else source
 
 
@@ -197,27 +200,30 @@ def _enter_action(node: Node, state: words.ActionState, view: View) -> ActionSta
         body=given.value,
         scope=state.scope,
         run_as=state.run_as,
-        private=given.private,
+        private=_parameter_places(given),
         wait_time=state.wait_time,
         inline=view.frame.inline,
     )
-    return ActionStarted(given=_without_private_input(given), effect=effect)
+    return ActionStarted(given=_shown(given), effect=effect)
 
 
 def _create_web_input(node: Node, view: View) -> StateCompleted:
     given = view.input_for(node)
-    data = _write_result(node, view, {ID: view.frame.visit, "state_name": node.name})
+    if given.private or private_places(given.value):
+        raise StateError(ACTION_UNABLE_TO_RUN, "people see the question of a web input; ask without private values")
+    data, private = _write_result(node, view, Evaluated({ID: view.frame.visit, "state_name": node.name}))
     return StateCompleted(
-        given=_without_private_input(given),
+        given=_shown(given),
         data=data,
         following=node.next,
+        private=private,
         question=to_approval_parameters(given.value),
     )
 
 
 def _await_web_input(node: Node, view: View) -> ActionStarted:
     given = view.input_for(node)
-    body, private = given.value, given.private
+    body, private = given.value, _parameter_places(given)
     if isinstance(body, Mapping) and ID in body:
         if body[ID] not in view.questions:
             raise StateError(ACTION_UNABLE_TO_RUN, f"this run has created no web input {body[ID]!r}")
@@ -229,8 +235,15 @@ def _await_web_input(node: Node, view: View) -> ActionStarted:
         body=to_approval_parameters(body),
         private=private,
     )
-    return ActionStarted(given=_without_private_input(given), effect=effect)
+    return ActionStarted(given=_shown(given), effect=effect)
 
 
-def _without_private_input(given: Evaluated) -> Any:
-    return split_private(given.value, given.private)[0]
+def _shown(given: Evaluated) -> Any:
+    return hide(given.value, given.private)
+
+
+def _parameter_places(given: Evaluated) -> Places:
+    """Return the private places of an action's parameters: if all of it is private, each of them is."""
+    if () in given.private and isinstance(given.value, Mapping):
+        return tuple((str(name),) for name in given.value)
+    return given.private

@@ -24,7 +24,6 @@ from taskaction.control.objects.writer import WriteResult
 from taskaction.flows import machine
 from taskaction.flows.effects import Canceled, DataLimitExceeded, Event, FlowDecision, StartAction
 from taskaction.flows.pending_actions import iter_pending_actions
-from taskaction.flows.privacy import without_private
 from taskaction.flows.program import FlowProgram
 from taskaction.flows.state import FlowState, Frame
 from taskaction.lifecycle.signals import fingerprint
@@ -232,7 +231,7 @@ class RunReconciler:
     def _enforce_limit(self, program: FlowProgram, before: FlowState, decision: FlowDecision) -> FlowDecision:
         """Return the decision, or one that fails the run if the new state exceeds the limit."""
         keeping = self._parts.persistence
-        if statuses.json_size(without_private(decision.state.to_json())) <= keeping.limit:
+        if statuses.json_size(split_state(decision.state)[0]) <= keeping.limit:
             return decision
         return machine.step(program, before, [DataLimitExceeded(keeping.overflow_message)], self._parts.clock.now())
 
@@ -258,7 +257,7 @@ class RunReconciler:
         if tenure is not None and (claim is None or (claim.holder, claim.epoch) != (me, tenure.epoch)):
             claim = Claim(holder=me, epoch=tenure.epoch, at=now)
             record.update_status(claim=claim)
-        shown, private = split_state(decision.state.to_json()) if decision.outcome is None else (None, [])
+        shown, private = split_state(decision.state) if decision.outcome is None else (None, [])
         record.set_private_parts(private)
         statuses.apply_decision(record, decision, shown, entries, now)
 

@@ -18,7 +18,7 @@ from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncate
 from taskaction.execution.limits import TokenBucket
 from taskaction.flows.effects import CancelAction, Event, FlowDecision, FlowLogEntry, StartAction
-from taskaction.flows.parameters import Place
+from taskaction.flows.privacy import Place
 from taskaction.flows.program import FlowProgram
 from taskaction.flows.state import FlowState
 from taskaction.lifecycle.decisions import RecordEvent

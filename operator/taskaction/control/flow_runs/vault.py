@@ -19,8 +19,8 @@ from taskaction.control.objects.objects import RetryingCall
 from taskaction.core.constants import RUN_LABEL
 from taskaction.core.names import digest, visit_name
 from taskaction.flows.effects import StartAction
-from taskaction.flows.parameters import Place
-from taskaction.flows.privacy import private_places, restore_private, split_private
+from taskaction.flows.privacy import Place, private_places, restore_private, split_private
+from taskaction.flows.state import FlowState
 
 STATE_KEY = "state"
 _FLOW = f"{SCHEME}executor/flow"
@@ -172,7 +172,8 @@ def _parameter_path(place: Place) -> Place:
     return tuple(names)
 
 
-def split_state(document: Any) -> tuple[Any, PrivateParts]:
+def split_state(state: FlowState) -> tuple[Any, PrivateParts]:
     """Return a state without its private parts, and these parts."""
-    places = private_places(document)
+    document = state.to_json()
+    places = [*private_places(document), *state.stored_private()]
     return split_private(document, places) if places else (document, [])
