@@ -49,7 +49,7 @@ class MemoryOperator(InProcessOperator):
             if not self.deliver():
                 break
 
-    async def until(self, check: Callable[[], bool], seconds: float = 5) -> None:
+    async def until(self, check: Callable[[], bool], seconds: float = 30) -> None:
         """Wait in real time for what no test's clock drives; the limit only ends a test that has failed."""
         async with asyncio.timeout(seconds):
             while not check():

@@ -80,6 +80,11 @@ class Reason(StrEnum):
         "the executor failed to determine the partition key",
         "contact the author of the executor",
     )
+    PARAMETERS_TOO_LARGE = (
+        "ParametersTooLarge",
+        "`spec.parameters` is larger than `TASKACTION_MAX_PARAMETERS_BYTES`",
+        "store the data elsewhere, and pass its address",
+    )
     BUDGET_EXCEEDED = (
         "BudgetExceeded",
         "the evaluation of a schema, value or definition requires more CPU time or memory than its budget",

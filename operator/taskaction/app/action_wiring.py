@@ -31,7 +31,7 @@ from taskaction.control.task_actions.target_release import TargetReleaser
 from taskaction.control.task_actions.teardown import Teardown
 from taskaction.control.task_actions.timers import ActionTimers
 from taskaction.control.task_actions.turns import ActionTurns
-from taskaction.control.task_actions.validation import ParameterValidation
+from taskaction.control.task_actions.validation import ParameterInspector
 from taskaction.lifecycle.policy import Settings
 
 
@@ -176,12 +176,20 @@ def _build_observation(base: Foundation, providers: ProviderControl) -> _Observa
         cancel_grace=config.cancel_grace,
     )
     overlaps = OverlapTable(base.members.actions)
+    inspector = ParameterInspector(
+        cluster=base.cluster,
+        persistently=base.persistently,
+        evaluator=base.evaluator,
+        background=base.background,
+        requests=base.requests,
+        max_bytes=config.max_parameters_bytes,
+    )
     observer = ActionObserver(
         tree=base.tree,
         overlaps=overlaps,
         providers=providers.providers,
         registry=providers.registry,
-        validation=ParameterValidation(base.evaluator, base.background, base.requests),
+        inspector=inspector,
         settings=settings,
         manager=providers.manager,
         jitter=base.jitter,
@@ -210,6 +218,7 @@ def _build_observation(base: Foundation, providers: ProviderControl) -> _Observa
             ),
             timers,
             base.evaluator,
+            inspector,
         ),
         dispatcher=EventDispatcher(
             cluster=base.cluster,

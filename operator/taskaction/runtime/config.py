@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AliasChoices, Field, PrivateAttr, model_validator
 
 from taskaction.api.base import Duration
+from taskaction.api.parameters import MAX_BYTES as MAX_PARAMETERS_BYTES
 from taskaction.core.errors import ConfigurationError
 from taskaction.execution.shares import ShareSettings
 from taskaction.flows.budget import MAX_VISITS
@@ -99,6 +100,8 @@ class OperatorConfig(ProcessSettings, env_prefix="TASKACTION_"):
     """Time without an event or bookmark of a watch after which /healthz fails."""
     http_allowed_cidrs: Annotated[tuple[Network, ...], NETWORKS] = ()
     """Networks that http actions may reach although they are loopback, private or otherwise denied by default."""
+    max_parameters_bytes: Annotated[int, Field(ge=1024, le=1_000_000)] = MAX_PARAMETERS_BYTES
+    """Maximum size of the parameters of an action, as JSON. An action with larger ones fails as ParametersTooLarge."""
     webhooks_url: Url | None = None
     """URL at which targets reach the inbox, for the one-time addresses that they get: for example
     https://hooks.example.org."""

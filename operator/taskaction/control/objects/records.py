@@ -20,6 +20,7 @@ from taskaction.lifecycle.outcomes import Failed
 from taskaction.lifecycle.policy import Policy
 from taskaction.lifecycle.state import Activity, Blocker
 from taskaction.lifecycle.statuses import Change, apply_change, close_attempt_fields, error_info
+from taskaction.lifecycle.traits import Traits
 
 _AT_REST = frozenset({Activity.IDLE, Activity.QUEUED, Activity.PARKED})
 _TRACKED = frozenset({Activity.QUEUED, Activity.PARKED, Activity.WAITING})
@@ -49,8 +50,11 @@ class ActionRecord(OwnedRecord):
         limit_errors: number of consecutive quota checks in which the executor raised an error.
         parameters_hash: digest of the parameters; None until it is computed.
         policy: the effective policy, with the values that it was computed from.
-        validated_with: what last validated the parameters; ``parameters_blocker`` is the result, unless
-            ``is_validating``.
+        has_parameters: the object in memory has its parameters; large ones are dropped and read again for each call.
+        inspected_for: the executor or the provider's specification for which ``traits``, ``parameters_blocker`` and
+            ``must_be_evaluated`` hold.
+        must_be_evaluated: the check of the parameters is not cheap, and must end before the action starts.
+        is_validating: that check has begun.
         poll_at: when to poll next.
         call: the task of the running call; ``cancelling``: the attempt is being cancelled.
         poll_again: an object of the action changed during a call; poll again.
@@ -73,8 +77,11 @@ class ActionRecord(OwnedRecord):
     limit_errors: int = 0
     parameters_hash: str | None = None
     policy: tuple[TaskActionSpec, ProviderDefaults | None, Policy] | None = None
-    validated_with: object | None = None
+    has_parameters: bool = True
+    inspected_for: object | None = None
+    traits: Traits | None = None
     parameters_blocker: Blocker | None = None
+    must_be_evaluated: bool = False
     is_validating: bool = False
     poll_at: datetime | None = None
     call: asyncio.Task[object] | None = None
@@ -138,12 +145,12 @@ class ActionRecord(OwnedRecord):
 
     def update_object(self, body: Body) -> TaskActionStatus:
         """Replace the object by ``body``, and return the status in it; the record's status stays."""
-        self.action = TaskAction.from_body(body)
+        self.action, self.has_parameters = TaskAction.from_body(body), True
         return self.action.status
 
     def update_action(self, action: TaskAction, *, overtaken: bool) -> bool:
         """Take a newer object; return whether another process wrote its status, the next or the former owner."""
-        self.action = action
+        self.action, self.has_parameters = action, True
         self.accept_version()
         if action.status == self.stored or self.flushing is not None:
             return False
@@ -321,13 +328,28 @@ class ActionRecord(OwnedRecord):
         self.policy = (spec, defaults, policy)
         return policy
 
-    def begin_validation(self, validator: object, blocker: Blocker | None, *, is_validating: bool) -> None:
-        """Keep why the parameters prevent a start according to ``validator``, as far as that is known now."""
-        self.validated_with, self.parameters_blocker, self.is_validating = validator, blocker, is_validating
+    def keep_inspection(
+        self, subject: object, traits: Traits, blocker: Blocker | None, *, must_be_evaluated: bool
+    ) -> None:
+        """Keep what the parameters mean for ``subject``, an executor or the specification of a provider."""
+        self.inspected_for, self.traits, self.parameters_blocker = subject, traits, blocker
+        self.must_be_evaluated, self.is_validating = must_be_evaluated, False
 
-    def end_validation(self, validator: object, blocker: Blocker | None) -> bool:
-        """Keep the result of a validation in the background; return False if another one replaced it."""
-        if self.validated_with is not validator:
+    def begin_evaluation(self) -> None:
+        """Record that the check of the parameters has begun."""
+        self.is_validating = True
+
+    def end_evaluation(self, subject: object, blocker: Blocker | None) -> bool:
+        """Keep the result of the check; return False if it is for another subject than the present one."""
+        if self.inspected_for is not subject:
             return False
-        self.is_validating, self.parameters_blocker = False, blocker
+        self.must_be_evaluated, self.is_validating, self.parameters_blocker = False, False, blocker
         return True
+
+    def drop_parameters(self, partition_key: str | None) -> None:
+        """Drop the parameters from memory; keep the partition key that follows from them."""
+        spec = self.action.spec.model_copy(update={"parameters": {}, "partition_key": partition_key})
+        was_placed = not self.must_be_placed
+        self.action, self.has_parameters = self.action.model_copy(update={"spec": spec}), False
+        if was_placed:
+            self.placed = self.action

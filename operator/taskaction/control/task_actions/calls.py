@@ -22,18 +22,22 @@ from taskaction.control.task_actions.guard import CallFailedError, GuardedExecut
 from taskaction.control.task_actions.observe import ExecutorBinding
 from taskaction.control.task_actions.sources import NoSecretReader, ParameterSources, ServiceAccountRef
 from taskaction.control.task_actions.timers import ActionTimers
-from taskaction.control.task_actions.validation import cheap_problem, check_parameters, costly_checker
+from taskaction.control.task_actions.validation import (
+    ParameterInspector,
+    cheap_problem,
+    check_parameters,
+    costly_checker,
+)
 from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
 from taskaction.core.names import digest
-from taskaction.execution.manager import LIMIT_FLOOR_SECONDS
 from taskaction.lifecycle import deadlines
 from taskaction.lifecycle.failures import call_timeout_failure, remaining_attempts
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Succeeded
 from taskaction.lifecycle.state import Observed
 from taskaction.plugin.base import Delivery, Run
 from taskaction.plugin.errors import ActionError, InvalidParametersError, TransientError, failure_of
-from taskaction.plugin.evaluation import Evaluator, EvaluatorBusyError
+from taskaction.plugin.evaluation import Evaluator
 from taskaction.plugin.schedule import Schedule
 from taskaction.plugin.secret_ledger import RawSecretReader, SecretLedger
 
@@ -68,10 +72,12 @@ class ExecutorCaller:
         settings: CallSettings,
         timers: ActionTimers,
         evaluator: Evaluator,
+        inspector: ParameterInspector,
     ) -> None:
         """Create a caller; ``jitter`` returns random numbers in [0, 1)."""
         self._cluster = cluster
         self._evaluator = evaluator
+        self._inspector = inspector
         self._persistently = persistently
         self._timers = timers
         self._clock = clock
@@ -131,8 +137,6 @@ class ExecutorCaller:
             async with patience:
                 guarded = await self._prepare(record, binding, observed, deliveries)
                 outcome = await (guarded.poll() if poll else guarded.execute())
-        except EvaluatorBusyError as error:
-            return Limited(retry_after=error.retry_after or LIMIT_FLOOR_SECONDS, message=str(error))
         except Exception as error:  # noqa: BLE001 - the API server may answer anything
             return call_timeout_failure(self._settings.call_timeout) if patience.expired() else _failure_of(error)
         return await self._check_output_schema(outcome, binding, record.namespace)
@@ -185,7 +189,7 @@ class ExecutorCaller:
         observed: Observed,
         deliveries: tuple[Delivery, ...] = (),
     ) -> GuardedExecutor:
-        action, executor = record.action, binding.executor
+        action, executor = await self._inspector.read(record), binding.executor
         provider = binding.offer.provider if binding.offer is not None else None
         ledger = SecretLedger(self._secret_reader(action, provider), search_rules(executor))
         parameters: dict[str, Any] = action.spec.parameters

@@ -1,5 +1,7 @@
 """Intake of TaskActions: filters notifications, updates the table, and requests reconciliation; decides nothing."""
 
+import asyncio
+
 from pydantic import ValidationError
 
 from taskaction.api.task_action import TaskAction
@@ -21,6 +23,8 @@ from taskaction.core.clock import Clock
 from taskaction.execution.manager import ExecutionManager
 
 DELETED = "DELETED"
+READS = 16
+"""Maximum number of actions that are read at the same time: each may be large."""
 
 
 class ActionIntake:
@@ -57,6 +61,7 @@ class ActionIntake:
         self._teardown = teardown
         self._requests = requests
         self._listener = listener
+        self._reads = asyncio.Semaphore(READS)
 
     def on_notification(self, kind: str | None, body: Body) -> None:
         """Process one notification; ``kind`` is the type of the watch event, None for a listed object."""
@@ -101,6 +106,8 @@ class ActionIntake:
     def on_provider_changed(self, key: ProviderKey) -> None:
         """Reconcile the actions of a provider that was created, changed or deleted."""
         for record in self._placer.sort(record for record in self._table if provider_key(record.action) == key):
+            if not record.has_parameters:
+                self.on_missing(record)  # what they mean depends on the provider
             self._placer.place(record)
             self._requests.reconcile(record)
 
@@ -137,9 +144,12 @@ class ActionIntake:
             self._teardown.on_finished(record)  # finished or deleted: it makes no difference here
 
     async def _examine(self, record: ActionRecord) -> None:
-        body = await self._persistently(lambda: self._cluster.get(TASK_ACTIONS, record.name, record.namespace))
-        if self._table.get(record.uid) is not record:
-            return
+        async with self._reads:
+            body = await self._persistently(lambda: self._cluster.get(TASK_ACTIONS, record.name, record.namespace))
+            if self._table.get(record.uid) is record:
+                self._on_examined(record, body)
+
+    def _on_examined(self, record: ActionRecord, body: Body | None) -> None:
         if body is None or body["metadata"]["uid"] != record.uid:
             self._teardown.on_deleted(record)
             return

@@ -15,7 +15,7 @@ from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.tree import OwnerTree
 from taskaction.control.providers.providers import Offer, ProviderTable, is_allowed_in, limits_of, provider_key
 from taskaction.control.task_actions.overlaps import OverlapPlace, OverlapTable
-from taskaction.control.task_actions.validation import ParameterValidation
+from taskaction.control.task_actions.validation import ParameterInspector
 from taskaction.core.constants import FINALIZER
 from taskaction.core.names import digest
 from taskaction.execution.manager import ExecutionManager
@@ -54,7 +54,7 @@ class ActionObserver:
         overlaps: OverlapTable,
         providers: ProviderTable,
         registry: Registry,
-        validation: ParameterValidation,
+        inspector: ParameterInspector,
         settings: Settings,
         manager: ExecutionManager,
         jitter: Callable[[], float],
@@ -64,7 +64,7 @@ class ActionObserver:
         self._overlaps = overlaps
         self._providers = providers
         self._registry = registry
-        self._validation = validation
+        self._inspector = inspector
         self._settings = settings
         self._manager = manager
         self._jitter = jitter
@@ -73,18 +73,14 @@ class ActionObserver:
         """Return the facts about ``record`` for its ``owner``."""
         action = record.action
         bound = self.bind_executor(action)
-        parameters = action.spec.parameters
         if isinstance(bound, ExecutorBinding):
-            blocker = (
-                self._validation.blocker_of(record, bound.executor, bound.offer)
-                if not action.spec.parameters_from  # validated when they are read
-                else None
-            )
-            traits = bound.executor.traits(parameters, bound.config)
+            self._inspector.inspect(record, bound.executor, bound.offer)
+            self._inspector.begin_evaluation(record, bound.offer)
+            blocker, traits = record.parameters_blocker, record.traits or _UNKNOWN_TRAITS
             defaults = bound.offer.provider.spec.defaults if bound.offer is not None else None
         else:
             blocker, traits, defaults = bound, _UNKNOWN_TRAITS, None
-        parameters_hash = record.parameters_hash or record.keep_parameters_hash(_hash_parameters(parameters))
+        parameters_hash = self._hash_of(record)
         signal = action.spec.signal
         return Observed(
             spec=action.spec,
@@ -107,6 +103,26 @@ class ActionObserver:
             parameters_hash=parameters_hash,
             jitter=self._jitter(),
         )
+
+    def must_be_read(self, record: ActionRecord) -> bool:
+        """Whether nothing can be decided before the parameters are read again, because their meaning changed."""
+        if record.has_parameters:
+            return False
+        bound = self.bind_executor(record.action)
+        return isinstance(bound, ExecutorBinding) and not self._inspector.inspect(record, bound.executor, bound.offer)
+
+    def drop_large_parameters(self, record: ActionRecord) -> None:
+        """Keep what decisions need of large parameters, and drop them from memory."""
+        if not self._inspector.is_large(record):
+            return
+        bound = self.bind_executor(record.action)
+        if isinstance(bound, ExecutorBinding):
+            self._inspector.inspect(record, bound.executor, bound.offer)
+        self._hash_of(record)
+        record.drop_parameters(self.spec_partition_key(record.action))
+
+    def _hash_of(self, record: ActionRecord) -> str:
+        return record.parameters_hash or record.keep_parameters_hash(_hash_parameters(record.action.spec.parameters))
 
     def _effective_policy(self, record: ActionRecord, defaults: ProviderDefaults | None) -> Policy:
         """Return the effective policy; it is computed again only if the action or its provider changed."""

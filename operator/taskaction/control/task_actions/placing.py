@@ -43,6 +43,7 @@ class ActionPlacer:
         record.place(shard_for(record.action, sharding, tie, shards=self._shards))
         self._family.place(record)
         self.place_in_partition(record)
+        self._observer.drop_large_parameters(record)
 
     def place_in_partition(self, record: ActionRecord) -> None:
         """Update the place of an action in its partition."""

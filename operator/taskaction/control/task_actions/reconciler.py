@@ -165,9 +165,9 @@ class Reconciler:
         return step(self._observer.observe_action(record, owner), event, self._clock.now())
 
     def _is_unclear(self, record: ActionRecord) -> bool:
-        """Whether a lookup of the provider is pending: a decision now would show a wrong state."""
+        """Whether a lookup of the provider is pending, or the action is read again: a decision would be wrong now."""
         key = provider_key(record.action)
-        return key is not None and self._offers.is_lookup_pending(key)
+        return (key is not None and self._offers.is_lookup_pending(key)) or self._observer.must_be_read(record)
 
     async def conclude(self, record: ActionRecord, outcome: Outcome) -> None:
         """Record the outcome of a call."""

@@ -1,54 +1,121 @@
-"""Validation of the parameters of actions before they are queued; what is not cheap is evaluated in the background."""
+"""What decisions need of the parameters of an action: whether they are valid, what they say about the executor."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakValueDictionary
 
+from taskaction.api.parameters import parameters_size, size_problem
 from taskaction.api.reasons import Reason
+from taskaction.api.task_action import TaskAction
+from taskaction.cluster.gateway import TASK_ACTIONS, Cluster
 from taskaction.control.objects.background import Background
+from taskaction.control.objects.objects import RetryingCall
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.requests import Requests
 from taskaction.control.providers.providers import Offer
 from taskaction.lifecycle.state import Blocker
 from taskaction.plugin.base import AbstractExecutor
-from taskaction.plugin.errors import InvalidParametersError
+from taskaction.plugin.errors import InvalidParametersError, TransientError
 from taskaction.plugin.evaluation import BudgetExceededError, Evaluator
 from taskaction.plugin.json_schema import SchemaChecker, model_problem, nesting_problem
 
 PATH = "spec.parameters"
+KEPT_BYTES = 2_048
+"""Maximum size of parameters that stay in memory while an action waits."""
 
 
-class ParameterValidation:
-    """Validation of parameters, once for each action and specification of its provider; it occupies no worker."""
+class ParameterInspector:
+    """Inspector of the parameters of actions: what decisions need of them is kept, large ones are not.
 
-    def __init__(self, evaluator: Evaluator, background: Background, requests: Requests) -> None:
-        """Create a validation; it requests reconciliation of every action that was evaluated in the background."""
+    An action whose parameters are not in memory is read again for each call, so the memory that it takes while it waits
+    does not depend on its size.
+    """
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        persistently: RetryingCall,
+        evaluator: Evaluator,
+        background: Background,
+        requests: Requests,
+        max_bytes: int,
+    ) -> None:
+        """Create an inspector; it requests reconciliation of every action that was evaluated in the background."""
+        self._cluster = cluster
+        self._persistently = persistently
         self._evaluator = evaluator
         self._background = background
         self._requests = requests
+        self._max_bytes = max_bytes
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    def blocker_of(self, record: ActionRecord, executor: AbstractExecutor, offer: Offer | None) -> Blocker | None:
-        """Return why the parameters prevent a start, or None."""
-        validator = offer.provider.spec if offer is not None else executor
-        if record.validated_with is not validator:
-            parameters = record.action.spec.parameters
+    def inspect(self, record: ActionRecord, executor: AbstractExecutor, offer: Offer | None) -> bool:
+        """Keep what the parameters mean for an executor or provider; return False if they must be read first."""
+        subject = offer.provider.spec if offer is not None else executor
+        if record.inspected_for is subject:
+            return True
+        if not record.has_parameters:
+            return False
+        action = record.action
+        parameters = action.spec.parameters
+        traits = executor.traits(parameters, offer.provider.spec.config if offer is not None else {})
+        blocker, costly = self._size_blocker(parameters), False
+        if blocker is None and not action.spec.parameters_from:  # otherwise they are validated when they are read
             problem = cheap_problem(parameters, executor, offer)
             blocker = _blocker(Reason.INVALID_PARAMETERS, problem) if problem is not None else None
-            checker = costly_checker(parameters, offer) if problem is None else None
-            if record.status.phase.is_started:
-                checker = None
-            record.begin_validation(validator, blocker, is_validating=checker is not None)
-            if checker is not None:
-                self._background.start(self._evaluate(record, checker, validator), name=f"validate {record.uid}")
-        return record.parameters_blocker
+            costly = blocker is None and costly_checker(parameters, offer) is not None
+        record.keep_inspection(
+            subject, traits, blocker, must_be_evaluated=costly and not record.status.phase.is_started
+        )
+        return True
 
-    async def _evaluate(self, record: ActionRecord, checker: SchemaChecker, validator: object) -> None:
-        try:
-            await check_parameters(self._evaluator, record.namespace, record.action.spec.parameters, checker)
-            blocker = None
-        except (InvalidParametersError, BudgetExceededError) as error:
-            blocker = _blocker(Reason(error.code), str(error))
-        if record.end_validation(validator, blocker):
+    def begin_evaluation(self, record: ActionRecord, offer: Offer | None) -> None:
+        """Begin the check of the parameters if it is not cheap; it occupies no worker."""
+        checker = offer.inputs if offer is not None else None
+        if record.must_be_evaluated and not record.is_validating and checker is not None:
+            record.begin_evaluation()
+            self._background.start(self._evaluate(record, checker, record.inspected_for), name=f"validate {record.uid}")
+
+    async def read(self, record: ActionRecord) -> TaskAction:
+        """Return the action with its parameters.
+
+        Raises:
+            TransientError: it no longer exists.
+        """
+        if record.has_parameters:
+            return record.action
+        body = await self._persistently(lambda: self._cluster.get(TASK_ACTIONS, record.name, record.namespace))
+        if body is None or body["metadata"]["uid"] != record.uid:
+            raise TransientError("the action was deleted")
+        spec = record.action.spec.model_copy(update={"parameters": TaskAction.from_body(body).spec.parameters})
+        return record.action.model_copy(update={"spec": spec})
+
+    @staticmethod
+    def is_large(record: ActionRecord) -> bool:
+        """Whether the parameters in memory are too large to be kept."""
+        return record.has_parameters and parameters_size(record.action.spec.parameters) > KEPT_BYTES
+
+    async def _evaluate(self, record: ActionRecord, checker: SchemaChecker, subject: object) -> None:
+        turn = self._turns.get(record.namespace)
+        if turn is None:
+            turn = self._turns[record.namespace] = asyncio.Lock()
+        blocker = None
+        async with turn:  # one object of a namespace is in memory at a time
+            try:
+                parameters = (await self.read(record)).spec.parameters
+                await check_parameters(self._evaluator, record.namespace, parameters, checker)
+            except (InvalidParametersError, BudgetExceededError) as error:
+                blocker = _blocker(Reason(error.code), str(error))
+            except TransientError:
+                return  # a notification reports the deletion
+        if record.end_evaluation(subject, blocker):
             self._requests.reconcile(record)
+
+    def _size_blocker(self, parameters: Mapping[str, Any]) -> Blocker | None:
+        problem = size_problem(parameters, self._max_bytes)
+        return _blocker(Reason.PARAMETERS_TOO_LARGE, problem) if problem is not None else None
 
 
 async def check_parameters(
