@@ -166,6 +166,7 @@ def _build_reconciler(
         vault=vault,
         table=base.members.actions,
         closed_namespaces=base.closed_namespaces,
+        max_parameters_bytes=config.max_parameters_bytes,
         on_created=partial(actions.intake.on_notification, "ADDED"),
         in_flight=config.writes_in_flight,
     )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from taskaction.api.parameters import size_problem
 from taskaction.cli import completion, durations
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
@@ -180,6 +181,8 @@ async def create_and_follow(
     bodies = []
     for one in made:
         where = at(one, "metadata.namespace", session.namespace)
+        if (problem := size_problem(at(one, "spec.parameters", {}))) is not None:
+            raise CommandError(problem)
         body = await session.cluster.create(ref_of(one).resource, one, where)
         bodies.append(body)
         if wait:

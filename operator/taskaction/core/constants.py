@@ -43,9 +43,6 @@ FLOW_STATE_LIMIT_BYTES = 200 * 1024
 FLOW_STORED_LIMIT_BYTES = 16 * 1024 * 1024
 """Maximum size of either in storage: all of it is in memory, and is written again with each status."""
 
-FLOW_ACTION_LIMIT_BYTES = 1024 * 1024
-"""Maximum size of the manifest of a run's action: below the limit of etcd, whose refusal looks like an outage."""
-
 ORPHAN_FINALIZER = "orphan"
 """Kubernetes' finalizer of ``--cascade=orphan``: the deletion of such an object must not affect its children."""
 

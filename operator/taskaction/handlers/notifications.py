@@ -11,6 +11,9 @@ Notice = tuple[str, str | None, dict[str, Any]]
 BATCH = 200
 """Number of notices that are processed before the loop runs other tasks, such as leases."""
 
+BATCH_SECONDS = 0.01
+"""Time after which a batch ends early."""
+
 
 class NotificationQueue:
     """Thread-safe queue with one wake-up for any number of notices."""
@@ -35,12 +38,15 @@ class NotificationQueue:
     def _drain(self) -> None:
         # Reset first: a notice that arrives meanwhile wakes the loop again, at worst once too often.
         self._awake = False
+        deadline = self._loop.time() + BATCH_SECONDS
         for _ in range(BATCH):
             try:
                 notice = self._notices.popleft()
             except IndexError:
                 return
             self._hand_on(notice)
+            if self._loop.time() > deadline:  # large objects
+                break
         if self._notices and not self._awake:
             self._awake = True
             self._loop.call_soon(self._drain)

@@ -117,6 +117,9 @@ def _contains_type(value: object, unknown: type[object]) -> bool:
     return isinstance(value, unknown)
 
 
+_LISTS = (list, tuple)
+
+
 def nesting_problem(value: object, path: str) -> str | None:
     """Return the problem of a JSON value that is nested too deeply, or None."""
     level, parts = 0, [value]
@@ -125,9 +128,9 @@ def nesting_problem(value: object, path: str) -> str | None:
             return f"{path}: is nested more than {NESTING_LIMIT} levels deep"
         below: list[object] = []
         for part in parts:
-            if isinstance(part, Mapping):
+            if isinstance(part, dict):  # values from JSON: a check for Mapping takes ten times as long
                 below.extend(part.values())
-            elif isinstance(part, list | tuple):
+            elif isinstance(part, _LISTS):
                 below.extend(part)
         level, parts = level + 1, below
     return None

@@ -10,9 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-import orjson
-
 from taskaction.api.action_flow_run import ActionFlowRun
+from taskaction.api.parameters import size_problem
 from taskaction.api.task_action import Signal, TaskAction
 from taskaction.cluster.errors import (
     AlreadyExistsError,
@@ -34,7 +33,7 @@ from taskaction.control.flow_runs.vault import PrivateDataVault, VaultError
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.control.objects.owned import parent_link
 from taskaction.control.objects.tables import ActionTable
-from taskaction.core.constants import FLOW_ACTION_LIMIT_BYTES, VISIT_ANNOTATION
+from taskaction.core.constants import VISIT_ANNOTATION
 from taskaction.core.names import visit_name
 from taskaction.flows.effects import ActionEnded, ActionPaused, StartAction
 from taskaction.lifecycle.signals import to_child_signal
@@ -53,6 +52,7 @@ class RunChildren:
         vault: PrivateDataVault,
         table: ActionTable,
         closed_namespaces: frozenset[str],
+        max_parameters_bytes: int,
         on_created: Callable[[Body], None],
         in_flight: int,
     ) -> None:
@@ -62,6 +62,7 @@ class RunChildren:
         self._vault = vault
         self._table = table
         self._closed = closed_namespaces
+        self._max_parameters_bytes = max_parameters_bytes
         self._on_created = on_created
         self._slots = asyncio.Semaphore(in_flight)
 
@@ -81,9 +82,9 @@ class RunChildren:
             body = build_manifest(record.run, replace(start, body=shown), sources)
         except (ActionNotRunnableError, VaultError) as error:
             return unable_to_run(start.visit, str(error))
-        if (size := len(orjson.dumps(body))) > FLOW_ACTION_LIMIT_BYTES:
-            most = f"the limit is {FLOW_ACTION_LIMIT_BYTES} bytes; pass a part of it, or the address where it is stored"
-            return unable_to_run(start.visit, f"the input of the action has {size} bytes; {most}")
+        problem = size_problem(body["spec"]["parameters"], self._max_parameters_bytes, "the input of the action")
+        if problem is not None:
+            return unable_to_run(start.visit, problem)
         async with self._slots:
             return await self._create_or_find(record, start, body)
 

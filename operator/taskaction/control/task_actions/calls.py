@@ -26,7 +26,7 @@ from taskaction.control.task_actions.validation import (
     ParameterInspector,
     cheap_problem,
     check_parameters,
-    costly_checker,
+    is_cheap,
 )
 from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
@@ -165,9 +165,8 @@ class ExecutorCaller:
         """Validate parameters that were merged with values of Secrets."""
         if (problem := cheap_problem(parameters, binding.executor, binding.offer)) is not None:
             raise InvalidParametersError(problem)
-        checker = costly_checker(parameters, binding.offer)
-        if checker is not None:
-            await check_parameters(self._evaluator, namespace, parameters, checker)
+        if not is_cheap(parameters, binding.executor, binding.offer):
+            await check_parameters(self._evaluator, namespace, parameters, binding.executor, binding.offer)
 
     async def _check_output_schema(self, outcome: Outcome, binding: ExecutorBinding, namespace: str) -> Outcome:
         """Return the outcome, or a failure if the provider's schema rejects the output."""

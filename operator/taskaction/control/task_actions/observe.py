@@ -75,7 +75,7 @@ class ActionObserver:
         bound = self.bind_executor(action)
         if isinstance(bound, ExecutorBinding):
             self._inspector.inspect(record, bound.executor, bound.offer)
-            self._inspector.begin_evaluation(record, bound.offer)
+            self._inspector.begin_evaluation(record, bound.executor, bound.offer)
             blocker, traits = record.parameters_blocker, record.traits or _UNKNOWN_TRAITS
             defaults = bound.offer.provider.spec.defaults if bound.offer is not None else None
         else:

@@ -18,9 +18,12 @@ from taskaction.lifecycle.state import Blocker
 from taskaction.plugin.base import AbstractExecutor
 from taskaction.plugin.errors import InvalidParametersError, TransientError
 from taskaction.plugin.evaluation import BudgetExceededError, Evaluator
-from taskaction.plugin.json_schema import SchemaChecker, model_problem, nesting_problem
+from taskaction.plugin.json_schema import model_problem, nesting_problem
+from taskaction.plugin.schema_cost import value_units
 
 PATH = "spec.parameters"
+CHEAP_PARTS = 10_000
+"""Maximum number of parts of parameters that the event loop checks by an executor's model, about 20 ms."""
 KEPT_BYTES = 2_048
 """Maximum size of parameters that stay in memory while an action waits."""
 
@@ -65,18 +68,19 @@ class ParameterInspector:
         if blocker is None and not action.spec.parameters_from:  # otherwise they are validated when they are read
             problem = cheap_problem(parameters, executor, offer)
             blocker = _blocker(Reason.INVALID_PARAMETERS, problem) if problem is not None else None
-            costly = blocker is None and costly_checker(parameters, offer) is not None
+            costly = blocker is None and not is_cheap(parameters, executor, offer)
         record.keep_inspection(
             subject, traits, blocker, must_be_evaluated=costly and not record.status.phase.is_started
         )
         return True
 
-    def begin_evaluation(self, record: ActionRecord, offer: Offer | None) -> None:
+    def begin_evaluation(self, record: ActionRecord, executor: AbstractExecutor, offer: Offer | None) -> None:
         """Begin the check of the parameters if it is not cheap; it occupies no worker."""
-        checker = offer.inputs if offer is not None else None
-        if record.must_be_evaluated and not record.is_validating and checker is not None:
+        if record.must_be_evaluated and not record.is_validating:
             record.begin_evaluation()
-            self._background.start(self._evaluate(record, checker, record.inspected_for), name=f"validate {record.uid}")
+            self._background.start(
+                self._evaluate(record, executor, offer, record.inspected_for), name=f"validate {record.uid}"
+            )
 
     async def read(self, record: ActionRecord) -> TaskAction:
         """Return the action with its parameters.
@@ -97,7 +101,9 @@ class ParameterInspector:
         """Whether the parameters in memory are too large to be kept."""
         return record.has_parameters and parameters_size(record.action.spec.parameters) > KEPT_BYTES
 
-    async def _evaluate(self, record: ActionRecord, checker: SchemaChecker, subject: object) -> None:
+    async def _evaluate(
+        self, record: ActionRecord, executor: AbstractExecutor, offer: Offer | None, subject: object
+    ) -> None:
         turn = self._turns.get(record.namespace)
         if turn is None:
             turn = self._turns[record.namespace] = asyncio.Lock()
@@ -105,7 +111,7 @@ class ParameterInspector:
         async with turn:  # one object of a namespace is in memory at a time
             try:
                 parameters = (await self.read(record)).spec.parameters
-                await check_parameters(self._evaluator, record.namespace, parameters, checker)
+                await check_parameters(self._evaluator, record.namespace, parameters, executor, offer)
             except (InvalidParametersError, BudgetExceededError) as error:
                 blocker = _blocker(Reason(error.code), str(error))
             except TransientError:
@@ -119,36 +125,46 @@ class ParameterInspector:
 
 
 async def check_parameters(
-    evaluator: Evaluator, namespace: str, parameters: Mapping[str, Any], checker: SchemaChecker
+    evaluator: Evaluator,
+    namespace: str,
+    parameters: Mapping[str, Any],
+    executor: AbstractExecutor,
+    offer: Offer | None,
 ) -> None:
-    """Check parameters by a schema.
+    """Check parameters whose check is not cheap.
 
     Raises:
         InvalidParametersError: they are invalid.
         BudgetExceededError: the check exceeds its budget.
     """
-    problem = await evaluator.find_problem(namespace, checker, parameters, PATH)
+    problem = None
+    if offer is None:
+        problem = await evaluator.run(namespace, PATH, model_problem, executor.PARAMETERS, parameters, PATH)
+    elif offer.inputs is not None:
+        problem = await evaluator.find_problem(namespace, offer.inputs, parameters, PATH)
     if problem is not None:
         raise InvalidParametersError(problem)
 
 
 def cheap_problem(parameters: Mapping[str, Any], executor: AbstractExecutor, offer: Offer | None) -> str | None:
-    """Return what is invalid in the parameters, with the field path; None if nothing is, or ``costly_checker`` decides.
+    """Return what is invalid in the parameters, with the field path; None if ``check_parameters`` must decide.
 
     The ``inputSchema`` of a provider applies to its users; the executor's own model applies to inline use.
     """
     if (problem := nesting_problem(parameters, PATH)) is not None:
         return problem
+    if not is_cheap(parameters, executor, offer):
+        return None
     if offer is not None:
-        checker = offer.inputs
-        return checker.problem(parameters) if checker is not None and checker.is_cheap_for(parameters) else None
+        return offer.inputs.problem(parameters) if offer.inputs is not None else None
     return model_problem(executor.PARAMETERS, parameters, PATH) if executor.PARAMETERS is not None else None
 
 
-def costly_checker(parameters: Mapping[str, Any], offer: Offer | None) -> SchemaChecker | None:
-    """Return the schema of the provider if the event loop must not check the parameters by it."""
-    checker = offer.inputs if offer is not None else None
-    return checker if checker is not None and not checker.is_cheap_for(parameters) else None
+def is_cheap(parameters: Mapping[str, Any], executor: AbstractExecutor, offer: Offer | None) -> bool:
+    """Whether the event loop may check the parameters."""
+    if offer is not None:
+        return offer.inputs is None or offer.inputs.is_cheap_for(parameters)
+    return executor.PARAMETERS is None or value_units(parameters, CHEAP_PARTS) <= CHEAP_PARTS
 
 
 def _blocker(reason: Reason, message: str) -> Blocker:

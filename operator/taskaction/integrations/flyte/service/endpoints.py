@@ -24,6 +24,7 @@ from flyteidl2.common.identifier_pb2 import ActionIdentifier
 from google.protobuf.message import Message
 
 from taskaction.api.base import format_time
+from taskaction.api.parameters import size_problem
 from taskaction.cluster.errors import AlreadyExistsError, ConflictError, InvalidError, NotFoundError
 from taskaction.cluster.gateway import ACTION_EVENTS, TASK_ACTIONS, Body, Cluster
 from taskaction.core.clock import Clock
@@ -76,6 +77,8 @@ class Calls:
         if action.WhichOneof("spec") == "trace":
             return await self._record_trace(place, action, parent, caller)
         body = await self._body(place, request, parent)
+        if (problem := size_problem(body["spec"].get("parameters", {}))) is not None:
+            raise ConnectError(Code.INVALID_ARGUMENT, problem)
         used = account_used(body["spec"])
         if used is not None:
             await self._dependencies.access.authorize_account(caller, used, place.namespace)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from taskaction.api.parameters import size_problem
 from taskaction.cluster.errors import (
     AlreadyExistsError,
     ClusterError,
@@ -149,6 +150,8 @@ class Admission:
     async def _record_run(self, name: str, run: PortRun | MalformedRun, found: dict[str, Target]) -> _Candidate | None:
         """Ensure that the run has an action; return it if the run needs an acknowledgement."""
         body = await self._manifest(run, found)
+        if (problem := size_problem(body["spec"].get("parameters", {}))) is not None:
+            body = self._refusal(run, problem)
         try:
             body = await self._create(run, body)
         except AlreadyExistsError:
