@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from taskaction.core.errors import ConfigurationError
+from taskaction.runtime.connections import DEFAULT_LIMITS, ConnectionCounter, ConnectionLimits, LimitedListener
 
 _BACKLOG = 256
 _IDLE_SECONDS = 60
@@ -26,8 +27,10 @@ class ListenAddress:
     setting: str
     value: str
 
-    def listen(self, *, backlog: int = _BACKLOG, stalled: float | None = None) -> list[socket.socket]:
-        """Return a listening socket for each address of the host.
+    def listen(
+        self, limits: ConnectionLimits = DEFAULT_LIMITS, *, backlog: int = _BACKLOG, stalled: float | None = None
+    ) -> list[socket.socket]:
+        """Return a listening socket for each address of the host, all within the same limits of connections.
 
         After ``stalled`` seconds in which a client takes none of what is sent to it, the system ends its connection.
 
@@ -54,15 +57,16 @@ class ListenAddress:
             for opened in found:
                 opened.close()
             raise ConfigurationError(f"{self.setting}: cannot listen on {self.value}: {_reason(error)}") from error
+        counter = ConnectionCounter(limits)
         for opened in found:
             _set_options(opened, stalled)
-        return found
+        return [LimitedListener(opened, counter) for opened in found]
 
 
-async def start_sites(runner: web.AppRunner, bind: ListenAddress) -> None:
+async def start_sites(runner: web.AppRunner, bind: ListenAddress, limits: ConnectionLimits = DEFAULT_LIMITS) -> None:
     """Serve an application of aiohttp on an address; raises ``ConfigurationError`` as ``ListenAddress.listen`` does."""
     await runner.setup()
-    for opened in bind.listen():
+    for opened in bind.listen(limits):
         await web.SockSite(runner, opened).start()
 
 

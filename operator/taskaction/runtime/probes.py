@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from taskaction.runtime.connections import ConnectionLimits
 from taskaction.runtime.listening import ListenAddress, start_sites
+
+_BODY_BYTES = 1024
+_LIMITS = ConnectionLimits(total=128, per_source=32, max_age=60.0)
+"""Probes and scrapes take milliseconds; a half-sent request ends with its connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +34,7 @@ class ProbeServer:
         self._bind = bind
         self._health = health
         self._registry = registry
-        app = web.Application()
+        app = web.Application(client_max_size=_BODY_BYTES)
         app.add_routes(
             [
                 web.get("/healthz", self._healthz),
@@ -41,7 +46,7 @@ class ProbeServer:
 
     async def start(self) -> None:
         """Listen; raises ``ConfigurationError`` if the address is not available."""
-        await start_sites(self._runner, self._bind)
+        await start_sites(self._runner, self._bind, _LIMITS)
 
     async def stop(self) -> None:
         """Stop listening."""

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from signal import SIGINT, SIGTERM
 from typing import Any
 
-import uvloop
-
 from taskaction.core.clock import Clock
 from taskaction.core.errors import ConfigurationError
 from taskaction.runtime import logs
 from taskaction.runtime.api_session import ApiSession, open_api_session
 from taskaction.runtime.config import ProcessSettings
+from taskaction.runtime.connections import LimitedLoop
 from taskaction.runtime.listening import ListenAddress
 from taskaction.runtime.probes import Health, ProbeServer
 from taskaction.runtime.recorder import ProcessRecorder
@@ -185,7 +184,7 @@ def run_until_signalled(run: Callable[[asyncio.Event], Coroutine[Any, Any, None]
                 raise
         _force_exit(0)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=LimitedLoop) as runner:
         runner.run(serve())
 
 

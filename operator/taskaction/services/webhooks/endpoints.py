@@ -32,11 +32,12 @@ from taskaction.services.webhooks.envelopes import Meant, WebhookSource, envelop
 from taskaction.services.webhooks.plugins import AdmissionFailedError, Plugins
 from taskaction.services.webhooks.responses import WebhookResponse
 from taskaction.services.webhooks.secret_cache import SecretCache
-from taskaction.services.webhooks.signatures import authenticate, secret_of
+from taskaction.services.webhooks.signatures import authenticate, is_signed, secret_of
 from taskaction.services.webhooks.store import InboxFullError, StoreResult, WebhookEventStore
 
 _BAD = 400
 _UNAVAILABLE = 503
+_WORTH_READING = WebhookResponse(status=200, result="authenticated")
 _DELIVERY_HEADERS = ("x-github-delivery", "x-gitlab-event-uuid", "x-delivery-id", "webhook-id")
 """Delivery id headers of well-known senders, for webhooks of executors, which do not configure a header."""
 
@@ -60,6 +61,39 @@ class Endpoints:
 
     def __init__(self, parts: EndpointDependencies) -> None:
         self._parts = parts
+
+    async def check_provider(self, namespace: str, name: str, head: WebhookRequest) -> WebhookResponse | None:
+        """Return the refusal of a request for a provider by its headers; None if its body is worth reading."""
+        if self._parts.catalogue.is_stale:
+            return responses.busy_response(_UNAVAILABLE, "the API server is unavailable; retry later")
+        provider = self._parts.catalogue.get(namespace, name)
+        webhook = provider.spec.webhook if provider is not None else None
+        if provider is None or webhook is None:
+            return responses.UNKNOWN
+        if is_signed(webhook.authentication, head.headers):
+            return None  # the signature is of the body
+        found = await self._handle_errors(lambda: self._accept_head(provider, webhook.authentication, head), head.path)
+        return None if found is _WORTH_READING else found
+
+    async def check_integration(self, path: str, head: WebhookRequest) -> WebhookResponse | None:  # noqa: ARG002 - as the others
+        """Return the refusal of a request at ``path``, where no executor listens."""
+        return None if self._parts.plugins.has_listener(path) else responses.UNKNOWN
+
+    async def check_callback(self, token: str, head: WebhookRequest) -> WebhookResponse | None:  # noqa: ARG002 - as the others
+        """Return the refusal of a request at a callback address that is not valid, or no longer."""
+        if self._parts.callbacks is None:
+            return responses.NOT_CONFIGURED
+        try:
+            self._parts.callbacks.read(token, self._parts.clock.now())
+        except BadTokenError as error:
+            return responses.refused_response(404, str(error))
+        return None
+
+    async def _accept_head(
+        self, provider: Provider, authentication: WebhookAuthentication, head: WebhookRequest
+    ) -> WebhookResponse:
+        await self._authenticate(provider, authentication, head)
+        return _WORTH_READING
 
     async def serve_provider(self, namespace: str, name: str, request: WebhookRequest) -> WebhookResponse:
         """Handle a request for a provider; ``namespace`` is empty for a cluster provider."""

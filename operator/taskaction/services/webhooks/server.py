@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
@@ -11,6 +12,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from taskaction.core.clock import Clock
 from taskaction.plugin.base import WebhookRequest
+from taskaction.runtime.connections import ConnectionLimits
 from taskaction.runtime.listening import ListenAddress, start_sites
 from taskaction.services.webhooks import responses
 from taskaction.services.webhooks.endpoints import Endpoints
@@ -19,6 +21,9 @@ from taskaction.services.webhooks.responses import WebhookResponse
 BODY_LIMIT_BYTES = 1024 * 1024
 """Maximum size of a body; the limit of what is stored is lower."""
 
+_Check = Callable[[WebhookRequest], Awaitable[WebhookResponse | None]]
+"""Returns the refusal of a request by its head, before its body is read."""
+_Answer = Callable[[WebhookRequest], Awaitable[WebhookResponse]]
 _REAP_SECONDS = 1.0
 _SHOWN_CHARS = 256
 
@@ -31,13 +36,15 @@ class WebhookServerSettings:
         bind: address and port, and the setting that chose them.
         patience: timeout in seconds of a request, and of an idle connection.
         requests: maximum number of concurrent requests; further ones get 503 with Retry-After.
-        connections: maximum number of connections.
+        connections: maximum number of connections; idle ones above it are closed.
+        connections_per_source: maximum number of connections from one address.
     """
 
     bind: ListenAddress
     patience: float = 15.0
     requests: int = 64
     connections: int = 1024
+    connections_per_source: int = 256
 
 
 class WebhookServer:
@@ -72,7 +79,12 @@ class WebhookServer:
 
     async def start(self) -> None:
         """Listen; raises ``ConfigurationError`` if the address is not available."""
-        await start_sites(self._runner, self._settings.bind)
+        # Above the limit, idle connections are closed first, so that senders with requests still find room.
+        limits = ConnectionLimits(
+            total=self._settings.connections + self._settings.requests,
+            per_source=self._settings.connections_per_source,
+        )
+        await start_sites(self._runner, self._settings.bind, limits)
 
     async def stop(self) -> None:
         """Stop listening and wait for requests in progress."""
@@ -98,26 +110,26 @@ class WebhookServer:
     # -- addresses ----------------------------------------------------------------------------------------------------
 
     async def _provider(self, request: web.Request) -> web.Response:
-        match = request.match_info
-        return await self._serve(
-            "provider", request, lambda found: self._endpoints.serve_provider(match["namespace"], match["name"], found)
-        )
+        place = request.match_info["namespace"], request.match_info["name"]
+        check, serve = self._endpoints.check_provider, self._endpoints.serve_provider
+        return await self._serve("provider", request, partial(check, *place), partial(serve, *place))
 
     async def _cluster_provider(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        return await self._serve("provider", request, lambda found: self._endpoints.serve_provider("", name, found))
+        place = "", request.match_info["name"]
+        check, serve = self._endpoints.check_provider, self._endpoints.serve_provider
+        return await self._serve("provider", request, partial(check, *place), partial(serve, *place))
 
     async def _integration(self, request: web.Request) -> web.Response:
         path = "/" + request.match_info["path"]
-        return await self._serve("integration", request, lambda found: self._endpoints.serve_integration(path, found))
+        check, serve = self._endpoints.check_integration, self._endpoints.serve_integration
+        return await self._serve("integration", request, partial(check, path), partial(serve, path))
 
     async def _callback(self, request: web.Request) -> web.Response:
         token = request.match_info["token"]
-        return await self._serve("callback", request, lambda found: self._endpoints.serve_callback(token, found))
+        check, serve = self._endpoints.check_callback, self._endpoints.serve_callback
+        return await self._serve("callback", request, partial(check, token), partial(serve, token))
 
-    async def _serve(
-        self, kind: str, request: web.Request, answer: Callable[[WebhookRequest], Awaitable[WebhookResponse]]
-    ) -> web.Response:
+    async def _serve(self, kind: str, request: web.Request, check: _Check, answer: _Answer) -> web.Response:
         started = self._clock.monotonic()
         protocol = request.protocol
         if len(self._under_way) >= self._settings.requests:
@@ -125,7 +137,7 @@ class WebhookServer:
         else:
             self._under_way.add(protocol)
             try:
-                found = await self._read_and_respond(request, answer)
+                found = await self._read_and_respond(request, check, answer)
             finally:
                 self._under_way.discard(protocol)
                 self._idle_since.pop(protocol, None)
@@ -136,15 +148,16 @@ class WebhookServer:
             response.force_close()  # the rest of the body is not worth reading
         return response
 
-    async def _read_and_respond(
-        self, request: web.Request, answer: Callable[[WebhookRequest], Awaitable[WebhookResponse]]
-    ) -> WebhookResponse:
+    async def _read_and_respond(self, request: web.Request, check: _Check, answer: _Answer) -> WebhookResponse:
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             return responses.refused_response(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body without Content-Encoding"
             )
         if (request.content_length or 0) > BODY_LIMIT_BYTES:
             return _too_large()
+        head = WebhookRequest(path=request.path, headers=_headers(request), content=b"", body=None)
+        if (refused := await check(head)) is not None:
+            return refused
         try:
             async with asyncio.timeout(self._settings.patience):
                 content = await request.read()
@@ -152,11 +165,15 @@ class WebhookServer:
             return _too_large()
         except TimeoutError:
             return responses.refused_response(HTTPStatus.REQUEST_TIMEOUT, "timeout while reading the body")
-        headers: dict[str, str] = {}
-        for name, value in request.headers.items():
-            lower, text = name.lower(), value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-            headers[lower] = f"{headers[lower]}, {text}" if lower in headers else text
-        return await answer(WebhookRequest(path=request.path, headers=headers, content=content, body=None))
+        return await answer(replace(head, content=content))
+
+
+def _headers(request: web.Request) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        lower, text = name.lower(), value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        headers[lower] = f"{headers[lower]}, {text}" if lower in headers else text
+    return headers
 
 
 def _too_large() -> WebhookResponse:

@@ -67,6 +67,8 @@ class WebhookInbox(Workload):
                 bind=ListenAddress("TASKACTION_WEBHOOKS_BIND", own.bind),
                 patience=own.request_timeout.total_seconds(),
                 requests=own.max_concurrent_requests,
+                connections=own.max_connections,
+                connections_per_source=own.max_connections_per_source,
             ),
             clock,
             Endpoints(

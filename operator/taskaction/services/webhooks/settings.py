@@ -21,6 +21,10 @@ class WebhooksConfig(Settings, env_prefix="TASKACTION_WEBHOOKS_"):
     """Maximum number of stored requests that no action has consumed yet, for all providers together."""
     max_concurrent_requests: Annotated[int, Field(ge=1, le=10_000), FormerName("requests")] = 64
     """Maximum number of concurrent requests; further ones get 503 with Retry-After."""
+    max_connections: Annotated[int, Field(ge=1, le=100_000)] = 1024
+    """Maximum number of connections; idle ones above it are closed."""
+    max_connections_per_source: Annotated[int, Field(ge=1, le=100_000)] = 256
+    """Maximum number of connections from one address, such as that of an Ingress; further ones are closed at once."""
     request_timeout: Annotated[PositiveDuration, FormerName("patience")] = timedelta(seconds=15)
     """Timeout of a request, and of an idle connection."""
     shutdown_delay: Annotated[PositiveDuration, FormerName("drain")] = timedelta(seconds=5)

@@ -36,6 +36,11 @@ def secret_headers(authentication: WebhookAuthentication) -> frozenset[str]:
     return frozenset({"authorization"} | ({token.header.lower()} if token is not None and token.header else set()))
 
 
+def is_signed(authentication: WebhookAuthentication, headers: Mapping[str, str]) -> bool:
+    """Whether the body decides if the sender is authentic: whether there is a signature of it."""
+    return authentication.hmac is not None and authentication.hmac.header.lower() in headers
+
+
 def authenticate(
     authentication: WebhookAuthentication, secret: str, headers: Mapping[str, str], content: bytes, now: datetime
 ) -> None:

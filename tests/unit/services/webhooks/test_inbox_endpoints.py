@@ -422,9 +422,31 @@ async def test_a_body_that_does_not_come_is_given_up() -> None:
     async with desk_of(patience=0.2) as desk:
         host, _, port = desk.url.removeprefix("http://").partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(b"POST /providers/team/ci HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
+        signed = b"Host: x\r\nX-Sig: sha256=00\r\n"  # whether it is right is known with the body
+        writer.write(b"POST /providers/team/ci HTTP/1.1\r\n" + signed + b"Content-Length: 10\r\n\r\n{")
         async with asyncio.timeout(10):
             assert b"408" in await reader.readline()
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+HEADS = {
+    "without a signature": (b"/providers/team/ci", b"401"),
+    "for nobody": (b"/providers/team/nobody", b"404"),
+    "at no executor": (b"/integration/nobody", b"404"),
+    "with a wrong ticket": (b"/callbacks/wrong", b"404"),
+}
+
+
+@pytest.mark.parametrize(("path", "code"), HEADS.values(), ids=HEADS)
+async def test_a_request_that_its_head_dooms_is_answered_before_its_body(path: bytes, code: bytes) -> None:
+    async with desk_of(patience=30) as desk:
+        host, _, port = desk.url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
+        async with asyncio.timeout(10):
+            assert code in await reader.readline()
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()

@@ -1,11 +1,12 @@
 """The server's certificate, read again when its files change: it is renewed long before the process ends."""
 
 import os
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hypercorn.config import Config
+from hypercorn.config import Config, Sockets
 
 from taskaction.core.clock import Clock
 from taskaction.core.errors import ConfigurationError
@@ -19,9 +20,16 @@ class TlsConfig(Config):
 
     Attributes:
         context: how TLS is spoken; None without a certificate, and before the server has begun.
+        listening: the sockets to accept connections from.
     """
 
     context: ssl.SSLContext | None = None
+    listening: Sequence[socket.socket] = ()
+
+    def create_sockets(self) -> Sockets:
+        """Return the listening sockets; hypercorn's own would have no limits."""
+        opened = list(self.listening)
+        return Sockets(opened, [], []) if self.ssl_enabled else Sockets([], opened, [])
 
     def create_ssl_context(self) -> ssl.SSLContext | None:
         """Return the context; raises ``ConfigurationError``."""

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +18,7 @@ Send = Callable[[Message], Awaitable[None]]
 _OVERHEAD_BYTES = 1024
 _DISCARDED_BYTES = 64 * 1024 * 1024
 """How much of a request that is too large is read, only so that its client gets to see the answer."""
+_PATIENCE_SECONDS = 30.0
 _GRPC = b"application/grpc"
 _GRPC_TIMEOUT = re.compile(rb"[0-9]{1,8}[HMSmun]")
 
@@ -24,9 +26,17 @@ _GRPC_TIMEOUT = re.compile(rb"[0-9]{1,8}[HMSmun]")
 class Exchange:
     """What stands between the server and an application, for one request."""
 
-    def __init__(self, receive: Receive, send: Send, limit: int, *, is_two_way: bool) -> None:
-        """``is_two_way`` is said of calls that answer while their requests still come."""
+    def __init__(
+        self, receive: Receive, send: Send, limit: int, *, is_two_way: bool, patience: float = _PATIENCE_SECONDS
+    ) -> None:
+        """``is_two_way`` is said of calls that answer while their requests still come.
+
+        A request must be complete within ``patience`` seconds; of a two-way call, each message must come in that time.
+        """
         self._receive = receive
+        self._patience = patience
+        self._deadline = asyncio.get_running_loop().time() + patience
+        self._refusal: ConnectError | None = None
         self._send = send
         self._limit = limit
         self._is_two_way = is_two_way
@@ -39,7 +49,9 @@ class Exchange:
 
         A stream ends as soon as its client is gone, not only with the next message to it.
         """
-        message = await self._receive()
+        if self._refusal is not None:
+            raise self._refusal
+        message = await self._receive_in_time()
         if message["type"] == "http.disconnect" and self._is_complete and self._serving is not None:
             self._serving.cancel()
         self._count(message)
@@ -54,9 +66,36 @@ class Exchange:
         request arrives that has been answered already.
         """
         if message["type"] == "http.response.start" and not self._is_two_way:
-            while not self._is_complete and self._read < _DISCARDED_BYTES:
-                self._count(await self._receive())
+            await self._discard_rest()
         await self._send(message)
+
+    def refuse_body(self, error: ConnectError) -> None:
+        """Have the application answer with ``error`` as soon as it asks for the body, which is not read."""
+        self._refusal = error
+
+    async def _receive_in_time(self) -> Message:
+        """Return the next message; after a complete request, that is the end of its client, at any time."""
+        if self._is_complete:
+            return await self._receive()
+        if self._is_two_way:
+            self._deadline = asyncio.get_running_loop().time() + self._patience
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                return await self._receive()
+        except TimeoutError as error:
+            raise ConnectError(
+                Code.DEADLINE_EXCEEDED, f"the request was not complete within {self._patience:g}s"
+            ) from error
+
+    async def _discard_rest(self) -> None:
+        """Read and drop the rest of the request, within bounds, which are closer for callers that are refused."""
+        size, seconds = (
+            (self._limit + _OVERHEAD_BYTES, self._patience / 4) if self._refusal else (_DISCARDED_BYTES, self._patience)
+        )
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self._is_complete and self._read < size:
+                    self._count(await self._receive())
 
     async def refuse(self, status: HTTPStatus, code: Code, text: str) -> None:
         """Answer what no application can."""
@@ -97,6 +136,11 @@ def without_accept_encoding(scope: Mapping[str, Any]) -> dict[str, Any]:
     Streams, and gRPC, say in headers of their own how they are packed.
     """
     return {**scope, "headers": [header for header in scope["headers"] if header[0] != b"accept-encoding"]}
+
+
+def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers of a request, which are known to be UTF-8; names are in lower case."""
+    return {name.decode(): value.decode() for name, value in scope["headers"]}
 
 
 def refusal(scope: Mapping[str, Any]) -> tuple[HTTPStatus, Code, str] | None:

@@ -1,7 +1,7 @@
 """The edge of the five calls: who calls, how many at a time, which code an error has, a line of log for each."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from connectrpc.code import Code
@@ -70,6 +70,19 @@ class ActionsRpc:
     async def signal(self, request: SignalRequest, ctx: RequestContext[Any, Any]) -> SignalResponse:
         """Answer a condition."""
         return await self._unary("Signal", request.action_id, self._calls.signal, request, ctx)
+
+    async def find_refusal(self, method: str, headers: Mapping[str, str]) -> ConnectError | None:
+        """Return why the caller is refused, before anything of the request is read; None for a known caller."""
+        started = self._clock.monotonic()
+        try:
+            await self._access.authenticate(headers)
+        except Exception as found:  # noqa: BLE001 - whatever it is, the request is not read
+            error = self._to_connect_error(found)
+            self._recorder.on_call_ended(
+                method, "", "", error.code.value, error.message, self._clock.monotonic() - started
+            )
+            return error
+        return None
 
     async def watch_for_updates(
         self, request: WatchForUpdatesRequest, ctx: RequestContext[Any, Any]

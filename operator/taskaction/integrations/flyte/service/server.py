@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from taskaction.integrations.flyte.service.http_exchange import (
     Receive,
     Send,
     SizedSender,
+    headers_of,
     refusal,
     too_large,
     without_accept_encoding,
@@ -33,6 +34,7 @@ from taskaction.integrations.flyte.service.http_exchange import (
 from taskaction.integrations.flyte.service.protos import CODECS
 from taskaction.integrations.flyte.service.reflection import METHOD as REFLECTION_METHOD
 from taskaction.integrations.flyte.service.reflection import reflection
+from taskaction.runtime.connections import ConnectionLimits
 from taskaction.runtime.listening import ListenAddress
 
 ACTIONS = "flyteidl2.actions.ActionsService"
@@ -41,6 +43,8 @@ _QUICK = 1
 _SMALL_BYTES = 256
 _BACKLOG = 1024
 
+Authenticate = Callable[[str, Mapping[str, str]], Awaitable[ConnectError | None]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionsServerSettings:
@@ -48,12 +52,14 @@ class ActionsServerSettings:
 
     Attributes:
         bind: address and port, and the setting that chose them.
+        connections: how many connections there may be.
         request_bytes: the largest request, unpacked.
         grace: seconds that calls may take to end when the server stops.
         stalled: seconds after which a client that takes nothing of what is sent to it is cut off.
     """
 
     bind: ListenAddress
+    connections: ConnectionLimits
     request_bytes: int
     grace: float
     stalled: float
@@ -130,8 +136,13 @@ def _endpoints(service: ActionsService) -> dict[str, Any]:
 class Application:
     """The ASGI application: the Actions service, and health and reflection beside it."""
 
-    def __init__(self, service: ActionsService, health: HealthService, limit: int) -> None:
+    def __init__(
+        self, service: ActionsService, health: HealthService, limit: int, authenticate: Authenticate, patience: float
+    ) -> None:
+        """``authenticate`` returns why a caller is refused; a request must be complete in ``patience`` seconds."""
         self._limit = limit
+        self._authenticate = authenticate
+        self._patience = patience
         small = [health.application(), *reflection([ACTIONS, HEALTH], [health.package])]
         self._small = {application.path: application for application in small}
         self._actions = ActionsApplication(service, limit)
@@ -145,12 +156,15 @@ class Application:
             await self._actions(scope, receive, send)
             return
         service, _, method = scope["path"].rpartition("/")
-        exchange = Exchange(receive, send, self._limit, is_two_way=method == REFLECTION_METHOD)
+        is_two_way = method == REFLECTION_METHOD
+        exchange = Exchange(receive, send, self._limit, is_two_way=is_two_way, patience=self._patience)
         refused = refusal(scope)
         if refused is not None:
             await exchange.refuse(*refused)
             return
         app: Any = self._small.get(service, self._actions)
+        if app is self._actions and (error := await self._authenticate(method, headers_of(scope))) is not None:
+            exchange.refuse_body(error)
         await app(without_accept_encoding(scope), exchange.receive, SizedSender(exchange.send))
 
 
@@ -188,8 +202,7 @@ async def run(
 
     try:
         # A message to a client that reads nothing never returns, so that its watch would be held forever.
-        listening = settings.bind.listen(backlog=_BACKLOG, stalled=settings.stalled)
-        config.bind = [f"fd://{opened.detach()}" for opened in listening]
+        config.listening = settings.bind.listen(settings.connections, backlog=_BACKLOG, stalled=settings.stalled)
         await serve(application, config, shutdown_trigger=trigger)  # type: ignore[arg-type]
     except (OSError, ExceptionGroup):
         if not is_over:

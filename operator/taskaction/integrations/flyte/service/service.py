@@ -24,6 +24,7 @@ from taskaction.integrations.flyte.service.templates import Templates
 from taskaction.integrations.flyte.service.traces import SELECTOR, trace_of
 from taskaction.integrations.flyte.service.watches import UpdateWatchSettings, Watches
 from taskaction.runtime.config import OperatorConfig
+from taskaction.runtime.connections import ConnectionLimits
 from taskaction.runtime.listening import ListenAddress
 from taskaction.runtime.probes import Health
 from taskaction.runtime.process import Process, ProcessOptions, Workload
@@ -173,6 +174,7 @@ class Facade(Workload):
         health = HealthService(lambda: not (self._stopping or self.problems), self._clock, [ACTIONS])
         settings = ActionsServerSettings(
             bind=ListenAddress("TASKACTION_ACTIONS_BIND", own.bind),
+            connections=ConnectionLimits(total=own.max_connections, per_source=own.max_connections_per_source),
             request_bytes=own.max_request_bytes,
             grace=own.shutdown_delay.total_seconds(),
             stalled=self._stalled,
@@ -185,7 +187,8 @@ class Facade(Workload):
             self._listening.set()  # the server waits for its end when it has begun
             await self._draining.wait()
 
-        application = Application(self._rpc, health, own.max_request_bytes)
+        patience = own.request_timeout.total_seconds()
+        application = Application(self._rpc, health, own.max_request_bytes, self._rpc.find_refusal, patience)
         await run(application, settings, drained, self._clock, self._recorder.on_task_failed)
 
 

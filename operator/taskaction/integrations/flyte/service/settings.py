@@ -50,6 +50,10 @@ class ActionsConfig(Settings, env_prefix="TASKACTION_ACTIONS_"):
     """Maximum number of concurrent calls, not counting watches; further calls get RESOURCE_EXHAUSTED."""
     max_concurrent_watches: Annotated[int, Field(ge=1, le=100_000), FormerName("watches")] = 5000
     """Maximum number of concurrent watches; further watches get RESOURCE_EXHAUSTED."""
+    max_connections: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    """Maximum number of connections; further ones are closed at once."""
+    max_connections_per_source: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """Maximum number of connections from one address, such as that of a gateway; further ones are closed at once."""
     max_requests_per_second: Annotated[float | None, Field(gt=0), FormerName("rate")] = None
     """Maximum number of calls per second of one caller; further calls get RESOURCE_EXHAUSTED. Default: any number."""
     max_traces: Annotated[int, Field(ge=0, le=1_000_000), FormerName("traces")] = 10_000
@@ -58,6 +62,8 @@ class ActionsConfig(Settings, env_prefix="TASKACTION_ACTIONS_"):
         2 * 1024 * 1024
     )
     """Maximum size of an unpacked request in bytes."""
+    request_timeout: PositiveDuration = timedelta(seconds=30)
+    """Maximum time until a request is complete, and for callers without a valid token a quarter of it."""
     shutdown_delay: Annotated[PositiveDuration, FormerName("drain")] = timedelta(seconds=5)
     """Time to accept calls after SIGTERM, until load balancers stop sending them here."""
 
