@@ -21,40 +21,40 @@ Client = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class Refresh(Parameters):
-    """A refresh token, with which access tokens are asked for when they are needed."""
+    """A refresh token. The operator requests access tokens with it when it needs them."""
 
     token_secret_key_ref: SecretRef
-    """Where the refresh token is."""
+    """Secret that contains the refresh token."""
     client_id: Client
-    """The client that it was given to."""
+    """ID of the client that the refresh token was issued to."""
     client_secret_key_ref: SecretRef | None = None
-    """Where that client's secret is; a native client has none."""
+    """Secret that contains the client's secret. A native client has none."""
     token_url: Url = TOKEN_URL
-    """The token endpoint. Default: that of Globus Auth."""
+    """URL of the token endpoint. Default: the one of Globus Auth."""
 
 
 class ClientCredentials(Parameters):
-    """A client that acts as itself: each scope's token is asked for when it is needed."""
+    """A client that acts on its own behalf. The operator requests a token for each scope when it needs it."""
 
     client_id: Client
-    """The client."""
+    """ID of the client."""
     client_secret_key_ref: SecretRef
-    """Where its secret is."""
+    """Secret that contains the client's secret."""
     token_url: Url = TOKEN_URL
-    """The token endpoint. Default: that of Globus Auth."""
+    """URL of the token endpoint. Default: the one of Globus Auth."""
 
 
 class TokenSource(Parameters):
-    """Where a role's tokens come from: exactly one of the four."""
+    """Source of a role's tokens. Set exactly one of the four fields."""
 
     secret_key_ref: SecretRef | None = None
-    """An access token, whatever the scope."""
+    """Secret that contains an access token for every scope."""
     scopes: dict[Scope, SecretRef] | None = None
-    """An access token for each scope."""
+    """Secrets that contain access tokens, one for each scope."""
     refresh: Refresh | None = None
-    """A refresh token."""
+    """A refresh token with which access tokens are requested."""
     client_credentials: ClientCredentials | None = None
-    """A client's own id and secret."""
+    """ID and secret of a client that acts on its own behalf."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -65,14 +65,14 @@ class TokenSource(Parameters):
 
 
 class GlobusPolling(Parameters):
-    """How often the action's status is asked for."""
+    """Intervals at which the operator requests the action's status."""
 
     initial: Duration = timedelta(seconds=1)
-    """The first wait. Default 1s."""
+    """First interval. Default 1s."""
     factor: Annotated[float, Field(ge=1, le=10)] = 2
-    """How much longer each further wait is, 1 to 10. Default 2."""
+    """Factor by which each further interval is longer, from 1 to 10. Default 2."""
     max: Duration = timedelta(minutes=10)
-    """The longest wait. Default 10m."""
+    """Longest interval. Default 10m."""
 
     @model_validator(mode="after")
     def _longer_than_nothing(self) -> Self:
@@ -82,7 +82,7 @@ class GlobusPolling(Parameters):
 
     @property
     def schedule(self) -> Schedule:
-        """The same as a value."""
+        """Schedule with these intervals."""
         return Schedule(initial=self.initial.total_seconds(), factor=self.factor, longest=self.max.total_seconds())
 
 
@@ -90,30 +90,30 @@ class GlobusConfig(Parameters):
     """How an Action Provider is called; as a provider's ``config`` the action's parameters are its ``body``."""
 
     url: Url
-    """The Action Provider's base URL, with or without a slash at its end."""
+    """Base URL of the Action Provider, with or without a slash at its end."""
     scope: Scope | None = None
-    """The scope of the token. Default: what the provider's description says."""
+    """Scope of the token. Default: the scope in the provider's description."""
     tokens: dict[Annotated[str, Field(min_length=1, max_length=128)], TokenSource] = Field(default_factory=dict)
-    """Where the tokens of each `RunAs` role come from. Without any, requests carry no token."""
+    """Sources of tokens for each `RunAs` role. If empty, requests have no token."""
     run_as: Annotated[str, Field(min_length=1, max_length=128)] = USER
-    """Whose tokens are used: User, Flow, or another role of `tokens`. Default User."""
+    """Role whose tokens are used: `User`, `Flow`, or another key of `tokens`. Default `User`."""
     label: Annotated[str, Field(min_length=1, max_length=64)] | None = None
-    """What people call the action at the provider."""
+    """Display name of the action at the provider."""
     tags: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = ()
-    """Sent only where set: strict providers refuse it, since the interface does not name it."""
+    """Tags of the action at the provider. The interface does not define tags, so strict providers refuse them."""
     monitor_by: tuple[Principal, ...] = ()
-    """Principals who may see the action, besides its creator."""
+    """Principals that may see the action, in addition to its creator."""
     manage_by: tuple[Principal, ...] = ()
-    """Principals who may cancel and release the action, besides its creator."""
+    """Principals that may cancel and release the action, in addition to its creator."""
     deadline: AwareDatetime | None = None
-    """By when the provider is asked to have finished."""
+    """Time by which the provider should finish the action."""
     release_after: Annotated[str, Field(pattern=r"^P[0-9A-Z.]{1,60}$")] | None = None
-    """How long the provider keeps the finished action, as an ISO 8601 duration such as P30D."""
+    """Time that the provider keeps the finished action, as an ISO 8601 duration such as P30D."""
     poll: GlobusPolling | None = None
-    """How often its status is asked for. An ActionProvider's own `spec.poll` wins."""
+    """Intervals of requests for the action's status. `spec.poll` of an ActionProvider takes precedence."""
     honours_request_id: bool = True
-    """Whether the provider starts one action only, however often it gets the same `request_id`, as the interface
-    demands. When false, a start whose answer was lost is never repeated: the attempt fails."""
+    """Whether the provider starts only one action for requests with the same `request_id`, as the interface requires.
+    If false, the operator does not repeat a start whose response was lost; the attempt fails. Default true."""
 
     @field_validator("url")
     @classmethod
@@ -125,4 +125,4 @@ class GlobusParameters(GlobusConfig):
     """One action at a Globus Action Provider."""
 
     body: dict[str, Any] = Field(default_factory=dict)
-    """What the provider is asked to do, by its own `input_schema`."""
+    """Input of the action, as the `input_schema` of the provider defines it."""

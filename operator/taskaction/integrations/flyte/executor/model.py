@@ -11,53 +11,53 @@ Uri = Annotated[str, Field(min_length=1, max_length=2048)]
 
 
 class FlyteParameters(Parameters):
-    """A task of Flyte, and the action of a run that it is."""
+    """A task of Flyte, with its place in a run: organization, project, domain, run and action."""
 
     template: Annotated[str, Field(min_length=1, max_length=1024 * 1024)] | None = None
     """The serialized `flyteidl2.core.TaskTemplate`, in base64. Either this or `templateUri`."""
     template_uri: Uri | None = None
-    """Where the serialized template is stored; within `TASKACTION_FLYTE_STORAGE`."""
+    """URI of the stored serialized template. It must be within `TASKACTION_FLYTE_STORAGE`."""
     template_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """The SHA-256 of what is stored there; goes with `templateUri`."""
+    """SHA-256 of the stored template, in hexadecimal. Required with `templateUri`."""
     encoding: Literal["base64", "zlib"] = "base64"
-    """zlib: the template was compressed, by zlib, before it was written in base64 or stored."""
+    """Set `zlib` if the template is compressed, in base64 or in the storage. Default `base64`: not compressed."""
     input_uri: Uri
-    """The file with the task's inputs."""
+    """URI of the file with the task's inputs."""
     run_output_base: Uri
-    """The folder of the run, below which each action has its own."""
+    """URI of the run's folder. Each action has a folder in it."""
     org: Name = "default"
-    """The organisation of the run."""
+    """Organization of the run."""
     project: Name
-    """The project of the run."""
+    """Project of the run."""
     domain: Name
-    """The domain of the run."""
+    """Domain of the run."""
     run_name: Annotated[str, Field(min_length=1, max_length=30)]
-    """The run."""
+    """Name of the run."""
     action_name: Annotated[str, Field(min_length=1, max_length=30)]
-    """The action's name within the run; `a0` is the first."""
+    """Name of the action within the run. The first action is `a0`."""
     group: Annotated[str, Field(max_length=256)] = ""
-    """What the program groups it under."""
+    """Name of the group that the program puts the action into."""
     cache_key: Annotated[str, Field(max_length=256)] = ""
-    """Kept as it was given; there is no task cache."""
+    """Cache key of the task. It is stored but not used, because there is no task cache."""
     env: Annotated[dict[str, Annotated[str, Field(max_length=65536)]], Field(max_length=256)] = Field(
         default_factory=dict
     )
-    """The run's environment variables; they win over the task's own."""
+    """Environment variables of the run. They take precedence over those of the task."""
     interruptible: bool | None = None
-    """Whether the pod may run where it can be taken away. Default: what the template says."""
+    """Whether the pod may run on nodes that can be reclaimed at any time. Default: the template's value."""
     raw_data_prefix: Annotated[str, Field(max_length=2048)] = ""
-    """The folder for what the task's outputs refer to. Default: below the attempt's own."""
+    """URI of the folder for files that the task's outputs refer to. Default: a folder in that of the attempt."""
     run_start_time: Annotated[str, Field(max_length=64)] = ""
-    """When the run was started, for tasks that ask for it."""
+    """Start time of the run, for tasks that use it."""
     task_type: Annotated[str, Field(max_length=63)] = ""
-    """The template's type."""
+    """Type of the task, as in the template."""
     short_name: Annotated[str, Field(max_length=63)] = ""
-    """What people call the task."""
+    """Display name of the task."""
 
     @model_validator(mode="after")
     def _one_template(self) -> Self:
         if (self.template is None) == (self.template_uri is None):
             raise ValueError("set exactly one of template and templateUri")
         if (self.template_uri is None) != (self.template_digest is None):
-            raise ValueError("templateUri and templateDigest go together")
+            raise ValueError("set templateUri and templateDigest together, or neither of them")
         return self

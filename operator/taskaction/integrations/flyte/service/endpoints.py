@@ -110,15 +110,17 @@ class Calls:
         RESOURCE_EXHAUSTED they would send it again forever and block their workers.
         """
         if parent is None:
-            raise ConnectError(Code.INVALID_ARGUMENT, "action.parent_action_name: a trace has a parent")
+            raise ConnectError(Code.INVALID_ARGUMENT, "action.parent_action_name: required for a trace")
         event = trace_event(place, action, parent, caller.name, self._dependencies.clock.now())
         named = self._dependencies.cache.get(place)
         if named is not None and not named.is_trace:
-            raise ConnectError(Code.INVALID_ARGUMENT, f"{named.action!r} is an action of this run: use another name")
+            raise ConnectError(
+                Code.INVALID_ARGUMENT, f"action name {named.action!r} is already used in this run: use another name"
+            )
         if self._dependencies.cache.traces(parent.place) >= self._dependencies.traces:
             raise ConnectError(
                 Code.INVALID_ARGUMENT,
-                f"{self._dependencies.traces} traces of action {parent.action!r} are kept already",
+                f"action {parent.action!r} has the maximum of {self._dependencies.traces} traces already",
             )
         created = await self._dependencies.cluster.create(ACTION_EVENTS, event, place.namespace, timeout=_WRITE_SECONDS)
         if (known := trace_of(created)) is not None:
@@ -133,7 +135,7 @@ class Calls:
             self._dependencies.locator.of(action.action_id, name), f"the parent action {name!r}"
         )
         if parent.phase == "Aborted" or parent.is_aborted:
-            raise ConnectError(Code.ABORTED, f"the parent action {name!r} is aborted")
+            raise ConnectError(Code.ABORTED, f"the parent action {name!r} has been aborted")
         if parent.is_finished:
             raise ConnectError(Code.FAILED_PRECONDITION, f"the parent action {name!r} has ended: {parent.phase}")
         return parent
@@ -142,13 +144,13 @@ class Calls:
         stored = await self._dependencies.cluster.get(TASK_ACTIONS, place.name, place.namespace)
         name = action.action_id.name
         if stored is None:
-            raise ConnectError(Code.UNAVAILABLE, f"action {name!r} has just been deleted: try again") from error
+            raise ConnectError(Code.UNAVAILABLE, f"action {name!r} has just been deleted; retry") from error
         self._dependencies.cache.store_object(stored)
         if not manifests.is_same_request(dict(mine), stored):
             raise ConnectError(
-                Code.INVALID_ARGUMENT, f"action {name!r} is there already and asks for something else: use another name"
+                Code.INVALID_ARGUMENT, f"action {name!r} exists with other content: use another name"
             ) from error
-        raise ConnectError(Code.ALREADY_EXISTS, f"action {name!r} is there already") from error
+        raise ConnectError(Code.ALREADY_EXISTS, f"action {name!r} already exists") from error
 
     async def watch_for_updates(
         self, request: WatchForUpdatesRequest, caller: RpcCaller, patience: float | None
@@ -175,7 +177,7 @@ class Calls:
         if request.attempt < known.attempt:
             raise ConnectError(
                 Code.FAILED_PRECONDITION,
-                f"attempt {request.attempt} of action {known.action!r} is over: attempt {known.attempt} runs",
+                f"attempt {request.attempt} of action {known.action!r} has ended: attempt {known.attempt} is current",
             )
         if phase == "Aborted":
             await self.abort(AbortRequest(action_id=request.action_id, reason="reported as aborted"), caller)
@@ -215,7 +217,7 @@ class Calls:
         _validate(request)
         known = await self._get_authorized_action(request.action_id, caller, "signal")
         if not known.signal_type:
-            raise ConnectError(Code.FAILED_PRECONDITION, f"action {known.action!r} is no condition")
+            raise ConnectError(Code.FAILED_PRECONDITION, f"action {known.action!r} is not a condition")
         kind, value = literals.from_literal(request.value)
         if known.signal is not None:
             return _compare_signal(known, value)
@@ -253,14 +255,14 @@ class Calls:
             return known
         body = await self._dependencies.cluster.get(TASK_ACTIONS, place.name, place.namespace)
         if body is None:
-            raise ConnectError(Code.NOT_FOUND, f"{what} of this run is not there")
+            raise ConnectError(Code.NOT_FOUND, f"{what} of this run does not exist")
         self._dependencies.cache.store_object(body)
         return CachedAction.of(body)
 
     async def _reload_action(self, known: CachedAction) -> CachedAction:
         body = await self._dependencies.cluster.get(TASK_ACTIONS, known.place.name, known.place.namespace)
         if body is None:
-            raise ConnectError(Code.NOT_FOUND, f"action {known.action!r} of this run is not there")
+            raise ConnectError(Code.NOT_FOUND, f"action {known.action!r} of this run does not exist")
         self._dependencies.cache.store_object(body)
         return CachedAction.of(body)
 
@@ -279,7 +281,7 @@ class Calls:
             )
         except NotFoundError as error:
             self._dependencies.cache.remove(known.uid)
-            raise ConnectError(Code.NOT_FOUND, f"action {known.action!r} of this run is not there") from error
+            raise ConnectError(Code.NOT_FOUND, f"action {known.action!r} of this run does not exist") from error
         self._dependencies.cache.store_object(body)
 
 

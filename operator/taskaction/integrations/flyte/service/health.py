@@ -71,7 +71,7 @@ class HealthService:
     async def check(self, request: Any, ctx: RequestContext[Any, Any]) -> Any:  # noqa: ARG002 - as generated code calls it
         """Return the present state."""
         if request.service not in self._named:
-            raise ConnectError(Code.NOT_FOUND, f"there is no service {request.service!r} here")
+            raise ConnectError(Code.NOT_FOUND, f"unknown service {request.service!r}")
         return self._state(request.service)
 
     async def watch(self, request: Any, ctx: RequestContext[Any, Any]) -> AsyncIterator[Any]:  # noqa: ARG002 - the same

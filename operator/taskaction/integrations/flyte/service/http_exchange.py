@@ -165,4 +165,4 @@ def refusal(scope: Mapping[str, Any]) -> tuple[HTTPStatus, Code, str] | None:
 
 def too_large(limit: int) -> ConnectError:
     """Return the error of a request that is not read."""
-    return ConnectError(Code.RESOURCE_EXHAUSTED, f"the message has more than {limit} bytes, which is not read")
+    return ConnectError(Code.RESOURCE_EXHAUSTED, f"the message exceeds the limit of {limit} bytes")

@@ -28,7 +28,7 @@ def signal_type(declared: LiteralType) -> str:
     found = SIGNAL_TYPES.get(declared.simple) if declared.WhichOneof("type") == "simple" else None
     if found is None:
         raise ConnectError(
-            Code.INVALID_ARGUMENT, "condition.type should be one of the simple types BOOLEAN, INTEGER, FLOAT and STRING"
+            Code.INVALID_ARGUMENT, "condition.type: use one of the simple types BOOLEAN, INTEGER, FLOAT and STRING"
         )
     return found
 
@@ -38,15 +38,18 @@ def from_literal(literal: Literal) -> tuple[str, Any]:
     primitive = literal.scalar.primitive
     kind = primitive.WhichOneof("value") or ""
     if kind not in _TYPES:
-        raise ConnectError(Code.INVALID_ARGUMENT, "value should be a boolean, integer, float or string")
+        raise ConnectError(Code.INVALID_ARGUMENT, "value: use a boolean, integer, float or string")
     value = getattr(primitive, kind)
     if kind == "float_value" and not math.isfinite(value):
         raise ConnectError(
-            Code.INVALID_ARGUMENT, "value.scalar.primitive.float_value should be finite: JSON has no other"
+            Code.INVALID_ARGUMENT,
+            "value.scalar.primitive.float_value: must be finite, because JSON has no other numbers",
         )
     size = len(orjson.dumps(value))
     if size > _VALUE_BYTES:
-        raise ConnectError(Code.INVALID_ARGUMENT, f"value takes {size} bytes as JSON; at most {_VALUE_BYTES} are kept")
+        raise ConnectError(
+            Code.INVALID_ARGUMENT, f"value: {size} bytes as JSON exceed the limit of {_VALUE_BYTES}: send a shorter one"
+        )
     return _TYPES[kind], value
 
 

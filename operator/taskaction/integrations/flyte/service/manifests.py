@@ -162,5 +162,5 @@ def _custom(template: TaskTemplate) -> dict[str, Any]:
     try:
         found: dict[str, Any] = MessageToDict(template.custom)
     except (ValueError, SerializeToJsonError) as error:  # numbers that are none
-        raise ConnectError(Code.INVALID_ARGUMENT, f"task_template.custom: is no JSON: {error}") from error
+        raise ConnectError(Code.INVALID_ARGUMENT, f"task_template.custom: invalid JSON: {error}") from error
     return found

@@ -36,7 +36,7 @@ class BinaryCodec(Codec[Message, Any]):
         try:
             message.ParseFromString(data)
         except DecodeError as error:
-            raise ConnectError(Code.INVALID_ARGUMENT, f"the message is none of this call: {error}") from error
+            raise ConnectError(Code.INVALID_ARGUMENT, f"the message is not valid for this call: {error}") from error
         return message
 
 
@@ -57,7 +57,7 @@ class JsonCodec(Codec[Message, Any]):
         try:
             return json_format.Parse(bytes(data), message)
         except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
-            raise ConnectError(Code.INVALID_ARGUMENT, f"the message is none of this call: {error}") from error
+            raise ConnectError(Code.INVALID_ARGUMENT, f"the message is not valid for this call: {error}") from error
 
 
 CODECS: tuple[Codec[Any, Any], ...] = (BinaryCodec(), JsonCodec())

@@ -26,7 +26,7 @@ class CallerRateLimiter:
         bucket = self._buckets.pop(caller, self._full)
         if not bucket.available_tokens(now):
             self._buckets[caller] = bucket
-            raise ConnectError(Code.RESOURCE_EXHAUSTED, f"{caller} makes too many calls a second; try again later")
+            raise ConnectError(Code.RESOURCE_EXHAUSTED, f"{caller} exceeds the rate limit of calls; retry later")
         self._buckets[caller] = bucket.spend(now)
         while len(self._buckets) > _REMEMBERED:
             del self._buckets[next(iter(self._buckets))]

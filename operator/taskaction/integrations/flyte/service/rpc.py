@@ -96,7 +96,7 @@ class ActionsRpc:
             async for response in self._calls.watch_for_updates(request, caller, _seconds(ctx)):
                 yield response
         except (asyncio.CancelledError, GeneratorExit):
-            error = ConnectError(Code.CANCELED, "the client is gone")
+            error = ConnectError(Code.CANCELED, "the client has disconnected")
             raise
         except Exception as found:
             error = self._to_connect_error(found)
@@ -130,7 +130,7 @@ class ActionsRpc:
 
     def _admit(self) -> None:
         if self._under_way > self._requests:
-            raise ConnectError(Code.RESOURCE_EXHAUSTED, "too many calls at a time; try again later")
+            raise ConnectError(Code.RESOURCE_EXHAUSTED, "too many concurrent calls; retry later")
 
     def _to_connect_error(self, error: Exception) -> ConnectError:
         if isinstance(error, ConnectError):
@@ -138,9 +138,9 @@ class ActionsRpc:
         if isinstance(error, ClusterError):
             return to_connect_error(error)
         if isinstance(error, TimeoutError):
-            return ConnectError(Code.DEADLINE_EXCEEDED, "the call took longer than its client allows")
+            return ConnectError(Code.DEADLINE_EXCEEDED, "the deadline that the client set for the call has passed")
         self._recorder.on_task_failed("call", error)
-        return ConnectError(Code.INTERNAL, "the service has failed; its log says more")
+        return ConnectError(Code.INTERNAL, "internal error; see the log of the service")
 
     def _log(
         self, method: str, who: str, identifier: ActionIdentifier, error: ConnectError | None, started: float

@@ -89,11 +89,11 @@ class BoundedGzip(Compression):
         try:
             content = unpacker.decompress(data, self._limit + 1)
         except zlib.error as error:
-            raise ConnectError(Code.INVALID_ARGUMENT, f"the message is no gzip: {error}") from error
+            raise ConnectError(Code.INVALID_ARGUMENT, f"the message is not valid gzip: {error}") from error
         if len(content) > self._limit:
             raise too_large(self._limit)
         if not unpacker.eof:
-            raise ConnectError(Code.INVALID_ARGUMENT, "the message is no gzip: it is cut off")
+            raise ConnectError(Code.INVALID_ARGUMENT, "the message is not valid gzip: it is truncated")
         return content
 
 

@@ -49,7 +49,7 @@ class Templates:
         if folder is None:
             raise ConnectError(
                 Code.INVALID_ARGUMENT,
-                f"task_template takes {len(text)} bytes, packed; at most {LIMIT_BYTES} fit into an object: move large "
+                f"task_template: {len(text)} compressed bytes exceed the limit of {LIMIT_BYTES}: move large "
                 "values out of the template into inputs or storage, or set TASKACTION_ACTIONS_TEMPLATES",
             )
         return {"encoding": encoding, **await self._store(content, folder)}
@@ -62,6 +62,6 @@ class Templates:
                 await self.storage.write(address, content)
         except (StorageError, TimeoutError) as error:
             raise ConnectError(
-                Code.UNAVAILABLE, f"task_template cannot be stored now: {str(error) or 'it takes too long'}"
+                Code.UNAVAILABLE, f"task_template: cannot be stored: {str(error) or 'the storage timed out'}; retry"
             ) from error
         return {"templateUri": address, "templateDigest": digest}

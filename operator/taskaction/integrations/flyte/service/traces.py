@@ -43,7 +43,9 @@ def trace_event(place: ActionKey, action: Action, parent: CachedAction, sender: 
     trace = action.trace
     phase = _ENDS.get(trace.phase)
     if phase is None:
-        raise ConnectError(Code.INVALID_ARGUMENT, "action.trace.phase should be final: a trace is told of when it ends")
+        raise ConnectError(
+            Code.INVALID_ARGUMENT, "action.trace.phase: use a final phase, because a trace is reported when it ends"
+        )
     payload: Body = {
         _PLACE: place.name,
         _PARENT: parent.place.name,
@@ -60,7 +62,8 @@ def trace_event(place: ActionKey, action: Action, parent: CachedAction, sender: 
     size = len(orjson.dumps(payload))
     if size > OUTPUT_LIMIT_BYTES:
         raise ConnectError(
-            Code.INVALID_ARGUMENT, f"action.trace takes {size} bytes; at most {OUTPUT_LIMIT_BYTES} are kept of one"
+            Code.INVALID_ARGUMENT,
+            f"action.trace: {size} bytes exceed the limit of {OUTPUT_LIMIT_BYTES}: shorten the trace",
         )
     mark = digest(action.SerializeToString(deterministic=True))[:_MARK_CHARS]
     owner = {

@@ -62,7 +62,7 @@ class Watches:
         After ``patience`` seconds, which the client has set, end with DEADLINE_EXCEEDED.
         """
         if self._cache.watches >= self._settings.limit:
-            raise ConnectError(Code.RESOURCE_EXHAUSTED, "too many watches at a time; try again later")
+            raise ConnectError(Code.RESOURCE_EXHAUSTED, "too many concurrent watches; retry later")
         subscription = self._cache.subscribe(parent, self._clock.monotonic)
         age = self._settings.age
         until = self._clock.monotonic() + (age if patience is None else min(age, patience))
@@ -77,8 +77,10 @@ class Watches:
         finally:
             self._cache.unsubscribe(subscription)
         if patience is not None and patience <= age and not self._is_stopping:
-            raise ConnectError(Code.DEADLINE_EXCEEDED, "the watch has lasted as long as its client allows")
-        raise ConnectError(Code.UNAVAILABLE, "the watch has come to its age, or the service stops: connect again")
+            raise ConnectError(Code.DEADLINE_EXCEEDED, "the deadline that the client set for the watch has passed")
+        raise ConnectError(
+            Code.UNAVAILABLE, "the watch has reached its maximum age, or the service is stopping; connect again"
+        )
 
     async def _responses(
         self, subscription: Subscription, run: RunIdentifier, until: float, *, until_empty: bool

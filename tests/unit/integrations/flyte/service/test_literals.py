@@ -34,11 +34,11 @@ def test_an_answer_is_told_as_it_was_given(said):
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        ({}, "should be a boolean"),
+        ({}, "use a boolean"),
         ({"float_value": float("nan")}, "finite"),
         ({"float_value": float("-inf")}, "finite"),
-        ({"string_value": "x" * 32 * 1024}, "at most 31744 are kept"),
-        ({"string_value": "\0" * 8 * 1024}, "at most 31744 are kept"),
+        ({"string_value": "x" * 32 * 1024}, "exceed the limit of 31744"),
+        ({"string_value": "\0" * 8 * 1024}, "exceed the limit of 31744"),
     ],
 )
 def test_an_answer_that_no_object_can_hold_is_refused(said, why):

@@ -54,7 +54,7 @@ async def test_more_calls_than_are_served_at_a_time_are_refused_and_logged(held,
     ):
         first = [asyncio.create_task(client.enqueue(task(f"first{number}"))) for number in range(2)]
         await held.until(2)
-        with pytest.raises(ConnectError, match="too many calls at a time") as refused:
+        with pytest.raises(ConnectError, match="too many concurrent calls") as refused:
             await client.enqueue(task("third"))
         held.going.set()
         await asyncio.gather(*first)
@@ -82,7 +82,7 @@ async def test_more_watches_than_are_served_at_a_time_are_refused():
     ):
         stream = client.watch_for_updates(watch("one"))
         assert (await anext(stream)).control_message.sentinel
-        with pytest.raises(ConnectError, match="too many watches") as refused:
+        with pytest.raises(ConnectError, match="too many concurrent watches") as refused:
             await anext(client.watch_for_updates(watch("two")))
         assert refused.value.code == Code.RESOURCE_EXHAUSTED
         await stream.aclose()
