@@ -27,6 +27,7 @@ from benchmarks.figures import (
     replicas,
     restart,
     runs,
+    secrets,
     takeover,
     throughput,
     watch,
@@ -38,7 +39,7 @@ from cluster import equipment, pods
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(400)]
 
-WITHOUT_CLUSTER = (engine, flows)
+WITHOUT_CLUSTER = (engine, flows, secrets)
 BURST = {"COUNT": 100, "WARM_UP": 20}
 SMALL: dict[ModuleType, dict[str, Any]] = {
     writes: {"COUNT": 5},

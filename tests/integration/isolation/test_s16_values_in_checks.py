@@ -11,7 +11,7 @@ from support.operators import Operators
 from support.sightings import leaks, sightings
 
 SECRET = "the-t0ken/of=the victim"
-WORK = ({"apiGroups": [""], "resources": ["secrets"], "verbs": [verb]} for verb in ("create", "list", "delete"))
+WORK = tuple({"apiGroups": [""], "resources": ["secrets"], "verbs": [one]} for one in ("create", "list", "delete"))
 PATHS = ("data.key", "data", "metadata.annotations", "metadata", "kind")
 
 

@@ -30,6 +30,7 @@ PROMISED = {
     "engine_runs_per_s": ">= 20000",
     "engine_growth": "<= 1.3",
     "fairness": "<= 1.5",
+    "secret_leaks": "<= 0",
     "parked_cpu_share": "<= 0.01",
     "flow_states_per_s": ">= 20000",
     "flow_validate_ms": "<= 200",
