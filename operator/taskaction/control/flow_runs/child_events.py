@@ -4,7 +4,7 @@ from taskaction.api.enums import ParentKind
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.tables import RunTable
 from taskaction.control.flow_runs.translation import deleted_action, to_action_ended, to_action_paused
-from taskaction.control.objects.owned import parent_link
+from taskaction.control.objects.owned import link_to, parent_link
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.requests import Requests
 from taskaction.core.constants import VISIT_ANNOTATION
@@ -24,7 +24,7 @@ class ChildEvents:
         if link is None or link.kind is not ParentKind.ACTION_FLOW_RUN:
             return
         run, visit = self._table.get(link.uid), record.action.metadata.annotations.get(VISIT_ANNOTATION)
-        if run is None:
+        if run is None or link != link_to(run.run):
             return
         if visit is None or visit not in run.starts:
             self._requests.reconcile(run)  # an aborted run may wait for this action

@@ -31,7 +31,7 @@ from taskaction.control.flow_runs.translation import (
 )
 from taskaction.control.flow_runs.vault import PrivateDataVault, VaultError
 from taskaction.control.objects.objects import RetryingCall
-from taskaction.control.objects.owned import parent_link
+from taskaction.control.objects.owned import link_to, parent_link
 from taskaction.control.objects.tables import ActionTable
 from taskaction.core.constants import VISIT_ANNOTATION
 from taskaction.core.names import visit_name
@@ -194,8 +194,7 @@ class RunChildren:
 
 
 def _is_of(record: RunRecord, action: TaskAction) -> bool:
-    link = parent_link(action)
-    return link is not None and link.uid == record.uid
+    return parent_link(action) == link_to(record.run)
 
 
 def _add_operation(field: str, value: dict[str, Any]) -> dict[str, Any]:

@@ -21,10 +21,11 @@ from taskaction.control.objects.owned import (
     OwnedObject,
     OwnedRecord,
     RecordLookup,
+    find_linked,
     parent_link,
     parse_object,
 )
-from taskaction.control.objects.tree import OwnerTree
+from taskaction.control.objects.tree import OwnerTree, ParentLink
 from taskaction.core.clock import Clock
 from taskaction.core.constants import FINALIZER, HELD_LABEL
 from taskaction.execution.agenda import Agenda
@@ -83,7 +84,7 @@ class ExpiryCollector(Generic[O, R]):
         self._deleted = deleted
         self._tree = tree
         self._expires_at = expires_at
-        self._remembered: dict[str, tuple[str, str, str | None]] = {}
+        self._remembered: dict[str, tuple[str, str, ParentLink | None]] = {}
         self._agenda: Agenda[str] = Agenda(clock)
         self._taken_over = asyncio.Event()
 
@@ -153,7 +154,7 @@ class ExpiryCollector(Generic[O, R]):
     def _remember(self, action: O, at: datetime) -> None:
         if at - self._clock.now() <= REMEMBERED:
             metadata, parent = action.metadata, parent_link(action)
-            self._remembered[metadata.uid] = (metadata.name, metadata.namespace, parent.uid if parent else None)
+            self._remembered[metadata.uid] = (metadata.name, metadata.namespace, parent)
             self._agenda.set(metadata.uid, at)
 
     def _on_due(self, uid: str) -> None:
@@ -164,12 +165,12 @@ class ExpiryCollector(Generic[O, R]):
         del self._remembered[uid]
         self._background.start(self._delete(name, namespace, uid), name=f"expire {uid}")
 
-    def _is_needed(self, uid: str, parent: str | None) -> bool:
+    def _is_needed(self, uid: str, parent: ParentLink | None) -> bool:
         """Whether a live parent may still read the object, or its deletion would delete live children.
 
         The tree cannot name the parent: it forgets a finished action that has no live children.
         """
-        parent_lives = parent is not None and self._members.get(parent) is not None
+        parent_lives = parent is not None and find_linked(self._members, parent) is not None
         return parent_lives or self._tree.has_live_descendants(uid)
 
     async def _delete(self, name: str, namespace: str, uid: str) -> None:

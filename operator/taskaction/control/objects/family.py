@@ -12,6 +12,7 @@ from taskaction.control.objects.owned import (
     OwnedObject,
     OwnedRecord,
     RecordLookup,
+    find_linked,
     is_orphaned,
     parent_link,
     parse_object,
@@ -76,9 +77,9 @@ class ParentTracker:
         above = parent_link(record.api_object)
         self._tree.mark_deleted(record.uid)
         self._request_all(below)
-        if above is not None and self._members.get(above.uid) is None:
+        if above is not None and find_linked(self._members, above) is None:
             # Garbage collection deletes children one by one, slowly: if the parent was deleted, all must end at once.
-            self._look_up(record.namespace, above)
+            self._look_up(above)
 
     def is_related(self, record: OwnedRecord) -> bool:
         """Whether the end of this object affects others: its descendants, or the children of a deleted parent."""
@@ -87,21 +88,20 @@ class ParentTracker:
         above = parent_link(record.api_object)
         if above is None:
             return False
-        parent = self._members.get(above.uid)
+        parent = find_linked(self._members, above)
         if parent is not None:  # the owner of a run must know how its actions end
             return parent.kind is ParentKind.ACTION_FLOW_RUN and self._tenures.owns(parent.shard)
-        return any(uid != record.uid and self._members.get(uid) for uid in self._tree.descendants(above.uid))
+        return any(uid != record.uid and self._members.get(uid) for uid in self._tree.descendants_of(above))
 
     def _owned_parent_state(self, record: OwnedRecord) -> Parent:
         unknown = self._tree.unknown_ancestor(record.uid)
         if unknown is not None:
-            self._look_up(record.namespace, unknown)
+            self._look_up(unknown)
             return Parent.LOOKED_UP
         above = (self._members.get(uid) for uid in self._tree.ancestors(record.uid))
         if any(_awaits_adoption(ancestor) for ancestor in above if ancestor is not None):
             return Parent.LOOKED_UP  # its own parent is unknown, and so is whether it must abort
-        parent = self._tree.parent_uid(record.uid)
-        facts = self._tree.get_facts(parent) if parent is not None else None
+        facts = self._tree.parent_facts(record.uid)
         finished_at = facts.finished_at if facts is not None else None
         if finished_at is not None and not record.status.phase.is_started and record.status.started_at is None:
             # Creation times are whole seconds: a child of the same second counts as created before the end.
@@ -143,19 +143,19 @@ class ParentTracker:
 
         self._once(("find", record.uid), find)
 
-    def _look_up(self, namespace: str, link: ParentLink) -> None:
+    def _look_up(self, link: ParentLink) -> None:
         async def look_up() -> None:
-            body = await self._persistently(lambda: self._cluster.get(RESOURCES[link.kind], link.name, namespace))
-            below = list(self._tree.descendants(link.uid))
+            body = await self._persistently(lambda: self._cluster.get(RESOURCES[link.kind], link.name, link.namespace))
+            below = list(self._tree.descendants_of(link))
             if body is None or body["metadata"]["uid"] != link.uid:
-                self._tree.mark_deleted(link.uid)
+                self._tree.mark_missing(link)
             else:
                 action = parse_object(link.kind, body)
                 facts = NodeFacts.from_object(action, action.status)
                 self._tree.update_node(link.uid, facts, parent_link(action), live=not action.status.phase.is_terminal)
             self._request_all(below)
 
-        self._once(("look up", link.uid), look_up)
+        self._once(("look up", f"{link.kind} {link.namespace}/{link.name} {link.uid}"), look_up)
 
     def _once(self, key: tuple[str, str], work: Callable[[], Awaitable[None]]) -> None:
         if key in self._under_way:

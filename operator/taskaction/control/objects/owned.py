@@ -223,7 +223,19 @@ def parent_link(owned: OwnedObject) -> ParentLink | None:
     owner = next(iter((*named, *owners)), None)
     if owner is None:
         return None
-    return ParentLink(uid=owner.uid, name=owner.name, kind=ParentKind(owner.kind))
+    return ParentLink(uid=owner.uid, name=owner.name, kind=ParentKind(owner.kind), namespace=owned.metadata.namespace)
+
+
+def link_to(owned: OwnedObject) -> ParentLink:
+    """Return the link by which children of an object name it."""
+    metadata = owned.metadata
+    return ParentLink(uid=metadata.uid, name=metadata.name, kind=kind_of(owned), namespace=metadata.namespace)
+
+
+def find_linked(members: "RecordLookup", link: ParentLink) -> OwnedRecord | None:
+    """Return the live object that a link names; an object of this uid elsewhere is not meant."""
+    found = members.get(link.uid)
+    return found if found is not None and link_to(found.api_object) == link else None
 
 
 def is_orphaned(owned: OwnedObject) -> bool:

@@ -17,11 +17,23 @@ from taskaction.lifecycle.state import AbortFact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ParentLink:
+    """Parent as an ownerReference names it, in the namespace of its child."""
+
+    uid: str
+    name: str
+    kind: ParentKind = ParentKind.TASK_ACTION
+    namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
     """What one action or run means for its descendants."""
 
     name: str
     phase: Phase
+    kind: ParentKind = ParentKind.TASK_ACTION
+    namespace: str = ""
     abort: Abort | None = None
     deleting: bool = False
     is_gone: bool = False
@@ -32,11 +44,13 @@ class NodeFacts:
     @staticmethod
     def from_object(action: TaskAction | ActionFlowRun, status: TaskActionStatus | ActionFlowRunStatus) -> "NodeFacts":
         """Return the facts of an object; children of a run end with the run."""
-        policy = ChildPolicy.ABORT
+        policy, kind = ChildPolicy.ABORT, ParentKind.ACTION_FLOW_RUN
         if isinstance(action, TaskAction):
-            policy = action.spec.child_policy or ChildPolicy.KEEP
+            policy, kind = action.spec.child_policy or ChildPolicy.KEEP, ParentKind.TASK_ACTION
         return NodeFacts(
             name=action.metadata.name,
+            namespace=action.metadata.namespace,
+            kind=kind,
             phase=status.phase,
             finished_at=status.finished_at,
             abort=action.spec.abort,
@@ -45,31 +59,30 @@ class NodeFacts:
             child_policy=policy,
         )
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParentLink:
-    """Parent as an ownerReference names it."""
-
-    uid: str
-    name: str
-    kind: ParentKind = ParentKind.TASK_ACTION
+    def link(self, uid: str) -> ParentLink:
+        """Return the link by which children name the object with this uid."""
+        return ParentLink(uid=uid, name=self.name, kind=self.kind, namespace=self.namespace)
 
 
 @dataclass(slots=True)
 class _TreeNode:
     facts: NodeFacts | None  # None: known as a parent, not read yet
     live: bool
-    name: str = ""
-    kind: ParentKind = ParentKind.TASK_ACTION
-    parent: str | None = None
-    children: set[str] = field(default_factory=set)
+    parent: ParentLink | None = None
+    children: set[ParentLink] = field(default_factory=set)
 
 
 class OwnerTree:
-    """The known actions and runs as a forest."""
+    """The known actions and runs as a forest.
+
+    Anybody can write any uid into an ownerReference. So a node is not known by its uid alone: a link that names another
+    namespace, kind or name than the object with this uid has leads to a node of its own, which has no object.
+    """
 
     def __init__(self) -> None:
-        self._nodes: dict[str, _TreeNode] = {}
+        self._nodes: dict[ParentLink, _TreeNode] = {}
+        self._links: dict[str, ParentLink] = {}
+        """The objects by uid; only the object itself sets its entry."""
 
     def __len__(self) -> int:
         """Return the number of nodes, including finished parents of live children."""
@@ -77,114 +90,133 @@ class OwnerTree:
 
     def update_node(self, uid: str, facts: NodeFacts, parent: ParentLink | None, *, live: bool) -> bool:
         """Add or update an object; return whether its descendants must be reconciled."""
-        node = self._nodes.get(uid)
-        if node is None:
-            node = self._nodes[uid] = _TreeNode(facts=None, live=live)
+        own = self._links[uid] = facts.link(uid)
+        node = self._nodes.setdefault(own, _TreeNode(facts=None, live=live))
         if node.facts is not None and node.facts.orphans and facts.deleting:
             # The garbage collector removes the orphan finalizer after it freed the children: they stay free.
             facts = replace(facts, orphans=True)
         matters = bool(node.children) and node.facts != facts
         node.facts, node.live = facts, live
-        if (parent.uid if parent is not None else None) != node.parent:
-            self._set_parent(uid, node, parent)
-        self._prune(uid)
+        if parent != node.parent:
+            self._set_parent(own, node, parent)
+        self._prune(own)
         return matters
 
     def mark_deleted(self, uid: str) -> None:
         """Record that an object was deleted."""
-        node = self._nodes.get(uid)
+        if (own := self._links.get(uid)) is not None:
+            self.mark_missing(own)
+
+    def mark_missing(self, link: ParentLink) -> None:
+        """Record that a link leads to no object, or to one that was deleted."""
+        node = self._nodes.get(link)
         if node is None:
             return
-        before = node.facts or NodeFacts(name=node.name, phase=Phase.QUEUED)
+        before = node.facts or NodeFacts(name=link.name, namespace=link.namespace, kind=link.kind, phase=Phase.QUEUED)
         # A parent that was deleted with --cascade=orphan leaves its children alive.
         node.facts = replace(before, is_gone=True, deleting=True)
         node.live = False
-        self._prune(uid)
+        self._prune(link)
 
     def has_facts(self, uid: str) -> bool:
         """Whether the object itself is known, and not only its children."""
-        node = self._nodes.get(uid)
-        return node is not None and node.facts is not None
+        return self.get_facts(uid) is not None
 
     def get_facts(self, uid: str) -> NodeFacts | None:
         """Return what is known about an object."""
-        node = self._nodes.get(uid)
+        node = self._node(uid)
         return node.facts if node is not None else None
 
-    def parent_uid(self, uid: str) -> str | None:
-        """Return the uid of the parent."""
-        node = self._nodes.get(uid)
-        return node.parent if node is not None else None
+    def parent_facts(self, uid: str) -> NodeFacts | None:
+        """Return what is known about the parent of an object."""
+        node = self._node(uid)
+        above = self._nodes.get(node.parent) if node is not None and node.parent is not None else None
+        return above.facts if above is not None else None
 
     def has_live_descendants(self, uid: str) -> bool:
         """Whether anything below the object is live."""
-        return any(self._nodes[below].live for below in self.descendants(uid))
+        own = self._links.get(uid)
+        return own is not None and any(self._nodes[below].live for below in self._below(own))
 
     def descendants(self, uid: str) -> Iterator[str]:
         """Iterate over everything below an object, nearest first."""
-        seen = {uid}
-        level = [uid]
+        own = self._links.get(uid)
+        return iter(()) if own is None else self.descendants_of(own)
+
+    def descendants_of(self, link: ParentLink) -> Iterator[str]:
+        """Iterate over everything below what a link names, nearest first."""
+        return (below.uid for below in self._below(link))
+
+    def ancestors(self, uid: str) -> Iterator[str]:
+        """Iterate over all ancestors that are known objects, nearest first."""
+        own = self._links.get(uid)
+        above = self._above(own) if own is not None else iter(())
+        return (link.uid for link in above if self._links.get(link.uid) == link)
+
+    def unknown_ancestor(self, uid: str) -> ParentLink | None:
+        """Return the nearest ancestor that must be read first; None if all are known."""
+        own = self._links.get(uid)
+        above = self._above(own) if own is not None else iter(())
+        return next((link for link in above if self._nodes[link].facts is None), None)
+
+    def abort_fact(self, uid: str) -> AbortFact | None:
+        """Return why the object must abort: its own reason first, then the nearest ancestor's."""
+        own, facts = self._links.get(uid), self.get_facts(uid)
+        if own is None or facts is None:
+            return None
+        if (fact := _own_abort(facts)) is not None:
+            return fact
+        for above in self._above(own):
+            facts = self._nodes[above].facts
+            if facts is not None and (inherited := _inherited_abort(facts)) is not None:
+                return inherited
+        return None
+
+    def _node(self, uid: str) -> _TreeNode | None:
+        own = self._links.get(uid)
+        return self._nodes.get(own) if own is not None else None
+
+    def _above(self, link: ParentLink) -> Iterator[ParentLink]:
+        seen = {link}
+        node = self._nodes.get(link)
+        while node is not None and node.parent is not None and node.parent not in seen:
+            seen.add(node.parent)
+            yield node.parent
+            node = self._nodes.get(node.parent)
+
+    def _below(self, link: ParentLink) -> Iterator[ParentLink]:
+        seen = {link}
+        level = [link]
         while level:
             found = [child for above in level for child in self._children(above) if child not in seen]
             seen.update(found)
             yield from found
             level = found
 
-    def ancestors(self, uid: str) -> Iterator[str]:
-        """Iterate over all known ancestors, nearest first."""
-        seen = {uid}
-        node = self._nodes.get(uid)
-        while node is not None and node.parent is not None and node.parent not in seen:
-            seen.add(node.parent)
-            yield node.parent
-            node = self._nodes.get(node.parent)
-
-    def unknown_ancestor(self, uid: str) -> ParentLink | None:
-        """Return the nearest ancestor that must be read first; None if all are known."""
-        for above in self.ancestors(uid):
-            node = self._nodes[above]
-            if node.facts is None:
-                return ParentLink(uid=above, name=node.name, kind=node.kind)
-        return None
-
-    def abort_fact(self, uid: str) -> AbortFact | None:
-        """Return why the object must abort: its own reason first, then the nearest ancestor's."""
-        node = self._nodes.get(uid)
-        if node is None or node.facts is None:
-            return None
-        if (own := _own_abort(node.facts)) is not None:
-            return own
-        for above in self.ancestors(uid):
-            facts = self._nodes[above].facts
-            if facts is not None and (inherited := _inherited_abort(facts)) is not None:
-                return inherited
-        return None
-
-    def _children(self, uid: str) -> set[str]:
-        node = self._nodes.get(uid)
+    def _children(self, link: ParentLink) -> set[ParentLink]:
+        node = self._nodes.get(link)
         return node.children if node is not None else set()
 
-    def _set_parent(self, uid: str, node: _TreeNode, parent: ParentLink | None) -> None:
-        before, node.parent = node.parent, parent.uid if parent is not None else None
+    def _set_parent(self, own: ParentLink, node: _TreeNode, parent: ParentLink | None) -> None:
+        before, node.parent = node.parent, parent
         if before is not None and before in self._nodes:
-            self._nodes[before].children.discard(uid)
+            self._nodes[before].children.discard(own)
             self._prune(before)
         if parent is not None:
-            above = self._nodes.setdefault(
-                parent.uid, _TreeNode(facts=None, live=False, name=parent.name, kind=parent.kind)
-            )
-            above.children.add(uid)
+            self._nodes.setdefault(parent, _TreeNode(facts=None, live=False)).children.add(own)
 
-    def _prune(self, uid: str | None) -> None:
+    def _prune(self, link: ParentLink | None) -> None:
         """Remove a node that is neither live nor a parent, and then its parent if that applies to it too."""
-        while uid is not None:
-            node = self._nodes.get(uid)
+        while link is not None:
+            node = self._nodes.get(link)
             if node is None or node.live or node.children:
                 return
-            del self._nodes[uid]
+            del self._nodes[link]
+            if self._links.get(link.uid) == link:
+                del self._links[link.uid]
             if node.parent is not None and node.parent in self._nodes:
-                self._nodes[node.parent].children.discard(uid)
-            uid = node.parent
+                self._nodes[node.parent].children.discard(link)
+            link = node.parent
 
 
 def _own_abort(facts: NodeFacts) -> AbortFact | None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from taskaction.api.enums import ChildPolicy, Phase
+from taskaction.api.enums import ChildPolicy, ParentKind, Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Abort
 from taskaction.control.objects.tree import NodeFacts, OwnerTree, ParentLink
@@ -127,7 +127,7 @@ def test_an_orphaned_child_hears_no_more_of_its_former_parent(family) -> None:
     grow(family, "parent", "grand", abort=ABORT)
 
     assert reasons(family, "ann", "bob") == [None, Reason.PARENT_ABORTED]
-    assert family.parent_uid("ann") is None
+    assert family.parent_facts("ann") is None
 
 
 def test_a_child_that_changes_hands_follows_its_new_parent(family) -> None:
@@ -159,7 +159,7 @@ def test_an_ancestor_that_is_only_heard_of_must_be_looked_up() -> None:
 def test_an_ancestor_that_cannot_be_found_was_deleted() -> None:
     tree = OwnerTree()
     grow(tree, "ann", "parent")
-    tree.mark_deleted("parent")
+    tree.mark_missing(ParentLink(uid="parent", name="parent"))
     fact = tree.abort_fact("ann")
 
     assert tree.unknown_ancestor("ann") is None
@@ -220,3 +220,35 @@ def test_a_parent_that_was_only_heard_of_is_forgotten_when_its_last_child_leaves
     grow(tree, "ann", None)
 
     assert len(tree) == 1
+
+
+FORGED = {
+    "of another namespace": {"namespace": "elsewhere"},
+    "by another name": {"name": "other"},
+    "by another kind": {"kind": ParentKind.ACTION_FLOW_RUN},
+}
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before the parent is known", "when the parent is known"])
+@pytest.mark.parametrize("change", FORGED.values(), ids=FORGED)
+def test_a_link_that_names_the_uid_of_another_object_does_not_reach_it(change: dict, *, first: bool) -> None:
+    tree = OwnerTree()
+    forged = replace(ParentLink(uid="parent", name="parent"), **change)
+
+    def forge() -> None:
+        tree.update_node("thief", facts("thief"), forged, live=True)
+
+    if first:
+        forge()
+    grow(tree, "parent", live=False)
+    grow(tree, "ann", "parent")
+    grow(tree, "parent", live=False)
+    if not first:
+        forge()
+    assert tree.unknown_ancestor("thief") == forged
+    tree.mark_missing(forged)
+    assert reasons(tree, "thief", "parent", "ann") == [Reason.PARENT_DELETED, None, None]
+    assert list(tree.descendants("parent")) == ["ann"]
+    assert list(tree.ancestors("thief")) == []
+    tree.update_node("thief", facts("thief", phase=Phase.ABORTED), forged, live=False)
+    assert len(tree) == 2

@@ -57,7 +57,7 @@ def look_up(tree: OwnerTree, things: list[Thing]) -> None:
             if found.exists:
                 put(tree, found)
             else:
-                tree.mark_deleted(link.uid)
+                tree.mark_missing(link)
 
 
 def expected(things: list[Thing], thing: Thing) -> Reason | None:
