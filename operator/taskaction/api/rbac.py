@@ -127,6 +127,13 @@ RIGHTS = (
     Right(
         scope=Scope.SERVED,
         group=GROUP,
+        resources=("taskactions", "actionflowruns"),
+        verbs=("adopt",),
+        why="sets the annotation `taskaction.dev/origin`, by which runs recognize the actions that they created",
+    ),
+    Right(
+        scope=Scope.SERVED,
+        group=GROUP,
         resources=("actionevents",),
         verbs=("list", "watch", "delete"),
         why="events about actions, until an action has taken them",
@@ -227,8 +234,8 @@ RIGHTS = (
         scope=Scope.ACTIONS,
         group=GROUP,
         resources=("taskactions",),
-        verbs=("get", "list", "watch", "create", "patch", "abort", "signal"),
-        why="one action for each call, its state, abort and signal",
+        verbs=("get", "list", "watch", "create", "patch", "abort", "signal", "adopt"),
+        why="one action for each call, with the mark of its origin, its state, abort and signal",
     ),
     Right(
         scope=Scope.ACTIONS,

@@ -34,6 +34,7 @@ from taskaction.control.objects.sweep import DeletionSweeper
 from taskaction.control.objects.writer import StatusWriter
 from taskaction.control.task_actions.sources import ParameterSources, ServiceAccountRef
 from taskaction.execution.agenda import Agenda
+from taskaction.plugin.origin import OriginGuard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +168,7 @@ def _build_reconciler(
         table=base.members.actions,
         closed_namespaces=base.closed_namespaces,
         max_parameters_bytes=config.max_parameters_bytes,
+        guard=OriginGuard(base.cluster, base.clock),
         on_created=partial(actions.intake.on_notification, "ADDED"),
         in_flight=config.writes_in_flight,
     )

@@ -88,6 +88,9 @@ class Cluster(Protocol):
     ) -> Body:
         """Create an object; raise ``AlreadyExistsError`` if the name is taken."""
 
+    async def check_create(self, resource: Resource, body: Body, namespace: str = "", *, timeout: float = 10.0) -> None:
+        """Raise what ``create`` would raise, and create nothing (a dry run with admission)."""
+
     async def replace(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
         """Replace the whole object; raise ``ConflictError`` if ``metadata.resourceVersion`` is not the current one."""
 

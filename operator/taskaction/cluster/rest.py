@@ -158,6 +158,11 @@ class RestCluster:
         call = _ApiCall("POST", "create", resource, namespace)
         return await self._send(call, body, query=_MANAGER, as_user=as_user, timeout=timeout)
 
+    async def check_create(self, resource: Resource, body: Body, namespace: str = "", *, timeout: float = 10.0) -> None:
+        """Raise what ``create`` would raise; create nothing."""
+        call = _ApiCall("POST", "create", resource, namespace)
+        await self._send(call, body, query=_MANAGER | {"dryRun": "All"}, timeout=timeout)
+
     async def replace(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
         """Replace the whole object."""
         metadata = body["metadata"]

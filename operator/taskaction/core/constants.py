@@ -31,6 +31,12 @@ RUN_LABEL = f"{GROUP}/flow-run"
 VISIT_ANNOTATION = f"{GROUP}/visit"
 """On an action that a flow run started: the visit of a state that started it."""
 
+ORIGIN_ANNOTATION = f"{GROUP}/origin"
+"""On an object that a run, an attempt or a service created: what it was created for. Only their accounts may set it."""
+
+ORIGIN_PROBE = "probe"
+"""The value of that annotation that the admission policy refuses to everybody, so that its presence can be tested."""
+
 STATE_ANNOTATION = f"{GROUP}/state"
 """On an action that a flow run started: the name of that state, which may not be a valid label."""
 

@@ -17,10 +17,12 @@ from taskaction.cluster.errors import (
     UnavailableError,
 )
 from taskaction.cluster.gateway import Body, Cluster, Resource
-from taskaction.core.constants import UID_LABEL
+from taskaction.core.clock import Clock
+from taskaction.core.constants import ORIGIN_ANNOTATION, UID_LABEL
 from taskaction.executors.exposure import hide_values, refuse_exposed
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import AccessDeniedError, ActionExecutionError, InvalidParametersError
+from taskaction.plugin.origin import OriginGuard, origin_problem
 
 _OWN_LACK = re.compile(r'User "system:serviceaccount:[^"]*" cannot')
 _QUOTA = "exceeded quota"
@@ -38,9 +40,10 @@ class Actor:
     It asks once per apiVersion which kinds the API server serves, and again if a kind is missing.
     """
 
-    def __init__(self, cluster: Cluster, closed_namespaces: frozenset[str]) -> None:
+    def __init__(self, cluster: Cluster, closed_namespaces: frozenset[str], clock: Clock) -> None:
         self._cluster = cluster
         self._closed = closed_namespaces
+        self._guard = OriginGuard(cluster, clock)
         self._kinds: dict[tuple[str, str], Resource] = {}
 
     async def resource(self, api_version: str, kind: str) -> Resource | None:
@@ -71,10 +74,10 @@ class Actor:
             found = await self.get(resource, name, namespace, run)
             if found is None:
                 raise UnavailableError(f"{resource.kind} {name!r} existed and has just been deleted") from error
-            if found["metadata"].get("labels", {}).get(UID_LABEL) == run.uid:
-                return found
-            message = f"{resource.kind} {name!r} already exists and is not this action's: use another name or delete it"
-            raise ActionExecutionError(message, code="AlreadyExists") from error
+            if (problem := await self._foreign_problem(body, found, run)) is not None:
+                message = f"{resource.kind} {name!r} already exists and is not this action's: {problem}"
+                raise ActionExecutionError(message, code="AlreadyExists") from error
+            return found
         except ForbiddenError as error:
             if _QUOTA in str(error):
                 raise QuotaExceededError(f"{resource.kind} {name!r}: {error}") from error
@@ -83,6 +86,18 @@ class Actor:
             raise InvalidParametersError(f"{resource.kind} {name!r} cannot be created: {error}") from error
         except InvalidError as error:
             raise InvalidParametersError(f"the API server refuses {resource.kind} {name!r}: {error}") from error
+
+    async def _foreign_problem(self, intended: Body, found: Body, run: Run) -> str | None:
+        """Return why an existing object is not the action's own, or None; anybody can set a label, but no origin."""
+        if found["metadata"].get("labels", {}).get(UID_LABEL) != run.uid:
+            return "use another name or delete it"
+        if ORIGIN_ANNOTATION not in (intended["metadata"].get("annotations") or {}):
+            return None
+        if (problem := origin_problem(intended, found)) is not None:
+            return f"{problem}; delete it"
+        if await self._guard.is_enforced(run.namespace):
+            return None
+        return "the policy origin.taskaction.dev, which would prove who created it, is not installed; delete it"
 
     async def get(self, resource: Resource, name: str, namespace: str, run: Run) -> Body | None:
         """Return an object, or None if it does not exist; the values of a Secret are ``Secret``."""

@@ -13,10 +13,11 @@ from taskaction.api.task_action import Progress
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import Body, Resource
 from taskaction.core.clock import Clock
-from taskaction.core.constants import ATTEMPT_LABEL, UID_LABEL
+from taskaction.core.constants import ATTEMPT_LABEL, ORIGIN_ANNOTATION, UID_LABEL
 from taskaction.executors.acting import Actor, QuotaExceededError
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending
 from taskaction.plugin.base import AbstractExecutor, Run
+from taskaction.plugin.origin import origin_problem
 from taskaction.plugin.toolbox import Followed, Toolbox
 
 _LONGEST_LOOK = 60.0
@@ -66,7 +67,7 @@ class ChildExecutor(AbstractExecutor):
     @classmethod
     def build(cls, toolbox: Toolbox) -> "ChildExecutor":
         """Create the executor with the cluster, to act for accounts, and the operator's watch."""
-        return cls(Actor(toolbox.cluster, toolbox.closed_namespaces), toolbox.followed, toolbox.clock)
+        return cls(Actor(toolbox.cluster, toolbox.closed_namespaces, toolbox.clock), toolbox.followed, toolbox.clock)
 
     @abstractmethod
     async def child(self, run: Run) -> Child:
@@ -94,7 +95,7 @@ class ChildExecutor(AbstractExecutor):
             body = self.take_change(run, child) or await self.actor.get(
                 child.resource, child.name, child.namespace, run
             )
-            if body is not None and is_own(body, run):
+            if body is not None and is_own(child, body, run):
                 return await self._judge_or_discard(run, child, body)
             return (
                 deletion_failure(child.resource.kind, child.title)
@@ -141,7 +142,7 @@ class ChildExecutor(AbstractExecutor):
     async def discard(self, run: Run, child: Child) -> str | None:
         """Delete the object if it belongs to this action; return its uid, or None if there was none."""
         body = await self.actor.get(child.resource, child.name, child.namespace, run)
-        if body is None or not is_own(body, run):
+        if body is None or not is_own(child, body, run):
             return None
         uid = str(body["metadata"]["uid"])
         await self.actor.delete(child.resource, child.name, child.namespace, run, uid=uid, propagation=self.PROPAGATION)
@@ -169,9 +170,12 @@ class ChildExecutor(AbstractExecutor):
         return min(max((run.now - run.started_at).total_seconds(), 1.0), _LONGEST_LOOK)
 
 
-def is_own(body: Body, run: Run) -> bool:
-    """Whether the object was created for this action."""
-    return bool((body["metadata"].get("labels") or {}).get(UID_LABEL) == run.uid)
+def is_own(child: Child, body: Body, run: Run) -> bool:
+    """Whether an object was created for this action: by its label, and by its origin if it must have one."""
+    metadata, wanted = body["metadata"], child.body["metadata"].get("annotations") or {}
+    if (metadata.get("labels") or {}).get(UID_LABEL) != run.uid:
+        return False
+    return ORIGIN_ANNOTATION not in wanted or origin_problem(child.body, body) is None
 
 
 def deletion_failure(kind: str, what: str) -> Failed:

@@ -22,6 +22,7 @@ from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Succeeded
 from taskaction.lifecycle.signals import fingerprint, to_child_signal
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import AccessDeniedError
+from taskaction.plugin.origin import with_origin
 from taskaction.plugin.parameters import Parameters
 
 _LOOK = 60.0
@@ -68,7 +69,8 @@ class FlowExecutor(ChildExecutor):
         spec |= {name: value for name, value in given.items() if value is not None}
         body = {"apiVersion": ACTION_FLOW_RUNS.api_version, "kind": ACTION_FLOW_RUNS.kind, "spec": spec}
         name = child_name(run.name, run.uid, run.attempt)
-        return Child(resource=ACTION_FLOW_RUNS, body=with_owner(body, run, name), patience=_NO_PATIENCE)
+        body = with_origin(with_owner(body, run, name), f"{run.uid}/{run.attempt}")
+        return Child(resource=ACTION_FLOW_RUNS, body=body, patience=_NO_PATIENCE)
 
     async def judge(self, run: Run, child: Child, body: Body) -> Outcome:
         """Return the outcome by the status of the run; forward a signal of the action to it."""

@@ -81,7 +81,7 @@ class WaitExecutor(AbstractExecutor):
     @classmethod
     def build(cls, toolbox: Toolbox) -> "WaitExecutor":
         """Create the executor with the cluster, to read objects."""
-        return cls(Actor(toolbox.cluster, toolbox.closed_namespaces))
+        return cls(Actor(toolbox.cluster, toolbox.closed_namespaces, toolbox.clock))
 
     async def execute(self, run: Run) -> Outcome:
         """Check whether the wait is over."""

@@ -5,7 +5,7 @@ import copy
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from taskaction.cluster.errors import NotFoundError, UnavailableError
+from taskaction.cluster.errors import ForbiddenError, NotFoundError, UnavailableError
 from taskaction.cluster.gateway import (
     ACTION_EVENTS,
     ACTION_FLOW_RUNS,
@@ -28,7 +28,7 @@ from taskaction.cluster.memory.patches import apply_patch
 from taskaction.cluster.memory.selectors import matches_selectors
 from taskaction.cluster.memory.store import Event, Key, Listener, Store
 from taskaction.core.clock import Clock, SystemClock
-from taskaction.core.constants import GROUP
+from taskaction.core.constants import GROUP, ORIGIN_ANNOTATION, ORIGIN_PROBE
 
 DEPLOYMENTS = Resource(group="apps", version="v1", plural="deployments", kind="Deployment")
 SERVED = (
@@ -195,6 +195,20 @@ class MemoryCluster:
             return self._store.make(resource, self._check(resource, whole, None), namespace)
 
         return await self._call("create", name, create)
+
+    async def check_create(self, resource: Resource, body: Body, namespace: str = "", *, timeout: float = 10.0) -> None:
+        """Raise what ``create`` would raise; create nothing.
+
+        Nobody but the process itself writes here, so the origin of objects counts as protected.
+        """
+        metadata = body["metadata"]
+
+        def check() -> None:
+            if (metadata.get("annotations") or {}).get(ORIGIN_ANNOTATION) == ORIGIN_PROBE:
+                raise ForbiddenError(f"{ORIGIN_ANNOTATION}: {ORIGIN_PROBE!r} is refused to everybody")
+            self._check(resource, body, None)
+
+        await self._call("create", metadata.get("name") or metadata.get("generateName", ""), check)
 
     async def replace(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
         """Replace the whole object at its resourceVersion, without the status if that is a subresource."""

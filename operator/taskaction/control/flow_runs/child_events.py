@@ -29,6 +29,8 @@ class ChildEvents:
         if visit is None or visit not in run.starts:
             self._requests.reconcile(run)  # an aborted run may wait for this action
             return
+        if run.adopted.get(visit) != record.uid:
+            return  # whoever creates or finds the run's own action reads its state afterwards
         event = _to_event(run, visit, record)
         if event is not None:
             run.add_events((event,))

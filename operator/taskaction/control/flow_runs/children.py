@@ -25,6 +25,7 @@ from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.translation import (
     ActionNotRunnableError,
     build_manifest,
+    deleted_action,
     to_action_ended,
     to_action_paused,
     unable_to_run,
@@ -37,6 +38,7 @@ from taskaction.core.constants import VISIT_ANNOTATION
 from taskaction.core.names import visit_name
 from taskaction.flows.effects import ActionEnded, ActionPaused, StartAction
 from taskaction.lifecycle.signals import to_child_signal
+from taskaction.plugin.origin import OriginGuard, origin_problem
 
 _OWN_LACK = re.compile(r'User "[^"]*" cannot (?!impersonate)')
 
@@ -53,6 +55,7 @@ class RunChildren:
         table: ActionTable,
         closed_namespaces: frozenset[str],
         max_parameters_bytes: int,
+        guard: OriginGuard,
         on_created: Callable[[Body], None],
         in_flight: int,
     ) -> None:
@@ -63,6 +66,7 @@ class RunChildren:
         self._table = table
         self._closed = closed_namespaces
         self._max_parameters_bytes = max_parameters_bytes
+        self._guard = guard
         self._on_created = on_created
         self._slots = asyncio.Semaphore(in_flight)
 
@@ -73,20 +77,16 @@ class RunChildren:
 
         ``made_here`` says that this process has just decided on it, so most likely it does not exist yet.
         """
-        if not made_here:
-            found = await self._find(record, start.visit)
-            if found is not None:
-                return self._to_flow_event(start.visit, found)
         try:
-            shown, sources = await self._vault.hide_parameters(record, start)
-            body = build_manifest(record.run, replace(start, body=shown), sources)
+            body = await self._manifest(record, start)
         except (ActionNotRunnableError, VaultError) as error:
             return unable_to_run(start.visit, str(error))
+        if not made_here and (found := await self._read(body)) is not None:
+            return await self._adopt(record, start.visit, body, found)
         problem = size_problem(body["spec"]["parameters"], self._max_parameters_bytes, "the input of the action")
         if problem is not None:
             return unable_to_run(start.visit, problem)
-        async with self._slots:
-            return await self._create_or_find(record, start, body)
+        return await self._create_or_find(record, start, body)
 
     def live_visits(self, record: RunRecord) -> set[str]:
         """Return the visits of a run whose action is live, also those for which the run no longer waits."""
@@ -105,9 +105,12 @@ class RunChildren:
     async def signal(self, record: RunRecord, visit: str, signal: Signal) -> None:
         """Pass a signal to the paused action of a visit, unless it has it already."""
         below = to_child_signal(signal)
+        await self._ensure_adopted(record, visit)
 
         def operations(action: TaskAction) -> list[dict[str, Any]]:
             known = action.spec.signal
+            if record.adopted.get(visit) != action.metadata.uid:
+                return []
             return [] if known is not None and known.id == below["id"] else [_add_operation("signal", below)]
 
         await self._edit(record, visit, operations)
@@ -125,19 +128,88 @@ class RunChildren:
         try:
             made = await self._create(body, record.namespace, user)
         except AlreadyExistsError:
-            found = await self._find(record, start.visit)
-            name = body["metadata"]["name"]
-            if found is None:
-                return unable_to_run(
-                    start.visit, f"TaskAction {name!r} exists and does not belong to this run; delete it"
-                )
-            return self._to_flow_event(start.visit, found)
+            found = await self._read(body)
+            if found is None:  # deleted in between
+                return await self._create_or_find(record, start, body)
+            return await self._adopt(record, start.visit, body, found)
         except ForbiddenError as error:
             return unable_to_run(start.visit, _explain_denial(str(error), record.run))
         except (InvalidError, NotFoundError, ConflictError) as error:
             return unable_to_run(start.visit, str(error))
+        record.adopt(start.visit, made["metadata"]["uid"])
         self._on_created(made)
-        return None
+        return await self._current_event(start.visit, TaskAction.from_body(made))
+
+    async def _manifest(self, record: RunRecord, start: StartAction) -> Body:
+        shown, sources = await self._vault.hide_parameters(record, start)
+        return build_manifest(record.run, replace(start, body=shown), sources)
+
+    async def _read(self, body: Body) -> Body | None:
+        """Return the stored object with the name and namespace of ``body``."""
+        metadata = body["metadata"]
+        async with self._slots:
+            return await self._persistently(
+                lambda: self._cluster.get(TASK_ACTIONS, metadata["name"], metadata["namespace"])
+            )
+
+    async def _adopt(
+        self, record: RunRecord, visit: str, intended: Body, found: Body
+    ) -> ActionEnded | ActionPaused | None:
+        """Take an existing object for the action of a visit if the run has created it; return its state.
+
+        Otherwise the run would continue with the answer of whoever guessed the name.
+        """
+        uid = found["metadata"]["uid"]
+        if record.adopted.get(visit) != uid and (problem := await self._foreign_problem(intended, found)) is not None:
+            name = found["metadata"]["name"]
+            return unable_to_run(visit, f"TaskAction {name!r} exists and was not created by this run: {problem}")
+        record.adopt(visit, uid)
+        self._on_created(found)
+        return await self._current_event(visit, TaskAction.from_body(found))
+
+    async def _foreign_problem(self, intended: Body, found: Body) -> str | None:
+        if (problem := origin_problem(intended, found)) is not None:
+            return f"{problem}; delete it, and create the run again"
+        namespace = found["metadata"]["namespace"]
+        if await self._persistently(lambda: self._guard.is_enforced(namespace)):
+            return None
+        return (
+            "this operator did not create it, and the admission policy origin.taskaction.dev, which would prove who "
+            "did, is not installed; install crds/policies, and create the run again"
+        )
+
+    async def _ensure_adopted(self, record: RunRecord, visit: str) -> None:
+        """Adopt the existing action of a visit that another process created."""
+        start = record.starts.get(visit)
+        if start is None or visit in record.adopted:
+            return
+        try:
+            body = await self._manifest(record, start)
+        except (ActionNotRunnableError, VaultError):
+            return  # the run reports it when it looks at the action itself
+        if (found := await self._read(body)) is not None:
+            await self._adopt(record, visit, body, found)
+
+    async def _current_event(self, visit: str, action: TaskAction) -> ActionEnded | ActionPaused | None:
+        """Return the state of an action that has just been adopted; None if it has not started.
+
+        Notifications that arrived before its adoption were dropped, so the newest known status counts.
+        """
+        metadata = action.metadata
+        known = self._table.get(metadata.uid)
+        if known is not None:
+            action = action.model_copy(update={"status": known.stored})
+        elif metadata.uid in self._table.finished:
+            async with self._slots:
+                body = await self._persistently(
+                    lambda: self._cluster.get(TASK_ACTIONS, metadata.name, metadata.namespace)
+                )
+            if body is None or body["metadata"]["uid"] != metadata.uid:
+                return deleted_action(visit, action)
+            action = TaskAction.from_body(body)
+        if action.status.phase.is_terminal:
+            return to_action_ended(visit, action)
+        return to_action_paused(visit, action) if action.status.phase.is_started else None
 
     async def _create(self, body: Body, namespace: str, user: str | None) -> Body:
         async def create() -> Body | ForbiddenError:
@@ -148,7 +220,8 @@ class RunChildren:
                     raise  # the operator itself lacks a permission: retry, because roles take effect late
                 return error
 
-        made = await self._persistently(create)
+        async with self._slots:
+            made = await self._persistently(create)
         if isinstance(made, ForbiddenError):
             raise made
         return made
@@ -167,10 +240,6 @@ class RunChildren:
             return None
         self._on_created(body)
         return action
-
-    @staticmethod
-    def _to_flow_event(visit: str, action: TaskAction) -> ActionEnded | ActionPaused:
-        return to_action_ended(visit, action) if action.status.phase.is_terminal else to_action_paused(visit, action)
 
     async def _edit(
         self, record: RunRecord, visit: str, operations: Callable[[TaskAction], list[dict[str, Any]]]

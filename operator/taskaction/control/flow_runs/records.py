@@ -43,6 +43,7 @@ class RunRecord(OwnedRecord):
         state: the state of the machine, including private parts.
         starts: the actions of the state, by visit.
         children: the visits whose action is known to exist.
+        adopted: the uid of the action of each visit, created here or proven to be the run's own; nobody else's counts.
         pending_events: events that the machine has not processed.
         decision: the last decision that the status does not show yet; ``abort`` is why the run ends.
         unrendered_entries: log entries that the status does not have; ``unlogged_entries``: those not yet logged.
@@ -66,6 +67,7 @@ class RunRecord(OwnedRecord):
     state: FlowState | None = None
     starts: dict[str, StartAction] = field(default_factory=dict)
     children: set[str] = field(default_factory=set)
+    adopted: dict[str, str] = field(default_factory=dict)
     inherited: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
     pending_events: list[Event] = field(default_factory=list)
@@ -229,6 +231,7 @@ class RunRecord(OwnedRecord):
         """Set program and state as they were recorded; which actions exist is unknown."""
         self.program, self.state, self.starts = program, state, starts
         self.inherited, self.children, self.cancelled = set(starts), set(), cancelled
+        self.adopted = {}
 
     def add_events(self, events: Iterable[Event]) -> None:
         """Add events for the next turn."""
@@ -258,6 +261,7 @@ class RunRecord(OwnedRecord):
             self.cancelled |= {visit for visit in stopped if visit not in known or not known[visit].inline}
         self.starts = {visit: start for visit, start in known.items() if visit in acting}
         self.children &= acting
+        self.adopted = {visit: uid for visit, uid in self.adopted.items() if visit in acting}
 
     def take_decision(self) -> tuple[FlowDecision, list[FlowLogEntry]] | None:
         """Remove and return the decision that the status does not show yet, with its log entries."""
@@ -297,6 +301,10 @@ class RunRecord(OwnedRecord):
         missing = [start for visit, start in self.starts.items() if visit not in self.children]
         self.children |= {start.visit for start in missing}
         return missing
+
+    def adopt(self, visit: str, uid: str) -> None:
+        """Take an object for the action of a visit: the run created it, or its origin is proven."""
+        self.adopted[visit] = uid
 
     def take_cancelled(self) -> set[str]:
         """Remove and return the visits whose action must end."""
@@ -373,6 +381,7 @@ class RunRecord(OwnedRecord):
         """Drop the state in memory; the next turn reads it from the status."""
         self.program, self.state = None, None
         self.starts, self.children, self.inherited, self.cancelled = {}, set(), set(), set()
+        self.adopted = {}
         self.pending_events, self.unrendered_entries, self.unlogged_entries, self.unposted_events = [], [], [], []
         self.deferred_event = None
         self.decision = self.abort = self.private_parts = None

@@ -16,6 +16,7 @@ from taskaction.core.names import visit_name
 from taskaction.flows import errors
 from taskaction.flows.definition import YEAR
 from taskaction.flows.effects import ActionEnded, ActionPaused, StartAction
+from taskaction.plugin.origin import with_origin
 
 SCHEME = "taskaction://"
 _PROVIDERS = {"provider": "ActionProvider", "cluster-provider": "ClusterActionProvider"}
@@ -55,7 +56,7 @@ def build_manifest(run: ActionFlowRun, start: StartAction, sources: list[dict[st
         spec["timeouts"] = {"total": f"{start.wait_time}s"}
     if run.spec.run_as is not None:
         spec["runAs"] = run.spec.run_as.to_json()
-    return {
+    body = {
         "apiVersion": TASK_ACTIONS.api_version,
         "kind": TASK_ACTIONS.kind,
         "metadata": {
@@ -70,6 +71,7 @@ def build_manifest(run: ActionFlowRun, start: StartAction, sources: list[dict[st
         },
         "spec": spec,
     }
+    return with_origin(body, f"{metadata.uid}/{start.visit}")
 
 
 def build_target(run: ActionFlowRun, start: StartAction) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class FlyteExecutor(ChildExecutor):
     @classmethod
     def build(cls, toolbox: Toolbox) -> "FlyteExecutor":
         """Create the executor with the cluster, the operator's watch, and the Flyte settings."""
-        actor = Actor(toolbox.cluster, toolbox.closed_namespaces)
+        actor = Actor(toolbox.cluster, toolbox.closed_namespaces, toolbox.clock)
         settings = toolbox.settings(FlyteSettings)
         return cls(actor, toolbox.followed, toolbox.clock, settings, Storage(settings.storage))
 

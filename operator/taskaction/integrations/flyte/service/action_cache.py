@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from taskaction.cluster.gateway import Body
-from taskaction.core.constants import GROUP
-from taskaction.integrations.flyte.service.places import ACTION, ActionKey
+from taskaction.core.constants import GROUP, ORIGIN_ANNOTATION
+from taskaction.integrations.flyte.service.places import ACTION, ActionKey, origin
 
 FINISHED = frozenset({"Succeeded", "Failed", "Aborted", "TimedOut"})
 HANDED_DOWN = ("env", "interruptible", "rawDataPrefix", "runStartTime")
@@ -65,13 +65,16 @@ class CachedAction:
         metadata, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
         parameters = spec.get("parameters") or {}
         executor = str(spec.get("executor", ""))
-        own = metadata.get("labels") or {}
+        own, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+        ref, action = spec.get("parentRef") or {}, own.get(ACTION, metadata["name"])
+        # Whoever creates an action chooses its parent. Only the service can prove that a caller enqueued it.
+        is_enqueued = annotations.get(ORIGIN_ANNOTATION) == origin(ref.get("uid", ""), action)
         return cls(
             place=ActionKey(metadata["namespace"], metadata["name"]),
             uid=metadata["uid"],
             version=int(metadata["resourceVersion"]),
-            action=own.get(ACTION, metadata["name"]),
-            parent=(spec.get("parentRef") or {}).get("name"),
+            action=action,
+            parent=ref.get("name") if is_enqueued else None,
             phase=status.get("phase", "Queued"),
             reason=status.get("reason") or "",
             attempt=status.get("attempt") or 0,
@@ -86,7 +89,7 @@ class CachedAction:
             template_uri=str(parameters.get("templateUri") or "") if executor == "flyte" else "",
             account=str((spec.get("runAs") or {}).get("serviceAccountName", "")),
             labels=_foreign(own),
-            annotations=_foreign(metadata.get("annotations") or {}),
+            annotations=_foreign(annotations),
         )
 
 

@@ -16,8 +16,9 @@ from taskaction.core.names import truncate
 from taskaction.integrations.flyte.service.accounts import account
 from taskaction.integrations.flyte.service.action_cache import CachedAction
 from taskaction.integrations.flyte.service.literals import signal_type
-from taskaction.integrations.flyte.service.places import PREFIX, ActionKey, labels
+from taskaction.integrations.flyte.service.places import PREFIX, ActionKey, labels, origin
 from taskaction.integrations.flyte.service.policies import policies
+from taskaction.plugin.origin import origin_problem, with_origin
 
 FLYTE = "flyte"
 _PROMPT_CHARS = 900
@@ -95,21 +96,20 @@ def build_manifest(
             }
         ]
         spec["parentRef"] = {"kind": TASK_ACTIONS.kind, "name": parent.place.name, "uid": parent.uid}
-    return {"apiVersion": TASK_ACTIONS.api_version, "kind": TASK_ACTIONS.kind, "metadata": metadata, "spec": spec}
+    body = {"apiVersion": TASK_ACTIONS.api_version, "kind": TASK_ACTIONS.kind, "metadata": metadata, "spec": spec}
+    return with_origin(body, origin(parent.uid if parent is not None else "", action.action_id.name))
 
 
 def is_same_request(mine: Body, stored: Body) -> bool:
-    """Whether two objects of one name have the same specification."""
-    names = ("executor", "parentRef", "retryPolicy", "timeouts", "runAs")
-    one, other = mine["spec"], stored.get("spec") or {}
-    return all(one.get(name) == other.get(name) for name in names) and _comparable_parameters(
-        one
-    ) == _comparable_parameters(other)
+    """Whether the service created the stored object of this name for the same request."""
+    return origin_problem(_without_template_place(mine), _without_template_place(stored)) is None
 
 
-def _comparable_parameters(spec: Body) -> Body:
-    """Return the parameters without the place of a template, which is another one each day; its digest counts."""
-    return {name: value for name, value in (spec.get("parameters") or {}).items() if name != "templateUri"}
+def _without_template_place(body: Body) -> Body:
+    """Return the object without the place of a template, which is another one each day; its digest counts."""
+    spec = body.get("spec") or {}
+    parameters = {name: value for name, value in (spec.get("parameters") or {}).items() if name != "templateUri"}
+    return {**body, "spec": spec | {"parameters": parameters}}
 
 
 def _condition(action: Action) -> Body:

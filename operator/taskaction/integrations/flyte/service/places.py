@@ -55,3 +55,8 @@ def labels(identifier: ActionIdentifier, action_type: str, *, is_root: bool) -> 
         ACTION_TYPE: action_type,
         IS_ROOT: "true" if is_root else "false",
     }
+
+
+def origin(parent_uid: str, action: str) -> str:
+    """Return the origin of an enqueued action; ``parent_uid`` is empty for the root of a run."""
+    return f"{parent_uid}/{action}"

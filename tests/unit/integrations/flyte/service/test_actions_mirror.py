@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskaction.core.constants import ORIGIN_ANNOTATION
 from taskaction.integrations.flyte.service.action_cache import ActionCache
 from taskaction.integrations.flyte.service.naming import object_name
 from taskaction.integrations.flyte.service.places import ActionKey
@@ -20,8 +21,9 @@ def body(name: str, version: int, phase: str = "Running", uid: str | None = None
             "namespace": NAMESPACE,
             "uid": uid or f"uid-{name}",
             "resourceVersion": str(version),
+            "annotations": {ORIGIN_ANNOTATION: f"uid-parent/{name}"},
         },
-        "spec": {"executor": "noop", "parentRef": {"name": "parent"}, **spec},
+        "spec": {"executor": "noop", "parentRef": {"name": "parent", "uid": "uid-parent"}, **spec},
         "status": {"phase": phase},
     }
 
@@ -145,3 +147,18 @@ def test_what_somebody_else_has_written_as_the_place_of_outputs_is_not_told():
     found = trace_of({"metadata": metadata, "spec": {"payload": payload}})
     assert found is not None
     assert found.output_uri == ""
+
+
+@pytest.mark.parametrize(
+    "annotations",
+    [{}, {ORIGIN_ANNOTATION: "uid-parent/other"}, {ORIGIN_ANNOTATION: "uid-other/one"}],
+    ids=["none", "of another action", "of another parent"],
+)
+def test_an_action_that_nobody_enqueued_is_no_child(annotations: dict) -> None:
+    cache = ActionCache()
+    watch = cache.subscribe(PARENT)
+    forged = body("one", 1, "Succeeded")
+    forged["metadata"]["annotations"] = annotations
+    cache.store_object(forged)
+    assert watch.take(10) == []
+    assert list(cache.children(PARENT)) == []

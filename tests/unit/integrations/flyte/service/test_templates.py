@@ -13,6 +13,7 @@ from connectrpc.errors import ConnectError
 from flyteidl2.core.tasks_pb2 import TaskTemplate
 
 from support.flyte_tasks import container_task, parameters
+from taskaction.core.constants import ORIGIN_ANNOTATION
 from taskaction.core.errors import ConfigurationError
 from taskaction.integrations.flyte.executor.model import FlyteParameters
 from taskaction.integrations.flyte.service.action_cache import ActionCache
@@ -89,7 +90,11 @@ async def test_a_storage_that_nothing_is_installed_for_is_told_at_the_start(monk
 async def test_an_action_that_is_enqueued_again_on_another_day_asks_for_the_same(digest: str, same: bool) -> None:
     def body(day: str, digest: str) -> dict[str, Any]:
         uri = f"s3://templates/flyte/{day}/{digest}"
-        return {"spec": {"executor": "flyte", "parameters": {"templateUri": uri, "templateDigest": digest}}}
+        metadata = {"annotations": {ORIGIN_ANNOTATION: "/a0"}}
+        return {
+            "metadata": metadata,
+            "spec": {"executor": "flyte", "parameters": {"templateUri": uri, "templateDigest": digest}},
+        }
 
     assert is_same_request(body("2026-01-02", digest), body("2026-01-01", "ab")) is same
 
