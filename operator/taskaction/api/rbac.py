@@ -192,8 +192,8 @@ RIGHTS = (
         scope=Scope.PORT_AGENT,
         group=GROUP,
         resources=("taskactions",),
-        verbs=("get", "list", "create", "patch", "delete"),
-        why="one action for each run; what was reported to Port; runs that other agents own",
+        verbs=("get", "list", "create", "patch", "delete", "adopt"),
+        why="one action for each run, held until its end is reported to Port; runs that other agents own",
     ),
     Right(
         scope=Scope.PORT_AGENT,

@@ -78,6 +78,7 @@ class ApprovalExecutor(AbstractExecutor):
     ACCEPTS_SECRETS = False
     PARAMETERS = ApprovalParameters
     IDEMPOTENT = True
+    TAKES_REPORTS = False
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator

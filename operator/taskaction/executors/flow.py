@@ -55,6 +55,7 @@ class FlowExecutor(ChildExecutor):
     ACTION_NAME = "flow"
     ACCEPTS_SECRETS = False
     PARAMETERS = FlowParameters
+    TAKES_REPORTS = False  # the run may contain approvals
 
     async def child(self, run: Run) -> Child:
         """Return the run of an attempt."""

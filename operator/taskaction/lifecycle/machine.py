@@ -268,7 +268,7 @@ def _handle_reports(observed: Observed, told: ReportReceived, now: datetime) -> 
     if find_ending(observed, now) is not None or is_attempt_late(observed, now):
         return _reconcile(observed, now)
     before = observed.status
-    for report in told.reports:
+    for report in told.reports if observed.traits.takes_reports else ():
         observed = with_status(observed, apply_report(observed, report, new_claim(observed, now), now))
         outcome = outcome_from_report(report, observed.status)
         if outcome is not None:

@@ -12,5 +12,7 @@ class Traits:
     """Another call for the same attempt has no second effect, so no claim is needed before the call."""
     external_effect: bool
     """The work outside must be cancelled, so the finalizer is set from before the call to the end."""
+    takes_reports: bool = True
+    """ActionEvents of type ``Update`` may change the phase and end the attempt. An approval ends by its signal only."""
     extra_cancel_grace: timedelta = timedelta()
     """Additional time for the cancel, on top of the time that every executor has."""

@@ -177,6 +177,8 @@ class AbstractExecutor(ABC):
         INLINE: whether a call needs nothing of its action's object, so that a flow may call the executor for many
             items without objects (`Inline` of a Map). ``traits`` must then report that it is idempotent and has no
             external effect.
+        TAKES_REPORTS: whether ActionEvents of type ``Update`` may change the phase and end the attempt. False for an
+            executor whose result nobody but a person with the verb ``signal`` may decide.
         EXTERNAL_EFFECT: whether work continues outside that ``cancel`` must stop; costs two writes per action.
         ACCEPTS_SECRETS: whether parameters may come from Secrets. False for an executor that writes its parameters
             into objects or messages, where others can read them.
@@ -191,6 +193,7 @@ class AbstractExecutor(ABC):
     IDEMPOTENT: ClassVar[bool] = False
     EXTERNAL_EFFECT: ClassVar[bool] = False
     INLINE: ClassVar[bool] = False
+    TAKES_REPORTS: ClassVar[bool] = True
     ACCEPTS_SECRETS: ClassVar[bool] = True
     QUOTES_TARGET: ClassVar[bool] = True
     PARTITION_KEY: ClassVar[str | None] = None
@@ -279,7 +282,9 @@ class AbstractExecutor(ABC):
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:  # noqa: ARG002 - for overriders
         """Return what the engine must know about this action; by default, the class attributes."""
-        return Traits(idempotent=self.IDEMPOTENT, external_effect=self.EXTERNAL_EFFECT)
+        return Traits(
+            idempotent=self.IDEMPOTENT, external_effect=self.EXTERNAL_EFFECT, takes_reports=self.TAKES_REPORTS
+        )
 
     async def close(self) -> None:
         """Release the resources of the executor; called once, after the last call."""

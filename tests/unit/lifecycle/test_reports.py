@@ -8,6 +8,7 @@ from taskaction.api.reasons import Reason
 from taskaction.lifecycle.decisions import Enqueue, Write
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.state import AttemptReport, ReportReceived
+from taskaction.lifecycle.traits import Traits
 
 RETRIED = policy(retry_limit=1)
 
@@ -32,6 +33,17 @@ def test_a_phase_is_taken_over_unless_it_lies_behind(before, said, after_it):
     assert decision.status.phase is after_it
     assert effects(decision, Enqueue) == [Enqueue()]  # the executor is polled as it would have been
     assert decision.write is (Write.NONE if before is after_it else Write.NOW)
+
+
+@pytest.mark.parametrize("said", list(Phase))
+def test_an_approval_does_not_end_by_a_report(said):
+    before = pending(Phase.PAUSED)
+    traits = Traits(idempotent=True, external_effect=False, takes_reports=False)
+    for attempt in (1, 2):
+        report = AttemptReport(attempt=attempt, phase=said, cache_status=CacheStatus.HIT)
+        decision = told(before, report, traits=traits)
+        assert decision.status is before
+        assert effects(decision, Enqueue) == [Enqueue()]
 
 
 def test_an_end_is_an_end_and_says_who_reported_it():

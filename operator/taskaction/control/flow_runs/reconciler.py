@@ -317,6 +317,7 @@ class RunReconciler:
         if record.status is record.stored:
             self._parts.log.write(record)
         if record.is_finished:
+            await self._parts.editor.remove_finalizer(record)  # a run needs none, but users can add it
             self._parts.teardown.on_finished(record)
             return
         if record.status.started_at is not None:

@@ -126,6 +126,7 @@ class ExpiryCollector(Generic[O, R]):
         """List all finished objects page by page, and remember those that expire soon."""
         for phase in sorted(TERMINAL_PHASES):
             async for action in self._list_finished(field_selector=f"status.phase={phase}"):
+                await self._remove_finalizer(action)  # anybody who may edit the object can have added it since its end
                 expires = self._expires_at(action)
                 if expires is not None:
                     self._remember(action, expires)
@@ -133,9 +134,13 @@ class ExpiryCollector(Generic[O, R]):
     async def remove_stale_finalizers(self) -> None:
         """Remove the finalizer from finished objects whose owner stopped between the last status and the removal."""
         async for action in self._list_finished(label_selector=f"{HELD_LABEL}=true"):
-            held = FINALIZER in action.metadata.finalizers and action.status.phase.is_terminal
-            if held and self._expires_at(action) is not None and self._members.get(action.metadata.uid) is None:
-                await self._editor.remove_finalizer(self._to_record(action))
+            await self._remove_finalizer(action)
+
+    async def _remove_finalizer(self, action: O) -> None:
+        """Remove the finalizer from a finished object that this process owns and no longer has in memory."""
+        held = FINALIZER in action.metadata.finalizers and action.status.phase.is_terminal
+        if held and self._expires_at(action) is not None and self._members.get(action.metadata.uid) is None:
+            await self._editor.remove_finalizer(self._to_record(action))
 
     async def _list_finished(self, *, field_selector: str = "", label_selector: str = "") -> AsyncIterator[O]:
         bodies = list_objects(

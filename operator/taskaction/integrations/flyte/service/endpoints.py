@@ -182,6 +182,10 @@ class Calls:
         if phase == "Aborted":
             await self.abort(AbortRequest(action_id=request.action_id, reason="reported as aborted"), caller)
             return UpdateResponse()
+        if known.signal_type:
+            raise ConnectError(
+                Code.FAILED_PRECONDITION, f"condition {known.action!r} ends by Signal only, not by Update"
+            )
         event = update_event(known, request, caller.name, self._dependencies.clock.now())
         try:
             await self._dependencies.cluster.create(ACTION_EVENTS, event, known.place.namespace, timeout=_WRITE_SECONDS)
