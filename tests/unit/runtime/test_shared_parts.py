@@ -13,7 +13,7 @@ HOMES = {
     "add_signal_handler": {"runtime/process.py"},
     "set_threshold": {"runtime/process.py"},
     "configure_logs": {"runtime/process.py", "cli/local.py"},
-    "create_server": {"runtime/listening.py"},
+    "create_server": {"runtime/connections.py", "runtime/listening.py"},
     "TCPSite": set(),
     "SockSite": {"runtime/listening.py"},
     "CollectorRegistry": {"runtime/metrics.py"},
