@@ -102,7 +102,7 @@ class ControlPlane:
     # -- work ---------------------------------------------------------------------------------------------------------
 
     def start_processing(self) -> None:
-        """Let workers start actions and inline calls."""
+        """Start actions and inline calls in workers from now on."""
         self.manager.start_processing_action_runs(self._process)
 
     async def _process(self, run_id: str) -> bool:

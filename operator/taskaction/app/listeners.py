@@ -20,7 +20,7 @@ class OwnershipListener:
         self._runs = runs
 
     def on_shard_acquired(self, shard: int, epoch: int) -> None:  # noqa: ARG002 - the listener's signature
-        """Take up the work of a shard: first the providers, then the actions."""
+        """Start the work of a shard: first the providers, then the actions."""
         self._providers.intake.publish_all()
         self._providers.quotas.on_shard_acquired(shard)
         self._actions.intake.on_shard_acquired(shard)

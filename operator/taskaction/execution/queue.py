@@ -6,75 +6,15 @@ running attempt that must be polled wait in a lane of their own, which no limit 
 
 from collections import Counter
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
-from taskaction.execution.limits import UNLIMITED, SourceLimits
+from taskaction.execution.lanes import Entry, Lane, RunEntry, SourceState
+from taskaction.execution.limits import SourceLimits
 from taskaction.execution.ring import Place, Ring
 from taskaction.execution.runs import LaneKey, QueuedRun
 from taskaction.execution.shares import Shares, ShareSettings
 
-_Entry = tuple[int, int, float, int, str, str]
-"""Rank, order and id; a flat tuple, because comparisons dominate the cost of the heap."""
 _STALE_ENTRIES_KEPT = 16
-
-
-@dataclass(slots=True, eq=False)
-class _Lane:
-    key: LaneKey
-    heap: list[_Entry] = field(default_factory=list)
-    waiting: int = 0
-    holders: set[str] | None = None  # partitions only: runs that occupy the partition, running or not
-    seated: int = 0  # partitions only: how many of them are running
-    place: Place | None = None  # in the ring, None while it is not ready
-
-    def hold(self, run_id: str) -> None:
-        if self.holders is None:  # saves the memory of empty sets in most of 50,000 partitions
-            self.holders = set()
-        self.holders.add(run_id)
-
-    def let_go(self, run_id: str) -> None:
-        if self.holders is not None:
-            self.holders.discard(run_id)
-
-    @property
-    def held(self) -> int:
-        return len(self.holders) if self.holders is not None else 0
-
-
-@dataclass(slots=True, eq=False)
-class _SourceState:
-    name: str
-    limits: SourceLimits = UNLIMITED
-    closed: bool = False
-    seats: int = 0
-    waiting: dict[str, None] = field(default_factory=dict)
-
-    @property
-    def free(self) -> int | None:
-        """Number of runs that may start now, None if unlimited."""
-        if self.closed:
-            return 0
-        return None if self.limits.concurrent is None else max(0, self.limits.concurrent - self.seats)
-
-    @property
-    def idle(self) -> bool:
-        return not (self.seats or self.waiting or self.closed) and self.limits is UNLIMITED
-
-
-@dataclass(slots=True, eq=False)
-class _RunEntry:
-    """A run from ``put`` or ``hold`` until it is forgotten and has left its worker."""
-
-    run: QueuedRun
-    entry: _Entry | None = None  # its current entry; any other entry of a heap is stale and skipped
-    lane: _Lane | None = None  # where it waits
-    busy: bool = False
-    share: str = ""  # while busy: whose worker it has
-    again: bool = False  # busy, and to be queued again afterwards
-    holds: bool = False
-    seated: bool = False
-    forgotten: bool = False  # forgotten while it was busy
 
 
 class RunQueue:
@@ -90,9 +30,9 @@ class RunQueue:
         """Create a queue; ``shares`` divides the workers between namespaces."""
         self._settings = shares
         self._shares = Shares(shares)
-        self._lanes: dict[LaneKey, _Lane] = {}
-        self._sources: dict[str, _SourceState] = {}
-        self._known: dict[str, _RunEntry] = {}
+        self._lanes: dict[LaneKey, Lane] = {}
+        self._sources: dict[str, SourceState] = {}
+        self._known: dict[str, RunEntry] = {}
         self._ring = Ring(self._shares.load_of)
         self._waiting = self._pending = self._busy = 0
         self._pending_by_share: Counter[str] = Counter()
@@ -175,7 +115,7 @@ class RunQueue:
         """Queue ``run``; return False if it is already queued."""
         known = self._known.get(run.id)
         if known is None:
-            known = self._known[run.id] = _RunEntry(run)
+            known = self._known[run.id] = RunEntry(run)
         elif known.entry is not None or known.again:
             return False
         known.run, known.forgotten = run, False
@@ -189,7 +129,7 @@ class RunQueue:
         """Remove ``run`` from its lane; it keeps its partition, and its seat while an attempt is running."""
         known = self._known.get(run.id)
         if known is None:
-            known = self._known[run.id] = _RunEntry(run)
+            known = self._known[run.id] = RunEntry(run)
         known.again = known.forgotten = False
         self._wait_no_more(known)
         known.run = run
@@ -260,7 +200,7 @@ class RunQueue:
 
     # -- waiting ------------------------------------------------------------------------------------------------------
 
-    def _wait(self, known: _RunEntry) -> None:
+    def _wait(self, known: RunEntry) -> None:
         run = known.run
         if run.under_way:
             self._keep(known)
@@ -283,7 +223,7 @@ class RunQueue:
             heapify(lane.heap)
         self._place(lane)
 
-    def _wait_no_more(self, known: _RunEntry) -> None:
+    def _wait_no_more(self, known: RunEntry) -> None:
         lane, entry = known.lane, known.entry
         if lane is None or entry is None:
             return
@@ -301,18 +241,18 @@ class RunQueue:
                 self._drained.add(known.run.share)
         self._place(lane)
 
-    def _head(self, lane: _Lane) -> _Entry:
+    def _head(self, lane: Lane) -> Entry:
         while not self._is_current(lane.heap[0]):
             heappop(lane.heap)
         return lane.heap[0]
 
-    def _is_current(self, entry: _Entry) -> bool:
+    def _is_current(self, entry: Entry) -> bool:
         known = self._known.get(entry[5])
         return known is not None and known.entry is entry
 
     # -- seats and partitions -----------------------------------------------------------------------------------------
 
-    def _settle(self, known: _RunEntry) -> None:
+    def _settle(self, known: RunEntry) -> None:
         """Update the seat and partition of a run that does not wait."""
         run = known.run
         if run.under_way:
@@ -328,7 +268,7 @@ class RunQueue:
         elif not known.busy:
             del self._known[run.id]
 
-    def _keep(self, known: _RunEntry) -> None:
+    def _keep(self, known: RunEntry) -> None:
         """Seat a run, and occupy its partition."""
         run = known.run
         lane = self._lane(run.home) if run.partition is not None else None
@@ -344,7 +284,7 @@ class RunQueue:
             lane.hold(run.id)
             self._place(lane)
 
-    def _unseat(self, known: _RunEntry) -> None:
+    def _unseat(self, known: RunEntry) -> None:
         if not known.seated:
             return
         known.seated = False
@@ -356,26 +296,26 @@ class RunQueue:
             self._place(lane)
         self._regulate(source)
 
-    def _free(self, known: _RunEntry) -> None:
+    def _free(self, known: RunEntry) -> None:
         self._unseat(known)
         if known.holds:
             known.holds = False
             lane = self._lanes[known.run.home]
-            lane.let_go(known.run.id)
+            lane.release(known.run.id)
             self._place(lane)
 
     # -- lanes and sources --------------------------------------------------------------------------------------------
 
-    def _lane(self, key: LaneKey) -> _Lane:
+    def _lane(self, key: LaneKey) -> Lane:
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = _Lane(key)
+            lane = self._lanes[key] = Lane(key)
         return lane
 
-    def _source(self, name: str) -> _SourceState:
+    def _source(self, name: str) -> SourceState:
         source = self._sources.get(name)
         if source is None:
-            source = self._sources[name] = _SourceState(name)
+            source = self._sources[name] = SourceState(name)
         return source
 
     def _tidy(self, name: str) -> None:
@@ -383,7 +323,7 @@ class RunQueue:
         if source is not None and source.idle:
             del self._sources[name]
 
-    def _regulate(self, source: _SourceState) -> None:
+    def _regulate(self, source: SourceState) -> None:
         """Update the number of runs of a source that may start in the ring."""
         free = source.free
         if free == 0:
@@ -391,7 +331,7 @@ class RunQueue:
         else:
             self._ring.open(source.name, free)
 
-    def _place(self, lane: _Lane) -> None:
+    def _place(self, lane: Lane) -> None:
         """Update the position of ``lane`` in the ring; remove a lane that is empty."""
         place = self._find_place(lane)
         if place != lane.place:
@@ -405,7 +345,7 @@ class RunQueue:
         if not lane.waiting and not lane.held:
             self._lanes.pop(lane.key, None)
 
-    def _find_place(self, lane: _Lane) -> Place | None:
+    def _find_place(self, lane: Lane) -> Place | None:
         """Return the place in the ring by the next run that may start, or None."""
         if not lane.waiting:
             return None

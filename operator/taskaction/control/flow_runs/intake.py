@@ -70,7 +70,7 @@ class RunIntake:
         self._background.start(self._examine(record), name=f"examine {record.uid}")
 
     def on_shard_acquired(self, shard: int) -> None:
-        """Take up the runs of a shard that this process owns from now on."""
+        """Request turns of the runs of a shard that this process owns from now on."""
         for record in self._table:
             if record.shard == shard:
                 if not record.busy:

@@ -157,7 +157,7 @@ class RunRecord(OwnedRecord):
         return self.run.status
 
     def update_run(self, run: ActionFlowRun, *, overtaken: bool, owned: bool) -> None:
-        """Take a newer object, and its status if another process wrote it."""
+        """Replace the object by a newer one, and its status if another process wrote it."""
         self.run = run
         self.accept_version()
         if run.status != self.stored and self.flushing is None:
@@ -167,12 +167,12 @@ class RunRecord(OwnedRecord):
                 self.reset()
 
     def finish_elsewhere(self, run: ActionFlowRun) -> None:
-        """Take the object with the end that another process has recorded."""
+        """Replace the object by one with the end that another process has recorded."""
         self.run = run
         self.replace_status(run.status)
 
     def show_stored_status(self) -> ActionFlowRunStatus:
-        """Take the stored status into the object, and return the status that it had before."""
+        """Put the stored status into the object, and return the status that it had before."""
         before, was_placed = self.run.status, not self.must_be_placed
         self.run = self.run.model_copy(update={"status": self.stored})
         if was_placed:
@@ -250,7 +250,7 @@ class RunRecord(OwnedRecord):
         return now - since
 
     def accept(self, decision: FlowDecision, fact: AbortFact | None) -> None:
-        """Take a decision of the machine, with the actions that it starts and stops."""
+        """Accept a decision of the machine, with the actions that it starts and stops."""
         self.state, self.decision, self.abort = decision.state, decision, fact
         self.unrendered_entries += decision.entries
         acting = {frame.acting for frame in decision.state.root.walk() if frame.acting is not None}

@@ -128,7 +128,7 @@ class OwnedRecord(ABC):
         """Replace the object by ``body``, and return the status in it; the record's status stays."""
 
     def accept_version(self) -> None:
-        """Let the next status write match the object as last read, whose status was compared."""
+        """Match the object as last read with the next status write: its status was compared."""
         self.version = self.api_object.metadata.resource_version
 
     def place(self, shard: int) -> None:
@@ -150,7 +150,7 @@ class OwnedRecord(ABC):
         self.status = self.status.model_copy(update=fields)
 
     def replace_status(self, server: Any) -> None:
-        """Take the status that another owner has written."""
+        """Replace the status by the one that another owner has written."""
         self.status = self.stored = server
 
     def refuse_status(self, message: str, now: datetime) -> None:

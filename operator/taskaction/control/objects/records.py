@@ -149,7 +149,7 @@ class ActionRecord(OwnedRecord):
         return self.action.status
 
     def update_action(self, action: TaskAction, *, overtaken: bool) -> bool:
-        """Take a newer object; return whether another process wrote its status, the next or the former owner."""
+        """Replace the object by a newer one; return whether another process wrote its status."""
         self.action, self.has_parameters = action, True
         self.accept_version()
         if action.status == self.stored or self.flushing is not None:
@@ -160,7 +160,7 @@ class ActionRecord(OwnedRecord):
         return True
 
     def finish_elsewhere(self, action: TaskAction) -> None:
-        """Take the object with the end that another process has recorded."""
+        """Replace the object by one with the end that another process has recorded."""
         self.action = action
         self.replace_status(action.status)
 
@@ -268,7 +268,7 @@ class ActionRecord(OwnedRecord):
     # -- calls --------------------------------------------------------------------------------------------------------
 
     def accept(self, status: TaskActionStatus) -> None:
-        """Take the status of a decision, which sets its own timers."""
+        """Accept the status of a decision, which sets its own timers."""
         self.status, self.wake_at = status, None
 
     def begin_call(self) -> None:

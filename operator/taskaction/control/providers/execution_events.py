@@ -51,7 +51,7 @@ class ExecutionEvents:
         self._requests.sources.add(source)
 
     def on_counts_changed(self) -> None:
-        """Tell those who wait for it."""
+        """Wake those who wait for it."""
         self.counts_changed.set()
 
     def take_exhausted(self, source: str) -> datetime | None:

@@ -50,7 +50,7 @@ class LeaseListener(Protocol):
     """Receiver of changes of ownership."""
 
     def on_shard_acquired(self, shard: int, epoch: int) -> None:
-        """Take up the work of a shard that this process owns from now on."""
+        """Start the work of a shard that this process owns from now on."""
 
     def on_shard_leaving(self, shard: int) -> None:
         """Start nothing new in a shard that goes to another process as soon as it is at rest."""

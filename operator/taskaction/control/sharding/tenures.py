@@ -100,7 +100,7 @@ class ShardTenures:
         self._owned[tenure.shard] = tenure
 
     def start_leaving(self, shard: int) -> None:
-        """Let a shard leave as soon as it is at rest."""
+        """Mark a shard as leaving; it leaves as soon as it is at rest."""
         self._leaving[shard] = self._owned.pop(shard)
 
     def cancel_leaving(self, shard: int) -> ShardTenure:

@@ -88,7 +88,7 @@ class ActionIntake:
         self._background.start(self._examine(record), name=f"examine {record.uid}")
 
     def on_shard_acquired(self, shard: int) -> None:
-        """Take up the actions of a shard that this process owns from now on.
+        """Reconcile the actions of a shard that this process owns from now on.
 
         In the order of their partitions and those with an attempt first, so that limits count them before others start.
         """
@@ -98,7 +98,7 @@ class ActionIntake:
             self._requests.reconcile(record)
 
     def on_shard_lost(self, shard: int) -> None:
-        """Let go of the actions of a shard that another process owns; calls under way may end."""
+        """Drop the actions of a shard that another process owns; calls under way may end."""
         for record in self._table:
             if record.shard == shard:
                 self._teardown.on_shard_released(record)
