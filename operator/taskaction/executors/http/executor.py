@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import orjson
 from pydantic import ValidationError
 
-from taskaction.core.constants import OUTPUT_LIMIT_BYTES
 from taskaction.core.names import digest
 from taskaction.executors.http.callback import (
     CALLBACK_URL,
@@ -24,17 +23,25 @@ from taskaction.executors.http.credentials import authenticate, protect_address
 from taskaction.executors.http.effects import Effect, Sent, as_unrepeatable, effect_of
 from taskaction.executors.http.forms import encode_pairs
 from taskaction.executors.http.headers import merge_headers
-from taskaction.executors.http.limits import TOO_MANY, LearnedLimits, retry_after
+from taskaction.executors.http.limits import LearnedLimits
 from taskaction.executors.http.model import FollowUpRequest, HttpModel, HttpPolling
 from taskaction.executors.http.refusals import Refusals
 from taskaction.executors.http.request import HttpResponse, PreparedRequest
+from taskaction.executors.http.responses import (
+    build_output,
+    check_follow_up,
+    check_response,
+    describe_value,
+    excerpt,
+    read_external_id,
+    response_value,
+)
 from taskaction.executors.http.settings import HttpSettings
 from taskaction.executors.templates import render, render_text, render_url, values_of
 from taskaction.lifecycle.outcomes import Outcome, Pending, Succeeded
 from taskaction.lifecycle.traits import Traits
 from taskaction.plugin.base import AbstractExecutor, Run
 from taskaction.plugin.callbacks import Callbacks
-from taskaction.plugin.checks import at_path
 from taskaction.plugin.errors import (
     ActionError,
     ActionExecutionError,
@@ -50,10 +57,7 @@ _TIMEOUT_SECONDS = 30.0
 _FOREVER_SECONDS = 86_400.0
 """The wait for a callback if the attempt has its own bound, which ends it earlier."""
 
-_SHOWN_CHARS = 512
-_ID_CHARS = 253
 _GONE = frozenset({404, 410})
-_GOOD = range(200, 300)
 _STARTED = 202
 _ERROR_TIMEOUT = timedelta(minutes=5)
 
@@ -120,11 +124,11 @@ class HttpExecutor(AbstractExecutor):
         values = values_of(run) | {name: run.secrets.protect(text) for name, text in address.items()}
         request = await _prepare_request(model, run, values)
         answer = await self._send(model, request, run)
-        _check_response(model, answer, request, run)
+        check_response(model, answer, request, run)
         try:
             if model.polling is None and model.callback is None:
-                return Succeeded(output=_build_output(model, answer))
-            external_id = _external_id(model, values | {"response": _response(answer)})
+                return Succeeded(output=build_output(model, answer))
+            external_id = read_external_id(model, values | {"response": response_value(answer)})
         except ActionError as error:
             raise as_unrepeatable(error, answer.effect) from error
         return Pending(external_id=external_id, poll_after=_next_poll_delay(model, run), message="started")
@@ -149,16 +153,16 @@ class HttpExecutor(AbstractExecutor):
         try:
             request = await _prepare_follow_up(polling, model, run)
             answer = await self._send(model, request, run)
-            _check_follow_up(model, answer, request, run)
+            check_follow_up(model, answer, request, run)
         except ActionError as error:
             return await self._handle_poll_error(model, polling, run, error)
         self._refusals.clear(run.idempotency_key)
         body = answer.body
         if polling.success.holds(body):
-            return Succeeded(output=_build_output(model, answer))
+            return Succeeded(output=build_output(model, answer))
         if polling.failure is not None and polling.failure.holds(body):
-            raise ActionExecutionError(f"{run.external_id} failed: {_excerpt(answer, run)}", code="ExternalFailure")
-        found = _describe_value(body, polling.success.path, run)
+            raise ActionExecutionError(f"{run.external_id} failed: {excerpt(answer, run)}", code="ExternalFailure")
+        found = describe_value(body, polling.success.path, run)
         return Pending(poll_after=_next_poll_delay(model, run), message=found)
 
     async def _handle_poll_error(self, model: HttpModel, polling: HttpPolling, run: Run, error: ActionError) -> Outcome:
@@ -188,7 +192,7 @@ class HttpExecutor(AbstractExecutor):
         request = await _prepare_follow_up(model.cancel, model, run)
         answer = await self._client.send(request)
         if answer.code not in _GONE:
-            _check_follow_up(model, answer, request, run)
+            check_follow_up(model, answer, request, run)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -270,75 +274,6 @@ def _credential(run: Run) -> str:
     return digest(orjson.dumps([run.config, [secret.reveal() for _, secret in secrets_in(run.parameters)]]))
 
 
-def _check_response(model: HttpModel, answer: HttpResponse, request: PreparedRequest, run: Run) -> None:
-    """Return if the response is a success; otherwise raise the error that it represents."""
-    if answer.code == TOO_MANY or not any(_matches(code, answer.code) for code in model.success.codes):
-        error = _status_error(model, answer, request, run)
-        permitted = "codes" in model.retry.model_fields_set and answer.code in model.retry.codes
-        raise error if permitted else as_unrepeatable(error, answer.effect)
-    if model.success.body is not None and not model.success.body.holds(answer.body):
-        found = _describe_value(answer.body, model.success.body.path, run)
-        error = ActionExecutionError(f"{_status_line(answer, request)}, but {found}", code="UnexpectedBody")
-        raise as_unrepeatable(error, answer.effect)
-
-
-def _check_follow_up(model: HttpModel, answer: HttpResponse, request: PreparedRequest, run: Run) -> None:
-    """Return if a poll or cancel was answered with success, by the usual codes or those of the first request."""
-    if answer.code not in _GOOD and not any(_matches(code, answer.code) for code in model.success.codes):
-        raise _status_error(model, answer, request, run)
-
-
-def _status_error(model: HttpModel, answer: HttpResponse, request: PreparedRequest, run: Run) -> ActionError:
-    shown = _status_line(answer, request)
-    wait = retry_after(answer.headers, run.now)
-    if answer.code == TOO_MANY:
-        return RateLimitedError(shown, retry_after=wait)
-    text = f"{shown}: {answer.redirect or _excerpt(answer, run)}"
-    if answer.code in model.retry.codes:
-        return TransientError(text, code=f"Http{answer.code}", retry_after=wait)
-    return _FinalStatusError(text, code=f"Http{answer.code}")
-
-
-def _status_line(answer: HttpResponse, request: PreparedRequest) -> str:
-    return f"{request.method} {urlsplit(request.url).hostname}: HTTP {answer.code}"
-
-
-class _FinalStatusError(ActionExecutionError):
-    """The status code would be the same on another attempt."""
-
-    RETRY_CLASS = None
-
-
-def _build_output(model: HttpModel, answer: HttpResponse) -> Any:
-    if model.output_path is not None:
-        output = at_path(answer.body, model.output_path)
-    else:
-        headers = {name.lower(): answer.headers.get(name.lower()) for name in model.output_headers}
-        output = {"status": answer.code, "body": answer.body} | ({"headers": headers} if headers else {})
-    size = len(orjson.dumps(output))
-    if size > OUTPUT_LIMIT_BYTES:
-        raise ActionExecutionError(
-            f"the output has {size} bytes; at most {OUTPUT_LIMIT_BYTES} are allowed: choose a part with outputPath",
-            code="OutputTooLarge",
-        )
-    return output
-
-
-def _response(answer: HttpResponse) -> dict[str, Any]:
-    return {"status": answer.code, "body": answer.body, "headers": dict(answer.headers)}
-
-
-def _external_id(model: HttpModel, values: Mapping[str, Any]) -> str:
-    """Return the target's id of the started work."""
-    field, template = "callback.externalId", model.callback.external_id if model.callback is not None else None
-    if model.polling is not None:
-        field, template = "polling.externalId", model.polling.external_id
-    external_id = render_text(template or "{{ idempotencyKey }}", values)
-    if not external_id or len(external_id) > _ID_CHARS:
-        raise ActionExecutionError(f"{field}: rendered to {len(external_id)} characters; must be 1 to {_ID_CHARS}")
-    return external_id
-
-
 def _next_poll_delay(model: HttpModel, run: Run) -> float:
     """Return the wait before the next poll: it grows with the elapsed time, so a restart does not reset it."""
     given_up = callback_deadline(model, run)
@@ -353,10 +288,6 @@ def _next_poll_delay(model: HttpModel, run: Run) -> float:
     return min(max(first, waited / 2), longest, max(left, 0.0))
 
 
-def _matches(pattern: str, code: int) -> bool:
-    return pattern == str(code) or (pattern.endswith("xx") and pattern[0] == str(code)[0])
-
-
 def _quota_key(model: HttpModel, run: Run) -> str:
     """Return the identity of a quota: the host, and the credentials of the request."""
     auth = model.auth.model_dump_json() if model.auth is not None else ""
@@ -369,11 +300,3 @@ def _quota_key(model: HttpModel, run: Run) -> str:
 
 def _timeout(model: HttpModel) -> float:
     return model.timeout.total_seconds() if model.timeout is not None else _TIMEOUT_SECONDS
-
-
-def _excerpt(answer: HttpResponse, run: Run) -> str:
-    return run.secrets.redact(answer.content.decode(errors="replace"))[:_SHOWN_CHARS]
-
-
-def _describe_value(body: Any, path: str, run: Run) -> str:
-    return f"{path} is {run.secrets.redact(repr(at_path(body, path)))[:_SHOWN_CHARS]}"
