@@ -5,7 +5,8 @@ belong into ``plugin.evaluation``.
 """
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import getitem
 from typing import Any
 
 import orjson
@@ -187,12 +188,17 @@ def is_cheap_schema(schema: Mapping[str, Any], path: str) -> bool:
 
 def model_problem(model: type[BaseModel], value: object, path: str) -> str | None:
     """Return the problems of ``value`` by a pydantic model, or None if it is valid; they quote no ``Secret``."""
+    return model_problem_of_plain(model, reveal(value), path, frozenset(place for place, _ in secrets_in(value)))
+
+
+def model_problem_of_plain(model: type[BaseModel], value: object, path: str, hidden: frozenset[Place]) -> str | None:
+    """Return the problems of a value without quoting what is at the places in ``hidden``."""
     try:
-        model.model_validate(reveal(value))
+        model.model_validate(value)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         named = [
-            _format_problem(path, problem["loc"], _hide_secrets(value, problem["loc"], problem["msg"]))
+            _format_problem(path, problem["loc"], _hide_values(value, hidden, problem["loc"], problem["msg"]))
             for problem in found[:PROBLEMS_NAMED]
         ]
         more = f" (and {len(found) - PROBLEMS_NAMED} more)" if len(found) > PROBLEMS_NAMED else ""
@@ -224,9 +230,9 @@ def _references(schema: object) -> Iterator[str]:
             yield from _references(part)
 
 
-def _hide_secrets(value: object, location: Place, message: str) -> str:
+def _hide_values(value: Any, hidden: frozenset[Place], location: Place, message: str) -> str:
     """Return a message of pydantic, or of a validator, which may quote what it refuses."""
-    found = [str(secret.reveal()) for place, secret in secrets_in(value) if place[: len(location)] == location]
+    found = [str(reduce(getitem, place, value)) for place in hidden if place[: len(location)] == location]
     hides = any(text in message or repr(text)[1:-1] in message for text in found)
     return f"is not valid ({NOT_SHOWN})" if hides else message
 

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from pydantic import BaseModel, ValidationError, field_validator
 
+from taskaction.plugin.evaluation import Evaluator
 from taskaction.plugin.json_schema import compile_schema, model_problem
 from taskaction.plugin.secrets import REDACTED, Secret, has_secret, reveal, secrets_in, wrap
 
@@ -111,3 +112,14 @@ def test_a_problem_with_a_model_quotes_no_secret() -> None:
     assert "not 7" in str(model_problem(Quoting, {"pin": 7}, "parameters"))
     problem = model_problem(Quoting, {"pin": Secret(7)}, "parameters")
     assert problem == "parameters.pin: is not valid (the value comes from a Secret and is not shown)"
+
+
+async def test_a_problem_that_a_worker_process_finds_quotes_no_secret() -> None:
+    checker = compile_schema({"properties": {"pin": {"type": "boolean"}}}, "inputSchema")
+    assert checker is not None
+    value = {"large": ["x"] * 10_000, "pin": Secret(7351)}
+    assert not checker.is_cheap_for(value)
+    problem = await Evaluator(cpu_seconds=10.0).find_problem("team-a", checker, value, "spec.parameters")
+    assert problem is not None
+    assert problem.startswith("pin: does not match the keyword 'type'")
+    assert "7351" not in problem

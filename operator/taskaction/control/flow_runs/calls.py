@@ -6,14 +6,13 @@ from typing import Any
 
 from taskaction.api.task_action import Link, Progress
 from taskaction.control.flow_runs.records import RunRecord
+from taskaction.control.flow_runs.vault import wrap_private
 from taskaction.control.task_actions.guard import CallFailedError, GuardedExecutor, refuse_secrets, search_rules
 from taskaction.core.names import visit_name
 from taskaction.flows.effects import StartAction
-from taskaction.flows.privacy import private_places, restore_private, split_private
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome
 from taskaction.plugin.base import AbstractExecutor, Run
 from taskaction.plugin.secret_ledger import RawSecretReader, SecretLedger
-from taskaction.plugin.secrets import wrap
 
 _ASKED_AGAIN = 1.0
 """Seconds until the next quota check after one that raised an error."""
@@ -63,8 +62,7 @@ def parameters_of(start: StartAction) -> Mapping[str, Any]:
     """Return the parameters of an action, with the private ones as values of Secrets."""
     if not isinstance(start.body, Mapping):
         return {}
-    shown, kept = split_private(start.body, [*start.private, *private_places(start.body)])
-    found: Mapping[str, Any] = restore_private(shown, [(place, wrap(value)) for place, value in kept])
+    found: Mapping[str, Any] = wrap_private(start.body, start.private)
     return found
 
 

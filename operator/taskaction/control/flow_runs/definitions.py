@@ -11,6 +11,7 @@ from taskaction.api.action_flow import ActionFlow
 from taskaction.api.action_flow_run import ActionFlowRun, FlowVersion
 from taskaction.api.reasons import Reason
 from taskaction.cluster.gateway import ACTION_FLOWS, Cluster
+from taskaction.control.flow_runs.vault import wrap_private
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.core.names import digest
 from taskaction.flows.errors import Problem
@@ -96,7 +97,9 @@ class DefinitionLoader:
             checker = await self._evaluator.compile_schema(namespace, flow.spec.input_schema, "spec.inputSchema")
             if checker is None:
                 return None
-            problem = await self._evaluator.find_problem(namespace, checker, run.spec.input or {}, "spec.input")
+            problem = await self._evaluator.find_problem(
+                namespace, checker, wrap_private(run.spec.input or {}), "spec.input"
+            )
         except ValueError as error:
             message = f"ActionFlow {flow.metadata.name!r}: {error}"
             return DefinitionProblem(reason=Reason.INVALID_SCHEMA, message=message)

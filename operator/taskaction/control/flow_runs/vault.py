@@ -7,6 +7,7 @@ An action reads its private parameters from a Secret of its visit (``parametersF
 
 import base64
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -21,6 +22,7 @@ from taskaction.core.names import digest, visit_name
 from taskaction.flows.effects import StartAction
 from taskaction.flows.privacy import Place, private_places, restore_private, split_private
 from taskaction.flows.state import FlowState
+from taskaction.plugin.secrets import wrap
 
 STATE_KEY = "state"
 _FLOW = f"{SCHEME}executor/flow"
@@ -170,6 +172,12 @@ def _parameter_path(place: Place) -> Place:
     if not names:
         raise ActionNotRunnableError("the name of a private parameter must consist of letters, digits, - and _")
     return tuple(names)
+
+
+def wrap_private(document: Any, places: Sequence[Place] = ()) -> Any:
+    """Return a document with what is private in it as values of Secrets, which no message quotes."""
+    shown, kept = split_private(document, [*places, *private_places(document)])
+    return restore_private(shown, [(place, wrap(value)) for place, value in kept])
 
 
 def split_state(state: FlowState) -> tuple[Any, PrivateParts]:

@@ -18,8 +18,9 @@ from taskaction.lifecycle.state import Blocker
 from taskaction.plugin.base import AbstractExecutor
 from taskaction.plugin.errors import InvalidParametersError, TransientError
 from taskaction.plugin.evaluation import BudgetExceededError, Evaluator
-from taskaction.plugin.json_schema import model_problem, nesting_problem
+from taskaction.plugin.json_schema import model_problem, model_problem_of_plain, nesting_problem
 from taskaction.plugin.schema_cost import value_units
+from taskaction.plugin.secrets import reveal, secrets_in
 
 PATH = "spec.parameters"
 CHEAP_PARTS = 10_000
@@ -139,7 +140,9 @@ async def check_parameters(
     """
     problem = None
     if offer is None:
-        problem = await evaluator.run(namespace, PATH, model_problem, executor.PARAMETERS, parameters, PATH)
+        hidden = frozenset(place for place, _ in secrets_in(parameters))
+        plain = reveal(parameters)
+        problem = await evaluator.run(namespace, PATH, model_problem_of_plain, executor.PARAMETERS, plain, PATH, hidden)
     elif offer.inputs is not None:
         problem = await evaluator.find_problem(namespace, offer.inputs, parameters, PATH)
     if problem is not None:
