@@ -14,7 +14,7 @@ LOCAL := PYTHONPATH=hack $(BIN)/python -m local
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help docs docs-serve chart image wheel release release-notes changelog push-image push-chart workflows up demo down fmt lint type test test-unit test-integration test-e2e test-endurance programs generate lock update-dependencies verify verify-generated verify-dependencies bench
+.PHONY: help docs docs-serve chart image wheel release release-notes changelog push-image push-chart workflows up demo down fmt lint type test test-unit test-integration test-e2e test-endurance programs generate lock update-dependencies verify verify-generated verify-dependencies bench fuzz
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} \
@@ -125,6 +125,10 @@ test-endurance: programs ## Run the long tests that break things under load, on 
 
 test-e2e: programs ## Run every example as a test
 	$(PYTEST) tests/e2e
+
+fuzz: $(INSTALLED) ## Feed what reads users' input with mutations of its corpus (TARGET=name, SECONDS=600)
+	$(BIN)/pip install --quiet --no-deps atheris==3.0.0
+	for target in $(or $(TARGET),webhook rpc definition expression schema manifests); do PYTHONPATH=hack:tests:operator $(BIN)/python -m fuzz $$target -max_total_time=$(or $(SECONDS),600) || exit 1; done
 
 bench: programs ## Measure (ONLY=name,... for some), write .bench/latest.json
 	PYTHONPATH=.:hack:tests $(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))

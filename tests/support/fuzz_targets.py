@@ -1,0 +1,81 @@
+"""What `make fuzz` feeds with any bytes: each target may refuse them by its own errors, and nothing else may happen."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+import protovalidate
+import yaml
+from flyteidl2.actions.actions_service_pb2 import EnqueueRequest
+from google.protobuf.message import DecodeError
+
+from taskaction.core.yaml import load_documents
+from taskaction.flows.budget import Budget
+from taskaction.flows.errors import ExpressionError, RunTimeError
+from taskaction.flows.expressions import parse_expression
+from taskaction.flows.scope import EvaluationScope
+from taskaction.flows.validation import validate_definition
+from taskaction.plugin import WebhookRefusedError
+from taskaction.plugin.json_schema import compile_schema, is_cheap_schema, nesting_problem
+from taskaction.services.webhooks.envelopes import payload
+
+CORPUS = Path(__file__).parents[1] / "data" / "fuzz"
+SCOPE = {"n": 3, "s": "text", "l": [1, 2, 3], "o": {"a": {"b": [1, None, True]}}}
+
+
+def webhook(data: bytes) -> None:
+    """Read the body of a webhook request, and make what is stored of it."""
+    body = _json(data)
+    with suppress(WebhookRefusedError):
+        payload({"content-type": "application/json"}, body, frozenset())
+
+
+def rpc(data: bytes) -> None:
+    """Read and validate a call of the Actions service."""
+    with suppress(DecodeError, protovalidate.ValidationError):
+        protovalidate.validate(EnqueueRequest.FromString(data))
+
+
+def definition(data: bytes) -> None:
+    """Validate a flow definition."""
+    validate_definition(_json(data), strict=True)
+
+
+def expression(data: bytes) -> None:
+    """Parse and evaluate an expression of a flow."""
+    with suppress(ExpressionError, RunTimeError):
+        parse_expression(data.decode(errors="replace")).evaluate(EvaluationScope(SCOPE, {}, Budget()), "seed")
+
+
+def schema(data: bytes) -> None:
+    """Compile a JSON Schema that the event loop compiles, and check a value by it."""
+    found = _json(data)
+    if not isinstance(found, dict):
+        return
+    with suppress(ValueError):
+        if is_cheap_schema(found, "schema"):
+            checker = compile_schema(found, "schema")
+            if checker is not None and checker.is_cheap_for(SCOPE):
+                checker.problem(SCOPE)
+
+
+def manifests(data: bytes) -> None:
+    """Read a file of YAML as the command line does."""
+    with suppress(yaml.YAMLError, RecursionError):
+        load_documents(data.decode(errors="replace"))
+
+
+TARGETS: Mapping[str, Callable[[bytes], None]] = {
+    one.__name__: one for one in (webhook, rpc, definition, expression, schema, manifests)
+}
+
+
+def _json(data: bytes) -> Any:
+    """Return the JSON in some bytes; None where there is none, or it is nested too deeply."""
+    try:
+        found = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    return None if nesting_problem(found, "it") is not None else found
