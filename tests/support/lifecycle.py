@@ -10,7 +10,8 @@ from taskaction.api.task_action import Attempt, Claim, TaskActionSpec, TaskActio
 from taskaction.core.backoff import Backoff
 from taskaction.lifecycle.decisions import Decision, Effect
 from taskaction.lifecycle.outcomes import Failed
-from taskaction.lifecycle.policy import DEFAULT_RETRY_ON, Policy, Settings
+from taskaction.lifecycle.policy import Policy, Settings
+from taskaction.lifecycle.retry_defaults import DEFAULT_RETRY_ON
 from taskaction.lifecycle.state import AbortFact, Blocker, Observed, Owner
 from taskaction.lifecycle.traits import Traits
 

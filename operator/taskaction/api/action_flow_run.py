@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from taskaction.api.base import AnyJson, ApiModel, DnsName, JsonObject, Message, PositiveDuration, ShortText, Timestamp
 from taskaction.api.enums import Phase
 from taskaction.api.metadata import Condition, Metadata
-from taskaction.api.policies import RunAs
+from taskaction.api.retries_and_timeouts import RunAs
 from taskaction.api.rules import cel, immutable_rule, name_length_rule, rules, stored_default
 from taskaction.api.status_rules import abort_immutable_rule, fencing_rules, finished_spec_rules
 from taskaction.api.task_action import Abort, Claim, ParentRef, Progress, Signal

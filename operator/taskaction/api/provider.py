@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from taskaction.api.base import ApiModel, DnsLabel, JsonObject, Message, PositiveDuration, Timestamp
 from taskaction.api.enums import OverlapPolicy, ProviderKind, Sharding, WhenFull
 from taskaction.api.metadata import Condition, Metadata
-from taskaction.api.policies import RetryPolicy, RunAs, Timeouts, initial_within_max_rule
+from taskaction.api.retries_and_timeouts import RetryPolicy, RunAs, Timeouts, initial_within_max_rule
 from taskaction.api.rules import cel, immutable_rule, name_length_rule, rules, stored_default
 from taskaction.api.webhook import Webhook
 

@@ -26,7 +26,7 @@ from taskaction.api.enums import (
     ValueFormat,
 )
 from taskaction.api.metadata import Condition, Metadata
-from taskaction.api.policies import RetryPolicy, RunAs, Timeouts
+from taskaction.api.retries_and_timeouts import RetryPolicy, RunAs, Timeouts
 from taskaction.api.rules import cel, rules, stored_default
 from taskaction.api.task_action_rules import object_rules, spec_rules, status_rules
 

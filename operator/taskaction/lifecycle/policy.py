@@ -5,13 +5,11 @@ from datetime import timedelta
 from typing import TypeVar
 
 from taskaction.api.enums import ChildPolicy, RetryClass
-from taskaction.api.policies import RetryPolicy
 from taskaction.api.provider import ProviderDefaults
+from taskaction.api.retries_and_timeouts import RetryPolicy
 from taskaction.api.task_action import TaskActionSpec
 from taskaction.core.backoff import Backoff
-
-DEFAULT_RETRY_ON = frozenset({RetryClass.ERROR, RetryClass.TIMEOUT, RetryClass.RATE_LIMITED, RetryClass.SYSTEM})
-"""Without Interrupted: retrying such an attempt may repeat its effect."""
+from taskaction.lifecycle.retry_defaults import DEFAULT_BACKOFF, DEFAULT_RETRY_ON
 
 _DAY = timedelta(hours=24)
 T = TypeVar("T")
@@ -78,10 +76,10 @@ def _backoff(retries: list[RetryPolicy]) -> Backoff:
     longest = _first(*(backoff.max for backoff in backoffs))
     jitter = _first(*(backoff.jitter for backoff in backoffs))
     return Backoff(
-        initial=1.0 if initial is None else initial.total_seconds(),
-        factor=2.0 if factor is None else factor,
-        max=300.0 if longest is None else longest.total_seconds(),
-        jitter=0.1 if jitter is None else jitter,
+        initial=DEFAULT_BACKOFF.initial if initial is None else initial.total_seconds(),
+        factor=DEFAULT_BACKOFF.factor if factor is None else factor,
+        max=DEFAULT_BACKOFF.max if longest is None else longest.total_seconds(),
+        jitter=DEFAULT_BACKOFF.jitter if jitter is None else jitter,
     )
 
 

@@ -13,8 +13,8 @@ from taskaction.api.action_flow import ActionFlowSpec, ActionFlowStatus
 from taskaction.api.action_flow_run import ActionFlowRunSpec, ActionFlowRunStatus
 from taskaction.api.base import ApiModel, format_time
 from taskaction.api.enums import Phase, ProviderKind, RetryClass
-from taskaction.api.policies import BackoffPolicy, Timeouts
 from taskaction.api.provider import ActionProvider, ActionProviderSpec, ClusterActionProvider, ClusterActionProviderSpec
+from taskaction.api.retries_and_timeouts import BackoffPolicy, Timeouts
 from taskaction.api.task_action import TaskAction, TaskActionSpec, TaskActionStatus
 from taskaction.core.durations import format_duration, parse_duration
 

@@ -6,7 +6,7 @@ import pytest
 
 from taskaction.api import rules
 from taskaction.api.enums import STARTED_PHASES, TERMINAL_PHASES
-from taskaction.api.policies import initial_within_max_rule
+from taskaction.api.retries_and_timeouts import initial_within_max_rule
 from taskaction.api.task_action import TaskActionSpec, TaskActionStatus
 from taskaction.api.task_action_rules import MUTABLE_SPEC_FIELDS, object_rules, spec_rules, status_rules
 

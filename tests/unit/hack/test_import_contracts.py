@@ -16,7 +16,7 @@ WRONG = {
     "control/objects/writer.py": "taskaction.control.task_actions.calls",
     "control/task_actions/intake.py": "taskaction.runtime.metrics",
     "executors/basic.py": "taskaction.integrations.globus.model",
-    "executors/wait.py": "taskaction.executors.parameters",
+    "executors/wait.py": "taskaction.compat.executors.parameters",
     "app/watchdog.py": "taskaction.services.webhooks.settings",
     "integrations/globus/model.py": "taskaction.services.webhooks.settings",
 }

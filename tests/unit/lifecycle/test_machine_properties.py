@@ -15,7 +15,7 @@ from taskaction.core.backoff import Backoff
 from taskaction.lifecycle.decisions import Call, Write
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Failed, Limited, Paused, Pending, Succeeded
-from taskaction.lifecycle.policy import DEFAULT_RETRY_ON
+from taskaction.lifecycle.retry_defaults import DEFAULT_RETRY_ON
 from taskaction.lifecycle.state import Activity, Reconcile
 from taskaction.lifecycle.traits import Traits
 

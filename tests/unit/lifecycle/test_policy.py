@@ -9,7 +9,8 @@ from taskaction.api.enums import RetryClass
 from taskaction.api.provider import ProviderDefaults
 from taskaction.api.task_action import TaskActionSpec
 from taskaction.core.backoff import Backoff
-from taskaction.lifecycle.policy import DEFAULT_RETRY_ON, Policy, Settings, policy_for
+from taskaction.lifecycle.policy import Policy, Settings, policy_for
+from taskaction.lifecycle.retry_defaults import DEFAULT_RETRY_ON
 
 SETTINGS = Settings(ttl=seconds(500))
 

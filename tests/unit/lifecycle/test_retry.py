@@ -26,7 +26,7 @@ from taskaction.lifecycle.decisions import Call, Enqueue, RecordEvent, WakeAt, W
 from taskaction.lifecycle.failures import remaining_attempts
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Failed
-from taskaction.lifecycle.policy import DEFAULT_RETRY_ON
+from taskaction.lifecycle.retry_defaults import DEFAULT_RETRY_ON
 from taskaction.lifecycle.state import Activity, CallEnded, CancelEnded, Observed, Reconcile, Slot
 from taskaction.lifecycle.traits import Traits
 

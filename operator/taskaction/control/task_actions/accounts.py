@@ -6,8 +6,8 @@ may return an account for which nobody was asked.
 """
 
 from taskaction.api.account_use import uses_account
-from taskaction.api.policies import RunAs
 from taskaction.api.provider import ClusterActionProvider, Provider
+from taskaction.api.retries_and_timeouts import RunAs
 from taskaction.api.task_action import TaskAction
 from taskaction.control.task_actions.sources import ServiceAccountRef
 

@@ -4,7 +4,7 @@ import pytest
 from flyteidl2.core.tasks_pb2 import TaskMetadata
 from google.protobuf.json_format import ParseDict
 
-from taskaction.api.policies import RetryPolicy, Timeouts
+from taskaction.api.retries_and_timeouts import RetryPolicy, Timeouts
 from taskaction.integrations.flyte.service.policies import policies
 
 
