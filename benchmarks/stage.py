@@ -73,15 +73,18 @@ class Stage:
 
     def start(self, settings: Mapping[str, str] = MappingProxyType({})) -> Operator:
         """Start an operator as it runs in production, with the benchmark's plug-ins."""
-        path = os.pathsep.join(filter(None, (str(PLUGIN), os.environ.get("PYTHONPATH"))))
         operator = Operator.start(
             self._own,
             log=self._folder / "operator.log",
             tied=True,
-            settings={"PYTHONPATH": path, "TASKACTION_LOG_FORMAT": "json", **settings},
+            settings={"PYTHONPATH": self.python_path(), "TASKACTION_LOG_FORMAT": "json", **settings},
         )
         self._exits.callback(operator.program.end)
         return operator
+
+    def python_path(self, *folders: Path) -> str:
+        """Return where an operator finds the benchmark's plug-ins, and the modules of further folders."""
+        return os.pathsep.join(filter(None, (*map(str, folders), str(PLUGIN), os.environ.get("PYTHONPATH"))))
 
     @contextmanager
     def operator(self, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Operator]:

@@ -16,6 +16,7 @@ WAITING = 1_000
 LARGEST_BYTES = 255 * 1024
 TIMEOUT = 300
 PAUSE_FILE = "BENCH_LOOP_PAUSE_FILE"
+PROBE = Path(__file__).parents[1] / "pause_probe"
 PAUSE = Figure("loop_pause_ms", "ms", Target(50))
 MEMORY = Figure("memory_mb_hostile", "MB", Target(100))
 
@@ -30,10 +31,13 @@ def measure(stage: Stage) -> Iterator[Row]:
     """Serve a corpus of hostile objects, then keep the largest actions waiting."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "pause"
-        with stage.operator({**QUICK_STOP, PAUSE_FILE: str(file)}) as operator:
+        with stage.operator({**QUICK_STOP, "PYTHONPATH": stage.python_path(PROBE), PAUSE_FILE: str(file)}):
             stage.run(serve(stage))
             stage.settle()
-            yield PAUSE.measured(float(file.read_text()))
+            longest, _, callback = file.read_text().partition("\n")
+            stage.say(f"longest callback: {longest} ms, {callback.strip()[:200]}")
+            yield PAUSE.measured(float(longest))
+        with stage.operator(QUICK_STOP) as operator:
             before = memory(operator)
             largest = {"output": {"blob": "x" * LARGEST_BYTES}}
             spec = {"executor": "noop", "suspend": True, "parameters": largest}

@@ -1,11 +1,8 @@
 """Executors that the benchmark needs and nobody else; found by the entry points beside this file."""
 
 import asyncio
-import os
-import time
-from pathlib import Path
 
-from taskaction.plugin import AbstractExecutor, Outcome, Run, Succeeded, Toolbox
+from taskaction.plugin import AbstractExecutor, Outcome, Run, Succeeded
 
 
 class OnceExecutor(AbstractExecutor):
@@ -60,39 +57,3 @@ class LimitedExecutor(AbstractExecutor):
     async def execute(self, run: Run) -> Outcome:  # noqa: ARG002 - the contract's signature
         """Be never called."""
         raise AssertionError("the quota is used up")
-
-
-class PauseExecutor(AbstractExecutor):
-    """Records the longest CPU time of the event loop's thread between two beats that are 2 ms apart.
-
-    That is at least the CPU time of the longest callback. It is written in milliseconds to the file that
-    BENCH_LOOP_PAUSE_FILE names.
-    """
-
-    ACTION_NAME = "bench-pause"
-
-    def __init__(self) -> None:
-        self._file = os.environ.get("BENCH_LOOP_PAUSE_FILE")
-        self._longest = 0.0
-        self._before = time.thread_time()
-        if self._file:
-            self._loop = asyncio.get_running_loop()
-            self._loop.call_later(2.0, self._beat)  # after the start, whose imports are no callback of an input
-
-    @classmethod
-    def build(cls, toolbox: Toolbox) -> "PauseExecutor":  # noqa: ARG003 - the contract's signature
-        """Begin to record."""
-        return cls()
-
-    def _beat(self) -> None:
-        now, first = time.thread_time(), self._longest == 0.0
-        spent = 0.001 if first else (now - self._before) * 1000
-        if spent > self._longest:
-            self._longest = spent
-            Path(str(self._file)).write_text(f"{spent:.1f}", encoding="utf-8")
-        self._before = time.thread_time()
-        self._loop.call_later(0.002, self._beat)
-
-    async def execute(self, run: Run) -> Outcome:  # noqa: ARG002 - the contract's signature
-        """Do nothing."""
-        return Succeeded()

@@ -7,6 +7,7 @@ import pytest
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 from flyteidl2.actions.actions_service_connect import ActionsServiceClient
+from structlog.testing import capture_logs
 
 from support.actions_in_memory import served
 from support.actions_services import task, watch
@@ -46,21 +47,22 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Held:
     return found
 
 
-async def test_more_calls_than_are_served_at_a_time_are_refused_and_logged(held, capfd):
-    async with (
-        asyncio.timeout(SECONDS),
-        served(max_concurrent_requests=2) as service,
-        ActionsServiceClient(service.url) as client,
-    ):
-        first = [asyncio.create_task(client.enqueue(task(f"first{number}"))) for number in range(2)]
-        await held.until(2)
-        with pytest.raises(ConnectError, match="too many concurrent calls") as refused:
+async def test_more_calls_than_are_served_at_a_time_are_refused_and_logged(held):
+    with capture_logs() as entries:
+        async with (
+            asyncio.timeout(SECONDS),
+            served(max_concurrent_requests=2) as service,
+            ActionsServiceClient(service.url) as client,
+        ):
+            first = [asyncio.create_task(client.enqueue(task(f"first{number}"))) for number in range(2)]
+            await held.until(2)
+            with pytest.raises(ConnectError, match="too many concurrent calls") as refused:
+                await client.enqueue(task("third"))
+            held.going.set()
+            await asyncio.gather(*first)
             await client.enqueue(task("third"))
-        held.going.set()
-        await asyncio.gather(*first)
-        await client.enqueue(task("third"))
     assert refused.value.code == Code.RESOURCE_EXHAUSTED
-    lines = [line for line in capfd.readouterr().out.splitlines() if "shop/test/third/a0" in line]
+    lines = [str(entry) for entry in entries if "shop/test/third/a0" in str(entry)]
     assert ["resource_exhausted" in line for line in lines] == [True, False]
 
 
