@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from taskaction.api.enums import Phase
+from taskaction.api.reasons import Reason
 from taskaction.app.metrics import OperatorMetrics
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.objects.owned import OwnedRecord
@@ -12,6 +13,14 @@ from taskaction.core.clock import Clock
 from taskaction.flows.effects import FlowLogEntry
 from taskaction.lifecycle.outcomes import Outcome
 from taskaction.runtime.recorder import ProcessRecorder
+
+_REASONS = frozenset(map(str, Reason))
+_OTHER_REASON = "Other"
+
+
+def known_reason(reason: str | None) -> str:
+    """Return a reason as the value of a label: executors and users invent codes, and each would be a time series."""
+    return str(reason) if reason in _REASONS else _OTHER_REASON
 
 
 class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
@@ -78,7 +87,7 @@ class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
     def on_action_finished(self, record: ActionRecord) -> None:
         """Record that the end of an action was written."""
         status = record.stored
-        self.metrics.finished.labels(str(status.phase), str(status.reason)).inc()
+        self.metrics.finished.labels(str(status.phase), known_reason(status.reason)).inc()
         created = record.action.metadata.creation_timestamp
         self.metrics.latency.observe(max(0.0, (self._clock.now() - created).total_seconds()))
         tell = self._log.debug if status.phase is Phase.SUCCEEDED else self._log.info

@@ -32,6 +32,7 @@ class Buffer:
         self._bounds: dict[str, int] = {}
         self._heaps: OrderedDict[_Group, list[tuple[Order, str]]] = OrderedDict()
         self._outside: dict[str, QueuedRun] = {}
+        self._owed: set[str] = set()  # namespaces that may have nothing queued although they have a backlog
 
     def __len__(self) -> int:
         """Return the number of runs in the backlog."""
@@ -77,15 +78,35 @@ class Buffer:
 
     def take_next(self) -> QueuedRun | None:
         """Remove and return the next run for which there is room, the groups in turn; None if there is none."""
-        drained = self._queue.take_drained()
+        self._owed |= self._queue.take_drained()
+        return self._take_owed() or self._take_in_turn()
+
+    def _take_owed(self) -> QueuedRun | None:
+        """Remove and return a run of a namespace of which nothing is queued any more, even if the queue is full."""
+        if not self._owed:
+            return None
+        waiting = set()
         for group in list(self._heaps):
-            full = self._is_full()
-            if full and not drained:
+            run = self._first_run(group)
+            if run is None or run.share not in self._owed:
+                continue
+            if self._queue.has_pending(run.share):
+                self._owed.discard(run.share)
+            elif self._is_within_bounds(run.source):
+                self._owed.discard(run.share)
+                self._remove(group, run)
+                return run
+            else:
+                waiting.add(run.share)
+        self._owed &= waiting  # the others have nothing in the backlog
+        return None
+
+    def _take_in_turn(self) -> QueuedRun | None:
+        for group in list(self._heaps):
+            if self._is_full():
                 return None
             run = self._first_run(group)
-            if run is None or not self._is_within_bounds(run.source):
-                continue
-            if not full or (run.share in drained and not self._queue.has_pending(run.share)):
+            if run is not None and self._is_within_bounds(run.source):
                 self._remove(group, run)
                 return run
         return None

@@ -7,12 +7,17 @@ anything is set aside as a whole, so that 50,000 waiting lanes cost nothing.
 """
 
 from bisect import insort
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 Lane = Hashable
+_NAMESPACES_OFFERED = 64
+"""Maximum number of namespaces of which a source offers something although it may start fewer runs."""
+_NAMESPACES_ASKED = 64
+"""Maximum number of namespaces of a tier that are asked whether they may start something."""
 
 
 class Place(NamedTuple):
@@ -84,9 +89,8 @@ class _Tier:
             del self.namespaces[load]
             self.order.remove(load)
 
-    @property
-    def first(self) -> str:
-        return next(iter(self.namespaces[self.order[0]]))
+    def __iter__(self) -> Iterator[str]:
+        return (namespace for load in self.order for namespace in self.namespaces[load])
 
 
 @dataclass(slots=True)
@@ -96,11 +100,24 @@ class _Gate:
     shut: bool = False
     starts: int | None = None
     offered: OrderedDict[_Spot, None] = field(default_factory=OrderedDict)
+    namespaces: Counter[str] = field(default_factory=Counter)  # of offered spots
     aside: dict[int, OrderedDict[str, dict[int, _Spot]]] = field(default_factory=dict)
 
     @property
     def idle(self) -> bool:
         return not (self.shut or self.offered or self.aside)
+
+    def offer(self, spot: _Spot) -> None:
+        """Count a spot as offered."""
+        self.offered[spot] = None
+        self.namespaces[spot.place.namespace] += 1
+
+    def take_back(self, spot: _Spot) -> None:
+        """Count a spot as offered no more."""
+        del self.offered[spot]
+        self.namespaces[spot.place.namespace] -= 1
+        if not self.namespaces[spot.place.namespace]:
+            del self.namespaces[spot.place.namespace]
 
     def set_aside(self, spot: _Spot, *, first: bool) -> None:
         """Set a spot aside; its namespace is the first to come back, or the last."""
@@ -120,10 +137,22 @@ class _Gate:
         if not self.aside[tier]:
             del self.aside[tier]
 
-    def bring_back(self) -> _Spot:
-        """Remove and return the next spot: of the highest tier, the first namespace, and its highest priority."""
+    def bring_back(self) -> _Spot | None:
+        """Remove and return the next spot, of the highest tier, the first namespace, and its highest priority.
+
+        A namespace of which nothing is offered comes first: the others may have better things to do than to use the
+        source. Return None if enough is offered.
+        """
+        if self.shut or not self.aside:
+            return None
         namespaces = self.aside[max(self.aside)]
-        levels = namespaces[next(iter(namespaces))]
+        namespace = next(iter(namespaces))
+        if self.starts is not None and len(self.offered) >= self.starts:
+            found = next((name for name in namespaces if name not in self.namespaces), None)
+            if found is None or len(self.namespaces) >= _NAMESPACES_OFFERED:
+                return None
+            namespace = found
+        levels = namespaces[namespace]
         spot = levels[max(levels)]
         self.discard(spot)
         spot.aside = False
@@ -178,12 +207,13 @@ class Ring:
             if spot.served:
                 gate.set_aside(spot, first=False)
         gate.offered.clear()
+        gate.namespaces.clear()
 
     def open(self, source: str, starts: int | None) -> None:
         """Allow ``source`` to start ``starts`` runs (None: unlimited), and bring back as many of its spots, in order.
 
-        More spots could not be used before the source is shut again, and moving all of them for each start would cost
-        time proportional to the number of namespaces.
+        At least one spot of each namespace comes back, up to a bound: moving all of them for each start would cost time
+        proportional to the number of namespaces.
         """
         gate = self._gates.get(source)
         if gate is None:
@@ -204,21 +234,22 @@ class Ring:
     def next_lane(self, may_start: Callable[[str], bool] | None = None) -> Lane | None:
         """Return the next lane, and move it and its source to the end.
 
-        With ``may_start``, the lane is one of a namespace for which it returns True; only the namespace with the lowest
-        load of each tier is asked about.
+        With ``may_start``, the lane is one of a namespace for which it returns True; the namespaces with the lowest
+        loads of each tier are asked about, up to a bound.
         """
-        tier = self._find_tier(may_start)
-        return self._serve(tier, tier.first) if tier is not None else None
+        found = self._find(may_start)
+        return self._serve(*found) if found is not None else None
 
     def has_lane(self, may_start: Callable[[str], bool]) -> bool:
         """Whether ``next_lane`` would return a lane."""
-        return self._find_tier(may_start) is not None
+        return self._find(may_start) is not None
 
-    def _find_tier(self, may_start: Callable[[str], bool] | None) -> _Tier | None:
+    def _find(self, may_start: Callable[[str], bool] | None) -> tuple[_Tier, str] | None:
         for number in self._order:
             tier = self._tiers[-number]
-            if may_start is None or may_start(tier.first):
-                return tier
+            for namespace in islice(tier, _NAMESPACES_ASKED):
+                if may_start is None or may_start(namespace):
+                    return tier, namespace
         return None
 
     def _serve(self, tier: _Tier, namespace: str) -> Lane:
@@ -237,7 +268,7 @@ class Ring:
             if gate.shut:
                 gate.set_aside(spot, first=False)
                 return
-            gate.offered[spot] = None
+            gate.offer(spot)
         self._offer(spot)
 
     def _leave(self, spot: _Spot) -> None:
@@ -246,7 +277,7 @@ class Ring:
             if spot.aside:
                 gate.discard(spot)
             else:
-                del gate.offered[spot]
+                gate.take_back(spot)
                 self._refill(gate)
             if gate.idle:
                 del self._gates[spot.place.source]
@@ -254,9 +285,8 @@ class Ring:
             self._withdraw(spot)
 
     def _refill(self, gate: _Gate) -> None:
-        while not gate.shut and gate.aside and (gate.starts is None or len(gate.offered) < gate.starts):
-            spot = gate.bring_back()
-            gate.offered[spot] = None
+        while (spot := gate.bring_back()) is not None:
+            gate.offer(spot)
             self._offer(spot)
 
     def _offer(self, spot: _Spot) -> None:

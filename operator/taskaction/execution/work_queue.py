@@ -6,12 +6,14 @@ middle of a decision, and many reasons to look at one object cost one look. Cont
 """
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Generic, TypeVar
 
+_SECONDS_AT_ONCE = 0.01
 _KEYS_AT_ONCE = 20
-"""Number of keys after which the loop lets other tasks run."""
+"""Time and number of keys after which the loop lets other tasks run."""
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -34,6 +36,11 @@ class WorkQueue(Generic[Key]):
         self._keys[key] = None
         self._requested.set()
 
+    def add_last(self, key: Key) -> None:
+        """Request that ``key`` is handled after all keys that wait now, even if it was requested before."""
+        self._keys.pop(key, None)
+        self.add(key)
+
     def take(self) -> Key:
         """Remove and return the oldest key; raise ``KeyError`` if the queue is empty."""
         return self._keys.popitem(last=False)[0]
@@ -52,12 +59,13 @@ class WorkLoop:
         while True:
             await self._requested.wait()
             self._requested.clear()
-            handled = 0
+            handled, since = 0, time.monotonic()
             while (found := next((pair for pair in handlers if len(pair[0])), None)) is not None:
                 self._handle(*found)
                 handled += 1
-                if handled % _KEYS_AT_ONCE == 0:
+                if handled == _KEYS_AT_ONCE or time.monotonic() - since > _SECONDS_AT_ONCE:
                     await asyncio.sleep(0)
+                    handled, since = 0, time.monotonic()
 
     def _handle(self, queue: WorkQueue[Any], handler: Callable[[Any], None]) -> None:
         key = queue.take()

@@ -142,7 +142,7 @@ def _handle_slot(observed: Observed, now: datetime) -> Decision:
             observed, status, write_if_changed(observed, status), (Call(poll=is_pollable(status)),), now
         )
     if find_gate(observed, now) is not None:
-        return _prepare(replace(observed, activity=Activity.IDLE), now)
+        return _prepare(replace(observed, activity=Activity.QUEUED), now)  # it leaves the queue, and its partition
     return _start(observed, now)
 
 
@@ -229,7 +229,7 @@ def _handle_limited(observed: Observed, outcome: Limited, now: datetime) -> Deci
     if (ending := find_ending(observed, now)) is not None:
         return cancel_or_finish(observed, ending, now)
     if find_gate(observed, now) is not None:
-        return _prepare(observed, now)
+        return _prepare(replace(observed, activity=Activity.QUEUED), now)
     status = rate_limited_status(observed, again, outcome.message or "target rate limit reached", now)
     return _decide_with_wake(observed, status, write_if_changed(observed, status), (Park(again, outcome.key),), now)
 

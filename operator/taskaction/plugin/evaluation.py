@@ -13,11 +13,12 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-from anyio import BrokenWorkerProcess, CapacityLimiter, fail_after, to_process
+import structlog
+from anyio import BrokenWorkerProcess, CapacityLimiter, fail_after, sleep, to_process
 
 from taskaction.api.enums import RetryClass
 from taskaction.api.reasons import Reason
-from taskaction.plugin.errors import ActionError, TransientError
+from taskaction.plugin.errors import ActionError
 from taskaction.plugin.json_schema import SchemaChecker, compile_schema, is_cheap_schema, schema_problem
 from taskaction.plugin.secrets import reveal, secrets_in
 
@@ -39,6 +40,8 @@ CALLS_WAITING = 2
 BUSY_SECONDS = 1.0
 """Seconds until a call that may not wait asks again."""
 
+_START_PAUSE_SECONDS = 1.0
+_LOG = structlog.stdlib.get_logger("taskaction")
 T = TypeVar("T")
 
 
@@ -74,7 +77,6 @@ class Evaluator:
 
         Raises:
             BudgetExceededError: the function needs more CPU time or memory than its budget; ``what`` names it.
-            TransientError: no worker process can be started.
         """
         if self._workers is None:
             self._workers = CapacityLimiter(WORKERS)
@@ -83,17 +85,26 @@ class Evaluator:
             turn = self._turns[namespace] = _Turn()
         async with turn.waiting(), self._workers:
             try:
-                with fail_after(self._wall_seconds):
-                    return await to_process.run_sync(
-                        _run_bounded, self._cpu_seconds, function, *arguments, cancellable=True
-                    )
+                return await self._run_in_process(function, *arguments)
             except (TimeoutError, MemoryError, _CpuTimeExceededError, BrokenWorkerProcess) as error:
                 raise BudgetExceededError(
                     f"{what}: evaluation exceeds its budget of {self._cpu_seconds:g} s of CPU time "
                     f"and {MEMORY_BYTES >> 20} MiB; make it smaller or simpler"
                 ) from error
+
+    async def _run_in_process(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Return the result; while the system cannot start a worker process, try again every second."""
+        while True:
+            try:
+                with fail_after(self._wall_seconds):
+                    return await to_process.run_sync(
+                        _run_bounded, self._cpu_seconds, function, *arguments, cancellable=True
+                    )
+            except TimeoutError:
+                raise
             except OSError as error:
-                raise TransientError(f"{what}: no worker process can be started: {error}") from error
+                _LOG.warning("no worker process can be started", error=str(error))
+                await sleep(_START_PAUSE_SECONDS)
 
     def waiting_count(self, namespace: str) -> int:
         """Return the number of evaluations of a namespace that run or wait."""

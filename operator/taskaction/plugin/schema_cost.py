@@ -33,7 +33,10 @@ _COUNTS = re.compile(r"\{(\d+)(?:,(\d*))?\}")
 
 def schema_units(schema: Any) -> int:
     """Return how many keywords are evaluated for one value at most, with every reference replaced by its target."""
-    return _Expansion(schema).units(schema)
+    try:
+        return _Expansion(schema).units(schema)
+    except (RecursionError, ValueError):  # a chain of thousands of references, or one with thousands of digits
+        return UNBOUNDED
 
 
 def value_units(value: Any, limit: int = CHEAP_UNITS) -> int:

@@ -192,3 +192,18 @@ def test_what_waits_and_what_is_under_way_is_counted_by_source() -> None:
         0,
         [],
     )
+
+
+def test_a_slot_of_a_shared_source_goes_to_a_namespace_that_uses_it() -> None:
+    queue = RunQueue(ShareSettings())
+    queue.set_limits("shared", SourceLimits(concurrent=1))
+    queue.enqueue(run("busy", source="shared", namespace="c"))
+    assert queue.take() is not None
+    queue.enqueue(run("a", source="shared", namespace="a"))
+    queue.enqueue(run("b", source="shared", namespace="b"))
+    for number in range(20):
+        queue.enqueue(run(f"better-{number}", namespace="a", source="own", priority=10))
+    queue.forget("busy")
+    queue.release_worker("busy")
+
+    assert "b" in [one.id for one in (queue.take(), queue.take()) if one is not None]

@@ -92,6 +92,38 @@ async def test_a_full_queue_still_admits_a_namespace_that_has_nothing_in_it() ->
     await stage.close()
 
 
+async def test_the_place_of_a_namespace_that_has_nothing_queued_any_more_is_its_own() -> None:
+    stage = Stage()
+    manager = stage.manager(workers=1, runs_buffer_high_watermark=2)
+    await submitted(manager, "first", namespace="x")
+    await submitted(manager, "a0", "a1", namespace="a")
+    for number in range(6):
+        manager.submit(run(f"e{number}", namespace="e", source=f"e{number}"))
+    await submitted(manager, "a2", namespace="a")
+    served = []
+    for _ in range(8):
+        last = stage.started[-1]
+        served.append(last)
+        manager.forget(last)
+        await stage.let(last)
+    assert "a2" in served[:6], served
+    await stage.close()
+
+
+async def test_a_namespace_below_its_share_gets_a_loan_although_one_with_fewer_workers_waits() -> None:
+    stage = Stage()
+    shares = ShareSettings(weights={"gold": 9, "hog": 3})
+    manager = stage.manager(workers=20, shares=shares)
+    await submitted(manager, *names("gold", 10), namespace="gold")
+    await submitted(manager, "x0", namespace="x")
+    await submitted(manager, *names("hog", 9), namespace="hog")
+    await stage.clock.advance(1.0)
+    await submitted(manager, "x1", namespace="x")
+    await submitted(manager, "gold10", namespace="gold")
+    assert "gold10" in stage.started
+    await stage.close()
+
+
 @given(
     weights=st.dictionaries(st.sampled_from("abc"), st.integers(1, 5)),
     running=st.dictionaries(st.sampled_from("abcd"), st.integers(1, 20)),

@@ -65,6 +65,14 @@ async def test_a_request_during_a_decision_is_handled_after_it(desk: Desk) -> No
     assert desk.handled == ["again a", "b", "a"]
 
 
+async def test_keys_that_are_requested_in_an_order_are_handled_in_it(desk: Desk) -> None:
+    desk.usual.add("second")
+    for key in ("first", "second"):
+        desk.usual.add_last(key)
+    await settle()
+    assert desk.handled == ["first", "second"]
+
+
 async def test_urgent_keys_come_first_whenever_they_were_requested(desk: Desk) -> None:
     for key in ("a", "b"):
         desk.usual.add(key)

@@ -1,7 +1,7 @@
 """Requests of parts of the control layer to its reconcilers: keys in queues, served by one loop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from taskaction.api.enums import ParentKind, ProviderKind
@@ -67,6 +67,11 @@ class Requests:
         """Request reconciliation of an action or a run."""
         queue = self.actions if target.kind is ParentKind.TASK_ACTION else self.runs
         queue.add(target.uid)
+
+    def reconcile_in_order(self, targets: Iterable[ReconcileTarget]) -> None:
+        """Request reconciliation of actions one after the other, whatever was requested of them before."""
+        for target in targets:
+            self.actions.add_last(target.uid)
 
     async def run(self, handlers: RequestHandlers) -> None:
         """Serve the queues until cancelled."""

@@ -93,9 +93,10 @@ class ActionIntake:
         In the order of their partitions and those with an attempt first, so that limits count them before others start.
         """
         now = self._clock.now()
-        for record in self._placer.sort(record for record in self._table if record.shard == shard):
+        acquired = self._placer.sort(record for record in self._table if record.shard == shard)
+        for record in acquired:
             record.take_over(now)
-            self._requests.reconcile(record)
+        self._requests.reconcile_in_order(acquired)
 
     def on_shard_lost(self, shard: int) -> None:
         """Drop the actions of a shard that another process owns; calls under way may end."""
@@ -105,11 +106,12 @@ class ActionIntake:
 
     def on_provider_changed(self, key: ProviderKey) -> None:
         """Reconcile the actions of a provider that was created, changed or deleted."""
-        for record in self._placer.sort(record for record in self._table if provider_key(record.action) == key):
+        concerned = self._placer.sort(record for record in self._table if provider_key(record.action) == key)
+        for record in concerned:
             if not record.has_parameters:
                 self.on_missing(record)  # what they mean depends on the provider
             self._placer.place(record)
-            self._requests.reconcile(record)
+        self._requests.reconcile_in_order(concerned)
 
     def _admit(self, action: TaskAction) -> None:
         if action.status.phase.is_terminal:

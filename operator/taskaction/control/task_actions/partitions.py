@@ -77,7 +77,7 @@ class PartitionLookup:
                 record.fail_partition(key)
             else:
                 record.set_partition(key)
-        self._requests.reconcile(record)
+        self._requests.reconcile_in_order((record,))
 
 
 def _waits(record: ActionRecord) -> bool:

@@ -113,7 +113,7 @@ class Reconciler:
         self.apply(record, decision)
         if decision.write in _AT_ONCE or record.is_finished:
             self._background.start(self._committer.commit(record, decision), name=f"commit {uid}")
-        if found and not record.status.phase.is_terminal:
+        if found and record.awaits_partition and not record.status.phase.is_terminal:
             self._queueing.submit_found(record)
 
     def poll(self, uid: str) -> None:

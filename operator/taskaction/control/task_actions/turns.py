@@ -130,6 +130,8 @@ class ActionTurns:
                 return None
         if decision.write is Write.FIRST and await self._committer.write_status(record) is not WriteResult.STORED:
             return None
+        if record.must_be_placed:  # the write has read a newer object, e.g. with an abort
+            self._reconciler.reconcile(record.uid)
         if record.is_gone:
             self._teardown.on_deleted(record)
             return None

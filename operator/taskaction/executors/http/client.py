@@ -31,6 +31,8 @@ from taskaction.plugin.errors import (
 from taskaction.plugin.toolbox import Toolbox
 
 RESPONSE_LIMIT_BYTES = 1024 * 1024
+RESPONSE_LIMIT_PARTS = 30_000
+"""Maximum number of lists and objects in a response: parsing more takes the event loop too long."""
 HEADER_LIMIT_BYTES = 64 * 1024
 _REDIRECTS = 5
 _WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
@@ -241,6 +243,11 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
             raise ActionExecutionError(
                 f"the response is larger than {RESPONSE_LIMIT_BYTES} bytes", code="ResponseTooLarge"
             )
+    is_json = content.lstrip().startswith((b"[", b"{"))
+    if is_json and content.count(b"[") + content.count(b"{") > RESPONSE_LIMIT_PARTS:
+        raise ActionExecutionError(
+            f"the response has more than {RESPONSE_LIMIT_PARTS} lists and objects", code="ResponseTooComplex"
+        )
     return bytes(content)
 
 

@@ -74,12 +74,18 @@ class HttpResponse:
     content: bytes
     effect: Effect = Effect.NONE
     redirect: str = ""
+    _parsed: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def body(self) -> Any:
         """The JSON value if the content is JSON, with or without a byte order mark; otherwise the text."""
-        content = self.content.removeprefix(_BYTE_ORDER_MARK)
-        try:
-            return orjson.loads(content)
-        except orjson.JSONDecodeError:
-            return content.decode(errors="replace")
+        if not self._parsed:  # parsed once, since a large one takes milliseconds
+            self._parsed.append(_parse(self.content.removeprefix(_BYTE_ORDER_MARK)))
+        return self._parsed[0]
+
+
+def _parse(content: bytes) -> Any:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return content.decode(errors="replace")
