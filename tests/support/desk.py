@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from support.fake_cluster import FakeCluster
-from support.requests import no_requests
+from support.work_requests import no_requests
 from taskaction.control.objects.owned import OwnedRecord
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.requests import Requests

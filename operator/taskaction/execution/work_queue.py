@@ -19,31 +19,53 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class WorkQueue(Generic[Key]):
-    """Requested keys in the order of their first requests; a key that is added twice is taken once."""
+    """Requested keys, each of which is taken once however often it is added.
+
+    Groups, such as namespaces, take turns; within a group, keys leave in the order of their first requests. So nobody
+    waits behind all that somebody else has requested.
+    """
 
     def __init__(self, name: str, requested: asyncio.Event) -> None:
         """Create a queue; ``name`` appears in errors, ``requested`` is set when a key is added."""
         self.name = name
         self._requested = requested
-        self._keys: OrderedDict[Key, None] = OrderedDict()
+        self._groups: OrderedDict[str, OrderedDict[Key, None]] = OrderedDict()
+        self._group_of: dict[Key, str] = {}
 
     def __len__(self) -> int:
         """Return the number of waiting keys."""
-        return len(self._keys)
+        return len(self._group_of)
 
-    def add(self, key: Key) -> None:
-        """Request that ``key`` is handled."""
-        self._keys[key] = None
+    def add(self, key: Key, group: str = "") -> None:
+        """Request that ``key`` is handled when it is the turn of ``group``."""
+        if key in self._group_of:
+            return
+        self._group_of[key] = group
+        self._groups.setdefault(group, OrderedDict())[key] = None
         self._requested.set()
 
-    def add_last(self, key: Key) -> None:
-        """Request that ``key`` is handled after all keys that wait now, even if it was requested before."""
-        self._keys.pop(key, None)
-        self.add(key)
+    def add_last(self, key: Key, group: str = "") -> None:
+        """Request that ``key`` is handled after all keys of ``group``, even if it was requested before."""
+        before = self._group_of.pop(key, None)
+        if before is not None:
+            self._remove(key, before)
+        self.add(key, group)
 
     def take(self) -> Key:
-        """Remove and return the oldest key; raise ``KeyError`` if the queue is empty."""
-        return self._keys.popitem(last=False)[0]
+        """Remove and return the oldest key of the group whose turn it is; raise ``StopIteration`` if there is none."""
+        group, keys = next(iter(self._groups.items()))
+        key = next(iter(keys))
+        del self._group_of[key]
+        self._remove(key, group)
+        if group in self._groups:
+            self._groups.move_to_end(group)
+        return key
+
+    def _remove(self, key: Key, group: str) -> None:
+        keys = self._groups[group]
+        del keys[key]
+        if not keys:
+            del self._groups[group]
 
 
 class WorkLoop:

@@ -12,7 +12,7 @@ from support.operators import QUICK_LEASES
 
 SETTINGS = QUICK_LEASES
 COUNT = 40
-GROWTH_MB = 60
+GROWTH_MB = 100
 """Each of these actions takes 7 MB as Python's objects: 280 MB together."""
 
 NESTED = {"output": {"parts": [[]] * 85_000}}

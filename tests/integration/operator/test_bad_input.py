@@ -164,7 +164,7 @@ def test_a_secret_that_comes_later_is_found_by_a_retry(kubectl: Kubectl, world: 
     assert reason(never) == "ParametersSourceNotFound"
     assert "late" in condition(never, "Finished")["message"]
     assert not world.effects
-    kubectl("create", "secret", "generic", "late", "--from-literal=token=s3cret")
+    kubectl("create", "secret", "generic", "late", "--from-literal=token=s3cret-token")
     ended = wait_for_phase(kubectl, "late", "Succeeded")
     assert "s3cret" not in json.dumps(ended)
     assert world.effects == {"once/call": 1}

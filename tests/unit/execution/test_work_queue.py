@@ -104,7 +104,16 @@ def test_keys_leave_in_the_order_of_their_first_requests(keys: list[str]) -> Non
     assert [queue.take() for _ in range(len(queue))] == list(dict.fromkeys(keys))
 
 
+def test_groups_take_turns_however_much_one_of_them_requests() -> None:
+    queue: WorkQueue[str] = WorkQueue("queue", asyncio.Event())
+    for number in range(5):
+        queue.add(f"a{number}", "a")
+    queue.add("b0", "b")
+    queue.add("a0", "b")  # it waits already
+    assert [queue.take() for _ in range(len(queue))] == ["a0", "b0", "a1", "a2", "a3", "a4"]
+
+
 def test_taking_from_an_empty_queue_is_an_error() -> None:
     queue: WorkQueue[Any] = WorkQueue("queue", asyncio.Event())
-    with pytest.raises(KeyError):
+    with pytest.raises(StopIteration):
         queue.take()

@@ -19,6 +19,10 @@ class ReconcileTarget(Protocol):
         """``metadata.uid`` of the object."""
 
     @property
+    def namespace(self) -> str:
+        """``metadata.namespace`` of the object; namespaces take turns."""
+
+    @property
     def kind(self) -> ParentKind:
         """The kind of the object."""
 
@@ -66,7 +70,7 @@ class Requests:
     def reconcile(self, target: ReconcileTarget) -> None:
         """Request reconciliation of an action or a run."""
         queue = self.actions if target.kind is ParentKind.TASK_ACTION else self.runs
-        queue.add(target.uid)
+        queue.add(target.uid, target.namespace)
 
     def reconcile_in_order(self, targets: Iterable[ReconcileTarget]) -> None:
         """Request reconciliation of actions one after the other, whatever was requested of them before."""

@@ -75,7 +75,7 @@ class ProviderIntake:
         if event == "DELETED":
             self._evaluated.pop(key, None)
             self._providers.drop(key, metadata["uid"])
-            self._requests.providers.add(key)
+            self._requests.providers.add(key, key[1])
             return
         try:
             provider = read_provider(kind, body)
@@ -95,7 +95,7 @@ class ProviderIntake:
     def _put(self, provider: Provider, schemas: ProviderSchemas) -> None:
         offer = self._providers.put(provider, schemas)
         self.publish(offer)
-        self._requests.providers.add(offer.key)
+        self._requests.providers.add(offer.key, offer.key[1])
 
     async def _evaluate(self, provider: Provider) -> None:
         """Compile the schemas of a provider that are not cheap; a newer specification replaces it meanwhile."""
@@ -151,7 +151,7 @@ class ProviderIntake:
             self._absent[key] = None
             while len(self._absent) > _ABSENT_KEPT:
                 self._absent.popitem(last=False)
-            self._requests.providers.add(key)
+            self._requests.providers.add(key, key[1])
         else:
             self.on_notification(kind, None, body)
 

@@ -8,7 +8,7 @@ import pytest
 from support.events import event_body, seconds_later
 from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
-from support.requests import OwnedShards, no_requests, taken
+from support.work_requests import OwnedShards, no_requests, taken
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import ACTION_EVENTS
 from taskaction.cluster.retry import Retrier

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from support.fake_cluster import FakeCluster
-from support.requests import OwnedShards, no_requests
+from support.work_requests import OwnedShards, no_requests
 from taskaction.api.action_flow import ActionFlow
 from taskaction.api.enums import ProviderKind
 from taskaction.app.metrics import OperatorMetrics

@@ -9,7 +9,7 @@ import pytest
 
 from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
-from support.requests import no_requests
+from support.work_requests import no_requests
 from taskaction.api.enums import ParentKind, Phase
 from taskaction.api.task_action import TaskAction
 from taskaction.cluster.errors import UnavailableError

@@ -7,7 +7,7 @@ import pytest
 
 from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
-from support.requests import no_requests, taken
+from support.work_requests import no_requests, taken
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.control.objects.objects import ObjectEditor
 from taskaction.control.objects.records import ActionRecord

@@ -6,7 +6,7 @@ import pytest
 
 from support.desk import Desk
 from support.records import NAMESPACE, body, claim, live, running, stored_status
-from support.requests import taken
+from support.work_requests import taken
 from taskaction.api.enums import ErrorKind, Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Attempt, TaskActionStatus

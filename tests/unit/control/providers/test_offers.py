@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from support.fake_cluster import FakeCluster
-from support.requests import OwnedShards, no_requests, taken
 from support.runs import toolbox
+from support.work_requests import OwnedShards, no_requests, taken
 from taskaction.api.enums import ProviderKind
 from taskaction.cluster.errors import InvalidError, UnavailableError
 from taskaction.cluster.gateway import ACTION_PROVIDERS, Body

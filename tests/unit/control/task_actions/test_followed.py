@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from support.records import NAMESPACE, body, recorded
-from support.requests import OwnedShards, no_requests, taken
+from support.work_requests import OwnedShards, no_requests, taken
 from taskaction.cluster.gateway import JOBS, PODS, Body
 from taskaction.control.objects.tables import ActionTable
 from taskaction.control.task_actions.followed import ChildObjectCache
