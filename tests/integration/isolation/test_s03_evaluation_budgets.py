@@ -128,8 +128,8 @@ def condition_of(item: Body) -> Body:
     return condition(item, "Ready") if item.get("status") else {}
 
 
-def test_s03_many_hostile_approvals_do_not_delay_a_neighbour(kubectl: Kubectl) -> None:
+def test_s03_many_hostile_approvals_do_not_delay_a_neighbour(attacker: Kubectl, victim: Kubectl) -> None:
     schema = {"type": "object", "schema": doubling(25)}
-    create(kubectl, [action(f"noisy-{n}", "approval", schema, signal={"value": {}}) for n in range(100)])
-    create(kubectl, [action("neighbour")])
-    assert is_finished(wait_for(kubectl, "neighbour", seconds=10))  # evaluations of all would take 100 s
+    create(attacker, [action(f"noisy-{n}", "approval", schema, signal={"value": {}}) for n in range(100)])
+    create(victim, [action("neighbour")])
+    assert is_finished(wait_for(victim, "neighbour", seconds=10))  # evaluations of all would take 100 s

@@ -103,6 +103,7 @@ def test_s08_slow_calls_of_a_namespace_delay_no_other(
 def test_s08_the_platform_bounds_how_long_a_call_lasts(
     crds: Cluster, attacker: Kubectl, operators: Operators, target: Dripping
 ) -> None:
+    operators.kill()  # one with another timeout would share the work
     operators.start({**SETTINGS, "TASKACTION_CALL_TIMEOUT": "2s"})
     create(attacker, [slow_call("slow", target, retryPolicy={"limit": 0})])
     status = wait_for(attacker, "slow")["status"]
