@@ -83,13 +83,14 @@ def test_a_run_goes_on_where_a_killed_operator_has_left_it(kubectl: Kubectl, ope
         operators.start(SETTINGS)
     run(kubectl, CHAIN, input={"n": 1})
     in_state(kubectl, "Nap")
+    wait_until(lambda: len(actions(kubectl)) == 2, timeout=30, what="the action of the state Nap")
     before = {one["metadata"]["uid"] for one in actions(kubectl)}
     operators.kill()
     operators.start(SETTINGS)
     assert finished(kubectl)["phase"] == "Succeeded"
     found = actions(kubectl)
-    assert before <= {one["metadata"]["uid"] for one in found}  # nothing was made anew
-    assert [one["status"]["attempt"] for one in found] == [1, 1]  # nor twice
+    assert {one["metadata"]["uid"] for one in found} == before  # nothing was made twice, or anew
+    assert [one["status"]["attempt"] for one in found] == [1, 1]
 
 
 def test_another_replica_takes_over(kubectl: Kubectl, operators: Operators) -> None:
