@@ -1,6 +1,5 @@
 """What attackers have in tests of isolation: accounts with the rights that they name and no others, and a server."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +9,7 @@ from cluster.kubectl import Kubectl
 from cluster.ports import HOST
 from support.api import create_objects
 from support.people import GROUP, RBAC, wait_for_right
+from support.serving import serving
 
 Body = dict[str, Any]
 SECRETS: Body = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
@@ -85,12 +85,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def listening() -> Iterator[Listener]:
     """Give a server for a while."""
-    server = Listener()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with serving(Listener()) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -1,13 +1,13 @@
 """A target that tells everybody what it was sent, in every form and place that an answer has."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from cluster.ports import HOST
+from support.serving import serving
 from support.sightings import spellings_of
 
 
@@ -65,12 +65,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def mirroring(secret: str) -> Iterator[Mirror]:
     """Give such a target for a while."""
-    server = Mirror(secret)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with serving(Mirror(secret)) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -3,8 +3,6 @@
 import json
 import os
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ from cluster.ports import HOST, Ports
 from cluster.processes import Program, start, wait_until
 from local import account
 from support.port_server import CLIENT_ID, CLIENT_SECRET, INSTALLATION, PortServer
+from support.serving import ask_probe
 
 NAME = "taskaction-port-agent"
 QUICK = {
@@ -110,14 +109,7 @@ class AgentProcess:
 
     def ask(self, path: str) -> tuple[int, str]:
         """Give the code and the text of a probe; 0 where nothing answers."""
-        try:
-            with urllib.request.urlopen(f"{self.url}{path}", timeout=2) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as refused:
-            with refused:
-                return refused.code, refused.read().decode()
-        except OSError as error:
-            return 0, str(error)
+        return ask_probe(f"{self.url}{path}", seconds=2)
 
     def wait_until_ready(self) -> None:
         """Return when it works or stands by."""

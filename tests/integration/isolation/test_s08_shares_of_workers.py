@@ -14,6 +14,7 @@ from cluster.ports import HOST
 from local.operator_process import Operator
 from support.actions import Body, action, create, wait_for
 from support.operators import QUICK_LEASES, Operators
+from support.serving import serving
 
 WORKERS = 64
 CALLS = WORKERS + 2
@@ -58,15 +59,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def dripping() -> Iterator[Dripping]:
-    with Dripping() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    with serving(Dripping()) as server:
         try:
             yield server
         finally:
             server.closing.set()
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture

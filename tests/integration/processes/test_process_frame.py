@@ -5,8 +5,6 @@ import re
 import signal
 import socket
 import sys
-import urllib.error
-import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from support.inboxes import Inboxes
 from support.operators import QUICK_LEASES, Operators
 from support.port_processes import PortAgents
 from support.port_server import PortServer
+from support.serving import ask_probe
 
 COMMANDS = {
     "operator": (["operator", "run"], "TASKACTION_", "bind"),
@@ -49,14 +48,7 @@ class Running:
 
     def ask(self, path: str) -> tuple[int, str]:
         """Give the code and the text of a probe; 0 where nothing answers."""
-        try:
-            with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as refused:
-            with refused:
-                return refused.code, refused.read().decode()
-        except OSError as error:
-            return 0, str(error)
+        return ask_probe(f"{self.url}{path}", seconds=5)
 
     def wait_for(self, path: str, code: int) -> None:
         """Return when a probe answers so."""
