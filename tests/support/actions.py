@@ -78,10 +78,15 @@ def wait_for_all(kubectl: Kubectl, check: Callable[[dict[str, Body]], bool], sec
     """Give every action of the namespace once `check` holds."""
     deadline = time.monotonic() + seconds
     while not check(found := get_all(kubectl)):
-        states = {name: [phase(item), _metadata(item)] for name, item in found.items()}
-        assert time.monotonic() < deadline, f"after {seconds} s: {json.dumps(states, indent=1)[:4000]}"
+        assert time.monotonic() < deadline, f"after {seconds} s: {_states(found, check)[:4000]}"
         time.sleep(LOOK_SECONDS)
     return found
+
+
+def _states(found: dict[str, Body], check: Callable[[dict[str, Body]], bool]) -> str:
+    """Give the states of the actions that fail the check alone, or of all when only the whole fails it."""
+    late = {name: item for name, item in found.items() if not check({name: item})}
+    return json.dumps({name: [phase(item), _metadata(item)] for name, item in (late or found).items()}, indent=1)
 
 
 def _metadata(item: Body) -> Body:
