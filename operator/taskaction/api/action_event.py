@@ -4,7 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field
 
-from taskaction.api.base import ApiModel, DnsLabel, DnsName, JsonObject, ShortText, Uid, UserTimestamp
+from taskaction.api.base import ApiModel, DnsLabel, DnsName, ExternalId, JsonObject, ShortText, Uid, UserTimestamp
 from taskaction.api.metadata import Metadata
 from taskaction.api.rules import cel, immutable_rule, rules, stored_default
 from taskaction.api.task_action import ProviderRef
@@ -64,7 +64,7 @@ class ActionEventSpec(ApiModel):
 
     target: EventTarget | None = None
     """The action that the event is about. Set at least one of `target` and `correlationKey`."""
-    correlation_key: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    correlation_key: Annotated[ExternalId, Field(min_length=1)] | None = None
     """The target system's id of the action, for senders that do not know the name. Matched with `status.externalId`."""
     scope: EventScope | None = None
     """The actions among which `correlationKey` is matched. Default: all actions of the namespace."""

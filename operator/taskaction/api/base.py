@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from pydantic.alias_generators import to_camel
 
 from taskaction.api.rules import cel, rules
+from taskaction.core.constants import EXTERNAL_ID_CHARS
 from taskaction.core.durations import PATTERN, format_duration, parse_duration
 
 
@@ -109,5 +110,6 @@ AnyJson = Annotated[
 DnsLabel = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 DnsName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 ShortText = Annotated[str, Field(max_length=253)]
+ExternalId = Annotated[str, Field(max_length=EXTERNAL_ID_CHARS)]
 Message = Annotated[str, Field(max_length=1024)]
 Uid = Annotated[str, Field(min_length=1, max_length=64)]

@@ -9,6 +9,7 @@ from taskaction.api.base import (
     ApiModel,
     DnsLabel,
     DnsName,
+    ExternalId,
     JsonObject,
     Message,
     ShortText,
@@ -188,7 +189,7 @@ class Attempt(ApiModel):
     """When the attempt ended."""
     error: ActionErrorInfo | None = None
     """Why the attempt failed."""
-    external_id: ShortText | None = None
+    external_id: ExternalId | None = None
     """The target system's id of the attempt."""
 
 
@@ -278,7 +279,7 @@ class TaskActionStatus(ApiModel):
         tuple[Link, ...], Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "atomic"})
     ] = ()
     """Links for people who look at the action."""
-    external_id: ShortText | None = None
+    external_id: ExternalId | None = None
     """The target system's id of the current attempt."""
     partition_key: Annotated[str, Field(max_length=253)] | None = None
     """The partition key from the executor, if the action, its provider and its parameters do not set one."""

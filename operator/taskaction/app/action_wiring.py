@@ -214,7 +214,9 @@ def _build_observation(base: Foundation, providers: ProviderControl) -> _Observa
             base.jitter,
             base.persistently,
             CallSettings(
-                closed_namespaces=base.closed_namespaces, call_timeout=base.config.call_timeout.total_seconds()
+                closed_namespaces=base.closed_namespaces,
+                call_timeout=config.call_timeout.total_seconds(),
+                quota_patience=config.rate_check_timeout.total_seconds(),
             ),
             timers,
             base.evaluator,

@@ -66,6 +66,7 @@ FIELD_MANAGER = "taskaction-operator"
 NESTING_LIMIT = 100
 """Maximum nesting of JSON in parameters, configuration and results."""
 
+EXTERNAL_ID_CHARS = 1024
 OUTPUT_LIMIT_BYTES = 32 * 1024
 MESSAGE_LIMIT_CHARS = 1024
 ATTEMPTS_KEPT = 10

@@ -66,6 +66,9 @@ class OperatorConfig(ProcessSettings, env_prefix="TASKACTION_"):
     priority counts within its namespace."""
     call_timeout: Duration = timedelta(hours=1)
     """Maximum duration of one call of an executor; the attempt then fails as if it had exceeded its own timeout."""
+    rate_check_timeout: Duration = timedelta(minutes=10)
+    """Time for which the rate limit check of an executor may fail with errors; the attempt then fails. Errors of the
+    platform are retried without a limit."""
     runs_buffer_high_watermark: Annotated[int, Field(ge=1)] | None = None
     """Maximum number of actions in the queue of a replica; further ones wait in the backlog. Default: any number."""
     max_runs_buffer_util_pct_per_action: Annotated[int, Field(ge=1, le=100)] | None = None

@@ -12,7 +12,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 
 from taskaction.api.task_action import Link, Progress
-from taskaction.core.constants import OUTPUT_LIMIT_BYTES
+from taskaction.core.constants import EXTERNAL_ID_CHARS, OUTPUT_LIMIT_BYTES
 from taskaction.lifecycle.outcomes import Failed, Limited, Paused, Pending, Succeeded
 from taskaction.plugin.base import AbstractExecutor
 from taskaction.plugin.errors import MissingSourceError
@@ -22,7 +22,6 @@ from taskaction.plugin.secrets import Secret
 
 T = TypeVar("T")
 _TICK_SECONDS = 0.005
-_ID_CHARS = 253
 _UNKNOWN = "aNameThatNoModelHas"
 
 
@@ -149,9 +148,9 @@ def _waiting_problem(outcome: Pending | Paused) -> str | None:
     name: object = outcome.external_id
     if not is_wait(wait) and not (wait is None and isinstance(outcome, Paused)):
         return f"poll_after is {wait!r}, no seconds from 0"
-    if name is None or (isinstance(name, str) and 0 < len(name) <= _ID_CHARS):
+    if name is None or (isinstance(name, str) and 0 < len(name) <= EXTERNAL_ID_CHARS):
         return None
-    return f"external_id is {str(name)[:32]!r}, no text of 1 to {_ID_CHARS} characters"
+    return f"external_id is {str(name)[:32]!r}, no text of 1 to {EXTERNAL_ID_CHARS} characters"
 
 
 def _output_problem(output: object) -> str | None:

@@ -52,7 +52,7 @@ EARLY = "test_cancel_before_execute_is_harmless"
 AGAIN = "test_cancel_may_be_repeated"
 ENDS = "test_a_cancelled_call_ends"
 QUOTA = "test_its_rate_limit_is_a_bool_and_seconds"
-ID = "external_id is '', no text of 1 to 253"
+ID = "external_id is '', no text of 1 to 1024"
 
 BROKEN = [
     (broken.Shouting, NAME, "ACTION_NAME is 'My Action': it must be 1 to 63 of a-z, 0-9 and -"),

@@ -48,6 +48,7 @@ class ActionRecord(OwnedRecord):
         partition_asked: the executor has returned the partition of the action, if it has one.
         partition_failure: why the executor could not find the partition.
         limit_errors: number of consecutive quota checks in which the executor raised an error.
+        limit_errors_since: when the first of them raised it.
         parameters_hash: digest of the parameters; None until it is computed.
         policy: the effective policy, with the values that it was computed from.
         has_parameters: the object in memory has its parameters; large ones are dropped and read again for each call.
@@ -75,6 +76,7 @@ class ActionRecord(OwnedRecord):
     partition_asked: bool = False
     partition_failure: Failed | None = None
     limit_errors: int = 0
+    limit_errors_since: datetime | None = None
     parameters_hash: str | None = None
     policy: tuple[TaskActionSpec, ProviderDefaults | None, Policy] | None = None
     has_parameters: bool = True
@@ -236,14 +238,15 @@ class ActionRecord(OwnedRecord):
         """Record when the rate limit of the provider is expected to let the action start."""
         self.limited_until = until
 
-    def count_limit_error(self) -> int:
-        """Count a quota check that raised an error; return the number of consecutive ones."""
+    def count_limit_error(self, now: datetime) -> tuple[int, datetime]:
+        """Count a quota check that raised an error; return the number of consecutive ones, and when they began."""
         self.limit_errors += 1
-        return self.limit_errors
+        self.limit_errors_since = self.limit_errors_since or now
+        return self.limit_errors, self.limit_errors_since
 
     def clear_limit_errors(self) -> None:
-        """Record that a quota check succeeded."""
-        self.limit_errors = 0
+        """Record that a quota check succeeded, or that its errors have failed the attempt."""
+        self.limit_errors, self.limit_errors_since = 0, None
 
     def take_due(self, now: datetime) -> DueTimers:
         """Remove the timers that are due, and return which they were."""

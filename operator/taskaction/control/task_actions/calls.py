@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from taskaction.api.enums import Phase
+from taskaction.api.enums import Phase, RetryClass
 from taskaction.api.provider import ClusterActionProvider, Provider
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Link, Progress, TaskAction
@@ -53,11 +53,13 @@ class CallSettings:
         closed_namespaces: namespaces whose ServiceAccounts and Secrets are never used.
         call_timeout: seconds that one call may take.
         partition_patience: seconds that an executor may take to find a partition key.
+        quota_patience: seconds for which quota checks may raise errors before the attempt fails.
     """
 
     closed_namespaces: frozenset[str]
     call_timeout: float
     partition_patience: float = 10.0
+    quota_patience: float = 600.0
 
 
 class ExecutorCaller:
@@ -97,11 +99,19 @@ class ExecutorCaller:
         return found
 
     def _quota_unknown(self, record: ActionRecord, failure: Failed) -> Limited | Failed:
-        """Return the result of a quota check that raised: nothing was started, so it is retried soon."""
+        """Return the result of a quota check that raised: nothing was started, so it is retried soon.
+
+        It fails the attempt if a retry cannot help, or after ``quota_patience`` unless the platform is the cause.
+        """
         if failure.retry_class is None:
             return failure
+        count, since = record.count_limit_error(now := self._clock.now())
+        patience = self._settings.quota_patience
+        if failure.retry_class is not RetryClass.SYSTEM and (now - since).total_seconds() >= patience:
+            record.clear_limit_errors()
+            return replace(failure, message=f"rate limit of the target unknown after {patience:g}s: {failure.message}")
         return Limited(
-            retry_after=_ASKED_AGAIN.delay(record.count_limit_error(), self._jitter()),
+            retry_after=_ASKED_AGAIN.delay(count, self._jitter()),
             message=f"rate limit of the target unknown: {failure.message}",
             key=record.uid,
         )

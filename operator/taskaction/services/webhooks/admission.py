@@ -5,6 +5,7 @@ from typing import Any
 
 from taskaction.api.provider import Provider
 from taskaction.api.webhook import Webhook
+from taskaction.core.constants import EXTERNAL_ID_CHARS
 from taskaction.core.names import digest
 from taskaction.plugin.base import WebhookRequest
 from taskaction.plugin.checks import Expectation, at_path
@@ -14,7 +15,6 @@ from taskaction.services.webhooks.signatures import secret_headers
 
 DEFAULT_TTL_SECONDS = 3600
 DEFAULT_MAX_PENDING = 1000
-_ID_CHARS = 253
 _BAD = 400
 
 
@@ -85,6 +85,6 @@ def _external_id(value: Any, path: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise WebhookRefusedError(_BAD, f"{path} must be a string or an integer")
     text = str(value)
-    if not 0 < len(text) <= _ID_CHARS:
-        raise WebhookRefusedError(_BAD, f"{path} must have 1 to {_ID_CHARS} characters, not {len(text)}")
+    if not 0 < len(text) <= EXTERNAL_ID_CHARS:
+        raise WebhookRefusedError(_BAD, f"{path} must have 1 to {EXTERNAL_ID_CHARS} characters, not {len(text)}")
     return text

@@ -63,7 +63,9 @@ class AgentComponents:
             duration=config.lease_duration.total_seconds(),
         )
         self.buffer = RunBuffer(
-            watermark=config.runs_buffer_high_watermark, share_per_action=config.max_runs_buffer_util_pct_per_action
+            watermark=config.runs_buffer_high_watermark,
+            share_per_action=config.max_runs_buffer_util_pct_per_action,
+            max_started=config.max_started_runs,
         )
         self.admission = Admission(
             cluster=cluster,
@@ -100,7 +102,12 @@ class AgentComponents:
             visibility_ms=config.visibility_timeout_ms,
             interval=config.poll_check_interval_seconds,
         )
-        recorder.metrics.live.set_function(lambda: len(self.buffer))
+        metrics = recorder.metrics
+        metrics.live.set_function(lambda: len(self.buffer))
+        metrics.queued.set_function(lambda: self.buffer.queued)
+        metrics.queued_limit.set(config.runs_buffer_high_watermark)
+        metrics.started.set_function(lambda: self.buffer.started)
+        metrics.started_limit.set(config.max_started_runs)
 
     def _on_action_vanished(self, name: str, marks: RunAnnotations) -> None:
         self.outbox.on_action_vanished(name, marks)

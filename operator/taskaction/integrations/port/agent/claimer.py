@@ -1,4 +1,4 @@
-"""Claims of pending runs from Port, up to the limit of unfinished runs; an empty claim is followed by a pause."""
+"""Claims of pending runs from Port, within the limits of queued and started runs; an empty claim causes a pause."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
 from taskaction.integrations.port.agent import wire
 from taskaction.integrations.port.agent.admission import Admission
-from taskaction.integrations.port.agent.buffer import RunBuffer
+from taskaction.integrations.port.agent.buffer import BufferedRun, RunBuffer
 from taskaction.integrations.port.agent.client import PortApiClient, PortError, PortUnavailableError
 from taskaction.integrations.port.agent.mapping import action_name
 from taskaction.integrations.port.agent.recorder import AgentRecorder
@@ -62,12 +62,16 @@ class Claimer:
         self._interval = interval
 
     def problems(self) -> list[str]:
-        """Return a message for each kind whose claims fail repeatedly."""
-        return [
+        """Return a message for each kind whose claims fail repeatedly, and one if too many runs have started."""
+        failing = [
             f"claims of {source.kind} runs fail: {source.error}"
             for source in self._sources
             if source.failures >= _SHOWN_AFTER
         ]
+        if not self._buffer.is_at_limit:
+            return failing
+        started = f"{self._buffer.started} runs have started and not ended, so no runs are claimed"
+        return [*failing, f"{started}: see TASKACTION_PORT_AGENT_MAX_STARTED_RUNS"]
 
     async def claim_all(self) -> float:
         """Claim once for each kind; return the seconds to wait before the next claims."""
@@ -120,7 +124,7 @@ class Claimer:
                 continue
             if name not in self._buffer:
                 reserved.append(name)
-            self._buffer.add(name, (kind, run.bucket))
+                self._buffer.add(name, BufferedRun((kind, run.bucket)))
             chosen.append((name, run))
         new: set[str] = set()
         try:

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from pydantic import ValidationError
 
+from taskaction.api.enums import Phase
 from taskaction.api.metadata import Metadata
 from taskaction.api.task_action import TaskAction
 from taskaction.cluster.errors import ClusterError, ConflictError, NotFoundError
@@ -20,13 +21,14 @@ from taskaction.integrations.port.agent import annotations as marking
 from taskaction.integrations.port.agent import wire
 from taskaction.integrations.port.agent.admission import Admission
 from taskaction.integrations.port.agent.annotations import RunAnnotations
-from taskaction.integrations.port.agent.buffer import RunBuffer
+from taskaction.integrations.port.agent.buffer import BufferedRun, RunBuffer
 from taskaction.integrations.port.agent.client import PortApiClient, PortError, PortNotFoundError, PortUnavailableError
 from taskaction.integrations.port.agent.recorder import AgentRecorder
 from taskaction.integrations.port.agent.reports import EndReport, Report, ReportedState, deletion_report, due_reports
 
 PATIENCE = Backoff(initial=1.0, factor=2.0, max=60.0)
 _AT_A_TIME = 16
+_NOT_STARTED = frozenset({Phase.QUEUED, Phase.WAITING_FOR_RESOURCES})
 
 
 @dataclass(slots=True)
@@ -112,7 +114,7 @@ class Outbox:
             async for body in self._cluster.list(TASK_ACTIONS, self._namespace, label_selector=self._selector)
         }
         found = {name: known for name, body in bodies.items() if (known := self._marks(body)) is not None}
-        self._buffer.apply_list({name: (known.kind, known.bucket) for name, known in found.items()}, mark)
+        self._buffer.apply_list({name: _buffered(bodies[name], known) for name, known in found.items()}, mark)
         await self._check_missing(name for name in self._known if name not in bodies)
         self._known = {
             name: (bodies[name]["metadata"]["uid"], known)
@@ -257,6 +259,11 @@ class Outbox:
     def _forget_failures(self, names: set[str]) -> None:
         for name in self._failures.keys() - names:
             del self._failures[name]
+
+
+def _buffered(body: Body, known: RunAnnotations) -> BufferedRun:
+    phase = (body.get("status") or {}).get("phase", Phase.QUEUED)
+    return BufferedRun((known.kind, known.bucket), started=phase not in _NOT_STARTED)
 
 
 def _with_verdict(after: ReportedState, report: Report, verdict: str) -> ReportedState:

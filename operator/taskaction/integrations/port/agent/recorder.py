@@ -18,6 +18,16 @@ class AgentMetrics(ProcessMetrics):
     def __init__(self) -> None:
         super().__init__("port-agent")
         self.live = self.gauge("port_agent_runs_live", "Number of unfinished runs.")
+        self.queued = self.gauge("port_agent_runs_queued", "Number of unfinished runs whose actions have not started.")
+        self.queued_limit = self.gauge(
+            "port_agent_runs_queued_limit", "Number of queued runs at which the agent claims no more."
+        )
+        self.started = self.gauge(
+            "port_agent_runs_started", "Number of runs whose actions have started, and whose end is not reported yet."
+        )
+        self.started_limit = self.gauge(
+            "port_agent_runs_started_limit", "Number of started runs at which the agent claims no more."
+        )
         self.leads = self.gauge("port_agent_leads", "1 while this agent is the leader, which claims and reports.")
         self.claimed = self.counter("port_agent_runs_claimed", "Number of runs that claims returned, by kind.", "kind")
         self.taken = self.counter(

@@ -38,10 +38,13 @@ class PortAgentConfig(ProcessSettings, env_prefix="TASKACTION_PORT_AGENT_"):
     run_kinds: Annotated[tuple[PortRunKind, ...], COMMA_LIST, Field(min_length=1)] = tuple(PortRunKind)
     """Kinds of runs to claim: action, workflow_node, or both separated by a comma."""
     runs_buffer_high_watermark: Annotated[int, Field(ge=1, le=100_000)] = 1000
-    """Maximum number of runs that are claimed and whose end is not yet reported; at it, the agent claims no more."""
+    """Maximum number of queued runs: claimed, and their actions have not started. At it, the agent claims no more."""
     max_runs_buffer_util_pct_per_action: Annotated[int, Field(ge=1, le=100)] = 30
     """Maximum share of the watermark for one Port action or workflow node, in percent. At its share, claims exclude it;
     runs of a claim beyond the share are not acknowledged, and Port hands them out again."""
+    max_started_runs: Annotated[int, Field(ge=1, le=100_000)] = 5000
+    """Maximum number of runs whose actions have started and whose end is not yet reported, also those that continue
+    outside. At it, the agent claims no more and is not ready; queued runs may still start."""
     poll_check_interval_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
     """Pause in seconds after a claim that returned no runs."""
     visibility_timeout_ms: Annotated[int, Field(ge=1000, le=600_000)] = 30_000

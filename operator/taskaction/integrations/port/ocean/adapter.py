@@ -14,7 +14,12 @@ from taskaction.core.errors import ConfigurationError
 from taskaction.core.names import dns_label, truncate
 from taskaction.integrations.port.ocean.context import ocean
 from taskaction.integrations.port.ocean.errors import UserAuthRequiredError
-from taskaction.integrations.port.ocean.models import ActionReference, ActionRun, IntegrationActionInvocationPayload
+from taskaction.integrations.port.ocean.models import (
+    ActionReference,
+    ActionRun,
+    IntegrationActionInvocationPayload,
+    RunStatus,
+)
 from taskaction.integrations.port.ocean.report_router import REPORT, AnyRun, Host, OpenCall
 from taskaction.integrations.port.ocean.reports import OceanReport, outcome_of
 from taskaction.integrations.port.ocean.webhooks import (
@@ -37,7 +42,6 @@ if TYPE_CHECKING:
 
 WEBHOOK = "Webhook"
 _LABEL_CHARS = 63
-_ID_CHARS = 253
 _IDLE_POLL_SECONDS = 600.0
 _PLACES = 256
 _LIMITED_KEPT = 100_000
@@ -102,7 +106,7 @@ class OceanAdapter(EngineExecutor):
     async def cancel(self, run: Run) -> None:
         """Forget an aborted run; Ocean cannot stop what runs outside."""
         self._places.pop(run.uid, None)
-        self._host.on_run_ended(run.uid)
+        self._host.on_run_ended(run.uid, RunStatus.FAILURE)
 
     async def admit(self, request: WebhookRequest) -> tuple[Correlation, ...]:
         """Make the processor authenticate a webhook and find its run; its reports are left to the action's owner."""
@@ -117,7 +121,7 @@ class OceanAdapter(EngineExecutor):
             raise WebhookRefusedError(400, str(error)) from error
         if found is None:
             return ()
-        named = (Correlation(external_id=name) for name in found.external_ids if 0 < len(name) <= _ID_CHARS)
+        named = (Correlation(external_id=name) for name in found.external_ids)
         return (*named, *(Correlation(uid=uid) for uid in found.run_ids if uid))
 
     async def is_close_to_rate_limit(self, run: Run) -> bool:
@@ -178,6 +182,9 @@ class OceanAdapter(EngineExecutor):
                 await work(call)
         except UserAuthRequiredError as error:
             return Paused(message=_auth_message(error))
+        except Exception:
+            call.ocean_run.status = RunStatus.FAILURE  # until another attempt starts
+            raise
         finally:
             call.close()
         said = call.report_so_far
@@ -191,7 +198,8 @@ class OceanAdapter(EngineExecutor):
             name=self.ocean_executor.ACTION_NAME,
         )
         if isinstance(outcome, Succeeded | Failed):
-            self._host.on_run_ended(run.uid)
+            ended = RunStatus.SUCCESS if isinstance(outcome, Succeeded) else RunStatus.FAILURE
+            self._host.on_run_ended(run.uid, ended)
         return outcome
 
     async def _apply_deliveries(self, call: OpenCall) -> None:
@@ -251,6 +259,7 @@ def build_adapter(executor: "AbstractExecutor", toolbox: Toolbox, *, poll_second
         "WEBHOOK_PROCESSOR_CLASS": said.WEBHOOK_PROCESSOR_CLASS,
         "WEBHOOK_PATH": (said.WEBHOOK_PATH or "") if said.WEBHOOK_PROCESSOR_CLASS is not None else "",
     }
+    ocean.add_spec_of(executor)
     kind: type[OceanAdapter] = type(f"Adapted{said.__name__}", (OceanAdapter,), contract)
     return kind(executor, ocean.host(toolbox), poll_seconds=poll_seconds)
 

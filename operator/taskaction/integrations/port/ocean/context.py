@@ -1,18 +1,19 @@
 """``ocean``, the context object through which Ocean code accesses its environment; keeps no state of any run."""
 
-import json
 import os
+import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from taskaction.core.errors import ConfigurationError
+from taskaction.integrations.port.ocean.integration_config import find_spec_folder, load_specs, read_config
 from taskaction.integrations.port.ocean.models import IntegrationRun, RunStatus, WorkflowNodeRunLog
 from taskaction.integrations.port.ocean.report_router import AnyRun, Host, ReportSink, current_desk
-from taskaction.integrations.port.ocean.reports import OceanReport
+from taskaction.integrations.port.ocean.reports import OceanReport, stored_id
 from taskaction.plugin.toolbox import Toolbox
 
 PAGE = "docs/porting-from-ocean.md"
-_CONFIG_PREFIX = "OCEAN__INTEGRATION__CONFIG__"
 
 
 class PortClient:
@@ -89,8 +90,9 @@ class PortClient:
         await self.patch_run(run, {"logs": list(logs)})
 
     async def find_run_by_external_id(self, external_id: str) -> AnyRun | None:
-        """Return the run with this external id; None if this process does not know it."""
-        return await self._context.report_sink.find(external_id)
+        """Return the run with this external id, also one that has ended; None if this process does not know it."""
+        name = stored_id(external_id)
+        return await self._context.report_sink.find(name) if name is not None else None
 
     async def get_run_by_external_id(self, external_id: str) -> AnyRun | None:
         """Return the same as ``find_run_by_external_id``; this is its former name."""
@@ -111,6 +113,7 @@ class PortOceanContext:
         self.port_client = PortClient(self)
         self.registered: list[Any] = []
         self._host: Host | None = None
+        self._spec_folders: list[Path] = []
 
     @property
     def report_sink(self) -> ReportSink:
@@ -124,10 +127,22 @@ class PortOceanContext:
     def integration_config(self) -> Mapping[str, Any]:
         """Configuration of the integration: the environment, overridden by the provider of the current run.
 
+        The spec in the working directory, as in Ocean, and those next to registered executors give types and defaults.
         Webhooks are authenticated before their run is known, so their secrets come from the environment.
+
+        Raises:
+            ConfigurationError: a variable or a spec is invalid.
         """
         desk = current_desk.get()  # integrations read their configuration when they are imported, too
-        return {**_from_environment(os.environ), **(desk.config if desk is not None else {})}
+        spec = load_specs((Path.cwd(), *self._spec_folders))
+        return {**read_config(os.environ, spec), **(desk.config if desk is not None else {})}
+
+    def add_spec_of(self, executor: object) -> None:
+        """Use the spec of the integration that an executor is part of, if it has one."""
+        file = getattr(sys.modules.get(type(executor).__module__), "__file__", None)
+        folder = find_spec_folder(Path(file).resolve().parent) if file is not None else None
+        if folder is not None and folder not in self._spec_folders:
+            self._spec_folders.append(folder)
 
     def host(self, toolbox: Toolbox) -> Host:
         """Return the host of the operator with this toolbox."""
@@ -141,16 +156,6 @@ class PortOceanContext:
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"ocean.{name} is not supported; see {PAGE} for what is, and for replacements")
-
-
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    """Parse ``OCEAN__INTEGRATION__CONFIG__NAME`` as Ocean does: text, or a JSON object or list."""
-    said = {
-        name.removeprefix(_CONFIG_PREFIX).lower(): value
-        for name, value in environment.items()
-        if name.startswith(_CONFIG_PREFIX)
-    }
-    return {name: json.loads(value) if value[:1] in {"{", "["} else value for name, value in said.items()}
 
 
 def _id_of(run: IntegrationRun | str) -> str:

@@ -17,7 +17,7 @@ from taskaction.cluster.retry import Retrier
 from taskaction.core.constants import API_VERSION, MESSAGE_LIMIT_CHARS
 from taskaction.core.errors import TaskActionError
 from taskaction.core.names import truncate
-from taskaction.integrations.port.ocean.models import ActionRun, IntegrationActionInvocationPayload
+from taskaction.integrations.port.ocean.models import ActionRun, IntegrationActionInvocationPayload, RunStatus
 from taskaction.integrations.port.ocean.reports import NOTHING, OceanReport, shown_links
 from taskaction.plugin.base import Run
 from taskaction.plugin.toolbox import Toolbox
@@ -78,7 +78,8 @@ class Host:
         self.toolbox = toolbox
         self._known: OrderedDict[str, _TrackedRun] = OrderedDict()
         self._ids: dict[str, str] = {}
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._ended: OrderedDict[str, _TrackedRun | None] = OrderedDict()
+        self._ended_ids: dict[str, str] = {}
         self._log = structlog.stdlib.get_logger("taskaction.ocean")
         self._persistently = Retrier(
             toolbox.clock,
@@ -122,12 +123,18 @@ class Host:
         known.external_id = external_id
         self._ids[external_id] = run_id
 
-    def on_run_ended(self, run_id: str) -> None:
-        """Forget a run that has ended: later reports on it have no effect."""
+    def on_run_ended(self, run_id: str, status: RunStatus) -> None:
+        """Record that a run has ended: later reports on it have no effect, and lookups return it with its status."""
+        known = self._known.get(run_id)
         self._forget(run_id)
-        self._ended[run_id] = None
+        self._ended[run_id] = known
+        if known is not None and known.external_id is not None:
+            known.run.status = status
+            self._ended_ids[known.external_id] = run_id
         if len(self._ended) > _ENDED_RUNS:
-            self._ended.popitem(last=False)
+            oldest, ended = self._ended.popitem(last=False)
+            if ended is not None and self._ended_ids.get(ended.external_id or "") == oldest:
+                del self._ended_ids[ended.external_id or ""]
 
     def _forget(self, run_id: str) -> None:
         known = self._known.pop(run_id, None)
@@ -158,9 +165,10 @@ class Host:
         self.set_external_id(run_id, report.external_run_id)
 
     async def find(self, external_id: str) -> AnyRun | None:
-        """Return a known run by its external id."""
-        run_id = self._ids.get(external_id)
-        return self._known[run_id].run if run_id is not None else None
+        """Return a known run by its external id, also one that has ended."""
+        known = self._known.get(self._ids.get(external_id, ""))
+        found = known if known is not None else self._ended.get(self._ended_ids.get(external_id, ""))
+        return found.run if found is not None else None
 
     def _event(self, known: _TrackedRun, run_id: str, report: OceanReport) -> Body:
         name = f"{known.name[:_NAME_CHARS].rstrip('.-')}-report-{uuid.uuid4().hex[:12]}"

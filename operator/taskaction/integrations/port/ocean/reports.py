@@ -8,13 +8,12 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from taskaction.api.enums import ErrorKind
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Link
-from taskaction.core.constants import MESSAGE_LIMIT_CHARS
-from taskaction.core.names import truncate
+from taskaction.core.constants import EXTERNAL_ID_CHARS, MESSAGE_LIMIT_CHARS
+from taskaction.core.names import digest, truncate
 from taskaction.integrations.port.ocean.models import RunStatus, WorkflowNodeRunLog
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
 
 LOGS_KEPT = 20
-_ID_CHARS = 253
 _URL_CHARS = 2048
 _WAITING = "running outside; a report or a webhook ends it"
 
@@ -47,6 +46,18 @@ def _label(value: object) -> object:
     return value.get("text") if isinstance(value, Mapping) else value
 
 
+def stored_id(value: object) -> str | None:
+    """Return an external id as actions store it: text, cut and marked by its digest if it is too long; None if empty.
+
+    Port accepts numbers and ids of any length.
+    """
+    text = "" if value is None else str(value)
+    if len(text) <= EXTERNAL_ID_CHARS:
+        return text or None
+    mark = digest(text.encode("utf-8", "surrogatepass"))
+    return f"{text[: EXTERNAL_ID_CHARS - len(mark) - 1]}-{mark}"
+
+
 class OceanReport(BaseModel):
     """Report on a run; every field is optional."""
 
@@ -57,7 +68,7 @@ class OceanReport(BaseModel):
     links: Annotated[tuple[str, ...], BeforeValidator(_texts)] = Field(
         default=(), validation_alias=AliasChoices("link", "links")
     )
-    external_run_id: Annotated[str, Field(min_length=1, max_length=_ID_CHARS)] | None = Field(
+    external_run_id: Annotated[str | None, BeforeValidator(stored_id)] = Field(
         default=None, validation_alias=AliasChoices("externalRunId", "external_run_id")
     )
     logs: Annotated[tuple[str, ...], BeforeValidator(_lines)] = ()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.fake_cluster import FakeCluster
 from taskaction.cluster.gateway import LEASES
 from taskaction.core.errors import ConfigurationError
-from taskaction.integrations.port.agent.buffer import RunBuffer
+from taskaction.integrations.port.agent.buffer import BufferedRun, RunBuffer
 from taskaction.integrations.port.agent.client import parse_retry_after
 from taskaction.integrations.port.agent.leadership import Leadership
 from taskaction.integrations.port.agent.mapping import Target
@@ -17,43 +17,48 @@ from taskaction.integrations.port.agent.runs import PortRunKind
 from taskaction.integrations.port.agent.settings import PortAgentConfig
 from taskaction.testing.clock import FakeClock
 
-BUCKETS = st.tuples(st.sampled_from(PortRunKind), st.sampled_from("ab"))
+RUNS = st.builds(BufferedRun, st.tuples(st.sampled_from(PortRunKind), st.sampled_from("ab")), started=st.booleans())
 STEPS = st.lists(
-    st.tuples(st.just("add"), st.sampled_from("123456789"), BUCKETS)
-    | st.tuples(st.just("drop"), st.sampled_from("123456789"), BUCKETS),
+    st.tuples(st.sampled_from(["claim", "list", "drop"]), st.sampled_from("123456789"), RUNS),
     max_size=60,
 )
 
 
-@given(steps=STEPS, watermark=st.integers(1, 8), share=st.integers(1, 100))
-def test_ocean_d14_a_buffer_never_holds_more_than_it_may(steps: list[Any], watermark: int, share: int) -> None:
-    buffer = RunBuffer(watermark=watermark, share_per_action=share)
-    held: dict[str, Any] = {}
-    for step, name, bucket in steps:
+@given(steps=STEPS, watermark=st.integers(1, 8), share=st.integers(1, 100), limit=st.integers(1, 8))
+def test_ocean_d14_r39_claims_never_exceed_watermark_and_share_of_queued_runs(
+    steps: list[Any], watermark: int, share: int, limit: int
+) -> None:
+    buffer = RunBuffer(watermark=watermark, share_per_action=share, max_started=limit)
+    cap = max(1, watermark * share // 100)
+    held: dict[str, BufferedRun] = {}
+    for step, name, run in steps:
+        queued = [one.bucket for one in held.values() if not one.started]
+        started = len(held) - len(queued)
+        assert (len(buffer), buffer.queued, buffer.started) == (len(held), len(queued), started)
+        assert buffer.is_at_limit == (started >= limit)
+        assert buffer.room == (0 if started >= limit else max(0, watermark - len(queued)))
+        for bucket in {one.bucket for one in held.values()}:
+            assert (bucket[1] in buffer.full_buckets(bucket[0])) == (queued.count(bucket) >= cap)
         if step == "drop":
             buffer.drop(name)
             held.pop(name, None)
-        elif buffer.accepts(name, bucket):
-            buffer.add(name, bucket)
-            held.setdefault(name, bucket)
-    cap = max(1, watermark * share // 100)
-    assert len(buffer) == len(held) <= watermark
-    assert buffer.room == watermark - len(held)
-    for bucket in set(held.values()):
-        count = list(held.values()).count(bucket)
-        assert count <= cap
-        assert (bucket[1] in buffer.full_buckets(bucket[0])) == (count >= cap)
+        elif step == "list":  # the operator starts, ends and queues again as it likes
+            buffer.add(name, run)
+            held[name] = run
+        else:
+            fits = started < limit and len(queued) < watermark and queued.count(run.bucket) < cap
+            assert buffer.accepts(name, run.bucket) == (fits or name in held)
 
 
 def test_what_was_added_while_a_list_was_made_is_kept() -> None:
-    buffer = RunBuffer(watermark=10, share_per_action=100)
-    bucket = (PortRunKind.ACTION, "a")
-    buffer.add("old", bucket)
+    buffer = RunBuffer(watermark=10, share_per_action=100, max_started=10)
+    run = BufferedRun((PortRunKind.ACTION, "a"))
+    buffer.add("old", run)
     mark = buffer.begin_list()
-    buffer.add("new", bucket)
-    buffer.apply_list({"found": bucket}, mark)
+    buffer.add("new", run)
+    buffer.apply_list({"found": run}, mark)
     assert ["old" in buffer, "new" in buffer, "found" in buffer] == [False, True, True]
-    buffer.apply_list({"found": bucket}, buffer.begin_list())
+    buffer.apply_list({"found": run}, buffer.begin_list())
     assert len(buffer) == 1
 
 

@@ -136,14 +136,16 @@ async def test_what_a_task_of_an_earlier_attempt_says_is_not_said_of_a_later_one
         assert operator.of_kind("actionevents") == []
 
 
-async def test_an_aborted_run_is_let_go_of() -> None:
+async def test_r41_an_aborted_run_is_found_as_one_that_has_ended() -> None:
     executor = Detached()
     async with MemoryOperator(hosted(executor)) as operator:
         await operator.create(*actions(["one"], "detached"))
         await operator.change("one", abort={"reason": "enough"})
         assert operator.phase("one") == "Aborted"
         executor.tasks[0].cancel()
-        assert await CLIENT.find_run_by_external_id("x-uid-of-one") is None
+        ended = await CLIENT.find_run_by_external_id("x-uid-of-one")
+        assert ended is not None
+        assert not CLIENT.is_run_in_progress(ended)
 
 
 async def test_a_report_on_a_run_of_nobody_is_an_error_where_it_is_made() -> None:

@@ -132,10 +132,9 @@ async def test_an_error_at_the_inbox_before_the_run_was_found_is_not_taken_for_a
         await adapter(handling(work)).admit(request({"job": 7}))
 
 
-async def test_an_id_that_no_action_can_have_is_about_none() -> None:
+async def test_an_empty_id_is_about_none() -> None:
     async def work(payload: Any) -> None:
-        await CLIENT.find_run_by_external_id("")
-        await CLIENT.find_run_by_external_id("x" * 1000)
+        assert await CLIENT.find_run_by_external_id("") is None
 
     assert await adapter(handling(work)).admit(request({"job": 7})) == ()
 
@@ -162,7 +161,9 @@ async def test_the_inbox_authenticates_with_the_environments_secret(monkeypatch:
 
     with pytest.raises(WebhookRefusedError):
         await adapter(Processor).admit(request({"job": 7}))
-    assert found == [{"webhook_secret": "hush", "hosts": ["a", "b"]}]
+    assert len(found) == 1
+    assert found[0]["webhook_secret"] == "hush"
+    assert found[0]["hosts"] == ["a", "b"]
 
 
 # -- for the owner ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,49 @@
+"""R38 and R39: what an executor says of a run reaches Port, and runs that continue outside do not stop the agent."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.kubectl import Kubectl
+from cluster.processes import wait_until
+from support.operators import QUICK_LEASES
+from support.port_processes import PortAgents
+from support.port_server import PortServer
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+SETTINGS = QUICK_LEASES
+
+
+@pytest.fixture
+def port() -> Iterator[PortServer]:
+    with PortServer().in_thread() as server:
+        yield server
+
+
+@pytest.fixture
+def agents(kubectl: Kubectl, port: PortServer, tmp_path: Path) -> Iterator[PortAgents]:
+    found = PortAgents(kubectl, tmp_path, port)
+    yield found
+    found.stop()
+
+
+def until(check: Callable[[], bool], what: str) -> None:
+    wait_until(check, timeout=60, what=what)
+
+
+def test_r39_runs_that_continue_outside_leave_room_for_others(agents: PortAgents, port: PortServer) -> None:
+    share = {"MAX_RUNS_BUFFER_UTIL_PCT_PER_ACTION": "100"}
+    agent = agents.start({"RUNS_BUFFER_HIGH_WATERMARK": "2", "MAX_STARTED_RUNS": "3", **share})
+    for number in range(2):
+        port.add(f"r_long_{number}", "sleep", {"duration": "10m"})
+    until(lambda: "port_agent_runs_started 2.0" in agent.ask("/metrics")[1], "both to have started")
+    port.add("r_quick", "noop")
+    until(lambda: port.runs["r_quick"].over, "the quick run to end")
+    assert agent.ask("/readyz")[0] == 200
+    port.add("r_long_2", "sleep", {"duration": "10m"})
+    until(lambda: "MAX_STARTED_RUNS" in agent.ask("/readyz")[1], "readiness to name the limit")
+    port.add("r_waiting", "noop")
+    assert not port.runs["r_waiting"].acknowledged
+    assert "port_agent_runs_started_limit 3.0" in agent.ask("/metrics")[1]
