@@ -41,7 +41,7 @@ def test_r39_runs_that_continue_outside_leave_room_for_others(agents: PortAgents
     until(lambda: "port_agent_runs_started 2.0" in agent.ask("/metrics")[1], "both to have started")
     port.add("r_quick", "noop")
     until(lambda: port.runs["r_quick"].over, "the quick run to end")
-    assert agent.ask("/readyz")[0] == 200
+    until(lambda: agent.ask("/readyz")[0] == 200, "the agent to be ready")
     port.add("r_long_2", "sleep", {"duration": "10m"})
     until(lambda: "MAX_STARTED_RUNS" in agent.ask("/readyz")[1], "readiness to name the limit")
     port.add("r_waiting", "noop")
