@@ -14,14 +14,16 @@ from taskaction.testing.clock import START
 NAMESPACE = "team-a"
 
 
-def body(name: str, uid: str | None = None, status: Body | None = None, **spec: Any) -> Body:
+def body(
+    name: str, uid: str | None = None, status: Body | None = None, *, namespace: str = NAMESPACE, **spec: Any
+) -> Body:
     """Give an action as the API server stores it."""
     return {
         "apiVersion": API_VERSION,
         "kind": TASK_ACTIONS.kind,
         "metadata": {
             "name": name,
-            "namespace": NAMESPACE,
+            "namespace": namespace,
             "uid": uid or f"uid-of-{name}",
             "creationTimestamp": START.isoformat(),
             "generation": 1,

@@ -191,6 +191,8 @@ class Attempt(ApiModel):
     """Why the attempt failed."""
     external_id: ExternalId | None = None
     """The target system's id of the attempt."""
+    idempotency_key: Annotated[str, Field(max_length=384)] | None = None
+    """The key that targets get for the attempt, if `spec.idempotencyKey` is set: namespace, key and number."""
 
 
 class Claim(ApiModel):

@@ -139,6 +139,7 @@ def build_actions(base: Foundation, providers: ProviderControl) -> ActionControl
         manager=providers.manager,
         tenures=base.tenures,
         teardown=writing.teardown,
+        dispatcher=seen.dispatcher,
         requests=base.requests,
         listener=writing.child_events,
     )
@@ -231,6 +232,7 @@ def _build_observation(base: Foundation, providers: ProviderControl) -> _Observa
             subject=observer.event_subject,
             tenures=base.tenures,
             requests=base.requests,
+            post=base.events.post,
             shared=config.namespace,
             namespaces=config.watch_namespaces,
         ),

@@ -19,7 +19,7 @@ from taskaction.core.names import child_name
 from taskaction.executors.child import Child, ChildExecutor
 from taskaction.executors.workloads.manifests import with_owner
 from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Succeeded
-from taskaction.lifecycle.signals import fingerprint, to_child_signal
+from taskaction.lifecycle.signals import fingerprint, is_fingerprint_of, to_child_signal
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import AccessDeniedError
 from taskaction.plugin.origin import with_origin
@@ -99,7 +99,7 @@ class FlowExecutor(ChildExecutor):
     async def _forward_signal(self, run: Run, child: Child, body: Body) -> str:
         """Forward each signal of the action once, so that later signals of the run stay; return a problem."""
         signal = run.signal
-        if signal is None or _forwarded_fingerprint(body) == fingerprint(signal):
+        if signal is None or is_fingerprint_of(signal, _forwarded_fingerprint(body)):
             return ""
         try:
             await self.actor.patch(child.resource, child.name, child.namespace, _forward_operations(body, signal), run)

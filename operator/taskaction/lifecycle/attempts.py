@@ -39,7 +39,7 @@ def with_open_attempt(observed: Observed, now: datetime) -> Observed:
     """Return the facts with an open attempt: a failure before the start must count, or it is retried forever."""
     if observed.status.phase.is_started:
         return observed
-    fields = open_attempt_fields(observed.status, new_claim(observed, now), now)
+    fields = open_attempt_fields(observed.status, new_claim(observed, now), now, observed.key_base)
     return replace(observed, status=observed.status.model_copy(update=fields))
 
 

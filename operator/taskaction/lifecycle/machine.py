@@ -149,7 +149,9 @@ def _handle_slot(observed: Observed, now: datetime) -> Decision:
 def _start(observed: Observed, now: datetime) -> Decision:
     change = Change(phase=Phase.RUNNING, reason=Reason.EXECUTING, message="", now=now, generation=observed.generation)
     status = apply_change(
-        observed.status, change, **open_attempt_fields(observed.status, new_claim(observed, now), now)
+        observed.status,
+        change,
+        **open_attempt_fields(observed.status, new_claim(observed, now), now, observed.key_base),
     )
     hold: tuple[Effect, ...] = (
         (AddFinalizer(),) if observed.traits.external_effect and not observed.has_finalizer else ()

@@ -5,6 +5,7 @@ from datetime import datetime
 from taskaction.api.enums import CacheStatus, ErrorKind, Phase, RetryClass
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Claim, TaskActionStatus
+from taskaction.lifecycle.idempotency import attempt_key
 from taskaction.lifecycle.outcomes import Failed, Succeeded
 from taskaction.lifecycle.state import AttemptReport, Observed
 from taskaction.lifecycle.statuses import Change, apply_change, close_attempt_fields, error_info, open_attempt_fields
@@ -20,7 +21,7 @@ def apply_report(observed: Observed, report: AttemptReport, claim: Claim, now: d
     if report.attempt < attempt:
         return status
     if report.attempt > attempt:
-        status = _open_reported_attempt(status, report, claim, now)
+        status = _open_reported_attempt(observed, report, claim, now)
     if _is_news(report.cache_status, status.cache_status):
         status = status.model_copy(update={"cache_status": report.cache_status})
     if report.phase is None or not report.phase.is_started or _is_behind(report.phase, status.phase):
@@ -47,17 +48,17 @@ def outcome_from_report(report: AttemptReport, status: TaskActionStatus) -> Succ
     return None
 
 
-def _open_reported_attempt(
-    status: TaskActionStatus, report: AttemptReport, claim: Claim, now: datetime
-) -> TaskActionStatus:
+def _open_reported_attempt(observed: Observed, report: AttemptReport, claim: Claim, now: datetime) -> TaskActionStatus:
     """Return the status with an attempt that was started outside for the same work: its external id stays."""
     error = error_info(
         Reason.REPORTED, ErrorKind.SYSTEM, f"attempt {report.attempt} was started by the external system"
     )
+    status = observed.status
     status = status.model_copy(update=close_attempt_fields(status, Phase.FAILED, error, now))
     kept = {"external_id": status.external_id, "progress": None, "attempt": report.attempt}
     fields = open_attempt_fields(status, claim, now) | kept
-    last = fields["attempts"][-1].model_copy(update={"number": report.attempt})
+    named = {"number": report.attempt, "idempotency_key": attempt_key(observed.key_base, report.attempt)}
+    last = fields["attempts"][-1].model_copy(update=named)
     return status.model_copy(update=fields | {"attempts": (*fields["attempts"][:-1], last)})
 
 

@@ -9,7 +9,16 @@ from taskaction.core.names import digest
 
 
 def fingerprint(signal: Signal) -> str:
-    """Return a fingerprint of the signal, which includes its sender and time."""
+    """Return a fingerprint of what the signal says; who sent it and when makes it no other signal."""
+    return _digest(signal.model_copy(update={"by": None, "at": None}))
+
+
+def is_fingerprint_of(signal: Signal, mark: str | None) -> bool:
+    """Whether ``mark`` is the fingerprint of the signal, or the former one, which included its sender and time."""
+    return mark in {fingerprint(signal), _digest(signal)}
+
+
+def _digest(signal: Signal) -> str:
     return digest(orjson.dumps(signal.to_json(), option=orjson.OPT_SORT_KEYS))
 
 

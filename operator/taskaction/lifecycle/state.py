@@ -86,6 +86,7 @@ class Observed:
         taken_at: when this process first observed the action with another owner's claim.
         signalled: ``spec.signal`` differs from what the executor was last polled with.
         parameters_hash: the fingerprint of the current parameters.
+        key_base: what the idempotency keys of attempts begin with if the action names one; see ``idempotency``.
         jitter: a random number in [0, 1), for jitter.
     """
 
@@ -107,6 +108,7 @@ class Observed:
     taken_at: datetime | None = None
     signalled: bool = False
     parameters_hash: str | None = None
+    key_base: str | None = None
     jitter: float = 0.0
 
 

@@ -11,6 +11,7 @@ from taskaction.api.reasons import ConditionType, Reason
 from taskaction.api.task_action import ActionErrorInfo, Attempt, Claim, TaskActionStatus, Transition
 from taskaction.core.constants import ATTEMPTS_KEPT, HISTORY_KEPT, MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncate
+from taskaction.lifecycle.idempotency import attempt_key
 
 _REASON_WORD = re.compile(r"^[A-Za-z][A-Za-z0-9]{0,127}$")
 _HELD_BACK = frozenset({Reason.SUSPENDED, Reason.PROVIDER_NOT_FOUND, Reason.PROVIDER_NOT_READY})  # Progressing is False
@@ -46,10 +47,13 @@ def apply_change(status: TaskActionStatus, change: Change, **fields: Any) -> Tas
     return status.model_copy(update=update)
 
 
-def open_attempt_fields(status: TaskActionStatus, claim: Claim, now: datetime) -> dict[str, Any]:
-    """Return the fields of a status whose next attempt starts now."""
+def open_attempt_fields(
+    status: TaskActionStatus, claim: Claim, now: datetime, key_base: str | None = None
+) -> dict[str, Any]:
+    """Return the fields of a status whose next attempt starts now; see ``idempotency`` for ``key_base``."""
     number = (status.attempt or 0) + 1
-    attempt = Attempt(number=number, phase=Phase.RUNNING, started_at=now)
+    key = attempt_key(key_base, number)
+    attempt = Attempt(number=number, phase=Phase.RUNNING, started_at=now, idempotency_key=key)
     return {
         "attempt": number,
         "attempts": (*status.attempts, attempt)[-ATTEMPTS_KEPT:],

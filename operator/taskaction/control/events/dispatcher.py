@@ -7,6 +7,7 @@ loses none. An event that arrives before its action, or before the action's exte
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
+from itertools import takewhile
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -14,15 +15,17 @@ from pydantic import ValidationError
 from taskaction.api.action_event import TRACE, UPDATE, ActionEvent
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import ACTION_EVENTS, Body, Cluster
-from taskaction.control.events.matching import EventAddress, EventSubject, WaitingEvent
+from taskaction.control.events.matching import EventAddress, EventSubject, WaitingEvent, ambiguity_event
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.objects import RetryingCall
+from taskaction.control.objects.owned import OwnedObject
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.requests import Requests
 from taskaction.control.objects.tables import LATE_NOTICES, ActionTable
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.clock import Clock
 from taskaction.execution.agenda import Agenda
+from taskaction.lifecycle.decisions import RecordEvent
 from taskaction.plugin.base import Delivery
 
 Key = TypeVar("Key")
@@ -52,13 +55,14 @@ class EventDispatcher:
         subject: Callable[[ActionRecord], EventSubject],
         tenures: ShardTenures,
         requests: Requests,
+        post: Callable[[OwnedObject, RecordEvent], None],
         shared: str,
         namespaces: Sequence[str] = (),
     ) -> None:
         """Create a dispatcher.
 
         It requests a poll of each action that has something to consume. ``subject`` returns what events can match;
-        ``shared`` is the operator's own namespace.
+        ``post`` queues a Kubernetes Event, ``shared`` is the operator's own namespace.
         """
         self._cluster = cluster
         self._clock = clock
@@ -68,6 +72,7 @@ class EventDispatcher:
         self._subject = subject
         self._tenures = tenures
         self._requests = requests
+        self._post = post
         self._shared = shared
         self._namespaces = namespaces
         self._events: dict[str, WaitingEvent] = {}
@@ -76,7 +81,8 @@ class EventDispatcher:
         self._uids_by_external_id: dict[str, dict[str, None]] = {}
         self._handed: dict[str, tuple[str, ...]] = {}
         self._taken: dict[str, tuple[str, ...]] = {}
-        self._ended: dict[EventAddress, float] = {}
+        self._ended: dict[EventAddress, EventSubject] = {}
+        self._ended_at: dict[EventAddress, float] = {}
         self._deleted: dict[str, float] = {}
         self._bytes = 0
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
@@ -103,7 +109,9 @@ class EventDispatcher:
             return
         self._add(kept)
         record = self._find_target(kept)
-        if record is not None:
+        if self._is_ambiguous(kept):
+            self._refuse(kept)
+        elif record is not None:
             if self._tenures.owns(record.shard):
                 self._deliver(kept, record)
         elif kept.place[0] == "uid" and kept.place[1] in self._table.finished:
@@ -113,16 +121,20 @@ class EventDispatcher:
 
     def index_external_id(self, record: ActionRecord) -> bool:
         """Index an action by its external ID; return whether it has new events to consume."""
+        self.track(record)
+        if not self._events:
+            return False
+        told = (*self._handed.get(record.uid, ()), *self._taken.get(record.uid, ()))
+        return any(kept.uid not in told for kept in self._waiting_for(record))
+
+    def track(self, record: ActionRecord) -> None:
+        """Index an action by its external ID, also one of another replica: an event may fit both."""
         called, before = record.status.external_id, self._external_ids_by_uid.get(record.uid)
         if called != before:
             self._unindex_external_id(record.uid)
             if called is not None:
                 self._external_ids_by_uid[record.uid] = called
                 self._uids_by_external_id.setdefault(called, {})[record.uid] = None
-        if not self._events:
-            return False
-        told = (*self._handed.get(record.uid, ()), *self._taken.get(record.uid, ()))
-        return any(kept.uid not in told for kept in self._waiting_for(record))
 
     def take_deliveries(self, record: ActionRecord) -> tuple[Delivery, ...]:
         """Return the events for the next poll of an action, in the order of receipt."""
@@ -154,8 +166,7 @@ class EventDispatcher:
                 self._delete(kept)
 
     def forget(self, uid: str) -> None:
-        """Forget an action that this process no longer follows; its events stay."""
-        self._unindex_external_id(uid)
+        """Forget what an action has taken, because another process calls its executor; its events stay."""
         self._handed.pop(uid, None)
         self._taken.pop(uid, None)
 
@@ -164,10 +175,13 @@ class EventDispatcher:
         for kept in list(self._waiting_for(record)):
             self._delete(kept)
         now = self._clock.monotonic()
-        for place in self._subject(record).places:
-            self._ended.pop(place, None)
-            self._ended[place] = now
-        _forget_old(self._ended, now - LATE_NOTICES)
+        subject = self._subject(record)
+        for place in subject.places:
+            self._ended_at.pop(place, None)
+            self._ended_at[place], self._ended[place] = now, subject
+        for place in _forget_old(self._ended_at, now - LATE_NOTICES):
+            del self._ended[place]
+        self._unindex_external_id(record.uid)
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
@@ -216,7 +230,28 @@ class EventDispatcher:
 
     def _find_target(self, kept: WaitingEvent) -> ActionRecord | None:
         """Return the live action that an event is for, as far as this process knows."""
-        return next((one for one in self._candidates(kept) if kept.is_for(self._subject(one), self._shared)), None)
+        return next(self._targets(kept), None)
+
+    def _targets(self, kept: WaitingEvent) -> Iterator[ActionRecord]:
+        return (one for one in self._candidates(kept) if kept.is_for(self._subject(one), self._shared))
+
+    def _is_ambiguous(self, kept: WaitingEvent) -> bool:
+        """Whether an event is for actions of several namespaces, live or just ended: users can choose external IDs."""
+        if kept.target is not None or kept.namespace != self._shared:
+            return False
+        namespaces = {record.namespace for record in self._targets(kept)}
+        ended = self._ended.get(kept.place)
+        if ended is not None and kept.is_for(ended, self._shared):
+            namespaces.add(ended.namespace)
+        return len(namespaces) > 1
+
+    def _refuse(self, kept: WaitingEvent) -> None:
+        """Deliver an event to none of the actions that it is for, and say so."""
+        mine = [record for record in self._targets(kept) if self._tenures.owns(record.shard)]
+        for record in mine:
+            self._post(record.action, ambiguity_event(kept))
+        if mine:
+            self._delete(kept)
 
     def _candidates(self, kept: WaitingEvent) -> Iterator[ActionRecord]:
         by, *said = kept.place
@@ -241,7 +276,9 @@ class EventDispatcher:
                 kept = self._events[uid]
                 if not kept.is_for(subject, self._shared) or kept.is_early(subject):
                     continue
-                if kept.is_past(subject):
+                if self._is_ambiguous(kept):
+                    self._refuse(kept)
+                elif kept.is_past(subject):
                     self._delete(kept)
                 else:
                     yield kept
@@ -284,7 +321,9 @@ class EventDispatcher:
             )
 
 
-def _forget_old(times: dict[Key, float], before: float) -> None:
-    """Remove entries older than ``before``; the oldest come first."""
-    while times and times[oldest := next(iter(times))] < before:
-        del times[oldest]
+def _forget_old(times: dict[Key, float], before: float) -> list[Key]:
+    """Remove and return the entries older than ``before``; the oldest come first."""
+    old = list(takewhile(lambda key: times[key] < before, times))
+    for key in old:
+        del times[key]
+    return old

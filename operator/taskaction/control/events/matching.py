@@ -9,6 +9,7 @@ import orjson
 from taskaction.api.action_event import ActionEvent, EventScope, EventTarget
 from taskaction.api.enums import ProviderKind
 from taskaction.control.objects.requests import ProviderKey
+from taskaction.lifecycle.decisions import RecordEvent
 from taskaction.plugin.base import Delivery
 
 EventAddress = tuple[str, ...]
@@ -124,6 +125,15 @@ class WaitingEvent:
             return False
         namespace = "" if ref.kind is ProviderKind.CLUSTER_ACTION_PROVIDER else self.namespace
         return subject.provider == (ref.kind, namespace, ref.name)
+
+
+def ambiguity_event(kept: WaitingEvent) -> RecordEvent:
+    """Return the Kubernetes Event for each action that an ambiguous event is for."""
+    message = (
+        f"an event about external ID {kept.key!r} from {kept.sender or 'an unknown sender'} is not delivered: actions "
+        "of several namespaces have this ID, and the event does not say which it is for; use IDs that the target chooses"
+    )
+    return RecordEvent(warning=True, reason="EventRefused", message=message)
 
 
 def uid_address(uid: str) -> EventAddress:

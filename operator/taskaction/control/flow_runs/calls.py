@@ -10,6 +10,7 @@ from taskaction.control.flow_runs.vault import wrap_private
 from taskaction.control.task_actions.guard import CallFailedError, GuardedExecutor, refuse_secrets, search_rules
 from taskaction.core.names import visit_name
 from taskaction.flows.effects import StartAction
+from taskaction.lifecycle.idempotency import inline_key
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome
 from taskaction.plugin.base import AbstractExecutor, Run
 from taskaction.plugin.secret_ledger import RawSecretReader, SecretLedger
@@ -46,7 +47,7 @@ def prepare_call(
         attempt=1,
         parameters=parameters,
         config={},
-        idempotency_key=f"{record.uid}/{start.visit}-1",
+        idempotency_key=inline_key(record.uid, start.visit),
         started_at=began,
         reporter=_DiscardingReporter(),
         secrets=ledger,

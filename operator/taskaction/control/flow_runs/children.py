@@ -37,7 +37,7 @@ from taskaction.control.objects.tables import ActionTable
 from taskaction.core.constants import VISIT_ANNOTATION
 from taskaction.core.names import visit_name
 from taskaction.flows.effects import ActionEnded, ActionPaused, StartAction
-from taskaction.lifecycle.signals import to_child_signal
+from taskaction.lifecycle.signals import is_fingerprint_of, to_child_signal
 from taskaction.plugin.origin import OriginGuard, origin_problem
 
 _OWN_LACK = re.compile(r'User "[^"]*" cannot (?!impersonate)')
@@ -111,7 +111,7 @@ class RunChildren:
             known = action.spec.signal
             if record.adopted.get(visit) != action.metadata.uid:
                 return []
-            return [] if known is not None and known.id == below["id"] else [_add_operation("signal", below)]
+            return [] if known is not None and is_fingerprint_of(signal, known.id) else [_add_operation("signal", below)]
 
         await self._edit(record, visit, operations)
 

@@ -26,7 +26,7 @@ from taskaction.flows.effects import Canceled, DataLimitExceeded, Event, FlowDec
 from taskaction.flows.pending_actions import iter_pending_actions
 from taskaction.flows.program import FlowProgram
 from taskaction.flows.state import FlowState, Frame
-from taskaction.lifecycle.signals import fingerprint
+from taskaction.lifecycle.signals import fingerprint, is_fingerprint_of
 from taskaction.lifecycle.state import AbortFact, Parent
 from taskaction.plugin.storage import StorageError
 
@@ -264,14 +264,14 @@ class RunReconciler:
     async def _deliver_signal(self, record: RunRecord, program: FlowProgram, state: FlowState) -> None:
         """Deliver a new signal to paused actions, before that is recorded: a repeated delivery changes nothing."""
         signal = record.run.spec.signal
-        if signal is None or state.status != "INACTIVE" or (mark := fingerprint(signal)) == record.status.signalled:
+        if signal is None or state.status != "INACTIVE" or is_fingerprint_of(signal, record.status.signalled):
             return
         to = find_targets(signal, program, state)
         if not to.visits and not to.refusal:
             return
         await asyncio.gather(*(self._parts.children.signal(record, visit, signal) for visit in to.visits))
         record.add_event_to_post(to_event(signal, to))
-        record.update_status(signalled=mark)
+        record.update_status(signalled=fingerprint(signal))
         statuses.set_condition(record, *statuses.summarize_running(record, state), now=self._parts.clock.now())
         record.require_write()
 

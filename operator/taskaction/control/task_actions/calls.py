@@ -33,6 +33,7 @@ from taskaction.core.clock import Clock
 from taskaction.core.names import digest
 from taskaction.lifecycle import deadlines
 from taskaction.lifecycle.failures import call_timeout_failure, remaining_attempts
+from taskaction.lifecycle.idempotency import current_key
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Succeeded
 from taskaction.lifecycle.state import Observed
 from taskaction.plugin.base import Delivery, Run
@@ -234,7 +235,7 @@ class ExecutorCaller:
             attempt=attempt,
             parameters=parameters,
             config=binding.config,
-            idempotency_key=f"{action.spec.idempotency_key or record.uid}-{attempt}",
+            idempotency_key=current_key(record.namespace, record.uid, action.spec, status),
             started_at=status.attempts[-1].started_at if status.attempts else now,
             reporter=StatusReporter(record, self._timers),
             secrets=ledger,

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from taskaction.api.task_action import TaskAction
 from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
+from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.family import ParentTracker
 from taskaction.control.objects.objects import RetryingCall
@@ -44,6 +45,7 @@ class ActionIntake:
         manager: ExecutionManager,
         tenures: ShardTenures,
         teardown: Teardown,
+        dispatcher: EventDispatcher,
         requests: Requests,
         listener: ActionListener,
     ) -> None:
@@ -59,6 +61,7 @@ class ActionIntake:
         self._manager = manager
         self._tenures = tenures
         self._teardown = teardown
+        self._dispatcher = dispatcher
         self._requests = requests
         self._listener = listener
         self._reads = asyncio.Semaphore(READS)
@@ -119,6 +122,7 @@ class ActionIntake:
         record = ActionRecord.from_action(action)
         self._table.add(record)
         self._journal.on_action_admitted(record)
+        self._dispatcher.track(record)
         self._placer.place(record)
         may_be_refused = self._manager.is_open and self._tenures.owns(record.shard)
         record.take_over(self._clock.now(), may_be_refused=may_be_refused)
@@ -132,6 +136,7 @@ class ActionIntake:
             self._listener.on_action_changed(record)
         if overtaken:
             self._teardown.on_overtaken(record)
+        self._dispatcher.track(record)
         self._placer.place(record)
         self._requests.reconcile(record)
 

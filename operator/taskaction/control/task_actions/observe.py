@@ -20,6 +20,7 @@ from taskaction.core.constants import FINALIZER
 from taskaction.core.names import digest
 from taskaction.execution.manager import ExecutionManager
 from taskaction.execution.runs import QueuedRun
+from taskaction.lifecycle.idempotency import key_base
 from taskaction.lifecycle.placement import source_of
 from taskaction.lifecycle.policy import Policy, Settings, policy_for
 from taskaction.lifecycle.state import Blocker, Observed, Owner, QueueFull
@@ -101,6 +102,7 @@ class ActionObserver:
             taken_at=record.taken_over_at,
             signalled=signal is not None and signal != record.polled_signal,
             parameters_hash=parameters_hash,
+            key_base=key_base(record.namespace, action.spec),
             jitter=self._jitter(),
         )
 

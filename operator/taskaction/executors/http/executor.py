@@ -25,7 +25,7 @@ from taskaction.executors.http.forms import encode_pairs
 from taskaction.executors.http.headers import merge_headers
 from taskaction.executors.http.limits import LearnedLimits
 from taskaction.executors.http.model import FollowUpRequest, HttpModel, HttpPolling
-from taskaction.executors.http.refusals import Refusals
+from taskaction.executors.http.refusals import AttemptId, Refusals
 from taskaction.executors.http.request import HttpResponse, PreparedRequest
 from taskaction.executors.http.responses import (
     build_output,
@@ -156,7 +156,7 @@ class HttpExecutor(AbstractExecutor):
             check_follow_up(model, answer, request, run)
         except ActionError as error:
             return await self._handle_poll_error(model, polling, run, error)
-        self._refusals.clear(run.idempotency_key)
+        self._refusals.clear(_attempt_id(run))
         body = answer.body
         if polling.success.holds(body):
             return Succeeded(output=build_output(model, answer))
@@ -174,9 +174,9 @@ class HttpExecutor(AbstractExecutor):
         if isinstance(error, RateLimitedError | TransientError):
             return waiting
         patience = polling.error_timeout if polling.error_timeout is not None else _ERROR_TIMEOUT
-        if self._refusals.record(run.idempotency_key, run.now) < patience:
+        if self._refusals.record(_attempt_id(run), run.now) < patience:
             return waiting
-        self._refusals.clear(run.idempotency_key)
+        self._refusals.clear(_attempt_id(run))
         effect = effect_of(model.method, _sent(model), _STARTED)
         if model.cancel is not None:
             with suppress(ActionError):
@@ -267,6 +267,10 @@ async def _prepare_follow_up(follow: FollowUpRequest, model: HttpModel, run: Run
 
 def _sent(model: HttpModel) -> Sent:
     return Sent.SOME if model.idempotency_header is None else Sent.KEYED
+
+
+def _attempt_id(run: Run) -> AttemptId:
+    return run.uid, run.name, run.attempt
 
 
 def _credential(run: Run) -> str:

@@ -28,6 +28,7 @@ class House:
         self.cluster, self.clock, self.table = FakeCluster(), FakeClock(), ActionTable()
         self.tenures, self.requests = OwnedShards(), no_requests()
         self.failures: list[str] = []
+        self.posted: list[tuple[str, str]] = []
         self.background = Background(lambda task, _: self.failures.append(task))
         self.deliveries = EventDispatcher(
             cluster=self.cluster,
@@ -38,11 +39,18 @@ class House:
             subject=subject,
             tenures=self.tenures,
             requests=self.requests,
+            post=lambda about, what: self.posted.append((about.metadata.namespace, what.message)),
             shared="operators-own",
         )
 
-    def live(self, name: str = "one", external_id: str | None = None) -> ActionRecord:
-        record = recorded(body(name, status={"phase": "Running", "attempt": 1, "externalId": external_id}))
+    def live(
+        self, name: str = "one", external_id: str | None = None, namespace: str = NAMESPACE, shard: int | None = None
+    ) -> ActionRecord:
+        record = recorded(
+            body(name, status={"phase": "Running", "attempt": 1, "externalId": external_id}, namespace=namespace)
+        )
+        if shard is not None:
+            record.place(shard)
         self.table.add(record)
         self.deliveries.index_external_id(record)
         return record
@@ -231,11 +239,69 @@ async def test_a_late_event_with_a_key_is_kept_for_a_minute_since_another_action
     assert await house.stored() == []
 
 
-async def test_an_action_that_is_another_replicas_now_is_no_longer_looked_for(house) -> None:
+async def test_an_event_for_an_action_that_is_another_replicas_now_is_left_to_it(house) -> None:
     record = house.live(external_id="7")
     house.deliveries.forget(record.uid)
+    house.tenures.mine = set()
     house.comes(correlationKey="7")
     assert taken(house.requests.polls) == []
+    assert await house.stored() == ["e"]
+
+
+# -- events of the operator's own namespace, whose external ID several namespaces use --------------------------------
+
+SHARED_EVENT = {"namespace": "operators-own", "correlationKey": "7", "scope": {"executor": "http"}}
+
+
+def refused(*namespaces: str) -> list[tuple[str, str]]:
+    text = (
+        "an event about external ID '7' from an unknown sender is not delivered: actions of several namespaces have "
+        "this ID, and the event does not say which it is for; use IDs that the target chooses"
+    )
+    return [(namespace, text) for namespace in namespaces]
+
+
+async def test_an_event_that_fits_actions_of_several_namespaces_is_for_none_of_them(house) -> None:
+    mine, theirs = house.live("one", "7"), house.live("two", "7", namespace="team-b")
+    house.comes(**SHARED_EVENT)
+    assert taken(house.requests.polls) == house.gets(mine) == house.gets(theirs) == []
+    assert house.posted == refused("team-a", "team-b")
+    assert await house.stored() == []
+
+
+async def test_an_event_that_fits_several_actions_of_one_namespace_is_for_all_of_them(house) -> None:
+    mine, also = house.live("one", "7"), house.live("two", "7")
+    house.comes(**SHARED_EVENT)
+    assert house.gets(mine) == house.gets(also) == ["e"]
+    assert house.posted == []
+
+
+async def test_an_id_that_is_known_when_the_event_waits_is_no_way_to_get_it_either(house) -> None:
+    mine, theirs = house.live("one", "7"), house.live("two", namespace="team-b")
+    house.comes(**SHARED_EVENT)
+    called(theirs, "7")
+    house.deliveries.index_external_id(theirs)
+    assert house.gets(theirs) == house.gets(mine) == []
+    assert house.posted == refused("team-a", "team-b")
+
+
+async def test_an_event_that_comes_just_after_the_end_of_its_action_is_not_another_namespaces(house) -> None:
+    end(house, house.live("one", "7"))
+    theirs = house.live("two", "7", namespace="team-b")
+    house.comes(**SHARED_EVENT)
+    assert house.gets(theirs) == []
+    assert house.posted == refused("team-b")
+    house.comes("own", correlationKey="7", namespace="team-b")
+    assert house.gets(theirs) == ["own"]
+
+
+async def test_an_action_of_another_replica_counts_when_an_event_fits_several(house) -> None:
+    house.tenures.mine = {0}
+    mine = house.live("one", "7", shard=0)
+    house.live("two", "7", namespace="team-b", shard=1)
+    house.comes(**SHARED_EVENT)
+    assert house.gets(mine) == []
+    assert house.posted == refused("team-a")
 
 
 # -- how long, and how many --------------------------------------------------------------------------------------------
