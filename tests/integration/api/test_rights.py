@@ -28,6 +28,7 @@ REFUSED = {
     "an account by default": ("author", {"executor": "job"}, ("ServiceAccount 'default'", *IMPERSONATE)),
     "a pod": ("author", {"executor": "pod", **ROBOT}, ("ServiceAccount 'robot'", *IMPERSONATE)),
     "a resource": ("author", {"executor": "resource"}, ("ServiceAccount 'default'", *IMPERSONATE)),
+    "a plug-in": ("author", {"executor": "greet"}, ("ServiceAccount 'default'", *IMPERSONATE)),
     "a flyte task": ("author", {"executor": "flyte"}, ("ServiceAccount 'default'", *IMPERSONATE)),
     "a Secret": ("author", {"executor": "noop", **SECRET}, ("ServiceAccount 'default'", *IMPERSONATE)),
     "a Secret for a call": (

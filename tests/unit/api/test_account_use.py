@@ -10,12 +10,14 @@ POLICIES = Path(__file__).parents[3] / "crds" / "policies"
 
 def test_the_policy_for_actions_lists_the_same_executors() -> None:
     policy = (POLICIES / "rights.yaml").read_text()
-    (listed,) = re.findall(r"executor\.orValue\(''\) in \[([^]]*)\]", policy)
-    always = re.findall(r"'(\w+)'", listed)
-    sometimes = re.findall(r"orValue\(''\) == '(\w+)' && has\(object\.spec\.parameters\) && '(\w+)' in", policy)
-    assert always
+    (listed,) = re.findall(r"object\.spec\.executor in \[([^]]*)\]", policy)
+    never = re.findall(r"'(\w+)'", listed)
+    sometimes = re.findall(r"object\.spec\.executor == '(\w+)' && !\('(\w+)' in variables\.parameters\)", policy)
+    assert never
     assert sometimes
-    assert all(uses_account(executor, {}) for executor in always)
+    assert not any(uses_account(executor, {"auth": 1, "tokens": 1, "object": 1}) for executor in never)
+    assert all(uses_account(executor, {}) for executor in ("job", "flow", "a-plug-in"))
+    assert not uses_account("", {})
     assert all(uses_account(executor, {word: {}}) and not uses_account(executor, {}) for executor, word in sometimes)
 
 

@@ -130,8 +130,9 @@ class WaitingEvent:
 def ambiguity_event(kept: WaitingEvent) -> RecordEvent:
     """Return the Kubernetes Event for each action that an ambiguous event is for."""
     message = (
-        f"an event about external ID {kept.key!r} from {kept.sender or 'an unknown sender'} is not delivered: actions "
-        "of several namespaces have this ID, and the event does not say which it is for; use IDs that the target chooses"
+        f"an event about external ID {kept.key!r} from {kept.sender or 'an unknown sender'} is not delivered: "
+        "actions of several namespaces have this ID, and the event does not say which it is for; use IDs "
+        "that the target chooses"
     )
     return RecordEvent(warning=True, reason="EventRefused", message=message)
 

@@ -111,7 +111,9 @@ class RunChildren:
             known = action.spec.signal
             if record.adopted.get(visit) != action.metadata.uid:
                 return []
-            return [] if known is not None and is_fingerprint_of(signal, known.id) else [_add_operation("signal", below)]
+            return (
+                [] if known is not None and is_fingerprint_of(signal, known.id) else [_add_operation("signal", below)]
+            )
 
         await self._edit(record, visit, operations)
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import orjson
 import pytest
 
 from support.flow_stage import action, begin, change_run, children, flow_body, run_body, run_of
@@ -12,7 +13,9 @@ from taskaction.api.enums import Phase
 from taskaction.api.task_action import Signal
 from taskaction.cluster.errors import ForbiddenError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS
-from taskaction.lifecycle.signals import fingerprint, to_child_signal
+from taskaction.core.names import digest
+from taskaction.lifecycle.signals import fingerprint, is_fingerprint_of, to_child_signal
+from taskaction.testing.clock import START
 
 APPROVAL = "taskaction://executor/approval"
 ACCOUNT = {"runAs": {"serviceAccountName": "runner"}}
@@ -164,8 +167,23 @@ async def test_an_account_that_may_not_hand_a_signal_on_is_named(operator: Memor
 
 
 def test_a_signal_that_is_handed_on_twice_is_one_and_the_next_is_another() -> None:
-    first, again = Signal(value=True, by="ann"), Signal(value=True, by="ben")
+    first, again = Signal(value=True, by="ann"), Signal(value=True, id="2", by="ann")
     assert to_child_signal(first) == to_child_signal(first)
     assert to_child_signal(first) != to_child_signal(again)
     assert to_child_signal(first, "Legal")["state"] == "Legal"
     assert fingerprint(first) != fingerprint(Signal(value=True, by="ann", state="Legal"))
+
+
+def test_another_sender_or_time_makes_no_other_signal() -> None:
+    signal = Signal(value=True, by="ann", at=START)
+    forged = signal.model_copy(update={"by": "ben", "at": None})
+    assert fingerprint(signal) == fingerprint(forged)
+    assert is_fingerprint_of(forged, fingerprint(signal))
+    assert not is_fingerprint_of(signal.model_copy(update={"value": False}), fingerprint(signal))
+
+
+def test_a_signal_that_an_earlier_version_has_passed_on_is_recognized() -> None:
+    signal = Signal(value=True, by="ann", at=START)
+    former = digest(orjson.dumps(signal.to_json(), option=orjson.OPT_SORT_KEYS))
+    assert is_fingerprint_of(signal, former)
+    assert former != fingerprint(signal)

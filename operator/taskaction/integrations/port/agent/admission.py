@@ -25,6 +25,7 @@ from taskaction.integrations.port.agent import wire
 from taskaction.integrations.port.agent.annotations import RunAnnotations
 from taskaction.integrations.port.agent.client import PortApiClient, PortConflictError, PortError, PortUnavailableError
 from taskaction.integrations.port.agent.mapping import Target, Targets, manifest, plain_name, refusal
+from taskaction.integrations.port.agent.ownership import OwnActions
 from taskaction.integrations.port.agent.recorder import AgentRecorder
 from taskaction.integrations.port.agent.runs import MalformedRun, PortRun
 
@@ -68,6 +69,7 @@ class Admission:
         installation: str,
         identity: str,
         targets: Targets,
+        own: OwnActions,
         vanished: Callable[[str, RunAnnotations], None],
     ) -> None:
         """Create an admission; it calls ``vanished`` for actions that are gone although their runs are ours."""
@@ -79,6 +81,7 @@ class Admission:
         self._installation = installation
         self._identity = identity
         self._targets = targets
+        self._own = own
         self._vanished = vanished
         self.busy: set[str] = set()
         """Names of actions whose runs this process is acknowledging; no other task here may acknowledge them."""
@@ -156,6 +159,7 @@ class Admission:
             body = await self._create(run, body)
         except AlreadyExistsError:
             return await self._handle_existing_action(name, run)
+        self._own.add(body["metadata"]["uid"])
         self._recorder.on_run_taken(name, run)
         known = RunAnnotations.from_body(body)
         return _Candidate(body=body, marks=known, first=True) if known is not None else None
@@ -192,7 +196,7 @@ class Admission:
         if body is None:
             return None  # deleted in the meantime; Port hands out the run again
         known = RunAnnotations.from_body(body)
-        if known is None or known.run_id != run.id:
+        if known is None or known.run_id != run.id or await self._own.find_problem(body, known) is not None:
             self._recorder.on_name_conflict(name, run.id or "")
             return None
         match known.acknowledgement:

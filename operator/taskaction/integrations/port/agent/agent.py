@@ -18,6 +18,7 @@ from taskaction.integrations.port.agent.claimer import Claimer
 from taskaction.integrations.port.agent.client import PortApiClient
 from taskaction.integrations.port.agent.leadership import Leadership
 from taskaction.integrations.port.agent.outbox import Outbox
+from taskaction.integrations.port.agent.ownership import OwnActions
 from taskaction.integrations.port.agent.recorder import AgentRecorder
 from taskaction.integrations.port.agent.settings import PortAgentConfig
 from taskaction.runtime.listening import ListenAddress
@@ -67,6 +68,7 @@ class AgentComponents:
             share_per_action=config.max_runs_buffer_util_pct_per_action,
             max_started=config.max_started_runs,
         )
+        own = OwnActions(cluster, clock, namespace=config.namespace, installation=config.installation_id)
         self.admission = Admission(
             cluster=cluster,
             port=self.port,
@@ -76,6 +78,7 @@ class AgentComponents:
             installation=config.installation_id,
             identity=config.identity,
             targets=config.mapping,
+            own=own,
             vanished=self._on_action_vanished,
         )
         self.outbox = Outbox(
@@ -85,6 +88,7 @@ class AgentComponents:
             recorder=recorder,
             buffer=self.buffer,
             admission=self.admission,
+            own=own,
             namespace=config.namespace,
             installation=config.installation_id,
             left_alone=min(_LEFT_ALONE, timedelta(milliseconds=config.visibility_timeout_ms)),

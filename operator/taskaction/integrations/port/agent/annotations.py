@@ -69,6 +69,11 @@ def selector(installation: str) -> str:
     return f"{INSTALLATION_LABEL}={label_value(installation)},{PORT_UNREPORTED_LABEL}=true"
 
 
+def run_origin(installation: str, kind: PortRunKind, run_id: str) -> str:
+    """Return the origin of a run's action, which nobody but an agent can write."""
+    return f"port/{label_value(installation)}/{kind}/{run_id}"
+
+
 def pending_acknowledgement(agent: str) -> str:
     """Return the annotation value for a run that ``agent`` may have acknowledged, or is about to."""
     return f"{_ASKED}{agent}"

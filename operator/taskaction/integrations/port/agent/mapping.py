@@ -14,6 +14,7 @@ from taskaction.core.constants import MESSAGE_LIMIT_CHARS, PORT_FINALIZER, PORT_
 from taskaction.core.names import digest, dns_label, truncate
 from taskaction.integrations.port.agent import annotations
 from taskaction.integrations.port.agent.runs import MalformedRun, PortRun, PortRunKind
+from taskaction.plugin.origin import with_origin
 
 REFUSED_CODE = "PortRunRefused"
 _KEY_CHARS = 253
@@ -99,7 +100,7 @@ def _manifest(
     installation: str,
     agent: str,
 ) -> Body:
-    return {
+    body = {
         "apiVersion": TASK_ACTIONS.api_version,
         "kind": TASK_ACTIONS.kind,
         "metadata": {
@@ -120,3 +121,4 @@ def _manifest(
         },
         "spec": {**spec, "suspend": True, "idempotencyKey": f"port:{kind}:{run_id}"[:_KEY_CHARS]},
     }
+    return with_origin(body, annotations.run_origin(installation, kind, run_id))

@@ -23,6 +23,7 @@ from taskaction.integrations.port.agent.admission import Admission
 from taskaction.integrations.port.agent.annotations import RunAnnotations
 from taskaction.integrations.port.agent.buffer import BufferedRun, RunBuffer
 from taskaction.integrations.port.agent.client import PortApiClient, PortError, PortNotFoundError, PortUnavailableError
+from taskaction.integrations.port.agent.ownership import OwnActions
 from taskaction.integrations.port.agent.recorder import AgentRecorder
 from taskaction.integrations.port.agent.reports import EndReport, Report, ReportedState, deletion_report, due_reports
 
@@ -52,6 +53,7 @@ class Outbox:
         recorder: AgentRecorder,
         buffer: RunBuffer,
         admission: Admission,
+        own: OwnActions,
         namespace: str,
         installation: str,
         left_alone: timedelta,
@@ -71,6 +73,7 @@ class Outbox:
         self._recorder = recorder
         self._buffer = buffer
         self._admission = admission
+        self._own = own
         self._namespace = namespace
         self._selector = marking.selector(installation)
         self._slots = asyncio.Semaphore(_AT_A_TIME)
@@ -113,7 +116,7 @@ class Outbox:
             body["metadata"]["name"]: body
             async for body in self._cluster.list(TASK_ACTIONS, self._namespace, label_selector=self._selector)
         }
-        found = {name: known for name, body in bodies.items() if (known := self._marks(body)) is not None}
+        found = {name: known for name, body in bodies.items() if (known := await self._marks(body)) is not None}
         self._buffer.apply_list({name: _buffered(bodies[name], known) for name, known in found.items()}, mark)
         await self._check_missing(name for name in self._known if name not in bodies)
         self._known = {
@@ -131,11 +134,16 @@ class Outbox:
         self._forget_failures({*found, *self._lost})
         return done.count(False)
 
-    def _marks(self, body: Body) -> RunAnnotations | None:
+    async def _marks(self, body: Body) -> RunAnnotations | None:
+        """Return the marks of an action of this installation; None if they are missing, invalid or forged."""
         known = RunAnnotations.from_body(body)
-        if known is None:
-            self._recorder.on_action_unreadable(body["metadata"]["name"], "its labels or annotations were changed")
-        return known
+        problem: str | None = "its labels or annotations were changed"
+        if known is not None:
+            problem = await self._own.find_problem(body, known)
+        if problem is None:
+            return known
+        self._recorder.on_action_unreadable(body["metadata"]["name"], problem)
+        return None
 
     async def _check_missing(self, missing: Iterable[str]) -> None:
         """Check whether actions that are missing in a list were deleted in spite of their finalizer."""
@@ -221,6 +229,7 @@ class Outbox:
         if told.ended:
             self._known.pop(name, None)
             self._told.pop(uid, None)
+            self._own.forget(uid)
             self._buffer.drop(name)
 
     async def _send_report(self, known: RunAnnotations, report: Report) -> str:

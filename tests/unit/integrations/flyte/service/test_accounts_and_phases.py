@@ -150,15 +150,14 @@ def test_those_that_are_final_to_flyte_are_final_here() -> None:
 
 def test_the_service_asks_about_the_same_executors_as_the_admission_policy() -> None:
     policy = (Path(__file__).parents[5] / "crds" / "policies" / "rights.yaml").read_text()
-    (listed,) = re.findall(r"executor\.orValue\(''\) in \[([^]]*)\]", policy)
-    always = set(re.findall(r"'(\w+)'", listed))
-    sometimes = dict(
-        re.findall(r"executor\.orValue\(''\) == '(\w+)' && has\(object\.spec\.parameters\) && '(\w+)' in", policy)
-    )
+    (listed,) = re.findall(r"object\.spec\.executor in \[([^]]*)\]", policy)
+    never = set(re.findall(r"'(\w+)'", listed))
+    sometimes = dict(re.findall(r"object\.spec\.executor == '(\w+)' && !\('(\w+)' in variables\.parameters\)", policy))
+    always = {"job", "flyte", "a-plug-in"}
 
-    assert always
+    assert never
     assert sometimes
-    for executor in always | set(sometimes) | {"noop", "approval"}:
+    for executor in always | set(sometimes) | never:
         assert (account_used({"executor": executor}) is not None) == (executor in always)
         for parameter in {"auth", "object", "tokens"} | set(sometimes.values()):
             uses = executor in always or sometimes.get(executor) == parameter

@@ -10,7 +10,7 @@ from support.port_agents import NAMESPACE, Agents, agents
 from support.port_server import NODE, PortServer, Run
 from taskaction.cluster.errors import ConflictError, UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
-from taskaction.core.constants import PORT_FINALIZER, PORT_UNREPORTED_LABEL
+from taskaction.core.constants import ORIGIN_ANNOTATION, PORT_FINALIZER, PORT_UNREPORTED_LABEL
 from taskaction.integrations.port.agent.agent import AgentComponents
 from taskaction.integrations.port.agent.runs import PortRunKind
 
@@ -297,3 +297,34 @@ async def test_port_hears_nothing_of_a_run_before_it_was_acknowledged(world: Age
     assert (run.acknowledged, run.ends) == (1, ["FAILURE"])
     assert world.server.violations == []
     assert world.body("r_1") is None
+
+
+@pytest.mark.parametrize("mark", [None, "port/installation/action/r_1"], ids=["none", "of another run"])
+async def test_an_action_that_no_agent_has_created_is_reported_on_by_none(world: Agents, mark: str | None) -> None:
+    """Whoever may create actions could otherwise report any end on a run of somebody else."""
+    run = await taken(world, world.agent())
+    body = world.body("r_1")
+    assert body is not None
+    notes = {key: text for key, text in body["metadata"]["annotations"].items() if key != ORIGIN_ANNOTATION}
+    forged = notes | ({ORIGIN_ANNOTATION: mark} if mark is not None else {})
+    ended = {"phase": "Succeeded", "finishedAt": "2026-01-01T12:00:00Z"}
+    metadata = body["metadata"] | {"name": "forged", "uid": "uid-of-forged", "annotations": forged}
+    world.cluster.store(TASK_ACTIONS, body | {"metadata": metadata, "status": ended})
+    await looked(world.agent())
+    assert run.ends == []
+
+
+async def test_without_the_policy_only_actions_of_this_process_count(
+    world: Agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def accept(*_: object, **__: object) -> None:
+        """Accept the probe, as an API server without the policy does."""
+
+    monkeypatch.setattr(world.cluster, "check_create", accept)
+    agent = world.agent()
+    run = await taken(world, agent)
+    world.become("r_1", "Succeeded")
+    await looked(world.agent())
+    assert run.ends == []
+    await looked(agent)
+    assert run.ends == ["SUCCESS"]
