@@ -15,12 +15,15 @@ from urllib.parse import quote, quote_plus
 from benchmarks.figures.group import Group
 from benchmarks.report import Figure, Row, Target
 from benchmarks.stage import Stage
+from taskaction.control.objects.outputs import OutputLimit
 from taskaction.control.task_actions.guard import CallFailedError, GuardedExecutor
+from taskaction.core.constants import OUTPUT_LIMIT_BYTES
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
 from taskaction.plugin import AbstractExecutor, ActionExecutionError, Link, Progress, Run
 from taskaction.testing.conformance_parts import FixedSecrets, RecordedReports
 
 SECRETS = 200
+LIMIT = OutputLimit(size=OUTPUT_LIMIT_BYTES, remedy="return a part of it")
 LEAKS = Figure("secret_leaks", "leaks", Target(0))
 ENCODINGS: Mapping[str, Callable[[str], str]] = {
     "plain": str,
@@ -107,7 +110,7 @@ async def _leaks(value: str, encode: Callable[[str], str], end: Callable[[str], 
         now=now,
     )
     try:
-        found: object = await GuardedExecutor(Echo(encode, end), run, secrets).execute()
+        found: object = await GuardedExecutor(Echo(encode, end), run, secrets, LIMIT).execute()
     except CallFailedError as error:
         found = error.failure
     seen = f"{found} {vars(reports)}"

@@ -9,8 +9,10 @@ from typing import Any
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import Body, Resource
 from taskaction.cluster.memory import SERVED
+from taskaction.control.objects.outputs import OutputStore
 from taskaction.control.task_actions.guard import CallFailedError, GuardedExecutor
 from taskaction.core.clock import SystemClock
+from taskaction.core.constants import OUTPUT_LIMIT_BYTES
 from taskaction.lifecycle.outcomes import Outcome
 from taskaction.plugin.addresses import AddressPolicy
 from taskaction.plugin.base import AbstractExecutor, Run
@@ -47,7 +49,9 @@ def run(
 def guarded(executor: AbstractExecutor, given: Run) -> GuardedExecutor:
     """Return the executor for one call, as the operator calls it."""
     assert isinstance(given.secrets, SecretLedger)
-    return GuardedExecutor(executor, given, given.secrets)
+    return GuardedExecutor(
+        executor, given, given.secrets, OutputStore(None, max_bytes=OUTPUT_LIMIT_BYTES).limit(of_run=False)
+    )
 
 
 async def outcome_of(call: Awaitable[Outcome]) -> Outcome:

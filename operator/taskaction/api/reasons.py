@@ -72,8 +72,8 @@ class Reason(StrEnum):
     )
     OUTPUT_TOO_LARGE = (
         "OutputTooLarge",
-        "the output is larger than 32 KiB",
-        "return a part of it, or store it elsewhere",
+        "the output does not fit into the object, and there is no storage for it",
+        "return a part of it, or set `TASKACTION_STORAGE`; the message says how large it may be",
     )
     PARTITION_KEY_FAILED = (
         "PartitionKeyFailed",
@@ -224,8 +224,8 @@ class Reason(StrEnum):
     )
     STORAGE_UNAVAILABLE = (
         "StorageUnavailable",
-        "the state or the output of a run is too large for its object, and the storage is unavailable",
-        "see the message and `TASKACTION_FLOWS_STORAGE`; the run continues without loss when the storage is back",
+        "an output, or the state of a run, is too large for its object, and the storage is unavailable",
+        "see the message and `TASKACTION_STORAGE`; the action or run continues without loss when the storage is back",
     )
     STATE_LOST = (
         "StateLost",

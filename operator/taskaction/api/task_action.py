@@ -270,9 +270,15 @@ class TaskActionStatus(ApiModel):
     error: ActionErrorInfo | None = None
     """The error of the last attempt that failed."""
     output: AnyJson = None
-    """The output as JSON, up to 32 KiB."""
+    """The output as JSON, up to 32 KiB, or 200 KiB for the action of a flow run. A larger one is at `outputUri`."""
     output_uri: Annotated[str, Field(max_length=2048)] | None = None
-    """URI of an output that is stored outside of the object."""
+    """URI of an output that is stored outside of the object: in the folder of `TASKACTION_STORAGE` as JSON, or where
+    the executor puts it."""
+    output_digest: Annotated[str, Field(max_length=128)] | None = None
+    """Digest of the file at `outputUri`, such as `sha256:` with 64 hexadecimal digits. Only for an output that the
+    operator has stored; readers check it."""
+    output_size: Annotated[int, Field(ge=0)] | None = None
+    """Size in bytes of an output that does not fit into the object. Without `outputUri` the output was not kept."""
     cache_status: CacheStatus | None = None
     """Result of a cache lookup for the action, if known. The operator itself has no cache."""
     progress: Progress | None = None

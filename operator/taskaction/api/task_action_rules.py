@@ -13,7 +13,14 @@ MUTABLE_SPEC_FIELDS = frozenset({"suspend", "abort", "signal", "ttlSecondsAfterF
 """Mutable fields of the spec; every other field is immutable after creation."""
 
 _STARTED = cel_list(STARTED_PHASES)
-_OUTCOME = ("reason", "error", "outputUri", "finishedAt", "attempt")  # a rule cannot refer to output, which has no type
+_OUTCOME = (
+    "reason",
+    "error",
+    "outputUri",
+    "outputDigest",
+    "finishedAt",
+    "attempt",
+)  # a rule cannot refer to output, which has no type
 
 
 def object_rules(schema: dict[str, Any]) -> None:

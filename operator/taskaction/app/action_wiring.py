@@ -26,6 +26,7 @@ from taskaction.control.task_actions.partitions import PartitionLookup
 from taskaction.control.task_actions.placing import ActionPlacer
 from taskaction.control.task_actions.queueing import Queueing
 from taskaction.control.task_actions.reconciler import Reconciler
+from taskaction.control.task_actions.results import ResultKeeper
 from taskaction.control.task_actions.status_commit import StatusCommitter
 from taskaction.control.task_actions.target_release import TargetReleaser
 from taskaction.control.task_actions.teardown import Teardown
@@ -125,6 +126,15 @@ def build_actions(base: Foundation, providers: ProviderControl) -> ActionControl
         committer=writing.committer,
         dispatcher=seen.dispatcher,
         reconciler=reconciler,
+        results=ResultKeeper(
+            store=base.outputs,
+            clock=base.clock,
+            jitter=base.jitter,
+            observer=seen.observer,
+            owners=seen.owners,
+            timers=seen.timers,
+        ),
+        background=base.background,
         journal=base.journal,
     )
     intake = ActionIntake(
@@ -222,6 +232,7 @@ def _build_observation(base: Foundation, providers: ProviderControl) -> _Observa
             timers,
             base.evaluator,
             inspector,
+            base.outputs,
         ),
         dispatcher=EventDispatcher(
             cluster=base.cluster,
@@ -256,6 +267,7 @@ def _build_writing(base: Foundation, providers: ProviderControl, seen: _Observat
         expires_at=ActionExpiry(seen.observer, base.tenures, seen.settings).expires_at,
         to_record=ActionRecord.from_action,
         namespaces=base.config.watch_namespaces,
+        files=base.outputs,
     )
     canceller = Canceller(
         clock=base.clock, observer=seen.observer, owners=seen.owners, caller=seen.caller, journal=base.journal
@@ -272,6 +284,7 @@ def _build_writing(base: Foundation, providers: ProviderControl, seen: _Observat
         dispatcher=seen.dispatcher,
         canceller=canceller,
         background=base.background,
+        outputs=base.outputs,
         listener=child_events,
     )
     committer = StatusCommitter(

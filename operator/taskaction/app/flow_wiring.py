@@ -77,7 +77,7 @@ def build_runs(base: Foundation, providers: ProviderControl, actions: ActionCont
     """Return the part; nothing runs yet."""
     config, table = base.config, base.members.runs
     agenda: Agenda[str] = Agenda(base.clock)
-    files = RunFiles(config.flows_storage)
+    files = RunFiles(config.storage)
     vault = PrivateDataVault(base.cluster, base.persistently, base.closed_namespaces)
     editor: ObjectEditor[RunRecord] = ObjectEditor(
         base.cluster, base.persistently, base.requests, in_flight=config.writes_in_flight
@@ -94,7 +94,7 @@ def build_runs(base: Foundation, providers: ProviderControl, actions: ActionCont
         expires_at=expiry_times.expires_at,
         to_record=RunRecord.from_run,
         namespaces=config.watch_namespaces,
-        deleted=files.clear,
+        files=files,
     )
     event_poster = RunEventPoster(clock=base.clock, table=table, events=base.events, patience=config.status_delay)
     teardown = RunTeardown(
@@ -118,6 +118,7 @@ def build_runs(base: Foundation, providers: ProviderControl, actions: ActionCont
         manager=providers.manager,
         tenures=base.tenures,
         requests=base.requests,
+        outputs=base.outputs,
     )
     reconciler = _build_reconciler(base, actions, agenda, editor, teardown, inline, vault, files)
     intake = RunIntake(
@@ -175,6 +176,7 @@ def _build_reconciler(
     persistence = RunPersistence(
         vault=vault,
         files=files,
+        outputs=base.outputs,
         writer=StatusWriter(
             base.cluster, base.clock, base.jitter, base.journal, base.requests, in_flight=config.writes_in_flight
         ),

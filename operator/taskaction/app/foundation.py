@@ -11,6 +11,7 @@ from taskaction.control.flow_runs.tables import LiveRecords, RunTable
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.events import EventPoster
 from taskaction.control.objects.family import ParentTracker
+from taskaction.control.objects.outputs import OutputStore
 from taskaction.control.objects.requests import Requests
 from taskaction.control.objects.tables import ActionTable
 from taskaction.control.objects.tree import OwnerTree
@@ -45,6 +46,7 @@ class Foundation:
     family: ParentTracker
     events: EventPoster
     evaluator: Evaluator
+    outputs: OutputStore
 
 
 def build_foundation(
@@ -86,4 +88,5 @@ def build_foundation(
         ),
         events=EventPoster(cluster, clock, metrics.events_dropped.inc),
         evaluator=Evaluator(),
+        outputs=OutputStore(config.storage, max_bytes=config.max_output_bytes),
     )

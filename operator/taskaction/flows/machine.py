@@ -266,6 +266,8 @@ class _Turn:
         return _fail_frame(frame, node, error)
 
     def _schedule_retry(self, frame: Frame, node: Node, error: StateError) -> Frame | None:
+        if error.name == errors.DATA_LIMIT_EXCEEDED:  # the action took effect, and its result would be as large again
+            return None
         for number, retrier in enumerate(getattr(node.state, "retry", ())):
             if not _matches_error(frozenset(retrier.error_equals), error, node):
                 continue

@@ -51,6 +51,18 @@ def change_attempt_status(
     return apply_change(observed.status, change, **fields)
 
 
+def storage_wait_status(observed: Observed, message: str, external_id: str | None, now: datetime) -> TaskActionStatus:
+    """Return the status of an attempt that has ended, and whose output the storage does not take.
+
+    A next owner must know whether to poll: by the id of the work outside, otherwise by the reason, which then stays.
+    """
+    status = observed.status
+    external_id = external_id or status.external_id
+    reason = status.reason if external_id is None and is_pollable(status) else Reason.STORAGE_UNAVAILABLE
+    change = Change(phase=status.phase, reason=reason or "", message=message, now=now, generation=observed.generation)
+    return apply_change(status, change, external_id=external_id)
+
+
 def track_suspension(observed: Observed, now: datetime) -> TaskActionStatus:
     """Return the status with the time of suspension, which starts and ends when it is observed.
 

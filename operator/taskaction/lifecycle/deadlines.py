@@ -27,16 +27,16 @@ def queued_deadline(observed: Observed, now: datetime) -> datetime | None:
 
 
 def total_deadline(observed: Observed, now: datetime) -> datetime | None:
-    """Return when the action must have ended; None without a timeout."""
-    if observed.policy.total is None:
+    """Return when the action must have ended; None without a timeout, or while its output is being stored."""
+    if observed.policy.total is None or observed.is_storing:
         return None
     return observed.created + observed.policy.total + suspended_duration(observed, now)
 
 
 def attempt_deadline(observed: Observed) -> datetime | None:
-    """Return when the running attempt must have ended; None without a timeout or without an attempt."""
+    """Return when the running attempt must have ended; None without a timeout, or if no attempt is running."""
     status = observed.status
-    if observed.policy.attempt is None or not status.phase.is_started or not status.attempts:
+    if observed.is_storing or observed.policy.attempt is None or not status.phase.is_started or not status.attempts:
         return None
     return status.attempts[-1].started_at + observed.policy.attempt
 

@@ -46,6 +46,8 @@ def finish(observed: Observed, ending: Ending, now: datetime, output: Succeeded 
             "links": output.links or status.links,
             "cache_status": output.cache_status or status.cache_status,
         }
+    if output is not None and (at := output.output_at) is not None:
+        fields |= {"output_uri": at.uri, "output_digest": at.digest, "output_size": at.size}
     status = apply_change(status, change, **fields, finished_at=now, next_attempt_at=None, suspended_at=None)
     tell: tuple[Effect, ...] = ()
     if ending.phase is not Phase.SUCCEEDED:

@@ -9,10 +9,28 @@ from taskaction.api.task_action import Link, Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutputReference:
+    """Output that is not in the object.
+
+    Attributes:
+        size: its size as JSON in bytes.
+        uri: the file that holds it, and ``digest`` the digest of the content; None if the output was too large to keep.
+    """
+
+    size: int
+    uri: str | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Succeeded:
-    """The action succeeded; ``output`` is any JSON value of at most 32 KiB."""
+    """The action succeeded.
+
+    ``output`` is any JSON value. If it does not fit into the object, the engine stores it, and sets ``output_at``.
+    """
 
     output: Any = None
+    output_at: OutputReference | None = None
     output_uri: str | None = None
     external_id: str | None = None
     message: str = ""
@@ -52,7 +70,8 @@ class Paused:
 class Failed:
     """The attempt failed. ``retry_class`` is None if a retry cannot help; ``retry_after`` is in seconds.
 
-    ``output`` is the target's description of the failure, as JSON; it is stored if the failure ends the action.
+    ``output`` is the target's description of the failure, as JSON; it is kept if the failure ends the action. The
+    engine sets ``output_at`` as for a success.
     """
 
     code: str
@@ -61,6 +80,7 @@ class Failed:
     retry_class: RetryClass | None = RetryClass.ERROR
     retry_after: float | None = None
     output: Any = None
+    output_at: OutputReference | None = None
     external_id: str | None = None
 
 

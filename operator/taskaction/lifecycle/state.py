@@ -84,6 +84,7 @@ class Observed:
         queue_full: the queue of its provider is full.
         limited_until: when the rate limit of its provider allows the start; an estimate.
         taken_at: when this process first observed the action with another owner's claim.
+        is_storing: the attempt has ended, and its output is being stored.
         signalled: ``spec.signal`` differs from what the executor was last polled with.
         parameters_hash: the fingerprint of the current parameters.
         key_base: what the idempotency keys of attempts begin with if the action names one; see ``idempotency``.
@@ -106,6 +107,7 @@ class Observed:
     queue_full: QueueFull | None = None
     limited_until: datetime | None = None
     taken_at: datetime | None = None
+    is_storing: bool = False
     signalled: bool = False
     parameters_hash: str | None = None
     key_base: str | None = None

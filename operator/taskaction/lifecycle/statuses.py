@@ -80,6 +80,11 @@ def close_attempt_fields(
     return fields
 
 
+def has_whole_result(status: TaskActionStatus) -> bool:
+    """Whether the status of a finished action has all that the target returned, or names where that is."""
+    return status.reason != Reason.INVALID_OUTPUT and (status.output_size is None or status.output_uri is not None)
+
+
 def error_info(code: str, kind: ErrorKind, message: str) -> ActionErrorInfo:
     """Return an error within the limits of the schema."""
     return ActionErrorInfo(code=to_condition_reason(code), kind=kind, message=truncate(message, MESSAGE_LIMIT_CHARS))

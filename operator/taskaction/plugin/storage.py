@@ -143,6 +143,11 @@ def validate_folder(value: str) -> str:
     return value.rstrip("/") + "/"
 
 
+def object_folder(folder: str, namespace: str, uid: str) -> str:
+    """Return the folder of what belongs to one object: neither part is a text that a user chooses freely."""
+    return f"{folder}{namespace}/{uid}/"
+
+
 def fingerprint(content: bytes) -> str:
     """Return the SHA-256 that identifies stored content."""
     return hashlib.sha256(content).hexdigest()

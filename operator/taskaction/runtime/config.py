@@ -11,6 +11,7 @@ from pydantic import AliasChoices, Field, PrivateAttr, model_validator
 
 from taskaction.api.base import Duration
 from taskaction.api.parameters import MAX_BYTES as MAX_PARAMETERS_BYTES
+from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES, OUTPUT_LIMIT_BYTES
 from taskaction.core.errors import ConfigurationError
 from taskaction.execution.shares import ShareSettings
 from taskaction.flows.budget import MAX_VISITS
@@ -105,6 +106,13 @@ class OperatorConfig(ProcessSettings, env_prefix="TASKACTION_"):
     """Networks that http actions may reach although they are loopback, private or otherwise denied by default."""
     max_parameters_bytes: Annotated[int, Field(ge=1024, le=1_000_000)] = MAX_PARAMETERS_BYTES
     """Maximum size of the parameters of an action, as JSON. An action with larger ones fails as ParametersTooLarge."""
+    max_output_bytes: Annotated[int, Field(ge=1024, le=FLOW_STATE_LIMIT_BYTES)] = OUTPUT_LIMIT_BYTES
+    """Maximum size of an output within the object of an action, as JSON; 200 KiB for actions of flow runs. A larger
+    output goes to the storage."""
+    storage: Annotated[Folder | None, FormerName("flows_storage")] = None
+    """A folder such as s3://bucket/taskaction for what does not fit into objects: outputs of actions, states and
+    outputs of flow runs. The same for all replicas. Default: actions with larger outputs fail as OutputTooLarge, and
+    runs with States.DataLimitExceeded."""
     webhooks_url: Url | None = None
     """URL at which targets reach the inbox, for the one-time addresses that they get: for example
     https://hooks.example.org."""
@@ -114,9 +122,6 @@ class OperatorConfig(ProcessSettings, env_prefix="TASKACTION_"):
     flows_max_visits: Annotated[int, Field(ge=1, le=10_000_000)] = MAX_VISITS
     """Maximum number of states that a run of a flow enters, in all its branches and items. A run that enters more fails
     with States.VisitLimitExceeded."""
-    flows_storage: Folder | None = None
-    """A folder such as s3://bucket/flows, for the state and the output of runs of flows that are larger than 200 KiB;
-    the same for all replicas. Default: such runs fail with States.DataLimitExceeded."""
 
     _executor_settings: SettingsReader = PrivateAttr(default_factory=SettingsReader)
 

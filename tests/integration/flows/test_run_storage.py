@@ -36,7 +36,7 @@ def test_an_operator_that_is_killed_between_file_and_status_loses_nothing_and_le
     kubectl: Kubectl, operators: Operators, tmp_path: Path
 ) -> None:
     folder = tmp_path / "states"
-    settings = {**QUICK_LEASES, "TASKACTION_FLOWS_STORAGE": f"file://{folder}"}
+    settings = {**QUICK_LEASES, "TASKACTION_STORAGE": f"file://{folder}"}
     with LyingServer(operators.kubeconfig) as liar:
         operators.start(settings, kubeconfig=liar.write_kubeconfig(tmp_path / "kubeconfig"))
         silent = liar.tell("PUT", "actionflowruns", "status", answer=say_nothing, times=1_000)

@@ -65,7 +65,7 @@ OPERATOR = {
     "TASKACTION_HTTP_ALLOWED_CIDRS": Former("127.0.0.0/8,10.1.0.0/16", ["127.0.0.0/8", "10.1.0.0/16"]),
     "TASKACTION_WEBHOOKS_URL": Former("https://hooks.example.org/", "https://hooks.example.org"),
     "TASKACTION_WEBHOOKS_KEY_FILE": Former("{folder}/key"),
-    "TASKACTION_FLOWS_STORAGE": Former("file://{folder}/flows", "file://{folder}/flows/"),
+    "TASKACTION_FLOWS_STORAGE": Former("file://{folder}/flows", "file://{folder}/flows/", "TASKACTION_STORAGE"),
 }
 FLYTE = {
     "TASKACTION_FLYTE_ENDPOINT": Former("https://actions.flyte.svc:8094"),

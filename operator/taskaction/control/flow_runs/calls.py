@@ -7,6 +7,7 @@ from typing import Any
 from taskaction.api.task_action import Link, Progress
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.vault import wrap_private
+from taskaction.control.objects.outputs import OutputLimit
 from taskaction.control.task_actions.guard import CallFailedError, GuardedExecutor, refuse_secrets, search_rules
 from taskaction.core.names import visit_name
 from taskaction.flows.effects import StartAction
@@ -29,6 +30,7 @@ def prepare_call(
     began: datetime,
     now: datetime,
     deadline: datetime,
+    limit: OutputLimit,
 ) -> GuardedExecutor:
     """Return the executor for a call; the idempotency key is the same for every call of the visit.
 
@@ -56,7 +58,7 @@ def prepare_call(
         fencing_token=claim.epoch if claim is not None else 0,
         service_account=account,
     )
-    return GuardedExecutor(executor, run, ledger)
+    return GuardedExecutor(executor, run, ledger, limit)
 
 
 def parameters_of(start: StartAction) -> Mapping[str, Any]:

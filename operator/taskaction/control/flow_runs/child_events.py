@@ -3,7 +3,7 @@
 from taskaction.api.enums import ParentKind
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.tables import RunTable
-from taskaction.control.flow_runs.translation import deleted_action, to_action_ended, to_action_paused
+from taskaction.control.flow_runs.translation import StoredEnd, deleted_action, to_action_end, to_action_paused
 from taskaction.control.objects.owned import link_to, parent_link
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.requests import Requests
@@ -37,13 +37,13 @@ class ChildEvents:
             self._requests.reconcile(run)
 
 
-def _to_event(run: RunRecord, visit: str, record: ActionRecord) -> ActionEnded | ActionPaused | None:
+def _to_event(run: RunRecord, visit: str, record: ActionRecord) -> ActionEnded | StoredEnd | ActionPaused | None:
     """Return what the run does not know yet; None for nothing."""
     action = record.action.model_copy(update={"status": record.stored})
     if record.is_gone:
         return deleted_action(visit, action)
     if record.is_finished:
-        return to_action_ended(visit, action)
+        return to_action_end(visit, action)
     if not record.stored.phase.is_started:
         return None
     paused = to_action_paused(visit, action)

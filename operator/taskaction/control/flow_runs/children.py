@@ -24,9 +24,10 @@ from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.translation import (
     ActionNotRunnableError,
+    StoredEnd,
     build_manifest,
     deleted_action,
-    to_action_ended,
+    to_action_end,
     to_action_paused,
     unable_to_run,
 )
@@ -72,7 +73,7 @@ class RunChildren:
 
     async def ensure(
         self, record: RunRecord, start: StartAction, *, made_here: bool
-    ) -> ActionEnded | ActionPaused | None:
+    ) -> ActionEnded | StoredEnd | ActionPaused | None:
         """Create the action of a visit unless it exists; return its state if that is known.
 
         ``made_here`` says that this process has just decided on it, so most likely it does not exist yet.
@@ -119,7 +120,7 @@ class RunChildren:
 
     async def _create_or_find(
         self, record: RunRecord, start: StartAction, body: Body
-    ) -> ActionEnded | ActionPaused | None:
+    ) -> ActionEnded | StoredEnd | ActionPaused | None:
         account = record.run.spec.run_as
         if account is not None and record.namespace in self._closed:
             return unable_to_run(
@@ -156,7 +157,7 @@ class RunChildren:
 
     async def _adopt(
         self, record: RunRecord, visit: str, intended: Body, found: Body
-    ) -> ActionEnded | ActionPaused | None:
+    ) -> ActionEnded | StoredEnd | ActionPaused | None:
         """Take an existing object for the action of a visit if the run has created it; return its state.
 
         Otherwise the run would continue with the answer of whoever guessed the name.
@@ -192,7 +193,7 @@ class RunChildren:
         if (found := await self._read(body)) is not None:
             await self._adopt(record, visit, body, found)
 
-    async def _current_event(self, visit: str, action: TaskAction) -> ActionEnded | ActionPaused | None:
+    async def _current_event(self, visit: str, action: TaskAction) -> ActionEnded | StoredEnd | ActionPaused | None:
         """Return the state of an action that has just been adopted; None if it has not started.
 
         Notifications that arrived before its adoption were dropped, so the newest known status counts.
@@ -210,7 +211,7 @@ class RunChildren:
                 return deleted_action(visit, action)
             action = TaskAction.from_body(body)
         if action.status.phase.is_terminal:
-            return to_action_ended(visit, action)
+            return to_action_end(visit, action)
         return to_action_paused(visit, action) if action.status.phase.is_started else None
 
     async def _create(self, body: Body, namespace: str, user: str | None) -> Body:

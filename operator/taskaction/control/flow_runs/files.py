@@ -8,11 +8,12 @@ from typing import Any
 
 import orjson
 
+from taskaction.api.action_flow_run import ActionFlowRun
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES, FLOW_STORED_LIMIT_BYTES
-from taskaction.plugin.storage import Storage, StorageError, fingerprint
+from taskaction.plugin.storage import Storage, StorageError, fingerprint, object_folder
 
-_SETTING = "TASKACTION_FLOWS_STORAGE"
+_SETTING = "TASKACTION_STORAGE"
 _READ_LIMIT = 2 * FLOW_STORED_LIMIT_BYTES
 """More than the operator ever writes, but small enough for its memory."""
 
@@ -78,10 +79,18 @@ class RunFiles:
         """Delete a file that no status names any more; raise ``StorageError``."""
         await self._storage.remove(address)
 
+    def are_named(self, run: ActionFlowRun) -> bool:
+        """Whether the status of a finished run names a file."""
+        return self.has_storage and run.status.output_uri is not None
+
+    def may_exist(self, run: ActionFlowRun) -> bool:  # noqa: ARG002 - a crash may have left files of any run
+        """Whether a run may have files."""
+        return self.has_storage
+
     async def clear(self, namespace: str, uid: str) -> None:
         """Delete all files of a deleted run; raise ``StorageError``."""
         if self.has_storage:
             await self._storage.remove(self._folder_of(namespace, uid))
 
     def _folder_of(self, namespace: str, uid: str) -> str:
-        return f"{self._folder}{namespace}/{uid}/"
+        return object_folder(self._folder or "", namespace, uid)

@@ -12,9 +12,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from taskaction.api.base import format_time
+from taskaction.api.reasons import Reason
 from taskaction.control.flow_runs.calls import call_executor, check_quota, parameters_of, prepare_call
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.translation import SCHEME, unable_to_run
+from taskaction.control.objects.outputs import OutputStore
 from taskaction.control.objects.requests import Requests
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.control.task_actions.guard import GuardedExecutor
@@ -88,6 +90,7 @@ class InlineCalls:
         manager: ExecutionManager,
         tenures: ShardTenures,
         requests: Requests,
+        outputs: OutputStore,
     ) -> None:
         """Create the table; it requests a turn of a run for the end of each of its calls."""
         self._registry = registry
@@ -96,6 +99,7 @@ class InlineCalls:
         self._manager = manager
         self._tenures = tenures
         self._requests = requests
+        self._outputs = outputs
         self._calls: dict[str, _InlineCall] = {}
         self._agenda: Agenda[str] = Agenda(clock)
 
@@ -175,10 +179,13 @@ class InlineCalls:
             return True  # the run no longer needs it
         match outcome:
             case Succeeded():
-                self._end(call, ActionEnded(call.start.visit, self._action_status(call, "SUCCEEDED", outcome.output)))
+                done = {"action_id": call.id, **self._action_status(call, "SUCCEEDED", outcome.output)}
+                self._end(call, ActionEnded(call.start.visit, done))
             case Failed():
                 why = {"code": outcome.code, "description": outcome.message}
-                self._end(call, ActionEnded(call.start.visit, self._action_status(call, "FAILED", why)))
+                failed = self._action_status(call, "FAILED", why)
+                name = errors.DATA_LIMIT_EXCEEDED if outcome.code == Reason.OUTPUT_TOO_LARGE else None
+                self._end(call, ActionEnded(call.start.visit, failed, error=name))
             case Paused():
                 mend = f"{outcome.message}; remove Inline so that people can answer"
                 self._end(call, unable_to_run(call.start.visit, mend))
@@ -241,12 +248,12 @@ class InlineCalls:
             began=call.began_at,
             now=self._clock.now(),
             deadline=call.deadline,
+            limit=self._outputs.limit(of_run=True),
         )
 
     def _action_status(self, call: _InlineCall, status: str, details: Any) -> dict[str, Any]:
         """Return a short ActionStatus, because one object may contain thousands."""
         return {
-            "action_id": call.id,
             "status": status,
             "details": {} if details is None else details,
             "start_time": format_time(call.began_at),

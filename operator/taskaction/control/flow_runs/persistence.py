@@ -4,7 +4,7 @@ Data to which a status refers exists whenever the status does. If the storage do
 is, says why, and is written later. What was decided meanwhile is in memory, and a next owner decides it again.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -14,12 +14,15 @@ from taskaction.api.reasons import Reason
 from taskaction.control.flow_runs import statuses
 from taskaction.control.flow_runs.files import RunFiles
 from taskaction.control.flow_runs.records import RunRecord
+from taskaction.control.flow_runs.translation import RunEvent, StoredEnd, lost_output, to_action_ended
 from taskaction.control.flow_runs.vault import PrivateDataVault, VaultError
 from taskaction.control.objects.background import Background
+from taskaction.control.objects.outputs import OutputLostError, OutputStore
 from taskaction.control.objects.writer import StatusWriter, WriteResult
 from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES
+from taskaction.flows.effects import ActionEnded, Event
 from taskaction.plugin.storage import StorageError
 
 _RETRY = Backoff(initial=1.0, factor=2.0, max=60.0, jitter=0.5)
@@ -40,6 +43,7 @@ class RunPersistence:
         *,
         vault: PrivateDataVault,
         files: RunFiles,
+        outputs: OutputStore,
         writer: StatusWriter[RunRecord],
         clock: Clock,
         jitter: Callable[[], float],
@@ -47,6 +51,7 @@ class RunPersistence:
     ) -> None:
         self._vault = vault
         self._files = files
+        self._outputs = outputs
         self._writer = writer
         self._clock = clock
         self._jitter = jitter
@@ -71,7 +76,8 @@ class RunPersistence:
             return await self._delay_write(record, error)
         except _StatusReplacedError:
             return WriteResult.OVERTAKEN
-        if record.state is not None:  # otherwise the state is not read yet
+        waits = record.state is None or record.status.reason == Reason.STORAGE_UNAVAILABLE  # for something to be read
+        if not waits:
             record.clear_storage_errors()
         before = record.stored
         result = await self._writer.flush(record)
@@ -92,6 +98,26 @@ class RunPersistence:
         if address is not None:
             document = (await self._call_storage(record, lambda: self._files.read(record, address)))[_STATE]
         return document if mark is None else await self._vault.read_state(record, mark, document)
+
+    async def read_outputs(self, record: RunRecord, events: Iterable[RunEvent]) -> list[Event]:
+        """Return events with the outputs of actions that are in the storage.
+
+        Raises:
+            StorageError: the storage does not respond; ``record.retry_at`` is when to retry.
+        """
+        return [await self._read_output(record, one) if isinstance(one, StoredEnd) else one for one in events]
+
+    async def _read_output(self, record: RunRecord, end: StoredEnd) -> ActionEnded:
+        metadata, status = end.action.metadata, end.action.status
+        uri, digest = status.output_uri or "", status.output_digest or ""
+        try:
+            output = await self._call_storage(
+                record, lambda: self._outputs.read(metadata.namespace, metadata.uid, uri, digest)
+            )
+        except OutputLostError as error:
+            return lost_output(end.visit, end.action, str(error))
+        whole = end.action.model_copy(update={"status": status.model_copy(update={"output": output})})
+        return to_action_ended(end.visit, whole)
 
     async def _store_private_parts(self, record: RunRecord) -> None:
         """Store the private parts in a Secret before the status refers to it."""

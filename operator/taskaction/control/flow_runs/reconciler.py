@@ -19,6 +19,7 @@ from taskaction.control.flow_runs.files import StateLostError
 from taskaction.control.flow_runs.parts import RunReconcilerParts
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.signals import find_targets, to_event
+from taskaction.control.flow_runs.translation import StoredEnd
 from taskaction.control.flow_runs.vault import VaultError, split_state
 from taskaction.control.objects.writer import WriteResult
 from taskaction.flows import machine
@@ -219,14 +220,27 @@ class RunReconciler:
             return
         if status.suspended_at is not None:
             state = replace(state, deadline=state.deadline + record.resume(now))
-        events: list[Event] = [Canceled(fact.message)] if fact is not None else []
-        events += record.take_events()
+        events = await self._take_events(record, fact)
+        if events is None:
+            return
         decision = await self._parts.steps.step(record, program, state, events)
         if record.write_now or _must_be_written(state, decision):
             decision = self._enforce_limit(program, state, decision)
         self._accept(record, decision, fact)
         if fact is None:
             await self._deliver_signal(record, program, decision.state)
+
+    async def _take_events(self, record: RunRecord, fact: AbortFact | None) -> list[Event] | None:
+        """Return the events of a turn; None while outputs of actions cannot be read from the storage."""
+        taken = record.take_events()
+        if fact is not None:
+            return [Canceled(fact.message), *(one for one in taken if not isinstance(one, StoredEnd))]
+        try:
+            return await self._parts.persistence.read_outputs(record, taken)
+        except StorageError as error:
+            record.return_events(taken)
+            self._on_storage_error(record, fact, error)
+            return None
 
     def _enforce_limit(self, program: FlowProgram, before: FlowState, decision: FlowDecision) -> FlowDecision:
         """Return the decision, or one that fails the run if the new state exceeds the limit."""

@@ -4,7 +4,7 @@ Only the methods of this module and of ``OwnedRecord`` change a record; the othe
 (``tests/unit/control/test_records_have_one_writer.py`` checks it). Only one turn of a run is active at a time.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -13,11 +13,12 @@ from taskaction.api.action_flow_run import ActionFlowRun, ActionFlowRunStatus, R
 from taskaction.api.enums import ParentKind, Phase
 from taskaction.api.reasons import Reason
 from taskaction.cluster.gateway import Body
+from taskaction.control.flow_runs.translation import RunEvent
 from taskaction.control.objects.owned import OwnedRecord
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncate
 from taskaction.execution.limits import TokenBucket
-from taskaction.flows.effects import CancelAction, Event, FlowDecision, FlowLogEntry, StartAction
+from taskaction.flows.effects import CancelAction, FlowDecision, FlowLogEntry, StartAction
 from taskaction.flows.privacy import Place
 from taskaction.flows.program import FlowProgram
 from taskaction.flows.state import FlowState
@@ -70,7 +71,7 @@ class RunRecord(OwnedRecord):
     adopted: dict[str, str] = field(default_factory=dict)
     inherited: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
-    pending_events: list[Event] = field(default_factory=list)
+    pending_events: list[RunEvent] = field(default_factory=list)
     decision: FlowDecision | None = None
     abort: AbortFact | None = None
     unrendered_entries: list[FlowLogEntry] = field(default_factory=list)
@@ -233,14 +234,18 @@ class RunRecord(OwnedRecord):
         self.inherited, self.children, self.cancelled = set(starts), set(), cancelled
         self.adopted = {}
 
-    def add_events(self, events: Iterable[Event]) -> None:
+    def add_events(self, events: Iterable[RunEvent]) -> None:
         """Add events for the next turn."""
         self.pending_events += events
 
-    def take_events(self) -> list[Event]:
+    def take_events(self) -> list[RunEvent]:
         """Remove and return the events of this turn."""
         taken, self.pending_events = self.pending_events, []
         return taken
+
+    def return_events(self, events: Sequence[RunEvent]) -> None:
+        """Put events back that could not be processed, before those that have come meanwhile."""
+        self.pending_events = [*events, *self.pending_events]
 
     def resume(self, now: datetime) -> timedelta:
         """Record that the run is not suspended any more; return how long it was."""

@@ -4,23 +4,37 @@ An action of a state becomes a TaskAction of the run; its end becomes an ActionS
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from taskaction.api.action_flow_run import ActionFlowRun
 from taskaction.api.base import format_time
 from taskaction.api.enums import ParentKind, Phase
+from taskaction.api.reasons import Reason
 from taskaction.api.task_action import TaskAction
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body
 from taskaction.core.constants import RUN_LABEL, STATE_ANNOTATION, VISIT_ANNOTATION
 from taskaction.core.names import visit_name
 from taskaction.flows import errors
 from taskaction.flows.definition import YEAR
-from taskaction.flows.effects import ActionEnded, ActionPaused, StartAction
+from taskaction.flows.effects import ActionEnded, ActionPaused, Event, StartAction
 from taskaction.plugin.origin import with_origin
 
 SCHEME = "taskaction://"
 _PROVIDERS = {"provider": "ActionProvider", "cluster-provider": "ClusterActionProvider"}
 _NOT_STARTED = frozenset({errors.ACTION_UNABLE_TO_RUN, errors.NO_TOKEN})
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEnd:
+    """End of the action of a visit whose output is in the storage, and must be read before the run continues."""
+
+    visit: str
+    action: TaskAction
+
+
+RunEvent = Event | StoredEnd
+"""What a run has to process in its next turn."""
 
 
 class ActionNotRunnableError(Exception):
@@ -91,36 +105,58 @@ def build_target(run: ActionFlowRun, start: StartAction) -> dict[str, Any]:
     return {"executor": "globus", "parameters": parameters}
 
 
+def to_action_end(visit: str, action: TaskAction) -> ActionEnded | StoredEnd:
+    """Return the event for the end of a visit's action, whose output may have to be read first."""
+    return StoredEnd(visit, action) if action.status.output_digest is not None else to_action_ended(visit, action)
+
+
 def to_action_ended(visit: str, action: TaskAction) -> ActionEnded:
-    """Return the event for the end of a visit's action, whose phase is terminal."""
+    """Return the event for the end of a visit's action, whose phase is terminal and whose output is in its status."""
     status = action.status
     given = status.output
-    known = given if isinstance(given, Mapping) and {"action_id", "status", "details"} <= given.keys() else None
+    known = _own_document(given)
     if status.phase is Phase.SUCCEEDED:
         return ActionEnded(visit, known or to_action_status(action, "SUCCEEDED", {} if given is None else given))
     code = status.error.code if status.error is not None else str(status.reason or "")
     why = {"code": code, "description": status.message or (status.error.message if status.error is not None else code)}
     if status.phase is Phase.TIMED_OUT:
-        last = to_action_status(action, "ACTIVE", why) | {"action_id": status.external_id or action.metadata.uid}
+        last = to_failure_status(action, "ACTIVE", why)
         return ActionEnded(visit, last, error=errors.ACTION_TIMEOUT, cause=last)
-    failed = known or to_action_status(action, "FAILED", why)
+    if code in _NOT_STARTED:
+        known = _own_document(given, needs_id=False)
+    failed = known or to_failure_status(action, "FAILED", why)
+    if code == Reason.OUTPUT_TOO_LARGE:  # it took effect, so no Retry of the state may repeat it
+        return ActionEnded(visit, failed, error=errors.DATA_LIMIT_EXCEEDED, cause=failed)
     if code in _NOT_STARTED or (status.phase is Phase.FAILED and not status.attempt):
         name = code if code in _NOT_STARTED else errors.ACTION_UNABLE_TO_RUN
         return ActionEnded(visit, failed, error=name, cause=failed)
     return ActionEnded(visit, failed)
 
 
+def _own_document(output: Any, *, needs_id: bool = True) -> Mapping[str, Any] | None:
+    """Return an output if it is an ActionStatus document of the provider; one that started nothing has no id."""
+    fields = {"status", "details"} | ({"action_id"} if needs_id else set())
+    return output if isinstance(output, Mapping) and fields <= output.keys() else None
+
+
 def unable_to_run(visit: str, why: str) -> ActionEnded:
     """Return the event for the end of an action that could not be started."""
     details = {"code": errors.ACTION_UNABLE_TO_RUN, "description": why}
-    result = {"action_id": "", "status": "FAILED", "display_status": "FAILED", "details": details, "creator_id": ""}
+    result = {"status": "FAILED", "display_status": "FAILED", "details": details, "creator_id": ""}
     return ActionEnded(visit, result, error=errors.ACTION_UNABLE_TO_RUN, cause=result)
 
 
 def deleted_action(visit: str, action: TaskAction) -> ActionEnded:
     """Return the event for the end of an action whose object was deleted."""
     why = {"code": "Deleted", "description": f"TaskAction {action.metadata.name} was deleted before it ended"}
-    return ActionEnded(visit, to_action_status(action, "FAILED", why))
+    return ActionEnded(visit, to_failure_status(action, "FAILED", why))
+
+
+def lost_output(visit: str, action: TaskAction, problem: str) -> ActionEnded:
+    """Return the event for the end of an action that succeeded, and whose output the storage does not have."""
+    why = {"code": "OutputLost", "description": f"TaskAction {action.metadata.name} succeeded, but {problem}"}
+    failed = to_failure_status(action, "FAILED", why)
+    return ActionEnded(visit, failed, error=errors.DATA_LIMIT_EXCEEDED, cause=failed)
 
 
 def to_action_paused(visit: str, action: TaskAction) -> ActionPaused:
@@ -128,6 +164,14 @@ def to_action_paused(visit: str, action: TaskAction) -> ActionPaused:
     if action.status.phase is not Phase.PAUSED:
         return ActionPaused(visit, None)
     return ActionPaused(visit, {"code": action.status.reason, "description": action.status.message or ""})
+
+
+def to_failure_status(action: TaskAction, status: str, details: Any) -> dict[str, Any]:
+    """Return an ActionStatus document of an action that failed, with the provider's id of it or none."""
+    document = to_action_status(action, status, details)
+    del document["action_id"]
+    known = action.status.external_id
+    return document if known is None else {"action_id": known, **document}
 
 
 def to_action_status(action: TaskAction, status: str, details: Any) -> dict[str, Any]:

@@ -4,9 +4,10 @@ Finished objects are not in memory. Paged lists find them, and only those that e
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Generic, NamedTuple, Protocol, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -29,6 +30,7 @@ from taskaction.control.objects.tree import OwnerTree, ParentLink
 from taskaction.core.clock import Clock
 from taskaction.core.constants import FINALIZER, HELD_LABEL
 from taskaction.execution.agenda import Agenda
+from taskaction.plugin.storage import StorageError
 
 REMEMBERED = timedelta(minutes=15)
 """Objects that expire within this time are remembered; a later scan finds the others again."""
@@ -50,6 +52,28 @@ class ExpiryTime(Protocol[O_contra]):
         """Return when the object expires; None if another process owns it."""
 
 
+class ObjectFiles(Protocol[O_contra]):
+    """Files of objects in the storage, which nothing but the operator removes."""
+
+    def are_named(self, found: O_contra, /) -> bool:
+        """Whether the status of a finished object names a file."""
+
+    def may_exist(self, found: O_contra, /) -> bool:
+        """Whether a finished object may have files, perhaps such as no status names."""
+
+    async def clear(self, namespace: str, uid: str) -> None:
+        """Delete all files of a deleted object; raise ``StorageError``."""
+
+
+class _Remembered(NamedTuple):
+    """Finished object that expires soon."""
+
+    name: str
+    namespace: str
+    parent: ParentLink | None
+    may_have_files: bool
+
+
 class ExpiryCollector(Generic[O, R]):
     """Collector of the finished objects of one kind."""
 
@@ -65,13 +89,12 @@ class ExpiryCollector(Generic[O, R]):
         tree: OwnerTree,
         expires_at: ExpiryTime[O],
         to_record: Callable[[O], R],
+        files: ObjectFiles[O],
         namespaces: Sequence[str] = (),
-        deleted: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
         """Create a collector.
 
-        ``to_record`` returns the record of a finished object that must be edited. ``deleted`` is called with the
-        namespace and uid of every object that this collector deleted.
+        ``to_record`` returns the record of a finished object that must be edited.
         """
         self._cluster = cluster
         self._namespaces = namespaces
@@ -81,16 +104,18 @@ class ExpiryCollector(Generic[O, R]):
         self._kind = kind
         self._members = members
         self._to_record = to_record
-        self._deleted = deleted
+        self._files = files
+        self._with_files: dict[str, tuple[str, str]] = {}
         self._tree = tree
         self._expires_at = expires_at
-        self._remembered: dict[str, tuple[str, str, ParentLink | None]] = {}
+        self._remembered: dict[str, _Remembered] = {}
         self._agenda: Agenda[str] = Agenda(clock)
         self._taken_over = asyncio.Event()
 
     def schedule(self, found: O, at: datetime) -> None:
-        """Remember that a finished object expires ``at``."""
+        """Remember that a finished object expires ``at``, and which files are its own."""
         self._remember(found, at)
+        self._remember_files(found)
 
     async def run_agenda(self) -> None:
         """Delete remembered objects when they expire, until cancelled."""
@@ -123,13 +148,18 @@ class ExpiryCollector(Generic[O, R]):
                 self._taken_over.set()
 
     async def scan(self) -> None:
-        """List all finished objects page by page, and remember those that expire soon."""
+        """List all finished objects page by page, and remember those that expire soon; remove files of deleted ones."""
+        suspects = dict(self._with_files)
         for phase in sorted(TERMINAL_PHASES):
             async for action in self._list_finished(field_selector=f"status.phase={phase}"):
                 await self._remove_finalizer(action)  # anybody who may edit the object can have added it since its end
+                suspects.pop(action.metadata.uid, None)
                 expires = self._expires_at(action)
                 if expires is not None:
                     self._remember(action, expires)
+                    self._remember_files(action)
+        for uid, (name, namespace) in suspects.items():
+            await self._clear_if_deleted(uid, name, namespace)
 
     async def remove_stale_finalizers(self) -> None:
         """Remove the finalizer from finished objects whose owner stopped between the last status and the removal."""
@@ -159,16 +189,21 @@ class ExpiryCollector(Generic[O, R]):
     def _remember(self, action: O, at: datetime) -> None:
         if at - self._clock.now() <= REMEMBERED:
             metadata, parent = action.metadata, parent_link(action)
-            self._remembered[metadata.uid] = (metadata.name, metadata.namespace, parent)
+            may_have_files = self._files.may_exist(action)
+            self._remembered[metadata.uid] = _Remembered(metadata.name, metadata.namespace, parent, may_have_files)
             self._agenda.set(metadata.uid, at)
 
+    def _remember_files(self, action: O) -> None:
+        if self._files.are_named(action):
+            self._with_files[action.metadata.uid] = (action.metadata.name, action.metadata.namespace)
+
     def _on_due(self, uid: str) -> None:
-        name, namespace, parent = self._remembered[uid]
-        if self._is_needed(uid, parent):
+        found = self._remembered[uid]
+        if self._is_needed(uid, found.parent):
             self._agenda.set(uid, self._clock.now() + _AGAIN)
             return
         del self._remembered[uid]
-        self._background.start(self._delete(name, namespace, uid), name=f"expire {uid}")
+        self._background.start(self._delete(found, uid), name=f"expire {uid}")
 
     def _is_needed(self, uid: str, parent: ParentLink | None) -> bool:
         """Whether a live parent may still read the object, or its deletion would delete live children.
@@ -178,7 +213,19 @@ class ExpiryCollector(Generic[O, R]):
         parent_lives = parent is not None and find_linked(self._members, parent) is not None
         return parent_lives or self._tree.has_live_descendants(uid)
 
-    async def _delete(self, name: str, namespace: str, uid: str) -> None:
-        await self._editor.delete(RESOURCES[self._kind], name, namespace, uid)
-        if self._deleted is not None:
-            await self._deleted(namespace, uid)
+    async def _delete(self, found: _Remembered, uid: str) -> None:
+        await self._editor.delete(RESOURCES[self._kind], found.name, found.namespace, uid)
+        if found.may_have_files:
+            self._with_files[uid] = (found.name, found.namespace)  # the next scan repeats what fails now
+            await self._clear(uid, found.namespace)
+
+    async def _clear_if_deleted(self, uid: str, name: str, namespace: str) -> None:
+        body = await self._cluster.get(RESOURCES[self._kind], name, namespace)
+        if body is not None and body["metadata"]["uid"] == uid:
+            return
+        with suppress(StorageError):  # the next scan tries again
+            await self._clear(uid, namespace)
+
+    async def _clear(self, uid: str, namespace: str) -> None:
+        await self._files.clear(namespace, uid)
+        self._with_files.pop(uid, None)

@@ -58,6 +58,7 @@ class ActionRecord(OwnedRecord):
         is_validating: that check has begun.
         poll_at: when to poll next.
         call: the task of the running call; ``cancelling``: the attempt is being cancelled.
+        is_storing: the call has an outcome, whose output is being stored.
         poll_again: an object of the action changed during a call; poll again.
         may_be_refused: created while this process owned its shard, so that a full queue may still refuse it.
         queued_at: when it entered the queue, by the monotonic clock.
@@ -88,6 +89,7 @@ class ActionRecord(OwnedRecord):
     poll_at: datetime | None = None
     call: asyncio.Task[object] | None = None
     cancelling: bool = False
+    is_storing: bool = False
     poll_again: bool = False
     may_be_refused: bool = False
     queued_at: float | None = None
@@ -289,6 +291,14 @@ class ActionRecord(OwnedRecord):
     def end_call(self) -> None:
         """Record that the call has ended."""
         self.call = None
+
+    def begin_storing(self) -> None:
+        """Record that the outcome of the call is known, and its output is being stored."""
+        self.is_storing = True
+
+    def end_storing(self) -> None:
+        """Record that the output is stored, or that nobody needs it any more."""
+        self.is_storing = False
 
     def rest(self) -> None:
         """Record that nothing is being done with the action."""

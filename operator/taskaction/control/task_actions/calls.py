@@ -11,6 +11,7 @@ from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Link, Progress, TaskAction
 from taskaction.cluster.gateway import Cluster
 from taskaction.control.objects.objects import RetryingCall
+from taskaction.control.objects.outputs import OutputStore, is_of_run
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.task_actions.accounts import (
     account_of_parameters,
@@ -76,10 +77,12 @@ class ExecutorCaller:
         timers: ActionTimers,
         evaluator: Evaluator,
         inspector: ParameterInspector,
+        outputs: OutputStore,
     ) -> None:
         """Create a caller; ``jitter`` returns random numbers in [0, 1)."""
         self._cluster = cluster
         self._evaluator = evaluator
+        self._outputs = outputs
         self._inspector = inspector
         self._persistently = persistently
         self._timers = timers
@@ -213,7 +216,8 @@ class ExecutorCaller:
             except InvalidParametersError as error:
                 raise InvalidParametersError(ledger.redact(str(error))) from None
         run = self._build_run(record, binding, observed, parameters, ledger)
-        return GuardedExecutor(executor, replace(run, deliveries=deliveries), ledger)
+        limit = self._outputs.limit(of_run=is_of_run(action))
+        return GuardedExecutor(executor, replace(run, deliveries=deliveries), ledger, limit)
 
     def _build_run(
         self,

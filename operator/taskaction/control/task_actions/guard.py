@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Link, Progress
+from taskaction.control.objects.outputs import OutputLimit
 from taskaction.control.task_actions.outcomes import to_outcome
 from taskaction.core.errors import TaskActionError
 from taskaction.execution.manager import LIMIT_FLOOR_SECONDS
@@ -39,8 +40,10 @@ class GuardedExecutor:
     Every method raises ``CallFailedError`` for what the executor raises, and lets a cancellation of the task through.
     """
 
-    def __init__(self, executor: AbstractExecutor, run: Run, ledger: SecretLedger) -> None:
+    def __init__(self, executor: AbstractExecutor, run: Run, ledger: SecretLedger, limit: OutputLimit) -> None:
+        """Create the executor for a call whose output may have the size of ``limit``."""
         self._executor = executor
+        self._limit = limit
         self._run = replace(run, secrets=ledger, reporter=_RedactingReporter(run.reporter, ledger))
         self._ledger = ledger
 
@@ -97,7 +100,8 @@ class GuardedExecutor:
 
     async def _call(self, method: Callable[[Run], Awaitable[object]]) -> Outcome:
         try:
-            return self._redact(to_outcome(await self._guard(lambda: method(self._run))))
+            result = await self._guard(lambda: method(self._run))
+            return self._redact(to_outcome(result, self._limit, self._run.external_id))
         except EvaluatorBusyError as error:
             return Limited(retry_after=error.retry_after or LIMIT_FLOOR_SECONDS, message=str(error))
 

@@ -7,14 +7,17 @@ import orjson
 
 from taskaction.api.enums import ErrorKind
 from taskaction.api.reasons import Reason
-from taskaction.core.constants import OUTPUT_LIMIT_BYTES
-from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
+from taskaction.control.objects.outputs import OutputLimit
+from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, OutputReference, Paused, Pending, Succeeded
 from taskaction.plugin.json_schema import nesting_problem
 from taskaction.plugin.secrets import Secret
 
 
-def to_outcome(result: object) -> Outcome:
-    """Return what an executor returned if it can be recorded, otherwise a failure that says what is invalid."""
+def to_outcome(result: object, limit: OutputLimit, external_id: str | None = None) -> Outcome:
+    """Return what an executor returned if it can be recorded, otherwise a failure that says what is invalid.
+
+    ``external_id`` is the target's id of the attempt, as far as it is known.
+    """
     if not isinstance(result, Succeeded | Pending | Paused | Failed | Limited):
         return Failed(
             code=Reason.NO_RESULT_REPORTED,
@@ -22,25 +25,40 @@ def to_outcome(result: object) -> Outcome:
             kind=ErrorKind.SYSTEM,
             retry_class=None,
         )
-    if not isinstance(result, Succeeded | Failed) or (problem := _output_problem(result.output)) is None:
+    if not isinstance(result, Succeeded | Failed) or result.output is None:
         return result
-    return problem if isinstance(result, Succeeded) else replace(result, output=None)
+    size = _size_of(result.output)
+    if isinstance(size, Failed):
+        return size if isinstance(result, Succeeded) else replace(result, output=None)
+    if size <= limit.size:
+        return result
+    return _without_output(result, size, limit, result.external_id or external_id)
 
 
-def _output_problem(output: Any) -> Failed | None:
+def _without_output(result: Succeeded | Failed, size: int, limit: OutputLimit, external_id: str | None) -> Failed:
+    """Return the end of an attempt whose output cannot be kept; the target still has it, so nothing is released."""
+    left = f"; it is not released at the target, where its id is {external_id!r}" if external_id else ""
+    message = f"the output has {size} bytes, more than the limit of {limit.size} bytes: {limit.remedy}{left}"
+    at = OutputReference(size=size)
+    if isinstance(result, Failed):
+        return replace(result, output=None, output_at=at, message=f"{result.message} ({message})")
+    return Failed(
+        code=Reason.OUTPUT_TOO_LARGE,
+        message=f"the action succeeded, but {message}",
+        retry_class=None,  # a retry would have a second effect
+        output_at=at,
+        external_id=external_id,
+    )
+
+
+def _size_of(output: Any) -> int | Failed:
+    """Return the size of an output as JSON, or why it has none."""
     if (nested := nesting_problem(output, "the output")) is not None:
         return Failed(code=Reason.INVALID_OUTPUT, message=nested, retry_class=None)
     try:
-        size = len(orjson.dumps(output, default=_dump_secret))
+        return len(orjson.dumps(output, default=_dump_secret))
     except (TypeError, RecursionError) as error:
         return Failed(code=Reason.INVALID_OUTPUT, message=f"the output is not valid JSON: {error}", retry_class=None)
-    if size <= OUTPUT_LIMIT_BYTES:
-        return None
-    message = (
-        f"the output has {size} bytes, more than the limit of {OUTPUT_LIMIT_BYTES} bytes; "
-        "store it elsewhere and return its address"
-    )
-    return Failed(code=Reason.OUTPUT_TOO_LARGE, message=message, retry_class=None)
 
 
 def _dump_secret(value: object) -> str:

@@ -78,7 +78,7 @@ class StatusCommitter:
         self._releaser.on_action_finished(record)
         for effect in decision.effects:
             if isinstance(effect, ExpireAt):
-                self._expiry.schedule(record.action, effect.at)
+                self._expiry.schedule(record.action.model_copy(update={"status": record.stored}), effect.at)
         # Even if the decision saw no finalizer: it may have been added while the end was decided.
         await self._editor.remove_finalizer(record)
 

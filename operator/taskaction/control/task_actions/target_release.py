@@ -8,6 +8,7 @@ from taskaction.control.task_actions.calls import ExecutorCaller
 from taskaction.control.task_actions.journal import ActionRecorder
 from taskaction.control.task_actions.observe import ActionObserver, ExecutorBinding
 from taskaction.control.task_actions.owners import ActionOwners
+from taskaction.lifecycle.statuses import has_whole_result
 
 _PATIENCE = 60.0
 """Timeout of one release in seconds; targets also clean up by themselves."""
@@ -33,8 +34,8 @@ class TargetReleaser:
 
     def on_action_finished(self, record: ActionRecord) -> None:
         """Release the target in the background, if the executor supports it."""
-        if record.status.external_id is None or record.is_gone:
-            return
+        if record.status.external_id is None or record.is_gone or not has_whole_result(record.status):
+            return  # the target has the only copy of a result that the status does not have
         bound = self._observer.bind_executor(record.action)
         if isinstance(bound, ExecutorBinding) and bound.executor.releases:
             self._background.start(self._release(record, bound), name=f"release {record.uid}")

@@ -1,10 +1,12 @@
 """Removal of actions that were deleted, finished, or moved to another process; stops their calls, writes nothing."""
 
+import asyncio
 from datetime import timedelta
 
 from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.family import ParentTracker
+from taskaction.control.objects.outputs import OutputStore
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.tables import ActionTable
 from taskaction.control.task_actions.cancelling import Canceller
@@ -34,6 +36,7 @@ class Teardown:
         dispatcher: EventDispatcher,
         canceller: Canceller,
         background: Background,
+        outputs: OutputStore,
         listener: ActionListener,
     ) -> None:
         """Create a teardown; ``listener`` hears of every action that finished or was deleted."""
@@ -47,6 +50,7 @@ class Teardown:
         self._dispatcher = dispatcher
         self._canceller = canceller
         self._background = background
+        self._outputs = outputs
         self._listener = listener
 
     def on_deleted(self, record: ActionRecord) -> None:
@@ -60,6 +64,8 @@ class Teardown:
         self._listener.on_action_changed(record)
         if going_on:
             self._stop(record)
+        if record.status.attempt:
+            self._background.start(self._clear_outputs(record), name=f"clear {record.uid}")
 
     def on_finished_elsewhere(self, record: ActionRecord) -> None:
         """Remove an action that another process has finished; cancel its call here."""
@@ -88,6 +94,11 @@ class Teardown:
         record.give_up_attempt(self._clock.now())
         if record.call is not None:
             record.call.cancel()
+
+    async def _clear_outputs(self, record: ActionRecord) -> None:
+        if record.call is not None:
+            await asyncio.wait({record.call})  # it may be storing an output
+        await self._outputs.clear(record.namespace, record.uid)
 
     def _forget(self, record: ActionRecord) -> None:
         self._dispatcher.on_action_finished(record)

@@ -4,9 +4,14 @@ The machine decides in each turn again what is to be done: much may have happene
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, NamedTuple
 
+from taskaction.api.task_action import Claim
 from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.events.reports import parse_reports
+from taskaction.control.objects.background import Background
 from taskaction.control.objects.objects import ObjectEditor
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.tables import ActionTable
@@ -17,6 +22,7 @@ from taskaction.control.task_actions.journal import ActionRecorder
 from taskaction.control.task_actions.observe import ActionObserver, ExecutorBinding
 from taskaction.control.task_actions.owners import ActionOwners
 from taskaction.control.task_actions.reconciler import LEASE_PAUSE, Reconciler
+from taskaction.control.task_actions.results import ResultKeeper
 from taskaction.control.task_actions.status_commit import StatusCommitter
 from taskaction.control.task_actions.teardown import Teardown
 from taskaction.control.task_actions.timers import ActionTimers
@@ -28,6 +34,13 @@ from taskaction.lifecycle.state import Activity, CallEnded, Observed, ReportRece
 
 _BINDING_PAUSE = 10.0
 """Seconds until an action is looked at again for which nothing could be called."""
+
+
+class _Attempt(NamedTuple):
+    """Attempt that a call is made for; its outcome counts only while the action has this attempt."""
+
+    number: int | None
+    claim: Claim | None
 
 
 class ActionTurns:
@@ -49,6 +62,8 @@ class ActionTurns:
         committer: StatusCommitter,
         dispatcher: EventDispatcher,
         reconciler: Reconciler,
+        results: ResultKeeper,
+        background: Background,
         journal: ActionRecorder,
     ) -> None:
         self._table = table
@@ -64,6 +79,8 @@ class ActionTurns:
         self._committer = committer
         self._dispatcher = dispatcher
         self._reconciler = reconciler
+        self._results = results
+        self._background = background
         self._journal = journal
 
     async def process(self, uid: str) -> bool:
@@ -115,7 +132,7 @@ class ActionTurns:
         outcome = await self._prepare_and_call(record, call, decision)
         if outcome is not None:
             await self._reconciler.conclude(record, outcome)
-        elif record.activity is Activity.CALLING and self._table.get(record.uid) is record:
+        elif record.call is None and record.activity is Activity.CALLING and self._table.get(record.uid) is record:
             # Nothing was called: the shard was lost, or the provider is not available.
             record.give_up_attempt(record.taken_over_at or self._clock.now())
             self._timers.wake_after(record, _BINDING_PAUSE)
@@ -150,30 +167,61 @@ class ActionTurns:
         self, record: ActionRecord, bound: ExecutorBinding, observed: Observed, *, poll: bool
     ) -> Outcome | None:
         record.hand_over_signal()
-        attempt, claim = record.status.attempt, record.status.claim
-        started = self._clock.monotonic()
+        attempt = _Attempt(record.status.attempt, record.status.claim)
         if not poll:
             self._journal.on_attempt_started(record, bound.executor.ACTION_NAME)
+        delayed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         deliveries = self._dispatcher.take_deliveries(record) if poll else ()
-        work = self._caller.call(record, bound, observed, poll=poll, deliveries=deliveries)
-        call = asyncio.create_task(work, name=f"call {record.uid}")
+        work = partial(self._caller.call, record, bound, observed, poll=poll, deliveries=deliveries)
+        keeping = self._keep_result(record, bound.executor.ACTION_NAME, work, delayed)
+        call = asyncio.create_task(keeping, name=f"call {record.uid}")
         record.start_call(call)
+        ends: tuple[asyncio.Future[Any], ...] = (call, delayed)
         try:
-            await asyncio.wait({call})
-        finally:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:  # the turn was cancelled: the process stops
             record.end_call()
-            if not call.done():
-                call.cancel()  # the turn was cancelled: the process stops
+            call.cancel()
+            raise
+        if call.done():
+            return self._take_outcome(record, call, attempt)
+        # The storage is away: the worker is free for others, and the action keeps its places.
+        self._manager.hold(self._observer.to_queued_run(record))
+        self._background.start(self._conclude_later(record, call, attempt), name=f"store {record.uid}")
+        return None
+
+    async def _keep_result(
+        self, record: ActionRecord, executor: str, work: Callable[[], Awaitable[Outcome]], delayed: asyncio.Future[None]
+    ) -> Outcome:
+        """Return the outcome of a call with its output stored; resolve ``delayed`` if the storage does not take it."""
+        started = self._clock.monotonic()
+        outcome = await work()
+        self._journal.on_call_ended(record, executor, outcome, self._clock.monotonic() - started)
+        return await self._results.keep(record, outcome, partial(_resolve, delayed))
+
+    async def _conclude_later(self, record: ActionRecord, call: asyncio.Task[Outcome], attempt: _Attempt) -> None:
+        await asyncio.wait({call})
+        outcome = self._take_outcome(record, call, attempt)
+        if outcome is not None:
+            await self._reconciler.conclude(record, outcome)
+
+    @staticmethod
+    def _take_outcome(record: ActionRecord, call: asyncio.Task[Outcome], attempt: _Attempt) -> Outcome | None:
+        """Return the outcome of a call that has ended; None if nothing of it is to be recorded."""
+        record.end_call()
         if call.cancelled():
             return None
         outcome = call.result()
-        seconds = self._clock.monotonic() - started
-        self._journal.on_call_ended(record, bound.executor.ACTION_NAME, outcome, seconds)
         if record.activity is Activity.CANCELLING and not isinstance(outcome, Succeeded):
             if isinstance(outcome, Pending | Paused) and outcome.external_id is not None:
                 # The external work has started meanwhile: the executor's cancel needs its ID.
                 record.update_status(external_id=outcome.external_id)
             return None  # the cancel decides what is recorded
-        if (record.status.attempt, record.status.claim) != (attempt, claim) or not record.status.phase.is_started:
+        if _Attempt(record.status.attempt, record.status.claim) != attempt or not record.status.phase.is_started:
             return None  # the attempt was given up, or another owner has taken it over
         return outcome
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
-
-from taskaction.core.constants import OUTPUT_LIMIT_BYTES
 from taskaction.executors.http.effects import as_unrepeatable
 from taskaction.executors.http.limits import TOO_MANY, retry_after
 from taskaction.executors.http.model import HttpModel
@@ -61,19 +58,11 @@ class _FinalStatusError(ActionExecutionError):
 
 
 def build_output(model: HttpModel, answer: HttpResponse) -> Any:
-    """Return the output of a success; raises ``ActionExecutionError`` if no status can hold it."""
+    """Return the output of a success."""
     if model.output_path is not None:
-        output = at_path(answer.body, model.output_path)
-    else:
-        headers = {name.lower(): answer.headers.get(name.lower()) for name in model.output_headers}
-        output = {"status": answer.code, "body": answer.body} | ({"headers": headers} if headers else {})
-    size = len(orjson.dumps(output))
-    if size > OUTPUT_LIMIT_BYTES:
-        raise ActionExecutionError(
-            f"the output has {size} bytes; at most {OUTPUT_LIMIT_BYTES} are allowed: choose a part with outputPath",
-            code="OutputTooLarge",
-        )
-    return output
+        return at_path(answer.body, model.output_path)
+    headers = {name.lower(): answer.headers.get(name.lower()) for name in model.output_headers}
+    return {"status": answer.code, "body": answer.body} | ({"headers": headers} if headers else {})
 
 
 def response_value(answer: HttpResponse) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def refused_action_document(body: object) -> dict[str, Any] | None:
     """Return the document of an action that a provider did not start, or None without an error structure."""
     if not isinstance(body, Mapping) or not body or len(orjson.dumps(body)) > _REFUSAL_BYTES:
         return None
-    return {"action_id": "", "status": GlobusState.FAILED, "details": dict(body), "creator_id": ""}
+    return {"status": GlobusState.FAILED, "details": dict(body), "creator_id": ""}
 
 
 def read_description(value: object) -> Description:

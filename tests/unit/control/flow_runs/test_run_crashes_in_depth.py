@@ -116,7 +116,7 @@ async def test_items_without_objects_are_called_until_each_has_its_result(points
 @given(points=POINTS)
 async def test_what_is_in_files_is_neither_lost_nor_left_over(points: list[tuple[int, bool]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        crashes = Crashes(points, settings={"flows_storage": f"file://{folder}/"})
+        crashes = Crashes(points, settings={"storage": f"file://{folder}/"})
         operator = await crashes.survived(run_body("r", LARGE, input={"s": TEXT}, ttlSecondsAfterFinished=5))
         status = run_of(operator).status
         assert (status.phase, status.output) == (Phase.SUCCEEDED, {"last": TEXT}), status

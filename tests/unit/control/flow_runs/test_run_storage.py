@@ -33,7 +33,7 @@ class Replicas:
         self.cluster, self.clock, self.folder = FakeCluster(), FakeClock(), folder
 
     def one(self, **settings: Any) -> MemoryOperator:
-        more = {"flows_storage": f"file://{self.folder}/", **LEASE, **settings}
+        more = {"storage": f"file://{self.folder}/", **LEASE, **settings}
         return MemoryOperator(cluster=self.cluster, clock=self.clock, **more)
 
     def files(self) -> list[Path]:
@@ -224,10 +224,10 @@ async def test_a_file_that_is_gone_or_was_changed_ends_the_run_with_the_reason(
 async def test_a_run_of_another_folder_waits_for_the_setting(replicas: Replicas) -> None:
     async with replicas.one() as first:
         await napping(first)
-    async with replicas.one(flows_storage=None) as second:
+    async with replicas.one(storage=None) as second:
         await second.pass_time(4)
         await second.until(lambda: run_of(second).status.reason == "StorageUnavailable")
-        assert "TASKACTION_FLOWS_STORAGE" in (run_of(second).status.message or "")
+        assert "TASKACTION_STORAGE" in (run_of(second).status.message or "")
     async with replicas.one() as third:
         await third.pass_time(4)
         await ended(third)
@@ -327,7 +327,7 @@ async def test_without_a_folder_a_large_state_fails_the_run_and_names_the_settin
         error = run_of(operator).status.error
     assert error is not None
     assert error.code == "States.DataLimitExceeded"
-    assert "TASKACTION_FLOWS_STORAGE" in error.message
+    assert "TASKACTION_STORAGE" in error.message
 
 
 async def test_an_action_that_is_too_large_for_its_object_fails_alone(replicas: Replicas) -> None:

@@ -22,11 +22,31 @@ from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.tables import ActionTable
 from taskaction.control.objects.tree import NodeFacts, OwnerTree, ParentLink
 from taskaction.core.constants import API_VERSION, FINALIZER, HELD_LABEL
+from taskaction.plugin.storage import StorageError
 from taskaction.testing.clock import START, FakeClock, settle
 
 DONE = {"phase": "Succeeded"}
 MINUTE = 60.0
 OWNED = {"apiVersion": API_VERSION, "kind": "TaskAction", "name": "parent", "uid": "uid-of-parent"}
+
+
+class Files:
+    """Files of actions, of which those in ``named`` have some."""
+
+    def __init__(self) -> None:
+        self.named: set[str] = set()
+        self.cleared: list[str] = []
+        self.away = False
+
+    def are_named(self, action: TaskAction) -> bool:
+        return action.metadata.name in self.named
+
+    may_exist = are_named
+
+    async def clear(self, namespace: str, uid: str) -> None:
+        if self.away:
+            raise StorageError("away")
+        self.cleared.append(f"{namespace}/{uid}")
 
 
 class Keeper:
@@ -35,6 +55,7 @@ class Keeper:
     def __init__(self) -> None:
         self.cluster, self.clock, self.table, self.tree = FakeCluster(), FakeClock(), ActionTable(), OwnerTree()
         self.failures: list[str] = []
+        self.files = Files()
         self.expires: dict[str, datetime | None] = {}
         background = Background(self.failed)
         self.expiry = ExpiryCollector(
@@ -46,6 +67,7 @@ class Keeper:
             members=LiveRecords(self.table, RunTable()),
             tree=self.tree,
             expires_at=self.judge,
+            files=self.files,
             to_record=lambda action: recorded(self.cluster.objects["taskactions", "team-a", action.metadata.name]),
         )
 

@@ -130,7 +130,7 @@ async def test_a_refusal_keeps_the_providers_own_structure(
     assert isinstance(outcome, Failed)
     assert (outcome.code, outcome.retry_class) == ("ActionUnableToRun", None)
     assert shown in outcome.message
-    assert outcome.output == {"action_id": "", "status": "FAILED", "details": error, "creator_id": ""}
+    assert outcome.output == {"status": "FAILED", "details": error, "creator_id": ""}
 
 
 async def test_an_action_that_is_lost_is_lost_although_the_other_style_asks_for_rights(

@@ -21,7 +21,7 @@ def test_the_executor_gets_them_from_the_operators_environment() -> None:
     )
 
     found = config.executor_settings(FlyteSettings)
-    assert (config.workers_count, config.flows_storage) == (8, "s3://bucket/flows/")
+    assert (config.workers_count, config.storage) == (8, "s3://bucket/flows/")
     assert found.endpoint == "https://actions.flyte.svc:8094"
     assert found.storage == ("s3://bucket/flyte/", "file:///mnt/runs/")
     assert (found.env, found.interruptible) == ({"AWS_REGION": "eu-1"}, {"tolerations": [{"key": "spot"}]})
