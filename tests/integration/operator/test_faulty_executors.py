@@ -21,7 +21,7 @@ FAULTS = {
     "returns-text": ("NoResultReported", "str, which is not an outcome"),
     "returns-an-object": ("InvalidOutput", "not valid JSON"),
     "returns-a-circle": ("InvalidOutput", "nested more than"),
-    "returns-too-much": ("OutputTooLarge", "store it elsewhere"),
+    "returns-too-much": ("OutputTooLarge", "set TASKACTION_STORAGE to a folder"),
 }
 
 

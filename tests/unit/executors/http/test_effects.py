@@ -65,8 +65,7 @@ ENDS: dict[str, tuple[Handler, dict[str, Any], RetryClass | None]] = {
         RetryClass.INTERRUPTED,
     ),
     "too large": (says(b"x" * (1024 * 1024 + 1)), {}, RetryClass.INTERRUPTED),
-    "too large for a status": (says(b"x" * 40_000), {}, RetryClass.INTERRUPTED),
-    "too large, idempotent": (says(b"x" * 40_000), {"method": "PUT"}, RetryClass.ERROR),
+    "too large, idempotent": (says(b"x" * (1024 * 1024 + 1)), {"method": "PUT"}, RetryClass.ERROR),
     "in a circle": (redirects("/it", 307), {}, RetryClass.ERROR),
 }
 

@@ -7,7 +7,6 @@ import pytest
 
 from support.runs import run
 from taskaction.api.enums import ErrorKind, RetryClass
-from taskaction.core.constants import OUTPUT_LIMIT_BYTES
 from taskaction.executors.http import HttpExecutor
 from taskaction.executors.http.client import RESPONSE_LIMIT_BYTES
 from taskaction.lifecycle.outcomes import Failed, Outcome, Succeeded
@@ -58,16 +57,6 @@ async def test_the_output_is_what_the_target_really_sent(
     http: HttpExecutor, server: HttpServer, answer: Handler, config: dict[str, Any], output: Any
 ) -> None:
     assert await answered(http, server, answer, **config) == Succeeded(output=output)
-
-
-async def test_an_output_that_no_status_can_hold_says_how_to_choose_a_part(
-    http: HttpExecutor, server: HttpServer
-) -> None:
-    big = says({"small": 1, "big": "x" * OUTPUT_LIMIT_BYTES})
-    failed = await failure(http, server, big)
-    assert failed.code == "OutputTooLarge"
-    assert "choose a part with outputPath" in failed.message
-    assert await answered(http, server, big, outputPath="small") == Succeeded(output=1)
 
 
 # -- success -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,93 @@
+"""What of a result can be recorded: an output beyond the limit is never lost silently, nor its effect repeated."""
+
+import orjson
+import pytest
+
+from taskaction.api.enums import Phase
+from taskaction.api.reasons import Reason
+from taskaction.api.task_action import TaskActionStatus
+from taskaction.control.objects.outputs import OutputStore
+from taskaction.control.task_actions.outcomes import to_outcome
+from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES, FLOW_STORED_LIMIT_BYTES, OUTPUT_LIMIT_BYTES
+from taskaction.lifecycle.outcomes import Failed, OutputReference, Succeeded
+from taskaction.lifecycle.statuses import has_whole_result
+from taskaction.plugin.storage import StorageError
+
+BARE = OutputStore(None, max_bytes=OUTPUT_LIMIT_BYTES)
+
+
+def text_of(size: int) -> str:
+    """Return a text whose JSON has that many bytes."""
+    return "x" * (size - 2)
+
+
+@pytest.mark.parametrize(
+    ("store", "of_run", "size"),
+    [
+        (BARE, False, OUTPUT_LIMIT_BYTES),
+        (BARE, True, FLOW_STATE_LIMIT_BYTES),
+        (OutputStore(None, max_bytes=1024), False, 1024),
+        (OutputStore(None, max_bytes=1024), True, FLOW_STATE_LIMIT_BYTES),
+        (OutputStore("file:///nowhere/", max_bytes=1024), False, FLOW_STORED_LIMIT_BYTES),
+    ],
+    ids=["own", "of a run", "own, as set", "of a run, as set", "with a storage"],
+)
+def test_the_limit_of_an_output_depends_on_who_reads_it_and_on_the_storage(
+    store: OutputStore, of_run: bool, size: int
+) -> None:
+    limit = store.limit(of_run=of_run)
+    fits = Succeeded(output=text_of(size))
+    assert to_outcome(fits, limit) is fits
+    refused = to_outcome(Succeeded(output=text_of(size + 1)), limit, "their-id")
+    assert isinstance(refused, Failed)
+    assert (refused.code, refused.retry_class, refused.external_id) == (Reason.OUTPUT_TOO_LARGE, None, "their-id")
+    assert refused.output_at == OutputReference(size=size + 1)
+    for part in (f"{size} bytes", f"{size + 1} bytes", "'their-id'"):
+        assert part in refused.message
+
+
+def test_a_failure_keeps_its_own_code_and_says_what_is_left_out() -> None:
+    failed = Failed(code="Broken", message="no luck", output=text_of(OUTPUT_LIMIT_BYTES + 1), external_id="their-id")
+    found = to_outcome(failed, BARE.limit(of_run=False))
+    assert isinstance(found, Failed)
+    assert (found.code, found.retry_class, found.output) == ("Broken", failed.retry_class, None)
+    assert found.message.startswith("no luck (")
+    assert found.output_at == OutputReference(size=OUTPUT_LIMIT_BYTES + 1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "whole"),
+    [
+        ({}, True),
+        ({"output": 1}, True),
+        ({"output_size": 9, "output_uri": "s3://b/f"}, True),
+        ({"output_size": 9}, False),
+        ({"reason": Reason.INVALID_OUTPUT}, False),
+    ],
+)
+def test_a_target_is_released_only_if_its_whole_result_is_recorded(fields: dict[str, object], whole: bool) -> None:
+    assert has_whole_result(TaskActionStatus(phase=Phase.FAILED).model_copy(update=fields)) is whole
+
+
+@pytest.fixture
+def store(tmp_path) -> OutputStore:
+    return OutputStore(f"file://{tmp_path}/", max_bytes=OUTPUT_LIMIT_BYTES)
+
+
+async def test_a_repeated_write_changes_nothing_and_other_content_replaces_nothing(store, tmp_path) -> None:
+    first = await store.write("team", "uid-1", 1, b'"one"')
+    assert await store.write("team", "uid-1", 1, b'"one"') == first
+    await store.write("team", "uid-1", 1, b'"two"')
+    assert first.uri is not None
+    assert first.digest is not None
+    assert await store.read("team", "uid-1", first.uri, first.digest) == "one"
+    assert len(list(tmp_path.rglob("*.json"))) == 2
+    await store.clear("team", "uid-1")
+    assert list(tmp_path.rglob("*.json")) == []
+
+
+@pytest.mark.parametrize(("namespace", "uid"), [("rival", "uid-1"), ("team", "uid-2"), ("team", "uid")])
+async def test_a_file_of_another_object_is_not_read(store, namespace, uid) -> None:
+    theirs = await store.write("team", "uid-1", 1, orjson.dumps("theirs"))
+    with pytest.raises(StorageError, match="is not in the folder"):
+        await store.read(namespace, uid, theirs.uri, theirs.digest)
