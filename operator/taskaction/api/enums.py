@@ -66,6 +66,7 @@ class ChildPolicy(StrEnum):
 
     KEEP = "Keep"
     ABORT = "Abort"
+    ABORT_ON_FAILURE = "AbortOnFailure"
 
 
 class ProviderKind(StrEnum):

@@ -246,6 +246,13 @@ RIGHTS = (
     ),
     Right(
         scope=Scope.ACTIONS,
+        group=GROUP,
+        resources=("actionproviders",),
+        verbs=("use",),
+        why="actions of queues; callers need the verb, too",
+    ),
+    Right(
+        scope=Scope.ACTIONS,
         group="",
         resources=("serviceaccounts",),
         verbs=("impersonate",),

@@ -164,7 +164,7 @@ class Reason(StrEnum):
     DELETED = "Deleted", "the object was deleted"
     PARENT_ABORTED = "ParentAborted", "an ancestor was aborted"
     PARENT_DELETED = "ParentDeleted", "an ancestor was deleted"
-    PARENT_COMPLETED = "ParentCompleted", "an ancestor with `childPolicy: Abort` finished"
+    PARENT_COMPLETED = "ParentCompleted", "an ancestor finished whose `childPolicy` aborts its children"
     DROPPED = (
         "Dropped",
         "another action with the same partition key was unfinished, and `overlapPolicy` is `Drop`",

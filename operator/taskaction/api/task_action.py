@@ -137,7 +137,8 @@ class TaskActionSpec(ApiModel):
     parent_ref: ParentRef | None = None
     """The parent, in the same namespace. The operator sets the ownerReference before the action starts."""
     child_policy: ChildPolicy | None = None
-    """What happens to running children when this action finishes without being aborted: Keep or Abort. Default Keep."""
+    """What happens to running children when this action finishes without being aborted: Keep, Abort, or AbortOnFailure
+    (aborts them if it failed or timed out). Default Keep."""
     idempotency_key: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     """Replaces the uid in derived idempotency keys, so that a restored or re-created object does not repeat its
     effect."""
@@ -185,6 +186,10 @@ class Attempt(ApiModel):
     """Running, or the phase in which the attempt ended."""
     started_at: Timestamp
     """When the executor was called."""
+    initializing_at: Timestamp | None = None
+    """When there was room for the work, such as a node for its pod, if the executor reports it."""
+    running_at: Timestamp | None = None
+    """When the work began to run, if the executor reports it."""
     ended_at: Timestamp | None = None
     """When the attempt ended."""
     error: ActionErrorInfo | None = None
@@ -224,6 +229,32 @@ class Link(ApiModel):
     """Name of the link."""
     url: Annotated[str, Field(max_length=2048)]
     """URL of the link."""
+
+
+class PodAddress(ApiModel):
+    """A pod that can be reached."""
+
+    namespace: ShortText | None = None
+    """Namespace of the pod."""
+    name: ShortText | None = None
+    """Name of the pod."""
+    ip: ShortText | None = None
+    """IP address of the pod."""
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Port in the pod."""
+
+
+class Address(ApiModel):
+    """Where an attempt can be reached while it runs, as its program reported."""
+
+    pod: PodAddress | None = None
+    """The pod that serves the address."""
+    path: Annotated[str, Field(max_length=2048)] | None = None
+    """Path of the URL."""
+    url: Annotated[str, Field(max_length=2048)] | None = None
+    """URL from outside the cluster."""
+    cluster: ShortText | None = None
+    """The cluster, if there are several."""
 
 
 class Transition(ApiModel):
@@ -289,6 +320,8 @@ class TaskActionStatus(ApiModel):
     """Links for people who look at the action."""
     external_id: ExternalId | None = None
     """The target system's id of the current attempt."""
+    address: Address | None = None
+    """Where the current attempt can be reached, if its program has reported it."""
     partition_key: Annotated[str, Field(max_length=253)] | None = None
     """The partition key from the executor, if the action, its provider and its parameters do not set one."""
     claim: Claim | None = None
@@ -302,6 +335,8 @@ class TaskActionStatus(ApiModel):
     """When the first attempt started."""
     finished_at: Timestamp | None = None
     """When the action finished."""
+    queued_at: Timestamp | None = None
+    """When the current attempt was queued: the end of the delay before a retry; unset for the first attempt."""
     next_attempt_at: Timestamp | None = None
     """When the next attempt may start; unset unless one is waiting."""
     suspended_at: Timestamp | None = None

@@ -72,6 +72,7 @@ KINDS = (
             Column("Phase", ".status.phase"),
             Column("Executor", ".spec.executor"),
             Column("Provider", ".spec.providerRef.name"),
+            Column("Task", r".metadata.labels.flyte\.org/task"),
             Column("Attempt", ".status.attempt", "integer"),
             Column("Message", ".status.message"),
             _AGE,

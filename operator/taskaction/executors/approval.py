@@ -30,6 +30,13 @@ class SignalType(StrEnum):
     ANY = "any"
 
 
+class PromptType(StrEnum):
+    """How to show the texts of a question."""
+
+    TEXT = "Text"
+    MARKDOWN = "Markdown"
+
+
 _FITS: dict[SignalType, Callable[[Any], bool]] = {
     SignalType.BOOLEAN: lambda value: isinstance(value, bool),
     SignalType.STRING: lambda value: isinstance(value, str),
@@ -46,6 +53,12 @@ class ApprovalParameters(Parameters):
 
     prompt: Annotated[str, Field(max_length=900)] = "waits for a signal"
     """The question to the person who approves."""
+    prompt_type: PromptType = PromptType.TEXT
+    """How to show the question and the description: Text or Markdown. Default Text."""
+    title: Annotated[str, Field(max_length=253)] = ""
+    """The name of the decision, for people and programs that show it."""
+    description: Annotated[str, Field(max_length=4096)] = ""
+    """What the person should know before the answer."""
     type: SignalType = SignalType.BOOLEAN
     """The type of the value. Default boolean."""
     value_schema: Annotated[JsonObject | None, Field(alias="schema")] = None

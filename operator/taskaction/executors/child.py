@@ -116,18 +116,20 @@ class ChildExecutor(AbstractExecutor):
         except QuotaExceededError as error:
             if run.now - run.started_at >= child.patience:
                 raise
-            return Pending(poll_after=self.next_poll_delay(run), message=str(error))
+            return Pending(
+                poll_after=self.next_poll_delay(run), message=str(error), phase=Phase.INITIALIZING, waits=True
+            )
         return await self._judge_or_discard(run, child, body)
 
     def _unreachable(self, run: Run, error: UnavailableError) -> Pending:
-        return Pending(poll_after=self.next_poll_delay(run), message=f"waiting for the API server: {error}")
+        return Pending(poll_after=self.next_poll_delay(run), message=f"waiting for the API server: {error}", phase=None)
 
     async def _judge_or_discard(self, run: Run, child: Child, body: Body) -> Outcome:
         if body["metadata"]["labels"].get(ATTEMPT_LABEL) == str(run.attempt):
             return await self.judge(run, child, body)
         await self.discard(run, child)
         message = f"waiting until {child.title} of an earlier attempt is deleted"
-        return Pending(poll_after=self.next_poll_delay(run), message=message)
+        return Pending(poll_after=self.next_poll_delay(run), message=message, phase=Phase.INITIALIZING, waits=True)
 
     async def cancel(self, run: Run) -> None:
         """Delete the object, and wait until it and its dependents are gone."""

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
-from taskaction.api.task_action import Claim, TaskActionStatus
+from taskaction.api.task_action import Attempt, Claim, TaskActionStatus
 from taskaction.lifecycle import deadlines
 from taskaction.lifecycle.decisions import Write
 from taskaction.lifecycle.state import Activity, Observed
@@ -78,9 +78,20 @@ def track_suspension(observed: Observed, now: datetime) -> TaskActionStatus:
 
 
 def is_attempt_late(observed: Observed, now: datetime) -> bool:
-    """Whether the deadline of the attempt has passed."""
-    deadline = deadlines.attempt_deadline(observed)
-    return deadline is not None and deadline <= now
+    """Whether a deadline of the attempt has passed, or that of waiting for it."""
+    return deadlines.expired_bound(observed, now) is not None
+
+
+def attempts_with_start(observed: Observed, phase: Phase, now: datetime, *, waits: bool = False) -> tuple[Attempt, ...]:
+    """Return the attempts after the executor has reported ``phase``, with the times at which the last one got on."""
+    attempts = observed.status.attempts
+    if not observed.traits.reports_start or not attempts or waits:
+        return attempts
+    last, runs = attempts[-1], phase is not Phase.INITIALIZING
+    update = {"initializing_at": last.initializing_at or now}
+    if runs:
+        update["running_at"] = last.running_at or now
+    return (*attempts[:-1], last.model_copy(update=update))
 
 
 def is_pollable(status: TaskActionStatus) -> bool:

@@ -69,13 +69,17 @@ def _budget(observed: Observed, attempt: int, kind: ErrorKind) -> tuple[int, int
     return attempt - failures, policy.retry_limit, _ATTEMPT
 
 
-def timeout_failure(observed: Observed) -> Failed:
-    """Return the failure of an attempt that exceeded its timeout.
+def timeout_failure(observed: Observed, now: datetime) -> Failed:
+    """Return the failure of an attempt that exceeded one of its timeouts.
 
     If nothing was there to cancel, the effect of an executor that is not idempotent is unknown.
     """
-    bound = format_duration(observed.policy.attempt or timedelta())
-    message = f"attempt not finished within timeouts.attempt ({bound})"
+    name = deadlines.expired_bound(observed, now) or "attempt"
+    bound = format_duration(getattr(observed.policy, name) or timedelta())
+    if name == "waiting":
+        message = f"attempt had no room to run within timeouts.waiting ({bound})"
+        return Failed(code=Reason.QUEUED_TIMEOUT, message=message, retry_class=RetryClass.TIMEOUT)
+    message = f"attempt not finished within timeouts.{name} ({bound})"
     cancelled = observed.traits.external_effect and observed.status.external_id is not None
     if observed.traits.idempotent or cancelled:
         return Failed(code=Reason.ATTEMPT_TIMEOUT, message=message, retry_class=RetryClass.TIMEOUT)

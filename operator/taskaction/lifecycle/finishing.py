@@ -15,20 +15,25 @@ from taskaction.lifecycle.statuses import Change, apply_change, close_attempt_fi
 
 def cancel_or_finish(observed: Observed, ending: Ending, now: datetime) -> Decision:
     """Return the decision that cancels what must be cancelled before the end, otherwise the end."""
-    return cancel(observed, now) if must_cancel(observed) else finish(observed, ending, now)
+    return cancel(observed, now, why=ending.message) if must_cancel(observed) else finish(observed, ending, now)
 
 
-def cancel(observed: Observed, now: datetime) -> Decision:
-    """Return the decision that cancels the attempt, or waits for a cancel that has begun."""
+def cancel(observed: Observed, now: datetime, *, why: str) -> Decision:
+    """Return the decision that cancels the attempt, or waits for a cancel that has begun; ``why`` is shown meanwhile.
+
+    A cancel that takes long, such as that of a pod, is shown at once; another one is over before it could be.
+    """
     status = observed.status
-    if status.phase.is_started:
-        status = change_attempt_status(
-            observed, phase=status.phase, reason=Reason.ABORTING, message="waiting for the executor to cancel", now=now
-        )
+    if status.phase.is_started and status.reason != Reason.ABORTING:
+        message = f"waiting for the executor to cancel: {why}" if why else "waiting for the executor to cancel"
+        status = change_attempt_status(observed, phase=status.phase, reason=Reason.ABORTING, message=message, now=now)
     bound = now + observed.policy.settings.cancel_grace + observed.traits.extra_cancel_grace
     # No wake-up at the deadline that has passed: the deadline of the cancel ends the wait.
     effects = () if observed.activity is Activity.CANCELLING else (Cancel(bound),)
-    return Decision(status=status, write=write_if_changed(observed, status), effects=effects)
+    write = write_if_changed(observed, status)
+    if write is Write.LATER and observed.traits.extra_cancel_grace:
+        write = Write.NOW
+    return Decision(status=status, write=write, effects=effects)
 
 
 def finish(observed: Observed, ending: Ending, now: datetime, output: Succeeded | Failed | None = None) -> Decision:

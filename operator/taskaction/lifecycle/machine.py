@@ -13,6 +13,7 @@ from taskaction.api.reasons import Reason
 from taskaction.api.task_action import TaskActionStatus
 from taskaction.lifecycle import deadlines
 from taskaction.lifecycle.attempts import (
+    attempts_with_start,
     change_attempt_status,
     is_attempt_late,
     is_pollable,
@@ -93,14 +94,23 @@ def _reconcile(observed: Observed, now: datetime) -> Decision:
     if (ending := find_ending(observed, now)) is not None:
         return cancel_or_finish(observed, ending, now)
     if is_attempt_late(observed, now):
-        return (
-            cancel(observed, now)
-            if must_cancel(observed)
-            else _handle_failure(observed, timeout_failure(observed), now)
-        )
+        return _end_late_attempt(observed, now)
     if observed.status.phase.is_started:
         return _resume(observed, now)
     return _prepare(observed, now)
+
+
+def _end_late_attempt(observed: Observed, now: datetime) -> Decision:
+    """Decide for an attempt that has exceeded a timeout: cancel what it started, then let it fail.
+
+    One that has waited too long for its start is opened, so that it counts.
+    """
+    failure = timeout_failure(observed, now)
+    if must_cancel(observed):
+        return cancel(observed, now, why=failure.message)
+    decision = _handle_failure(with_open_attempt(observed, now), failure, now)
+    leaves_queue = observed.activity in {Activity.QUEUED, Activity.PARKED}
+    return replace(decision, effects=(Dequeue(), *decision.effects)) if leaves_queue else decision
 
 
 def _prepare(observed: Observed, now: datetime) -> Decision:
@@ -181,9 +191,11 @@ def _handle_outcome(observed: Observed, outcome: Outcome, now: datetime) -> Deci
 
 def _handle_pending(observed: Observed, outcome: Pending, now: datetime) -> Decision:
     before = observed.status
+    phase = outcome.phase or before.phase
+    phase = phase if phase.is_started else Phase.RUNNING
     status = change_attempt_status(
         observed,
-        phase=outcome.phase if outcome.phase.is_started else Phase.RUNNING,
+        phase=phase,
         reason=Reason.WAITING_FOR_COMPLETION,
         message=outcome.message,
         now=now,
@@ -191,6 +203,7 @@ def _handle_pending(observed: Observed, outcome: Pending, now: datetime) -> Deci
         links=outcome.links or before.links,
         progress=outcome.progress or before.progress,
         cache_status=outcome.cache_status or before.cache_status,
+        attempts=attempts_with_start(observed, phase, now, waits=outcome.waits or outcome.phase is None),
     )
     # A new owner continues or cancels by the external id, so the id is written as soon as it is known. An exception are
     # executors that return the same id when called again and have nothing to cancel.
@@ -212,6 +225,7 @@ def _handle_paused(observed: Observed, outcome: Paused, now: datetime) -> Decisi
         now=now,
         external_id=outcome.external_id or before.external_id,
         links=outcome.links or before.links,
+        attempts=attempts_with_start(observed, Phase.PAUSED, now),
     )
     effects: list[Effect] = []
     if outcome.poll_after is not None:
@@ -250,7 +264,9 @@ def _handle_failure(observed: Observed, outcome: Failed, now: datetime) -> Decis
         generation=observed.generation,
     )
     fields = close_attempt_fields(observed.status, verdict.phase, verdict.error, now)
-    status = apply_change(observed.status, change, **fields, next_attempt_at=verdict.at, external_id=None)
+    status = apply_change(
+        observed.status, change, **fields, next_attempt_at=verdict.at, queued_at=verdict.at, external_id=None
+    )
     tell = RecordEvent(warning=True, reason=verdict.error.code, message=verdict.message)
     idle = replace(observed, activity=Activity.IDLE)
     return _decide_with_wake(idle, status, Write.NOW, (WakeAt(verdict.at), tell), now)
@@ -261,7 +277,7 @@ def _handle_cancelled(observed: Observed, now: datetime) -> Decision:
     if (ending := find_ending(observed, now)) is not None:
         return finish(observed, ending, now)
     if is_attempt_late(observed, now):
-        return _handle_failure(observed, timeout_failure(observed), now)
+        return _handle_failure(observed, timeout_failure(observed, now), now)
     return _handle_failure(observed, interruption_failure(observed), now)
 
 

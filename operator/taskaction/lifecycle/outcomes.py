@@ -43,7 +43,8 @@ class Pending:
     """The action continues outside; the executor is polled in ``poll_after`` seconds.
 
     ``external_id`` is the target's id: once it is known, a new owner polls instead of executing again.
-    ``phase`` is ``Running``, or ``Initializing`` while the target has accepted the work but not started it.
+    ``phase`` is ``Running``, or ``Initializing`` while the target has accepted the work but not started it; None if
+    nothing new is known. ``waits``: the target has no room for the work yet.
     """
 
     poll_after: float
@@ -51,7 +52,8 @@ class Pending:
     message: str = ""
     progress: Progress | None = None
     links: tuple[Link, ...] = ()
-    phase: Phase = Phase.RUNNING
+    phase: Phase | None = Phase.RUNNING
+    waits: bool = False
     cache_status: CacheStatus | None = None
 
 

@@ -43,6 +43,8 @@ class Policy:
     backoff: Backoff
     queued: timedelta | None
     attempt: timedelta | None
+    waiting: timedelta | None = None
+    running: timedelta | None = None
     total: timedelta | None
     ttl: timedelta
     child_policy: ChildPolicy
@@ -63,6 +65,8 @@ def policy_for(spec: TaskActionSpec, defaults: ProviderDefaults | None, settings
         backoff=_backoff(retries),
         queued=_first(*(bounds.queued for bounds in timeouts)),
         attempt=_first(*(bounds.attempt for bounds in timeouts)),
+        waiting=_first(*(bounds.waiting for bounds in timeouts)),
+        running=_first(*(bounds.running for bounds in timeouts)),
         total=_first(*(bounds.total for bounds in timeouts)),
         ttl=settings.ttl if ttl is None else timedelta(seconds=ttl),
         child_policy=spec.child_policy or ChildPolicy.KEEP,

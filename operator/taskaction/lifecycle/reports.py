@@ -1,10 +1,12 @@
 """Reports from outside about an attempt: phases never go backwards, and finished attempts stay finished."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from taskaction.api.enums import CacheStatus, ErrorKind, Phase, RetryClass
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Claim, TaskActionStatus
+from taskaction.lifecycle.attempts import attempts_with_start
 from taskaction.lifecycle.idempotency import attempt_key
 from taskaction.lifecycle.outcomes import Failed, Succeeded
 from taskaction.lifecycle.state import AttemptReport, Observed
@@ -24,6 +26,8 @@ def apply_report(observed: Observed, report: AttemptReport, claim: Claim, now: d
         status = _open_reported_attempt(observed, report, claim, now)
     if _is_news(report.cache_status, status.cache_status):
         status = status.model_copy(update={"cache_status": report.cache_status})
+    if report.address is not None and report.address != status.address:
+        status = status.model_copy(update={"address": report.address})
     if report.phase is None or not report.phase.is_started or _is_behind(report.phase, status.phase):
         return status
     change = Change(
@@ -33,7 +37,8 @@ def apply_report(observed: Observed, report: AttemptReport, claim: Claim, now: d
         now=now,
         generation=observed.generation,
     )
-    return apply_change(status, change)
+    attempts = attempts_with_start(replace(observed, status=status), report.phase, now)
+    return apply_change(status, change, attempts=attempts)
 
 
 def outcome_from_report(report: AttemptReport, status: TaskActionStatus) -> Succeeded | Failed | None:

@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 from taskaction.api.enums import CacheStatus, Phase
 from taskaction.api.reasons import Reason
-from taskaction.api.task_action import TaskActionSpec, TaskActionStatus
+from taskaction.api.task_action import Address, TaskActionSpec, TaskActionStatus
 from taskaction.lifecycle.outcomes import Outcome
 from taskaction.lifecycle.policy import Policy
 from taskaction.lifecycle.traits import Traits
@@ -149,6 +149,7 @@ class AttemptReport:
     attempt: int
     phase: Phase | None = None
     cache_status: CacheStatus | None = None
+    address: Address | None = None
     by: str = ""
 
 

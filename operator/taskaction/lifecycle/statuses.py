@@ -61,6 +61,7 @@ def open_attempt_fields(
         "started_at": status.started_at or now,
         "next_attempt_at": None,
         "external_id": None,
+        "address": None,
         "progress": None,
     }
 

@@ -14,5 +14,7 @@ class Traits:
     """The work outside must be cancelled, so the finalizer is set from before the call to the end."""
     takes_reports: bool = True
     """ActionEvents of type ``Update`` may change the phase and end the attempt. An approval ends by its signal only."""
+    reports_start: bool = False
+    """Its ``Pending`` outcomes are exact about when the work has room and when it runs; timeouts count from then."""
     extra_cancel_grace: timedelta = timedelta()
     """Additional time for the cancel, on top of the time that every executor has."""

@@ -4,13 +4,16 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from pydantic import ValidationError
+
 from taskaction.api.enums import CacheStatus, Phase
+from taskaction.api.task_action import Address
 from taskaction.lifecycle.state import AttemptReport
 from taskaction.plugin.base import Delivery
 
 
 def parse_reports(deliveries: Iterable[Delivery]) -> tuple[AttemptReport, ...]:
-    """Return the valid reports about an attempt: ``attempt``, ``phase`` and ``cacheStatus`` of the payloads."""
+    """Return the valid reports about an attempt: attempt, phase, cacheStatus and address of the payloads."""
     found = (_parse_report(delivery) for delivery in deliveries)
     return tuple(report for report in found if report is not None)
 
@@ -24,4 +27,17 @@ def _parse_report(delivery: Delivery) -> AttemptReport | None:
         phase = Phase(delivery.payload.get("phase", ""))
     with suppress(ValueError):
         cache_status = CacheStatus(delivery.payload.get("cacheStatus", ""))
-    return AttemptReport(attempt=attempt, phase=phase, cache_status=cache_status, by=delivery.sender or "")
+    return AttemptReport(
+        attempt=attempt,
+        phase=phase,
+        cache_status=cache_status,
+        address=_parse_address(delivery.payload.get("address")),
+        by=delivery.sender or "",
+    )
+
+
+def _parse_address(given: Any) -> Address | None:
+    try:
+        return None if given is None else Address.model_validate(given)
+    except ValidationError:
+        return None

@@ -9,11 +9,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from taskaction.api.action_flow_run import ActionFlowRun, ActionFlowRunStatus
-from taskaction.api.enums import ChildPolicy, ParentKind, Phase
+from taskaction.api.enums import TERMINAL_PHASES, ChildPolicy, ParentKind, Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Abort, TaskAction, TaskActionStatus
 from taskaction.core.constants import ORPHAN_FINALIZER
 from taskaction.lifecycle.state import AbortFact
+
+_ABORTS_CHILDREN = {
+    ChildPolicy.KEEP: frozenset[Phase](),
+    ChildPolicy.ABORT: TERMINAL_PHASES,
+    ChildPolicy.ABORT_ON_FAILURE: TERMINAL_PHASES - {Phase.SUCCEEDED},
+}
+"""The phases in which the end of a parent also ends its children."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +242,7 @@ def _inherited_abort(facts: NodeFacts) -> AbortFact | None:
         why = f": {facts.abort.reason}" if facts.abort is not None and facts.abort.reason else ""
         by = facts.abort.by if facts.abort is not None else None
         return AbortFact(reason=Reason.PARENT_ABORTED, message=f"{facts.name} was aborted{why}", by=by)
-    if facts.phase.is_terminal and facts.child_policy is ChildPolicy.ABORT:
-        return AbortFact(reason=Reason.PARENT_COMPLETED, message=f"{facts.name} finished with childPolicy Abort")
+    if facts.phase in _ABORTS_CHILDREN[facts.child_policy]:
+        message = f"{facts.name} finished as {facts.phase} with childPolicy {facts.child_policy}"
+        return AbortFact(reason=Reason.PARENT_COMPLETED, message=message)
     return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from pydantic import ValidationError
 
-from taskaction.api.enums import CacheStatus
+from taskaction.api.enums import CacheStatus, ErrorKind, Phase
 from taskaction.api.task_action import Link
 from taskaction.cluster.gateway import POD_TEMPLATES, PODS, Body
 from taskaction.core.clock import Clock
@@ -65,7 +65,12 @@ class FlyteExecutor(ChildExecutor):
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:  # noqa: ARG002 - the contract's
         """Report no external effect: Kubernetes deletes what the action owns, after the grace period of the pod."""
-        return Traits(idempotent=True, external_effect=False, extra_cancel_grace=timedelta(seconds=USUAL_GRACE))
+        return Traits(
+            idempotent=True,
+            external_effect=False,
+            reports_start=True,
+            extra_cancel_grace=timedelta(seconds=USUAL_GRACE),
+        )
 
     async def child(self, run: Run) -> Child:
         """Return the attempt's pod by its name alone: neither a storage nor a template is needed to find it again."""
@@ -75,6 +80,7 @@ class FlyteExecutor(ChildExecutor):
     async def prepare_child(self, run: Run, child: Child) -> Child:
         """Return the pod that the task describes, on the PodTemplate that it or the operator names."""
         parameters = _parameters(run)
+        self._check_result_readable(AttemptPaths.of(parameters, run.attempt))
         template = await self._template(parameters)
         base = await self._base(template, run)
         return replace(child, body=build_pod(template, parameters, run, self._settings, base))
@@ -97,7 +103,7 @@ class FlyteExecutor(ChildExecutor):
         try:
             template = await self._template(parameters)
         except TransientError as error:  # the pod goes on, and is not to be given up for that
-            return Pending(poll_after=self.next_poll_delay(run), external_id=child.name, message=str(error))
+            return Pending(poll_after=self.next_poll_delay(run), external_id=child.name, message=str(error), phase=None)
         _, primary = build_task_pod(template, self._settings)
         found = verdict.read_task_state(body, primary)
         match found:
@@ -110,7 +116,10 @@ class FlyteExecutor(ChildExecutor):
                 links = _links(template, parameters, run, child.name)
                 return replace(self.continue_polling(child), links=links, cache_status=CacheStatus.DISABLED)
             case PodWaiting():
-                return await await_start(self, run, child, body, found)
+                outcome = await await_start(self, run, child, body, found)
+                if not isinstance(outcome, Pending):
+                    return outcome
+                return replace(outcome, phase=Phase.INITIALIZING, waits=not verdict.has_node(body))
             case _:
                 assert_never(found)
 
@@ -127,8 +136,7 @@ class FlyteExecutor(ChildExecutor):
         if isinstance(found, Failed) and not verdict.has_own_error(found):
             return found
         if not self._storage.covers(places.outputs):
-            unseen = f"{places.outputs} was not looked at, for TASKACTION_FLYTE_STORAGE does not name it"
-            return _success(places, unseen) if isinstance(found, PodSucceeded) else found
+            return found if isinstance(found, Failed) else self._unread_outcome(places)
         try:
             failed = await self._read_failure(places, template, is_done=isinstance(found, PodSucceeded))
         except StorageError as error:
@@ -136,6 +144,18 @@ class FlyteExecutor(ChildExecutor):
         if failed is not None:
             return failed
         return _success(places) if isinstance(found, PodSucceeded) else found
+
+    def _check_result_readable(self, places: AttemptPaths) -> None:
+        """Refuse a task whose result the operator could not read, before it has an effect."""
+        if not self._storage.covers(places.outputs) and not self._settings.trust_exit_code:
+            raise InvalidParametersError(f"parameters.runOutputBase: {_unreadable(places)}")
+
+    def _unread_outcome(self, places: AttemptPaths) -> Outcome:
+        """Return the outcome of a pod that exited with 0 and whose result cannot be read."""
+        if self._settings.trust_exit_code:
+            return _success(places, f"{places.outputs} was not read: the exit code decides")
+        message = f"the task exited with 0, which does not show whether it succeeded: {_unreadable(places)}"
+        return Failed(code="OutputsUnreadable", message=message, kind=ErrorKind.SYSTEM, retry_class=None)
 
     async def _read_failure(self, places: AttemptPaths, template: "TaskTemplate", *, is_done: bool) -> Failed | None:
         """Return the failure that the storage tells of, None where it tells of none."""
@@ -155,7 +175,9 @@ class FlyteExecutor(ChildExecutor):
         since = datetime.fromisoformat(ended) if ended else run.now
         if run.now - since < _STORAGE_PATIENCE:
             message = f"waits for the storage of its outputs: {error}"
-            return Pending(poll_after=self.next_poll_delay(run), external_id=run.external_id, message=message)
+            return Pending(
+                poll_after=self.next_poll_delay(run), external_id=run.external_id, message=message, phase=None
+            )
         if isinstance(found, Failed):
             return found
         raise TransientError(
@@ -181,6 +203,13 @@ class FlyteExecutor(ChildExecutor):
         if fingerprint(content) != digest:
             raise InvalidParametersError(f"parameters.templateDigest: {address} has other content")
         return templates.parse_template(content, parameters.encoding, "templateUri")
+
+
+def _unreadable(places: AttemptPaths) -> str:
+    return (
+        f"{places.outputs} is in none of the folders that TASKACTION_FLYTE_STORAGE names, so the operator cannot read "
+        "the result; add the folder there, or set TASKACTION_FLYTE_TRUST_EXIT_CODE=true to take the exit code for it"
+    )
 
 
 def _success(places: AttemptPaths, message: str = "") -> Succeeded:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _PRIMARY_FIELD = "primary_container_name"
 _IDENTITY = "flyte.org/"
+_SHARES_PROCESSES = True
+"""Default of a pod. The kernel discards a SIGTERM that process 1 does not handle, and Python does not handle it. Where
+the containers share process ids, the program has another one, and ends when it is aborted, not after a grace period."""
 _STAYS = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
 
 
@@ -48,6 +51,7 @@ def build_pod(
 ) -> Body:
     """Return the pod of an attempt; ``base`` is the PodTemplate's template that it is put on."""
     found, primary = build_task_pod(template, settings)
+    requested = resources.requests_of(found["spec"], primary)
     extra, mounts = resources.build_extended_resources(template, settings)
     found["spec"] = overlay(found["spec"], extra)
     if base is not None:
@@ -55,6 +59,9 @@ def build_pod(
     if is_interruptible(template, parameters) and run.chances_left > 0:
         found["spec"] = overlay(settings.interruptible, found["spec"])
     name = child_name(run.name, run.uid, run.attempt)
+    resources.limit_to_requests(found["spec"], primary, requested)
+    if not found["spec"].get("hostPID"):  # Kubernetes refuses both
+        found["spec"].setdefault("shareProcessNamespace", _SHARES_PROCESSES)
     _complete(found, template, parameters, run, settings, name=name, primary=primary, mounts=mounts)
     return complete_pod(found, run, name)
 

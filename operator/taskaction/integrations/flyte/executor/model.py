@@ -22,7 +22,7 @@ class FlyteParameters(Parameters):
     encoding: Literal["base64", "zlib"] = "base64"
     """Set `zlib` if the template is compressed, in base64 or in the storage. Default `base64`: not compressed."""
     input_uri: Uri
-    """URI of the file with the task's inputs."""
+    """URI of the file with the task's inputs, or of the folder in which it is `inputs.pb`."""
     run_output_base: Uri
     """URI of the run's folder. Each action has a folder in it."""
     org: Name = "default"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from taskaction.integrations.flyte.executor.model import FlyteParameters
 from taskaction.plugin.base import Run
 
+_FILE = "file://"
+_PROTO = ".pb"
 _WORD = re.compile(r"\{\{\s*[.$]([A-Za-z]+)\s*\}\}")
 
 
@@ -16,6 +18,8 @@ class AttemptPaths:
 
     Attributes:
         outputs: the output path of the SDK, which looks for errors in that of the first attempt by itself.
+        raw: the raw data prefix; on a volume a plain path, because the SDK takes a prefix of ``file://`` for a
+            relative path.
         before: the checkpoints of the previous attempt; empty for the first.
     """
 
@@ -30,7 +34,7 @@ class AttemptPaths:
         base = f"{parameters.run_output_base.rstrip('/')}/{parameters.action_name}"
         return cls(
             outputs=f"{base}/{attempt}",
-            raw=_raw(parameters, attempt) or f"{base}/{attempt}/raw",
+            raw=_plain_path(_raw(parameters, attempt) or f"{base}/{attempt}/raw"),
             checkpoints=f"{base}/{attempt}/_flytecheckpoints",
             before=f"{base}/{attempt - 1}/_flytecheckpoints" if attempt > 1 else "",
         )
@@ -51,13 +55,26 @@ def _raw(parameters: FlyteParameters, attempt: int) -> str:
     return f"{prefix}/{parameters.run_name}/{parameters.action_name}/{attempt}" if prefix else ""
 
 
+def _plain_path(uri: str) -> str:
+    """Return the path of a URI of ``file``; any other URI unchanged."""
+    return uri.removeprefix(_FILE) if uri.startswith(f"{_FILE}/") else uri
+
+
+def input_file(uri: str) -> str:
+    """Return the file with a task's inputs, of which Flyte names the file itself or its folder."""
+    folder, _, name = uri.rpartition("/")
+    if name.endswith(_PROTO):
+        return uri
+    return f"{uri.rstrip('/') if name else folder}/inputs{_PROTO}"
+
+
 def words(parameters: FlyteParameters, run: Run, pod: str) -> Mapping[str, str]:
     """Return the values of Flyte's placeholders by lower-case name."""
-    places = AttemptPaths.of(parameters, run.attempt)
+    places, inputs = AttemptPaths.of(parameters, run.attempt), input_file(parameters.input_uri)
     started = {"runstarttime": parameters.run_start_time} if parameters.run_start_time else {}
     return started | {
-        "input": parameters.input_uri,
-        "inputprefix": parameters.input_uri.rpartition("/")[0],
+        "input": inputs,
+        "inputprefix": inputs.rpartition("/")[0],
         "outputprefix": places.outputs,
         "rawoutputdataprefix": places.raw,
         "checkpointoutputprefix": places.checkpoints,

@@ -1,6 +1,6 @@
 """What a task asks of a node, in Kubernetes' words: resources, GPUs, shared memory, Secrets; pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from taskaction.cluster.gateway import Body
@@ -21,16 +21,30 @@ _FILE = 2
 
 
 def requirements(container: "Container", settings: FlyteSettings) -> Body:
-    """Return a container's requests and limits; a request without a limit is its own limit where that is a GPU."""
+    """Return a container's requests and limits, as the task states them."""
     found: Body = {}
     for field, entries in (("requests", container.resources.requests), ("limits", container.resources.limits)):
         said = _amounts(entries, settings)
         if said:
             found[field] = said
-    gpus = (found.get("requests") or {}).get(settings.gpu_resource)
-    if gpus is not None:  # Kubernetes takes extended resources only where both are the same
-        found.setdefault("limits", {}).setdefault(settings.gpu_resource, gpus)
     return found
+
+
+def requests_of(spec: Body, container: str) -> Mapping[str, str]:
+    """Return what a container of a pod requests."""
+    found = next(one for one in spec["containers"] if one["name"] == container)
+    return (found.get("resources") or {}).get("requests") or {}
+
+
+def limit_to_requests(spec: Body, container: str, requests: Mapping[str, str]) -> None:
+    """Set the limit of each request that has none to the request, as Flyte does.
+
+    Programs rely on it: they retry with more memory when they run out of it. Kubernetes also requires it of GPUs.
+    """
+    found = next(one for one in spec["containers"] if one["name"] == container)
+    if requests:
+        given = found["resources"]
+        given["limits"] = {**requests, **(given.get("limits") or {})}
 
 
 def _amounts(entries: Iterable[Any], settings: FlyteSettings) -> dict[str, str]:

@@ -24,6 +24,9 @@ class FlyteSettings(Settings, env_prefix="TASKACTION_FLYTE_"):
     storage: Annotated[tuple[Folder, ...], COMMA_LIST] = ()
     """Folders that the operator itself can read, separated by commas: errors and large templates are read from them,
     and outputs looked for. What is elsewhere is never asked for."""
+    trust_exit_code: bool = False
+    """Whether the exit code of a task is its result if TASKACTION_FLYTE_STORAGE does not contain its outputs. Flyte's
+    SDK exits with 0 also if the task has failed. Default: such a task is refused."""
     pod_template: Annotated[str, Field(max_length=253)] = ""
     """A PodTemplate in an action's namespace that underlies its pod, where the task names none."""
     env: Annotated[Mapping[str, str], JSON_OBJECT] = Field(default_factory=dict, repr=False)

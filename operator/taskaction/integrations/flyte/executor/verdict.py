@@ -40,6 +40,12 @@ def is_running(pod: Body) -> bool:
     return (pod.get("status") or {}).get("phase") not in {"Succeeded", "Failed"}
 
 
+def has_node(pod: Body) -> bool:
+    """Whether the pod is scheduled: Flyte counts the time before as queued."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(one.get("type") == "PodScheduled" and one.get("status") == "True" for one in conditions)
+
+
 def finished_at(pod: Body, primary: str) -> str:
     """Return when the task's container ended by the kubelet's report, or an empty text."""
     return str(_terminated_state(pod, primary).get("finishedAt") or "")

@@ -114,6 +114,16 @@ class AccessReviewer:
                 "not impersonate it: name another one, or add a RoleBinding that grants the verb impersonate on it",
             )
 
+    async def authorize_provider(self, caller: RpcCaller, provider: str, namespace: str) -> None:
+        """Check that the caller may use an ActionProvider; raises like ``authorize_account``."""
+        what = {"verb": "use", "group": TASK_ACTIONS.group, "resource": "actionproviders", "name": provider}
+        if not await self._may(caller, namespace, what):
+            raise ConnectError(
+                Code.PERMISSION_DENIED,
+                f"the queue is that of ActionProvider {provider!r} in namespace {namespace!r}, and {caller.name} may "
+                "not use it: add a RoleBinding that grants the verb use on it",
+            )
+
     async def _review(self, token: str) -> RpcCaller | None:
         spec: Body = {"token": token} | ({"audiences": list(self._audiences)} if self._audiences else {})
         status = await self._ask(TOKEN_REVIEWS, spec)
@@ -154,4 +164,7 @@ class OpenAccess:
         """Allow it."""
 
     async def authorize_account(self, caller: RpcCaller, account: str, namespace: str) -> None:
+        """Allow it."""
+
+    async def authorize_provider(self, caller: RpcCaller, provider: str, namespace: str) -> None:
         """Allow it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from taskaction.cluster.gateway import Body
 from taskaction.core.constants import GROUP, ORIGIN_ANNOTATION
-from taskaction.integrations.flyte.service.places import ACTION, ActionKey, origin
+from taskaction.integrations.flyte.service.places import ACTION, OUTPUT_BASE, ActionKey, attempt_folder, origin
 
 FINISHED = frozenset({"Succeeded", "Failed", "Aborted", "TimedOut"})
 HANDED_DOWN = ("env", "interruptible", "rawDataPrefix", "runStartTime")
@@ -31,6 +31,8 @@ class CachedAction:
     attempt: int = 0
     output: Any = None
     output_uri: str = ""
+    output_folder: str = ""
+    address: Mapping[str, Any] | None = None
     error: Mapping[str, str] | None = None
     is_aborted: bool = False
     executor: str = ""
@@ -50,14 +52,7 @@ class CachedAction:
 
     def is_visibly_equal(self, other: "CachedAction") -> bool:
         """Whether clients see no difference between the two."""
-        return (self.uid, self.phase, self.attempt, self.output_uri, self.error, self.output) == (
-            other.uid,
-            other.phase,
-            other.attempt,
-            other.output_uri,
-            other.error,
-            other.output,
-        )
+        return _visible(self) == _visible(other)
 
     @classmethod
     def of(cls, body: Body) -> "CachedAction":
@@ -67,6 +62,8 @@ class CachedAction:
         executor = str(spec.get("executor", ""))
         own, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
         ref, action = spec.get("parentRef") or {}, own.get(ACTION, metadata["name"])
+        attempt, is_task = status.get("attempt") or 0, executor == "flyte" or "runOutputBase" in parameters
+        base = str(parameters.get("runOutputBase") or annotations.get(OUTPUT_BASE, ""))
         # Whoever creates an action chooses its parent. Only the service can prove that a caller enqueued it.
         is_enqueued = annotations.get(ORIGIN_ANNOTATION) == origin(ref.get("uid", ""), action)
         return cls(
@@ -77,20 +74,27 @@ class CachedAction:
             parent=ref.get("name") if is_enqueued else None,
             phase=status.get("phase", "Queued"),
             reason=status.get("reason") or "",
-            attempt=status.get("attempt") or 0,
+            attempt=attempt,
             output=status.get("output"),
             output_uri=status.get("outputUri") or "",
+            output_folder=attempt_folder(base, action, attempt) if base else "",
+            address=status.get("address"),
             error=status.get("error"),
             is_aborted="abort" in spec or "deletionTimestamp" in metadata,
             executor=executor,
             signal_type=str(parameters.get("type", "boolean")) if executor == "approval" else "",
             signal=spec.get("signal"),
-            handed_down=_handed_down(parameters) if executor == "flyte" else None,
-            template_uri=str(parameters.get("templateUri") or "") if executor == "flyte" else "",
+            handed_down=_handed_down(parameters) if is_task else None,
+            template_uri=str(parameters.get("templateUri") or "") if is_task else "",
             account=str((spec.get("runAs") or {}).get("serviceAccountName", "")),
             labels=_foreign(own),
             annotations=_foreign(annotations),
         )
+
+
+def _visible(known: CachedAction) -> tuple[object, ...]:
+    """Return what clients see of an action."""
+    return known.uid, known.phase, known.attempt, known.output_uri, known.error, known.output, known.address
 
 
 def _handed_down(parameters: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -36,6 +36,7 @@ from taskaction.integrations.flyte.service.accounts import account_used
 from taskaction.integrations.flyte.service.action_cache import ActionCache, CachedAction
 from taskaction.integrations.flyte.service.places import ActionKey, ActionLocator
 from taskaction.integrations.flyte.service.reports import phase_of, update_event
+from taskaction.integrations.flyte.service.run_specs import refuse_meaningless
 from taskaction.integrations.flyte.service.templates import Templates
 from taskaction.integrations.flyte.service.traces import trace_event, trace_of
 from taskaction.integrations.flyte.service.watches import Watches
@@ -53,7 +54,7 @@ class CallDependencies:
     cache: ActionCache
     locator: ActionLocator
     access: AccessReviewer | OpenAccess
-    executors: manifests.Executors
+    rules: manifests.TaskRules
     watches: Watches
     traces: int
     templates: Templates
@@ -71,6 +72,7 @@ class Calls:
         if action.WhichOneof("spec") == "trace" and not action.trace.HasField("spec"):
             action.trace.spec.SetInParent()  # the SDK leaves it out where a function is not typed
         _validate(request)
+        refuse_meaningless(request.run_spec)
         place = self._dependencies.locator.of(action.action_id)
         await self._dependencies.access.authorize(caller, "create", place.namespace)
         parent = await self._parent(action)
@@ -79,9 +81,7 @@ class Calls:
         body = await self._body(place, request, parent)
         if (problem := size_problem(body["spec"].get("parameters", {}))) is not None:
             raise ConnectError(Code.INVALID_ARGUMENT, problem)
-        used = account_used(body["spec"])
-        if used is not None:
-            await self._dependencies.access.authorize_account(caller, used, place.namespace)
+        await self._authorize_use(body["spec"], caller, place.namespace)
         try:
             created = await self._dependencies.cluster.create(
                 TASK_ACTIONS, body, place.namespace, timeout=_WRITE_SECONDS
@@ -93,13 +93,21 @@ class Calls:
         return EnqueueResponse()
 
     async def _body(self, place: ActionKey, request: EnqueueRequest, parent: CachedAction | None) -> Body:
-        action, run_spec, executors = request.action, request.run_spec, self._dependencies.executors
+        action, run_spec, rules = request.action, request.run_spec, self._dependencies.rules
         found: Mapping[str, str] = {}
         if action.WhichOneof("spec") == "task":
             template = action.task.spec.task_template
-            if executors.of(template.type) == manifests.FLYTE:
+            if rules.executor(template.type) == manifests.FLYTE:
                 found = await self._dependencies.templates.parameters(template, place.namespace)
-        return manifests.build_manifest(place, action, parent, run_spec, executors, found)
+        return manifests.build_manifest(place, action, parent, run_spec, rules, found)
+
+    async def _authorize_use(self, spec: Body, caller: RpcCaller, namespace: str) -> None:
+        """Check that the caller may use the account and the provider of an action."""
+        access, used, provider = self._dependencies.access, account_used(spec), spec.get("providerRef")
+        if used is not None:
+            await access.authorize_account(caller, used, namespace)
+        if provider is not None:
+            await access.authorize_provider(caller, provider["name"], namespace)
 
     async def _record_trace(
         self, place: ActionKey, action: Action, parent: CachedAction | None, caller: RpcCaller

@@ -1,5 +1,6 @@
 """What an action of Flyte is called in Kubernetes: its namespace, its object's name, its labels; asks nobody."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,7 +10,10 @@ from taskaction.integrations.flyte.service.naming import object_name
 
 PREFIX = "flyte.org/"
 PROJECT, DOMAIN, RUN, ACTION = (f"{PREFIX}{name}" for name in ("project", "domain", "run", "action"))
-ACTION_TYPE, IS_ROOT = f"{PREFIX}action-type", f"{PREFIX}is-root"
+ACTION_TYPE, IS_ROOT, TASK = f"{PREFIX}action-type", f"{PREFIX}is-root", f"{PREFIX}task"
+OUTPUT_BASE = f"{PREFIX}run-output-base"
+"""Annotation with the run's folder, in which each action has folders of its own."""
+_LABEL_CHARS = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,21 @@ class ActionLocator:
         return ActionKey(namespace, object_name(run.org, run.project, run.domain, run.name, action or identifier.name))
 
 
-def labels(identifier: ActionIdentifier, action_type: str, *, is_root: bool) -> dict[str, str]:
-    """Return the labels by which people and programs find it."""
+def attempt_folder(base: str, action: str, attempt: int) -> str:
+    """Return the folder of an attempt's outputs; an action that has not started yet is in its first attempt."""
+    return f"{base.rstrip('/')}/{action}/{max(attempt, 1)}"
+
+
+def label_value(text: str) -> str:
+    """Return ``text`` as far as a label can hold it."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)[:_LABEL_CHARS].strip("-._")
+
+
+def labels(identifier: ActionIdentifier, action_type: str, *, is_root: bool, title: str = "") -> dict[str, str]:
+    """Return the labels by which people and programs find it; ``title`` is the name of the task or condition."""
     run = identifier.run
-    return {
+    named = {TASK: value} if (value := label_value(title)) else {}
+    return named | {
         PROJECT: run.project,
         DOMAIN: run.domain,
         RUN: run.name,

@@ -21,12 +21,18 @@ def policies(metadata: TaskMetadata) -> Body:
     """Return ``retryPolicy`` and ``timeouts`` of an action's spec."""
     spec: Body = {"retryPolicy": {"systemLimit": SYSTEM_LIMIT} | _retries(metadata.retries)}
     bounds = {
-        "attempt": metadata.timeout,
-        "queued": metadata.timeouts.queued_timeout,
+        "running": metadata.timeout,
+        "waiting": metadata.timeouts.queued_timeout,
         "total": metadata.timeouts.deadline,
     }
     timeouts = {name: text for name, bound in bounds.items() if (text := _text(bound))}
     return spec | ({"timeouts": timeouts} if timeouts else {})
+
+
+def condition_timeout(timeout: Duration) -> Body:
+    """Return the part of a condition's spec that ends it as TimedOut if nobody answers in time."""
+    text = _text(timeout)
+    return {"timeouts": {"attempt": text}} if text else {}
 
 
 def _retries(strategy: RetryStrategy) -> Body:

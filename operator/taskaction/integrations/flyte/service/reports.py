@@ -5,6 +5,7 @@ from datetime import datetime
 from flyteidl2.actions.actions_service_pb2 import UpdateRequest
 from flyteidl2.common.phase_pb2 import ActionPhase
 from flyteidl2.core.catalog_pb2 import CatalogCacheStatus
+from google.protobuf.json_format import MessageToDict
 
 from taskaction.api.action_event import UPDATE
 from taskaction.api.base import format_time
@@ -48,6 +49,7 @@ def update_event(known: CachedAction, request: UpdateRequest, sender: str, now: 
         "attempt": attempt_of(request),
         "phase": phase_of(request),
         "cacheStatus": _CACHE.get(request.status.cache_status, ""),
+        "address": MessageToDict(request.address),
     }
     return {
         "apiVersion": ACTION_EVENTS.api_version,

@@ -28,6 +28,7 @@ from taskaction.integrations.flyte.service.endpoints import Calls
 from taskaction.integrations.flyte.service.error_codes import to_connect_error
 from taskaction.integrations.flyte.service.rates import CallerRateLimiter
 from taskaction.integrations.flyte.service.recorder import ActionsRecorder
+from taskaction.integrations.flyte.service.run_specs import WARNING_HEADER, warnings
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -57,6 +58,8 @@ class ActionsRpc:
 
     async def enqueue(self, request: EnqueueRequest, ctx: RequestContext[Any, Any]) -> EnqueueResponse:
         """Create an action."""
+        for text in warnings(request.run_spec):
+            ctx.response_headers().add(WARNING_HEADER, text)
         return await self._unary("Enqueue", request.action.action_id, self._calls.enqueue, request, ctx)
 
     async def update(self, request: UpdateRequest, ctx: RequestContext[Any, Any]) -> UpdateResponse:

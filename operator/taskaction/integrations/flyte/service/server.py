@@ -38,6 +38,9 @@ from taskaction.runtime.connections import ConnectionLimits
 from taskaction.runtime.listening import ListenAddress
 
 ACTIONS = "flyteidl2.actions.ActionsService"
+METHODS = ("Enqueue", "WatchForUpdates", "Update", "Abort", "Signal")
+_FLYTE = "flyteidl2."
+_CONNECT_STREAM = b"application/connect+"
 _GZIP = 31
 _QUICK = 1
 _SMALL_BYTES = 256
@@ -163,9 +166,30 @@ class Application:
             await exchange.refuse(*refused)
             return
         app: Any = self._small.get(service, self._actions)
-        if app is self._actions and (error := await self._authenticate(method, headers_of(scope))) is not None:
+        if (error := _unimplemented(service, method)) is not None:
+            exchange.refuse_body(error)
+            scope = {**scope, "path": f"/{ACTIONS}/{_method_like(scope)}"}
+        elif app is self._actions and (error := await self._authenticate(method, headers_of(scope))) is not None:
             exchange.refuse_body(error)
         await app(without_accept_encoding(scope), exchange.receive, SizedSender(exchange.send))
+
+
+def _unimplemented(path: str, method: str) -> ConnectError | None:
+    """Return the error of a call of Flyte's that this address does not serve; None for any other call."""
+    service = path.removeprefix("/")
+    if not service.startswith(_FLYTE) or (service == ACTIONS and method in METHODS):
+        return None
+    return ConnectError(
+        Code.UNIMPLEMENTED,
+        f"{service}/{method} is not implemented: this address serves {ACTIONS} ({', '.join(METHODS)}) and nothing else "
+        "of Flyte; start a run with Enqueue, and read its actions with kubectl get ta",
+    )
+
+
+def _method_like(scope: Mapping[str, Any]) -> str:
+    """Return a method that answers in the form that the client of an unknown one expects, by its content type."""
+    headers: Mapping[bytes, bytes] = dict(scope["headers"])
+    return "WatchForUpdates" if headers.get(b"content-type", b"").startswith(_CONNECT_STREAM) else "Enqueue"
 
 
 async def run(

@@ -12,7 +12,7 @@ from taskaction.integrations.flyte.service.access import AccessReviewer, OpenAcc
 from taskaction.integrations.flyte.service.action_cache import ActionCache
 from taskaction.integrations.flyte.service.endpoints import CallDependencies, Calls
 from taskaction.integrations.flyte.service.health import HealthService
-from taskaction.integrations.flyte.service.manifests import Executors
+from taskaction.integrations.flyte.service.manifests import TaskRules
 from taskaction.integrations.flyte.service.places import ActionLocator
 from taskaction.integrations.flyte.service.rates import CallerRateLimiter
 from taskaction.integrations.flyte.service.recorder import ActionsRecorder
@@ -107,7 +107,7 @@ class Facade(Workload):
                 cache=self.cache,
                 locator=places,
                 access=gate,
-                executors=Executors(own.task_types),
+                rules=TaskRules(executors=own.task_types, providers=own.queues, child_policy=own.child_policy),
                 templates=templates,
                 watches=self.watches,
                 traces=own.max_traces,

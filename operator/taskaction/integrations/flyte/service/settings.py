@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from taskaction.api.base import PositiveDuration
+from taskaction.api.enums import ChildPolicy
 from taskaction.plugin.setting_types import COMMA_LIST, PAIRS, BindAddress, Folder
 from taskaction.plugin.settings import FormerName, Settings
 
@@ -26,6 +27,12 @@ class ActionsConfig(Settings, env_prefix="TASKACTION_ACTIONS_"):
     """Namespaces of projects and domains: `project/domain=namespace` or `project=namespace`, separated by commas."""
     task_types: Annotated[Mapping[str, str], PAIRS] = Field(default_factory=dict)
     """Executors of task types, for example `spark=resource`; `*` is all others. Default: flyte."""
+    queues: Annotated[Mapping[str, str], PAIRS] = Field(default_factory=dict)
+    """ActionProviders of queues, for example `serial-1=one-at-a-time`: a task with this queue is run by the provider of
+    this name in its namespace, by the provider's limits. A task with any other queue is refused."""
+    child_policy: ChildPolicy = ChildPolicy.ABORT_ON_FAILURE
+    """What happens to the running children of a task that finishes: `Keep`, `Abort`, or `AbortOnFailure`, which aborts
+    them if the task failed or timed out."""
     templates: Folder | None = None
     """Folder for templates that are too large for an object, for example s3://bucket/templates; the operator must be
     able to read it, by TASKACTION_FLYTE_STORAGE. The service removes those that no action has. Default: they are

@@ -106,6 +106,8 @@ def trace_of(body: Body) -> CachedAction | None:
         parent=parent,
         phase=phase,
         output_uri=output_uri,
+        # The SDK reads the outputs of a step that has not failed, and does such a step again if it names none.
+        output_folder=_text(payload, "inputUri").rpartition("/")[0] if phase == "Failed" else "",
         is_trace=True,
     )
 

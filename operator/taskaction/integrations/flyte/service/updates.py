@@ -6,6 +6,7 @@ from flyteidl2.actions.actions_service_pb2 import WatchForUpdatesResponse
 from flyteidl2.common.identifier_pb2 import RunIdentifier
 from flyteidl2.core.execution_pb2 import ExecutionError
 from flyteidl2.workflow.state_service_pb2 import ControlMessage
+from google.protobuf.json_format import ParseDict
 
 from taskaction.api.enums import Phase
 from taskaction.integrations.flyte.service.action_cache import CachedAction
@@ -27,8 +28,9 @@ def to_update(known: CachedAction, run: RunIdentifier) -> WatchForUpdatesRespons
     update.action_id.run.CopyFrom(run)
     update.action_id.name = known.action
     update.phase = PHASES[Phase(known.phase)]
-    if known.output_uri:
-        update.output_uri = known.output_uri
+    update.output_uri = known.output_uri or known.output_folder
+    if known.address is not None:
+        ParseDict(known.address, update.address, ignore_unknown_fields=True)
     if known.phase in _WITH_ERROR and known.error is not None:
         update.error.code = known.error.get("code", "")
         update.error.message = known.error.get("message", "")

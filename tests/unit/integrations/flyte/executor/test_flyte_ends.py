@@ -30,13 +30,22 @@ NAME = child_name("one", "uid-1", 1)
 class House:
     """The executor before a cluster in memory, and one task that it runs with its outputs in a folder."""
 
-    def __init__(self, folder: Path, task: TaskTemplate | None = None, *, reads: bool = True, **fields: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        task: TaskTemplate | None = None,
+        *,
+        reads: bool = True,
+        trusts: bool = False,
+        **fields: Any,
+    ) -> None:
         self.cluster = ChildCluster()
         self.base = f"file://{folder}/r1"
         self.outputs = folder / "r1" / "a1" / "1"
         given = {"runOutputBase": self.base} | fields
         self.run = run(parameters(task, **given))
-        settings = SettingsReader({"TASKACTION_FLYTE_STORAGE": f"file://{folder}"} if reads else {})
+        variables = {"TASKACTION_FLYTE_STORAGE": f"file://{folder}"} if reads else {}
+        settings = SettingsReader(variables | {"TASKACTION_FLYTE_TRUST_EXIT_CODE": str(trusts)})
         self.executor = FlyteExecutor.build(replace(toolbox(self.cluster, followed=Watched()), settings=settings))
 
     async def started(self) -> Body:
@@ -130,14 +139,44 @@ async def test_outputs_that_are_declared_must_be_there(tmp_path: Path, there: bo
     assert isinstance(outcome, Succeeded) if there else outcome.code == "OutputsNotFound"
 
 
-async def test_a_storage_that_the_operator_cannot_read_is_not_asked_and_that_is_said(tmp_path: Path) -> None:
+REFUSED = "in none of the folders that TASKACTION_FLYTE_STORAGE names"
+
+
+async def test_f02_a_task_whose_result_the_operator_could_not_read_is_refused(tmp_path: Path) -> None:
     house = House(tmp_path, with_outputs(container_task()), reads=False)
+
+    with pytest.raises(InvalidParametersError, match=REFUSED):
+        await house.executor.execute(house.run)
+
+    assert house.cluster.of(PODS) == []
+
+
+@pytest.mark.parametrize(
+    ("phase", "code", "expected"), [("Succeeded", 0, "OutputsUnreadable"), ("Failed", 1, "ContainerFailed")]
+)
+async def test_f02_a_pod_from_before_is_never_a_success_without_its_result(
+    tmp_path: Path, phase: str, code: int, expected: str
+) -> None:
+    house = House(tmp_path, reads=False, trusts=True)
+    await house.started()
+    house.executor._settings = FlyteSettings()
+
+    body = house.cluster.only(PODS)
+    house.cluster.report(PODS, body, phase=phase, containerStatuses=[ended(code)])
+    outcome = await house.look(5)
+
+    assert isinstance(outcome, Failed)
+    assert outcome.code == expected
+
+
+async def test_a_storage_that_the_operator_cannot_read_is_trusted_where_a_setting_says_so(tmp_path: Path) -> None:
+    house = House(tmp_path, with_outputs(container_task()), reads=False, trusts=True)
     leave_error(house.outputs)
 
     outcome = await house.ends("Succeeded", 5, ended(0))
 
     assert isinstance(outcome, Succeeded)
-    assert (outcome.output_uri, "was not looked at" in outcome.message) == (f"{house.base}/a1/1", True)
+    assert (outcome.output_uri, "was not read" in outcome.message) == (f"{house.base}/a1/1", True)
 
 
 @pytest.mark.parametrize("base", ["s3://else/r1", "file:///etc", "file://{folder}/../else"])
@@ -146,7 +185,8 @@ async def test_nothing_outside_of_its_folders_is_ever_opened(tmp_path: Path, bas
     house = House(tmp_path / "own", runOutputBase=base.format(folder=tmp_path / "own"))
     leave_error(tmp_path / "else" / "a1" / "1")
 
-    assert isinstance(await house.ends("Succeeded", 5, ended(0)), Succeeded)
+    with pytest.raises(InvalidParametersError, match=REFUSED):
+        await house.executor.execute(house.run)
 
 
 async def test_a_link_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
@@ -231,6 +271,34 @@ async def test_when_the_tasks_own_container_has_ended_others_are_not_waited_for(
 
     assert isinstance(outcome, Failed if code else Succeeded)
     assert house.cluster.of(PODS) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "waits", "phase"),
+    [
+        ({"phase": "Pending"}, True, Phase.INITIALIZING),
+        (
+            {
+                "phase": "Pending",
+                "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}],
+            },
+            True,
+            Phase.INITIALIZING,
+        ),
+        ({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}]}, False, Phase.INITIALIZING),
+        ({"phase": "Running", "conditions": [{"type": "PodScheduled", "status": "True"}]}, False, Phase.RUNNING),
+    ],
+)
+async def test_f04_a_pod_waits_until_a_node_takes_it_and_runs_when_its_container_does(
+    house: House, status: Body, waits: bool, phase: Phase
+) -> None:
+    body = await house.started()
+    house.cluster.report(PODS, body, **status)
+
+    outcome = await house.look(5)
+
+    assert isinstance(outcome, Pending)
+    assert (outcome.waits, outcome.phase) == (waits, phase)
 
 
 async def test_another_containers_end_is_not_the_tasks(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_container_is_the_pod() -> None:
     assert (body["kind"], body["metadata"]["namespace"], body["spec"]["restartPolicy"]) == ("Pod", "team", "Never")
     assert body["spec"]["serviceAccountName"] == "robot"
     assert (container["image"], container["command"]) == ("registry.local/flyte:1", ["run"])
-    assert container["resources"] == {"requests": {"cpu": "2"}}
+    assert container["resources"] == {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}
     assert body["metadata"]["ownerReferences"][0]["uid"] == "uid-1"
 
 
@@ -261,11 +261,90 @@ def test_gpus_and_shared_memory_are_asked_for() -> None:
 
     assert spec["containers"][0]["resources"] == {
         "requests": {"nvidia.com/gpu": "2", "memory": "1Gi"},
-        "limits": {"nvidia.com/gpu": "2"},
+        "limits": {"nvidia.com/gpu": "2", "memory": "1Gi"},
     }
     assert spec["nodeSelector"] == {"k8s.amazonaws.com/accelerator": "nvidia-tesla-a100"}
     assert spec["volumes"][0]["emptyDir"] == {"medium": "Memory", "sizeLimit": "2Gi"}
     assert spec["containers"][0]["volumeMounts"][0]["mountPath"] == "/dev/shm"
+
+
+LIMITS: list[tuple[Body, Body, Body]] = [
+    ({"memory": "250Mi"}, {}, {"memory": "250Mi"}),
+    ({"memory": "250Mi", "cpu": "1"}, {"cpu": "2"}, {"memory": "250Mi", "cpu": "2"}),
+    ({}, {"memory": "1Gi"}, {"memory": "1Gi"}),
+    ({}, {}, {}),
+]
+
+
+@pytest.mark.parametrize(("requests", "limits", "found"), LIMITS)
+@pytest.mark.parametrize("form", ["container", "pod"])
+def test_a_request_without_a_limit_is_its_own_limit(form: str, requests: Body, limits: Body, found: Body) -> None:
+    given = {"requests": requests, "limits": limits}
+    if form == "pod":
+        task = pod_task({"containers": [{"name": "main", "image": "a", "resources": given}]})
+    else:
+        task = container_task(
+            resources={
+                field: [amount(name.upper(), value) for name, value in amounts.items()]
+                for field, amounts in given.items()
+            }
+        )
+
+    assert made(task)["spec"]["containers"][0].get("resources", {}).get("limits", {}) == found
+
+
+def test_limits_of_the_pod_template_stay_and_its_requests_are_no_limits() -> None:
+    base = {
+        "spec": {
+            "containers": [{"name": "primary", "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "2Gi"}}}]
+        }
+    }
+    task = container_task(resources={"requests": [amount("MEMORY", "1Gi")]})
+
+    resources = made(task, base=base)["spec"]["containers"][0]["resources"]
+
+    assert resources == {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "2Gi"}}
+
+
+@pytest.mark.parametrize(
+    ("own", "found"),
+    [({}, True), ({"shareProcessNamespace": False}, False), ({"hostPID": True}, None)],
+)
+def test_the_program_is_not_process_1_which_ignores_sigterm(own: Body, found: bool | None) -> None:
+    spec = made(pod_task({"containers": [{"name": "main", "image": "a"}], **own}))["spec"]
+
+    assert spec.get("shareProcessNamespace") == found
+
+
+@pytest.mark.parametrize(
+    ("uri", "file", "folder"),
+    [
+        ("s3://runs/r1/a1/inputs.pb", "s3://runs/r1/a1/inputs.pb", "s3://runs/r1/a1"),
+        ("s3://runs/r1/a1/in.pb", "s3://runs/r1/a1/in.pb", "s3://runs/r1/a1"),
+        ("s3://runs/r1/a1", "s3://runs/r1/a1/inputs.pb", "s3://runs/r1/a1"),
+        ("s3://runs/r1/a1/", "s3://runs/r1/a1/inputs.pb", "s3://runs/r1/a1"),
+        ("s3://runs", "s3://runs/inputs.pb", "s3://runs"),
+    ],
+)
+def test_f08_inputs_are_named_by_their_file_or_by_its_folder(uri: str, file: str, folder: str) -> None:
+    task = container_task(args=["{{.input}}", "{{.inputPrefix}}"])
+
+    assert made(task, fields={"inputUri": uri})["spec"]["containers"][0]["args"] == [file, folder]
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({"runOutputBase": "file:///runs/r1"}, "/runs/r1/a1/1/raw"),
+        ({"rawDataPrefix": "file:///raw"}, "/raw/r1/a1/1"),
+        ({"runOutputBase": "file:///runs/r1", "rawDataPrefix": "s3://raw"}, "s3://raw/r1/a1/1"),
+        ({}, "s3://runs/r1/a1/1/raw"),
+    ],
+)
+def test_f01_the_raw_data_prefix_of_a_volume_is_a_plain_path(fields: Body, found: str) -> None:
+    task = container_task(args=["{{.rawOutputDataPrefix}}"])
+
+    assert made(task, fields=fields)["spec"]["containers"][0]["args"] == [found]
 
 
 def test_secrets_are_keys_of_kubernetes_own() -> None:

@@ -14,7 +14,7 @@ from support.flyte_tasks import container_task, pod_task
 from taskaction.api.enums import Phase
 from taskaction.integrations.flyte.service.accounts import account, account_used
 from taskaction.integrations.flyte.service.action_cache import CachedAction
-from taskaction.integrations.flyte.service.manifests import Executors, build_manifest
+from taskaction.integrations.flyte.service.manifests import TaskRules, build_manifest
 from taskaction.integrations.flyte.service.phases import PHASES
 from taskaction.integrations.flyte.service.places import ActionKey
 
@@ -82,7 +82,7 @@ def test_an_action_says_all_that_its_executor_needs() -> None:
         handed_down={"env": {"A": "b"}, "interruptible": True, "runStartTime": "2026-01-01T00:00:00Z"},
     )
 
-    body = build_manifest(PLACE, action, parent, RunSpec(), Executors({}), {"template": "xyz", "encoding": "base64"})
+    body = build_manifest(PLACE, action, parent, RunSpec(), TaskRules(), {"template": "xyz", "encoding": "base64"})
 
     spec = body["spec"]
     assert spec["parameters"] == {
@@ -117,7 +117,7 @@ def test_what_a_run_says_is_in_its_root_and_handed_down_from_there() -> None:
         RunSpec(),
     )
 
-    root = build_manifest(PLACE, action, None, run_spec, Executors({}), {"template": "xyz"})
+    root = build_manifest(PLACE, action, None, run_spec, TaskRules(), {"template": "xyz"})
 
     said = {
         "env": {"A": "b"},
@@ -127,7 +127,7 @@ def test_what_a_run_says_is_in_its_root_and_handed_down_from_there() -> None:
     }
     assert root["spec"]["parameters"].items() >= said.items()
     root["metadata"] |= {"uid": "u", "resourceVersion": "1"}
-    child = build_manifest(PLACE, action, CachedAction.of(root), RunSpec(), Executors({}), {"template": "xyz"})
+    child = build_manifest(PLACE, action, CachedAction.of(root), RunSpec(), TaskRules(), {"template": "xyz"})
     assert child["spec"]["parameters"].items() >= said.items()
 
 

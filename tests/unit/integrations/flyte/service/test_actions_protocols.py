@@ -84,7 +84,7 @@ def framed(message: bytes) -> bytes:
         pytest.param("POST", ENQUEUE, {"Content-Type": STREAM}, framed(GOOD), 415, None, id="stream to a unary call"),
         pytest.param("POST", WATCH, {}, GOOD, 415, None, id="no stream to a stream"),
         pytest.param("GET", f"{ENQUEUE}?encoding=json&message=%7B%7D", {}, None, 405, None, id="GET of what changes"),
-        pytest.param("POST", f"/{ACTIONS}/Nothing", {}, GOOD, 404, None, id="unknown call"),
+        pytest.param("POST", f"/{ACTIONS}/Nothing", {}, GOOD, 501, "unimplemented", id="unknown call"),
         pytest.param("POST", "/", {}, GOOD, 404, None, id="unknown path"),
         pytest.param("POST", ENQUEUE, {"Connect-Protocol-Version": "2"}, GOOD, 400, BAD, id="version"),
         pytest.param("POST", ENQUEUE, {"Connect-Timeout-Ms": "soon"}, GOOD, 400, BAD, id="odd timeout"),

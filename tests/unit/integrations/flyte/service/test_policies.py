@@ -24,14 +24,14 @@ from taskaction.integrations.flyte.service.policies import policies
             {"limit": 0, "backoff": {"initial": "1m", "factor": 1, "max": "1m"}},
             None,
         ),
-        ({"timeout": "90s"}, {"limit": 0}, {"attempt": "1m30s"}),
-        ({"timeout": "0.000001s"}, {"limit": 0}, {"attempt": "1ms"}),
+        ({"timeout": "90s"}, {"limit": 0}, {"running": "1m30s"}),
+        ({"timeout": "0.000001s"}, {"limit": 0}, {"running": "1ms"}),
         ({"timeout": "-5s"}, {"limit": 0}, None),
-        ({"timeout": "315576000000s"}, {"limit": 0}, {"attempt": "87600h"}),
+        ({"timeout": "315576000000s"}, {"limit": 0}, {"running": "87600h"}),
         (
             {"timeouts": {"queuedTimeout": "60s", "deadline": "3600s"}},
             {"limit": 0},
-            {"queued": "1m", "total": "1h"},
+            {"waiting": "1m", "total": "1h"},
         ),
     ],
 )
