@@ -65,7 +65,10 @@ BAD_ACTIONS = {
         NAMED | {"parentRef": {"name": "subject"}},
         ("spec.parentRef.name", "an action cannot be its own parent: name another parent"),
     ),
-    "a child policy of another word": (NAMED | {"childPolicy": "Kill"}, ("spec.childPolicy", '"Keep", "Abort"')),
+    "a child policy of another word": (
+        NAMED | {"childPolicy": "Kill"},
+        ("spec.childPolicy", '"Keep", "Abort", "AbortOnFailure"'),
+    ),
     "an empty idempotency key": (NAMED | {"idempotencyKey": ""}, ("spec.idempotencyKey", "at least 1 chars")),
     "an idempotency key that is too long": (NAMED | {"idempotencyKey": LONG}, ("spec.idempotencyKey", "Too long")),
     "an empty partition key": (NAMED | {"partitionKey": ""}, ("spec.partitionKey", "at least 1 chars")),

@@ -1,6 +1,7 @@
 """Each bound on an action's life fires by itself, once, with a reason of its own, and some stand still on suspend."""
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -8,6 +9,7 @@ from support.lifecycle import (
     BROKEN,
     CREATED,
     NOW,
+    REPEATABLE,
     STARTED,
     after,
     backing_off,
@@ -22,14 +24,38 @@ from support.lifecycle import (
 )
 from taskaction.api.enums import ErrorKind, Phase
 from taskaction.api.reasons import Reason
+from taskaction.api.task_action import Attempt, TaskActionStatus
 from taskaction.lifecycle import deadlines
-from taskaction.lifecycle.decisions import Call, Cancel, WakeAt, Write
+from taskaction.lifecycle.decisions import Call, Cancel, Dequeue, WakeAt, Write
 from taskaction.lifecycle.machine import step
-from taskaction.lifecycle.outcomes import Pending, Succeeded
+from taskaction.lifecycle.outcomes import Paused, Pending, Succeeded
 from taskaction.lifecycle.policy import Policy
 from taskaction.lifecycle.state import Activity, CallEnded, CancelEnded, Observed, Reconcile, Slot
+from taskaction.lifecycle.traits import Traits
+
+REPORTING = Traits(idempotent=True, external_effect=False, reports_start=True, extra_cancel_grace=seconds(30))
+
+
+def began(phase: Phase = Phase.RUNNING, **moments: datetime) -> TaskActionStatus:
+    """Give the status of an attempt whose executor has reported how far its work is."""
+    return running(phase, attempts=(Attempt(number=1, phase=Phase.RUNNING, started_at=CREATED, **moments),))
+
 
 FIRES = {
+    "running": (observed(status=running(), policy=policy(running=seconds(30))), Reason.ATTEMPT_TIMEOUT),
+    "running-reported": (
+        observed(status=began(running_at=after(-5)), policy=policy(running=seconds(5)), traits=REPORTING),
+        Reason.ATTEMPT_TIMEOUT,
+    ),
+    "waiting": (observed(policy=policy(waiting=seconds(60))), Reason.QUEUED_TIMEOUT),
+    "waiting-in-a-later-attempt": (
+        observed(status=backing_off(after(-5), queued_at=after(-5)), policy=policy(waiting=seconds(5))),
+        Reason.QUEUED_TIMEOUT,
+    ),
+    "waiting-for-a-node": (
+        observed(status=began(Phase.INITIALIZING), policy=policy(waiting=seconds(60)), traits=REPORTING),
+        Reason.QUEUED_TIMEOUT,
+    ),
     "queued": (observed(policy=policy(queued=seconds(60))), Reason.QUEUED_TIMEOUT),
     "total-in-the-queue": (observed(policy=policy(total=seconds(60))), Reason.TOTAL_TIMEOUT),
     "total-in-an-attempt": (observed(status=running(), policy=policy(total=seconds(60))), Reason.TOTAL_TIMEOUT),
@@ -65,6 +91,74 @@ def test_a_bound_waits_until_then_and_asks_for_a_look_at_that_moment(bound: str)
 
     assert not decision.status.phase.is_terminal
     assert WakeAt(NOW) in decision.effects
+
+
+@pytest.mark.parametrize(
+    ("status", "bounds"),
+    [
+        pytest.param(began(Phase.INITIALIZING), {"running": seconds(1)}, id="not running yet"),
+        pytest.param(began(Phase.INITIALIZING, initializing_at=after(-9)), {"running": seconds(1)}, id="initializing"),
+        pytest.param(
+            began(Phase.INITIALIZING, initializing_at=after(-9)), {"waiting": seconds(1)}, id="has a node already"
+        ),
+        pytest.param(running(), {"waiting": seconds(1)}, id="an executor that reports no start has started"),
+        pytest.param(backing_off(after(5), queued_at=after(5)), {"waiting": seconds(1)}, id="the backoff is no wait"),
+    ],
+)
+def test_running_counts_no_wait_and_waiting_no_start(status: TaskActionStatus, bounds: dict[str, timedelta]) -> None:
+    traits = REPEATABLE if status.attempts[-1].started_at == STARTED else REPORTING
+    facts = observed(status=status, policy=policy(**bounds), traits=traits, activity=Activity.CALLING)
+
+    assert deadlines.expired_bound(facts, NOW) is None
+
+
+REPORTS = [
+    (Pending(poll_after=1, phase=Phase.INITIALIZING, waits=True), None, None),
+    (Pending(poll_after=1, phase=None), None, None),
+    (Pending(poll_after=1, phase=Phase.INITIALIZING), NOW, None),
+    (Pending(poll_after=1), NOW, NOW),
+    (Paused(message="asks"), NOW, NOW),
+]
+
+
+@pytest.mark.parametrize(("outcome", "initializing", "runs"), REPORTS)
+def test_the_record_says_when_the_work_had_room_and_when_it_ran(
+    outcome: Pending | Paused, initializing: datetime | None, runs: datetime | None
+) -> None:
+    facts = observed(status=began(Phase.INITIALIZING), traits=REPORTING, activity=Activity.CALLING)
+
+    status = step(facts, CallEnded(outcome), NOW).status
+    last = status.attempts[-1]
+    again = step(replace(facts, status=status), CallEnded(outcome), after(9)).status.attempts[-1]
+
+    assert (last.initializing_at, last.running_at) == (initializing, runs)
+    assert again == last
+
+
+def test_an_attempt_that_waited_too_long_is_retried_and_leaves_the_queue() -> None:
+    late = observed(policy=policy(waiting=seconds(60), retry_limit=1), activity=Activity.QUEUED)
+
+    decision = step(late, Reconcile(), NOW)
+    status = decision.status
+
+    assert (status.phase, status.reason, status.attempts[-1].phase) == (Phase.QUEUED, "BackingOff", Phase.TIMED_OUT)
+    assert status.queued_at == status.next_attempt_at > NOW
+    assert effects(decision, Dequeue)
+
+
+def test_f05_a_cancel_that_takes_long_is_shown_at_once_with_its_cause() -> None:
+    late = observed(
+        status=began(running_at=after(-5)),
+        policy=policy(running=seconds(5)),
+        traits=REPORTING,
+        activity=Activity.WAITING,
+    )
+
+    decision = step(late, Reconcile(), NOW)
+
+    assert decision.write is Write.NOW
+    assert decision.status.reason == Reason.ABORTING
+    assert "timeouts.running (5s)" in (decision.status.message or "")
 
 
 @pytest.mark.parametrize("event", [Reconcile(), Slot()], ids=["look", "slot"])

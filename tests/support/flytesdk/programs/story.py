@@ -118,6 +118,17 @@ async def conditions() -> list[str]:
 
 
 @env.task
+async def late_condition() -> list[str]:
+    """Ask for what nobody answers."""
+    sure = await flyte.new_condition.aio("late", prompt="Sure?", data_type=bool, timeout=1)
+    try:
+        await sure.wait.aio()
+    except flyte.errors.ConditionTimedoutError:
+        return ["not answered in time"]
+    return ["answered"]
+
+
+@env.task
 async def waiting() -> list[str]:
     """Wait for children that outlive the service that they were made through."""
     await asyncio.gather(*(mapped("sleep", f"sleeps{number}", duration="4s").aio() for number in range(3)))

@@ -57,6 +57,19 @@ ENDS = [
         Reason.PARENT_COMPLETED,
         id="it succeeded and lets no child survive it",
     ),
+    *(
+        pytest.param(
+            {"phase": phase, "child_policy": ChildPolicy.ABORT_ON_FAILURE},
+            None,
+            below,
+            id=f"f07 {phase}, abort on failure",
+        )
+        for phase, below in (
+            (Phase.SUCCEEDED, None),
+            (Phase.FAILED, Reason.PARENT_COMPLETED),
+            (Phase.TIMED_OUT, Reason.PARENT_COMPLETED),
+        )
+    ),
     pytest.param({"child_policy": ChildPolicy.ABORT}, None, None, id="it runs and will let no child survive it"),
 ]
 
