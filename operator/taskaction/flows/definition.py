@@ -25,6 +25,12 @@ YEAR = 31_536_000
 """Maximum wait, in seconds."""
 
 DEFAULT_WAIT_TIME = 300
+MAX_CONCURRENCY = 10_000
+"""Maximum number of items of a Map at the same time."""
+
+LIMITS = ("max_concurrency", "tolerated_failure_count", "tolerated_failure_percentage")
+"""Fields of a Map that may be in the state of the flow instead."""
+
 SUPERSET_STATES = frozenset({"Parallel", "Map"})
 SUPERSET_FIELDS = frozenset({"Retry", "TimeoutSeconds", "Inline"})
 
@@ -49,7 +55,13 @@ ErrorName = Annotated[Text, AfterValidator(_known_error)]
 Errors = Annotated[list[ErrorName], Field(min_length=1, max_length=100)]
 
 
-class Catcher(DefinitionModel):
+class Commented(DefinitionModel):
+    """Part of a definition that may have a comment."""
+
+    comment: str | None = None
+
+
+class Catcher(Commented):
     """State with which the run continues if a state fails with one of the errors."""
 
     error_equals: Errors
@@ -57,7 +69,7 @@ class Catcher(DefinitionModel):
     result_path: str | None = "$"
 
 
-class StateRetrier(DefinitionModel):
+class StateRetrier(Commented):
     """Retry policy of a state; fields and defaults of Amazon States Language (extension)."""
 
     error_equals: Errors
@@ -76,10 +88,8 @@ class Handler(DefinitionModel):
     scope: Text | None = None
 
 
-class State(DefinitionModel):
+class State(Commented):
     """Fields of every state."""
-
-    comment: str | None = None
 
 
 class TransitionState(State):
@@ -252,16 +262,28 @@ class MapState(CatchingState):
     item_processor: "Flow"
     items_path: str = "$"
     item_selector: dict[str, Any] | None = None
-    max_concurrency: Annotated[int, Field(ge=0, le=10_000)] = 0
+    max_concurrency: Annotated[int, Field(ge=0, le=MAX_CONCURRENCY)] = 0
+    max_concurrency_path: str | None = None
     tolerated_failure_count: Annotated[int, Field(ge=0)] | None = None
+    tolerated_failure_count_path: str | None = None
     tolerated_failure_percentage: Annotated[float, Field(ge=0, le=100, strict=False)] | None = None
+    tolerated_failure_percentage_path: str | None = None
     inline: bool = False
 
     @model_validator(mode="after")
     def _of_items(self) -> "MapState":
-        if self.input_path is not None or self.parameters is not None:
-            raise ValueError("InputPath and Parameters are not supported; use ItemsPath and ItemSelector")
+        if self.parameters is not None:
+            raise ValueError("Parameters is not supported; use ItemSelector, which replaces it")
+        for name in LIMITS:
+            if {name, f"{name}_path"} <= self.model_fields_set:
+                raise ValueError(f"set either {to_pascal(name)} or {to_pascal(name)}Path, not both")
         return self
+
+    @property
+    def limit_paths(self) -> dict[str, str]:
+        """Paths of the limits that are in the state of the flow, by the names of their fields."""
+        found = {f"{to_pascal(name)}Path": getattr(self, f"{name}_path") for name in LIMITS}
+        return {name: path for name, path in found.items() if path is not None}
 
 
 AnyState = Annotated[
@@ -278,12 +300,11 @@ AnyState = Annotated[
 ]
 
 
-class Flow(DefinitionModel):
+class Flow(Commented):
     """States and the first of them: a whole flow, a branch, or the flow of an item."""
 
     start_at: StateName
     states: Annotated[dict[StateName, AnyState], Field(min_length=1, max_length=10_000)]
-    comment: str | None = None
 
 
 class FlowDefinition(Flow):
@@ -316,10 +337,10 @@ _ELSEWHERE = {
     "Items": "; use ItemsPath",
     "Iterator": "; use ItemProcessor",
     "ItemReader": "; read the items by an Action, and use ItemsPath",
+    "Label": "; remove it",
     "ResultWriter": "; write the results by an Action",
     "ItemBatcher": "; create batches by an expression, and use ItemsPath",
     "ProcessorConfig": "; remove it; Inline: true keeps items in the run",
-    "MaxConcurrencyPath": "; use MaxConcurrency",
     "Version": "; remove it",
     "Credentials": "; use RunAs",
 }

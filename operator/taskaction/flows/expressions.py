@@ -7,7 +7,7 @@ operation is charged (``flows.budget``). See docs/flows-language.md.
 import ast
 import operator
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -16,13 +16,23 @@ from simpleeval import EvalWithCompoundTypes, InvalidExpression
 
 from taskaction.flows.budget import MAX_BITS, Budget, check_format_spec
 from taskaction.flows.errors import INTRINSIC_FAILURE, ExpressionError, RunTimeError, quote_text
-from taskaction.flows.functions import ALL_METHODS, FUNCTIONS, available_functions, bounded_method
+from taskaction.flows.functions import (
+    ALL_METHODS,
+    FUNCTIONS,
+    NAME_READERS,
+    available_functions,
+    bounded_method,
+    parse_name,
+)
 from taskaction.flows.paths import Path, parse_path
 from taskaction.flows.privacy import Place
+from taskaction.flows.reads import possible_reads
 from taskaction.flows.scope import EvaluationScope
 
 MAX_LENGTH = 10_000
-MAX_DEPTH = 60
+MAX_DEPTH = 200
+"""Maximum nesting of an expression; each operator of a chain such as ``a + b + c`` is one level."""
+
 _QUOTES = frozenset("'\"")
 _PRIVATE = "_private"
 _CONVERSIONS: Mapping[int, Callable[[Any], Any]] = {
@@ -84,11 +94,8 @@ class Expression:
             RunTimeError: the expression cannot be evaluated or is too costly, or its value is not a JSON value.
         """
         try:
-            names = scope.names
-            if self.paths:
-                names = {**names, **{name: one.read(scope) for name, one in self.paths.items()}}
-            allowed = available_functions(scope.names, seed) if self.called else {}
-            evaluator = _Evaluator(names, allowed, scope.budget)
+            allowed = available_functions(scope, seed) if self.called else {}
+            evaluator = _Evaluator(scope, self.paths, allowed)
             return _json(scope.budget.check(evaluator.eval(self.text, self.tree)))
         except RunTimeError as error:
             raise self._failure(error.cause, scope, error.also) from error
@@ -129,41 +136,8 @@ def parse_expression(text: str) -> Expression:
     words = [node for node in nodes if isinstance(node, ast.Name) and id(node) not in places]
     bound = {word.id for word in words if isinstance(word.ctx, ast.Store)}
     names = frozenset({word.id for word in words} - bound - paths.keys())
-    reads = set(_read_places(tree)) | ({()} if called & _READERS else set())
+    reads = set(possible_reads(tree)) | ({()} if called & NAME_READERS else set())
     return Expression(text, tree.body, paths, names, called, frozenset(reads))
-
-
-_READERS = frozenset({"getattr", "is_present"})
-"""Functions that read the state by a name that may be computed."""
-
-
-def _read_places(node: ast.AST) -> Iterator[Place]:
-    """Yield the places of the state that an expression reads: names with the constant steps that follow them."""
-    if isinstance(node, ast.Attribute | ast.Subscript | ast.Name):
-        place = _static_place(node)
-        if place is not None:
-            yield place
-            return
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):  # a method reads the whole object
-        yield from _read_places(node.func.value)
-        for part in (*node.args, *node.keywords):
-            yield from _read_places(part)
-        return
-    for part in ast.iter_child_nodes(node):
-        yield from _read_places(part)
-
-
-def _static_place(node: ast.AST) -> Place | None:
-    steps: list[str | int] = []
-    while isinstance(node, ast.Attribute | ast.Subscript):
-        if isinstance(node, ast.Attribute):
-            steps.append(node.attr)
-        elif isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str | int):
-            steps.append(node.slice.value)
-        else:
-            return None
-        node = node.value
-    return (node.id, *reversed(steps)) if isinstance(node, ast.Name) else None
 
 
 def _without_paths(text: str) -> tuple[str, dict[str, Path]]:
@@ -205,7 +179,7 @@ def _check_nodes(text: str, tree: ast.Expression) -> list[ast.AST]:
         if not level:
             break
     else:
-        raise ExpressionError(f"{quote_text(text)} is nested too deeply")
+        raise ExpressionError(f"{quote_text(text)} is nested more than {MAX_DEPTH} levels deep; split it")
     for node in nodes:
         if not isinstance(node, _NODES):
             raise ExpressionError(f"{quote_text(text)}: {type(node).__name__} is not available in expressions")
@@ -216,17 +190,22 @@ def _check_nodes(text: str, tree: ast.Expression) -> list[ast.AST]:
         if isinstance(node, ast.keyword) and node.arg is None:
             raise ExpressionError(f"{quote_text(text)}: ** is not available in calls")
         if isinstance(node, ast.Call):
-            _check_call(text, node.func)
+            _check_call(text, node)
     return nodes
 
 
-def _check_call(text: str, called: ast.expr) -> None:
+def _check_call(text: str, call: ast.Call) -> None:
+    called = call.func
     if isinstance(called, ast.Attribute):
         if called.attr not in ALL_METHODS:
             raise ExpressionError(f"{quote_text(text)}: the method {called.attr!r} is not available")
     elif not isinstance(called, ast.Name) or called.id not in FUNCTIONS:
         name = called.id if isinstance(called, ast.Name) else "this"
         raise ExpressionError(f"{quote_text(text)}: unknown function {name}; use one of {', '.join(sorted(FUNCTIONS))}")
+    elif called.id in NAME_READERS:
+        for given in (*call.args[:1], *(one.value for one in call.keywords if one.arg == "name")):
+            if isinstance(given, ast.Constant) and isinstance(given.value, str):
+                parse_name(given.value)
 
 
 _HANDLERS = {kind: found.__name__ for kind, found in EvalWithCompoundTypes().nodes.items() if kind in _NODES}
@@ -237,13 +216,16 @@ class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval shi
     """simpleeval's evaluator with a budget, and with attributes that are only properties of objects."""
 
     def __init__(  # simpleeval's own preparation takes longer than most expressions
-        self, names: Mapping[str, Any], allowed: Mapping[str, Callable[..., Any]], budget: Budget
+        self, scope: EvaluationScope, paths: Mapping[str, Path], allowed: Mapping[str, Callable[..., Any]]
     ) -> None:
         self.nodes: dict[type[ast.AST], Callable[..., Any]] = {}
-        self.operators = _Operators(budget)
+        self.operators = _Operators(scope.budget)
         self.functions = allowed
-        self.names = names
-        self._budget = budget
+        self.names = scope.names
+        self._budget = scope.budget
+        self._scope = scope
+        self._paths = paths
+        self._values: dict[str, Any] = {}
 
     def _check_disallowed_items(self, item: Any) -> None:
         """Check nothing: the state is JSON, and callables are allowed by name."""
@@ -254,9 +236,17 @@ class _Evaluator(EvalWithCompoundTypes):  # type: ignore[misc]  # simpleeval shi
         return self.nodes[kind](node) if kind in self.nodes else getattr(self, _HANDLERS[kind])(node)
 
     def _eval_name(self, node: ast.Name) -> Any:
+        if node.id in self._paths:
+            return self._read_path(node.id)
         if node.id not in self.names:
             raise RunTimeError(f"the state of the flow has no property {node.id!r}")
         return self.names[node.id]
+
+    def _read_path(self, name: str) -> Any:
+        """Return the value of a back-quoted path, which is read when it is reached, and once."""
+        if name not in self._values:
+            self._values[name] = self._paths[name].read(self._scope)
+        return self._values[name]
 
     def _eval_attribute(self, node: ast.Attribute) -> Any:
         value = self._eval(node.value)

@@ -6,7 +6,9 @@ from random import Random
 from typing import Any
 
 from taskaction.flows.budget import MAX_TEXT, check_width
-from taskaction.flows.errors import RunTimeError
+from taskaction.flows.errors import ExpressionError, RunTimeError
+from taskaction.flows.paths import Path, parse_reference_path
+from taskaction.flows.scope import EvaluationScope
 
 Function = Callable[..., Any]
 
@@ -54,7 +56,7 @@ def bounded_method(value: Any, name: str) -> Function:
     return found
 
 
-def available_functions(names: Mapping[str, Any], seed: str) -> dict[str, Function]:
+def available_functions(scope: EvaluationScope, seed: str) -> dict[str, Function]:
     """Return the functions for the state on which an expression is evaluated.
 
     ``seed`` determines the results of ``rand`` and ``randint``: the same for one visit of a state, because a crash may
@@ -65,9 +67,9 @@ def available_functions(names: Mapping[str, Any], seed: str) -> dict[str, Functi
         "bool": bool,
         "dict": _dict,
         "float": float,
-        "getattr": lambda name, default=None: _lookup(names, name, default),
+        "getattr": lambda name, default=None: _lookup(scope, name, default),
         "int": int,
-        "is_present": lambda name: _lookup(names, name, _ABSENT) is not _ABSENT,
+        "is_present": lambda name: _lookup(scope, name, _ABSENT) is not _ABSENT,
         "len": len,
         "list": list,
         "pathsplit": pathsplit,
@@ -106,10 +108,33 @@ class _LazyRandom:
 _ABSENT = object()
 
 
-def _lookup(names: Mapping[str, Any], name: str, default: Any) -> Any:
-    """Return the value of a name, which may contain dots."""
+def parse_name(name: str) -> Path | None:
+    """Return the path that a name of ``is_present`` or ``getattr`` spells: ``$.a``, ``a[0]``, ``['a']``.
+
+    A name without brackets and ``$`` is None: it names a property, or properties with dots between them.
+
+    Raises:
+        ExpressionError: the name is no path to one place.
+    """
+    if name.startswith("$"):
+        return parse_reference_path(name)
+    if "[" in name:
+        return parse_reference_path(f"${name}" if name.startswith("[") else f"$.{name}")
+    return None
+
+
+def _lookup(scope: EvaluationScope, name: str, default: Any) -> Any:
+    """Return the value of a name, or of a path in any spelling."""
+    names = scope.names
     if name in names:
         return names[name]
+    try:
+        path = parse_name(name)
+    except ExpressionError as error:
+        raise RunTimeError(str(error)) from error
+    if path is not None:
+        found = path.find(scope)
+        return default if found is None else found[0]
     value: Any = names
     for part in name.split("."):
         if not isinstance(value, Mapping) or part not in value:
@@ -149,6 +174,8 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a number" if isinstance(value, int | float) else "a value")
 
 
-FUNCTIONS = frozenset(available_functions({}, ""))
+FUNCTIONS = frozenset(available_functions(EvaluationScope({}), ""))
+NAME_READERS = frozenset({"getattr", "is_present"})
+"""Functions that read the state by a name, which may be computed."""
 BEYOND_GLOBUS = frozenset({"bool", "dict", "list", "tuple"})
 """Functions that neither the Globus documentation nor simpleeval nor published flows contain."""

@@ -1,18 +1,18 @@
 """Parallel and Map: flows within a state, their concurrency and their results (extension)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
 from taskaction.flows import definition as words
 from taskaction.flows.effects import CancelAction
-from taskaction.flows.errors import TOO_MANY_FAILURES
+from taskaction.flows.errors import TOO_MANY_FAILURES, RunTimeError
 from taskaction.flows.parameters import Evaluated, ParameterTemplate
 from taskaction.flows.privacy import places_below
 from taskaction.flows.program import Node, Program
 from taskaction.flows.scope import EvaluationScope
-from taskaction.flows.state import Failure, Frame, InnerFrames
-from taskaction.flows.values import items_of
+from taskaction.flows.state import Failure, Frame, InnerFrames, MapLimits
+from taskaction.flows.values import items_of, map_scope
 
 AT_ONCE = 200
 """Default maximum number of items at the same time."""
@@ -58,7 +58,7 @@ def advance(frame: Frame, node: Node, turn: Turn) -> Frame:
                     private += ((index, *place) for place in inner.private)
                 else:
                     failures[index] = inner.failure
-        if _is_over(node, within.count, len(failures)) or following >= within.count or len(frames) >= room:
+        if _is_over(node, within, len(failures)) or following >= within.count or len(frames) >= room:
             break
         if turn.has_used_budget():
             break
@@ -80,9 +80,9 @@ def combine_results(frame: Frame, node: Node) -> Failure | list[Any] | None:
     if within is None:
         return None
     failures = within.failures
-    if _is_over(node, within.count, len(failures)):
+    if _is_over(node, within, len(failures)):
         first = failures[min(failures)]
-        if not _tolerates(node):
+        if not _tolerates(_limits(node, within)):
             return first
         many = f"{len(failures)} of {within.count} items failed"
         return Failure(error=TOO_MANY_FAILURES, cause=f"{many}, the first with {first.error}: {first.cause}")
@@ -104,25 +104,68 @@ def program_of(node: Node, index: int) -> Program:
     return node.inner[index if isinstance(node.state, words.ParallelState) else 0]
 
 
+def read_limits(node: Node, scope: EvaluationScope) -> MapLimits | None:
+    """Return the limits of a Map, if some of them are in the state of the flow.
+
+    Raises:
+        RunTimeError: a limit does not exist, or is not a number in its range.
+    """
+    if not isinstance(node.state, words.MapState) or not node.limit_paths:
+        return None
+    given = _constant_limits(node.state)
+    found: dict[str, Any] = {}
+    for name, (field, kind, largest) in _LIMITS.items():
+        path = node.limit_paths.get(name)
+        if path is None:
+            continue
+        value = path.read(scope)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not 0 <= value <= largest or (kind == _WHOLE and value % 1):
+            raise RunTimeError(f"{path.text} is not a {kind} from 0 to {largest}, which {name} requires")
+        found[field] = value if value % 1 else int(value)
+    return replace(given, **found)
+
+
+_WHOLE = "whole number"
+_LIMITS: Mapping[str, tuple[str, str, int]] = {
+    "MaxConcurrencyPath": ("concurrency", _WHOLE, words.MAX_CONCURRENCY),
+    "ToleratedFailureCountPath": ("count", _WHOLE, 2**63 - 1),
+    "ToleratedFailurePercentagePath": ("percentage", "number", 100),
+}
+"""Fields of a Map that are paths to a limit, with the limit, its kind and its largest value."""
+
+
+def _limits(node: Node, within: InnerFrames) -> MapLimits:
+    if within.limits is not None:
+        return within.limits
+    return _constant_limits(node.state) if isinstance(node.state, words.MapState) else MapLimits()
+
+
+def _constant_limits(state: words.MapState) -> MapLimits:
+    return MapLimits(
+        concurrency=state.max_concurrency,
+        count=state.tolerated_failure_count,
+        percentage=state.tolerated_failure_percentage,
+    )
+
+
 def _room(node: Node, within: InnerFrames) -> int:
-    most = node.state.max_concurrency if isinstance(node.state, words.MapState) else within.count
+    most = _limits(node, within).concurrency if isinstance(node.state, words.MapState) else within.count
     return most or AT_ONCE
 
 
-def _is_over(node: Node, count: int, failed: int) -> bool:
+def _is_over(node: Node, within: InnerFrames, failed: int) -> bool:
     """Whether too many branches or items failed."""
-    if not isinstance(node.state, words.MapState) or not _tolerates(node):
+    limits = _limits(node, within)
+    if not _tolerates(limits):
         return failed > 0
-    most, percentage = node.state.tolerated_failure_count, node.state.tolerated_failure_percentage
-    return (most is not None and failed > most) or (percentage is not None and failed * 100 > count * percentage)
+    most, percentage = limits.count, limits.percentage
+    return (most is not None and failed > most) or (percentage is not None and failed * 100 > within.count * percentage)
 
 
-def _tolerates(node: Node) -> bool:
+def _tolerates(limits: MapLimits) -> bool:
     """Whether failures are tolerated; if not, the state fails with the first failure."""
-    state = node.state
-    return isinstance(state, words.MapState) and bool(
-        state.tolerated_failure_count or state.tolerated_failure_percentage
-    )
+    return bool(limits.count or limits.percentage)
 
 
 def _start_frame(frame: Frame, node: Node, index: int, turn: Turn) -> Frame:
@@ -142,6 +185,7 @@ def _input_of(frame: Frame, node: Node, index: int, turn: Turn) -> Evaluated:
         if node.given is None:
             return Evaluated(frame.data, frame.private)
         return Evaluated(*node.given.read_private(scope))
+    scope = map_scope(node, scope)
     items, private = items_of(node, scope)
     of_the_item = places_below(private, (index,))
     if not isinstance(node.given, ParameterTemplate):

@@ -27,29 +27,35 @@ class Evaluated:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Object:
+class ObjectPart:
+    """Object with parts that are evaluated; ``private`` are the names of those that are never shown."""
+
     items: tuple[tuple[str, Any], ...]
     private: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _List:
+class ListPart:
+    """List with parts that are evaluated."""
+
     items: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Constant:
+class ConstantPart:
+    """Value that contains nothing to evaluate."""
+
     value: Any
 
 
-_Part = _Object | _List | _Constant | Path | Expression
+Part = ObjectPart | ListPart | ConstantPart | Path | Expression
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParameterTemplate:
     """Parsed parameters."""
 
-    part: _Part
+    part: Part
 
     def evaluate(self, scope: EvaluationScope, seed: str) -> Evaluated:
         """Return the values for one state of the flow; the same state and seed produce the same values.
@@ -67,17 +73,17 @@ def parse_parameters(document: Any, place: str, problems: list[Problem]) -> Para
     return ParameterTemplate(_read(document, place, problems, 0))
 
 
-def _read(document: Any, place: str, problems: list[Problem], depth: int) -> _Part:
+def _read(document: Any, place: str, problems: list[Problem], depth: int) -> Part:
     if depth > MAX_DEPTH:
         problems.append(Problem(place, f"is nested more than {MAX_DEPTH} deep"))
-        return _Constant(None)
+        return ConstantPart(None)
     if isinstance(document, list):
         parts = tuple(_read(one, f"{place}[{index}]", problems, depth + 1) for index, one in enumerate(document))
-        constant = all(isinstance(part, _Constant) for part in parts)
-        return _Constant(document) if constant else _List(parts)
+        constant = all(isinstance(part, ConstantPart) for part in parts)
+        return ConstantPart(document) if constant else ListPart(parts)
     if not isinstance(document, Mapping):
-        return _Constant(document)
-    items: dict[str, _Part] = {}
+        return ConstantPart(document)
+    items: dict[str, Part] = {}
     for key, value in document.items():
         if key == PRIVATE:
             continue
@@ -86,12 +92,12 @@ def _read(document: Any, place: str, problems: list[Problem], depth: int) -> _Pa
             problems.append(Problem(child_path(place, key), f"{name!r} is set twice; keep one of the forms"))
         items[name] = part
     private = _private(document.get(PRIVATE, []), items, child_path(place, PRIVATE), problems)
-    if not private and all(isinstance(part, _Constant) for part in items.values()):
-        return _Constant({name: part.value for name, part in items.items() if isinstance(part, _Constant)})
-    return _Object(tuple(items.items()), private)
+    if not private and all(isinstance(part, ConstantPart) for part in items.values()):
+        return ConstantPart({name: part.value for name, part in items.items() if isinstance(part, ConstantPart)})
+    return ObjectPart(tuple(items.items()), private)
 
 
-def _item(key: str, value: Any, place: str, problems: list[Problem], depth: int) -> tuple[str, _Part]:
+def _item(key: str, value: Any, place: str, problems: list[Problem], depth: int) -> tuple[str, Part]:
     read: Callable[[str], Path | Expression]
     if key.endswith(".$"):
         read, form = parse_path, "a path such as $.name"
@@ -102,12 +108,12 @@ def _item(key: str, value: Any, place: str, problems: list[Problem], depth: int)
     name = key[:-2]
     if not isinstance(value, str):
         problems.append(Problem(place, f"must be {form}"))
-        return name, _Constant(None)
+        return name, ConstantPart(None)
     try:
         return name, read(value)
     except ExpressionError as error:
         problems.append(Problem(place, str(error)))
-        return name, _Constant(None)
+        return name, ConstantPart(None)
 
 
 def _private(names: Any, items: Mapping[str, Any], place: str, problems: list[Problem]) -> frozenset[str]:
@@ -121,9 +127,9 @@ def _private(names: Any, items: Mapping[str, Any], place: str, problems: list[Pr
     return frozenset(plain.values())
 
 
-def _evaluate(part: _Part, scope: EvaluationScope, seed: str, place: Place, private: list[Place]) -> Any:
+def _evaluate(part: Part, scope: EvaluationScope, seed: str, place: Place, private: list[Place]) -> Any:
     match part:
-        case _Constant(value):
+        case ConstantPart(value):
             return value
         case Path():
             value, found = part.read_private(scope)
@@ -132,9 +138,9 @@ def _evaluate(part: _Part, scope: EvaluationScope, seed: str, place: Place, priv
         case Expression():
             private += [place] if part.is_private(scope) else []
             return part.evaluate(scope, f"{seed}/{'/'.join(map(str, place))}")
-        case _List(items):
+        case ListPart(items):
             return [_evaluate(one, scope, seed, (*place, index), private) for index, one in enumerate(items)]
-        case _Object(items, hidden):
+        case ObjectPart(items, hidden):
             private += [(*place, name) for name, _ in items if name in hidden]
             return {
                 name: _hidden(one, scope, seed, (*place, name), private)
@@ -144,7 +150,7 @@ def _evaluate(part: _Part, scope: EvaluationScope, seed: str, place: Place, priv
             }
 
 
-def _hidden(part: _Part, scope: EvaluationScope, seed: str, place: Place, private: list[Place]) -> Any:
+def _hidden(part: Part, scope: EvaluationScope, seed: str, place: Place, private: list[Place]) -> Any:
     """Evaluate a private value, and hide the text of errors, which could show it."""
     try:
         return _evaluate(part, scope, seed, place, private)

@@ -6,6 +6,7 @@ regular expressions, are disabled. Paths whose time could be out of proportion t
 queries in filters) are rejected. See docs/flows-language.md.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +19,7 @@ from jsonpath.filter import BaseExpression, InfixExpression, RootFilterQuery
 from jsonpath.segments import JSONPathRecursiveDescentSegment
 from jsonpath.selectors import Filter, IndexSelector, NameSelector
 
+from taskaction.core.names import truncate
 from taskaction.flows.errors import (
     PARAMETER_PATH_FAILURE,
     RESULT_PATH_FAILURE,
@@ -34,6 +36,9 @@ VISIT_UNITS = 10
 
 MAX_LENGTH = 1_000
 """Maximum length of a path."""
+
+_UNUSUAL_NAME = re.compile(r"(?<!\.)\.(\d[^.\[\]]*|[^\W\d][^.\[\]]*[^\w\-.\[\]][^.\[\]]*)")
+"""A name after a dot that has to be in brackets."""
 
 Step = str | int
 
@@ -150,7 +155,7 @@ def parse_path(text: str) -> Path:
     try:
         query = _ENVIRONMENT.compile(text)
     except (JSONPathError, RecursionError, ValueError) as error:
-        raise ExpressionError(f"{quote_text(text)} is no path: {str(error).splitlines()[0]}") from error
+        raise ExpressionError(f"{quote_text(text)} is no path: {_hint(text) or str(error).splitlines()[0]}") from error
     if isinstance(query, CompoundJSONPath):
         raise ExpressionError(f"{quote_text(text)} joins several paths: write one")
     _refuse_costly(text, query)
@@ -182,6 +187,17 @@ def parse_result_path(text: str) -> Path:
     if found.steps and found.steps[0] == CONTEXT:
         raise ExpressionError(f"{quote_text(text)} cannot be written: $.{CONTEXT} is read-only")
     return found
+
+
+def _hint(text: str) -> str | None:
+    """Return how to fix a frequent mistake in a path."""
+    if text.endswith("."):
+        return "remove the dot at its end, or add a name"
+    unusual = _UNUSUAL_NAME.search(text) if "[?" not in text else None
+    if unusual is None:
+        return None
+    name = truncate(unusual[1], 50)
+    return f"write ['{name}'] for .{name}, because it begins with a digit or has other characters than a name"
 
 
 def _environment() -> JSONPathEnvironment:

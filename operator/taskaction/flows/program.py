@@ -39,6 +39,7 @@ class Node:
         result_path: the place of the result; None if it is discarded.
         until: the constant time of a Wait; ``until_path`` if the time is in the state of the flow.
         error, cause: the error of a Fail: texts or paths.
+        input_path: the input of a Map; ``items_path`` and ``limit_paths``, by field, are paths into it.
         inner: the programs of the branches, or of the items.
     """
 
@@ -54,7 +55,9 @@ class Node:
     until_path: Path | None = None
     error: str | Path | None = None
     cause: str | Path | None = None
+    input_path: Path | None = None
     items_path: Path | None = None
+    limit_paths: Mapping[str, Path] = field(default_factory=dict)
     inner: tuple["Program", ...] = ()
 
 
@@ -85,6 +88,12 @@ def compile_definition(document: Any) -> FlowProgram | tuple[Problem, ...]:
     return FlowProgram(program.start_at, program.nodes, found.timeout_seconds)
 
 
+def find_problems(document: Any) -> tuple[Problem, ...]:
+    """Return why a definition cannot be compiled, as a value that another process can return."""
+    found = compile_definition(document)
+    return () if isinstance(found, FlowProgram) else found
+
+
 @dataclass
 class _Compiler:
     problems: list[Problem] = field(default_factory=list)
@@ -101,17 +110,20 @@ class _Compiler:
         if start_at not in nodes:
             self._add_problem(f"{place}.StartAt", f"unknown state {start_at!r}; use one of {known}")
             return
-        reached, waiting = {start_at}, [start_at]
+        is_whole, reached, waiting = True, {start_at}, [start_at]
         while waiting:
-            node = nodes[waiting.pop()]
-            here = child_path(f"{place}.States", node.name)
-            for where, target in _targets(node):
-                if target not in nodes:
+            name = waiting.pop()
+            here = child_path(f"{place}.States", name)
+            for where, target in next_states(nodes[name].state):
+                if target is None:
+                    is_whole = False  # reported with its rule
+                elif target not in nodes:
+                    is_whole = False
                     self._add_problem(f"{here}.{where}", f"unknown state {target!r}; use one of {known}")
                 elif target not in reached:
                     reached.add(target)
                     waiting.append(target)
-        for name in sorted(nodes.keys() - reached):
+        for name in sorted(nodes.keys() - reached) if is_whole else ():
             self._add_problem(
                 child_path(f"{place}.States", name), "unreachable state; refer to it by a Next, or remove it"
             )
@@ -147,7 +159,8 @@ class _Compiler:
         elif state.parameters is not None:
             given = parse_parameters(state.parameters, f"{place}.Parameters", self.problems)
         inner: tuple[Program, ...] = ()
-        items_path = None
+        items_path, input_path = None, None
+        limit_paths: dict[str, Path] = {}
         match state:
             case words.ParallelState():
                 inner = tuple(
@@ -155,9 +168,13 @@ class _Compiler:
                 )
             case words.MapState():
                 inner = (self.program(state.item_processor, f"{place}.ItemProcessor"),)
+                input_path, given = given, None
                 items_path = self._path(state.items_path, place, "ItemsPath")
                 if state.item_selector is not None:
                     given = parse_parameters(state.item_selector, f"{place}.ItemSelector", self.problems)
+                for name, text in state.limit_paths.items():
+                    if (path := self._path(text, place, name)) is not None:
+                        limit_paths[name] = path
             case words.ActionState():
                 self._check_url(state, place)
         return Node(
@@ -167,7 +184,9 @@ class _Compiler:
             given=given,
             result_path=self._result(state.result_path, place),
             catch=tuple(self._catch(state, place)),
+            input_path=input_path if isinstance(input_path, Path) else None,
             items_path=items_path,
+            limit_paths=limit_paths,
             inner=inner,
         )
 
@@ -235,13 +254,16 @@ class _Compiler:
         self.problems.append(Problem(place, message))
 
 
-def _targets(node: Node) -> Iterator[tuple[str, str]]:
-    """Yield the possible next states, each with the field that names it."""
-    if node.next is not None:
-        yield "Next", node.next
-    for number, one in enumerate(node.rules):
-        yield f"Choices[{number}].Next", one.next
-    if node.default is not None:
-        yield "Default", node.default
-    for number, handling in enumerate(node.catch):
-        yield f"Catch[{number}].Next", handling.next
+def next_states(state: words.AnyState) -> Iterator[tuple[str, str | None]]:
+    """Yield the possible next states of a state, each with the field that names it; None where a rule names none."""
+    if isinstance(state, words.ChoiceState):
+        for number, rule in enumerate(state.choices):
+            following = rule.get("Next")
+            yield f"Choices[{number}].Next", following if isinstance(following, str) else None
+        if state.default is not None:
+            yield "Default", state.default
+    if isinstance(state, words.TransitionState) and state.next is not None:
+        yield "Next", state.next
+    if isinstance(state, words.CatchingState):
+        for number, catcher in enumerate(state.catch):
+            yield f"Catch[{number}].Next", catcher.next

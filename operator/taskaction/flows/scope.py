@@ -1,7 +1,7 @@
 """Scope of an evaluation: the state of the flow, the run's context, and the budget."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,25 @@ from taskaction.flows.privacy import Places, private_places
 
 CONTEXT = "_context"
 """The read-only part of every state that describes the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """Value of ``$._context``."""
+
+    flow_id: str
+    run_id: str
+    flow_name: str
+    run_name: str
+    namespace: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the value as JSON."""
+        return asdict(self)
+
+
+CONTEXT_NAMES = tuple(one.name for one in fields(RunContext))
+"""Names of all properties of ``$._context``, without that of the items of a Map."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +61,10 @@ class EvaluationScope:
     def all_private(self) -> Places:
         """All private places of the state and the context, also those that are private by their names."""
         return (*self.private, *private_places(self.data), *self.private_context)
+
+    def with_data(self, data: Any, private: Places) -> "EvaluationScope":
+        """Return a scope for another state of the flow, such as the input that an InputPath selects."""
+        return replace(self, data=data, private=private)
 
     def with_item(self, item: Mapping[str, Any], private: Places) -> "EvaluationScope":
         """Return a scope with an item of a Map in the context; ``private`` are the private places of its value."""

@@ -34,6 +34,20 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MapLimits:
+    """Limits of a Map.
+
+    Attributes:
+        concurrency: the maximum number of items at the same time; 0 for the default of the engine.
+        count: the number of items that may fail; ``percentage`` of all items. None for no such limit.
+    """
+
+    concurrency: int = 0
+    count: int | None = None
+    percentage: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InnerFrames:
     """State of a Parallel or Map.
 
@@ -42,6 +56,7 @@ class InnerFrames:
         results: results of those that succeeded, by branch or item; ``failures`` of the others.
         following: the next item to start; ``count`` when all have started.
         private: the private places of the results, each with its index first.
+        limits: the limits that were read from the state of the flow; None if they are constants of the definition.
     """
 
     count: int
@@ -50,6 +65,7 @@ class InnerFrames:
     failures: Mapping[int, Failure] = field(default_factory=dict)
     following: int = 0
     private: Places = ()
+    limits: MapLimits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

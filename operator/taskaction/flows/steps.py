@@ -11,13 +11,14 @@ from taskaction.flows.budget import WEIGHT_PER_UNIT, weight
 from taskaction.flows.choice import parse_timestamp
 from taskaction.flows.effects import StartAction
 from taskaction.flows.errors import ACTION_UNABLE_TO_RUN, NO_CHOICE_MATCHED, RunTimeError, StateError
+from taskaction.flows.parallel import read_limits
 from taskaction.flows.parameters import Evaluated, ParameterTemplate
 from taskaction.flows.paths import Path
 from taskaction.flows.privacy import PRIVATE_TEXT, Places, hide, is_private, private_places
 from taskaction.flows.program import Node
 from taskaction.flows.scope import EvaluationScope
 from taskaction.flows.state import Frame, InnerFrames
-from taskaction.flows.values import items_of, write_result
+from taskaction.flows.values import items_of, map_scope, write_result
 from taskaction.flows.web_input import APPROVAL, ID, to_approval_parameters
 
 
@@ -129,10 +130,12 @@ def enter_state(node: Node, view: View) -> StateCompleted | WaitUntil | ActionSt
 def _enter_branches(node: Node, state: words.ParallelState | words.MapState, view: View) -> BranchesStarted:
     if isinstance(state, words.ParallelState):
         return BranchesStarted(given=_shown(view.input_for(node)), within=InnerFrames(count=len(node.inner)))
-    items, private = items_of(node, view.scope)
+    scope = map_scope(node, view.scope)
+    items, private = items_of(node, scope)
     if not isinstance(items, list):
         raise RunTimeError(f"{state.items_path} is not a list; ItemsPath must refer to the items")
-    return BranchesStarted(given=_shown(Evaluated(items, private)), within=InnerFrames(count=len(items)))
+    within = InnerFrames(count=len(items), limits=read_limits(node, scope))
+    return BranchesStarted(given=_shown(Evaluated(items, private)), within=within)
 
 
 def _write_result(node: Node, view: View, result: Evaluated) -> tuple[Any, Places]:

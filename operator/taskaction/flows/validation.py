@@ -1,12 +1,14 @@
 """Validation of a definition: everything that ``flows.program`` checks, and optionally portability to Globus Flows.
 
-The result is a list of problems with their paths. The input schemas of providers are checked with ``flows.bodies``.
+The data of the flow are followed, too (``flows.dataflow``). The result is a list of problems with their paths. The
+input schemas of providers are checked with ``flows.bodies``.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from taskaction.flows import definition as words
+from taskaction.flows.dataflow import find_certain_failures
 from taskaction.flows.errors import Problem, child_path
 from taskaction.flows.expressions import parse_expression
 from taskaction.flows.functions import BEYOND_GLOBUS
@@ -18,7 +20,8 @@ def validate_definition(document: Any, *, strict: bool = False) -> tuple[Problem
     program = compile_definition(document)
     if not isinstance(program, FlowProgram):
         return program
-    return tuple(_beyond_globus(document)) if strict else ()
+    failures = find_certain_failures(program)
+    return (*failures, *_beyond_globus(document)) if strict else failures
 
 
 def _beyond_globus(document: Mapping[str, Any]) -> Iterator[Problem]:

@@ -10,8 +10,13 @@ from taskaction.flows.scope import EvaluationScope
 from taskaction.flows.state import Frame
 
 
+def map_scope(node: Node, scope: EvaluationScope) -> EvaluationScope:
+    """Return the scope of the paths of a Map: its InputPath selects the state of the flow that they read."""
+    return scope if node.input_path is None else scope.with_data(*node.input_path.read_private(scope))
+
+
 def items_of(node: Node, scope: EvaluationScope) -> tuple[Any, Places]:
-    """Return the items of a Map, which may turn out to be no list, and their private places."""
+    """Return the items of a Map in its scope, which may turn out to be no list, and their private places."""
     return node.items_path.read_private(scope) if node.items_path is not None else (scope.data, scope.private)
 
 

@@ -73,9 +73,35 @@ def problems(state: Any, **others: Any) -> list[tuple[str, str]]:
         ({"Type": "Choice", "Choices": []}, "$.States.A.Choices", "at least 1"),
         ({"Type": "ExpressionEval", "Parameters": {}, **END}, "$.States.A.ResultPath", "is required"),
         (
-            {"Type": "Map", "InputPath": "$.x", "ItemProcessor": {"StartAt": "A", "States": {"A": PASS}}, **END},
+            {"Type": "Map", "Parameters": {}, "ItemProcessor": {"StartAt": "A", "States": {"A": PASS}}, **END},
             "$.States.A",
-            "use ItemsPath",
+            "use ItemSelector",
+        ),
+        (
+            {
+                "Type": "Map",
+                "MaxConcurrency": 1,
+                "MaxConcurrencyPath": "$.n",
+                "ItemProcessor": {"StartAt": "A", "States": {"A": PASS}},
+                **END,
+            },
+            "$.States.A",
+            "set either MaxConcurrency or MaxConcurrencyPath, not both",
+        ),
+        (
+            {
+                "Type": "Map",
+                "ToleratedFailureCountPath": "$.n[*]",
+                "ItemProcessor": {"StartAt": "A", "States": {"A": PASS}},
+                **END,
+            },
+            "$.States.A.ToleratedFailureCountPath",
+            "several values",
+        ),
+        (
+            {"Type": "Map", "ItemReader": {}, "ItemProcessor": {"StartAt": "A", "States": {"A": PASS}}, **END},
+            "$.States.A.ItemReader",
+            "read the items by an Action",
         ),
         (
             {"Type": "Parallel", "Branches": [{"StartAt": "X", "States": {"Y": PASS}}], **END},
@@ -113,6 +139,42 @@ def test_a_graph_that_is_not_whole_is_refused(states, path, why) -> None:
     assert not isinstance(program, FlowProgram)
     found = {one.path: one.message for one in program}
     assert why in found[path]
+
+
+BROKEN_RULES = [
+    {"Variable": "$.x", "IsNul": True, "Next": "B"},
+    {"Variable": "$.", "IsNull": True, "Next": "B"},
+    {"IsNull": True, "Next": "B"},
+    {"Variable": "$.x", "IsNull": True, "Next": "b"},
+    {"Variable": "$.x", "IsNull": True},
+    {"Variable": "$.x", "Next": "B"},
+    {"And": [], "Next": "B"},
+]
+
+
+@pytest.mark.parametrize("rule", BROKEN_RULES)
+def test_a_state_behind_a_broken_rule_is_not_called_unreachable(rule: dict[str, Any]) -> None:
+    found = problems({"Type": "Choice", "Choices": [rule], "Default": "C"}, B=PASS, C=PASS)
+    assert len(found) == 1
+    assert found[0][0].startswith("$.States.A.Choices[0]")
+
+
+def test_a_misspelled_next_is_the_only_problem() -> None:
+    assert [place for place, _ in problems({"Type": "Pass", "Next": "b"}, B=PASS)] == ["$.States.A.Next"]
+
+
+def test_comments_are_taken_wherever_the_states_language_has_them() -> None:
+    said = {"Comment": "why"}
+    inner = {"StartAt": "I", "States": {"I": {**PASS, **said}}, **said}
+    catch = [{"ErrorEquals": ["States.ALL"], "Next": "B", **said}]
+    retry = [{"ErrorEquals": ["ActionTimeout"], **said}]
+    rule = {"And": [{"Variable": "$.x", "IsNull": True, **said}], "Next": "C", **said}
+    states = {
+        "A": {"Type": "Map", "ItemsPath": "$.l", "ItemProcessor": inner, "Catch": catch, "Retry": retry, "Next": "B"},
+        "B": {"Type": "Choice", "Choices": [rule], "Default": "C", **said},
+        "C": {"Type": "Parallel", "Branches": [inner], **END, **said},
+    }
+    assert validate_definition({"StartAt": "A", "States": states, **said}) == ()
 
 
 def test_everything_that_is_wrong_is_said_at_once() -> None:

@@ -19,6 +19,66 @@ def scope() -> EvaluationScope:
     return EvaluationScope(STATE, {"email": "me"})
 
 
+SPELLINGS = ["{name}", "$.{name}", "['{name}']", "$['{name}']"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("name", ["a", "n", "obj-1", "_context"])
+def test_a_name_is_found_in_every_spelling(spelling: str, name: str) -> None:
+    spelled = spelling.format(name=name)
+    assert parse_expression(f'is_present("{spelled}")').evaluate(scope(), "seed") is True
+    expected = {**STATE, "_context": {"email": "me"}}[name]
+    assert parse_expression(f'getattr("{spelled}", 1)').evaluate(scope(), "seed") == expected
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("prefix", ["", "a.", "a.b[2].", "_context."])
+def test_what_does_not_exist_is_not_present_in_any_spelling(spelling: str, prefix: str) -> None:
+    name = spelling.format(name="zz")
+    spelled = prefix + name if not name.startswith(("$", "[")) else name.replace("$", "$." + prefix if prefix else "$")
+    spelled = spelled.replace(".[", "[").replace("..", ".")
+    assert parse_expression(f'is_present("{spelled}")').evaluate(scope(), "seed") is False
+    assert parse_expression(f'getattr("{spelled}", 1)').evaluate(scope(), "seed") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("`$.zz` if is_present('zz') else 'x'", "x"),
+        ("is_present('zz') and `$.zz`", False),
+        ("`$.n` if is_present('$.n') else 'x'", 3),
+        ("[`$.zz` for x in []]", []),
+        ("[`$.n` + x for x in (1, 2)]", [4, 5]),
+        ("is_present('$.a.b[2].c') and is_present('a.b[-1].c')", True),
+        ("is_present('l[0]') and not is_present('l[2]')", True),
+        ("is_present('$.l[1]') and not is_present('$.l[1].x')", True),
+        ("is_present('$')", True),
+        ("is_present('a.' + 'b[0]')", True),
+        ("is_present(name='$.n')", True),
+        ("getattr('$._context.email')", "me"),
+        ("getattr('two words')", None),
+    ],
+)
+def test_paths_are_read_when_they_are_reached(text, expected) -> None:
+    assert parse_expression(text).evaluate(scope(), "seed") == expected
+
+
+def test_a_path_that_is_reached_must_exist() -> None:
+    with pytest.raises(RunTimeError, match="zz does not exist"):
+        parse_expression("1 if n == 4 else `$.zz`").evaluate(scope(), "seed")
+
+
+@pytest.mark.parametrize("sign", ["+", "-", "*", "//", "and", "=="])
+def test_a_chain_of_many_operators_works(sign: str) -> None:
+    text = f" {sign} ".join(["n"] * 150)
+    assert parse_expression(text).evaluate(EvaluationScope({"n": 1}), "seed") == eval(text, {"n": 1})
+
+
+def test_a_chain_of_too_many_operators_is_refused_with_the_bound() -> None:
+    with pytest.raises(ExpressionError, match="nested more than 200 levels deep; split it"):
+        parse_expression(" + ".join(["n"] * 202))
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -132,6 +192,12 @@ def test_what_cannot_be_evaluated_fails_at_run_time_and_at_once(text, why) -> No
         ("str(**a)", "** is not available"),
         ("(lambda: 1)()", "unknown function"),
         ("-" * 5000 + "1", "nested too deeply"),
+        ("is_present('$.a[*]')", "several values"),
+        ("is_present('$..a')", "several values"),
+        ("is_present('$.')", "remove the dot"),
+        ("is_present('a[')", "is no path"),
+        ("getattr('$.l[0:1]', 1)", "several values"),
+        ("getattr(name='$$.x')", "Amazon States Language"),
         ("(" * 300 + "1" + ")" * 300, "not a valid expression"),
         ("1" * 20_000, "longer than"),
         ("`$.a", "unterminated"),

@@ -110,5 +110,77 @@ def test_an_item_selector_sees_the_item_and_its_place() -> None:
     assert run(states, {"l": ["a", "b"], "x": 1}) == [{"v": "a", "i": 0, "all": 1}, {"v": "b", "i": 1, "all": 1}]
 
 
+def test_the_input_path_of_a_map_selects_what_its_other_paths_read() -> None:
+    selector = {"v.$": "$._context.Map.Item.Value", "of.$": "$.name", "all.=": "len(list)"}
+    states = {
+        "M": {
+            "Type": "Map",
+            "InputPath": "$.order",
+            "ItemsPath": "$.list",
+            "ItemSelector": selector,
+            "MaxConcurrencyPath": "$.most",
+            "ItemProcessor": ONE_PASS,
+            "ResultPath": "$.done",
+            **END,
+        }
+    }
+    order = {"list": ["a", "b"], "name": "x", "most": 1.0}
+    done = [{"v": "a", "of": "x", "all": 2}, {"v": "b", "of": "x", "all": 2}]
+    assert run(states, {"order": order, "name": "y"}) == {"order": order, "name": "y", "done": done}
+
+
+def test_a_map_over_its_whole_input_path() -> None:
+    states = {"M": {"Type": "Map", "InputPath": "$.l[*].n", "ItemProcessor": ONE_PASS, **END}}
+    assert run(states, {"l": [{"n": 1}, {"n": 2}]}) == [1, 2]
+
+
+def test_a_private_input_path_keeps_its_items_private() -> None:
+    states = {"M": {"Type": "Map", "InputPath": "$._private_box", "ItemsPath": "$.l", "ItemProcessor": ONE_PASS, **END}}
+    assert "hunter2" not in str(run(states, {"_private_box": {"l": ["hunter2"]}}))
+
+
+def test_the_concurrency_may_be_in_the_state_of_the_flow() -> None:
+    flow = FlowRun(program(mapping(MaxConcurrencyPath="$.most")), forgets=True)
+    decision = flow.begin({"items": [{"n": number} for number in range(5)], "most": 2})
+    assert len(decision.effects) == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "limit", "bad", "fails"),
+    [
+        ("ToleratedFailureCountPath", 1, 1, False),
+        ("ToleratedFailureCountPath", 1, 2, True),
+        ("ToleratedFailureCountPath", 0, 1, True),
+        ("ToleratedFailurePercentagePath", 49.9, 2, True),
+        ("ToleratedFailurePercentagePath", 50, 2, False),
+    ],
+)
+def test_the_tolerated_failures_may_be_in_the_state_of_the_flow(field, limit, bad, fails) -> None:
+    def ends(effect: StartAction) -> ActionEnded:
+        return failed(effect) if effect.body["n"] < bad else succeeded(effect)
+
+    flow = FlowRun(program(mapping(**{field: "$.limit"})), ends, forgets=True)
+    outcome = flow.run({"items": [{"n": number} for number in range(4)], "limit": limit})
+    assert (outcome.failure is not None) is fails
+
+
+@pytest.mark.parametrize(
+    ("field", "limit", "why"),
+    [
+        ("MaxConcurrencyPath", 1.5, "$.limit is not a whole number from 0 to 10000, which MaxConcurrencyPath requires"),
+        ("MaxConcurrencyPath", 10_001, "from 0 to 10000"),
+        ("ToleratedFailureCountPath", -1, "is not a whole number"),
+        ("ToleratedFailureCountPath", True, "is not a whole number"),
+        ("ToleratedFailurePercentagePath", 101, "is not a number from 0 to 100"),
+        ("ToleratedFailurePercentagePath", "5", "is not a number"),
+        ("ToleratedFailurePercentagePath", None, "is not a number"),
+    ],
+)
+def test_a_limit_that_is_no_such_number_fails_the_state(field, limit, why) -> None:
+    failure = run(mapping(**{field: "$.limit"}), {"items": [{"n": 1}], "limit": limit})
+    assert (failure.error, failure.state_name) == ("States.Runtime", "M")
+    assert why in failure.cause
+
+
 def test_items_that_are_no_list_fail_the_state() -> None:
     assert "not a list" in run(mapping(), {"items": 5}).cause

@@ -64,7 +64,12 @@ def test_too_many_matches_are_an_error() -> None:
     ("text", "why"),
     [
         ("a.b", "must start with"),
-        ("$.a.", "no path"),
+        ("$.a.", "no path: remove the dot at its end"),
+        ("$.", "no path: remove the dot at its end"),
+        ("$.1x", "write ['1x'] for .1x"),
+        ("$.a.2b.c", "write ['2b'] for .2b"),
+        ("$.two words", "write ['two words'] for .two words"),
+        ("$.a:b[0]", "write ['a:b'] for .a:b"),
         ("$$.Execution.Id", "$._context describes the run"),
         ("States.Format('{}', $.a)", "write an expression"),
         ("$[", "no path"),

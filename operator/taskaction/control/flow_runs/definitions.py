@@ -15,8 +15,7 @@ from taskaction.control.flow_runs.vault import wrap_private
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.core.names import digest
 from taskaction.flows.errors import Problem
-from taskaction.flows.program import FlowProgram, compile_definition
-from taskaction.flows.validation import validate_definition
+from taskaction.flows.program import FlowProgram, compile_definition, find_problems
 from taskaction.plugin.evaluation import BudgetExceededError, Evaluator
 from taskaction.plugin.json_schema import nesting_problem
 
@@ -147,7 +146,7 @@ class DefinitionLoader:
         size = len(orjson.dumps(definition))
         if size < _QUICK_BYTES:
             return _KeptProgram(compile_definition(definition), size)
-        problems = await self._evaluator.run(namespace, "definition", validate_definition, definition)
+        problems = await self._evaluator.run(namespace, "definition", find_problems, definition)
         if problems:
             return _KeptProgram(problems, size)
         return _KeptProgram(await asyncio.to_thread(compile_definition, definition), size)

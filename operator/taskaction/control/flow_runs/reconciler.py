@@ -26,6 +26,7 @@ from taskaction.flows import machine
 from taskaction.flows.effects import Canceled, DataLimitExceeded, Event, FlowDecision, StartAction
 from taskaction.flows.pending_actions import iter_pending_actions
 from taskaction.flows.program import FlowProgram
+from taskaction.flows.scope import RunContext
 from taskaction.flows.state import FlowState, Frame
 from taskaction.lifecycle.signals import fingerprint, is_fingerprint_of
 from taskaction.lifecycle.state import AbortFact, Parent
@@ -145,15 +146,15 @@ class RunReconciler:
             record.request_turn()  # set while the definition was read
             return
         now, run = self._parts.clock.now(), record.run
-        context = {
-            "flow_id": found.version.uid or record.uid,
-            "run_id": record.uid,
-            "flow_name": found.version.name or record.name,
-            "run_name": record.name,
-            "namespace": record.namespace,
-        }
+        context = RunContext(
+            flow_id=found.version.uid or record.uid,
+            run_id=record.uid,
+            flow_name=found.version.name or record.name,
+            run_name=record.name,
+            namespace=record.namespace,
+        )
         record.start_program(found.program)
-        state = machine.initial_state(found.program, record.uid, run.spec.input or {}, context, now)
+        state = machine.initial_state(found.program, record.uid, run.spec.input or {}, context.to_json(), now)
         total = run.spec.timeouts.total if run.spec.timeouts is not None else None
         if total is not None:
             state = replace(state, deadline=min(state.deadline, now + total))

@@ -19,7 +19,7 @@ from taskaction.flows.validation import validate_definition
 from taskaction.plugin.json_schema import compile_schema, is_cheap_schema, nesting_problem
 
 NOTHING_KNOWN = UnknownInputs()
-_CHEAP_BYTES = 8_000
+_CHEAP_BYTES = 4_000
 """Maximum size of a definition that the event loop validates itself, about 5 ms."""
 
 
