@@ -109,21 +109,27 @@ class _Compiler:
         known = ", ".join(sorted(nodes)[:20])
         if start_at not in nodes:
             self._add_problem(f"{place}.StartAt", f"unknown state {start_at!r}; use one of {known}")
-            return
-        is_whole, reached, waiting = True, {start_at}, [start_at]
+        targets: dict[str, set[str]] = {name: set() for name in nodes}
+        is_whole = start_at in nodes
+        for name, node in nodes.items():
+            for where, target in next_states(node.state):
+                if target is not None and target in nodes:
+                    targets[name].add(target)
+                    continue
+                is_whole = False
+                if target is not None:  # otherwise it is a problem of its rule
+                    here = f"{child_path(f'{place}.States', name)}.{where}"
+                    self._add_problem(here, f"unknown state {target!r}; use one of {known}")
+        if is_whole:  # otherwise a state is unreachable only because of another problem
+            self._check_reached(start_at, targets, place)
+
+    def _check_reached(self, start_at: str, targets: Mapping[str, set[str]], place: str) -> None:
+        reached, waiting = {start_at}, [start_at]
         while waiting:
-            name = waiting.pop()
-            here = child_path(f"{place}.States", name)
-            for where, target in next_states(nodes[name].state):
-                if target is None:
-                    is_whole = False  # reported with its rule
-                elif target not in nodes:
-                    is_whole = False
-                    self._add_problem(f"{here}.{where}", f"unknown state {target!r}; use one of {known}")
-                elif target not in reached:
-                    reached.add(target)
-                    waiting.append(target)
-        for name in sorted(nodes.keys() - reached) if is_whole else ():
+            following = targets[waiting.pop()] - reached
+            reached |= following
+            waiting += following
+        for name in sorted(targets.keys() - reached):
             self._add_problem(
                 child_path(f"{place}.States", name), "unreachable state; refer to it by a Next, or remove it"
             )

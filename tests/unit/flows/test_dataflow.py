@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.flow_runs import END, program
+from taskaction.flows import dataflow
 from taskaction.flows.budget import StepLimits
 from taskaction.flows.dataflow import find_certain_failures
 from taskaction.flows.errors import RunTimeError
@@ -265,10 +266,11 @@ def test_what_a_run_can_do_is_no_problem(states: dict[str, Any]) -> None:
     assert validate_definition({"StartAt": next(iter(states)), "States": states}) == ()
 
 
-@pytest.mark.parametrize(("levels", "expected"), [(2, 36), (4, 0)])
-def test_a_flow_that_is_too_costly_is_not_followed(levels: int, expected: int) -> None:
+@pytest.mark.parametrize(("most", "expected"), [(dataflow.MAX_STEPS, 36), (50, 0)])
+def test_a_flow_that_is_too_costly_is_not_followed(most: int, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataflow, "MAX_STEPS", most)
     inner: dict[str, Any] = {"StartAt": "P", "States": {"P": {"Type": "Pass", "InputPath": "$._context.email", **END}}}
-    for _ in range(levels):
+    for _ in range(2):
         states = {f"S{n}": {"Type": "Parallel", "Branches": [inner] * 2, "Next": f"S{n + 1}"} for n in range(3)}
         inner = {"StartAt": "S0", "States": {**states, "S3": {"Type": "Pass", **END}}}
     found = compile_definition(inner)
