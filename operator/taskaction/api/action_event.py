@@ -14,6 +14,12 @@ TRACE = "Trace"
 UPDATE = "Update"
 """Type of a report about an attempt from outside; the action's owner applies it to the action's status."""
 
+CONTENT_LIMIT_BYTES = 1024 * 1024
+"""Maximum size of the body of a request."""
+INLINE_CONTENT_BYTES = 256 * 1024
+"""Maximum size of a compressed body within its object."""
+_INLINE_CHARS = 4 * (INLINE_CONTENT_BYTES // 3 + 1)
+
 
 class EventTarget(ApiModel):
     """The action that the event is about: by name, by uid, or by both."""
@@ -35,7 +41,10 @@ class EventScope(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            cel("has(self.providerRef) != has(self.executor)", "set exactly one of providerRef and executor")
+            cel(
+                "[has(self.providerRef), has(self.executor), has(self.executors)].filter(one, one).size() == 1",
+                "set exactly one of providerRef, executor and executors",
+            )
         )
     )
 
@@ -43,6 +52,29 @@ class EventScope(ApiModel):
     """Actions of this provider."""
     executor: DnsLabel | None = None
     """Actions of this executor, with or without a provider."""
+    executors: (
+        Annotated[
+            tuple[DnsLabel, ...],
+            Field(min_length=1, max_length=256, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+        ]
+        | None
+    ) = None
+    """Actions of any of these executors, with or without a provider: those of one integration."""
+
+
+class EventContent(ApiModel):
+    """The body of a request as bytes: if it is too large for the payload, or if its signature covers the bytes."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(cel("has(self.data) != has(self.sha256)", "set exactly one of data and sha256"))
+    )
+
+    size: Annotated[int, Field(ge=0, le=CONTENT_LIMIT_BYTES)]
+    """Number of bytes."""
+    data: Annotated[str, Field(max_length=_INLINE_CHARS)] | None = None
+    """The bytes, compressed by zlib (RFC 1950) and in Base64; up to 256 KiB compressed."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """SHA-256 of the bytes, which are in the operator's storage."""
 
 
 def _spec_rules(schema: dict[str, Any]) -> None:
@@ -72,6 +104,8 @@ class ActionEventSpec(ApiModel):
     """The type of the event, for example Webhook. Update changes the action's status. Trace is kept with the action."""
     payload: JsonObject = Field(default_factory=dict)
     """The content of the event, up to 32 KiB."""
+    content: EventContent | None = None
+    """The body of a request as bytes. Executors receive it as `payload.body`, too, if it is JSON."""
     sender: ShortText | None = None
     """The sender, as authenticated on receipt."""
     received_at: UserTimestamp | None = None

@@ -227,6 +227,11 @@ class Reason(StrEnum):
         "an output, or the state of a run, is too large for its object, and the storage is unavailable",
         "see the message and `TASKACTION_STORAGE`; the action or run continues without loss when the storage is back",
     )
+    DELIVERY_LOST = (
+        "DeliveryLost",
+        "the body of a webhook request that was stored for the action is missing or changed, so it had no effect",
+        "find out who deleted or changed it, and have the sender repeat the request",
+    )
     STATE_LOST = (
         "StateLost",
         "the file with the state of a run is missing from the storage or was modified",

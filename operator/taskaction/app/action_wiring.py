@@ -7,6 +7,7 @@ from taskaction.api.task_action import TaskAction
 from taskaction.app.foundation import Foundation
 from taskaction.app.provider_wiring import ProviderControl
 from taskaction.cluster.gateway import TASK_ACTIONS
+from taskaction.control.events.contents import ContentReader
 from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.flow_runs.child_events import ChildEvents
 from taskaction.control.objects.expiry import ExpiryCollector
@@ -125,6 +126,7 @@ def build_actions(base: Foundation, providers: ProviderControl) -> ActionControl
         teardown=writing.teardown,
         committer=writing.committer,
         dispatcher=seen.dispatcher,
+        contents=ContentReader(base.cluster, base.contents, seen.dispatcher, base.events),
         reconciler=reconciler,
         results=ResultKeeper(
             store=base.outputs,
@@ -244,6 +246,7 @@ def _build_observation(base: Foundation, providers: ProviderControl) -> _Observa
             tenures=base.tenures,
             requests=base.requests,
             post=base.events.post,
+            contents=base.contents,
             shared=config.namespace,
             namespaces=config.watch_namespaces,
         ),

@@ -18,6 +18,7 @@ from taskaction.control.objects.tree import OwnerTree
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.clock import Clock
 from taskaction.plugin.evaluation import Evaluator
+from taskaction.plugin.event_content import EventContents
 from taskaction.runtime.config import OperatorConfig
 
 
@@ -45,6 +46,7 @@ class Foundation:
     tree: OwnerTree
     family: ParentTracker
     events: EventPoster
+    contents: EventContents
     evaluator: Evaluator
     outputs: OutputStore
 
@@ -87,6 +89,7 @@ def build_foundation(
             tenures=tenures,
         ),
         events=EventPoster(cluster, clock, metrics.events_dropped.inc),
+        contents=EventContents(config.storage),
         evaluator=Evaluator(),
         outputs=OutputStore(config.storage, max_bytes=config.max_output_bytes),
     )

@@ -63,7 +63,11 @@ class Delivery:
     Attributes:
         id: the uid of the ActionEvent; after a crash the executor may receive the same delivery again.
         type: the type of the ActionEvent, for example Webhook or Report.
-        payload: its content; a Webhook has ``headers`` (names in lower case) and ``body``.
+        payload: its content; a Webhook has ``headers`` (names in lower case) and ``body``, and ``executors`` if
+            executors admitted it: the names of those that matched it to this action.
+        namespace: the namespace of the ActionEvent.
+        content: the bytes of the body as received, if the event has them: signatures cover these.
+        problem: why the bytes of the body are lost; empty if they are not.
     """
 
     id: str
@@ -71,6 +75,9 @@ class Delivery:
     payload: Mapping[str, Any]
     received_at: datetime
     sender: str | None = None
+    namespace: str = ""
+    content: bytes | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +101,16 @@ class WebhookRequest:
 class Correlation:
     """Identity of the action that a webhook request is about: the target's id of it, or its uid.
 
+    Attributes:
+        executors: executors among whose actions ``external_id`` is looked up; by default, the one that admits.
+
     Raises:
         ValueError: neither or both are set, or the one that is set is empty.
     """
 
     external_id: str | None = None
     uid: str | None = None
+    executors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if bool(self.external_id) == bool(self.uid):

@@ -1,8 +1,20 @@
 """Ocean-style executors for the cases of true results: each does what its parameters say."""
 
+import hmac
+from pathlib import Path
 from typing import Any
 
-from taskaction.integrations.port.ocean import AbstractExecutor, ActionRun, ocean
+from taskaction.integrations.port.ocean import (
+    AbstractExecutor,
+    AbstractWebhookProcessor,
+    ActionRun,
+    EventHeaders,
+    EventPayload,
+    WebhookEvent,
+    ocean,
+)
+
+SECRET = b"signed with this"
 
 
 class ProbeExecutor(AbstractExecutor):
@@ -31,6 +43,45 @@ class BrokenLimitExecutor(AbstractExecutor):
 
     async def is_close_to_rate_limit(self) -> bool:
         raise KeyError("rate_limit")
+
+    async def execute(self, run: ActionRun) -> None:
+        await ocean.port_client.report_run_completed(run, True, "done")
+
+
+def record_effect(file: str, run_id: str) -> None:
+    """Have an effect that the test counts."""
+    with Path(file).open("a", encoding="utf-8") as effects:
+        effects.write(f"{run_id}\n")
+
+
+class CaseProcessor(AbstractWebhookProcessor):
+    """Checks the signature of the bytes, looks for the payload's ids in turn, and has an effect on the run it finds."""
+
+    async def should_process_event(self, event: WebhookEvent) -> bool:
+        body = await event._original_request.body()
+        return hmac.compare_digest(hmac.digest(SECRET, body, "sha256").hex(), event.headers.get("x-signature", ""))
+
+    async def authenticate(self, payload: EventPayload, headers: EventHeaders) -> bool:
+        return True
+
+    async def validate_payload(self, payload: EventPayload) -> bool:
+        return "ids" in payload
+
+    async def handle_event(self, payload: EventPayload, resource: Any) -> None:
+        for external_id in payload["ids"]:
+            run = await ocean.port_client.find_run_by_external_id(external_id)
+            if run is not None and ocean.port_client.is_run_in_progress(run):
+                record_effect(payload["effects"], run.id)
+                await ocean.port_client.report_run_completed(run, True, f"by {external_id}")
+                return
+
+
+class CaseExecutor(AbstractExecutor):
+    """Has the integration's processor; other executors of it start the runs that the webhooks are about."""
+
+    ACTION_NAME = "ocean_case"
+    WEBHOOK_PROCESSOR_CLASS = CaseProcessor
+    WEBHOOK_PATH = "/webhook/cases"
 
     async def execute(self, run: ActionRun) -> None:
         await ocean.port_client.report_run_completed(run, True, "done")

@@ -6,6 +6,7 @@ loses none. An event that arrives before its action, or before the action's exte
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from itertools import takewhile
 from typing import TypeVar
@@ -27,6 +28,8 @@ from taskaction.core.clock import Clock
 from taskaction.execution.agenda import Agenda
 from taskaction.lifecycle.decisions import RecordEvent
 from taskaction.plugin.base import Delivery
+from taskaction.plugin.event_content import EventContents
+from taskaction.plugin.storage import StorageError
 
 Key = TypeVar("Key")
 
@@ -38,6 +41,7 @@ FINISHED_GRACE = timedelta(seconds=60)
 """Time that an event waits whose name or key is that of a finished action, because a new action may get the same."""
 
 _AGAIN = timedelta(seconds=30)
+_AGAIN_SOON = timedelta(seconds=5)
 _IN_FLIGHT = 16
 
 
@@ -56,6 +60,7 @@ class EventDispatcher:
         tenures: ShardTenures,
         requests: Requests,
         post: Callable[[OwnedObject, RecordEvent], None],
+        contents: EventContents,
         shared: str,
         namespaces: Sequence[str] = (),
     ) -> None:
@@ -73,6 +78,7 @@ class EventDispatcher:
         self._tenures = tenures
         self._requests = requests
         self._post = post
+        self._contents = contents
         self._shared = shared
         self._namespaces = namespaces
         self._events: dict[str, WaitingEvent] = {}
@@ -84,6 +90,7 @@ class EventDispatcher:
         self._ended: dict[EventAddress, EventSubject] = {}
         self._ended_at: dict[EventAddress, float] = {}
         self._deleted: dict[str, float] = {}
+        self._postponed: dict[str, str] = {}
         self._bytes = 0
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
         self._agenda: Agenda[str] = Agenda(clock)
@@ -151,6 +158,17 @@ class EventDispatcher:
         self._handed[record.uid] = tuple(kept.uid for kept in waiting)
         return tuple(kept.delivery for kept in waiting)
 
+    def find_waiting(self, uid: str) -> WaitingEvent | None:
+        """Return an event that was handed out, by its uid."""
+        return self._events.get(uid)
+
+    def postpone(self, record: ActionRecord, uid: str) -> None:
+        """Take back an event that could not be delivered, and request another poll of the action for it soon."""
+        self._handed[record.uid] = tuple(one for one in self._handed.get(record.uid, ()) if one != uid)
+        if uid in self._events:
+            self._postponed[uid] = record.uid
+            self._agenda.set(uid, self._clock.now() + _AGAIN_SOON)
+
     def mark_consumed(self, record: ActionRecord) -> None:
         """Mark the handed out events as consumed, because the poll has ended with an outcome."""
         self._taken[record.uid] = self._handed.pop(record.uid, ())
@@ -215,6 +233,8 @@ class EventDispatcher:
         kept = self._events.get(uid)
         if kept is None:
             return
+        if (waits := self._postponed.pop(uid, None)) is not None:
+            self._requests.polls.add(waits)
         if self._find_target(kept) is not None or not (self._tenures.owns_key(uid) or kept.place in self._ended):
             self._agenda.set(uid, self._clock.now() + _AGAIN)
         else:
@@ -301,6 +321,7 @@ class EventDispatcher:
         kept = self._events.pop(uid, None)
         if kept is None:
             return
+        self._postponed.pop(uid, None)
         self._bytes -= len(kept.payload)
         self._agenda.set(uid, None)
         self._places[kept.place].pop(uid)
@@ -319,6 +340,9 @@ class EventDispatcher:
             await self._persistently(
                 lambda: self._cluster.delete(ACTION_EVENTS, kept.name, kept.namespace, uid=kept.uid)
             )
+            if kept.is_stored:
+                with suppress(StorageError):  # what is left costs space, and nothing reads it
+                    await self._contents.remove(kept.namespace, kept.name)
 
 
 def _forget_old(times: dict[Key, float], before: float) -> list[Key]:

@@ -6,7 +6,7 @@ from typing import Self
 
 import orjson
 
-from taskaction.api.action_event import ActionEvent, EventScope, EventTarget
+from taskaction.api.action_event import ActionEvent, EventContent, EventScope, EventTarget
 from taskaction.api.enums import ProviderKind
 from taskaction.control.objects.requests import ProviderKey
 from taskaction.lifecycle.decisions import RecordEvent
@@ -41,7 +41,11 @@ class EventSubject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingEvent:
-    """A waiting event; its payload is bytes, since thousands may wait."""
+    """A waiting event; its payload is bytes, since thousands may wait.
+
+    Attributes:
+        content: the bytes of the body, without ``data``: they are read when the event is delivered.
+    """
 
     uid: str
     name: str
@@ -54,6 +58,7 @@ class WaitingEvent:
     sender: str | None
     received_at: datetime
     expires_at: datetime
+    content: EventContent | None = None
 
     @classmethod
     def from_event(cls, event: ActionEvent) -> Self:
@@ -71,6 +76,7 @@ class WaitingEvent:
             sender=spec.sender,
             received_at=spec.received_at or metadata.creation_timestamp,
             expires_at=metadata.creation_timestamp + timedelta(seconds=spec.ttl_seconds),
+            content=None if spec.content is None else spec.content.model_copy(update={"data": None}),
         )
 
     @property
@@ -83,6 +89,11 @@ class WaitingEvent:
         return name_address(self.namespace, self.target.name or "")
 
     @property
+    def is_stored(self) -> bool:
+        """Whether the bytes of the body are in the operator's storage."""
+        return self.content is not None and self.content.sha256 is not None
+
+    @property
     def delivery(self) -> Delivery:
         """The event as executors receive it."""
         return Delivery(
@@ -91,6 +102,7 @@ class WaitingEvent:
             payload=orjson.loads(self.payload),
             received_at=self.received_at,
             sender=self.sender,
+            namespace=self.namespace,
         )
 
     def is_for(self, subject: EventSubject, shared: str) -> bool:
@@ -120,6 +132,8 @@ class WaitingEvent:
             return home
         if self.scope.executor is not None:
             return self.scope.executor == subject.executor
+        if self.scope.executors is not None:
+            return subject.executor in self.scope.executors
         ref = self.scope.provider_ref
         if ref is None:
             return False

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from taskaction.api.task_action import Claim
+from taskaction.control.events.contents import ContentReader
 from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.events.reports import parse_reports
 from taskaction.control.objects.background import Background
@@ -31,6 +32,7 @@ from taskaction.execution.manager import ExecutionManager
 from taskaction.lifecycle.decisions import AddFinalizer, Call, Decision, Write
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
 from taskaction.lifecycle.state import Activity, CallEnded, Observed, ReportReceived, Slot
+from taskaction.plugin.base import Delivery
 
 _BINDING_PAUSE = 10.0
 """Seconds until an action is looked at again for which nothing could be called."""
@@ -61,6 +63,7 @@ class ActionTurns:
         teardown: Teardown,
         committer: StatusCommitter,
         dispatcher: EventDispatcher,
+        contents: ContentReader,
         reconciler: Reconciler,
         results: ResultKeeper,
         background: Background,
@@ -78,6 +81,7 @@ class ActionTurns:
         self._teardown = teardown
         self._committer = committer
         self._dispatcher = dispatcher
+        self._contents = contents
         self._reconciler = reconciler
         self._results = results
         self._background = background
@@ -172,7 +176,7 @@ class ActionTurns:
             self._journal.on_attempt_started(record, bound.executor.ACTION_NAME)
         delayed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         deliveries = self._dispatcher.take_deliveries(record) if poll else ()
-        work = partial(self._caller.call, record, bound, observed, poll=poll, deliveries=deliveries)
+        work = partial(self._deliver_and_call, record, bound, observed, deliveries, poll=poll)
         keeping = self._keep_result(record, bound.executor.ACTION_NAME, work, delayed)
         call = asyncio.create_task(keeping, name=f"call {record.uid}")
         record.start_call(call)
@@ -220,6 +224,18 @@ class ActionTurns:
         if _Attempt(record.status.attempt, record.status.claim) != attempt or not record.status.phase.is_started:
             return None  # the attempt was given up, or another owner has taken it over
         return outcome
+
+    async def _deliver_and_call(
+        self,
+        record: ActionRecord,
+        bound: ExecutorBinding,
+        observed: Observed,
+        deliveries: tuple[Delivery, ...],
+        *,
+        poll: bool,
+    ) -> Outcome:
+        complete = await self._contents.complete(record, deliveries) if deliveries else ()
+        return await self._caller.call(record, bound, observed, poll=poll, deliveries=complete)
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

@@ -11,12 +11,14 @@ import orjson
 from taskaction.api.provider import Provider
 from taskaction.api.webhook import WebhookAuthentication
 from taskaction.cluster.errors import ClusterError, InvalidError, UnavailableError
+from taskaction.cluster.gateway import Body
 from taskaction.core.clock import Clock
 from taskaction.core.names import digest
 from taskaction.plugin.base import WebhookRequest
 from taskaction.plugin.callbacks import BadTokenError, Callbacks
 from taskaction.plugin.errors import ActionError, WebhookRefusedError
 from taskaction.plugin.json_schema import nesting_problem
+from taskaction.plugin.storage import StorageError
 from taskaction.services.webhooks import responses
 from taskaction.services.webhooks.admission import (
     DEFAULT_MAX_PENDING,
@@ -28,8 +30,8 @@ from taskaction.services.webhooks.admission import (
     source_of,
 )
 from taskaction.services.webhooks.catalogue import Catalogue
-from taskaction.services.webhooks.envelopes import Meant, WebhookSource, envelope, payload
-from taskaction.services.webhooks.plugins import AdmissionFailedError, Plugins
+from taskaction.services.webhooks.envelopes import Meant, PackedRequest, WebhookSource, envelope, pack_body, pack_bytes
+from taskaction.services.webhooks.plugins import AdmissionFailedError, Plugins, matches_of
 from taskaction.services.webhooks.responses import WebhookResponse
 from taskaction.services.webhooks.secret_cache import SecretCache
 from taskaction.services.webhooks.signatures import authenticate, is_signed, secret_of
@@ -137,7 +139,7 @@ class Endpoints:
         except InvalidError as error:
             self._parts.failed(f"store a request at {where}", error)
             return responses.refused_response(_BAD, "the API server rejected the request as invalid")
-        except ClusterError as error:
+        except (ClusterError, StorageError) as error:
             self._parts.failed(f"store a request at {where}", error)
             seconds = error.retry_after if isinstance(error, UnavailableError) else None
             return responses.busy_response(
@@ -156,7 +158,7 @@ class Endpoints:
         ref = {"kind": str(provider.kind), "name": provider.metadata.name}
         meant = {"correlationKey": about.external_id, "scope": {"providerRef": ref}}
         source = source_of(provider, webhook, self._shared_namespace if provider.metadata.namespace == "" else "")
-        return await self._store(source, about.delivery, [meant], replace(request, body=about.body))
+        return await self._store_body(source, about.delivery, meant, replace(request, body=about.body))
 
     async def _authenticate(
         self, provider: Provider, authentication: WebhookAuthentication, request: WebhookRequest
@@ -194,13 +196,13 @@ class Endpoints:
             ttl_seconds=DEFAULT_TTL_SECONDS,
         )
         header = next((name for name in _DELIVERY_HEADERS if name in request.headers), None)
-        meant: list[Meant] = []
-        for one in admitted:
-            if one.correlation.uid is not None:
-                meant.append({"target": {"uid": one.correlation.uid}})
-            else:
-                meant.append({"correlationKey": one.correlation.external_id, "scope": {"executor": one.executor}})
-        return await self._store(source, delivery_of(request, header), meant, request)
+        packed = pack_bytes(request.headers, request.body, request.content, source.secret_headers)
+        delivery, now = delivery_of(request, header), self._parts.clock.now()
+        events = [
+            envelope(source, delivery.text, meant, packed, now, executors=names)
+            for meant, names in matches_of(admitted)
+        ]
+        return await self._store(source, delivery, events, packed)
 
     async def _accept_callback(self, token: str, request: WebhookRequest) -> WebhookResponse:
         callbacks, now = self._parts.callbacks, self._parts.clock.now()
@@ -219,15 +221,19 @@ class Endpoints:
         )
         target = {"name": ticket.name, "uid": ticket.uid, "attempt": ticket.attempt}
         delivery = DeliveryId(text=f"{ticket.uid}-{ticket.attempt} {digest(request.content)}", given=False)
-        return await self._store(source, delivery, [{"target": target}], request)
+        return await self._store_body(source, delivery, {"target": target}, request)
+
+    async def _store_body(
+        self, source: WebhookSource, delivery: DeliveryId, meant: Meant, request: WebhookRequest
+    ) -> WebhookResponse:
+        packed = pack_body(request.headers, request.body, source.secret_headers)
+        event = envelope(source, delivery.text, meant, packed, self._parts.clock.now())
+        return await self._store(source, delivery, [event], packed)
 
     async def _store(
-        self, source: WebhookSource, delivery: DeliveryId, meant: Sequence[Meant], request: WebhookRequest
+        self, source: WebhookSource, delivery: DeliveryId, events: Sequence[Body], packed: PackedRequest
     ) -> WebhookResponse:
-        content = payload(request.headers, request.body, source.secret_headers)
-        now = self._parts.clock.now()
-        events = [envelope(source, delivery.text, one, content, now) for one in meant]
-        stored = await self._parts.store.create_events(source, events, once=delivery.given)
+        stored = await self._parts.store.create_events(source, events, packed, once=delivery.given)
         return responses.ACCEPTED if stored is StoreResult.NEW else responses.DUPLICATE
 
 

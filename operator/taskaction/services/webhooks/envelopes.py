@@ -8,18 +8,24 @@ from typing import Any
 
 import orjson
 
+from taskaction.api.action_event import EventContent
 from taskaction.api.base import format_time
 from taskaction.cluster.gateway import ACTION_EVENTS, Body
 from taskaction.core.constants import API_VERSION, GROUP
 from taskaction.core.names import digest, truncate
 from taskaction.plugin.errors import WebhookRefusedError
+from taskaction.plugin.event_content import pack_content
 
 SOURCE_LABEL = f"{GROUP}/webhook"
 """Label on events of the inbox: a digest of their source, by which pending events are counted."""
 
+BYTES_ANNOTATION = f"{GROUP}/webhook-bytes"
+"""Annotation on events of the inbox: how much they take up, by which pending bytes are counted."""
+
 PAYLOAD_LIMIT_BYTES = 32 * 1024
+HEADERS_LIMIT_BYTES = 16 * 1024
 TYPE = "Webhook"
-_TOO_LARGE = 413
+_HEADERS_TOO_LARGE = 431
 _SECRET = re.compile(r"authorization|cookie|token|secret|password|api-?key", re.ASCII)
 _SENDER_CHARS = 253
 
@@ -51,26 +57,68 @@ Meant = Mapping[str, Any]
 """Fields of an ActionEvent's spec that name the action."""
 
 
-def payload(headers: Mapping[str, str], body: Any, secret_headers: frozenset[str]) -> dict[str, Any]:
-    """Return the payload to store; header names are in lower case.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackedRequest:
+    """Parts of an event's spec that hold a request.
+
+    Attributes:
+        body: the bytes of ``content``; empty without one.
+    """
+
+    payload: Mapping[str, Any]
+    content: EventContent | None = None
+    body: bytes = b""
+
+    @property
+    def must_be_stored(self) -> bool:
+        """Whether the bytes do not fit into the event, so that the storage must have them."""
+        return self.content is not None and self.content.data is None
+
+    @property
+    def size(self) -> int:
+        """Number of bytes that the event takes up, in its object and in the storage."""
+        data = 0 if self.content is None else len(self.content.data or "")
+        return len(orjson.dumps(self.payload)) + (data or len(self.body))
+
+
+def pack_body(headers: Mapping[str, str], body: Any, secret_headers: frozenset[str]) -> PackedRequest:
+    """Return a request of which the executor needs the JSON: in the payload if it fits.
 
     Raises:
-        WebhookRefusedError: 413, the payload is larger than an event may be.
+        WebhookRefusedError: 431, the headers are too large.
     """
+    payload = _payload(headers, body, secret_headers)
+    return PackedRequest(payload=payload) if "body" in payload else _with_content(payload, orjson.dumps(body))
+
+
+def pack_bytes(headers: Mapping[str, str], body: Any, content: bytes, secret_headers: frozenset[str]) -> PackedRequest:
+    """Return a request whose signature the executor checks, so the bytes are kept; raises like ``pack_body``."""
+    return _with_content(_payload(headers, body, secret_headers), content)
+
+
+def _with_content(payload: Mapping[str, Any], content: bytes) -> PackedRequest:
+    return PackedRequest(payload=payload, content=pack_content(content), body=content)
+
+
+def _payload(headers: Mapping[str, str], body: Any, secret_headers: frozenset[str]) -> dict[str, Any]:
+    """Return headers and body, or the headers alone if both together are too large."""
     kept = {name: value for name, value in headers.items() if not (name in secret_headers or _SECRET.search(name))}
-    found = {"headers": kept, "body": body}
-    size = len(orjson.dumps(found))
-    if size > PAYLOAD_LIMIT_BYTES:
+    size = len(orjson.dumps(kept))
+    if size > HEADERS_LIMIT_BYTES:
         raise WebhookRefusedError(
-            _TOO_LARGE,
-            f"the payload has {size} bytes, the limit is {PAYLOAD_LIMIT_BYTES}: set webhook.bodyPath of the provider to"
-            " the part that you need",
+            _HEADERS_TOO_LARGE, f"the headers have {size} bytes, the limit is {HEADERS_LIMIT_BYTES}"
         )
-    return found
+    payload = {"headers": kept, "body": body}
+    return payload if len(orjson.dumps(payload)) <= PAYLOAD_LIMIT_BYTES else {"headers": kept}
 
 
-def envelope(source: WebhookSource, delivery: str, meant: Meant, content: Mapping[str, Any], now: datetime) -> Body:
-    """Return the event; its name depends only on source, delivery and action, so that it is stored once."""
+def envelope(
+    source: WebhookSource, delivery: str, meant: Meant, packed: PackedRequest, now: datetime, **matched: Any
+) -> Body:
+    """Return the event, with ``matched`` in its payload.
+
+    Its name depends only on source, delivery and action, so that it is stored once.
+    """
     mark = orjson.dumps([source.name, delivery, dict(meant)], option=orjson.OPT_SORT_KEYS)
     return {
         "apiVersion": API_VERSION,
@@ -79,11 +127,13 @@ def envelope(source: WebhookSource, delivery: str, meant: Meant, content: Mappin
             "name": f"webhook-{digest(mark)}",
             "namespace": source.namespace,
             "labels": {SOURCE_LABEL: source.label},
+            "annotations": {BYTES_ANNOTATION: str(packed.size)},
         },
         "spec": {
             **meant,
             "type": TYPE,
-            "payload": content,
+            "payload": {**packed.payload, **matched},
+            **({} if packed.content is None else {"content": packed.content.to_json()}),
             "sender": truncate(source.name, _SENDER_CHARS),
             "receivedAt": format_time(now),
             "ttlSeconds": source.ttl_seconds,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from taskaction.plugin.base import AbstractExecutor, Correlation, WebhookRequest
 from taskaction.plugin.errors import WebhookRefusedError
+from taskaction.services.webhooks.envelopes import Meant
 
 PATIENCE_SECONDS = 10.0
 
@@ -20,6 +21,23 @@ class Admitted:
 
     executor: str
     correlation: Correlation
+
+
+def matches_of(admitted: Iterable[Admitted]) -> list[tuple[Meant, list[str]]]:
+    """Return what names each matched action in an event, with the executors that matched it."""
+    found: dict[tuple[object, ...], tuple[Meant, list[str]]] = {}
+    for one in admitted:
+        uid, names = one.correlation.uid, one.correlation.executors or (one.executor,)
+        scope = {"executor": names[0]} if len(names) == 1 else {"executors": list(names)}
+        meant: Meant = (
+            {"target": {"uid": uid}}
+            if uid is not None
+            else {"correlationKey": one.correlation.external_id, "scope": scope}
+        )
+        _, matching = found.setdefault((uid, one.correlation.external_id, names if uid is None else ()), (meant, []))
+        if one.executor not in matching:
+            matching.append(one.executor)
+    return list(found.values())
 
 
 class Plugins:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from taskaction.cluster.gateway import Body, Cluster, Resource
 from taskaction.core.clock import Clock, SystemClock
 from taskaction.plugin.addresses import AddressPolicy
+from taskaction.plugin.event_content import EventContents
 from taskaction.plugin.registry import Registry
 from taskaction.plugin.toolbox import Toolbox
 from taskaction.runtime.config import OperatorConfig
@@ -60,7 +61,10 @@ class WebhookInbox(Workload):
         executors = [found for name in self._registry.names() if (found := self._registry.get(name)) is not None]
         self._catalogue = Catalogue(cluster, clock, namespaces, of_cluster=config.cluster_providers)
         self._store = WebhookEventStore(
-            cluster, clock, StoreSettings(max_pending=own.max_pending, namespaces=namespaces)
+            cluster,
+            clock,
+            StoreSettings(max_pending=own.max_pending, max_pending_bytes=own.max_pending_bytes, namespaces=namespaces),
+            EventContents(config.storage),
         )
         self._server = WebhookServer(
             WebhookServerSettings(

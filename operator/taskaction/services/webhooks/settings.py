@@ -19,6 +19,9 @@ class WebhooksConfig(Settings, env_prefix="TASKACTION_WEBHOOKS_"):
     """Address and port of /healthz, /readyz and /metrics."""
     max_pending: Annotated[int, Field(ge=1, le=20_000)] = 5000
     """Maximum number of stored requests that no action has consumed yet, for all providers together."""
+    max_pending_bytes: Annotated[int, Field(ge=1024 * 1024, le=10_000_000_000)] = 64 * 1024 * 1024
+    """Maximum size of the requests that no action has consumed yet, in bytes for each namespace. If it is reached, each
+    sender in the namespace keeps its equal share. Further requests get 429 with Retry-After."""
     max_concurrent_requests: Annotated[int, Field(ge=1, le=10_000), FormerName("requests")] = 64
     """Maximum number of concurrent requests; further ones get 503 with Retry-After."""
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 1024

@@ -18,6 +18,7 @@ from taskaction.control.events.matching import EventSubject
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.tables import ActionTable
+from taskaction.plugin.event_content import EventContents
 from taskaction.testing.clock import START, FakeClock, settle
 
 
@@ -40,6 +41,7 @@ class House:
             tenures=self.tenures,
             requests=self.requests,
             post=lambda about, what: self.posted.append((about.metadata.namespace, what.message)),
+            contents=EventContents(None),
             shared="operators-own",
         )
 

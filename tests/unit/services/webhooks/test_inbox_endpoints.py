@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import io
 import json
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from taskaction.lifecycle.outcomes import Outcome, Succeeded
 from taskaction.plugin.base import AbstractExecutor, Correlation, Run, WebhookRequest
 from taskaction.plugin.callbacks import Callbacks, Ticket
 from taskaction.plugin.errors import WebhookRefusedError
+from taskaction.plugin.event_content import EventContents
 from taskaction.runtime.listening import ListenAddress
 from taskaction.services.webhooks.catalogue import Catalogue
 from taskaction.services.webhooks.endpoints import EndpointDependencies, Endpoints
@@ -131,7 +133,7 @@ async def desk_of(shared: str | None = "own", **settings: Any) -> AsyncIterator[
     set_secret(cluster, SECRET)
     catalogue = Catalogue(cluster, clock, ())
     await catalogue.refresh()
-    store = WebhookEventStore(cluster, clock, StoreSettings(max_pending=5))
+    store = WebhookEventStore(cluster, clock, StoreSettings(max_pending=5), EventContents(None))
     bind = f"127.0.0.1:{Ports.free().apiserver}"
     async with aiohttp.ClientSession() as session:
         desk = Desk(cluster, clock, catalogue, store, None, f"http://{bind}", session)  # type: ignore[arg-type]
@@ -249,6 +251,7 @@ async def test_another_replica_knows_a_repetition_by_the_events_name(desk: Desk)
 
 # -- refused -----------------------------------------------------------------------------------------------------------
 
+TOO_MUCH = random.Random(0).randbytes(300_000).hex()
 TOO_LARGE = b"[" + b"0," * (BODY_LIMIT_BYTES // 2) + b"0]"
 REFUSALS: dict[str, tuple[str, dict[str, Any], int]] = {
     "unknown provider": ("/providers/team/other", {}, 404),
@@ -263,8 +266,9 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], int]] = {
     "nested too deeply": ("/providers/team/ci", {"content": b"[" * 200 + b"]" * 200}, 400),
     "an external id that is none": ("/providers/team/ci", {"body": {**DONE, "run": {"id": {"a": 1}}}}, 400),
     "an external id that is a truth": ("/providers/team/ci", {"body": {**DONE, "run": {"id": True}}}, 400),
-    "an external id that is too long": ("/providers/team/ci", {"body": {**DONE, "run": {"id": "x" * 254}}}, 400),
-    "more than is stored": ("/providers/team/ci", {"body": {**DONE, "more": "x" * 33_000}}, 413),
+    "an external id that is too long": ("/providers/team/ci", {"body": {**DONE, "run": {"id": "x" * 1025}}}, 400),
+    "more than fits into an event": ("/providers/team/ci", {"body": {**DONE, "more": TOO_MUCH}}, 413),
+    "too much in headers": ("/providers/team/ci", {"headers": {f"X-{n}": "x" * 8000 for n in range(3)}}, 431),
     "more than is read": ("/providers/team/ci", {"content": TOO_LARGE}, 413),
     "packed": ("/providers/team/ci", {"headers": {"Content-Encoding": "gzip"}}, 415),
     "an address that is none of ours": ("/callbacks/x.y", {}, 404),

@@ -2,7 +2,9 @@
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from importlib.metadata import packages_distributions
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,11 @@ from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.errors import ConfigurationError
 from taskaction.core.names import dns_label, truncate
 from taskaction.integrations.port.ocean.context import ocean
+from taskaction.integrations.port.ocean.correlation import (
+    AuthenticationFailedError,
+    PayloadRefusedError,
+    correlate_event,
+)
 from taskaction.integrations.port.ocean.errors import UserAuthRequiredError
 from taskaction.integrations.port.ocean.models import (
     ActionReference,
@@ -23,11 +30,8 @@ from taskaction.integrations.port.ocean.models import (
 from taskaction.integrations.port.ocean.report_router import REPORT, AnyRun, Host, OpenCall
 from taskaction.integrations.port.ocean.reports import OceanReport, outcome_of
 from taskaction.integrations.port.ocean.webhooks import (
-    AuthenticationFailedError,
-    PayloadRefusedError,
     Processor,
     WebhookEvent,
-    correlate_event,
     handle_event_with_retries,
     route_reports_to,
 )
@@ -109,7 +113,10 @@ class OceanAdapter(EngineExecutor):
         self._host.on_run_ended(run.uid, RunStatus.FAILURE)
 
     async def admit(self, request: WebhookRequest) -> tuple[Correlation, ...]:
-        """Make the processor authenticate a webhook and find its run; its reports are left to the action's owner."""
+        """Make the processor authenticate a webhook and find its runs, among those of the whole integration.
+
+        What it does with a run is left to the replica that owns the run.
+        """
         if self._processor is None:
             return await super().admit(request)
         event = WebhookEvent.from_request(request.headers, request.body, request.content)
@@ -121,7 +128,8 @@ class OceanAdapter(EngineExecutor):
             raise WebhookRefusedError(400, str(error)) from error
         if found is None:
             return ()
-        named = (Correlation(external_id=name) for name in found.external_ids)
+        names = self._host.integration_of(self.ACTION_NAME)
+        named = (Correlation(external_id=name, executors=names) for name in found.external_ids)
         return (*named, *(Correlation(uid=uid) for uid in found.run_ids if uid))
 
     async def is_close_to_rate_limit(self, run: Run) -> bool:
@@ -208,6 +216,8 @@ class OceanAdapter(EngineExecutor):
                 self._apply_report(call, delivery)
             elif delivery.type == WEBHOOK:
                 await self._apply_webhook(call, delivery)
+                if not call.ocean_run.is_in_progress:
+                    return  # as in Ocean, nothing changes a run that has ended
         if call.ocean_run.is_in_progress:
             await self.ocean_executor.poll(call.ocean_run)
 
@@ -216,20 +226,40 @@ class OceanAdapter(EngineExecutor):
             call.apply_report(OceanReport.from_patch(delivery.payload))
         except ValueError as error:  # from another writer: it must not end the run
             self._log.warning("malformed report", run=call.run.uid, delivery=delivery.id, error=str(error))
-            call.apply_report(OceanReport(logs=(f"malformed report: {error}",)))
+            call.apply_report(OceanReport.of_line(f"malformed report: {error}"))
 
     async def _apply_webhook(self, call: OpenCall, delivery: Delivery) -> None:
-        if self._processor is None:
+        if delivery.problem:
+            call.apply_report(OceanReport.of_line(f"a webhook had no effect: {delivery.problem}"))
             return
+        # Others than the inbox may write events in a namespace, and must not reach the runs of other namespaces.
+        call.reach = call.run.namespace if delivery.namespace == call.run.namespace else None
         headers = {str(name): str(value) for name, value in dict(delivery.payload.get("headers") or {}).items()}
-        event = WebhookEvent.from_request(headers, delivery.payload.get("body"))
+        event = WebhookEvent.from_request(headers, delivery.payload.get("body"), delivery.content)
+        for processor in self._processors_of(delivery):
+            await self._run_processor(call, processor, event, delivery)
+
+    async def _run_processor(
+        self, call: OpenCall, processor: Processor, event: WebhookEvent, delivery: Delivery
+    ) -> None:
+        """Run a processor; whatever goes wrong is shown, and does not end the run, because it says nothing of it."""
+        line = ""
         try:
-            await handle_event_with_retries(self._processor, event, self._clock)
+            if not await handle_event_with_retries(processor, event, self._clock):
+                line = f"a webhook had no effect: {processor.__name__}.should_process_event refused it in the operator"
         except (ActionError, UserAuthRequiredError):
             raise
-        except Exception as error:  # noqa: BLE001 - a processor may raise anything; the run's own end is not known by it
-            self._log.warning("webhook failed", run=call.run.uid, delivery=delivery.id, error=repr(error))
-            call.apply_report(OceanReport(logs=(f"a webhook failed: {type(error).__name__}: {error}",)))
+        except Exception as error:  # noqa: BLE001 - a processor may raise anything
+            line = f"a webhook failed: {type(error).__name__}: {error}"
+        if line:
+            self._log.warning("webhook without effect", run=call.run.uid, delivery=delivery.id, problem=line)
+            call.apply_report(OceanReport.of_line(line))
+
+    def _processors_of(self, delivery: Delivery) -> list[Processor]:
+        """Return the processors that matched a delivery to this run, each once; by default, the executor's own."""
+        names = delivery.payload.get("executors")
+        found = [self._host.processor_of(name) for name in names] if isinstance(names, list) else [self._processor]
+        return list(dict.fromkeys(one for one in found if one is not None))
 
     @property
     def _processor(self) -> Processor | None:
@@ -251,7 +281,7 @@ class OceanAdapter(EngineExecutor):
 def build_adapter(executor: "AbstractExecutor", toolbox: Toolbox, *, poll_seconds: float = 5.0) -> OceanAdapter:
     """Return an executor for an Ocean executor, with the class attributes of the author's class."""
     said = type(executor)
-    contract = {
+    contract: dict[str, Any] = {
         "ACTION_NAME": executor_name(executor.ACTION_NAME),
         "IDEMPOTENT": said.IDEMPOTENT,
         "PARAMETERS": said.PARAMETERS,
@@ -260,8 +290,22 @@ def build_adapter(executor: "AbstractExecutor", toolbox: Toolbox, *, poll_second
         "WEBHOOK_PATH": (said.WEBHOOK_PATH or "") if said.WEBHOOK_PROCESSOR_CLASS is not None else "",
     }
     ocean.add_spec_of(executor)
+    host = ocean.host(toolbox)
+    host.add_executor(contract["ACTION_NAME"], executor.WEBHOOK_PROCESSOR_CLASS, integration_name(type(executor)))
     kind: type[OceanAdapter] = type(f"Adapted{said.__name__}", (OceanAdapter,), contract)
-    return kind(executor, ocean.host(toolbox), poll_seconds=poll_seconds)
+    return kind(executor, host, poll_seconds=poll_seconds)
+
+
+def integration_name(executor: type) -> str:
+    """Return the name of the integration that an executor is part of: its distribution, else its top-level package."""
+    package = executor.__module__.partition(".")[0]
+    return next(iter(_distributions().get(package, ())), package)
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Return the distributions by their packages, which takes long."""
+    return packages_distributions()
 
 
 def _accepts_run(method: Callable[..., object]) -> bool:

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
@@ -21,6 +21,9 @@ from taskaction.integrations.port.ocean.models import ActionRun, IntegrationActi
 from taskaction.integrations.port.ocean.reports import NOTHING, OceanReport, shown_links
 from taskaction.plugin.base import Run
 from taskaction.plugin.toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from taskaction.integrations.port.ocean.webhooks import Processor
 
 AnyRun = ActionRun[IntegrationActionInvocationPayload]
 REPORT = "Report"
@@ -80,6 +83,7 @@ class Host:
         self._ids: dict[str, str] = {}
         self._ended: OrderedDict[str, _TrackedRun | None] = OrderedDict()
         self._ended_ids: dict[str, str] = {}
+        self._executors: dict[str, tuple[Processor | None, str]] = {}
         self._log = structlog.stdlib.get_logger("taskaction.ocean")
         self._persistently = Retrier(
             toolbox.clock,
@@ -91,6 +95,19 @@ class Host:
     def config(self) -> Mapping[str, Any]:
         """Empty configuration: that of a provider belongs to a call."""
         return {}
+
+    def add_executor(self, name: str, processor: "Processor | None", integration: str) -> None:
+        """Record an executor, its processor, and the integration that it is part of."""
+        self._executors[name] = processor, integration
+
+    def processor_of(self, executor: str) -> "Processor | None":
+        """Return the webhook processor of an executor."""
+        return self._executors.get(executor, (None, ""))[0]
+
+    def integration_of(self, executor: str) -> tuple[str, ...]:
+        """Return the executors of an executor's integration, among whose runs webhooks look up ids."""
+        _, own = self._executors[executor]
+        return tuple(sorted(name for name, (_, integration) in self._executors.items() if integration == own))
 
     def open(self, run: Run, ocean_run: AnyRun) -> "OpenCall":
         """Open a call: it receives the reports on this run until it is closed."""
@@ -141,12 +158,17 @@ class Host:
         if known is not None and known.external_id is not None and self._ids.get(known.external_id) == run_id:
             del self._ids[known.external_id]
 
-    async def report(self, run_id: str, report: OceanReport, attempt: int | None = None) -> None:
+    async def report(
+        self, run_id: str, report: OceanReport, attempt: int | None = None, *, namespace: str | None = None
+    ) -> None:
         """Hand a report to the call under way, else store it as an ActionEvent for the owner.
 
-        One that comes too late, from a task of an ``attempt`` that has ended, is dropped.
+        One that comes too late, from a task of an ``attempt`` that has ended, is dropped. With a ``namespace``, runs of
+        others are unknown.
         """
         known = self._known.get(run_id)
+        if known is not None and namespace not in {None, known.namespace}:
+            raise UnknownRunError(run_id)
         if known is None and run_id not in self._ended:
             raise UnknownRunError(run_id)
         if known is None or attempt not in {None, known.attempt}:
@@ -164,11 +186,11 @@ class Host:
             return  # already stored; only the response was lost
         self.set_external_id(run_id, report.external_run_id)
 
-    async def find(self, external_id: str) -> AnyRun | None:
-        """Return a known run by its external id, also one that has ended."""
+    async def find(self, external_id: str, *, namespace: str | None = None) -> AnyRun | None:
+        """Return a known run by its external id, also one that has ended; with a ``namespace``, only one there."""
         known = self._known.get(self._ids.get(external_id, ""))
         found = known if known is not None else self._ended.get(self._ended_ids.get(external_id, ""))
-        return found.run if found is not None else None
+        return found.run if found is not None and namespace in {None, found.namespace} else None
 
     def _event(self, known: _TrackedRun, run_id: str, report: OceanReport) -> Body:
         name = f"{known.name[:_NAME_CHARS].rstrip('.-')}-report-{uuid.uuid4().hex[:12]}"
@@ -188,7 +210,11 @@ class Host:
 
 @dataclass(slots=True)
 class OpenCall:
-    """Call of an executor for one run: the reports in it become its outcome."""
+    """Call of an executor for one run: the reports in it become its outcome.
+
+    Attributes:
+        reach: the only namespace whose runs the call can find and report on; None for all.
+    """
 
     host: Host
     run: Run
@@ -196,6 +222,7 @@ class OpenCall:
     report_so_far: OceanReport = NOTHING
     answers_to: set[str] = field(default_factory=set)
     is_open: bool = True
+    reach: str | None = None
 
     def __post_init__(self) -> None:
         if self.run.external_id is not None:
@@ -226,7 +253,7 @@ class OpenCall:
     async def report(self, run_id: str, report: OceanReport) -> None:
         """Apply a report on this run; one on another run, or after this call, goes to the host."""
         if run_id != self.run.uid:
-            await self.host.report(run_id, report)
+            await self.host.report(run_id, report, namespace=self.reach)
         elif self.is_open:
             self.apply_report(report)
         else:
@@ -234,4 +261,8 @@ class OpenCall:
 
     async def find(self, external_id: str) -> AnyRun | None:
         """Return this run, or another known run, by its external id."""
-        return self.ocean_run if external_id in self.answers_to else await self.host.find(external_id)
+        return (
+            self.ocean_run
+            if external_id in self.answers_to
+            else await self.host.find(external_id, namespace=self.reach)
+        )

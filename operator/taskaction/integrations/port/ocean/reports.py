@@ -79,6 +79,11 @@ class OceanReport(BaseModel):
     reauth: bool = Field(default=False, validation_alias=AliasChoices("reauthRequired", "reauth_required"))
 
     @classmethod
+    def of_line(cls, text: str) -> Self:
+        """Return a report of one log line."""
+        return cls.model_validate({"logs": [text]})
+
+    @classmethod
     def from_patch(cls, patch: Mapping[str, Any]) -> Self:
         """Parse the argument of ``patch_run``, or the payload of an ActionEvent.
 

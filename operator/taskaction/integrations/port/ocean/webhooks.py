@@ -1,4 +1,4 @@
-"""Ocean's webhook processors, which run twice: in the inbox to find the run of a webhook, then for its owner."""
+"""Ocean's webhook processors: the inbox runs them to find the run of a webhook, and its owner to apply it."""
 
 import json
 import uuid
@@ -10,13 +10,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-import structlog
-
 from taskaction.core.clock import Clock
 from taskaction.integrations.port.ocean.errors import RetryableError
-from taskaction.integrations.port.ocean.models import ActionRun, IntegrationActionInvocationPayload
-from taskaction.integrations.port.ocean.report_router import AnyRun, ReportSink, current_desk
-from taskaction.integrations.port.ocean.reports import OceanReport
+from taskaction.integrations.port.ocean.report_router import ReportSink, current_desk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,77 +172,6 @@ class AbstractWebhookProcessor(ABC):
 
 
 Processor = type[AbstractWebhookProcessor]
-
-
-class AuthenticationFailedError(Exception):
-    """The processor does not accept the sender."""
-
-
-class PayloadRefusedError(Exception):
-    """The processor does not accept the payload."""
-
-
-class CorrelationRecorder:
-    """Report sink of the inbox: it records which run is meant, and drops reports, because no run has its owner here.
-
-    Attributes:
-        external_ids: external ids that the processor looked up.
-        run_ids: ids of the runs on which the processor reported.
-    """
-
-    def __init__(self, namespace: str = "") -> None:
-        self._namespace = namespace
-        self.external_ids: list[str] = []
-        self.run_ids: list[str] = []
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """Empty configuration: the provider is not known yet."""
-        return {}
-
-    async def report(self, run_id: str, report: OceanReport) -> None:  # noqa: ARG002 - dropped
-        """Record the id of the run."""
-        found = run_id.removeprefix(_UNKNOWN)
-        if found == run_id and run_id not in self.run_ids:
-            self.run_ids.append(run_id)
-
-    async def find(self, external_id: str) -> AnyRun | None:
-        """Return a placeholder for the run with this external id."""
-        if external_id not in self.external_ids:
-            self.external_ids.append(external_id)
-        payload = IntegrationActionInvocationPayload(installationId=self._namespace)
-        return ActionRun[IntegrationActionInvocationPayload](id=_UNKNOWN + external_id, payload=payload)
-
-
-_UNKNOWN = "external:"
-
-
-async def correlate_event(kind: Processor, event: WebhookEvent) -> CorrelationRecorder | None:
-    """Run a processor in the inbox; return None if it does not handle the webhook.
-
-    Raises:
-        AuthenticationFailedError: the sender is not authentic.
-        PayloadRefusedError: the payload is invalid.
-    """
-    processor = kind(event.clone())
-    if not await processor.should_process_event(event):
-        return None
-    if not await processor.authenticate(event.payload, event.headers):
-        raise AuthenticationFailedError(f"{kind.__name__} does not accept the sender")
-    if not await processor.validate_payload(event.payload):
-        raise PayloadRefusedError(f"{kind.__name__} does not accept the payload")
-    found = CorrelationRecorder()
-    with route_reports_to(found):
-        try:
-            await processor.handle_event(event.payload, None)
-        except Exception as error:
-            if not (found.external_ids or found.run_ids):
-                raise
-            # The run is known, which is all that the inbox needs: the owner handles the webhook.
-            structlog.stdlib.get_logger("taskaction.ocean").debug(
-                "webhook failed in the inbox, left to the owner", error=str(error)
-            )
-    return found
 
 
 async def handle_event_with_retries(kind: Processor, event: WebhookEvent, clock: Clock) -> bool:

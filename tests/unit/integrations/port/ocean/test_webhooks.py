@@ -3,6 +3,8 @@
 import hmac
 import json
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,11 +66,15 @@ def webhook(body: Any, **headers: str) -> Delivery:
     return delivery(headers={"x-kind": "job", **headers}, body=body)
 
 
+def correlated(external_id: str) -> Correlation:
+    return Correlation(external_id=external_id, executors=("ocean-trigger",))
+
+
 # -- at the inbox -----------------------------------------------------------------------------------------------------
 
 
 async def test_the_inbox_learns_the_external_id_that_the_processor_looks_for() -> None:
-    assert await adapter().admit(request({"job": 7, "ok": True})) == (Correlation(external_id="job-7"),)
+    assert await adapter().admit(request({"job": 7, "ok": True})) == (correlated("job-7"),)
 
 
 async def test_a_delivery_of_another_kind_is_accepted_and_ignored() -> None:
@@ -102,26 +108,130 @@ def handling(work: Callable[[Any], Any]) -> type[AbstractWebhookProcessor]:
     return type("Processor", (Base,), {"handle": staticmethod(work)})
 
 
-async def test_what_is_reported_at_the_inbox_is_held_back() -> None:
+async def test_r37_a_processor_is_stopped_at_the_inbox_where_it_finds_its_run() -> None:
+    effects: list[str] = []
+
     async def work(payload: Any) -> None:
         run = await CLIENT.find_run_by_external_id("x")
-        assert CLIENT.is_run_in_progress(run)  # type: ignore[arg-type]  # it was found
-        await CLIENT.report_run_completed(run, True)  # type: ignore[arg-type]  # as above
+        if run is None:
+            return
+        effects.append(run.id)
+        await CLIENT.report_run_completed(run, True)
+
+    hooked = adapter(handling(work))
+    assert await hooked.admit(request({"job": 7})) == (correlated("x"),)
+    assert effects == []
+    given = run(external_id="x", deliveries=(webhook({"job": 7}),))
+    assert await hooked.poll(given) == Succeeded()
+    assert effects == [given.uid]
+
+
+async def test_r37_a_processor_that_catches_everything_is_stopped_all_the_same() -> None:
+    effects: list[str] = []
+
+    async def work(payload: Any) -> None:
+        with suppress(BaseException):
+            await CLIENT.find_run_by_external_id("x")
+        await CLIENT.find_run_by_external_id("y")
+        effects.append("after y")
+
+    assert await adapter(handling(work)).admit(request({"job": 7})) == (correlated("x"), correlated("y"))
+    assert effects == ["after y"]  # with None for both ids, as for the job of a stranger
+
+
+ASKED: dict[str, Any] = {
+    "one": ["x"],
+    "two in turn": ["x", "y"],
+    "the same twice": ["x", "x", "y"],
+    "more than one webhook can be about": [str(number) for number in range(20)],
+}
+
+
+@pytest.mark.parametrize("ids", ASKED.values(), ids=ASKED)
+async def test_r35_every_id_that_a_processor_asks_for_counts(ids: list[str]) -> None:
+    async def work(payload: Any) -> None:
+        for external_id in ids:
+            run = await CLIENT.find_run_by_external_id(external_id)
+            if run is not None and CLIENT.is_run_in_progress(run):
+                await CLIENT.report_run_completed(run, True, external_id)
+                return
+
+    hooked = adapter(handling(work))
+    expected = list(dict.fromkeys(ids))[:8]
+    assert await hooked.admit(request({"job": 7})) == tuple(map(correlated, expected))
+    last = expected[-1]
+    assert await hooked.poll(run(external_id=last, deliveries=(webhook({"job": 7}),))) == Succeeded(message=last)
+
+
+async def test_a_report_at_the_inbox_names_its_run() -> None:
+    async def work(payload: Any) -> None:
         await CLIENT.patch_run("uid-of-another", {"status": RunStatus.SUCCESS})
+        raise AssertionError("the owner continues here")
 
-    assert await adapter(handling(work)).admit(request({"job": 7})) == (
-        Correlation(external_id="x"),
-        Correlation(uid="uid-of-another"),
-    )
+    assert await adapter(handling(work)).admit(request({"job": 7})) == (Correlation(uid="uid-of-another"),)
 
 
-async def test_an_error_at_the_inbox_after_the_run_was_found_is_the_owners_to_see() -> None:
+async def test_r35_the_ids_are_those_of_all_executors_of_the_integration() -> None:
+    class Other(TriggerExecutor):
+        ACTION_NAME = "other"
+        WEBHOOK_PROCESSOR_CLASS = None
+
+    hooked = adapter()
+    build_adapter(Other(), hooked._host.toolbox)
+    (found,) = await hooked.admit(request({"job": 7}))
+    assert found == Correlation(external_id="job-7", executors=("ocean-trigger", "other"))
+
+
+async def test_r35_the_processor_that_matched_a_webhook_ends_the_run_of_another_executor() -> None:
+    class Other(TriggerExecutor):
+        ACTION_NAME = "other"
+        WEBHOOK_PROCESSOR_CLASS = None
+
+    other = build_adapter(Other(), adapter()._host.toolbox)
+    headers = {"x-kind": "job"}
+    told = delivery(headers=headers, body={"job": 7, "ok": True}, executors=["ocean-trigger", "gone"])
+    assert await other.poll(run(**STARTED, deliveries=(told,))) == Succeeded()
+
+
+async def test_r34_a_processor_can_check_the_bytes_for_the_owner_as_well() -> None:
+    class Careful(TriggerProcessor):
+        async def should_process_event(self, event: WebhookEvent) -> bool:
+            return await self.authenticate(event.payload, event.headers)
+
+    careful = adapter(Careful)
+    sent = request({"job": 7, "ok": True})
+    assert await careful.admit(sent) == (correlated("job-7"),)
+    payload = {"headers": dict(sent.headers), "body": sent.body}
+    kept = replace(delivery(**payload), content=sent.content)
+    assert await careful.poll(run(**STARTED, deliveries=(kept,))) == Succeeded()
+    lost = run(**STARTED, deliveries=(delivery(**payload),))
+    assert isinstance(await careful.poll(lost), Pending)
+    assert isinstance(lost.reporter, RecordedReports)
+    refused = "a webhook had no effect: Careful.should_process_event refused it in the operator"
+    assert lost.reporter.progress_reports[-1].message == refused
+
+
+async def test_r34_a_webhook_whose_bytes_are_lost_is_seen_on_the_run() -> None:
+    lost = replace(delivery(headers={"x-kind": "job"}), problem="the stored body is missing")
+    given = run(**STARTED, deliveries=(lost,))
+    assert isinstance(await adapter().poll(given), Pending)
+    assert isinstance(given.reporter, RecordedReports)
+    assert given.reporter.progress_reports[-1].message == "a webhook had no effect: the stored body is missing"
+
+
+async def test_an_event_of_a_namespace_reaches_no_run_of_another() -> None:
     async def work(payload: Any) -> None:
-        run = await CLIENT.find_run_by_external_id("x")
-        assert run is not None
-        _ = run.execution_properties["only the real run has it"]
+        other = await CLIENT.find_run_by_external_id("theirs")
+        await CLIENT.report_run_completed(payload["run"] if other is None else other, True)
 
-    assert await adapter(handling(work)).admit(request({"job": 7})) == (Correlation(external_id="x"),)
+    hooked = adapter(handling(work))
+    theirs = run(uid="uid-2", namespace="other-team", external_id="theirs")
+    assert isinstance(await hooked.poll(theirs), Pending)
+    own = replace(webhook({"job": 7, "run": "uid-2"}), namespace="team")
+    given = run(external_id="mine", deliveries=(own,))
+    assert isinstance(await hooked.poll(given), Pending)
+    assert isinstance(given.reporter, RecordedReports)
+    assert "UnknownRunError" in given.reporter.progress_reports[-1].message
 
 
 async def test_an_error_at_the_inbox_before_the_run_was_found_is_not_taken_for_a_delivery() -> None:
