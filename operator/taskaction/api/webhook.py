@@ -118,7 +118,7 @@ class Webhook(ApiModel):
     filter: WebhookFilter | None = None
     """Requests to store. Other requests are accepted and ignored. Default: all requests with an external id."""
     body_path: JsonPath | None = None
-    """The part of the body that is stored and passed to the executor, at most 32 KiB. Default: the whole body."""
+    """The part of the body that is stored and passed to the executor, at most 1 MiB. Default: the whole body."""
     max_pending: (
         Annotated[
             int,
