@@ -135,7 +135,7 @@ RIGHTS = (
         scope=Scope.SERVED,
         group=GROUP,
         resources=("actionevents",),
-        verbs=("list", "watch", "delete"),
+        verbs=("get", "list", "watch", "delete"),
         why="events about actions, until an action has taken them",
     ),
     Right(
