@@ -22,7 +22,7 @@ from taskaction.core.constants import ORIGIN_ANNOTATION, UID_LABEL
 from taskaction.executors.exposure import hide_values, refuse_exposed
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import AccessDeniedError, ActionExecutionError, InvalidParametersError
-from taskaction.plugin.origin import OriginGuard, origin_problem
+from taskaction.plugin.origin import OriginGuard, origin_problem, owner_problem
 
 _OWN_LACK = re.compile(r'User "system:serviceaccount:[^"]*" cannot')
 _QUOTA = "exceeded quota"
@@ -91,6 +91,8 @@ class Actor:
         """Return why an existing object is not the action's own, or None; anybody can set a label, but no origin."""
         if found["metadata"].get("labels", {}).get(UID_LABEL) != run.uid:
             return "use another name or delete it"
+        if (problem := owner_problem(intended, found)) is not None:
+            return f"{problem}; use another name or delete it"
         if ORIGIN_ANNOTATION not in (intended["metadata"].get("annotations") or {}):
             return None
         if (problem := origin_problem(intended, found)) is not None:

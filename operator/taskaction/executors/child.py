@@ -17,7 +17,7 @@ from taskaction.core.constants import ATTEMPT_LABEL, ORIGIN_ANNOTATION, UID_LABE
 from taskaction.executors.acting import Actor, QuotaExceededError
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending
 from taskaction.plugin.base import AbstractExecutor, Run
-from taskaction.plugin.origin import origin_problem
+from taskaction.plugin.origin import origin_problem, owner_problem
 from taskaction.plugin.toolbox import Followed, Toolbox
 
 _LONGEST_LOOK = 60.0
@@ -173,9 +173,9 @@ class ChildExecutor(AbstractExecutor):
 
 
 def is_own(child: Child, body: Body, run: Run) -> bool:
-    """Whether an object was created for this action: by its label, and by its origin if it must have one."""
+    """Whether an object was created for this action: by its label and owner, and by its origin if it must have one."""
     metadata, wanted = body["metadata"], child.body["metadata"].get("annotations") or {}
-    if (metadata.get("labels") or {}).get(UID_LABEL) != run.uid:
+    if (metadata.get("labels") or {}).get(UID_LABEL) != run.uid or owner_problem(child.body, body) is not None:
         return False
     return ORIGIN_ANNOTATION not in wanted or origin_problem(child.body, body) is None
 

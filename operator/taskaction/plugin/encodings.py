@@ -3,7 +3,7 @@
 Whatever a client or target does to a text character by character, ``Canonical`` undoes: percent-encoding in any mixture
 and case, form encoding, escapes of JSON and Python, also twice, entities of HTML, and folded white space. It keeps the
 place of each character in the source, and takes time linear in its length. Base64 depends on the place in what is
-encoded, so ``encoded_forms`` has its three forms.
+encoded, so ``base64_forms`` has its three forms; ``Compact`` finds them in both alphabets, however lines are wrapped.
 """
 
 import base64
@@ -25,6 +25,7 @@ _TOKEN = re.compile(
     r"|&(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});"
 )
 _FOLDED = re.compile(r"[\s+]{2,}|[^\S ]|\+")
+_COMPACT: dict[int, str | None] = dict.fromkeys(map(ord, "+- \t\n\r\v\f"), None) | {ord("_"): "/"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SIMPLE = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 _OFFSETS = 3
@@ -40,6 +41,7 @@ class Canonical:
 
     Attributes:
         text: the canonical form.
+        compact: the form in which base64 is searched for.
     """
 
     def __init__(self, source: str) -> None:
@@ -50,6 +52,7 @@ class Canonical:
             self._replace(_TOKEN, _decode_token)
             if self.text == before:
                 break
+        self.compact = Compact(self.text, self._starts)
         self._replace(_FOLDED, _fold)
 
     def source_span(self, start: int, end: int) -> tuple[int, int]:
@@ -77,6 +80,33 @@ class Canonical:
         self.text, self._starts = "".join(parts), places
 
 
+class Compact:
+    """Text without white space and in one alphabet of base64; ``source_span`` returns where a part of it came from.
+
+    Lines of base64 are wrapped at any width. The alphabets differ in ``+/`` and ``-_``, and a form turns a plus sign
+    into a space, so this form has no plus sign at all.
+
+    Attributes:
+        text: the compact form.
+    """
+
+    def __init__(self, decoded: str, starts: "array[int] | None" = None) -> None:
+        """Create the form of a text without escapes; ``starts`` are the places of its characters in the source."""
+        self.text = decoded.translate(_COMPACT)
+        self._decoded = decoded
+        self._starts = starts
+        self._kept: array[int] | None = None
+
+    def source_span(self, start: int, end: int) -> tuple[int, int]:
+        """Return the part of the source from which a part of the compact form came."""
+        if self._kept is None:  # only a text that holds a secret needs the places
+            self._kept = array(
+                "q", (at for at, one in enumerate(self._decoded) if _COMPACT.get(ord(one), one) is not None)
+            )
+        first, last = self._kept[start], self._kept[end - 1] + 1
+        return (first, last) if self._starts is None else (self._starts[first], self._starts[last])
+
+
 def spellings(text: str) -> set[str]:
     """Return ``text``, and its UTF-8 read as Latin-1: HTTP has no charset for headers."""
     return {text, text.encode().decode("latin-1")}
@@ -99,8 +129,7 @@ def base64_forms(text: str) -> set[str]:
         padded = b"\0" * offset + content
         first = (offset * 8 + 5) // 6  # the first character that depends on nothing before the text
         last = len(padded) * 8 // 6  # and the last one that depends on nothing after it
-        for alphabet in (base64.b64encode, base64.urlsafe_b64encode):
-            found.add(alphabet(padded).decode()[first:last])
+        found.add(base64.b64encode(padded).decode()[first:last])
     return found
 
 

@@ -35,13 +35,20 @@ def origin_problem(intended: Body, found: Body) -> str | None:
     origin = (mine.get("annotations") or {}).get(ORIGIN_ANNOTATION)
     if origin is None or (theirs.get("annotations") or {}).get(ORIGIN_ANNOTATION) != origin:
         return f"its annotation {ORIGIN_ANNOTATION} is not {origin!r}"
-    owners = [owner["uid"] for owner in theirs.get("ownerReferences") or ()]
-    if any(owner["uid"] not in owners for owner in mine.get("ownerReferences") or ()):
-        return "its metadata.ownerReferences do not name the owner"
+    if (problem := owner_problem(intended, found)) is not None:
+        return problem
     wanted, spec = intended["spec"], found.get("spec") or {}
     fixed = (spec.keys() | wanted.keys()) - MUTABLE_SPEC_FIELDS
     differing = sorted(name for name in fixed if not _is_same(wanted.get(name), spec.get(name)))
     return f"its spec.{differing[0]} differs" if differing else None
+
+
+def owner_problem(intended: Body, found: Body) -> str | None:
+    """Return why ``found`` does not belong to the owner that ``intended`` names, or None if it does."""
+    owners = [owner["uid"] for owner in found["metadata"].get("ownerReferences") or ()]
+    if any(owner["uid"] not in owners for owner in intended["metadata"].get("ownerReferences") or ()):
+        return "its metadata.ownerReferences do not name the owner"
+    return None
 
 
 def _is_same(wanted: Any, found: Any) -> bool:

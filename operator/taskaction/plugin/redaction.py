@@ -10,7 +10,7 @@ from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
 from pydantic import BaseModel
 
 from taskaction.core.names import truncate
-from taskaction.plugin.encodings import Canonical, base64_forms, encoded_forms, spellings, without_surrogates
+from taskaction.plugin.encodings import Canonical, Compact, base64_forms, encoded_forms, spellings, without_surrogates
 from taskaction.plugin.secrets import REDACTED, Secret
 
 SHORTEST_BYTES = 8
@@ -33,13 +33,15 @@ class Redactor:
         """Build the search; the values have ``SHORTEST_BYTES`` or more, which ``SecretLedger`` ensures."""
         plain: set[str] = set()
         canonical: set[str] = set()
+        compact: set[str] = set()
         self._texts = {text for text in (without_surrogates(one).strip() for one in secrets) if text}
         for text in self._texts:
-            encoded = {form for one in spellings(text) for form in base64_forms(one)}
-            plain |= encoded_forms(text) | encoded
-            canonical |= {Canonical(form).text for form in spellings(text) | encoded}
+            plain |= encoded_forms(text)
+            canonical |= {Canonical(form).text for form in spellings(text)}
+            compact |= {Compact(form).text for one in spellings(text) for form in base64_forms(one)}
         self._plain = _Search(plain)
         self._canonical = _Search(canonical)
+        self._compact = _Search(compact)
 
     def text(self, text: str) -> str:
         """Return ``text`` without any of the secrets, nor the beginning or end of one where the text was cut."""
@@ -50,6 +52,7 @@ class Redactor:
         spans = [
             *self._plain.spans(without_surrogates(text)),
             *(form.source_span(*span) for span in self._canonical.spans(form.text)),
+            *(form.compact.source_span(*span) for span in self._compact.spans(form.compact.text)),
         ]
         return _replace_spans(text, spans) if spans else text
 

@@ -41,6 +41,28 @@ BASE64 = {
     "offset 2": lambda text: base64.b64encode(f"xx{text}yy".encode()).decode(),
     "of URLs": lambda text: base64.urlsafe_b64encode(f"x{text}".encode()).decode(),
 }
+WRAPPED = {
+    "in one line": lambda text: text,
+    "without padding": lambda text: text.rstrip("="),
+    "of URLs": lambda text: text.replace("+", "-").replace("/", "_"),
+    "of URLs without padding": lambda text: text.replace("+", "-").replace("/", "_").rstrip("="),
+    "at 76 columns": lambda text: wrapped(text, 76, "\n"),
+    "at 76 columns with CRLF": lambda text: wrapped(text, 76, "\r\n"),
+    "at 64 columns": lambda text: wrapped(text, 64, "\n"),
+    "at 5 columns, indented": lambda text: wrapped(text, 5, "\n    "),
+    "at 76 columns, in JSON": lambda text: json.dumps(wrapped(text, 76, "\r\n"))[1:-1],
+    "percent-encoded": lambda text: quote(text, safe=""),
+    "percent-encoded in lower case": lambda text: re.sub("%..", lambda found: found[0].lower(), quote(text, safe="")),
+    "percent-encoded lines": lambda text: quote(wrapped(text, 76, "\r\n"), safe=""),
+    "decoded as a form": lambda text: text.replace("+", " "),
+}
+
+
+def wrapped(text: str, columns: int, ending: str) -> str:
+    """Return a text in lines, as MIME and PEM write it."""
+    return ending.join(text[at : at + columns] for at in range(0, len(text), columns))
+
+
 VISIBLE = st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"])
 SECRETS = st.text(st.one_of(VISIBLE, st.sampled_from("/+=%&\"\\ <'äöü€😀")), min_size=8, max_size=60).filter(
     lambda text: len(text.strip().encode()) >= SHORTEST_BYTES and len(Canonical(text).text.strip()) >= SHORTEST_BYTES
@@ -72,6 +94,19 @@ def test_base64_of_anything_with_a_secret_in_it_is_redacted(secret: str, how: st
     shown = Redactor([secret]).text(f"Basic {BASE64[how](secret)}")
     assert REDACTED in shown
     assert len(shown) < len("Basic ") + len(REDACTED) + 14
+
+
+@pytest.mark.parametrize("how", WRAPPED)
+@pytest.mark.parametrize("offset", range(3))
+@given(secret=SECRETS, around=st.integers(0, 40))
+def test_base64_is_redacted_however_it_is_written(how: str, offset: int, secret: str, around: int) -> None:
+    secret = secret.strip()
+    before = "x" * (3 * around + offset)
+    encoded = WRAPPED[how](base64.b64encode(f"{before}{secret}{'y' * around}".encode()).decode())
+    shown = Redactor([secret]).text(f"token: {encoded} (sent)")
+    assert REDACTED in shown
+    rest = re.sub(r"\\r|\\n|%..|\W", "", shown.replace(REDACTED, "|").lower())
+    assert len(rest) < len("token") + len("sent") + 4 * (len(before) + around) / 3 + 18
 
 
 @given(secret=SECRETS, others=st.lists(SECRETS, max_size=5), data=st.data())
@@ -132,8 +167,10 @@ def test_every_field_of_every_outcome_is_redacted() -> None:
         ([f"{number:020}" for number in range(256)], "0123456789" * 6000),
         (["a" * length for length in range(8, 128)], "a" * 60_000),
         (['%"\\+ä/' * 2500], "%41%22\\u00e4\\\\" * 4000),
+        (["s3cret-value"], "\n".join(["czNjcmV0LXZhbHVl", "czNjcmV0LXZhb"] * 2000)),
+        (["s3cret-value"], " +-_" * 16_000),
     ],
-    ids=["many", "nested in each other", "long and encoded"],
+    ids=["many", "nested in each other", "long and encoded", "wrapped lines", "nothing but gaps"],
 )
 def test_hostile_texts_take_little_time(secrets: list[str], text: str) -> None:
     started = time.thread_time()

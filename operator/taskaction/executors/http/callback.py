@@ -1,5 +1,6 @@
 """The callback of an ``http`` action: its address, its deadline and the meaning of its body; no I/O."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from taskaction.plugin.base import Run
 from taskaction.plugin.callbacks import Callbacks, Ticket
 from taskaction.plugin.checks import at_path
 from taskaction.plugin.errors import ActionError, ActionExecutionError, InvalidParametersError
+from taskaction.plugin.secrets import Secret
 
 CALLBACK_URL = "callbackUrl"
 LONGEST_WAIT = timedelta(hours=1)
@@ -43,9 +45,19 @@ def address_values(model: HttpModel, run: Run, callbacks: Callbacks | None) -> d
     if callbacks is None or not callbacks.url:
         missing = "TASKACTION_WEBHOOKS_KEY_FILE" if callbacks is None else "TASKACTION_WEBHOOKS_URL"
         raise InvalidParametersError(f"{{{{ callbackUrl }}}} requires the operator setting {missing}, which is not set")
-    ends = run.deadline or callback_deadline(model, run) or run.started_at + _LONGEST_LIFE
+    # The same in every call of the attempt, so that each one knows what to redact; a deadline may move meanwhile.
+    ends = callback_deadline(model, run) or run.started_at + _LONGEST_LIFE
+    if run.deadline is not None and run.deadline > ends:
+        ends = run.deadline
     ticket = Ticket(run.namespace, run.name, run.uid, run.attempt, int((ends + _SLACK).timestamp()))
     return {CALLBACK_URL: callbacks.address(ticket)}
+
+
+def protect_callback(address: Mapping[str, str], run: Run) -> dict[str, Secret]:
+    """Return the values of ``address_values`` as secrets, and redact the address and its token from now on."""
+    for text in address.values():
+        run.secrets.protect(text.rpartition("/")[2])
+    return {name: run.secrets.protect(text) for name, text in address.items()}
 
 
 def callback_deadline(model: HttpModel, run: Run) -> datetime | None:

@@ -16,6 +16,7 @@ from taskaction.executors.http.callback import (
     address_values,
     callback_deadline,
     callback_timeout_error,
+    protect_callback,
     read_delivery,
 )
 from taskaction.executors.http.client import GuardedClient
@@ -120,8 +121,7 @@ class HttpExecutor(AbstractExecutor):
             raise
 
     async def _start(self, model: HttpModel, run: Run) -> Outcome:
-        address = address_values(model, run, self._callbacks)
-        values = values_of(run) | {name: run.secrets.protect(text) for name, text in address.items()}
+        values = values_of(run) | protect_callback(address_values(model, run, self._callbacks), run)
         request = await _prepare_request(model, run, values)
         answer = await self._send(model, request, run)
         check_response(model, answer, request, run)
@@ -138,8 +138,11 @@ class HttpExecutor(AbstractExecutor):
         model = _model(run)
         if (model.polling is None and model.callback is None) or run.external_id is None:
             return await self.execute(run)
-        if model.callback is not None and (told := read_delivery(model.callback, run)) is not None:
-            return told
+        self._protect_address(model, run)
+        if model.callback is not None and run.deliveries:
+            await self._protect_credentials(model, run)
+            if (told := read_delivery(model.callback, run)) is not None:
+                return told
         outcome: Outcome = Pending(poll_after=_next_poll_delay(model, run), message="waiting for the callback")
         if model.polling is not None:
             outcome = await self._poll_target(model, model.polling, run)
@@ -148,6 +151,18 @@ class HttpExecutor(AbstractExecutor):
                 await self.cancel(run)
             raise late
         return outcome
+
+    def _protect_address(self, model: HttpModel, run: Run) -> None:
+        """Redact the callback address, which the target knows since the start."""
+        with suppress(InvalidParametersError):  # a setting for it has been removed since
+            protect_callback(address_values(model, run, self._callbacks), run)
+
+    async def _protect_credentials(self, model: HttpModel, run: Run) -> None:
+        """Redact the credentials that the target knows, before anything that it says without a request is shown."""
+        try:
+            await authenticate(model.auth, run)
+        except ActionError as error:
+            raise as_unrepeatable(error, effect_of(model.method, _sent(model), _STARTED)) from error
 
     async def _poll_target(self, model: HttpModel, polling: HttpPolling, run: Run) -> Outcome:
         try:
@@ -189,6 +204,7 @@ class HttpExecutor(AbstractExecutor):
         model = _model(run)
         if model.cancel is None or run.external_id is None:
             return
+        self._protect_address(model, run)
         request = await _prepare_follow_up(model.cancel, model, run)
         answer = await self._client.send(request)
         if answer.code not in _GONE:

@@ -47,13 +47,13 @@ class JobExecutor(ChildExecutor):
         if "Complete" in conditions:
             return Succeeded(output=await self._collect_output(run, body))
         if "Failed" in conditions:
-            return _job_failure(body, conditions["Failed"], await self._pods(run, "Failed"))
+            return _job_failure(body, conditions["Failed"], await self._pods(run, body, "Failed"))
         if "deletionTimestamp" in body["metadata"]:
             return deletion_failure(JOBS.kind, child.title)
         return await self._continue_polling(run, child, body)
 
     async def _continue_polling(self, run: Run, child: Child, body: Body) -> Outcome:
-        pods = (read_pod_state(pod, "") for pod in _of_attempt(self.followed.list_observed(PODS, run.uid), run))
+        pods = (read_pod_state(pod, "") for pod in _of_job(self.followed.list_observed(PODS, run.uid), body, run))
         waits = next((found for found in pods if isinstance(found, PodWaiting) and found.problem), PodWaiting())
         status = _status(body)
         progress = _progress(status, child.body["spec"].get("completions"))
@@ -67,16 +67,16 @@ class JobExecutor(ChildExecutor):
         count = _status(body).get("succeeded") or 0
         if not 0 < count <= _OUTPUTS_READ:
             return None
-        pods = sorted(await self._pods(run, "Succeeded", count), key=_order)
+        pods = sorted(await self._pods(run, body, "Succeeded", count), key=_order)
         outputs = [output_of(pod, parameters.watched_container) for pod in pods]
         if (parameters.spec.get("completions") or 1) == 1 and count == 1:
             return outputs[0] if outputs else None
         return outputs if any(output is not None for output in outputs) else None
 
-    async def _pods(self, run: Run, phase: str, count: int = 1) -> list[Body]:
-        """Return the pods of the attempt in a phase: from the watch if it has enough, otherwise from the API server."""
-        seen = _in_phase(self.followed.list_observed(PODS, run.uid), phase, run)
-        return seen if len(seen) >= count else _in_phase(await self.actor.list_own(PODS, run), phase, run)
+    async def _pods(self, run: Run, job: Body, phase: str, count: int = 1) -> list[Body]:
+        """Return the pods of the Job in a phase: from the watch if it has enough, otherwise from the API server."""
+        seen = _in_phase(_of_job(self.followed.list_observed(PODS, run.uid), job, run), phase)
+        return seen if len(seen) >= count else _in_phase(_of_job(await self.actor.list_own(PODS, run), job, run), phase)
 
 
 def _job_failure(body: Body, condition: Mapping[str, Any], pods: Sequence[Body]) -> Failed:
@@ -97,12 +97,19 @@ def _status(body: Body) -> Mapping[str, Any]:
     return body.get("status") or {}
 
 
-def _in_phase(pods: Sequence[Body], phase: str, run: Run) -> list[Body]:
-    return [pod for pod in _of_attempt(pods, run) if _status(pod).get("phase") == phase]
+def _in_phase(pods: Sequence[Body], phase: str) -> list[Body]:
+    return [pod for pod in pods if _status(pod).get("phase") == phase]
 
 
-def _of_attempt(pods: Sequence[Body], run: Run) -> list[Body]:
-    return [pod for pod in pods if pod["metadata"]["labels"].get(ATTEMPT_LABEL) == str(run.attempt)]
+def _of_job(pods: Sequence[Body], job: Body, run: Run) -> list[Body]:
+    """Return the pods of the attempt that the Job owns: anybody who may create pods can give them its labels."""
+    uid = job["metadata"]["uid"]
+    return [
+        pod
+        for pod in pods
+        if pod["metadata"]["labels"].get(ATTEMPT_LABEL) == str(run.attempt)
+        and any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences") or ())
+    ]
 
 
 def _order(pod: Body) -> tuple[int, str]:

@@ -2,6 +2,9 @@
 
 import logging
 from base64 import b64encode
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -9,9 +12,15 @@ import orjson
 import pytest
 from aiohttp import web
 
-from support.runs import guarded, later, outcome_of, run
+from support.runs import NOW, guarded, later, outcome_of, run, toolbox
+from taskaction.api.enums import RetryClass
 from taskaction.executors.http import HttpExecutor
-from taskaction.lifecycle.outcomes import Failed, Pending
+from taskaction.executors.http.callback import address_values
+from taskaction.executors.http.model import HttpModel
+from taskaction.lifecycle.outcomes import Failed, Pending, Succeeded
+from taskaction.plugin.base import Delivery, Run
+from taskaction.plugin.callbacks import Callbacks
+from taskaction.testing.conformance_parts import FixedSecrets
 from taskaction.testing.targets import HttpServer, says
 
 SECRET = 'p"a\\ss/wörd&' + "x" * 800
@@ -121,3 +130,77 @@ async def test_a_secret_with_a_line_break_within_is_refused_without_being_shown(
     assert "'Authorization': must not contain a line break" in failure.message
     assert "second" not in failure.message
     assert not server.seen
+
+
+# -- what a target says without being asked, or when it is asked for something else ------------------------------------
+
+CALLBACKS = Callbacks(url="https://hooks.example.org", keys=(b"k" * 32,))
+
+
+@pytest.fixture
+async def notified() -> AsyncIterator[HttpExecutor]:
+    executor = HttpExecutor.build(toolbox(callbacks=CALLBACKS))
+    yield executor
+    await executor.close()
+
+
+def started(server: HttpServer, auth: dict[str, Any], **more: Any) -> Run:
+    config = {"method": "POST", "url": f"{server.url}/jobs", "json": {"notify": "{{ callbackUrl }}"}, "auth": auth}
+    given = config | {"callback": {"failure": {"path": "state", "equals": "lost"}}} | more
+    return run({}, config=given, external_id="j1", secrets={"target/token": SECRET})
+
+
+def delivered(one: Run, body: Any) -> Run:
+    payload = {"headers": {}, "body": body}
+    return later(one, 5, deliveries=(Delivery(id="d", type="Webhook", payload=payload, received_at=NOW),))
+
+
+def address_of(given: Run) -> str:
+    (text,) = address_values(HttpModel.model_validate(given.config), given, CALLBACKS).values()
+    return text
+
+
+@pytest.mark.parametrize("auth", AUTHS.values(), ids=AUTHS)
+async def test_a_callback_that_shows_the_credentials_is_redacted(
+    notified: HttpExecutor, server: HttpServer, auth: dict[str, Any]
+) -> None:
+    given = started(server, auth)
+    echo = {"secret": SECRET, "basic": f"Basic {ENCODED}", "address": address_of(given)}
+    outcome = await guarded(notified, delivered(given, {"you sent": echo})).poll()
+    assert isinstance(outcome, Succeeded)
+    assert clean(str(outcome.output))
+    assert address_of(given).rpartition("/")[2] not in str(outcome.output)
+    failed = await outcome_of(guarded(notified, delivered(given, {"state": "lost", "is": echo})).poll())
+    assert isinstance(failed, Failed)
+    assert clean(str(failed))
+
+
+async def test_a_callback_whose_credentials_cannot_be_read_is_not_shown_and_starts_nothing_again(
+    notified: HttpExecutor, server: HttpServer
+) -> None:
+    given = replace(started(server, AUTHS["bearer"]), secrets=FixedSecrets({}))
+    failed = await outcome_of(guarded(notified, delivered(given, {"you sent": SECRET})).poll())
+    assert isinstance(failed, Failed)
+    assert (failed.retry_class, clean(str(failed))) == (RetryClass.INTERRUPTED, True)
+    assert "Secret 'target'" in failed.message
+
+
+async def test_an_answer_to_a_poll_that_shows_the_callback_address_is_redacted(
+    notified: HttpExecutor, server: HttpServer
+) -> None:
+    polling = {"url": f"{server.url}/jobs/j1", "success": {"path": "state", "equals": "done"}, "externalId": "j1"}
+    given = started(server, AUTHS["bearer"], polling=polling)
+    address = address_of(given)
+    server.on("GET /jobs/j1", says({"state": "done", "notify": address, "token": address.rpartition("/")[2]}))
+    outcome = await guarded(notified, later(given, 5)).poll()
+    assert isinstance(outcome, Succeeded)
+    assert address.rpartition("/")[2] not in str(outcome.output)
+
+
+@pytest.mark.parametrize("deadline", [None, 60.0, 3600.0, 86_400.0])
+def test_the_callback_address_is_the_same_while_the_deadline_of_the_attempt_moves(
+    server: HttpServer, deadline: float | None
+) -> None:
+    given = started(server, AUTHS["bearer"], callback={"timeout": "2h"})
+    moved = replace(given, deadline=None if deadline is None else given.now + timedelta(seconds=deadline / 24))
+    assert address_of(moved) == address_of(later(given, 30))

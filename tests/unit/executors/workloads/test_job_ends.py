@@ -50,6 +50,18 @@ async def test_the_output_is_that_of_the_pod_that_was_seen() -> None:
     assert house.cluster.count("list") == 0
 
 
+@pytest.mark.parametrize("is_seen", [True, False])
+async def test_a_pod_that_only_has_the_labels_of_the_job_s_says_nothing(is_seen: bool) -> None:
+    house = House()
+    job = await house.started()
+    forged = pod_of(job, 9, "Succeeded", "666", ownerReferences=[{"kind": "Job", "uid": "uid-of-another"}])
+    house.cluster.store(PODS, forged)
+    house.cluster.store(PODS, pod_of(job, 1, "Succeeded", "7"))
+    if is_seen:
+        house.watched_paths.put(forged)
+    assert await house.looked(succeeded=1, conditions=[COMPLETE]) == Succeeded(output=7)
+
+
 async def test_a_pod_that_was_not_seen_is_looked_for() -> None:
     house = House()
     job = await house.started()

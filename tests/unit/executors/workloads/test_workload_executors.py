@@ -115,7 +115,16 @@ async def test_a_name_that_somebody_else_has_is_said(house) -> None:
     assert house.child["metadata"].get("labels") is None
 
 
-@pytest.mark.parametrize("labels", [None, {}, {"taskaction.dev/uid": "uid-2", "taskaction.dev/attempt": "1"}])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        None,
+        {},
+        {"taskaction.dev/uid": "uid-2", "taskaction.dev/attempt": "1"},
+        {"taskaction.dev/uid": "uid-1", "taskaction.dev/attempt": "1"},
+    ],
+    ids=["no labels", "none of ours", "another action's", "the action's without its owner"],
+)
 async def test_an_object_of_somebody_else_is_never_judged(house, labels) -> None:
     house.foreign(**({} if labels is None else {"labels": labels}))
     with pytest.raises(ActionExecutionError, match="is not this action's") as refusal:
@@ -123,8 +132,9 @@ async def test_an_object_of_somebody_else_is_never_judged(house, labels) -> None
     assert refusal.value.code == "AlreadyExists"
 
 
-async def test_an_object_that_took_the_place_of_the_actions_own_is_not_it(house) -> None:
-    house.foreign(labels={"taskaction.dev/uid": "uid-2", "taskaction.dev/attempt": "1"})
+@pytest.mark.parametrize("uid", ["uid-1", "uid-2"])
+async def test_an_object_that_took_the_place_of_the_actions_own_is_not_it(house, uid: str) -> None:
+    house.foreign(labels={"taskaction.dev/uid": uid, "taskaction.dev/attempt": "1"})
     outcome = await house.poll()
     assert isinstance(outcome, Failed)
     assert outcome.code == f"{house.resource.kind}Deleted"

@@ -16,6 +16,7 @@ from taskaction.core.names import child_name
 from taskaction.executors.acting import Actor
 from taskaction.executors.child import Child, ChildExecutor, deletion_failure
 from taskaction.executors.workloads.diagnosis import PodRunning, PodSucceeded, PodWaiting
+from taskaction.executors.workloads.manifests import owner_of
 from taskaction.executors.workloads.model import USUAL_GRACE
 from taskaction.executors.workloads.pod import await_start
 from taskaction.integrations.flyte.executor import template as templates
@@ -74,7 +75,8 @@ class FlyteExecutor(ChildExecutor):
 
     async def child(self, run: Run) -> Child:
         """Return the attempt's pod by its name alone: neither a storage nor a template is needed to find it again."""
-        metadata = {"name": child_name(run.name, run.uid, run.attempt), "namespace": run.namespace}
+        name = child_name(run.name, run.uid, run.attempt)
+        metadata = {"name": name, "namespace": run.namespace, "ownerReferences": [owner_of(run)]}
         return Child(resource=PODS, body={"metadata": metadata}, patience=self._settings.start_timeout)
 
     async def prepare_child(self, run: Run, child: Child) -> Child:

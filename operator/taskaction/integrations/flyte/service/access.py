@@ -29,12 +29,16 @@ class Headers(Protocol):
 class RpcCaller:
     """Caller with a valid token."""
 
-    __slots__ = ("groups", "name", "uid")
+    __slots__ = ("extra", "groups", "name", "uid")
 
-    def __init__(self, name: str, uid: str = "", groups: Sequence[str] = ()) -> None:
+    def __init__(
+        self, name: str, uid: str = "", groups: Sequence[str] = (), extra: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """Create a caller; ``extra`` is what the authenticator says besides, by which webhooks may authorize."""
         self.name = name
         self.uid = uid
         self.groups = tuple(groups)
+        self.extra = {key: tuple(values) for key, values in sorted((extra or {}).items())}
 
 
 class AnswerCache(Generic[T]):
@@ -132,12 +136,16 @@ class AccessReviewer:
         if self._audiences and not set(self._audiences) & set(status.get("audiences") or ()):
             return None
         user = status.get("user") or {}
-        return RpcCaller(user.get("username", ""), user.get("uid", ""), user.get("groups") or ())
+        return RpcCaller(
+            user.get("username", ""), user.get("uid", ""), user.get("groups") or (), user.get("extra") or {}
+        )
 
     async def _may(self, caller: RpcCaller, namespace: str, what: Mapping[str, str]) -> bool:
-        key = (caller.name, caller.uid, caller.groups, namespace, *what.values())
+        extra = {name: list(values) for name, values in caller.extra.items()}
+        key = (caller.name, caller.uid, caller.groups, *caller.extra.items(), namespace, *what.values())
         attributes = {"namespace": namespace, **what}
-        spec = {"user": caller.name, "uid": caller.uid, "groups": list(caller.groups), "resourceAttributes": attributes}
+        spec: Body = {"user": caller.name, "uid": caller.uid, "groups": list(caller.groups), "extra": extra}
+        spec["resourceAttributes"] = attributes
 
         async def ask() -> bool:
             return bool((await self._ask(SUBJECT_ACCESS_REVIEWS, spec)).get("allowed"))

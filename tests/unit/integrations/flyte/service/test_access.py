@@ -106,6 +106,7 @@ async def test_a_right_is_asked_for_by_verb_and_namespace(gate, reviews):
         "user": "ada",
         "uid": "uid",
         "groups": ["people"],
+        "extra": {},
         "resourceAttributes": {
             "namespace": "flyte",
             "verb": "abort",
@@ -120,6 +121,16 @@ async def test_a_right_is_asked_for_by_verb_and_namespace(gate, reviews):
     assert refused.value.code == Code.PERMISSION_DENIED
     with pytest.raises(ConnectError, match="in namespace 'other'"):
         await gate.authorize(ADA, "abort", "other")
+
+
+async def test_what_the_authenticator_says_besides_goes_on_to_the_authorizer(gate, reviews):
+    said = {"example.com/scopes": ["read", "write"], "authentication.kubernetes.io/pod-name": ["a"]}
+    reviews.token["user"] = {"username": "ada", "extra": said}
+    await gate.authorize(await gate.authenticate(GOOD), "abort", "flyte")
+    assert reviews.last["extra"] == said
+    reviews.allowed = False
+    with pytest.raises(ConnectError):
+        await gate.authorize(RpcCaller("ada", extra={"example.com/scopes": ["read"]}), "abort", "flyte")
 
 
 async def test_an_account_is_used_by_itself_and_by_who_may_impersonate_it(gate, reviews):
