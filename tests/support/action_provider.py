@@ -11,7 +11,8 @@ class ActionProvider(ThreadingHTTPServer):
     """Provider that ends every action at its first poll; serves while it is entered.
 
     ``body.size`` is the size of the details in bytes. ``body.fails`` makes the action fail, and ``body.refuse`` makes
-    the provider refuse it. An action that was released is not known any more.
+    the provider refuse it. An action that was released is not known any more. While the provider ``holds`` its actions,
+    none ends.
     """
 
     daemon_threads = True
@@ -20,6 +21,7 @@ class ActionProvider(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.actions: dict[str, dict[str, Any]] = {}
         self.by_request: dict[str, str] = {}
+        self.holds = False
         self.asked: Counter[str] = Counter()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -52,6 +54,8 @@ class ActionProvider(ThreadingHTTPServer):
         body = self.actions.get(name)
         if body is None:
             return 404, {"error": {"code": "NotFound"}}
+        if self.holds:
+            return 200, {"action_id": name, "status": "ACTIVE", "details": {}, "creator_id": "urn:x"}
         standing = "FAILED" if body.get("fails") else "SUCCEEDED"
         details = {"text": "x" * body.get("size", 0), "code": "Broken"}
         return 200, {"action_id": name, "status": standing, "details": details, "creator_id": "urn:x"}

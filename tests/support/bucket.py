@@ -15,11 +15,15 @@ STAMPS = {"ETag": '"1"', "Last-Modified": "Thu, 01 Jan 2026 12:00:00 GMT"}
 
 
 class Bucket:
-    """Files by their path, which begins with the bucket's name; serves while it is entered."""
+    """Files by their path, which begins with the bucket's name; serves while it is entered.
+
+    While it ``refuses``, no file can be written.
+    """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
-        files = self.files
+        self.refuses = False
+        files, bucket = self.files, self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -39,8 +43,8 @@ class Bucket:
             do_HEAD = do_GET  # noqa: N815 - the base's
 
             def do_PUT(self) -> None:
-                files[self.path.partition("?")[0]] = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                self.answer(200, b"")
+                content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.answer(*bucket.put(self.path.partition("?")[0], content))
 
             def do_POST(self) -> None:
                 said = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
@@ -55,6 +59,13 @@ class Bucket:
                     self.wfile.write(content)
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    def put(self, path: str, content: bytes) -> tuple[int, bytes]:
+        """Keep a file unless the bucket refuses it; return the answer."""
+        if self.refuses:
+            return 403, b"<Error><Code>AccessDenied</Code></Error>"
+        self.files[path] = content
+        return 200, b""
 
     @property
     def environment(self) -> dict[str, str]:
