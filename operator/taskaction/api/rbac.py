@@ -234,8 +234,8 @@ RIGHTS = (
         scope=Scope.ACTIONS,
         group=GROUP,
         resources=("taskactions",),
-        verbs=("get", "list", "watch", "create", "patch", "abort", "signal", "adopt"),
-        why="one action for each call, with the mark of its origin, its state, abort and signal",
+        verbs=("get", "list", "watch", "create", "patch", "abort", "signal", "adopt", "stamp"),
+        why="one action for each call, with the mark of its origin, its state, and who aborts or answers it",
     ),
     Right(
         scope=Scope.ACTIONS,

@@ -19,7 +19,8 @@ def account(template: TaskTemplate, run_spec: RunSpec, inherited: str) -> str:
 
 def account_used(spec: Body) -> str | None:
     """Return the ServiceAccount whose rights a TaskAction with this spec uses, or None if it uses none."""
-    uses = "runAs" in spec or uses_account(spec.get("executor", ""), spec.get("parameters") or {})
+    executor = spec.get("executor")  # a provider uses the account that its own author may use
+    uses = "runAs" in spec or (executor is not None and uses_account(executor, spec.get("parameters") or {}))
     return str((spec.get("runAs") or {}).get("serviceAccountName", "default")) if uses else None
 
 

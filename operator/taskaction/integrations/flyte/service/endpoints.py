@@ -281,7 +281,7 @@ class Calls:
     # -- what is written ----------------------------------------------------------------------------------------------
 
     def _stamp(self, caller: RpcCaller) -> dict[str, Any]:
-        """Return who asks and when; where the policy ``stamps`` is installed, it writes the service's account."""
+        """Return who asks and when; the policy ``stamps`` believes the first of the service's account alone."""
         return {"by": truncate(caller.name, 253), "at": format_time(self._dependencies.clock.now())}
 
     async def _patch(self, known: CachedAction, operations: Sequence[Mapping[str, Any]]) -> None:

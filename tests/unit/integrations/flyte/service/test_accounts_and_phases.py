@@ -51,6 +51,8 @@ def test_a_task_runs_as_who_it_names_or_as_its_run_or_its_parent(
         ({"executor": "pod", "runAs": {"serviceAccountName": "robot"}}, "robot"),
         ({"executor": "noop", "runAs": {"serviceAccountName": "robot"}}, "robot"),
         ({"executor": "noop"}, None),
+        ({"providerRef": {"name": "serial"}}, None),
+        ({"providerRef": {"name": "serial"}, "runAs": {"serviceAccountName": "robot"}}, "robot"),
         ({"executor": "approval"}, None),
         ({"executor": "http", "parameters": {"url": "x"}}, None),
         ({"executor": "http", "parameters": {"auth": {}}}, "default"),
