@@ -98,7 +98,7 @@ def house(
         task_types="none=noop",
         templates=f"file://{storage}/templates",
     )
-    settings = {"ENDPOINT": f"http://{GATEWAY}:{port}", "AUDIENCE": AUDIENCE, "STORAGE": f"file://{storage}"}
+    settings = {"ENDPOINT": f"http://{GATEWAY}:{port}", "AUDIENCE": AUDIENCE, "STORAGE": f"{name}=file://{storage}"}
     node_operators.start(QUICK_LEASES | {f"TASKACTION_FLYTE_{key}": value for key, value in settings.items()})
     yield House(kubectl, storage, services)
     services.close()

@@ -21,6 +21,7 @@ from taskaction.executors.workloads.model import USUAL_GRACE
 from taskaction.executors.workloads.pod import await_start
 from taskaction.integrations.flyte.executor import template as templates
 from taskaction.integrations.flyte.executor import verdict
+from taskaction.integrations.flyte.executor.grants import FolderGrant
 from taskaction.integrations.flyte.executor.manifest import build_pod, build_task_pod
 from taskaction.integrations.flyte.executor.model import FlyteParameters
 from taskaction.integrations.flyte.executor.places import AttemptPaths, fill_words, words
@@ -56,13 +57,20 @@ class FlyteExecutor(ChildExecutor):
         super().__init__(actor, followed, clock)
         self._settings = settings
         self._storage = storage
+        self._grants = [FolderGrant.from_text(text) for text in settings.storage]
 
     @classmethod
     def build(cls, toolbox: Toolbox) -> "FlyteExecutor":
         """Create the executor with the cluster, the operator's watch, and the Flyte settings."""
         actor = Actor(toolbox.cluster, toolbox.closed_namespaces, toolbox.clock)
         settings = toolbox.settings(FlyteSettings)
-        return cls(actor, toolbox.followed, toolbox.clock, settings, Storage(settings.storage))
+        return cls(
+            actor,
+            toolbox.followed,
+            toolbox.clock,
+            settings,
+            Storage([FolderGrant.from_text(text).folder for text in settings.storage]),
+        )
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:  # noqa: ARG002 - the contract's
         """Report no external effect: Kubernetes deletes what the action owns, after the grace period of the pod."""
@@ -82,7 +90,7 @@ class FlyteExecutor(ChildExecutor):
     async def prepare_child(self, run: Run, child: Child) -> Child:
         """Return the pod that the task describes, on the PodTemplate that it or the operator names."""
         parameters = _parameters(run)
-        self._check_result_readable(AttemptPaths.of(parameters, run.attempt))
+        self._check_result_readable(AttemptPaths.of(parameters, run.attempt), run)
         template = await self._template(parameters)
         base = await self._base(template, run)
         return replace(child, body=build_pod(template, parameters, run, self._settings, base))
@@ -137,7 +145,7 @@ class FlyteExecutor(ChildExecutor):
         places = AttemptPaths.of(parameters, run.attempt)
         if isinstance(found, Failed) and not verdict.has_own_error(found):
             return found
-        if not self._storage.covers(places.outputs):
+        if not self._may_read(places.outputs, run):
             return found if isinstance(found, Failed) else self._unread_outcome(places)
         try:
             failed = await self._read_failure(places, template, is_done=isinstance(found, PodSucceeded))
@@ -147,9 +155,14 @@ class FlyteExecutor(ChildExecutor):
             return failed
         return _success(places) if isinstance(found, PodSucceeded) else found
 
-    def _check_result_readable(self, places: AttemptPaths) -> None:
+    def _may_read(self, address: str, run: Run) -> bool:
+        """Whether the operator may read an address for an action of this namespace."""
+        granted = any(grant.covers(address, run.namespace) for grant in self._grants)
+        return granted and self._storage.covers(address)
+
+    def _check_result_readable(self, places: AttemptPaths, run: Run) -> None:
         """Refuse a task whose result the operator could not read, before it has an effect."""
-        if not self._storage.covers(places.outputs) and not self._settings.trust_exit_code:
+        if not self._may_read(places.outputs, run) and not self._settings.trust_exit_code:
             raise InvalidParametersError(f"parameters.runOutputBase: {_unreadable(places)}")
 
     def _unread_outcome(self, places: AttemptPaths) -> Outcome:
@@ -192,7 +205,7 @@ class FlyteExecutor(ChildExecutor):
                 templates.decode_base64(parameters.template), parameters.encoding, "template"
             )
         address, digest = parameters.template_uri or "", parameters.template_digest or ""
-        if not self._storage.covers(address):
+        if not self._storage.covers(address):  # its digest is known, so its content is no secret
             raise InvalidParametersError(
                 f"parameters.templateUri: {address} is in none of the folders that TASKACTION_FLYTE_STORAGE names"
             )
@@ -209,8 +222,9 @@ class FlyteExecutor(ChildExecutor):
 
 def _unreadable(places: AttemptPaths) -> str:
     return (
-        f"{places.outputs} is in none of the folders that TASKACTION_FLYTE_STORAGE names, so the operator cannot read "
-        "the result; add the folder there, or set TASKACTION_FLYTE_TRUST_EXIT_CODE=true to take the exit code for it"
+        f"{places.outputs} is in none of the folders that TASKACTION_FLYTE_STORAGE names for the namespace, so the "
+        "operator cannot read the result; add NAMESPACE=FOLDER there, or set TASKACTION_FLYTE_TRUST_EXIT_CODE=true to "
+        "take the exit code for it"
     )
 
 

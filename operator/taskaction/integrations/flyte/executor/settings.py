@@ -23,7 +23,9 @@ class FlyteSettings(Settings, env_prefix="TASKACTION_FLYTE_"):
     """The audience of that token; one of TASKACTION_ACTIONS_AUDIENCES. Default: the API server's own."""
     storage: Annotated[tuple[Folder, ...], COMMA_LIST] = ()
     """Folders that the operator itself can read, separated by commas: errors and large templates are read from them,
-    and outputs looked for. What is elsewhere is never asked for."""
+    and outputs looked for. What is elsewhere is never asked for. An action of namespace `team` may name what is in
+    `FOLDER/team/` of each `FOLDER`, in a folder that is listed as `team=FOLDER`, and in one that is listed as
+    `*=FOLDER`, for every namespace."""
     trust_exit_code: bool = False
     """Whether the exit code of a task is its result if TASKACTION_FLYTE_STORAGE does not contain its outputs. Flyte's
     SDK exits with 0 also if the task has failed. Default: such a task is refused."""

@@ -37,6 +37,7 @@ class House:
         *,
         reads: bool = True,
         trusts: bool = False,
+        grant: str = "team={folder}",
         **fields: Any,
     ) -> None:
         self.cluster = ChildCluster()
@@ -44,7 +45,7 @@ class House:
         self.outputs = folder / "r1" / "a1" / "1"
         given = {"runOutputBase": self.base} | fields
         self.run = run(parameters(task, **given))
-        variables = {"TASKACTION_FLYTE_STORAGE": f"file://{folder}"} if reads else {}
+        variables = {"TASKACTION_FLYTE_STORAGE": grant.format(folder=f"file://{folder}")} if reads else {}
         settings = SettingsReader(variables | {"TASKACTION_FLYTE_TRUST_EXIT_CODE": str(trusts)})
         self.executor = FlyteExecutor.build(replace(toolbox(self.cluster, followed=Watched()), settings=settings))
 
@@ -187,6 +188,33 @@ async def test_nothing_outside_of_its_folders_is_ever_opened(tmp_path: Path, bas
 
     with pytest.raises(InvalidParametersError, match=REFUSED):
         await house.executor.execute(house.run)
+
+
+@pytest.mark.parametrize(
+    ("grant", "is_read"),
+    [
+        ("*={folder}", True),
+        ("team={folder}", True),
+        ("{folder}", False),
+        ("other={folder}", False),
+        ("tea={folder}", False),
+    ],
+)
+async def test_nothing_of_another_namespaces_folder_is_ever_opened(tmp_path: Path, grant: str, is_read: bool) -> None:
+    house = House(tmp_path, grant=grant)
+    if is_read:
+        assert isinstance(await house.ends("Succeeded", 5, ended(0)), Succeeded)
+    else:
+        with pytest.raises(InvalidParametersError, match=REFUSED):
+            await house.executor.execute(house.run)
+
+
+async def test_each_namespace_has_a_folder_of_its_own_in_one_that_is_for_all(tmp_path: Path) -> None:
+    own = House(tmp_path, grant="{folder}", runOutputBase=f"file://{tmp_path}/team/r1")
+    assert isinstance(await own.ends("Succeeded", 5, ended(0)), Succeeded)
+    theirs = House(tmp_path, grant="{folder}", runOutputBase=f"file://{tmp_path}/team-b/r1")
+    with pytest.raises(InvalidParametersError, match=REFUSED):
+        await theirs.executor.execute(theirs.run)
 
 
 async def test_a_link_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
