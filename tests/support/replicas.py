@@ -15,6 +15,7 @@ class Replica:
     def __init__(self, cluster: FakeCluster, identity: str, clock: FakeClock | None = None, shards: int = 1) -> None:
         self.clock = clock or FakeClock()
         self.told: list[tuple[str, int]] = []
+        self.renewed: list[int] = []
         settings = LeaseSettings(
             namespace="ops", identity=identity, shards=shards, duration=DURATION, renew_deadline=DEADLINE, retry=RETRY
         )
@@ -28,6 +29,9 @@ class Replica:
 
     def on_shard_lost(self, shard: int) -> None:
         self.told.append(("lost", shard))
+
+    def on_lease_renewed(self, shard: int) -> None:
+        self.renewed.append(shard)
 
     def on_shard_leaving(self, shard: int) -> None:
         self.told.append(("leaving", shard))

@@ -20,6 +20,7 @@ from taskaction.control.task_actions.cancelling import Canceller
 from taskaction.control.task_actions.expiry import ActionExpiry
 from taskaction.control.task_actions.handover import ShardHandover
 from taskaction.control.task_actions.intake import ActionIntake
+from taskaction.control.task_actions.lease_waits import LeaseWaits
 from taskaction.control.task_actions.observe import ActionObserver
 from taskaction.control.task_actions.overlaps import OverlapTable
 from taskaction.control.task_actions.owners import ActionOwners
@@ -49,6 +50,7 @@ class ActionControl:
     turns: ActionTurns
     handover: ShardHandover
     intake: ActionIntake
+    waits: LeaseWaits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,8 @@ class _Observation:
     overlaps: OverlapTable
     observer: ActionObserver
     owners: ActionOwners
+    partitions: PartitionLookup
+    queueing: Queueing
     placer: ActionPlacer
     timers: ActionTimers
     caller: ExecutorCaller
@@ -82,13 +86,7 @@ def build_actions(base: Foundation, providers: ProviderControl) -> ActionControl
     seen = _build_observation(base, providers)
     writing = _build_writing(base, providers, seen)
     table = base.members.actions
-    partitions = PartitionLookup(
-        background=base.background,
-        observer=seen.observer,
-        owners=seen.owners,
-        caller=seen.caller,
-        requests=base.requests,
-    )
+    waits = LeaseWaits(tenures=base.tenures, table=table, requests=base.requests)
     reconciler = Reconciler(
         table=table,
         clock=base.clock,
@@ -96,19 +94,13 @@ def build_actions(base: Foundation, providers: ProviderControl) -> ActionControl
         owners=seen.owners,
         placer=seen.placer,
         offers=providers.intake,
-        tenures=base.tenures,
+        waits=waits,
         editor=writing.editor,
         timers=seen.timers,
         background=base.background,
         canceller=writing.canceller,
         teardown=writing.teardown,
-        queueing=Queueing(
-            clock=base.clock,
-            observer=seen.observer,
-            partitions=partitions,
-            quotas=providers.quotas,
-            manager=providers.manager,
-        ),
+        queueing=seen.queueing,
         committer=writing.committer,
         dispatcher=seen.dispatcher,
         requests=base.requests,
@@ -119,6 +111,7 @@ def build_actions(base: Foundation, providers: ProviderControl) -> ActionControl
         observer=seen.observer,
         owners=seen.owners,
         tenures=base.tenures,
+        waits=waits,
         manager=providers.manager,
         caller=seen.caller,
         editor=writing.editor,
@@ -148,6 +141,7 @@ def build_actions(base: Foundation, providers: ProviderControl) -> ActionControl
         table=table,
         family=base.family,
         placer=seen.placer,
+        queueing=seen.queueing,
         manager=providers.manager,
         tenures=base.tenures,
         teardown=writing.teardown,
@@ -177,6 +171,7 @@ def build_actions(base: Foundation, providers: ProviderControl) -> ActionControl
             teardown=writing.teardown,
         ),
         intake=intake,
+        waits=waits,
     )
 
 
@@ -208,34 +203,55 @@ def _build_observation(base: Foundation, providers: ProviderControl) -> _Observa
         jitter=base.jitter,
     )
     timers = ActionTimers(base.clock, config.status_delay)
+    owners = ActionOwners(base.tenures, config.identity)
+    caller = ExecutorCaller(
+        base.cluster,
+        base.clock,
+        base.jitter,
+        base.persistently,
+        CallSettings(
+            closed_namespaces=base.closed_namespaces,
+            call_timeout=config.call_timeout.total_seconds(),
+            quota_patience=config.rate_check_timeout.total_seconds(),
+        ),
+        timers,
+        base.evaluator,
+        inspector,
+        base.outputs,
+    )
+    partitions = PartitionLookup(
+        background=base.background,
+        observer=observer,
+        owners=owners,
+        caller=caller,
+        manager=providers.manager,
+        requests=base.requests,
+    )
+    queueing = Queueing(
+        clock=base.clock,
+        observer=observer,
+        tenures=base.tenures,
+        partitions=partitions,
+        quotas=providers.quotas,
+        manager=providers.manager,
+    )
     return _Observation(
         overlaps=overlaps,
         observer=observer,
-        owners=ActionOwners(base.tenures, config.identity),
+        owners=owners,
+        partitions=partitions,
+        queueing=queueing,
         placer=ActionPlacer(
             observer=observer,
             offers=providers.intake,
             family=base.family,
             overlaps=overlaps,
+            queueing=queueing,
             requests=base.requests,
             shards=config.shards,
         ),
         timers=timers,
-        caller=ExecutorCaller(
-            base.cluster,
-            base.clock,
-            base.jitter,
-            base.persistently,
-            CallSettings(
-                closed_namespaces=base.closed_namespaces,
-                call_timeout=config.call_timeout.total_seconds(),
-                quota_patience=config.rate_check_timeout.total_seconds(),
-            ),
-            timers,
-            base.evaluator,
-            inspector,
-            base.outputs,
-        ),
+        caller=caller,
         dispatcher=EventDispatcher(
             cluster=base.cluster,
             clock=base.clock,
@@ -284,6 +300,7 @@ def _build_writing(base: Foundation, providers: ProviderControl, seen: _Observat
         timers=seen.timers,
         followed=providers.followed,
         overlaps=seen.overlaps,
+        partitions=seen.partitions,
         dispatcher=seen.dispatcher,
         canceller=canceller,
         background=base.background,

@@ -28,6 +28,10 @@ class OwnershipListener:
         self._flows.on_shard_acquired(shard)
         self._runs.intake.on_shard_acquired(shard)
 
+    def on_lease_renewed(self, shard: int) -> None:
+        """Continue what has waited for the Lease of a shard."""
+        self._actions.waits.on_lease_renewed(shard)
+
     def on_shard_leaving(self, shard: int) -> None:
         """Bring a shard to rest."""
         self._actions.handover.begin(shard)
@@ -39,6 +43,7 @@ class OwnershipListener:
 
     def on_shard_lost(self, shard: int) -> None:
         """Drop the work of a shard."""
+        self._actions.waits.on_shard_lost(shard)
         self._actions.intake.on_shard_lost(shard)
         self._runs.intake.on_shard_lost(shard)
 

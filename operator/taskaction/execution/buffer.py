@@ -50,15 +50,15 @@ class Buffer:
             self._bounds[source] = queued
 
     def has_room(self, run: QueuedRun, *, first: bool) -> bool:
-        """Whether the queue has room for ``run``; a run that was started before was admitted before.
+        """Whether the queue has room for ``run``, or must have it: others wait behind it, or it was admitted before.
 
         ``first`` is true during the initial listing, when the order of the runs is not known yet.
         """
-        if run.under_way or not run.order[0]:
+        if run.under_way or run.has_started or self._queue.is_awaited(run):
             return True
         if first:
             return self.high_watermark is None and run.source not in self._bounds
-        owed = not self._is_full() or not self._queue.has_pending(run.share)
+        owed = not self._is_full() or run.share not in self._queue.pending
         return owed and _group(run) not in self._heaps and self._is_within_bounds(run.source)
 
     def add(self, run: QueuedRun) -> None:
@@ -78,7 +78,7 @@ class Buffer:
 
     def take_next(self) -> QueuedRun | None:
         """Remove and return the next run for which there is room, the groups in turn; None if there is none."""
-        self._owed |= self._queue.take_drained()
+        self._owed |= self._queue.pending.take_drained()
         return self._take_owed() or self._take_in_turn()
 
     def _take_owed(self) -> QueuedRun | None:
@@ -90,7 +90,7 @@ class Buffer:
             run = self._first_run(group)
             if run is None or run.share not in self._owed:
                 continue
-            if self._queue.has_pending(run.share):
+            if run.share in self._queue.pending:
                 self._owed.discard(run.share)
             elif self._is_within_bounds(run.source):
                 self._owed.discard(run.share)
@@ -128,7 +128,7 @@ class Buffer:
         return None
 
     def _is_full(self) -> bool:
-        return self.high_watermark is not None and self._queue.pending_count >= self.high_watermark
+        return self.high_watermark is not None and len(self._queue.pending) >= self.high_watermark
 
     def _is_within_bounds(self, source: str) -> bool:
         waiting = self._queue.queued_count(source)

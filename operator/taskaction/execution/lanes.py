@@ -1,10 +1,12 @@
 """Entries of the run queue: lanes, sources and runs; decides nothing."""
 
+from collections import Counter
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from taskaction.execution.limits import UNLIMITED, SourceLimits
 from taskaction.execution.ring import Place
-from taskaction.execution.runs import LaneKey, QueuedRun
+from taskaction.execution.runs import LaneKey, Order, QueuedRun
 
 Entry = tuple[int, int, float, int, str, str]
 """Rank, order and id; a flat tuple, because comparisons dominate the cost of the heap."""
@@ -12,14 +14,23 @@ Entry = tuple[int, int, float, int, str, str]
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """Runs that wait behind each other: the global queue of a source in a namespace, or one of its partitions."""
+    """Runs that wait behind each other: the global queue of a source in a namespace, or one of its partitions.
+
+    Attributes:
+        size: number of runs in the lane; ``ready`` is the number of those that may start when it is their turn.
+        newest: order of the newest run that has been ready since the lane last had no ready run.
+        holders: partitions only: runs that occupy the partition, running or not; ``seated`` of them are running.
+        place: place in the ring; None while the lane is not ready.
+    """
 
     key: LaneKey
     heap: list[Entry] = field(default_factory=list)
-    waiting: int = 0
-    holders: set[str] | None = None  # partitions only: runs that occupy the partition, running or not
-    seated: int = 0  # partitions only: how many of them are running
-    place: Place | None = None  # in the ring, None while it is not ready
+    size: int = 0
+    ready: int = 0
+    newest: Order | None = None
+    holders: set[str] | None = None
+    seated: int = 0
+    place: Place | None = None
 
     def hold(self, run_id: str) -> None:
         """Occupy the partition."""
@@ -36,6 +47,18 @@ class Lane:
     def held(self) -> int:
         """Number of runs that occupy the partition."""
         return len(self.holders) if self.holders is not None else 0
+
+    def add_ready(self, order: Order) -> None:
+        """Count a run that may start."""
+        self.ready += 1
+        if self.newest is None or order > self.newest:
+            self.newest = order
+
+    def remove_ready(self) -> None:
+        """Count a run that may start no more, or has started."""
+        self.ready -= 1
+        if not self.ready:
+            self.newest = None
 
 
 @dataclass(slots=True, eq=False)
@@ -61,16 +84,72 @@ class SourceState:
         return not (self.seats or self.waiting or self.closed) and self.limits is UNLIMITED
 
 
+class PendingRuns:
+    """Number of waiting runs whose attempt has not started, by namespace."""
+
+    def __init__(self) -> None:
+        self._total = 0
+        self._counts: Counter[str] = Counter()
+        self._drained: set[str] = set()
+
+    def __len__(self) -> int:
+        """Return the number of runs."""
+        return self._total
+
+    def __contains__(self, namespace: str) -> bool:
+        """Whether a run of a namespace waits."""
+        return namespace in self._counts
+
+    def add(self, namespace: str) -> None:
+        """Count a run."""
+        self._total += 1
+        self._counts[namespace] += 1
+
+    def remove(self, namespace: str) -> None:
+        """Count a run that waits no more."""
+        self._total -= 1
+        self._counts[namespace] -= 1
+        if not self._counts[namespace]:
+            del self._counts[namespace]
+            self._drained.add(namespace)
+
+    def take_drained(self) -> set[str]:
+        """Return the namespaces whose last run has left since the last call."""
+        drained, self._drained = self._drained, set()
+        return drained
+
+
+class AfterTurn(Enum):
+    """What follows for a run when the worker that has it returns it."""
+
+    EXPECT = auto()  # nothing was said: it waits in its place until it may start
+    REST = auto()  # it is held, and occupies its partition
+    QUEUE = auto()  # it was requested again meanwhile
+    FORGET = auto()
+
+
 @dataclass(slots=True, eq=False)
 class RunEntry:
-    """A run from ``put`` or ``hold`` until it is forgotten and has left its worker."""
+    """A run from ``expect``, ``enqueue`` or ``hold`` until it is forgotten and has left its worker.
+
+    Attributes:
+        entry: its current entry in a lane; any other entry of a heap is stale and skipped.
+        lane: the lane of the entry.
+        ready: it is in a lane and may start when it is its turn.
+        share: while it is busy: whose worker it has.
+    """
 
     run: QueuedRun
-    entry: Entry | None = None  # its current entry; any other entry of a heap is stale and skipped
-    lane: Lane | None = None  # where it waits
+    entry: Entry | None = None
+    lane: Lane | None = None
+    ready: bool = False
     busy: bool = False
-    share: str = ""  # while busy: whose worker it has
-    again: bool = False  # busy, and to be queued again afterwards
+    share: str = ""
+    then: AfterTurn = AfterTurn.EXPECT
     holds: bool = False
     seated: bool = False
-    forgotten: bool = False  # forgotten while it was busy
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether the run only has a place, and may not start yet."""
+        return self.entry is not None and not self.ready

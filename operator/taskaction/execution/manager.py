@@ -200,6 +200,14 @@ class ExecutionManager:
         self._serve(run.source)
         return True
 
+    def expect(self, run: QueuedRun) -> None:
+        """Let ``run`` wait in its place in its partition until it may start; it is no longer queued."""
+        self._buffer.forget(run.id)
+        changed = self._queue.expect(run)
+        self._leave_quota(run.id)
+        if changed:
+            self._serve(run.source)
+
     def hold(self, run: QueuedRun) -> None:
         """Keep the partition and slots of ``run`` while it needs no worker; it is no longer queued."""
         self._buffer.forget(run.id)

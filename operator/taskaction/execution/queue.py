@@ -2,13 +2,15 @@
 
 A lane is the global queue of a source in a namespace, or one of its partitions (``<source>:<key>``). Runs with a
 running attempt that must be polled wait in a lane of their own, which no limit closes.
+
+The order of a partition is decided here and nowhere else: a run enters its lane by ``expect`` as soon as it is heard
+of, and leaves it by ``forget`` when it ends. While the first one may not start yet, those behind it wait.
 """
 
-from collections import Counter
 from collections.abc import Hashable, Iterator
 from heapq import heapify, heappop, heappush
 
-from taskaction.execution.lanes import Entry, Lane, RunEntry, SourceState
+from taskaction.execution.lanes import AfterTurn, Entry, Lane, PendingRuns, RunEntry, SourceState
 from taskaction.execution.limits import SourceLimits
 from taskaction.execution.ring import Place, Ring
 from taskaction.execution.runs import LaneKey, QueuedRun
@@ -20,10 +22,12 @@ _STALE_ENTRIES_KEPT = 16
 class RunQueue:
     """Queue of waiting and running runs, with their partitions and limits.
 
-    A run is known from ``put`` or ``hold`` until ``forget``. Meanwhile, a second ``put`` of a waiting run is a
-    duplicate (deduplication until the end, docs/porting-from-ocean.md#d13), and its partition admits no other run
-    (docs/porting-from-ocean.md#d1). A run that is put while a worker has it is queued again when the worker returns it,
-    so that no request for a turn is lost.
+    A run is known from ``expect``, ``enqueue`` or ``hold`` until ``forget``. Meanwhile, a second ``enqueue`` is a
+    duplicate (docs/porting-from-ocean.md#d13), and its partition admits no other run (docs/porting-from-ocean.md#d1). A
+    run that is enqueued while a worker has it is queued again when the worker returns it, so that no request is lost.
+
+    Attributes:
+        pending: the waiting runs whose attempt has not started.
     """
 
     def __init__(self, shares: ShareSettings) -> None:
@@ -34,27 +38,12 @@ class RunQueue:
         self._sources: dict[str, SourceState] = {}
         self._known: dict[str, RunEntry] = {}
         self._ring = Ring(self._shares.load_of)
-        self._waiting = self._pending = self._busy = 0
-        self._pending_by_share: Counter[str] = Counter()
-        self._drained: set[str] = set()
+        self.pending = PendingRuns()
+        self._waiting = self._busy = 0
 
     def __len__(self) -> int:
         """Return the number of waiting runs."""
         return self._waiting
-
-    @property
-    def pending_count(self) -> int:
-        """Number of runs that wait for the start of their attempt."""
-        return self._pending
-
-    def has_pending(self, namespace: str) -> bool:
-        """Whether a run of a namespace waits for the start of its attempt."""
-        return namespace in self._pending_by_share
-
-    def take_drained(self) -> set[str]:
-        """Return the namespaces whose last pending run has left since the last call."""
-        drained, self._drained = self._drained, set()
-        return drained
 
     @property
     def busy_count(self) -> int:
@@ -67,8 +56,14 @@ class RunQueue:
         return len(self._lanes)
 
     def has_run(self, run_id: str) -> bool:
-        """Whether a run waits, is busy, or occupies a partition."""
-        return run_id in self._known
+        """Whether a run waits, is busy, or occupies a partition; a run that is only expected does not."""
+        known = self._known.get(run_id)
+        return known is not None and not known.is_expected
+
+    def is_awaited(self, run: QueuedRun) -> bool:
+        """Whether runs wait in the queue that may not start before ``run``."""
+        lane = self._lanes.get(run.home) if run.partition is not None else None
+        return lane is not None and lane.newest is not None and run.order < lane.newest
 
     def waiting_runs(self, source: str) -> Iterator[str]:
         """Return the runs of a source that wait for their attempt, in the order of their arrival."""
@@ -111,16 +106,39 @@ class RunQueue:
 
     # -- runs ---------------------------------------------------------------------------------------------------------
 
+    def expect(self, run: QueuedRun) -> bool:
+        """Let ``run`` wait in its place until it may start; it gives back its seat and its partition.
+
+        A run that has started before occupies its partition at once. Return whether others may start because of it.
+        """
+        known = self._known.get(run.id)
+        if known is None:
+            if run.partition is not None or run.under_way:
+                known = self._known[run.id] = RunEntry(run)
+                self._rest_or_line_up(known)
+            return False
+        if known.busy:
+            known.then = AfterTurn.EXPECT
+            return False
+        if known.run == run and (known.is_expected or (known.entry is None and run.has_started)):
+            return False
+        self._leave_lane(known)
+        self._free(known)
+        known.run = run
+        self._rest_or_line_up(known)
+        self._tidy(run.source)
+        return True
+
     def enqueue(self, run: QueuedRun) -> bool:
         """Queue ``run``; return False if it is already queued."""
         known = self._known.get(run.id)
         if known is None:
             known = self._known[run.id] = RunEntry(run)
-        elif known.entry is not None or known.again:
+        elif known.ready or (known.busy and known.then is AfterTurn.QUEUE):
             return False
-        known.run, known.forgotten = run, False
+        known.run = run
         if known.busy:
-            known.again = True
+            known.then = AfterTurn.QUEUE
         else:
             self._wait(known)
         return True
@@ -130,8 +148,8 @@ class RunQueue:
         known = self._known.get(run.id)
         if known is None:
             known = self._known[run.id] = RunEntry(run)
-        known.again = known.forgotten = False
-        self._wait_no_more(known)
+        known.then = AfterTurn.REST
+        self._leave_lane(known)
         known.run = run
         self._settle(known)
         self._tidy(run.source)
@@ -158,8 +176,8 @@ class RunQueue:
         assert isinstance(key, LaneKey)  # noqa: S101 - the ring returns keys that this class added
         lane = self._lanes[key]
         known = self._known[self._head(lane)[5]]
-        self._wait_no_more(known)
-        known.busy, known.share = True, known.run.share
+        self._leave_lane(known)
+        known.busy, known.share, known.then = True, known.run.share, AfterTurn.EXPECT
         self._busy += 1
         self._shares.start(known.share)
         self._ring.on_load_changed(known.share)
@@ -167,7 +185,7 @@ class RunQueue:
         return known.run
 
     def release_worker(self, run_id: str) -> None:
-        """Return a run from its worker: it is queued again if requested, otherwise it keeps its partition."""
+        """Return a run from its worker: it is queued again if requested, otherwise it keeps its place or partition."""
         known = self._known.get(run_id)
         if known is None or not known.busy:
             return
@@ -175,25 +193,27 @@ class RunQueue:
         self._busy -= 1
         self._shares.finish(known.share)
         self._ring.on_load_changed(known.share)
-        if known.again:
-            known.again = False
-            self._wait(known)
-        elif known.forgotten:
-            del self._known[run_id]
-        else:
-            self._settle(known)
-            self._tidy(known.run.source)
+        match known.then:
+            case AfterTurn.REST:
+                self._settle(known)
+            case AfterTurn.QUEUE:
+                self._wait(known)
+            case AfterTurn.EXPECT:
+                self._free(known)
+                self._rest_or_line_up(known)
+            case AfterTurn.FORGET:
+                del self._known[run_id]
+        self._tidy(known.run.source)
 
     def forget(self, run_id: str) -> None:
         """Remove a run and free its partition; a run that a worker has is tracked until the worker returns it."""
         known = self._known.get(run_id)
         if known is None:
             return
-        known.again = False
-        self._wait_no_more(known)
+        self._leave_lane(known)
         self._free(known)
         if known.busy:
-            known.forgotten = True
+            known.then = AfterTurn.FORGET
         else:
             del self._known[run_id]
         self._tidy(known.run.source)
@@ -204,41 +224,60 @@ class RunQueue:
         run = known.run
         if run.under_way:
             self._keep(known)
-            lane = self._lane(LaneKey(run.namespace, run.source, None, going=True))
+            lane = self._line_up(known, LaneKey(run.namespace, run.source, None, going=True))
         else:
             self._unseat(known)
-            lane = self._lane(run.home)
+            lane = self._line_up(known, run.home)
             self._source(run.source).waiting[run.id] = None
-            self._pending += 1
-            self._pending_by_share[run.share] += 1
-        rank = -run.priority
-        if lane.key.partition is not None:  # only the order counts, behind runs that occupy the partition
-            rank = 0 if known.holds else 1
-        known.lane, known.entry = lane, (rank, *run.order, run.id)
-        heappush(lane.heap, known.entry)
-        lane.waiting += 1
+            self.pending.add(run.share)
+        known.ready = True
+        lane.add_ready(run.order)
         self._waiting += 1
-        if len(lane.heap) > 2 * lane.waiting + _STALE_ENTRIES_KEPT:
-            lane.heap = [entry for entry in lane.heap if self._is_current(entry)]
-            heapify(lane.heap)
         self._place(lane)
 
-    def _wait_no_more(self, known: RunEntry) -> None:
+    def _rest_or_line_up(self, known: RunEntry) -> None:
+        """Put a run that may not start where it belongs: it occupies its partition, or waits there for its turn."""
+        run = known.run
+        if run.has_started or run.under_way:
+            self._settle(known)
+        elif run.partition is not None:
+            self._place(self._line_up(known, run.home))
+        else:
+            del self._known[run.id]
+
+    def _line_up(self, known: RunEntry, key: LaneKey) -> Lane:
+        """Put a run into a lane, unless it has that place already; return the lane."""
+        run, rank = known.run, -known.run.priority
+        if key.partition is not None:  # only the order counts, behind runs that occupy the partition
+            rank = 0 if known.holds else 1
+        entry = (rank, *run.order, run.id)
+        if known.lane is not None and known.lane.key == key and known.entry == entry:
+            return known.lane
+        self._leave_lane(known)
+        lane = self._lane(key)
+        known.lane, known.entry = lane, entry
+        lane.size += 1
+        heappush(lane.heap, entry)
+        if len(lane.heap) > 2 * lane.size + _STALE_ENTRIES_KEPT:
+            lane.heap = [entry for entry in lane.heap if self._is_current(entry)]
+            heapify(lane.heap)
+        return lane
+
+    def _leave_lane(self, known: RunEntry) -> None:
         lane, entry = known.lane, known.entry
         if lane is None or entry is None:
             return
         known.lane = known.entry = None
-        lane.waiting -= 1
-        self._waiting -= 1
+        lane.size -= 1
         if lane.heap[0] is entry:
             heappop(lane.heap)  # any other entry is skipped when it comes up
-        if not lane.key.going:
-            del self._sources[known.run.source].waiting[known.run.id]
-            self._pending -= 1
-            self._pending_by_share[known.run.share] -= 1
-            if not self._pending_by_share[known.run.share]:
-                del self._pending_by_share[known.run.share]
-                self._drained.add(known.run.share)
+        if known.ready:
+            known.ready = False
+            lane.remove_ready()
+            self._waiting -= 1
+            if not lane.key.going:
+                del self._sources[known.run.source].waiting[known.run.id]
+                self.pending.remove(known.run.share)
         self._place(lane)
 
     def _head(self, lane: Lane) -> Entry:
@@ -342,14 +381,14 @@ class RunQueue:
                 self._ring.add(lane.key, place)
                 self._shares.want(place.namespace)
             lane.place = place
-        if not lane.waiting and not lane.held:
+        if not lane.size and not lane.held:
             self._lanes.pop(lane.key, None)
 
     def _find_place(self, lane: Lane) -> Place | None:
         """Return the place in the ring by the next run that may start, or None."""
-        if not lane.waiting:
+        head = self._head(lane) if lane.ready else None
+        if head is None or not self._known[head[5]].ready:
             return None
-        head = self._head(lane)
         if lane.key.partition is not None:
             source = self._sources.get(lane.key.source)
             room = source.limits.per_partition if source is not None else 1

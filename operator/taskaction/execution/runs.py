@@ -35,6 +35,11 @@ class QueuedRun:
     under_way: bool = False
 
     @property
+    def has_started(self) -> bool:
+        """Whether the run has had an attempt."""
+        return not self.order[0]
+
+    @property
     def share(self) -> str:
         """The namespace whose share of the workers the run uses."""
         return self.tenant or self.namespace

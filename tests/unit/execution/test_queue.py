@@ -82,6 +82,7 @@ def test_the_same_key_of_another_source_or_namespace_is_another_partition() -> N
 def test_a_run_that_keeps_its_partition_goes_before_older_ones() -> None:
     queue = filled([in_partition("young", created=5.0)])
     queue.take()
+    queue.hold(in_partition("young", created=5.0))
     queue.release_worker("young")
     queue.enqueue(in_partition("old", created=1.0))
     queue.enqueue(in_partition("young", created=5.0))

@@ -184,7 +184,7 @@ def test_what_waits_and_what_is_under_way_is_counted_by_source() -> None:
         queue.queued_count("deploy"),
         queue.running_count("deploy"),
         queue.queued_count("notify"),
-        queue.pending_count,
+        len(queue.pending),
     ) == (2, 1, 1, 3)
     assert list(queue.waiting_runs("deploy")) == ["b", "c"]
     assert (queue.queued_count("unknown"), queue.running_count("unknown"), list(queue.waiting_runs("unknown"))) == (

@@ -23,8 +23,9 @@ class Naive:
     """What the queue promises, found out by going through everything each time."""
 
     waiting: dict[str, QueuedRun] = field(default_factory=dict)
+    expected: dict[str, QueuedRun] = field(default_factory=dict)
     busy: dict[str, QueuedRun] = field(default_factory=dict)
-    again: dict[str, QueuedRun] = field(default_factory=dict)
+    then: dict[str, str] = field(default_factory=dict)
     holders: dict[LaneKey, set[str]] = field(default_factory=lambda: defaultdict(set))
     seated: dict[str, QueuedRun] = field(default_factory=dict)
     limits: dict[str, SourceLimits] = field(default_factory=dict)
@@ -33,10 +34,11 @@ class Naive:
     def candidates(self) -> list[QueuedRun]:
         """Give every run that may go next in its lane."""
         lanes = defaultdict(list)
-        for run in self.waiting.values():
+        for run in [*self.waiting.values(), *self.expected.values()]:
             lanes[_lane(run)].append(run)
         heads = [min(runs, key=self._rank) for runs in lanes.values()]
-        return [head for head in heads if head.under_way or self._may_start(head)]
+        ready = [head for head in heads if head.id not in self.expected]
+        return [head for head in ready if head.under_way or self._may_start(head)]
 
     def _may_start(self, run: QueuedRun) -> bool:
         limits = self.limits.get(run.source, UNLIMITED)
@@ -61,6 +63,10 @@ class Naive:
     def close(self, run: QueuedRun) -> None:
         if run.partition is not None:
             self.holders[run.home].add(run.id)
+
+    def drop(self, name: str) -> None:
+        for known in (self.waiting, self.expected, self.then):
+            known.pop(name, None)
 
     def free(self, name: str) -> None:
         self.seated.pop(name, None)
@@ -91,14 +97,33 @@ class QueueMachine(RuleBasedStateMachine):
     def put(self, name, lane, priority, created, under_way) -> None:
         naive = self.naive
         run = replace(self._run(name, lane, priority, created), under_way=under_way)
-        if name in naive.waiting or name in naive.again:
+        if name in naive.waiting or naive.then.get(name) == "queue":
             assert not self.queue.enqueue(run)
             return
         assert self.queue.enqueue(run)
+        naive.expected.pop(name, None)
         if name in naive.busy:
-            naive.busy[name] = naive.again[name] = run
+            naive.busy[name] = run
+            naive.then[name] = "queue"
         else:
             self._waits(run)
+
+    @rule(name=st.sampled_from(NAMES), lane=LANES, created=st.integers(0, 3), under_way=st.booleans())
+    def expect(self, name, lane, created, under_way) -> None:
+        run = replace(self._run(name, lane, 0, created), under_way=under_way)
+        self.queue.expect(run)
+        if name in self.naive.busy:
+            self.naive.then[name] = "expect"
+        else:
+            self._expects(run)
+
+    def _expects(self, run: QueuedRun) -> None:
+        self.naive.drop(run.id)
+        self.naive.free(run.id)
+        if run.under_way:
+            self.naive.keep(run)
+        elif run.partition is not None:
+            self.naive.expected[run.id] = run
 
     def _waits(self, run: QueuedRun) -> None:
         self.naive.waiting[run.id] = run
@@ -112,10 +137,10 @@ class QueueMachine(RuleBasedStateMachine):
         naive = self.naive
         run = replace(self._run(name, lane, 0, 0), under_way=under_way)
         self.queue.hold(run)
-        naive.waiting.pop(name, None)
-        naive.again.pop(name, None)
+        naive.drop(name)
         if name in naive.busy:
             naive.busy[name] = run
+            naive.then[name] = "rest"
         self._settle(run)
 
     def _settle(self, run: QueuedRun) -> None:
@@ -141,7 +166,7 @@ class QueueMachine(RuleBasedStateMachine):
             # A source that may start only some offers a part of what waits for it.
             mine = [head.priority for head in heads if head.namespace == run.namespace]
             assert run.priority == max(mine), "a higher priority of the same namespace waits"
-            loads = Counter(one.namespace for one in naive.busy.values() if one is not None)
+            loads = Counter(one.namespace for one in naive.busy.values())
             least = min(loads[head.namespace] for head in heads)
             assert loads[run.namespace] == least, "a namespace with fewer workers waits"
         naive.busy[run.id] = naive.waiting.pop(run.id)
@@ -155,11 +180,10 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES))
     def forget(self, name) -> None:
         self.queue.forget(name)
-        self.naive.waiting.pop(name, None)
-        self.naive.again.pop(name, None)
+        self.naive.drop(name)
         self.naive.free(name)
         if name in self.naive.busy:
-            self.naive.busy[name] = None
+            self.naive.then[name] = "forget"
         else:
             self.places.pop(name, None)  # it may come back elsewhere
 
@@ -184,7 +208,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.queue.busy_count == len(naive.busy)
         pending = Counter(run.source for run in naive.waiting.values() if not run.under_way)
         running = Counter(run.source for run in naive.seated.values())
-        assert self.queue.pending_count == pending.total()
+        assert len(self.queue.pending) == pending.total()
         for source in SOURCES:
             assert self.queue.queued_count(source) == pending[source]
             assert self.queue.running_count(source) == running[source]
@@ -192,7 +216,8 @@ class QueueMachine(RuleBasedStateMachine):
     @invariant()
     def only_lanes_with_work_or_a_holder_exist(self) -> None:
         held = {lane for lane, holders in self.naive.holders.items() if holders}
-        assert self.queue.lane_count == len({_lane(run) for run in self.naive.waiting.values()} | held)
+        runs = [*self.naive.waiting.values(), *self.naive.expected.values()]
+        assert self.queue.lane_count == len({_lane(run) for run in runs} | held)
 
     def teardown(self) -> None:
         """Let everything end: each run comes up, and nothing is left."""
@@ -201,6 +226,10 @@ class QueueMachine(RuleBasedStateMachine):
             self.limit(source, UNLIMITED)
         for name in sorted(self.naive.busy):
             self.back_of(name)
+        for name, run in sorted(self.naive.expected.items()):
+            assert self.queue.enqueue(run)
+            del self.naive.expected[name]
+            self._waits(run)
         while self.naive.candidates():
             before = len(self.naive.waiting)
             self.take()
@@ -218,11 +247,12 @@ class QueueMachine(RuleBasedStateMachine):
     def back_of(self, name: str) -> None:
         naive = self.naive
         self.queue.release_worker(name)
-        run = naive.busy.pop(name)
-        if name in naive.again:
-            del naive.again[name]
+        run, then = naive.busy.pop(name), naive.then.pop(name, "expect")
+        if then == "queue":
             self._waits(run)
-        elif run is not None:
+        elif then == "expect":
+            self._expects(run)
+        elif then == "rest":
             self._settle(run)
 
     def _run(self, name: str, lane: tuple[str, str, str | None], priority: int, created: int) -> QueuedRun:

@@ -105,7 +105,7 @@ class ActionRecord(OwnedRecord):
             status=action.status,
             stored=action.status,
             version=version,
-            first_version=int(version) if version.isdecimal() else 0,
+            first_version=version_number(version),
         )
 
     # -- facts --------------------------------------------------------------------------------------------------------
@@ -366,3 +366,8 @@ class ActionRecord(OwnedRecord):
         self.action, self.has_parameters = self.action.model_copy(update={"spec": spec}), False
         if was_placed:
             self.placed = self.action
+
+
+def version_number(version: str) -> int:
+    """Return a resourceVersion as a number, by which versions are ordered; 0 if it is none."""
+    return int(version) if version.isdecimal() else 0

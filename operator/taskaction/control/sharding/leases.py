@@ -52,6 +52,9 @@ class LeaseListener(Protocol):
     def on_shard_acquired(self, shard: int, epoch: int) -> None:
         """Start the work of a shard that this process owns from now on."""
 
+    def on_lease_renewed(self, shard: int) -> None:
+        """Continue what has waited for the Lease of a shard."""
+
     def on_shard_leaving(self, shard: int) -> None:
         """Start nothing new in a shard that goes to another process as soon as it is at rest."""
 
@@ -254,6 +257,7 @@ class ShardLeases:
             self._lose(tenure.shard)
         else:
             tenure.renew(lease, sent)
+            self._listener.on_lease_renewed(tenure.shard)
 
     async def _verify(self, tenure: ShardTenure) -> None:
         """Determine who wrote a held lease: this process, with a lost response, or another."""

@@ -16,9 +16,11 @@ from taskaction.control.objects.requests import ProviderKey, Requests
 from taskaction.control.objects.tables import ActionTable
 from taskaction.control.providers.providers import provider_key
 from taskaction.control.sharding.tenures import ShardTenures
+from taskaction.control.task_actions.arrivals import ListedArrivals
 from taskaction.control.task_actions.journal import ActionRecorder
 from taskaction.control.task_actions.listener import ActionListener
 from taskaction.control.task_actions.placing import ActionPlacer
+from taskaction.control.task_actions.queueing import Queueing
 from taskaction.control.task_actions.teardown import Teardown
 from taskaction.core.clock import Clock
 from taskaction.execution.manager import ExecutionManager
@@ -42,6 +44,7 @@ class ActionIntake:
         table: ActionTable,
         family: ParentTracker,
         placer: ActionPlacer,
+        queueing: Queueing,
         manager: ExecutionManager,
         tenures: ShardTenures,
         teardown: Teardown,
@@ -58,6 +61,7 @@ class ActionIntake:
         self._table = table
         self._family = family
         self._placer = placer
+        self._queueing = queueing
         self._manager = manager
         self._tenures = tenures
         self._teardown = teardown
@@ -65,6 +69,7 @@ class ActionIntake:
         self._requests = requests
         self._listener = listener
         self._reads = asyncio.Semaphore(READS)
+        self._arrivals = ListedArrivals(clock, background, self._admit)
 
     def on_notification(self, kind: str | None, body: Body) -> None:
         """Process one notification; ``kind`` is the type of the watch event, None for a listed object."""
@@ -73,6 +78,7 @@ class ActionIntake:
             return
         record = self._table.get(uid)
         if kind == DELETED:
+            self._arrivals.drop(uid)
             if record is not None:
                 self._on_watch_deleted(record)
             return
@@ -81,7 +87,9 @@ class ActionIntake:
         except ValidationError as error:
             self._journal.on_task_failed(f"read TaskAction {uid}", error)
             return
-        if record is None:
+        if record is None and self._manager.is_open and (kind is None or self._arrivals):
+            self._arrivals.add(action)
+        elif record is None:
             self._admit(action)
         elif is_newer(record.version, action.metadata.resource_version):
             self._update(record, action)
@@ -93,12 +101,13 @@ class ActionIntake:
     def on_shard_acquired(self, shard: int) -> None:
         """Reconcile the actions of a shard that this process owns from now on.
 
-        In the order of their partitions and those with an attempt first, so that limits count them before others start.
+        First all get their places in their partitions, and those with an attempt the seats that limits count.
         """
         now = self._clock.now()
         acquired = self._placer.sort(record for record in self._table if record.shard == shard)
         for record in acquired:
             record.take_over(now)
+            self._queueing.keep_place(record)
         self._requests.reconcile_in_order(acquired)
 
     def on_shard_lost(self, shard: int) -> None:

@@ -9,6 +9,7 @@ from taskaction.control.providers.offers import ProviderIntake
 from taskaction.control.providers.providers import provider_key
 from taskaction.control.task_actions.observe import ActionObserver
 from taskaction.control.task_actions.overlaps import OverlapTable
+from taskaction.control.task_actions.queueing import Queueing
 from taskaction.lifecycle.placement import shard_for
 
 
@@ -22,6 +23,7 @@ class ActionPlacer:
         offers: ProviderIntake,
         family: ParentTracker,
         overlaps: OverlapTable,
+        queueing: Queueing,
         requests: Requests,
         shards: int,
     ) -> None:
@@ -30,6 +32,7 @@ class ActionPlacer:
         self._offers = offers
         self._family = family
         self._overlaps = overlaps
+        self._queueing = queueing
         self._requests = requests
         self._shards = shards
 
@@ -47,6 +50,7 @@ class ActionPlacer:
 
     def place_in_partition(self, record: ActionRecord) -> None:
         """Update the place of an action in its partition."""
+        self._queueing.keep_place(record)
         rival = self._overlaps.place(record, self._observer.overlap_place(record))
         if rival is not None:
             self._requests.reconcile(rival)

@@ -15,10 +15,10 @@ from taskaction.control.objects.requests import Requests
 from taskaction.control.objects.tables import ActionTable
 from taskaction.control.providers.offers import ProviderIntake
 from taskaction.control.providers.providers import provider_key
-from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.control.task_actions.cancelling import Canceller
+from taskaction.control.task_actions.lease_waits import LeaseWaits
 from taskaction.control.task_actions.observe import ActionObserver
-from taskaction.control.task_actions.owners import UNDER_WAY, ActionOwners
+from taskaction.control.task_actions.owners import ActionOwners
 from taskaction.control.task_actions.placing import ActionPlacer
 from taskaction.control.task_actions.queueing import Queueing
 from taskaction.control.task_actions.status_commit import StatusCommitter
@@ -46,8 +46,6 @@ from taskaction.lifecycle.outcomes import Outcome
 from taskaction.lifecycle.state import Activity, CallEnded, CancelEnded, Event, Reconcile, Slot
 
 _AT_ONCE = frozenset({Write.NOW, Write.FIRST})
-LEASE_PAUSE = 0.5
-"""Seconds until an action is looked at again whose lease is too old to rely on."""
 
 
 class Reconciler:
@@ -62,7 +60,7 @@ class Reconciler:
         owners: ActionOwners,
         placer: ActionPlacer,
         offers: ProviderIntake,
-        tenures: ShardTenures,
+        waits: LeaseWaits,
         editor: ObjectEditor[ActionRecord],
         timers: ActionTimers,
         background: Background,
@@ -79,7 +77,7 @@ class Reconciler:
         self._owners = owners
         self._placer = placer
         self._offers = offers
-        self._tenures = tenures
+        self._waits = waits
         self._editor = editor
         self._timers = timers
         self._background = background
@@ -99,7 +97,7 @@ class Reconciler:
             return
         if record.must_be_placed:  # a write has read a newer object, e.g. with an abort
             self._placer.place(record)
-        if self._tenures.owns(record.shard) and self.must_wait(record):
+        if self._waits.must_wait(record):
             return
         if (failure := record.take_partition_failure()) is not None:
             self._background.start(self.conclude(record, failure), name=f"fail {uid}")
@@ -144,16 +142,6 @@ class Reconciler:
     def flush(self, record: ActionRecord) -> None:
         """Write a status that was delayed."""
         self._background.start(self._committer.write_status(record), name=f"flush {record.uid}")
-
-    def must_wait(self, record: ActionRecord) -> bool:
-        """Whether the lease is too old to rely on: another process may own the action and its status.
-
-        A call or cancel that this process has started continues.
-        """
-        if record.activity in UNDER_WAY or self._tenures.may_start(record.shard):
-            return False
-        self._timers.wake_after(record, LEASE_PAUSE)
-        return True
 
     # -- decisions ----------------------------------------------------------------------------------------------------
 
@@ -202,7 +190,6 @@ class Reconciler:
         if self._dispatcher.index_external_id(record):
             record.request_poll_again(wanted=True)
         call: Call | None = None
-        withdrawn = False
         for effect in decision.effects:
             match effect:
                 case Call():
@@ -210,8 +197,7 @@ class Reconciler:
                 case Enqueue():
                     self._queueing.enqueue(record)
                 case Dequeue():
-                    record.withdraw()
-                    withdrawn = True
+                    self._queueing.withdraw(record)
                 case Park(at=at, key=key):
                     self._queueing.park(record, at, key)
                 case PollAt(at=at):
@@ -231,7 +217,7 @@ class Reconciler:
             self._timers.flush_later(record)
         elif decision.write is not Write.NONE:
             record.cancel_flush()
-        self._queueing.update_hold(record, withdrawn=withdrawn)
+        self._queueing.update_place(record)
         self._timers.update(record)
         return call
 

@@ -13,6 +13,7 @@ from taskaction.control.task_actions.cancelling import Canceller
 from taskaction.control.task_actions.followed import ChildObjectCache
 from taskaction.control.task_actions.listener import ActionListener
 from taskaction.control.task_actions.overlaps import OverlapTable
+from taskaction.control.task_actions.partitions import PartitionLookup
 from taskaction.control.task_actions.timers import ActionTimers
 from taskaction.core.clock import Clock
 from taskaction.execution.manager import ExecutionManager
@@ -33,6 +34,7 @@ class Teardown:
         timers: ActionTimers,
         followed: ChildObjectCache,
         overlaps: OverlapTable,
+        partitions: PartitionLookup,
         dispatcher: EventDispatcher,
         canceller: Canceller,
         background: Background,
@@ -47,6 +49,7 @@ class Teardown:
         self._timers = timers
         self._followed = followed
         self._overlaps = overlaps
+        self._partitions = partitions
         self._dispatcher = dispatcher
         self._canceller = canceller
         self._background = background
@@ -108,6 +111,7 @@ class Teardown:
 
     def _stop_tracking(self, record: ActionRecord) -> None:
         self._timers.clear(record)
+        self._partitions.forget(record.uid)
         self._manager.forget(record.uid)
         self._followed.forget(record.uid)
         self._dispatcher.forget(record.uid)

@@ -20,9 +20,10 @@ from taskaction.control.objects.writer import WriteResult
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.control.task_actions.calls import ExecutorCaller
 from taskaction.control.task_actions.journal import ActionRecorder
+from taskaction.control.task_actions.lease_waits import LeaseWaits
 from taskaction.control.task_actions.observe import ActionObserver, ExecutorBinding
 from taskaction.control.task_actions.owners import ActionOwners
-from taskaction.control.task_actions.reconciler import LEASE_PAUSE, Reconciler
+from taskaction.control.task_actions.reconciler import Reconciler
 from taskaction.control.task_actions.results import ResultKeeper
 from taskaction.control.task_actions.status_commit import StatusCommitter
 from taskaction.control.task_actions.teardown import Teardown
@@ -36,6 +37,8 @@ from taskaction.plugin.base import Delivery
 
 _BINDING_PAUSE = 10.0
 """Seconds until an action is looked at again for which nothing could be called."""
+_LEASE_PAUSE = 0.5
+"""Seconds between two checks whether the Lease has been renewed for a claimed attempt."""
 
 
 class _Attempt(NamedTuple):
@@ -56,6 +59,7 @@ class ActionTurns:
         observer: ActionObserver,
         owners: ActionOwners,
         tenures: ShardTenures,
+        waits: LeaseWaits,
         manager: ExecutionManager,
         caller: ExecutorCaller,
         editor: ObjectEditor[ActionRecord],
@@ -74,6 +78,7 @@ class ActionTurns:
         self._observer = observer
         self._owners = owners
         self._tenures = tenures
+        self._waits = waits
         self._manager = manager
         self._caller = caller
         self._editor = editor
@@ -110,7 +115,7 @@ class ActionTurns:
 
     async def _decide(self, record: ActionRecord) -> Decision | None:
         """Return the decision for a worker's turn; None if there is nothing to do, or not yet."""
-        if self._reconciler.must_wait(record):
+        if self._waits.must_wait(record):
             return None
         if record.status.phase.is_started and (reports := self._dispatcher.take_reports(record)):
             self._dispatcher.mark_consumed(record)
@@ -118,7 +123,7 @@ class ActionTurns:
         limited = await self._check_quota(record)
         if limited is None and (parked_at := record.pass_quota()) is not None:
             self._journal.on_quota_passed(record, self._clock.monotonic() - parked_at)
-        if self._reconciler.must_wait(record):
+        if self._waits.must_wait(record):
             return None  # the quota check may have taken long
         return self._reconciler.decide(record, Slot() if limited is None else CallEnded(limited))
 
@@ -162,7 +167,7 @@ class ActionTurns:
             return None
         observed = self._observer.observe_action(record, owner)
         while not self._tenures.may_start(record.shard):
-            await self._clock.sleep(LEASE_PAUSE)
+            await self._clock.sleep(_LEASE_PAUSE)
             if not self._tenures.holds(record.shard):
                 return None
         return await self._call_executor(record, bound, observed, poll=call.poll)
