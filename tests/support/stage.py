@@ -20,21 +20,24 @@ class Stage:
     ended: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     crashes: list[tuple[str, BaseException]] = field(default_factory=list)
-    cues: dict[str, asyncio.Future[bool]] = field(default_factory=dict)
+    cues: dict[str, asyncio.Future[None]] = field(default_factory=dict)
     clock: FakeClock = field(default_factory=FakeClock)
     told: list[tuple[str, str]] = field(default_factory=list)
+    idle: set[str] = field(default_factory=set)
+    """Runs whose turns call nothing."""
     managers: list[ExecutionManager] = field(default_factory=list)
 
-    async def process(self, run_id: str) -> bool:
+    async def process(self, run_id: str) -> None:
+        if run_id not in self.idle:
+            await self.managers[-1].take_token(run_id)
         self.started.append(run_id)
         cue = self.cues[run_id] = asyncio.get_running_loop().create_future()
         try:
-            started = await cue
+            await cue
         except asyncio.CancelledError:
             self.cancelled.append(run_id)
             raise
         self.ended.append(run_id)
-        return started
 
     def on_run_crashed(self, run_id: str, error: BaseException) -> None:
         self.crashes.append((run_id, error))
@@ -54,10 +57,10 @@ class Stage:
     def on_reservation_needed(self, source: str) -> None:
         self.told.append(("unrecorded", source))
 
-    async def let(self, *names: str, started: bool = True) -> None:
+    async def let(self, *names: str) -> None:
         """Let turns end well."""
         for name in names:
-            self.cues.pop(name).set_result(started)
+            self.cues.pop(name).set_result(None)
         await settle()
 
     async def fail(self, name: str, error: BaseException) -> None:

@@ -105,9 +105,9 @@ class ControlPlane:
         """Start actions and inline calls in workers from now on."""
         self.manager.start_processing_action_runs(self._process)
 
-    async def _process(self, run_id: str) -> bool:
+    async def _process(self, run_id: str) -> None:
         inline = self.runs.inline
-        return await (inline.process(run_id) if inline.has_call(run_id) else self.actions.turns.process(run_id))
+        await (inline.process(run_id) if inline.has_call(run_id) else self.actions.turns.process(run_id))
 
     def background_work(
         self, interval: float, failed: Callable[[str, BaseException], None]

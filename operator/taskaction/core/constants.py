@@ -61,6 +61,9 @@ It names the child as well: a child that is restored from a backup has the annot
 EPOCH_ANNOTATION = f"{GROUP}/epoch"
 """On a shard's Lease: the fencing epoch of its holder."""
 
+ACQUISITIONS_ANNOTATION = f"{GROUP}/acquisitions"
+"""On a shard's Lease: epoch and time of its last acquisitions, which show since when each former holder is gone."""
+
 FIELD_MANAGER = "taskaction-operator"
 
 NESTING_LIMIT = 100

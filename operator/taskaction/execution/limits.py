@@ -50,10 +50,6 @@ class TokenBucket:
         """Return the bucket after ``starts`` starts."""
         return replace(self, used_until=max(self.used_until, now) + starts * self.interval)
 
-    def refund(self, starts: int = 1) -> "TokenBucket":
-        """Return the bucket after the refund of starts that did not happen."""
-        return replace(self, used_until=self.used_until - starts * self.interval)
-
 
 _ROUNDING = 1e-6
 """Tolerance for rounding, so that a token is available exactly at its time."""

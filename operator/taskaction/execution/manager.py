@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 from taskaction.core.clock import Clock
@@ -13,14 +13,15 @@ from taskaction.execution.limits import SourceLimits
 from taskaction.execution.pacing import Pace
 from taskaction.execution.parking import ParkingLot, Quota
 from taskaction.execution.queue import RunQueue
+from taskaction.execution.rates import RateLimiter, RateObserver
 from taskaction.execution.runs import QueuedRun
 from taskaction.execution.shares import ShareSettings
 
 _OBEY_SECONDS = 1.0
 """How long a cancelled turn may take to end; the manager does not wait longer."""
 
-Process = Callable[[str], Awaitable[bool]]
-"""Processes a run as far as possible, and returns whether an attempt was started; an exception ends the turn."""
+Process = Callable[[str], Awaitable[None]]
+"""Processes a run as far as possible; an exception ends the turn."""
 
 LIMIT_FLOOR_SECONDS = 0.5
 LIMIT_RECHECK_SECONDS = 10.0
@@ -29,7 +30,7 @@ LONG_CALL_SECONDS = 1.0
 EQUAL_SHARES = ShareSettings()
 
 
-class Observer(Protocol):
+class Observer(RateObserver, Protocol):
     """Observer of the manager, which also acts on its behalf."""
 
     def on_run_crashed(self, run_id: str, error: BaseException) -> None:
@@ -41,23 +42,18 @@ class Observer(Protocol):
     def on_run_admitted(self, run_id: str) -> None:
         """Handle that a run moved from the backlog into the queue."""
 
-    def on_rate_exhausted(self, source: str, until: datetime) -> None:
-        """Handle that the rate limit of a source is reached until then, and runs wait."""
-
-    def on_reservation_needed(self, source: str) -> None:
-        """Handle that runs of a source wait for a further reservation of its rate to be recorded."""
-
     def on_counts_changed(self) -> None:
         """Handle that the numbers of queued and running runs may have changed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Turn:
     """A busy worker; ``started`` is monotonic."""
 
     task: asyncio.Task[None]
     run: QueuedRun
     started: float
+    needs_token: bool
 
 
 class ExecutionManager:
@@ -93,9 +89,8 @@ class ExecutionManager:
             self._queue, high_watermark=runs_buffer_high_watermark, share_pct=max_runs_buffer_util_pct_per_action
         )
         self._lot = ParkingLot()
-        self._paces: dict[str, Pace] = {}
+        self._rates = RateLimiter(self._queue, observer, clock)
         self._quota_checks: Agenda[Quota] = Agenda(clock)
-        self._tokens: Agenda[str] = Agenda(clock)
         self._turns: dict[str, _Turn] = {}
         self._loans: Agenda[str] = Agenda(clock)
 
@@ -139,6 +134,10 @@ class ExecutionManager:
         """Return the number of runs of a source that wait for their attempt, including parked ones."""
         return self._queue.queued_count(source) + self._lot.parked_count(source)
 
+    def preparing_count(self, source: str) -> int:
+        """Return the number of runs of a source whose call is prepared and has no token of its rate yet."""
+        return self._rates.preparing_count(source)
+
     def under_way_count(self, source: str) -> int:
         """Return the number of running attempts of a source."""
         return self._queue.running_count(source)
@@ -153,19 +152,13 @@ class ExecutionManager:
         """Set the limits and the rate of a source."""
         self._queue.set_limits(source, limits)
         self._buffer.set_bound(source, limits.queued)
-        if pace is None:
-            self._paces.pop(source, None)
-            self._tokens.set(source, None)
-            self._queue.open_source(source)
-        else:
-            self._paces[source] = pace
-            self._regulate(source)
+        self._rates.set_pace(source, pace)
         self._refill()
         self._pump()
 
     def on_reservation_recorded(self, source: str) -> None:
         """Continue after a further reservation of the source's rate was recorded, or a token became available."""
-        self._regulate(source)
+        self._rates.regulate(source)
         self._pump()
 
     # -- runs ---------------------------------------------------------------------------------------------------------
@@ -183,7 +176,7 @@ class ExecutionManager:
         """Check limits again at their time, until cancelled."""
         async with asyncio.TaskGroup() as timers:
             timers.create_task(self._quota_checks.run(self._check_quota), name="parked runs")
-            timers.create_task(self._tokens.run(self.on_reservation_recorded), name="rates")
+            timers.create_task(self._rates.renewals.run(self.on_reservation_recorded), name="rates")
             timers.create_task(self._loans.run(lambda _: self._pump()), name="loans")
 
     def submit(self, run: QueuedRun) -> bool:
@@ -231,6 +224,13 @@ class ExecutionManager:
             self._schedule_quota_check(left, 0.0)  # the run was to check this quota: now another run does
         self._serve(run.source)
 
+    async def take_token(self, run_id: str) -> None:
+        """Return when the call of a run that a worker has may be made, as far as the rate of its source goes."""
+        turn = self._turns[run_id]
+        if turn.needs_token or self._rates.begin(turn.run):
+            turn.needs_token = False
+            await self._rates.take_token(turn.run.source)
+
     def forget(self, run_id: str) -> None:
         """Remove a run that has ended or may not start, and free its partition."""
         self._buffer.forget(run_id)
@@ -250,8 +250,7 @@ class ExecutionManager:
     # -- assignment ---------------------------------------------------------------------------------------------------
 
     def _serve(self, source: str) -> None:
-        if source in self._paces:
-            self._regulate(source)
+        self._rates.regulate(source)
         self._refill()
         self._pump()
 
@@ -260,14 +259,14 @@ class ExecutionManager:
         while self.is_open and (run := self._buffer.take_next()) is not None:
             self._queue.enqueue(run)
             self._observer.on_run_admitted(run.id)
-            self._regulate(run.source)  # the rate was not checked while no run waited
+            self._rates.regulate(run.source)  # the rate was not checked while no run waited
 
     def _pump(self) -> None:
         self._observer.on_counts_changed()
         while (process := self._process) is not None and (run := self._take()) is not None:
-            paced = self._spend(run)
-            task = asyncio.create_task(self._turn(process, run, paced), name=f"run {run.id}")
-            self._turns[run.id] = _Turn(task, run, self._clock.monotonic())
+            needs_token = self._rates.begin(run)
+            task = asyncio.create_task(self._turn(process, run), name=f"run {run.id}")
+            self._turns[run.id] = _Turn(task, run, self._clock.monotonic(), needs_token)
             self._refill()
 
     def _take(self) -> QueuedRun | None:
@@ -294,19 +293,18 @@ class ExecutionManager:
             found += self._queue.exceeds_share(turn.run, self._workers_count)
         return min(found, self._workers_count)
 
-    async def _turn(self, process: Process, run: QueuedRun, paced: bool) -> None:  # noqa: FBT001 - a private method
-        started = True
+    async def _turn(self, process: Process, run: QueuedRun) -> None:
         try:
-            started = await process(run.id)
+            await process(run.id)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 - no run may crash the manager
             self._observer.on_run_crashed(run.id, error)
         finally:
-            del self._turns[run.id]
+            turn = self._turns.pop(run.id)
             self._queue.release_worker(run.id)
-            if paced and not started:
-                self._return_token(run.source)
+            if turn.needs_token:
+                self._rates.end(run.source)
             self._pump()
 
     def _leave_quota(self, run_id: str) -> None:
@@ -334,41 +332,6 @@ class ExecutionManager:
         if run is not None:
             self._queue.enqueue(run)
             self._pump()
-
-    # -- rates --------------------------------------------------------------------------------------------------------
-
-    def _spend(self, run: QueuedRun) -> bool:
-        pace = self._paces.get(run.source)
-        if pace is None or run.under_way:
-            return False
-        pace.bucket = pace.bucket.spend(self._clock.now().timestamp())
-        self._regulate(run.source)
-        return True
-
-    def _return_token(self, source: str) -> None:
-        pace = self._paces.get(source)
-        if pace is not None:
-            pace.bucket = pace.bucket.refund()
-            self._regulate(source)
-
-    def _regulate(self, source: str) -> None:
-        """Open a source that has tokens; otherwise close it, and request or await a token."""
-        pace = self._paces.get(source)
-        if pace is None:
-            return
-        now = self._clock.now().timestamp()
-        if pace.allowed_starts(now) >= 1:
-            self._queue.open_source(source)
-            return
-        self._queue.close_source(source)
-        if not self._queue.queued_count(source):
-            return  # checked again when the next run arrives
-        if pace.bucket.available_tokens(now) >= 1:
-            self._observer.on_reservation_needed(source)
-            return
-        until = datetime.fromtimestamp(pace.bucket.next_start_at(now), UTC)
-        self._tokens.set(source, until)
-        self._observer.on_rate_exhausted(source, until)
 
 
 async def _wait_for_turns(turns: list[asyncio.Task[None]], seconds: float) -> list[asyncio.Task[None]]:

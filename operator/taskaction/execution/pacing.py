@@ -9,6 +9,8 @@ from math import ceil
 from taskaction.execution.limits import TokenBucket
 
 _AHEAD_SECONDS = 5.0
+_PREPARATION_SECONDS = 0.1
+"""How long before its token a run may go to a worker, which prepares its call first."""
 _RECORD_SECONDS = 2.0
 """Time for recording a reservation; it is added, because the reservation expires meanwhile."""
 
@@ -26,10 +28,18 @@ class Pace:
     reserved_until: float = 0.0
 
     def allowed_starts(self, now: float) -> int:
-        """Return how many runs may start now: the tokens that are available and reserved."""
+        """Return how many calls may be made now: the tokens that are available and reserved."""
+        return min(self.bucket.available_tokens(now), self.recorded_starts(now))
+
+    def recorded_starts(self, now: float) -> int:
+        """Return how many tokens are reserved from now on."""
         used = max(self.bucket.used_until, now)
-        recorded = int((self.reserved_until - used) / self.bucket.interval + 1e-6)
-        return min(self.bucket.available_tokens(now), max(0, recorded))
+        return max(0, int((self.reserved_until - used) / self.bucket.interval + 1e-6))
+
+    def next_starts(self, now: float) -> int:
+        """Return how many tokens there are when calls have been prepared."""
+        ahead = _PREPARATION_SECONDS - max(0.0, self.bucket.used_until - now)
+        return max(0, int(self.bucket.burst + ahead / self.bucket.interval + 1e-6))
 
     def next_reservation(self, now: float, waiting: int) -> float:
         """Return the time up to which to reserve for ``waiting`` runs: starts now and within the next seconds.

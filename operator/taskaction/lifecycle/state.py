@@ -83,7 +83,7 @@ class Observed:
         has_finalizer: the object has the operator's finalizer.
         queue_full: the queue of its provider is full.
         limited_until: when the rate limit of its provider allows the start; an estimate.
-        taken_at: when this process first observed the action with another owner's claim.
+        taken_at: since when the former owner of the attempt has been gone.
         is_storing: the attempt has ended, and its output is being stored.
         signalled: ``spec.signal`` differs from what the executor was last polled with.
         parameters_hash: the fingerprint of the current parameters.

@@ -93,7 +93,7 @@ async def test_a_turn_that_ignores_its_cancellation_is_left_behind(monkeypatch: 
 async def test_a_turn_that_ends_just_as_the_drain_s_time_is_over_has_ended(stage) -> None:
     manager = stage.manager()
     await submitted(manager, "a")
-    stage.cues.pop("a").set_result(True)
+    stage.cues.pop("a").set_result(None)
     await manager.drain(0)
 
     assert (stage.ended, stage.cancelled, manager.running_count) == (["a"], [], 0)

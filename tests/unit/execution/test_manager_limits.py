@@ -1,5 +1,6 @@
 """The manager under limits: full queues, parked runs and rates, none of which holds a worker."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
 
@@ -31,7 +32,7 @@ async def parked(stage: Stage, manager: ExecutionManager, *names: str, seconds: 
     await submitted(manager, *names)
     for name in names:
         manager.park(run(name), "quota", seconds)
-        await stage.let(name, started=False)
+        await stage.let(name)
 
 
 async def test_who_waits_outside_of_a_full_queue_is_told_and_let_in_by_order(stage) -> None:
@@ -67,7 +68,7 @@ async def test_5000_parked_runs_hold_no_worker_and_ask_once_in_ten_seconds(stage
             await stage.clock.advance(10.0)
             (looking,) = stage.cues
             manager.park(run(looking), "quota", 60.0)
-            await stage.let(looking, started=False)
+            await stage.let(looking)
 
     assert len(stage.started) == 6
 
@@ -84,7 +85,7 @@ async def test_a_parked_run_keeps_its_partition(stage) -> None:
     manager = stage.manager()
     await submitted(manager, "a", "b", partition="key")
     manager.park(run("a", partition="key"), "quota", 60.0)
-    await stage.let("a", started=False)
+    await stage.let("a")
 
     assert (stage.started, manager.running_count) == (["a"], 0)
 
@@ -127,7 +128,7 @@ async def test_another_one_looks_when_the_one_that_was_to_look_is_gone(stage) ->
         await parked(stage, manager, "a", "b")
         await stage.clock.advance(10.0)
         manager.forget("a")
-        await stage.let("a", started=False)
+        await stage.let("a")
 
     assert stage.started == ["a", "b", "a", "b"]
 
@@ -148,10 +149,65 @@ async def test_a_rate_starts_as_many_as_it_has_tokens_and_says_until_when_the_ot
 async def test_a_start_that_did_not_come_about_costs_no_token(stage) -> None:
     manager = stage.manager()
     paced(manager)
+    stage.idle.add("a")
     await submitted(manager, "a", "b")
-    await stage.let("a", started=False)
+    assert stage.started == ["a"]
+    await stage.let("a")
 
     assert stage.started == ["a", "b"]
+
+
+async def test_a_call_takes_its_token_when_it_is_made_and_not_when_its_worker_was_free(stage) -> None:
+    """As while the API server stalls: what was prepared meanwhile does not reach the target at once."""
+    manager = stage.manager(workers=9)
+    paced(manager, interval=1.0, burst=2)
+    calls: list[float] = []
+    stalled = asyncio.Event()
+
+    async def process(run_id: str) -> None:
+        await stalled.wait()
+        await manager.take_token(run_id)
+        calls.append(stage.clock.monotonic())
+
+    manager.start_processing_action_runs(process)
+    with stage.timed(manager):
+        await submitted(manager, *"abcdef")
+        for _ in range(5):
+            await stage.clock.advance(1.0)
+        begun = stage.clock.monotonic()
+        stalled.set()
+        await settle()
+        for _ in range(5):
+            await stage.clock.advance(1.0)
+
+    assert [at - begun for at in calls] == [0.0, 0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+async def test_callers_that_give_up_leave_their_tokens_to_others(stage) -> None:
+    manager = stage.manager(workers=9)
+    pace = paced(manager, interval=1.0, burst=2)
+    await submitted(manager, "a", "b")
+    pace.bucket = pace.bucket.spend(stage.clock.now().timestamp(), 5)
+    callers = [asyncio.create_task(manager.take_token(name)) for name in "ab"]
+    await settle()
+    callers[0].cancel()
+    with stage.timed(manager):
+        await stage.clock.advance(6.0)
+    assert [caller.done() for caller in callers] == [True, True]
+    assert callers[1].exception() is None
+
+
+async def test_a_rate_that_is_taken_away_lets_callers_go(stage) -> None:
+    manager = stage.manager()
+    pace = paced(manager, burst=1)
+    await submitted(manager, "a")
+    pace.bucket = pace.bucket.spend(stage.clock.now().timestamp())
+    caller = asyncio.create_task(manager.take_token("a"))
+    await settle()
+    assert not caller.done()
+    manager.set_limits("noop", SourceLimits(), None)
+    await settle()
+    assert caller.done()
 
 
 async def test_a_poll_costs_no_token(stage) -> None:
@@ -223,7 +279,7 @@ async def test_another_one_looks_when_the_one_that_looked_waits_for_another_quot
         await stage.clock.advance(1.5)
         assert stage.started[3:] == ["a"]
         manager.park(run("a"), "another quota", 60.0)
-        await stage.let("a", started=False)
+        await stage.let("a")
         await stage.clock.advance(0.5)
         assert stage.started[3:] == ["a", "b"]
         assert manager.parked_count == 2

@@ -34,10 +34,6 @@ def test_tokens_go_with_starts_and_come_back_with_time(starts, later, tokens, op
     assert used.next_start_at(100.0 + later) == opens_at
 
 
-def test_a_start_that_did_not_come_about_gives_its_token_back() -> None:
-    assert bucket().spend(100.0, 3).refund().available_tokens(100.0) == 1
-
-
 @given(
     interval=st.floats(0.01, 100.0),
     burst=st.integers(1, 20),

@@ -154,7 +154,7 @@ class PartitionMachine(RuleBasedStateMachine):
                 self.manager.park(member.run, "quota", 1000.0)
             case _:
                 member.state = "resting" if member.attempts else "gated"
-        self.stage.cues.pop(member.name).set_result(True)
+        self.stage.cues.pop(member.name).set_result(None)
 
     @precondition(lambda self: self.owned)
     @rule()

@@ -128,15 +128,15 @@ class InlineCalls:
         record.add_call(start.visit, call)
         self._manager.submit(call.to_queued_run())
 
-    async def process(self, call_id: str) -> bool:
-        """Take a worker's turn; return whether there was a call."""
+    async def process(self, call_id: str) -> None:
+        """Take a worker's turn."""
         call = self._calls[call_id]
         if not call.has_started and (call.record.run.spec.suspend or not self._tenures.may_start(call.record.shard)):
             self._withdraw(call)
-            return False
+            return
         call.turn = asyncio.current_task()
         try:
-            return await self._take_turn(call)
+            await self._take_turn(call)
         finally:
             call.turn = None
 
@@ -161,22 +161,22 @@ class InlineCalls:
         if call is not None:
             self._manager.submit(call.to_queued_run())
 
-    async def _take_turn(self, call: _InlineCall) -> bool:
+    async def _take_turn(self, call: _InlineCall) -> None:
         if self._remaining_seconds(call) <= 0:
             last = self._action_status(call, "ACTIVE", {})
             self._end(call, ActionEnded(call.start.visit, last, error=errors.ACTION_TIMEOUT, cause=last))
-            return False
+            return
         try:
             guarded = self._prepare(call)
         except InvalidParametersError as error:
             self._end(call, unable_to_run(call.start.visit, str(error)))
-            return True
+            return
         limited = None if call.is_polled else await check_quota(guarded)
         if limited is None:
             self._on_quota_passed(call)
         outcome = limited or await call_executor(guarded, poll=call.is_polled)
         if self._calls.get(call.id) is not call:
-            return True  # the run no longer needs it
+            return  # the run no longer needs it
         match outcome:
             case Succeeded():
                 done = {"action_id": call.id, **self._action_status(call, "SUCCEEDED", outcome.output)}
@@ -197,7 +197,6 @@ class InlineCalls:
                 call.is_tracked, call.has_started = True, False
                 queued = call.to_queued_run()
                 self._manager.park(queued, (queued.source, key), min(wait, self._remaining_seconds(call)))
-        return limited is None
 
     def _on_quota_passed(self, call: _InlineCall) -> None:
         """Record that a call starts; those that wait for the same quota follow."""

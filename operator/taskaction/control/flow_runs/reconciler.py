@@ -102,6 +102,8 @@ class RunReconciler:
             record.end_turn()
 
     async def _reconcile(self, record: RunRecord) -> None:
+        if (claim := record.status.claim) is not None:
+            self._parts.tenures.on_claim_seen(record.shard, claim.epoch)
         if not self._parts.tenures.may_start(record.shard):
             self._wake_at(record, self._parts.clock.now() + _LEASE_PAUSE)
             return

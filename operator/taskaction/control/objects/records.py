@@ -42,7 +42,7 @@ class ActionRecord(OwnedRecord):
         action: the object as last read; use ``status`` instead of its ``status``.
         first_version: the resourceVersion when first read, a tie-breaker of the order in a partition.
         activity: what this process is doing with the action.
-        taken_over_at: when this process first saw the action as its own while another claim was in the status.
+        taken_over_at: since when the holder of the claim in the status has been gone, whoever owned the shard since.
         polled_signal: the signal that the executor last received.
         awaits_partition: it is queued, but not submitted until its executor has found its partition.
         partition_asked: the executor has returned the partition of the action, if it has one.
@@ -170,9 +170,9 @@ class ActionRecord(OwnedRecord):
 
     # -- ownership ----------------------------------------------------------------------------------------------------
 
-    def take_over(self, now: datetime, *, may_be_refused: bool = False) -> None:
-        """Record that this process sees the action as its own from ``now`` on."""
-        self.taken_over_at, self.may_be_refused = now, may_be_refused
+    def take_over(self, since: datetime, *, may_be_refused: bool = False) -> None:
+        """Record that this process sees the action as its own, and that no former owner has been there ``since``."""
+        self.taken_over_at, self.may_be_refused = since, may_be_refused
 
     def give_up_attempt(self, now: datetime) -> None:
         """Record that the attempt belongs to another owner, or that nothing was called."""

@@ -1,12 +1,13 @@
 """Bodies of the Leases of shards and replicas: names, labels, epochs; pure functions."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from taskaction.api.base import format_time
 from taskaction.cluster.gateway import LEASES, Body
-from taskaction.core.constants import EPOCH_ANNOTATION, GROUP
+from taskaction.core.constants import ACQUISITIONS_ANNOTATION, EPOCH_ANNOTATION, GROUP
 from taskaction.core.names import digest
 
 KIND_LABEL = f"{GROUP}/lease"
@@ -14,9 +15,11 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 OPERATOR = "taskaction-operator"
 SELECTOR = f"{MANAGED_BY}={OPERATOR}"
 """Label selector of the Leases of shards and replicas."""
+_ACQUISITION = re.compile(r"\b(\d{1,18})@(\d{1,11}\.\d{3})\b", re.ASCII)
 SHARD, REPLICA = "shard", "replica"
 LABELS = {MANAGED_BY: OPERATOR, KIND_LABEL: SHARD}
 _MARK_CHARS = 16
+_ACQUISITIONS_KEPT = 16
 
 
 @dataclass(slots=True)
@@ -70,15 +73,27 @@ def next_epoch(lease: Body | None, now: datetime) -> int:
     return max((epoch_of(lease) if lease is not None else 0) + 1, int(now.timestamp()))
 
 
+def gone_since(lease: Body, epoch: int, now: datetime) -> datetime:
+    """Return since when the holder of ``epoch`` has been gone: since the next acquisition; ``now`` if there is none.
+
+    The Lease records its last acquisitions. A holder that is older than those was gone before the first of them.
+    """
+    later = [at for acquired, at in _acquisitions_of(lease) if acquired > epoch]
+    return min([now, *(datetime.fromtimestamp(at, UTC) for at in later)])
+
+
 def acquire_lease_body(
     shard: int, lease: Body | None, identity: str, duration: float, new_epoch: int, now: datetime
 ) -> Body:
     """Return the body with which a new holder acquires a shard's Lease; ``lease`` is the existing one."""
+    acquisitions = [*(_acquisitions_of(lease) if lease is not None else ()), (new_epoch, now.timestamp())]
+    kept = " ".join(f"{epoch}@{at:.3f}" for epoch, at in acquisitions[-_ACQUISITIONS_KEPT:])
     before = lease["spec"] if lease is not None else {}
     metadata: Body = lease["metadata"] if lease is not None else {"name": shard_name(shard)}
     marks = {
         "labels": (metadata.get("labels") or {}) | LABELS,
-        "annotations": (metadata.get("annotations") or {}) | {EPOCH_ANNOTATION: str(new_epoch)},
+        "annotations": (metadata.get("annotations") or {})
+        | {EPOCH_ANNOTATION: str(new_epoch), ACQUISITIONS_ANNOTATION: kept},
     }
     spec = _lease_spec(identity, duration, now) | {"leaseTransitions": int(before.get("leaseTransitions") or 0) + 1}
     return _lease(metadata | marks, spec)
@@ -117,6 +132,12 @@ def _lease_spec(identity: str, duration: float, now: datetime) -> Body:
         "acquireTime": moment,
         "renewTime": moment,
     }
+
+
+def _acquisitions_of(lease: Body) -> list[tuple[int, float]]:
+    """Return epoch and Unix time of the last acquisitions, oldest first; an entry that somebody broke is skipped."""
+    text = (lease["metadata"].get("annotations") or {}).get(ACQUISITIONS_ANNOTATION, "")
+    return [(int(one[1]), float(one[2])) for one in _ACQUISITION.finditer(text)]
 
 
 def _shard_of(lease: Body) -> int | None:

@@ -114,8 +114,9 @@ class ShardLeases:
     async def run_round(self) -> None:
         """Renew leases after a third of their duration, then acquire or release shards."""
         due = self._clock.monotonic() - self._settings.duration / 3
-        renewals = [self._renew(tenure) for tenure in self._tenures if tenure.renewed <= due]
-        await _run_concurrently(renewals)
+        held = list(self._tenures)
+        await _run_concurrently(self._raise_epoch(tenure) for tenure in held if tenure.is_epoch_too_low)
+        await _run_concurrently(self._renew(tenure) for tenure in held if tenure.renewed <= due)
         if self._going:
             await _run_concurrently([self._members.unregister(), self.hand_over()])
             return
@@ -257,6 +258,25 @@ class ShardLeases:
             self._lose(tenure.shard)
         else:
             tenure.renew(lease, sent)
+            self._listener.on_lease_renewed(tenure.shard)
+
+    async def _raise_epoch(self, tenure: ShardTenure) -> None:
+        """Acquire a held Lease again, above a claim that a former holder made with a clock that was ahead."""
+        sent, now = self._clock.monotonic(), self._clock.now()
+        epoch = max(tenure.highest_claim + 1, lease_bodies.next_epoch(tenure.lease, now))
+        body = lease_bodies.acquire_lease_body(
+            tenure.shard, tenure.lease, self._settings.identity, self._settings.duration, epoch, now
+        )
+        self._unheard.setdefault(tenure.shard, {}).setdefault(epoch, sent)
+        try:
+            lease = await self._cluster.replace(LEASES, body, timeout=self._settings.renew_deadline / 2)
+        except ConflictError:
+            await self._verify(tenure)
+        except NotFoundError:
+            self._lose(tenure.shard)
+        else:
+            tenure.raise_epoch(epoch, lease, sent)
+            self._unheard.pop(tenure.shard, None)
             self._listener.on_lease_renewed(tenure.shard)
 
     async def _verify(self, tenure: ShardTenure) -> None:

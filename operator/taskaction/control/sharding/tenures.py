@@ -2,24 +2,42 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from taskaction.cluster.gateway import Body
+from taskaction.control.sharding import lease_bodies
 from taskaction.core.clock import Clock
 from taskaction.core.names import shard_of
 
 
 @dataclass(slots=True)
 class ShardTenure:
-    """One shard as its owner knows it; ``renewed`` is monotonic, taken before the renewal was sent."""
+    """One shard as its owner knows it.
+
+    Attributes:
+        renewed: when the last renewal was sent, by the monotonic clock.
+        highest_claim: the highest epoch that was seen in a claim; nothing may start below it.
+    """
 
     shard: int
     epoch: int
     renewed: float
     lease: Body
+    highest_claim: int = 0
 
     def renew(self, lease: Body, sent: float) -> None:
         """Record a renewal that was sent at ``sent``."""
         self.lease, self.renewed = lease, sent
+
+    def raise_epoch(self, epoch: int, lease: Body, sent: float) -> None:
+        """Record that the Lease was acquired again, under a higher epoch."""
+        self.epoch = epoch
+        self.renew(lease, sent)
+
+    @property
+    def is_epoch_too_low(self) -> bool:
+        """Whether the API server refuses the claims of this epoch."""
+        return self.epoch < self.highest_claim
 
     def set_lease(self, lease: Body) -> None:
         """Record the Lease as it was read."""
@@ -76,7 +94,14 @@ class ShardTenures:
     def may_start(self, shard: int) -> bool:
         """Whether an effect may start now; call this in the same step of the event loop as the effect."""
         tenure = self._owned.get(shard) or self._leaving.get(shard)
-        return tenure is not None and self._clock.monotonic() < tenure.renewed + self._renew_deadline
+        if tenure is None or tenure.is_epoch_too_low:
+            return False
+        return self._clock.monotonic() < tenure.renewed + self._renew_deadline
+
+    def gone_since(self, shard: int, epoch: int) -> datetime:
+        """Return since when the holder of a shard under ``epoch`` has been gone; now if that is not known."""
+        tenure, now = self._owned.get(shard), self._clock.now()
+        return now if tenure is None else lease_bodies.gone_since(tenure.lease, epoch, now)
 
     def overdue_seconds(self) -> float:
         """Return how many seconds the oldest renewal is past its deadline; 0 if none is."""
@@ -92,6 +117,12 @@ class ShardTenures:
     def list_leaving(self) -> list[ShardTenure]:
         """Return the shards that are leaving."""
         return list(self._leaving.values())
+
+    def on_claim_seen(self, shard: int, epoch: int) -> None:
+        """Record the epoch of a claim: if it is above the own one, the Lease must be acquired above it first."""
+        tenure = self._owned.get(shard)
+        if tenure is not None and epoch > tenure.highest_claim:
+            tenure.highest_claim = epoch
 
     # -- changes, by the leases only ----------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """Calls of executors: builds the run, and returns an outcome whatever the executor does; writes nothing."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -143,13 +143,21 @@ class ExecutorCaller:
         observed: Observed,
         *,
         poll: bool,
+        admit: Callable[[], Awaitable[bool]],
         deliveries: tuple[Delivery, ...] = (),
-    ) -> Outcome:
-        """Execute or poll; return an outcome even if the executor raises, cancels itself, or returns nonsense."""
+    ) -> Outcome | None:
+        """Execute or poll; return an outcome even if the executor raises, cancels itself, or returns nonsense.
+
+        ``admit`` is awaited when everything is prepared. If it returns False, nothing is called: the result is None.
+        """
         patience = asyncio.timeout(self._settings.call_timeout)
         try:
             async with patience:
                 guarded = await self._prepare(record, binding, observed, deliveries)
+                patience.reschedule(None)
+                if not await admit():
+                    return None
+                patience.reschedule(asyncio.get_running_loop().time() + self._settings.call_timeout)
                 outcome = await (guarded.poll() if poll else guarded.execute())
         except Exception as error:  # noqa: BLE001 - the API server may answer anything
             return call_timeout_failure(self._settings.call_timeout) if patience.expired() else _failure_of(error)

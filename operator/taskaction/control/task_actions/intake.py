@@ -1,6 +1,7 @@
 """Intake of TaskActions: filters notifications, updates the table, and requests reconciliation; decides nothing."""
 
 import asyncio
+from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -103,10 +104,9 @@ class ActionIntake:
 
         First all get their places in their partitions, and those with an attempt the seats that limits count.
         """
-        now = self._clock.now()
         acquired = self._placer.sort(record for record in self._table if record.shard == shard)
         for record in acquired:
-            record.take_over(now)
+            record.take_over(self._former_holder_gone_since(record))
             self._queueing.keep_place(record)
         self._requests.reconcile_in_order(acquired)
 
@@ -134,7 +134,7 @@ class ActionIntake:
         self._dispatcher.track(record)
         self._placer.place(record)
         may_be_refused = self._manager.is_open and self._tenures.owns(record.shard)
-        record.take_over(self._clock.now(), may_be_refused=may_be_refused)
+        record.take_over(self._former_holder_gone_since(record), may_be_refused=may_be_refused)
         self._requests.reconcile(record)
 
     def _update(self, record: ActionRecord, action: TaskAction) -> None:
@@ -145,9 +145,15 @@ class ActionIntake:
             self._listener.on_action_changed(record)
         if overtaken:
             self._teardown.on_overtaken(record)
+            record.take_over(self._former_holder_gone_since(record))
         self._dispatcher.track(record)
         self._placer.place(record)
         self._requests.reconcile(record)
+
+    def _former_holder_gone_since(self, record: ActionRecord) -> datetime:
+        """Return since when the holder of the claim has been gone: its attempt gets its grace once."""
+        claim = record.status.claim
+        return self._clock.now() if claim is None else self._tenures.gone_since(record.shard, claim.epoch)
 
     def _on_watch_deleted(self, record: ActionRecord) -> None:
         """Handle ``DELETED``: the object was deleted, or it finished and so left the selector of the watch."""

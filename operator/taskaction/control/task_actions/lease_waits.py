@@ -27,6 +27,8 @@ class LeaseWaits:
         """
         if record.activity in UNDER_WAY or not self._tenures.owns(record.shard):
             return False
+        if (claim := record.status.claim) is not None:
+            self._tenures.on_claim_seen(record.shard, claim.epoch)
         if self._tenures.may_start(record.shard):
             return False
         self._waiting.setdefault(record.shard, {})[record.uid] = None

@@ -92,26 +92,25 @@ class ActionTurns:
         self._background = background
         self._journal = journal
 
-    async def process(self, uid: str) -> bool:
-        """Start or poll an action in a worker, and record the outcome; return whether there was a call."""
+    async def process(self, uid: str) -> None:
+        """Start or poll an action in a worker, and record the outcome."""
         record = self._table.get(uid)
         if record is None:
             self._manager.forget(uid)
-            return False
+            return
         if record.cancelling:
-            return False  # the end of the cancel decides what follows
+            return  # the end of the cancel decides what follows
         queued_at = record.leave_queue()
         if queued_at is not None:
             self._journal.on_queue_left(record, self._clock.monotonic() - queued_at)
         decision = await self._decide(record)
         if decision is None:
-            return False
+            return
         call = self._reconciler.apply(record, decision)
         if call is None:
             await self._committer.commit(record, decision)
-            return False
-        await self._make_call(record, call, decision)
-        return True
+        else:
+            await self._make_call(record, call, decision)
 
     async def _decide(self, record: ActionRecord) -> Decision | None:
         """Return the decision for a worker's turn; None if there is nothing to do, or not yet."""
@@ -166,11 +165,19 @@ class ActionTurns:
         if owner is None or not isinstance(bound, ExecutorBinding) or record.activity is not Activity.CALLING:
             return None
         observed = self._observer.observe_action(record, owner)
-        while not self._tenures.may_start(record.shard):
-            await self._clock.sleep(_LEASE_PAUSE)
-            if not self._tenures.holds(record.shard):
-                return None
         return await self._call_executor(record, bound, observed, poll=call.poll)
+
+    async def _admit_call(self, record: ActionRecord, *, poll: bool) -> bool:
+        """Wait for the Lease, and for a token of the rate limit; return False if the shard is lost."""
+        while self._tenures.holds(record.shard):
+            if not self._tenures.may_start(record.shard):
+                await self._clock.sleep(_LEASE_PAUSE)
+                continue
+            if not poll:
+                await self._manager.take_token(record.uid)
+            if self._tenures.may_start(record.shard):
+                return True
+        return False
 
     async def _call_executor(
         self, record: ActionRecord, bound: ExecutorBinding, observed: Observed, *, poll: bool
@@ -200,27 +207,37 @@ class ActionTurns:
         return None
 
     async def _keep_result(
-        self, record: ActionRecord, executor: str, work: Callable[[], Awaitable[Outcome]], delayed: asyncio.Future[None]
-    ) -> Outcome:
+        self,
+        record: ActionRecord,
+        executor: str,
+        work: Callable[[], Awaitable[Outcome | None]],
+        delayed: asyncio.Future[None],
+    ) -> Outcome | None:
         """Return the outcome of a call with its output stored; resolve ``delayed`` if the storage does not take it."""
         started = self._clock.monotonic()
         outcome = await work()
+        if outcome is None:
+            return None
         self._journal.on_call_ended(record, executor, outcome, self._clock.monotonic() - started)
         return await self._results.keep(record, outcome, partial(_resolve, delayed))
 
-    async def _conclude_later(self, record: ActionRecord, call: asyncio.Task[Outcome], attempt: _Attempt) -> None:
+    async def _conclude_later(
+        self, record: ActionRecord, call: asyncio.Task[Outcome | None], attempt: _Attempt
+    ) -> None:
         await asyncio.wait({call})
         outcome = self._take_outcome(record, call, attempt)
         if outcome is not None:
             await self._reconciler.conclude(record, outcome)
 
     @staticmethod
-    def _take_outcome(record: ActionRecord, call: asyncio.Task[Outcome], attempt: _Attempt) -> Outcome | None:
+    def _take_outcome(record: ActionRecord, call: asyncio.Task[Outcome | None], attempt: _Attempt) -> Outcome | None:
         """Return the outcome of a call that has ended; None if nothing of it is to be recorded."""
         record.end_call()
         if call.cancelled():
             return None
         outcome = call.result()
+        if outcome is None:
+            return None
         if record.activity is Activity.CANCELLING and not isinstance(outcome, Succeeded):
             if isinstance(outcome, Pending | Paused) and outcome.external_id is not None:
                 # The external work has started meanwhile: the executor's cancel needs its ID.
@@ -238,9 +255,10 @@ class ActionTurns:
         deliveries: tuple[Delivery, ...],
         *,
         poll: bool,
-    ) -> Outcome:
+    ) -> Outcome | None:
         complete = await self._contents.complete(record, deliveries) if deliveries else ()
-        return await self._caller.call(record, bound, observed, poll=poll, deliveries=complete)
+        admit = partial(self._admit_call, record, poll=poll)
+        return await self._caller.call(record, bound, observed, poll=poll, admit=admit, deliveries=complete)
 
 
 def _resolve(future: asyncio.Future[None]) -> None:
