@@ -5,6 +5,7 @@ from typing import Any
 
 from support.fake_cluster import FakeCluster
 from support.work_requests import no_requests
+from support.write_slots import write_slots
 from taskaction.control.objects.owned import OwnedRecord
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.requests import Requests
@@ -23,7 +24,7 @@ class Desk:
     requests: Requests = field(default_factory=no_requests)
 
     def writer(self, in_flight: int = 10) -> StatusWriter[ActionRecord]:
-        return StatusWriter(self.cluster, self.clock, lambda: self.luck, self, self.requests, in_flight=in_flight)
+        return StatusWriter(self.cluster, self.clock, lambda: self.luck, self, self.requests, write_slots(in_flight))
 
     def on_status_written(self, record: OwnedRecord) -> None:
         self.told.append(("wrote", record.name))

@@ -271,10 +271,7 @@ def _build_observation(base: Foundation, providers: ProviderControl) -> _Observa
 
 
 def _build_writing(base: Foundation, providers: ProviderControl, seen: _Observation) -> _Writing:
-    in_flight = base.config.writes_in_flight
-    editor: ObjectEditor[ActionRecord] = ObjectEditor(
-        base.cluster, base.persistently, base.requests, in_flight=in_flight
-    )
+    editor: ObjectEditor[ActionRecord] = ObjectEditor(base.cluster, base.persistently, base.requests, base.slots)
     expiry: ExpiryCollector[TaskAction, ActionRecord] = ExpiryCollector(
         cluster=base.cluster,
         clock=base.clock,
@@ -310,7 +307,7 @@ def _build_writing(base: Foundation, providers: ProviderControl, seen: _Observat
     committer = StatusCommitter(
         table=base.members.actions,
         clock=base.clock,
-        writer=StatusWriter(base.cluster, base.clock, base.jitter, base.journal, base.requests, in_flight=in_flight),
+        writer=StatusWriter(base.cluster, base.clock, base.jitter, base.journal, base.requests, base.slots),
         editor=editor,
         dispatcher=seen.dispatcher,
         teardown=teardown,

@@ -79,9 +79,7 @@ def build_runs(base: Foundation, providers: ProviderControl, actions: ActionCont
     agenda: Agenda[str] = Agenda(base.clock)
     files = RunFiles(config.storage)
     vault = PrivateDataVault(base.cluster, base.persistently, base.closed_namespaces)
-    editor: ObjectEditor[RunRecord] = ObjectEditor(
-        base.cluster, base.persistently, base.requests, in_flight=config.writes_in_flight
-    )
+    editor: ObjectEditor[RunRecord] = ObjectEditor(base.cluster, base.persistently, base.requests, base.slots)
     expiry_times = RunExpiry(base.tenures, config.ttl)
     expiry: ExpiryCollector[ActionFlowRun, RunRecord] = ExpiryCollector(
         cluster=base.cluster,
@@ -171,15 +169,13 @@ def _build_reconciler(
         max_parameters_bytes=config.max_parameters_bytes,
         guard=OriginGuard(base.cluster, base.clock),
         on_created=partial(actions.intake.on_notification, "ADDED"),
-        in_flight=config.writes_in_flight,
+        slots=base.slots,
     )
     persistence = RunPersistence(
         vault=vault,
         files=files,
         outputs=base.outputs,
-        writer=StatusWriter(
-            base.cluster, base.clock, base.jitter, base.journal, base.requests, in_flight=config.writes_in_flight
-        ),
+        writer=StatusWriter(base.cluster, base.clock, base.jitter, base.journal, base.requests, base.slots),
         clock=base.clock,
         jitter=base.jitter,
         background=base.background,

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from taskaction.app.metrics import OperatorMetrics
 from taskaction.app.observer import OperatorRecorder
+from taskaction.cluster.concurrency import ConcurrencyLimit
 from taskaction.cluster.gateway import Cluster
 from taskaction.cluster.retry import Retrier
+from taskaction.cluster.write_slots import WriteSlots
 from taskaction.control.flow_runs.tables import LiveRecords, RunTable
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.events import EventPoster
@@ -40,6 +42,7 @@ class Foundation:
     closed_namespaces: frozenset[str]
     background: Background
     persistently: Retrier
+    slots: WriteSlots
     requests: Requests
     tenures: ShardTenures
     members: LiveRecords
@@ -75,6 +78,11 @@ def build_foundation(
         closed_namespaces=frozenset({"kube-system", config.namespace}),
         background=background,
         persistently=persistently,
+        slots=WriteSlots(
+            clock,
+            ConcurrencyLimit(config.writes_in_flight),
+            lambda namespace: config.namespace_weights.get(namespace, 1),
+        ),
         requests=requests,
         tenures=tenures,
         members=members,

@@ -22,10 +22,8 @@ def waiting_status(observed: Observed, held_back: StartGate | None, now: datetim
         after = _resource_wait_status(observed, Reason.QUEUE_FULL, observed.queue_full.message, now)
     elif observed.limited_until is not None and observed.limited_until > now:
         after = rate_limited_status(observed, observed.limited_until, "provider rate limit reached", now)
-    elif status.reason == Reason.QUEUE_FULL:
-        after = _queued_status(observed, now)
-    elif status.reason in SHOWN_WHILE_HELD:
-        return _queued_status(observed, now), Write.NOW
+    elif status.reason == Reason.QUEUE_FULL or status.reason in SHOWN_WHILE_HELD:
+        after = _queued_status(observed, now)  # most start soon, and then this costs no write
     else:
         return status, Write.NONE
     return after, Write.NONE if after is status else Write.LATER

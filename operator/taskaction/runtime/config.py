@@ -75,7 +75,8 @@ class OperatorConfig(ProcessSettings, env_prefix="TASKACTION_"):
     max_runs_buffer_util_pct_per_action: Annotated[int, Field(ge=1, le=100)] | None = None
     """Maximum share of the queue for one provider, or one executor in a namespace, in percent. Default: all."""
     writes_in_flight: Annotated[int, Field(ge=1, le=1_000)] = 64
-    """Maximum number of concurrent writes to the API server."""
+    """Maximum number of concurrent writes to the API server; fewer are sent if more only make it respond later.
+    Namespaces take turns."""
     shards: Annotated[int, Field(ge=1, le=256)] = 16
     """Number of shards that the work is divided into; the same for all replicas, and never changed while actions
     run."""

@@ -144,7 +144,7 @@ def test_what_is_no_longer_held_back_says_so_and_queues(held: dict) -> None:
 
     freed = step(observed(status=shown.status), Reconcile(), after(1))
 
-    assert freed.write is Write.NOW
+    assert freed.write is (Write.NOW if "spec" in held else Write.LATER)  # a clock that runs again is written
     assert (freed.status.phase, freed.status.reason) == (Phase.QUEUED, Reason.QUEUED)
     assert conditions(freed.status) == {"Progressing": "True", "Finished": "False"}
     assert effects(freed, Enqueue) == [Enqueue()]

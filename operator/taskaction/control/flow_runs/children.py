@@ -4,9 +4,8 @@ With ``spec.runAs``, that account creates them, so the API server checks its per
 it, the operator creates them, and the admission policy refuses those that would need an account.
 """
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +20,7 @@ from taskaction.cluster.errors import (
     NotFoundError,
 )
 from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
+from taskaction.cluster.write_slots import WriteRank, WriteSlots
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.translation import (
     ActionNotRunnableError,
@@ -58,7 +58,7 @@ class RunChildren:
         max_parameters_bytes: int,
         guard: OriginGuard,
         on_created: Callable[[Body], None],
-        in_flight: int,
+        slots: WriteSlots,
     ) -> None:
         """Create a client; ``on_created`` is called with every action created or found, before the watch reports it."""
         self._cluster = cluster
@@ -69,7 +69,7 @@ class RunChildren:
         self._max_parameters_bytes = max_parameters_bytes
         self._guard = guard
         self._on_created = on_created
-        self._slots = asyncio.Semaphore(in_flight)
+        self._slots = slots
 
     async def ensure(
         self, record: RunRecord, start: StartAction, *, made_here: bool
@@ -150,10 +150,7 @@ class RunChildren:
     async def _read(self, body: Body) -> Body | None:
         """Return the stored object with the name and namespace of ``body``."""
         metadata = body["metadata"]
-        async with self._slots:
-            return await self._persistently(
-                lambda: self._cluster.get(TASK_ACTIONS, metadata["name"], metadata["namespace"])
-            )
+        return await self._get(metadata["name"], metadata["namespace"])
 
     async def _adopt(
         self, record: RunRecord, visit: str, intended: Body, found: Body
@@ -203,10 +200,7 @@ class RunChildren:
         if known is not None:
             action = action.model_copy(update={"status": known.stored})
         elif metadata.uid in self._table.finished:
-            async with self._slots:
-                body = await self._persistently(
-                    lambda: self._cluster.get(TASK_ACTIONS, metadata.name, metadata.namespace)
-                )
+            body = await self._get(metadata.name, metadata.namespace)
             if body is None or body["metadata"]["uid"] != metadata.uid:
                 return deleted_action(visit, action)
             action = TaskAction.from_body(body)
@@ -223,8 +217,7 @@ class RunChildren:
                     raise  # the operator itself lacks a permission: retry, because roles take effect late
                 return error
 
-        async with self._slots:
-            made = await self._persistently(create)
+        made = await self._persistently(lambda: self._slots.run(namespace, WriteRank.AWAITED, create))
         if isinstance(made, ForbiddenError):
             raise made
         return made
@@ -234,8 +227,7 @@ class RunChildren:
         known = self._table.get_by_name(record.namespace, name)
         if known is not None and _is_of(record, known.action):
             return known.action.model_copy(update={"status": known.stored})
-        async with self._slots:
-            body = await self._persistently(lambda: self._cluster.get(TASK_ACTIONS, name, record.namespace))
+        body = await self._get(name, record.namespace)
         if body is None:
             return None
         action = TaskAction.from_body(body)
@@ -253,16 +245,28 @@ class RunChildren:
                 return
             test = {"op": "test", "path": "/metadata/uid", "value": action.metadata.uid}
             try:
-                async with self._slots:
-                    body = await self._persistently(self._patch(action, [test, *wanted]))
+                body = await self._patch(action, [test, *wanted])
             except (NotFoundError, ConflictError, InvalidError):
                 return  # it ended or was deleted, or another object has its name
             self._on_created(body)
             return
 
-    def _patch(self, action: TaskAction, operations: list[dict[str, Any]]) -> Callable[[], Awaitable[Body]]:
+    async def _get(self, name: str, namespace: str) -> Body | None:
+        return await self._persistently(
+            lambda: self._slots.run(
+                namespace, WriteRank.AWAITED, lambda: self._cluster.get(TASK_ACTIONS, name, namespace)
+            )
+        )
+
+    async def _patch(self, action: TaskAction, operations: list[dict[str, Any]]) -> Body:
         metadata = action.metadata
-        return lambda: self._cluster.patch(TASK_ACTIONS, metadata.name, metadata.namespace, operations)
+        return await self._persistently(
+            lambda: self._slots.run(
+                metadata.namespace,
+                WriteRank.AWAITED,
+                lambda: self._cluster.patch(TASK_ACTIONS, metadata.name, metadata.namespace, operations),
+            )
+        )
 
 
 def _is_of(record: RunRecord, action: TaskAction) -> bool:

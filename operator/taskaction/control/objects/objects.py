@@ -1,11 +1,11 @@
 """Edits of the object of an action or run: finalizer, ownerReference, deletion; decides nothing."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from taskaction.cluster.errors import ConflictError, NotFoundError
 from taskaction.cluster.gateway import Body, Cluster, Resource
+from taskaction.cluster.write_slots import WriteRank, WriteSlots
 from taskaction.control.objects.owned import RESOURCES, OwnedObject, OwnedRecord, adoption_mark, kind_of
 from taskaction.control.objects.requests import Requests
 from taskaction.core.constants import FINALIZER, HELD_LABEL, PARENT_ANNOTATION
@@ -25,12 +25,12 @@ class RetryingCall(Protocol):
 class ObjectEditor(Generic[R]):
     """Editor of objects by JSON patches that test the resourceVersion, since others may edit the same list."""
 
-    def __init__(self, cluster: Cluster, persistently: RetryingCall, requests: Requests, *, in_flight: int) -> None:
+    def __init__(self, cluster: Cluster, persistently: RetryingCall, requests: Requests, slots: WriteSlots) -> None:
         """Create an editor; it requests reconciliation of every object that it reads and the watch may not show."""
         self._cluster = cluster
         self._requests = requests
         self._persistently = persistently
-        self._slots = asyncio.Semaphore(in_flight)
+        self._slots = slots
 
     async def add_finalizer(self, record: R) -> None:
         """Add the finalizer."""
@@ -52,8 +52,11 @@ class ObjectEditor(Generic[R]):
 
     async def delete(self, resource: Resource, name: str, namespace: str, uid: str) -> bool:
         """Delete a finished object; return False if it no longer exists."""
-        async with self._slots:
-            return await self._persistently(lambda: self._cluster.delete(resource, name, namespace, uid=uid))
+        return await self._persistently(
+            lambda: self._slots.run(
+                namespace, WriteRank.NEWS, lambda: self._cluster.delete(resource, name, namespace, uid=uid)
+            )
+        )
 
     async def _edit(self, record: R, operations: Callable[[OwnedObject], Operations]) -> None:
         version = record.version
@@ -77,10 +80,13 @@ class ObjectEditor(Generic[R]):
             {"op": "test", "path": "/metadata/resourceVersion", "value": version},
             {"op": "test", "path": "/metadata/uid", "value": record.uid},
         ]
-        async with self._slots:
-            return await self._persistently(
-                lambda: self._cluster.patch(RESOURCES[record.kind], record.name, record.namespace, [*test, *wanted])
+        return await self._persistently(
+            lambda: self._slots.run(
+                record.namespace,
+                WriteRank.AWAITED,
+                lambda: self._cluster.patch(RESOURCES[record.kind], record.name, record.namespace, [*test, *wanted]),
             )
+        )
 
     async def _refresh(self, record: R) -> None:
         body = await self._persistently(

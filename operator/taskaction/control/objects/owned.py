@@ -14,6 +14,7 @@ from taskaction.api.action_flow_run import ActionFlowRun
 from taskaction.api.enums import ParentKind
 from taskaction.api.task_action import TaskAction
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body, Resource
+from taskaction.cluster.write_slots import WriteRank
 from taskaction.control.objects.tree import ParentLink
 from taskaction.core.constants import GROUP, PARENT_ANNOTATION
 from taskaction.lifecycle.state import Parent
@@ -86,6 +87,11 @@ class OwnedRecord(ABC):
     @abstractmethod
     def refused_status(self, message: str, now: datetime) -> Any:
         """Return the status of an object that must fail because the API server refuses its status."""
+
+    @property
+    def write_rank(self) -> WriteRank:
+        """How urgent the next write of the status is among those of its namespace."""
+        return WriteRank.AWAITED
 
     @property
     def uid(self) -> str:

@@ -14,6 +14,7 @@ from taskaction.api.provider import ProviderDefaults
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Link, Progress, Signal, TaskAction, TaskActionSpec, TaskActionStatus
 from taskaction.cluster.gateway import Body
+from taskaction.cluster.write_slots import WriteRank
 from taskaction.control.objects.owned import OwnedRecord
 from taskaction.core.constants import LINKS_KEPT
 from taskaction.lifecycle.outcomes import Failed
@@ -129,6 +130,12 @@ class ActionRecord(OwnedRecord):
     def next_due(self) -> datetime | None:
         """When to look at the record next; None if nothing is scheduled."""
         return min((at for at in (self.wake_at, self.poll_at, self.flush_at) if at is not None), default=None)
+
+    @property
+    def write_rank(self) -> WriteRank:
+        """Awaited, unless the action only waits and no attempt was opened or closed."""
+        waits = not (self.status.phase.is_started or self.status.phase.is_terminal)
+        return WriteRank.NEWS if waits and self.status.attempts == self.stored.attempts else WriteRank.AWAITED
 
     def refused_status(self, message: str, now: datetime) -> TaskActionStatus:
         """Return the status of an action that must fail because the API server refuses its status."""

@@ -6,10 +6,12 @@ It decides nothing about them. A refused write is resolved by a comparison of cl
 import asyncio
 from collections.abc import Callable
 from enum import Enum, auto
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from taskaction.cluster.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
 from taskaction.cluster.gateway import Body, Cluster
+from taskaction.cluster.write_slots import WriteSlots
 from taskaction.control.objects.owned import RESOURCES, OwnedRecord
 from taskaction.control.objects.requests import Requests
 from taskaction.core.backoff import Backoff
@@ -55,8 +57,7 @@ class StatusWriter(Generic[R]):
         jitter: Callable[[], float],
         journal: WriteRecorder,
         requests: Requests,
-        *,
-        in_flight: int,
+        slots: WriteSlots,
     ) -> None:
         """Create a writer; it requests reconciliation of every object that it reads and the watch may not show.
 
@@ -67,7 +68,7 @@ class StatusWriter(Generic[R]):
         self._jitter = jitter
         self._journal = journal
         self._requests = requests
-        self._slots = asyncio.Semaphore(in_flight)
+        self._slots = slots
 
     async def flush(self, record: R) -> WriteResult:
         """Write the record's status; return when the API server has it, or never will."""
@@ -91,8 +92,7 @@ class StatusWriter(Generic[R]):
         while True:
             status = record.status
             try:
-                async with self._slots:
-                    body = await self._cluster.replace_status(RESOURCES[record.kind], _body(record, status))
+                body = await self._slots.run(record.namespace, record.write_rank, partial(self._send, record, status))
             except NotFoundError:
                 record.mark_gone()
                 return WriteResult.GONE
@@ -140,12 +140,18 @@ class StatusWriter(Generic[R]):
         attempt = 0
         while True:
             try:
-                async with self._slots:
-                    return await self._cluster.get(RESOURCES[record.kind], record.name, record.namespace)
+                return await self._slots.run(
+                    record.namespace,
+                    record.write_rank,
+                    lambda: self._cluster.get(RESOURCES[record.kind], record.name, record.namespace),
+                )
             except (UnavailableError, ForbiddenError) as error:
                 attempt += 1
                 self._journal.on_write_retried(record, error)
                 await self._clock.sleep(self._delay(error, attempt))
+
+    async def _send(self, record: R, status: Any) -> Body:
+        return await self._cluster.replace_status(RESOURCES[record.kind], _body(record, status))
 
     def _delay(self, error: Exception, attempt: int) -> float:
         asked = error.retry_after if isinstance(error, UnavailableError) else None

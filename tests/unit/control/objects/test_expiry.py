@@ -10,6 +10,7 @@ import pytest
 from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
 from support.work_requests import no_requests
+from support.write_slots import write_slots
 from taskaction.api.enums import ParentKind, Phase
 from taskaction.api.task_action import TaskAction
 from taskaction.cluster.errors import UnavailableError
@@ -62,7 +63,7 @@ class Keeper:
             cluster=self.cluster,
             clock=self.clock,
             kind=ParentKind.TASK_ACTION,
-            editor=ObjectEditor(self.cluster, once, no_requests(), in_flight=5),
+            editor=ObjectEditor(self.cluster, once, no_requests(), write_slots(5)),
             background=background,
             members=LiveRecords(self.table, RunTable()),
             tree=self.tree,

@@ -8,6 +8,7 @@ import pytest
 from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
 from support.work_requests import no_requests, taken
+from support.write_slots import write_slots
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.control.objects.objects import ObjectEditor
 from taskaction.control.objects.records import ActionRecord
@@ -23,7 +24,7 @@ class Bench:
     def __init__(self) -> None:
         self.cluster = FakeCluster()
         self.requests = no_requests()
-        self.editor: ObjectEditor[ActionRecord] = ObjectEditor(self.cluster, once, self.requests, in_flight=2)
+        self.editor: ObjectEditor[ActionRecord] = ObjectEditor(self.cluster, once, self.requests, write_slots(2))
 
     def live(self, name: str = "one", **metadata: Any) -> ActionRecord:
         one = body(name)
