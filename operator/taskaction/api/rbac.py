@@ -152,7 +152,13 @@ RIGHTS = (
         verbs=("list", "watch"),
         why="Jobs that actions created, by label",
     ),
-    Right(scope=Scope.SERVED, group="", resources=("events",), verbs=("create",), why="Events about actions and runs"),
+    Right(
+        scope=Scope.SERVED,
+        group="",
+        resources=("events",),
+        verbs=("create", "list"),
+        why="Events about actions and runs; warnings about pods and Jobs that do not start",
+    ),
     Right(
         scope=Scope.SERVED,
         group=GROUP,

@@ -7,6 +7,7 @@ ClusterError
 ├── NotFoundError         404 on a write (a read returns None)
 ├── InvalidError          400, 405, 413, 415 and other 422: the object itself is rejected
 ├── ForbiddenError        403
+│   └── QuotaReachedError 403: a ResourceQuota leaves no room
 └── UnavailableError      may be retried
     ├── ThrottledError    429, with the server's Retry-After
     └── UnauthorizedError 401: the credentials are refreshed
@@ -41,6 +42,10 @@ class InvalidError(ClusterError):
 
 class ForbiddenError(ClusterError):
     """The account lacks a permission."""
+
+
+class QuotaReachedError(ForbiddenError):
+    """A ResourceQuota leaves no room for the object at present; room may become free later."""
 
 
 class UnavailableError(ClusterError):

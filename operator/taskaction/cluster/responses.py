@@ -13,6 +13,7 @@ from taskaction.cluster.errors import (
     ForbiddenError,
     InvalidError,
     NotFoundError,
+    QuotaReachedError,
     ThrottledError,
     UnauthorizedError,
     UnavailableError,
@@ -23,6 +24,8 @@ _LONGEST_MESSAGE = 512
 _FAILED_TEST = "test operation"
 _TOO_LARGE = "etcdserver: request is too large"
 """Message of a 500 that is permanent: the API server returns it for the same object forever."""
+_QUOTA = ("exceeded quota", "status unknown for quota")
+"""Words of a 403 that a ResourceQuota causes: it is used up, or not counted yet."""
 
 
 def error_from_response(verb: str, code: int, content: bytes, headers: Mapping[str, str]) -> ClusterError:
@@ -35,6 +38,8 @@ def error_from_response(verb: str, code: int, content: bytes, headers: Mapping[s
     if _TOO_LARGE not in text and (code >= HTTPStatus.INTERNAL_SERVER_ERROR or code == HTTPStatus.REQUEST_TIMEOUT):
         return UnavailableError(message, retry_after=retry_after)
     plain = _BY_CODE.get(code)
+    if plain is ForbiddenError and is_quota_refusal(text):
+        plain = QuotaReachedError
     if plain is not None:
         return plain(message)
     if code == HTTPStatus.CONFLICT:
@@ -42,6 +47,11 @@ def error_from_response(verb: str, code: int, content: bytes, headers: Mapping[s
     if code == HTTPStatus.UNPROCESSABLE_ENTITY and verb == "patch" and _is_failed_test(message):
         return ConflictError(message)
     return InvalidError(message)
+
+
+def is_quota_refusal(text: str) -> bool:
+    """Whether a message of the API server, or of a controller that quotes one, is about a ResourceQuota."""
+    return any(words in text for words in _QUOTA)
 
 
 _BY_CODE: Mapping[int, type[ClusterError]] = {

@@ -1,7 +1,8 @@
 """Requests with the rights of an action's account, and messages for the refusals of the API server.
 
 An action can do nothing that its account cannot do: every request impersonates the account
-(docs/adr/0008-workloads-by-impersonation-and-one-watch.md).
+(docs/adr/0008-workloads-by-impersonation-and-one-watch.md). An exception are the Events about an object that the action
+created, which say why it waits: few accounts may read Events.
 """
 
 import re
@@ -14,9 +15,10 @@ from taskaction.cluster.errors import (
     ForbiddenError,
     InvalidError,
     NotFoundError,
+    QuotaReachedError,
     UnavailableError,
 )
-from taskaction.cluster.gateway import Body, Cluster, Resource
+from taskaction.cluster.gateway import EVENTS, Body, Cluster, Resource
 from taskaction.core.clock import Clock
 from taskaction.core.constants import ORIGIN_ANNOTATION, UID_LABEL
 from taskaction.executors.exposure import hide_values, refuse_exposed
@@ -25,7 +27,7 @@ from taskaction.plugin.errors import AccessDeniedError, ActionExecutionError, In
 from taskaction.plugin.origin import OriginGuard, origin_problem, owner_problem
 
 _OWN_LACK = re.compile(r'User "system:serviceaccount:[^"]*" cannot')
-_QUOTA = "exceeded quota"
+_WARNINGS_READ = 50
 
 
 class QuotaExceededError(ActionExecutionError):
@@ -78,9 +80,9 @@ class Actor:
                 message = f"{resource.kind} {name!r} already exists and is not this action's: {problem}"
                 raise ActionExecutionError(message, code="AlreadyExists") from error
             return found
+        except QuotaReachedError as error:
+            raise QuotaExceededError(f"{resource.kind} {name!r}: {error}") from error
         except ForbiddenError as error:
-            if _QUOTA in str(error):
-                raise QuotaExceededError(f"{resource.kind} {name!r}: {error}") from error
             raise self._access_denied_error(error, "create", resource, namespace, run) from error
         except NotFoundError as error:
             raise InvalidParametersError(f"{resource.kind} {name!r} cannot be created: {error}") from error
@@ -121,6 +123,20 @@ class Actor:
             ]
         except ForbiddenError as error:
             raise self._access_denied_error(error, "list", resource, run.namespace, run) from error
+
+    async def list_warnings(self, namespace: str, uid: str) -> list[Body]:
+        """Return some warning Events about an object, read as the operator itself.
+
+        Raises:
+            ClusterError: they cannot be read.
+        """
+        found: list[Body] = []
+        selector = f"involvedObject.uid={uid},type=Warning"
+        async for event in self._cluster.list(EVENTS, namespace, field_selector=selector, page=_WARNINGS_READ):
+            found.append(event)
+            if len(found) == _WARNINGS_READ:
+                break
+        return found
 
     async def delete(
         self, resource: Resource, name: str, namespace: str, run: Run, *, uid: str | None, propagation: str

@@ -5,17 +5,19 @@ The name of the object follows from the action's uid and attempt, so every proce
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import ClassVar
 
-from taskaction.api.enums import ErrorKind, Phase, RetryClass
+from taskaction.api.enums import Phase
 from taskaction.api.task_action import Progress
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import Body, Resource
 from taskaction.core.clock import Clock
 from taskaction.core.constants import ATTEMPT_LABEL, ORIGIN_ANNOTATION, UID_LABEL
 from taskaction.executors.acting import Actor, QuotaExceededError
-from taskaction.lifecycle.outcomes import Failed, Outcome, Pending
+from taskaction.executors.causes import CauseReader
+from taskaction.executors.verdicts import deletion_failure
+from taskaction.lifecycle.outcomes import Outcome, Pending
 from taskaction.plugin.base import AbstractExecutor, Run
 from taskaction.plugin.origin import origin_problem, owner_problem
 from taskaction.plugin.toolbox import Followed, Toolbox
@@ -31,11 +33,13 @@ class Child:
     Attributes:
         body: the object to create.
         patience: how long to wait while a quota or the cluster leaves no room for it.
+        image_patience: how long to wait for an image that cannot be pulled, within ``patience``.
     """
 
     resource: Resource
     body: Body
     patience: timedelta
+    image_patience: timedelta = timedelta.max
 
     @property
     def name(self) -> str:
@@ -62,6 +66,7 @@ class ChildExecutor(AbstractExecutor):
     def __init__(self, actor: Actor, followed: Followed, clock: Clock) -> None:
         self.actor = actor
         self.followed = followed
+        self.causes = CauseReader(actor, clock)
         self._clock = clock
 
     @classmethod
@@ -151,17 +156,24 @@ class ChildExecutor(AbstractExecutor):
         return uid
 
     def continue_polling(
-        self, child: Child, *, problem: str = "", progress: Progress | None = None, within: timedelta | None = None
+        self,
+        child: Child,
+        *,
+        problem: str = "",
+        note: str = "",
+        progress: Progress | None = None,
+        within: timedelta | None = None,
     ) -> Pending:
         """Return the outcome of a poll that finds the work unfinished.
 
-        ``problem`` is what keeps it from starting, ``within`` the time that it still has to start. The watch reports
-        changes, so the next poll is only for changes that the watch may have missed.
+        ``problem`` is what keeps it from running, ``note`` what people should know while it runs, ``within`` the time
+        until the next poll at the latest. The watch reports changes, so the next poll is only for changes that the
+        watch may have missed.
         """
         return Pending(
             poll_after=min(_LONGEST_LOOK, max(within.total_seconds(), 0.0) if within is not None else _LONGEST_LOOK),
             external_id=child.name,
-            message=problem or child.title,
+            message=problem or note or child.title,
             progress=progress,
             phase=Phase.INITIALIZING if problem else Phase.RUNNING,
         )
@@ -178,18 +190,3 @@ def is_own(child: Child, body: Body, run: Run) -> bool:
     if (metadata.get("labels") or {}).get(UID_LABEL) != run.uid or owner_problem(child.body, body) is not None:
         return False
     return ORIGIN_ANNOTATION not in wanted or origin_problem(child.body, body) is None
-
-
-def deletion_failure(kind: str, what: str) -> Failed:
-    """Return the failure of an attempt whose object somebody else deleted."""
-    return Failed(
-        code=f"{kind}Deleted",
-        message=f"{what} was deleted before it ended, and not by this action",
-        kind=ErrorKind.SYSTEM,
-        retry_class=RetryClass.SYSTEM,
-    )
-
-
-def created_at(body: Body) -> datetime:
-    """Return the creation time of an object."""
-    return datetime.fromisoformat(body["metadata"]["creationTimestamp"])

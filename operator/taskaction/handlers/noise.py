@@ -9,7 +9,9 @@ from typing import Any
 
 import orjson
 
-from taskaction.executors.workloads.diagnosis import PodRunning, PodWaiting, read_pod_state
+from taskaction.executors.verdicts import Running, Waiting
+from taskaction.executors.workloads.pod_fields import containers_of, state_of
+from taskaction.executors.workloads.pod_states import read_pod_state
 
 _CHANGES = frozenset({"ADDED", "MODIFIED"})  # not deletions, which matter, and not bookmarks, which are not objects
 _HEAD_BYTES = 64
@@ -36,11 +38,12 @@ class NoiseFilter:
     def _is_quiet_pod(self, pod: Mapping[str, Any]) -> bool:
         uid = pod["metadata"]["uid"]
         match read_pod_state(dict(pod), ""):
-            case PodWaiting(problem=problem) if problem:
+            case Waiting(problem=shown) | Running(message=shown) if shown:
                 self._troubled.add(uid)
                 return False
-            case PodWaiting() | PodRunning():
-                quiet = uid not in self._troubled and "deletionTimestamp" not in pod["metadata"]
+            case Waiting() | Running():
+                told = "deletionTimestamp" in pod["metadata"] or any(map(_has_ended, containers_of(dict(pod))))
+                quiet = uid not in self._troubled and not told
                 self._troubled.discard(uid)
                 return quiet
             case _:
@@ -48,11 +51,17 @@ class NoiseFilter:
                 return False
 
 
+def _has_ended(container: Mapping[str, Any]) -> bool:
+    """Whether a container has ended, in a pod that continues: it may be the one whose output counts."""
+    return state_of(container, "terminated") is not None
+
+
 def _is_quiet_job(job: Mapping[str, Any]) -> bool:
     status = job.get("status") or {}
-    ended = any(
-        condition["type"] in {"Complete", "Failed"} and condition["status"] == "True"
+    told = any(
+        condition["type"] == "Suspended"  # its end matters as well
+        or (condition["type"] in {"Complete", "Failed"} and condition["status"] == "True")
         for condition in status.get("conditions") or ()
     )
     counted = status.get("succeeded") or status.get("failed")
-    return not (ended or counted or "deletionTimestamp" in job["metadata"])
+    return not (told or counted or "deletionTimestamp" in job["metadata"])

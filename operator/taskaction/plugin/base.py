@@ -127,6 +127,7 @@ class Run:
         idempotency_key: the same for every call of one attempt, in every process; pass it to targets that accept one.
         external_id: the target's id of this attempt, once a ``Pending`` outcome has set it.
         started_at: when the attempt started; a change of owner does not change it.
+        initializing_since: when the action came into the phase Initializing; None in every other phase.
         deadline: when the engine cancels the attempt; None for never.
         fencing_token: grows with every change of owner; pass it to targets that accept one.
         deliveries: events of the action since the last call, in the order of receipt; empty in ``execute``.
@@ -148,6 +149,7 @@ class Run:
     secrets: SecretReader
     now: datetime
     external_id: str | None = None
+    initializing_since: datetime | None = None
     signal: Signal | None = None
     deadline: datetime | None = None
     fencing_token: int = 0

@@ -19,11 +19,14 @@ class Followed(Protocol):
     def take_change(self, resource: Resource, uid: str, name: str) -> Body | None:
         """Return the object of this name of the action ``uid`` if it has changed since the last call.
 
-        None means nothing: ask the API server.
+        None means nothing: ask the API server. A pod that was deleted after its end is returned as it was.
         """
 
     def list_observed(self, resource: Resource, uid: str) -> list[Body]:
-        """Return the known objects of the action ``uid``, each in its last version without ``spec``."""
+        """Return the known objects of the action ``uid``, each in its last version.
+
+        They include pods that had ended before they were deleted. Of the ``spec``, only the sidecars are kept.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,15 @@ UNSCHEDULABLE = {"conditions": [{"type": "PodScheduled", "status": "False", "mes
 PULLING = {"containerStatuses": [{"name": "main", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]}
 CREATING = {"containerStatuses": [{"name": "main", "state": {"waiting": {"reason": "ContainerCreating"}}}]}
 COMPLETE = {"conditions": [{"type": "Complete", "status": "True"}]}
+GATED = {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]}
+PROXY_ONLY = {
+    "containerStatuses": [
+        {"name": "main", "state": {"terminated": {"exitCode": 0}}},
+        {"name": "proxy", "state": {"running": {}}},
+    ]
+}
+SUSPENDED = {"conditions": [{"type": "Suspended", "status": "True"}]}
+RESUMED = {"conditions": [{"type": "Suspended", "status": "False"}]}
 QUIET = {
     "a pod that has just been created": ("ADDED", "Pod", {"phase": "Pending"}),
     "a pod that is being started": ("MODIFIED", "Pod", {"phase": "Pending"} | CREATING),
@@ -21,6 +30,11 @@ QUIET = {
 NEWS = {
     "a pod that has no node": ("MODIFIED", "Pod", {"phase": "Pending"} | UNSCHEDULABLE),
     "a pod without its image": ("MODIFIED", "Pod", {"phase": "Pending"} | PULLING),
+    "a pod behind gates": ("MODIFIED", "Pod", {"phase": "Pending"} | GATED),
+    "a pod of which a container has ended": ("MODIFIED", "Pod", {"phase": "Running"} | PROXY_ONLY),
+    "a pod in an unknown phase": ("MODIFIED", "Pod", {"phase": "Zapped"}),
+    "a Job that is suspended": ("MODIFIED", "Job", SUSPENDED),
+    "a Job that is resumed": ("MODIFIED", "Job", {"active": 1} | RESUMED),
     "a pod that has ended": ("MODIFIED", "Pod", {"phase": "Succeeded"}),
     "a pod that has failed": ("MODIFIED", "Pod", {"phase": "Failed"}),
     "a pod that has gone": ("DELETED", "Pod", {"phase": "Running"}),

@@ -8,7 +8,7 @@ from taskaction.cluster.errors import InvalidError
 from taskaction.cluster.gateway import Body
 
 _OPERATOR = re.compile("(!?=)=?")
-_FIELDS = ("metadata.name", "metadata.namespace", "involvedObject.uid", "involvedObject.name")
+_FIELDS = ("metadata.name", "metadata.namespace", "involvedObject.uid", "involvedObject.name", "type")
 
 
 def matches_selectors(body: Body, fields: str, labels: str) -> bool:

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from taskaction.api.enums import Phase, RetryClass
 from taskaction.api.provider import ClusterActionProvider, Provider
 from taskaction.api.reasons import Reason
-from taskaction.api.task_action import Link, Progress, TaskAction
+from taskaction.api.task_action import Link, Progress, TaskAction, TaskActionStatus
 from taskaction.cluster.gateway import Cluster
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.control.objects.outputs import OutputStore, is_of_run
@@ -253,6 +254,7 @@ class ExecutorCaller:
             secrets=ledger,
             now=now,
             external_id=status.external_id,
+            initializing_since=_initializing_since(status),
             signal=action.spec.signal,
             deadline=deadlines.call_deadline(observed, now),
             fencing_token=observed.owner.epoch,
@@ -263,6 +265,12 @@ class ExecutorCaller:
             schedule=_poll_schedule(binding),
             chances_left=remaining_attempts(status, observed.policy),
         )
+
+
+def _initializing_since(status: TaskActionStatus) -> datetime | None:
+    """Return when the action came into the phase Initializing, if it is in it."""
+    last = status.history[-1] if status.history else None
+    return last.at if last is not None and last.phase is status.phase is Phase.INITIALIZING else None
 
 
 class StatusReporter:

@@ -43,10 +43,10 @@ class ChildObjectCache:
         objects = self._objects.setdefault(uid, {})
         told = key in self._news.get(uid, ())  # and not read yet
         objects.pop(key, None)
-        if event == "DELETED":
+        if event == "DELETED" and not _has_ended(body):
             self._news.get(uid, set()).discard(key)
         else:
-            body.pop("spec", None)
+            _reduce_spec(body)
             objects[key] = body
             self._news.setdefault(uid, set()).add(key)
             if len(objects) > _KEPT:
@@ -75,6 +75,21 @@ class ChildObjectCache:
         """Remove the objects of an action that this process no longer follows."""
         self._objects.pop(uid, None)
         self._news.pop(uid, None)
+
+
+def _has_ended(body: Body) -> bool:
+    """Whether an object is a pod that has ended: how it ended counts, even if it was deleted since."""
+    return (body.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+
+def _reduce_spec(body: Body) -> None:
+    """Keep of the spec only which init containers are sidecars: admission may have added them, and no status tells."""
+    given = body.pop("spec", {}).get("initContainers") or ()
+    sidecars = [
+        {"name": one["name"], "restartPolicy": "Always"} for one in given if one.get("restartPolicy") == "Always"
+    ]
+    if sidecars:
+        body["spec"] = {"initContainers": sidecars}
 
 
 def _requires_poll(uid: str, body: Body) -> bool:

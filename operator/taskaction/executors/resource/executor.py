@@ -6,9 +6,10 @@ from typing import Any
 
 from taskaction.cluster.gateway import Body, Resource
 from taskaction.core.names import child_name
-from taskaction.executors.child import Child, ChildExecutor, deletion_failure
+from taskaction.executors.child import Child, ChildExecutor
 from taskaction.executors.resource.kinds import KNOWN
 from taskaction.executors.resource.model import Check, ResourceParameters
+from taskaction.executors.verdicts import deletion_failure
 from taskaction.executors.workloads.manifests import labels_of, with_owner
 from taskaction.executors.workloads.source import parse_model
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded

@@ -1,25 +1,24 @@
 """``job``: a ``batch/v1`` Job; the Job controller runs the pods, and this executor reads their results."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar, assert_never
 
-from taskaction.api.enums import RetryClass
 from taskaction.api.task_action import Progress
 from taskaction.cluster.gateway import JOBS, PODS, Body
 from taskaction.core.constants import ATTEMPT_LABEL
-from taskaction.executors.child import Child, ChildExecutor, created_at, deletion_failure
-from taskaction.executors.workloads.diagnosis import PodWaiting, output_of, pod_failure, read_pod_state
+from taskaction.executors.child import Child, ChildExecutor
+from taskaction.executors.verdicts import Finished, Running, Waiting, deletion_failure
+from taskaction.executors.workloads.job_states import count_missing_pods, has_live_pods, read_job_state
 from taskaction.executors.workloads.manifests import job_manifest
 from taskaction.executors.workloads.model import JobParameters, read_termination_grace
-from taskaction.executors.workloads.pod import await_start
+from taskaction.executors.workloads.pod_fields import is_deleted, status_of
 from taskaction.executors.workloads.source import parse_model
+from taskaction.executors.workloads.starting import FIRST_LOOK, await_start, is_over
 from taskaction.lifecycle.outcomes import Failed, Outcome, Succeeded
 from taskaction.lifecycle.traits import Traits
 from taskaction.plugin.base import Run
-
-_OUTPUTS_READ = 64
-"""Maximum number of completions whose outputs are collected; more would not fit into a status."""
-_INDEX = "batch.kubernetes.io/job-completion-index"
+from taskaction.plugin.errors import AccessDeniedError
 
 
 class JobExecutor(ChildExecutor):
@@ -39,66 +38,61 @@ class JobExecutor(ChildExecutor):
     async def child(self, run: Run) -> Child:
         """Return the Job of the attempt."""
         parameters = parse_model(JobParameters, run)
-        return Child(resource=JOBS, body=job_manifest(parameters, run), patience=parameters.start_timeout)
+        return Child(
+            resource=JOBS,
+            body=job_manifest(parameters, run),
+            patience=parameters.start_timeout,
+            image_patience=parameters.image_timeout,
+        )
 
     async def judge(self, run: Run, child: Child, body: Body) -> Outcome:
         """Return the outcome by the conditions of the Job, and by its pods for details."""
-        conditions = {one["type"]: one for one in _status(body).get("conditions") or () if one["status"] == "True"}
-        if "Complete" in conditions:
-            return Succeeded(output=await self._collect_output(run, body))
-        if "Failed" in conditions:
-            return _job_failure(body, conditions["Failed"], await self._pods(run, body, "Failed"))
-        if "deletionTimestamp" in body["metadata"]:
-            return deletion_failure(JOBS.kind, child.title)
-        return await self._continue_polling(run, child, body)
+        container = parse_model(JobParameters, run).watched_container
+        pods = _of_job(self.followed.list_observed(PODS, run.uid), body, run)
+        found = read_job_state(body, child.body["spec"], pods, container)
+        if count_missing_pods(body, pods) or (isinstance(found, Waiting) and _must_read(found, run, child)):
+            pods = await self._read_pods(run, body, pods, required=not isinstance(found, Waiting))
+            found = read_job_state(body, child.body["spec"], pods, container)
+        progress = _progress(status_of(body), child.body["spec"].get("completions"))
+        match found:
+            case Finished(output=output):
+                return Succeeded(output=output)
+            case Failed():
+                return found
+            case _ if is_deleted(body):
+                return deletion_failure(JOBS.kind, child.title)
+            case Running(message=note):
+                return self.continue_polling(child, note=note, progress=progress)
+            case Waiting():
+                if found.problem or has_live_pods(pods) or status_of(body).get("active"):
+                    return await await_start(self, run, child, found, progress=progress)
+                # For its first pods, or for new ones, since it lost those that ran: the Job does not say, so the time
+                # counts from when the action began to show it.
+                found, shown = replace(found, unexplained=f"{child.title} has no pods"), run.initializing_since
+                return await await_start(self, run, child, found, counted_from=shown or run.now, progress=progress)
+            case _:
+                assert_never(found)
 
-    async def _continue_polling(self, run: Run, child: Child, body: Body) -> Outcome:
-        pods = (read_pod_state(pod, "") for pod in _of_job(self.followed.list_observed(PODS, run.uid), body, run))
-        waits = next((found for found in pods if isinstance(found, PodWaiting) and found.problem), PodWaiting())
-        status = _status(body)
-        progress = _progress(status, child.body["spec"].get("completions"))
-        if status.get("ready") or status.get("succeeded") or status.get("failed"):
-            return self.continue_polling(child, problem=waits.problem, progress=progress)
-        return await await_start(self, run, child, body, waits, progress=progress)
+    async def _read_pods(self, run: Run, job: Body, observed: Sequence[Body], *, required: bool) -> list[Body]:
+        """Return the pods of the Job by the API server, with those that had ended before they were deleted.
 
-    async def _collect_output(self, run: Run, body: Body) -> Any:
-        """Return the outputs of the pods: one value for one completion, otherwise a list in index order."""
-        parameters = parse_model(JobParameters, run)
-        count = _status(body).get("succeeded") or 0
-        if not 0 < count <= _OUTPUTS_READ:
-            return None
-        pods = sorted(await self._pods(run, body, "Succeeded", count), key=_order)
-        outputs = [output_of(pod, parameters.watched_container) for pod in pods]
-        if (parameters.spec.get("completions") or 1) == 1 and count == 1:
-            return outputs[0] if outputs else None
-        return outputs if any(output is not None for output in outputs) else None
-
-    async def _pods(self, run: Run, job: Body, phase: str, count: int = 1) -> list[Body]:
-        """Return the pods of the Job in a phase: from the watch if it has enough, otherwise from the API server."""
-        seen = _in_phase(_of_job(self.followed.list_observed(PODS, run.uid), job, run), phase)
-        return seen if len(seen) >= count else _in_phase(_of_job(await self.actor.list_own(PODS, run), job, run), phase)
-
-
-def _job_failure(body: Body, condition: Mapping[str, Any], pods: Sequence[Body]) -> Failed:
-    name, reason = body["metadata"]["name"], condition.get("reason") or "Failed"
-    if reason == "DeadlineExceeded":
-        message = f"Job {name!r} did not end within its activeDeadlineSeconds"
-        return Failed(code="DeadlineExceeded", message=message, retry_class=RetryClass.TIMEOUT)
-    # The Job controller deletes the remaining pods when it gives up; they do not tell the cause.
-    own = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
-    if own:
-        return pod_failure(max(own, key=created_at))
-    if pods or reason == "BackoffLimitExceeded":  # a pod that has vanished counts as failed
-        return deletion_failure(PODS.kind, f"a pod of Job {name!r}")
-    return Failed(code="JobFailed", message=f"Job {name!r} failed ({reason}): {condition.get('message') or ''}")
+        What a Job waits for can be said without them, if the account may not list pods.
+        """
+        try:
+            read = _of_job(await self.actor.list_own(PODS, run), job, run)
+        except AccessDeniedError:
+            if required:
+                raise
+            return list(observed)
+        names = {pod["metadata"]["name"] for pod in read}
+        return read + [pod for pod in observed if pod["metadata"]["name"] not in names and not has_live_pods([pod])]
 
 
-def _status(body: Body) -> Mapping[str, Any]:
-    return body.get("status") or {}
-
-
-def _in_phase(pods: Sequence[Body], phase: str) -> list[Body]:
-    return [pod for pod in pods if _status(pod).get("phase") == phase]
+def _must_read(waits: Waiting, run: Run, child: Child) -> bool:
+    """Whether to read the pods of a Job that seems to wait: the watch does not report pods that run without trouble."""
+    began = waits.since or run.started_at
+    unexplained = not waits.problem and run.now - began >= min(FIRST_LOOK, child.patience)
+    return unexplained or is_over(waits, child, run.now)
 
 
 def _of_job(pods: Sequence[Body], job: Body, run: Run) -> list[Body]:
@@ -110,11 +104,6 @@ def _of_job(pods: Sequence[Body], job: Body, run: Run) -> list[Body]:
         if pod["metadata"]["labels"].get(ATTEMPT_LABEL) == str(run.attempt)
         and any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences") or ())
     ]
-
-
-def _order(pod: Body) -> tuple[int, str]:
-    index = (pod["metadata"].get("annotations") or {}).get(_INDEX, "")
-    return int(index) if index.isdecimal() else 0, pod["metadata"]["name"]
 
 
 def _progress(status: Mapping[str, Any], completions: int | None) -> Progress | None:

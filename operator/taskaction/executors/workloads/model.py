@@ -66,7 +66,10 @@ class PodParameters(Container):
     output_container: Annotated[str, Field(min_length=1, max_length=63)] | None = None
     """The container whose termination message is the output. Default: the first container."""
     start_timeout: Patience = timedelta(minutes=10)
-    """The time for the pod to start, including image pulls. After it, the attempt fails with the reason of the wait."""
+    """The time for the pod to start, including image pulls. After it, the attempt fails with the reason of the wait. It
+    counts again from each step: a resumed Job, a new pod, a node, the end of an init container."""
+    image_timeout: Patience = timedelta(minutes=3)
+    """The time to wait for an image that cannot be pulled, within `startTimeout`."""
 
     @field_validator("template")
     @classmethod

@@ -105,6 +105,16 @@ def test_what_is_gone_before_it_was_looked_at_is_no_news_any_more(house) -> None
     assert house.followed.take_change(PODS, UID, "p") is None
 
 
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+@pytest.mark.parametrize("owners", [OWNED, OF_A_JOB], ids=["own", "of a Job"])
+def test_a_pod_that_had_ended_before_it_was_deleted_counts_as_it_was(house, owners, phase) -> None:
+    house.notice(pod(owners=owners))
+    house.notice(pod(owners=owners, phase=phase), "DELETED")
+    assert house.followed.list_observed(PODS, UID) == [without_spec(pod(owners=owners, phase=phase))]
+    house.notice(pod(phase=phase), "DELETED")
+    assert house.followed.take_change(PODS, UID, "p") == without_spec(pod(phase=phase))
+
+
 @pytest.mark.parametrize("event", [None, "ADDED", "MODIFIED"])
 def test_a_listing_is_as_good_as_a_change(house, event) -> None:
     house.notice(pod(), event)
@@ -166,6 +176,11 @@ def test_nothing_is_left_of_an_action_that_is_forgotten(house) -> None:
     house.followed.forget(UID)
 
 
-def test_nobody_needs_a_spec(house) -> None:
+def test_of_a_spec_only_the_sidecars_are_kept(house) -> None:
+    sidecar = {"name": "proxy", "restartPolicy": "Always"}
     house.notice(pod())
-    assert all("spec" not in found for found in house.followed.list_observed(PODS, UID))
+    house.notice(pod("q") | {"spec": {"containers": [], "initContainers": [{"name": "a"}, sidecar | {"image": "b"}]}})
+    assert [found.get("spec") for found in house.followed.list_observed(PODS, UID)] == [
+        None,
+        {"initContainers": [sidecar]},
+    ]

@@ -246,7 +246,9 @@ async def test_what_keeps_its_pod_from_starting_is_shown() -> None:
 
 async def test_a_pod_that_can_never_start_ends_the_job() -> None:
     house = House()
-    house.watched_paths.put(stuck(await house.started(), "ErrImageNeverPull"))
+    pod = stuck(await house.started(), "ErrImageNeverPull")
+    house.watched_paths.put(pod)
+    house.cluster.store(PODS, pod)
     outcome = await house.looked(active=1)
     assert isinstance(outcome, Failed)
     assert outcome.code == "CannotStart"

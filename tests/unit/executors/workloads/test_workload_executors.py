@@ -11,7 +11,13 @@ from support.children import ChildCluster, condition
 from support.flyte_tasks import parameters
 from support.runs import NOW, Watched, later, run, toolbox
 from taskaction.api.enums import ErrorKind, Phase, RetryClass
-from taskaction.cluster.errors import ForbiddenError, InvalidError, NotFoundError, UnavailableError
+from taskaction.cluster.errors import (
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    QuotaReachedError,
+    UnavailableError,
+)
 from taskaction.cluster.gateway import JOBS, PODS, Body, Resource
 from taskaction.cluster.memory.cluster import DEPLOYMENTS
 from taskaction.core.names import child_name
@@ -186,7 +192,7 @@ POD_SECURITY = ForbiddenError(
     f'pods "{NAME}" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true (pod or container '
     '"main" must set securityContext.runAsNonRoot=true)'
 )
-QUOTA = ForbiddenError(
+QUOTA = QuotaReachedError(
     f'pods "{NAME}" is forbidden: exceeded quota: small, requested: pods=1, used: pods=5, limited: pods=5'
 )
 NO_IMPERSONATION = ForbiddenError(
@@ -240,6 +246,7 @@ async def test_a_quota_is_waited_for_as_long_as_a_start_may_take(house) -> None:
         outcome = await house.poll(passed, external_id=None)
         assert isinstance(outcome, Pending)
         assert "exceeded quota: small" in outcome.message
+        assert outcome.phase is Phase.INITIALIZING
         assert outcome.external_id is None
     with pytest.raises(QuotaExceededError, match="exceeded quota: small"):
         await house.poll(600, external_id=None)
@@ -292,7 +299,7 @@ async def test_what_the_watch_tells_of_is_looked_at_once_a_minute_all_the_same(w
 
 async def test_the_last_look_before_the_start_timeout_is_on_time(workload) -> None:
     await workload.started()
-    outcome = await workload.poll(10 * 60 - 7)
+    outcome = await workload.poll(10 * 60 - 7, initializing_since=NOW)
     assert isinstance(outcome, Pending)
     assert outcome.poll_after == 7.0
 
@@ -388,11 +395,12 @@ async def test_an_abort_that_could_not_be_told_says_so(house) -> None:
 
 async def test_one_that_does_not_start_in_time_fails_and_leaves_nothing(workload) -> None:
     await workload.started()
-    assert isinstance(await workload.poll(599), Pending)
-    outcome = await workload.poll(600)
+    assert isinstance(await workload.poll(599, initializing_since=NOW), Pending)
+    outcome = await workload.poll(600, initializing_since=NOW)
+    why = "has no pods" if workload.resource is JOBS else "is still starting"
     assert outcome == Failed(
         code="StartTimeout",
-        message=f"nothing started within startTimeout (10m): {workload.resource.kind} {NAME!r} is still starting",
+        message=f"nothing started within startTimeout (10m): {workload.resource.kind} {NAME!r} {why}",
     )
     assert workload.cluster.of(workload.resource) == []
 
@@ -421,7 +429,7 @@ async def test_what_keeps_a_pod_from_starting_is_shown(pod) -> None:
     assert outcome.message == f"container 'main' of pod {NAME!r} is waiting: ImagePullBackOff: back-off"
     late = await pod.poll(600)
     assert isinstance(late, Failed)
-    assert late.message == f"nothing started within startTimeout (10m): {outcome.message}"
+    assert (late.code, late.message) == ("ImageNotPulled", f"no image within imageTimeout (3m): {outcome.message}")
 
 
 async def test_what_can_never_start_fails_at_once(pod) -> None:

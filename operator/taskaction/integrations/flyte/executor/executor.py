@@ -14,11 +14,11 @@ from taskaction.core.clock import Clock
 from taskaction.core.constants import LINKS_KEPT
 from taskaction.core.names import child_name
 from taskaction.executors.acting import Actor
-from taskaction.executors.child import Child, ChildExecutor, deletion_failure
-from taskaction.executors.workloads.diagnosis import PodRunning, PodSucceeded, PodWaiting
+from taskaction.executors.child import Child, ChildExecutor
+from taskaction.executors.verdicts import Finished, Running, Waiting, deletion_failure
 from taskaction.executors.workloads.manifests import owner_of
 from taskaction.executors.workloads.model import USUAL_GRACE
-from taskaction.executors.workloads.pod import await_start
+from taskaction.executors.workloads.starting import await_start
 from taskaction.integrations.flyte.executor import template as templates
 from taskaction.integrations.flyte.executor import verdict
 from taskaction.integrations.flyte.executor.grants import FolderGrant
@@ -85,7 +85,12 @@ class FlyteExecutor(ChildExecutor):
         """Return the attempt's pod by its name alone: neither a storage nor a template is needed to find it again."""
         name = child_name(run.name, run.uid, run.attempt)
         metadata = {"name": name, "namespace": run.namespace, "ownerReferences": [owner_of(run)]}
-        return Child(resource=PODS, body={"metadata": metadata}, patience=self._settings.start_timeout)
+        return Child(
+            resource=PODS,
+            body={"metadata": metadata},
+            patience=self._settings.start_timeout,
+            image_patience=self._settings.image_timeout,
+        )
 
     async def prepare_child(self, run: Run, child: Child) -> Child:
         """Return the pod that the task describes, on the PodTemplate that it or the operator names."""
@@ -117,16 +122,16 @@ class FlyteExecutor(ChildExecutor):
         _, primary = build_task_pod(template, self._settings)
         found = verdict.read_task_state(body, primary)
         match found:
-            case PodSucceeded() | Failed():
+            case Finished() | Failed():
                 outcome = await self._end_outcome(found, parameters, template, run, body, primary)
                 if not isinstance(outcome, Pending) and verdict.is_running(body):
                     await self.discard(run, child)  # its sidecars would run on
                 return _outcome_after_deletion(outcome, child) if "deletionTimestamp" in body["metadata"] else outcome
-            case PodRunning():
+            case Running(message=note):
                 links = _links(template, parameters, run, child.name)
-                return replace(self.continue_polling(child), links=links, cache_status=CacheStatus.DISABLED)
-            case PodWaiting():
-                outcome = await await_start(self, run, child, body, found)
+                return replace(self.continue_polling(child, note=note), links=links, cache_status=CacheStatus.DISABLED)
+            case Waiting():
+                outcome = await await_start(self, run, child, found)
                 if not isinstance(outcome, Pending):
                     return outcome
                 return replace(outcome, phase=Phase.INITIALIZING, waits=not verdict.has_node(body))
@@ -135,7 +140,7 @@ class FlyteExecutor(ChildExecutor):
 
     async def _end_outcome(
         self,
-        found: PodSucceeded | Failed,
+        found: Finished | Failed,
         parameters: FlyteParameters,
         template: "TaskTemplate",
         run: Run,
@@ -148,12 +153,12 @@ class FlyteExecutor(ChildExecutor):
         if not self._may_read(places.outputs, run):
             return found if isinstance(found, Failed) else self._unread_outcome(places)
         try:
-            failed = await self._read_failure(places, template, is_done=isinstance(found, PodSucceeded))
+            failed = await self._read_failure(places, template, is_done=isinstance(found, Finished))
         except StorageError as error:
             return self._handle_unreadable_storage(error, found, run, verdict.finished_at(body, primary))
         if failed is not None:
             return failed
-        return _success(places) if isinstance(found, PodSucceeded) else found
+        return _success(places) if isinstance(found, Finished) else found
 
     def _may_read(self, address: str, run: Run) -> bool:
         """Whether the operator may read an address for an action of this namespace."""
@@ -184,7 +189,7 @@ class FlyteExecutor(ChildExecutor):
         return None
 
     def _handle_unreadable_storage(
-        self, error: StorageError, found: PodSucceeded | Failed, run: Run, ended: str
+        self, error: StorageError, found: Finished | Failed, run: Run, ended: str
     ) -> Outcome:
         """Ask again for a while; then the platform has failed, unless the pod itself has told enough."""
         since = datetime.fromisoformat(ended) if ended else run.now

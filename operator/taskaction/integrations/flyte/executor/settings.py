@@ -41,6 +41,8 @@ class FlyteSettings(Settings, env_prefix="TASKACTION_FLYTE_"):
     """The label of nodes by which a GPU of a certain device is found."""
     start_timeout: PositiveDuration = timedelta(minutes=10)
     """How long a pod may take to start, its images pulled."""
+    image_timeout: PositiveDuration = timedelta(minutes=3)
+    """How long to wait for an image that cannot be pulled, within the start timeout."""
 
     @model_validator(mode="after")
     def _check_audience(self) -> Self:

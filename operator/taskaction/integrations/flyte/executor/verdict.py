@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from taskaction.api.enums import ErrorKind, RetryClass
 from taskaction.cluster.gateway import Body
-from taskaction.executors.workloads.diagnosis import PodSucceeded, Standing, container_failure, read_pod_state
+from taskaction.executors.verdicts import Finished, Verdict
+from taskaction.executors.workloads.pod_failures import container_failure
+from taskaction.executors.workloads.pod_states import read_pod_state
 from taskaction.lifecycle.outcomes import Failed
 
 if TYPE_CHECKING:
@@ -21,16 +23,16 @@ _RECOVERABLE, _SYSTEM = 1, 2
 _OWN_ERRORS = frozenset({"ContainerFailed", "PodFailed"})
 
 
-def read_task_state(pod: Body, primary: str) -> Standing:
+def read_task_state(pod: Body, primary: str) -> Verdict:
     """Return the state of the task: its own container decides, even while sidecars still run."""
     found = read_pod_state(pod, primary)
     ended = _terminated_state(pod, primary)
     if isinstance(found, Failed):
         return _interruption_failure(found, pod, primary) if _is_killed(found, ended) else found
-    if not ended or isinstance(found, PodSucceeded):
+    if not ended or isinstance(found, Finished):
         return found
     if ended.get("exitCode") == 0:
-        return PodSucceeded()
+        return Finished()
     failed = container_failure(pod["metadata"]["name"], {"name": primary, "state": {"terminated": ended}})
     return _interruption_failure(failed, pod, primary) if _is_killed(failed, ended) else failed
 

@@ -10,6 +10,7 @@ from taskaction.cluster.errors import (
     ForbiddenError,
     InvalidError,
     NotFoundError,
+    QuotaReachedError,
     ThrottledError,
     UnavailableError,
 )
@@ -17,6 +18,7 @@ from taskaction.cluster.errors import (
 _CODES: tuple[tuple[type[ClusterError], Code], ...] = (
     (AlreadyExistsError, Code.ALREADY_EXISTS),
     (NotFoundError, Code.NOT_FOUND),
+    (QuotaReachedError, Code.RESOURCE_EXHAUSTED),
     (ForbiddenError, Code.PERMISSION_DENIED),
     (InvalidError, Code.INVALID_ARGUMENT),
     (ConflictError, Code.ABORTED),
@@ -25,19 +27,13 @@ _CODES: tuple[tuple[type[ClusterError], Code], ...] = (
 )
 
 
-_REFUSALS: tuple[tuple[str, Code], ...] = (
-    ("exceeded quota", Code.RESOURCE_EXHAUSTED),
-    ("status unknown for quota", Code.RESOURCE_EXHAUSTED),
-    ("it is being terminated", Code.FAILED_PRECONDITION),
-)
-"""What the API server forbids to everybody, and not to this caller: for a quota, or the namespace's end."""
+_ENDING = "it is being terminated"
+"""What the API server forbids to everybody, and not to this caller, in a namespace that is being deleted."""
 
 
 def to_connect_error(error: ClusterError) -> ConnectError:
     """Return what a caller is told."""
-    if isinstance(error, ForbiddenError):
-        for words, code in _REFUSALS:
-            if words in str(error):
-                return ConnectError(code, str(error))
+    if isinstance(error, ForbiddenError) and _ENDING in str(error):
+        return ConnectError(Code.FAILED_PRECONDITION, str(error))
     code = next((code for kind, code in _CODES if isinstance(error, kind)), Code.INTERNAL)
     return ConnectError(code, str(error))

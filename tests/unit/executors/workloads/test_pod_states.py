@@ -1,5 +1,6 @@
 """What a pod's status means: each way in which a kubelet says that a pod waits, runs, succeeded or failed."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -7,15 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskaction.api.enums import ErrorKind, RetryClass
-from taskaction.executors.workloads.diagnosis import (
-    PodRunning,
-    PodSucceeded,
-    PodWaiting,
-    Standing,
-    output_of,
-    pod_failure,
-    read_pod_state,
-)
+from taskaction.executors.verdicts import Bound, Finished, Running, Verdict, Waiting
+from taskaction.executors.workloads.pod_failures import pod_failure
+from taskaction.executors.workloads.pod_states import output_of, read_pod_state
 from taskaction.lifecycle.outcomes import Failed, Succeeded
 from taskaction.testing.conformance_parts import outcome_problem
 
@@ -44,12 +39,32 @@ def condition(kind: str, status: str, reason: str = "", message: str = "") -> Bo
     return {"type": kind, "status": status, "reason": reason, "message": message}
 
 
+def running(name: str = "main", at: str = "2026-01-01T00:00:00Z") -> Body:
+    return container({"running": {"startedAt": at}}, name)
+
+
+SIDECAR = {"initContainers": [{"name": "proxy", "restartPolicy": "Always"}]}
+
+
 def succeeded(*containers: Body) -> Body:
     return pod("Succeeded", containerStatuses=list(containers))
 
 
 def failed(*containers: Body, **status: Any) -> Body:
     return pod("Failed", **({"containerStatuses": list(containers)} if containers else {}), **status)
+
+
+def at(container: Body, second: int) -> Body:
+    """Give a container that ended in this second."""
+    state = container["state"]["terminated"] | {"finishedAt": f"2026-01-01T12:00:{second:02}Z"}
+    return container | {"state": {"terminated": state}}
+
+
+def deleted(body: Body, second: int, grace: int = 30) -> Body:
+    """Give a pod whose deletion was requested in this second."""
+    until = datetime(2026, 1, 1, 12, 0, second, tzinfo=UTC) + timedelta(seconds=grace)
+    marks = {"deletionTimestamp": until.strftime("%Y-%m-%dT%H:%M:%SZ"), "deletionGracePeriodSeconds": grace}
+    return body | {"metadata": body["metadata"] | marks}
 
 
 # -- an end that is a success ------------------------------------------------------------------------------------------
@@ -73,7 +88,43 @@ OUTPUTS = {
 
 @pytest.mark.parametrize(("body", "output"), OUTPUTS.values(), ids=OUTPUTS)
 def test_what_a_container_left_behind_is_the_output(body: Body, output: Any) -> None:
-    assert read_pod_state(body, "main") == PodSucceeded(output)
+    assert read_pod_state(body, "main") == Finished(output)
+
+
+EVICTED = {"lastTransitionTime": "2026-01-01T12:00:20Z"} | condition(
+    "DisruptionTarget", "True", "EvictionByEvictionAPI", "Eviction API: evicting"
+)
+INTERRUPTED = {
+    "deleted while it ran": (deleted(succeeded(at(ended(0), 21)), 20), "PodDeleted"),
+    "deleted in the second of its end": (deleted(succeeded(at(ended(0), 20)), 20), "PodDeleted"),
+    "deleted at an unknown time": (deleted(succeeded(ended(0)), 20), "PodDeleted"),
+    "deleted again without a grace period": (deleted(succeeded(at(ended(0), 25)), 20, grace=0), "PodDeleted"),
+    "evicted": (
+        deleted(pod("Succeeded", containerStatuses=[at(ended(0), 22)], conditions=[EVICTED]), 20),
+        "EvictionByEvictionAPI",
+    ),
+    "evicted, and the pod is kept": (
+        pod("Succeeded", containerStatuses=[at(ended(0), 22)], conditions=[EVICTED]),
+        "EvictionByEvictionAPI",
+    ),
+}
+FINISHED_BEFORE = {
+    "deleted afterwards": deleted(succeeded(at(ended(0, "7"), 19)), 20),
+    "deleted while only its proxy ran": deleted(succeeded(at(ended(0, "7"), 19), at(ended(0, name="proxy"), 25)), 20),
+    "evicted afterwards": pod("Succeeded", containerStatuses=[at(ended(0, "7"), 19)], conditions=[EVICTED]),
+}
+
+
+@pytest.mark.parametrize(("body", "code"), INTERRUPTED.values(), ids=INTERRUPTED)
+def test_a_pod_that_was_told_to_stop_has_not_succeeded(body: Body, code: str) -> None:
+    found = read_pod_state(body, "main")
+    assert isinstance(found, Failed)
+    assert (found.code, found.kind, found.retry_class) == (code, ErrorKind.SYSTEM, RetryClass.SYSTEM)
+
+
+@pytest.mark.parametrize("body", FINISHED_BEFORE.values(), ids=FINISHED_BEFORE)
+def test_a_success_stays_one_whatever_follows(body: Body) -> None:
+    assert read_pod_state(body, "main") == Finished(7)
 
 
 # -- an end that is a failure ------------------------------------------------------------------------------------------
@@ -193,6 +244,40 @@ FAILURES = {
         ("UnexpectedAdmissionError", SYSTEM, PLATFORM),
         "Allocate failed",
     ),
+    "a node that rejects it for any other reason": (
+        failed(reason="SysctlForbidden", message='Pod was rejected: forbidden sysctl: "kernel.msgmax" not allowlisted'),
+        ("SysctlForbidden", SYSTEM, PLATFORM),
+        "forbidden sysctl",
+    ),
+    "memory, of a program that exits with 0 all the same": (
+        failed(ended(0, reason="OOMKilled"), ended(0, name="proxy")),
+        ("OOMKilled", USER, ERROR),
+        "container 'main' of pod 'p' used more memory than its limit",
+    ),
+    "a node that was lost": (
+        failed(
+            ended(137, "The container could not be located when the pod was terminated", "ContainerStatusUnknown"),
+        ),
+        ("ContainerStatusUnknown", SYSTEM, PLATFORM),
+        "the end of container 'main' of pod 'p' was not observed: The container could not be located",
+    ),
+    "a program that had failed before its node was lost": (
+        failed(ended(137, reason="ContainerStatusUnknown", name="proxy"), ended(3)),
+        ("ContainerFailed", USER, ERROR),
+        "container 'main' of pod 'p' exited with code 3",
+    ),
+    "a taint of its node": (
+        failed(
+            ended(143),
+            conditions=[
+                condition(
+                    "DisruptionTarget", "True", "DeletionByTaintManager", "Taint manager: deleting due to NoExecute"
+                )
+            ],
+        ),
+        ("DeletionByTaintManager", SYSTEM, PLATFORM),
+        "Taint manager",
+    ),
     "a reason that nobody has heard of": (
         failed(reason="Zapped", message="by lightning"),
         ("PodFailed", USER, ERROR),
@@ -200,6 +285,22 @@ FAILURES = {
     ),
     "a reason alone": (failed(reason="Zapped"), ("PodFailed", USER, ERROR), "pod 'p' failed: Zapped"),
     "nothing": (failed(), ("PodFailed", USER, ERROR), "pod 'p' failed: no details from Kubernetes"),
+    "containers that wait to be restarted, when the pod was deleted": (
+        deleted(failed(waiting("CrashLoopBackOff") | {"lastState": at(ended(3, "sorry"), 10)["state"]}), 20),
+        ("ContainerFailed", USER, ERROR),
+        "container 'main' of pod 'p' exited with code 3: sorry",
+    ),
+    "its own failure, before somebody deleted it": (
+        deleted(failed(at(ended(3), 10)), 20),
+        ("ContainerFailed", USER, ERROR),
+        "exited with code 3",
+    ),
+    "its own failure, while another container ran until it was deleted": (
+        deleted(failed(at(ended(3), 10), at(ended(143, name="proxy"), 25)), 20),
+        ("ContainerFailed", USER, ERROR),
+        "container 'main' of pod 'p' exited with code 3",
+    ),
+    "a deletion": (deleted(failed(at(ended(143), 25)), 20), ("PodDeleted", SYSTEM, PLATFORM), "pod 'p' was deleted"),
     "an end without an exit code": (
         failed(container({"terminated": {"reason": "ContainerStatusUnknown"}})),
         ("PodFailed", USER, ERROR),
@@ -234,25 +335,21 @@ STARTING = {
     "an empty status": pod(),
     "a status that is null": {"metadata": {"name": "p"}, "status": None},
     "nothing but a phase": pod("Pending"),
-    "a phase of long ago": pod("Unknown"),
     "a node": pod("Pending", conditions=[SCHEDULED]),
     "a container that is created": pod("Pending", containerStatuses=[waiting("ContainerCreating")]),
     "init containers": pod("Pending", containerStatuses=[waiting("PodInitializing")]),
     "a state without a reason": pod("Pending", containerStatuses=[container({"waiting": {}})]),
     "a sidecar that runs already": pod(
         "Pending",
-        initContainerStatuses=[container({"running": {"startedAt": "2026-01-01T00:00:00Z"}}, "proxy")],
+        initContainerStatuses=[running("proxy")],
         containerStatuses=[waiting("PodInitializing")],
-    ),
+    )
+    | {"spec": SIDECAR},
 }
 PROBLEMS = {
     "no node": (
         pod("Pending", conditions=[UNSCHEDULABLE]),
         "pod 'p' cannot be scheduled: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu.",
-    ),
-    "a gate": (
-        pod("Pending", conditions=[condition("PodScheduled", "False", "SchedulingGated")]),
-        "cannot be scheduled: SchedulingGated",
     ),
     "no node, and no word why": (
         pod("Pending", conditions=[{"type": "PodScheduled", "status": "False"}]),
@@ -279,10 +376,125 @@ PROBLEMS = {
         "container 'fetch' of pod 'p' is waiting: CrashLoopBackOff: back-off 10s",
     ),
     "the second of two containers": (
-        pod("Pending", containerStatuses=[container({"running": {}}, "proxy"), waiting("ErrImagePull")]),
+        pod("Pending", containerStatuses=[waiting("ContainerCreating", name="proxy"), waiting("ErrImagePull")]),
         "container 'main' of pod 'p' is waiting: ErrImagePull",
     ),
 }
+CONFIG = waiting("CreateContainerConfigError", 'secret "db" not found')
+BOUNDS = {
+    "scheduling gates": (
+        pod("Pending", conditions=[condition("PodScheduled", "False", "SchedulingGated")])
+        | {"spec": {"schedulingGates": [{"name": "kueue.x-k8s.io/admission"}]}},
+        Bound.UNLIMITED,
+        "pod 'p' waits until its scheduling gates are removed: kueue.x-k8s.io/admission",
+    ),
+    "gates that only the status names": (
+        pod("Pending", conditions=[condition("PodScheduled", "False", "SchedulingGated")]),
+        Bound.UNLIMITED,
+        "pod 'p' waits until its scheduling gates are removed",
+    ),
+    "no node": (pod("Pending", conditions=[UNSCHEDULABLE]), Bound.START, "cannot be scheduled"),
+    "an image": (pod("Pending", containerStatuses=[waiting("ImagePullBackOff")]), Bound.IMAGE, "ImagePullBackOff"),
+    "an image of a sidecar": (
+        pod("Pending", initContainerStatuses=[waiting("ErrImagePull", name="proxy")]) | {"spec": SIDECAR},
+        Bound.IMAGE,
+        "container 'proxy' of pod 'p' is waiting: ErrImagePull",
+    ),
+    "a Secret": (pod("Pending", containerStatuses=[CONFIG]), Bound.CONFIGURATION, 'secret "db" not found'),
+    "a reason that nobody has heard of": (
+        pod("Pending", containerStatuses=[waiting("Zapping")]),
+        Bound.START,
+        "is waiting: Zapping",
+    ),
+    "a phase that nobody has heard of": (pod("Zapped"), Bound.UNLIMITED, "pod 'p' reports the unknown phase 'Zapped'"),
+    "a phase of long ago": (pod("Unknown"), Bound.UNLIMITED, "reports the unknown phase 'Unknown'"),
+    "a deletion before the start": (deleted(pod("Pending"), 20), Bound.START, "pod 'p' is being deleted"),
+}
+
+
+@pytest.mark.parametrize(("body", "bound", "told"), BOUNDS.values(), ids=BOUNDS)
+def test_how_long_a_wait_may_take_depends_on_its_reason(body: Body, bound: Bound, told: str) -> None:
+    found = read_pod_state(body, "main")
+    assert isinstance(found, Waiting)
+    assert found.bound is bound
+    assert told in found.problem
+
+
+STEPS = {
+    "created": ({}, 0),
+    "scheduled": (
+        {"conditions": [{"lastTransitionTime": "2026-01-01T12:00:10Z"} | condition("PodScheduled", "True")]},
+        10,
+    ),
+    "ready for its containers": (
+        {
+            "conditions": [
+                {"lastTransitionTime": "2026-01-01T12:00:11Z"} | condition("PodReadyToStartContainers", "True")
+            ]
+        },
+        11,
+    ),
+    "after an init container": ({"initContainerStatuses": [at(ended(0, name="fetch"), 30)]}, 30),
+    "after an init container that is repeated": (
+        {
+            "initContainerStatuses": [
+                waiting("CrashLoopBackOff", name="fetch") | {"lastState": at(ended(1), 40)["state"]}
+            ]
+        },
+        40,
+    ),
+}
+
+
+@pytest.mark.parametrize(("status", "second"), STEPS.values(), ids=STEPS)
+def test_each_step_of_a_start_is_a_wait_of_its_own(status: Body, second: int) -> None:
+    body = {
+        "metadata": {"name": "p", "creationTimestamp": "2026-01-01T12:00:00Z"},
+        "status": {"phase": "Pending"} | status,
+    }
+    found = read_pod_state(body, "main")
+    assert isinstance(found, Waiting)
+    assert found.since == datetime(2026, 1, 1, 12, 0, second, tzinfo=UTC)
+
+
+RUNS = {
+    "not ready": (pod("Running", containerStatuses=[running()], conditions=[condition("Ready", "False")]), ""),
+    "an init container": (
+        pod("Pending", initContainerStatuses=[running("fetch")], containerStatuses=[waiting("PodInitializing")]),
+        "",
+    ),
+    "one container, and not the other": (
+        pod("Pending", containerStatuses=[running(), waiting("ErrImagePull", name="proxy")]),
+        "container 'proxy' of pod 'p' is waiting: ErrImagePull",
+    ),
+    "restarted again and again": (
+        pod("Running", containerStatuses=[waiting("CrashLoopBackOff", "back-off 5m0s")]),
+        "container 'main' of pod 'p' is waiting: CrashLoopBackOff: back-off 5m0s",
+    ),
+    "on a node that was lost": (
+        deleted(pod("Running", containerStatuses=[running()], conditions=[EVICTED]), 20),
+        "pod 'p' is being ended: Eviction API: evicting",
+    ),
+    "until it is deleted": (deleted(pod("Running", containerStatuses=[running()]), 20), "pod 'p' is being ended"),
+    "only for its proxy": (
+        pod("Running", containerStatuses=[ended(0), running("proxy")]),
+        "container 'main' of pod 'p' has ended, and the pod continues until these end: proxy; make them initContainers",
+    ),
+    "in a phase that nobody has heard of": (
+        pod("Zapped", containerStatuses=[running()]),
+        "pod 'p' reports the unknown phase 'Zapped'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "told"), RUNS.values(), ids=RUNS)
+def test_what_runs_is_not_waiting_and_says_what_is_odd(body: Body, told: str) -> None:
+    found = read_pod_state(body, "main")
+    assert isinstance(found, Running)
+    assert told in found.message
+    assert bool(told) == bool(found.message)
+
+
 HOPELESS = {
     "an image's name that is none": (
         pod("Pending", containerStatuses=[waiting("InvalidImageName", "couldn't parse image name: invalid reference")]),
@@ -302,28 +514,30 @@ HOPELESS = {
 
 @pytest.mark.parametrize("body", STARTING.values(), ids=STARTING)
 def test_what_is_only_starting_is_no_problem(body: Body) -> None:
-    assert read_pod_state(body, "main") == PodWaiting()
+    found = read_pod_state(body, "main")
+    assert isinstance(found, Waiting)
+    assert (found.problem, found.bound) == ("", Bound.START)
 
 
 @pytest.mark.parametrize(("body", "told"), PROBLEMS.values(), ids=PROBLEMS)
 def test_what_keeps_a_pod_from_starting_is_told(body: Body, told: str) -> None:
     found = read_pod_state(body, "main")
-    assert isinstance(found, PodWaiting)
+    assert isinstance(found, Waiting)
     assert told in found.problem
-    assert not found.hopeless
+    assert found.bound is not Bound.HOPELESS
 
 
 @pytest.mark.parametrize(("body", "told"), HOPELESS.values(), ids=HOPELESS)
 def test_what_no_waiting_mends_is_hopeless(body: Body, told: str) -> None:
     found = read_pod_state(body, "main")
-    assert isinstance(found, PodWaiting)
+    assert isinstance(found, Waiting)
     assert told in found.problem
-    assert found.hopeless
+    assert found.bound is Bound.HOPELESS
 
 
 def test_a_word_of_the_runtime_is_cut_to_what_can_be_read() -> None:
     found = read_pod_state(pod("Pending", containerStatuses=[waiting("ErrImagePull", "x" * 5000)]), "main")
-    assert isinstance(found, PodWaiting)
+    assert isinstance(found, Waiting)
     assert len(found.problem) < 700
 
 
@@ -332,13 +546,12 @@ def test_a_word_of_the_runtime_is_cut_to_what_can_be_read() -> None:
     [
         pod("Running", containerStatuses=[container({"running": {"startedAt": "2026-01-01T00:00:00Z"}})]),
         pod("Running", containerStatuses=[ended(0, name="proxy"), container({"running": {}})]),
-        pod("Running", containerStatuses=[waiting("CrashLoopBackOff", "back-off 5m0s")]),
         pod("Running"),
     ],
-    ids=["alone", "beside one that has ended", "again and again", "without a word about its containers"],
+    ids=["alone", "beside one that has ended", "without a word about its containers"],
 )
 def test_a_pod_that_runs_runs(body: Body) -> None:
-    assert read_pod_state(body, "main") == PodRunning()
+    assert read_pod_state(body, "main") == Running()
 
 
 # -- any status --------------------------------------------------------------------------------------------------------
@@ -396,14 +609,14 @@ def test_any_termination_message_is_an_output_that_can_be_recorded(message: str)
     assert outcome_problem(Succeeded(output=output)) is None
 
 
-def assert_can_be_told(found: Standing) -> None:
+def assert_can_be_told(found: Verdict) -> None:
     match found:
         case Failed():
             assert found.code
             assert found.message.startswith(("pod 'p'", "container "))
             assert not found.message.endswith((": None", ": "))
-        case PodWaiting(problem=problem, hopeless=hopeless):
-            assert not hopeless or problem
+        case Waiting(problem=problem, bound=bound):
+            assert problem or bound is Bound.START
             assert not problem.endswith((": None", ": "))
-        case PodSucceeded() | PodRunning():
+        case Finished() | Running():
             pass
