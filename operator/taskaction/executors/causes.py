@@ -24,7 +24,7 @@ _MESSAGE_CHARS = 600
 _GENERATED = re.compile(r'(?<=-)[a-z0-9]{5}(?=")')
 """Random end of the name of a pod that could not be created; another one for each try."""
 _FRESH = timedelta(seconds=15)
-_RATE = TokenBucket(interval=0.2, burst=10)
+_RATE = TokenBucket(interval=0.25, burst=10)
 """Rate of the reads by one process: the API server goes through all Events of a namespace for each."""
 _KEPT = 1000
 

@@ -102,9 +102,9 @@ def test_r13_a_suspended_job_waits_and_is_counted_again(kubectl: Kubectl) -> Non
 def test_r13_a_job_that_loses_its_pod_goes_on_with_another(kubectl: Kubectl) -> None:
     rule = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
     spec = {"podFailurePolicy": {"rules": [rule]}}
-    script = "test -e /state/done && exit 0; touch /state/done; " + "trap 'exit 1' TERM; sleep 600 & wait"
+    script = "test -e /state/done && exit 0; touch /state/done; trap 'exit 1' TERM; sleep 600 & wait"
     container = shell(script, volumeMounts=[{"name": "state", "mountPath": "/state"}])
-    folder = f"/tmp/{kubectl.namespace}"  # noqa: S108 - of the node
+    folder = f"/tmp/{kubectl.namespace}"
     volumes = [{"name": "state", "hostPath": {"path": folder, "type": "DirectoryOrCreate"}}]
     create(kubectl, [action("it", "job", template(container, volumes=volumes) | {"spec": spec, "startTimeout": "5s"})])
     evict(kubectl, wait_for_container(kubectl))
@@ -174,7 +174,7 @@ def test_r18_a_job_whose_pods_exceed_a_quota_says_so(kubectl: Kubectl) -> None:
 
 def test_r18_a_job_whose_pods_break_a_limit_range_says_so(kubectl: Kubectl) -> None:
     limits = {"limits": [{"type": "Container", "max": {"memory": "1Mi"}}]}
-    kubectl.apply([{"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, "spec": limits}])
+    create(kubectl, [{"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, "spec": limits}])
     container = shell("true", resources={"limits": {"memory": "64Mi"}})
     create(kubectl, [action("it", "job", template(container) | {"startTimeout": "3s"})])
     wait_for_message(kubectl, "maximum memory usage per Container is 1Mi")

@@ -95,7 +95,7 @@ async def test_many_waits_share_a_rate() -> None:
     await house.clock.advance(1)
     for number in range(100, 200):
         await house.found(f"uid-{number}")
-    assert house.cluster.count("list") == 15
+    assert house.cluster.count("list") == 14
 
 
 async def test_what_cannot_be_read_is_unknown_or_as_before() -> None:
