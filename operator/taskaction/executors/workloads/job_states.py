@@ -8,7 +8,7 @@ from typing import Any
 from taskaction.api.enums import RetryClass
 from taskaction.cluster.gateway import PODS, Body
 from taskaction.executors.verdicts import Bound, Finished, Running, Verdict, Waiting, deletion_failure
-from taskaction.executors.workloads.pod_failures import find_earlier_failure, pod_failure
+from taskaction.executors.workloads.pod_failures import find_earlier_failure
 from taskaction.executors.workloads.pod_fields import (
     condition_of,
     containers_of,
@@ -36,7 +36,7 @@ def read_job_state(job: Body, spec: Mapping[str, Any], pods: Sequence[Body], con
     if condition_of(job, "Complete"):
         return _read_success(job, spec, pods, container)
     if failed := condition_of(job, "Failed"):
-        return _read_failure(job, failed.get("reason") or "Failed", failed.get("message") or "", spec, pods)
+        return _read_failure(job, failed.get("reason") or "Failed", failed.get("message") or "", spec, pods, container)
     if suspended := condition_of(job, "Suspended"):
         said = suspended.get("message") or suspended.get("reason") or "no details from Kubernetes"
         return _waiting(job, f"Job {job['metadata']['name']!r} is suspended: {said}", Bound.UNLIMITED)
@@ -73,14 +73,17 @@ def _read_success(job: Body, spec: Mapping[str, Any], pods: Sequence[Body], cont
     return Finished(outputs if any(output is not None for output in outputs) else None)
 
 
-def _read_failure(job: Body, reason: str, message: str, spec: Mapping[str, Any], pods: Sequence[Body]) -> Failed:
+def _read_failure(
+    job: Body, reason: str, message: str, spec: Mapping[str, Any], pods: Sequence[Body], container: str
+) -> Failed:
     name = job["metadata"]["name"]
     if reason == "DeadlineExceeded":
         late = f"Job {name!r} did not end within its activeDeadlineSeconds"
         return Failed(code="DeadlineExceeded", message=late, retry_class=RetryClass.TIMEOUT)
     newest = sorted(pods, key=_age, reverse=True)
     deleted = deletion_failure(PODS.kind, f"a pod of Job {name!r}")
-    found = [pod_failure(pod) for pod in _in_phase(newest, "Failed")]
+    ended = (read_pod_state(pod, container) for pod in newest if status_of(pod).get("phase") in _ENDED)
+    found = [one for one in ended if isinstance(one, Failed)]
     # The Job controller deletes the remaining pods when it gives up; they do not tell the cause.
     if own := [one for one in found if one.code != deleted.code]:
         return own[0]

@@ -44,6 +44,10 @@ def indexed(index: int, message: str) -> Body:
     return pod("Succeeded", f"j-{9 - index}", state=ended(0, message=message), **marks)
 
 
+def disrupted(body: Body, reason: str) -> Body:
+    return body | {"status": body["status"] | {"conditions": [condition("DisruptionTarget", reason=reason)]}}
+
+
 RUNNING: Body = {"running": {"startedAt": "2026-01-01T12:00:15Z"}}
 DELETED = {"deletionTimestamp": "2026-01-01T12:00:50Z", "deletionGracePeriodSeconds": 30}  # requested at 12:00:20
 
@@ -138,6 +142,13 @@ FAILURES = {
         "ContainerStatusUnknown",
         "was not observed",
     ),
+    "an eviction of a pod that exits with 0": (
+        gave_up(),
+        SPEC,
+        [disrupted(pod("Succeeded", state=ended(0, 25), **DELETED), "EvictionByEvictionAPI")],
+        "EvictionByEvictionAPI",
+        "was ended by the cluster",
+    ),
     "its deadline": (gave_up("DeadlineExceeded"), SPEC, [], "DeadlineExceeded", "activeDeadlineSeconds"),
     "its indexes": (gave_up("FailedIndexes"), SPEC, [], "JobFailed", "(FailedIndexes): why"),
     "too many of its indexes": (gave_up("MaxFailedIndexesExceeded"), SPEC, [], "JobFailed", "MaxFailedIndexes"),
@@ -151,7 +162,7 @@ def test_a_failed_job_names_the_cause(body: Body, spec: Body, pods: list[Body], 
     assert isinstance(found, Failed)
     assert found.code == code
     assert told in found.message
-    platform = code in {"PodDeleted", "ContainerStatusUnknown"}
+    platform = code in {"PodDeleted", "ContainerStatusUnknown", "EvictionByEvictionAPI"}
     assert (found.kind is ErrorKind.SYSTEM) == (found.retry_class is RetryClass.SYSTEM) == platform
 
 
