@@ -17,7 +17,8 @@ _FOLDERS = {
 }
 """Where executors are, each with the name of its executor where its modules do not have it."""
 
-_SHARED = {"acting": "`job`, `pod`, `resource`", "child": "`job`, `pod`, `resource`", "workloads": "`job`, `pod`"}
+_OBJECTS = "`job`, `pod`, `resource`"
+_SHARED = {"acting": _OBJECTS, "child": _OBJECTS, "verdicts": _OBJECTS, "workloads": "`job`, `pod`"}
 """Modules that several executors are made of."""
 
 _INTRODUCTION = """\

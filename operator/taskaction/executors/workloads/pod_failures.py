@@ -92,12 +92,12 @@ def container_failure(pod: str, container: Mapping[str, Any]) -> Failed:
     said = (ended.get("message") or "").strip()
     if reason == _OUT_OF_MEMORY:
         return Failed(
-            code=_OUT_OF_MEMORY,
+            code="OOMKilled",
             message=f"{what} used more memory than its limit and was killed: raise resources.limits.memory",
         )
     if reason == _LOST:
         return Failed(
-            code=_LOST,
+            code="ContainerStatusUnknown",
             message=f"the end of {what} was not observed: {said or 'its node may be lost'}",
             kind=ErrorKind.SYSTEM,
             retry_class=RetryClass.SYSTEM,

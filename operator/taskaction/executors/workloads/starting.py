@@ -83,6 +83,7 @@ def _start_failure(bound: Bound, problem: str, cause: Cause | None, child: Child
     if bound is Bound.IMAGE and child.image_patience < child.patience:
         limit = format_duration(child.image_patience)
         return Failed(code="ImageNotPulled", message=f"no image within imageTimeout ({limit}): {problem}")
-    limit = format_duration(child.patience)
-    message = f"nothing started within startTimeout ({limit}): {problem or f'{child.title} is still starting'}"
-    return Failed(code="QuotaExceeded" if cause is not None and cause.is_quota else "StartTimeout", message=message)
+    late = f"nothing started within startTimeout ({format_duration(child.patience)}): "
+    if cause is not None and cause.is_quota:
+        return Failed(code="QuotaExceeded", message=f"{late}{problem}")
+    return Failed(code="StartTimeout", message=f"{late}{problem or f'{child.title} is still starting'}")

@@ -120,7 +120,7 @@ async def test_a_success_is_not_lost_where_its_pods_cannot_be_read_for_now() -> 
     house.cluster.store(PODS, pod_of(await house.started(), 1, "Succeeded", "7"))
     house.cluster.fail("list", UnavailableError("timed out"))
     outcome = await house.looked(succeeded=1, conditions=[COMPLETE])
-    assert outcome == Pending(poll_after=5.0, message="waiting for the API server: timed out")
+    assert outcome == Pending(poll_after=5.0, message="waiting for the API server: timed out", phase=None)
     assert await house.looked(6, succeeded=1, conditions=[COMPLETE]) == Succeeded(output=7)
 
 

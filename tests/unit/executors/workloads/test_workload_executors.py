@@ -29,6 +29,7 @@ from taskaction.executors.workloads.pod import PodExecutor
 from taskaction.integrations.flyte.executor.executor import FlyteExecutor
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
 from taskaction.plugin.errors import AccessDeniedError, ActionExecutionError, InvalidParametersError
+from taskaction.plugin.settings import SettingsReader
 from taskaction.testing.clock import FakeClock, settle
 
 IMAGE: Body = {"image": "busybox"}
@@ -45,7 +46,8 @@ class House:
         self.cluster, self.watched_paths, self.clock = ChildCluster(), Watched(), FakeClock()
         self.resource = resource
         self.run = run(parameters, service_account="robot")
-        tools = replace(toolbox(self.cluster, followed=self.watched_paths), clock=self.clock)
+        trust = SettingsReader({"TASKACTION_FLYTE_TRUST_EXIT_CODE": "true"})
+        tools = replace(toolbox(self.cluster, followed=self.watched_paths, settings=trust), clock=self.clock)
         self.executor = kind.build(tools)
 
     async def execute(self, **changes: Any) -> Outcome:
@@ -164,7 +166,7 @@ async def test_a_name_that_becomes_free_just_then_is_tried_again(house) -> None:
 async def test_a_creation_without_an_answer_is_repeated_and_has_one_effect(house, after) -> None:
     house.cluster.fail("create", AWAY, after=after)
     outcome = await house.execute()
-    assert outcome == Pending(poll_after=1.0, message="waiting for the API server: timed out")
+    assert outcome == Pending(poll_after=1.0, message="waiting for the API server: timed out", phase=None)
     assert len(house.cluster.of(house.resource)) == int(after)
     outcome = await house.poll(1, external_id=None)
     assert isinstance(outcome, Pending)
