@@ -37,7 +37,7 @@ class RunQueue:
         self._lanes: dict[LaneKey, Lane] = {}
         self._sources: dict[str, SourceState] = {}
         self._known: dict[str, RunEntry] = {}
-        self._ring = Ring(self._shares.load_of)
+        self._ring = Ring(self._shares)
         self.pending = PendingRuns()
         self._waiting = self._busy = 0
 
@@ -376,10 +376,8 @@ class RunQueue:
         if place != lane.place:
             if lane.place is not None:
                 self._ring.remove(lane.key, lane.place)
-                self._shares.want_no_more(lane.place.namespace)
             if place is not None:
                 self._ring.add(lane.key, place)
-                self._shares.want(place.namespace)
             lane.place = place
         if not lane.size and not lane.held:
             self._lanes.pop(lane.key, None)

@@ -11,7 +11,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 Lane = Hashable
 _NAMESPACES_OFFERED = 64
@@ -161,12 +161,25 @@ class _Gate:
         return spot
 
 
+class NamespaceLoads(Protocol):
+    """Loads of namespaces, and which of them want to start something."""
+
+    def load_of(self, namespace: str) -> float:
+        """Return the load of a namespace; ``Ring.on_load_changed`` must follow a change."""
+
+    def want(self, namespace: str) -> None:
+        """Count a spot of a namespace that is offered; one that is set aside cannot start, so it wants nothing."""
+
+    def want_no_more(self, namespace: str) -> None:
+        """Count that it is offered no more."""
+
+
 class Ring:
     """Ring of ready lanes by tier, namespace and source; every operation takes constant time on average."""
 
-    def __init__(self, load_of: Callable[[str], float]) -> None:
-        """Create a ring; ``load_of`` returns the load of a namespace, and ``on_load_changed`` must follow it."""
-        self._load_of = load_of
+    def __init__(self, loads: NamespaceLoads) -> None:
+        """Create a ring; it tells ``loads`` which namespaces want to start something."""
+        self._loads = loads
         self._tiers: dict[int, _Tier] = {}
         self._order: list[int] = []  # negated, so that the highest comes first
         self._spots: dict[Place, _Spot] = {}
@@ -225,7 +238,7 @@ class Ring:
 
     def on_load_changed(self, namespace: str) -> None:
         """Move a namespace to its place by load."""
-        load = self._load_of(namespace)
+        load = self._loads.load_of(namespace)
         for tier in self._tiers.values():
             if tier.loads.get(namespace, load) != load:
                 tier.leave(namespace)
@@ -298,14 +311,16 @@ class Ring:
         levels = tier.members.get(namespace)
         if levels is None:
             levels = tier.members[namespace] = _Levels()
-            tier.enter(namespace, self._load_of(namespace))
+            tier.enter(namespace, self._loads.load_of(namespace))
         levels.add(spot)
+        self._loads.want(namespace)
 
     def _withdraw(self, spot: _Spot) -> None:
         number, namespace = spot.place.tier, spot.place.namespace
         tier = self._tiers[number]
         levels = tier.members[namespace]
         levels.remove(spot)
+        self._loads.want_no_more(namespace)
         if not levels.order:
             del tier.members[namespace]
             tier.leave(namespace)

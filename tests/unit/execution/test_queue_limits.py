@@ -33,6 +33,21 @@ def ends(queue: RunQueue, name: str) -> None:
     queue.release_worker(name)
 
 
+def test_a_namespace_whose_source_may_start_nothing_takes_no_share_from_others() -> None:
+    queue = queue_with(SourceLimits(concurrent=1), *(run(name, namespace="b") for name in ("b1", "b2")))
+    assert taken(queue) == ["b1"]
+    ends(queue, "b1")
+    queue.close_source("deploy")
+    own = [run(f"a{number}", source="other") for number in range(4)]
+    for one in own:
+        queue.enqueue(one)
+    assert len(taken(queue)) == 4
+    assert not queue.exceeds_share(own[0], workers=4)
+    queue.open_source("deploy")
+    assert queue.exceeds_share(own[0], workers=4)
+    assert taken(queue) == ["b2"]
+
+
 def test_no_more_attempts_than_allowed_are_under_way_at_a_time() -> None:
     queue = queue_with(SourceLimits(concurrent=2), *(run(name) for name in "abc"))
 

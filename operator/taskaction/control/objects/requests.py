@@ -5,10 +5,19 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from taskaction.api.enums import ParentKind, ProviderKind
+from taskaction.api.task_action import TaskAction
 from taskaction.execution.work_queue import WorkLoop, WorkQueue
 
 ProviderKey = tuple[ProviderKind, str, str]
 """Kind, namespace and name of a provider; the namespace of a ClusterActionProvider is empty."""
+
+
+def provider_key(action: TaskAction) -> ProviderKey | None:
+    """Return the key of the action's provider; None for an inline executor."""
+    ref = action.spec.provider_ref
+    if ref is None:
+        return None
+    return (ref.kind, "" if ref.kind is ProviderKind.CLUSTER_ACTION_PROVIDER else action.metadata.namespace, ref.name)
 
 
 class ReconcileTarget(Protocol):

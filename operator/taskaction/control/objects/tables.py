@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from taskaction.control.objects.owned import OwnedRecord
 from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.requests import ProviderKey, provider_key
 
 LATE_NOTICES = 300.0
 """Maximum age of a notification in seconds."""
@@ -61,7 +62,26 @@ class RecordTable(Generic[R]):
             del self.names[record.namespace, record.name]
 
 
+@dataclass(slots=True)
 class ActionTable(RecordTable[ActionRecord]):
-    """The live actions."""
+    """The live actions, also by their providers, which never change."""
 
-    __slots__ = ()
+    by_provider: dict[ProviderKey, dict[str, None]] = field(default_factory=dict)
+
+    def of_provider(self, key: ProviderKey) -> list[ActionRecord]:
+        """Return the actions of a provider."""
+        return [self.records[uid] for uid in self.by_provider.get(key, ())]
+
+    def add(self, record: ActionRecord) -> None:
+        """Add a record."""
+        RecordTable.add(self, record)
+        if (key := provider_key(record.action)) is not None:
+            self.by_provider.setdefault(key, {})[record.uid] = None
+
+    def drop(self, record: ActionRecord) -> None:
+        """Remove a record; a newer object of the same name stays."""
+        RecordTable.drop(self, record)
+        if (key := provider_key(record.action)) is not None and key in self.by_provider:
+            self.by_provider[key].pop(record.uid, None)
+            if not self.by_provider[key]:
+                del self.by_provider[key]

@@ -16,7 +16,6 @@ from taskaction.api.provider import (
 )
 from taskaction.api.reasons import ConditionType, Reason
 from taskaction.api.secret_namespaces import foreign_secret_problem
-from taskaction.api.task_action import TaskAction
 from taskaction.control.objects.requests import ProviderKey
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncate
@@ -223,11 +222,3 @@ def is_same_specification(known: Provider | None, seen: Provider) -> bool:
 
 def _unusable(provider: Provider, reason: Reason, message: str) -> Offer:
     return Offer(provider=provider, reason=reason, message=message)
-
-
-def provider_key(action: TaskAction) -> ProviderKey | None:
-    """Return the key of the action's provider; None for an inline executor."""
-    ref = action.spec.provider_ref
-    if ref is None:
-        return None
-    return (ref.kind, "" if ref.kind is ProviderKind.CLUSTER_ACTION_PROVIDER else action.metadata.namespace, ref.name)

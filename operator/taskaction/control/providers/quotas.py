@@ -12,11 +12,11 @@ from typing import Protocol
 from taskaction.api.provider import ActionProviderStatus
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.records import ActionRecord
-from taskaction.control.objects.requests import ProviderKey, Requests
+from taskaction.control.objects.requests import ProviderKey, Requests, provider_key
 from taskaction.control.objects.tables import ActionTable
 from taskaction.control.providers.execution_events import ExecutionEvents
 from taskaction.control.providers.offers import ProviderIntake
-from taskaction.control.providers.providers import Offer, ProviderTable, limits_of, provider_key
+from taskaction.control.providers.providers import Offer, ProviderTable, limits_of
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.clock import Clock
 from taskaction.core.names import shard_of

@@ -103,13 +103,6 @@ class ShardTenures:
         tenure, now = self._owned.get(shard), self._clock.now()
         return now if tenure is None else lease_bodies.gone_since(tenure.lease, epoch, now)
 
-    def overdue_seconds(self) -> float:
-        """Return how many seconds the oldest renewal is past its deadline; 0 if none is."""
-        oldest = min((tenure.renewed for tenure in self), default=None)
-        if oldest is None:
-            return 0.0
-        return max(0.0, self._clock.monotonic() - oldest - self._renew_deadline)
-
     def __iter__(self) -> Iterator[ShardTenure]:
         """Iterate over a copy of all held shards, including leaving ones."""
         return iter([*self._owned.values(), *self._leaving.values()])

@@ -1,6 +1,7 @@
 """Intake of TaskActions: filters notifications, updates the table, and requests reconciliation; decides nothing."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
 
 from pydantic import ValidationError
@@ -15,7 +16,6 @@ from taskaction.control.objects.owned import is_newer
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.requests import ProviderKey, Requests
 from taskaction.control.objects.tables import ActionTable
-from taskaction.control.providers.providers import provider_key
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.control.task_actions.arrivals import ListedArrivals
 from taskaction.control.task_actions.journal import ActionRecorder
@@ -70,6 +70,7 @@ class ActionIntake:
         self._requests = requests
         self._listener = listener
         self._reads = asyncio.Semaphore(READS)
+        self._reads_pending: set[str] = set()
         self._arrivals = ListedArrivals(clock, background, self._admit)
 
     def on_notification(self, kind: str | None, body: Body) -> None:
@@ -97,6 +98,9 @@ class ActionIntake:
 
     def on_missing(self, record: ActionRecord) -> None:
         """Read an action that a list did not show."""
+        if record.uid in self._reads_pending:
+            return  # that read has not begun, and will show this change, too
+        self._reads_pending.add(record.uid)
         self._background.start(self._examine(record), name=f"examine {record.uid}")
 
     def on_shard_acquired(self, shard: int) -> None:
@@ -107,7 +111,7 @@ class ActionIntake:
         acquired = self._placer.sort(record for record in self._table if record.shard == shard)
         for record in acquired:
             record.take_over(self._former_holder_gone_since(record))
-            self._queueing.keep_place(record)
+            self._guard("keep the place of", record, self._queueing.keep_place)
         self._requests.reconcile_in_order(acquired)
 
     def on_shard_lost(self, shard: int) -> None:
@@ -118,12 +122,19 @@ class ActionIntake:
 
     def on_provider_changed(self, key: ProviderKey) -> None:
         """Reconcile the actions of a provider that was created, changed or deleted."""
-        concerned = self._placer.sort(record for record in self._table if provider_key(record.action) == key)
+        concerned = self._placer.sort(self._table.of_provider(key))
         for record in concerned:
             if not record.has_parameters:
                 self.on_missing(record)  # what they mean depends on the provider
-            self._placer.place(record)
+            self._guard("place", record, self._placer.place)
         self._requests.reconcile_in_order(concerned)
+
+    def _guard(self, task: str, record: ActionRecord, step: Callable[[ActionRecord], object]) -> None:
+        """Take a step with one of several actions; what a plug-in raises about it ends nothing for the others."""
+        try:
+            step(record)
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
+            self._journal.on_task_failed(f"{task} {record.uid}", error)
 
     def _admit(self, action: TaskAction) -> None:
         if action.status.phase.is_terminal:
@@ -132,7 +143,7 @@ class ActionIntake:
         self._table.add(record)
         self._journal.on_action_admitted(record)
         self._dispatcher.track(record)
-        self._placer.place(record)
+        self._guard("place", record, self._placer.place)
         may_be_refused = self._manager.is_open and self._tenures.owns(record.shard)
         record.take_over(self._former_holder_gone_since(record), may_be_refused=may_be_refused)
         self._requests.reconcile(record)
@@ -167,6 +178,7 @@ class ActionIntake:
 
     async def _examine(self, record: ActionRecord) -> None:
         async with self._reads:
+            self._reads_pending.discard(record.uid)
             body = await self._persistently(lambda: self._cluster.get(TASK_ACTIONS, record.name, record.namespace))
             if self._table.get(record.uid) is record:
                 self._on_examined(record, body)

@@ -12,8 +12,9 @@ from taskaction.api.reasons import Reason
 from taskaction.api.task_action import TaskAction
 from taskaction.control.events.matching import EventSubject
 from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.requests import provider_key
 from taskaction.control.objects.tree import OwnerTree
-from taskaction.control.providers.providers import Offer, ProviderTable, is_allowed_in, limits_of, provider_key
+from taskaction.control.providers.providers import Offer, ProviderTable, is_allowed_in, limits_of
 from taskaction.control.task_actions.overlaps import OverlapPlace, OverlapTable
 from taskaction.control.task_actions.validation import ParameterInspector
 from taskaction.core.constants import FINALIZER

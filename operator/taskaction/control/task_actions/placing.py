@@ -4,9 +4,8 @@ from collections.abc import Iterable
 
 from taskaction.control.objects.family import ParentTracker
 from taskaction.control.objects.records import ActionRecord
-from taskaction.control.objects.requests import Requests
+from taskaction.control.objects.requests import Requests, provider_key
 from taskaction.control.providers.offers import ProviderIntake
-from taskaction.control.providers.providers import provider_key
 from taskaction.control.task_actions.observe import ActionObserver
 from taskaction.control.task_actions.overlaps import OverlapTable
 from taskaction.control.task_actions.queueing import Queueing

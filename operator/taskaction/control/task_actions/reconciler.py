@@ -11,10 +11,9 @@ from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.objects import ObjectEditor
 from taskaction.control.objects.records import ActionRecord
-from taskaction.control.objects.requests import Requests
+from taskaction.control.objects.requests import Requests, provider_key
 from taskaction.control.objects.tables import ActionTable
 from taskaction.control.providers.offers import ProviderIntake
-from taskaction.control.providers.providers import provider_key
 from taskaction.control.task_actions.cancelling import Canceller
 from taskaction.control.task_actions.lease_waits import LeaseWaits
 from taskaction.control.task_actions.observe import ActionObserver

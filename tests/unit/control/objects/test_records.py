@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from support.records import NAMESPACE, body, recorded
-from taskaction.api.enums import Phase
+from taskaction.api.enums import Phase, ProviderKind
 from taskaction.api.task_action import TaskActionStatus
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.tables import LATE_NOTICES, ActionTable
@@ -121,3 +121,19 @@ def test_an_action_is_settled_only_when_the_api_server_has_its_end() -> None:
 
 def test_records_of_equal_content_are_different_records() -> None:
     assert known("one") != known("one")
+
+
+def test_actions_are_found_by_their_provider(table) -> None:
+    def offered(name: str, kind: ProviderKind) -> ActionRecord:
+        return recorded(body(name, executor=None, providerRef={"kind": kind, "name": "offer"}))
+
+    own, shared = offered("own", ProviderKind.ACTION_PROVIDER), offered("shared", ProviderKind.CLUSTER_ACTION_PROVIDER)
+    for record in (own, shared, known("inline")):
+        table.add(record)
+
+    assert table.of_provider((ProviderKind.ACTION_PROVIDER, NAMESPACE, "offer")) == [own]
+    assert table.of_provider((ProviderKind.CLUSTER_ACTION_PROVIDER, "", "offer")) == [shared]
+    table.drop(own)
+    table.finish(shared, 0.0)
+    table.drop(shared)
+    assert table.by_provider == {}
