@@ -38,6 +38,15 @@ class ErrorKind(StrEnum):
     SYSTEM = "System"
 
 
+class LogLevel(StrEnum):
+    """Level of a log line."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARN = "WARN"
+    ERROR = "ERROR"
+
+
 class CacheStatus(StrEnum):
     """Result of a cache lookup for an action, as its runtime reports it; the operator itself has no cache."""
 

@@ -21,6 +21,7 @@ from taskaction.api.enums import (
     CacheStatus,
     ChildPolicy,
     ErrorKind,
+    LogLevel,
     ParentKind,
     Phase,
     ProviderKind,
@@ -30,6 +31,7 @@ from taskaction.api.metadata import Condition, Metadata
 from taskaction.api.retries_and_timeouts import RetryPolicy, RunAs, Timeouts
 from taskaction.api.rules import cel, rules, stored_default
 from taskaction.api.task_action_rules import object_rules, spec_rules, status_rules
+from taskaction.core.constants import LOG_LINES_KEPT
 
 
 class ProviderRef(ApiModel):
@@ -213,6 +215,19 @@ class Claim(ApiModel):
     """Fingerprint of the parameters of the claimed attempt."""
 
 
+class LogLine(ApiModel):
+    """A line of the action's log."""
+
+    number: Annotated[int, Field(ge=1)]
+    """Number of the line in its attempt; the first is 1. Only the last 20 lines are kept."""
+    at: Timestamp
+    """When the executor reported it."""
+    level: LogLevel = LogLevel.INFO
+    """DEBUG, INFO, WARN or ERROR."""
+    message: Message
+    """The text."""
+
+
 class Progress(ApiModel):
     """Progress of the action."""
 
@@ -220,6 +235,14 @@ class Progress(ApiModel):
     """Progress in percent, 0 to 100."""
     message: Message = ""
     """Description of the current work."""
+    label: Annotated[str, Field(max_length=64)] | None = None
+    """Short label of the state, from the executor."""
+    log: Annotated[
+        tuple[LogLine, ...], Field(max_length=LOG_LINES_KEPT, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    ] = ()
+    """The last 20 lines that the executor logged in this attempt, oldest first."""
+    output: AnyJson = None
+    """The output so far, as JSON up to 16 KiB. The output at the end is in `status.output`."""
 
 
 class Link(ApiModel):

@@ -134,6 +134,7 @@ class Run:
         paused: whether the last outcome was ``Paused``.
         signalled: whether this process has not polled with ``signal`` yet; true again after a restart.
         chances_left: the number of attempts that may still follow if the platform ends this one.
+        progress: the progress of this attempt as recorded, also by another process; None if there is none.
         schedule: how the provider wants started actions polled; None if it does not say.
     """
 
@@ -158,6 +159,7 @@ class Run:
     deliveries: tuple[Delivery, ...] = ()
     paused: bool = False
     signalled: bool = False
+    progress: Progress | None = None
     schedule: Schedule | None = None
     chances_left: int = 0
 

@@ -84,8 +84,8 @@ class Redactor:
     def _field(self, name: str, value: Any) -> Any:
         if isinstance(value, BaseModel):
             return self.fields(value)
-        if name == "links":
-            return tuple(self.fields(link) for link in value)
+        if isinstance(value, tuple):  # links, and lines of a log
+            return tuple(self.fields(one) for one in value)
         # Everything else are words of enumerations, times and numbers of the contract.
         return self.value(value) if name == "output" or type(value) is str or isinstance(value, Secret) else value
 

@@ -7,9 +7,10 @@ import pytest
 
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
+from support.actions import get_all
 from support.operators import QUICK_LEASES
 from support.port_processes import PortAgents
-from support.port_server import PortServer
+from support.port_server import ACTION, NODE, PortServer
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -47,3 +48,26 @@ def test_r39_runs_that_continue_outside_leave_room_for_others(agents: PortAgents
     port.add("r_waiting", "noop")
     assert not port.runs["r_waiting"].acknowledged
     assert "port_agent_runs_started_limit 3.0" in agent.ask("/metrics")[1]
+
+
+@pytest.mark.parametrize("kind", [ACTION, NODE])
+def test_r38_what_an_executor_says_of_its_run_is_kept_and_reported(
+    kubectl: Kubectl, agents: PortAgents, port: PortServer, tmp_path: Path, kind: str
+) -> None:
+    agents.start()
+    run = port.add("r_story", "ocean_story", {"until": str(tmp_path / "go")}, kind=kind)
+    warned = "half done" if kind == ACTION else "WARN half done"
+    until(lambda: warned in run.logs and run.label == "Building", "line and label while the run continues")
+    (tmp_path / "go").touch()
+    until(lambda: run.over, "the end of the run")
+    (item,) = get_all(kubectl).values()
+    progress = item["status"]["progress"]
+    assert [(line["level"], line["message"]) for line in progress["log"]] == [
+        ("WARN", "half done"),
+        ("INFO", "nearly done"),
+    ]
+    assert (progress["label"], run.label) == ("Shipped", "Shipped")
+    assert sum("nearly done" in line for line in run.logs) == 1
+    output = {"jobId": 7} if kind == ACTION else {"workflowRunUrl": "https://t/7", "jobId": 7, "agentId": "a-1"}
+    assert item["status"]["output"] == output
+    assert run.output == (None if kind == ACTION else output)

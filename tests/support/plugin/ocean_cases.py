@@ -1,5 +1,6 @@
 """Ocean-style executors for the cases of true results: each does what its parameters say."""
 
+import asyncio
 import hmac
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from taskaction.integrations.port.ocean import (
     EventHeaders,
     EventPayload,
     WebhookEvent,
+    WorkflowNodeRun,
     ocean,
 )
 
@@ -85,3 +87,20 @@ class CaseExecutor(AbstractExecutor):
 
     async def execute(self, run: ActionRun) -> None:
         await ocean.port_client.report_run_completed(run, True, "done")
+
+
+class StoryExecutor(AbstractExecutor):
+    """Says everything of a run that an executor can say, and ends it when a file exists."""
+
+    ACTION_NAME = "ocean_story"
+
+    async def execute(self, run: ActionRun) -> None:
+        client = ocean.port_client
+        await client.update_run_started(run, "https://t/7", "x-7", extra_output={"jobId": 7}, status_label="Building")
+        await client.post_run_log(run, "half done", level="WARNING")
+        if isinstance(run, WorkflowNodeRun):
+            run.output["agentId"] = "a-1"
+        while not await asyncio.to_thread(Path(run.execution_properties["until"]).exists):
+            await asyncio.sleep(0.1)
+        await client.post_run_log(run, "nearly done")
+        await client.report_run_completed(run, True, "done", status_label="Shipped")

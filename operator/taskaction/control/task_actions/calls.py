@@ -262,6 +262,7 @@ class ExecutorCaller:
             labels=action.metadata.labels,
             paused=status.phase is Phase.PAUSED,
             signalled=observed.signalled,
+            progress=status.progress,
             schedule=_poll_schedule(binding),
             chances_left=remaining_attempts(status, observed.policy),
         )

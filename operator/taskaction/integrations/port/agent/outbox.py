@@ -5,7 +5,7 @@ An action has a finalizer until Port accepts its last report, so that neither it
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from pydantic import ValidationError
@@ -279,4 +279,4 @@ def _with_verdict(after: ReportedState, report: Report, verdict: str) -> Reporte
     """Return the state after a report that Port accepted or refused permanently."""
     if not verdict or not isinstance(report, EndReport):
         return after
-    return ReportedState(logged=after.logged, followed=after.followed, ended=f"{after.ended}, {verdict}")
+    return replace(after, ended=f"{after.ended}, {verdict}")

@@ -5,15 +5,15 @@ Each report comes with the state to record after it. A crash between the two rep
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any, ClassVar
 
 import orjson
 
 from taskaction.api.base import format_time
-from taskaction.api.enums import Phase
+from taskaction.api.enums import LogLevel, Phase
 from taskaction.api.reasons import Reason
-from taskaction.api.task_action import TaskAction, TaskActionStatus, Transition
+from taskaction.api.task_action import Progress, TaskAction, TaskActionStatus, Transition
+from taskaction.core.names import digest
 
 DELETED_MESSAGE = "the TaskAction was deleted before it ended"
 _QUIET = frozenset({Reason.SUSPENDED, Reason.QUEUED, None, ""})
@@ -32,32 +32,25 @@ _LABELS = {
 _LABELS_BY_REASON = {str(Reason.RATE_LIMITED): "Rate limited", str(Reason.BACKING_OFF): "Retrying"}
 
 
-class RunLogLevel(StrEnum):
-    """Level of a line in a run's log."""
-
-    INFO = "INFO"
-    WARN = "WARN"
-    ERROR = "ERROR"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogReport:
     """Line for the run's log, with the status label from then on."""
 
     NAME: ClassVar[str] = "Logged"
-    level: RunLogLevel
+    level: LogLevel
     message: str
     label: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartReport:
-    """Links and external id of a run that has started."""
+    """Links, external id and output so far of a run that has started."""
 
     NAME: ClassVar[str] = "Started"
     links: tuple[str, ...]
     external_id: str | None
     label: str
+    output: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +60,14 @@ class EndReport:
     NAME: ClassVar[str] = "Ended"
     phase: Phase
     summary: str
+    own_label: str | None = None
     links: tuple[str, ...] = ()
     output: Any = None
 
     @property
     def label(self) -> str:
         """Status label of the run."""
-        return _LABELS[self.phase]
+        return self.own_label or _LABELS[self.phase]
 
 
 Report = LogReport | StartReport | EndReport
@@ -85,11 +79,13 @@ class ReportedState:
 
     Attributes:
         logged: last phase transition that was processed.
-        followed: reported links and external id.
+        lines: attempt and number of the last line of the executor's log.
+        followed: reported links, external id, label and a digest of the output so far.
         ended: reported end of the run, with Port's verdict if it refused the report.
     """
 
     logged: str = ""
+    lines: str = ""
     followed: str = ""
     ended: str = ""
 
@@ -102,11 +98,11 @@ class ReportedState:
             return cls()
         if not isinstance(content, dict):
             return cls()
-        return cls(**{name: str(content.get(name) or "") for name in ("logged", "followed", "ended")})
+        return cls(**{name: str(content.get(name) or "") for name in ("logged", "lines", "followed", "ended")})
 
     def to_text(self) -> str:
         """Return the value of the annotation."""
-        content = {"logged": self.logged, "followed": self.followed, "ended": self.ended}
+        content = {"logged": self.logged, "lines": self.lines, "followed": self.followed, "ended": self.ended}
         return orjson.dumps({name: value for name, value in content.items() if value}).decode()
 
 
@@ -120,12 +116,16 @@ def due_reports(action: TaskAction, reported: ReportedState) -> Iterator[tuple[R
         line = _log_report(transition, ended=status.phase.is_terminal)
         if line is not None:
             yield line, reported
-    links = tuple(link.url for link in status.links)
-    followed = "\n".join((status.external_id or "", *links)).strip()
+    for line, mark in _unreported_lines(status, reported.lines):
+        reported = replace(reported, lines=mark)
+        yield line, reported
+    links, progress = tuple(link.url for link in status.links), status.progress or Progress()
+    followed = "\n".join((status.external_id or "", *links, *_followed_progress(progress))).strip()
     if followed and followed != reported.followed:
         reported = replace(reported, followed=followed)
+        label = progress.label or _label(status.phase, status.reason)
         yield (
-            StartReport(links=links, external_id=status.external_id, label=_label(status.phase, status.reason)),
+            StartReport(links=links, external_id=status.external_id, label=label, output=progress.output),
             reported,
         )
     if status.phase.is_terminal:
@@ -139,6 +139,7 @@ def end_report(status: TaskActionStatus) -> EndReport:
         summary=_summary(status),
         links=tuple(link.url for link in status.links),
         output=status.output,
+        own_label=status.progress.label if status.progress is not None else None,
     )
 
 
@@ -157,6 +158,30 @@ def _unlogged_transitions(status: TaskActionStatus, logged: str) -> tuple[Transi
     return tuple(transition for transition in history if format_time(transition.at) >= since)
 
 
+def _unreported_lines(status: TaskActionStatus, mark: str) -> Iterator[tuple[LogReport, str]]:
+    """Yield the lines of the executor's log after the last reported one, and how many are no longer there."""
+    progress = status.progress or Progress()
+    label = progress.label or _label(status.phase, status.reason)
+    attempt, _, last = mark.partition(":")
+    reported = int(last) if attempt == str(status.attempt) and last.isdecimal() else 0
+    for line in progress.log:
+        if line.number <= reported:
+            continue
+        here = f"{status.attempt}:{line.number}"
+        if line.number > reported + 1:
+            missing = f"{line.number - reported - 1} earlier lines were not kept"
+            yield LogReport(level=LogLevel.WARN, message=missing, label=label), f"{status.attempt}:{line.number - 1}"
+        reported = line.number
+        yield LogReport(level=line.level, message=line.message, label=label), here
+
+
+def _followed_progress(progress: Progress) -> Iterator[str]:
+    if progress.label is not None:
+        yield progress.label
+    if progress.output is not None:
+        yield digest(orjson.dumps(progress.output, option=orjson.OPT_SORT_KEYS))
+
+
 def _mark(transition: Transition) -> str:
     return f"{format_time(transition.at)} {transition.phase} {transition.reason}"
 
@@ -170,9 +195,7 @@ def _log_report(transition: Transition, *, ended: bool) -> LogReport | None:
         return None
     message = transition.message or reason or str(phase)
     held_back = phase in {Phase.QUEUED, Phase.WAITING_FOR_RESOURCES}
-    return LogReport(
-        level=RunLogLevel.WARN if held_back else RunLogLevel.INFO, message=message, label=_label(phase, reason)
-    )
+    return LogReport(level=LogLevel.WARN if held_back else LogLevel.INFO, message=message, label=_label(phase, reason))
 
 
 def _label(phase: Phase, reason: str | None) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 from urllib.parse import quote
 
-from taskaction.api.enums import Phase
-from taskaction.integrations.port.agent.reports import EndReport, LogReport, Report, RunLogLevel, StartReport
+from taskaction.api.enums import LogLevel, Phase
+from taskaction.integrations.port.agent.reports import EndReport, LogReport, Report, StartReport
 from taskaction.integrations.port.agent.runs import PortRunKind
 
 RESERVED = {"x-port-reserved-usage": "true"}
@@ -89,14 +89,16 @@ def _node_requests(path: str, report: Report) -> tuple[PortRequest, ...]:
             if report.external_id is not None:
                 body["externalRunId"] = report.external_id
             if report.links:
-                body |= {"links": list(report.links), "output": {"workflowRunUrl": report.links[0]}}
+                body["links"] = list(report.links)
+            if output := _node_output(report):
+                body["output"] = output
             return (PortRequest(method="PATCH", path=path, body=body),)
         case EndReport():
             succeeded = report.phase is Phase.SUCCEEDED
-            level = RunLogLevel.INFO if succeeded else RunLogLevel.ERROR
+            level = LogLevel.INFO if succeeded else LogLevel.ERROR
             result = {"status": "COMPLETED", "result": "SUCCESS" if succeeded else "FAILED"}
             body = {**result, "statusLabel": {"text": report.label}}
-            output = _node_result(report)
+            output = _node_output(report)
             if output:
                 body["output"] = output
             return (
@@ -107,7 +109,7 @@ def _node_requests(path: str, report: Report) -> tuple[PortRequest, ...]:
             assert_never(report)
 
 
-def _node_result(report: EndReport) -> dict[str, Any]:
+def _node_output(report: StartReport | EndReport) -> dict[str, Any]:
     """Return a node's output; a patch replaces the whole output, so it repeats the link."""
     link = {"workflowRunUrl": report.links[0]} if report.links else {}
     if report.output is None:
@@ -115,7 +117,7 @@ def _node_result(report: EndReport) -> dict[str, Any]:
     return link | (report.output if isinstance(report.output, dict) else {"result": report.output})
 
 
-def _log_request(path: str, level: RunLogLevel, message: str) -> PortRequest:
+def _log_request(path: str, level: LogLevel, message: str) -> PortRequest:
     return PortRequest(method="POST", path=f"{path}/logs", body={"logs": [{"level": str(level), "message": message}]})
 
 

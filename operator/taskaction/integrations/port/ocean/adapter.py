@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from pydantic import BaseModel, ConfigDict
 
-from taskaction.core.constants import MESSAGE_LIMIT_CHARS
+from taskaction.core.constants import GROUP, MESSAGE_LIMIT_CHARS
 from taskaction.core.errors import ConfigurationError
 from taskaction.core.names import dns_label, truncate
 from taskaction.integrations.port.ocean.context import ocean
@@ -20,14 +20,17 @@ from taskaction.integrations.port.ocean.correlation import (
     PayloadRefusedError,
     correlate_event,
 )
-from taskaction.integrations.port.ocean.errors import UserAuthRequiredError
+from taskaction.integrations.port.ocean.errors import ActionExecutionError, UserAuthRequiredError
 from taskaction.integrations.port.ocean.models import (
     ActionReference,
     ActionRun,
     IntegrationActionInvocationPayload,
+    RunKind,
     RunStatus,
+    WorkflowIntegrationActionConfig,
+    WorkflowNodeRun,
 )
-from taskaction.integrations.port.ocean.report_router import REPORT, AnyRun, Host, OpenCall
+from taskaction.integrations.port.ocean.report_router import REPORT, AnyRun, Host, OpenCall, set_status
 from taskaction.integrations.port.ocean.reports import OceanReport, outcome_of
 from taskaction.integrations.port.ocean.webhooks import (
     Processor,
@@ -45,6 +48,8 @@ if TYPE_CHECKING:
     from taskaction.integrations.port.ocean.executor import AbstractExecutor
 
 WEBHOOK = "Webhook"
+RUN_KIND_LABEL = f"{GROUP}/port-run-kind"
+"""Label of the Port agent on the action of a run: `action` or `workflow_node`."""
 _LABEL_CHARS = 63
 _IDLE_POLL_SECONDS = 600.0
 _PLACES = 256
@@ -190,12 +195,18 @@ class OceanAdapter(EngineExecutor):
                 await work(call)
         except UserAuthRequiredError as error:
             return Paused(message=_auth_message(error))
-        except Exception:
-            call.ocean_run.status = RunStatus.FAILURE  # until another attempt starts
+        except Exception as error:
+            label = error.status_label if isinstance(error, ActionExecutionError) else None
+            if label is not None or call.label is not None:
+                call.label = label
+                call.show()
+            set_status(call.ocean_run, RunStatus.FAILURE)  # until another attempt starts
             raise
         finally:
             call.close()
-        said = call.report_so_far
+        if isinstance(call.ocean_run, WorkflowNodeRun) and call.ocean_run.output:
+            call.show()
+        said = call.report_so_far.model_copy(update={"output": call.output})
         if said.reauth and said.status is None:
             return Paused(message=truncate(said.text or _MOTIONLESS, MESSAGE_LIMIT_CHARS))
         outcome = outcome_of(
@@ -267,6 +278,13 @@ class OceanAdapter(EngineExecutor):
 
     def _ocean_run(self, run: Run) -> AnyRun:
         name = self.ocean_executor.ACTION_NAME
+        if run.labels.get(RUN_KIND_LABEL) == RunKind.WORKFLOW_NODE:
+            config = WorkflowIntegrationActionConfig(
+                installationId=run.namespace,
+                integrationInvocationType=name,
+                integrationActionExecutionProperties=run.reveal(),
+            )
+            return WorkflowNodeRun(id=run.uid, config=config)
         return ActionRun[IntegrationActionInvocationPayload](
             id=run.uid,
             action=ActionReference(identifier=self.ACTION_NAME),

@@ -8,7 +8,7 @@ from typing import Any
 
 from taskaction.core.errors import ConfigurationError
 from taskaction.integrations.port.ocean.integration_config import find_spec_folder, load_specs, read_config
-from taskaction.integrations.port.ocean.models import IntegrationRun, RunStatus, WorkflowNodeRunLog
+from taskaction.integrations.port.ocean.models import IntegrationRun, RunStatus, WorkflowNodeRun, WorkflowNodeRunLog
 from taskaction.integrations.port.ocean.report_router import AnyRun, Host, ReportSink, current_desk
 from taskaction.integrations.port.ocean.reports import OceanReport, stored_id
 from taskaction.plugin.toolbox import Toolbox
@@ -42,8 +42,11 @@ class PortClient:
         status_label: str | None = None,
     ) -> None:
         """Report that the target has started the run, and its external id, by which a webhook finds it."""
+        output = dict(extra_output or {})
+        if isinstance(run, WorkflowNodeRun):
+            run.output = output = {"workflowRunUrl": link, **output}
         patch = {"status": RunStatus.IN_PROGRESS, "link": link, "externalRunId": external_id}
-        await self.patch_run(run, patch | {"output": extra_output, "statusLabel": status_label})
+        await self.patch_run(run, patch | {"output": output or None, "statusLabel": status_label})
 
     async def report_run_completed(  # noqa: D417 - should_raise and status labels are Port's
         self,
@@ -64,20 +67,22 @@ class PortClient:
         """
         status = RunStatus.SUCCESS if success else RunStatus.FAILURE
         label = status_label if isinstance(status_label, str) else None  # before 0.49 should_raise stood in its place
+        if isinstance(run, WorkflowNodeRun):
+            output = {**run.output, **(output or {})} or None
         await self.patch_run(run, {"status": status, "summary": message, "statusLabel": label, "output": output})
 
     async def post_run_log(
         self,
         run: IntegrationRun | str,
         message: str,
-        level: str = "INFO",  # noqa: ARG002 - Port drops it for actions, too
+        level: str = "INFO",
         status_label: str | bool | None = None,  # noqa: FBT001 - as in Ocean
         *_: Any,
         **__: Any,
     ) -> None:
-        """Log a line: the newest one is the progress of the action."""
+        """Log a line: the last ones are kept on the action, and the newest one is its progress message."""
         label = status_label if isinstance(status_label, str) else None
-        await self.patch_run(run, {"logs": [message], "statusLabel": label})
+        await self.patch_run(run, {"logs": [{"level": level, "message": message}], "statusLabel": label})
 
     async def post_run_logs(
         self,

@@ -46,7 +46,7 @@ class RunKind(StrEnum):
 
 
 class WorkflowNodeRunLog(BaseModel):
-    """Log line, as ``post_run_logs`` takes it; the level is ignored."""
+    """Log line, as ``post_run_logs`` takes it."""
 
     level: Literal["INFO", "WARN", "ERROR", "DEBUG"] = "INFO"
     message: str

@@ -2,34 +2,42 @@
 
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+import orjson
 import structlog
 
 from taskaction.api.base import format_time
-from taskaction.api.task_action import Progress
+from taskaction.api.task_action import LogLine, Progress
 from taskaction.cluster.errors import AlreadyExistsError
 from taskaction.cluster.gateway import ACTION_EVENTS, Body
 from taskaction.cluster.retry import Retrier
-from taskaction.core.constants import API_VERSION, MESSAGE_LIMIT_CHARS
+from taskaction.core.constants import API_VERSION, LOG_LINES_KEPT, MESSAGE_LIMIT_CHARS
 from taskaction.core.errors import TaskActionError
 from taskaction.core.names import truncate
-from taskaction.integrations.port.ocean.models import ActionRun, IntegrationActionInvocationPayload, RunStatus
-from taskaction.integrations.port.ocean.reports import NOTHING, OceanReport, shown_links
+from taskaction.integrations.port.ocean.models import (
+    ActionRun,
+    IntegrationActionInvocationPayload,
+    RunStatus,
+    WorkflowNodeRun,
+    WorkflowNodeRunStatus,
+)
+from taskaction.integrations.port.ocean.reports import NOTHING, OceanReport, ReportedLine, shown_links
 from taskaction.plugin.base import Run
 from taskaction.plugin.toolbox import Toolbox
 
 if TYPE_CHECKING:
     from taskaction.integrations.port.ocean.webhooks import Processor
 
-AnyRun = ActionRun[IntegrationActionInvocationPayload]
+AnyRun = ActionRun[IntegrationActionInvocationPayload] | WorkflowNodeRun
 REPORT = "Report"
 _KNOWN_RUNS = 100_000
 _ENDED_RUNS = 10_000
 _NAME_CHARS = 200
+_OUTPUT_BYTES = 16 * 1024
 
 
 class UnknownRunError(TaskActionError):
@@ -40,6 +48,14 @@ class UnknownRunError(TaskActionError):
             f"run {run_id!r} is unknown to this process; report on runs that it executes, or that "
             "find_run_by_external_id returns"
         )
+
+
+def set_status(run: AnyRun, status: RunStatus) -> None:
+    """Set the status of a run, in the words of its kind."""
+    if isinstance(run, WorkflowNodeRun):
+        run.status = WorkflowNodeRunStatus.COMPLETED if status.terminal else WorkflowNodeRunStatus.IN_PROGRESS
+    else:
+        run.status = status
 
 
 class ReportSink(Protocol):
@@ -146,7 +162,7 @@ class Host:
         self._forget(run_id)
         self._ended[run_id] = known
         if known is not None and known.external_id is not None:
-            known.run.status = status
+            set_status(known.run, status)
             self._ended_ids[known.external_id] = run_id
         if len(self._ended) > _ENDED_RUNS:
             oldest, ended = self._ended.popitem(last=False)
@@ -213,6 +229,9 @@ class OpenCall:
     """Call of an executor for one run: the reports in it become its outcome.
 
     Attributes:
+        lines: the last lines of the attempt's log.
+        label: the status label.
+        message: the newest text.
         reach: the only namespace whose runs the call can find and report on; None for all.
     """
 
@@ -222,11 +241,30 @@ class OpenCall:
     report_so_far: OceanReport = NOTHING
     answers_to: set[str] = field(default_factory=set)
     is_open: bool = True
+    lines: list[LogLine] = field(default_factory=list)
+    label: str | None = None
+    message: str = ""
     reach: str | None = None
 
     def __post_init__(self) -> None:
         if self.run.external_id is not None:
             self.answers_to.add(self.run.external_id)
+        if self.run.progress is not None:
+            self.lines += self.run.progress.log
+            self.label, self.message = self.run.progress.label, self.run.progress.message
+        if isinstance(self.ocean_run, WorkflowNodeRun):
+            self.ocean_run.output = dict(self._recorded_output)
+
+    @property
+    def output(self) -> dict[str, Any] | None:
+        """Output so far: of earlier calls, of this one, and for a workflow's node what the executor set in its run."""
+        of_run = self.ocean_run.output if isinstance(self.ocean_run, WorkflowNodeRun) else {}
+        return {**self._recorded_output, **(self.report_so_far.output or {}), **of_run} or None
+
+    @property
+    def _recorded_output(self) -> Mapping[str, Any]:
+        found = self.run.progress.output if self.run.progress is not None else None
+        return found if isinstance(found, dict) else {}
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -242,13 +280,37 @@ class OpenCall:
         """Apply a report on this run, and show it as progress."""
         self.report_so_far = self.report_so_far.merge(report)
         if report.status is not None:
-            self.ocean_run.status = report.status
+            set_status(self.ocean_run, report.status)
+        ends = report.status is not None and report.status.terminal
+        self.label = report.label if ends else report.label or self.label  # a label of the work is wrong after its end
+        self.message = report.text or self.message
+        self._add_lines(report.logs)
         if report.external_run_id is not None:
             self.answers_to.add(report.external_run_id)
         for link in shown_links(report):
             self.run.reporter.link(link)
-        if report.text:
-            self.run.reporter.progress(Progress(message=truncate(report.text, MESSAGE_LIMIT_CHARS)))
+        if report.text or report.output or ends:
+            self.show()
+
+    def show(self) -> None:
+        """Record the progress so far on the action."""
+        output = self.output
+        self.run.reporter.progress(
+            Progress(
+                message=truncate(self.message, MESSAGE_LIMIT_CHARS),
+                label=self.label,
+                log=tuple(self.lines),
+                output=output if len(orjson.dumps(output, default=str)) <= _OUTPUT_BYTES else None,
+            )
+        )
+
+    def _add_lines(self, lines: Sequence[ReportedLine]) -> None:
+        number = self.lines[-1].number if self.lines else 0
+        now = self.host.toolbox.clock.now()
+        for line in lines:
+            number += 1
+            self.lines.append(LogLine(number=number, at=now, level=line.level, message=line.message))
+        del self.lines[:-LOG_LINES_KEPT]
 
     async def report(self, run_id: str, report: OceanReport) -> None:
         """Apply a report on this run; one on another run, or after this call, goes to the host."""

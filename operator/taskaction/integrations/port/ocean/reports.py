@@ -1,19 +1,26 @@
 """Reports of an Ocean executor on a run, and the outcome that follows from them; pure functions."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from taskaction.api.enums import ErrorKind
+from taskaction.api.enums import ErrorKind, LogLevel
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Link
-from taskaction.core.constants import EXTERNAL_ID_CHARS, MESSAGE_LIMIT_CHARS
+from taskaction.core.constants import EXTERNAL_ID_CHARS, LOG_LINES_KEPT, MESSAGE_LIMIT_CHARS
 from taskaction.core.names import digest, truncate
-from taskaction.integrations.port.ocean.models import RunStatus, WorkflowNodeRunLog
+from taskaction.integrations.port.ocean.models import (
+    RunStatus,
+    WorkflowNodeRunLog,
+    WorkflowNodeRunResult,
+    WorkflowNodeRunStatus,
+)
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
 
-LOGS_KEPT = 20
+_LEVELS = {**{str(level): level for level in LogLevel}, "WARNING": LogLevel.WARN}  # as Ocean's client maps it
+_LABEL_CHARS = 64
 _URL_CHARS = 2048
 _WAITING = "running outside; a report or a webhook ends it"
 
@@ -27,23 +34,40 @@ def _texts(value: object) -> object:
 
 
 def _lines(value: object) -> object:
-    """Return log lines as text: Ocean writes text, or objects with a ``message``."""
+    """Return log lines: Ocean writes text, or objects with ``message`` and ``level``."""
     if value is None:
         return ()
     said = value if isinstance(value, list | tuple) else [value]
-    texts = [_line(one) for one in said]
-    return tuple(truncate(text, MESSAGE_LIMIT_CHARS) for text in texts[-LOGS_KEPT:])
+    return tuple(_line(one) for one in said[-LOG_LINES_KEPT:])
 
 
-def _line(one: object) -> str:
+def _line(one: object) -> "ReportedLine":
+    if isinstance(one, ReportedLine):
+        return one
     if isinstance(one, WorkflowNodeRunLog):
-        return one.message
-    return str(one.get("message", "")) if isinstance(one, Mapping) else str(one)
+        one = one.model_dump()
+    text, level = (one.get("message", ""), one.get("level")) if isinstance(one, Mapping) else (one, None)
+    word = str(level or LogLevel.INFO).upper()
+    known = _LEVELS.get(word, LogLevel.INFO)
+    return ReportedLine(truncate(str(text), MESSAGE_LIMIT_CHARS), known)
 
 
 def _label(value: object) -> object:
     """Return a label as text: Port accepts text, or an object with a ``text``."""
-    return value.get("text") if isinstance(value, Mapping) else value
+    text = value.get("text") if isinstance(value, Mapping) else value
+    return truncate(text, _LABEL_CHARS) if isinstance(text, str) else text
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedLine:
+    """Log line of an executor."""
+
+    message: str
+    level: LogLevel = LogLevel.INFO
+
+    def to_json(self) -> str | dict[str, str]:
+        """Return the line as Ocean writes it: the text alone if its level is the usual one."""
+        return self.message if self.level is LogLevel.INFO else {"level": str(self.level), "message": self.message}
 
 
 def stored_id(value: object) -> str | None:
@@ -71,12 +95,21 @@ class OceanReport(BaseModel):
     external_run_id: Annotated[str | None, BeforeValidator(stored_id)] = Field(
         default=None, validation_alias=AliasChoices("externalRunId", "external_run_id")
     )
-    logs: Annotated[tuple[str, ...], BeforeValidator(_lines)] = ()
+    logs: Annotated[tuple[ReportedLine, ...], BeforeValidator(_lines)] = ()
     output: dict[str, Any] | None = None
     label: Annotated[str | None, BeforeValidator(_label)] = Field(
         default=None, validation_alias=AliasChoices("statusLabel", "status_label")
     )
     reauth: bool = Field(default=False, validation_alias=AliasChoices("reauthRequired", "reauth_required"))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_node_status(cls, said: dict[str, Any]) -> dict[str, Any]:
+        """Accept the status and result of a workflow's node."""
+        if said.get("status") != WorkflowNodeRunStatus.COMPLETED:
+            return said
+        succeeded = said.get("result") == WorkflowNodeRunResult.SUCCESS
+        return {**said, "status": RunStatus.SUCCESS if succeeded else RunStatus.FAILURE}
 
     @classmethod
     def of_line(cls, text: str) -> Self:
@@ -104,7 +137,7 @@ class OceanReport(BaseModel):
             "summary": self.summary,
             "link": self.links[0] if len(self.links) == 1 else list(self.links),
             "externalRunId": self.external_run_id,
-            "logs": list(self.logs),
+            "logs": [line.to_json() for line in self.logs],
             "output": self.output,
             "statusLabel": self.label,
             "reauthRequired": self.reauth,
@@ -119,7 +152,7 @@ class OceanReport(BaseModel):
             summary=self.summary if later.summary is None else later.summary,
             links=later.links or self.links,
             external_run_id=later.external_run_id or self.external_run_id,
-            logs=(*self.logs, *later.logs),
+            logs=(*self.logs, *later.logs)[-LOG_LINES_KEPT:],
             output=output,
             label=later.label or self.label,
             reauth=later.reauth if later.reauth or later.status else self.reauth,
@@ -128,7 +161,7 @@ class OceanReport(BaseModel):
     @property
     def text(self) -> str:
         """Progress message of the run: the newest log line, otherwise the summary or the label."""
-        return (self.logs[-1] if self.logs else None) or self.summary or self.label or ""
+        return (self.logs[-1].message if self.logs else None) or self.summary or self.label or ""
 
 
 NOTHING = OceanReport()
@@ -148,8 +181,12 @@ def outcome_of(report: OceanReport, *, waits: bool, external_id: str | None, pol
     if report.status is RunStatus.SUCCESS:
         return Succeeded(output=report.output, message=message)
     if report.status is RunStatus.FAILURE:
-        said = message or next((line for line in reversed(report.logs) if line), "") or report.label
-        return Failed(code=Reason.EXECUTION_FAILED, message=said or f"{name} reported a failure without a summary")
+        said = message or next((line.message for line in reversed(report.logs) if line.message), "") or report.label
+        return Failed(
+            code=Reason.EXECUTION_FAILED,
+            message=said or f"{name} reported a failure without a summary",
+            output=report.output,
+        )
     if waits or report.status is RunStatus.IN_PROGRESS or report.external_run_id or external_id:
         return Pending(
             poll_after=poll_after,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from taskaction.api.enums import Phase
+from taskaction.api.enums import LogLevel, Phase
 from taskaction.api.task_action import TaskAction
 from taskaction.integrations.port.agent import wire
 from taskaction.integrations.port.agent.reports import (
@@ -12,7 +12,6 @@ from taskaction.integrations.port.agent.reports import (
     LogReport,
     Report,
     ReportedState,
-    RunLogLevel,
     StartReport,
     deletion_report,
     due_reports,
@@ -63,30 +62,30 @@ RUNNING = step(1, "Running", "Executing")
     [
         ([], {}, []),
         ([step(1, "Queued", "Suspended", "held back by spec.suspend")], {}, []),
-        ([RUNNING], {}, [LogReport(level=RunLogLevel.INFO, message="Executing", label="Running")]),
+        ([RUNNING], {}, [LogReport(level=LogLevel.INFO, message="Executing", label="Running")]),
         (
             [RUNNING, step(2, "Queued", "BackingOff", "HTTP 503")],
             {},
             [
-                LogReport(level=RunLogLevel.INFO, message="Executing", label="Running"),
-                LogReport(level=RunLogLevel.WARN, message="HTTP 503", label="Retrying"),
+                LogReport(level=LogLevel.INFO, message="Executing", label="Running"),
+                LogReport(level=LogLevel.WARN, message="HTTP 503", label="Retrying"),
             ],
         ),
         (
             [step(1, "WaitingForResources", "RateLimited", "until 10:00")],
             {},
-            [LogReport(level=RunLogLevel.WARN, message="until 10:00", label="Rate limited")],
+            [LogReport(level=LogLevel.WARN, message="until 10:00", label="Rate limited")],
         ),
         (
             [step(1, "Paused", "SomethingOfAPlugIn", "approve, please")],
             {},
-            [LogReport(level=RunLogLevel.INFO, message="approve, please", label="Paused")],
+            [LogReport(level=LogLevel.INFO, message="approve, please", label="Paused")],
         ),
         (
             [RUNNING],
             {"externalId": "b-7", "links": [{"name": "build", "url": "https://ci/7"}]},
             [
-                LogReport(level=RunLogLevel.INFO, message="Executing", label="Running"),
+                LogReport(level=LogLevel.INFO, message="Executing", label="Running"),
                 StartReport(links=("https://ci/7",), external_id="b-7", label="Running"),
             ],
         ),
@@ -127,7 +126,7 @@ def test_only_what_is_new_is_told() -> None:
     before = after(action(RUNNING, externalId="x"))
     later = action(RUNNING, step(2, "Paused", "Paused", "why"), externalId="y")
     assert reports(later, before) == [
-        LogReport(level=RunLogLevel.INFO, message="why", label="Paused"),
+        LogReport(level=LogLevel.INFO, message="why", label="Paused"),
         StartReport(links=(), external_id="y", label="Paused"),
     ]
 
@@ -135,7 +134,7 @@ def test_only_what_is_new_is_told() -> None:
 def test_changes_that_have_left_the_history_do_not_repeat_the_rest() -> None:
     told = after(action(RUNNING))
     assert reports(action(step(5, "Paused", "Paused", "why")), told) == [
-        LogReport(level=RunLogLevel.INFO, message="why", label="Paused")
+        LogReport(level=LogLevel.INFO, message="why", label="Paused")
     ]
 
 
@@ -159,7 +158,7 @@ NODE = "/v1/workflows/nodes/runs/r%2F1"
     [
         (
             PortRunKind.ACTION,
-            LogReport(level=RunLogLevel.WARN, message="m", label="Waiting"),
+            LogReport(level=LogLevel.WARN, message="m", label="Waiting"),
             [("POST", f"{PATH}/logs", {"message": "m", "statusLabel": "Waiting"})],
         ),
         (
@@ -179,7 +178,7 @@ NODE = "/v1/workflows/nodes/runs/r%2F1"
         ),
         (
             PortRunKind.WORKFLOW_NODE,
-            LogReport(level=RunLogLevel.WARN, message="m", label="Waiting"),
+            LogReport(level=LogLevel.WARN, message="m", label="Waiting"),
             [
                 ("POST", f"{NODE}/logs", {"logs": [{"level": "WARN", "message": "m"}]}),
                 ("PATCH", NODE, {"statusLabel": {"text": "Waiting"}}),
@@ -255,3 +254,49 @@ def test_claims_and_acknowledgements_are_those_of_oceans_client() -> None:
 def test_an_answer_without_runs_is_no_claim(answer: object) -> None:
     with pytest.raises(ValueError, match="no list 'runs'"):
         wire.parse_claim(PortRunKind.ACTION, answer)
+
+
+def line(number: int, message: str, level: str = "INFO") -> dict[str, Any]:
+    return {"number": number, "at": at(number), "level": level, "message": message}
+
+
+def progress(*lines: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"progress": {"message": "", "log": list(lines), **more}, "attempt": 1}
+
+
+def logged(found: TaskAction, reported: ReportedState) -> list[tuple[str, str, str]]:
+    said = [report for report in reports(found, reported) if isinstance(report, LogReport)]
+    return [(str(report.level), report.message, report.label) for report in said]
+
+
+def test_r38_lines_of_the_executor_are_reported_once_with_its_label() -> None:
+    first = action(RUNNING, **progress(line(1, "one"), line(2, "two", "WARN"), label="Building"))
+    assert logged(first, ReportedState())[1:] == [("INFO", "one", "Building"), ("WARN", "two", "Building")]
+    told = after(first)
+    assert told.lines == "1:2"
+    assert ReportedState.from_text(told.to_text()) == told
+    assert logged(first, told) == []
+    more = action(RUNNING, **progress(line(2, "two"), line(3, "three")))
+    assert logged(more, told) == [("INFO", "three", "Running")]
+    dropped = action(RUNNING, **progress(line(9, "nine")))
+    assert logged(dropped, told) == [("WARN", "6 earlier lines were not kept", "Running"), ("INFO", "nine", "Running")]
+    again = action(RUNNING, **{**progress(line(1, "one")), "attempt": 2})
+    assert logged(again, told) == [("INFO", "one", "Running")]
+
+
+def test_r38_output_and_label_of_a_run_that_continues_are_reported_when_they_change() -> None:
+    first = action(RUNNING, **progress(label="Building", output={"jobId": 7}))
+    (start,) = [report for report in reports(first) if isinstance(report, StartReport)]
+    assert (start.label, start.output) == ("Building", {"jobId": 7})
+    told = after(first)
+    assert reports(first, told) == []
+    changed = action(RUNNING, **progress(label="Building", output={"jobId": 8}))
+    assert [type(report) for report in reports(changed, told)] == [StartReport]
+    (patch,) = wire.report_requests(PortRunKind.WORKFLOW_NODE, "n", start)
+    assert (patch.body["output"], patch.body["statusLabel"]) == ({"jobId": 7}, {"text": "Building"})
+
+
+def test_r38_the_label_of_the_end_is_the_executors_if_it_has_one() -> None:
+    ended = [RUNNING, step(2, "Failed", "ExecutionFailed", "no")]
+    found = [reports(action(*ended, **status))[-1] for status in (progress(label="Rejected"), {})]
+    assert [report.label for report in found if isinstance(report, EndReport)] == ["Rejected", "Execution failed"]

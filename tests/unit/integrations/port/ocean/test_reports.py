@@ -7,7 +7,7 @@ import pytest
 
 from support.fake_cluster import FakeCluster
 from support.runs import run, toolbox
-from taskaction.api.task_action import Signal
+from taskaction.api.task_action import Progress, Signal
 from taskaction.core.errors import ConfigurationError
 from taskaction.integrations.port.agent.mapping import plain_name
 from taskaction.integrations.port.ocean import (
@@ -22,6 +22,7 @@ from taskaction.integrations.port.ocean import (
     UnknownRunError,
     UserAuthRequiredError,
     WorkflowNodeRun,
+    WorkflowNodeRunLog,
     ocean,
 )
 from taskaction.integrations.port.ocean.adapter import OceanAdapter, build_adapter, executor_name
@@ -199,7 +200,8 @@ async def test_the_methods_of_the_port_client_report() -> None:
     assert await outcome(work, given) == Succeeded(output={"started": True}, message="done")
     assert isinstance(given.reporter, RecordedReports)
     assert [(link.name, link.url) for link in given.reporter.links] == [("run", "https://target/runs/7")]
-    assert [progress.message for progress in given.reporter.progress_reports] == ["half done", "nearly done", "done"]
+    messages = [progress.message for progress in given.reporter.progress_reports]
+    assert messages == ["", "half done", "nearly done", "done"]  # the first has the output so far
 
 
 async def test_lines_and_links_that_no_status_can_hold_are_cut_or_left_out() -> None:
@@ -267,3 +269,94 @@ async def test_runs_side_by_side_do_not_mix() -> None:
 async def test_what_the_context_does_not_offer_says_where_to_look() -> None:
     with pytest.raises(AttributeError, match="porting-from-ocean"):
         _ = ocean.event_listener
+
+
+# -- what is kept on the action ----------------------------------------------------------------------------------------
+
+
+def last(given: Run) -> Progress:
+    assert isinstance(given.reporter, RecordedReports)
+    return given.reporter.progress_reports[-1]
+
+
+NODE = {"taskaction.dev/port-run-kind": "workflow_node"}
+
+
+async def test_r38_lines_labels_and_output_are_kept_for_the_next_call() -> None:
+    async def work(run: IntegrationRun) -> None:
+        await CLIENT.update_run_started(run, "https://t/7", "x-7", {"jobId": 7}, status_label="Building")
+        await CLIENT.post_run_log(run, "half done", level="WARNING")
+
+    async def ends(run: IntegrationRun) -> None:
+        await CLIENT.post_run_logs(run, [WorkflowNodeRunLog(level="ERROR", message="careful")])
+        await CLIENT.report_run_completed(run, True, "done", output={"exit": 0})
+
+    first = run()
+    assert isinstance(await outcome(work, first), Pending)
+    kept = last(first)
+    assert (kept.label, kept.output) == ("Building", {"jobId": 7})
+    second = run(progress=kept, external_id="x-7")
+    assert await outcome(ends, second) == Succeeded(message="done", output={"jobId": 7, "exit": 0})
+    assert last(second).label is None  # that of the work is wrong after its end
+    lines = [(line.number, str(line.level), line.message) for line in last(second).log]
+    assert lines == [(1, "WARN", "half done"), (2, "ERROR", "careful")]
+
+
+async def test_r38_the_output_that_an_executor_sets_in_a_workflow_node_is_kept() -> None:
+    async def work(run: IntegrationRun) -> None:
+        assert isinstance(run, WorkflowNodeRun)
+        run.output["agentId"] = "a-1"
+
+    async def ends(run: IntegrationRun) -> None:
+        assert isinstance(run, WorkflowNodeRun)
+        assert run.output == {"agentId": "a-1"}
+        run.output.update({"status": "FINISHED"})
+        await CLIENT.report_run_completed(run, True)
+        assert not CLIENT.is_run_in_progress(run)
+
+    first = run(labels=NODE)
+    assert isinstance(await outcome(work, first, Hooked), Pending)
+    second = run(labels=NODE, progress=last(first))
+    assert await outcome(ends, second, Hooked) == Succeeded(output={"agentId": "a-1", "status": "FINISHED"})
+
+
+async def test_r38_a_workflow_node_that_has_started_has_its_link_in_the_output_as_in_ocean() -> None:
+    async def work(run: IntegrationRun) -> None:
+        await CLIENT.update_run_started(run, "https://t/7", "x-7", {"workflowRunId": 7})
+
+    given = run(labels=NODE)
+    assert isinstance(await outcome(work, given), Pending)
+    assert last(given).output == {"workflowRunUrl": "https://t/7", "workflowRunId": 7}
+
+
+@pytest.mark.parametrize(("result", "expected"), [("SUCCESS", Succeeded), ("FAILED", Failed), ("CANCELLED", Failed)])
+async def test_r38_a_patch_of_a_workflow_node_ends_the_run(result: str, expected: type[Outcome]) -> None:
+    patch = {"status": "COMPLETED", "result": result, "statusLabel": {"text": "Over"}}
+    given = run(labels=NODE)
+    assert isinstance(await outcome(patching(patch), given), expected)
+    assert last(given).label == "Over"
+
+
+async def test_r38_an_error_may_have_a_label() -> None:
+    async def work(run: IntegrationRun) -> None:
+        raise ActionExecutionError("no approval", status_label="Rejected")
+
+    given = run()
+    with pytest.raises(ActionExecutionError):
+        await outcome(work, given)
+    assert last(given).label == "Rejected"
+
+
+async def test_r38_what_is_kept_is_bounded() -> None:
+    async def work(run: IntegrationRun) -> None:
+        for number in range(50):
+            await CLIENT.post_run_log(run, f"{number}" + "x" * 5000)
+        await CLIENT.patch_run(run, {"output": {"much": "x" * 20_000}, "statusLabel": "l" * 100, "status": "SUCCESS"})
+
+    given = run()
+    assert isinstance(found := await outcome(work, given), Succeeded)
+    assert found.output == {"much": "x" * 20_000}
+    kept = last(given)
+    assert [line.number for line in kept.log] == list(range(31, 51))
+    assert {len(line.message) for line in kept.log} == {1024}
+    assert (len(kept.label or ""), kept.output) == (64, None)
