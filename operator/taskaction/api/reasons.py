@@ -227,6 +227,11 @@ class Reason(StrEnum):
         "an output, or the state of a run, is too large for its object, and the storage is unavailable",
         "see the message and `TASKACTION_STORAGE`; the action or run continues without loss when the storage is back",
     )
+    WEBHOOK_UNMATCHED = (
+        "WebhookUnmatched",
+        "webhook requests of the provider were accepted, and match no action",
+        "check `webhook.externalIdPath`, and let `webhook.filter` pass only requests about actions",
+    )
     DELIVERY_LOST = (
         "DeliveryLost",
         "the body of a webhook request that was stored for the action is missing or changed, so it had no effect",

@@ -3,18 +3,21 @@
 from dataclasses import dataclass
 
 from taskaction.api.enums import ParentKind
+from taskaction.api.provider import Provider
 from taskaction.api.task_action import TaskAction
 from taskaction.app.foundation import Foundation
 from taskaction.app.provider_wiring import ProviderControl
 from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.control.events.contents import ContentReader
 from taskaction.control.events.dispatcher import EventDispatcher
+from taskaction.control.events.unmatched import UnmatchedEvents
 from taskaction.control.flow_runs.child_events import ChildEvents
 from taskaction.control.objects.expiry import ExpiryCollector
 from taskaction.control.objects.objects import ObjectEditor
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.sweep import DeletionSweeper
 from taskaction.control.objects.writer import StatusWriter
+from taskaction.control.providers.providers import Offer
 from taskaction.control.task_actions.calls import CallSettings, ExecutorCaller
 from taskaction.control.task_actions.cancelling import Canceller
 from taskaction.control.task_actions.expiry import ActionExpiry
@@ -263,6 +266,9 @@ def _build_observation(base: Foundation, providers: ProviderControl) -> _Observa
             requests=base.requests,
             post=base.events.post,
             contents=base.contents,
+            unmatched=UnmatchedEvents(
+                base.clock, lambda key: _provider_of(providers.providers.get(key)), base.events, base.journal
+            ),
             shared=config.namespace,
             namespaces=config.watch_namespaces,
         ),
@@ -332,3 +338,7 @@ def _build_writing(base: Foundation, providers: ProviderControl, seen: _Observat
         committer=committer,
         child_events=child_events,
     )
+
+
+def _provider_of(offer: Offer | None) -> Provider | None:
+    return offer.provider if offer is not None else None

@@ -48,6 +48,11 @@ class OperatorMetrics(ProcessMetrics):
         self.action_events = self.gauge(
             "action_events_waiting", "Number of ActionEvents that no action has consumed yet."
         )
+        self.events_unmatched = self.counter(
+            "action_events_unmatched",
+            "Number of ActionEvents that matched no action for a minute, or until they expired, by what named it.",
+            "by",
+        )
         self.live = self.gauge("actions_live", "Number of unfinished actions.")
         self.runs_live = self.gauge("flow_runs_live", "Number of unfinished flow runs.")
         self.notices = self.gauge("notices_waiting", "Number of notifications waiting to be processed.")

@@ -64,6 +64,11 @@ class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
         self.metrics.quota_wait.observe(seconds)
         self._log.debug("quota renewed", waited=round(seconds, 3), **record.log_fields)
 
+    def on_event_unmatched(self, kind: str, **fields: object) -> None:
+        """Record that an ActionEvent matches no action; ``kind`` is what named the action."""
+        self.metrics.events_unmatched.labels(kind).inc()
+        self._log.info("event matches no action", by=kind, **fields)
+
     def on_rate_exhausted(self, source: str, until: datetime) -> None:
         """Record that the rate of a provider is used up while actions wait for it."""
         self.metrics.rates_exhausted.inc()

@@ -4,6 +4,7 @@ import hmac
 import json
 import os
 import random
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,3 +120,25 @@ def test_r34_a_stored_webhook_that_is_refused_later_says_so_on_the_action(kubect
     create(kubectl, [event])
     refused = "a webhook had no effect: CaseProcessor.should_process_event refused it in the operator"
     wait_for(kubectl, "one", lambda found: found["status"].get("progress", {}).get("message") == refused)
+
+
+def test_r34_a_request_that_matches_no_action_shows_on_its_provider(kubectl: Kubectl, inboxes: Inboxes) -> None:
+    webhook = {"authentication": {"none": True}, "externalIdPath": "id", "ttlSeconds": 2}
+    provider = {
+        "apiVersion": "taskaction.dev/v1alpha1",
+        "kind": "ActionProvider",
+        "metadata": {"name": "ci"},
+        "spec": {"executor": "noop", "webhook": webhook},
+    }
+    create(kubectl, [provider])
+    hook = f"{inboxes.url}/providers/{kubectl.namespace}/ci"
+    wait_until(lambda: post(hook, {"id": "nobody's"})[0] == 202, timeout=30, what="the inbox to know the provider")
+
+    def told() -> list[str]:
+        events = list_objects(kubectl, "events")
+        return [one["message"] for one in events if one["reason"] == "WebhookUnmatched"]
+
+    wait_until(lambda: bool(told()), timeout=30, what="the Event of the provider")
+    assert '"nobody\'s"' in told()[0]
+    with urllib.request.urlopen(f"{inboxes.operators.running[0].url}/metrics", timeout=5) as answer:
+        assert 'taskaction_action_events_unmatched_total{by="provider"} 1.0' in answer.read().decode()

@@ -17,6 +17,7 @@ from taskaction.api.action_event import TRACE, UPDATE, ActionEvent
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import ACTION_EVENTS, Body, Cluster
 from taskaction.control.events.matching import EventAddress, EventSubject, WaitingEvent, ambiguity_event
+from taskaction.control.events.unmatched import UNMATCHED_AFTER, UnmatchedEvents
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.control.objects.owned import OwnedObject
@@ -61,6 +62,7 @@ class EventDispatcher:
         requests: Requests,
         post: Callable[[OwnedObject, RecordEvent], None],
         contents: EventContents,
+        unmatched: UnmatchedEvents,
         shared: str,
         namespaces: Sequence[str] = (),
     ) -> None:
@@ -79,6 +81,8 @@ class EventDispatcher:
         self._requests = requests
         self._post = post
         self._contents = contents
+        self._unmatched = unmatched
+        self._reported: set[str] = set()
         self._shared = shared
         self._namespaces = namespaces
         self._events: dict[str, WaitingEvent] = {}
@@ -237,6 +241,18 @@ class EventDispatcher:
             self._requests.polls.add(waits)
         if self._find_target(kept) is not None or not (self._tenures.owns_key(uid) or kept.place in self._ended):
             self._agenda.set(uid, self._clock.now() + _AGAIN)
+        elif kept.place in self._ended:
+            self._delete(kept)
+        else:
+            self._on_unmatched(kept)
+
+    def _on_unmatched(self, kept: WaitingEvent) -> None:
+        """Report once an event that matches no action, and delete it when it expires."""
+        if kept.uid not in self._reported:
+            self._reported.add(kept.uid)
+            self._unmatched.report(kept)
+        if self._clock.now() < kept.expires_at:
+            self._agenda.set(kept.uid, kept.expires_at)
         else:
             self._delete(kept)
 
@@ -315,13 +331,14 @@ class EventDispatcher:
         self._events[kept.uid] = kept
         self._places.setdefault(kept.place, {})[kept.uid] = None
         self._bytes += len(kept.payload)
-        self._agenda.set(kept.uid, kept.expires_at)
+        self._agenda.set(kept.uid, min(kept.expires_at, self._clock.now() + UNMATCHED_AFTER))
 
     def _drop(self, uid: str) -> None:
         kept = self._events.pop(uid, None)
         if kept is None:
             return
         self._postponed.pop(uid, None)
+        self._reported.discard(uid)
         self._bytes -= len(kept.payload)
         self._agenda.set(uid, None)
         self._places[kept.place].pop(uid)

@@ -4,8 +4,16 @@ import asyncio
 from collections.abc import Callable
 
 from taskaction.api.base import format_time
+from taskaction.api.provider import ActionProvider, ClusterActionProvider, Provider
 from taskaction.cluster.errors import ClusterError
-from taskaction.cluster.gateway import EVENTS, Body, Cluster
+from taskaction.cluster.gateway import (
+    ACTION_PROVIDERS,
+    CLUSTER_ACTION_PROVIDERS,
+    EVENTS,
+    Body,
+    Cluster,
+    Resource,
+)
 from taskaction.control.objects.owned import RESOURCES, OwnedObject, kind_of
 from taskaction.core.clock import Clock
 from taskaction.core.constants import FIELD_MANAGER, MESSAGE_LIMIT_CHARS
@@ -13,6 +21,8 @@ from taskaction.core.names import digest, truncate
 from taskaction.lifecycle.decisions import RecordEvent
 
 _LONGEST_NAME = 253 - 33
+_OF_CLUSTER = "default"
+"""Namespace of Events about objects without one, which Kubernetes determines."""
 
 
 class EventPoster:
@@ -24,8 +34,8 @@ class EventPoster:
         self._dropped = dropped
         self._queue: asyncio.Queue[Body] = asyncio.Queue(kept)
 
-    def post(self, about: OwnedObject, what: RecordEvent) -> None:
-        """Queue an Event about an action or a run."""
+    def post(self, about: OwnedObject | Provider, what: RecordEvent) -> None:
+        """Queue an Event about an action, a run or a provider."""
         try:
             self._queue.put_nowait(self._build_event(about, what))
         except asyncio.QueueFull:
@@ -40,16 +50,16 @@ class EventPoster:
             except ClusterError:
                 self._dropped()  # the status says the same; Events are best effort
 
-    def _build_event(self, about: OwnedObject, what: RecordEvent) -> Body:
+    def _build_event(self, about: OwnedObject | Provider, what: RecordEvent) -> Body:
         now = self._clock.now()
         seconds = format_time(now)[:19] + "Z"
-        metadata, resource = about.metadata, RESOURCES[kind_of(about)]
+        metadata, resource = about.metadata, _resource_of(about)
         unique = digest(f"{metadata.uid}{what.reason}{now.timestamp()}".encode())
         stem = metadata.name[:_LONGEST_NAME].rstrip("-.")  # a cut may leave an ending that names must not have
         return {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": f"{stem}.{unique}", "namespace": metadata.namespace},
+            "metadata": {"name": f"{stem}.{unique}", "namespace": metadata.namespace or _OF_CLUSTER},
             "involvedObject": {
                 "apiVersion": resource.api_version,
                 "kind": resource.kind,
@@ -66,3 +76,9 @@ class EventPoster:
             "lastTimestamp": seconds,
             "count": 1,
         }
+
+
+def _resource_of(about: OwnedObject | Provider) -> Resource:
+    if isinstance(about, ActionProvider):
+        return ACTION_PROVIDERS
+    return CLUSTER_ACTION_PROVIDERS if isinstance(about, ClusterActionProvider) else RESOURCES[kind_of(about)]

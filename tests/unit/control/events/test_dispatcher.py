@@ -1,5 +1,6 @@
 """Events wait for their action, are handed to its next poll, and go when what the poll gave is on record."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +16,9 @@ from taskaction.cluster.retry import Retrier
 from taskaction.control.events import dispatcher as module
 from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.events.matching import EventSubject
+from taskaction.control.events.unmatched import UnmatchedEvents
 from taskaction.control.objects.background import Background
+from taskaction.control.objects.events import EventPoster
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.tables import ActionTable
 from taskaction.plugin.event_content import EventContents
@@ -29,6 +32,7 @@ class House:
         self.cluster, self.clock, self.table = FakeCluster(), FakeClock(), ActionTable()
         self.tenures, self.requests = OwnedShards(), no_requests()
         self.failures: list[str] = []
+        self.unmatched: list[tuple[str, object]] = []
         self.posted: list[tuple[str, str]] = []
         self.background = Background(lambda task, _: self.failures.append(task))
         self.deliveries = EventDispatcher(
@@ -42,8 +46,12 @@ class House:
             requests=self.requests,
             post=lambda about, what: self.posted.append((about.metadata.namespace, what.message)),
             contents=EventContents(None),
+            unmatched=UnmatchedEvents(self.clock, lambda _: None, EventPoster(self.cluster, self.clock, int), self),
             shared="operators-own",
         )
+
+    def on_event_unmatched(self, kind: str, **fields: object) -> None:
+        self.unmatched.append((kind, fields["event"]))
 
     def live(
         self, name: str = "one", external_id: str | None = None, namespace: str = NAMESPACE, shard: int | None = None
@@ -380,3 +388,42 @@ async def run_for(house: House, seconds: float) -> None:
     await house.clock.advance(seconds)
     assert house.clock.now() >= START + timedelta(seconds=seconds)
     await house.background.finish(0)
+
+
+# -- what matches no action --------------------------------------------------------------------------------------------
+
+
+async def test_r34_an_event_that_matches_no_action_is_reported_once_and_may_still_match(house: House) -> None:
+    house.comes(correlationKey="7", ttlSeconds=600)
+    due = asyncio.create_task(house.deliveries.run_agenda())
+    await house.clock.advance(59)
+    assert house.unmatched == []
+    await house.clock.advance(2)
+    await house.clock.advance(300)
+    assert house.unmatched == [("namespace", "e")]
+    record = house.live(external_id="7")
+    assert house.gets(record) == ["e"]
+    due.cancel()
+
+
+async def test_r34_an_event_that_expires_sooner_is_reported_then(house: House) -> None:
+    house.comes(correlationKey="7", ttlSeconds=10)
+    due = asyncio.create_task(house.deliveries.run_agenda())
+    await house.clock.advance(11)
+    assert house.unmatched == [("namespace", "e")]
+    assert await house.stored() == []
+    due.cancel()
+
+
+async def test_r34_an_event_whose_action_is_there_or_has_ended_is_not_reported(house: House) -> None:
+    house.live(external_id="7")
+    house.comes(correlationKey="7", ttlSeconds=10)
+    ended = house.live("two", external_id="8")
+    house.deliveries.on_action_finished(ended)
+    house.table.drop(ended)
+    house.deliveries.forget(ended.uid)
+    house.comes("late", correlationKey="8", ttlSeconds=600)
+    due = asyncio.create_task(house.deliveries.run_agenda())
+    await house.clock.advance(120)
+    assert house.unmatched == []
+    due.cancel()
