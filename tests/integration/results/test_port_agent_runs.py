@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
-from support.actions import get_all
+from support.actions import create, get_all
 from support.operators import QUICK_LEASES
-from support.port_processes import PortAgents
+from support.port_processes import NAME, PortAgents
 from support.port_server import ACTION, NODE, PortServer
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -50,14 +51,32 @@ def test_r39_runs_that_continue_outside_leave_room_for_others(agents: PortAgents
     assert "port_agent_runs_started_limit 3.0" in agent.ask("/metrics")[1]
 
 
+def may_use_default(namespace: str) -> list[dict[str, Any]]:
+    """Give what lets the agent create actions of plug-ins, which act as the account `default`."""
+    group = "rbac.authorization.k8s.io"
+    rule = {"apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["default"], "verbs": ["impersonate"]}
+    return [
+        {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": {"name": "use"}, "rules": [rule]},
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "use"},
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": "use"},
+            "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": namespace}],
+        },
+    ]
+
+
 @pytest.mark.parametrize("kind", [ACTION, NODE])
 def test_r38_what_an_executor_says_of_its_run_is_kept_and_reported(
     kubectl: Kubectl, agents: PortAgents, port: PortServer, tmp_path: Path, kind: str
 ) -> None:
+    create(kubectl, may_use_default(str(kubectl.namespace)))
     agents.start()
     run = port.add("r_story", "ocean_story", {"until": str(tmp_path / "go")}, kind=kind)
     warned = "half done" if kind == ACTION else "WARN half done"
-    until(lambda: warned in run.logs and run.label == "Building", "line and label while the run continues")
+    until(lambda: run.over or (warned in run.logs and run.label == "Building"), "line and label meanwhile")
+    assert not run.over, run.summary
     (tmp_path / "go").touch()
     until(lambda: run.over, "the end of the run")
     (item,) = get_all(kubectl).values()
