@@ -73,7 +73,7 @@ class EventContent(ApiModel):
     """Number of bytes."""
     data: Annotated[str, Field(max_length=_INLINE_CHARS)] | None = None
     """The bytes, compressed by zlib (RFC 1950) and in Base64; up to 256 KiB compressed."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    sha256: Annotated[str, Field(max_length=64, pattern=r"^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the bytes, which are in the operator's storage."""
 
 

@@ -237,9 +237,13 @@ class Progress(ApiModel):
     """Description of the current work."""
     label: Annotated[str, Field(max_length=64)] | None = None
     """Short label of the state, from the executor."""
-    log: Annotated[
-        tuple[LogLine, ...], Field(max_length=LOG_LINES_KEPT, json_schema_extra={"x-kubernetes-list-type": "atomic"})
-    ] = ()
+    log: (
+        Annotated[
+            tuple[LogLine, ...],
+            Field(max_length=LOG_LINES_KEPT, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+        ]
+        | None
+    ) = None
     """The last 20 lines that the executor logged in this attempt, oldest first."""
     output: AnyJson = None
     """The output so far, as JSON up to 16 KiB. The output at the end is in `status.output`."""

@@ -203,7 +203,7 @@ def test_ocean_d15_what_is_forged_malformed_or_too_large_is_refused_at_once(
     create(kubectl, [by_provider("one")])
     wait_for(kubectl, "one", has_begun)
     body = ended("one")
-    large = {**body, "log": "x" * 40_000}
+    large = {**body, "log": random.Random(1).randbytes(300_000).hex()}  # more than 256 KiB compressed
     huge = b" " * (2 * 1024 * 1024)
     assert post(hook, body)[0] == 401
     assert post(hook, body, signed(body, "guessed"))[0] == 401

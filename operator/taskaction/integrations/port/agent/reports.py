@@ -164,7 +164,7 @@ def _unreported_lines(status: TaskActionStatus, mark: str) -> Iterator[tuple[Log
     label = progress.label or _label(status.phase, status.reason)
     attempt, _, last = mark.partition(":")
     reported = int(last) if attempt == str(status.attempt) and last.isdecimal() else 0
-    for line in progress.log:
+    for line in progress.log or ():
         if line.number <= reported:
             continue
         here = f"{status.attempt}:{line.number}"

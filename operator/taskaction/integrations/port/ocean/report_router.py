@@ -250,7 +250,7 @@ class OpenCall:
         if self.run.external_id is not None:
             self.answers_to.add(self.run.external_id)
         if self.run.progress is not None:
-            self.lines += self.run.progress.log
+            self.lines += self.run.progress.log or ()
             self.label, self.message = self.run.progress.label, self.run.progress.message
         if isinstance(self.ocean_run, WorkflowNodeRun):
             self.ocean_run.output = dict(self._recorded_output)
@@ -299,7 +299,7 @@ class OpenCall:
             Progress(
                 message=truncate(self.message, MESSAGE_LIMIT_CHARS),
                 label=self.label,
-                log=tuple(self.lines),
+                log=tuple(self.lines) or None,
                 output=output if len(orjson.dumps(output, default=str)) <= _OUTPUT_BYTES else None,
             )
         )

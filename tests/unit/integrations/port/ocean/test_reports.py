@@ -298,7 +298,7 @@ async def test_r38_lines_labels_and_output_are_kept_for_the_next_call() -> None:
     second = run(progress=kept, external_id="x-7")
     assert await outcome(ends, second) == Succeeded(message="done", output={"jobId": 7, "exit": 0})
     assert last(second).label is None  # that of the work is wrong after its end
-    lines = [(line.number, str(line.level), line.message) for line in last(second).log]
+    lines = [(line.number, str(line.level), line.message) for line in last(second).log or ()]
     assert lines == [(1, "WARN", "half done"), (2, "ERROR", "careful")]
 
 
@@ -357,6 +357,6 @@ async def test_r38_what_is_kept_is_bounded() -> None:
     assert isinstance(found := await outcome(work, given), Succeeded)
     assert found.output == {"much": "x" * 20_000}
     kept = last(given)
-    assert [line.number for line in kept.log] == list(range(31, 51))
-    assert {len(line.message) for line in kept.log} == {1024}
+    assert [line.number for line in kept.log or ()] == list(range(31, 51))
+    assert {len(line.message) for line in kept.log or ()} == {1024}
     assert (len(kept.label or ""), kept.output) == (64, None)
