@@ -328,7 +328,8 @@ class TaskActionStatus(ApiModel):
     error: ActionErrorInfo | None = None
     """The error of the last attempt that failed."""
     output: AnyJson = None
-    """The output as JSON, up to 32 KiB, or 200 KiB for the action of a flow run. A larger one is at `outputUri`."""
+    """The output as JSON, up to 32 KiB, or 200 KiB for the action of a flow run. A larger one is at `outputUri`. Until
+    the action has finished, this is what its executor has reported so far, if anything."""
     output_uri: Annotated[str, Field(max_length=2048)] | None = None
     """URI of an output that is stored outside of the object: in the folder of `TASKACTION_STORAGE` as JSON, or where
     the executor puts it."""

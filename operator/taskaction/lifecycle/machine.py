@@ -203,6 +203,7 @@ def _handle_pending(observed: Observed, outcome: Pending, now: datetime) -> Deci
         links=outcome.links or before.links,
         progress=outcome.progress or before.progress,
         cache_status=outcome.cache_status or before.cache_status,
+        output=before.output if outcome.output is None else outcome.output,
         attempts=attempts_with_start(observed, phase, now, waits=outcome.waits or outcome.phase is None),
     )
     # A new owner continues or cancels by the external id, so the id is written as soon as it is known. An exception are
@@ -225,6 +226,7 @@ def _handle_paused(observed: Observed, outcome: Paused, now: datetime) -> Decisi
         now=now,
         external_id=outcome.external_id or before.external_id,
         links=outcome.links or before.links,
+        output=before.output if outcome.output is None else outcome.output,
         attempts=attempts_with_start(observed, Phase.PAUSED, now),
     )
     effects: list[Effect] = []

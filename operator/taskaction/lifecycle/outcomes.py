@@ -44,7 +44,8 @@ class Pending:
 
     ``external_id`` is the target's id: once it is known, a new owner polls instead of executing again.
     ``phase`` is ``Running``, or ``Initializing`` while the target has accepted the work but not started it; None if
-    nothing new is known. ``waits``: the target has no room for the work yet.
+    nothing new is known. ``waits``: the target has no room for the work yet. ``output`` is what the target says of the
+    work so far, as JSON of at most 32 KiB; it stays in the status if the action ends without a later one.
     """
 
     poll_after: float
@@ -55,17 +56,22 @@ class Pending:
     phase: Phase | None = Phase.RUNNING
     waits: bool = False
     cache_status: CacheStatus | None = None
+    output: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paused:
-    """The action waits for a person; polled when ``spec.signal`` changes, and after ``poll_after`` seconds if set."""
+    """The action waits for a person; polled when ``spec.signal`` changes, and after ``poll_after`` seconds if set.
+
+    ``output`` is what the target says of the work so far, as in ``Pending``.
+    """
 
     message: str
     reason: Reason = Reason.PAUSED
     poll_after: float | None = None
     external_id: str | None = None
     links: tuple[Link, ...] = ()
+    output: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,18 @@ def test_progress_is_written_when_convenient() -> None:
     assert called(Pending(poll_after=5, progress=Progress(percent=50)), pending(), traits=ONCE).write is Write.LATER
 
 
+@pytest.mark.parametrize("kind", ["pending", "paused"])
+def test_what_the_target_says_of_the_work_is_kept_until_it_says_something_else(kind: str) -> None:
+    def outcome(output: object) -> Outcome:
+        return Pending(poll_after=5, output=output) if kind == "pending" else Paused(message="", output=output)
+
+    first = called(outcome({"done": 1}), traits=ONCE).status
+    assert first.output == {"done": 1}
+    second = called(outcome({"done": 2}), first, traits=ONCE).status
+    assert second.output == {"done": 2}
+    assert called(outcome(None), second, traits=ONCE).status.output == {"done": 2}
+
+
 def test_a_poll_that_brings_nothing_new_writes_nothing() -> None:
     first = called(Pending(poll_after=5, external_id="job-7", message="building"))
     again = called(Pending(poll_after=5, message="building"), first.status)

@@ -163,8 +163,7 @@ class InlineCalls:
 
     async def _take_turn(self, call: _InlineCall) -> None:
         if self._remaining_seconds(call) <= 0:
-            last = self._action_status(call, "ACTIVE", {})
-            self._end(call, ActionEnded(call.start.visit, last, error=errors.ACTION_TIMEOUT, cause=last))
+            self._end(call, self._timeout_event(call))
             return
         try:
             guarded = self._prepare(call)
@@ -204,6 +203,12 @@ class InlineCalls:
         call.has_started = True
         if waited:
             self._manager.hold(call.to_queued_run())
+
+    def _timeout_event(self, call: _InlineCall) -> ActionEnded:
+        if not call.has_started:
+            return unable_to_run(call.start.visit, f"not started within WaitTime ({call.start.wait_time} s)")
+        last = self._action_status(call, "ACTIVE", {})
+        return ActionEnded(call.start.visit, last, error=errors.ACTION_TIMEOUT, cause=last)
 
     def _end(self, call: _InlineCall, event: ActionEnded) -> None:
         self.drop(call)

@@ -22,6 +22,9 @@ from taskaction.plugin.origin import with_origin
 
 SCHEME = "taskaction://"
 _PROVIDERS = {"provider": "ActionProvider", "cluster-provider": "ClusterActionProvider"}
+_PROVIDER_EXECUTOR = "globus"
+"""Executor of an action whose state has the URL of an Action Provider."""
+
 _NOT_STARTED = frozenset({errors.ACTION_UNABLE_TO_RUN, errors.NO_TOKEN})
 
 
@@ -102,7 +105,7 @@ def build_target(run: ActionFlowRun, start: StartAction) -> dict[str, Any]:
         parameters["tokens"] = run.spec.tokens
     if run.spec.label is not None:
         parameters["label"] = run.spec.label
-    return {"executor": "globus", "parameters": parameters}
+    return {"executor": _PROVIDER_EXECUTOR, "parameters": parameters}
 
 
 def to_action_end(visit: str, action: TaskAction) -> ActionEnded | StoredEnd:
@@ -119,18 +122,38 @@ def to_action_ended(visit: str, action: TaskAction) -> ActionEnded:
         return ActionEnded(visit, known or to_action_status(action, "SUCCEEDED", {} if given is None else given))
     code = status.error.code if status.error is not None else str(status.reason or "")
     why = {"code": code, "description": status.message or (status.error.message if status.error is not None else code)}
-    if status.phase is Phase.TIMED_OUT:
-        last = to_failure_status(action, "ACTIVE", why)
+    if not status.attempt and (waited := _last_wait(action)):
+        why["description"] += f"; it waited: {waited}"
+    if status.phase is Phase.TIMED_OUT and not _was_never_started(action, code):
+        if known is None and _is_without_answer(action):
+            return unable_to_run(visit, f"{why['description']}; the provider did not answer, and may have started it")
+        last = known or to_failure_status(action, "ACTIVE", why)
         return ActionEnded(visit, last, error=errors.ACTION_TIMEOUT, cause=last)
     if code in _NOT_STARTED:
         known = _own_document(given, needs_id=False)
     failed = known or to_failure_status(action, "FAILED", why)
     if code == Reason.OUTPUT_TOO_LARGE:  # it took effect, so no Retry of the state may repeat it
         return ActionEnded(visit, failed, error=errors.DATA_LIMIT_EXCEEDED, cause=failed)
-    if code in _NOT_STARTED or (status.phase is Phase.FAILED and not status.attempt):
+    if _was_never_started(action, code) and status.phase is not Phase.ABORTED:
         name = code if code in _NOT_STARTED else errors.ACTION_UNABLE_TO_RUN
         return ActionEnded(visit, failed, error=name, cause=failed)
     return ActionEnded(visit, failed)
+
+
+def _was_never_started(action: TaskAction, code: str) -> bool:
+    """Whether an action has ended before its first start, or its executor has found that nothing started."""
+    return code in _NOT_STARTED or not action.status.attempt
+
+
+def _last_wait(action: TaskAction) -> str:
+    """Return what an action last waited for, as far as it was recorded."""
+    waits = (one for one in reversed(action.status.history) if not one.phase.is_terminal and one.message)
+    return next((f"{one.reason}: {one.message}" for one in waits), "")
+
+
+def _is_without_answer(action: TaskAction) -> bool:
+    """Whether the Action Provider of an action has never given a status of it."""
+    return action.spec.executor == _PROVIDER_EXECUTOR and action.status.external_id is None
 
 
 def _own_document(output: Any, *, needs_id: bool = True) -> Mapping[str, Any] | None:

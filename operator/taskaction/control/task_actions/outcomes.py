@@ -8,6 +8,7 @@ import orjson
 from taskaction.api.enums import ErrorKind
 from taskaction.api.reasons import Reason
 from taskaction.control.objects.outputs import OutputLimit
+from taskaction.core.constants import OUTPUT_LIMIT_BYTES
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, OutputReference, Paused, Pending, Succeeded
 from taskaction.plugin.json_schema import nesting_problem
 from taskaction.plugin.secrets import Secret
@@ -25,9 +26,11 @@ def to_outcome(result: object, limit: OutputLimit, external_id: str | None = Non
             kind=ErrorKind.SYSTEM,
             retry_class=None,
         )
-    if not isinstance(result, Succeeded | Failed) or result.output is None:
+    if isinstance(result, Limited) or result.output is None:
         return result
     size = _size_of(result.output)
+    if isinstance(result, Pending | Paused):  # the work continues, whatever the target says of it
+        return result if isinstance(size, int) and size <= OUTPUT_LIMIT_BYTES else replace(result, output=None)
     if isinstance(size, Failed):
         return size if isinstance(result, Succeeded) else replace(result, output=None)
     if size <= limit.size:

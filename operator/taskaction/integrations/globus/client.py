@@ -105,7 +105,7 @@ class ProviderClient:
     async def run(self, config: GlobusConfig, request: Mapping[str, Any], described: Description, run: Run) -> Reply:
         """Start the action; where one style of paths is not there, nothing was started, and the other one is tried."""
         content = orjson.dumps(request, option=orjson.OPT_SORT_KEYS)
-        seconds = _SYNCHRONOUS_SECONDS if described.synchronous else _TIMEOUT_SECONDS
+        seconds = _TIMEOUT_SECONDS if described.known and not described.synchronous else _SYNCHRONOUS_SECONDS
         reply = Reply(code=0, body=None)
         for style in self._styles_to_try(config):
             method, path = style.run()

@@ -18,6 +18,7 @@ _ID_CHARS = 253
 _NO_IDS = frozenset({".", ".."})
 """Quoting does not change these, so they would lead to other paths than the provider's."""
 _REFUSAL_BYTES = 16 * 1024
+_PROGRESS_BYTES = 16 * 1024
 
 
 class GlobusState(StrEnum):
@@ -89,6 +90,13 @@ def read_status(value: object, *, action_id: str | None = None) -> ActionStatus 
     return ActionStatus(
         action_id=found, state=GlobusState(standing), document={**value, "action_id": found, "status": standing}
     )
+
+
+def progress_document(status: ActionStatus) -> Mapping[str, Any]:
+    """Return the document of an action that continues; details that are too large are replaced by the message."""
+    if len(orjson.dumps(status.document.get("details"))) <= _PROGRESS_BYTES:
+        return status.document
+    return {**status.document, "details": {"description": status.message}}
 
 
 def lost_action_document(action_id: str) -> dict[str, Any]:

@@ -8,19 +8,22 @@ Its ``action_id`` is written before anything else is done with it. Where ``honou
 its claim before the POST, and what was lost in between ends the attempt as ``Interrupted`` instead of being sent twice.
 
 **How an end is told.** ``status.output`` is the whole ActionStatus document, of a success and of a failure whose code
-is ``ActionFailedException``. ``ActionUnableToRun`` and ``NoTokenException`` mean that nothing is known to have started;
-the output of the former is the error structure of a provider that gave one, as the details of a document of the same
-form. The names are those of Globus Flows.
+is ``ActionFailedException``. While the action continues, it is the document of the last poll, which stays if the action
+times out. ``ActionUnableToRun`` and ``NoTokenException`` mean that nothing is known to have started; the output of the
+former is the error structure of a provider that gave one, as the details of a document of the same form. The names are
+those of Globus Flows.
 """
 
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
 
+from taskaction.api.enums import RetryClass
 from taskaction.core.clock import Clock
 from taskaction.executors.http.client import GuardedClient
 from taskaction.integrations.globus.client import NOT_HERE, UNAUTHORISED, ProviderClient, Reply
@@ -31,6 +34,7 @@ from taskaction.integrations.globus.documents import (
     action_request,
     error_text,
     lost_action_document,
+    progress_document,
     read_status,
     refused_action_document,
 )
@@ -172,7 +176,7 @@ class GlobusExecutor(AbstractExecutor):
             if problem is not None:
                 raise ActionUnableToRunError(problem)
         except TransientError as error:  # nothing has been sent
-            return _retry_start(config, run, str(error), error.retry_after)
+            return self._retry_start(config, run, str(error), error.retry_after)
         request = action_request(config, run.idempotency_key, body)
         try:
             reply = await self._client.run(config, request, described, run)
@@ -193,22 +197,37 @@ class GlobusExecutor(AbstractExecutor):
 
     async def _get_description(self, config: GlobusConfig, run: Run) -> Description:
         """Return the description; it is needed only where nothing else says which scope the token must have."""
+        if config.scope is not None:
+            return Description(known=False)
         try:
             return await self._client.description(config, run)
         except TransientError:
-            if config.tokens and config.scope is None:
+            if config.tokens:
                 raise
             return Description(known=False)
         except ActionExecutionError:  # what it says has no end
             return Description(known=False)
 
-    @staticmethod
-    def _handle_no_answer(config: GlobusConfig, run: Run, why: str, retry_after: float | None) -> Outcome:
+    def _handle_no_answer(self, config: GlobusConfig, run: Run, why: str, retry_after: float | None) -> Outcome:
         if not config.honours_request_id:
             raise ActionUnableToRunError(
                 f"{why}; it may have been started, and honoursRequestId is false: not sent again"
             )
-        return _retry_start(config, run, why, retry_after)
+        return self._retry_start(config, run, why, retry_after)
+
+    def _retry_start(self, config: GlobusConfig, run: Run, why: str, retry_after: float | None) -> Outcome:
+        """Return the outcome that sends the identical document again later, while there is time.
+
+        Without a deadline there is an hour. A retry of the attempt would have more time, so the failure is a timeout.
+        """
+        if run.deadline is None and run.now - run.started_at >= LONGEST_TRY:
+            raise ActionUnableToRunError(f"not started within {LONGEST_TRY}: {why}")
+        run = replace(run, now=max(run.now, self._clock.now()))  # the call has taken its time
+        wait = max(_next_poll_delay(config, run), retry_after or 0.0)
+        if run.deadline is not None and run.now + timedelta(seconds=wait) >= run.deadline:
+            message = f"not started in time: {why}"
+            return Failed(code=UNABLE_TO_RUN, message=message, retry_class=RetryClass.TIMEOUT)
+        return Pending(poll_after=wait, message=f"not started yet: {why}")
 
 
 def _refusal_outcome(reply: Reply) -> Outcome:
@@ -240,8 +259,18 @@ def _outcome(status: ActionStatus, config: GlobusConfig, run: Run, note: str = "
         case GlobusState.FAILED:
             return Failed(code=FAILED, message=message, output=status.document, external_id=status.action_id)
         case GlobusState.INACTIVE:
-            return Paused(message=message, external_id=status.action_id, poll_after=_next_poll_delay(config, run))
-    return Pending(external_id=status.action_id, poll_after=_next_poll_delay(config, run), message=message)
+            return Paused(
+                message=message,
+                external_id=status.action_id,
+                poll_after=_next_poll_delay(config, run),
+                output=progress_document(status),
+            )
+    return Pending(
+        external_id=status.action_id,
+        poll_after=_next_poll_delay(config, run),
+        message=message,
+        output=progress_document(status),
+    )
 
 
 def _status_outcome(reply: Reply, config: GlobusConfig, run: Run, note: str = "") -> Outcome:
@@ -265,13 +294,6 @@ def _keep_waiting(config: GlobusConfig, run: Run, message: str, *, at_least: flo
     """Return the outcome of a poll without news of the action: keep waiting."""
     wait = max(_next_poll_delay(config, run), at_least or 0.0)
     return Paused(message=message, poll_after=wait) if run.paused else Pending(poll_after=wait, message=message)
-
-
-def _retry_start(config: GlobusConfig, run: Run, why: str, retry_after: float | None) -> Outcome:
-    """Return the outcome that sends the identical document again later, for at most an hour without a deadline."""
-    if run.deadline is None and run.now - run.started_at >= LONGEST_TRY:
-        raise ActionUnableToRunError(f"not started within {LONGEST_TRY}: {why}")
-    return Pending(poll_after=max(_next_poll_delay(config, run), retry_after or 0.0), message=f"not started yet: {why}")
 
 
 def _next_poll_delay(config: GlobusConfig, run: Run) -> float:

@@ -1,5 +1,7 @@
 """What of a result can be recorded: an output beyond the limit is never lost silently, nor its effect repeated."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
@@ -9,7 +11,7 @@ from taskaction.api.task_action import TaskActionStatus
 from taskaction.control.objects.outputs import OutputStore
 from taskaction.control.task_actions.outcomes import to_outcome
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES, FLOW_STORED_LIMIT_BYTES, OUTPUT_LIMIT_BYTES
-from taskaction.lifecycle.outcomes import Failed, OutputReference, Succeeded
+from taskaction.lifecycle.outcomes import Failed, OutputReference, Paused, Pending, Succeeded
 from taskaction.lifecycle.statuses import has_whole_result
 from taskaction.plugin.storage import StorageError
 
@@ -91,3 +93,18 @@ async def test_a_file_of_another_object_is_not_read(store, namespace, uid) -> No
     theirs = await store.write("team", "uid-1", 1, orjson.dumps("theirs"))
     with pytest.raises(StorageError, match="is not in the folder"):
         await store.read(namespace, uid, theirs.uri, theirs.digest)
+
+
+@pytest.mark.parametrize("store", [BARE, OutputStore("file:///nowhere/", max_bytes=1024)], ids=["bare", "stored"])
+@pytest.mark.parametrize(
+    "output", [text_of(OUTPUT_LIMIT_BYTES + 1), object(), {1: 2}], ids=["large", "no JSON", "keys"]
+)
+def test_what_cannot_be_recorded_of_work_that_continues_ends_nothing(store: OutputStore, output: object) -> None:
+    for outcome in (Pending(poll_after=1, output=output), Paused(message="", output=output)):
+        found = to_outcome(outcome, store.limit(of_run=True))
+        assert found == replace(outcome, output=None)
+
+
+def test_what_the_target_says_of_work_that_continues_is_recorded() -> None:
+    outcome = Pending(poll_after=1, output=text_of(OUTPUT_LIMIT_BYTES))
+    assert to_outcome(outcome, BARE.limit(of_run=False)) is outcome

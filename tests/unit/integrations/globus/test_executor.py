@@ -1,12 +1,15 @@
 """One action at an Action Provider: what is sent, and what each answer means; the provider is a real HTTP server."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from support.globus_calls import DESCRIPTION, HTML, asked, known, status
+from support.globus_calls import DESCRIPTION, HTML, SCOPE, asked, known, status
 from support.runs import later, run
+from taskaction.api.enums import RetryClass
 from taskaction.api.task_action import Signal
 from taskaction.executors.http.client import GuardedClient
 from taskaction.integrations.globus.client import ProviderClient
@@ -23,7 +26,7 @@ async def test_a_start_sends_the_key_and_only_what_the_interface_names(
     executor: GlobusExecutor, provider: HttpServer
 ) -> None:
     outcome = await executor.execute(asked(provider, label="mine", releaseAfter="P1D"))
-    assert outcome == Pending(external_id="a/1", poll_after=1.0, message="ACTIVE")
+    assert outcome == Pending(external_id="a/1", poll_after=1.0, message="ACTIVE", output=status("ACTIVE"))
     sent = provider.asked("POST /run")[0]
     assert sent.json == {
         "request_id": "uid-1-1",
@@ -185,6 +188,50 @@ async def test_a_description_that_cannot_be_read_stops_nothing(
 ) -> None:
     provider.on("GET /", answer)
     assert isinstance(await executor.execute(asked(provider)), Pending)
+
+
+async def test_with_a_scope_the_provider_is_not_introspected(executor: GlobusExecutor, provider: HttpServer) -> None:
+    provider.on("GET /", hangs_up)
+    provider.on("GET /a/1/status", says(status("ACTIVE")))
+    assert isinstance(await executor.execute(asked(provider, scope=SCOPE)), Pending)
+    assert isinstance(await executor.poll(known(provider, scope=SCOPE)), Pending)
+    await executor.release(known(provider, scope=SCOPE))
+    assert not provider.asked("GET /")
+
+
+@pytest.mark.parametrize("standing", ["ACTIVE", "INACTIVE"])
+async def test_the_status_of_the_last_poll_is_reported(
+    executor: GlobusExecutor, provider: HttpServer, standing: str
+) -> None:
+    last = status(standing, details={"code": "Slow", "description": "7 of 9 files", "files": 7})
+    provider.on("GET /a/1/status", says(last))
+    outcome = await executor.poll(known(provider))
+    assert isinstance(outcome, Pending | Paused)
+    assert outcome.output == last
+
+
+async def test_details_that_are_too_large_for_a_poll_are_replaced(
+    executor: GlobusExecutor, provider: HttpServer
+) -> None:
+    details = {"code": "Slow", "description": "7 of 9 files", "log": "x" * 20_000}
+    provider.on("GET /a/1/status", says(status("ACTIVE", details=details)))
+    outcome = await executor.poll(known(provider))
+    assert isinstance(outcome, Pending)
+    assert outcome.output == status("ACTIVE", details={"description": "Slow: 7 of 9 files"})
+
+
+@pytest.mark.parametrize("answer", [hangs_up, says("down", 503), says({}, 429)])
+@pytest.mark.parametrize(("passed", "is_over"), [(0, False), (5, False), (9, True), (9.5, True)])
+async def test_a_start_without_an_answer_ends_with_its_reason_before_the_deadline(
+    executor: GlobusExecutor, provider: HttpServer, answer: Any, passed: float, is_over: bool
+) -> None:
+    provider.on("POST /run", answer)
+    first = asked(provider)
+    outcome = await executor.poll(replace(later(first, passed), deadline=first.started_at + timedelta(seconds=10)))
+    assert isinstance(outcome, Failed if is_over else Pending)
+    if isinstance(outcome, Failed):
+        assert (outcome.code, outcome.retry_class) == ("ActionUnableToRun", RetryClass.TIMEOUT)
+        assert outcome.message.startswith("not started in time: ")
 
 
 async def test_the_description_is_kept_for_a_while(executor: GlobusExecutor, provider: HttpServer) -> None:
