@@ -5,6 +5,7 @@ closes its session. The engine's tasks and the session of the write path must no
 """
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ _NO_FINALIZER = f"{GROUP}/none"
 _IDENTITY: Any = GROUP
 """kopf's identity among peers. There are none, but by default kopf asks for the user, which images may not have."""
 _RESTART_SECONDS = 1.0
+_RETRY_SECONDS = 2.0
 _TEARDOWN_SECONDS = 2.0
 _IDLE_SECONDS = 0.5
 
@@ -173,6 +175,7 @@ class KopfThread:
         settings.persistence.finalizer = _NO_FINALIZER
         settings.persistence.diffbase_storage = NoDiffBase()
         settings.persistence.progress_storage = NoProgress()
+        settings.networking.error_backoffs = itertools.repeat(_RETRY_SECONDS)  # by default up to 21 s, then a restart
         settings.watching.inactivity_timeout = self._settings.silence
         settings.watching.server_timeout = self._settings.server_timeout
         for finishing in (TASK_ACTIONS, ACTION_FLOW_RUNS):

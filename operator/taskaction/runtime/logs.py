@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import threading
+from types import TracebackType
 from typing import Literal
 
 import structlog
@@ -57,7 +59,32 @@ def configure_logs(form: Literal["json", "console"], level: str) -> None:
     root.setLevel(level.upper())
     logging.getLogger("kopf").setLevel(logging.WARNING)  # it would log several lines for each object
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)  # that its thread gets no signals is meant
+    logging.getLogger("kopf._cogs.clients.api").addFilter(_is_no_retry)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+
+
+def _is_no_retry(record: logging.LogRecord) -> bool:
+    """Whether a line of kopf reports something else than one more attempt: the process reports outages as a whole."""
+    return "will retry" not in record.getMessage()
+
+
+def log_what_python_prints() -> None:
+    """Log what Python would print to stderr by itself: warnings, and errors in threads and destructors."""
+    log = logging.getLogger("python")
+
+    def on_thread_failed(failure: threading.ExceptHookArgs) -> None:
+        error = failure.exc_value or failure.exc_type()
+        log.error("error in thread %s", failure.thread and failure.thread.name, exc_info=error)
+
+    def on_unraisable(failure: "sys.UnraisableHookArgs") -> None:
+        error = failure.exc_value or failure.exc_type()
+        log.error("%s: %r", failure.err_msg or "exception ignored in", failure.object, exc_info=error)
+
+    def on_uncaught(_: type[BaseException], error: BaseException, __: TracebackType | None) -> None:
+        log.critical("uncaught exception", exc_info=error)
+
+    logging.captureWarnings(capture=True)
+    sys.excepthook, sys.unraisablehook, threading.excepthook = on_uncaught, on_unraisable, on_thread_failed
 
 
 def log_settings(settings: CheckedSettings) -> None:

@@ -168,6 +168,8 @@ def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
 def tune_process(settings: ProcessSettings) -> None:
     """Configure logs and garbage collection."""
     logs.configure_logs(settings.log_format, settings.log_level)
+    if settings.log_format == "json":
+        logs.log_what_python_prints()
     gc.set_threshold(_GC_THRESHOLD)
 
 

@@ -1,5 +1,6 @@
 """Logs and metrics that every process has: constant messages, data as keys."""
 
+from http import HTTPStatus
 from typing import Generic, TypeVar
 
 import structlog
@@ -7,6 +8,7 @@ import structlog
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.rest import FinishedRequest
 from taskaction.runtime.metrics import ProcessMetrics
+from taskaction.runtime.outages import OutageLog
 
 M = TypeVar("M", bound=ProcessMetrics)
 
@@ -21,17 +23,20 @@ class ProcessRecorder(Generic[M]):
     def __init__(self, metrics: M, logger: str) -> None:
         self.metrics = metrics
         self._log = structlog.stdlib.get_logger(logger)
+        self._outages = OutageLog(self._log)
 
     def on_api_request(self, request: FinishedRequest) -> None:
         """Record a request to the API server."""
         labels = (request.verb, request.resource, request.subresource, str(request.code))
         self.metrics.api_requests.labels(*labels).observe(request.seconds)
+        if 0 < request.code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._outages.on_succeeded()
 
     def on_task_failed(self, task: str, error: BaseException) -> None:
         """Record that a task failed; it is retried if that can help."""
         if isinstance(error, UnavailableError):
             self.metrics.api_retries.labels(type(error).__name__).inc()
-            self._log.warning("API server does not respond, retrying", task=task, error=str(error))
+            self._outages.on_failed(task, error)
             return
         self.metrics.errors.labels(type(error).__name__).inc()
         self._log.error("unexpected error", task=task, error=f"{type(error).__name__}: {error}", exc_info=error)
