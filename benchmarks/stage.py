@@ -71,10 +71,15 @@ class Stage:
         """Run in the load process's loop; the connections outlive the call."""
         return self._runner.run(work)
 
-    def start(self, settings: Mapping[str, str] = MappingProxyType({})) -> Operator:
+    @property
+    def kubeconfig(self) -> Path:
+        """The operator's kubeconfig."""
+        return self._own
+
+    def start(self, settings: Mapping[str, str] = MappingProxyType({}), *, kubeconfig: Path | None = None) -> Operator:
         """Start an operator as it runs in production, with the benchmark's plug-ins."""
         operator = Operator.start(
-            self._own,
+            kubeconfig or self._own,
             log=self._folder / "operator.log",
             tied=True,
             settings={"PYTHONPATH": self.python_path(), "TASKACTION_LOG_FORMAT": "json", **settings},
