@@ -33,6 +33,12 @@ class Replica:
     def on_lease_renewed(self, shard: int) -> None:
         self.renewed.append(shard)
 
+    def on_clock_wrong(self, seconds: float) -> None:
+        self.told.append(("clock wrong", round(seconds)))
+
+    def on_clock_right(self, seconds: float) -> None:
+        self.told.append(("clock right", round(seconds)))
+
     def on_shard_leaving(self, shard: int) -> None:
         self.told.append(("leaving", shard))
 

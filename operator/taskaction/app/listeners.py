@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from taskaction.app.action_wiring import ActionControl
 from taskaction.app.flow_wiring import FlowRunControl
+from taskaction.app.observer import OperatorRecorder
 from taskaction.app.provider_wiring import ProviderControl
 from taskaction.control.flow_runs.catalogue import FlowCatalogue
 
@@ -12,8 +13,15 @@ class OwnershipListener:
     """Listener that forwards changes of shard ownership."""
 
     def __init__(
-        self, *, providers: ProviderControl, actions: ActionControl, flows: FlowCatalogue, runs: FlowRunControl
+        self,
+        *,
+        journal: OperatorRecorder,
+        providers: ProviderControl,
+        actions: ActionControl,
+        flows: FlowCatalogue,
+        runs: FlowRunControl,
     ) -> None:
+        self._journal = journal
         self._providers = providers
         self._actions = actions
         self._flows = flows
@@ -46,6 +54,14 @@ class OwnershipListener:
         self._actions.waits.on_shard_lost(shard)
         self._actions.intake.on_shard_lost(shard)
         self._runs.intake.on_shard_lost(shard)
+
+    def on_clock_wrong(self, seconds: float) -> None:
+        """Report that this replica does nothing, because its clock is wrong."""
+        self._journal.on_clock_wrong(seconds)
+
+    def on_clock_right(self, seconds: float) -> None:
+        """Report that this replica works again."""
+        self._journal.on_clock_right(seconds)
 
     def shard_loads(self) -> Mapping[int, int]:
         """Return the number of running calls in each shard."""

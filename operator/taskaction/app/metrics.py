@@ -45,6 +45,9 @@ class OperatorMetrics(ProcessMetrics):
         self.workers_busy = self.gauge("workers_busy", "Number of busy workers.")
         self.shards = self.gauge("shards", "Number of shards, for all replicas together.")
         self.shards_held = self.gauge("shards_held", "Number of shards that this replica owns.")
+        self.clock_skew = self.gauge(
+            "clock_skew_seconds", "Time by which the clock of this replica is ahead of the API server's."
+        )
         self.action_events = self.gauge(
             "action_events_waiting", "Number of ActionEvents that no action has consumed yet."
         )

@@ -6,6 +6,7 @@ from typing import Any
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
 from taskaction.app.metrics import OperatorMetrics
+from taskaction.cluster.errors import UnavailableError
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.objects.owned import OwnedRecord
 from taskaction.control.objects.records import ActionRecord
@@ -43,7 +44,10 @@ class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
     def on_write_retried(self, record: OwnedRecord, error: Exception) -> None:
         """Record that a status write failed and will be retried."""
         self.metrics.api_retries.labels(type(error).__name__).inc()
-        self._log.warning("status write failed, retrying", error=str(error), **record.log_fields)
+        if isinstance(error, UnavailableError):
+            self._outages.on_failed(f"write the status of {record.namespace}/{record.name}", error)
+        else:
+            self._log.warning("status write failed, retrying", error=str(error), **record.log_fields)
 
     def on_write_overtaken(self, record: OwnedRecord, server: Any) -> None:
         """Record that a status write was given up because another owner has written."""
@@ -118,6 +122,17 @@ class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
             "run ended", phase=str(status.phase), reason=status.reason, detail=status.message, **record.log_fields
         )
 
+    def on_clock_wrong(self, seconds: float) -> None:
+        """Record that this replica releases its shards, because its clock differs from the API server's."""
+        self._log.error(
+            "clock differs from the API server's: this replica does nothing until the clock of its node is corrected",
+            seconds=round(seconds, 1),
+        )
+
+    def on_clock_right(self, seconds: float) -> None:
+        """Record that the clock agrees with the API server's again."""
+        self._log.warning("clock agrees with the API server's again", seconds=round(seconds, 1))
+
     def on_run_crashed(self, run_id: str, error: BaseException) -> None:
         """Record that a worker's turn ended with an unexpected error."""
         self.on_task_failed(f"run {run_id}", error)
@@ -125,4 +140,7 @@ class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
     def on_call_retried(self, error: Exception) -> None:
         """Record that a call to the API server failed and will be retried."""
         self.metrics.api_retries.labels(type(error).__name__).inc()
-        self._log.warning("API call failed, retrying", error=str(error))
+        if isinstance(error, UnavailableError):
+            self._outages.on_failed("call the API server", error)
+        else:
+            self._log.warning("API call failed, retrying", error=str(error))

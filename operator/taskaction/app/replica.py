@@ -90,6 +90,11 @@ class Replica(Workload):
 
         def ready() -> list[str]:
             problems = [] if self._started else ["initial lists are incomplete"]
+            guard = self._control.tenures.clock_guard
+            if not guard.is_clock_right:
+                problems.append(
+                    f"the clock differs from the API server's by {guard.skew_seconds():+.0f}s: correct the node's clock"
+                )
             failures = self._control.registry.failures
             return [*problems, *(f"plug-in {failure.entry_point}: {failure.error}" for failure in failures), *live()]
 
@@ -177,6 +182,7 @@ class Replica(Workload):
         metrics.workers.set(self._config.workers_count)
         metrics.workers_busy.set_function(lambda: control.manager.running_count)
         metrics.shards.set(self._config.shards)
+        metrics.clock_skew.set_function(control.tenures.clock_guard.skew_seconds)
         metrics.shards_held.set_function(lambda: control.tenures.held_count)
         metrics.action_events.set_function(lambda: len(control.actions.dispatcher))
         metrics.live.set_function(lambda: len(control.table))

@@ -39,7 +39,7 @@ def assemble(
     actions = build_actions(base, providers)
     flows = build_catalogue(base, providers)
     runs = build_runs(base, providers, actions)
-    listener = OwnershipListener(providers=providers, actions=actions, flows=flows, runs=runs)
+    listener = OwnershipListener(journal=journal, providers=providers, actions=actions, flows=flows, runs=runs)
     return ControlPlane(
         base=base,
         leases=_build_leases(base, listener),

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from taskaction.core.constants import GROUP, VERSION
 
@@ -54,12 +54,23 @@ POD_TEMPLATES = Resource(group="", version="v1", plural="podtemplates", kind="Po
 JOBS = Resource(group="batch", version="v1", plural="jobs", kind="Job")
 
 
+class ServerTime(NamedTuple):
+    """Time of the API server, in seconds, at a moment of this process's monotonic clock."""
+
+    wall: float
+    monotonic: float
+
+
 class Cluster(Protocol):
     """Client of one API server, as one account, or as another one by impersonation (``as_user``).
 
     Every call makes one attempt within ``timeout`` seconds and raises a ``ClusterError``; the caller decides about
     retries. Bodies are complete, except for ``metadata.managedFields``.
     """
+
+    @property
+    def server_time(self) -> ServerTime | None:
+        """The time of the API server by its last response about a Lease; None if that is not known."""
 
     async def get(
         self, resource: Resource, name: str, namespace: str = "", *, as_user: str | None = None, timeout: float = 10.0

@@ -7,6 +7,7 @@ read its roles and policies, and reports on ``/readyz`` whether it has.
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +23,7 @@ from taskaction.cluster.errors import (
     NotFoundError,
     UnavailableError,
 )
-from taskaction.cluster.gateway import Body, Resource
+from taskaction.cluster.gateway import LEASES, Body, Resource, ServerTime
 from taskaction.cluster.informer import Page
 from taskaction.cluster.nesting import cut_deep_nesting
 from taskaction.cluster.responses import error_from_response
@@ -56,6 +57,7 @@ class RestCluster:
         self._session = session
         self._observe = observe
         self._refused = (-_STARTING_SECONDS, -_STARTING_SECONDS)
+        self.server_time: ServerTime | None = None
 
     async def get(
         self, resource: Resource, name: str, namespace: str = "", *, as_user: str | None = None, timeout: float = 10.0
@@ -278,6 +280,14 @@ class RestCluster:
             return True
         return True
 
+    def _note_time(self, date: str | None, seconds: float) -> None:
+        """Keep the time of the API server, which it gives in whole seconds, from a response that took ``seconds``."""
+        try:
+            moment = parsedate_to_datetime(date or "")
+        except ValueError:
+            return
+        self.server_time = ServerTime(moment.timestamp() + 0.5, time.monotonic() - seconds / 2)
+
     async def _send_once(
         self,
         call: "_ApiCall",
@@ -306,6 +316,8 @@ class RestCluster:
             ) as response:
                 content = await response.read()
                 code = response.status
+                if call.resource is LEASES:
+                    self._note_time(response.headers.get("Date"), time.perf_counter() - started)
                 if code >= HTTPStatus.BAD_REQUEST:
                     raise error_from_response(call.verb, code, content, response.headers)
                 return _strip_managed_fields(orjson.loads(cut_deep_nesting(content)))

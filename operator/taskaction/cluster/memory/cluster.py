@@ -22,6 +22,7 @@ from taskaction.cluster.gateway import (
     TASK_ACTIONS,
     Body,
     Resource,
+    ServerTime,
 )
 from taskaction.cluster.informer import Page
 from taskaction.cluster.memory.patches import apply_patch
@@ -79,6 +80,11 @@ class MemoryCluster:
     def objects(self) -> dict[Key, Body]:
         """The stored objects."""
         return self._store.objects
+
+    @property
+    def server_time(self) -> ServerTime | None:
+        """None: there is no server whose clock could differ."""
+        return None
 
     @property
     def version(self) -> int:

@@ -19,6 +19,8 @@ from taskaction.control.sharding.sightings import LeaseSightings
 from taskaction.control.sharding.tenures import ShardTenure, ShardTenures
 from taskaction.core.clock import Clock
 
+_LIST_SECONDS = 1.0
+"""Time between two lists while this process has its share."""
 _GLANCE = 0.05
 """Seconds between checks of whether the calls of a leaving shard have ended."""
 _STAYS = 5
@@ -67,6 +69,12 @@ class LeaseListener(Protocol):
     def shard_loads(self) -> Mapping[int, int]:
         """Return the number of active calls in each shard: those with the fewest leave first."""
 
+    def on_clock_wrong(self, seconds: float) -> None:
+        """Handle that the clock is ahead of the API server's by ``seconds``: all shards leave."""
+
+    def on_clock_right(self, seconds: float) -> None:
+        """Handle that the clock agrees with the API server's again."""
+
 
 class ShardLeases:
     """Leases of this process: acquires its share, renews them, and releases the surplus, or all at shutdown."""
@@ -98,6 +106,8 @@ class ShardLeases:
             duration=settings.duration,
         )
         self._going = False
+        self._is_clock_wrong = False
+        self._next_list = 0.0
         self._stirred = asyncio.Event()
         self._on_error: Callable[[Exception], None] = lambda _: None
 
@@ -120,6 +130,12 @@ class ShardLeases:
         if self._going:
             await _run_concurrently([self._members.unregister(), self.hand_over()])
             return
+        if not await self._is_clock_right():
+            for shard in self._tenures.owned:
+                self._start_leaving(shard)
+            self._next_list = 0.0
+            await _run_concurrently([self._members.unregister(), self.hand_over()])
+            return
         await self._members.register()
         await self._rebalance()
         await self._members.renew()  # only now: peers must not count on a replica that can acquire nothing
@@ -138,7 +154,7 @@ class ShardLeases:
         resting = [tenure for tenure in self._tenures.list_leaving() if self._listener.is_shard_at_rest(tenure.shard)]
         await _run_concurrently(self._free(tenure) for tenure in resting)
         for shard in self._tenures.leaving:
-            if self._patience_ends[shard] <= now and not self._going:
+            if self._patience_ends[shard] <= now and not self._going and self._tenures.clock_guard.is_clock_right:
                 self._cancel_leaving(shard)
 
     async def release(self) -> None:
@@ -152,8 +168,27 @@ class ShardLeases:
 
     # -- acquisition and release --------------------------------------------------------------------------------------
 
+    async def _is_clock_right(self) -> bool:
+        """Compare the clock with the API server's by its last response; ask again while it is wrong."""
+        guard = self._tenures.clock_guard
+        guard.update(self._cluster.server_time)
+        if not guard.is_clock_right:
+            await self._list()
+            guard.update(self._cluster.server_time)
+        if guard.is_clock_right is self._is_clock_wrong:
+            self._is_clock_wrong = not self._is_clock_wrong
+            tell = self._listener.on_clock_wrong if self._is_clock_wrong else self._listener.on_clock_right
+            tell(guard.skew_seconds())
+        return not self._is_clock_wrong
+
     async def _rebalance(self) -> None:
+        now = self._clock.monotonic()
+        if now < self._next_list and not self._tenures.leaving:
+            return
         listed = await self._list()
+        self._tenures.clock_guard.update(self._cluster.server_time)
+        if not self._tenures.clock_guard.is_clock_right:
+            return  # the first response shows it; the next round acts on it
         others = await self._members.list_peers(listed.replicas)
         holders = {shard: lease_bodies.holder_of(lease) for shard, lease in listed.shards.items()}
         holders |= dict.fromkeys(self._tenures.leaving, "")
@@ -161,6 +196,8 @@ class ShardLeases:
         share = share_of(self._settings.identity, others, holders, self._settings.shards)
         self._give_surplus(len(self._tenures.owned) - share)
         await self._take_up_to(share, listed)
+        if len(self._tenures.owned) == share:
+            self._next_list = now + _LIST_SECONDS
 
     async def _list(self) -> ListedLeases:
         leases = self._cluster.list(
@@ -301,6 +338,7 @@ class ShardLeases:
             self._lose(tenure.shard)
 
     def _lose(self, shard: int) -> None:
+        self._next_list = 0.0
         if self._tenures.remove(shard):
             self._stays_until.pop(shard, None)
             self._listener.on_shard_lost(shard)

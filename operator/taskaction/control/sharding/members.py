@@ -9,8 +9,6 @@ from taskaction.control.sharding.sightings import LeaseSightings
 from taskaction.core.clock import Clock
 
 _TIMEOUT = 2.0
-_KEPT_DURATIONS = 10
-"""Number of durations without a renewal after which the Lease of a stopped replica is deleted."""
 
 
 class ReplicaRegistry:
@@ -69,7 +67,7 @@ class ReplicaRegistry:
         self._lease = None
 
     async def list_peers(self, leases: Iterable[Body]) -> frozenset[str]:
-        """Return the live peers of this replica; delete the Leases of those that stopped long ago."""
+        """Return the live peers of this replica; delete the Leases of those that have stopped."""
         alive = set()
         for lease in leases:
             identity = lease_bodies.holder_of(lease)
@@ -77,7 +75,7 @@ class ReplicaRegistry:
                 continue
             if not self._sightings.is_expired(lease):
                 alive.add(identity)
-            elif self._sightings.silent_seconds(lease) >= _KEPT_DURATIONS * self._duration:
+            else:  # a replica that was only paused creates its Lease again
                 name = lease["metadata"]["name"]
                 await self._cluster.delete(
                     LEASES, name, self._namespace, uid=lease["metadata"]["uid"], timeout=_TIMEOUT

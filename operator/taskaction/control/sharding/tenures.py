@@ -6,6 +6,7 @@ from datetime import datetime
 
 from taskaction.cluster.gateway import Body
 from taskaction.control.sharding import lease_bodies
+from taskaction.control.sharding.clock_guard import ClockGuard
 from taskaction.core.clock import Clock
 from taskaction.core.names import shard_of
 
@@ -45,13 +46,18 @@ class ShardTenure:
 
 
 class ShardTenures:
-    """Shards that this process owns, and those that leave it as soon as they are at rest."""
+    """Shards that this process owns, and those that leave it as soon as they are at rest.
+
+    Attributes:
+        clock_guard: judge of the wall clock; nothing may start while it is wrong.
+    """
 
     def __init__(self, clock: Clock, *, shards: int, renew_deadline: float) -> None:
         """Create a table; a holder may start an effect until ``renew_deadline`` seconds after its last renewal."""
         self.shards = shards
         self._clock = clock
         self._renew_deadline = renew_deadline
+        self.clock_guard = ClockGuard(clock)
         self._owned: dict[int, ShardTenure] = {}
         self._leaving: dict[int, ShardTenure] = {}
 
@@ -94,7 +100,7 @@ class ShardTenures:
     def may_start(self, shard: int) -> bool:
         """Whether an effect may start now; call this in the same step of the event loop as the effect."""
         tenure = self._owned.get(shard) or self._leaving.get(shard)
-        if tenure is None or tenure.is_epoch_too_low:
+        if tenure is None or tenure.is_epoch_too_low or not self.clock_guard.is_clock_right:
             return False
         return self._clock.monotonic() < tenure.renewed + self._renew_deadline
 
