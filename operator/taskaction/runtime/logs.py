@@ -54,18 +54,18 @@ def configure_logs(form: Literal["json", "console"], level: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *tail],
         )
     )
+    handler.addFilter(_is_no_retry)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     logging.getLogger("kopf").setLevel(logging.WARNING)  # it would log several lines for each object
     logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)  # that its thread gets no signals is meant
-    logging.getLogger("kopf._cogs.clients.api").addFilter(_is_no_retry)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
 
 
 def _is_no_retry(record: logging.LogRecord) -> bool:
     """Whether a line of kopf reports something else than one more attempt: the process reports outages as a whole."""
-    return "will retry" not in record.getMessage()
+    return not record.name.startswith("kopf.") or "will retry" not in record.getMessage()
 
 
 def log_what_python_prints() -> None:

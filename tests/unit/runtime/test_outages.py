@@ -68,6 +68,6 @@ def test_e08_the_next_outage_is_reported_again(lines) -> None:
     ],
 )
 def test_e08_the_retries_of_kopf_are_not_logged_one_by_one(message, kept) -> None:
-    record = logging.LogRecord("kopf", logging.ERROR, "", 1, message, (), None)
+    record = logging.LogRecord("kopf._cogs.clients.watching", logging.ERROR, "", 1, message, (), None)
 
     assert _is_no_retry(record) is kept
