@@ -48,11 +48,11 @@ class ContentReader:
             self._events.post(record.action, RecordEvent(warning=True, reason=Reason.DELIVERY_LOST, message=str(error)))
             return replace(delivery, problem=str(error))
         except (ClusterError, StorageError) as error:
-            message = f"{error}; the delivery is repeated"
-            self._events.post(
-                record.action, RecordEvent(warning=True, reason=Reason.STORAGE_UNAVAILABLE, message=message)
-            )
-            self._dispatcher.postpone(record, delivery.id)
+            if self._dispatcher.postpone(record, delivery.id):
+                message = f"{error}; the delivery is repeated"
+                self._events.post(
+                    record.action, RecordEvent(warning=True, reason=Reason.STORAGE_UNAVAILABLE, message=message)
+                )
             return None
 
     async def _read(self, kept: WaitingEvent) -> bytes:

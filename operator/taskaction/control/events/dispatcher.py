@@ -166,12 +166,17 @@ class EventDispatcher:
         """Return an event that was handed out, by its uid."""
         return self._events.get(uid)
 
-    def postpone(self, record: ActionRecord, uid: str) -> None:
-        """Take back an event that could not be delivered, and request another poll of the action for it soon."""
+    def postpone(self, record: ActionRecord, uid: str) -> bool:
+        """Take back an event that could not be delivered, and request another poll of the action for it soon.
+
+        Return whether that is so for the first time.
+        """
         self._handed[record.uid] = tuple(one for one in self._handed.get(record.uid, ()) if one != uid)
+        is_first = uid not in self._postponed
         if uid in self._events:
             self._postponed[uid] = record.uid
-            self._agenda.set(uid, self._clock.now() + _AGAIN_SOON)
+            self._agenda.set(uid, self._clock.now() + (_AGAIN_SOON if is_first else _AGAIN))
+        return is_first
 
     def mark_consumed(self, record: ActionRecord) -> None:
         """Mark the handed out events as consumed, because the poll has ended with an outcome."""
@@ -237,7 +242,7 @@ class EventDispatcher:
         kept = self._events.get(uid)
         if kept is None:
             return
-        if (waits := self._postponed.pop(uid, None)) is not None:
+        if (waits := self._postponed.get(uid)) is not None:
             self._requests.polls.add(waits)
         if self._find_target(kept) is not None or not (self._tenures.owns_key(uid) or kept.place in self._ended):
             self._agenda.set(uid, self._clock.now() + _AGAIN)
