@@ -9,11 +9,13 @@ from typing import Any
 
 import orjson
 
+from taskaction.core.constants import START_ANNOTATION
 from taskaction.executors.verdicts import Running, Waiting
 from taskaction.executors.workloads.pod_fields import containers_of, state_of
 from taskaction.executors.workloads.pod_states import read_pod_state
 
 _CHANGES = frozenset({"ADDED", "MODIFIED"})  # not deletions, which matter, and not bookmarks, which are not objects
+_NEW = (False, "Pending")
 _HEAD_BYTES = 64
 _POD, _JOB = b'"object":{"kind":"Pod"', b'"object":{"kind":"Job"'
 
@@ -24,16 +26,35 @@ class NoiseFilter:
     def __init__(self) -> None:
         self._troubled: set[str] = set()  # uids of pods with a reported problem: its end must be reported, too
 
+        self._stages: dict[str, tuple[bool, str]] = {}  # by uid: how far pods are whose start counts
+
     def is_noise(self, line: bytes) -> bool:
         """Whether a watch event changes nothing for any action."""
         head = line[:_HEAD_BYTES]
         if _POD in head:
             event = orjson.loads(line)
-            return event["type"] in _CHANGES and self._is_quiet_pod(event["object"])
+            pod = event["object"]
+            if event["type"] not in _CHANGES:
+                self._stages.pop(pod["metadata"].get("uid", ""), None)
+                return False
+            quiet, advanced = self._is_quiet_pod(pod), self._has_advanced(pod)
+            return quiet and not advanced
         if _JOB in head:
             event = orjson.loads(line)
             return event["type"] in _CHANGES and _is_quiet_job(event["object"])
         return False
+
+    def _has_advanced(self, pod: Mapping[str, Any]) -> bool:
+        """Whether a pod whose timeouts count from its start has been scheduled, or has begun to run."""
+        metadata, status = pod["metadata"], pod.get("status") or {}
+        if START_ANNOTATION not in (metadata.get("annotations") or {}):
+            return False
+        scheduled = any(
+            one["type"] == "PodScheduled" and one["status"] == "True" for one in status.get("conditions") or ()
+        )
+        before, stage = self._stages.get(metadata["uid"], _NEW), (scheduled, str(status.get("phase", "Pending")))
+        self._stages[metadata["uid"]] = stage
+        return stage != before
 
     def _is_quiet_pod(self, pod: Mapping[str, Any]) -> bool:
         uid = pod["metadata"]["uid"]

@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
+from taskaction.core.constants import START_ANNOTATION
 from taskaction.handlers.noise import NoiseFilter
 
 UNSCHEDULABLE = {"conditions": [{"type": "PodScheduled", "status": "False", "message": "no node"}]}
@@ -80,3 +81,20 @@ def test_the_end_of_a_trouble_that_was_told_is_told_once() -> None:
 
     assert not chatter.is_noise(running)
     assert chatter.is_noise(running)
+
+
+def test_each_step_of_a_pod_whose_start_counts_is_handed_on_once() -> None:
+    noise = NoiseFilter()
+    scheduled = {"conditions": [{"type": "PodScheduled", "status": "True"}]}
+    marked = {"annotations": {START_ANNOTATION: "true"}}
+    steps = [
+        ("ADDED", {"phase": "Pending"}, True),
+        ("MODIFIED", {"phase": "Pending"} | scheduled, False),
+        ("MODIFIED", {"phase": "Pending"} | scheduled | CREATING, True),
+        ("MODIFIED", {"phase": "Running"} | scheduled, False),
+        ("MODIFIED", {"phase": "Running"} | scheduled, True),
+    ]
+
+    assert [noise.is_noise(line(event, "Pod", status, **marked)) for event, status, _ in steps] == [
+        quiet for _, _, quiet in steps
+    ]

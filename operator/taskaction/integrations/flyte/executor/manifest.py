@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from taskaction.cluster.gateway import Body
+from taskaction.core.constants import START_ANNOTATION
 from taskaction.core.names import child_name
 from taskaction.executors.workloads.manifests import complete_pod
 from taskaction.integrations.flyte.executor import environment, resources
@@ -22,6 +23,7 @@ _SHARES_PROCESSES = True
 """Default of a pod. The kernel discards a SIGTERM that process 1 does not handle, and Python does not handle it. Where
 the containers share process ids, the program has another one, and ends when it is aborted, not after a grace period."""
 _STAYS = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
+_REPORTS_START = {START_ANNOTATION: "true"}
 
 
 def build_task_pod(template: "TaskTemplate", settings: FlyteSettings) -> tuple[Body, str]:
@@ -114,7 +116,7 @@ def _complete(
         spec["volumes"] = overlay({"volumes": volumes}, {"volumes": spec.get("volumes") or []})["volumes"]
     identity = {name: value for name, value in run.labels.items() if name.startswith(_IDENTITY)}
     metadata["labels"] = {**run.labels, **(metadata.get("labels") or {}), **identity}
-    metadata["annotations"] = {**_STAYS, **(metadata.get("annotations") or {})}
+    metadata["annotations"] = {**_STAYS, **(metadata.get("annotations") or {}), **_REPORTS_START}
 
 
 def _container(template: "TaskTemplate", settings: FlyteSettings) -> Body:
