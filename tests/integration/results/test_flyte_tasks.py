@@ -14,7 +14,7 @@ from support.hand_kubelet import HandKubelet, ended
 
 pytestmark = [pytest.mark.usefixtures("operator", "rights"), pytest.mark.timeout(120)]
 FOLDER = "file:///nowhere/flyte"
-SETTINGS = {"TASKACTION_FLYTE_STORAGE": FOLDER, "TASKACTION_STATUS_DELAY": "100ms"}
+SETTINGS = {"TASKACTION_FLYTE_STORAGE": f"*={FOLDER}", "TASKACTION_STATUS_DELAY": "100ms"}
 SCHEDULED = {"conditions": [{"type": "PodScheduled", "status": "True"}]}
 RUNNING = {"running": {"startedAt": "2026-01-01T12:00:00Z"}}
 
