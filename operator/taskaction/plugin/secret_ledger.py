@@ -14,6 +14,8 @@ from taskaction.plugin.secrets import Secret, secrets_in
 MOST_VALUES = 256
 MOST_BYTES = 16 * 1024
 """Limits of the values of one call, within which a search for them is built in a few milliseconds."""
+_NOTHING_KNOWN = Redactor(())
+"""The search of all calls without a Secret; to build one for each would take longer than the call."""
 
 
 class RawSecretReader(Protocol):
@@ -79,7 +81,7 @@ class SecretLedger:
     def redactor(self) -> Redactor:
         """The search for all values known so far; built when it is first needed."""
         if self._redactor is None:
-            self._redactor = Redactor(self._texts)
+            self._redactor = Redactor(self._texts) if self._texts else _NOTHING_KNOWN
         return self._redactor
 
     def _add(self, secret: Secret, what: str) -> None:

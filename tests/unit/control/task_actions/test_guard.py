@@ -181,3 +181,11 @@ async def test_a_call_that_returns_no_outcome_fails() -> None:
     outcome = await outcome_of(call(lambda secret, _: secret).execute())
     assert isinstance(outcome, Failed)
     assert outcome.code == "NoResultReported"
+
+
+def test_calls_without_secrets_build_no_search_and_those_with_some_build_their_own() -> None:
+    first, second = (SecretLedger(FixedSecrets(), search_rules(NoopExecutor())) for _ in range(2))
+    assert first.redactor is second.redactor
+    first.protect("correct horse battery")
+    assert first.redact("the correct horse battery staple") == "the [redacted] staple"
+    assert second.redact("the correct horse battery staple") == "the correct horse battery staple"
