@@ -186,8 +186,15 @@ def run_until_signalled(run: Callable[[asyncio.Event], Coroutine[Any, Any, None]
                 raise
         _force_exit(0)
 
+    exclude_from_collection()  # classes and functions stay
     with asyncio.Runner(loop_factory=LimitedLoop) as runner:
         runner.run(serve())
+
+
+def exclude_from_collection() -> None:
+    """Exclude what exists from searches for cycles: it stays, and each search would stop the event loop for longer."""
+    gc.collect()
+    gc.freeze()
 
 
 def _force_exit(code: int) -> None:

@@ -1,7 +1,6 @@
 """The Actions service as a process: wiring, start, and a stop that loses no call."""
 
 import asyncio
-import gc
 from collections.abc import Callable, Mapping
 
 from taskaction.cluster.gateway import ACTION_EVENTS, TASK_ACTIONS, Body
@@ -27,7 +26,7 @@ from taskaction.runtime.config import OperatorConfig
 from taskaction.runtime.connections import ConnectionLimits
 from taskaction.runtime.listening import ListenAddress
 from taskaction.runtime.probes import Health
-from taskaction.runtime.process import Process, ProcessOptions, Workload
+from taskaction.runtime.process import Process, ProcessOptions, Workload, exclude_from_collection
 from taskaction.runtime.supervisor import Supervisor
 
 _STALE_SECONDS = 120.0
@@ -203,13 +202,7 @@ async def run_actions_service(config: OperatorConfig, own: ActionsConfig, stop: 
     )
     await Process(options, recorder, clock).run(
         lambda api: Facade(
-            own, api.cluster, clock, recorder, api.credentials.fingerprint, on_listed=_exclude_from_collection
+            own, api.cluster, clock, recorder, api.credentials.fingerprint, on_listed=exclude_from_collection
         ),
         stop,
     )
-
-
-def _exclude_from_collection() -> None:
-    """Exclude what exists from searches for cycles: it stays, and the search would delay every watch."""
-    gc.collect()
-    gc.freeze()
