@@ -19,22 +19,26 @@ class ListedArrivals:
     """
 
     def __init__(self, clock: Clock, background: Background, admit: Callable[[TaskAction], None]) -> None:
-        """Create an empty collection; ``admit`` is called when no further action has arrived for a while."""
+        """Create an empty collection; ``admit`` is called when the list is over."""
         self._clock = clock
         self._background = background
         self._admit = admit
         self._actions: dict[str, TaskAction] = {}
-        self._count = 0
+        self._listed = 0
 
     def __bool__(self) -> bool:
         """Whether an action waits."""
         return bool(self._actions)
 
-    def add(self, action: TaskAction) -> None:
-        """Add an action, or a newer version of it."""
+    def add_listed(self, action: TaskAction) -> None:
+        """Add an action that a list shows; others of that list follow at once."""
         if not self._actions:
             self._background.start(self._admit_all(), name="admit listed actions")
-        self._count += 1
+        self._listed += 1
+        self.add(action)
+
+    def add(self, action: TaskAction) -> None:
+        """Add a newer action, which must not start before those of the list, or a newer version of one."""
         known = self._actions.get(action.metadata.uid)
         if known is None or is_newer(known.metadata.resource_version, action.metadata.resource_version):
             self._actions[action.metadata.uid] = action
@@ -45,8 +49,8 @@ class ListedArrivals:
 
     async def _admit_all(self) -> None:
         before = -1
-        while before != self._count:
-            before = self._count
+        while before != self._listed:  # a busy cluster always has new actions, so only those of the list count
+            before = self._listed
             await self._clock.sleep(_SETTLE_SECONDS)
         actions, self._actions = list(self._actions.values()), {}
         for action in sorted(actions, key=_creation_order):

@@ -89,7 +89,9 @@ class ActionIntake:
         except ValidationError as error:
             self._journal.on_task_failed(f"read TaskAction {uid}", error)
             return
-        if record is None and self._manager.is_open and (kind is None or self._arrivals):
+        if record is None and self._manager.is_open and kind is None:
+            self._arrivals.add_listed(action)
+        elif record is None and self._arrivals:
             self._arrivals.add(action)
         elif record is None:
             self._admit(action)

@@ -125,6 +125,19 @@ async def test_new_actions_of_a_list_start_in_the_order_of_their_creation(operat
     assert not intake._arrivals
 
 
+async def test_actions_that_go_on_arriving_do_not_delay_those_of_a_list(operator) -> None:
+    stored = [operator.cluster.store(TASK_ACTIONS, body) for body in in_order(NAMES)]
+    operator._news.clear()
+    intake = operator.control.actions.intake
+    intake.on_notification(None, stored[0])
+    for body in stored[1:]:
+        await operator.clock.advance(0.1)
+        intake.on_notification("ADDED", body)
+    await operator.settle()
+
+    assert operator.noted.called[:5] == NAMES[:5]
+
+
 async def test_a_listed_action_that_is_deleted_is_not_admitted(operator) -> None:
     (body,) = [operator.cluster.store(TASK_ACTIONS, one) for one in in_order(["n0"])]
     operator._news.clear()
