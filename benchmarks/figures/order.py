@@ -12,6 +12,8 @@ from functools import partial
 from itertools import combinations, pairwise
 from typing import Any
 
+import aiohttp
+
 from benchmarks.counter import Counter, Effect
 from benchmarks.figures.group import Group
 from benchmarks.load import API, Collection
@@ -25,8 +27,12 @@ KEYS, EACH = 30, 8
 PAUSE = 1.25
 """Between two arrivals of one key: those within one second are ordered by what the watch says of them."""
 PAUSES = (2.0, 6.0, 10.0, 14.0)
+WAKE_SECONDS = 2.0
 FREEZE = 12.5
+PARENTED = (False, True)
 SETTLE_SECONDS = 240
+AWAY = (ClusterError, aiohttp.ClientError, OSError)
+"""How a request fails while the API server is away."""
 INTERRUPTED_COUNT = 32
 OWNER_SECONDS = 10.0
 STARTS = 60
@@ -74,7 +80,7 @@ def measure(stage: Stage) -> Iterator[Row]:
 async def violations(stage: Stage, counter: Counter, replicas: Replicas) -> int:
     """Give the number of keys that were served out of the order of creation, in all rounds together."""
     found = 0
-    for parented in (False, True):
+    for parented in PARENTED:
         for number, (name, fault) in enumerate(faults().items()):
             mark = f"o{number}{'p' if parented else ''}"
             if name != "start":
@@ -103,7 +109,11 @@ async def pause(replicas: Replicas, seconds: float) -> None:
     for number in (signal.SIGSTOP, signal.SIGCONT):
         for operator in replicas.running:
             operator.program.signal(number)
-        await asyncio.sleep(seconds if number is signal.SIGSTOP else 0)
+        await asyncio.sleep(seconds if number is signal.SIGSTOP else WAKE_SECONDS)
+    ended = [operator for operator in replicas.running if not operator.program.is_running()]
+    for operator in ended:  # its watchdog found that it had slept for longer than its Leases last
+        replicas.running.remove(operator)
+        replicas.running.append(await asyncio.to_thread(replicas.stage.start))
 
 
 async def freeze(replicas: Replicas) -> None:
@@ -156,7 +166,7 @@ async def persistently(stage: Stage, name: str, spec: Mapping[str, Any]) -> None
     while True:
         try:
             await stage.load.create(WORK, name, spec)
-        except (ClusterError, OSError) as error:
+        except AWAY as error:
             if "already exists" in str(error):
                 return
             await asyncio.sleep(0.2)
@@ -168,7 +178,7 @@ async def items(stage: Stage, mark: str) -> list[dict[str, Any]]:
     """Give the actions of a round; none while the API server is away."""
     try:
         found = await stage.load.list(WORK)
-    except (ClusterError, OSError):
+    except AWAY:
         return []
     return [item for item in found if item["metadata"]["name"].startswith(f"{mark}k")]
 

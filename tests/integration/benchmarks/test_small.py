@@ -62,6 +62,7 @@ SMALL: dict[ModuleType, dict[str, Any]] = {
     order: {
         "KEYS": 3,
         "EACH": 4,
+        "PARENTED": (True,),
         "PAUSES": (6.0,),
         "FREEZE": 6.0,
         "INTERRUPTED_COUNT": 4,
