@@ -85,7 +85,7 @@ class OperatorConfig(ProcessSettings, env_prefix="TASKACTION_"):
     lease_renew_deadline: Duration = timedelta(seconds=10)
     """Time after its last renewal for which a replica may still start work."""
     lease_retry: Duration = timedelta(milliseconds=500)
-    """Interval of checking Leases: how soon a shard that was released, or a new replica, is noticed."""
+    """Interval of checking Leases; a replica that has its share of the shards lists them once a second."""
     status_delay: Duration = timedelta(seconds=1)
     """Age from which an idempotent attempt is shown as Running; shorter ones cost no additional write."""
     interrupt_grace: Duration = timedelta(seconds=10)
