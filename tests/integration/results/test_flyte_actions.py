@@ -1,9 +1,11 @@
-"""F3, F7, F9, F11, F12, F14 to F16: what a program of Flyte asks of the Actions service is done, or refused."""
+"""F1, F3, F7, F9, F11, F12, F14 to F16: what a program of Flyte asks of the Actions service is done, or refused."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -27,8 +29,12 @@ from local.operator_process import Operator
 from support.actions import create
 from support.actions_services import ActionsServices, action_id, condition, task, watch
 from support.api import list_objects
+from support.bucket import Bucket
+from support.flyte_tasks import parameters
 from support.flytesdk import environment
 from support.flytesdk.program import Story, words
+from taskaction.integrations.flyte.executor.model import FlyteParameters
+from taskaction.integrations.flyte.executor.places import AttemptPaths
 
 pytestmark = [pytest.mark.usefixtures("operator"), pytest.mark.timeout(300)]
 SECONDS = 60
@@ -88,6 +94,24 @@ async def refusal(call: Any) -> ConnectError:
 def child(services: ActionsServices, run: str, name: str) -> dict[str, Any]:
     (found,) = list_objects(services.kubectl, "ta", f"flyte.org/run={run},flyte.org/action={name}")
     return dict(found)
+
+
+@pytest.mark.parametrize("kind", ["volume", "bucket"])
+def test_f01_files_that_a_program_creates_are_in_the_storage_of_its_run(
+    story: Story, tmp_path: Path, kind: str
+) -> None:
+    base = f"file://{tmp_path}/runs" if kind == "volume" else "s3://runs"
+    given = FlyteParameters.model_validate(parameters(runOutputBase=base))
+    story = replace(story, raw=AttemptPaths.of(given, 1).raw)
+    with Bucket() as bucket:
+        made = words(story.ended(story.start("files", bucket.environment), SECONDS))
+
+    if kind == "volume":
+        assert [Path(path).read_bytes() for path in made] == [b"1", b"2"]
+        assert all(Path(path).is_relative_to(tmp_path / "runs" / "a1" / "1") for path in made)
+    else:
+        assert [bucket.files[path.removeprefix("s3:/")] for path in made] == [b"1", b"2"]
+        assert all(path.startswith("s3://runs/a1/1/raw/") for path in made)
 
 
 def test_f03_a_condition_that_nobody_answers_in_time_raises_the_sdks_own_error(

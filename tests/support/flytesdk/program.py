@@ -30,12 +30,14 @@ class Story:
     Attributes:
         python: of the environment that has the SDK.
         address: host and port of the Actions service; with a scheme, tokens are sent, which `insecure` forbids the SDK.
+        raw: where the program's files are to go; by default a folder of the storage.
     """
 
     python: Path
     address: str
     run: RunIdentifier
     folder: Path
+    raw: str = ""
 
     def start(self, task: str, env: Mapping[str, str] = MappingProxyType({}), **inputs: int) -> Program:
         """Start the task; started again, it is another attempt of the same action."""
@@ -55,7 +57,7 @@ class Story:
                 "--version",
                 "1",
             ),
-            *("--raw-data-path", str(self.folder / "raw"), "--run-name", self.run.name, "--name", ROOT),
+            *("--raw-data-path", self.raw or str(self.folder / "raw"), "--run-name", self.run.name, "--name", ROOT),
             *("--project", self.run.project, "--domain", self.run.domain, "--org", self.run.org),
             *("--resolver", RESOLVER, "mod", "story", "instance", task),
         ]

@@ -13,6 +13,8 @@ from types import MappingProxyType
 
 import flyte
 import flyte.errors
+import flyte.io
+import flyte.storage
 from flyte.extend import TaskTemplate
 from flyte.models import NativeInterface, SerializationContext
 
@@ -115,6 +117,16 @@ async def conditions() -> list[str]:
     sure = await flyte.new_condition.aio("sure", prompt="Sure?", data_type=bool)
     word = await flyte.new_condition.aio("word", prompt="Which word?", data_type=str)
     return [str(await sure.wait.aio()), await word.wait.aio()]
+
+
+@env.task
+async def files() -> list[str]:
+    """Create a file and a folder with a file, and say where they are."""
+    file, folder = flyte.io.File.new_remote("one.txt"), flyte.io.Dir.new_remote("two")
+    made = {file.path: b"1", f"{folder.path}/two.txt": b"2"}
+    for path, content in made.items():
+        await flyte.storage.put_stream(content, to_path=path)
+    return list(made)
 
 
 @env.task
