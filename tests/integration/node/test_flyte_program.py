@@ -6,6 +6,7 @@ import secrets
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,17 +22,19 @@ from cluster.node.link import GATEWAY
 from cluster.node.nodecluster import NodeCluster
 from cluster.processes import wait_until
 from local.manifests import ROOT
-from support.actions import Body, create, wait_for_phase
+from support.actions import Body, create, patch, wait_for_phase
 from support.actions_services import ActionsServices, task
 from support.api import list_objects
 from support.cluster import delete_namespace
-from support.flyte_tasks import container_task, parameters
+from support.flyte_tasks import amount, container_task, parameters
 from support.flytesdk import environment, image
 from support.operators import QUICK_LEASES, Operators
 
 EXAMPLE = ROOT / "examples" / "flyte"
 AUDIENCE = "flyte-actions"
 ACCOUNT = "flyte"
+GRACE_SECONDS = 30
+"""Kubernetes' default for a pod."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,33 @@ def test_what_the_platform_ends_is_run_again_and_counted_apart(house: House) -> 
     assert (status["attempt"], status["systemFailures"]) == (2, 1)
     assert status["outputUri"] == f"file://{house.storage}/r2/a1/2"
     assert status["attempts"][0]["error"]["kind"] == "System"
+
+
+def test_f05_an_aborted_program_that_handles_no_signal_ends_long_before_its_grace_period(house: House) -> None:
+    program = container_task(
+        image="busybox:1.36", command=["sleep", "600"], args=[], resources={"requests": [amount("MEMORY", "50Mi")]}
+    )
+    given = parameters(program, runOutputBase=f"file://{house.storage}/r4")
+    spec = {"executor": "flyte", "parameters": given, "runAs": {"serviceAccountName": ACCOUNT}}
+    create(
+        house.kubectl,
+        [
+            {
+                "apiVersion": "taskaction.dev/v1alpha1",
+                "kind": "TaskAction",
+                "metadata": {"name": "stopped"},
+                "spec": spec,
+            }
+        ],
+    )
+    started = wait_for_phase(house.kubectl, "stopped", "Running", 60)["status"]["attempts"][-1]
+    assert started["startedAt"] <= started["initializingAt"] <= started["runningAt"]
+
+    patch(house.kubectl, "stopped", {"abort": {"reason": "enough"}})
+
+    found = wait_for_phase(house.kubectl, "stopped", "Aborted", 30)
+    asked, over = (datetime.fromisoformat(one) for one in (found["spec"]["abort"]["at"], found["status"]["finishedAt"]))
+    assert over - asked < timedelta(seconds=GRACE_SECONDS / 2)
 
 
 def test_a_template_that_no_object_holds_is_stored_and_run(house: House) -> None:
