@@ -26,6 +26,8 @@ settings.load_profile("any machine")  # how busy it is says nothing about the co
 MOST_CLUSTERS = 4
 """Clusters at the same time; one with its operators takes about 1 GiB of memory."""
 
+AS_IN_THE_IMAGE = Path(__file__).parent / "support" / "as_in_the_image"
+
 STARTERS = {"cluster", "programs", "node_cluster", "node_programs", "simulated_cluster"}
 """The fixtures that everything on a real API server depends on."""
 
@@ -55,6 +57,11 @@ SLOWEST = (
     "integration/chart",
 )
 """Files, by how their paths begin, that take more than half a minute: they start first, so that none is last alone."""
+
+
+def pytest_configure() -> None:
+    """Give every process that tests start what the image has, without what only tools of developers bring."""
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(AS_IN_THE_IMAGE), os.environ.get("PYTHONPATH"))))
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
