@@ -55,6 +55,18 @@ def test_it_holds_every_crd_and_policy_as_they_stand(helm: Helm) -> None:
                 assert specs[manifest["kind"], manifest["metadata"]["name"]] == manifest["spec"], path
 
 
+@pytest.mark.parametrize(("setting", "expected"), [("STORAGE", 2), ("FLOWS_STORAGE", 1), ("LOG_LEVEL", 0)])
+def test_the_inbox_has_the_storage_of_the_operator(helm: Helm, setting: str, expected: int) -> None:
+    found = rendered(helm, "--set=webhooks.enabled=true", f"--set=settings.{setting}=s3://bucket/folder")
+    values = [
+        entry["value"]
+        for _, container in containers(found)
+        for entry in container.get("env", ())
+        if entry["name"] == "TASKACTION_STORAGE"
+    ]
+    assert values == ["s3://bucket/folder"] * expected
+
+
 @pytest.mark.parametrize(("keep", "policy"), [("true", "keep"), ("false", None)])
 def test_crds_are_kept_unless_said_otherwise(helm: Helm, keep: str, policy: str | None) -> None:
     for crd in of_kind(rendered(helm, f"--set=crds.keep={keep}"), "CustomResourceDefinition"):
