@@ -5,6 +5,7 @@ import html
 import json
 import re
 import time
+from datetime import UTC, datetime
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from yarl import URL
 
-from taskaction.api.task_action import Link, Progress
+from taskaction.api.task_action import Link, LogLine, Progress
 from taskaction.lifecycle.outcomes import Failed, Paused, Pending, Succeeded
 from taskaction.plugin.encodings import Canonical
 from taskaction.plugin.redaction import LONGEST_TEXT_CHARS, SHORTEST_BYTES, Redactor
@@ -180,3 +181,12 @@ def test_hostile_texts_take_little_time(secrets: list[str], text: str) -> None:
 
 def test_a_text_longer_than_any_that_is_recorded_is_cut_first() -> None:
     assert len(Redactor(["s3cret-value"]).text("x" * 10 * LONGEST_TEXT_CHARS)) == LONGEST_TEXT_CHARS
+
+
+def test_r38_no_part_of_a_progress_keeps_a_secret() -> None:
+    secret = "correct-horse-battery"
+    line = LogLine(number=1, at=datetime(2026, 1, 1, tzinfo=UTC), message=f"sent {secret}")
+    progress = Progress(message=secret, label=secret, log=(line,), output={"token": [secret]})
+    shown = Redactor([secret]).fields(progress).to_json()
+    assert secret not in json.dumps(shown)
+    assert (shown["log"][0]["number"], shown["output"]) == (1, {"token": [REDACTED]})
