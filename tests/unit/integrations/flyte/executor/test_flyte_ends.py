@@ -329,6 +329,32 @@ async def test_f04_a_pod_waits_until_a_node_takes_it_and_runs_when_its_container
     assert (outcome.waits, outcome.phase) == (waits, phase)
 
 
+UNSTARTED = [
+    pytest.param("CreateContainerConfigError", 31, "CannotStart", None, id="a missing Secret, after half a minute"),
+    pytest.param("InvalidImageName", 1, "CannotStart", None, id="a name of no image, at once"),
+    pytest.param("ImagePullBackOff", 181, "ImageNotPulled", RetryClass.ERROR, id="a missing image, after a while"),
+    pytest.param("CreateContainerConfigError", 5, "", None, id="a Secret that may still come"),
+    pytest.param("ImagePullBackOff", 60, "", None, id="an image that may still come"),
+]
+
+
+@pytest.mark.parametrize(("waits_for", "passed", "code", "retry"), UNSTARTED)
+async def test_f13_what_keeps_a_task_from_its_start_is_shown_and_ends_it_in_its_own_time(
+    house: House, waits_for: str, passed: float, code: str, retry: RetryClass | None
+) -> None:
+    waiting = {"name": "primary", "state": {"waiting": {"reason": waits_for, "message": "it is not there"}}}
+
+    outcome = await house.ends("Pending", passed, waiting, conditions=[{"type": "PodScheduled", "status": "True"}])
+
+    assert waits_for in outcome.message
+    if code:
+        assert isinstance(outcome, Failed)
+        assert (outcome.code, outcome.retry_class) == (code, retry)
+    else:
+        assert isinstance(outcome, Pending)
+        assert (outcome.phase, outcome.waits) == (Phase.INITIALIZING, False)
+
+
 async def test_another_containers_end_is_not_the_tasks(tmp_path: Path) -> None:
     house = House(tmp_path, pod_task(TWO))
 
