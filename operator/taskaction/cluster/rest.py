@@ -34,6 +34,8 @@ JSON_PATCH = "application/json-patch+json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _MANAGER = {"fieldManager": FIELD_MANAGER}
 _STATUS = "status"
+_PROMPT_SECONDS = 2.0
+"""Duration of a request above which its response does not show the time of the API server well enough."""
 _STARTING_SECONDS = 60.0
 """How long an API server may take from its first response until it has read its roles."""
 
@@ -282,6 +284,8 @@ class RestCluster:
 
     def _note_time(self, date: str | None, seconds: float) -> None:
         """Keep the time of the API server, which it gives in whole seconds, from a response that took ``seconds``."""
+        if seconds > _PROMPT_SECONDS:
+            return  # nobody knows when in between that was the time
         try:
             moment = parsedate_to_datetime(date or "")
         except ValueError:
