@@ -93,10 +93,9 @@ class Actor:
         """Return why an existing object is not the action's own, or None; anybody can set a label, but no origin."""
         if found["metadata"].get("labels", {}).get(UID_LABEL) != run.uid:
             return "use another name or delete it"
-        if (problem := owner_problem(intended, found)) is not None:
-            return f"{problem}; use another name or delete it"
         if ORIGIN_ANNOTATION not in (intended["metadata"].get("annotations") or {}):
-            return None
+            problem = owner_problem(intended, found)
+            return f"{problem}; use another name or delete it" if problem is not None else None
         if (problem := origin_problem(intended, found)) is not None:
             return f"{problem}; delete it"
         if await self._guard.is_enforced(run.namespace):
