@@ -35,10 +35,10 @@ _NUMBERS = frozenset({Kind.NUMBER})
 _STRINGS = frozenset({Kind.STRING})
 
 
-def find_certain_failures(program: FlowProgram) -> tuple[Problem, ...]:
-    """Return the reads and writes of a flow that can never succeed; the input of a run is any object."""
+def find_certain_failures(program: FlowProgram, given: Shape = OBJECT) -> tuple[Problem, ...]:
+    """Return the reads and writes of a flow that can never succeed with an input of a shape."""
     try:
-        return _Analysis().follow(program, "$", OBJECT).problems
+        return _Analysis().follow(program, "$", given).problems
     except _TooManyStepsError:
         return ()
 

@@ -12,15 +12,21 @@ from taskaction.flows.dataflow import find_certain_failures
 from taskaction.flows.errors import Problem, child_path
 from taskaction.flows.expressions import parse_expression
 from taskaction.flows.functions import BEYOND_GLOBUS
+from taskaction.flows.input_shapes import shape_of_input
 from taskaction.flows.program import FlowProgram, compile_definition
 
 
-def validate_definition(document: Any, *, strict: bool = False) -> tuple[Problem, ...]:
-    """Return all problems of a definition; with ``strict`` also everything that Globus Flows does not support."""
+def validate_definition(
+    document: Any, *, strict: bool = False, input_schema: Mapping[str, Any] | None = None
+) -> tuple[Problem, ...]:
+    """Return all problems of a definition; with ``strict`` also everything that Globus Flows does not support.
+
+    ``input_schema`` is a JSON Schema of the input of every run.
+    """
     program = compile_definition(document)
     if not isinstance(program, FlowProgram):
         return program
-    failures = find_certain_failures(program)
+    failures = find_certain_failures(program, shape_of_input(input_schema))
     return (*failures, *_beyond_globus(document)) if strict else failures
 
 

@@ -82,6 +82,13 @@ def test_r28_a_read_that_can_never_succeed_is_reported_and_does_fail(kubectl: Ku
     assert (failed["phase"], failed["error"]["stateName"]) == ("Failed", "A")
 
 
+def test_r28_a_name_that_the_input_schema_excludes_is_reported(kubectl: Kubectl) -> None:
+    schema = {"type": "object", "properties": {"path": {"type": "string"}}, "additionalProperties": False}
+    states = {"A": {"Type": "Pass", "InputPath": "$.pth", **END}}
+    problems = verdict(kubectl, states, inputSchema=schema)
+    assert "$ has only path;" in problems["$.States.A.InputPath"]
+
+
 # -- R30: fields of Map ------------------------------------------------------------------------------------------------
 
 

@@ -294,6 +294,51 @@ def test_every_example_is_valid() -> None:
     } == {}
 
 
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "path": {"type": "string"},
+        "files": {"type": "array", "items": {"type": "object", "properties": {"n": {"type": ["integer", "null"]}}}},
+        "any": {"$ref": "#/$defs/any"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("$.pth", "$ has only any, files, path;"),
+        ("$.path.x", "$.path is a string;"),
+        ("$.files.x", "$.files is a list;"),
+        ("$.files[0].n.x", "$.files[0].n is a number or null;"),
+        ("$.path", None),
+        ("$.files[7].whatever", None),
+        ("$.any.thing", None),
+    ],
+)
+def test_the_schema_of_the_input_rules_out_what_it_does_not_allow(path: str, why: str | None) -> None:
+    problems = validate_definition({"StartAt": "B", "States": {"B": reads(path)}}, input_schema=SCHEMA)
+    assert len(problems) == (why is not None)
+    assert all(str(why) in one.message for one in problems)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        None,
+        True,
+        {"properties": {"a": {}}},
+        {"properties": {"a": 5}, "additionalProperties": {}},
+        {"properties": {}, "additionalProperties": False, "patternProperties": {"^z": {}}},
+        {"$ref": "#/$defs/x", "additionalProperties": False},
+        {"properties": 5, "additionalProperties": False},
+    ],
+)
+def test_a_schema_that_allows_a_name_rules_nothing_out(schema: Any) -> None:
+    assert validate_definition({"StartAt": "B", "States": {"B": reads("$.z")}}, input_schema=schema) == ()
+
+
 # -- properties --------------------------------------------------------------------------------------------------------
 
 NAMES = ["a", "b"]

@@ -65,7 +65,7 @@ def validate_definition_and_schema(
     too_deep = nesting_problem(definition, "")
     if too_deep is not None:
         return ValidationResult(Reason.INVALID_DEFINITION, (Problem("$", too_deep.removeprefix(": ")),))
-    problems = validate_definition(definition, strict=strict) or tuple(
+    problems = validate_definition(definition, strict=strict, input_schema=input_schema) or tuple(
         find_input_problems(definition, namespace, inputs)
     )
     if problems:
