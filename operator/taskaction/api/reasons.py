@@ -242,6 +242,11 @@ class Reason(StrEnum):
         "the file with the state of a run is missing from the storage or was modified",
         "create the run again; only the operator may write to the folder",
     )
+    QUOTA_EXCEEDED = (
+        "QuotaExceeded",
+        "a ResourceQuota of the namespace leaves no room for an object",
+        "delete finished objects, or raise the quota; what waits continues when there is room",
+    )
     FLOW_FAILED = (
         "FlowFailed",
         "a state of the run failed, and no `Catch` handled the error",

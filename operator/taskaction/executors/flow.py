@@ -27,7 +27,8 @@ from taskaction.plugin.parameters import Parameters
 
 _LOOK = 60.0
 """Seconds between polls of a paused run; its changes arrive by the watch as well."""
-_NO_PATIENCE = timedelta()
+_PATIENCE = timedelta(minutes=10)
+"""How long to wait while a ResourceQuota leaves no room for the run: as long as a pod may, by default."""
 
 
 class FlowParameters(Parameters):
@@ -71,7 +72,7 @@ class FlowExecutor(ChildExecutor):
         body = {"apiVersion": ACTION_FLOW_RUNS.api_version, "kind": ACTION_FLOW_RUNS.kind, "spec": spec}
         name = child_name(run.name, run.uid, run.attempt)
         body = with_origin(with_owner(body, run, name), f"{run.uid}/{run.attempt}")
-        return Child(resource=ACTION_FLOW_RUNS, body=body, patience=_NO_PATIENCE)
+        return Child(resource=ACTION_FLOW_RUNS, body=body, patience=_PATIENCE)
 
     async def judge(self, run: Run, child: Child, body: Body) -> Outcome:
         """Return the outcome by the status of the run; forward a signal of the action to it."""

@@ -4,9 +4,10 @@ With ``spec.runAs``, that account creates them, so the API server checks its per
 it, the operator creates them, and the admission policy refuses those that would need an account.
 """
 
+import asyncio
 import re
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from taskaction.api.action_flow_run import ActionFlowRun
@@ -18,6 +19,7 @@ from taskaction.cluster.errors import (
     ForbiddenError,
     InvalidError,
     NotFoundError,
+    QuotaReachedError,
 )
 from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
 from taskaction.cluster.write_slots import WriteRank, WriteSlots
@@ -42,6 +44,21 @@ from taskaction.lifecycle.signals import is_fingerprint_of, to_child_signal
 from taskaction.plugin.origin import OriginGuard, origin_problem
 
 _OWN_LACK = re.compile(r'User "[^"]*" cannot (?!impersonate)')
+
+
+@dataclass(slots=True)
+class Ensured:
+    """Result of the creation of actions.
+
+    Attributes:
+        events: the states of those that exist, as far as they are known.
+        held: the visits whose action a ResourceQuota refused.
+        problem: what the quota says; empty if it refused none.
+    """
+
+    events: list[ActionEnded | StoredEnd | ActionPaused] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    problem: str = ""
 
 
 class RunChildren:
@@ -71,12 +88,33 @@ class RunChildren:
         self._on_created = on_created
         self._slots = slots
 
+    async def ensure_all(self, record: RunRecord, starts: Sequence[StartAction]) -> Ensured:
+        """Create the actions that do not exist; what a ResourceQuota leaves no room for remains to be created."""
+        ensured = Ensured()
+        await asyncio.gather(*(self._ensure_or_hold(record, start, ensured) for start in starts))
+        return ensured
+
+    async def _ensure_or_hold(self, record: RunRecord, start: StartAction, ensured: Ensured) -> None:
+        if ensured.problem:  # the quota would refuse this one, too
+            ensured.held.append(start.visit)
+            return
+        try:
+            event = await self.ensure(record, start, made_here=start.visit not in record.inherited)
+        except QuotaReachedError as error:
+            ensured.problem = str(error)
+            ensured.held.append(start.visit)
+        else:
+            ensured.events += [event] if event is not None else []
+
     async def ensure(
         self, record: RunRecord, start: StartAction, *, made_here: bool
     ) -> ActionEnded | StoredEnd | ActionPaused | None:
         """Create the action of a visit unless it exists; return its state if that is known.
 
         ``made_here`` says that this process has just decided on it, so most likely it does not exist yet.
+
+        Raises:
+            QuotaReachedError: a ResourceQuota leaves no room for it, or for the Secret of its private parameters.
         """
         try:
             body = await self._manifest(record, start)
@@ -135,6 +173,8 @@ class RunChildren:
             if found is None:  # deleted in between
                 return await self._create_or_find(record, start, body)
             return await self._adopt(record, start.visit, body, found)
+        except QuotaReachedError:
+            raise
         except ForbiddenError as error:
             return unable_to_run(start.visit, _explain_denial(str(error), record.run))
         except (InvalidError, NotFoundError, ConflictError) as error:

@@ -1,11 +1,16 @@
 """Effects of a run's state: creates or calls its actions, and stops those that it no longer needs."""
 
 import asyncio
+from datetime import datetime, timedelta
 
 from taskaction.control.flow_runs.children import RunChildren
+from taskaction.control.flow_runs.holds import QuotaHold
 from taskaction.control.flow_runs.inline import InlineCalls
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.objects.requests import Requests
+
+_QUOTA_PAUSE = timedelta(seconds=10)
+"""Pause before an action is created again that a ResourceQuota refused."""
 
 
 class EffectRunner:
@@ -17,20 +22,20 @@ class EffectRunner:
         self._inline = inline
         self._requests = requests
 
-    async def start_actions(self, record: RunRecord) -> None:
-        """Create or call every action of the state that does not exist."""
+    async def start_actions(self, record: RunRecord, now: datetime) -> None:
+        """Create or call every action of the state that does not exist; retry later what a quota leaves no room for."""
         new = record.take_missing_starts()
         for start in new:
             if start.inline:
                 self._inline.begin(record, start)
-        ensured = (
-            self._children.ensure(record, start, made_here=start.visit not in record.inherited)
-            for start in new
-            if not start.inline
-        )
-        said = [event for event in await asyncio.gather(*ensured) if event is not None]
-        if said:
-            record.add_events(said)
+        made = [start for start in new if not start.inline]
+        if not made:
+            return
+        ensured = await self._children.ensure_all(record, made)
+        hold = QuotaHold(now + _QUOTA_PAUSE, ensured.problem) if ensured.problem else None
+        record.hold_starts(ensured.held, hold)
+        if ensured.events:
+            record.add_events(ensured.events)
             self._requests.reconcile(record)
 
     async def stop_actions(self, record: RunRecord) -> None:

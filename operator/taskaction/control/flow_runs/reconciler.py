@@ -356,8 +356,20 @@ class RunReconciler:
         if self._parts.tree.abort_fact(record.uid) is not None or not self._may_act(record):
             return
         if not record.run.spec.suspend:
-            await self._parts.effect_runner.start_actions(record)
+            before = record.hold
+            await self._parts.effect_runner.start_actions(record, self._parts.clock.now())
+            if record.hold is not before or (record.hold is None and record.status.reason == Reason.QUOTA_EXCEEDED):
+                self._show_quota(record)
         await self._parts.effect_runner.stop_actions(record)
+
+    def _show_quota(self, record: RunRecord) -> None:
+        """Show that a ResourceQuota refuses actions, or does so no more; the status is written with the next change."""
+        if record.state is None or record.is_gone:
+            return
+        self._render_status(record)
+        statuses.set_condition(record, *statuses.summarize_running(record, record.state), now=self._parts.clock.now())
+        if record.status is not record.stored:
+            record.flush_by(self._parts.clock.now() + self._parts.status_delay)
 
     def _may_act(self, record: RunRecord) -> bool:
         if self.is_owned(record) and self._parts.tenures.may_start(record.shard):

@@ -7,12 +7,13 @@ Only the methods of this module and of ``OwnedRecord`` change a record; the othe
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from taskaction.api.action_flow_run import ActionFlowRun, ActionFlowRunStatus, RunError
 from taskaction.api.enums import ParentKind, Phase
 from taskaction.api.reasons import Reason
 from taskaction.cluster.gateway import Body
+from taskaction.control.flow_runs.holds import QuotaHold, Stoppable
 from taskaction.control.flow_runs.translation import RunEvent
 from taskaction.control.objects.owned import OwnedRecord
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
@@ -25,13 +26,6 @@ from taskaction.flows.state import FlowState
 from taskaction.lifecycle.decisions import RecordEvent
 from taskaction.lifecycle.state import AbortFact
 from taskaction.lifecycle.statuses import Change, build_conditions
-
-
-class Stoppable(Protocol):
-    """Call that runs in the background."""
-
-    def stop(self) -> None:
-        """Stop the call; its outcome is ignored."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -54,6 +48,7 @@ class RunRecord(OwnedRecord):
         calls: active inline calls, by visit.
         inherited: the visits whose action another process may have created.
         cancelled: the visits whose action must end although the run continues.
+        hold: why and until when actions are not created, since a ResourceQuota refused one.
         busy: a turn is active; ``requested`` requests another one.
         storage_error: the last error of the storage, after ``storage_failures`` consecutive failures.
         retry_at: when to retry the storage.
@@ -71,6 +66,7 @@ class RunRecord(OwnedRecord):
     adopted: dict[str, str] = field(default_factory=dict)
     inherited: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
+    hold: QuotaHold | None = None
     pending_events: list[RunEvent] = field(default_factory=list)
     decision: FlowDecision | None = None
     abort: AbortFact | None = None
@@ -121,7 +117,8 @@ class RunRecord(OwnedRecord):
     @property
     def next_due(self) -> datetime | None:
         """When to look at the record next; None if nothing is scheduled."""
-        return min((at for at in (self.wake_at, self.flush_at) if at is not None), default=None)
+        held_until = self.hold.until if self.hold is not None else None
+        return min((at for at in (self.wake_at, self.flush_at, held_until) if at is not None), default=None)
 
     def refused_status(self, message: str, now: datetime) -> ActionFlowRunStatus:
         """Return the status of a run that must fail because the API server refuses its status."""
@@ -211,6 +208,7 @@ class RunRecord(OwnedRecord):
         """Require a write if the delayed one is due, and remove the timers that led here."""
         if self.flush_at is not None and self.flush_at <= now:
             self.flush_at, self.write_now = None, True
+        self.hold = self.hold if self.hold is not None and self.hold.until > now else None
         self.wake_at = None
 
     def begin_commit(self) -> bool:
@@ -267,6 +265,7 @@ class RunRecord(OwnedRecord):
         self.starts = {visit: start for visit, start in known.items() if visit in acting}
         self.children &= acting
         self.adopted = {visit: uid for visit, uid in self.adopted.items() if visit in acting}
+        self.hold = self.hold if self.starts.keys() - self.children else None
 
     def take_decision(self) -> tuple[FlowDecision, list[FlowLogEntry]] | None:
         """Remove and return the decision that the status does not show yet, with its log entries."""
@@ -302,10 +301,16 @@ class RunRecord(OwnedRecord):
     # -- actions ------------------------------------------------------------------------------------------------------
 
     def take_missing_starts(self) -> list[StartAction]:
-        """Return the actions of the state that are not known to exist, and take them as existing."""
-        missing = [start for visit, start in self.starts.items() if visit not in self.children]
+        """Return the actions that are not known to exist, except those held back, and take them as existing."""
+        missing = [one for one in self.starts.values() if one.visit not in self.children]
+        missing = [one for one in missing if one.inline or self.hold is None]
         self.children |= {start.visit for start in missing}
         return missing
+
+    def hold_starts(self, visits: Iterable[str], hold: QuotaHold | None) -> None:
+        """Start the actions of ``visits`` after the hold; None forgets an earlier one."""
+        self.children -= set(visits)
+        self.hold = hold
 
     def adopt(self, visit: str, uid: str) -> None:
         """Take an object for the action of a visit: the run created it, or its origin is proven."""
@@ -391,5 +396,5 @@ class RunRecord(OwnedRecord):
         self.deferred_event = None
         self.decision = self.abort = self.private_parts = None
         self.stop_calls()
-        self.abandon_at = self.wake_at = self.flush_at = self.retry_at = None
+        self.abandon_at = self.wake_at = self.flush_at = self.retry_at = self.hold = None
         self.write_now, self.storage_failures = False, 0

@@ -139,6 +139,8 @@ def summarize_running(record: RunRecord, state: FlowState) -> tuple[Phase, str, 
         hinted = hint(record.run.spec.signal, record.program, state) if record.program is not None else ""
         asked = f"{first.at}: {details.get('description') or 'waiting for an answer'}"
         return Phase.PAUSED, reason, f"{asked} ({hinted})" if hinted else asked
+    if record.hold is not None:
+        return Phase.RUNNING, Reason.QUOTA_EXCEEDED, f"an action waits to be created: {record.hold.problem}"
     return Phase.RUNNING, Reason.EXECUTING, f"in {format_states(_leaf_frames(state.root))}"
 
 

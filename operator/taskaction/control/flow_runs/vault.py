@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from taskaction.cluster.errors import AlreadyExistsError, ForbiddenError
+from taskaction.cluster.errors import AlreadyExistsError, ForbiddenError, QuotaReachedError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, SECRETS, Body, Cluster
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.translation import SCHEME, ActionNotRunnableError
@@ -81,6 +81,7 @@ class PrivateDataVault:
 
         Raises:
             VaultError: the run's account may not store them.
+            QuotaReachedError: a ResourceQuota leaves no room for a Secret.
             UnableToRunError: a private part is where no parameter can be read from a Secret.
         """
         places = [*start.private, *private_places(start.body)]
@@ -92,7 +93,13 @@ class PrivateDataVault:
                 "the input of a flow is visible in the manifest of its run; do not pass private data"
             )
         name = visit_name(record.name, record.uid, start.visit)
-        await self._create(record, name, {f"p{number}": orjson.dumps(value) for number, (_, value) in enumerate(kept)})
+        data = {f"p{number}": orjson.dumps(value) for number, (_, value) in enumerate(kept)}
+        try:
+            await self._create(record, name, data)
+        except VaultError as error:
+            if isinstance(error.__cause__, QuotaReachedError):
+                raise error.__cause__ from error
+            raise
         sources = [
             {
                 "parameter": ".".join(map(str, place)),
@@ -154,7 +161,7 @@ class PrivateDataVault:
             raise VaultError(
                 f"private data is kept in Secrets, and ServiceAccount {account.service_account_name!r} may not "
                 f"{verb} them: add a RoleBinding that grants create, get and delete on secrets ({answer})"
-            )
+            ) from answer
         return answer
 
 
