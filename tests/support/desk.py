@@ -6,6 +6,7 @@ from typing import Any
 from support.fake_cluster import FakeCluster
 from support.work_requests import no_requests
 from support.write_slots import write_slots
+from taskaction.control.objects.events import EventPoster
 from taskaction.control.objects.owned import OwnedRecord
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.requests import Requests
@@ -23,14 +24,21 @@ class Desk:
     luck: float = 0.0
     requests: Requests = field(default_factory=no_requests)
 
+    def __post_init__(self) -> None:
+        self.events = EventPoster(self.cluster, self.clock, lambda: self.told.append(("dropped", "event")))
+
     def writer(self, in_flight: int = 10) -> StatusWriter[ActionRecord]:
-        return StatusWriter(self.cluster, self.clock, lambda: self.luck, self, self.requests, write_slots(in_flight))
+        slots = write_slots(in_flight)
+        return StatusWriter(self.cluster, self.clock, lambda: self.luck, self, self.requests, self.events, slots)
 
     def on_status_written(self, record: OwnedRecord) -> None:
         self.told.append(("wrote", record.name))
 
     def on_write_retried(self, record: OwnedRecord, error: Exception) -> None:
         self.told.append(("retried", record.name))
+
+    def on_status_refused(self, record: OwnedRecord, error: Exception) -> None:
+        self.told.append(("refused", record.name))
 
     def on_write_overtaken(self, record: OwnedRecord, server: Any) -> None:
         self.told.append(("overtaken", record.name))

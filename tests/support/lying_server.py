@@ -44,6 +44,7 @@ class LyingServer:
     kubeconfig: Path
     lies: list[Lie] = field(default_factory=list)
     url: str = ""
+    lines: list[str] = field(default_factory=list)
     _watching: list[web.Request] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -66,6 +67,10 @@ class LyingServer:
         lie = Lie(words, answer, times)
         self.lies.append(lie)
         return lie
+
+    def count(self, *words: str) -> int:
+        """Return the number of requests until now whose line holds all of `words`."""
+        return sum(all(word in line for word in words) for line in list(self.lines))
 
     def freeze_watches(self) -> None:
         """Let no byte of any watch through, with the connections open: nobody is told."""
@@ -107,6 +112,7 @@ class LyingServer:
 
             async def answer(request: web.Request) -> web.StreamResponse:
                 line = f"{request.method} {request.path_qs}"
+                self.lines.append(line)
                 for lie in self.lies:
                     if lie.takes(line):
                         told: web.StreamResponse = await lie.answer(request, self)

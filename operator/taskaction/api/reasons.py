@@ -80,6 +80,11 @@ class Reason(StrEnum):
         "the executor failed to determine the partition key",
         "contact the author of the executor",
     )
+    OBJECT_TOO_LARGE = (
+        "ObjectTooLarge",
+        "the object is so large that the API server stores no status in it, or not the whole one",
+        "delete the object, and create one with smaller parameters, annotations or labels",
+    )
     PARAMETERS_TOO_LARGE = (
         "ParametersTooLarge",
         "`spec.parameters` is larger than `TASKACTION_MAX_PARAMETERS_BYTES`",

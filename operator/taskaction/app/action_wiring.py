@@ -313,7 +313,9 @@ def _build_writing(base: Foundation, providers: ProviderControl, seen: _Observat
     committer = StatusCommitter(
         table=base.members.actions,
         clock=base.clock,
-        writer=StatusWriter(base.cluster, base.clock, base.jitter, base.journal, base.requests, base.slots),
+        writer=StatusWriter(
+            base.cluster, base.clock, base.jitter, base.journal, base.requests, base.events, base.slots
+        ),
         editor=editor,
         dispatcher=seen.dispatcher,
         teardown=teardown,

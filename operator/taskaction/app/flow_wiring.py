@@ -175,7 +175,9 @@ def _build_reconciler(
         vault=vault,
         files=files,
         outputs=base.outputs,
-        writer=StatusWriter(base.cluster, base.clock, base.jitter, base.journal, base.requests, base.slots),
+        writer=StatusWriter(
+            base.cluster, base.clock, base.jitter, base.journal, base.requests, base.events, base.slots
+        ),
         clock=base.clock,
         jitter=base.jitter,
         background=base.background,

@@ -36,6 +36,9 @@ class OperatorMetrics(ProcessMetrics):
         self.overtaken = self.counter(
             "status_overtaken", "Number of status writes given up because another owner has written."
         )
+        self.refused = self.counter(
+            "status_refused", "Number of objects that take no status at all, because they are too large."
+        )
         self.abandoned = self.counter("cancels_abandoned", "Number of cancels that executors did not confirm in time.")
         self.events_dropped = self.counter("events_dropped", "Number of Kubernetes Events that were not posted.")
         self.queue_depth = self.gauge("queue_depth", "Number of actions waiting for a worker.")

@@ -59,6 +59,11 @@ class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
             **record.log_fields,
         )
 
+    def on_status_refused(self, record: OwnedRecord, error: Exception) -> None:
+        """Record that the object takes no status at all, because it is too large."""
+        self.metrics.refused.inc()
+        self._log.warning("object takes no status", error=str(error), **record.log_fields)
+
     def on_queue_left(self, record: ActionRecord, seconds: float) -> None:
         """Record how long an action was queued until a worker took it."""
         self.metrics.queue_wait.labels("poll" if record.status.phase.is_started else "start").observe(seconds)

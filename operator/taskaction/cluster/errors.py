@@ -5,7 +5,8 @@ ClusterError
 ├── ConflictError         409 on a write with a resourceVersion, 422 on a failed JSON-patch test
 ├── ExpiredError          410: the continue token of a list, or the start of a watch, is too old
 ├── NotFoundError         404 on a write (a read returns None)
-├── InvalidError          400, 405, 413, 415 and other 422: the object itself is rejected
+├── InvalidError          400, 405, 415 and other 422: the object itself is rejected
+│   └── TooLargeError     413, and a 500 of etcd: the object would be too large
 ├── ForbiddenError        403
 │   └── QuotaReachedError 403: a ResourceQuota leaves no room
 └── UnavailableError      may be retried
@@ -38,6 +39,10 @@ class NotFoundError(ClusterError):
 
 class InvalidError(ClusterError):
     """The API server rejects the content of the object; a retry cannot help."""
+
+
+class TooLargeError(InvalidError):
+    """The object would be larger than the API server or etcd accepts."""
 
 
 class ForbiddenError(ClusterError):

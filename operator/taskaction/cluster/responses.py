@@ -15,6 +15,7 @@ from taskaction.cluster.errors import (
     NotFoundError,
     QuotaReachedError,
     ThrottledError,
+    TooLargeError,
     UnauthorizedError,
     UnavailableError,
 )
@@ -22,8 +23,8 @@ from taskaction.core.names import truncate
 
 _LONGEST_MESSAGE = 512
 _FAILED_TEST = "test operation"
-_TOO_LARGE = "etcdserver: request is too large"
-"""Message of a 500 that is permanent: the API server returns it for the same object forever."""
+_TOO_LARGE = ("etcdserver: request is too large", "trying to send message larger than max")
+"""Messages of a 500 that is permanent: the API server returns it for the same object forever."""
 _QUOTA = ("exceeded quota", "status unknown for quota")
 """Words of a 403 that a ResourceQuota causes: it is used up, or not counted yet."""
 
@@ -35,13 +36,13 @@ def error_from_response(verb: str, code: int, content: bytes, headers: Mapping[s
     retry_after = _seconds(headers.get("Retry-After"))
     if code == HTTPStatus.TOO_MANY_REQUESTS:
         return ThrottledError(message, retry_after=retry_after)
-    if _TOO_LARGE not in text and (code >= HTTPStatus.INTERNAL_SERVER_ERROR or code == HTTPStatus.REQUEST_TIMEOUT):
+    permanent = TooLargeError if any(mark in text for mark in _TOO_LARGE) else _BY_CODE.get(code)
+    if permanent is ForbiddenError and is_quota_refusal(text):
+        permanent = QuotaReachedError
+    if permanent is not None:
+        return permanent(message)
+    if code >= HTTPStatus.INTERNAL_SERVER_ERROR or code == HTTPStatus.REQUEST_TIMEOUT:
         return UnavailableError(message, retry_after=retry_after)
-    plain = _BY_CODE.get(code)
-    if plain is ForbiddenError and is_quota_refusal(text):
-        plain = QuotaReachedError
-    if plain is not None:
-        return plain(message)
     if code == HTTPStatus.CONFLICT:
         return _conflict(verb, reason, message)
     if code == HTTPStatus.UNPROCESSABLE_ENTITY and verb == "patch" and _is_failed_test(message):
@@ -59,6 +60,7 @@ _BY_CODE: Mapping[int, type[ClusterError]] = {
     HTTPStatus.FORBIDDEN: ForbiddenError,
     HTTPStatus.NOT_FOUND: NotFoundError,
     HTTPStatus.GONE: ExpiredError,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: TooLargeError,
 }
 
 

@@ -76,7 +76,9 @@ class RunReconciler:
     def is_at_rest(self, record: RunRecord) -> bool:
         """Whether a run has no active turn and no unwritten status; write the latter at once."""
         idle = not record.busy and record.flushing is None
-        written = record.is_gone or record.retry_at is not None  # or cannot be written: the next owner decides again
+        written = (
+            record.is_gone or record.is_refused or record.retry_at is not None
+        )  # or cannot be written: the next owner decides again
         if idle and not written and not record.is_written:
             record.require_write()
             record.begin_turn()
@@ -324,6 +326,8 @@ class RunReconciler:
             if result is WriteResult.GONE:
                 self._parts.teardown.on_deleted(record)
                 return
+            if result is WriteResult.REFUSED:
+                return  # nothing more can be recorded; a change of the object requests another turn
             if result is WriteResult.OVERTAKEN:
                 self._on_overtaken(record)
                 return

@@ -120,12 +120,12 @@ class RunRecord(OwnedRecord):
         held_until = self.hold.until if self.hold is not None else None
         return min((at for at in (self.wake_at, self.flush_at, held_until) if at is not None), default=None)
 
-    def refused_status(self, message: str, now: datetime) -> ActionFlowRunStatus:
+    def refused_status(self, reason: Reason, message: str, now: datetime) -> ActionFlowRunStatus:
         """Return the status of a run that must fail because the API server refuses its status."""
         text = truncate(f"the API server refused the status: {message}", MESSAGE_LIMIT_CHARS)
         change = Change(
             phase=Phase.FAILED,
-            reason=Reason.SYSTEM_ERROR,
+            reason=reason,
             message=text,
             now=now,
             generation=self.run.metadata.generation,
@@ -133,14 +133,18 @@ class RunRecord(OwnedRecord):
         return self.stored.model_copy(
             update={
                 "phase": Phase.FAILED,
-                "reason": Reason.SYSTEM_ERROR,
+                "reason": reason,
                 "message": text,
-                "error": RunError(code=Reason.SYSTEM_ERROR, message=text),
+                "error": RunError(code=reason, message=text),
                 "finished_at": now,
                 "conditions": build_conditions(self.stored.conditions, change, text),
                 "observed_generation": change.generation,
             }
         )
+
+    def smallest_status(self, reason: Reason, now: datetime) -> ActionFlowRunStatus:
+        """Return the smallest status of a run that must fail; the claim may not be removed."""
+        return ActionFlowRunStatus(phase=Phase.FAILED, reason=reason, finished_at=now, claim=self.stored.claim)
 
     @property
     def is_written(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from taskaction.api.action_flow_run import ActionFlowRun
 from taskaction.api.enums import ParentKind
+from taskaction.api.reasons import Reason
 from taskaction.api.task_action import TaskAction
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body, Resource
 from taskaction.cluster.write_slots import WriteRank
@@ -48,6 +49,7 @@ class OwnedRecord(ABC):
         is_gone: the object no longer exists; nothing may be written.
         wake_at: when to reconcile; ``flush_at``: when to write the status at the latest.
         flushing: set during a status write; completed with its result.
+        refused_version: the resourceVersion at which the API server refused even the smallest status.
     """
 
     status: Any
@@ -61,6 +63,7 @@ class OwnedRecord(ABC):
     wake_at: datetime | None = None
     flush_at: datetime | None = None
     flushing: asyncio.Future[object] | None = None
+    refused_version: str | None = None
 
     # -- facts --------------------------------------------------------------------------------------------------------
 
@@ -85,8 +88,12 @@ class OwnedRecord(ABC):
         """When to look at the record next; None if nothing is scheduled."""
 
     @abstractmethod
-    def refused_status(self, message: str, now: datetime) -> Any:
+    def refused_status(self, reason: Reason, message: str, now: datetime) -> Any:
         """Return the status of an object that must fail because the API server refuses its status."""
+
+    @abstractmethod
+    def smallest_status(self, reason: Reason, now: datetime) -> Any:
+        """Return the smallest status of an object that must fail because no other one fits into it."""
 
     @property
     def write_rank(self) -> WriteRank:
@@ -122,6 +129,16 @@ class OwnedRecord(ABC):
     def must_be_placed(self) -> bool:
         """Whether the object changed since shard, parent and partition were determined."""
         return self.placed is not self.api_object
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether the API server refused even the smallest status, of this version of the object or an earlier one."""
+        return self.refused_version is not None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether no status fits into the object as it is: sending one again changes nothing."""
+        return self.was_refused and self.refused_version == self.version
 
     def is_overtaken(self, server: Any) -> bool:
         """Whether another owner has written: the server has neither the known claim nor the claim to write."""
@@ -159,9 +176,17 @@ class OwnedRecord(ABC):
         """Replace the status by the one that another owner has written."""
         self.status = self.stored = server
 
-    def refuse_status(self, message: str, now: datetime) -> None:
+    def refuse_status(self, reason: Reason, message: str, now: datetime) -> None:
         """Fail, because the API server refuses the status with ``message``."""
-        self.status = self.refused_status(message, now)
+        self.status = self.refused_status(reason, message, now)
+
+    def shrink_status(self, reason: Reason, now: datetime) -> None:
+        """Fail with the smallest status."""
+        self.status = self.smallest_status(reason, now)
+
+    def give_up_write(self, status: Any) -> None:
+        """Keep ``status`` in memory only, because no status fits into the object."""
+        self.status, self.refused_version = status, self.version
 
     def mark_gone(self) -> None:
         """Record that the object no longer exists."""
@@ -173,7 +198,7 @@ class OwnedRecord(ABC):
 
     def on_status_stored(self, status: Any, version: str | None = None) -> None:
         """Record that the API server has ``status``, at ``version`` if that is known."""
-        self.stored = status
+        self.stored, self.refused_version = status, None
         if version is not None:
             self.version = version
 

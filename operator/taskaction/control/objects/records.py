@@ -137,19 +137,26 @@ class ActionRecord(OwnedRecord):
         waits = not (self.status.phase.is_started or self.status.phase.is_terminal)
         return WriteRank.NEWS if waits and self.status.attempts == self.stored.attempts else WriteRank.AWAITED
 
-    def refused_status(self, message: str, now: datetime) -> TaskActionStatus:
+    def refused_status(self, reason: Reason, message: str, now: datetime) -> TaskActionStatus:
         """Return the status of an action that must fail because the API server refuses its status."""
         text = f"the API server refused the status: {message}"
-        error = error_info(Reason.SYSTEM_ERROR, ErrorKind.SYSTEM, text)
+        error = error_info(reason, ErrorKind.USER if reason is Reason.OBJECT_TOO_LARGE else ErrorKind.SYSTEM, text)
         change = Change(
             phase=Phase.FAILED,
-            reason=Reason.SYSTEM_ERROR,
+            reason=reason,
             message=text,
             now=now,
             generation=self.action.metadata.generation,
         )
         return apply_change(
             self.stored, change, **close_attempt_fields(self.stored, Phase.FAILED, error, now), finished_at=now
+        )
+
+    def smallest_status(self, reason: Reason, now: datetime) -> TaskActionStatus:
+        """Return the smallest status of an action that must fail; attempt and claim may not be removed."""
+        kept = self.stored
+        return TaskActionStatus(
+            phase=Phase.FAILED, reason=reason, finished_at=now, attempt=kept.attempt, claim=kept.claim
         )
 
     # -- the object ---------------------------------------------------------------------------------------------------

@@ -9,15 +9,30 @@ from enum import Enum, auto
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
-from taskaction.cluster.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, UnavailableError
+from taskaction.api.reasons import Reason
+from taskaction.cluster.errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    TooLargeError,
+    UnavailableError,
+)
 from taskaction.cluster.gateway import Body, Cluster
 from taskaction.cluster.write_slots import WriteSlots
+from taskaction.control.objects.events import EventPoster
 from taskaction.control.objects.owned import RESOURCES, OwnedRecord
 from taskaction.control.objects.requests import Requests
 from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
+from taskaction.lifecycle.decisions import RecordEvent
 
 R = TypeVar("R", bound=OwnedRecord)
+_SMALLEST = 2
+_TOO_LARGE = (
+    "the object is so large that the API server stores no status in it: delete it, and create one with smaller "
+    "parameters, annotations or labels"
+)
 _RETRY = Backoff(initial=0.2, factor=2.0, max=15.0, jitter=0.5)
 
 
@@ -27,6 +42,7 @@ class WriteResult(Enum):
     STORED = auto()  # the API server has the status of the record
     GONE = auto()  # the object no longer exists
     DELAYED = auto()  # something that the status names could not be stored yet: nothing was written
+    REFUSED = auto()  # not even the smallest status fits into the object
     OVERTAKEN = auto()  # another owner wrote the status: the record now has the server's
 
 
@@ -41,6 +57,9 @@ class WriteRecorder(Protocol):
 
     def on_write_overtaken(self, record: OwnedRecord, server: Any) -> None:
         """Record that a write was given up because another owner has written the status ``server``."""
+
+    def on_status_refused(self, record: OwnedRecord, error: Exception) -> None:
+        """Record that the object takes no status at all, because it is too large."""
 
 
 class StatusWriter(Generic[R]):
@@ -57,6 +76,7 @@ class StatusWriter(Generic[R]):
         jitter: Callable[[], float],
         journal: WriteRecorder,
         requests: Requests,
+        events: EventPoster,
         slots: WriteSlots,
     ) -> None:
         """Create a writer; it requests reconciliation of every object that it reads and the watch may not show.
@@ -68,11 +88,14 @@ class StatusWriter(Generic[R]):
         self._jitter = jitter
         self._journal = journal
         self._requests = requests
+        self._events = events
         self._slots = slots
 
     async def flush(self, record: R) -> WriteResult:
         """Write the record's status; return when the API server has it, or never will."""
         while not record.is_gone and record.status is not record.stored:
+            if record.is_refused:
+                return WriteResult.REFUSED
             if record.flushing is not None:
                 if await asyncio.shield(record.flushing) is WriteResult.OVERTAKEN:
                     return WriteResult.OVERTAKEN  # the status of this caller is lost too
@@ -83,12 +106,12 @@ class StatusWriter(Generic[R]):
                 result = await self._write(record)
             finally:
                 record.end_write(result)
-            if result is WriteResult.OVERTAKEN:
+            if result in {WriteResult.OVERTAKEN, WriteResult.REFUSED}:
                 return result
         return WriteResult.GONE if record.is_gone else WriteResult.STORED
 
     async def _write(self, record: R) -> WriteResult:
-        attempt = refusals = 0
+        attempt = refusals = too_large = 0
         while True:
             status = record.status
             try:
@@ -100,6 +123,11 @@ class StatusWriter(Generic[R]):
                 result = await self._resolve_refusal(record, status, error)
                 if result is not None:
                     return result
+                if isinstance(error, TooLargeError):
+                    too_large += 1
+                    if not self._shrink(record, error, too_large):
+                        return WriteResult.REFUSED
+                    continue
                 refusals += isinstance(error, InvalidError)
                 if refusals > 1:  # the API server refuses every status of this object: slow down
                     self._journal.on_write_retried(record, error)
@@ -130,11 +158,25 @@ class StatusWriter(Generic[R]):
             record.replace_status(server)
             self._requests.reconcile(record)
             return WriteResult.OVERTAKEN
-        if isinstance(error, InvalidError):
+        if isinstance(error, InvalidError) and not isinstance(error, TooLargeError):
             # The server refuses the content of the status. The object must end nevertheless, and say why.
-            record.refuse_status(str(error), self._clock.now())
+            record.refuse_status(Reason.SYSTEM_ERROR, str(error), self._clock.now())
         self._requests.reconcile(record)
         return None
+
+    def _shrink(self, record: R, error: TooLargeError, refusals: int) -> bool:
+        """Replace a status that does not fit into its object by one that says so; return False if none fits."""
+        reason, now = Reason.OBJECT_TOO_LARGE, self._clock.now()
+        if refusals == 1:
+            record.refuse_status(reason, str(error), now)
+        elif refusals == _SMALLEST:
+            record.shrink_status(reason, now)
+        else:
+            if not record.was_refused:
+                self._journal.on_status_refused(record, error)
+                self._events.post(record.api_object, RecordEvent(warning=True, reason=reason, message=_TOO_LARGE))
+            record.give_up_write(record.refused_status(reason, str(error), now))
+        return not record.is_refused
 
     async def _read(self, record: R) -> Body | None:
         attempt = 0

@@ -80,4 +80,8 @@ class ShardHandover:
     def _is_busy(self, record: ActionRecord) -> bool:
         if record.is_gone or self._table.get(record.uid) is not record:
             return False
-        return record.activity in UNDER_WAY or record.flushing is not None or record.status is not record.stored
+        return (
+            record.activity in UNDER_WAY
+            or record.flushing is not None
+            or not (record.status is record.stored or record.is_refused)
+        )

@@ -22,6 +22,9 @@ class ActionRecorder(Protocol):
     def on_write_overtaken(self, record: OwnedRecord, server: Any) -> None:
         """Record that a status write was given up because another owner has written the status ``server``."""
 
+    def on_status_refused(self, record: OwnedRecord, error: Exception) -> None:
+        """Record that the object takes no status at all, because it is too large."""
+
     def on_queue_left(self, record: ActionRecord, seconds: float) -> None:
         """Record how long an action was queued until a worker took it."""
 

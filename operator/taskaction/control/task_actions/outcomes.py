@@ -7,6 +7,7 @@ import orjson
 
 from taskaction.api.enums import ErrorKind
 from taskaction.api.reasons import Reason
+from taskaction.cluster.errors import InvalidError, TooLargeError
 from taskaction.control.objects.outputs import OutputLimit
 from taskaction.core.constants import OUTPUT_LIMIT_BYTES
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, OutputReference, Paused, Pending, Succeeded
@@ -36,6 +37,17 @@ def to_outcome(result: object, limit: OutputLimit, external_id: str | None = Non
     if size <= limit.size:
         return result
     return _without_output(result, size, limit, result.external_id or external_id)
+
+
+def refused_edit_failure(error: InvalidError) -> Failed:
+    """Return the failure of an action whose object cannot take what must be in it before the start."""
+    too_large = isinstance(error, TooLargeError)
+    return Failed(
+        code=Reason.OBJECT_TOO_LARGE if too_large else Reason.SYSTEM_ERROR,
+        message=f"the API server refused the finalizer or the owner of the action: {error}",
+        kind=ErrorKind.USER if too_large else ErrorKind.SYSTEM,
+        retry_class=None,
+    )
 
 
 def _without_output(result: Succeeded | Failed, size: int, limit: OutputLimit, external_id: str | None) -> Failed:

@@ -7,6 +7,7 @@ never made in the middle of another one; ``turns`` has what workers do.
 from datetime import datetime
 from typing import assert_never
 
+from taskaction.cluster.errors import InvalidError
 from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.objects import ObjectEditor
@@ -17,6 +18,7 @@ from taskaction.control.providers.offers import ProviderIntake
 from taskaction.control.task_actions.cancelling import Canceller
 from taskaction.control.task_actions.lease_waits import LeaseWaits
 from taskaction.control.task_actions.observe import ActionObserver
+from taskaction.control.task_actions.outcomes import refused_edit_failure
 from taskaction.control.task_actions.owners import ActionOwners
 from taskaction.control.task_actions.placing import ActionPlacer
 from taskaction.control.task_actions.queueing import Queueing
@@ -108,7 +110,7 @@ class Reconciler:
         if decision is None:
             return
         self.apply(record, decision)
-        if decision.write in _AT_ONCE or record.is_finished:
+        if decision.write in _AT_ONCE or record.is_finished or record.was_refused:
             self._background.start(self._committer.commit(record, decision), name=f"commit {uid}")
         if found and record.awaits_partition and not record.status.phase.is_terminal:
             self._queueing.submit_found(record)
@@ -227,7 +229,11 @@ class Reconciler:
     async def _adopt(self, record: ActionRecord) -> None:
         if record.adopter is None:
             return
-        await self._editor.add_owner(record, record.adopter)
+        try:
+            await self._editor.add_owner(record, record.adopter)
+        except InvalidError as error:
+            await self.conclude(record, refused_edit_failure(error))
+            return
         if record.is_gone:
             self._teardown.on_deleted(record)
         else:

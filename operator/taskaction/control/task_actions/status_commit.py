@@ -57,13 +57,17 @@ class StatusCommitter:
             self._teardown.on_deleted(record)
         elif result is WriteResult.OVERTAKEN:
             await self._on_overtaken(record)
+        elif result is WriteResult.REFUSED:
+            await self._on_refused(record)
         elif not record.is_finished:
             self._listener.on_action_changed(record)
         return result
 
     async def commit(self, record: ActionRecord, decision: Decision) -> None:
         """Run the effects that require a durable status: Events, removal of the finalizer, expiry."""
-        at_once = decision.write in {Write.NOW, Write.FIRST} or self._dispatcher.has_consumed(record)
+        at_once = (
+            decision.write in {Write.NOW, Write.FIRST} or self._dispatcher.has_consumed(record) or record.was_refused
+        )
         if at_once and await self.write_status(record) is not WriteResult.STORED:
             self._dispatcher.forget(record.uid)  # the new owner delivers them again
             return
@@ -81,6 +85,12 @@ class StatusCommitter:
                 self._expiry.schedule(record.action.model_copy(update={"status": record.stored}), effect.at)
         # Even if the decision saw no finalizer: it may have been added while the end was decided.
         await self._editor.remove_finalizer(record)
+
+    async def _on_refused(self, record: ActionRecord) -> None:
+        """Stop an action that can have no status; its object is released if it is being deleted."""
+        self._teardown.on_refused(record)
+        if record.action.metadata.deletion_timestamp is not None:
+            await self._editor.remove_finalizer(record)
 
     async def _on_overtaken(self, record: ActionRecord) -> None:
         self._teardown.on_overtaken(record)

@@ -17,6 +17,7 @@ from taskaction.control.task_actions.partitions import PartitionLookup
 from taskaction.control.task_actions.timers import ActionTimers
 from taskaction.core.clock import Clock
 from taskaction.execution.manager import ExecutionManager
+from taskaction.lifecycle.state import Activity
 
 _GONE_GRACE = timedelta(seconds=30)
 
@@ -84,6 +85,13 @@ class Teardown:
         self._family.on_finished(record)
         self._listener.on_action_changed(record)
 
+    def on_refused(self, record: ActionRecord) -> None:
+        """Stop an action whose status the API server does not store: its call here, and its work outside."""
+        going_on = record.activity is Activity.WAITING or record.call is not None
+        self._stop_tracking(record)
+        if going_on and record.begin_cancel():
+            self._background.start(self._cancel_refused(record), name=f"cancel {record.uid}")
+
     def on_shard_released(self, record: ActionRecord) -> None:
         """Stop tracking an action of a released shard; a running call may end, and its result be written."""
         self._stop_tracking(record)
@@ -97,6 +105,10 @@ class Teardown:
         record.give_up_attempt(self._clock.now())
         if record.call is not None:
             record.call.cancel()
+
+    async def _cancel_refused(self, record: ActionRecord) -> None:
+        await self._canceller.cancel(record, self._clock.now() + _GONE_GRACE)
+        record.rest()
 
     async def _clear_outputs(self, record: ActionRecord) -> None:
         if record.call is not None:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from taskaction.api.task_action import Claim
+from taskaction.cluster.errors import InvalidError
 from taskaction.control.events.contents import ContentReader
 from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.events.reports import parse_reports
@@ -22,6 +23,7 @@ from taskaction.control.task_actions.calls import ExecutorCaller
 from taskaction.control.task_actions.journal import ActionRecorder
 from taskaction.control.task_actions.lease_waits import LeaseWaits
 from taskaction.control.task_actions.observe import ActionObserver, ExecutorBinding
+from taskaction.control.task_actions.outcomes import refused_edit_failure
 from taskaction.control.task_actions.owners import ActionOwners
 from taskaction.control.task_actions.reconciler import Reconciler
 from taskaction.control.task_actions.results import ResultKeeper
@@ -148,21 +150,18 @@ class ActionTurns:
     async def _prepare_and_call(self, record: ActionRecord, call: Call, decision: Decision) -> Outcome | None:
         """Call the executor, after a write of the claim if required; return None if there is no outcome to record."""
         record.begin_call()
-        if AddFinalizer() in decision.effects:
-            await self._editor.add_finalizer(record)
-            if record.is_finished:  # aborted meanwhile, by a decision that saw no finalizer to remove
-                await self._editor.remove_finalizer(record)
-                return None
-        if decision.write is Write.FIRST and await self._committer.write_status(record) is not WriteResult.STORED:
+        if AddFinalizer() in decision.effects and (failure := await self._add_finalizer(record)) is not None:
+            return failure
+        must_claim = decision.write is Write.FIRST and not record.is_finished
+        if must_claim and await self._committer.write_status(record) is not WriteResult.STORED:
             return None
         if record.must_be_placed:  # the write has read a newer object, e.g. with an abort
             self._reconciler.reconcile(record.uid)
         if record.is_gone:
             self._teardown.on_deleted(record)
-            return None
         owner = self._owners.current(record)
         bound = self._observer.bind_executor(record.action)
-        if owner is None or not isinstance(bound, ExecutorBinding) or record.activity is not Activity.CALLING:
+        if owner is None or not isinstance(bound, ExecutorBinding) or not _may_be_called(record):
             return None
         observed = self._observer.observe_action(record, owner)
         return await self._call_executor(record, bound, observed, poll=call.poll)
@@ -178,6 +177,16 @@ class ActionTurns:
             if self._tenures.may_start(record.shard):
                 return True
         return False
+
+    async def _add_finalizer(self, record: ActionRecord) -> Failed | None:
+        """Add the finalizer; return why the action cannot start without it."""
+        try:
+            await self._editor.add_finalizer(record)
+        except InvalidError as error:
+            return refused_edit_failure(error)
+        if record.is_finished:  # aborted meanwhile, by a decision that saw no finalizer to remove
+            await self._editor.remove_finalizer(record)
+        return None
 
     async def _call_executor(
         self, record: ActionRecord, bound: ExecutorBinding, observed: Observed, *, poll: bool
@@ -259,6 +268,10 @@ class ActionTurns:
         complete = await self._contents.complete(record, deliveries) if deliveries else ()
         admit = partial(self._admit_call, record, poll=poll)
         return await self._caller.call(record, bound, observed, poll=poll, admit=admit, deliveries=complete)
+
+
+def _may_be_called(record: ActionRecord) -> bool:
+    return record.activity is Activity.CALLING and not record.is_gone and not record.is_finished
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

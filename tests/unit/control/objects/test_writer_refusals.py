@@ -9,8 +9,8 @@ from support.records import NAMESPACE, body, claim, live, running, stored_status
 from support.work_requests import taken
 from taskaction.api.enums import ErrorKind, Phase
 from taskaction.api.reasons import Reason
-from taskaction.api.task_action import Attempt, TaskActionStatus
-from taskaction.cluster.errors import InvalidError, UnavailableError
+from taskaction.api.task_action import Attempt, TaskAction, TaskActionStatus
+from taskaction.cluster.errors import InvalidError, TooLargeError, UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.writer import WriteResult
@@ -18,6 +18,7 @@ from taskaction.testing.clock import START, settle
 
 DOWN = UnavailableError("the API server is away")
 REFUSED = InvalidError("status.output: too large")
+FULL = TooLargeError("etcdserver: request is too large")
 THEIRS = claim("somebody else", epoch=4)
 
 
@@ -182,3 +183,52 @@ async def test_an_object_that_takes_no_status_at_all_is_tried_ever_more_rarely(d
     assert await flush is WriteResult.STORED
     assert desk.clock.asked == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2])
     assert desk.told.count(("retried", "one")) == 5
+
+
+async def test_a_status_that_does_not_fit_gives_way_to_one_that_says_so(desk, record) -> None:
+    desk.cluster.fail("replace_status", FULL)
+
+    assert await desk.writer().flush(record) is WriteResult.STORED
+    stored = stored_status(desk.cluster, record)
+    assert (stored.phase, stored.reason) == (Phase.FAILED, Reason.OBJECT_TOO_LARGE)
+    assert stored.error is not None
+    assert stored.error.kind is ErrorKind.USER
+    assert str(FULL) in (stored.message or "")
+
+
+async def test_the_smallest_status_is_phase_reason_and_what_may_not_be_removed(desk, record) -> None:
+    desk.cluster.fail("replace_status", FULL, FULL)
+
+    assert await desk.writer().flush(record) is WriteResult.STORED
+    assert stored_status(desk.cluster, record) == TaskActionStatus(
+        phase=Phase.FAILED,
+        reason=Reason.OBJECT_TOO_LARGE,
+        finished_at=desk.clock.now(),
+        attempt=record.stored.attempt,
+        claim=record.stored.claim,
+    )
+
+
+async def test_an_object_that_takes_no_status_is_told_of_once_and_not_sent_again_until_it_changes(desk, record) -> None:
+    desk.cluster.fail("replace_status", *[FULL] * 6)
+    writer = desk.writer()
+
+    for _ in range(3):
+        assert await writer.flush(record) is WriteResult.REFUSED
+    assert desk.cluster.count("replace_status") == 3
+    assert (record.status.phase, record.is_finished) == (Phase.FAILED, False)
+
+    write_elsewhere(desk, record, suspend=True)
+    record.update_action(
+        TaskAction.from_body(desk.cluster.objects[TASK_ACTIONS.plural, NAMESPACE, "one"]), overtaken=False
+    )
+    assert await writer.flush(record) is WriteResult.REFUSED
+    assert desk.cluster.count("replace_status") == 6
+    assert desk.told.count(("refused", "one")) == 1
+
+    write_elsewhere(desk, record, suspend=False)
+    record.update_action(
+        TaskAction.from_body(desk.cluster.objects[TASK_ACTIONS.plural, NAMESPACE, "one"]), overtaken=False
+    )
+    assert await writer.flush(record) is WriteResult.STORED
+    assert record.is_finished
