@@ -65,6 +65,10 @@ ACTION_STATUS: Body = {
     "error": ERROR,
     "output": {"partial": [1, 2]},
     "outputUri": "https://store.example.com/1",
+    "outputDigest": "sha256:" + "0" * 64,
+    "outputSize": 40_000,
+    "address": {"path": "/debug", "url": "https://debug.example.com/1", "cluster": "main"},
+    "queuedAt": MOMENT,
     "cacheStatus": "Miss",
     "progress": {
         "percent": 50,
