@@ -1,12 +1,12 @@
 """Parsers of durations and parameters on the command line."""
 
-import json
 from typing import Any
 
 import typer
 
 from taskaction.cli.errors import CommandError
 from taskaction.core.durations import parse_duration
+from taskaction.core.json_values import NOT_NUMBERS, JsonValueError, check_value, parse_text
 
 
 def parse_seconds(text: str) -> float:
@@ -17,14 +17,24 @@ def parse_seconds(text: str) -> float:
         raise typer.BadParameter(f"invalid duration {text!r}; use e.g. 90s, 1m30s or 2h") from error
 
 
-def parse_value(text: str) -> Any:
-    """Parse a value: JSON if it is valid JSON, otherwise the text itself; raises ``CommandError`` if nested deeply."""
+def parse_value(text: str, field: str) -> Any:
+    """Parse the value of ``field``: JSON if it is valid JSON, otherwise the text itself.
+
+    Raises:
+        CommandError: the value would not arrive unchanged; the message names the field.
+    """
+    from taskaction.plugin.json_schema import nesting_problem
+
+    if text.strip() in NOT_NUMBERS:
+        raise CommandError(f"{field}: {text.strip()} is not a JSON number; write null, or the word in double quotes")
     try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise CommandError("a JSON value is nested too deeply") from error
-    except ValueError:
-        return text
+        found = parse_text(text)
+        check_value(found)
+    except JsonValueError as error:
+        raise CommandError(error.under(field)) from error
+    if (problem := nesting_problem(found, field)) is not None:
+        raise CommandError(problem)
+    return found
 
 
 def parse_pair(text: str) -> tuple[str, str]:
@@ -40,7 +50,7 @@ def parse_parameters(texts: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for text in texts:
         if text.lstrip().startswith("{"):
-            whole = parse_value(text)
+            whole = parse_value(text, "parameters")
             if not isinstance(whole, dict):
                 raise typer.BadParameter(f"{text!r} is not a JSON object")
             found |= whole
@@ -52,5 +62,5 @@ def parse_parameters(texts: list[str]) -> dict[str, Any]:
             target = target.setdefault(part, {})
             if not isinstance(target, dict):
                 raise typer.BadParameter(f"{key}: {part} is not an object")
-        target[last] = parse_value(written)
+        target[last] = parse_value(written, key)
     return found

@@ -182,7 +182,7 @@ def parse_signal_value(body: Body, text: str) -> Any:
         if found is None:
             raise CommandError(f"{body['metadata']['name']} expects yes or no, not {text!r}")
         return found
-    given = text if wanted == "string" else durations.parse_value(text)
+    given = text if wanted == "string" else durations.parse_value(text, "value")
     expected = _TYPES.get(str(wanted))
     if expected is not None and (not isinstance(given, expected) or isinstance(given, bool)):
         raise CommandError(f"{body['metadata']['name']} expects a value of type {wanted}, not {text!r}")

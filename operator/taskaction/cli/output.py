@@ -203,10 +203,9 @@ def as_json(value: Any) -> str:
 
 def as_yaml(value: Any) -> str:
     """Return a value as YAML."""
-    import yaml
+    from taskaction.core.yaml import dump_document
 
-    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
-    return text
+    return dump_document(value)
 
 
 def _cell(value: Any) -> Text:

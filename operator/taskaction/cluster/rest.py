@@ -20,6 +20,7 @@ from taskaction.cluster.errors import (
     ClusterError,
     ExpiredError,
     ForbiddenError,
+    InvalidError,
     NotFoundError,
     UnavailableError,
 )
@@ -314,7 +315,7 @@ class RestCluster:
             async with self._session.request(
                 call.method,
                 URL(self._server + call.path + _query(query), encoded=True),
-                data=orjson.dumps(body) if body is not None else None,
+                data=_encode(body) if body is not None else None,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=timeout),
             ) as response:
@@ -331,6 +332,13 @@ class RestCluster:
         finally:
             seconds = time.perf_counter() - started
             self._observe(FinishedRequest(call.verb, call.resource.plural, call.subresource, code, seconds))
+
+
+def _encode(body: object) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError as error:
+        raise InvalidError(f"not sent, because it is not valid JSON: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

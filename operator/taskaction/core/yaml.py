@@ -1,4 +1,4 @@
-"""YAML parser that reads documents as kubectl does; rejects values that kubectl and PyYAML read differently.
+"""YAML as kubectl reads it: a parser, which rejects values that kubectl and PyYAML read differently, and a writer.
 
 It bounds the time and memory that a text can cost: its size, its depth, and what its aliases stand for.
 """
@@ -7,6 +7,9 @@ import re
 from typing import Any
 
 import yaml
+
+from taskaction.core.json_values import is_written_double, value_problem
+from taskaction.core.names import truncate
 
 _BOOLEANS = {"y": "true", "Y": "true", "n": "false", "N": "false"}
 """Values that are booleans for kubectl and strings for PyYAML."""
@@ -23,6 +26,7 @@ TEXT_LIMIT_CHARS = 3 * 1024 * 1024
 """Maximum size of a text, and of each document in it after its aliases are written out."""
 
 _DEPTH_LIMIT = 100
+_SHOWN_CHARS = 40
 _NUMBER_CHARS = 400
 """Maximum length of a number; the largest that JSON's readers know has 309 digits."""
 
@@ -84,19 +88,30 @@ class _Loader(yaml.SafeLoader):
                 f"{node.value} is not a string for kubectl{_meaning(node)}: quote it, or write that value",
                 node.start_mark,
             )
-        return self.construct_scalar(node)
+        text: str = self.construct_scalar(node)
+        self._check(text, node)
+        return text
 
-    def construct_integer(self, node: yaml.ScalarNode) -> int:
+    def construct_integer(self, node: yaml.ScalarNode) -> float:
         """Return an integer; octal numbers have three notations."""
         digits = self._digits(node).replace("_", "")
         old_octal = re.fullmatch(r"([-+]?)0([0-7]+)", digits)
-        return int(f"{old_octal[1]}0o{old_octal[2]}" if old_octal else digits, 0)
+        number = int(f"{old_octal[1]}0o{old_octal[2]}" if old_octal else digits, 0)
+        if is_written_double(number):
+            return float(number)
+        self._check(number, node)
+        return number
 
     def construct_number(self, node: yaml.ScalarNode) -> float:
         """Return a number with a fraction or exponent."""
         self._digits(node)
         number: float = self.construct_yaml_float(node)
+        self._check(number, node)
         return number
+
+    def _check(self, value: object, node: yaml.ScalarNode) -> None:
+        if (problem := value_problem(value, truncate(str(node.value), _SHOWN_CHARS))) is not None:
+            raise _error(problem, node.start_mark)
 
     def _digits(self, node: yaml.ScalarNode) -> str:
         digits: str = self.construct_scalar(node)
@@ -108,16 +123,29 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_constructor(_STR, _Loader.construct_text)
 _Loader.add_constructor(_INT, _Loader.construct_integer)
 _Loader.add_constructor(_FLOAT, _Loader.construct_number)
-_Loader.add_implicit_resolver(
-    _INT, re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$"), list("-+0123456789")
-)
-_Loader.add_implicit_resolver(
-    _FLOAT,
-    re.compile(
-        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$"
-    ),
-    list("-+.0123456789"),
-)
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's writer, which also quotes strings that are something else for kubectl, such as ``4612e87``."""
+
+
+for _kind in (_Loader, _Dumper):
+    for _tag, _pattern, _first in (
+        (_INT, r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$", "-+0123456789"),
+        (
+            _FLOAT,
+            r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$",
+            "-+.0123456789",
+        ),
+    ):
+        _kind.add_implicit_resolver(_tag, re.compile(_pattern), list(_first))
+_Dumper.add_implicit_resolver(_BOOL, re.compile("[yYnN]$"), list("yYnN"))
+
+
+def dump_document(value: Any) -> str:
+    """Return a JSON value as YAML that kubectl and ``load_documents`` read as the same value."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return text
 
 
 def load_documents(text: str) -> list[Any]:

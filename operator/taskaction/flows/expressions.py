@@ -14,6 +14,7 @@ from typing import Any
 
 from simpleeval import EvalWithCompoundTypes, InvalidExpression
 
+from taskaction.core.json_values import value_problem
 from taskaction.flows.budget import MAX_BITS, Budget, check_format_spec
 from taskaction.flows.errors import INTRINSIC_FAILURE, ExpressionError, RunTimeError, quote_text
 from taskaction.flows.functions import (
@@ -41,7 +42,6 @@ _CONVERSIONS: Mapping[int, Callable[[Any], Any]] = {
     ord("r"): repr,
     ord("a"): ascii,
 }
-_LARGEST = 2**63
 _COLLISIONS = 50
 """Number of comparisons for one unit, for keys that are not strings and so may be made to collide."""
 
@@ -96,7 +96,7 @@ class Expression:
         try:
             allowed = available_functions(scope, seed) if self.called else {}
             evaluator = _Evaluator(scope, self.paths, allowed)
-            return _json(scope.budget.check(evaluator.eval(self.text, self.tree)))
+            return _to_json(scope.budget.check(evaluator.eval(self.text, self.tree)))
         except RunTimeError as error:
             raise self._failure(error.cause, scope, error.also) from error
         except InvalidExpression as error:
@@ -326,32 +326,25 @@ _PLAIN: dict[type[ast.AST], Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def _json_scalar(value: str | float) -> str | float:
-    if isinstance(value, str):
-        if not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
-            raise RunTimeError("the result contains half of a surrogate pair, which is not valid JSON")
-    elif isinstance(value, int):
-        if not -_LARGEST <= value < _LARGEST:
-            raise RunTimeError("the result is a number that exceeds 64 bits")
-    elif value - value != 0:
-        raise RunTimeError(f"the result is {value}, which is not valid JSON")
-    return value
-
-
-def _json(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     """Return the value as JSON.
 
     Raises:
-        RunTimeError: the value is not a JSON value.
+        RunTimeError: the value is not a JSON value, or a reader of JSON would change a part of it.
     """
-    if value is None or isinstance(value, bool):
+    found = _json(value)
+    if (problem := value_problem(found, "the result")) is not None:
+        raise RunTimeError(problem)
+    return found
+
+
+def _json(value: Any) -> Any:
+    if value is None or isinstance(value, bool | str | int | float):
         return value
-    if isinstance(value, str | int | float):
-        return _json_scalar(value)
     if isinstance(value, list | tuple):
         return [_json(one) for one in value]
     if isinstance(value, dict):
         if wrong := [key for key in value if not isinstance(key, str)]:
             raise RunTimeError(f"the key {wrong[0]!r} of an object is not a string")
-        return {_json(key): _json(one) for key, one in value.items()}
+        return {key: _json(one) for key, one in value.items()}
     raise RunTimeError(f"the result is a {type(value).__name__}, which is not valid JSON")

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from taskaction.core.json_values import is_same
 from taskaction.plugin.parameters import Parameters
 
 ApiVersion = Annotated[str, Field(max_length=316, pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[a-z0-9]+$")]
@@ -23,7 +24,7 @@ class Expectation(Parameters):
         """Whether the field of ``body`` has the value."""
         value = at_path(body, self.path)
         wanted = self.equals if isinstance(self.equals, list) else [self.equals]
-        return any(_same(value, one) for one in wanted)
+        return any(is_same(value, one) for one in wanted)
 
     def describe(self, body: Any) -> str:
         """Return a description of the present value."""
@@ -47,15 +48,6 @@ class ExpectedCondition(Parameters):
         found = _condition(body, self.type)
         said = ": ".join(str(found[name]) for name in ("reason", "message") if found.get(name))
         return f"condition {self.type} is {found.get('status', 'missing')}" + (f" ({said})" if said else "")
-
-
-def _same(value: Any, wanted: Any) -> bool:
-    """Compare as JSON does: in Python, ``True`` equals 1."""
-    if isinstance(value, dict) and isinstance(wanted, dict):
-        return value.keys() == wanted.keys() and all(_same(part, wanted[name]) for name, part in value.items())
-    if isinstance(value, list) and isinstance(wanted, list):
-        return len(value) == len(wanted) and all(map(_same, value, wanted))
-    return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
 
 
 def _condition(body: Any, kind: str) -> Mapping[str, Any]:

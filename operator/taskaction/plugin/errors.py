@@ -55,6 +55,13 @@ class InvalidParametersError(ActionError):
     RETRY_CLASS = None
 
 
+class InvalidOutputError(ActionError):
+    """The result has a value that no reader of JSON would return unchanged, so it is not recorded."""
+
+    CODE = Reason.INVALID_OUTPUT
+    RETRY_CLASS = None
+
+
 class AddressDeniedError(ActionError):
     """The operator may not connect to the address."""
 

@@ -1,7 +1,6 @@
 """Parts of the conformance tests: stand-ins for the services of a call, and checks of single values."""
 
 import asyncio
-import json
 import math
 import time
 from collections.abc import Awaitable, Mapping
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from taskaction.api.task_action import Link, Progress
 from taskaction.core.constants import EXTERNAL_ID_CHARS, OUTPUT_LIMIT_BYTES
+from taskaction.core.json_values import value_problem
 from taskaction.lifecycle.outcomes import Failed, Limited, Paused, Pending, Succeeded
 from taskaction.plugin.base import AbstractExecutor
 from taskaction.plugin.errors import MissingSourceError
@@ -158,10 +158,8 @@ def _output_problem(output: object) -> str | None:
         size = len(orjson.dumps(output))
     except (TypeError, RecursionError) as error:
         return f"the output is no JSON: {error}"
-    try:
-        json.dumps(output, allow_nan=False, default=str)
-    except ValueError:
-        return "the output holds NaN or an infinity, which would be recorded as null"
+    if (changed := value_problem(output, "output")) is not None:
+        return changed
     return None if size <= OUTPUT_LIMIT_BYTES else f"the output has {size} bytes, more than {OUTPUT_LIMIT_BYTES}"
 
 

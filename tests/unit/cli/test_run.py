@@ -2,12 +2,17 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
 
+from support.json_values import json_values
 from support.terminal import Terminal
 from taskaction.cluster.gateway import TASK_ACTIONS
+from taskaction.core.json_values import is_same
+from taskaction.core.yaml import load_documents
 
 
 @pytest.fixture
@@ -69,6 +74,42 @@ def test_an_object_is_printed_in_the_form_that_is_asked_for(taskaction: Terminal
     assert taskaction("run b -e noop -o name").out == "taskaction.taskaction.dev/b\n"
     told = taskaction("run c -e noop --no-wait")
     assert (told.out, told.err) == ("taskaction.taskaction.dev/c created\n", "")
+
+
+@pytest.mark.parametrize("text", ["4612e87", "20261130123456789012", "007", "1.50", "1e3"])
+def test_r24_a_parameter_is_a_number_only_in_its_shortest_form(taskaction: Terminal, text: str) -> None:
+    told = taskaction("run -e noop --dry-run -o json", "-p", f"output={text}")
+    assert json.loads(told.out)["spec"]["parameters"] == {"output": text}
+    assert taskaction("run -e noop", "-p", f"output={text}").out == f"{text}\n"
+
+
+@given(value=json_values)
+@settings(max_examples=50)
+def test_r24_any_parameter_is_passed_unchanged(value: Any) -> None:
+    for form, read in (("json", json.loads), ("yaml", lambda text: load_documents(text)[0])):
+        told = Terminal()(f"run -e noop --dry-run -o {form}", "-p", f"output={json.dumps(value)}")
+        assert is_same(read(told.out)["spec"]["parameters"], {"output": value})
+
+
+REFUSED = {
+    "NaN": ("x=NaN", "x: NaN is not a JSON number"),
+    "an infinity": ("a.x=-Infinity", "a.x: -Infinity is not a JSON number"),
+    "NaN within": ('x={"loss": [NaN]}', "x.loss.0: is NaN or Infinity"),
+    "a large integer within": ('{"x": [20261130123456789012]}', "parameters.x.0: is an integer beyond 64 bits"),
+    "a name twice": ('x={"a": 1, "a": 2}', "x.a: appears twice"),
+    "bytes that are no text": ("x=\udcff", "x: has half of a surrogate pair"),
+    "half of a pair": (r'x="\ud800"', "x: has half of a surrogate pair"),
+    "too many levels": ("x=" + "[" * 200 + "]" * 200, "x: is nested more than 100 levels deep"),
+}
+
+
+@pytest.mark.parametrize(("given_text", "message"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("command", "option"), [("run -e noop", "-p"), ("flow run greet --dry-run", "-i")])
+def test_r24_a_parameter_that_would_change_is_refused_with_its_name(
+    taskaction: Terminal, command: str, option: str, given_text: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert taskaction(command, option, given_text).code == 2
+    assert message in " ".join(capsys.readouterr().err.split())
 
 
 def test_every_flag_has_its_field(taskaction: Terminal) -> None:

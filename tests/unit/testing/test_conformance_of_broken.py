@@ -76,7 +76,7 @@ BROKEN = [
     (executing("GivesNothing", gives(None)), OUTCOME, "execute gave NoneType: return Succeeded, Pending"),
     (executing("GivesAnObject", gives(Succeeded(output=object()))), OUTCOME, "the output is no JSON"),
     (executing("GivesACircle", gives(Succeeded(output=CIRCLE))), OUTCOME, "the output is no JSON"),
-    (executing("GivesNaN", gives(Succeeded(output=[float("nan")]))), OUTCOME, "recorded as null"),
+    (executing("GivesNaN", gives(Succeeded(output=[float("nan")]))), OUTCOME, "output.0: is NaN"),
     (executing("GivesTooMuch", gives(Succeeded(output="x" * 40000))), OUTCOME, "the output has 40002 bytes"),
     (executing("PollsBefore", gives(Pending(poll_after=-1))), OUTCOME, "poll_after is -1, no seconds from 0"),
     (executing("PollsTruly", gives(Pending(poll_after=True))), OUTCOME, "poll_after is True, no seconds from 0"),

@@ -10,6 +10,7 @@ from taskaction.api.reasons import Reason
 from taskaction.cluster.errors import InvalidError, TooLargeError
 from taskaction.control.objects.outputs import OutputLimit
 from taskaction.core.constants import OUTPUT_LIMIT_BYTES
+from taskaction.core.json_values import value_problem
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, OutputReference, Paused, Pending, Succeeded
 from taskaction.plugin.json_schema import nesting_problem
 from taskaction.plugin.secrets import Secret
@@ -70,6 +71,8 @@ def _size_of(output: Any) -> int | Failed:
     """Return the size of an output as JSON, or why it has none."""
     if (nested := nesting_problem(output, "the output")) is not None:
         return Failed(code=Reason.INVALID_OUTPUT, message=nested, retry_class=None)
+    if (changed := value_problem(output, "output")) is not None:
+        return Failed(code=Reason.INVALID_OUTPUT, message=changed, retry_class=None)
     try:
         return len(orjson.dumps(output, default=_dump_secret))
     except (TypeError, RecursionError) as error:

@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import orjson
-
 from taskaction.api.enums import ValueFormat
 from taskaction.api.task_action import KeyRef, ParametersSource
 from taskaction.cluster.errors import ForbiddenError
 from taskaction.cluster.gateway import CONFIG_MAPS, SECRETS, Body, Cluster, Resource
 from taskaction.control.objects.objects import RetryingCall
+from taskaction.core.json_values import JsonSyntaxError, JsonValueError, parse_json
 from taskaction.plugin.errors import AccessDeniedError, InvalidParametersError, MissingSourceError
 from taskaction.plugin.secrets import Secret, SecretKey, wrap
 
@@ -144,11 +143,13 @@ def _parse_value(text: str, source: ParametersSource) -> Any:
     if source.format is ValueFormat.TEXT:
         return text
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        # Without the cause, because that quotes the secret text.
-        message = f"spec.parametersFrom: the value of {source.parameter} is not valid JSON"
-        raise InvalidParametersError(message) from None
+        return parse_json(text)
+    except JsonSyntaxError:
+        problem = "is not valid JSON"
+    except JsonValueError as error:
+        problem = f"contains a value that {error.reason}"
+    # Without the cause and the place, because these quote the secret text.
+    raise InvalidParametersError(f"spec.parametersFrom: the value of {source.parameter} {problem}")
 
 
 def _set_parameter(target: dict[str, Any], source: ParametersSource, value: Any) -> None:

@@ -169,10 +169,10 @@ class HttpExecutor(AbstractExecutor):
             request = await _prepare_follow_up(polling, model, run)
             answer = await self._send(model, request, run)
             check_follow_up(model, answer, request, run)
+            body = answer.body
         except ActionError as error:
             return await self._handle_poll_error(model, polling, run, error)
         self._refusals.clear(_attempt_id(run))
-        body = answer.body
         if polling.success.holds(body):
             return Succeeded(output=build_output(model, answer))
         if polling.failure is not None and polling.failure.holds(body):

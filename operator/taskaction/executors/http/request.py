@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from taskaction.core.json_values import JsonSyntaxError, JsonValueError, parse_json, parse_text
 from taskaction.core.names import digest
 from taskaction.executors.http.effects import Effect
 from taskaction.executors.http.headers import check_headers, check_method
-from taskaction.plugin.errors import InvalidParametersError
+from taskaction.plugin.errors import InvalidOutputError, InvalidParametersError
 
 SAFELISTED = frozenset({"accept", "accept-language", "user-agent"})
 """Headers that hold nothing private, so that another origin may see them; in lower case."""
@@ -78,14 +79,25 @@ class HttpResponse:
 
     @property
     def body(self) -> Any:
-        """The JSON value if the content is JSON, with or without a byte order mark; otherwise the text."""
+        """The JSON value if the content is JSON, with or without a byte order mark; otherwise the text.
+
+        Raises:
+            InvalidOutputError: the content is JSON, and a reader would change a value in it.
+        """
         if not self._parsed:  # parsed once, since a large one takes milliseconds
-            self._parsed.append(_parse(self.content.removeprefix(_BYTE_ORDER_MARK)))
+            try:
+                self._parsed.append(self._parse(self.content.removeprefix(_BYTE_ORDER_MARK)))
+            except JsonValueError as error:
+                raise InvalidOutputError(error.under("body")) from error
         return self._parsed[0]
 
+    def _parse(self, content: bytes) -> Any:
+        try:
+            return parse_json(content) if self._says_json else parse_text(content.decode())
+        except (JsonSyntaxError, UnicodeDecodeError):
+            return content.decode(errors="replace")
 
-def _parse(content: bytes) -> Any:
-    try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return content.decode(errors="replace")
+    @property
+    def _says_json(self) -> bool:
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return kind.endswith(("/json", "+json"))

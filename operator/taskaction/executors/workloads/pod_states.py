@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from taskaction.cluster.gateway import Body
+from taskaction.core.json_values import JsonValueError, parse_text
 from taskaction.core.names import truncate
 from taskaction.executors.verdicts import Bound, Finished, Running, Verdict, Waiting
 from taskaction.executors.workloads.pod_failures import LOG_LIMIT, find_interruption, pod_failure
@@ -22,6 +21,7 @@ from taskaction.executors.workloads.pod_fields import (
     status_of,
     time_of,
 )
+from taskaction.plugin.errors import InvalidOutputError
 
 _STARTING = frozenset({"ContainerCreating", "PodInitializing", ""})
 """Reasons of a container that waits during a normal start."""
@@ -55,7 +55,11 @@ def read_pod_state(pod: Body, container: str) -> Verdict:
 
 
 def output_of(pod: Body, container: str) -> Any:
-    """Return the termination message of ``container``: JSON if it is valid, otherwise text; None if it is empty."""
+    """Return what the termination message of ``container`` stands for; None if it is empty.
+
+    Raises:
+        InvalidOutputError: it is JSON, and a reader would change a value in it.
+    """
     text = next(
         (
             (state_of(one, "terminated") or {}).get("message") or ""
@@ -67,9 +71,10 @@ def output_of(pod: Body, container: str) -> Any:
     if not text.strip():
         return None
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return text.rstrip("\n")
+        found = parse_text(text)
+    except JsonValueError as error:
+        raise InvalidOutputError(error.under("output")) from error
+    return found.rstrip("\n") if found is text else found
 
 
 def _read_pending(pod: Body) -> Verdict:

@@ -6,13 +6,12 @@ A successful response means that the request is durable. No body is parsed befor
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-import orjson
-
 from taskaction.api.provider import Provider
 from taskaction.api.webhook import WebhookAuthentication
 from taskaction.cluster.errors import ClusterError, InvalidError, UnavailableError
 from taskaction.cluster.gateway import Body
 from taskaction.core.clock import Clock
+from taskaction.core.json_values import JsonSyntaxError, JsonValueError, parse_json
 from taskaction.core.names import digest
 from taskaction.plugin.base import WebhookRequest
 from taskaction.plugin.callbacks import BadTokenError, Callbacks
@@ -241,12 +240,14 @@ def _parse_body(request: WebhookRequest) -> WebhookRequest:
     """Return the request with its body parsed.
 
     Raises:
-        WebhookRefusedError: the body is not valid JSON, or nested too deeply.
+        WebhookRefusedError: the body is not valid JSON, has a value that would change, or is nested too deeply.
     """
     try:
-        body = orjson.loads(request.content)
-    except orjson.JSONDecodeError as error:
+        body = parse_json(request.content)
+    except JsonSyntaxError as error:
         raise WebhookRefusedError(_BAD, f"the body is not valid JSON: {error}") from None
+    except JsonValueError as error:
+        raise WebhookRefusedError(_BAD, error.under("the body")) from None
     if (problem := nesting_problem(body, "the body")) is not None:
         raise WebhookRefusedError(_BAD, problem)
     return replace(request, body=body)

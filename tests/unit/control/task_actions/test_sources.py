@@ -25,6 +25,7 @@ def cluster() -> FakeCluster:
         "token": SECRET_TEXT.encode(),
         "json": b'{"deep": [1]}',
         "no-json": b"{the-secret-text",
+        "large": b'{"the-secret-text": 9223372036854775808}',
         "binary": b"\xff",
     }
     data = {key: b64encode(value).decode() for key, value in values.items()} | {"no-base64": "the-secret-text!"}
@@ -97,6 +98,7 @@ FAILURES = [
     pytest.param([secret("a", "missing")], MissingSourceError, "has no key 'missing'", id="no such key"),
     pytest.param([secret("a", name="nobody")], MissingSourceError, "does not exist", id="no such Secret"),
     pytest.param([secret("a", "no-json", format="Json")], InvalidParametersError, "is not valid JSON", id="no JSON"),
+    pytest.param([secret("a", "large", format="Json")], InvalidParametersError, "beyond 64 bits", id="a large integer"),
     pytest.param([secret("a", "binary")], InvalidParametersError, "is not UTF-8 text", id="no text"),
     pytest.param([secret("a", "no-base64")], InvalidParametersError, "is not UTF-8 text", id="no base64"),
     pytest.param([secret("a"), secret("a.b")], InvalidParametersError, "is not an object", id="reaches into a value"),

@@ -1,12 +1,17 @@
 """What an answer is worth: success criteria, the output, codes worth a retry, and answers that lie."""
 
 import gzip
+import re
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
 
+from support.json_values import CHANGED, json_values
 from support.runs import run
 from taskaction.api.enums import ErrorKind, RetryClass
+from taskaction.core.json_values import is_same
 from taskaction.executors.http import HttpExecutor
 from taskaction.executors.http.client import RESPONSE_LIMIT_BYTES
 from taskaction.lifecycle.outcomes import Failed, Outcome, Succeeded
@@ -39,7 +44,6 @@ OUTPUTS = {
     "html that says it is json": (says(HTML), {}, {"status": 200, "body": HTML}),
     "json that says it is html": (says({"a": 1}, content_type="text/html"), {}, {"status": 200, "body": {"a": 1}}),
     "bytes that are no text": (says(b"\xff\xfe"), {}, {"status": 200, "body": "\ufffd\ufffd"}),
-    "a number that is none": (says(b'{"a": NaN}'), {}, {"status": 200, "body": '{"a": NaN}'}),
     "brackets without end": (says(b"[" * 5000), {}, {"status": 200, "body": "[" * 5000}),
     "a part": (says({"items": [{"id": 7}]}), {"outputPath": "items.0.id"}, 7),
     "a part that is missing": (says({"items": []}), {"outputPath": "items.0.id"}, None),
@@ -57,6 +61,44 @@ async def test_the_output_is_what_the_target_really_sent(
     http: HttpExecutor, server: HttpServer, answer: Handler, config: dict[str, Any], output: Any
 ) -> None:
     assert await answered(http, server, answer, **config) == Succeeded(output=output)
+
+
+@pytest.mark.parametrize(("text", "reason"), CHANGED.values(), ids=CHANGED)
+@pytest.mark.parametrize("kind", ["application/json", "application/problem+json", "text/plain"])
+async def test_r10_a_body_with_a_value_that_would_change_is_refused(
+    http: HttpExecutor, server: HttpServer, text: str, reason: str, kind: str
+) -> None:
+    body = says(f'{{"id": {text}, "state": "done"}}'.encode(), content_type=kind)
+    failed = await failure(http, server, body)
+    assert (failed.code, failed.retry_class) == ("InvalidOutput", None)
+    assert re.match(rf"body\.id.*: .*{reason}", failed.message)
+    checked = await failure(http, server, body, success={"body": {"path": "state", "equals": "done"}})
+    assert checked == failed
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("4612e87", "text/plain", "4612e87"),
+        ("007", "application/json", "007"),
+        ("1e3", "application/json", 1000.0),
+        ("42", "text/plain", 42),
+        ("NaN", "text/plain", "NaN"),
+    ],
+)
+async def test_r10_a_text_is_a_number_only_in_its_shortest_form(
+    http: HttpExecutor, server: HttpServer, text: str, kind: str, value: Any
+) -> None:
+    answer = says(text, content_type=kind)
+    assert await answered(http, server, answer) == Succeeded(output={"status": 200, "body": value})
+
+
+@given(value=json_values)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_r10_any_body_is_the_output_unchanged(http: HttpExecutor, server: HttpServer, value: Any) -> None:
+    outcome = await answered(http, server, says(orjson.dumps(value)))
+    assert isinstance(outcome, Succeeded)
+    assert is_same(outcome.output, {"status": 200, "body": value})
 
 
 # -- success -----------------------------------------------------------------------------------------------------------

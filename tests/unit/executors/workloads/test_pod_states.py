@@ -1,17 +1,23 @@
 """What a pod's status means: each way in which a kubelet says that a pod waits, runs, succeeded or failed."""
 
+import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.json_values import CHANGED, json_values
 from taskaction.api.enums import ErrorKind, RetryClass
+from taskaction.core.json_values import is_same
 from taskaction.executors.verdicts import Bound, Finished, Running, Verdict, Waiting
 from taskaction.executors.workloads.pod_failures import pod_failure
 from taskaction.executors.workloads.pod_states import output_of, read_pod_state
 from taskaction.lifecycle.outcomes import Failed, Succeeded
+from taskaction.plugin.errors import InvalidOutputError
 from taskaction.testing.conformance_parts import outcome_problem
 
 Body = dict[str, Any]
@@ -74,6 +80,8 @@ OUTPUTS = {
     "JSON": (succeeded(ended(0, '{"rows": 3, "ok": true}\n')), {"rows": 3, "ok": True}),
     "a number": (succeeded(ended(0, "42")), 42),
     "text": (succeeded(ended(0, "all went well\n")), "all went well"),
+    "a hash that looks like a number": (succeeded(ended(0, "4612e87\n")), "4612e87"),
+    "an id beyond 64 bits": (succeeded(ended(0, "20261130123456789012\n")), "20261130123456789012"),
     "text on several lines": (succeeded(ended(0, "  a\n  b\n\n")), "  a\n  b"),
     "JSON that was cut by the kubelet": (succeeded(ended(0, '{"rows": [1, 2')), '{"rows": [1, 2'),
     "white space": (succeeded(ended(0, " \n")), None),
@@ -605,8 +613,21 @@ def test_any_status_has_a_meaning_that_can_be_told(status: Body) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=200) | st.recursive(st.integers() | st.floats(), st.lists).map(str))
 def test_any_termination_message_is_an_output_that_can_be_recorded(message: str) -> None:
-    output = output_of(succeeded(ended(0, message)), "main")
-    assert outcome_problem(Succeeded(output=output)) is None
+    with suppress(InvalidOutputError):
+        output = output_of(succeeded(ended(0, message)), "main")
+        assert outcome_problem(Succeeded(output=output)) is None
+
+
+@given(json_values)
+def test_r10_any_json_is_the_output_unchanged(value: Any) -> None:
+    for message in (json.dumps(value), orjson.dumps(value).decode() + "\n"):
+        assert is_same(output_of(succeeded(ended(0, message)), "main"), value)
+
+
+@pytest.mark.parametrize(("text", "reason"), CHANGED.values(), ids=CHANGED)
+def test_r10_an_output_that_would_change_fails_with_its_place(text: str, reason: str) -> None:
+    with pytest.raises(InvalidOutputError, match=rf"output\.rows\.0.*: .*{reason}"):
+        read_pod_state(succeeded(ended(0, f'{{"rows": [{text}]}}')), "main")
 
 
 def assert_can_be_told(found: Verdict) -> None:
