@@ -7,7 +7,7 @@ import asyncio
 import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -161,6 +161,15 @@ class Load:
     async def get(self, namespace: str, name: str) -> dict[str, Any]:
         """Give an action."""
         return dict(orjson.loads(await self._send("GET", f"{ACTIONS.path(namespace)}/{name}")))
+
+    async def read(self, kind: Collection, namespace: str, name: str) -> dict[str, Any]:
+        """Return an object of any kind."""
+        return dict(orjson.loads(await self._send("GET", f"{kind.path(namespace)}/{name}")))
+
+    async def patch(self, kind: Collection, namespace: str, name: str, operations: Sequence[Mapping[str, Any]]) -> None:
+        """Apply a JSON patch."""
+        path = f"{kind.path(namespace)}/{name}"
+        await self._send("PATCH", path, orjson.dumps(operations), "application/json-patch+json")
 
     async def list(self, namespace: str) -> list[dict[str, Any]]:
         """Give the actions of a namespace."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from cluster.kubectl import Kubectl
 from local import policies
 from support.actions import API_VERSION, action, create, get, patch, wait_for, wait_for_phase
-from support.api import create_object, patch_object, wait_for_object
+from support.api import create_object, patch_object, server_of, wait_for_object
 from support.hand_kubelet import HandKubelet
 from support.json_values import json_values
 from support.people import invite, right
@@ -51,6 +51,8 @@ def test_r10_a_text_is_a_number_only_in_its_shortest_form(kubectl: Kubectl, body
 
 def test_r10_the_same_holds_for_what_a_pod_leaves(kubectl: Kubectl) -> None:
     left = {"hash": "4612e87\n", "id": "20261130123456789012\n", "number": f"{BIG}\n", "json": json.dumps(EDGES)}
+    kubectl("create", "role", "pods", "--verb=create,get,delete", "--resource=pods")
+    kubectl("create", "rolebinding", "pods", "--role=pods", f"--serviceaccount={kubectl.namespace}:default")
     parameters = {"image": "none", "command": ["none"]}
     create(kubectl, [action(name, "pod", parameters) for name in left])
     kubelet = HandKubelet(kubectl)
@@ -122,7 +124,10 @@ def passed_by_signal(kubectl: Kubectl, value: Any, name: str) -> Any:
     """Return the output of an approval that is answered with a value."""
     create(kubectl, [action(name, "approval", {"type": "any"})])
     wait_for_phase(kubectl, name, "Paused")
-    patch(kubectl, name, {"signal": {"value": [value], "id": "1"}})
+    server = server_of(kubectl)
+    operation = {"op": "add", "path": "/spec/signal", "value": {"value": [value]}}  # a merge would remove inner nulls
+    path = server.resource("ta").path(kubectl.namespace, name)
+    server.request("PATCH", path, [operation], headers={"Content-Type": "application/json-patch+json"})
     found = wait_for_phase(kubectl, name, "Succeeded")
     assert is_same(found["spec"]["signal"]["value"], [value])
     return found["status"]["output"]["value"][0]
