@@ -27,7 +27,7 @@ from taskaction.core.yaml import load_documents
 from taskaction.executors.basic import NoopExecutor
 from taskaction.executors.http.request import HttpResponse
 from taskaction.executors.templates import render
-from taskaction.executors.workloads.diagnosis import output_of
+from taskaction.executors.workloads.pod_states import output_of
 from taskaction.flows.machine import start
 from taskaction.flows.program import FlowProgram, compile_definition
 from taskaction.lifecycle.outcomes import Succeeded

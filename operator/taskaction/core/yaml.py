@@ -128,6 +128,13 @@ _Loader.add_constructor(_FLOAT, _Loader.construct_number)
 class _Dumper(yaml.SafeDumper):
     """PyYAML's writer, which also quotes strings that are something else for kubectl, such as ``4612e87``."""
 
+    def represent_text(self, value: str) -> yaml.ScalarNode:
+        """Return a string as a node; only in double quotes do control characters survive a terminal's escapes."""
+        return self.represent_scalar(_STR, value, None if value.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
 
 for _kind in (_Loader, _Dumper):
     for _tag, _pattern, _first in (
