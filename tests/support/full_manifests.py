@@ -57,6 +57,8 @@ ACTION_STATUS: Body = {
             "number": 1,
             "phase": "Failed",
             "startedAt": MOMENT,
+            "initializingAt": MOMENT,
+            "runningAt": MOMENT,
             "endedAt": LATER,
             "error": ERROR,
             "externalId": "job-1",

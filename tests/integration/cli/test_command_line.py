@@ -72,7 +72,7 @@ def test_kubectl_finds_the_plugin(taskaction: CommandLine, kubectl: Kubectl) -> 
         plugged, err = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0, err
     headers = {text.splitlines()[0].replace(" ", "") for text in (own, plugged, by_kubectl)}
-    assert headers == {"NAMEPHASEEXECUTORPROVIDERATTEMPTMESSAGEAGE"}
+    assert headers == {"NAMEPHASEEXECUTORPROVIDERTASKATTEMPTMESSAGEAGE"}
     assert plugged.splitlines()[1].split()[:3] == ["one", "Running", "sleep"]
 
 
