@@ -14,6 +14,7 @@ from rich.text import Text
 from taskaction.cli.escaping import escape, write_text, write_unchanged
 from taskaction.cli.objects import at, phase_of, ref_of
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body
+from taskaction.core.constants import TASK_LABEL
 
 _COLOURS = {
     "Succeeded": "green",
@@ -64,6 +65,7 @@ ACTIONS = (
     TableColumn("PHASE", phase_of),
     path_column("EXECUTOR", "spec.executor"),
     path_column("PROVIDER", "spec.providerRef.name"),
+    TableColumn("TASK", lambda body: (body["metadata"].get("labels") or {}).get(TASK_LABEL, "")),
     path_column("ATTEMPT", "status.attempt"),
     path_column("MESSAGE", "status.message"),
     AGE,

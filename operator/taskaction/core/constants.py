@@ -34,6 +34,9 @@ VISIT_ANNOTATION = f"{GROUP}/visit"
 ORIGIN_ANNOTATION = f"{GROUP}/origin"
 """On an object that a run, an attempt or a service created: what it was created for. Only their accounts may set it."""
 
+TASK_LABEL = "flyte.org/task"
+"""On an action that the Actions service created: the name of the task, for people."""
+
 START_ANNOTATION = f"{GROUP}/reports-start"
 """On a pod: timeouts of its action count from when it is scheduled and when it runs, so both matter at once."""
 

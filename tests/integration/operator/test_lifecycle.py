@@ -141,7 +141,7 @@ def test_kubectl_shows_what_people_want_to_know(kubectl: Kubectl) -> None:
     create(kubectl, [action("bad", "fail")])
     wait_for_phase(kubectl, "bad", "Failed")
     header, row = kubectl("get", "ta").splitlines()
-    assert header.split() == ["NAME", "PHASE", "EXECUTOR", "PROVIDER", "ATTEMPT", "MESSAGE", "AGE"]
+    assert header.split() == ["NAME", "PHASE", "EXECUTOR", "PROVIDER", "TASK", "ATTEMPT", "MESSAGE", "AGE"]
     assert "Failed" in row
     assert "failed on purpose" in row
     assert phase(get(kubectl, "bad")) == "Failed"

@@ -35,7 +35,7 @@ def rows(text: str) -> list[list[str]]:
 
 def test_actions_are_listed_as_kubectl_would(taskaction: Terminal) -> None:
     header, one, two = rows(taskaction("get").out)
-    assert header == ["NAME", "PHASE", "EXECUTOR", "PROVIDER", "ATTEMPT", "MESSAGE", "AGE"]
+    assert header == ["NAME", "PHASE", "EXECUTOR", "PROVIDER", "TASK", "ATTEMPT", "MESSAGE", "AGE"]
     assert one[:5] == ["one", "Running", "sleep", "1", "sleeps"]
     assert two[:4] == ["two", "Failed", "api", "the target says 500"]
 

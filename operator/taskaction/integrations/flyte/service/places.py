@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from flyteidl2.common.identifier_pb2 import ActionIdentifier
 
+from taskaction.core.constants import TASK_LABEL
 from taskaction.integrations.flyte.service.naming import object_name
 
 PREFIX = "flyte.org/"
 PROJECT, DOMAIN, RUN, ACTION = (f"{PREFIX}{name}" for name in ("project", "domain", "run", "action"))
-ACTION_TYPE, IS_ROOT, TASK = f"{PREFIX}action-type", f"{PREFIX}is-root", f"{PREFIX}task"
+ACTION_TYPE, IS_ROOT = f"{PREFIX}action-type", f"{PREFIX}is-root"
 OUTPUT_BASE = f"{PREFIX}run-output-base"
 """Annotation with the run's folder, in which each action has folders of its own."""
 _LABEL_CHARS = 63
@@ -61,7 +62,7 @@ def label_value(text: str) -> str:
 def labels(identifier: ActionIdentifier, action_type: str, *, is_root: bool, title: str = "") -> dict[str, str]:
     """Return the labels by which people and programs find it; ``title`` is the name of the task or condition."""
     run = identifier.run
-    named = {TASK: value} if (value := label_value(title)) else {}
+    named = {TASK_LABEL: value} if (value := label_value(title)) else {}
     return named | {
         PROJECT: run.project,
         DOMAIN: run.domain,
