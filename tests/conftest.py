@@ -39,6 +39,7 @@ SLOWEST = (
     "e2e",
     "integration/node/test_true_pods",
     "integration/node/test_node.",
+    "integration/results/test_pods.",
     "integration/operator/test_tree",
     "integration/chart/test_chart_install",
     "integration/replicas",
