@@ -22,6 +22,8 @@ from taskaction.api.task_action import Signal
 from taskaction.cli.durations import parse_parameters
 from taskaction.cli.output import as_json, as_yaml
 from taskaction.control.task_actions.guard import GuardedExecutor
+from taskaction.control.objects.outputs import OutputLimit
+from taskaction.core.constants import OUTPUT_LIMIT_BYTES
 from taskaction.core.json_values import is_same
 from taskaction.core.yaml import load_documents
 from taskaction.executors.basic import NoopExecutor
@@ -40,6 +42,7 @@ BATCH = 100
 AT_A_TIME = 16
 END_SECONDS = 120
 SECRET = "a-token-that-no-value-contains"  # noqa: S105 - of this measurement only
+LIMIT = OutputLimit(size=OUTPUT_LIMIT_BYTES, remedy="return a part of it")
 CHANGED = Figure("values_changed", "values", Target(0))
 
 Values = list[Any]
@@ -127,7 +130,7 @@ def through_executor(values: Values) -> Any:
             secrets=secrets,
             now=now,
         )
-        return await GuardedExecutor(NoopExecutor(), run, secrets).execute()
+        return await GuardedExecutor(NoopExecutor(), run, secrets, LIMIT).execute()
 
     outcome = asyncio.run(called())
     return outcome.output if isinstance(outcome, Succeeded) else None
