@@ -21,8 +21,8 @@ from cluster.errors import ClusterError
 from taskaction.api.task_action import Signal
 from taskaction.cli.durations import parse_parameters
 from taskaction.cli.output import as_json, as_yaml
-from taskaction.control.task_actions.guard import GuardedExecutor
 from taskaction.control.objects.outputs import OutputLimit
+from taskaction.control.task_actions.guard import GuardedExecutor
 from taskaction.core.constants import OUTPUT_LIMIT_BYTES
 from taskaction.core.json_values import is_same
 from taskaction.core.yaml import load_documents
