@@ -232,12 +232,12 @@ async def rate_excess(stage: Stage, counter: Counter) -> int:
         "apiVersion": "taskaction.dev/v1alpha1",
         "kind": "ActionProvider",
         "metadata": {"name": "limited"},
-        "spec": {"executor": "http", "limits": limits},
+        "spec": {"executor": "http", "config": counter.once("{{ parameters.name }}")["parameters"], "limits": limits},
     }
     await stage.load.post(PROVIDERS, WORK, provider)
     operator = await asyncio.to_thread(stage.start)
     for number in range(STARTS):
-        parameters = counter.once(f"rk-{number}")["parameters"]
+        parameters = {"name": f"rk-{number}"}
         ref = {"kind": "ActionProvider", "name": "limited"}
         await stage.load.create(WORK, f"rk{number}", {"providerRef": ref, "parameters": parameters})
     with ExitStack() as stalls:
