@@ -15,6 +15,7 @@ from taskaction.plugin.errors import (
     ActionError,
     ActionExecutionError,
     AddressDeniedError,
+    InvalidOutputError,
     InvalidParametersError,
     MissingSourceError,
     RateLimitedError,
@@ -25,6 +26,7 @@ from taskaction.plugin.errors import (
 DECISIONS = [
     (ActionExecutionError, "ExecutionFailed", ErrorKind.USER, RetryClass.ERROR),
     (InvalidParametersError, "InvalidParameters", ErrorKind.USER, None),
+    (InvalidOutputError, "InvalidOutput", ErrorKind.USER, None),
     (AddressDeniedError, "AddressDenied", ErrorKind.USER, None),
     (MissingSourceError, "ParametersSourceNotFound", ErrorKind.USER, RetryClass.ERROR),
     (AccessDeniedError, "Forbidden", ErrorKind.USER, None),
