@@ -160,7 +160,7 @@ async def test_which_kinds_are_served_is_asked_once() -> None:
 async def test_an_api_server_that_cannot_say_its_kinds_for_now_is_waited_for() -> None:
     house = House(DEPLOYMENT)
     house.cluster.fail("kinds", UnavailableError("timed out"), UnavailableError("timed out"))
-    waits = Pending(poll_after=1.0, message="waiting for the API server: timed out")
+    waits = Pending(poll_after=1.0, message="waiting for the API server: timed out", phase=None)
     assert await house.execute() == waits
     assert await house.executor.poll(house.run) == waits
     assert isinstance(await house.executor.poll(house.run), Pending)
