@@ -19,7 +19,7 @@ from taskaction.flows.scope import EvaluationScope
 from taskaction.flows.validation import validate_definition
 from taskaction.plugin import WebhookRefusedError
 from taskaction.plugin.json_schema import compile_schema, is_cheap_schema, nesting_problem
-from taskaction.services.webhooks.envelopes import payload
+from taskaction.services.webhooks.envelopes import pack_body, pack_bytes
 
 CORPUS = Path(__file__).parents[1] / "data" / "fuzz"
 SCOPE = {"n": 3, "s": "text", "l": [1, 2, 3], "o": {"a": {"b": [1, None, True]}}}
@@ -29,7 +29,8 @@ def webhook(data: bytes) -> None:
     """Read the body of a webhook request, and make what is stored of it."""
     body = _json(data)
     with suppress(WebhookRefusedError):
-        payload({"content-type": "application/json"}, body, frozenset())
+        pack_body({"content-type": "application/json"}, body, frozenset())
+        pack_bytes({"content-type": "application/json"}, body, data, frozenset())
 
 
 def rpc(data: bytes) -> None:

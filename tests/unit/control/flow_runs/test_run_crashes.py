@@ -9,6 +9,7 @@ from support.fake_cluster import FakeCluster
 from support.flow_crashes import COUNT, LEASES, Crash, Effects
 from support.flow_stage import action, begin, change_run, children, run_body, run_of
 from support.memory_operator import MemoryOperator
+from support.records import NAMESPACE
 from taskaction.api.enums import Phase
 from taskaction.cluster.errors import UnavailableError
 from taskaction.testing.clock import FakeClock
@@ -52,7 +53,7 @@ async def test_a_crash_at_any_request_repeats_and_loses_nothing(crash_at: int, a
     output, effects, made, _ = await told(crash_at, after=after)
     assert len(made) == ACTIONS
     assert len(effects.done) == ACTIONS  # each key is one effect, however often it is asked for
-    assert all(key.startswith("uid-of-r/") for key in effects.done)
+    assert all(key.startswith(f"{NAMESPACE}:uid-of-r/") for key in effects.done)
     assert (output["n"], output["done"]["details"]) == (7, {"n": 7})
     assert [one["done"]["state_name"] for one in output["both"]] == ["B2", "B2"]
     assert output["last"]["status"] == "SUCCEEDED"
