@@ -1,7 +1,7 @@
 """Protocols of the API server: the verbs that the project uses; no rules, no retries, no caching."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from taskaction.core.constants import GROUP, VERSION
@@ -12,13 +12,14 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """A kind of object and its REST resource."""
+    """A kind of object and its REST resource; ``categories`` are those that the API server reports of it."""
 
     group: str
     version: str
     plural: str
     kind: str
     namespaced: bool = True
+    categories: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def api_version(self) -> str:

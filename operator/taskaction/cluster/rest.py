@@ -226,7 +226,14 @@ class RestCluster:
         except NotFoundError:
             return ()
         return tuple(
-            Resource(group=group, version=version, plural=one["name"], kind=one["kind"], namespaced=one["namespaced"])
+            Resource(
+                group=group,
+                version=version,
+                plural=one["name"],
+                kind=one["kind"],
+                namespaced=one["namespaced"],
+                categories=tuple(one.get("categories") or ()),
+            )
             for one in answer["resources"]
             if "/" not in one["name"]  # a subresource
         )

@@ -80,13 +80,13 @@ def created(kubectl: Kubectl, kind: str, owner: str) -> Body:
 
 
 @pytest.mark.usefixtures("ray")
-@pytest.mark.parametrize(("status", "phase"), [("SUCCEEDED", "Succeeded"), ("FAILED", "Failed")], ids=["well", "badly"])
+@pytest.mark.parametrize(("status", "phase"), [("Complete", "Succeeded"), ("Failed", "Failed")], ids=["well", "badly"])
 def test_a_ray_job_ends_as_its_controller_says(kubectl: Kubectl, status: str, phase: str) -> None:
     create(kubectl, [resource("train", RAY_JOB, output="status.result")])
     name = created(kubectl, "rayjob", "train")["metadata"]["name"]
-    report(kubectl, "rayjob", name, {"jobStatus": "RUNNING"})
+    report(kubectl, "rayjob", name, {"jobStatus": "RUNNING", "jobDeploymentStatus": "Running"})
     wait_for(kubectl, "train", lambda item: "'RUNNING'" in condition(item, "Progressing").get("message", ""))
-    report(kubectl, "rayjob", name, {"jobStatus": status, "result": {"loss": 0.1}})
+    report(kubectl, "rayjob", name, {"jobStatus": "SUCCEEDED", "jobDeploymentStatus": status, "result": {"loss": 0.1}})
     found = wait_for_phase(kubectl, "train", phase)
     assert found["status"].get("output") == ({"loss": 0.1} if phase == "Succeeded" else None)
     assert reason(found) == {"Succeeded": "Completed", "Failed": "RayJobFailed"}[phase]
@@ -152,7 +152,7 @@ def test_a_second_attempt_of_a_fixed_name_makes_way_for_itself(kubectl: Kubectl)
         kubectl, [resource("train", manifest) | {"spec": resource("train", manifest)["spec"] | {"retryPolicy": policy}}]
     )
     first = created(kubectl, "rayjob", "train")["metadata"]["uid"]
-    report(kubectl, "rayjob", "train", {"jobStatus": "FAILED"})
+    report(kubectl, "rayjob", "train", {"jobDeploymentStatus": "Failed"})
     wait_until(
         lambda: (
             kubectl("get", "rayjob", "train", "--ignore-not-found", "-o", "jsonpath={.metadata.uid}") not in {"", first}
@@ -160,7 +160,7 @@ def test_a_second_attempt_of_a_fixed_name_makes_way_for_itself(kubectl: Kubectl)
         timeout=30,
         what="the second attempt's object",
     )
-    report(kubectl, "rayjob", "train", {"jobStatus": "SUCCEEDED"})
+    report(kubectl, "rayjob", "train", {"jobStatus": "SUCCEEDED", "jobDeploymentStatus": "Complete"})
     assert wait_for_phase(kubectl, "train", "Succeeded")["status"]["attempt"] == 2
 
 

@@ -1,21 +1,23 @@
 """The ``resource`` executor: creates an object and reads from its status whether the work has ended."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, assert_never
 
+from taskaction.api.enums import Phase
 from taskaction.cluster.gateway import Body, Resource
 from taskaction.core.names import child_name
 from taskaction.executors.child import Child, ChildExecutor
-from taskaction.executors.resource.kinds import KNOWN
-from taskaction.executors.resource.model import Check, ResourceParameters
-from taskaction.executors.verdicts import deletion_failure
+from taskaction.executors.resource.model import ResourceParameters
+from taskaction.executors.resource.verdict import ends_at_creation, is_known, read_object
+from taskaction.executors.verdicts import Finished, Running, Waiting, deletion_failure
 from taskaction.executors.workloads.manifests import labels_of, with_owner
+from taskaction.executors.workloads.pod_fields import is_deleted
 from taskaction.executors.workloads.source import parse_model
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
 from taskaction.lifecycle.traits import Traits
 from taskaction.plugin.base import Run
-from taskaction.plugin.checks import Expectation, ExpectedCondition, at_path
+from taskaction.plugin.checks import at_path
 from taskaction.plugin.errors import InvalidParametersError
 
 _LONGEST_LOOK = 30.0
@@ -44,23 +46,37 @@ class ResourceExecutor(ChildExecutor):
                 f"manifest: the API server does not know kind {manifest.kind!r} of {manifest.api_version!r}: "
                 "install its CustomResourceDefinition, or fix apiVersion and kind"
             )
-        _resolve_checks(parameters, resource)  # before anything is created
+        if parameters.success is None and not is_known(resource):
+            raise InvalidParametersError(
+                f"success: kind {resource.kind} has no default; use e.g. "
+                '[{"condition": {"type": "Ready"}}] or [{"field": {"path": "status.phase", "equals": "Done"}}], '
+                "or an empty list to succeed once it is created"
+            )
         return Child(resource=resource, body=_body(parameters, resource, run), patience=parameters.start_timeout)
 
     async def judge(self, run: Run, child: Child, body: Body) -> Outcome:
-        """Return the outcome by the checks of the object."""
+        """Return the outcome by the checks of the action and by what is known of the kind."""
         parameters = parse_model(ResourceParameters, run)
-        success, failure = _resolve_checks(parameters, child.resource)
-        what = child.title
-        if (found := _first_holding(failure, body)) is not None:
-            return Failed(code=f"{child.resource.kind}Failed", message=f"{what}: {found.describe(body)}")
-        if not success or _first_holding(success, body) is not None:
-            output = at_path(body, parameters.output) if parameters.output is not None else None
-            return Succeeded(output=output, message="" if success else f"{what} was created")
-        if "deletionTimestamp" in body["metadata"]:
-            return deletion_failure(child.resource.kind, child.title)
-        findings = " and ".join(check.expectation.describe(body) for check in success)
-        return Pending(poll_after=self.next_poll_delay(run), external_id=child.name, message=f"{what}: {findings}")
+        match read_object(parameters, child.resource, child.title, body):
+            case Failed() as failed:
+                return failed
+            case Finished():
+                output = at_path(body, parameters.output) if parameters.output is not None else None
+                created = ends_at_creation(parameters, child.resource)
+                return Succeeded(output=output, message=f"{child.title} was created" if created else "")
+            case Waiting() | Running() if is_deleted(body):
+                return deletion_failure(child.resource.kind, child.title)
+            case Waiting(problem=message):
+                return self._continue(run, child, message, Phase.INITIALIZING)
+            case Running(message=message):
+                return self._continue(run, child, message, Phase.RUNNING)
+            case other:
+                assert_never(other)
+
+    def _continue(self, run: Run, child: Child, message: str, phase: Phase) -> Pending:
+        return Pending(
+            poll_after=self.next_poll_delay(run), external_id=child.name, message=message or child.title, phase=phase
+        )
 
     def take_change(self, run: Run, child: Child) -> Body | None:
         """Return None: checks may read any field, and the watch keeps no ``spec``."""
@@ -86,26 +102,3 @@ def _body(parameters: ResourceParameters, resource: Resource, run: Run) -> Body:
     if resource.namespaced:
         marks["namespace"] = namespace
     return body | {"metadata": body.get("metadata", {}) | marks}
-
-
-def _resolve_checks(parameters: ResourceParameters, resource: Resource) -> tuple[tuple[Check, ...], tuple[Check, ...]]:
-    """Return the checks for success and failure: the user's, otherwise the default of the kind.
-
-    Raises:
-        InvalidParametersError: neither the user nor a default defines success.
-    """
-    success, failure = KNOWN.get((resource.group, resource.kind), (None, ()))
-    if parameters.success is not None:
-        success = parameters.success
-    if success is None:
-        raise InvalidParametersError(
-            f"success: kind {resource.kind} has no default; use e.g. "
-            '[{"condition": {"type": "Ready"}}] or [{"field": {"path": "status.phase", "equals": "Done"}}], '
-            "or an empty list to succeed once it is created"
-        )
-    return success, parameters.failure if parameters.failure is not None else failure
-
-
-def _first_holding(checks: Iterable[Check], body: Body) -> ExpectedCondition | Expectation | None:
-    """Return the first check that holds."""
-    return next((check.expectation for check in checks if check.expectation.holds(body)), None)
