@@ -81,6 +81,7 @@ _WORKLOAD = States(
         Row(Meaning.WAITING, (Condition("Admitted", "False"),)),
         Row(Meaning.WAITING, (Condition("QuotaReserved"),)),
         Row(Meaning.WAITING, (Condition("QuotaReserved", "False"),)),
+        Row(Meaning.WAITING, (Condition("BlockedOnPreemptionGates"),)),
         Row(Meaning.WAITING, (Condition("Requeued"),)),
         Row(Meaning.WAITING, (Condition("Requeued", "False"),)),
     )
