@@ -41,21 +41,24 @@ class ExpectedCondition(Parameters):
 
     def holds(self, body: Any) -> bool:
         """Whether ``body`` has the condition with this status."""
-        return _condition(body, self.type).get("status") == self.status
+        return find_condition(body, self.type).get("status") == self.status
 
     def describe(self, body: Any) -> str:
         """Return a description of the present condition."""
-        found = _condition(body, self.type)
+        found = find_condition(body, self.type)
         said = ": ".join(str(found[name]) for name in ("reason", "message") if found.get(name))
         return f"condition {self.type} is {found.get('status', 'missing')}" + (f" ({said})" if said else "")
 
 
-def _condition(body: Any, kind: str) -> Mapping[str, Any]:
-    conditions = at_path(body, "status.conditions")
-    for condition in conditions if isinstance(conditions, list) else ():
-        if isinstance(condition, dict) and condition.get("type") == kind:
-            return condition
-    return {}
+def list_conditions(body: Any) -> list[Mapping[str, Any]]:
+    """Return the conditions in the status of ``body``."""
+    found = at_path(body, "status.conditions")
+    return [one for one in (found if isinstance(found, list) else ()) if isinstance(one, dict)]
+
+
+def find_condition(body: Any, kind: str) -> Mapping[str, Any]:
+    """Return the condition of a type in the status of ``body``, or an empty one."""
+    return next((one for one in list_conditions(body) if one.get("type") == kind), {})
 
 
 def at_path(value: Any, path: str) -> Any:

@@ -4,7 +4,6 @@ The tables are in ``kinds``, one for each kind. A state that is in no row never 
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, assert_never
@@ -14,7 +13,7 @@ from taskaction.core.json_values import is_same
 from taskaction.core.names import truncate
 from taskaction.executors.verdicts import Bound, Finished, Running, Verdict, Waiting
 from taskaction.lifecycle.outcomes import Failed
-from taskaction.plugin.checks import ExpectedCondition, at_path
+from taskaction.plugin.checks import ExpectedCondition, at_path, find_condition, list_conditions
 
 _MESSAGE_CHARS = 600
 _GENERATION = re.compile(r"-?[0-9]{1,18}")
@@ -106,7 +105,7 @@ def _shows(states: States, sign: Field | Condition, body: Body) -> bool:
             return False
         value = at_path(body, sign.path)
         return any(is_same(value, one) for one in sign.values)
-    found = _condition_of(body, sign.type)
+    found = find_condition(body, sign.type)
     if found.get("status") != sign.status or (sign.reasons and found.get("reason") not in sign.reasons):
         return False
     # The condition's own generation is the exact one.
@@ -122,21 +121,22 @@ def _is_outdated(observed: Any, body: Body) -> bool:
 
 
 def _describe(states: States, body: Body) -> str:
-    """Return the values of every sign of the table that the object has, and of the details."""
+    """Return the state: the fields and conditions that the table knows, and the details."""
     signs = [sign for row in states.rows for sign in row.signs]
-    fields = dict.fromkeys(sign.path for sign in signs if isinstance(sign, Field))
-    types = dict.fromkeys(sign.type for sign in signs if isinstance(sign, Condition))
-    present = [(path, value) for path in fields if (value := at_path(body, path)) not in (None, "")]
-    conditions = [kind for kind in types if _condition_of(body, kind)]
-    details = [text.strip() for path in states.details if isinstance(text := at_path(body, path), str) and text.strip()]
-    parts = [f"{path} is {value!r}" for path, value in present]
-    parts += [ExpectedCondition(type=kind).describe(body) for kind in conditions]
+    # A field of the spec, such as suspend, is part of the state only with the value that the table names.
+    fields = [one for one in signs if isinstance(one, Field)]
+    paths = dict.fromkeys(one.path for one in fields if one.path.startswith("status.") or _shows(states, one, body))
+    types = dict.fromkeys(one.type for one in signs if isinstance(one, Condition) and find_condition(body, one.type))
+    parts = [f"{path} is {value!r}" for path in paths if (value := at_path(body, path)) not in (None, "")]
+    parts += [ExpectedCondition(type=kind).describe(body) for kind in types]
+    texts = [at_path(body, path) for path in states.details]
+    details = [text.strip() for text in texts if isinstance(text, str) and text.strip()]
     return ", ".join(parts) + (f" ({'; '.join(details)})" if details else "")
 
 
 def _describe_unknown(states: States, said: str, body: Body) -> str:
     """Return what an object says of which no row of the table holds."""
-    conditions = _conditions(body)
+    conditions = list_conditions(body)
     observed = [at_path(body, states.observed), *(one.get("observedGeneration") for one in conditions)]
     if any(_is_outdated(one, body) for one in observed):
         return f"its controller has not seen the present spec yet; {said or 'no state'}"
@@ -144,12 +144,3 @@ def _describe_unknown(states: States, said: str, body: Body) -> str:
         return f"{said}; this operator does not know the state and waits"
     others = [f"condition {one.get('type')} is {one.get('status')}" for one in conditions]
     return truncate(", ".join(others), _MESSAGE_CHARS) or "no state yet"
-
-
-def _conditions(body: Body) -> list[Mapping[str, Any]]:
-    found = at_path(body, "status.conditions")
-    return [one for one in (found if isinstance(found, list) else ()) if isinstance(one, dict)]
-
-
-def _condition_of(body: Body, kind: str) -> Mapping[str, Any]:
-    return next((one for one in _conditions(body) if one.get("type") == kind), {})

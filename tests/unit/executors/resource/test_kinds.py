@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.kind_states import ALL, CREATED, MEANINGS, Known, State, condition
@@ -103,6 +103,7 @@ def _with_word(value: Any, word: str) -> Any:
 
 
 @pytest.mark.parametrize("kind", ENDING, ids=lambda kind: kind.title)
+@settings(max_examples=40)  # for each kind
 @given(data=st.data(), word=WORDS)
 def test_r17_an_unknown_state_is_no_end_and_is_shown(kind: Known, data: st.DataObject, word: str) -> None:
     state = data.draw(st.sampled_from([one for one in kind.states if any(one.status.values())]))
@@ -114,6 +115,7 @@ def test_r17_an_unknown_state_is_no_end_and_is_shown(kind: Known, data: st.DataO
 
 
 @pytest.mark.parametrize("kind", ENDING, ids=lambda kind: kind.title)
+@settings(max_examples=40)  # for each kind
 @given(word=WORDS)
 def test_r17_a_condition_of_an_unknown_type_is_no_end_and_is_shown(kind: Known, word: str) -> None:
     found = read(kind, {"metadata": {"name": "x"}, "status": {"conditions": [condition(word)]}})
@@ -131,6 +133,7 @@ FIELDS = st.sampled_from(["phase", "state", "conditions", "jobDeploymentStatus",
 
 
 @pytest.mark.parametrize("kind", [one for one in ENDING if one.resource.kind != "Pod"], ids=lambda kind: kind.title)
+@settings(max_examples=40)  # for each kind
 @given(status=st.dictionaries(FIELDS, JSON, max_size=4), generation=JSON)
 def test_any_status_has_a_verdict_and_no_end(kind: Known, status: Body, generation: Any) -> None:
     body = {"metadata": {"name": "x", "generation": generation}, "status": status}
@@ -208,6 +211,11 @@ def test_r17_a_submission_that_is_retried_is_no_end() -> None:
     found = read_known(SPARK, TITLE, {"metadata": {}, "status": status})
     assert isinstance(found, Waiting)
     assert found.problem == f"{TITLE}: status.applicationState.state is 'SUBMISSION_FAILED' (no image)"
+
+
+def test_a_spec_that_suspends_nothing_is_no_state() -> None:
+    kustomization = next(one for one in ALL if one.resource.kind == "Kustomization")
+    assert read(kustomization, {"metadata": {}, "spec": {"suspend": False}}) == Running(f"{TITLE}: no state yet")
 
 
 def parameters(**checks: Any) -> ResourceParameters:
