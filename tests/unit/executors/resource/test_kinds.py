@@ -1,5 +1,6 @@
 """R17: what each state of each known kind means; a state that is not known never ends an action, and is shown."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,6 +66,12 @@ def test_every_known_kind_has_a_table_of_its_states_with_its_source() -> None:
         assert one.source
         assert {state.meaning for state in one.states} <= set(MEANINGS)
         assert any(state.meaning == "succeeded" for state in one.states)
+
+
+def test_the_documents_name_every_known_kind() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "using.md").read_text()
+    named = page.split("## Run anything else")[1].split("\n## ")[0]
+    assert {kind for _, kind in KNOWN if kind not in named} == set()
 
 
 @pytest.mark.parametrize("kind", [one for one in ENDING if one.resource.kind != "Pod"], ids=lambda one: one.title)

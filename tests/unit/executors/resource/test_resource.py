@@ -6,8 +6,9 @@ import pytest
 
 from support.children import ChildCluster, condition
 from support.runs import later, run, toolbox
+from taskaction.api.enums import Phase
 from taskaction.cluster.errors import ForbiddenError, UnavailableError
-from taskaction.cluster.gateway import CONFIG_MAPS, LEASES, NAMESPACES, Body, Resource
+from taskaction.cluster.gateway import CONFIG_MAPS, LEASES, NAMESPACES, PODS, Body, Resource
 from taskaction.cluster.memory.cluster import DEPLOYMENTS
 from taskaction.core.names import child_name
 from taskaction.executors.resource import ResourceExecutor
@@ -19,6 +20,7 @@ from taskaction.plugin.json_schema import model_problem
 MAP: Body = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1"}}
 LEASE: Body = {"apiVersion": LEASES.api_version, "kind": "Lease"}
 DEPLOYMENT: Body = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": 2}}
+POD: Body = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "main", "image": "busybox"}]}}
 NAMESPACE: Body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mine"}}
 
 
@@ -125,6 +127,32 @@ async def test_a_failure_goes_before_a_success() -> None:
     await house.execute()
     both = [condition("Available"), condition("Progressing", "False", reason="ProgressDeadlineExceeded")]
     assert isinstance(await house.looked(DEPLOYMENTS, conditions=both), Failed)
+
+
+async def test_a_suspended_object_has_not_started_and_says_so() -> None:
+    house = House(DEPLOYMENT | {"spec": {"replicas": 2, "paused": True}})
+    outcome = await house.execute()
+    assert isinstance(outcome, Pending)
+    assert outcome.phase is Phase.INITIALIZING
+    assert outcome.message.endswith(" is suspended: spec.paused is True")
+    assert await house.looked(DEPLOYMENTS, conditions=[condition("Available")]) == Succeeded()
+
+
+async def test_a_pod_that_was_ended_has_not_succeeded() -> None:
+    house = House(POD, output="status.phase")
+    await house.execute()
+    disrupted = condition("DisruptionTarget", reason="EvictionByEvictionAPI", message="drained")
+    outcome = await house.looked(PODS, phase="Succeeded", conditions=[disrupted])
+    assert isinstance(outcome, Failed)
+    assert outcome.code == "EvictionByEvictionAPI"
+
+
+async def test_a_pod_has_the_output_that_the_user_names() -> None:
+    house = House(POD, output="status.podIP")
+    await house.execute()
+    ended = {"name": "main", "state": {"terminated": {"exitCode": 0, "message": "1e400"}}}
+    outcome = await house.looked(PODS, phase="Succeeded", podIP="10.0.0.1", containerStatuses=[ended])
+    assert outcome == Succeeded(output="10.0.0.1")
 
 
 async def test_one_that_somebody_deletes_fails_as_such() -> None:
