@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
 
 import aiohttp
 import orjson
 from yarl import URL
 
+from taskaction.cluster.api_calls import ApiCall, discovery, query_string, selectors
 from taskaction.cluster.errors import (
     ClusterError,
     ExpiredError,
@@ -66,7 +66,7 @@ class RestCluster:
         self, resource: Resource, name: str, namespace: str = "", *, as_user: str | None = None, timeout: float = 10.0
     ) -> Body | None:
         """Return the object, or None if it does not exist."""
-        call = _ApiCall("GET", "get", resource, namespace, name)
+        call = ApiCall("GET", "get", resource, namespace, name)
         try:
             return await self._send(call, as_user=as_user, timeout=timeout)
         except NotFoundError:
@@ -85,9 +85,9 @@ class RestCluster:
         timeout: float = 30.0,
     ) -> AsyncIterator[Body]:
         """Yield the objects page by page."""
-        query = {"limit": str(page)} | _selectors(field_selector, label_selector)
+        query = {"limit": str(page)} | selectors(field_selector, label_selector)
         accept = METADATA_ONLY if metadata_only else JSON
-        call = _ApiCall("GET", "list", resource, namespace)
+        call = ApiCall("GET", "list", resource, namespace)
         token = ""
         while True:
             more = {"continue": token} if token else {}
@@ -114,9 +114,9 @@ class RestCluster:
     ) -> Page:
         """Return one page of a list."""
         query = (
-            {"limit": str(limit)} | _selectors(field_selector, label_selector) | ({"continue": token} if token else {})
+            {"limit": str(limit)} | selectors(field_selector, label_selector) | ({"continue": token} if token else {})
         )
-        answer = await self._send(_ApiCall("GET", "list", resource, namespace), query=query, timeout=30.0)
+        answer = await self._send(ApiCall("GET", "list", resource, namespace), query=query, timeout=30.0)
         metadata = answer["metadata"]
         items = [_strip_managed_fields(body) for body in answer.get("items") or ()]
         return Page(items, metadata["resourceVersion"], metadata.get("continue", ""))
@@ -132,11 +132,11 @@ class RestCluster:
         silence: float,
     ) -> AsyncIterator[tuple[str, Body]]:
         """Yield the events after ``since``."""
-        call = _ApiCall("GET", "watch", resource, namespace)
+        call = ApiCall("GET", "watch", resource, namespace)
         query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": since}
-        query |= _selectors(field_selector, label_selector)
+        query |= selectors(field_selector, label_selector)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=silence)
-        url = URL(self._server + call.path + _query(query), encoded=True)
+        url = URL(self._server + call.path + query_string(query), encoded=True)
         started, code = time.perf_counter(), 0
         try:
             async with self._session.get(url, headers={"Accept": JSON}, timeout=timeout) as response:
@@ -160,24 +160,24 @@ class RestCluster:
         self, resource: Resource, body: Body, namespace: str = "", *, as_user: str | None = None, timeout: float = 10.0
     ) -> Body:
         """Create an object."""
-        call = _ApiCall("POST", "create", resource, namespace)
+        call = ApiCall("POST", "create", resource, namespace)
         return await self._send(call, body, query=_MANAGER, as_user=as_user, timeout=timeout)
 
     async def check_create(self, resource: Resource, body: Body, namespace: str = "", *, timeout: float = 10.0) -> None:
         """Raise what ``create`` would raise; create nothing."""
-        call = _ApiCall("POST", "create", resource, namespace)
+        call = ApiCall("POST", "create", resource, namespace)
         await self._send(call, body, query=_MANAGER | {"dryRun": "All"}, timeout=timeout)
 
     async def replace(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
         """Replace the whole object."""
         metadata = body["metadata"]
-        call = _ApiCall("PUT", "update", resource, metadata.get("namespace", ""), metadata["name"])
+        call = ApiCall("PUT", "update", resource, metadata.get("namespace", ""), metadata["name"])
         return await self._send(call, body, query=_MANAGER, timeout=timeout)
 
     async def replace_status(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
         """Replace the status subresource."""
         metadata = body["metadata"]
-        call = _ApiCall("PUT", "update", resource, metadata.get("namespace", ""), metadata["name"], _STATUS)
+        call = ApiCall("PUT", "update", resource, metadata.get("namespace", ""), metadata["name"], _STATUS)
         return await self._send(call, body, query=_MANAGER, timeout=timeout)
 
     async def patch(
@@ -191,7 +191,7 @@ class RestCluster:
         timeout: float = 10.0,
     ) -> Body:
         """Apply a JSON patch to the object."""
-        call = _ApiCall("PATCH", "patch", resource, namespace, name)
+        call = ApiCall("PATCH", "patch", resource, namespace, name)
         return await self._send(
             call, operations, query=_MANAGER, content_type=JSON_PATCH, as_user=as_user, timeout=timeout
         )
@@ -211,7 +211,7 @@ class RestCluster:
         options: Body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
         if uid is not None:
             options["preconditions"] = {"uid": uid}
-        call = _ApiCall("DELETE", "delete", resource, namespace, name)
+        call = ApiCall("DELETE", "delete", resource, namespace, name)
         try:
             await self._send(call, options, as_user=as_user, timeout=timeout)
         except NotFoundError:
@@ -222,7 +222,7 @@ class RestCluster:
         """Return the resources of ``apiVersion``."""
         group, _, version = api_version.rpartition("/")
         try:
-            answer = await self._send(_ApiCall("GET", "get", _discovery(group, version), ""), timeout=timeout)
+            answer = await self._send(ApiCall("GET", "get", discovery(group, version), ""), timeout=timeout)
         except NotFoundError:
             return ()
         return tuple(
@@ -263,7 +263,7 @@ class RestCluster:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnavailableError(f"get {path}: {type(error).__name__}: {error}") from error
 
-    async def _send(self, call: "_ApiCall", body: object = None, **how: Any) -> Body:
+    async def _send(self, call: "ApiCall", body: object = None, **how: Any) -> Body:
         try:
             return await self._send_once(call, body, **how)
         except ForbiddenError as error:
@@ -302,7 +302,7 @@ class RestCluster:
 
     async def _send_once(
         self,
-        call: "_ApiCall",
+        call: "ApiCall",
         body: object,
         *,
         query: Mapping[str, str] | None = None,
@@ -321,7 +321,7 @@ class RestCluster:
         try:
             async with self._session.request(
                 call.method,
-                URL(self._server + call.path + _query(query), encoded=True),
+                URL(self._server + call.path + query_string(query), encoded=True),
                 data=_encode(body) if body is not None else None,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=timeout),
@@ -348,34 +348,6 @@ def _encode(body: object) -> bytes:
         raise InvalidError(f"not sent, because it is not valid JSON: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class _ApiCall:
-    method: str
-    verb: str
-    resource: Resource
-    namespace: str
-    name: str = ""
-    subresource: str = ""
-
-    @property
-    def path(self) -> str:
-        resource = self.resource
-        root = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"
-        scope = f"/namespaces/{quote(self.namespace, safe='')}" if resource.namespaced and self.namespace else ""
-        name = f"/{quote(self.name, safe='')}" if self.name else ""
-        subresource = f"/{self.subresource}" if self.subresource else ""
-        return f"{root}{scope}/{resource.plural}{name}{subresource}"
-
-
-def _discovery(group: str, version: str) -> Resource:
-    """Return the discovery document as a collection: its path is the parent of all collections."""
-    return Resource(group=group, version=version, plural="", kind="APIResourceList", namespaced=False)
-
-
-def _selectors(fields: str, labels: str) -> dict[str, str]:
-    return {name: value for name, value in (("fieldSelector", fields), ("labelSelector", labels)) if value}
-
-
 async def _lines(stream: aiohttp.StreamReader, *, whole: bool = True) -> AsyncIterator[bytes]:
     """Yield lines of any length; those of the stream reader have a limit that large objects exceed.
 
@@ -393,12 +365,6 @@ async def _lines(stream: aiohttp.StreamReader, *, whole: bool = True) -> AsyncIt
             parts.append(rest)
     if parts and not whole:
         yield b"".join(parts)
-
-
-def _query(parameters: Mapping[str, str] | None) -> str:
-    if not parameters:
-        return ""
-    return "?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
 
 
 def _strip_managed_fields(body: Body) -> Body:
