@@ -123,13 +123,8 @@ class RunRecord(OwnedRecord):
     def refused_status(self, reason: Reason, message: str, now: datetime) -> ActionFlowRunStatus:
         """Return the status of a run that must fail because the API server refuses its status."""
         text = truncate(f"the API server refused the status: {message}", MESSAGE_LIMIT_CHARS)
-        change = Change(
-            phase=Phase.FAILED,
-            reason=reason,
-            message=text,
-            now=now,
-            generation=self.run.metadata.generation,
-        )
+        generation = self.run.metadata.generation
+        change = Change(phase=Phase.FAILED, reason=reason, message=text, now=now, generation=generation)
         return self.stored.model_copy(
             update={
                 "phase": Phase.FAILED,
