@@ -16,7 +16,7 @@ from taskaction.plugin.secrets import REDACTED, Secret
 SHORTEST_BYTES = 8
 """A shorter value is not searched for: it would match texts that hold no Secret."""
 LONGEST_TEXT_CHARS = 64 * 1024
-"""Longer texts are cut before the search; no message or output that is recorded is as long."""
+"""Longer texts are cut before the search; an output with such a text is refused, see ``cuts``."""
 
 _SHORTEST_CHARS = SHORTEST_BYTES // 4
 _CUT_MARKS = ("…", "...")
@@ -69,6 +69,14 @@ class Redactor:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return REDACTED if number_text(value) in self._texts else value
         return value
+
+    def cuts(self, value: Any) -> bool:
+        """Whether a text of a JSON value is too long to be searched, so that ``value`` would return it shortened."""
+        if isinstance(value, str):
+            return bool(self._texts) and len(value) > LONGEST_TEXT_CHARS
+        if isinstance(value, dict):
+            return any(self.cuts(name) or self.cuts(part) for name, part in value.items())
+        return isinstance(value, list | tuple) and any(self.cuts(part) for part in value)
 
     def fields(self, value: T) -> T:
         """Return an outcome, a link or progress without any of the secrets in any of its fields."""

@@ -11,11 +11,11 @@ from taskaction.control.objects.outputs import OutputLimit
 from taskaction.control.task_actions.outcomes import to_outcome
 from taskaction.core.errors import TaskActionError
 from taskaction.execution.manager import LIMIT_FLOOR_SECONDS
-from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending
+from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
 from taskaction.plugin.base import AbstractExecutor, Reporter, Run
 from taskaction.plugin.errors import InvalidParametersError, failure_of
 from taskaction.plugin.evaluation import EvaluatorBusyError
-from taskaction.plugin.redaction import SHORTEST_BYTES
+from taskaction.plugin.redaction import LONGEST_TEXT_CHARS, SHORTEST_BYTES
 from taskaction.plugin.secret_ledger import SearchRules, SecretLedger, redact_logs
 from taskaction.plugin.secrets import secrets_in
 
@@ -120,6 +120,14 @@ class GuardedExecutor:
         raise CallFailedError(failure)
 
     def _redact(self, outcome: Outcome) -> Outcome:
+        if isinstance(outcome, Succeeded) and self._ledger.redactor.cuts(outcome.output):
+            return Failed(
+                code=Reason.OUTPUT_TOO_LARGE,
+                message=f"the action succeeded, but its output has a text of over {LONGEST_TEXT_CHARS} characters, in "
+                "which values of Secrets are not searched for; return it in parts, or give the action no Secret",
+                retry_class=None,  # a retry would have a second effect
+                external_id=outcome.external_id or self._run.external_id,
+            )
         shown = self._ledger.redactor.fields(outcome)
         if isinstance(shown, Pending | Paused) and shown.external_id != getattr(outcome, "external_id", None):
             return Failed(

@@ -11,6 +11,7 @@ import pytest
 from support.runs import guarded, outcome_of, run
 from taskaction.api.enums import RetryClass
 from taskaction.api.task_action import Link, Progress
+from taskaction.control.objects.outputs import OutputLimit
 from taskaction.control.task_actions.guard import (
     CallFailedError,
     GuardedExecutor,
@@ -189,3 +190,16 @@ def test_calls_without_secrets_build_no_search_and_those_with_some_build_their_o
     first.protect("correct horse battery")
     assert first.redact("the correct horse battery staple") == "the [redacted] staple"
     assert second.redact("the correct horse battery staple") == "the correct horse battery staple"
+
+
+async def test_an_output_whose_text_is_too_long_to_search_is_refused_and_never_shortened() -> None:
+    def leak(secret: str, _: Run) -> Outcome:
+        return Succeeded(output={"report": ["x" * 70_000, secret]}, external_id="job-7")
+
+    given = run(secrets={"one/key": SECRET})
+    assert isinstance(given.secrets, SecretLedger)
+    limit = OutputLimit(size=1_000_000, remedy="store it")
+    outcome = await GuardedExecutor(Leaking(leak), given, given.secrets, limit).execute()
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.retry_class, outcome.external_id) == ("OutputTooLarge", None, "job-7")
+    assert "values of Secrets are not searched for" in outcome.message
