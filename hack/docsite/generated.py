@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from docsite import commands, errors
 from taskaction.api.reasons import Reason
-from taskaction.app.metrics import OperatorMetrics
+from taskaction.app.operator_metrics import OperatorMetrics
 from taskaction.core.durations import format_duration
 from taskaction.integrations.flyte.service import settings as actions
 from taskaction.integrations.flyte.service.recorder import ActionsMetrics
@@ -22,7 +22,7 @@ from taskaction.integrations.port.agent.recorder import AgentMetrics
 from taskaction.plugin.registry import Registry
 from taskaction.plugin.settings import Settings, former_names, variable_of
 from taskaction.runtime import config
-from taskaction.runtime.metrics import FORMER_NAMES, PREFIX, ProcessMetrics
+from taskaction.runtime.process_metrics import FORMER_NAMES, PREFIX, ProcessMetrics
 from taskaction.services.webhooks import settings as webhooks
 from taskaction.services.webhooks.recorder import InboxMetrics
 

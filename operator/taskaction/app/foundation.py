@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from taskaction.app.metrics import OperatorMetrics
 from taskaction.app.observer import OperatorRecorder
+from taskaction.app.operator_metrics import OperatorMetrics
 from taskaction.cluster.concurrency import ConcurrencyLimit
 from taskaction.cluster.gateway import Cluster
 from taskaction.cluster.retry import Retrier

@@ -5,7 +5,7 @@ from typing import Any
 
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
-from taskaction.app.metrics import OperatorMetrics
+from taskaction.app.operator_metrics import OperatorMetrics
 from taskaction.cluster.errors import UnavailableError
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.objects.owned import OwnedRecord

@@ -4,8 +4,8 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterable
 
-from taskaction.app.metrics import OperatorMetrics
 from taskaction.app.observer import OperatorRecorder
+from taskaction.app.operator_metrics import OperatorMetrics
 from taskaction.app.replica import Replica
 from taskaction.control.uninstall import UninstallRunner
 from taskaction.core.clock import SystemClock

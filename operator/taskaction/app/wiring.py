@@ -11,8 +11,8 @@ from taskaction.app.control_plane import ControlPlane
 from taskaction.app.flow_wiring import build_catalogue, build_runs
 from taskaction.app.foundation import Foundation, build_foundation
 from taskaction.app.listeners import OwnershipListener
-from taskaction.app.metrics import OperatorMetrics
 from taskaction.app.observer import OperatorRecorder
+from taskaction.app.operator_metrics import OperatorMetrics
 from taskaction.app.provider_wiring import build_providers
 from taskaction.cluster.gateway import Cluster
 from taskaction.control.sharding.leases import LeaseSettings, ShardLeases

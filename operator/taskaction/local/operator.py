@@ -10,8 +10,8 @@ from contextlib import ExitStack, suppress
 from typing import Any, Self
 
 from taskaction.api.enums import TERMINAL_PHASES
-from taskaction.app.metrics import OperatorMetrics
 from taskaction.app.observer import OperatorRecorder
+from taskaction.app.operator_metrics import OperatorMetrics
 from taskaction.app.wiring import assemble
 from taskaction.cluster.gateway import (
     ACTION_EVENTS,

@@ -7,8 +7,8 @@ import structlog
 
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.rest import FinishedRequest
-from taskaction.runtime.metrics import ProcessMetrics
 from taskaction.runtime.outages import OutageLog
+from taskaction.runtime.process_metrics import ProcessMetrics
 
 M = TypeVar("M", bound=ProcessMetrics)
 

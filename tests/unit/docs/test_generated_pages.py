@@ -11,7 +11,7 @@ from docsite import errors, generated
 from taskaction.api.reasons import Reason
 from taskaction.plugin.registry import Registry
 from taskaction.plugin.settings import variable_of
-from taskaction.runtime.metrics import FORMER_NAMES, ProcessMetrics
+from taskaction.runtime.process_metrics import FORMER_NAMES, ProcessMetrics
 
 ROOT = Path(__file__).parents[3]
 PAGES = generated.pages()

@@ -14,7 +14,7 @@ WRONG = {
     "lifecycle/machine.py": "taskaction.control.objects.records",
     "plugin/base.py": "taskaction.executors.basic",
     "control/objects/writer.py": "taskaction.control.task_actions.calls",
-    "control/task_actions/intake.py": "taskaction.runtime.metrics",
+    "control/task_actions/intake.py": "taskaction.runtime.process_metrics",
     "executors/basic.py": "taskaction.integrations.globus.model",
     "executors/wait.py": "taskaction.compat.executors.parameters",
     "app/watchdog.py": "taskaction.services.webhooks.settings",

@@ -14,9 +14,9 @@ from taskaction.core.clock import SystemClock
 from taskaction.core.errors import ConfigurationError
 from taskaction.runtime.config import ProcessSettings
 from taskaction.runtime.listening import ListenAddress
-from taskaction.runtime.metrics import ProcessMetrics
 from taskaction.runtime.probes import Health
 from taskaction.runtime.process import Process, ProcessOptions, Workload
+from taskaction.runtime.process_metrics import ProcessMetrics
 from taskaction.runtime.recorder import ProcessRecorder
 from taskaction.runtime.supervisor import Supervisor
 

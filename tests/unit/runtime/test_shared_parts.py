@@ -16,7 +16,7 @@ HOMES = {
     "create_server": {"runtime/connections.py", "runtime/listening.py"},
     "TCPSite": set(),
     "SockSite": {"runtime/listening.py"},
-    "CollectorRegistry": {"runtime/metrics.py"},
+    "CollectorRegistry": {"runtime/process_metrics.py"},
     "RestCluster": {"runtime/api_session.py"},
     "ProbeServer": {"runtime/process.py"},
 }

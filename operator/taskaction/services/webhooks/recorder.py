@@ -1,6 +1,6 @@
 """Logs and metrics of the inbox: constant messages, and never a body or a secret."""
 
-from taskaction.runtime.metrics import ProcessMetrics
+from taskaction.runtime.process_metrics import ProcessMetrics
 from taskaction.runtime.recorder import ProcessRecorder
 from taskaction.services.webhooks.responses import WebhookResponse
 

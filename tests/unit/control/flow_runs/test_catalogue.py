@@ -13,8 +13,8 @@ from support.fake_cluster import FakeCluster
 from support.work_requests import OwnedShards, no_requests
 from taskaction.api.action_flow import ActionFlow
 from taskaction.api.enums import ProviderKind
-from taskaction.app.metrics import OperatorMetrics
 from taskaction.app.observer import OperatorRecorder
+from taskaction.app.operator_metrics import OperatorMetrics
 from taskaction.cluster.errors import ConflictError, NotFoundError
 from taskaction.cluster.gateway import ACTION_FLOWS, Body
 from taskaction.cluster.retry import Retrier

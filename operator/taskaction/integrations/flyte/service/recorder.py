@@ -1,6 +1,6 @@
 """Logs and metrics of the Actions service: one line per call, and never a token or a value."""
 
-from taskaction.runtime.metrics import ProcessMetrics
+from taskaction.runtime.process_metrics import ProcessMetrics
 from taskaction.runtime.recorder import ProcessRecorder
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

@@ -8,7 +8,7 @@ from taskaction.integrations.port.agent.annotations import RunAnnotations
 from taskaction.integrations.port.agent.client import PortError
 from taskaction.integrations.port.agent.reports import Report
 from taskaction.integrations.port.agent.runs import MalformedRun, PortRun, PortRunKind
-from taskaction.runtime.metrics import ProcessMetrics
+from taskaction.runtime.process_metrics import ProcessMetrics
 from taskaction.runtime.recorder import ProcessRecorder
 
 

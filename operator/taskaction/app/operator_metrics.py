@@ -1,6 +1,6 @@
 """Metrics of the operator; gauges get their values from the replica."""
 
-from taskaction.runtime.metrics import ProcessMetrics
+from taskaction.runtime.process_metrics import ProcessMetrics
 
 
 class OperatorMetrics(ProcessMetrics):

@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from taskaction.runtime.metrics import ProcessMetrics
+from taskaction.runtime.process_metrics import ProcessMetrics
 
 
 def samples(metrics: ProcessMetrics, name: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
