@@ -149,6 +149,7 @@ def build_actions(base: Foundation, providers: ProviderControl) -> ActionControl
         tenures=base.tenures,
         teardown=writing.teardown,
         dispatcher=seen.dispatcher,
+        editor=writing.editor,
         requests=base.requests,
         listener=writing.child_events,
     )

@@ -8,16 +8,19 @@ from time to time with few requests in flight, as BBR does.
 
 from math import inf, log2
 
-_LEAST = 4
+_LEAST = 16
+"""Least limit: on a machine that is busy with other programs, all responses are late, and fewer would help nobody."""
+_MEASURED_AT = 4
+"""Requests in flight while the fastest response is measured."""
 _WAITING_LOW, _WAITING_HIGH = 1.0, 2.0
 """Requests that may wait in the server, as multiples of log2 of the limit: fewer raise the limit, more lower it."""
 _RESPONSES_PER_MEASUREMENT = 5_000
 _RESPONSES_MEASURED = 16
-"""Responses with few requests in flight; the first ones still waited behind the requests sent before."""
+"""Responses in a measurement; the first ones still waited behind the requests sent before."""
 
 
 class ConcurrencyLimit:
-    """Limit that begins low, rises quickly until requests wait, and then changes by one after as many responses."""
+    """Limit that begins with a measurement, rises quickly until requests wait, and then changes slowly."""
 
     def __init__(self, most: int) -> None:
         """Create a limit of at most ``most``."""
@@ -27,12 +30,12 @@ class ConcurrencyLimit:
         self._is_starting = True
         self._fastest = inf
         self._responses = 0
-        self._measuring = 0
+        self._measuring = _RESPONSES_MEASURED
 
     @property
     def value(self) -> int:
         """Number of requests that may be in flight."""
-        return self._least if self._measuring else int(self._limit)
+        return min(_MEASURED_AT, self._most) if self._measuring else int(self._limit)
 
     def on_response(self, seconds: float, in_flight: int) -> None:
         """Adjust the limit to a response that took ``seconds`` while ``in_flight`` requests were under way."""

@@ -101,6 +101,8 @@ class RateLimiter:
         soon, recorded = pace.next_starts(now), pace.recorded_starts(now)
         if soon > preparing and recorded > preparing:
             self._queue.open_source(source)
+            if callers:  # they wait for their tokens also while others may be prepared
+                self._await_tokens(source, pace, now, is_unrecorded=False)
         else:
             self._queue.close_source(source)
             if callers or self._queue.queued_count(source):  # otherwise checked again when the next run arrives

@@ -1,7 +1,7 @@
 """Bytes of a request in an ActionEvent: compressed in the object, or in the operator's storage if they are too large.
 
 The inbox stores them and the operator reads them. The address in the storage follows from the event's namespace and
-name, so an event can name no file of another one.
+name and from the bytes: an event can name no file of another one, and a repeated request replaces nothing.
 """
 
 import base64
@@ -35,7 +35,7 @@ class EventContents:
 
     async def write(self, namespace: str, name: str, content: bytes) -> None:
         """Store the bytes for an event that is about to be created; raise ``StorageError``."""
-        await self._storage.write(self._address(namespace, name), content)
+        await self._storage.write(self._address(namespace, name, fingerprint(content)), content)
 
     async def read(self, namespace: str, name: str, content: EventContent) -> bytes:
         """Return the bytes of an event.
@@ -46,19 +46,19 @@ class EventContents:
         """
         if content.data is not None:
             return _decompress(content.data)
-        found = await self._storage.read(self._address(namespace, name), CONTENT_LIMIT_BYTES)
+        found = await self._storage.read(self._address(namespace, name, content.sha256 or ""), CONTENT_LIMIT_BYTES)
         if found is None or fingerprint(found) != content.sha256:
             state = "missing" if found is None else "changed"
             raise ContentLostError(f"the stored body of ActionEvent {namespace}/{name} is {state}")
         return found
 
-    async def remove(self, namespace: str, name: str) -> None:
+    async def remove(self, namespace: str, name: str, content: EventContent) -> None:
         """Remove the stored bytes of an event that is deleted; raise ``StorageError``."""
-        if self.has_storage:
-            await self._storage.remove(self._address(namespace, name))
+        if self.has_storage and content.sha256 is not None:
+            await self._storage.remove(self._address(namespace, name, content.sha256))
 
-    def _address(self, namespace: str, name: str) -> str:
-        return f"{self._folder or ''}{namespace}/webhooks/{name}"
+    def _address(self, namespace: str, name: str, sha256: str) -> str:
+        return f"{self._folder or ''}{namespace}/webhooks/{name}-{sha256}"
 
 
 def pack_content(content: bytes) -> EventContent:

@@ -31,6 +31,7 @@ CHANGED_EVENT = {
     "scope": {"executor": "http"},
     "type": "Update",
     "payload": {"state": "undone"},
+    "content": {"size": 2},
     "sender": "somebody else",
     "receivedAt": "2026-02-01T00:00:00Z",
     "ttlSeconds": 61,

@@ -96,7 +96,7 @@ BAD_EVENTS = {
     ),
     "a scope of nothing": (
         {"type": "Webhook", "correlationKey": "1", "scope": {}},
-        ("spec.scope", "set exactly one of providerRef and executor"),
+        ("spec.scope", "set exactly one of providerRef, executor and executors"),
     ),
     "an empty correlation key": (
         {"type": "Webhook", "correlationKey": ""},

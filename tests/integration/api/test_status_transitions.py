@@ -81,7 +81,10 @@ OUTCOME = {
     "finishedAt": {"finishedAt": "2026-02-01T00:00:00Z"},
     "attempt": {"attempt": 2},
 }
-STAYS = "has finished and reason, error, outputUri, finishedAt, attempt cannot change: create a new action instead"
+STAYS = (
+    "has finished and reason, error, outputUri, outputDigest, finishedAt, attempt cannot change: "
+    "create a new action instead"
+)
 
 
 @pytest.fixture(scope="module")

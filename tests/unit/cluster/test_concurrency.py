@@ -30,6 +30,7 @@ def test_a_server_that_never_makes_requests_wait_gets_all_that_is_allowed() -> N
 
 def test_a_client_with_little_to_do_does_not_raise_the_limit() -> None:
     limit = ConcurrencyLimit(64)
+    play(limit, handled_at_once=8, seconds=0.002, responses=1_000)
     before = limit.value
     for _ in range(1_000):
         limit.on_response(0.01, in_flight=1)

@@ -183,6 +183,26 @@ async def test_a_call_takes_its_token_when_it_is_made_and_not_when_its_worker_wa
     assert [at - begun for at in calls] == [0.0, 0.0, 1.0, 2.0, 3.0, 4.0]
 
 
+@pytest.mark.parametrize("interval", [0.01, 0.02, 0.05, 0.09, 0.11, 1.0])
+async def test_the_last_caller_of_a_batch_gets_its_token_in_time_at_any_rate(stage, interval: float) -> None:
+    manager = stage.manager(workers=9)
+    paced(manager, interval=interval, burst=1)
+    calls: list[float] = []
+
+    async def process(run_id: str) -> None:
+        await manager.take_token(run_id)
+        calls.append(stage.clock.monotonic())
+
+    manager.start_processing_action_runs(process)
+    begun = stage.clock.monotonic()
+    with stage.timed(manager):
+        await submitted(manager, *"abc")
+        for _ in range(10):
+            await stage.clock.advance(interval)
+    assert len(calls) == 3
+    assert calls[-1] - begun <= 4 * interval
+
+
 async def test_callers_that_give_up_leave_their_tokens_to_others(stage) -> None:
     manager = stage.manager(workers=9)
     pace = paced(manager, interval=1.0, burst=2)

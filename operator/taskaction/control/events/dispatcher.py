@@ -17,6 +17,7 @@ from taskaction.api.action_event import TRACE, UPDATE, ActionEvent
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import ACTION_EVENTS, Body, Cluster
 from taskaction.control.events.matching import EventAddress, EventSubject, WaitingEvent, ambiguity_event
+from taskaction.control.events.room import EventRoom
 from taskaction.control.events.unmatched import UNMATCHED_AFTER, UnmatchedEvents
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.objects import RetryingCall
@@ -36,7 +37,7 @@ Key = TypeVar("Key")
 
 MAX_WAITING_EVENTS = 20_000
 MAX_WAITING_BYTES = 64 * 1024 * 1024
-"""Limits of the events in memory; a scan finds the others again."""
+"""Limits of the events in memory, shared between namespaces; a scan finds the others again."""
 
 FINISHED_GRACE = timedelta(seconds=60)
 """Time that an event waits whose name or key is that of a finished action, because a new action may get the same."""
@@ -95,7 +96,7 @@ class EventDispatcher:
         self._ended_at: dict[EventAddress, float] = {}
         self._deleted: dict[str, float] = {}
         self._postponed: dict[str, str] = {}
-        self._bytes = 0
+        self._room = EventRoom(events=MAX_WAITING_EVENTS, payload_bytes=MAX_WAITING_BYTES)
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
         self._agenda: Agenda[str] = Agenda(clock)
 
@@ -109,14 +110,14 @@ class EventDispatcher:
         """Process one notification about an ActionEvent; raise ``ValidationError`` if it is invalid."""
         uid = body["metadata"]["uid"]
         if event == "DELETED":
-            self._drop(uid)
+            self._on_deleted(uid)
             return
         if uid in self._events or uid in self._deleted:
             return
         kept = WaitingEvent.from_event(ActionEvent.from_body(body))
         if kept.type == TRACE:
             return
-        if len(self._events) >= MAX_WAITING_EVENTS or self._bytes + len(kept.payload) > MAX_WAITING_BYTES:
+        if not self._room.has_room(kept):
             return
         self._add(kept)
         record = self._find_target(kept)
@@ -335,7 +336,7 @@ class EventDispatcher:
     def _add(self, kept: WaitingEvent) -> None:
         self._events[kept.uid] = kept
         self._places.setdefault(kept.place, {})[kept.uid] = None
-        self._bytes += len(kept.payload)
+        self._room.add(kept)
         self._agenda.set(kept.uid, min(kept.expires_at, self._clock.now() + UNMATCHED_AFTER))
 
     def _drop(self, uid: str) -> None:
@@ -344,7 +345,7 @@ class EventDispatcher:
             return
         self._postponed.pop(uid, None)
         self._reported.discard(uid)
-        self._bytes -= len(kept.payload)
+        self._room.remove(kept)
         self._agenda.set(uid, None)
         self._places[kept.place].pop(uid)
         if not self._places[kept.place]:
@@ -362,9 +363,18 @@ class EventDispatcher:
             await self._persistently(
                 lambda: self._cluster.delete(ACTION_EVENTS, kept.name, kept.namespace, uid=kept.uid)
             )
-            if kept.is_stored:
-                with suppress(StorageError):  # what is left costs space, and nothing reads it
-                    await self._contents.remove(kept.namespace, kept.name)
+            await self._remove_content(kept)
+
+    def _on_deleted(self, uid: str) -> None:
+        kept = self._events.get(uid)
+        self._drop(uid)
+        if kept is not None and kept.is_stored and self._tenures.owns_key(uid):
+            self._background.start(self._remove_content(kept), name=f"clear ActionEvent {kept.name}")
+
+    async def _remove_content(self, kept: WaitingEvent) -> None:
+        if kept.content is not None:
+            with suppress(StorageError):  # what is left costs space, and nothing reads it
+                await self._contents.remove(kept.namespace, kept.name, kept.content)
 
 
 def _forget_old(times: dict[Key, float], before: float) -> list[Key]:

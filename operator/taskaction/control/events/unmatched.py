@@ -57,7 +57,7 @@ class UnmatchedEvents:
         """Report an event: by a metric and the log, and by an Event of the provider that it is for."""
         key = _provider_key(kept)
         self._journal.on_event_unmatched(
-            _kind_of(kept), event=kept.name, namespace=kept.namespace, sender=kept.sender, external_id=kept.key
+            _kind_of(kept), action_event=kept.name, namespace=kept.namespace, sender=kept.sender, external_id=kept.key
         )
         provider = self._provider_of(key) if key is not None else None
         if key is None or provider is None:

@@ -151,9 +151,10 @@ class ProviderIntake:
             self._absent[key] = None
             while len(self._absent) > _ABSENT_KEPT:
                 self._absent.popitem(last=False)
-            self._requests.providers.add(key, key[1])
         else:
             self.on_notification(kind, None, body)
+        # Also if a notification came first: the actions that wait for this lookup were not decided then.
+        self._requests.providers.add(key, key[1])
 
     def _current_status(self, offer: Offer) -> ActionProviderStatus:
         return provider_status(offer, self._clock.now())

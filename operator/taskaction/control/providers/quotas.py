@@ -23,6 +23,7 @@ from taskaction.core.names import shard_of
 from taskaction.execution.limits import UNLIMITED, TokenBucket
 from taskaction.execution.manager import ExecutionManager
 from taskaction.execution.pacing import Pace
+from taskaction.lifecycle.deadlines import add_seconds
 from taskaction.lifecycle.placement import provider_source
 
 _ROUND_SECONDS = 1.0
@@ -55,6 +56,9 @@ class RateRecorder(Protocol):
 
     def on_rate_exhausted(self, source: str, until: datetime) -> None:
         """Record that the rate of a source is used up."""
+
+    def on_task_failed(self, task: str, error: BaseException) -> None:
+        """Record that something failed that others do not depend on."""
 
 
 class ProviderQuotas:
@@ -139,10 +143,16 @@ class ProviderQuotas:
             await self._clock.sleep(_ROUND_SECONDS)
             self._events.counts_changed.clear()
             for source, quota in list(self._quotas.items()):
-                if self._owns(quota):
-                    told = (self._show_waiting(source, quota), self._show_counts(source, quota))
-                    if not all(told):
-                        self._events.counts_changed.set()
+                if self._owns(quota) and not self._show(source, quota):
+                    self._events.counts_changed.set()
+
+    def _show(self, source: str, quota: _ProviderQuota) -> bool:
+        """Show waits and counts of one provider; return whether everything is shown."""
+        try:
+            return all((self._show_waiting(source, quota), self._show_counts(source, quota)))
+        except Exception as error:  # noqa: BLE001 - one provider must not stop the others
+            self._recorder.on_task_failed(f"show the limits of {source}", error)
+            return True
 
     async def _record_reservation(self, source: str, quota: _ProviderQuota) -> None:
         """Reserve first, then start: a crash in between wastes tokens, but uses none twice."""
@@ -177,7 +187,7 @@ class ProviderQuotas:
         shown, waiting = 0, self._manager.waiting_runs(source)
         first, end = quota.looked_at, quota.looked_at + _LOOKED_AT_A_ROUND
         for place, uid in enumerate(waiting[first:end], start=first):
-            at = datetime.fromtimestamp(opens + place * pace.bucket.interval, UTC)
+            at = add_seconds(now, opens - now.timestamp() + place * pace.bucket.interval)
             shown += self._show_limit(uid, at)
             quota.looked_at = place + 1
             if shown >= _SHOWN_A_ROUND:

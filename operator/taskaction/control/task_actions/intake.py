@@ -11,7 +11,7 @@ from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
 from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.family import ParentTracker
-from taskaction.control.objects.objects import RetryingCall
+from taskaction.control.objects.objects import ObjectEditor, RetryingCall
 from taskaction.control.objects.owned import is_newer
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.requests import ProviderKey, Requests
@@ -50,6 +50,7 @@ class ActionIntake:
         tenures: ShardTenures,
         teardown: Teardown,
         dispatcher: EventDispatcher,
+        editor: ObjectEditor[ActionRecord],
         requests: Requests,
         listener: ActionListener,
     ) -> None:
@@ -67,6 +68,7 @@ class ActionIntake:
         self._tenures = tenures
         self._teardown = teardown
         self._dispatcher = dispatcher
+        self._editor = editor
         self._requests = requests
         self._listener = listener
         self._reads = asyncio.Semaphore(READS)
@@ -193,7 +195,14 @@ class ActionIntake:
         if action.status.phase.is_terminal:
             if record.is_being_finished:
                 return
+            if record.is_finished:  # by an own write; what follows an end is not done yet
+                self._requests.reconcile(record)
+                return
             record.finish_elsewhere(action)
             self._teardown.on_finished_elsewhere(record)
+            if self._tenures.owns(record.shard):  # its former owner may have ended before it could free the object
+                self._background.start(self._editor.remove_finalizer(record), name=f"free {record.uid}")
+        elif is_newer(known=action.metadata.resource_version, seen=record.version):
+            self.on_missing(record)  # an own write was faster than the read
         else:
             self._update(record, action)

@@ -108,8 +108,9 @@ def _read_unfinished(job: Body, pods: Sequence[Body], container: str) -> Verdict
     if running or status_of(job).get("ready"):
         return Running(next((text for text in (*running, *(one.problem for one in waits)) if text), ""))
     found = waits[0] if waits else _waiting(job, "", Bound.START, *(_ended_at(pod) for pod in pods))
-    # What is done is not thrown away because the rest waits.
-    bound = Bound.UNLIMITED if status_of(job).get("succeeded") else found.bound
+    # What is done is not thrown away because the rest waits; pauses between failed pods are the Job controller's.
+    tried = status_of(job).get("succeeded") or (not live and status_of(job).get("failed"))
+    bound = Bound.UNLIMITED if tried else found.bound
     return replace(found, bound=bound, since=latest(found.since, _began_at(job)))
 
 

@@ -16,6 +16,7 @@ from taskaction.cluster.retry import Retrier
 from taskaction.control.events import dispatcher as module
 from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.events.matching import EventSubject
+from taskaction.control.events.room import EventRoom
 from taskaction.control.events.unmatched import UnmatchedEvents
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.events import EventPoster
@@ -51,7 +52,7 @@ class House:
         )
 
     def on_event_unmatched(self, kind: str, **fields: object) -> None:
-        self.unmatched.append((kind, fields["event"]))
+        self.unmatched.append((kind, fields["action_event"]))
 
     def live(
         self, name: str = "one", external_id: str | None = None, namespace: str = NAMESPACE, shard: int | None = None
@@ -349,9 +350,9 @@ async def test_an_event_that_a_person_deletes_is_forgotten(house) -> None:
     assert house.gets(record) == []
 
 
-@pytest.mark.parametrize("bound", ["MAX_WAITING_EVENTS", "MAX_WAITING_BYTES"])
-async def test_what_there_is_no_room_for_is_found_by_a_later_scan(house, bound, monkeypatch) -> None:
-    monkeypatch.setattr(module, bound, 0)
+@pytest.mark.parametrize("room", [EventRoom(events=0, payload_bytes=9), EventRoom(events=9, payload_bytes=0)])
+async def test_what_there_is_no_room_for_is_found_by_a_later_scan(house, room, monkeypatch) -> None:
+    monkeypatch.setattr(house.deliveries, "_room", room)
     record = house.live()
     house.comes(target={"name": "one"})
     assert taken(house.requests.polls) == house.gets(record) == []

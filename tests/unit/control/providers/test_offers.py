@@ -166,3 +166,17 @@ async def test_a_status_that_is_overtaken_is_written_anew_and_one_that_is_refuse
     market.offers.on_notification(KIND, "MODIFIED", market.cluster.objects[ACTION_PROVIDERS.plural, "team-a", "offer"])
     await settle()
     assert market.failures == ["publish provider offer"]
+
+
+async def test_actions_that_wait_for_a_lookup_are_looked_at_when_it_ends_although_the_watch_was_faster(market) -> None:
+    body = market.store()
+    market.cluster.fail("get", UnavailableError("away"))
+    market.offers.look_up(KEY)
+    await settle()
+    market.offers.on_notification(KIND, "ADDED", body)
+    assert taken(market.requests.providers) == [KEY]
+    assert market.offers.is_lookup_pending(KEY), "nothing can be decided yet"
+
+    await market.clock.advance(5)
+    assert not market.offers.is_lookup_pending(KEY)
+    assert taken(market.requests.providers) == [KEY]

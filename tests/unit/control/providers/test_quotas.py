@@ -183,3 +183,16 @@ async def test_all_that_wait_for_a_rate_are_shown_why_in_the_end_and_few_are_loo
             assert len(looks) - before <= 5
             phases = [operator.phase(name) for name in names]
         assert phases == ["Succeeded"] + ["WaitingForResources"] * 12
+
+
+@pytest.mark.parametrize("rate", [{"requests": 1, "per": "2562000h"}, {"requests": 1, "per": "8760h", "burst": 40}])
+async def test_a_rate_of_centuries_ends_nothing_and_others_are_shown_theirs(rate: dict[str, Any]) -> None:
+    cluster = FakeCluster()
+    offer(cluster, limits={"rate": rate})
+    async with MemoryOperator(cluster=cluster) as operator:
+        await operator.create(*offered(*(f"a{number:02}" for number in range(60))))
+        for _ in range(8):
+            await operator.pass_time(1)
+        await operator.create(*actions(["other"], "noop"))
+        await operator.until(lambda: operator.phase("other") == "Succeeded")
+        assert status(cluster).queued >= 20

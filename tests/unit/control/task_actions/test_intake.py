@@ -1,13 +1,15 @@
 """What the intake does for many actions at once: each on its own, and no more reads than changes need."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from support.memory_operator import MemoryOperator, actions
 from support.records import body
 from taskaction.api.enums import ProviderKind
-from taskaction.cluster.gateway import ACTION_PROVIDERS
+from taskaction.cluster.gateway import ACTION_PROVIDERS, TASK_ACTIONS
 from taskaction.control.task_actions.validation import KEPT_BYTES
+from taskaction.core.constants import FINALIZER
 from taskaction.executors.basic import NoopExecutor
 from taskaction.lifecycle.traits import Traits
 from taskaction.testing.clock import START
@@ -61,3 +63,35 @@ async def test_changes_that_come_together_read_an_action_once() -> None:
         operator.control.actions.intake.on_missing(record)
         await operator.settle()
         assert operator.cluster.count("get") == before + 2
+
+
+async def test_an_action_that_its_former_owner_finished_is_freed() -> None:
+    async with MemoryOperator() as operator:
+        await operator.create(*actions(["one"], "noop", suspend=True))
+        (record,) = operator.control.table
+        stored = operator.cluster.objects["taskactions", "team-a", "one"]
+        ended = {
+            **stored["status"],
+            "phase": "Succeeded",
+            "claim": {"holder": "former", "epoch": 1, "at": START.isoformat()},
+        }
+        metadata = stored["metadata"] | {"finalizers": [FINALIZER]}
+        operator.cluster.store(TASK_ACTIONS, {**stored, "metadata": metadata, "status": ended})
+        operator.control.actions.intake.on_missing(record)
+        await operator.settle()
+        assert not list(operator.control.table)
+        assert not operator.cluster.objects["taskactions", "team-a", "one"]["metadata"].get("finalizers")
+
+
+async def test_a_read_that_is_older_than_an_own_write_changes_nothing() -> None:
+    async with MemoryOperator() as operator:
+        await operator.create(*actions(["one"], "approval", {"prompt": "?"}))
+        await operator.until(lambda: operator.phase("one") == "Paused")
+        (record,) = operator.control.table
+        known = record.status
+        before = deepcopy(operator.cluster.objects["taskactions", "team-a", "one"])
+        before["metadata"]["resourceVersion"], before["status"] = "1", {"phase": "Queued"}
+        operator.control.actions.intake._on_examined(record, before)
+        assert record.status is known
+        await operator.settle()
+        assert operator.phase("one") == "Paused"

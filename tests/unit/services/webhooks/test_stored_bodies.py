@@ -53,6 +53,10 @@ async def test_r36_bytes_in_an_event_are_read_back_unchanged(content: bytes) -> 
     assert await EventContents(None).read("team", "e", packed) == content
 
 
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 BODIES: dict[str, tuple[Any, bool, bool]] = {
     "fits into the payload": ("x" * 30_000, True, False),
     "fits compressed": ("x" * 1_000_000, False, False),
@@ -78,7 +82,8 @@ async def test_r34_r36_bytes_are_kept_whatever_their_size(tmp_path: Path, size: 
     assert (content.data is None) == in_storage == (content.sha256 is not None)
     contents = EventContents(folder)
     assert await contents.read("team", made["metadata"]["name"], content) == RANDOM[:size]
-    await contents.remove("team", made["metadata"]["name"])
+    await contents.remove("team", made["metadata"]["name"], content)
+    assert not files(tmp_path)
     with pytest.raises(ContentLostError, match="missing"):
         await contents.read("team", made["metadata"]["name"], EventContent(size=size, sha256="0" * 64))
 
@@ -117,9 +122,18 @@ async def test_r36_a_file_that_was_changed_is_refused(tmp_path: Path) -> None:
     contents, packed = EventContents(f"file://{tmp_path}/"), packed_of(300_000)
     assert packed.content is not None
     await contents.write("team", "e", packed.body)
-    await contents.write("team", "e", packed.body + b" ")
+    (file,) = files(tmp_path)
+    file.write_bytes(packed.body + b" ")
     with pytest.raises(ContentLostError, match="changed"):
         await contents.read("team", "e", packed.content)
+
+
+async def test_other_bytes_under_the_same_name_replace_nothing(tmp_path: Path) -> None:
+    contents, first = EventContents(f"file://{tmp_path}/"), packed_of(300_000)
+    assert first.content is not None
+    await contents.write("team", "e", first.body)
+    await contents.write("team", "e", first.body + b"!")
+    assert await contents.read("team", "e", first.content) == first.body
 
 
 # -- pending bytes -----------------------------------------------------------------------------------------------------
