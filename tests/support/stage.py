@@ -84,7 +84,7 @@ class Stage:
     @contextmanager
     def timed(self, manager: ExecutionManager) -> Iterator[None]:
         """Have the manager's timers served."""
-        timers = asyncio.get_running_loop().create_task(manager.run_timers())
+        timers = asyncio.get_running_loop().create_task(manager.run_timers(raise_failure))
         try:
             yield
         finally:
@@ -99,3 +99,8 @@ async def submitted(manager: ExecutionManager, *names: str, **place: Any) -> Non
     for name in names:
         assert manager.submit(run(name, **place))
     await settle()
+
+
+def raise_failure(what: str, error: BaseException) -> None:
+    """Let nothing that a timer raises go unnoticed in a test."""
+    raise AssertionError(what) from error

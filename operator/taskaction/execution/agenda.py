@@ -13,6 +13,8 @@ _STALE_ENTRIES_KEPT = 64
 
 
 Key = TypeVar("Key", bound=Hashable)
+FailureHandler = Callable[[str, BaseException], None]
+"""Receiver of an error and the name of what failed."""
 
 
 class Agenda(Generic[Key]):
@@ -48,10 +50,10 @@ class Agenda(Generic[Key]):
             self._heap = [(time, next(self._numbers), known) for known, time in self._times.items()]
             heapify(self._heap)
 
-    async def run(self, due: Callable[[Key], None]) -> None:
-        """Call ``due`` once for each key at its time, until cancelled."""
+    async def run(self, due: Callable[[Key], None], failed: FailureHandler) -> None:
+        """Call ``due`` once for each key at its time, until cancelled; ``failed`` gets what it raises for one key."""
         while True:
-            wait = self._serve(due)
+            wait = self._serve(due, failed)
             self._changed.clear()
             if wait is None:
                 await self._changed.wait()
@@ -67,7 +69,7 @@ class Agenda(Generic[Key]):
                     {sleeper, waker}
                 )  # unlike await, this cannot confuse their cancellation with its own
 
-    def _serve(self, due: Callable[[Key], None]) -> float | None:
+    def _serve(self, due: Callable[[Key], None], failed: FailureHandler) -> float | None:
         """Call ``due`` for all keys that are due; return the seconds until the next one, or None."""
         now = self._clock.now()
         while self._heap:
@@ -79,5 +81,8 @@ class Agenda(Generic[Key]):
                 return (at - now).total_seconds()
             heappop(self._heap)
             del self._times[key]
-            due(key)
+            try:
+                due(key)
+            except Exception as error:  # noqa: BLE001 - one key must not stop the timers of the others
+                failed(f"timer of {key}", error)
         return None

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from taskaction.core.clock import Clock
-from taskaction.execution.agenda import Agenda
+from taskaction.execution.agenda import Agenda, FailureHandler
 from taskaction.execution.buffer import Buffer
 from taskaction.execution.limits import SourceLimits
 from taskaction.execution.pacing import Pace
@@ -172,12 +172,12 @@ class ExecutionManager:
         self._refill()
         self._pump()
 
-    async def run_timers(self) -> None:
-        """Check limits again at their time, until cancelled."""
+    async def run_timers(self, failed: FailureHandler) -> None:
+        """Check limits again at their time, until cancelled; ``failed`` gets what one check raises."""
         async with asyncio.TaskGroup() as timers:
-            timers.create_task(self._quota_checks.run(self._check_quota), name="parked runs")
-            timers.create_task(self._rates.renewals.run(self.on_reservation_recorded), name="rates")
-            timers.create_task(self._loans.run(lambda _: self._pump()), name="loans")
+            timers.create_task(self._quota_checks.run(self._check_quota, failed), name="parked runs")
+            timers.create_task(self._rates.renewals.run(self.on_reservation_recorded, failed), name="rates")
+            timers.create_task(self._loans.run(lambda _: self._pump(), failed), name="loans")
 
     def submit(self, run: QueuedRun) -> bool:
         """Queue ``run`` for a worker; return False if it already waits."""

@@ -18,13 +18,19 @@ class Diary:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.called: list[tuple[float, str]] = []
+        self.failures: list[tuple[str, str]] = []
         self.agenda: Agenda[str] = Agenda(self.clock)
 
     def on_due(self, key: str) -> None:
+        if key == "bad":
+            raise ValueError("year 10000 is out of range")
         self.called.append(((self.clock.now() - START).total_seconds(), key))
 
+    def on_failed(self, what: str, error: BaseException) -> None:
+        self.failures.append((what, str(error)))
+
     async def __aenter__(self) -> Self:
-        self.task = asyncio.create_task(self.agenda.run(self.on_due))
+        self.task = asyncio.create_task(self.agenda.run(self.on_due, self.on_failed))
         await settle()
         return self
 
@@ -140,10 +146,20 @@ async def test_times_that_are_changed_or_taken_away_cost_no_memory() -> None:
         assert diary.called == [(3600 + 999, "moved")]
 
 
+async def test_a_key_whose_handler_raises_stops_no_other() -> None:
+    async with Diary() as diary:
+        diary.agenda.set("bad", at(10))
+        diary.agenda.set("good", at(10))
+        diary.agenda.set("later", at(20))
+        await diary.clock.advance(20)
+        assert [key for _, key in diary.called] == ["good", "later"]
+        assert diary.failures == [("timer of bad", "year 10000 is out of range")]
+
+
 @pytest.mark.parametrize("steps", range(12))
 async def test_it_stops_when_it_is_cancelled_wherever_it_stands(steps) -> None:
     diary = Diary()
-    task = asyncio.create_task(diary.agenda.run(diary.on_due))
+    task = asyncio.create_task(diary.agenda.run(diary.on_due, diary.on_failed))
     diary.agenda.set("late", at(100))
     await settle()
     diary.agenda.set("early", at(50))

@@ -27,7 +27,7 @@ from taskaction.control.objects.requests import Requests
 from taskaction.control.objects.tables import LATE_NOTICES, ActionTable
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.clock import Clock
-from taskaction.execution.agenda import Agenda
+from taskaction.execution.agenda import Agenda, FailureHandler
 from taskaction.lifecycle.decisions import RecordEvent
 from taskaction.plugin.base import Delivery
 from taskaction.plugin.event_content import EventContents
@@ -213,9 +213,9 @@ class EventDispatcher:
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
-    async def run_agenda(self) -> None:
-        """Delete unconsumed events when they expire, until cancelled."""
-        await self._agenda.run(self._on_due)
+    async def run_agenda(self, failed: FailureHandler) -> None:
+        """Delete unconsumed events when they expire, until cancelled; ``failed`` gets what one of them raises."""
+        await self._agenda.run(self._on_due, failed)
 
     async def run_scans(self, interval: float, failed: Callable[[str, BaseException], None]) -> None:
         """Compare with the API server every ``interval`` seconds until cancelled."""

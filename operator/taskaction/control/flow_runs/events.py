@@ -16,7 +16,7 @@ from taskaction.control.flow_runs.tables import RunTable
 from taskaction.control.objects.events import EventPoster
 from taskaction.core.clock import Clock
 from taskaction.core.durations import format_duration
-from taskaction.execution.agenda import Agenda
+from taskaction.execution.agenda import Agenda, FailureHandler
 from taskaction.execution.limits import TokenBucket
 from taskaction.lifecycle.decisions import RecordEvent
 
@@ -88,9 +88,9 @@ class RunEventPoster:
         self._all = PROCESS_EVENT_RATE
         self._agenda: Agenda[str] = Agenda(clock)
 
-    async def run(self) -> None:
-        """Post the delayed Events at their time, until cancelled."""
-        await self._agenda.run(self._on_due)
+    async def run(self, failed: FailureHandler) -> None:
+        """Post the delayed Events at their time, until cancelled; ``failed`` gets what one of them raises."""
+        await self._agenda.run(self._on_due, failed)
 
     def on_status_stored(self, record: RunRecord, before: ActionFlowRunStatus) -> None:
         """Post what changed in a durable status, and the Events that waited for it."""

@@ -24,7 +24,7 @@ from taskaction.control.task_actions.observe import ExecutorBinding
 from taskaction.control.task_actions.sources import NoSecretReader, ParameterSources, ServiceAccountRef
 from taskaction.control.task_actions.validation import cheap_problem
 from taskaction.core.clock import Clock
-from taskaction.execution.agenda import Agenda
+from taskaction.execution.agenda import Agenda, FailureHandler
 from taskaction.execution.manager import ExecutionManager
 from taskaction.execution.runs import QueuedRun
 from taskaction.flows import errors
@@ -103,9 +103,9 @@ class InlineCalls:
         self._calls: dict[str, _InlineCall] = {}
         self._agenda: Agenda[str] = Agenda(clock)
 
-    async def run_polls(self) -> None:
-        """Queue calls for their next poll at its time, until cancelled."""
-        await self._agenda.run(self._on_due)
+    async def run_polls(self, failed: FailureHandler) -> None:
+        """Queue calls for their next poll at its time, until cancelled; ``failed`` gets what one of them raises."""
+        await self._agenda.run(self._on_due, failed)
 
     def has_call(self, call_id: str) -> bool:
         """Whether an ID of the manager belongs to an inline call."""

@@ -29,7 +29,7 @@ from taskaction.control.objects.owned import (
 from taskaction.control.objects.tree import OwnerTree, ParentLink
 from taskaction.core.clock import Clock
 from taskaction.core.constants import FINALIZER, HELD_LABEL
-from taskaction.execution.agenda import Agenda
+from taskaction.execution.agenda import Agenda, FailureHandler
 from taskaction.plugin.storage import StorageError
 
 REMEMBERED = timedelta(minutes=15)
@@ -117,9 +117,9 @@ class ExpiryCollector(Generic[O, R]):
         self._remember(found, at)
         self._remember_files(found)
 
-    async def run_agenda(self) -> None:
-        """Delete remembered objects when they expire, until cancelled."""
-        await self._agenda.run(self._on_due)
+    async def run_agenda(self, failed: FailureHandler) -> None:
+        """Delete remembered objects when they expire, until cancelled; ``failed`` gets what one of them raises."""
+        await self._agenda.run(self._on_due, failed)
 
     def on_shard_acquired(self) -> None:
         """Request a cleanup of the finalizers that a former owner of a shard left behind."""

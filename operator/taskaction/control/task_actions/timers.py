@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from taskaction.control.objects.records import ActionRecord
 from taskaction.core.clock import Clock
-from taskaction.execution.agenda import Agenda
+from taskaction.execution.agenda import Agenda, FailureHandler
 
 
 class ActionTimers:
@@ -21,9 +21,9 @@ class ActionTimers:
         """Return the number of actions with a timer."""
         return len(self._agenda)
 
-    async def run(self, due: Callable[[str], None]) -> None:
-        """Call ``due`` with the uid of each action at its time, until cancelled."""
-        await self._agenda.run(due)
+    async def run(self, due: Callable[[str], None], failed: FailureHandler) -> None:
+        """Call ``due`` with the uid of each action at its time, until cancelled; ``failed`` gets what it raises."""
+        await self._agenda.run(due, failed)
 
     def update(self, record: ActionRecord) -> None:
         """Follow the times in the record."""

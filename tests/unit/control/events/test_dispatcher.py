@@ -35,7 +35,7 @@ class House:
         self.failures: list[str] = []
         self.unmatched: list[tuple[str, object]] = []
         self.posted: list[tuple[str, str]] = []
-        self.background = Background(lambda task, _: self.failures.append(task))
+        self.background = Background(self.on_failed)
         self.deliveries = EventDispatcher(
             cluster=self.cluster,
             clock=self.clock,
@@ -50,6 +50,9 @@ class House:
             unmatched=UnmatchedEvents(self.clock, lambda _: None, EventPoster(self.cluster, self.clock, int), self),
             shared="operators-own",
         )
+
+    def on_failed(self, task: str, error: BaseException) -> None:
+        self.failures.append(task)
 
     def on_event_unmatched(self, kind: str, **fields: object) -> None:
         self.unmatched.append((kind, fields["action_event"]))
@@ -385,7 +388,7 @@ def end(house: House, record: ActionRecord) -> None:
 
 async def run_for(house: House, seconds: float) -> None:
     """Let the agenda be served while time passes."""
-    house.background.start(house.deliveries.run_agenda(), name="agenda")
+    house.background.start(house.deliveries.run_agenda(house.on_failed), name="agenda")
     await house.clock.advance(seconds)
     assert house.clock.now() >= START + timedelta(seconds=seconds)
     await house.background.finish(0)
@@ -396,7 +399,7 @@ async def run_for(house: House, seconds: float) -> None:
 
 async def test_r34_an_event_that_matches_no_action_is_reported_once_and_may_still_match(house: House) -> None:
     house.comes(correlationKey="7", ttlSeconds=600)
-    due = asyncio.create_task(house.deliveries.run_agenda())
+    due = asyncio.create_task(house.deliveries.run_agenda(house.on_failed))
     await house.clock.advance(59)
     assert house.unmatched == []
     await house.clock.advance(2)
@@ -409,7 +412,7 @@ async def test_r34_an_event_that_matches_no_action_is_reported_once_and_may_stil
 
 async def test_r34_an_event_that_expires_sooner_is_reported_then(house: House) -> None:
     house.comes(correlationKey="7", ttlSeconds=10)
-    due = asyncio.create_task(house.deliveries.run_agenda())
+    due = asyncio.create_task(house.deliveries.run_agenda(house.on_failed))
     await house.clock.advance(11)
     assert house.unmatched == [("namespace", "e")]
     assert await house.stored() == []
@@ -424,7 +427,7 @@ async def test_r34_an_event_whose_action_is_there_or_has_ended_is_not_reported(h
     house.table.drop(ended)
     house.deliveries.forget(ended.uid)
     house.comes("late", correlationKey="8", ttlSeconds=600)
-    due = asyncio.create_task(house.deliveries.run_agenda())
+    due = asyncio.create_task(house.deliveries.run_agenda(house.on_failed))
     await house.clock.advance(120)
     assert house.unmatched == []
     due.cancel()

@@ -100,7 +100,7 @@ class Keeper:
     async def __aenter__(self) -> Self:
         failed = self.failed
         runs = (
-            self.expiry.run_agenda(),
+            self.expiry.run_agenda(failed),
             self.expiry.run_finalizer_cleanup(failed),
             self.expiry.run_scans(300.0, failed),
         )
