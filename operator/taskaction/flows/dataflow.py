@@ -18,7 +18,18 @@ from taskaction.flows.parameters import ParameterTemplate
 from taskaction.flows.paths import Path
 from taskaction.flows.program import FlowProgram, Node, Program, next_states
 from taskaction.flows.rules import Combination, Condition, Negation
-from taskaction.flows.shapes import ANY, OBJECT, STRING, Kind, Shape, constant_of, items_of, join, list_of, object_of
+from taskaction.flows.shapes import (
+    ANY,
+    OBJECT,
+    STRING,
+    JsonType,
+    Shape,
+    constant_of,
+    items_of,
+    join,
+    list_of,
+    object_of,
+)
 
 MAX_STEPS = 3_000
 """Number of followed states above which a definition is not checked further, such as for loops within loops."""
@@ -30,9 +41,9 @@ _ERROR = object_of({"Error": STRING, "Cause": STRING}, is_open=True)
 _TOLERATED = object_of({"Error": STRING, "Cause": ANY})
 _STATUS = object_of({"state_name": STRING}, is_open=True)
 _QUESTION = object_of({"web_input_id": STRING, "state_name": STRING})
-_LISTS = frozenset({Kind.LIST})
-_NUMBERS = frozenset({Kind.NUMBER})
-_STRINGS = frozenset({Kind.STRING})
+_LISTS = frozenset({JsonType.LIST})
+_NUMBERS = frozenset({JsonType.NUMBER})
+_STRINGS = frozenset({JsonType.STRING})
 
 
 def find_certain_failures(program: FlowProgram, given: Shape = OBJECT) -> tuple[Problem, ...]:
@@ -123,7 +134,7 @@ class _Analysis:
             case words.FailState():
                 for source, name in ((node.error, "ErrorPath"), (node.cause, "CausePath")):
                     if isinstance(source, Path):
-                        known.read(source, f"{here}.{name}", _STRINGS if name == "ErrorPath" else frozenset(Kind))
+                        known.read(source, f"{here}.{name}", _STRINGS if name == "ErrorPath" else frozenset(JsonType))
                 return
             case words.WaitState():
                 kinds, name = (

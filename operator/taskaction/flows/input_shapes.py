@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from taskaction.flows.shapes import ANY, MAX_DEPTH, MAX_FIELDS, OBJECT, Kind, Shape
+from taskaction.flows.shapes import ANY, MAX_DEPTH, MAX_FIELDS, OBJECT, JsonType, Shape
 
 _KINDS = {
-    "object": Kind.OBJECT,
-    "array": Kind.LIST,
-    "string": Kind.STRING,
-    "number": Kind.NUMBER,
-    "integer": Kind.NUMBER,
-    "boolean": Kind.BOOLEAN,
-    "null": Kind.NULL,
+    "object": JsonType.OBJECT,
+    "array": JsonType.LIST,
+    "string": JsonType.STRING,
+    "number": JsonType.NUMBER,
+    "integer": JsonType.NUMBER,
+    "boolean": JsonType.BOOLEAN,
+    "null": JsonType.NULL,
 }
 
 
@@ -37,7 +37,7 @@ def _shape_of(schema: Any, depth: int) -> Shape:
     )
 
 
-def _kinds_of(written: Any) -> frozenset[Kind]:
+def _kinds_of(written: Any) -> frozenset[JsonType]:
     names = written if isinstance(written, list) else [written]
     found = {_KINDS.get(str(name)) for name in names}
-    return frozenset(Kind) if None in found or not found else frozenset(one for one in found if one is not None)
+    return frozenset(JsonType) if None in found or not found else frozenset(one for one in found if one is not None)

@@ -13,7 +13,7 @@ from taskaction.flows.shapes import (
     ANY,
     NUMBER,
     STRING,
-    Kind,
+    JsonType,
     Shape,
     Step,
     constant_of,
@@ -53,7 +53,7 @@ class Knowledge:
         """Return why nothing can be at a place, or None if something may be."""
         return explain_absence(self._root(steps), steps, "$")
 
-    def read(self, path: Path | None, place: str, kinds: frozenset[Kind] = frozenset(Kind)) -> Shape:
+    def read(self, path: Path | None, place: str, kinds: frozenset[JsonType] = frozenset(JsonType)) -> Shape:
         """Return the shape of the value at a path, which must have one of ``kinds``; record why none can exist."""
         if path is None:
             return ANY
@@ -114,7 +114,7 @@ class Knowledge:
     def _explain_in_expression(self, steps: Sequence[Step]) -> str | None:
         """Return why a place cannot be read by an expression, in which a string has elements, too."""
         for count, step in enumerate(steps):
-            if isinstance(step, int) and Kind.STRING in self.at(steps[:count]).kinds:
+            if isinstance(step, int) and JsonType.STRING in self.at(steps[:count]).kinds:
                 return None
         return self.explain_absence(steps)
 
@@ -129,5 +129,5 @@ def _key(name: str, part: Part) -> str:
     return f"{name}.$" if isinstance(part, Path) else f"{name}.=" if isinstance(part, Expression) else name
 
 
-def _any_of(kinds: frozenset[Kind]) -> str:
+def _any_of(kinds: frozenset[JsonType]) -> str:
     return " or ".join(sorted(kinds))

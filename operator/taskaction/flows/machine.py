@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
-
 from taskaction.flows import definition as words
 from taskaction.flows import errors
 from taskaction.flows.budget import FULL_STEP, WEIGHT_PER_UNIT, Budget, StepLimits, weight
@@ -26,6 +24,7 @@ from taskaction.flows.effects import (
     Outcome,
     StepBudgetExceeded,
 )
+from taskaction.flows.error_rules import error_document, matches_error, retry_delay
 from taskaction.flows.errors import StateError
 from taskaction.flows.parallel import advance, cancel_effects, combine_results
 from taskaction.flows.parameters import Evaluated
@@ -256,8 +255,8 @@ class _Turn:
         if retried is not None:
             return retried
         for handling in node.catch:
-            if _matches_error(handling.errors, error, node):
-                told = _error_document(error)
+            if matches_error(handling.errors, error, node):
+                told = error_document(error)
                 try:
                     data, private = write_result(frame, handling.result_path, Evaluated(told))
                 except StateError as wrong:
@@ -269,12 +268,12 @@ class _Turn:
         if error.name == errors.DATA_LIMIT_EXCEEDED:  # the action took effect, and its result would be as large again
             return None
         for number, retrier in enumerate(getattr(node.state, "retry", ())):
-            if not _matches_error(frozenset(retrier.error_equals), error, node):
+            if not matches_error(frozenset(retrier.error_equals), error, node):
                 continue
             used = frame.tries.get(number, 0)
             if used >= retrier.max_attempts:
                 return None
-            seconds = _pause(retrier, used)
+            seconds = retry_delay(retrier, used)
             if retrier.jitter_strategy == "FULL":
                 seconds *= View.stable_random(self.seed_for(frame.visit))
             until = self.now + timedelta(seconds=seconds)
@@ -339,22 +338,6 @@ class _Turn:
         self.log(f"{kind}{what}", minor=frame.inline, state_name=node.name, state_type=kind, visit=frame.visit, **value)
 
 
-def _pause(retrier: words.StateRetrier, used: int) -> float:
-    """Return the seconds before the next retry; an overflow counts as the maximum delay."""
-    try:
-        return min(retrier.interval_seconds * retrier.backoff_rate**used, retrier.max_delay_seconds)
-    except OverflowError:
-        return retrier.max_delay_seconds
-
-
-def _matches_error(named: frozenset[str], error: StateError, node: Node) -> bool:
-    if error.name in named or error.also in named:
-        return True
-    if errors.BRANCH_FAILED in named and node.state.type == "Parallel":
-        return True
-    return errors.ALL in named and error.name not in errors.UNCATCHABLE_BY_ALL
-
-
 def _failure_of(node: Node, result: Mapping[str, Any]) -> str:
     if isinstance(node.state, words.WebInputState) and has_expired(result):
         return errors.WEB_INPUT_EXPIRED
@@ -367,21 +350,6 @@ def _all_data(root: Frame) -> Iterator[Any]:
         yield frame.data
         if frame.within is not None:
             yield from frame.within.results.values()
-
-
-def _error_document(error: StateError) -> dict[str, Any]:
-    """Return the value at a handler's ResultPath: name and cause as text, and for an action its last status."""
-    if not isinstance(error.cause, Mapping):
-        return {"Error": error.name, "Cause": _as_text(error.cause)}
-    details = error.cause.get("details", error.cause)
-    described = details.get("description") if isinstance(details, Mapping) else None
-    return {**error.cause, "Error": error.name, "Cause": _as_text(details if described is None else described)}
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if value is None else orjson.dumps(value).decode()
 
 
 def _fail_frame(frame: Frame, node: Node, error: StateError) -> Frame:

@@ -18,7 +18,7 @@ MAX_FIELDS = 100
 """Number of properties in a shape above which it is no longer followed."""
 
 
-class Kind(StrEnum):
+class JsonType(StrEnum):
     """Type of a JSON value; the value of a member is for messages."""
 
     OBJECT = "an object"
@@ -29,7 +29,7 @@ class Kind(StrEnum):
     NULL = "null"
 
 
-_EVERY = frozenset(Kind)
+_EVERY = frozenset(JsonType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Shape:
         size: the number of shapes in it, with itself.
     """
 
-    kinds: frozenset[Kind] = _EVERY
+    kinds: frozenset[JsonType] = _EVERY
     fields: Mapping[str, "Shape"] = field(default_factory=dict)
     is_open: bool = True
     item: "Shape | None" = None
@@ -59,10 +59,10 @@ class Shape:
     def at(self, step: Step) -> "Shape | None":
         """Return the shape of a property or element; None if no value has it."""
         if isinstance(step, str):
-            if Kind.OBJECT not in self.kinds:
+            if JsonType.OBJECT not in self.kinds:
                 return None
             return self.fields.get(step, ANY if self.is_open else None)
-        if Kind.LIST not in self.kinds or (self.length is not None and not -self.length <= step < self.length):
+        if JsonType.LIST not in self.kinds or (self.length is not None and not -self.length <= step < self.length):
             return None
         return self.item or ANY
 
@@ -78,7 +78,7 @@ class Shape:
             element = self.at(step)
             changed = element.written(rest, value) if element is not None else None
             return None if changed is None else _list_of(join(element or ANY, changed), self.length)
-        if not self.kinds & {Kind.OBJECT, Kind.NULL}:
+        if not self.kinds & {JsonType.OBJECT, JsonType.NULL}:
             return None
         inner = join(self.at(step) or NULL, NULL).written(rest, value)
         return None if inner is None else object_of({**self.fields, step: inner}, is_open=self.has_open_objects)
@@ -91,20 +91,20 @@ class Shape:
     @property
     def has_open_objects(self) -> bool:
         """Whether an object may have properties that are not known."""
-        return Kind.OBJECT in self.kinds and self.is_open
+        return JsonType.OBJECT in self.kinds and self.is_open
 
 
 ANY = Shape()
-OBJECT = Shape(frozenset({Kind.OBJECT}))
-STRING = Shape(frozenset({Kind.STRING}))
-NUMBER = Shape(frozenset({Kind.NUMBER}))
-BOOLEAN = Shape(frozenset({Kind.BOOLEAN}))
-NULL = Shape(frozenset({Kind.NULL}))
+OBJECT = Shape(frozenset({JsonType.OBJECT}))
+STRING = Shape(frozenset({JsonType.STRING}))
+NUMBER = Shape(frozenset({JsonType.NUMBER}))
+BOOLEAN = Shape(frozenset({JsonType.BOOLEAN}))
+NULL = Shape(frozenset({JsonType.NULL}))
 
 
 def object_of(fields: Mapping[str, Shape], *, is_open: bool = False) -> Shape:
     """Return the shape of objects with some properties."""
-    return Shape(frozenset({Kind.OBJECT}), fields, is_open)
+    return Shape(frozenset({JsonType.OBJECT}), fields, is_open)
 
 
 def list_of(items: Sequence[Shape]) -> Shape:
@@ -151,7 +151,7 @@ def _joined(left: Shape, right: Shape) -> Shape:
     for name in {**_fields(left), **_fields(right)}:
         sides = [one for one in (left.at(name), right.at(name)) if one is not None]
         fields[name] = join(*sides)
-    lists = [one for one in (left, right) if Kind.LIST in one.kinds]
+    lists = [one for one in (left, right) if JsonType.LIST in one.kinds]
     items = [one.item for one in lists]
     known = [item for item in items if item is not None]
     lengths = [one.length for one in lists if one.length is not None]
@@ -165,14 +165,14 @@ def _joined(left: Shape, right: Shape) -> Shape:
 
 
 def _fields(shape: Shape) -> Mapping[str, Shape]:
-    return shape.fields if Kind.OBJECT in shape.kinds else {}
+    return shape.fields if JsonType.OBJECT in shape.kinds else {}
 
 
 def _list_of(item: Shape | None, length: int | None) -> Shape:
     return replace(_LIST, item=item, length=length)
 
 
-_LIST = Shape(frozenset({Kind.LIST}))
+_LIST = Shape(frozenset({JsonType.LIST}))
 
 
 def explain_absence(shape: Shape, steps: Sequence[Step], root: str) -> str | None:
@@ -192,8 +192,8 @@ def place_text(root: str, steps: Sequence[Step]) -> str:
 
 
 def _describe(shape: Shape, step: Step) -> str:
-    if isinstance(step, str) and Kind.OBJECT in shape.kinds:
+    if isinstance(step, str) and JsonType.OBJECT in shape.kinds:
         return f"has only {', '.join(sorted(shape.fields)[:10])}" if shape.fields else "has no properties"
-    if isinstance(step, int) and Kind.LIST in shape.kinds:
+    if isinstance(step, int) and JsonType.LIST in shape.kinds:
         return f"has at most {shape.length} elements"
     return f"is {' or '.join(sorted(shape.kinds))}"

@@ -19,7 +19,7 @@ from taskaction.flows.paths import parse_result_path
 from taskaction.flows.program import FlowProgram, compile_definition
 from taskaction.flows.reads import certain_reads
 from taskaction.flows.scope import CONTEXT_NAMES
-from taskaction.flows.shapes import Kind, Shape, constant_of, join
+from taskaction.flows.shapes import JsonType, Shape, constant_of, join
 from taskaction.flows.validation import validate_definition
 from taskaction.testing.clock import START
 
@@ -469,11 +469,11 @@ def test_whatever_is_called_certain_fails_in_a_run(flow: dict[str, Any], data: d
 def contains(shape: Shape, value: Any) -> bool:
     """Whether a shape allows a value."""
     if isinstance(value, dict):
-        return Kind.OBJECT in shape.kinds and all(
+        return JsonType.OBJECT in shape.kinds and all(
             (inner := shape.at(name)) is not None and contains(inner, one) for name, one in value.items()
         )
     if isinstance(value, list):
-        return Kind.LIST in shape.kinds and all(
+        return JsonType.LIST in shape.kinds and all(
             (inner := shape.at(index)) is not None and contains(inner, one) for index, one in enumerate(value)
         )
     return constant_of(value).kinds <= shape.kinds
