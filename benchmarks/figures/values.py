@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import orjson
@@ -18,6 +17,7 @@ from benchmarks.random_json import batches
 from benchmarks.report import Figure, Row, Target
 from benchmarks.stage import QUICK_STOP, WORK, Stage
 from cluster.errors import ClusterError
+from support.serving import LoopbackServer
 from taskaction.api.task_action import Signal
 from taskaction.cli.durations import parse_parameters
 from taskaction.cli.output import as_json, as_yaml
@@ -198,14 +198,8 @@ def echo() -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class' name
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with LoopbackServer(Handler) as server:
+        yield server.url
 
 
 async def prepare(stage: Stage, url: str) -> None:

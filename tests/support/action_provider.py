@@ -1,13 +1,14 @@
 """An Action Provider whose results are as large as a test asks for; it counts what it is asked to do."""
 
 import json
-import threading
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from support.serving import LoopbackServer
 
 
-class ActionProvider(ThreadingHTTPServer):
+class ActionProvider(LoopbackServer):
     """Provider that ends every action at its first poll; serves while it is entered.
 
     ``body.size`` is the size of the details in bytes. ``body.fails`` makes the action fail, and ``body.refuse`` makes
@@ -15,29 +16,12 @@ class ActionProvider(ThreadingHTTPServer):
     none ends.
     """
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.actions: dict[str, dict[str, Any]] = {}
         self.by_request: dict[str, str] = {}
         self.holds = False
         self.asked: Counter[str] = Counter()
-        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    @property
-    def url(self) -> str:
-        """Address of the provider."""
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self.server_close()
-        self._thread.join()
 
     def run(self, request: dict[str, Any]) -> tuple[int, Any]:
         """Start an action, or find the one of an earlier request with the same id."""

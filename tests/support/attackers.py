@@ -1,15 +1,12 @@
 """What attackers have in tests of isolation: accounts with the rights that they name and no others, and a server."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from cluster.kubectl import Kubectl
-from cluster.ports import HOST
 from support.api import create_objects
 from support.people import GROUP, RBAC, wait_for_right
-from support.serving import serving
+from support.serving import LoopbackServer
 
 Body = dict[str, Any]
 SECRETS: Body = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
@@ -51,18 +48,12 @@ def secret(name: str, text: str) -> Body:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"key": text}}
 
 
-class Listener(ThreadingHTTPServer):
+class Listener(LoopbackServer):
     """A server of the attacker's, which keeps all that is sent to it."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__((HOST, 0), _Handler)
+        super().__init__(_Handler)
         self.received: list[str] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self.server_port}/"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -80,10 +71,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class' name
         pass
-
-
-@contextmanager
-def listening() -> Iterator[Listener]:
-    """Give a server for a while."""
-    with serving(Listener()) as server:
-        yield server

@@ -1,11 +1,12 @@
 """A bucket in memory, as far as S3's clients need one to read, write, list and remove files; checks no signature."""
 
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs
+
+from support.serving import LoopbackServer
 
 CONTENTS = (
     "<Contents><Key>{}</Key><LastModified>2026-01-01T12:00:00.000Z</LastModified>"
@@ -58,7 +59,7 @@ class Bucket:
                 if self.command != "HEAD":
                     self.wfile.write(content)
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = LoopbackServer(Handler)
 
     def put(self, path: str, content: bytes) -> tuple[int, bytes]:
         """Keep a file unless the bucket refuses it; return the answer."""
@@ -71,7 +72,7 @@ class Bucket:
     def environment(self) -> dict[str, str]:
         """The variables by which clients find it."""
         return {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._server.server_port}",
+            "AWS_ENDPOINT_URL": self._server.url,
             "AWS_ALLOW_HTTP": "true",
             "AWS_ACCESS_KEY_ID": "key",
             "AWS_SECRET_ACCESS_KEY": "secret",
@@ -79,14 +80,13 @@ class Bucket:
         }
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._server.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.__exit__(kind, error, trace)
 
 
 def _listed(files: dict[str, bytes], bucket: str, prefix: str) -> bytes:

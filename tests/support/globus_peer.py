@@ -3,17 +3,17 @@
 import json
 import os
 import subprocess
-import threading
 import time
 import urllib.error
 import urllib.request
 import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs
 
 from cluster.ports import Ports
+from support.serving import LoopbackServer
 
 SCOPE = "https://auth.globus.org/scopes/peer/action_all"
 TOKEN = "a-token-of-the-user"  # - of a server on loopback
@@ -22,27 +22,11 @@ IDENTITY = str(uuid.uuid4())
 PROGRAM = Path(__file__).with_name("globus_provider.py")
 
 
-class Identity(ThreadingHTTPServer):
+class Identity(LoopbackServer):
     """Stands for Globus Auth: knows two tokens, and grants one of them to any client."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _IdentityHandler)
-        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self.server_close()
-        self._thread.join()
+        super().__init__(_IdentityHandler)
 
 
 class _IdentityHandler(BaseHTTPRequestHandler):
@@ -88,7 +72,7 @@ class Peer:
         return f"http://127.0.0.1:{self._port}/peer"
 
     def start(self, seconds: float = 60) -> None:
-        services = {f"GLOBUS_SDK_SERVICE_URL_{name}": self._identity.url for name in ("AUTH", "GROUPS")}
+        services = {f"GLOBUS_SDK_SERVICE_URL_{name}": f"{self._identity.url}/" for name in ("AUTH", "GROUPS")}
         with (self._folder / "provider.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [str(self._python), str(PROGRAM), str(self._port), str(self._folder / "memory.json"), SCOPE],

@@ -4,14 +4,13 @@ import hmac
 import json
 import os
 import sys
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import yaml
 
@@ -20,6 +19,7 @@ from cluster.ports import HOST, Ports
 from cluster.processes import Program, start, wait_until
 from local import account
 from support.operators import PLUGIN, Operators
+from support.serving import LoopbackServer
 
 NAME = "taskaction-webhooks"
 SECRET = "shared with the target"
@@ -136,7 +136,7 @@ def signed(body: Any, secret: str = SECRET) -> dict[str, str]:
     return {"X-Hub-Signature-256": "sha256=" + hmac.digest(secret.encode(), json.dumps(body).encode(), "sha256").hex()}
 
 
-class Target(ThreadingHTTPServer):
+class Target(LoopbackServer):
     """A system that starts jobs: `POST /jobs` with `name`, and perhaps `notify`, gives the id `job-NAME`.
 
     Attributes:
@@ -146,32 +146,17 @@ class Target(ThreadingHTTPServer):
         before_state: what happens between the question how a job stands and the answer.
     """
 
-    daemon_threads = True
     request_queue_size = 512
     before_answer: Callable[[str], None]
     before_state: Callable[[str], None]
 
     def __init__(self) -> None:
-        super().__init__((HOST, 0), TargetHandler)
+        super().__init__(TargetHandler)
         self.notify: dict[str, str] = {}
         self.starts: list[str] = []
         self.states: dict[str, str] = {}
         self.before_answer = lambda _: None
         self.before_state = lambda _: None
-        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self.server_close()
-        self._thread.join()
 
 
 class TargetHandler(BaseHTTPRequestHandler):

@@ -1,33 +1,24 @@
 """A target that tells everybody what it was sent, in every form and place that an answer has."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from cluster.ports import HOST
-from support.serving import serving
+from support.serving import LoopbackServer
 from support.sightings import spellings_of
 
 
-class Mirror(ThreadingHTTPServer):
+class Mirror(LoopbackServer):
     """A target that returns the path `/STATUS/FORM` with that status, and quotes the request in that form.
 
     Attributes:
         heard: the requests, so that a test sees that the target got what it should.
     """
 
-    daemon_threads = True
-
     def __init__(self, secret: str) -> None:
-        super().__init__((HOST, 0), _Handler)
+        super().__init__(_Handler)
         self.secret = secret
         self.heard: list[str] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self.server_port}"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -60,10 +51,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
-
-
-@contextmanager
-def mirroring(secret: str) -> Iterator[Mirror]:
-    """Give such a target for a while."""
-    with serving(Mirror(secret)) as server:
-        yield server

@@ -1,27 +1,34 @@
-"""HTTP servers of tests: a server that runs in a thread of its own, and what the probes of a process answer."""
+"""HTTP servers of tests, and what the probes of a process answer."""
 
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import ThreadingHTTPServer
-from typing import TypeVar
-
-Server = TypeVar("Server", bound=ThreadingHTTPServer)
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
 
 
-@contextmanager
-def serving(server: Server) -> Iterator[Server]:
-    """Serve for a while."""
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+class LoopbackServer(ThreadingHTTPServer):
+    """Server on a free port of loopback, which serves in a thread of its own while it is entered."""
+
+    daemon_threads = True
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    @property
+    def url(self) -> str:
+        """The address of the server."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+        self._thread.join()
 
 
 def ask_probe(url: str, *, seconds: float) -> tuple[int, str]:

@@ -4,22 +4,23 @@ import json
 import threading
 import time
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from support.serving import LoopbackServer
 
 
-class World(ThreadingHTTPServer):
+class World(LoopbackServer):
     """Counts what happens, and remembers when: `history` has each effect, `polls` each question about a job.
 
     `POST /once/NAME` is an effect each time. `POST /keyed/NAME` is one effect per Idempotency-Key. `POST /jobs/NAME`
     starts a job per Idempotency-Key, `GET /jobs/NAME` says how it stands, `DELETE /jobs/NAME` cancels it.
     """
 
-    daemon_threads = True
     request_queue_size = 512
 
     def __init__(self, *, seconds: float = 0.0, job_seconds: float = 0.0) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(Handler)
         self.seconds = seconds
         self.job_seconds = job_seconds
         self.lock = threading.Lock()
@@ -31,20 +32,6 @@ class World(ThreadingHTTPServer):
         self.polls: dict[str, list[float]] = {}
         self.tokens: dict[str, list[int]] = {}
         self._keys: set[str] = set()
-        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self.server_close()
-        self._thread.join()
 
     def happens(self, way: str, name: str, key: str | None, token: str | None = None) -> None:
         """Take note of a request, and of its effect where it has one."""

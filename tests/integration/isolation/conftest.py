@@ -6,7 +6,7 @@ import pytest
 
 from cluster.clusters import Cluster
 from cluster.kubectl import Kubectl
-from support.attackers import Listener, listening
+from support.attackers import Listener
 from support.cluster import new_namespace
 
 
@@ -26,5 +26,5 @@ def victim(crds: Cluster) -> Iterator[Kubectl]:
 
 @pytest.fixture
 def listener() -> Iterator[Listener]:
-    with listening() as server:
+    with Listener() as server:
         yield server

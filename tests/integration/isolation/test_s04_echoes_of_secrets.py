@@ -11,7 +11,7 @@ from local.operator_process import Operator
 from support.actions import Body, action, create, is_finished, wait_for, wait_for_all
 from support.api import create_object, create_objects
 from support.attackers import SECRETS, make_account, secret
-from support.mirrors import Mirror, mirroring
+from support.mirrors import Mirror
 from support.operators import Operators
 from support.sightings import leaks, sightings, spellings_of
 
@@ -28,7 +28,7 @@ AUTHS: dict[str, Body] = {
 
 @pytest.fixture
 def mirror() -> Iterator[Mirror]:
-    with mirroring(SECRET) as server:
+    with Mirror(SECRET) as server:
         yield server
 
 

@@ -4,17 +4,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from cluster.clusters import Cluster
 from cluster.kubectl import Kubectl
-from cluster.ports import HOST
 from local.operator_process import Operator
 from support.actions import Body, action, create, wait_for
 from support.operators import QUICK_LEASES, Operators
-from support.serving import serving
+from support.serving import LoopbackServer
 
 WORKERS = 64
 CALLS = WORKERS + 2
@@ -23,20 +22,15 @@ NEIGHBOUR_SECONDS = 5.0
 SETTINGS = QUICK_LEASES
 
 
-class Dripping(ThreadingHTTPServer):
+class Dripping(LoopbackServer):
     """A server whose answers take for ever: a byte at a time."""
 
-    daemon_threads = True
     request_queue_size = CALLS
 
     def __init__(self) -> None:
-        super().__init__((HOST, 0), _Handler)
+        super().__init__(_Handler)
         self.closing = threading.Event()
         self.open_calls = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self.server_port}/"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -59,7 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def dripping() -> Iterator[Dripping]:
-    with serving(Dripping()) as server:
+    with Dripping() as server:
         try:
             yield server
         finally:

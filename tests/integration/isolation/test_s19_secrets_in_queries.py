@@ -10,7 +10,7 @@ from local.operator_process import Operator
 from support.actions import Body, action, create, is_finished, wait_for_all
 from support.api import create_object
 from support.attackers import SECRETS, make_account, secret
-from support.mirrors import Mirror, mirroring
+from support.mirrors import Mirror
 from support.operators import Operators
 from support.sightings import leaks, sightings
 
@@ -22,7 +22,7 @@ NO_ADDRESS = "http://no-such-host.invalid/"
 
 @pytest.fixture
 def mirror() -> Iterator[Mirror]:
-    with mirroring(SECRET) as server:
+    with Mirror(SECRET) as server:
         yield server
 
 
