@@ -19,6 +19,7 @@ from taskaction.plugin.base import AbstractExecutor, Run
 from taskaction.plugin.callbacks import Callbacks
 from taskaction.plugin.secret_ledger import SecretLedger
 from taskaction.plugin.settings import SettingsReader
+from taskaction.plugin.storage import ProjectStorage
 from taskaction.plugin.toolbox import Followed, Toolbox
 from taskaction.testing.conformance_parts import FixedSecrets, RecordedReports
 
@@ -50,7 +51,10 @@ def guarded(executor: AbstractExecutor, given: Run) -> GuardedExecutor:
     """Return the executor for one call, as the operator calls it."""
     assert isinstance(given.secrets, SecretLedger)
     return GuardedExecutor(
-        executor, given, given.secrets, OutputStore(None, max_bytes=OUTPUT_LIMIT_BYTES).limit(of_run=False)
+        executor,
+        given,
+        given.secrets,
+        OutputStore(ProjectStorage(None), max_bytes=OUTPUT_LIMIT_BYTES).limit(of_run=False),
     )
 
 

@@ -77,7 +77,7 @@ def build_runs(base: Foundation, providers: ProviderControl, actions: ActionCont
     """Return the part; nothing runs yet."""
     config, table = base.config, base.members.runs
     agenda: Agenda[str] = Agenda(base.clock)
-    files = RunFiles(config.storage)
+    files = RunFiles(base.storage)
     vault = PrivateDataVault(base.cluster, base.persistently, base.closed_namespaces)
     editor: ObjectEditor[RunRecord] = ObjectEditor(base.cluster, base.persistently, base.requests, base.slots)
     expiry_times = RunExpiry(base.tenures, config.ttl)

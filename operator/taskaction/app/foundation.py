@@ -21,6 +21,7 @@ from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.clock import Clock
 from taskaction.plugin.evaluation import Evaluator
 from taskaction.plugin.event_content import EventContents
+from taskaction.plugin.storage import ProjectStorage
 from taskaction.runtime.config import OperatorConfig
 
 
@@ -49,6 +50,7 @@ class Foundation:
     tree: OwnerTree
     family: ParentTracker
     events: EventPoster
+    storage: ProjectStorage
     contents: EventContents
     evaluator: Evaluator
     outputs: OutputStore
@@ -68,6 +70,7 @@ def build_foundation(
     requests = Requests(journal.on_task_failed)
     renew_deadline = config.lease_renew_deadline.total_seconds()
     tenures = ShardTenures(clock, shards=config.shards, renew_deadline=renew_deadline)
+    storage = ProjectStorage(config.storage)
     members, tree = LiveRecords(ActionTable(), RunTable()), OwnerTree()
     return Foundation(
         config=config,
@@ -97,7 +100,8 @@ def build_foundation(
             tenures=tenures,
         ),
         events=EventPoster(cluster, clock, metrics.events_dropped.inc),
-        contents=EventContents(config.storage),
+        storage=storage,
+        contents=EventContents(storage),
         evaluator=Evaluator(),
-        outputs=OutputStore(config.storage, max_bytes=config.max_output_bytes),
+        outputs=OutputStore(storage, max_bytes=config.max_output_bytes),
     )

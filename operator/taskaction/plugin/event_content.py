@@ -10,10 +10,7 @@ import zlib
 
 from taskaction.api.action_event import CONTENT_LIMIT_BYTES, INLINE_CONTENT_BYTES, EventContent
 from taskaction.core.errors import TaskActionError
-from taskaction.plugin.storage import Storage, fingerprint
-
-STORAGE_SETTING = "TASKACTION_STORAGE"
-"""Setting with the folder for what does not fit into objects."""
+from taskaction.plugin.storage import ProjectStorage, fingerprint
 
 
 class ContentLostError(TaskActionError):
@@ -23,15 +20,13 @@ class ContentLostError(TaskActionError):
 class EventContents:
     """Store of the bytes of requests."""
 
-    def __init__(self, folder: str | None) -> None:
-        """Raise ``ConfigurationError`` if the package for the folder's kind of storage is not installed."""
-        self._folder = folder
-        self._storage = Storage((folder,) if folder is not None else ())
+    def __init__(self, storage: ProjectStorage) -> None:
+        self._storage = storage
 
     @property
     def has_storage(self) -> bool:
-        """Whether a folder is configured."""
-        return self._folder is not None
+        """Whether bytes can be stored outside of objects."""
+        return self._storage.is_configured
 
     async def write(self, namespace: str, name: str, content: bytes) -> None:
         """Store the bytes for an event that is about to be created; raise ``StorageError``."""
@@ -58,7 +53,7 @@ class EventContents:
             await self._storage.remove(self._address(namespace, name, content.sha256))
 
     def _address(self, namespace: str, name: str, sha256: str) -> str:
-        return f"{self._folder or ''}{namespace}/webhooks/{name}-{sha256}"
+        return f"{self._storage.folder}{namespace}/webhooks/{name}-{sha256}"
 
 
 def pack_content(content: bytes) -> EventContent:

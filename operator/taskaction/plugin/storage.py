@@ -27,6 +27,10 @@ class StorageError(TaskActionError):
     """The storage does not respond or refuses the request; whether the file exists is unknown."""
 
 
+STORAGE_SETTING = "TASKACTION_STORAGE"
+"""Setting with the folder for what does not fit into objects."""
+
+
 class Storage:
     """Store of files below some folders, each written as ``s3://bucket/folder/``."""
 
@@ -134,6 +138,24 @@ class Storage:
             else:  # object stores have no folders, only names of files
                 for found in system.find(path):
                     system.rm_file(found)
+
+
+class ProjectStorage(Storage):
+    """Store of the files of one process below the folder that ``TASKACTION_STORAGE`` names, if it names one.
+
+    Attributes:
+        folder: address of the folder, with a slash at its end; empty if there is none.
+    """
+
+    def __init__(self, folder: str | None) -> None:
+        """Raise ``ConfigurationError`` if the package for the folder's kind of storage is missing."""
+        super().__init__((folder,) if folder is not None else ())
+        self.folder = folder or ""
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether a folder is configured."""
+        return bool(self.folder)
 
 
 def validate_folder(value: str) -> str:

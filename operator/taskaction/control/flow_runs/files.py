@@ -11,9 +11,8 @@ import orjson
 from taskaction.api.action_flow_run import ActionFlowRun
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES, FLOW_STORED_LIMIT_BYTES
-from taskaction.plugin.storage import Storage, StorageError, fingerprint, object_folder
+from taskaction.plugin.storage import STORAGE_SETTING, ProjectStorage, StorageError, fingerprint, object_folder
 
-_SETTING = "TASKACTION_STORAGE"
 _READ_LIMIT = 2 * FLOW_STORED_LIMIT_BYTES
 """More than the operator ever writes, but small enough for its memory."""
 
@@ -25,15 +24,13 @@ class StateLostError(Exception):
 class RunFiles:
     """Files of all runs."""
 
-    def __init__(self, folder: str | None) -> None:
-        """Raise ``ConfigurationError`` if the package for the folder's kind of storage is not installed."""
-        self._folder = folder
-        self._storage = Storage((folder,) if folder is not None else ())
+    def __init__(self, storage: ProjectStorage) -> None:
+        self._storage = storage
 
     @property
     def has_storage(self) -> bool:
-        """Whether a folder is configured."""
-        return self._folder is not None
+        """Whether data can be stored outside of the object."""
+        return self._storage.is_configured
 
     @property
     def limit(self) -> int:
@@ -43,7 +40,7 @@ class RunFiles:
     @property
     def overflow_message(self) -> str:
         """Message about a state that exceeds the limit."""
-        more = "" if self.has_storage else f", or set {_SETTING} to a folder"
+        more = "" if self.has_storage else f", or set {STORAGE_SETTING} to a folder"
         return f"the state of the flow is larger than {self.limit} bytes; keep less data in it{more}"
 
     async def write(self, record: RunRecord, value: Any) -> str:
@@ -61,12 +58,12 @@ class RunFiles:
 
         Raises:
             StorageError: the storage does not respond, refuses, or is not the configured one.
-            LostError: the file is missing, or its content changed.
+            StateLostError: the file is missing, or its content changed.
         """
         folder = self._folder_of(record.namespace, record.uid)
         if not self.has_storage or not address.startswith(folder):
             raise StorageError(
-                f"status.stateUri: {address} is not in the folder of {_SETTING}; restore the former setting"
+                f"status.stateUri: {address} is not in the folder of {STORAGE_SETTING}; restore the former setting"
             )
         content = await self._storage.read(address, _READ_LIMIT)
         if content is None:
@@ -93,4 +90,4 @@ class RunFiles:
             await self._storage.remove(self._folder_of(namespace, uid))
 
     def _folder_of(self, namespace: str, uid: str) -> str:
-        return object_folder(self._folder or "", namespace, uid)
+        return object_folder(self._storage.folder, namespace, uid)

@@ -15,9 +15,8 @@ from taskaction.api.task_action import TaskAction
 from taskaction.control.objects.owned import parent_link
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES, FLOW_STORED_LIMIT_BYTES
 from taskaction.lifecycle.outcomes import OutputReference
-from taskaction.plugin.storage import Storage, StorageError, fingerprint, object_folder
+from taskaction.plugin.storage import STORAGE_SETTING, ProjectStorage, StorageError, fingerprint, object_folder
 
-SETTING = "TASKACTION_STORAGE"
 _OWN_LIMIT = "TASKACTION_MAX_OUTPUT_BYTES"
 _ALGORITHM = "sha256:"
 
@@ -37,28 +36,23 @@ class OutputLimit:
 class OutputStore:
     """Store of outputs."""
 
-    def __init__(self, folder: str | None, *, max_bytes: int) -> None:
-        """Create a store; ``max_bytes`` is the maximum size of an output within the object of an action.
-
-        Raises:
-            ConfigurationError: the package for the folder's kind of storage is not installed.
-        """
-        self._folder = folder
-        self._storage = Storage((folder,) if folder is not None else ())
+    def __init__(self, storage: ProjectStorage, *, max_bytes: int) -> None:
+        """Create a store; ``max_bytes`` is the maximum size of an output within the object of an action."""
+        self._storage = storage
         self._max_bytes = max_bytes
 
     def limit(self, *, of_run: bool) -> OutputLimit:
         """Return the limit of an action's output; ``of_run`` is whether a run of a flow started the action."""
-        if self._folder is not None:
+        if self._storage.is_configured:
             return OutputLimit(size=FLOW_STORED_LIMIT_BYTES, remedy="return a part of it")
-        remedy = f"return a part of it, or set {SETTING} to a folder"
+        remedy = f"return a part of it, or set {STORAGE_SETTING} to a folder"
         if not of_run:
-            remedy = f"return a part of it, set {SETTING} to a folder, or raise {_OWN_LIMIT}"
+            remedy = f"return a part of it, set {STORAGE_SETTING} to a folder, or raise {_OWN_LIMIT}"
         return OutputLimit(size=self._inline_bytes(of_run=of_run), remedy=remedy)
 
     def overflow(self, output: Any, *, of_run: bool) -> bytes | None:
         """Return an output as JSON if it must be stored; None if it fits into the object, or nothing is configured."""
-        if output is None or self._folder is None:
+        if output is None or not self._storage.is_configured:
             return None
         content = orjson.dumps(output)
         return content if len(content) > self._inline_bytes(of_run=of_run) else None
@@ -77,8 +71,10 @@ class OutputStore:
             StorageError: the storage does not respond, refuses, or is not the configured one.
             OutputLostError: the file is missing, or its content changed.
         """
-        if self._folder is None or not uri.startswith(self._folder_of(namespace, uid)):
-            raise StorageError(f"status.outputUri: {uri} is not in the folder of {SETTING}; restore the former setting")
+        if not self._storage.is_configured or not uri.startswith(self._folder_of(namespace, uid)):
+            raise StorageError(
+                f"status.outputUri: {uri} is not in the folder of {STORAGE_SETTING}; restore the former setting"
+            )
         content = await self._storage.read(uri, FLOW_STORED_LIMIT_BYTES)
         if content is None:
             raise OutputLostError(f"status.outputUri: {uri} not found")
@@ -88,22 +84,22 @@ class OutputStore:
 
     def are_named(self, action: TaskAction) -> bool:
         """Whether the status of an action names a file of this store."""
-        return self._folder is not None and action.status.output_digest is not None
+        return self._storage.is_configured and action.status.output_digest is not None
 
     def may_exist(self, action: TaskAction) -> bool:
         """Whether an action may have files: an attempt that was followed by another one may have left some."""
-        return self.are_named(action) or (self._folder is not None and (action.status.attempt or 0) > 1)
+        return self.are_named(action) or (self._storage.is_configured and (action.status.attempt or 0) > 1)
 
     async def clear(self, namespace: str, uid: str) -> None:
         """Delete all outputs of a deleted action; raise ``StorageError``."""
-        if self._folder is not None:
+        if self._storage.is_configured:
             await self._storage.remove(self._folder_of(namespace, uid))
 
     def _inline_bytes(self, *, of_run: bool) -> int:
         return max(self._max_bytes, FLOW_STATE_LIMIT_BYTES) if of_run else self._max_bytes
 
     def _folder_of(self, namespace: str, uid: str) -> str:
-        return object_folder(self._folder or "", namespace, uid)
+        return object_folder(self._storage.folder, namespace, uid)
 
 
 def is_of_run(action: TaskAction) -> bool:

@@ -9,6 +9,7 @@ from taskaction.core.clock import Clock, SystemClock
 from taskaction.plugin.addresses import AddressPolicy
 from taskaction.plugin.event_content import EventContents
 from taskaction.plugin.registry import Registry
+from taskaction.plugin.storage import ProjectStorage
 from taskaction.plugin.toolbox import Toolbox
 from taskaction.runtime.config import OperatorConfig
 from taskaction.runtime.listening import ListenAddress
@@ -64,7 +65,7 @@ class WebhookInbox(Workload):
             cluster,
             clock,
             StoreSettings(max_pending=own.max_pending, max_pending_bytes=own.max_pending_bytes, namespaces=namespaces),
-            EventContents(config.storage),
+            EventContents(ProjectStorage(config.storage)),
         )
         self._server = WebhookServer(
             WebhookServerSettings(

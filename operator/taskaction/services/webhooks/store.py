@@ -16,7 +16,8 @@ from taskaction.cluster.gateway import ACTION_EVENTS, Body, Cluster
 from taskaction.core.clock import Clock
 from taskaction.core.errors import TaskActionError
 from taskaction.plugin.errors import WebhookRefusedError
-from taskaction.plugin.event_content import STORAGE_SETTING, EventContents
+from taskaction.plugin.event_content import EventContents
+from taskaction.plugin.storage import STORAGE_SETTING
 from taskaction.services.webhooks.envelopes import BYTES_ANNOTATION, SOURCE_LABEL, PackedRequest, WebhookSource
 
 _Pending = tuple[str, str]

@@ -13,7 +13,7 @@ from taskaction.control.events.contents import ContentReader
 from taskaction.control.events.matching import WaitingEvent
 from taskaction.plugin.base import Delivery
 from taskaction.plugin.event_content import EventContents, pack_content
-from taskaction.plugin.storage import fingerprint
+from taskaction.plugin.storage import ProjectStorage, fingerprint
 
 BODY = b'{"state":  "done"}'
 
@@ -28,7 +28,7 @@ class Waiting:
             ACTION_EVENTS, event_body("e", correlationKey="7", payload=payload, content=content.to_json())
         )
         self.kept = WaitingEvent.from_event(ActionEvent.from_body(self.stored))
-        self.contents = EventContents(f"file://{folder}/")
+        self.contents = EventContents(ProjectStorage(f"file://{folder}/"))
         self.record = recorded(body("one"))
         self.reader = ContentReader(self.cluster, self.contents, self, self)  # type: ignore[arg-type]  # a part of each
 

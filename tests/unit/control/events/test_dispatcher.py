@@ -23,6 +23,7 @@ from taskaction.control.objects.events import EventPoster
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.tables import ActionTable
 from taskaction.plugin.event_content import EventContents
+from taskaction.plugin.storage import ProjectStorage
 from taskaction.testing.clock import START, FakeClock, settle
 
 
@@ -46,7 +47,7 @@ class House:
             tenures=self.tenures,
             requests=self.requests,
             post=lambda about, what: self.posted.append((about.metadata.namespace, what.message)),
-            contents=EventContents(None),
+            contents=EventContents(ProjectStorage(None)),
             unmatched=UnmatchedEvents(self.clock, lambda _: None, EventPoster(self.cluster, self.clock, int), self),
             shared="operators-own",
         )

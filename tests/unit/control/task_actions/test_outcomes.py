@@ -13,9 +13,10 @@ from taskaction.control.task_actions.outcomes import to_outcome
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES, FLOW_STORED_LIMIT_BYTES, OUTPUT_LIMIT_BYTES
 from taskaction.lifecycle.outcomes import Failed, OutputReference, Paused, Pending, Succeeded
 from taskaction.lifecycle.statuses import has_whole_result
-from taskaction.plugin.storage import StorageError
+from taskaction.plugin.storage import ProjectStorage, StorageError
 
-BARE = OutputStore(None, max_bytes=OUTPUT_LIMIT_BYTES)
+BARE = OutputStore(ProjectStorage(None), max_bytes=OUTPUT_LIMIT_BYTES)
+STORED = OutputStore(ProjectStorage("file:///nowhere/"), max_bytes=1024)
 
 
 def text_of(size: int) -> str:
@@ -28,9 +29,9 @@ def text_of(size: int) -> str:
     [
         (BARE, False, OUTPUT_LIMIT_BYTES),
         (BARE, True, FLOW_STATE_LIMIT_BYTES),
-        (OutputStore(None, max_bytes=1024), False, 1024),
-        (OutputStore(None, max_bytes=1024), True, FLOW_STATE_LIMIT_BYTES),
-        (OutputStore("file:///nowhere/", max_bytes=1024), False, FLOW_STORED_LIMIT_BYTES),
+        (OutputStore(ProjectStorage(None), max_bytes=1024), False, 1024),
+        (OutputStore(ProjectStorage(None), max_bytes=1024), True, FLOW_STATE_LIMIT_BYTES),
+        (STORED, False, FLOW_STORED_LIMIT_BYTES),
     ],
     ids=["own", "of a run", "own, as set", "of a run, as set", "with a storage"],
 )
@@ -73,7 +74,7 @@ def test_a_target_is_released_only_if_its_whole_result_is_recorded(fields: dict[
 
 @pytest.fixture
 def store(tmp_path) -> OutputStore:
-    return OutputStore(f"file://{tmp_path}/", max_bytes=OUTPUT_LIMIT_BYTES)
+    return OutputStore(ProjectStorage(f"file://{tmp_path}/"), max_bytes=OUTPUT_LIMIT_BYTES)
 
 
 async def test_a_repeated_write_changes_nothing_and_other_content_replaces_nothing(store, tmp_path) -> None:
@@ -95,7 +96,9 @@ async def test_a_file_of_another_object_is_not_read(store, namespace, uid) -> No
         await store.read(namespace, uid, theirs.uri, theirs.digest)
 
 
-@pytest.mark.parametrize("store", [BARE, OutputStore("file:///nowhere/", max_bytes=1024)], ids=["bare", "stored"])
+@pytest.mark.parametrize(
+    "store", [BARE, OutputStore(ProjectStorage("file:///nowhere/"), max_bytes=1024)], ids=["bare", "stored"]
+)
 @pytest.mark.parametrize(
     "output", [text_of(OUTPUT_LIMIT_BYTES + 1), object(), {1: 2}], ids=["large", "no JSON", "keys"]
 )

@@ -26,6 +26,7 @@ from taskaction.plugin.base import AbstractExecutor, Correlation, Run, WebhookRe
 from taskaction.plugin.callbacks import Callbacks, Ticket
 from taskaction.plugin.errors import WebhookRefusedError
 from taskaction.plugin.event_content import EventContents
+from taskaction.plugin.storage import ProjectStorage
 from taskaction.runtime.listening import ListenAddress
 from taskaction.services.webhooks.catalogue import Catalogue
 from taskaction.services.webhooks.endpoints import EndpointDependencies, Endpoints
@@ -133,7 +134,7 @@ async def desk_of(shared: str | None = "own", **settings: Any) -> AsyncIterator[
     set_secret(cluster, SECRET)
     catalogue = Catalogue(cluster, clock, ())
     await catalogue.refresh()
-    store = WebhookEventStore(cluster, clock, StoreSettings(max_pending=5), EventContents(None))
+    store = WebhookEventStore(cluster, clock, StoreSettings(max_pending=5), EventContents(ProjectStorage(None)))
     bind = f"127.0.0.1:{Ports.free().apiserver}"
     async with aiohttp.ClientSession() as session:
         desk = Desk(cluster, clock, catalogue, store, None, f"http://{bind}", session)  # type: ignore[arg-type]

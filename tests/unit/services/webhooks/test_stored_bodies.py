@@ -15,8 +15,8 @@ from support.fake_cluster import FakeCluster
 from taskaction.api.action_event import CONTENT_LIMIT_BYTES, EventContent
 from taskaction.cluster.gateway import ACTION_EVENTS, Body
 from taskaction.plugin.errors import WebhookRefusedError
-from taskaction.plugin.event_content import STORAGE_SETTING, ContentLostError, EventContents, pack_content
-from taskaction.plugin.storage import StorageError
+from taskaction.plugin.event_content import ContentLostError, EventContents, pack_content
+from taskaction.plugin.storage import STORAGE_SETTING, ProjectStorage, StorageError
 from taskaction.services.webhooks.envelopes import PackedRequest, WebhookSource, envelope, pack_body, pack_bytes
 from taskaction.services.webhooks.store import InboxFullError, StoreResult, StoreSettings, WebhookEventStore
 from taskaction.testing.clock import FakeClock
@@ -36,7 +36,7 @@ def event(packed: PackedRequest, delivery: str = "1", of: WebhookSource | None =
 
 def store(cluster: Any = None, folder: str | None = None, **settings: Any) -> WebhookEventStore:
     limits = StoreSettings(max_pending=1000, **settings)
-    return WebhookEventStore(cluster or FakeCluster(), FakeClock(), limits, EventContents(folder))
+    return WebhookEventStore(cluster or FakeCluster(), FakeClock(), limits, EventContents(ProjectStorage(folder)))
 
 
 def packed_of(size: int) -> PackedRequest:
@@ -50,7 +50,7 @@ def packed_of(size: int) -> PackedRequest:
 async def test_r36_bytes_in_an_event_are_read_back_unchanged(content: bytes) -> None:
     packed = pack_content(content)
     assert packed.size == len(content)
-    assert await EventContents(None).read("team", "e", packed) == content
+    assert await EventContents(ProjectStorage(None)).read("team", "e", packed) == content
 
 
 def files(folder: Path) -> list[Path]:
@@ -80,7 +80,7 @@ async def test_r34_r36_bytes_are_kept_whatever_their_size(tmp_path: Path, size: 
     assert await store(cluster, folder).create_events(source(), [made], packed, once=True) is StoreResult.NEW
     content = EventContent.model_validate(made["spec"]["content"])
     assert (content.data is None) == in_storage == (content.sha256 is not None)
-    contents = EventContents(folder)
+    contents = EventContents(ProjectStorage(folder))
     assert await contents.read("team", made["metadata"]["name"], content) == RANDOM[:size]
     await contents.remove("team", made["metadata"]["name"], content)
     assert not files(tmp_path)
@@ -115,11 +115,11 @@ SPOILT = {
 @pytest.mark.parametrize("content", SPOILT.values(), ids=SPOILT)
 async def test_r36_what_cannot_be_read_back_is_lost_with_a_reason(tmp_path: Path, content: EventContent) -> None:
     with pytest.raises(ContentLostError):
-        await EventContents(f"file://{tmp_path}/").read("team", "e", content)
+        await EventContents(ProjectStorage(f"file://{tmp_path}/")).read("team", "e", content)
 
 
 async def test_r36_a_file_that_was_changed_is_refused(tmp_path: Path) -> None:
-    contents, packed = EventContents(f"file://{tmp_path}/"), packed_of(300_000)
+    contents, packed = EventContents(ProjectStorage(f"file://{tmp_path}/")), packed_of(300_000)
     assert packed.content is not None
     await contents.write("team", "e", packed.body)
     (file,) = files(tmp_path)
@@ -129,7 +129,7 @@ async def test_r36_a_file_that_was_changed_is_refused(tmp_path: Path) -> None:
 
 
 async def test_other_bytes_under_the_same_name_replace_nothing(tmp_path: Path) -> None:
-    contents, first = EventContents(f"file://{tmp_path}/"), packed_of(300_000)
+    contents, first = EventContents(ProjectStorage(f"file://{tmp_path}/")), packed_of(300_000)
     assert first.content is not None
     await contents.write("team", "e", first.body)
     await contents.write("team", "e", first.body + b"!")
