@@ -34,7 +34,7 @@ from taskaction.control.flow_runs.translation import (
     unable_to_run,
 )
 from taskaction.control.flow_runs.vault import PrivateDataVault, VaultError
-from taskaction.control.objects.objects import RetryingCall
+from taskaction.control.objects.objects import PersistentWrites, RetryingCall
 from taskaction.control.objects.owned import link_to, parent_link
 from taskaction.control.objects.tables import ActionTable
 from taskaction.core.constants import VISIT_ANNOTATION
@@ -86,7 +86,7 @@ class RunChildren:
         self._max_parameters_bytes = max_parameters_bytes
         self._guard = guard
         self._on_created = on_created
-        self._slots = slots
+        self._writes = PersistentWrites(persistently, slots)
 
     async def ensure_all(self, record: RunRecord, starts: Sequence[StartAction]) -> Ensured:
         """Create the actions that do not exist; what a ResourceQuota leaves no room for remains to be created."""
@@ -257,7 +257,7 @@ class RunChildren:
                     raise  # the operator itself lacks a permission: retry, because roles take effect late
                 return error
 
-        made = await self._persistently(lambda: self._slots.run(namespace, WriteRank.AWAITED, create))
+        made = await self._writes.run(namespace, WriteRank.AWAITED, create)
         if isinstance(made, ForbiddenError):
             raise made
         return made
@@ -292,20 +292,16 @@ class RunChildren:
             return
 
     async def _get(self, name: str, namespace: str) -> Body | None:
-        return await self._persistently(
-            lambda: self._slots.run(
-                namespace, WriteRank.AWAITED, lambda: self._cluster.get(TASK_ACTIONS, name, namespace)
-            )
+        return await self._writes.run(
+            namespace, WriteRank.AWAITED, lambda: self._cluster.get(TASK_ACTIONS, name, namespace)
         )
 
     async def _patch(self, action: TaskAction, operations: list[dict[str, Any]]) -> Body:
         metadata = action.metadata
-        return await self._persistently(
-            lambda: self._slots.run(
-                metadata.namespace,
-                WriteRank.AWAITED,
-                lambda: self._cluster.patch(TASK_ACTIONS, metadata.name, metadata.namespace, operations),
-            )
+        return await self._writes.run(
+            metadata.namespace,
+            WriteRank.AWAITED,
+            lambda: self._cluster.patch(TASK_ACTIONS, metadata.name, metadata.namespace, operations),
         )
 
 

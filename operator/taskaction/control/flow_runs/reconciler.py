@@ -76,9 +76,8 @@ class RunReconciler:
     def is_at_rest(self, record: RunRecord) -> bool:
         """Whether a run has no active turn and no unwritten status; write the latter at once."""
         idle = not record.busy and record.flushing is None
-        written = (
-            record.is_gone or record.is_refused or record.retry_at is not None
-        )  # or cannot be written: the next owner decides again
+        # What cannot be written is decided again by the next owner.
+        written = record.is_gone or record.is_refused or record.retry_at is not None
         if idle and not written and not record.is_written:
             record.require_write()
             record.begin_turn()

@@ -22,6 +22,18 @@ class RetryingCall(Protocol):
         """Return the result of ``call``; raise every ``ClusterError`` that a retry cannot help."""
 
 
+class PersistentWrites:
+    """Writes that are repeated until they succeed or fail permanently; none keeps its slot during a pause."""
+
+    def __init__(self, persistently: RetryingCall, slots: WriteSlots) -> None:
+        self._persistently = persistently
+        self._slots = slots
+
+    async def run(self, namespace: str, rank: WriteRank, call: Callable[[], Awaitable[T]]) -> T:
+        """Return the result of a call, each try of which waits for a slot; raise what a retry cannot help."""
+        return await self._persistently(lambda: self._slots.run(namespace, rank, call))
+
+
 class ObjectEditor(Generic[R]):
     """Editor of objects by JSON patches that test the resourceVersion, since others may edit the same list."""
 
@@ -30,7 +42,7 @@ class ObjectEditor(Generic[R]):
         self._cluster = cluster
         self._requests = requests
         self._persistently = persistently
-        self._slots = slots
+        self._writes = PersistentWrites(persistently, slots)
 
     async def add_finalizer(self, record: R) -> None:
         """Add the finalizer."""
@@ -52,10 +64,8 @@ class ObjectEditor(Generic[R]):
 
     async def delete(self, resource: Resource, name: str, namespace: str, uid: str) -> bool:
         """Delete a finished object; return False if it no longer exists."""
-        return await self._persistently(
-            lambda: self._slots.run(
-                namespace, WriteRank.NEWS, lambda: self._cluster.delete(resource, name, namespace, uid=uid)
-            )
+        return await self._writes.run(
+            namespace, WriteRank.NEWS, lambda: self._cluster.delete(resource, name, namespace, uid=uid)
         )
 
     async def _edit(self, record: R, operations: Callable[[OwnedObject], Operations]) -> None:
@@ -80,12 +90,10 @@ class ObjectEditor(Generic[R]):
             {"op": "test", "path": "/metadata/resourceVersion", "value": version},
             {"op": "test", "path": "/metadata/uid", "value": record.uid},
         ]
-        return await self._persistently(
-            lambda: self._slots.run(
-                record.namespace,
-                WriteRank.AWAITED,
-                lambda: self._cluster.patch(RESOURCES[record.kind], record.name, record.namespace, [*test, *wanted]),
-            )
+        return await self._writes.run(
+            record.namespace,
+            WriteRank.AWAITED,
+            lambda: self._cluster.patch(RESOURCES[record.kind], record.name, record.namespace, [*test, *wanted]),
         )
 
     async def _refresh(self, record: R) -> None:

@@ -286,14 +286,10 @@ class ShardLeases:
 
     async def _renew(self, tenure: ShardTenure) -> None:
         sent = self._clock.monotonic()
-        body = lease_bodies.renew_lease_body(tenure.lease, self._clock.now())
-        try:
-            lease = await self._cluster.replace(LEASES, body, timeout=self._settings.renew_deadline / 2)
-        except ConflictError:
-            await self._verify(tenure)
-        except NotFoundError:
-            self._lose(tenure.shard)
-        else:
+        lease = await self._replace_held(
+            tenure, lease_bodies.renew_lease_body(tenure.lease, self._clock.now()), self._settings.renew_deadline / 2
+        )
+        if lease is not None:
             tenure.renew(lease, sent)
             self._listener.on_lease_renewed(tenure.shard)
 
@@ -305,16 +301,21 @@ class ShardLeases:
             tenure.shard, tenure.lease, self._settings.identity, self._settings.duration, epoch, now
         )
         self._unheard.setdefault(tenure.shard, {}).setdefault(epoch, sent)
+        lease = await self._replace_held(tenure, body, self._settings.renew_deadline / 2)
+        if lease is not None:
+            tenure.raise_epoch(epoch, lease, sent)
+            self._unheard.pop(tenure.shard, None)
+            self._listener.on_lease_renewed(tenure.shard)
+
+    async def _replace_held(self, tenure: ShardTenure, body: Body, timeout: float) -> Body | None:
+        """Write a held Lease and return it; None if somebody else wrote or deleted it, or a response was lost."""
         try:
-            lease = await self._cluster.replace(LEASES, body, timeout=self._settings.renew_deadline / 2)
+            return await self._cluster.replace(LEASES, body, timeout=timeout)
         except ConflictError:
             await self._verify(tenure)
         except NotFoundError:
             self._lose(tenure.shard)
-        else:
-            tenure.raise_epoch(epoch, lease, sent)
-            self._unheard.pop(tenure.shard, None)
-            self._listener.on_lease_renewed(tenure.shard)
+        return None
 
     async def _verify(self, tenure: ShardTenure) -> None:
         """Determine who wrote a held lease: this process, with a lost response, or another."""
@@ -328,13 +329,7 @@ class ShardLeases:
     async def _free(self, tenure: ShardTenure) -> None:
         """Release a Lease; if the response is lost, the next try finds out."""
         body = lease_bodies.release_lease_body(tenure.lease, self._clock.now())
-        try:
-            await self._cluster.replace(LEASES, body, timeout=2.0)
-        except ConflictError:
-            await self._verify(tenure)
-        except NotFoundError:
-            self._lose(tenure.shard)
-        else:
+        if await self._replace_held(tenure, body, 2.0) is not None:
             self._lose(tenure.shard)
 
     def _lose(self, shard: int) -> None:
