@@ -18,7 +18,7 @@ from local import manifests
 from support.cluster import new_namespace
 from support.scheduling import SharedStart
 
-pytest_plugins = ["support.operators", "support.node", "support.stages", "support.slowest"]
+pytest_plugins = ["support.operators", "support.node", "support.port_fixtures", "support.stages", "support.slowest"]
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # how busy it is says nothing about the code

@@ -105,19 +105,6 @@ def provider(name: str, **spec: Any) -> Body:
 
 
 @pytest.fixture
-def port() -> Iterator[PortServer]:
-    with PortServer().in_thread() as server:
-        yield server
-
-
-@pytest.fixture
-def agents(kubectl: Kubectl, port: PortServer, tmp_path: Path) -> Iterator[PortAgents]:
-    found = PortAgents(kubectl, tmp_path, port)
-    yield found
-    found.stop()
-
-
-@pytest.fixture
 def inboxes(operators: Operators, crds: Cluster, tmp_path: Path) -> Iterator[Inboxes]:
     found = Inboxes(operators, crds.kubectl, tmp_path)
     yield found

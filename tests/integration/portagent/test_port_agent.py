@@ -5,7 +5,6 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,19 +19,6 @@ from support.world import World, job, keyed, once
 SETTINGS = {**QUICK_LEASES, "TASKACTION_WORKERS_COUNT": "16"}
 KILLS = 20
 RUNS = 120
-
-
-@pytest.fixture
-def port() -> Iterator[PortServer]:
-    with PortServer().in_thread() as server:
-        yield server
-
-
-@pytest.fixture
-def agents(kubectl: Kubectl, port: PortServer, tmp_path: Path) -> Iterator[PortAgents]:
-    found = PortAgents(kubectl, tmp_path, port)
-    yield found
-    found.stop()
 
 
 @pytest.fixture

@@ -122,12 +122,6 @@ def launch_without_server(component: str, folder: Path) -> Running:
 
 
 @pytest.fixture
-def port() -> Iterator[PortServer]:
-    with PortServer().in_thread() as server:
-        yield server
-
-
-@pytest.fixture
 def starter(
     operators: Operators, crds: Cluster, kubectl: Kubectl, port: PortServer, tmp_path: Path
 ) -> Iterator[Starter]:

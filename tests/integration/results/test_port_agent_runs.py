@@ -1,6 +1,6 @@
 """R38 and R39: what an executor says of a run reaches Port, and runs that continue outside do not stop the agent."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,6 @@ from support.port_server import ACTION, NODE, PortServer
 pytestmark = pytest.mark.usefixtures("operator")
 
 SETTINGS = QUICK_LEASES
-
-
-@pytest.fixture
-def port() -> Iterator[PortServer]:
-    with PortServer().in_thread() as server:
-        yield server
-
-
-@pytest.fixture
-def agents(kubectl: Kubectl, port: PortServer, tmp_path: Path) -> Iterator[PortAgents]:
-    found = PortAgents(kubectl, tmp_path, port)
-    yield found
-    found.stop()
 
 
 def until(check: Callable[[], bool], what: str) -> None:

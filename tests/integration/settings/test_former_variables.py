@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -169,12 +169,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "tls.key").write_bytes(pair.key)
     (tmp_path / "ca.crt").write_bytes(authority.certificate)
     return tmp_path
-
-
-@pytest.fixture
-def port() -> Iterator[PortServer]:
-    with PortServer().in_thread() as server:
-        yield server
 
 
 def log_of(command: str, former: Mapping[str, Former], places: Places, probes: str) -> list[dict[str, Any]]:
