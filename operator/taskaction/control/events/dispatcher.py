@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import takewhile
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -34,6 +34,7 @@ from taskaction.plugin.event_content import EventContents
 from taskaction.plugin.storage import StorageError
 
 Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 MAX_WAITING_EVENTS = 20_000
 MAX_WAITING_BYTES = 64 * 1024 * 1024
@@ -45,6 +46,13 @@ FINISHED_GRACE = timedelta(seconds=60)
 _AGAIN = timedelta(seconds=30)
 _AGAIN_SOON = timedelta(seconds=5)
 _IN_FLIGHT = 16
+
+
+class _Ended(NamedTuple):
+    """Action that has finished; ``at`` is monotonic."""
+
+    at: float
+    subject: EventSubject
 
 
 class EventDispatcher:
@@ -92,8 +100,7 @@ class EventDispatcher:
         self._uids_by_external_id: dict[str, dict[str, None]] = {}
         self._handed: dict[str, tuple[str, ...]] = {}
         self._taken: dict[str, tuple[str, ...]] = {}
-        self._ended: dict[EventAddress, EventSubject] = {}
-        self._ended_at: dict[EventAddress, float] = {}
+        self._ended: dict[EventAddress, _Ended] = {}
         self._deleted: dict[str, float] = {}
         self._postponed: dict[str, str] = {}
         self._room = EventRoom(events=MAX_WAITING_EVENTS, payload_bytes=MAX_WAITING_BYTES)
@@ -205,10 +212,9 @@ class EventDispatcher:
         now = self._clock.monotonic()
         subject = self._subject(record)
         for place in subject.places:
-            self._ended_at.pop(place, None)
-            self._ended_at[place], self._ended[place] = now, subject
-        for place in _forget_old(self._ended_at, now - LATE_NOTICES):
-            del self._ended[place]
+            self._ended.pop(place, None)
+            self._ended[place] = _Ended(now, subject)
+        _forget_first(self._ended, lambda ended: ended.at < now - LATE_NOTICES)
         self._unindex_external_id(record.uid)
 
     # -- time ---------------------------------------------------------------------------------------------------------
@@ -283,8 +289,8 @@ class EventDispatcher:
             return False
         namespaces = {record.namespace for record in self._targets(kept)}
         ended = self._ended.get(kept.place)
-        if ended is not None and kept.is_for(ended, self._shared):
-            namespaces.add(ended.namespace)
+        if ended is not None and kept.is_for(ended.subject, self._shared):
+            namespaces.add(ended.subject.namespace)
         return len(namespaces) > 1
 
     def _refuse(self, kept: WaitingEvent) -> None:
@@ -355,7 +361,7 @@ class EventDispatcher:
         self._drop(kept.uid)
         now = self._clock.monotonic()
         self._deleted[kept.uid] = now  # a late notification must not add it again
-        _forget_old(self._deleted, now - LATE_NOTICES)
+        _forget_first(self._deleted, lambda at: at < now - LATE_NOTICES)
         self._background.start(self._remove(kept), name=f"delete ActionEvent {kept.namespace}/{kept.name}")
 
     async def _remove(self, kept: WaitingEvent) -> None:
@@ -377,9 +383,7 @@ class EventDispatcher:
                 await self._contents.remove(kept.namespace, kept.name, kept.content)
 
 
-def _forget_old(times: dict[Key, float], before: float) -> list[Key]:
-    """Remove and return the entries older than ``before``; the oldest come first."""
-    old = list(takewhile(lambda key: times[key] < before, times))
-    for key in old:
-        del times[key]
-    return old
+def _forget_first(entries: dict[Key, Value], is_old: Callable[[Value], bool]) -> None:
+    """Remove the first entries that are old."""
+    for key in [key for key, _ in takewhile(lambda entry: is_old(entry[1]), entries.items())]:
+        del entries[key]
