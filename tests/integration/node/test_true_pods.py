@@ -117,8 +117,11 @@ def test_an_abort_is_over_when_the_program_has_said_goodbye(kubectl: Kubectl, ki
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_pod_that_is_deleted_by_hand_fails_the_attempt_as_the_clusters_doing(kubectl: Kubectl, kind: str) -> None:
-    create(kubectl, [shell("lost", kind, "trap 'exit 1' TERM; sleep 600 & wait")])
+@pytest.mark.parametrize("script", ["exit 1", "sleep 2; exit 0"])
+def test_a_pod_that_is_deleted_by_hand_fails_the_attempt_as_the_clusters_doing(
+    kubectl: Kubectl, kind: str, script: str
+) -> None:
+    create(kubectl, [shell("lost", kind, f"trap '{script}' TERM; sleep 600 & wait")])
     pod = wait_until_it_runs(kubectl, "lost")
     kubectl("delete", "pod", pod, "--wait=false")
     found = wait_for_phase(kubectl, "lost", "Failed", 60)

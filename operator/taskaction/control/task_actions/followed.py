@@ -42,7 +42,7 @@ class ChildObjectCache:
         key = (FOLLOWED[kind].plural, metadata["name"])
         objects = self._objects.setdefault(uid, {})
         told = key in self._news.get(uid, ())  # and not read yet
-        objects.pop(key, None)
+        _keep_first_deletion(objects.pop(key, None), body)
         if event == "DELETED" and not _has_ended(body):
             self._news.get(uid, set()).discard(key)
         else:
@@ -80,6 +80,16 @@ class ChildObjectCache:
 def _has_ended(body: Body) -> bool:
     """Whether an object is a pod that has ended: how it ended counts, even if it was deleted since."""
     return (body.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+
+def _keep_first_deletion(before: Body | None, body: Body) -> None:
+    """Keep when an object's deletion was first requested: a repeated request without a grace period replaces it."""
+    if before is None or before["metadata"].get("uid") != body["metadata"].get("uid"):
+        return
+    if "deletionTimestamp" in before["metadata"]:
+        body["metadata"] |= {
+            name: before["metadata"].get(name) for name in ("deletionTimestamp", "deletionGracePeriodSeconds")
+        }
 
 
 def _reduce_spec(body: Body) -> None:

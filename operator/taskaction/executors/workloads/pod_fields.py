@@ -74,10 +74,17 @@ def latest(*times: datetime | None) -> datetime | None:
 
 
 def deletion_requested_at(pod: Body) -> datetime | None:
-    """Return when the deletion of a pod was requested; its deletionTimestamp is the end of the grace period."""
-    metadata = pod["metadata"]
-    until = time_of(metadata.get("deletionTimestamp"))
-    return until - timedelta(seconds=metadata.get("deletionGracePeriodSeconds") or 0) if until is not None else None
+    """Return when the deletion of a pod was requested; None if it was not, or if the time is lost.
+
+    The deletionTimestamp is the end of the grace period, until the kubelet requests the deletion again without one:
+    then it is the time of that, after the end of the containers. The kubelet does so only after it has reported the
+    deletion's generation; where it has not, nobody requested the deletion before.
+    """
+    metadata, seen = pod["metadata"], status_of(pod).get("observedGeneration")
+    until, grace = time_of(metadata.get("deletionTimestamp")), metadata.get("deletionGracePeriodSeconds") or 0
+    if until is None or (not grace and seen is not None and seen >= (metadata.get("generation") or 0)):
+        return None
+    return until - timedelta(seconds=grace)
 
 
 def is_deleted(body: Body) -> bool:

@@ -115,6 +115,16 @@ def test_a_pod_that_had_ended_before_it_was_deleted_counts_as_it_was(house, owne
     assert house.followed.take_change(PODS, UID, "p") == without_spec(pod(phase=phase))
 
 
+@pytest.mark.parametrize(("uid", "since"), [("u", "12:00:50Z"), ("u2", "12:00:25Z")], ids=["again", "of a new pod"])
+def test_of_repeated_deletions_of_a_pod_the_first_counts(house, uid, since) -> None:
+    for name, until, grace in [("u", "12:00:50Z", 30), (uid, "12:00:25Z", 0)]:
+        found = pod(phase="Failed")
+        found["metadata"] |= {"uid": name, "deletionTimestamp": until, "deletionGracePeriodSeconds": grace}
+        house.notice(found)
+    (kept,) = house.followed.list_observed(PODS, UID)
+    assert kept["metadata"]["deletionTimestamp"] == since
+
+
 @pytest.mark.parametrize("event", [None, "ADDED", "MODIFIED"])
 def test_a_listing_is_as_good_as_a_change(house, event) -> None:
     house.notice(pod(), event)

@@ -73,6 +73,16 @@ def deleted(body: Body, second: int, grace: int = 30) -> Body:
     return body | {"metadata": body["metadata"] | marks}
 
 
+def deleted_again(body: Body, second: int, observed: int | None) -> Body:
+    """Give a pod in its last version: the kubelet requested its deletion again after the containers had ended.
+
+    Its generation is 2 by the first request; ``observed`` is the generation for which the kubelet reported the status.
+    """
+    last = deleted(body, second, grace=0)
+    seen = {} if observed is None else {"observedGeneration": observed}
+    return {"metadata": last["metadata"] | {"generation": 2}, "status": last["status"] | seen}
+
+
 # -- an end that is a success ------------------------------------------------------------------------------------------
 
 OUTPUTS = {
@@ -107,6 +117,7 @@ INTERRUPTED = {
     "deleted in the second of its end": (deleted(succeeded(at(ended(0), 20)), 20), "PodDeleted"),
     "deleted at an unknown time": (deleted(succeeded(ended(0)), 20), "PodDeleted"),
     "deleted again without a grace period": (deleted(succeeded(at(ended(0), 25)), 20, grace=0), "PodDeleted"),
+    "deleted while it ran, and again after its end": (deleted_again(succeeded(at(ended(0), 20)), 25, 2), "PodDeleted"),
     "evicted": (
         deleted(pod("Succeeded", containerStatuses=[at(ended(0), 22)], conditions=[EVICTED]), 20),
         "EvictionByEvictionAPI",
@@ -309,6 +320,21 @@ FAILURES = {
         "container 'main' of pod 'p' exited with code 3",
     ),
     "a deletion": (deleted(failed(at(ended(143), 25)), 20), ("PodDeleted", SYSTEM, PLATFORM), "pod 'p' was deleted"),
+    "a deletion that the kubelet repeated after the end": (
+        deleted_again(failed(at(ended(1), 20)), 25, 2),
+        ("PodDeleted", SYSTEM, PLATFORM),
+        "pod 'p' was deleted",
+    ),
+    "its own failure, before anybody deleted it": (
+        deleted_again(failed(at(ended(1), 20)), 25, 1),
+        ("ContainerFailed", USER, ERROR),
+        "exited with code 1",
+    ),
+    "its own failure, by a kubelet that reports no generation": (
+        deleted_again(failed(at(ended(1), 20)), 25, None),
+        ("ContainerFailed", USER, ERROR),
+        "exited with code 1",
+    ),
     "an end without an exit code": (
         failed(container({"terminated": {"reason": "ContainerStatusUnknown"}})),
         ("PodFailed", USER, ERROR),
