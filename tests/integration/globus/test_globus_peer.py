@@ -144,7 +144,10 @@ def test_a_provider_of_the_cluster_gets_its_token_by_client_credentials(
     kubectl: Kubectl, peer: Peer, identity: Identity
 ) -> None:
     grant = {"clientId": "c", "clientSecretKeyRef": {"name": "tokens", "key": "client"}}
-    config = {"url": peer.url, "tokens": {"User": {"clientCredentials": {**grant, "tokenUrl": f"{identity.url}/token"}}}}
+    config = {
+        "url": peer.url,
+        "tokens": {"User": {"clientCredentials": {**grant, "tokenUrl": f"{identity.url}/token"}}},
+    }
     spec = {"executor": "globus", "config": config, "poll": SOON}
     provider = {
         "apiVersion": "taskaction.dev/v1alpha1",
