@@ -10,19 +10,18 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
 import orjson
 
+from benchmarks.watching import METADATA, Follower, View, check
 from cluster.binaries import Heartbeat, Say
 from cluster.errors import ClusterError
 
 API = "/apis/taskaction.dev/v1alpha1"
 CONNECTIONS = 32
-METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 NOOP = {"executor": "noop"}
 
 
@@ -41,27 +40,20 @@ class Collection:
 
 ACTIONS = Collection(API, "taskactions", "status.phase=Succeeded")
 JOBS = Collection("/apis/batch/v1", "jobs", "status.successful=1")
-_SEEN = re.compile(rb'"name":"([^"]+)".*?"resourceVersion":"([^"]+)"')
-
-_VERSION = re.compile(rb'"resourceVersion":"([^"]+)"')
+_NAME = re.compile(rb'"name":"([^"]+)"')
 
 
 @dataclass
 class Finished:
     """The actions of a namespace that a watch has seen finished since it began, and when."""
 
-    version: str
-    """Up to where the watch has come, so that it can go on there."""
     moments: dict[str, float] = field(default_factory=dict)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note(self, line: bytes) -> None:
         """Take one line of the watch."""
-        if line.startswith(b'{"type":"ERROR"'):
-            raise ClusterError(f"the watch was refused: {line.decode(errors='replace')}")
-        if line.startswith((b'{"type":"ADDED"', b'{"type":"MODIFIED"')) and (found := _SEEN.search(line)):
+        if line.startswith((b'{"type":"ADDED"', b'{"type":"MODIFIED"')) and (found := _NAME.search(line)):
             self.moments.setdefault(found[1].decode(), time.perf_counter())
-            self.version = found[2].decode()
             self._news.set()
 
     async def reach(self, count: int, *, timeout: float) -> float:
@@ -171,6 +163,10 @@ class Load:
         path = f"{kind.path(namespace)}/{name}"
         await self._send("PATCH", path, orjson.dumps(operations), "application/json-patch+json")
 
+    async def delete_all(self, namespace: str) -> None:
+        """Delete all actions of a namespace."""
+        await self._send("DELETE", ACTIONS.path(namespace), b"", "application/json")
+
     async def list(self, namespace: str) -> list[dict[str, Any]]:
         """Give the actions of a namespace."""
         return list(orjson.loads(await self._send("GET", ACTIONS.path(namespace)))["items"])
@@ -178,75 +174,32 @@ class Load:
     @asynccontextmanager
     async def finished(self, namespace: str, kind: Collection = ACTIONS) -> AsyncIterator[Finished]:
         """Watch for objects that succeed, without reading more of them than their names."""
-        newest = orjson.loads(await self._send("GET", f"{kind.path(namespace)}?limit=1"))
-        seen = Finished(newest["metadata"]["resourceVersion"])
-        begun = asyncio.Event()
-        async with self._open(1) as session, asyncio.TaskGroup() as group:
-            watcher = group.create_task(self._watch(session, kind, namespace, seen, begun))
+        seen, begun = Finished(), asyncio.Event()
+        view = View(kind.path(namespace), selector=kind.succeeded, form=METADATA)
+        async with asyncio.TaskGroup() as group:
+            watcher = group.create_task(self.follow(view, seen.note, begun))
             await begun.wait()
             try:
                 yield seen
             finally:
                 watcher.cancel()
 
-    async def follow(self, namespace: str, note: Callable[[bytes], None], begun: asyncio.Event) -> None:
-        """Hand over each line of a watch of whole actions until cancelled, also where the API server has ended it."""
-        newest = orjson.loads(await self._send("GET", f"{ACTIONS.path(namespace)}?limit=1"))
-        version = str(newest["metadata"]["resourceVersion"])
-
-        def noted(line: bytes) -> None:
-            nonlocal version
-            note(line)
-            if (found := _VERSION.search(line)) is not None:
-                version = found[1].decode()
-
+    async def follow(self, view: View, note: Callable[[bytes], None], begun: asyncio.Event, version: str = "") -> None:
+        """Hand over each line of a watch until cancelled; it begins after a version, by default now."""
         async with self._open(1) as session:
-            while True:
-                parameters = {"watch": "true", "resourceVersion": version}
-                async with session.get(self._server + ACTIONS.path(namespace), params=parameters) as response:
-                    await checked(response)
-                    begun.set()
-                    await read_lines(response, noted)
-
-    async def _watch(
-        self, session: aiohttp.ClientSession, kind: Collection, namespace: str, seen: Finished, begun: asyncio.Event
-    ) -> None:
-        """Read a watch, and go on where the API server has ended it; it does so when many events come at once."""
-        url, headers = self._server + kind.path(namespace), {"Accept": METADATA_ONLY}
-        while True:
-            parameters = {"watch": "true", "resourceVersion": seen.version, "fieldSelector": kind.succeeded}
-            async with session.get(url, params=parameters, headers=headers) as response:
-                await checked(response)
-                begun.set()
-                await read_lines(response, seen.note)
+            await Follower(session, self._server, view, version).follow(note, begun)
 
     async def _send(self, method: str, path: str, body: bytes | None = None, content_type: str = "") -> bytes:
         if self._session is None:
             raise RuntimeError("the session is not open")
         headers = {"Content-Type": content_type} if content_type else None
         async with self._session.request(method, self._server + path, data=body, headers=headers) as response:
-            return await checked(response) if response.status >= HTTPStatus.BAD_REQUEST else await response.read()
+            await check(response)
+            return await response.read()
 
     def _open(self, connections: int) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=connections, ssl=self._ssl, keepalive_timeout=300)
         return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None), trust_env=False)
-
-
-async def checked(response: aiohttp.ClientResponse) -> bytes:
-    """Raise what the API server refused."""
-    if response.status >= HTTPStatus.BAD_REQUEST:
-        said = (await response.text())[:300]
-        raise ClusterError(f"{response.method} {response.url.path}: HTTP {response.status}: {said}")
-    return b""
-
-
-async def read_lines(response: aiohttp.ClientResponse, note: Callable[[bytes], None]) -> None:
-    """Hand over the lines of a watch until it ends."""
-    rest = b""
-    async for chunk in response.content.iter_any():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            note(line)
 
 
 def _silent(_: str) -> None:

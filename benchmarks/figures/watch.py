@@ -16,9 +16,11 @@ from benchmarks.figures.actions_process import ActionsProcess
 from benchmarks.figures.enqueue import request
 from benchmarks.figures.group import Group
 from benchmarks.figures.latency import quantile
+from benchmarks.load import ACTIONS
 from benchmarks.metrics import memory_of
 from benchmarks.report import Figure, Row, Target
 from benchmarks.stage import WORK, Stage
+from benchmarks.watching import View
 from cluster.errors import ClusterError
 from taskaction.integrations.flyte.service.naming import object_name
 
@@ -92,7 +94,7 @@ async def changes(stage: Stage, service: ActionsProcess) -> tuple[list[Seen], fl
             bare.setdefault(found[1].decode(), time.perf_counter())
 
     beside = asyncio.Event()
-    comparing = asyncio.create_task(stage.load.follow(WORK, note, beside))
+    comparing = asyncio.create_task(stage.load.follow(View(ACTIONS.path(WORK)), note, beside))
     await beside.wait()
     begun = time.perf_counter()
     async with asyncio.TaskGroup() as group:

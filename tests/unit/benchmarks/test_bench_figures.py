@@ -118,8 +118,8 @@ def test_creations_by_kubectl_are_not_the_operators_writes():
     assert per_action(counted) == 1.0
 
 
-def test_a_watch_counts_each_finished_action_once_and_knows_where_to_go_on():
-    seen = Finished("1")
+def test_a_watch_counts_each_finished_action_once():
+    seen = Finished()
     for line in (
         b'{"type":"ADDED","object":{"metadata":{"name":"a-1","namespace":"n","resourceVersion":"5"}}}',
         b'{"type":"MODIFIED","object":{"metadata":{"name":"a-1","namespace":"n","resourceVersion":"8"}}}',
@@ -129,17 +129,11 @@ def test_a_watch_counts_each_finished_action_once_and_knows_where_to_go_on():
     ):
         seen.note(line)
     assert list(seen.moments) == ["a-1"]
-    assert seen.version == "8"
-
-
-def test_a_watch_that_is_refused_says_so():
-    with pytest.raises(ClusterError, match="too old resource version"):
-        Finished("1").note(b'{"type":"ERROR","object":{"code":410,"message":"too old resource version"}}')
 
 
 async def test_what_never_finishes_is_told_with_how_far_it_came():
     with pytest.raises(ClusterError, match="0 of 3 actions had finished"):
-        await Finished("1").reach(3, timeout=0.01)
+        await Finished().reach(3, timeout=0.01)
 
 
 def test_the_machine_is_described_from_what_the_kernel_says():
