@@ -41,6 +41,7 @@ from benchmarks.figures import (
 )
 from benchmarks.report import Report
 from cluster import equipment, pods
+from support.operators import QUICK_LEASES
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(400)]
 
@@ -63,13 +64,14 @@ SMALL: dict[ModuleType, dict[str, Any]] = {
     chaos: {"KILL_EVERY": 5.0, "SECONDS": 15.0, "KEYS": 5},
     order: {
         "KEYS": 3,
-        "EACH": 4,
-        "PARENTED": (True,),
-        "PAUSES": (6.0,),
-        "FREEZE": 6.0,
+        "EACH": 3,
+        "PAUSES": (2.5,),  # longer than the renew deadline of these Leases, shorter than they last
+        "FREEZE": 2.5,
+        "SETTINGS": QUICK_LEASES,
         "INTERRUPTED_COUNT": 4,
-        "STARTS": 12,
-        "STALL": 2.0,
+        "OWNER_SECONDS": 2.0,
+        "STARTS": 8,
+        "STALL": 1.0,
     },
     workloads: {"COUNT": 20, "WARM_UP": 5, "PODS": 5},
     values: {"VALUES": 400},

@@ -3,7 +3,8 @@
 import pytest
 
 from benchmarks.counter import Effect
-from benchmarks.figures.order import BURST, PER, REQUESTS, excess, out_of_order
+from benchmarks.figures.order import out_of_order
+from benchmarks.figures.owners import BURST, PER, REQUESTS, excess
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,90 @@
+"""Two replicas of the operator, and the faults that they and the API server have while actions are created."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks.stage import Stage
+from local.operator_process import Operator
+from support.tcp_proxy import Wire
+
+WAKE_SECONDS = 2.0
+STOP_SECONDS = 30
+
+
+@dataclass
+class Replicas:
+    """One replica that reaches the API server by a wire that can be cut, and one that reaches it directly."""
+
+    stage: Stage
+    wire: Wire
+    settings: Mapping[str, str]
+    wired: Operator | None = None
+    direct: Operator | None = None
+
+    @property
+    def running(self) -> list[Operator]:
+        """The replicas that have neither ended nor been killed."""
+        return [one for one in (self.wired, self.direct) if one is not None and one.program.is_running()]
+
+    async def complete(self) -> None:
+        """Start the replicas that do not run."""
+        running = self.running
+        if self.wired not in running:
+            self.wired = await self._start(
+                self.wire.write_kubeconfig(self.stage.kubeconfig.with_name("wired.kubeconfig"))
+            )
+        if self.direct not in running:
+            self.direct = await self._start(self.stage.kubeconfig)
+
+    async def end(self) -> None:
+        """End both gently, at the same time."""
+        await asyncio.gather(*(asyncio.to_thread(one.program.end, grace=STOP_SECONDS) for one in self.running))
+
+    async def _start(self, kubeconfig: Path) -> Operator:
+        return await asyncio.to_thread(self.stage.start, self.settings, kubeconfig=kubeconfig)
+
+
+Fault = Callable[[Replicas], Awaitable[None]]
+
+
+def faults(pauses: tuple[float, ...], freeze_seconds: float) -> Mapping[str, Fault]:
+    """Return what happens during each round, by name; the first round begins without replicas."""
+    return {
+        "start": Replicas.complete,
+        **{f"pause of {seconds:g} s": partial(pause, seconds=seconds) for seconds in pauses},
+        "network freeze": partial(freeze, seconds=freeze_seconds),
+        "restart of the API server": restart,
+        "take-over": take_over,
+    }
+
+
+async def pause(replicas: Replicas, seconds: float) -> None:
+    """Stop every replica for a while; a replica that slept for longer than its Leases last ends, and is replaced."""
+    paused = replicas.running
+    for number, following in ((signal.SIGSTOP, seconds), (signal.SIGCONT, WAKE_SECONDS)):
+        for operator in paused:
+            operator.program.signal(number)
+        await asyncio.sleep(following)
+    await replicas.complete()
+
+
+async def freeze(replicas: Replicas, seconds: float) -> None:
+    """Let no byte through between the wired replica and the API server for a while."""
+    replicas.wire.cut()
+    await asyncio.sleep(seconds)
+    replicas.wire.mend()
+
+
+async def restart(replicas: Replicas) -> None:
+    """Kill the API server, and start it again."""
+    await asyncio.to_thread(replicas.stage.plane.restart_apiserver)
+
+
+async def take_over(replicas: Replicas) -> None:
+    """Kill the wired replica."""
+    if replicas.wired is not None:
+        await asyncio.to_thread(replicas.wired.program.end)
