@@ -70,6 +70,7 @@ def build_catalogue(base: Foundation, providers: ProviderControl) -> FlowCatalog
         tenures=base.tenures,
         runs=base.members.runs,
         requests=base.requests,
+        namespaces=base.config.watch_namespaces,
     )
 
 

@@ -29,6 +29,7 @@ class OwnershipListener:
 
     def on_shard_acquired(self, shard: int, epoch: int) -> None:  # noqa: ARG002 - the listener's signature
         """Start the work of a shard: first the providers, then the actions."""
+        self._actions.handover.end(shard)
         self._providers.intake.publish_all()
         self._providers.quotas.on_shard_acquired(shard)
         self._actions.intake.on_shard_acquired(shard)
@@ -51,6 +52,7 @@ class OwnershipListener:
 
     def on_shard_lost(self, shard: int) -> None:
         """Drop the work of a shard."""
+        self._actions.handover.end(shard)
         self._actions.waits.on_shard_lost(shard)
         self._actions.intake.on_shard_lost(shard)
         self._runs.intake.on_shard_lost(shard)

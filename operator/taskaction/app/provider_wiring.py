@@ -59,6 +59,7 @@ def build_providers(base: Foundation, plugins: Iterable[Plugin]) -> ProviderCont
         evaluator=base.evaluator,
         tenures=base.tenures,
         requests=base.requests,
+        namespaces=config.watch_namespaces,
     )
     execution_events = ExecutionEvents(base.journal, base.requests)
     manager = ExecutionManager(

@@ -165,14 +165,7 @@ class Replica(Workload):
             self._recorder.on_task_failed(f"notice of {kind} {body['metadata'].get('name')}", error)
 
     def _on_relisted(self, path: str) -> None:
-        """Sweep after a gap of the watch, because nothing reports the deletions in it."""
-        control = self._control
-        if path.endswith("/taskactions"):
-            control.background.start(control.actions.sweeper.sweep(), name="sweep after a gap")
-        elif path.endswith("/actionflowruns"):
-            control.background.start(control.runs.sweeper.sweep(), name="sweep runs after a gap")
-        elif path.endswith("/actionevents"):
-            control.background.start(control.actions.dispatcher.sweep(), name="sweep ActionEvents after a gap")
+        self._control.sweep_after_gap(path.rpartition("/")[2])
 
     def _show_gauges(self, control: ControlPlane) -> None:
         metrics = self._recorder.metrics

@@ -7,10 +7,14 @@ from typing import Any
 
 import aiohttp
 
+from taskaction.cluster.connector import ShrinkingConnector
 from taskaction.cluster.credentials import Credentials
 from taskaction.cluster.streams import ListStream, WatchStream
 from taskaction.core.clock import Clock
 from taskaction.core.errors import ConfigurationError
+
+_IDLE_SECONDS = 30.0
+"""Time after which a connection that nobody used is closed; the API server itself does so after 90 s."""
 
 
 class Freshness:
@@ -60,7 +64,7 @@ def open_session(
     ``in_flight`` limits the number of connections, 0 is unlimited; ``freshness`` records lists and watches; watch
     events for which ``is_noise`` returns True are dropped.
     """
-    connector = aiohttp.TCPConnector(limit=in_flight, ssl=credentials.ssl_context(), keepalive_timeout=60)
+    connector = ShrinkingConnector(limit=in_flight, ssl=credentials.ssl_context(), keepalive_timeout=_IDLE_SECONDS)
 
     async def with_credentials(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType

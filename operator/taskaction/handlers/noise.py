@@ -4,8 +4,9 @@ A pod that runs to its end without problems has five events, its Job four, and k
 each. The next scheduled poll observes what was filtered out.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -18,15 +19,17 @@ _CHANGES = frozenset({"ADDED", "MODIFIED"})  # not deletions, which matter, and 
 _NEW = (False, "Pending")
 _HEAD_BYTES = 64
 _POD, _JOB = b'"object":{"kind":"Pod"', b'"object":{"kind":"Job"'
+_KEPT = 10_000
+"""Maximum number of remembered pods: a gap of the watch hides deletions. A forgotten pod costs one more event."""
+V = TypeVar("V")
 
 
 class NoiseFilter:
     """Filter for events that need no handling."""
 
     def __init__(self) -> None:
-        self._troubled: set[str] = set()  # uids of pods with a reported problem: its end must be reported, too
-
-        self._stages: dict[str, tuple[bool, str]] = {}  # by uid: how far pods are whose start counts
+        self._troubled: OrderedDict[str, None] = OrderedDict()  # pods with a reported problem: report its end, too
+        self._stages: OrderedDict[str, tuple[bool, str]] = OrderedDict()  # how far pods are whose start counts
 
     def is_noise(self, line: bytes) -> bool:
         """Whether a watch event changes nothing for any action."""
@@ -35,7 +38,7 @@ class NoiseFilter:
             event = orjson.loads(line)
             pod = event["object"]
             if event["type"] not in _CHANGES:
-                self._stages.pop(pod["metadata"].get("uid", ""), None)
+                self._forget(pod["metadata"].get("uid", ""))
                 return False
             quiet, advanced = self._is_quiet_pod(pod), self._has_advanced(pod)
             return quiet and not advanced
@@ -43,6 +46,10 @@ class NoiseFilter:
             event = orjson.loads(line)
             return event["type"] in _CHANGES and _is_quiet_job(event["object"])
         return False
+
+    def _forget(self, uid: str) -> None:
+        self._troubled.pop(uid, None)
+        self._stages.pop(uid, None)
 
     def _has_advanced(self, pod: Mapping[str, Any]) -> bool:
         """Whether a pod whose timeouts count from its start has been scheduled, or has begun to run."""
@@ -53,23 +60,31 @@ class NoiseFilter:
             one["type"] == "PodScheduled" and one["status"] == "True" for one in status.get("conditions") or ()
         )
         before, stage = self._stages.get(metadata["uid"], _NEW), (scheduled, str(status.get("phase", "Pending")))
-        self._stages[metadata["uid"]] = stage
+        _keep(self._stages, metadata["uid"], stage)
         return stage != before
 
     def _is_quiet_pod(self, pod: Mapping[str, Any]) -> bool:
         uid = pod["metadata"]["uid"]
         match read_pod_state(dict(pod), ""):
             case Waiting(problem=shown) | Running(message=shown) if shown:
-                self._troubled.add(uid)
+                _keep(self._troubled, uid, None)
                 return False
             case Waiting() | Running():
                 told = "deletionTimestamp" in pod["metadata"] or any(map(_has_ended, containers_of(dict(pod))))
                 quiet = uid not in self._troubled and not told
-                self._troubled.discard(uid)
+                self._troubled.pop(uid, None)
                 return quiet
             case _:
-                self._troubled.discard(uid)
+                self._troubled.pop(uid, None)
                 return False
+
+
+def _keep(pods: OrderedDict[str, V], uid: str, value: V) -> None:
+    """Remember something of a pod, and forget that of the pod which changed least recently if there are too many."""
+    pods[uid] = value
+    pods.move_to_end(uid)
+    if len(pods) > _KEPT:
+        pods.popitem(last=False)
 
 
 def _has_ended(container: Mapping[str, Any]) -> bool:

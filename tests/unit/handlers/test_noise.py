@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
+from support.containers import container_sizes
 from taskaction.core.constants import START_ANNOTATION
 from taskaction.handlers.noise import NoiseFilter
 
@@ -98,3 +99,24 @@ def test_each_step_of_a_pod_whose_start_counts_is_handed_on_once() -> None:
     assert [noise.is_noise(line(event, "Pod", status, **marked)) for event, status, _ in steps] == [
         quiet for _, _, quiet in steps
     ]
+
+
+def test_pods_that_have_gone_are_forgotten() -> None:
+    noise = NoiseFilter()
+    started = {START_ANNOTATION: "true"}
+    for number in range(3):
+        noise.is_noise(line("MODIFIED", "Pod", {"phase": "Pending"} | PULLING, uid=str(number), annotations=started))
+        noise.is_noise(line("DELETED", "Pod", {"phase": "Pending"} | PULLING, uid=str(number)))
+    assert sum(container_sizes(noise).values()) == 0
+
+
+def test_pods_whose_end_was_not_heard_are_forgotten_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskaction.handlers.noise._KEPT", 10)
+    noise = NoiseFilter()
+    for number in range(100):
+        noise.is_noise(
+            line(
+                "MODIFIED", "Pod", {"phase": "Pending"} | PULLING, uid=str(number), annotations={START_ANNOTATION: "1"}
+            )
+        )
+    assert container_sizes(noise) == {"_troubled": 10, "_stages": 10}

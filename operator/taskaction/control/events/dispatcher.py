@@ -147,7 +147,9 @@ class EventDispatcher:
         return any(kept.uid not in told for kept in self._waiting_for(record))
 
     def track(self, record: ActionRecord) -> None:
-        """Index an action by its external ID, also one of another replica: an event may fit both."""
+        """Index a live action by its external ID, also one of another replica: an event may fit both."""
+        if self._table.get(record.uid) is not record:
+            return
         called, before = record.status.external_id, self._external_ids_by_uid.get(record.uid)
         if called != before:
             self._unindex_external_id(record.uid)
@@ -167,7 +169,9 @@ class EventDispatcher:
     def _hand_out(self, record: ActionRecord, waiting: list[WaitingEvent]) -> tuple[Delivery, ...]:
         self._taken.pop(record.uid, None)
         waiting.sort(key=lambda kept: kept.received_at)
-        self._handed[record.uid] = tuple(kept.uid for kept in waiting)
+        self._handed.pop(record.uid, None)
+        if waiting:
+            self._handed[record.uid] = tuple(kept.uid for kept in waiting)
         return tuple(kept.delivery for kept in waiting)
 
     def find_waiting(self, uid: str) -> WaitingEvent | None:
@@ -179,7 +183,8 @@ class EventDispatcher:
 
         Return whether that is so for the first time.
         """
-        self._handed[record.uid] = tuple(one for one in self._handed.get(record.uid, ()) if one != uid)
+        if (handed := self._handed.get(record.uid)) is not None:
+            self._handed[record.uid] = tuple(one for one in handed if one != uid)
         is_first = uid not in self._postponed
         if uid in self._events:
             self._postponed[uid] = record.uid
@@ -188,7 +193,8 @@ class EventDispatcher:
 
     def mark_consumed(self, record: ActionRecord) -> None:
         """Mark the handed out events as consumed, because the poll has ended with an outcome."""
-        self._taken[record.uid] = self._handed.pop(record.uid, ())
+        if handed := self._handed.pop(record.uid, ()):
+            self._taken[record.uid] = handed
 
     def has_consumed(self, record: ActionRecord) -> bool:
         """Whether the outcome to record consumed events that are not deleted yet."""

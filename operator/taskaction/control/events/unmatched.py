@@ -63,6 +63,10 @@ class UnmatchedEvents:
         if key is None or provider is None:
             return
         now = self._clock.now()
+        if key not in self._notices:
+            self._notices = {
+                known: told for known, told in self._notices.items() if self._provider_of(known) is not None
+            }
         notices = self._notices.setdefault(key, _Notices(again=now))
         notices.count += 1
         if now < notices.again:

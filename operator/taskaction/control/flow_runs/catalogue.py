@@ -3,6 +3,7 @@
 It keeps no definition, and runs nothing. Nothing is polled: notifications report every change.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from taskaction.control.flow_runs.inputs import InputRegistry, collect_inputs, f
 from taskaction.control.flow_runs.tables import RunTable
 from taskaction.control.flow_runs.validation import ValidationResult, flow_status, is_cheap_flow, validate_flow
 from taskaction.control.objects.background import Background
+from taskaction.control.objects.listing import list_uids
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.control.objects.requests import ProviderKey, Requests
 from taskaction.control.providers.offers import ProviderIntake
@@ -62,6 +64,7 @@ class FlowCatalogue:
         tenures: ShardTenures,
         runs: RunTable,
         requests: Requests,
+        namespaces: Sequence[str] = (),
     ) -> None:
         """Create a catalogue; it requests turns of the runs that wait for a flow.
 
@@ -78,6 +81,7 @@ class FlowCatalogue:
         self._tenures = tenures
         self._runs = runs
         self._requests = requests
+        self._namespaces = namespaces
         self._seen: dict[FlowKey, CataloguedFlow] = {}
         self._doubted: dict[FlowKey, None] = {}
         self._judges = False
@@ -101,6 +105,14 @@ class FlowCatalogue:
             self._background.start(self._validate(key, flow), name=f"judge ActionFlow {key[1]}")
         if known is None and seen.providers:
             self._request_validation([key])  # unknown for which providers it was validated
+
+    async def sweep(self) -> None:
+        """Forget flows whose deletion the watch missed."""
+        known = {key: seen.uid for key, seen in self._seen.items()}
+        present = await self._persistently(lambda: list_uids(self._cluster, ACTION_FLOWS, self._namespaces))
+        for key, uid in known.items():
+            if uid not in present and key in self._seen and self._seen[key].uid == uid:
+                self._forget(key)
 
     def on_provider_changed(self, provider: ProviderKey) -> None:
         """Validate again the flows that refer to a provider that was created, changed or deleted."""

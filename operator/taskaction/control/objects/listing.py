@@ -15,7 +15,7 @@ async def list_objects(
     metadata_only: bool = False,
 ) -> AsyncIterator[Body]:
     """Iterate over the objects of ``namespaces``, page by page; an empty sequence means all namespaces."""
-    for namespace in namespaces or ("",):
+    for namespace in (namespaces if resource.namespaced else ()) or ("",):
         found = cluster.list(
             resource,
             namespace,
@@ -25,3 +25,8 @@ async def list_objects(
         )
         async for body in found:
             yield body
+
+
+async def list_uids(cluster: Cluster, resource: Resource, namespaces: Sequence[str]) -> set[str]:
+    """Return the uids of all objects of a kind in ``namespaces``."""
+    return {body["metadata"]["uid"] async for body in list_objects(cluster, resource, namespaces, metadata_only=True)}

@@ -1,7 +1,7 @@
 """Intake of providers: reads those that the watch has not shown yet, and writes their status."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
 
@@ -10,6 +10,7 @@ from taskaction.api.provider import ActionProviderStatus, Provider
 from taskaction.cluster.errors import ConflictError, InvalidError, NotFoundError
 from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, Body, Cluster
 from taskaction.control.objects.background import Background, FailureRecorder
+from taskaction.control.objects.listing import list_uids
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.control.objects.requests import ProviderKey, Requests
 from taskaction.control.providers.providers import (
@@ -53,6 +54,7 @@ class ProviderIntake:
         evaluator: Evaluator,
         tenures: ShardTenures,
         requests: Requests,
+        namespaces: Sequence[str] = (),
     ) -> None:
         """Create an intake; it requests that every provider that was created, changed or deleted is applied."""
         self._cluster = cluster
@@ -64,6 +66,7 @@ class ProviderIntake:
         self._evaluator = evaluator
         self._tenures = tenures
         self._requests = requests
+        self._namespaces = namespaces
         self._asked: set[ProviderKey] = set()
         self._evaluated: dict[ProviderKey, Provider] = {}
         self._absent: OrderedDict[ProviderKey, None] = OrderedDict()
@@ -73,9 +76,7 @@ class ProviderIntake:
         metadata = body["metadata"]
         key = (kind, metadata.get("namespace", ""), metadata["name"])
         if event == "DELETED":
-            self._evaluated.pop(key, None)
-            self._providers.drop(key, metadata["uid"])
-            self._requests.providers.add(key, key[1])
+            self._on_deleted(key, metadata["uid"])
             return
         try:
             provider = read_provider(kind, body)
@@ -91,6 +92,19 @@ class ProviderIntake:
         elif not is_same_specification(self._evaluated.get(key), provider):
             self._evaluated[key] = provider
             self._background.start(self._evaluate(provider), name=f"evaluate provider {key[2]}")
+
+    async def sweep(self, kind: ProviderKind) -> None:
+        """Find providers whose deletion the watch missed."""
+        known = [offer.provider.metadata for offer in self._providers.list_offers() if offer.key[0] is kind]
+        present = await self._persistently(lambda: list_uids(self._cluster, RESOURCES[kind], self._namespaces))
+        for metadata in known:
+            if metadata.uid not in present:
+                self._on_deleted((kind, metadata.namespace, metadata.name), metadata.uid)
+
+    def _on_deleted(self, key: ProviderKey, uid: str) -> None:
+        self._evaluated.pop(key, None)
+        self._providers.drop(key, uid)
+        self._requests.providers.add(key, key[1])
 
     def _put(self, provider: Provider, schemas: ProviderSchemas) -> None:
         offer = self._providers.put(provider, schemas)

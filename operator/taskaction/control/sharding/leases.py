@@ -23,6 +23,8 @@ _LIST_SECONDS = 1.0
 """Time between two lists while this process has its share."""
 _GLANCE = 0.05
 """Seconds between checks of whether the calls of a leaving shard have ended."""
+_UNHEARD_KEPT = 16
+"""Maximum number of acquisitions of a shard whose success may still show: others acquired it instead of the oldest."""
 _STAYS = 5
 """Multiple of ``patience`` for which a shard whose calls did not end is not asked to leave again."""
 
@@ -243,7 +245,10 @@ class ShardLeases:
         body = lease_bodies.acquire_lease_body(
             shard, lease, self._settings.identity, self._settings.duration, epoch, self._clock.now()
         )
-        self._unheard.setdefault(shard, {}).setdefault(epoch, sent)
+        unheard = self._unheard.setdefault(shard, {})
+        unheard.setdefault(epoch, sent)
+        if len(unheard) > _UNHEARD_KEPT:
+            del unheard[next(iter(unheard))]
         try:
             if lease is None:
                 taken = await self._cluster.create(LEASES, body, self._settings.namespace)

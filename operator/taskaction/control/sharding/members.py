@@ -31,6 +31,7 @@ class ReplicaRegistry:
         self._identity = identity
         self._duration = duration
         self._lease: Body | None = None
+        self._listed: set[str] = set()
         self._renewed = 0.0
 
     async def register(self) -> None:
@@ -68,8 +69,9 @@ class ReplicaRegistry:
 
     async def list_peers(self, leases: Iterable[Body]) -> frozenset[str]:
         """Return the live peers of this replica; delete the Leases of those that have stopped."""
-        alive = set()
-        for lease in leases:
+        alive, listed = set(), list(leases)
+        self._forget_unlisted({lease["metadata"]["name"] for lease in listed})
+        for lease in listed:
             identity = lease_bodies.holder_of(lease)
             if identity == self._identity:
                 continue
@@ -82,6 +84,12 @@ class ReplicaRegistry:
                 )
                 self._sightings.forget(name)
         return frozenset(alive)
+
+    def _forget_unlisted(self, names: set[str]) -> None:
+        """Forget the Leases of replicas that have stopped, or that another replica has deleted."""
+        for name in self._listed - names:
+            self._sightings.forget(name)
+        self._listed = names
 
     @property
     def _name(self) -> str:

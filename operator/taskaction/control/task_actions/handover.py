@@ -44,6 +44,10 @@ class ShardHandover:
                 self._reconciler.flush(record)
         return not restless
 
+    def end(self, shard: int) -> None:
+        """Forget the actions of a shard that has moved, or that stays."""
+        self._restless.pop(shard, None)
+
     def active_calls(self) -> Mapping[int, int]:
         """Return the number of running calls in each shard."""
         return Counter(record.shard for record in self._table if record.activity in UNDER_WAY)

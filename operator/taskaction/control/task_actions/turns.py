@@ -211,7 +211,8 @@ class ActionTurns:
         if call.done():
             return self._take_outcome(record, call, attempt)
         # The storage is away: the worker is free for others, and the action keeps its places.
-        self._manager.hold(self._observer.to_queued_run(record))
+        if self._table.get(record.uid) is record:
+            self._manager.hold(self._observer.to_queued_run(record))
         self._background.start(self._conclude_later(record, call, attempt), name=f"store {record.uid}")
         return None
 

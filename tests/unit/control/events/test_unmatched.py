@@ -95,7 +95,7 @@ async def test_r34_a_provider_has_one_event_in_ten_minutes_with_the_number(desk:
 
 async def test_r34_the_event_of_a_cluster_provider_is_in_the_namespace_that_kubernetes_determines(desk: Desk) -> None:
     scope = {"providerRef": {"kind": "ClusterActionProvider", "name": "ci"}}
-    desk.notices.report(waiting(correlationKey="7", scope=scope))
+    desk.notices.report(waiting(correlationKey="7", scope=scope, namespace="team"))
     (event,) = await desk.posted()
     assert (event["metadata"]["namespace"], event["involvedObject"]["namespace"]) == ("default", "")
 
@@ -105,3 +105,16 @@ async def test_r34_a_provider_that_is_gone_has_no_event(desk: Desk) -> None:
     desk.notices.report(waiting(correlationKey="7", scope=scope))
     assert await desk.posted() == []
     assert desk.recorder.kinds == ["provider"]
+
+
+def test_notices_of_deleted_providers_are_forgotten() -> None:
+    desk = Desk()
+    known = {
+        (ProviderKind.ACTION_PROVIDER, "team", f"ci{number}"): provider(ActionProvider, "team") for number in range(5)
+    }
+    notices = UnmatchedEvents(desk.clock, known.get, desk.events, desk.recorder)
+    for number in range(5):
+        scope = {"providerRef": {"kind": "ActionProvider", "name": f"ci{number}"}}
+        notices.report(waiting(correlationKey="7", scope=scope, namespace="team"))
+        known.pop((ProviderKind.ACTION_PROVIDER, "team", f"ci{number}"))
+    assert len(notices._notices) == 1

@@ -331,3 +331,13 @@ async def test_who_starts_anew_judges_by_what_has_changed_while_nobody_was_there
     await desk.settle()
     assert desk.verdict == ("False", "InvalidDefinition", 1)
     assert desk.cluster.count("replace_status") == 1
+
+
+async def test_e09_a_sweep_forgets_a_flow_whose_deletion_was_missed(desk: Desk) -> None:
+    desk.catalogue.on_notification("ADDED", desk.apply(GOOD))
+    await desk.settle()
+    await desk.catalogue.sweep()
+    assert len(desk.catalogue._seen) == 1
+    desk.cluster.drop(ACTION_FLOWS, "f", "team-a")
+    await desk.catalogue.sweep()
+    assert desk.catalogue._seen == {}

@@ -180,3 +180,16 @@ async def test_actions_that_wait_for_a_lookup_are_looked_at_when_it_ends_althoug
     await market.clock.advance(5)
     assert not market.offers.is_lookup_pending(KEY)
     assert taken(market.requests.providers) == [KEY]
+
+
+async def test_e09_a_sweep_finds_a_provider_whose_deletion_was_missed_and_leaves_the_others(market) -> None:
+    market.offers.on_notification(KIND, "ADDED", market.store())
+    await settle()
+    await market.offers.sweep(KIND)
+    assert market.providers.get(KEY) is not None
+
+    market.cluster.drop(ACTION_PROVIDERS, "offer", "team-a")
+    taken(market.requests.providers)
+    await market.offers.sweep(KIND)
+    assert market.providers.get(KEY) is None
+    assert taken(market.requests.providers) == [KEY]

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
+from support.containers import container_sizes
 from support.fake_cluster import FakeCluster
 from support.replicas import DURATION, RETRY, Replica, lease
-from taskaction.cluster.errors import UnavailableError
+from taskaction.cluster.errors import ConflictError, UnavailableError
 from taskaction.cluster.gateway import LEASES
 from taskaction.control.sharding.lease_bodies import replica_name
 from taskaction.testing.clock import FakeClock, settle
@@ -229,3 +230,30 @@ async def test_giving_back_whose_answer_was_lost_is_found_out(cluster, clock) ->
 
     assert ada.tenures.held_count == 0
     assert ada.told == [("acquired", 0), ("leaving", 0), ("lost", 0)]
+
+
+async def test_e09_nothing_is_remembered_of_replicas_that_have_stopped(cluster, clock) -> None:
+    [ada] = replicas(cluster, clock, "a")
+    await rounds(clock, RETRY, ada)
+    before = container_sizes(ada.leases)
+    for name in "bcdefg":
+        [guest] = replicas(cluster, clock, name)
+        await rounds(clock, 2 * RETRY, guest, ada)
+        guest.leases.leave()
+        await rounds(clock, 2 * RETRY, guest, ada)
+    await rounds(clock, DURATION, ada)
+    assert container_sizes(ada.leases)["_sightings._seen"] <= before["_sightings._seen"] + 6  # one for each shard
+
+
+async def test_e09_acquisitions_at_which_others_were_faster_are_forgotten(cluster, clock) -> None:
+    ada, bob = replicas(cluster, clock, "ab", shards=1)
+    await rounds(clock, RETRY, bob)
+    for _ in range(50):
+        bob.leases.leave()
+        await bob.leases.run_round()
+        cluster.fail("replace", ConflictError("another one was faster"), name="taskaction-shard-0")
+        await rounds(clock, RETRY, ada)
+        [bob] = replicas(cluster, clock, "b", shards=1)
+        await rounds(clock, RETRY, bob)
+        await ada.leases.release()
+    assert container_sizes(ada.leases)["_unheard[]"] <= 16
