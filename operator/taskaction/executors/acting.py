@@ -11,6 +11,7 @@ from typing import Any
 
 from taskaction.cluster.errors import (
     AlreadyExistsError,
+    ClusterError,
     ConflictError,
     ForbiddenError,
     InvalidError,
@@ -72,22 +73,28 @@ class Actor:
         name, namespace = metadata["name"], metadata.get("namespace", "")
         try:
             return hide_values(resource, await self._cluster.create(resource, body, namespace, as_user=self._user(run)))
-        except AlreadyExistsError as error:
-            found = await self.get(resource, name, namespace, run)
-            if found is None:
-                raise UnavailableError(f"{resource.kind} {name!r} existed and has just been deleted") from error
-            if (problem := await self._foreign_problem(body, found, run)) is not None:
-                message = f"{resource.kind} {name!r} already exists and is not this action's: {problem}"
-                raise ActionExecutionError(message, code="AlreadyExists") from error
-            return found
-        except QuotaReachedError as error:
-            raise QuotaExceededError(f"{resource.kind} {name!r}: {error}") from error
+        except (AlreadyExistsError, QuotaReachedError) as error:  # the API server checks quotas before names
+            return await self._find_existing(resource, body, run, error)
         except ForbiddenError as error:
             raise self._access_denied_error(error, "create", resource, namespace, run) from error
         except NotFoundError as error:
             raise InvalidParametersError(f"{resource.kind} {name!r} cannot be created: {error}") from error
         except InvalidError as error:
             raise InvalidParametersError(f"the API server refuses {resource.kind} {name!r}: {error}") from error
+
+    async def _find_existing(self, resource: Resource, intended: Body, run: Run, error: ClusterError) -> Body:
+        """Return the object that an earlier call created; otherwise raise what ``error`` means."""
+        metadata = intended["metadata"]
+        what = f"{resource.kind} {metadata['name']!r}"
+        found = await self.get(resource, metadata["name"], metadata.get("namespace", ""), run)
+        if found is None and isinstance(error, QuotaReachedError):
+            raise QuotaExceededError(f"{what}: {error}") from error
+        if found is None:
+            raise UnavailableError(f"{what} existed and has just been deleted") from error
+        if (problem := await self._foreign_problem(intended, found, run)) is not None:
+            message = f"{what} already exists and is not this action's: {problem}"
+            raise ActionExecutionError(message, code="AlreadyExists") from error
+        return found
 
     async def _foreign_problem(self, intended: Body, found: Body, run: Run) -> str | None:
         """Return why an existing object is not the action's own, or None; anybody can set a label, but no origin."""

@@ -1,35 +1,131 @@
-"""R19: a ResourceQuota on the actions of a flow is waited for, as one on pods is."""
+"""R18, R19: what a ResourceQuota refuses is shown and waited for, whatever object it is."""
+
+from typing import Any
 
 import pytest
 
 from cluster.kubectl import Kubectl
-from support.actions import create
-from support.api import get_object, list_objects
+from support.actions import Body, action, all_finished, condition, create, phase, reason, wait_for, wait_for_all
+from support.api import create_object, get_object, list_objects, wait_for_object
 from support.flow_stage import action as state
+from support.flow_stage import definition
+from support.hand_kubelet import HandKubelet
 
 pytestmark = pytest.mark.usefixtures("operator")
 EACH = {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": {"StartAt": "One", "States": {"One": state()}}}
+BUSYBOX = {"image": "busybox", "command": ["true"]}
+SECRET: Body = {"apiVersion": "v1", "kind": "Secret"}
+OBJECTS: dict[str, Body] = {
+    "pod": BUSYBOX,
+    "job": BUSYBOX,
+    "resource": {"manifest": SECRET},
+    "flow": {"definition": definition({"One": state()})},
+}
+PRIVATE = {
+    "state": {
+        "Make": {
+            "Type": "ExpressionEval",
+            "Parameters": {"value.=": "'a' * 9"},
+            "ResultPath": "$._private_made",
+            "Next": "One",
+        },
+        "One": state(),
+    },
+    "parameters": {"One": state(parameters={"output": {"_private_value": "a"}})},
+}
 
 
-def limit(kubectl: Kubectl, kind: str, count: int) -> None:
-    """Leave room for a number of objects of a kind, and return when the API server has counted them."""
-    hard = f"count/{kind}.taskaction.dev"
-    kubectl("create", "quota", "small", f"--hard={hard}={count}")
-    path = hard.replace(".", r"\.").replace("/", r"\/")
-    kubectl("wait", f"--for=jsonpath={{.status.hard.{path}}}={count}", "quota/small", "--timeout=60s")
+def limit(kubectl: Kubectl, **counts: int) -> None:
+    """Leave room for a number of objects of each kind, and return when the API server has counted them."""
+    hard = {f"count/{kind.replace('_', '.')}": str(count) for kind, count in counts.items()}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}, "spec": {"hard": hard}}
+    create_object(kubectl, quota)
+    wait_for_object(kubectl, "quota", "small", lambda found: found.get("status", {}).get("hard") == hard)
+
+
+@pytest.fixture
+def account(kubectl: Kubectl) -> None:
+    """The rights of the namespace's default account."""
+    resources = "pods,jobs.batch,secrets,taskactions.taskaction.dev,actionflowruns.taskaction.dev"
+    kubectl("create", "role", "all", "--verb=create,get,list,delete,patch", f"--resource={resources}")
+    kubectl("create", "rolebinding", "all", "--role=all", f"--serviceaccount={kubectl.namespace}:default")
+
+
+def run_body(name: str, states: Body, **spec: Any) -> Body:
+    spec |= {"definition": definition(states)}
+    return {
+        "apiVersion": "taskaction.dev/v1alpha1",
+        "kind": "ActionFlowRun",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
+def wait_for_run(kubectl: Kubectl, name: str, reason: str) -> Body:
+    return wait_for_object(kubectl, "afr", name, lambda found: found.get("status", {}).get("reason") == reason)
+
+
+def is_refused(item: Body) -> bool:
+    """Whether a quota is why an action waits: one on a custom resource is unknown until its objects are counted."""
+    return "quota: small" in condition({"status": {}} | item, "Progressing").get("message", "")
 
 
 def test_r19_items_wait_for_room(kubectl: Kubectl) -> None:
-    limit(kubectl, "taskactions", 1)
-    definition = {"StartAt": "Each", "States": {"Each": EACH | {"End": True}}}
-    spec = {"definition": definition, "input": {"items": [{}, {}, {}]}}
-    body = {"apiVersion": "taskaction.dev/v1alpha1", "kind": "ActionFlowRun", "metadata": {"name": "it"}, "spec": spec}
-    create(kubectl, [body])
-    kubectl("wait", "afr/it", "--for=jsonpath={.status.reason}=QuotaExceeded", "--timeout=30s")
-    found = get_object(kubectl, "afr", "it")["status"]
+    limit(kubectl, taskactions_taskaction_dev=1)
+    create(kubectl, [run_body("it", {"Each": EACH | {"End": True}}, input={"items": [{}, {}, {}]})])
+    found = wait_for_run(kubectl, "it", "QuotaExceeded")["status"]
     assert found["phase"] == "Running"
     assert "quota: small" in found["message"]
     kubectl("delete", "quota", "small")
     kubectl("wait", "afr/it", "--for=condition=Finished", "--timeout=60s")
     assert get_object(kubectl, "afr", "it")["status"]["phase"] == "Succeeded"
     assert len(list_objects(kubectl, "ta")) == 3
+
+
+@pytest.mark.usefixtures("account")
+def test_r19_the_object_of_an_action_waits_for_room(kubectl: Kubectl) -> None:
+    limit(kubectl, pods=0, jobs_batch=0, secrets=0, actionflowruns_taskaction_dev=0)
+    create(kubectl, [action(name, name, parameters) for name, parameters in OBJECTS.items()])
+    found = wait_for_all(kubectl, lambda found: all(map(is_refused, found.values())))
+    assert {phase(item) for item in found.values()} == {"Initializing"}
+    kubectl("delete", "quota", "small")
+    kubelet = HandKubelet(kubectl)
+    for name in ("pod", "job"):
+        kubelet.succeed(name)
+    found = wait_for_all(kubectl, all_finished)
+    assert {phase(item) for item in found.values()} == {"Succeeded"}
+    assert {item["status"]["attempt"] for item in found.values()} == {1}
+
+
+@pytest.mark.usefixtures("account")
+def test_r18_an_object_for_which_no_room_becomes_free_fails_by_its_start_timeout(kubectl: Kubectl) -> None:
+    limit(kubectl, pods=0, jobs_batch=0, secrets=0)
+    names = ("pod", "job", "resource")
+    create(kubectl, [action(name, name, OBJECTS[name] | {"startTimeout": "1s"}) for name in names])
+    found = wait_for_all(kubectl, all_finished)
+    assert {(phase(item), reason(item)) for item in found.values()} == {("Failed", "QuotaExceeded")}
+    assert all("exceeded quota: small" in item["status"]["message"] for item in found.values())
+
+
+@pytest.mark.usefixtures("account")
+def test_r19_private_data_of_a_run_waits_for_room_for_its_secret(kubectl: Kubectl) -> None:
+    limit(kubectl, secrets=0)
+    runs_as = {"serviceAccountName": "default"}
+    create(kubectl, [run_body(name, states, runAs=runs_as) for name, states in PRIVATE.items()])
+    for name in PRIVATE:
+        found = wait_for_run(kubectl, name, "QuotaExceeded")["status"]
+        assert "quota: small" in found["message"]
+    assert list_objects(kubectl, "ta") == []
+    kubectl("delete", "quota", "small")
+    for name in PRIVATE:
+        assert wait_for_run(kubectl, name, "Completed")["status"]["phase"] == "Succeeded"
+
+
+@pytest.mark.usefixtures("account")
+def test_a_quota_that_is_used_up_does_not_hide_that_the_object_exists(kubectl: Kubectl) -> None:
+    named = SECRET | {"metadata": {"name": "taken"}}
+    create_object(kubectl, named)
+    limit(kubectl, secrets=1)
+    create(kubectl, [action("it", "resource", {"manifest": named})])
+    found = wait_for(kubectl, "it")
+    assert (phase(found), reason(found)) == ("Failed", "AlreadyExists")

@@ -168,13 +168,13 @@ class RunChildren:
         user = f"system:serviceaccount:{record.namespace}:{account.service_account_name}" if account else None
         try:
             made = await self._create(body, record.namespace, user)
-        except AlreadyExistsError:
+        except (AlreadyExistsError, QuotaReachedError) as error:  # the API server checks quotas before names
             found = await self._read(body)
-            if found is None:  # deleted in between
-                return await self._create_or_find(record, start, body)
-            return await self._adopt(record, start.visit, body, found)
-        except QuotaReachedError:
-            raise
+            if found is not None:
+                return await self._adopt(record, start.visit, body, found)
+            if isinstance(error, QuotaReachedError):
+                raise
+            return await self._create_or_find(record, start, body)  # deleted in between
         except ForbiddenError as error:
             return unable_to_run(start.visit, _explain_denial(str(error), record.run))
         except (InvalidError, NotFoundError, ConflictError) as error:
@@ -225,7 +225,7 @@ class RunChildren:
             return
         try:
             body = await self._manifest(record, start)
-        except (ActionNotRunnableError, VaultError):
+        except (ActionNotRunnableError, VaultError, QuotaReachedError):
             return  # the run reports it when it looks at the action itself
         if (found := await self._read(body)) is not None:
             await self._adopt(record, visit, body, found)

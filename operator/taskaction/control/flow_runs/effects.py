@@ -1,16 +1,13 @@
 """Effects of a run's state: creates or calls its actions, and stops those that it no longer needs."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from taskaction.control.flow_runs.children import RunChildren
-from taskaction.control.flow_runs.holds import QuotaHold
+from taskaction.control.flow_runs.holds import QUOTA_PAUSE, QuotaHold
 from taskaction.control.flow_runs.inline import InlineCalls
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.objects.requests import Requests
-
-_QUOTA_PAUSE = timedelta(seconds=10)
-"""Pause before an action is created again that a ResourceQuota refused."""
 
 
 class EffectRunner:
@@ -32,7 +29,7 @@ class EffectRunner:
         if not made:
             return
         ensured = await self._children.ensure_all(record, made)
-        hold = QuotaHold(now + _QUOTA_PAUSE, ensured.problem) if ensured.problem else None
+        hold = QuotaHold(now + QUOTA_PAUSE, ensured.problem) if ensured.problem else None
         record.hold_starts(ensured.held, hold)
         if ensured.events:
             record.add_events(ensured.events)

@@ -1,7 +1,7 @@
 """What keeps a run from its next step, as its record knows it: active inline calls, and quotas that leave no room."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 
@@ -12,9 +12,13 @@ class Stoppable(Protocol):
         """Stop the call; its outcome is ignored."""
 
 
+QUOTA_PAUSE = timedelta(seconds=10)
+"""Pause before an object is created again that a ResourceQuota refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class QuotaHold:
-    """Refusal of an action by a ResourceQuota; actions are created again at ``until``."""
+    """Refusal of an object by a ResourceQuota; it is created again at ``until``."""
 
     until: datetime
     problem: str

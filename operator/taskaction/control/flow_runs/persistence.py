@@ -1,21 +1,24 @@
 """Persistence of runs: writes statuses, and before each the data that it refers to: private and large values.
 
-Data to which a status refers exists whenever the status does. If the storage does not respond, the status stays as it
-is, says why, and is written later. What was decided meanwhile is in memory, and a next owner decides it again.
+Data to which a status refers exists whenever the status does. If the storage does not respond, or a ResourceQuota
+leaves no room for a Secret, the status stays as it is, says why, and is written later. What was decided meanwhile is in
+memory, and a next owner decides it again.
 """
 
 from collections.abc import Callable, Coroutine, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from taskaction.api.action_flow_run import ActionFlowRunStatus
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
+from taskaction.cluster.errors import QuotaReachedError
 from taskaction.control.flow_runs import statuses
 from taskaction.control.flow_runs.files import RunFiles
+from taskaction.control.flow_runs.holds import QUOTA_PAUSE, QuotaHold
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.translation import RunEvent, StoredEnd, lost_output, to_action_ended
-from taskaction.control.flow_runs.vault import PrivateDataVault, VaultError
+from taskaction.control.flow_runs.vault import PrivateDataVault, PrivateParts, VaultError
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.outputs import OutputLostError, OutputStore
 from taskaction.control.objects.writer import StatusWriter, WriteResult
@@ -33,6 +36,14 @@ T = TypeVar("T")
 
 class _StatusReplacedError(Exception):
     """Another owner has written while data for a status of this one was stored."""
+
+
+class _NoRoomError(Exception):
+    """A ResourceQuota leaves no room for the Secret with private parts."""
+
+    def __init__(self, hold: QuotaHold) -> None:
+        super().__init__(hold.problem)
+        self.hold = hold
 
 
 class RunPersistence:
@@ -73,7 +84,9 @@ class RunPersistence:
             await self._store_private_parts(record)
             await self._store_large_values(record)
         except StorageError as error:
-            return await self._delay_write(record, error)
+            return await self._delay_write(record, Reason.STORAGE_UNAVAILABLE, str(error), record.retry_at)
+        except _NoRoomError as error:
+            return await self._delay_write(record, Reason.QUOTA_EXCEEDED, str(error), error.hold.until)
         except _StatusReplacedError:
             return WriteResult.OVERTAKEN
         waits = record.state is None or record.status.reason == Reason.STORAGE_UNAVAILABLE  # for something to be read
@@ -120,18 +133,30 @@ class RunPersistence:
         return to_action_ended(end.visit, whole)
 
     async def _store_private_parts(self, record: RunRecord) -> None:
-        """Store the private parts in a Secret before the status refers to it."""
+        """Store the private parts in a Secret before the status refers to it; raise ``_NoRoomError``."""
         kept = record.take_private_parts()
         if kept is None:
             return
         status = record.status
         try:
-            mark = await self._vault.store_state(record, kept) if kept else None
+            mark = await self._store_private_state(record, kept) if kept else None
         except VaultError as error:
             statuses.set_finished(record, Phase.FAILED, Reason.FORBIDDEN, str(error), self._clock.now())
             status, mark = record.status, None
+        record.end_private_hold()
         if mark != status.private_state:
             _replace(record, status, private_state=mark)
+
+    async def _store_private_state(self, record: RunRecord, kept: PrivateParts) -> str:
+        """Return the fingerprint of the stored parts; raise ``_NoRoomError`` with pauses while a quota refuses them."""
+        hold = record.private_hold
+        if hold is None:
+            try:
+                return await self._vault.store_state(record, kept)
+            except QuotaReachedError as error:
+                hold = QuotaHold(self._clock.now() + QUOTA_PAUSE, f"private data cannot be stored: {error}")
+        record.hold_private_parts(kept, hold)
+        raise _NoRoomError(hold)
 
     async def _store_large_values(self, record: RunRecord) -> None:
         """Store large values in files before the status refers to them."""
@@ -161,20 +186,21 @@ class RunPersistence:
         record.clear_storage_errors()
         return found
 
-    async def _delay_write(self, record: RunRecord, error: StorageError) -> WriteResult:
-        """Report the storage error in the recorded status, and keep the new status for later."""
+    async def _delay_write(
+        self, record: RunRecord, reason: Reason, problem: str, until: datetime | None
+    ) -> WriteResult:
+        """Report the problem in the recorded status, and keep the new status for later."""
         wanted, known = record.status, record.stored
         if wanted is known:  # another owner wrote meanwhile
             return WriteResult.OVERTAKEN
         if known.claim != wanted.claim:
             known = known.model_copy(update={"claim": wanted.claim})
         record.set_status(known)
-        reason = Reason.STORAGE_UNAVAILABLE
-        statuses.set_condition(record, known.phase, reason, str(error), self._clock.now())
+        statuses.set_condition(record, known.phase, reason, problem, self._clock.now())
         result = await self._writer.flush(record)
         if result is not WriteResult.STORED or record.is_finished:
             return result
-        record.delay_write(wanted)
+        record.delay_write(wanted, until)
         return WriteResult.DELAYED
 
     def _delete_replaced(self, record: RunRecord, before: ActionFlowRunStatus) -> None:

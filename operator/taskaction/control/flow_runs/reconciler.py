@@ -77,7 +77,7 @@ class RunReconciler:
         """Whether a run has no active turn and no unwritten status; write the latter at once."""
         idle = not record.busy and record.flushing is None
         # What cannot be written is decided again by the next owner.
-        written = record.is_gone or record.is_refused or record.retry_at is not None
+        written = record.is_gone or record.is_refused or record.is_write_delayed
         if idle and not written and not record.is_written:
             record.require_write()
             record.begin_turn()

@@ -49,6 +49,7 @@ class RunRecord(OwnedRecord):
         inherited: the visits whose action another process may have created.
         cancelled: the visits whose action must end although the run continues.
         hold: why and until when actions are not created, since a ResourceQuota refused one.
+        private_hold: why and until when private parts are not stored, since a ResourceQuota refused their Secret.
         busy: a turn is active; ``requested`` requests another one.
         storage_error: the last error of the storage, after ``storage_failures`` consecutive failures.
         retry_at: when to retry the storage.
@@ -67,6 +68,7 @@ class RunRecord(OwnedRecord):
     inherited: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
     hold: QuotaHold | None = None
+    private_hold: QuotaHold | None = None
     pending_events: list[RunEvent] = field(default_factory=list)
     decision: FlowDecision | None = None
     abort: AbortFact | None = None
@@ -142,6 +144,11 @@ class RunRecord(OwnedRecord):
         return ActionFlowRunStatus(phase=Phase.FAILED, reason=reason, finished_at=now, claim=self.stored.claim)
 
     @property
+    def is_write_delayed(self) -> bool:
+        """Whether the status waits until the data to which it refers can be stored."""
+        return self.retry_at is not None or self.private_hold is not None
+
+    @property
     def is_written(self) -> bool:
         """Whether the API server has everything that was decided."""
         return self.decision is None and self.status is self.stored
@@ -208,6 +215,8 @@ class RunRecord(OwnedRecord):
         if self.flush_at is not None and self.flush_at <= now:
             self.flush_at, self.write_now = None, True
         self.hold = self.hold if self.hold is not None and self.hold.until > now else None
+        held = self.private_hold
+        self.private_hold = held if held is not None and held.until > now else None
         self.wake_at = None
 
     def begin_commit(self) -> bool:
@@ -283,6 +292,14 @@ class RunRecord(OwnedRecord):
         """Remove and return the private parts to store; None if nothing changed."""
         parts, self.private_parts = self.private_parts, None
         return parts
+
+    def hold_private_parts(self, parts: list[tuple[Place, Any]], hold: QuotaHold) -> None:
+        """Store private parts after the hold."""
+        self.private_parts, self.private_hold = parts, hold
+
+    def end_private_hold(self) -> None:
+        """Forget a hold of private parts that were stored, or are not needed any more."""
+        self.private_hold = None
 
     def take_log_entries(self) -> list[FlowLogEntry]:
         """Remove and return the entries to log, because the status has them."""
@@ -381,10 +398,10 @@ class RunRecord(OwnedRecord):
         """Record that the storage responds."""
         self.storage_failures, self.retry_at = 0, None
 
-    def delay_write(self, wanted: ActionFlowRunStatus) -> None:
-        """Write ``wanted`` when the storage is used again."""
+    def delay_write(self, wanted: ActionFlowRunStatus, until: datetime | None) -> None:
+        """Write ``wanted`` when the data to which it refers is stored again."""
         self.status = wanted
-        self.write_now, self.flush_at = True, self.retry_at
+        self.write_now, self.flush_at = True, until
 
     def reset(self) -> None:
         """Drop the state in memory; the next turn reads it from the status."""
@@ -395,5 +412,5 @@ class RunRecord(OwnedRecord):
         self.deferred_event = None
         self.decision = self.abort = self.private_parts = None
         self.stop_calls()
-        self.abandon_at = self.wake_at = self.flush_at = self.retry_at = self.hold = None
+        self.abandon_at = self.wake_at = self.flush_at = self.retry_at = self.hold = self.private_hold = None
         self.write_now, self.storage_failures = False, 0

@@ -49,6 +49,7 @@ class PrivateDataVault:
 
         Raises:
             VaultError: the run's account may not.
+            QuotaReachedError: a ResourceQuota leaves no room for a Secret.
         """
         text = orjson.dumps(kept)
         mark = digest(record.uid.encode() + text)[:_MARK_CHARS]
@@ -94,12 +95,7 @@ class PrivateDataVault:
             )
         name = visit_name(record.name, record.uid, start.visit)
         data = {f"p{number}": orjson.dumps(value) for number, (_, value) in enumerate(kept)}
-        try:
-            await self._create(record, name, data)
-        except VaultError as error:
-            if isinstance(error.__cause__, QuotaReachedError):
-                raise error.__cause__ from error
-            raise
+        await self._create(record, name, data)
         sources = [
             {
                 "parameter": ".".join(map(str, place)),
@@ -135,10 +131,12 @@ class PrivateDataVault:
             await self._call_as_account(
                 record, "create", lambda user: self._cluster.create(SECRETS, body, metadata.namespace, as_user=user)
             )
-        except AlreadyExistsError as error:  # created by an earlier turn or process
+        except (AlreadyExistsError, QuotaReachedError) as error:  # an earlier turn or process may have created it
             found = await self._call_as_account(
                 record, "get", lambda user: self._cluster.get(SECRETS, name, metadata.namespace, as_user=user)
             )
+            if found is None and isinstance(error, QuotaReachedError):
+                raise
             if found is None or found.get("data") != body["data"]:
                 raise VaultError(f"Secret {name!r} exists and does not belong to this run; delete it") from error
 
@@ -157,6 +155,8 @@ class PrivateDataVault:
                 return error
 
         answer = await self._persistently(tried)
+        if isinstance(answer, QuotaReachedError):
+            raise answer
         if isinstance(answer, ForbiddenError):
             raise VaultError(
                 f"private data is kept in Secrets, and ServiceAccount {account.service_account_name!r} may not "

@@ -254,6 +254,14 @@ async def test_a_quota_is_waited_for_as_long_as_a_start_may_take(house) -> None:
         await house.poll(600, external_id=None)
 
 
+async def test_an_object_of_an_earlier_call_is_found_although_the_quota_is_used_up_by_it(house) -> None:
+    await house.started()
+    house.cluster.fail("create", QUOTA)
+    outcome = await house.execute()
+    assert isinstance(outcome, Pending)
+    assert outcome.external_id == NAME
+
+
 REFUSALS = [
     InvalidError('Pod "x" is invalid: spec.containers[0].image: Required value'),
     NotFoundError('namespaces "team" not found'),

@@ -17,6 +17,7 @@ from taskaction.cluster.errors import (
     ForbiddenError,
     InvalidError,
     NotFoundError,
+    QuotaReachedError,
 )
 from taskaction.cluster.gateway import ACTION_PROVIDERS, TASK_ACTIONS, Body, Cluster
 from taskaction.core.clock import Clock
@@ -167,6 +168,8 @@ class Admission:
     async def _create(self, run: PortRun | MalformedRun, body: Body) -> Body:
         try:
             return await self._cluster.create(TASK_ACTIONS, body, self._namespace)
+        except QuotaReachedError:
+            raise  # Port hands out the run again
         except (
             InvalidError,
             ForbiddenError,

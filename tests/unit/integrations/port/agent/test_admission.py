@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from support.port_agents import NAMESPACE, Agents, agents
 from support.port_server import ACTION, NODE, PortServer
-from taskaction.cluster.errors import InvalidError, UnavailableError
+from taskaction.cluster.errors import InvalidError, QuotaReachedError, UnavailableError
 from taskaction.cluster.gateway import ACTION_PROVIDERS, TASK_ACTIONS, Body
 from taskaction.integrations.port.agent import annotations
 from taskaction.integrations.port.agent.admission import _Candidate
@@ -92,6 +92,16 @@ async def test_what_cannot_be_an_action_fails_with_the_reason(world: Agents) -> 
     assert [spec["executor"] for spec in refused] == ["fail", "fail"]
     assert "too large" in refused[0]["parameters"]["message"]
     assert "no executor registered for action type '___'" in refused[1]["parameters"]["message"]
+    assert may_run(world, "r_1")
+
+
+async def test_a_run_for_whose_action_a_quota_leaves_no_room_stays_with_port(world: Agents) -> None:
+    world.server.add("r_1", "noop")
+    world.cluster.fail("create", QuotaReachedError("exceeded quota: small"))
+    await claimed(world.agent())
+    assert world.body("r_1") is None
+    await world.clock.advance(31)
+    await claimed(world.agent())
     assert may_run(world, "r_1")
 
 
