@@ -117,18 +117,20 @@ class Actor:
             raise self._access_denied_error(error, "get", resource, namespace, run) from error
         return hide_values(resource, body) if body is not None else None
 
-    async def list_own(self, resource: Resource, run: Run) -> list[Body]:
-        """Return the objects of the action in its own namespace."""
-        selector = f"{UID_LABEL}={run.uid}"
+    async def list_labelled(
+        self, resource: Resource, namespace: str, labels: Mapping[str, str], run: Run
+    ) -> list[Body]:
+        """Return the objects of a namespace that have all ``labels``."""
+        selector = ",".join(f"{name}={value}" for name, value in labels.items())
         try:
             return [
                 hide_values(resource, body)
                 async for body in self._cluster.list(
-                    resource, run.namespace, label_selector=selector, as_user=self._user(run)
+                    resource, namespace, label_selector=selector, as_user=self._user(run)
                 )
             ]
         except ForbiddenError as error:
-            raise self._access_denied_error(error, "list", resource, run.namespace, run) from error
+            raise self._access_denied_error(error, "list", resource, namespace, run) from error
 
     async def list_warnings(self, namespace: str, uid: str) -> list[Body]:
         """Return some warning Events about an object, read as the operator itself.

@@ -1,4 +1,4 @@
-"""R11 to R21 and F13: what is recorded of pods and Jobs is what the real kubelet and its controllers say."""
+"""R10 to R21 and F13: what is recorded of pods and Jobs is what the real kubelet and its controllers say."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -10,6 +10,7 @@ from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
 from support.actions import Body, action, condition, create, get, phase, reason, wait_for, wait_for_phase
 from support.api import list_objects, patch_object
+from taskaction.core.json_values import is_same
 
 pytestmark = pytest.mark.usefixtures("node_operator")
 KINDS = ["pod", "job"]
@@ -78,6 +79,36 @@ def evict(kubectl: Kubectl, pod: str) -> None:
     body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": kubectl.namespace}}
     path = f"/api/v1/namespaces/{kubectl.namespace}/pods/{pod}/eviction"
     kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(body))
+
+
+# -- R10: outputs ------------------------------------------------------------------------------------------------------
+
+LEFT = {
+    "4612e87": "4612e87",
+    "20261130123456789012": "20261130123456789012",
+    "9223372036854775807": 2**63 - 1,
+    '{"ids": [9223372036854775807, -9223372036854775808], "rate": 1e300}': {
+        "ids": [2**63 - 1, -(2**63)],
+        "rate": 1e300,
+    },
+}
+TOO_LARGE = '{"id": 20261130123456789012}'
+
+
+def test_r10_numbers_pass_the_kubelet_exactly_or_are_refused(kubectl: Kubectl) -> None:
+    write = 'shift ${JOB_COMPLETION_INDEX:-0}; printf %s "$1" > /dev/termination-log'
+    several = {"completionMode": "Indexed", "completions": len(LEFT), "parallelism": len(LEFT)}
+    created = {
+        "job": ("job", template(shell(write, args=["sh", *LEFT])) | {"spec": several}),
+        "pod": ("pod", template(shell(write, args=["sh", "9007199254740993"]))),
+        "refused": ("pod", template(shell(write, args=["sh", TOO_LARGE]))),
+    }
+    create(kubectl, [action(name, kind, parameters) for name, (kind, parameters) in created.items()])
+    found = {name: wait_for(kubectl, name, seconds=90)["status"] for name in created}
+    assert is_same(found["job"].get("output"), list(LEFT.values())), found["job"]
+    assert is_same(found["pod"].get("output"), 2**53 + 1), found["pod"]
+    assert (found["refused"]["phase"], found["refused"]["error"]["code"]) == ("Failed", "InvalidOutput")
+    assert "output.id: is an integer beyond 64 bits" in found["refused"]["message"]
 
 
 # -- R11 to R13, R21: the start ----------------------------------------------------------------------------------------
@@ -151,6 +182,21 @@ def test_r14_an_eviction_is_no_success_either(kubectl: Kubectl, kind: str) -> No
     evict(kubectl, wait_for_container(kubectl))
     found = wait_for_phase(kubectl, "it", "Failed", 60)
     assert (reason(found), found["status"]["error"]["kind"]) == ("EvictionByEvictionAPI", "System")
+
+
+@pytest.mark.parametrize("how", ["deleted", "evicted"])
+def test_r14_the_same_holds_for_a_job_of_the_users_own(kubectl: Kubectl, how: str) -> None:
+    spec = {"backoffLimit": 0} | template(shell(PATIENT), restartPolicy="Never")
+    manifest = {"apiVersion": "batch/v1", "kind": "Job", "spec": spec}
+    create(kubectl, [action("it", "resource", {"manifest": manifest})])
+    pod = wait_for_container(kubectl)
+    if how == "evicted":
+        evict(kubectl, pod)
+    else:
+        kubectl("delete", "pod", pod, "--wait=false")
+    found = wait_for_phase(kubectl, "it", "Failed", 60)
+    code = {"deleted": "PodDeleted", "evicted": "EvictionByEvictionAPI"}[how]
+    assert (reason(found), found["status"]["error"]["kind"]) == (code, "System")
 
 
 def test_r15_a_job_that_gives_up_restarts_names_the_exit_code(kubectl: Kubectl) -> None:

@@ -1,24 +1,30 @@
 """The ``resource`` executor: creates an object and reads from its status whether the work has ended."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, assert_never
 
 from taskaction.api.enums import Phase
-from taskaction.cluster.gateway import Body, Resource
+from taskaction.cluster.gateway import JOBS, Body, Resource
+from taskaction.core.clock import Clock
 from taskaction.core.names import child_name
+from taskaction.executors.acting import Actor
 from taskaction.executors.child import Child, ChildExecutor
 from taskaction.executors.resource.model import ResourceParameters
-from taskaction.executors.resource.verdict import ends_at_creation, is_known, read_object
-from taskaction.executors.verdicts import Finished, Running, Waiting, deletion_failure
-from taskaction.executors.workloads.manifests import labels_of, with_owner
+from taskaction.executors.resource.verdict import ends_at_creation, is_known, is_told_by_pods, read_object
+from taskaction.executors.verdicts import Finished, Running, Verdict, Waiting, deletion_failure
+from taskaction.executors.workloads.job_pods import JobPods
+from taskaction.executors.workloads.job_states import count_missing_pods
+from taskaction.executors.workloads.manifests import label_job_pods, labels_of, with_owner
 from taskaction.executors.workloads.pod_fields import is_deleted
 from taskaction.executors.workloads.source import parse_model
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
 from taskaction.lifecycle.traits import Traits
 from taskaction.plugin.base import Run
 from taskaction.plugin.checks import at_path
-from taskaction.plugin.errors import InvalidParametersError
+from taskaction.plugin.errors import AccessDeniedError, InvalidParametersError
+from taskaction.plugin.toolbox import Followed
 
 _LONGEST_LOOK = 30.0
 
@@ -31,6 +37,10 @@ class ResourceExecutor(ChildExecutor):
     PARAMETERS = ResourceParameters
     CONFIG = ResourceParameters
     PROPAGATION = "Foreground"  # so that the object is gone only when what belongs to it is
+
+    def __init__(self, actor: Actor, followed: Followed, clock: Clock) -> None:
+        super().__init__(actor, followed, clock)
+        self._pods = JobPods(actor, followed)
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:
         """Report an external effect for an object without owner: the operator must delete it."""
@@ -57,7 +67,7 @@ class ResourceExecutor(ChildExecutor):
     async def judge(self, run: Run, child: Child, body: Body) -> Outcome:
         """Return the outcome by the checks of the action and by what is known of the kind."""
         parameters = parse_model(ResourceParameters, run)
-        match read_object(parameters, child.resource, child.title, body):
+        match await self._read_verdict(parameters, run, child, body):
             case Failed() as failed:
                 return failed
             case Finished():
@@ -72,6 +82,21 @@ class ResourceExecutor(ChildExecutor):
                 return self._continue(run, child, message, Phase.RUNNING)
             case other:
                 assert_never(other)
+
+    async def _read_verdict(self, parameters: ResourceParameters, run: Run, child: Child, body: Body) -> Verdict:
+        """Return the verdict on the object, with the pods of a Job if the account may list them."""
+        if not is_told_by_pods(parameters, child.resource):
+            return read_object(parameters, child.resource, child.title, body)
+        pods = self._pods.list_observed(run, body)
+        if count_missing_pods(body, pods):
+            try:
+                pods = await self._pods.read(run, body, pods, body["spec"]["selector"]["matchLabels"])
+            except AccessDeniedError as error:
+                found = read_object(parameters, child.resource, child.title, body)
+                if not isinstance(found, Failed):
+                    return found
+                return replace(found, message=f"{found.message}; only its pods tell the cause: {error}")
+        return read_object(parameters, child.resource, child.title, body, pods)
 
     def _continue(self, run: Run, child: Child, message: str, phase: Phase) -> Pending:
         return Pending(
@@ -91,6 +116,8 @@ class ResourceExecutor(ChildExecutor):
 
 def _body(parameters: ResourceParameters, resource: Resource, run: Run) -> Body:
     metadata, body = parameters.manifest.metadata, parameters.body
+    if resource == JOBS:
+        body = label_job_pods(body, run)
     name = metadata.name or child_name(run.name, run.uid, run.attempt)
     namespace = metadata.namespace or run.namespace
     if parameters.owned:

@@ -1,14 +1,17 @@
 """``job``: a ``batch/v1`` Job; the Job controller runs the pods, and this executor reads their results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, assert_never
 
 from taskaction.api.task_action import Progress
-from taskaction.cluster.gateway import JOBS, PODS, Body
-from taskaction.core.constants import ATTEMPT_LABEL
+from taskaction.cluster.gateway import JOBS, Body
+from taskaction.core.clock import Clock
+from taskaction.core.constants import UID_LABEL
+from taskaction.executors.acting import Actor
 from taskaction.executors.child import Child, ChildExecutor
-from taskaction.executors.verdicts import Finished, Running, Waiting, deletion_failure
+from taskaction.executors.verdicts import Finished, Running, Verdict, Waiting, deletion_failure
+from taskaction.executors.workloads.job_pods import JobPods
 from taskaction.executors.workloads.job_states import count_missing_pods, has_live_pods, read_job_state
 from taskaction.executors.workloads.manifests import job_manifest
 from taskaction.executors.workloads.model import JobParameters, read_termination_grace
@@ -19,6 +22,7 @@ from taskaction.lifecycle.outcomes import Failed, Outcome, Succeeded
 from taskaction.lifecycle.traits import Traits
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import AccessDeniedError
+from taskaction.plugin.toolbox import Followed
 
 
 class JobExecutor(ChildExecutor):
@@ -28,6 +32,10 @@ class JobExecutor(ChildExecutor):
     PARAMETERS = JobParameters
     CONFIG = JobParameters
     PROPAGATION: ClassVar[str] = "Foreground"  # so that the Job is gone only when its pods are
+
+    def __init__(self, actor: Actor, followed: Followed, clock: Clock) -> None:
+        super().__init__(actor, followed, clock)
+        self._pods = JobPods(actor, followed)
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:
         """Report no external effect: Kubernetes deletes what the action owns, after the grace period of the pods."""
@@ -48,10 +56,10 @@ class JobExecutor(ChildExecutor):
     async def judge(self, run: Run, child: Child, body: Body) -> Outcome:
         """Return the outcome by the conditions of the Job, and by its pods for details."""
         container = parse_model(JobParameters, run).watched_container
-        pods = _of_job(self.followed.list_observed(PODS, run.uid), body, run)
+        pods = self._pods.list_observed(run, body)
         found = read_job_state(body, child.body["spec"], pods, container)
         if count_missing_pods(body, pods) or (isinstance(found, Waiting) and _must_read(found, run, child)):
-            pods = await self._read_pods(run, body, pods, required=not isinstance(found, Waiting))
+            pods = await self._read_pods(run, child, body, pods, found)
             found = read_job_state(body, child.body["spec"], pods, container)
         progress = _progress(status_of(body), child.body["spec"].get("completions"))
         match found:
@@ -73,19 +81,20 @@ class JobExecutor(ChildExecutor):
             case _:
                 assert_never(found)
 
-    async def _read_pods(self, run: Run, job: Body, observed: Sequence[Body], *, required: bool) -> list[Body]:
-        """Return the pods of the Job by the API server, with those that had ended before they were deleted.
+    async def _read_pods(self, run: Run, child: Child, job: Body, observed: list[Body], found: Verdict) -> list[Body]:
+        """Return the pods of the Job by the API server.
 
-        What a Job waits for can be said without them, if the account may not list pods.
+        Without the permission to list pods, neither the end of a Job is known nor whether a pod has started in time.
         """
         try:
-            read = _of_job(await self.actor.list_own(PODS, run), job, run)
+            return await self._pods.read(run, job, observed, {UID_LABEL: run.uid})
         except AccessDeniedError:
-            if required:
-                raise
-            return list(observed)
-        names = {pod["metadata"]["name"] for pod in read}
-        return read + [pod for pod in observed if pod["metadata"]["name"] not in names and not has_live_pods([pod])]
+            if isinstance(found, Waiting):
+                may_run = not found.problem and status_of(job).get("active")
+                if not may_run or not is_over(found, child, run.now):
+                    return observed
+                await self.discard(run, child)
+            raise
 
 
 def _must_read(waits: Waiting, run: Run, child: Child) -> bool:
@@ -93,17 +102,6 @@ def _must_read(waits: Waiting, run: Run, child: Child) -> bool:
     began = waits.since or run.started_at
     unexplained = not waits.problem and run.now - began >= min(FIRST_LOOK, child.patience)
     return unexplained or is_over(waits, child, run.now)
-
-
-def _of_job(pods: Sequence[Body], job: Body, run: Run) -> list[Body]:
-    """Return the pods of the attempt that the Job owns: anybody who may create pods can give them its labels."""
-    uid = job["metadata"]["uid"]
-    return [
-        pod
-        for pod in pods
-        if pod["metadata"]["labels"].get(ATTEMPT_LABEL) == str(run.attempt)
-        and any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences") or ())
-    ]
 
 
 def _progress(status: Mapping[str, Any], completions: int | None) -> Progress | None:

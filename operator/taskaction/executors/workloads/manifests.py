@@ -75,14 +75,28 @@ def job_manifest(parameters: JobParameters, run: Run) -> Body:
     """Return the Job of an attempt; by default, it has no retries of its own."""
     template = _template(parameters)
     _complete_template(template, run)
-    metadata = template.setdefault("metadata", {})
-    metadata["labels"] = (metadata.get("labels") or {}) | labels_of(run)
     spec: Body = {"backoffLimit": 0} | parameters.spec | {"template": template}
     if run.deadline is not None:
         left = math.ceil((run.deadline - run.started_at).total_seconds()) + _SAFETY_SECONDS
         spec.setdefault("activeDeadlineSeconds", left)
     name = child_name(run.name, run.uid, run.attempt)
-    return with_owner({"apiVersion": "batch/v1", "kind": "Job", "spec": spec}, run, name)
+    return with_owner(label_job_pods({"apiVersion": "batch/v1", "kind": "Job", "spec": spec}, run), run, name)
+
+
+def label_job_pods(job: Body, run: Run) -> Body:
+    """Return a Job whose pods get the labels by which the operator observes them; a malformed one as it is."""
+    spec: Any = job.get("spec")
+    template: Any = spec.get("template") if isinstance(spec, dict) else None
+    metadata: Any = _present(template.get("metadata")) if isinstance(template, dict) else None
+    labels: Any = _present(metadata.get("labels")) if isinstance(metadata, dict) else None
+    if not isinstance(labels, dict):
+        return job  # the API server refuses it
+    labelled = template | {"metadata": metadata | {"labels": labels | labels_of(run)}}
+    return job | {"spec": spec | {"template": labelled}}
+
+
+def _present(fields: Any) -> Any:
+    return {} if fields is None else fields
 
 
 def _template(parameters: PodParameters) -> Body:

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from support.children import ChildCluster, condition
-from support.runs import later, run, toolbox
+from support.children import ChildCluster, condition, pod_of
+from support.runs import Watched, later, run, toolbox
 from taskaction.api.enums import Phase
 from taskaction.cluster.errors import ForbiddenError, UnavailableError
-from taskaction.cluster.gateway import CONFIG_MAPS, LEASES, NAMESPACES, PODS, Body, Resource
+from taskaction.cluster.gateway import CONFIG_MAPS, JOBS, LEASES, NAMESPACES, PODS, Body, Resource
 from taskaction.cluster.memory.cluster import DEPLOYMENTS
 from taskaction.core.names import child_name
 from taskaction.executors.resource import ResourceExecutor
@@ -21,6 +21,14 @@ MAP: Body = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1"}}
 LEASE: Body = {"apiVersion": LEASES.api_version, "kind": "Lease"}
 DEPLOYMENT: Body = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": 2}}
 POD: Body = {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "main", "image": "busybox"}]}}
+JOB: Body = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "spec": {
+        "selector": {"matchLabels": {"of": "the-job"}},
+        "template": {"metadata": {"labels": {"team": "blue"}}, "spec": POD["spec"]},
+    },
+}
 NAMESPACE: Body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mine"}}
 
 
@@ -28,8 +36,8 @@ class House:
     """One action of the executor."""
 
     def __init__(self, manifest: Body, **parameters: Any) -> None:
-        self.cluster = ChildCluster()
-        self.executor = ResourceExecutor.build(toolbox(self.cluster))
+        self.cluster, self.watched = ChildCluster(), Watched()
+        self.executor = ResourceExecutor.build(toolbox(self.cluster, followed=self.watched))
         self.run = run({"manifest": manifest, **parameters}, service_account="robot")
 
     async def execute(self) -> Outcome:
@@ -145,6 +153,70 @@ async def test_a_pod_that_was_ended_has_not_succeeded() -> None:
     outcome = await house.looked(PODS, phase="Succeeded", conditions=[disrupted])
     assert isinstance(outcome, Failed)
     assert outcome.code == "EvictionByEvictionAPI"
+
+
+COMPLETE: Body = {"succeeded": 1, "conditions": [condition("Complete")]}
+GAVE_UP: Body = {"failed": 1, "conditions": [condition("Failed", reason="BackoffLimitExceeded", message="why")]}
+STOPPED = {"deletionTimestamp": "2026-01-01T12:00:30Z", "deletionGracePeriodSeconds": 30}
+ENDS = {
+    "a pod that was stopped": (COMPLETE, "Succeeded", STOPPED, "PodDeleted"),
+    "a pod that failed": (GAVE_UP, "Failed", {}, "ContainerFailed"),
+    "a pod that failed when it was stopped": (GAVE_UP, "Failed", STOPPED, "PodDeleted"),
+    "a pod that succeeded": (COMPLETE, "Succeeded", {}, ""),
+}
+
+
+async def test_the_pods_of_a_job_can_be_found() -> None:
+    house = House(JOB)
+    await house.execute()
+    labels = house.cluster.only(JOBS)["spec"]["template"]["metadata"]["labels"]
+    assert labels == {"team": "blue"} | house.cluster.only(JOBS)["metadata"]["labels"]
+
+
+@pytest.mark.parametrize("spec", [{}, {"template": None}, {"template": {"metadata": []}}, {"template": "x"}, None, 1])
+async def test_a_job_without_a_template_is_left_to_the_api_server(spec: object) -> None:
+    house = House(JOB | {"spec": spec})
+    await house.execute()
+    assert house.cluster.only(JOBS)["spec"] == spec
+
+
+@pytest.mark.parametrize("is_seen", [True, False], ids=["seen", "read"])
+@pytest.mark.parametrize(("status", "phase", "metadata", "code"), ENDS.values(), ids=ENDS)
+async def test_r14_the_pods_of_a_job_tell_how_it_ended(
+    status: Body, phase: str, metadata: Body, code: str, is_seen: bool
+) -> None:
+    house = House(JOB)
+    await house.execute()
+    pod = pod_of(house.cluster.only(JOBS), 1, phase, **metadata)
+    pod["metadata"]["labels"] = pod["metadata"]["labels"] | {"of": "the-job"}
+    if is_seen:
+        house.watched.put(pod)
+    else:
+        house.cluster.store(PODS, pod)
+    outcome = await house.looked(JOBS, **status)
+    assert (outcome.code if isinstance(outcome, Failed) else "") == code
+    assert isinstance(outcome, Failed | Succeeded)
+    assert house.cluster.count("list") == int(not is_seen)
+
+
+async def test_a_job_whose_pods_may_not_be_listed_ends_as_its_own_status_says() -> None:
+    house = House(JOB)
+    await house.execute()
+    denied = ForbiddenError('pods is forbidden: User "system:serviceaccount:team:robot" cannot list resource "pods"')
+    house.cluster.fail("list", denied, denied)
+    outcome = await house.looked(JOBS, **GAVE_UP)
+    assert isinstance(outcome, Failed)
+    assert outcome.code == "JobFailed"
+    assert "condition Failed is True (BackoffLimitExceeded: why)" in outcome.message
+    assert "may not list pods in namespace 'team': kubectl create role NAME" in outcome.message
+    assert await house.looked(JOBS, **COMPLETE) == Succeeded()
+
+
+async def test_pods_of_a_job_do_not_count_beside_checks_of_the_user() -> None:
+    house = House(JOB, success=[{"field": {"path": "status.succeeded", "equals": 1}}], failure=[])
+    await house.execute()
+    house.watched.put(pod_of(house.cluster.only(JOBS), 1, "Succeeded", **STOPPED))
+    assert await house.looked(JOBS, **COMPLETE) == Succeeded()
 
 
 async def test_a_pod_has_the_output_that_the_user_names() -> None:

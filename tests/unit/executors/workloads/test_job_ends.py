@@ -8,13 +8,16 @@ from support.children import ChildCluster, condition, pod_of
 from support.runs import Watched, later, run, toolbox
 from taskaction.api.enums import ErrorKind, Phase, RetryClass
 from taskaction.api.task_action import Progress
-from taskaction.cluster.errors import UnavailableError
+from taskaction.cluster.errors import ForbiddenError, UnavailableError
 from taskaction.cluster.gateway import JOBS, PODS, Body
 from taskaction.executors.workloads.job import JobExecutor
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
+from taskaction.plugin.errors import AccessDeniedError
 
 COMPLETE = condition("Complete")
 INDEX = "batch.kubernetes.io/job-completion-index"
+EARLIER = [{"kind": "Job", "uid": "uid-of-the-attempt-before"}]
+DENIED = 'pods is forbidden: User "system:serviceaccount:team:default" cannot list resource "pods"'
 
 
 class House:
@@ -107,8 +110,7 @@ async def test_more_completions_than_a_status_has_room_for_are_not_read() -> Non
 async def test_pods_of_an_earlier_attempt_have_no_say() -> None:
     house = House()
     job = await house.started()
-    earlier = pod_of(job, 1, "Succeeded", "old")
-    earlier["metadata"]["labels"] = job["metadata"]["labels"] | {"taskaction.dev/attempt": "0"}
+    earlier = pod_of(job, 1, "Succeeded", "old", ownerReferences=EARLIER)
     house.watched_paths.put(earlier)
     house.cluster.store(PODS, earlier)
     house.cluster.store(PODS, pod_of(job, 2, "Succeeded", "new"))
@@ -228,9 +230,8 @@ async def test_several_completions_show_how_far_it_is(completions, status, progr
     assert outcome.progress == progress
 
 
-def stuck(job: Body, reason: str, attempt: str = "1") -> Body:
-    pod = pod_of(job, 1, "Pending")
-    pod["metadata"]["labels"] = job["metadata"]["labels"] | {"taskaction.dev/attempt": attempt}
+def stuck(job: Body, reason: str, **metadata: Any) -> Body:
+    pod = pod_of(job, 1, "Pending", **metadata)
     pod["status"]["containerStatuses"] = [{"name": "main", "state": {"waiting": {"reason": reason}}}]
     return pod
 
@@ -257,7 +258,35 @@ async def test_a_pod_that_can_never_start_ends_the_job() -> None:
 
 async def test_a_waiting_pod_of_an_earlier_attempt_does_not_end_this_one() -> None:
     house = House()
-    house.watched_paths.put(stuck(await house.started(), "ErrImageNeverPull", attempt="0"))
+    house.watched_paths.put(stuck(await house.started(), "ErrImageNeverPull", ownerReferences=EARLIER))
     outcome = await house.looked(active=1)
     assert isinstance(outcome, Pending)
     assert outcome.phase is Phase.RUNNING
+
+
+# -- pods that may not be listed ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("passed", "status"), [(30, {"active": 1}), (601, {}), (601, {"failed": 1})])
+async def test_what_a_job_waits_for_is_judged_without_its_pods(passed: float, status: Body) -> None:
+    house = House(backoffLimit=1)
+    await house.started()
+    house.cluster.fail("list", *[ForbiddenError(DENIED)] * 2)
+    assert isinstance(await house.looked(passed, **status), Pending)
+
+
+async def test_r12_a_job_whose_pod_may_work_is_not_taken_for_one_that_never_started() -> None:
+    house = House()
+    await house.started()
+    house.cluster.fail("list", *[ForbiddenError(DENIED)] * 2)
+    with pytest.raises(AccessDeniedError, match="may not list pods in namespace 'team': kubectl create role"):
+        await house.looked(601, active=1)
+    assert house.cluster.of(JOBS) == []
+
+
+async def test_the_end_of_a_job_is_not_judged_without_its_pods() -> None:
+    house = House()
+    await house.started()
+    house.cluster.fail("list", ForbiddenError(DENIED))
+    with pytest.raises(AccessDeniedError, match="may not list pods"):
+        await house.looked(succeeded=1, conditions=[COMPLETE])
