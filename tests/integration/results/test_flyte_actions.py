@@ -1,4 +1,4 @@
-"""F1, F3, F7, F9, F11, F12, F14 to F16: what a program of Flyte asks of the Actions service is done, or refused."""
+"""F1, F3, F7, F9, F11, F12 to F16: what a program of Flyte asks of the Actions service is done, or refused."""
 
 import asyncio
 import json
@@ -16,6 +16,7 @@ from connectrpc.errors import ConnectError
 from flyteidl2.actions.actions_service_connect import ActionsServiceClient, ActionsServiceClientSync
 from flyteidl2.actions.actions_service_pb2 import EnqueueRequest, UpdateRequest
 from flyteidl2.common.phase_pb2 import ActionPhase
+from flyteidl2.core.execution_pb2 import ExecutionError
 from flyteidl2.core.types_pb2 import SimpleType
 from flyteidl2.workflow.run_definition_pb2 import ConditionPromptType
 from flyteidl2.workflow.run_service_connect import RunServiceClientSync
@@ -26,18 +27,28 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from cluster.clusters import Cluster
 from cluster.processes import wait_until
 from local.operator_process import Operator
-from support.actions import create
+from support.actions import condition as progress_of
+from support.actions import create, wait_for
 from support.actions_services import ActionsServices, action_id, condition, task, watch
 from support.api import list_objects
 from support.bucket import Bucket
-from support.flyte_tasks import parameters
+from support.flyte_tasks import container_task, parameters
 from support.flytesdk import environment
 from support.flytesdk.program import Story, words
+from support.hand_kubelet import HandKubelet, waiting
 from taskaction.integrations.flyte.executor.model import FlyteParameters
 from taskaction.integrations.flyte.executor.places import AttemptPaths
 
 pytestmark = [pytest.mark.usefixtures("operator"), pytest.mark.timeout(300)]
 SECONDS = 60
+FOLDER = "file:///nowhere/flyte"
+SETTINGS = {
+    "TASKACTION_FLYTE_STORAGE": f"*={FOLDER}",
+    "TASKACTION_FLYTE_START_TIMEOUT": "3s",
+    "TASKACTION_FLYTE_IMAGE_TIMEOUT": "2s",
+    "TASKACTION_STATUS_DELAY": "100ms",
+}
+SCHEDULED = {"conditions": [{"type": "PodScheduled", "status": "True"}]}
 SERIAL = "one-at-a-time"
 
 
@@ -46,7 +57,10 @@ def services(crds: Cluster, operator: Operator, tmp_path_factory: pytest.TempPat
     del operator
     namespace = "flyte-results"
     crds.kubectl("create", "namespace", namespace)
-    found = ActionsServices(crds.kubectl.within(namespace), namespace, tmp_path_factory.mktemp("results"))
+    kubectl = crds.kubectl.within(namespace)
+    kubectl("create", "role", "pods", "--verb=create,get,list,delete", "--resource=pods")
+    kubectl("create", "rolebinding", "pods", "--role=pods", f"--serviceaccount={namespace}:default")
+    found = ActionsServices(kubectl, namespace, tmp_path_factory.mktemp("results"))
     found.start(task_types="noop=noop,sleep=sleep,fail=fail,parent=approval", queues=f"serial-1={SERIAL}")
     yield found
     found.close()
@@ -96,13 +110,17 @@ def child(services: ActionsServices, run: str, name: str) -> dict[str, Any]:
     return dict(found)
 
 
+def raw_prefix(base: str) -> str:
+    """Return where the pods of a run write files of their own, as the executor tells them."""
+    return AttemptPaths.of(FlyteParameters.model_validate(parameters(runOutputBase=base)), 1).raw
+
+
 @pytest.mark.parametrize("kind", ["volume", "bucket"])
 def test_f01_files_that_a_program_creates_are_in_the_storage_of_its_run(
     story: Story, tmp_path: Path, kind: str
 ) -> None:
     base = f"file://{tmp_path}/runs" if kind == "volume" else "s3://runs"
-    given = FlyteParameters.model_validate(parameters(runOutputBase=base))
-    story = replace(story, raw=AttemptPaths.of(given, 1).raw)
+    story = replace(story, raw=raw_prefix(base))
     with Bucket() as bucket:
         made = words(story.ended(story.start("files", bucket.environment), SECONDS))
 
@@ -112,6 +130,21 @@ def test_f01_files_that_a_program_creates_are_in_the_storage_of_its_run(
     else:
         assert [bucket.files[path.removeprefix("s3:/")] for path in made] == [b"1", b"2"]
         assert all(path.startswith("s3://runs/a1/1/raw/") for path in made)
+
+
+@pytest.mark.parametrize("kind", ["volume", "bucket"])
+def test_f01_a_data_frame_that_a_program_returns_is_in_the_storage_of_its_run(
+    story: Story, tmp_path: Path, kind: str
+) -> None:
+    base = f"file://{tmp_path}/runs" if kind == "volume" else "s3://runs"
+    story = replace(story, raw=raw_prefix(base))
+    with Bucket() as bucket:
+        dataset = story.ended(story.start("frame", bucket.environment), SECONDS).scalar.structured_dataset
+
+    prefix = f"{tmp_path}/runs" if kind == "volume" else "s3://runs"
+    assert dataset.uri.startswith(f"{prefix}/a1/1/raw/")
+    file = f"{dataset.uri}/data.csv"
+    assert (Path(file).read_bytes() if kind == "volume" else bucket.files[file.removeprefix("s3:/")]) == b"a\n1\n"
 
 
 def test_f03_a_condition_that_nobody_answers_in_time_raises_the_sdks_own_error(
@@ -282,6 +315,35 @@ async def test_f15_kubectl_shows_the_name_of_the_task(client: ActionsServiceClie
 
     column = lines[0].index("TASK")
     assert {line[column:].split()[0] for line in lines[1:]} == {"sums.square-root", "sure"}
+
+
+@pytest.mark.parametrize(
+    ("why", "code"), [("CreateContainerConfigError", "CannotStart"), ("ErrImagePull", "ImageNotPulled")]
+)
+async def test_f13_a_task_that_cannot_start_fails_soon_with_the_reason(
+    client: ActionsServiceClient, services: ActionsServices, why: str, code: str
+) -> None:
+    run = code.lower()
+    await client.enqueue(parent(run))
+    request = task(run, "child", "a0")
+    request.action.task.spec.task_template.MergeFrom(container_task())
+    request.action.run_output_base = f"{FOLDER}/{run}"
+    await client.enqueue(request)
+    name = child(services, run, "child")["metadata"]["name"]
+    kubelet = HandKubelet(services.kubectl)
+    pod = await asyncio.to_thread(kubelet.wait_for_pod, name)
+    kubelet.report(pod, "Pending", container=waiting(why, "no such thing"), **SCHEDULED)
+
+    def shows(item: dict[str, Any]) -> bool:
+        return f"{why}: no such thing" in progress_of(item, "Progressing").get("message", "")
+
+    shown = await asyncio.to_thread(wait_for, services.kubectl, name, shows)
+    seen = await until(client, run, {"child": ActionPhase.ACTION_PHASE_FAILED})
+
+    assert shown["status"]["phase"] == "Initializing"
+    error = seen["child"][-1].error
+    assert (error.code, error.kind) == (code, ExecutionError.ErrorKind.USER)
+    assert f"{why}: no such thing" in error.message
 
 
 @pytest.mark.parametrize("kind", ["connect", "grpc", "json"])

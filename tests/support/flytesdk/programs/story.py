@@ -15,8 +15,12 @@ import flyte
 import flyte.errors
 import flyte.io
 import flyte.storage
+from flyte._context import internal_ctx
 from flyte.extend import TaskTemplate
+from flyte.io.extend import DataFrameEncoder, DataFrameTransformerEngine
 from flyte.models import NativeInterface, SerializationContext
+from flyteidl2.core.literals_pb2 import StructuredDataset, StructuredDatasetMetadata
+from flyteidl2.core.types_pb2 import StructuredDatasetType
 
 IMAGE = "example.com/none:1"  # no task of this program is run in a container
 
@@ -127,6 +131,38 @@ async def files() -> list[str]:
     for path, content in made.items():
         await flyte.storage.put_stream(content, to_path=path)
     return list(made)
+
+
+class Table:
+    """A data frame: pandas and pyarrow would add 300 MB to the environment."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class TableEncoder(DataFrameEncoder):
+    """Writes tables to where the SDK's own encoders of pandas and pyarrow write theirs."""
+
+    def __init__(self) -> None:
+        super().__init__(Table, None, "csv")
+
+    async def encode(
+        self, dataframe: flyte.io.DataFrame, structured_dataset_type: StructuredDatasetType
+    ) -> StructuredDataset:
+        """Write a table."""
+        uri = dataframe.uri or internal_ctx().raw_data.get_random_remote_path()
+        await flyte.storage.put_stream(dataframe.val.text.encode(), to_path=flyte.storage.join(uri, "data.csv"))
+        metadata = StructuredDatasetMetadata(structured_dataset_type=structured_dataset_type)
+        return StructuredDataset(uri=uri, metadata=metadata)
+
+
+DataFrameTransformerEngine.register(TableEncoder(), default_format_for_type=True)
+
+
+@env.task
+async def frame() -> flyte.io.DataFrame:
+    """Return a data frame, which the SDK stores."""
+    return flyte.io.DataFrame.wrap_df(Table("a\n1\n"))
 
 
 @env.task
