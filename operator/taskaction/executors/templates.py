@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import orjson
 
+from taskaction.core.urls import check_url
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import InvalidParametersError
 from taskaction.plugin.secrets import Secret, has_secret, reveal
@@ -32,6 +33,16 @@ def check_closed(template: str) -> str:
     opened = _FIELD.sub("", template).find("{{")
     if opened >= 0:
         raise ValueError("has '{{' without a name and '}}' after it: write for example {{ action.name }}")
+    return template
+
+
+def check_url_template(template: str) -> str:
+    """Return ``template``; raise ``ValueError`` if no value can make it a URL that a request can be sent to."""
+    if template.startswith("{{"):
+        return template  # the value decides about scheme and host
+    place = template.partition("://")[2].partition("/")[0]
+    if "[" not in place or "{{" not in place:  # a value may be part of an IPv6 address
+        check_url(_FIELD.sub("1", template))
     return template
 
 
@@ -65,14 +76,14 @@ def render_text(template: str, values: Mapping[str, Any], form: Callable[[str], 
     return text
 
 
-def render_url(template: str, values: Mapping[str, Any]) -> str:
-    """Return a URL; values cannot change its structure, unless the template consists of one field."""
+def render_url(template: str, values: Mapping[str, Any], field: str) -> str:
+    """Return the URL of ``field``; values cannot change its structure, unless the template consists of one field."""
     whole = _FIELD.fullmatch(template.strip())
     if whole:
         return _text(_value(whole[1], values))
     url = render_text(template, values, lambda value: quote(value, safe=""))
     if _dots(url) > _dots(template):  # quoting does not keep clients from resolving these
-        raise InvalidParametersError("url: a value is the path segment '.' or '..'")
+        raise InvalidParametersError(f"{field}: a value is the path segment '.' or '..'")
     return url
 
 

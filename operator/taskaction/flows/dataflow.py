@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from taskaction.flows import definition as words
 from taskaction.flows.choice import IS_PRESENT, ValueComparison
 from taskaction.flows.errors import Problem, child_path
-from taskaction.flows.knowledge import Knowledge, absence_message
+from taskaction.flows.knowledge import OWN_CONTEXT, Knowledge, absence_message
 from taskaction.flows.parameters import ParameterTemplate
 from taskaction.flows.paths import Path
 from taskaction.flows.program import FlowProgram, Node, Program, next_states
@@ -46,10 +46,12 @@ _NUMBERS = frozenset({JsonType.NUMBER})
 _STRINGS = frozenset({JsonType.STRING})
 
 
-def find_certain_failures(program: FlowProgram, given: Shape = OBJECT) -> tuple[Problem, ...]:
-    """Return the reads and writes of a flow that can never succeed with an input of a shape."""
+def find_certain_failures(
+    program: FlowProgram, given: Shape = OBJECT, context: Shape = OWN_CONTEXT
+) -> tuple[Problem, ...]:
+    """Return the reads and writes of a flow that can never succeed with an input and a context of some shapes."""
     try:
-        return _Analysis().follow(program, "$", given).problems
+        return _Analysis(context).follow(program, "$", given).problems
     except _TooManyStepsError:
         return ()
 
@@ -70,6 +72,7 @@ class _Followed:
 class _Analysis:
     """Analysis of one definition, with the flows within its states."""
 
+    context: Shape
     steps: int = 0
     followed: dict[Program, tuple[Shape, _Followed]] = field(default_factory=dict)
 
@@ -120,7 +123,7 @@ class _Analysis:
         self.steps += 1
         if self.steps > MAX_STEPS:
             raise _TooManyStepsError
-        known = Knowledge(data)
+        known = Knowledge(data, self.context)
         ways = list(self._ways(node, child_path(f"{place}.States", node.name), known))
         return ways, known.problems
 

@@ -23,7 +23,16 @@ from taskaction.flows.shapes import (
     object_of,
 )
 
-_CONTEXT = object_of(dict.fromkeys(CONTEXT_NAMES, STRING))
+OWN_CONTEXT = object_of(dict.fromkeys(CONTEXT_NAMES, STRING))
+"""Value of ``$._context`` in a run of the operator."""
+GLOBUS_CONTEXT = object_of(
+    {
+        **dict.fromkeys(("flow_id", "run_id", "username", "email", "user_id"), STRING),
+        "identities": items_of(STRING),
+        "token_info": object_of(dict.fromkeys(("exp", "iat", "nbf"), NUMBER)),
+    }
+)
+"""Value of ``$._context`` in a run of Globus Flows (https://docs.globus.org/api/flows/authoring-flows/context)."""
 _FIX = "read another place, or write it before, for example by the input of the run"
 
 
@@ -36,7 +45,7 @@ class Knowledge:
     """
 
     data: Shape
-    context: Shape = _CONTEXT
+    context: Shape = OWN_CONTEXT
     problems: list[Problem] = field(default_factory=list)
 
     def with_data(self, data: Shape) -> "Knowledge":

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from taskaction.core.urls import check_url
 from taskaction.flows import definition as words
 from taskaction.flows.choice import parse_timestamp
 from taskaction.flows.errors import ALL, ExpressionError, Problem, child_path
@@ -238,6 +239,11 @@ class _Compiler:
                 )
         elif not _BASE_URL.fullmatch(state.url):
             self._add_problem(where, "must be a base URL with a host, without spaces, ? or #")
+        else:
+            try:
+                check_url(state.url)
+            except ValueError as error:
+                self._add_problem(where, str(error))
 
     def _result(self, text: str | None, place: str) -> Path | None:
         return None if text is None else self._read(parse_result_path, text, f"{place}.ResultPath")

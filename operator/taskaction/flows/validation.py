@@ -13,6 +13,7 @@ from taskaction.flows.errors import Problem, child_path
 from taskaction.flows.expressions import parse_expression
 from taskaction.flows.functions import BEYOND_GLOBUS
 from taskaction.flows.input_shapes import shape_of_input
+from taskaction.flows.knowledge import GLOBUS_CONTEXT
 from taskaction.flows.program import FlowProgram, compile_definition
 
 
@@ -26,8 +27,14 @@ def validate_definition(
     program = compile_definition(document)
     if not isinstance(program, FlowProgram):
         return program
-    failures = find_certain_failures(program, shape_of_input(input_schema))
-    return (*failures, *_beyond_globus(document)) if strict else failures
+    given = shape_of_input(input_schema)
+    failures = find_certain_failures(program, given)
+    if not strict:
+        return failures
+    found = {one.path for one in failures}
+    at_globus = find_certain_failures(program, given, GLOBUS_CONTEXT)
+    only_there = (Problem(one.path, f"in Globus Flows, {one.message}") for one in at_globus if one.path not in found)
+    return (*failures, *only_there, *_beyond_globus(document))
 
 
 def _beyond_globus(document: Mapping[str, Any]) -> Iterator[Problem]:

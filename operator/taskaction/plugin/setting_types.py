@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
+from taskaction.core.urls import check_url
 from taskaction.plugin.addresses import parse_networks
 from taskaction.plugin.storage import validate_folder
 
@@ -51,7 +52,7 @@ def _check_bind(value: str) -> str:
 def _check_url(value: str) -> str:
     if not value.startswith(("https://", "http://")) or any(sign in value for sign in "?#@ "):
         raise ValueError("use an HTTP or HTTPS URL without user, query and fragment, such as https://host.example.org")
-    return value.rstrip("/")
+    return check_url(value).rstrip("/")
 
 
 OPTIONAL = BeforeValidator(lambda value: None if value == "" else value)

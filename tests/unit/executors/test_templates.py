@@ -121,17 +121,17 @@ def test_a_value_stands_in_its_place_unchanged(before: str, value: str) -> None:
 
 
 def test_a_value_in_a_url_is_encoded_whole() -> None:
-    assert render_url("http://h/{{ v }}?q={{ v }}", {"v": "a/b?c&d#é"}) == (
+    assert render_url("http://h/{{ v }}?q={{ v }}", {"v": "a/b?c&d#é"}, "url") == (
         "http://h/a%2Fb%3Fc%26d%23%C3%A9?q=a%2Fb%3Fc%26d%23%C3%A9"
     )
 
 
 def test_a_url_that_is_one_value_is_taken_as_it_is() -> None:
-    assert render_url(" {{ v }} ", {"v": "http://h/a?b=c"}) == "http://h/a?b=c"
+    assert render_url(" {{ v }} ", {"v": "http://h/a?b=c"}, "url") == "http://h/a?b=c"
 
 
 @pytest.mark.parametrize("value", [".", ".."])
 def test_a_value_cannot_become_a_step_up_the_path(value: str) -> None:
     with pytest.raises(InvalidParametersError, match="path segment"):
-        render_url("http://h/teams/{{ v }}/x", {"v": value})
-    assert render_url("http://h/../{{ v }}", {"v": "x"}) == "http://h/../x"
+        render_url("http://h/teams/{{ v }}/x", {"v": value}, "polling.url")
+    assert render_url("http://h/../{{ v }}", {"v": "x"}, "url") == "http://h/../x"

@@ -222,6 +222,23 @@ def test_what_is_no_definition_at_all_is_refused(document) -> None:
             ["$.States.A.Catch[0].ResultPath"],
         ),
         ({"A": {**PASS, "Result": 5}}, ["$.States.A.Result"]),
+        ({"A": {**PASS, "Parameters": {"r.$": "$._context.run_id", "f.$": "$._context.flow_id"}}}, []),
+        ({"A": {**PASS, "Parameters": {"b.$": "$._context.flow_name"}}}, ["$.States.A.Parameters['b.$']"]),
+        ({"A": {**PASS, "Parameters": {"b.=": "_context.run_name"}}}, ["$.States.A.Parameters['b.=']"]),
+        ({"A": {**PASS, "InputPath": "$._context.namespace"}}, ["$.States.A.InputPath"]),
+        ({"A": {"Type": "Fail", "CausePath": "$._context.flow_name"}}, ["$.States.A.CausePath"]),
+        (
+            {
+                "A": {
+                    "Type": "Choice",
+                    "Choices": [{"Variable": "$._context.namespace", "IsNull": True, "Next": "B"}],
+                    "Default": "B",
+                },
+                "B": PASS,
+            },
+            ["$.States.A.Choices[0]"],
+        ),
+        ({"A": {**PASS, "Parameters": {"b.=": "getattr('_context.flow_name', 'x')"}}}, []),
         ({"A": {**PASS, "Parameters": {"a": [{"b.$": "$"}]}}}, ["$.States.A.Parameters.a[0]['b.$']"]),
         ({"A": {**PASS, "Parameters": {"b.=": "len(list('a'))"}}}, ["$.States.A.Parameters['b.=']"]),
         (
@@ -234,3 +251,16 @@ def test_what_globus_does_not_have_is_refused_where_a_flow_must_stay_portable(st
     document = {"StartAt": "A", "States": states}
     assert validate_definition(document, strict=False) == ()
     assert [one.path for one in validate_definition(document, strict=True)] == paths
+
+
+def test_a_name_of_the_context_is_reported_once_with_those_that_exist() -> None:
+    def problems(path: str) -> list[str]:
+        document = {"StartAt": "A", "States": {"A": {**PASS, "Parameters": {"b.$": path}}}}
+        return [one.message.partition(";")[0] for one in validate_definition(document, strict=True)]
+
+    globus = "email, flow_id, identities, run_id, token_info, user_id, username"
+    own = "flow_id, flow_name, namespace, run_id, run_name"
+    name = "$._context.flow_name"
+    assert problems(name) == [f"in Globus Flows, {name} never exists here: $._context has only {globus}"]
+    for name in ("$._context.email", "$._context.nothing"):
+        assert problems(name) == [f"{name} never exists here: $._context has only {own}"]

@@ -14,6 +14,7 @@ from aiohttp import TraceRequestHeadersSentParams
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from taskaction.core.urls import check_url
 from taskaction.executors.http.connections import CONNECTIONS_PER_POOL, IDLE_SECONDS, ConnectionPools
 from taskaction.executors.http.effects import Effect, Sent, as_unrepeatable, effect_of
 from taskaction.executors.http.proxies import Proxies
@@ -134,7 +135,7 @@ class GuardedClient:
         await self._proxied.close()
 
     async def _send_once(self, request: PreparedRequest, exchange: _Exchange) -> HttpResponse:
-        target = self._check_url(request.url)
+        target = self._check_url(request)
         unread = request.body is not None and request.method not in _WITH_CONTENT
         connection = {"Connection": "close"} if unread else {}
         try:
@@ -167,22 +168,22 @@ class GuardedClient:
                 f"no response from {target.host} within {request.timeout:g}s", code="Timeout"
             ) from error
         except aiohttp.InvalidURL as error:
-            raise InvalidParametersError(f"url: {error}") from error
+            raise InvalidParametersError(f"{request.url_field}: {error}") from error
         except (aiohttp.ClientError, OSError) as error:
             text = f"no response from {target.host}: {_describe(error)}"
             raise TransientError(text, code="ConnectionFailed") from error
         except ValueError as error:  # user and password in the URL, and an Authorization header
-            raise InvalidParametersError(f"url: {error}") from error
+            raise InvalidParametersError(f"{request.url_field}: {error}") from error
 
-    def _check_url(self, url: str) -> URL:
+    def _check_url(self, request: PreparedRequest) -> URL:
         """Return the URL; check a literal address here, since it is never resolved."""
         try:
-            target = URL(url)
+            target = URL(check_url(request.url))
             host, port = target.host, target.port
         except ValueError as error:
-            raise InvalidParametersError(f"url: {error}") from error
-        if target.scheme not in {"http", "https"} or not host or not port:
-            raise InvalidParametersError("url: must begin with http:// or https:// and name a host")
+            raise InvalidParametersError(f"{request.url_field}: {error}") from error
+        if not host or not port:
+            raise InvalidParametersError(f"{request.url_field}: must name a host")
         for address in _literal(host):
             self._addresses.check(address, shown=host)
         return target

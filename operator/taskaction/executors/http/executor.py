@@ -21,7 +21,7 @@ from taskaction.executors.http.callback import (
 )
 from taskaction.executors.http.client import GuardedClient
 from taskaction.executors.http.credentials import authenticate, protect_address
-from taskaction.executors.http.effects import Effect, Sent, as_unrepeatable, effect_of
+from taskaction.executors.http.effects import SAFE_METHODS, Effect, Sent, as_unrepeatable, effect_of
 from taskaction.executors.http.forms import encode_pairs
 from taskaction.executors.http.headers import merge_headers
 from taskaction.executors.http.limits import LearnedLimits
@@ -166,7 +166,7 @@ class HttpExecutor(AbstractExecutor):
 
     async def _poll_target(self, model: HttpModel, polling: HttpPolling, run: Run) -> Outcome:
         try:
-            request = await _prepare_follow_up(polling, model, run)
+            request = await _prepare_follow_up("polling", polling, model, run)
             answer = await self._send(model, request, run)
             check_follow_up(model, answer, request, run)
             body = answer.body
@@ -205,10 +205,17 @@ class HttpExecutor(AbstractExecutor):
         if model.cancel is None or run.external_id is None:
             return
         self._protect_address(model, run)
-        request = await _prepare_follow_up(model.cancel, model, run)
+        request = await _prepare_follow_up("cancel", model.cancel, model, run)
         answer = await self._client.send(request)
         if answer.code not in _GONE:
             check_follow_up(model, answer, request, run)
+
+    async def recover(self, run: Run) -> str | None:
+        """Return the external id by sending the same request again, if `cancel` can stop what it names."""
+        model = _model(run)
+        if model.cancel is None and model.method not in SAFE_METHODS:
+            raise ActionExecutionError("the request may have been sent, and without the field cancel nothing stops it")
+        return await super().recover(run)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -245,7 +252,7 @@ async def _prepare_request(model: HttpModel, run: Run, values: Mapping[str, Any]
         identity[model.idempotency_header] = run.idempotency_key
     if model.fencing_header is not None:
         identity[model.fencing_header] = str(run.fencing_token)
-    url = render_url(model.url, values)
+    url = render_url(model.url, values, "url")
     if model.query:
         url += ("&" if "?" in url else "?") + encode_pairs(reveal(render(model.query, values)), "query")
     private = await authenticate(model.auth, run)
@@ -263,11 +270,12 @@ async def _prepare_request(model: HttpModel, run: Run, values: Mapping[str, Any]
     )
 
 
-async def _prepare_follow_up(follow: FollowUpRequest, model: HttpModel, run: Run) -> PreparedRequest:
-    values = values_of(run)
+async def _prepare_follow_up(name: str, follow: FollowUpRequest, model: HttpModel, run: Run) -> PreparedRequest:
+    """Return the request of the field ``name``."""
+    values, field = values_of(run), f"{name}.url"
     private = await authenticate(model.auth, run)
     headers = {name: render_text(text, values) for name, text in follow.headers.items()}
-    url = render_url(follow.url, values)
+    url = render_url(follow.url, values, field)
     protect_address(url, follow.url, values, run)
     return PreparedRequest(
         namespace=run.namespace,
@@ -277,6 +285,7 @@ async def _prepare_follow_up(follow: FollowUpRequest, model: HttpModel, run: Run
         body=None,
         timeout=_timeout(model),
         credential=_credential(run),
+        url_field=field,
         keyed=True,  # whatever its method: asking again, or cancelling again, adds nothing
     )
 
@@ -312,7 +321,7 @@ def _quota_key(model: HttpModel, run: Run) -> str:
     """Return the identity of a quota: the host, and the credentials of the request."""
     auth = model.auth.model_dump_json() if model.auth is not None else ""
     try:
-        host = urlsplit(render_url(model.url, values_of(run) | {CALLBACK_URL: ""})).netloc
+        host = urlsplit(render_url(model.url, values_of(run) | {CALLBACK_URL: ""}, "url")).netloc
     except ValueError as error:
         raise InvalidParametersError(f"url: {error}") from error
     return digest(f"{host} {run.namespace} {auth}".encode())  # the host may come from a Secret

@@ -3,17 +3,18 @@
 from datetime import timedelta
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from taskaction.api.base import Duration
 from taskaction.executors.http.headers import check_header_name, check_header_value, check_method
-from taskaction.executors.templates import check_closed
+from taskaction.executors.templates import check_closed, check_url_template
 from taskaction.plugin.checks import Expectation
 from taskaction.plugin.parameters import Parameters, Patience
 
 RETRIED_CODES = (408, 425, 429, 500, 502, 503, 504)
 _CODE = r"^([1-5][0-9][0-9]|[1-5]xx)$"
 Text = Annotated[str, Field(max_length=8192), AfterValidator(check_closed)]
+UrlText = Annotated[Text, AfterValidator(check_url_template)]
 HeaderName = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(check_header_name)]
 HeaderText = Annotated[Text, AfterValidator(check_header_value)]
 Method = Annotated[str, Field(pattern=r"^[A-Z]{3,10}$"), AfterValidator(check_method)]
@@ -88,7 +89,7 @@ class FollowUpRequest(Parameters):
 
     method: Method = "GET"
     """The method, other than CONNECT and TRACE. Default GET."""
-    url: Text
+    url: UrlText
     """The URL; `{{ externalId }}` is the external id from the first response."""
     headers: dict[HeaderName, HeaderText] = Field(default_factory=dict)
     """Headers, in addition to the authentication headers of the first request."""
@@ -134,7 +135,7 @@ class HttpModel(Parameters):
 
     method: Method = "GET"
     """The method, other than CONNECT and TRACE. Default GET."""
-    url: Text
+    url: UrlText
     """The URL, http or https."""
     query: dict[str, Any] = Field(default_factory=dict)
     """Query parameters: texts, numbers, booleans and lists of them; null is left out."""
@@ -168,13 +169,6 @@ class HttpModel(Parameters):
     """Callback for work that the request only starts; may be combined with `polling`."""
     cancel: FollowUpRequest | None = None
     """The request that stops the started work. The action is then held on deletion until this request is sent."""
-
-    @field_validator("url")
-    @classmethod
-    def _is_http(cls, url: str) -> str:
-        if not url.startswith(("http://", "https://", "{{")):
-            raise ValueError("must begin with http:// or https://")
-        return url
 
     @model_validator(mode="after")
     def _one_body(self) -> Self:

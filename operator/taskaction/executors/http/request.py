@@ -25,6 +25,7 @@ class PreparedRequest:
 
     Attributes:
         namespace: the namespace on whose behalf it is sent; connections are not shared between namespaces.
+        url_field: the field that the URL is from, for messages.
         timeout: seconds until the response is read; each redirect has as many.
         credential: a fingerprint of whatever else, apart from headers, decides who may share a connection.
         keyed: whether the target recognizes a repeat, by a key in the request or by what the request means.
@@ -42,6 +43,7 @@ class PreparedRequest:
     timeout: float
     credential: str = ""
     keyed: bool = False
+    url_field: str = "url"
     public_headers: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:

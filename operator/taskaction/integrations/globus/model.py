@@ -3,9 +3,10 @@
 from datetime import timedelta
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, Field, field_validator, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, field_validator, model_validator
 
 from taskaction.api.base import Duration
+from taskaction.core.urls import check_url
 from taskaction.executors.http.model import SecretRef
 from taskaction.plugin.parameters import Parameters
 from taskaction.plugin.schedule import Schedule
@@ -14,7 +15,7 @@ USER = "User"
 TOKEN_URL = "https://auth.globus.org/v2/oauth2/token"  # noqa: S105 - an address, no secret
 _PRINCIPAL = r"^urn:globus:(auth:identity|groups:id):[0-9a-fA-F-]{36}$"
 
-Url = Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s?#]+$")]
+Url = Annotated[str, Field(max_length=2048, pattern=r"^https?://[^\s?#]+$"), AfterValidator(check_url)]
 Scope = Annotated[str, Field(min_length=1, max_length=2048)]
 Principal = Annotated[str, Field(pattern=_PRINCIPAL)]
 Client = Annotated[str, Field(min_length=1, max_length=256)]

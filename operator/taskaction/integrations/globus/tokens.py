@@ -125,10 +125,12 @@ class Tokens:
             pair = f"{quote(grant.client_id, safe='')}:{quote(password, safe='')}"
             encoded = run.secrets.protect(base64.b64encode(pair.encode()).decode())
             headers["Authorization"] = f"Basic {encoded.reveal()}"
+        way = "refresh" if isinstance(grant, Refresh) else "clientCredentials"
         request = PreparedRequest(
             namespace=run.namespace,
             method="POST",
             url=grant.token_url,
+            url_field=f"{path}.{way}.tokenUrl",
             headers=headers,
             body=urlencode(form).encode(),
             timeout=_TIMEOUT_SECONDS,

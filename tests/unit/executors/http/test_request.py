@@ -161,6 +161,7 @@ REFUSED = {
     "not http by a template": ({"url": "{{ parameters.file }}"}, "must begin with http:// or https://"),
     "no host": ({"url": "http:///it"}, "name a host"),
     "no port number": ({"url": "http://example.com:99999/"}, "url: "),
+    "no port number by a template": ({"url": "{{ parameters.port }}"}, 'url: invalid host or port "h:80token"'),
     "half an address": ({"url": "http://[::1/"}, "url: "),
     "a method in small letters": ({"method": "get"}, "config.method: "),
     "a timeout that would be none": ({"timeout": "0s"}, "timeout: must be longer than 0s"),
@@ -172,7 +173,7 @@ REFUSED = {
 async def test_a_request_that_cannot_be_is_refused_by_name(
     http: HttpExecutor, server: HttpServer, request_: dict[str, Any], told: str
 ) -> None:
-    parameters = {"break": "a\r\nHost: evil", "file": "file:///etc/passwd"}
+    parameters = {"break": "a\r\nHost: evil", "file": "file:///etc/passwd", "port": "http://h:80token/"}
     config = {"url": f"{server.url}/it"} | request_
     with pytest.raises(InvalidParametersError) as refusal:
         await http.execute(run(parameters, config=config))
