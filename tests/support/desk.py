@@ -29,7 +29,16 @@ class Desk:
 
     def writer(self, in_flight: int = 10) -> StatusWriter[ActionRecord]:
         slots = write_slots(in_flight)
-        return StatusWriter(self.cluster, self.clock, lambda: self.luck, self, self.requests, self.events, slots)
+        return StatusWriter(
+            self.cluster,
+            self.clock,
+            lambda: self.luck,
+            self,
+            self.requests,
+            self.events,
+            slots,
+            lambda record: self.told.append(("failed", record.name)),
+        )
 
     def on_status_written(self, record: OwnedRecord) -> None:
         self.told.append(("wrote", record.name))

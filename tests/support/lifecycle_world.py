@@ -24,7 +24,7 @@ from taskaction.lifecycle.decisions import (
     Write,
 )
 from taskaction.lifecycle.machine import step
-from taskaction.lifecycle.outcomes import Outcome, Succeeded
+from taskaction.lifecycle.outcomes import Outcome, Paused, Pending, Succeeded
 from taskaction.lifecycle.policy import Policy
 from taskaction.lifecycle.state import Activity, CallEnded, CancelEnded, Event, Observed, Parent, Reconcile, Slot
 from taskaction.lifecycle.traits import Traits
@@ -55,6 +55,9 @@ class World:
         self.poll_at: datetime | None = None
         self.wake_at: datetime | None = None
         self.adopting = False
+        self.outside = False
+        """Whether the last attempt has started something that has neither ended nor been cancelled."""
+        self.set_back = 0.0
         self._signal_given = False
         self.look()
 
@@ -82,7 +85,8 @@ class World:
         if self.facts.activity is Activity.CANCELLING and not isinstance(outcome, Succeeded):
             return
         decision = self._decide(CallEnded(outcome))
-        self._set(activity=Activity.IDLE)
+        self._set(activity=Activity.IDLE, lost_call=False)
+        self.outside = isinstance(outcome, Pending | Paused)
         self._apply(decision)
         if self.status.phase.is_started and self.facts.activity is Activity.IDLE:
             self._set(activity=Activity.WAITING)
@@ -91,13 +95,16 @@ class World:
         """Let the executor confirm that it has stopped."""
         if self.facts.activity is Activity.CANCELLING:
             self.calling = False
-            decision = self._decide(CancelEnded())
+            found = "job" if self.outside and not self.status.phase.is_started else None
+            self.outside = False
+            decision = self._decide(CancelEnded(external_id=found))
             self._set(activity=Activity.IDLE)
             self._apply(decision)
 
     def pass_time(self, length: float) -> None:
         """Move the clock, also backwards, and serve what has become due."""
         self.now += seconds(length)
+        self.set_back += max(-length, 0.0)
         if self.flush_at is not None and self.flush_at <= self.now:
             self.stored, self.flush_at = self.status, None
         if self.poll_at is not None and self.poll_at <= self.now:
@@ -148,6 +155,7 @@ class World:
             owner=owner,
             parent=parent,
             taken_at=self.now,
+            lost_call=True,
             signalled=self._signal_given,
         )
         self.look()
@@ -199,6 +207,7 @@ class World:
                 self._set(activity=Activity.CALLING, signalled=False)
                 if not poll:
                     self.executed[self.status.attempt or 0] += 1
+                    self.outside = True
             case Enqueue():
                 self.poll_at = None
                 self._set(activity=Activity.QUEUED)
@@ -212,7 +221,8 @@ class World:
                 self.poll_at = None
                 self._set(activity=Activity.CANCELLING)
             case AddFinalizer() | RemoveFinalizer():
-                self._set(has_finalizer=isinstance(effect, AddFinalizer))
+                added = isinstance(effect, AddFinalizer)
+                self._set(has_finalizer=added, lost_call=self.facts.lost_call and not added)
             case Adopt():
                 self.adopting = True
             case ExpireAt() | RecordEvent():

@@ -315,7 +315,14 @@ def _build_writing(base: Foundation, providers: ProviderControl, seen: _Observat
         table=base.members.actions,
         clock=base.clock,
         writer=StatusWriter(
-            base.cluster, base.clock, base.jitter, base.journal, base.requests, base.events, base.slots
+            base.cluster,
+            base.clock,
+            base.jitter,
+            base.journal,
+            base.requests,
+            base.events,
+            base.slots,
+            base.family.on_refused,
         ),
         editor=editor,
         dispatcher=seen.dispatcher,

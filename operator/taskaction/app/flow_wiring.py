@@ -177,7 +177,14 @@ def _build_reconciler(
         files=files,
         outputs=base.outputs,
         writer=StatusWriter(
-            base.cluster, base.clock, base.jitter, base.journal, base.requests, base.events, base.slots
+            base.cluster,
+            base.clock,
+            base.jitter,
+            base.journal,
+            base.requests,
+            base.events,
+            base.slots,
+            base.family.on_refused,
         ),
         clock=base.clock,
         jitter=base.jitter,

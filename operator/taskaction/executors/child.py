@@ -146,6 +146,12 @@ class ChildExecutor(AbstractExecutor):
                 return
             await self._clock.sleep(_GONE_LOOK)
 
+    async def recover(self, run: Run) -> str | None:
+        """Return the name of the object if an earlier call has created it."""
+        child = await self.child(run)
+        body = await self.actor.get(child.resource, child.name, child.namespace, run)
+        return child.name if body is not None and is_own(child, body, run) else None
+
     async def discard(self, run: Run, child: Child) -> str | None:
         """Delete the object if it belongs to this action; return its uid, or None if there was none."""
         body = await self.actor.get(child.resource, child.name, child.namespace, run)

@@ -1,15 +1,20 @@
 """Facts about the attempt of an action, and the statuses that open, claim and continue one; decides nothing."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Attempt, Claim, TaskActionStatus
 from taskaction.lifecycle import deadlines
 from taskaction.lifecycle.decisions import Write
-from taskaction.lifecycle.state import Activity, Observed
+from taskaction.lifecycle.gates import ASKED_AGAIN
+from taskaction.lifecycle.state import Activity, Observed, Parent
 from taskaction.lifecycle.statuses import Change, apply_change, open_attempt_fields
+
+_CLOCKS_DIFFER = timedelta(seconds=5)
+"""Difference of clocks between two owners, each of which starts nothing with a larger one to the API server's."""
+_NOT_ADOPTED = frozenset({Parent.FOUND, Parent.MISSING, Parent.FINISHED})
 
 
 def with_status(observed: Observed, status: TaskActionStatus) -> Observed:
@@ -41,6 +46,12 @@ def with_open_attempt(observed: Observed, now: datetime) -> Observed:
         return observed
     fields = open_attempt_fields(observed.status, new_claim(observed, now), now, observed.key_base)
     return replace(observed, status=observed.status.model_copy(update=fields))
+
+
+def with_external_id(observed: Observed, external_id: str, now: datetime) -> Observed:
+    """Return the facts with the target's id of the attempt, which is opened if nobody has recorded its start."""
+    opened = with_open_attempt(observed, now)
+    return replace(opened, status=opened.status.model_copy(update={"external_id": external_id}))
 
 
 def change_attempt_status(
@@ -96,17 +107,51 @@ def attempts_with_start(observed: Observed, phase: Phase, now: datetime, *, wait
 
 def is_pollable(status: TaskActionStatus) -> bool:
     """Whether the attempt waits for something that a poll can ask about."""
-    waits = status.reason in {Reason.WAITING_FOR_COMPLETION, Reason.ABORTING}
-    return status.phase is Phase.PAUSED or status.external_id is not None or waits
+    return status.phase is Phase.PAUSED or _is_outside(status)
+
+
+def _is_outside(status: TaskActionStatus) -> bool:
+    """Whether the work of the attempt continues outside, as its status tells."""
+    return status.external_id is not None or status.reason in {Reason.WAITING_FOR_COMPLETION, Reason.ABORTING}
 
 
 def must_cancel(observed: Observed) -> bool:
-    """Whether something that this attempt started must be cancelled before the action ends."""
+    """Whether something that this attempt started, or may have started, must be cancelled before the action ends."""
     if observed.activity in {Activity.CALLING, Activity.CANCELLING}:
         return True
-    return observed.status.phase.is_started and (
-        observed.activity is Activity.WAITING or observed.traits.external_effect
-    )
+    if not observed.status.phase.is_started:
+        return may_have_started(observed)
+    if observed.activity is Activity.WAITING or observed.traits.external_effect or _is_outside(observed.status):
+        return True
+    return observed.traits.idempotent and observed.lost_call
+
+
+def may_have_started(observed: Observed) -> bool:
+    """Whether a former owner may have started an attempt that is not on record: it need not record an idempotent one.
+
+    What must be durable before a call tells of most actions that they were not started: the parent as an owner, and
+    the finalizer for an external effect.
+    """
+    status = observed.status
+    if not observed.lost_call or not observed.traits.idempotent or status.phase.is_started:
+        return False
+    if observed.parent in _NOT_ADOPTED or (observed.blocker is not None and observed.blocker.final):
+        return False
+    if observed.traits.external_effect and not observed.has_finalizer:
+        return False
+    due = status.next_attempt_at if status.reason not in ASKED_AGAIN else None
+    return due is None or observed.taken_at is None or due <= observed.taken_at + _CLOCKS_DIFFER
+
+
+def effect_problem(observed: Observed) -> str:
+    """Return why the effect of a running attempt is unknown, so that nothing could be cancelled; empty if it is not."""
+    status = observed.status
+    lost = observed.lost_call and status.phase.is_started and not observed.traits.idempotent
+    known = status.external_id is not None or status.phase is Phase.PAUSED
+    if not lost or known or status.reason == Reason.WAITING_FOR_COMPLETION:
+        return ""
+    holder = status.claim.holder if status.claim is not None else "its owner"
+    return f"{holder} stopped during the attempt, and its effect is unknown"
 
 
 def write_if_changed(observed: Observed, status: TaskActionStatus) -> Write:

@@ -1,6 +1,6 @@
 """Reasons for an action to end other than the outcome of a call: aborts, missing parents, timeouts, refusals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from taskaction.api.enums import ErrorKind, Phase
@@ -20,6 +20,10 @@ class Ending:
     reason: Reason | str
     message: str
     error: ActionErrorInfo | None = None
+
+    def with_problem(self, problem: str) -> "Ending":
+        """Return the ending with what people must know of work that may continue outside."""
+        return replace(self, message=f"{self.message}; {problem}") if problem else self
 
 
 def find_ending(observed: Observed, now: datetime) -> Ending | None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import TaskActionStatus
-from taskaction.lifecycle.attempts import change_attempt_status, must_cancel, write_if_changed
+from taskaction.lifecycle.attempts import change_attempt_status, effect_problem, must_cancel, write_if_changed
 from taskaction.lifecycle.decisions import Cancel, Decision, Effect, ExpireAt, RecordEvent, RemoveFinalizer, Write
 from taskaction.lifecycle.endings import Ending
 from taskaction.lifecycle.outcomes import Failed, Succeeded
@@ -15,7 +15,9 @@ from taskaction.lifecycle.statuses import Change, apply_change, close_attempt_fi
 
 def cancel_or_finish(observed: Observed, ending: Ending, now: datetime) -> Decision:
     """Return the decision that cancels what must be cancelled before the end, otherwise the end."""
-    return cancel(observed, now, why=ending.message) if must_cancel(observed) else finish(observed, ending, now)
+    if must_cancel(observed):
+        return cancel(observed, now, why=ending.message)
+    return finish(observed, ending.with_problem(effect_problem(observed)), now)
 
 
 def cancel(observed: Observed, now: datetime, *, why: str) -> Decision:

@@ -15,12 +15,14 @@ from taskaction.lifecycle import deadlines
 from taskaction.lifecycle.attempts import (
     attempts_with_start,
     change_attempt_status,
+    effect_problem,
     is_attempt_late,
     is_pollable,
     must_cancel,
     new_claim,
     take_over_claim,
     track_suspension,
+    with_external_id,
     with_open_attempt,
     with_status,
     write_if_changed,
@@ -80,7 +82,7 @@ def _decide(observed: Observed, event: Event, now: datetime) -> Decision:
         case CallEnded(outcome=outcome):
             return _handle_outcome(observed, outcome, now)
         case CancelEnded():
-            return _handle_cancelled(observed, now)
+            return _handle_cancelled(observed, event, now)
         case ReportReceived():
             return _handle_reports(observed, event, now)
         case _:
@@ -274,13 +276,20 @@ def _handle_failure(observed: Observed, outcome: Failed, now: datetime) -> Decis
     return _decide_with_wake(idle, status, Write.NOW, (WakeAt(verdict.at), tell), now)
 
 
-def _handle_cancelled(observed: Observed, now: datetime) -> Decision:
+def _handle_cancelled(observed: Observed, ended: CancelEnded, now: datetime) -> Decision:
+    problem = ended.problem or effect_problem(observed)
     observed = replace(observed, activity=Activity.IDLE)
+    if ended.external_id is not None:  # what was started counts, although nobody has recorded the start
+        observed = with_external_id(observed, ended.external_id, now)
     if (ending := find_ending(observed, now)) is not None:
-        return finish(observed, ending, now)
+        return finish(observed, ending.with_problem(problem), now)
     if is_attempt_late(observed, now):
-        return _handle_failure(observed, timeout_failure(observed, now), now)
-    return _handle_failure(observed, interruption_failure(observed), now)
+        failure = timeout_failure(observed, now)
+        message = f"{failure.message}; {problem}" if problem else failure.message
+        return _handle_failure(with_open_attempt(observed, now), replace(failure, message=message), now)
+    if not observed.status.phase.is_started and ended.external_id is None:
+        return _prepare(observed, now)
+    return _handle_failure(with_open_attempt(observed, now), interruption_failure(observed), now)
 
 
 def _handle_reports(observed: Observed, told: ReportReceived, now: datetime) -> Decision:
@@ -301,7 +310,7 @@ def _handle_reports(observed: Observed, told: ReportReceived, now: datetime) -> 
 
 
 def _requires_attempt(event: Event) -> bool:
-    return isinstance(event, CancelEnded | ReportReceived) or (
+    return isinstance(event, ReportReceived) or (
         isinstance(event, CallEnded) and isinstance(event.outcome, Succeeded | Pending | Paused)
     )
 

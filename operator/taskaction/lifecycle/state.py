@@ -84,6 +84,8 @@ class Observed:
         queue_full: the queue of its provider is full.
         limited_until: when the rate limit of its provider allows the start; an estimate.
         taken_at: since when the former owner of the attempt has been gone.
+        lost_call: a former owner may have called the executor for this attempt, or for one that it has not recorded,
+            and nothing that the call returned is on record.
         is_storing: the attempt has ended, and its output is being stored.
         signalled: ``spec.signal`` differs from what the executor was last polled with.
         parameters_hash: the fingerprint of the current parameters.
@@ -107,6 +109,7 @@ class Observed:
     queue_full: QueueFull | None = None
     limited_until: datetime | None = None
     taken_at: datetime | None = None
+    lost_call: bool = False
     is_storing: bool = False
     signalled: bool = False
     parameters_hash: str | None = None
@@ -131,9 +134,17 @@ class CallEnded:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelEnded:
-    """The executor confirmed a cancel, or its deadline has passed."""
+    """The executor confirmed a cancel, or its deadline has passed.
+
+    Attributes:
+        external_id: the target's id of what a lost call had started; None if none was found or looked for.
+        problem: why work may continue outside; empty if the executor confirmed.
+    """
+
+    external_id: str | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Protocol, Self
 from pydantic import BaseModel
 
 from taskaction.api.task_action import Link, Progress, Signal
-from taskaction.lifecycle.outcomes import Outcome
+from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Pending, Succeeded
 from taskaction.lifecycle.traits import Traits
-from taskaction.plugin.errors import WebhookRefusedError
+from taskaction.plugin.errors import ActionExecutionError, TransientError, WebhookRefusedError
 from taskaction.plugin.schedule import Schedule
 from taskaction.plugin.secrets import Secret, reveal
 from taskaction.plugin.settings import Settings
@@ -238,6 +238,26 @@ class AbstractExecutor(ABC):
 
     async def cancel(self, run: Run) -> None:
         """Stop the work that ``execute`` left running outside; repeated until it returns or its time is over."""
+
+    async def recover(self, run: Run) -> str | None:
+        """Return the target's id of what a lost ``execute`` of this attempt has started, for ``cancel`` to stop it.
+
+        The engine calls it for an idempotent executor before ``cancel``, if another process may have called ``execute``
+        and has recorded nothing; repeated as ``cancel`` is. None means that nothing runs. By default, an executor with
+        an external effect executes again, which has no second effect, and any other has nothing that could run.
+
+        Raises:
+            ActionError: whether something was started is unknown; the status of the action then says so.
+        """
+        if not self.traits(run.parameters, run.config).external_effect:
+            return None
+        outcome = await self.execute(run)
+        if isinstance(outcome, Succeeded):
+            return None
+        if isinstance(outcome, Pending | Paused) and outcome.external_id is not None:
+            return outcome.external_id
+        error = ActionExecutionError if isinstance(outcome, Failed) else TransientError
+        raise error(outcome.message)
 
     async def release(self, run: Run) -> None:
         """Ask the target to forget what this attempt started, after the end of the action is durable; best effort.

@@ -47,6 +47,7 @@ POLICIES = st.builds(
     total=BOUNDS,
 )
 TRAITS = st.builds(Traits, idempotent=st.booleans(), external_effect=st.booleans())
+CLOCKS_DIFFER = 5.0
 ENDS = 300  # more steps than any policy above allows
 
 quick = settings(max_examples=100, deadline=None)
@@ -184,6 +185,11 @@ def no_decision_asks_to_be_woken_in_the_past(world: World) -> None:
                 assert effect.at >= taken.now
 
 
+def what_may_run_on_is_cancelled_or_named_as_unknown(world: World) -> None:
+    if world.status.phase.is_terminal and world.outside and world.set_back <= CLOCKS_DIFFER:
+        assert "effect is unknown" in (world.status.message or "")
+
+
 HOLDS = (
     phases_go_back_only_when_the_attempt_has_ended,
     a_terminal_status_stays_as_it_is,
@@ -194,6 +200,7 @@ HOLDS = (
     a_claim_never_falls_back_to_a_former_owner,
     an_effect_outside_is_under_the_finalizer_from_before_the_call_until_the_end,
     no_decision_asks_to_be_woken_in_the_past,
+    what_may_run_on_is_cancelled_or_named_as_unknown,
 )
 
 

@@ -24,7 +24,7 @@ EVENTS: dict[str, tuple[Event, Activity]] = {
 WAITING = (Phase.QUEUED, Phase.WAITING_FOR_RESOURCES)
 STARTED = (Phase.INITIALIZING, Phase.RUNNING, Phase.PAUSED)
 FINISHED = (Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED, Phase.TIMED_OUT)
-NEEDS_AN_ATTEMPT = ("succeeded", "pending", "paused", "stopped")
+NEEDS_AN_ATTEMPT = ("succeeded", "pending", "paused")
 """What only an attempt can end in; the engine asks for a quota before it opens one, so the others come without."""
 
 
@@ -62,6 +62,7 @@ def not_started(phase: Phase) -> dict[str, Row]:
         "slot": Row(Phase.RUNNING, "Executing", Write.LATER, ("Call",)),
         "failed": Row(Phase.FAILED, "Broken", Write.NOW, ("ExpireAt", "RecordEvent")),
         "limited": Row(Phase.WAITING_FOR_RESOURCES, "RateLimited", Write.LATER, ("Park",)),
+        "stopped": Row(phase, None, Write.NONE, ("Enqueue",)),
     }
 
 

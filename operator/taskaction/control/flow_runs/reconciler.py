@@ -109,7 +109,9 @@ class RunReconciler:
             self._wake_at(record, self._parts.clock.now() + _LEASE_PAUSE)
             return
         fact = self._parts.tree.abort_fact(record.uid)
-        if not record.status.phase.is_terminal:
+        if record.was_refused and not record.is_refused:
+            record.require_write()  # the object has changed since, and may have room
+        elif not record.status.phase.is_terminal:
             if record.status.started_at is None:
                 await self._begin(record, fact)
             elif await self._load(record, fact):
@@ -319,21 +321,10 @@ class RunReconciler:
         record.require_write()
 
     async def _commit(self, record: RunRecord) -> None:
-        if record.begin_commit():
-            self._render_status(record)
-            result = await self._parts.persistence.write(record)
-            if result is WriteResult.GONE:
-                self._parts.teardown.on_deleted(record)
-                return
-            if result is WriteResult.REFUSED:
-                return  # nothing more can be recorded; a change of the object requests another turn
-            if result is WriteResult.OVERTAKEN:
-                self._on_overtaken(record)
-                return
-            self._parts.teardown.on_status_stored(record)
-            if result is WriteResult.DELAYED:  # no effect before the status is recorded
-                self._schedule(record)
-                return
+        if record.begin_commit() and not await self._write(record):
+            return
+        if record.was_refused:
+            return  # nothing more can be recorded, so nothing is started
         if record.status is record.stored:
             self._parts.log.write(record)
         if record.is_finished:
@@ -346,6 +337,21 @@ class RunReconciler:
             self._parts.teardown.on_deleted(record)
             return
         self._schedule(record)
+
+    async def _write(self, record: RunRecord) -> bool:
+        """Write the status; return whether its effects may follow."""
+        self._render_status(record)
+        match result := await self._parts.persistence.write(record):
+            case WriteResult.GONE:
+                self._parts.teardown.on_deleted(record)
+            case WriteResult.OVERTAKEN:
+                self._on_overtaken(record)
+            case WriteResult.REFUSED:
+                record.stop_calls()
+            case WriteResult.STORED | WriteResult.DELAYED:
+                self._parts.teardown.on_status_stored(record)
+                self._schedule(record)
+        return result is WriteResult.STORED
 
     def _on_overtaken(self, record: RunRecord) -> None:
         record.reset()
@@ -388,11 +394,7 @@ class RunReconciler:
         self._parts.agenda.set(record.uid, record.next_due)
 
 
-def _find_starts(decision: FlowDecision) -> list[StartAction]:
-    return [effect for effect in decision.effects if isinstance(effect, StartAction)]
-
-
 def _must_be_written(before: FlowState, decision: FlowDecision) -> bool:
     """Whether the effects of a decision require a durable status; inline calls are repeated instead."""
-    made = any(not start.inline for start in _find_starts(decision))
+    made = any(isinstance(effect, StartAction) and not effect.inline for effect in decision.effects)
     return made or decision.outcome is not None or before.status != decision.state.status

@@ -55,7 +55,7 @@ class ParentTracker:
         action = record.api_object
         link = parent_link(action)
         unknown_before = record.parent in {Parent.LOOKED_UP, Parent.FOUND}
-        matters = self._tree.update_node(record.uid, NodeFacts.from_object(action, record.stored), link, live=True)
+        matters = self._tree.update_node(record.uid, _facts_of(record), link, live=True)
         if link is not None:
             record.set_parent(self._owned_parent_state(record))
         elif action.spec.parent_ref is not None and not is_orphaned(action) and not record.status.phase.is_started:
@@ -67,9 +67,11 @@ class ParentTracker:
 
     def on_finished(self, record: OwnedRecord) -> None:
         """Record that an object has finished; it stays in the tree while it has live children."""
-        facts = NodeFacts.from_object(record.api_object, record.stored)
-        if self._tree.update_node(record.uid, facts, parent_link(record.api_object), live=False):
-            self._request_descendants(record.uid)
+        self._update_node(record, live=False)
+
+    def on_refused(self, record: OwnedRecord) -> None:
+        """Record that an object has failed although no status fits into it; its descendants learn of it only here."""
+        self._update_node(record, live=True)
 
     def on_deleted(self, record: OwnedRecord) -> None:
         """Record that an object was deleted, and request its descendants."""
@@ -92,6 +94,10 @@ class ParentTracker:
         if parent is not None:  # the owner of a run must know how its actions end
             return parent.kind is ParentKind.ACTION_FLOW_RUN and self._tenures.owns(parent.shard)
         return any(uid != record.uid and self._members.get(uid) for uid in self._tree.descendants_of(above))
+
+    def _update_node(self, record: OwnedRecord, *, live: bool) -> None:
+        if self._tree.update_node(record.uid, _facts_of(record), parent_link(record.api_object), live=live):
+            self._request_descendants(record.uid)
 
     def _owned_parent_state(self, record: OwnedRecord) -> Parent:
         unknown = self._tree.unknown_ancestor(record.uid)
@@ -179,6 +185,11 @@ class ParentTracker:
                 if parent_link(record.api_object) is not None:
                     record.set_parent(self._owned_parent_state(record))
                 self._requests.reconcile(record)
+
+
+def _facts_of(record: OwnedRecord) -> NodeFacts:
+    """Return what a record means for its descendants: a failure that no status can show counts like any other."""
+    return NodeFacts.from_object(record.api_object, record.status if record.was_refused else record.stored)
 
 
 def _awaits_adoption(record: OwnedRecord) -> bool:

@@ -25,6 +25,7 @@ from taskaction.lifecycle.traits import Traits
 
 _AT_REST = frozenset({Activity.IDLE, Activity.QUEUED, Activity.PARKED})
 _TRACKED = frozenset({Activity.QUEUED, Activity.PARKED, Activity.WAITING})
+_CALLED = frozenset({Activity.CALLING, Activity.CANCELLING})
 
 
 class DueTimers(NamedTuple):
@@ -57,6 +58,7 @@ class ActionRecord(OwnedRecord):
             ``must_be_evaluated`` hold.
         must_be_evaluated: the check of the parameters is not cheap, and must end before the action starts.
         is_validating: that check has begun.
+        lost_call: a former owner may have made a call of which nothing is on record.
         poll_at: when to poll next.
         call: the task of the running call; ``cancelling``: the attempt is being cancelled.
         is_storing: the call has an outcome, whose output is being stored.
@@ -73,6 +75,7 @@ class ActionRecord(OwnedRecord):
     first_version: int
     activity: Activity = Activity.IDLE
     taken_over_at: datetime | None = None
+    lost_call: bool = False
     polled_signal: Signal | None = None
     awaits_partition: bool = False
     partition_asked: bool = False
@@ -187,6 +190,12 @@ class ActionRecord(OwnedRecord):
     def take_over(self, since: datetime, *, may_be_refused: bool = False) -> None:
         """Record that this process sees the action as its own, and that no former owner has been there ``since``."""
         self.taken_over_at, self.may_be_refused = since, may_be_refused
+        if self.activity not in _CALLED:  # of its own calls this process learns what they return
+            self.lost_call = not may_be_refused
+
+    def rule_out_lost_call(self) -> None:
+        """Record that no former owner has called the executor, or that what it has started is known here."""
+        self.lost_call = False
 
     def give_up_attempt(self, now: datetime) -> None:
         """Record that the attempt belongs to another owner, or that nothing was called."""
@@ -328,6 +337,7 @@ class ActionRecord(OwnedRecord):
         if self.cancelling:
             return False
         self.activity, self.cancelling, self.poll_at = Activity.CANCELLING, True, None
+        self.awaits_partition = False
         return True
 
     def end_cancel(self) -> None:

@@ -78,10 +78,12 @@ class StatusWriter(Generic[R]):
         requests: Requests,
         events: EventPoster,
         slots: WriteSlots,
+        on_refused: Callable[[OwnedRecord], None],
     ) -> None:
         """Create a writer; it requests reconciliation of every object that it reads and the watch may not show.
 
-        ``jitter`` returns random numbers in [0, 1).
+        ``jitter`` returns random numbers in [0, 1). ``on_refused`` is called with every record that fails although no
+        status fits into its object.
         """
         self._cluster = cluster
         self._clock = clock
@@ -90,6 +92,7 @@ class StatusWriter(Generic[R]):
         self._requests = requests
         self._events = events
         self._slots = slots
+        self._on_refused = on_refused
 
     async def flush(self, record: R) -> WriteResult:
         """Write the record's status; return when the API server has it, or never will."""
@@ -176,6 +179,7 @@ class StatusWriter(Generic[R]):
                 self._journal.on_status_refused(record, error)
                 self._events.post(record.api_object, RecordEvent(warning=True, reason=reason, message=_TOO_LARGE))
             record.give_up_write(record.refused_status(reason, str(error), now))
+            self._on_refused(record)
         return not record.is_refused
 
     async def _read(self, record: R) -> Body | None:

@@ -168,6 +168,13 @@ class ExecutorCaller:
         """Call ``cancel`` of the executor; raise what it raises."""
         await (await self._prepare(record, binding, observed)).cancel()
 
+    async def recover(self, record: ActionRecord, binding: ExecutorBinding, observed: Observed) -> str | Failed | None:
+        """Return the target's id of what a lost call has started; None if nothing runs, a failure if unknown."""
+        try:
+            return await (await self._prepare(record, binding, observed)).recover()
+        except Exception as error:  # noqa: BLE001 - an executor may raise anything
+            return _failure_of(error)
+
     async def release(self, record: ActionRecord, binding: ExecutorBinding, observed: Observed) -> None:
         """Call ``release`` of the executor; raise what it raises."""
         await (await self._prepare(record, binding, observed)).release()

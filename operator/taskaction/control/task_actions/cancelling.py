@@ -1,16 +1,33 @@
 """Cancellation of attempts: cancels the running call and then the executor, within a deadline; records nothing."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import datetime
 
+from taskaction.api.enums import RetryClass
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.task_actions.calls import ExecutorCaller
 from taskaction.control.task_actions.journal import ActionRecorder
 from taskaction.control.task_actions.observe import ActionObserver, ExecutorBinding
 from taskaction.control.task_actions.owners import ActionOwners
 from taskaction.core.clock import Clock
+from taskaction.core.constants import FINALIZER
+from taskaction.lifecycle.attempts import with_external_id, with_open_attempt
+from taskaction.lifecycle.outcomes import Failed
+from taskaction.lifecycle.state import CancelEnded, Observed
 
 _RETRY = 1.0
+_UNCONFIRMED = "the executor did not confirm the cancel in time, and the work may continue"
+_NOT_NOW = frozenset({RetryClass.SYSTEM, RetryClass.RATE_LIMITED, RetryClass.TIMEOUT, RetryClass.INTERRUPTED})
+"""Classes of errors after which a lost call is looked for again."""
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What is known while a cancel lasts, and remains known if its time is over."""
+
+    external_id: str | None = None
+    problem: str = _UNCONFIRMED
 
 
 class Canceller:
@@ -31,9 +48,10 @@ class Canceller:
         self._caller = caller
         self._journal = journal
 
-    async def cancel(self, record: ActionRecord, bound: datetime) -> None:
+    async def cancel(self, record: ActionRecord, bound: datetime) -> CancelEnded:
         """Cancel the attempt of a record in which the cancel has begun; return at ``bound`` at the latest."""
-        telling = asyncio.create_task(self._cancel_executor(record), name=f"tell {record.uid}")
+        findings = _Findings()
+        telling = asyncio.create_task(self._cancel_executor(record, findings), name=f"tell {record.uid}")
         seconds = max((bound - self._clock.now()).total_seconds(), 0.0)
         patience = asyncio.create_task(self._clock.sleep(seconds), name=f"patience {record.uid}")
         await asyncio.wait({telling, patience}, return_when=asyncio.FIRST_COMPLETED)
@@ -43,20 +61,43 @@ class Canceller:
             task.cancel()
         await asyncio.gather(telling, patience, return_exceptions=True)
         record.end_cancel()
+        return CancelEnded(external_id=findings.external_id, problem=findings.problem)
 
-    async def _cancel_executor(self, record: ActionRecord) -> None:
+    async def _cancel_executor(self, record: ActionRecord, findings: _Findings) -> None:
         if record.call is not None:
             record.call.cancel()
             await asyncio.wait({record.call})
+        while not await self._try_to_cancel(record, findings):
+            await self._clock.sleep(_RETRY)
+
+    async def _try_to_cancel(self, record: ActionRecord, findings: _Findings) -> bool:
+        """Cancel the executor once, and what a lost call has started; return whether another try cannot help."""
         bound = self._observer.bind_executor(record.action)
         if not isinstance(bound, ExecutorBinding):
-            return
-        while True:
-            observed = self._observer.observe_action(record, self._owners.of_attempt(record))
-            try:
-                await self._caller.cancel(record, bound, observed)
-            except Exception as error:  # noqa: BLE001 - an executor may raise anything; the deadline ends the retries
-                self._journal.on_task_failed(f"cancel {record.uid}", error)
-                await self._clock.sleep(_RETRY)
-            else:
-                return
+            findings.problem = f"the work may continue: {bound.message}"
+            return record.status.external_id is None and FINALIZER not in record.action.metadata.finalizers
+        observed = self._observer.observe_action(record, self._owners.of_attempt(record))
+        started = observed.status.phase.is_started
+        if _is_start_lost(observed) and findings.external_id is None:
+            found = await self._caller.recover(record, bound, with_open_attempt(observed, self._clock.now()))
+            if isinstance(found, Failed):
+                findings.problem = f"whether work was started and continues is unknown: {found.message}"
+                return found.retry_class not in _NOT_NOW
+            if found is None and not started:
+                findings.problem = ""
+                return True
+            findings.external_id = found
+        if findings.external_id is not None:
+            observed = with_external_id(observed, findings.external_id, self._clock.now())
+        try:
+            await self._caller.cancel(record, bound, observed)
+        except Exception as error:  # noqa: BLE001 - an executor may raise anything; the deadline ends the retries
+            self._journal.on_task_failed(f"cancel {record.uid}", error)
+            return False
+        findings.problem = ""
+        return True
+
+
+def _is_start_lost(observed: Observed) -> bool:
+    """Whether a call of a former owner may have started something whose id is not on record."""
+    return observed.lost_call and observed.traits.idempotent and observed.status.external_id is None

@@ -21,6 +21,11 @@ from taskaction.plugin.secrets import secrets_in
 
 T = TypeVar("T")
 
+_ID_EXPOSED = (
+    "the target's id of the started work contains the value of a Secret and cannot be stored; choose another "
+    "externalId, and stop the work at the target"
+)
+
 
 class CallFailedError(TaskActionError):
     """Error of an executor, without any value of a Secret.
@@ -94,6 +99,17 @@ class GuardedExecutor:
         """Stop the work outside."""
         await self._guard(lambda: self._executor.cancel(self._run))
 
+    async def recover(self) -> str | None:
+        """Return the target's id of what a lost call of ``execute`` has started; None if there is nothing to cancel.
+
+        Raises:
+            CallFailedError: whether something was started is unknown, or its id contains the value of a Secret.
+        """
+        found = await self._guard(lambda: self._executor.recover(self._run))
+        if found is not None and self._ledger.redact(found) != found:
+            raise CallFailedError(failure_of(InvalidParametersError(_ID_EXPOSED, code=Reason.SECRET_RETURNED)))
+        return found
+
     async def release(self) -> None:
         """Ask the target to forget the attempt."""
         await self._guard(lambda: self._executor.release(self._run))
@@ -132,8 +148,7 @@ class GuardedExecutor:
         if isinstance(shown, Pending | Paused) and shown.external_id != getattr(outcome, "external_id", None):
             return Failed(
                 code=Reason.SECRET_RETURNED,
-                message="the target's id of the started work contains the value of a Secret and cannot be stored; "
-                "choose another externalId, and stop the work at the target",
+                message=_ID_EXPOSED,
                 retry_class=None,
             )
         return shown

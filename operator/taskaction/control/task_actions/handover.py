@@ -11,7 +11,7 @@ from taskaction.control.task_actions.owners import UNDER_WAY
 from taskaction.control.task_actions.reconciler import Reconciler
 from taskaction.control.task_actions.teardown import Teardown
 from taskaction.core.clock import Clock
-from taskaction.lifecycle.state import Activity
+from taskaction.lifecycle.state import Activity, CancelEnded
 
 
 class ShardHandover:
@@ -79,7 +79,7 @@ class ShardHandover:
         if isinstance(bound, ExecutorBinding) and bound.executor.IDEMPOTENT:
             record.rest()
         else:
-            await self._reconciler.on_cancel_ended(record)
+            await self._reconciler.on_cancel_ended(record, CancelEnded())
 
     def _is_busy(self, record: ActionRecord) -> bool:
         if record.is_gone or self._table.get(record.uid) is not record:

@@ -101,6 +101,7 @@ class ActionObserver:
             queue_full=self._queue_full(record) if self._manager.is_in_backlog(record.uid) else None,
             limited_until=record.limited_until,
             taken_at=record.taken_over_at,
+            lost_call=record.lost_call,
             is_storing=record.is_storing,
             signalled=signal is not None and signal != record.polled_signal,
             parameters_hash=parameters_hash,

@@ -12,6 +12,8 @@ from taskaction.execution.manager import ExecutionManager
 from taskaction.lifecycle.state import Activity
 
 _WAITING = frozenset({Activity.QUEUED, Activity.PARKED})
+_PLACED = frozenset({Activity.IDLE, Activity.CANCELLING})
+"""What an action without an attempt on record does while it keeps its place and needs no worker."""
 
 
 class Queueing:
@@ -40,7 +42,7 @@ class Queueing:
 
     def keep_place(self, record: ActionRecord) -> None:
         """Keep the place of an action that this process owns and that may not start yet."""
-        if record.activity is not Activity.IDLE or record.status.phase.is_terminal:
+        if record.activity not in _PLACED or record.status.phase.is_terminal:
             return
         if not self._tenures.owns(record.shard):
             return

@@ -164,19 +164,20 @@ class Reconciler:
         if decision is None:
             return
         record.rest()
+        record.rule_out_lost_call()
         self._dispatcher.mark_consumed(record)
         self.apply(record, decision)
         if decision.status.phase.is_started:
             record.wait_for_poll()
         await self._committer.commit(record, decision)
 
-    async def on_cancel_ended(self, record: ActionRecord) -> None:
+    async def on_cancel_ended(self, record: ActionRecord, ended: CancelEnded) -> None:
         """Record the end of a cancelled attempt, if the object and the attempt still exist."""
-        if self._table.get(record.uid) is not record or not record.status.phase.is_started:
+        if self._table.get(record.uid) is not record or record.status.phase.is_terminal:
             return
         if record.activity is not Activity.CANCELLING:
             return  # another owner took it over meanwhile
-        decision = self.decide(record, CancelEnded())
+        decision = self.decide(record, ended)
         if decision is None:
             return
         record.rest()
@@ -223,8 +224,7 @@ class Reconciler:
         return call
 
     async def _cancel(self, record: ActionRecord, bound: datetime) -> None:
-        await self._canceller.cancel(record, bound)
-        await self.on_cancel_ended(record)
+        await self.on_cancel_ended(record, await self._canceller.cancel(record, bound))
 
     async def _adopt(self, record: ActionRecord) -> None:
         if record.adopter is None:

@@ -184,6 +184,7 @@ class ActionTurns:
             await self._editor.add_finalizer(record)
         except InvalidError as error:
             return refused_edit_failure(error)
+        record.rule_out_lost_call()  # a call would have been made after this
         if record.is_finished:  # aborted meanwhile, by a decision that saw no finalizer to remove
             await self._editor.remove_finalizer(record)
         return None
