@@ -29,7 +29,10 @@ from support.operators import QUICK_LEASES, Operators
 from support.world import World, job
 
 CHILDREN, GRANDCHILDREN, LEAVES = 5, 3, 12  # below each other: 5 + 5*3 + 5*3*12 = 200
-DESCENDANTS = CHILDREN + CHILDREN * GRANDCHILDREN + CHILDREN * GRANDCHILDREN * LEAVES
+FEW_CHILDREN = 2  # 80 descendants
+BELOW_A_CHILD = GRANDCHILDREN + GRANDCHILDREN * LEAVES
+DESCENDANTS = CHILDREN * (1 + BELOW_A_CHILD)
+FEW_DESCENDANTS = FEW_CHILDREN * (1 + BELOW_A_CHILD)
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -44,6 +47,13 @@ def world() -> Iterator[World]:
 def tree(operators: Operators, kubectl: Kubectl, world: World) -> Iterator[Operators]:
     """A parent with 200 descendants, all of them running outside."""
     with running(operators, kubectl, world, manifests(world)):
+        yield operators
+
+
+@pytest.fixture
+def smaller_tree(operators: Operators, kubectl: Kubectl, world: World) -> Iterator[Operators]:
+    """The parent with two of its children, and what is below those, for what concerns the order of events."""
+    with running(operators, kubectl, world, manifests(world, children=FEW_CHILDREN)):
         yield operators
 
 
@@ -108,12 +118,12 @@ def test_deleting_the_parent_removes_everything_below(tree: Operators, kubectl: 
 
 
 def test_a_parent_deleted_while_no_operator_runs_is_followed_when_one_is_back(
-    tree: Operators, kubectl: Kubectl, world: World
+    smaller_tree: Operators, kubectl: Kubectl, world: World
 ) -> None:
-    tree.stop()
+    smaller_tree.stop()
     kubectl("delete", "ta", "root", "--wait=false")
     assert not world.cancelled
-    tree.start(QUICK_LEASES)
+    smaller_tree.start(QUICK_LEASES)
     wait_until_all_are_told(kubectl, world)
     wait_for_all(kubectl, none_left, seconds=120)
 
@@ -137,11 +147,12 @@ def test_a_crash_in_the_middle_of_an_abort_leaves_nothing_running(
         wait_for_all(kubectl, none_left, seconds=120)
 
 
-def test_a_child_that_is_created_after_the_abort_never_starts(tree: Operators, kubectl: Kubectl, world: World) -> None:
+@pytest.mark.usefixtures("smaller_tree")
+def test_a_child_that_is_created_after_the_abort_never_starts(kubectl: Kubectl, world: World) -> None:
     patch(kubectl, "root", {"abort": {"reason": "late"}})
     create(kubectl, [described(name, parent, world) for name, parent in LATE.items()])
     found = wait_for_all(kubectl, all_finished)
-    assert len(found) == DESCENDANTS + 1 + len(LATE)
+    assert len(found) == FEW_DESCENDANTS + 1 + len(LATE)
     late = {name: (phase(found[name]), reason(found[name])) for name in LATE}
     assert set(late.values()) <= {("Aborted", "ParentAborted"), ("Failed", "ParentFinished")}
     assert not set(LATE) & set(world.jobs), late
@@ -151,9 +162,8 @@ def test_a_child_that_is_created_after_the_abort_never_starts(tree: Operators, k
 LATE = {"late-child": "root", "late-grandchild": "c0", "late-leaf": "c1-g1-l1", "late-below-late": "late-child"}
 
 
-def test_a_child_that_is_created_after_the_deletion_goes_with_the_rest(
-    tree: Operators, kubectl: Kubectl, world: World
-) -> None:
+@pytest.mark.usefixtures("smaller_tree")
+def test_a_child_that_is_created_after_the_deletion_goes_with_the_rest(kubectl: Kubectl, world: World) -> None:
     kubectl("delete", "ta", "root", "--wait=false")
     create(kubectl, [described(name, parent, world) for name, parent in LATE.items()])
     wait_until_all_are_told(kubectl, world)
