@@ -1,6 +1,7 @@
 """Fixtures for everything that needs a real API server; tests without one never start it."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,12 @@ SLOWEST = (
 
 
 def pytest_configure() -> None:
-    """Give every process that tests start what the image has, without what only tools of developers bring."""
+    """Start processes of tests with what the image has, and let them share the modules that they compile.
+
+    Where the environment forbids to write bytecode, each of hundreds of processes would compile the package again.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(AS_IN_THE_IMAGE), os.environ.get("PYTHONPATH"))))
 
 
@@ -165,7 +171,7 @@ def kubeconfig(crds: Cluster) -> Path:
 @pytest.fixture
 def namespace(crds: Cluster) -> Iterator[str]:
     """A namespace of the test's own."""
-    with new_namespace(crds.kubectl, "test") as name:
+    with new_namespace(crds, "test") as name:
         yield name
 
 

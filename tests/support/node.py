@@ -19,19 +19,42 @@ from local import manifests
 from local.operator_process import Operator
 from support.cluster import new_namespace
 from support.operators import QUICK_LEASES, Operators
+from support.scheduling import ON_THE_NODE
 
 RUN = manifests.ROOT / ".run"
 NO_PODS = "true pods could not be run: "
+NODE = pytest.StashKey[Cluster]()
 
 
-@pytest.fixture(scope="session")
-def node_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """A cluster that truly runs pods, with the project's kinds: the user's own, one on this machine, or kind."""
-    found = true_pods(request)
-    manifests.install(found.kubectl)
-    yield found
-    if not isinstance(found, clusters.KindCluster):  # whose own fixture ends it
-        found.stop()
+@pytest.fixture(scope="module")
+def node_cluster(request: pytest.FixtureRequest) -> Cluster:
+    """A cluster that truly runs pods, with the project's kinds: the user's own, one on this machine, or kind.
+
+    The modules of `ON_THE_NODE` share it. It ends with the last of them, because a node that idles is costly.
+    """
+    stash = request.session.stash
+    if NODE not in stash:
+        stash[NODE] = true_pods(request)
+        manifests.install(stash[NODE].kubectl)
+    return stash[NODE]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Stop the node after the fixtures of the last test on it."""
+    try:
+        yield
+    finally:
+        stays = nextitem is not None and (nextitem.path == item.path or nextitem.path.name in ON_THE_NODE)
+        if NODE in item.session.stash and not stays:
+            stop_node(item.session.stash)
+
+
+def stop_node(stash: pytest.Stash) -> None:
+    """Stop and forget the cluster; that of kind is ended by its own fixture."""
+    if not isinstance(stash[NODE], clusters.KindCluster):
+        stash[NODE].stop()
+    del stash[NODE]
 
 
 def true_pods(request: pytest.FixtureRequest) -> Cluster:
@@ -84,7 +107,7 @@ def node_operator(node_operators: Operators) -> Operator:
     return node_operators.start(QUICK_LEASES)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def simulated_cluster() -> Iterator[SimulatedNode]:
     """A control plane whose pods kwok plays, with the project's kinds."""
     folder = clusters.programs_folder(own_choice())
@@ -110,7 +133,7 @@ def own_choice() -> Programs | Build:
 
 def namespaced(cluster: Cluster) -> Iterator[Kubectl]:
     """Give a namespace for the time of a test."""
-    with new_namespace(cluster.kubectl, "test") as name:
+    with new_namespace(cluster, "test") as name:
         yield cluster.kubectl.within(name)
 
 

@@ -4,7 +4,7 @@ from pathlib import PurePath
 
 from xdist.scheduler import LoadFileScheduling
 
-ON_THE_NODE = {"test_examples.py", "test_node.py", "test_pods.py", "test_true_pods.py"}
+ON_THE_NODE = {"test_examples.py", "test_flyte_program.py", "test_node.py", "test_pods.py", "test_true_pods.py"}
 """Files that share one node, which takes long to start."""
 
 

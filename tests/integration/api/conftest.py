@@ -12,5 +12,5 @@ from support.cluster import new_namespace
 @pytest.fixture(scope="module")
 def shared(crds: Cluster) -> Iterator[Kubectl]:
     """Kubectl in a namespace of the module's own, for dry runs and objects that nobody changes."""
-    with new_namespace(crds.kubectl, "test") as name:
+    with new_namespace(crds, "test") as name:
         yield crds.kubectl.within(name)

@@ -121,7 +121,7 @@ def test_a_name_that_cannot_be_is_refused(helm: Helm, value: str) -> None:
 @pytest.fixture
 def homes(crds: Cluster) -> Iterator[tuple[str, str]]:
     """Two namespaces for releases."""
-    with new_namespace(crds.kubectl, "ops") as first, new_namespace(crds.kubectl, "ops") as second:
+    with new_namespace(crds, "ops") as first, new_namespace(crds, "ops") as second:
         yield first, second
 
 

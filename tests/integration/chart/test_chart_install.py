@@ -53,7 +53,7 @@ def helm(node: NodeCluster) -> Helm:
 @pytest.fixture
 def team(node: NodeCluster) -> Iterator[Kubectl]:
     """A namespace whose actions may use its accounts."""
-    with new_namespace(node.kubectl, "team") as name:
+    with new_namespace(node, "team") as name:
         yield node.kubectl.within(name)
 
 

@@ -645,7 +645,7 @@ def expanded(rules: list[Manifest]) -> Allowed:
 @pytest.fixture(scope="module")
 def home(cluster: Cluster) -> Iterator[str]:
     """The namespace of a release of which nothing but the rights is installed, and of its actions."""
-    with new_namespace(cluster.kubectl, "ops") as name:
+    with new_namespace(cluster, "ops") as name:
         yield name
 
 

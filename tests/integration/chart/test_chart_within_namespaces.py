@@ -80,7 +80,7 @@ def test_without_the_names_of_namespaces_it_is_refused(helm: Helm) -> None:
 @pytest.fixture
 def home(crds: Cluster) -> Iterator[str]:
     """The namespace of the release."""
-    with new_namespace(crds.kubectl, "ops") as name:
+    with new_namespace(crds, "ops") as name:
         yield name
 
 

@@ -13,14 +13,14 @@ from support.cluster import new_namespace
 @pytest.fixture
 def attacker(crds: Cluster) -> Iterator[Kubectl]:
     """Kubectl in the namespace of the attacker; `--as=` names which of the accounts there acts."""
-    with new_namespace(crds.kubectl, "attacker") as name:
+    with new_namespace(crds, "attacker") as name:
         yield crds.kubectl.within(name)
 
 
 @pytest.fixture
 def victim(crds: Cluster) -> Iterator[Kubectl]:
     """Kubectl in the namespace of somebody else."""
-    with new_namespace(crds.kubectl, "victim") as name:
+    with new_namespace(crds, "victim") as name:
         yield crds.kubectl.within(name)
 
 

@@ -64,7 +64,7 @@ ALLOWED = {
 @pytest.fixture(scope="module")
 def team(crds: Cluster) -> Iterator[Kubectl]:
     """A namespace with the roles of the page, in place of the page's own one."""
-    with new_namespace(crds.kubectl, "team-a") as name:
+    with new_namespace(crds, "team-a") as name:
         kubectl = crds.kubectl.within(name)
         for body in MANIFESTS:
             if "namespace" in body["metadata"]:

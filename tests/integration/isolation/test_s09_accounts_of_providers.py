@@ -43,7 +43,7 @@ ALLOWED = {
 
 @pytest.fixture(scope="module")
 def shared(crds: Cluster) -> Iterator[Kubectl]:
-    with new_namespace(crds.kubectl, "attacker") as name:
+    with new_namespace(crds, "attacker") as name:
         yield crds.kubectl.within(name)
 
 

@@ -33,7 +33,7 @@ ASK = {
 
 @pytest.fixture(scope="module")
 def services(crds: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActionsServices]:
-    with new_namespace(crds.kubectl, "flyte") as namespace:
+    with new_namespace(crds, "flyte") as namespace:
         kubectl = crds.kubectl.within(namespace)
         found = ActionsServices(kubectl, namespace, tmp_path_factory.mktemp("actions"))
         verbs = ("get", "list", "watch", "create", "update", "patch", "delete", "abort")

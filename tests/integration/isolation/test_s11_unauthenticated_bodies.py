@@ -23,7 +23,7 @@ Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 @pytest.fixture(scope="module")
 def services(crds: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActionsServices]:
-    with new_namespace(crds.kubectl, "bodies") as namespace:
+    with new_namespace(crds, "bodies") as namespace:
         kubectl = crds.kubectl.within(namespace)
         found = ActionsServices(kubectl, namespace, tmp_path_factory.mktemp("bodies"))
         kubectl("create", "serviceaccount", "writer")
