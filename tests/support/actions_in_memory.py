@@ -13,6 +13,7 @@ from taskaction.core.clock import Clock, SystemClock
 from taskaction.integrations.flyte.service.recorder import ActionsRecorder
 from taskaction.integrations.flyte.service.service import Facade
 from taskaction.integrations.flyte.service.settings import ActionsConfig
+from taskaction.plugin.storage import ProjectStorage
 from taskaction.runtime.supervisor import Supervisor
 
 GRACE = "500ms"
@@ -59,7 +60,8 @@ async def served(*, stalled: float = 60.0, clock: Clock | None = None, **own: An
     address = f"{HOST}:{Ports.free().apiserver}"
     settings: dict[str, Any] = {"task_types": {"noop": "noop", "sleep": "sleep"}, "shutdown_delay": GRACE, **own}
     config = ActionsConfig(bind=address, authentication="none", **settings)
-    facade = Facade(config, cluster, clock, ActionsRecorder(), "mark", stalled=stalled)
+    nowhere = ProjectStorage(None)
+    facade = Facade(config, cluster, clock, ActionsRecorder(), "mark", storage=nowhere, stalled=stalled)
     supervisor = Supervisor()
     starting, failing = asyncio.create_task(facade.start(supervisor)), asyncio.create_task(supervisor.wait_for_end())
     try:

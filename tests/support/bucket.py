@@ -35,7 +35,9 @@ class Bucket:
             def do_GET(self) -> None:
                 path, _, query = self.path.partition("?")
                 if "list-type" in query:
-                    self.answer(200, _listed(files, path, parse_qs(query).get("prefix", [""])[0]))
+                    asked = parse_qs(query)
+                    prefix, delimiter = (asked.get(name, [""])[0] for name in ("prefix", "delimiter"))
+                    self.answer(200, _listed(files, path, prefix, delimiter))
                 elif path not in files:
                     self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
                 else:
@@ -89,9 +91,13 @@ class Bucket:
         self._server.__exit__(kind, error, trace)
 
 
-def _listed(files: dict[str, bytes], bucket: str, prefix: str) -> bytes:
+def _listed(files: dict[str, bytes], bucket: str, prefix: str, delimiter: str) -> bytes:
     names = [name.removeprefix(f"{bucket}/") for name in files if name.startswith(f"{bucket}/{prefix}")]
-    found = "".join(CONTENTS.format(name) for name in names)
+    folders = {prefix + name.removeprefix(prefix).partition(delimiter)[0] + delimiter for name in names if delimiter}
+    below = sorted(folder for folder in folders if any(name.startswith(folder) for name in names))
+    shown = [name for name in names if not name.startswith(tuple(below))] if below else names
+    found = "".join(CONTENTS.format(name) for name in shown)
+    found += "".join(f"<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>" for folder in below)
     return f"<ListBucketResult><IsTruncated>false</IsTruncated>{found}</ListBucketResult>".encode()
 
 

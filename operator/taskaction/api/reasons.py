@@ -75,6 +75,11 @@ class Reason(StrEnum):
         "the output does not fit into the object, and there is no storage for it",
         "return a part of it, or set `TASKACTION_STORAGE`; the message says how large it may be",
     )
+    OUTPUT_LOST = (
+        "OutputLost",
+        "the action took effect, but the file with its output is missing or was changed",
+        "see the message; look for the file in the folder of `TASKACTION_STORAGE`, and for who may write there",
+    )
     PARTITION_KEY_FAILED = (
         "PartitionKeyFailed",
         "the executor failed to determine the partition key",

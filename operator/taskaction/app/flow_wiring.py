@@ -35,6 +35,7 @@ from taskaction.control.objects.writer import StatusWriter
 from taskaction.control.task_actions.sources import ParameterSources, ServiceAccountRef
 from taskaction.execution.agenda import Agenda
 from taskaction.plugin.origin import OriginGuard
+from taskaction.plugin.stored_outputs import StoredOutputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +176,7 @@ def _build_reconciler(
     persistence = RunPersistence(
         vault=vault,
         files=files,
-        outputs=base.outputs,
+        outputs=StoredOutputs(base.storage),
         writer=StatusWriter(
             base.cluster,
             base.clock,

@@ -43,6 +43,7 @@ def build_providers(base: Foundation, plugins: Iterable[Plugin]) -> ProviderCont
         callbacks=config.callbacks(),
         settings=config.executor_settings,
         evaluator=CallEvaluator(base.evaluator),
+        storage=base.storage,
     )
     registry = Registry.load(toolbox)
     for plugin in plugins:

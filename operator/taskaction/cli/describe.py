@@ -11,6 +11,7 @@ from taskaction.cli.commands import on_cluster
 from taskaction.cli.history import read_events, read_history
 from taskaction.cli.objects import at, fetch_objects, list_objects, phase_of, ref_of
 from taskaction.cli.output import age, as_yaml, colour_word, print_line, print_plain, print_rows
+from taskaction.cli.outputs import is_stored
 from taskaction.cli.session import Session
 from taskaction.cli.tree import children
 from taskaction.cluster.gateway import Body
@@ -32,6 +33,7 @@ _FIELDS = (
     ("Started", "status.startedAt"),
     ("Finished", "status.finishedAt"),
     ("Output at", "status.outputUri"),
+    ("Output bytes", "status.outputSize"),
 )
 
 
@@ -66,6 +68,8 @@ async def _describe(session: Session, body: Body) -> None:
         if value not in (None, {}):
             print_line(out, f"{title}:")
             _block(session, value)
+    if is_stored(body):
+        print_line(out, f"Output: in the storage; `taskaction output {ref_of(body)}` prints it")
     for source in at(body, "spec.parametersFrom", []):
         key = source.get("secretKeyRef") or source.get("configMapKeyRef")
         kind = "Secret" if "secretKeyRef" in source else "ConfigMap"

@@ -12,7 +12,8 @@ from taskaction.cli.files import read_manifests
 from taskaction.cli.follow import follow_to_end, watch_changes
 from taskaction.cli.mutate import find_waiting_action, parse_signal_value, runs_a_flow
 from taskaction.cli.objects import KINDS, at, phase_of, ref_of
-from taskaction.cli.output import Output, print_line, print_results
+from taskaction.cli.output import Output, print_line
+from taskaction.cli.outputs import print_results
 from taskaction.cli.session import Session, consoles
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, SECRETS, Body, Resource
@@ -87,7 +88,7 @@ async def _run(bodies: list[Body], answers: dict[str, list[str]], seconds: float
         code, ended = await follow_to_end(session, made, seconds, onlooking=True)
         giving.cancel()
         await asyncio.wait({giving})
-    print_results(session.out, ended, output)
+    await print_results(session, ended, output)
     return code
 
 

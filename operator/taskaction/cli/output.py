@@ -175,17 +175,6 @@ def print_objects(console: Console, bodies: Sequence[Body], output: Output, *, s
     print_plain(console, as_json(whole) if output is Output.JSON else as_yaml(whole))
 
 
-def print_results(console: Console, ended: Sequence[Body], output: Output | None) -> None:
-    """Print ended objects: complete in the given format, otherwise only their outputs."""
-    if output is not None:
-        print_objects(console, ended, output, single=len(ended) == 1)
-        return
-    for body in ended:
-        result = at(body, "status.output")
-        if result is not None:
-            print_data(console, result if isinstance(result, str) else as_json(result))
-
-
 def print_plain(console: Console, text: str) -> None:
     """Print text without regard to the width of the terminal; control characters are escaped."""
     write_text(text, console.file)

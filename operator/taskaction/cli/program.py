@@ -17,6 +17,7 @@ from taskaction.cli.exit_codes import Exit
 from taskaction.cli.get import get, watch
 from taskaction.cli.logs import logs
 from taskaction.cli.mutate import abort, resume, signal, suspend
+from taskaction.cli.outputs import output
 from taskaction.cli.providers import providers
 from taskaction.cli.run import retry
 from taskaction.cli.run import run as run_action
@@ -36,6 +37,7 @@ COMMANDS = (
     watch,
     tree,
     describe,
+    output,
     logs,
     abort,
     retry,

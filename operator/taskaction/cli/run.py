@@ -14,7 +14,8 @@ from taskaction.cli.exit_codes import Exit
 from taskaction.cli.files import read_manifests
 from taskaction.cli.follow import follow_to_end
 from taskaction.cli.objects import KINDS, at, fetch_objects, has_ended, phase_of, ref_of
-from taskaction.cli.output import Output, print_line, print_objects, print_results
+from taskaction.cli.output import Output, print_line, print_objects
+from taskaction.cli.outputs import print_results
 from taskaction.cli.session import Session
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.core.constants import API_VERSION, GROUP
@@ -202,7 +203,7 @@ async def create_and_follow(
             f"{names} continues: follow it with `taskaction watch {names}`, end it with `taskaction abort {names}`",
         )
         raise
-    print_results(session.out, ended, output)
+    await print_results(session, ended, output)
     return code
 
 

@@ -1,7 +1,7 @@
 """``flow``: runs an ActionFlow as an action, so that flows nest; the action's account creates the ActionFlowRun.
 
 The action owns the run. An abort of the action aborts the run, a signal of the action is forwarded to the run, and the
-output of the run is the output of the action.
+output of the run, also a stored one, is the output of the action.
 """
 
 from datetime import timedelta
@@ -14,16 +14,21 @@ from taskaction.api.enums import ParentKind, Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Signal
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, Body
+from taskaction.core.clock import Clock
 from taskaction.core.constants import SIGNAL_ANNOTATION
 from taskaction.core.names import child_name
+from taskaction.executors.acting import Actor
 from taskaction.executors.child import Child, ChildExecutor
 from taskaction.executors.workloads.manifests import with_owner
-from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Succeeded
+from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Pending, Succeeded
 from taskaction.lifecycle.signals import fingerprint, is_fingerprint_of, to_child_signal
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import AccessDeniedError
 from taskaction.plugin.origin import with_origin
 from taskaction.plugin.parameters import Parameters
+from taskaction.plugin.storage import StorageError
+from taskaction.plugin.stored_outputs import OutputLostError, StoredOutputs, find_stored_output
+from taskaction.plugin.toolbox import Followed, Toolbox
 
 _LOOK = 60.0
 """Seconds between polls of a paused run; its changes arrive by the watch as well."""
@@ -58,6 +63,16 @@ class FlowExecutor(ChildExecutor):
     PARAMETERS = FlowParameters
     TAKES_REPORTS = False  # the run may contain approvals
 
+    def __init__(self, actor: Actor, followed: Followed, clock: Clock, outputs: StoredOutputs) -> None:
+        super().__init__(actor, followed, clock)
+        self._outputs = outputs
+
+    @classmethod
+    def build(cls, toolbox: Toolbox) -> "FlowExecutor":
+        """Create the executor as the others, and with the storage of outputs that did not fit into their runs."""
+        actor = Actor(toolbox.cluster, toolbox.closed_namespaces, toolbox.clock)
+        return cls(actor, toolbox.followed, toolbox.clock, StoredOutputs(toolbox.storage))
+
     async def child(self, run: Run) -> Child:
         """Return the run of an attempt."""
         parameters = FlowParameters.model_validate(run.parameters)
@@ -78,16 +93,8 @@ class FlowExecutor(ChildExecutor):
         """Return the outcome by the status of the run; forward a signal of the action to it."""
         status = body.get("status") or {}
         phase, message = status.get("phase", Phase.QUEUED), status.get("message") or child.title
-        if phase == Phase.SUCCEEDED and status.get("outputUri") is not None:
-            return Failed(
-                code=Reason.OUTPUT_TOO_LARGE,
-                message=f"{child.title} succeeded, but its output is too large for an action; it is stored at "
-                f"{status['outputUri']}: end the flow with a part of it",
-                retry_class=None,
-                external_id=child.name,
-            )
         if phase == Phase.SUCCEEDED:
-            return Succeeded(output=status.get("output"), external_id=child.name)
+            return await self._succeed(run, child, body)
         if phase in {Phase.FAILED, Phase.TIMED_OUT, Phase.ABORTED}:
             code = (status.get("error") or {}).get("code") or status.get("reason") or "FlowFailed"
             return Failed(code=code, message=f"{child.title}: {message}", external_id=child.name)
@@ -96,6 +103,21 @@ class FlowExecutor(ChildExecutor):
             refused = f" (the signal is not forwarded: {problem})" if problem else ""
             return Paused(message=f"{child.title}: {message}{refused}", external_id=child.name, poll_after=_LOOK)
         return self.continue_polling(child)
+
+    async def _succeed(self, run: Run, child: Child, body: Body) -> Outcome:
+        """Return the success with the output of the run, wherever that is."""
+        stored = find_stored_output(ACTION_FLOW_RUNS.kind, body)
+        if stored is None:
+            return Succeeded(output=body["status"].get("output"), external_id=child.name)
+        try:
+            output = await self._outputs.read(stored)
+        except OutputLostError as error:
+            message = f"{child.title} succeeded, but its output is lost: {error}"
+            return Failed(code=Reason.OUTPUT_LOST, message=message, retry_class=None, external_id=child.name)
+        except StorageError as error:
+            message = f"{child.title} succeeded; waiting for the storage of its output: {error}"
+            return Pending(poll_after=self.next_poll_delay(run), external_id=child.name, message=message, phase=None)
+        return Succeeded(output=output, external_id=child.name)
 
     async def _forward_signal(self, run: Run, child: Child, body: Body) -> str:
         """Forward each signal of the action once, so that later signals of the run stay; return a problem."""

@@ -69,6 +69,10 @@ class Storage:
         """Return the addresses of all files below a folder; raises ``StorageError`` like ``read``."""
         return await self._run_bounded(folder, lambda: self._files(folder))
 
+    async def folders(self, folder: str) -> list[str]:
+        """Return the names of the folders directly in a folder; raises ``StorageError`` like ``read``."""
+        return await self._run_bounded(folder, lambda: self._list_folders(folder))
+
     async def remove(self, address: str) -> None:
         """Remove a file, or a folder with its files, if it exists; raises ``StorageError`` like ``read``."""
         await self._run_bounded(address, lambda: self._remove(address))
@@ -91,11 +95,14 @@ class Storage:
         return system, path
 
     def _stay_within(self, path: Path) -> None:
-        """Raise unless the path stays in its folder: anybody who may write there can create a link that leads out."""
-        real = path.resolve()
-        roots = [Path(folder.partition("://")[2]).resolve() for folder in self._folders if folder.startswith(_LOCAL)]
-        if not any(real.is_relative_to(root) for root in roots):
-            raise PermissionError(f"{path} leads out of its folder")
+        """Raise if there is a link on the way from a folder of the settings to the path.
+
+        Whoever may write there can create a link to a file that is not theirs, such as one of another namespace.
+        """
+        roots = (Path(folder.partition("://")[2]) for folder in self._folders if folder.startswith(_LOCAL))
+        within = (root for root in roots if path.is_relative_to(root))
+        if not any(path.resolve() == root.resolve() / path.relative_to(root) for root in within):
+            raise PermissionError(f"{path} leads out of its folder: there is a link on the way")
 
     def _read(self, address: str, limit: int) -> bytes | None:
         system, path = self._open(address)
@@ -127,6 +134,14 @@ class Storage:
             return sorted(f"{scheme}://{found}" for found in system.find(path))
         except FileNotFoundError:
             return []
+
+    def _list_folders(self, folder: str) -> list[str]:
+        system, path = self._open(folder)
+        try:
+            found = system.ls(path, detail=True)
+        except FileNotFoundError:
+            return []
+        return sorted(one["name"].rstrip("/").rpartition("/")[2] for one in found if one["type"] == "directory")
 
     def _remove(self, address: str) -> None:
         system, path = self._open(address)

@@ -11,6 +11,7 @@ from taskaction.plugin.addresses import AddressPolicy
 from taskaction.plugin.callbacks import Callbacks
 from taskaction.plugin.evaluation import CallEvaluator, Evaluator
 from taskaction.plugin.settings import SettingsReader
+from taskaction.plugin.storage import ProjectStorage
 
 
 class Followed(Protocol):
@@ -42,6 +43,7 @@ class Toolbox:
         settings: reader of the executor's own settings: ``toolbox.settings(MySettings)``.
         evaluator: checks values by the JSON Schemas of users.
         callbacks: maker of one-time addresses for targets; None if the settings for them are missing.
+        storage: the project's storage; ``StoredOutputs(toolbox.storage)`` reads what did not fit into an object.
     """
 
     clock: Clock
@@ -53,6 +55,7 @@ class Toolbox:
     callbacks: Callbacks | None = None
     settings: SettingsReader = field(default_factory=SettingsReader)
     evaluator: CallEvaluator = field(default_factory=lambda: CallEvaluator(Evaluator()))
+    storage: ProjectStorage = field(default_factory=lambda: ProjectStorage(None))
 
     @property
     def luck(self) -> Callable[[], float]:

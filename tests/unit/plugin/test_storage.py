@@ -72,6 +72,22 @@ async def test_files_are_told_by_the_addresses_that_they_are_opened_by(bucket: B
     assert bucket.files == {"/runs/flyte/b": b"x"}
 
 
+async def test_folders_are_listed_one_level_deep_in_a_bucket_and_on_a_disk(
+    bucket: Bucket, storage: Storage, tmp_path: Path
+) -> None:
+    names = ["a/1/x", "a/2/y/z", "b/x", "file"]
+    bucket.files |= {f"/runs/flyte/{name}": b"x" for name in names}
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    root = f"file://{tmp_path}/"
+    for found, folder in (storage, "s3://runs/flyte/"), (Storage((root,)), root):
+        assert await found.folders(folder) == ["a", "b"]
+        assert await found.folders(f"{folder}a/") == ["1", "2"]
+        assert await found.folders(f"{folder}a/1/") == []
+        assert await found.folders(f"{folder}not/there/") == []
+
+
 async def test_an_answer_that_is_cut_off_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "state").write_bytes(b"whole")
     monkeypatch.setattr(LocalFileSystem, "cat_file", lambda *_: b"who")

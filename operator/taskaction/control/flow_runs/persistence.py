@@ -13,6 +13,7 @@ from taskaction.api.action_flow_run import ActionFlowRunStatus
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
 from taskaction.cluster.errors import QuotaReachedError
+from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.control.flow_runs import statuses
 from taskaction.control.flow_runs.files import RunFiles
 from taskaction.control.flow_runs.holds import QUOTA_PAUSE, QuotaHold
@@ -20,13 +21,13 @@ from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.translation import RunEvent, StoredEnd, lost_output, to_action_ended
 from taskaction.control.flow_runs.vault import PrivateDataVault, PrivateParts, VaultError
 from taskaction.control.objects.background import Background
-from taskaction.control.objects.outputs import OutputLostError, OutputStore
 from taskaction.control.objects.writer import StatusWriter, WriteResult
 from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES
 from taskaction.flows.effects import ActionEnded, Event
 from taskaction.plugin.storage import StorageError
+from taskaction.plugin.stored_outputs import OutputLostError, StoredOutput, StoredOutputs
 
 _RETRY = Backoff(initial=1.0, factor=2.0, max=60.0, jitter=0.5)
 _STATE = "state"
@@ -54,7 +55,7 @@ class RunPersistence:
         *,
         vault: PrivateDataVault,
         files: RunFiles,
-        outputs: OutputStore,
+        outputs: StoredOutputs,
         writer: StatusWriter[RunRecord],
         clock: Clock,
         jitter: Callable[[], float],
@@ -122,11 +123,15 @@ class RunPersistence:
 
     async def _read_output(self, record: RunRecord, end: StoredEnd) -> ActionEnded:
         metadata, status = end.action.metadata, end.action.status
-        uri, digest = status.output_uri or "", status.output_digest or ""
+        claim = StoredOutput(
+            kind=TASK_ACTIONS.kind,
+            namespace=metadata.namespace,
+            uid=metadata.uid,
+            uri=status.output_uri or "",
+            digest=status.output_digest,
+        )
         try:
-            output = await self._call_storage(
-                record, lambda: self._outputs.read(metadata.namespace, metadata.uid, uri, digest)
-            )
+            output = await self._call_storage(record, lambda: self._outputs.read(claim))
         except OutputLostError as error:
             return lost_output(end.visit, end.action, str(error))
         whole = end.action.model_copy(update={"status": status.model_copy(update={"output": output})})

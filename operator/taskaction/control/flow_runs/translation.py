@@ -132,7 +132,7 @@ def to_action_ended(visit: str, action: TaskAction) -> ActionEnded:
     if code in _NOT_STARTED:
         known = _own_document(given, needs_id=False)
     failed = known or to_failure_status(action, "FAILED", why)
-    if code == Reason.OUTPUT_TOO_LARGE:  # it took effect, so no Retry of the state may repeat it
+    if code in {Reason.OUTPUT_TOO_LARGE, Reason.OUTPUT_LOST}:  # it took effect, so no Retry of the state may repeat it
         return ActionEnded(visit, failed, error=errors.DATA_LIMIT_EXCEEDED, cause=failed)
     if _was_never_started(action, code) and status.phase is not Phase.ABORTED:
         name = code if code in _NOT_STARTED else errors.ACTION_UNABLE_TO_RUN
@@ -177,7 +177,10 @@ def deleted_action(visit: str, action: TaskAction) -> ActionEnded:
 
 def lost_output(visit: str, action: TaskAction, problem: str) -> ActionEnded:
     """Return the event for the end of an action that succeeded, and whose output the storage does not have."""
-    why = {"code": "OutputLost", "description": f"TaskAction {action.metadata.name} succeeded, but {problem}"}
+    why = {
+        "code": str(Reason.OUTPUT_LOST),
+        "description": f"TaskAction {action.metadata.name} succeeded, but {problem}",
+    }
     failed = to_failure_status(action, "FAILED", why)
     return ActionEnded(visit, failed, error=errors.DATA_LIMIT_EXCEEDED, cause=failed)
 

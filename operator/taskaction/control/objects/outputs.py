@@ -1,8 +1,8 @@
-"""Outputs of actions that do not fit into their objects: files in the storage of the project, and their limits.
+"""Outputs of actions that do not fit into their objects: writes and removes their files in the storage of the project.
 
-A file is named by the object's namespace and uid, the number of the attempt and a hash of the content. So no text of a
-user is part of an address, a repeated write changes nothing, and a late write of a former owner replaces nothing. A
-status names only files that exist.
+``plugin.stored_outputs`` reads them. A file is named by the object's namespace and uid, the number of the attempt and a
+hash of the content. So no text of a user is part of an address, a repeated write changes nothing, and a late write of a
+former owner replaces nothing. A status names only files that exist.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,10 @@ from taskaction.api.task_action import TaskAction
 from taskaction.control.objects.owned import parent_link
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES, FLOW_STORED_LIMIT_BYTES
 from taskaction.lifecycle.outcomes import OutputReference
-from taskaction.plugin.storage import STORAGE_SETTING, ProjectStorage, StorageError, fingerprint, object_folder
+from taskaction.plugin.storage import STORAGE_SETTING, ProjectStorage, fingerprint, object_folder
+from taskaction.plugin.stored_outputs import ALGORITHM
 
 _OWN_LIMIT = "TASKACTION_MAX_OUTPUT_BYTES"
-_ALGORITHM = "sha256:"
-
-
-class OutputLostError(Exception):
-    """The file that a status names is missing, or its content changed; the message says which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,25 +58,7 @@ class OutputStore:
         digest = fingerprint(content)
         address = f"{self._folder_of(namespace, uid)}{attempt}-{digest}.json"
         await self._storage.write(address, content)
-        return OutputReference(size=len(content), uri=address, digest=f"{_ALGORITHM}{digest}")
-
-    async def read(self, namespace: str, uid: str, uri: str, digest: str) -> Any:
-        """Return the output of an action.
-
-        Raises:
-            StorageError: the storage does not respond, refuses, or is not the configured one.
-            OutputLostError: the file is missing, or its content changed.
-        """
-        if not self._storage.is_configured or not uri.startswith(self._folder_of(namespace, uid)):
-            raise StorageError(
-                f"status.outputUri: {uri} is not in the folder of {STORAGE_SETTING}; restore the former setting"
-            )
-        content = await self._storage.read(uri, FLOW_STORED_LIMIT_BYTES)
-        if content is None:
-            raise OutputLostError(f"status.outputUri: {uri} not found")
-        if f"{_ALGORITHM}{fingerprint(content)}" != digest:
-            raise OutputLostError(f"status.outputUri: the content of {uri} does not match status.outputDigest")
-        return orjson.loads(content)
+        return OutputReference(size=len(content), uri=address, digest=f"{ALGORITHM}{digest}")
 
     def are_named(self, action: TaskAction) -> bool:
         """Whether the status of an action names a file of this store."""

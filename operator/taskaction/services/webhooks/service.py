@@ -48,6 +48,7 @@ class WebhookInbox(Workload):
         self._bind = own.bind
         closed = frozenset({"kube-system", config.namespace})
         namespaces = config.watch_namespaces
+        storage = ProjectStorage(config.storage)
         self._registry = Registry.load(
             Toolbox(
                 clock=clock,
@@ -57,6 +58,7 @@ class WebhookInbox(Workload):
                 followed=NoObservations(),
                 closed_namespaces=closed,
                 settings=config.executor_settings,
+                storage=storage,
             )
         )
         executors = [found for name in self._registry.names() if (found := self._registry.get(name)) is not None]
@@ -65,7 +67,7 @@ class WebhookInbox(Workload):
             cluster,
             clock,
             StoreSettings(max_pending=own.max_pending, max_pending_bytes=own.max_pending_bytes, namespaces=namespaces),
-            EventContents(ProjectStorage(config.storage)),
+            EventContents(storage),
         )
         self._server = WebhookServer(
             WebhookServerSettings(

@@ -14,7 +14,8 @@ from taskaction.api.enums import Phase
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES
-from taskaction.plugin.storage import fingerprint
+from taskaction.plugin.storage import StorageError, fingerprint
+from taskaction.plugin.stored_outputs import OutputLostError, StoredOutput, StoredOutputs
 from taskaction.testing.clock import FakeClock
 
 TEXT = "x" * 60_000
@@ -23,6 +24,7 @@ SHRINK = {"Type": "Pass", "Parameters": {"last.$": "$.x.x[4]"}, "End": True}
 NAP = action("Shrink", url="taskaction://executor/sleep", parameters={"duration": "10s"})
 NAPPING = {"Grow": GROW | {"Next": "Nap"}, "Nap": NAP, "Shrink": SHRINK}
 GROWN = {"Grow": GROW | {"End": True}}
+NESTED = {"In": action(url="taskaction://executor/flow", parameters={"flow": "f", "input": {"s": TEXT}})}
 LEASE = {"lease_duration": "3s", "lease_renew_deadline": "2s", "lease_retry": "300ms"}
 
 
@@ -308,17 +310,60 @@ async def test_private_data_is_in_no_file(replicas: Replicas) -> None:
         assert run_of(second).status.output == {"last": TEXT}
 
 
-async def test_an_action_whose_flow_gives_more_than_an_action_holds_says_where_it_is(replicas: Replicas) -> None:
-    outer = {"In": action(url="taskaction://executor/flow", parameters={"flow": "f", "input": {"s": TEXT}})}
+async def test_the_stored_output_of_a_nested_flow_is_the_output_of_its_action(replicas: Replicas) -> None:
     async with replicas.one() as operator:
         await begin(operator, flow_body("f", GROWN))
-        await begin(operator, run_body("r", outer, runAs={"serviceAccountName": "runner"}))
+        await begin(operator, run_body("r", NESTED, runAs={"serviceAccountName": "runner"}))
+        await operator.until(lambda: run_of(operator).status.phase.is_terminal)
+        status = run_of(operator).status
+        assert status.phase is Phase.SUCCEEDED, status.error
+        assert status.output_uri is not None
+        (file,) = (file for file in replicas.files() if status.output_uri == f"file://{file}")
+        output = json.loads(file.read_bytes())
+        assert output["done"]["details"] == {"s": TEXT, "x": {"x": [TEXT] * 5}}
+
+
+async def test_a_nested_flow_waits_for_the_storage_of_its_output(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away, asked, read = True, 0, StoredOutputs.read
+
+    async def answer(self: StoredOutputs, claim: StoredOutput) -> Any:
+        nonlocal asked
+        asked += 1
+        if away and claim.kind == ACTION_FLOW_RUNS.kind:
+            raise StorageError("away")
+        return await read(self, claim)
+
+    monkeypatch.setattr(StoredOutputs, "read", answer)
+    async with replicas.one() as operator:
+        await begin(operator, flow_body("f", GROWN))
+        await begin(operator, run_body("r", NESTED, runAs={"serviceAccountName": "runner"}))
+        await operator.until(lambda: asked > 0)
+        await operator.pass_time(2)
+        assert "storage of its output: away" in str(children(operator))
+        assert not run_of(operator).status.phase.is_terminal
+        away = False
+        await ended(operator, seconds=90)
+        assert run_of(operator).status.phase is Phase.SUCCEEDED
+
+
+async def test_a_nested_flow_whose_output_was_changed_fails_and_is_not_repeated(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lose(_: StoredOutputs, claim: StoredOutput) -> Any:
+        raise OutputLostError(f"status.outputUri: {claim.uri} not found")
+
+    monkeypatch.setattr(StoredOutputs, "read", lose)
+    async with replicas.one() as operator:
+        await begin(operator, flow_body("f", GROWN))
+        retried = NESTED["In"] | {"Retry": [{"ErrorEquals": ["States.ALL"], "MaxAttempts": 3}]}
+        await begin(operator, run_body("r", {"In": retried}, runAs={"serviceAccountName": "runner"}))
         await operator.until(lambda: run_of(operator).status.phase.is_terminal)
         error = run_of(operator).status.error
         assert error is not None
-        assert "OutputTooLarge" in str(error.cause)
-        (file,) = replicas.files()
-        assert f"file://{file}" in error.message
+        assert (error.code, len(children(operator))) == ("States.DataLimitExceeded", 1)
+        assert "OutputLost" in str(error.cause)
 
 
 async def test_without_a_folder_a_large_state_fails_the_run_and_names_the_setting() -> None:

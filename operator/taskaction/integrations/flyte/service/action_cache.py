@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from taskaction.cluster.gateway import Body
+from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.core.constants import GROUP, ORIGIN_ANNOTATION
 from taskaction.integrations.flyte.service.places import ACTION, OUTPUT_BASE, ActionKey, attempt_folder, origin
+from taskaction.plugin.stored_outputs import StoredOutput, find_stored_output
 
 FINISHED = frozenset({"Succeeded", "Failed", "Aborted", "TimedOut"})
 HANDED_DOWN = ("env", "interruptible", "rawDataPrefix", "runStartTime")
@@ -31,6 +32,7 @@ class CachedAction:
     attempt: int = 0
     output: Any = None
     output_uri: str = ""
+    stored: StoredOutput | None = None
     output_folder: str = ""
     address: Mapping[str, Any] | None = None
     error: Mapping[str, str] | None = None
@@ -62,6 +64,7 @@ class CachedAction:
         executor = str(spec.get("executor", ""))
         own, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
         ref, action = spec.get("parentRef") or {}, own.get(ACTION, metadata["name"])
+        stored = find_stored_output(TASK_ACTIONS.kind, body)
         attempt, is_task = status.get("attempt") or 0, executor == "flyte" or "runOutputBase" in parameters
         base = str(parameters.get("runOutputBase") or annotations.get(OUTPUT_BASE, ""))
         # Whoever creates an action chooses its parent. Only the service can prove that a caller enqueued it.
@@ -76,7 +79,9 @@ class CachedAction:
             reason=status.get("reason") or "",
             attempt=attempt,
             output=status.get("output"),
-            output_uri=status.get("outputUri") or "",
+            # a file of the operator with JSON, of any executor, is not a folder of Flyte's
+            output_uri="" if stored is not None else status.get("outputUri") or "",
+            stored=stored,
             output_folder=attempt_folder(base, action, attempt) if base else "",
             address=status.get("address"),
             error=status.get("error"),
@@ -94,7 +99,8 @@ class CachedAction:
 
 def _visible(known: CachedAction) -> tuple[object, ...]:
     """Return what clients see of an action."""
-    return known.uid, known.phase, known.attempt, known.output_uri, known.error, known.output, known.address
+    shown = known.output_uri, known.stored, known.error, known.output, known.address
+    return known.uid, known.phase, known.attempt, *shown
 
 
 def _handed_down(parameters: Mapping[str, Any]) -> dict[str, Any] | None:

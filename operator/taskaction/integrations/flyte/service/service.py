@@ -9,6 +9,7 @@ from taskaction.cluster.rest import RestCluster
 from taskaction.core.clock import Clock, SystemClock
 from taskaction.integrations.flyte.service.access import AccessReviewer, OpenAccess
 from taskaction.integrations.flyte.service.action_cache import ActionCache
+from taskaction.integrations.flyte.service.answers import AnswerReader
 from taskaction.integrations.flyte.service.endpoints import CallDependencies, Calls
 from taskaction.integrations.flyte.service.health import HealthService
 from taskaction.integrations.flyte.service.manifests import TaskRules
@@ -22,6 +23,8 @@ from taskaction.integrations.flyte.service.template_sweeper import TemplateSweep
 from taskaction.integrations.flyte.service.templates import Templates
 from taskaction.integrations.flyte.service.traces import SELECTOR, trace_of
 from taskaction.integrations.flyte.service.watches import UpdateWatchSettings, Watches
+from taskaction.plugin.storage import ProjectStorage
+from taskaction.plugin.stored_outputs import StoredOutputs
 from taskaction.runtime.config import OperatorConfig
 from taskaction.runtime.connections import ConnectionLimits
 from taskaction.runtime.listening import ListenAddress
@@ -47,13 +50,14 @@ class Facade(Workload):
         recorder: ActionsRecorder,
         mark: str,
         *,
+        storage: ProjectStorage,
         on_listed: Callable[[], None] = lambda: None,
         stalled: float = _STALLED_SECONDS,
     ) -> None:
         """Create a replica; it calls ``on_listed`` when it knows all actions.
 
-        ``mark`` distinguishes the stored templates of this cluster from those of others; a client that takes nothing
-        is cut off after ``stalled`` seconds.
+        ``mark`` distinguishes the stored templates of this cluster from those of others; ``storage`` has the outputs
+        that did not fit into their objects; a client that takes nothing is cut off after ``stalled`` seconds.
         """
         self._own = own
         self._clock = clock
@@ -91,6 +95,7 @@ class Facade(Workload):
                 batch=own.watch_buffer_size,
                 limit=own.max_concurrent_watches,
             ),
+            AnswerReader(StoredOutputs(storage), recorder.on_task_failed),
             recorder.on_changes_sent,
         )
         templates = Templates(None if own.templates is None else f"{own.templates}{mark}/", _TEMPLATE_SECONDS, clock)
@@ -202,7 +207,13 @@ async def run_actions_service(config: OperatorConfig, own: ActionsConfig, stop: 
     )
     await Process(options, recorder, clock).run(
         lambda api: Facade(
-            own, api.cluster, clock, recorder, api.credentials.fingerprint, on_listed=exclude_from_collection
+            own,
+            api.cluster,
+            clock,
+            recorder,
+            api.credentials.fingerprint,
+            storage=ProjectStorage(config.storage),
+            on_listed=exclude_from_collection,
         ),
         stop,
     )

@@ -35,8 +35,8 @@ class ActionsConfig(Settings, env_prefix="TASKACTION_ACTIONS_"):
     them if the task failed or timed out."""
     templates: Folder | None = None
     """Folder for templates that are too large for an object, for example s3://bucket/templates; the operator must be
-    able to read it, by TASKACTION_FLYTE_STORAGE. The service removes those that no action has. Default: they are
-    refused."""
+    able to read it, by TASKACTION_STORAGE or TASKACTION_FLYTE_STORAGE. The service removes those that no action has.
+    Default: they are refused."""
     authentication: Literal["token", "none"] = "token"
     """token: callers send a Kubernetes token. none: everybody may do everything, on a loopback address only."""
     audiences: Annotated[tuple[str, ...], COMMA_LIST] = ()

@@ -11,8 +11,10 @@ from flyteidl2.common.identifier_pb2 import RunIdentifier
 
 from taskaction.core.clock import Clock
 from taskaction.integrations.flyte.service.action_cache import ActionCache, Subscription
+from taskaction.integrations.flyte.service.answers import AnswerReader
 from taskaction.integrations.flyte.service.places import ActionKey
 from taskaction.integrations.flyte.service.updates import HEARTBEAT, SENTINEL, to_update
+from taskaction.plugin.storage import StorageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +42,14 @@ class Watches:
         cache: ActionCache,
         clock: Clock,
         settings: UpdateWatchSettings,
+        answers: AnswerReader,
         told: Callable[[float], None] = lambda _: None,
     ) -> None:
         """``told`` is given how many seconds the oldest change of each batch has waited."""
         self._cache = cache
         self._clock = clock
         self._settings = settings
+        self._answers = answers
         self._on_changes_sent = told
         self._is_stopping = False
 
@@ -85,12 +89,20 @@ class Watches:
     async def _responses(
         self, subscription: Subscription, run: RunIdentifier, until: float, *, until_empty: bool
     ) -> AsyncIterator[WatchForUpdatesResponse]:
+        unread: StorageError | None = None
         while not self._is_stopping and self._clock.monotonic() < until:
             since, found = subscription.since, subscription.take(self._settings.batch)
             if found:
                 self._on_changes_sent(self._clock.monotonic() - since)
             for known in found:
-                yield to_update(known, run)
+                try:
+                    complete = await self._answers.complete(known)
+                except StorageError as error:  # the client gets it when it connects again, and the others now
+                    unread = error
+                    continue
+                yield to_update(complete, run)
+            if not found and unread is not None:
+                raise ConnectError(Code.UNAVAILABLE, f"an answer cannot be read now: {unread}; connect again")
             if found:
                 await asyncio.sleep(0)
             elif until_empty:

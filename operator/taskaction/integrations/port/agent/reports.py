@@ -138,9 +138,14 @@ def end_report(status: TaskActionStatus) -> EndReport:
         phase=status.phase,
         summary=_summary(status),
         links=tuple(link.url for link in status.links),
-        output=status.output,
+        output=status.output if status.output_digest is None else _stored_output(status),
         own_label=status.progress.label if status.progress is not None else None,
     )
+
+
+def _stored_output(status: TaskActionStatus) -> dict[str, Any]:
+    """Return where the output is: Port takes no megabytes, and the agent has no storage."""
+    return {"outputUri": status.output_uri, "outputSize": status.output_size}
 
 
 def deletion_report() -> EndReport:

@@ -95,6 +95,17 @@ RUNNING = step(1, "Running", "Executing")
             [EndReport(phase=Phase.SUCCEEDED, summary="succeeded", output={"n": 1})],
         ),
         (
+            [RUNNING, step(2, "Succeeded", "Completed")],
+            {"outputUri": "s3://b/1.json", "outputDigest": "sha256:" + "0" * 64, "outputSize": 40_000},
+            [
+                EndReport(
+                    phase=Phase.SUCCEEDED,
+                    summary="succeeded",
+                    output={"outputUri": "s3://b/1.json", "outputSize": 40_000},
+                )
+            ],
+        ),
+        (
             [RUNNING, step(2, "Failed", "UnknownExecutor", "there is none")],
             {},
             [EndReport(phase=Phase.FAILED, summary="UnknownExecutor: there is none")],
