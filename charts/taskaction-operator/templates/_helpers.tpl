@@ -115,6 +115,11 @@ securityContext:
 {{- end }}
 {{- end }}
 
+{{/* The storage of the operator, for the other components: by each of the names that the setting has. */}}
+{{- define "taskaction.storageEnv" -}}
+{{- include "taskaction.settings" (dict "prefix" "TASKACTION_" "settings" (pick .Values.settings "STORAGE" "FLOWS_STORAGE" "FLYTE_STORAGE")) }}
+{{- end }}
+
 {{/* What operator and inbox share to make and read the one-time addresses of callbacks. */}}
 {{- define "taskaction.webhookEnv" -}}
 {{- if and .Values.webhooks.enabled .Values.webhooks.keySecret }}

@@ -4,7 +4,7 @@ An instance that a program creates has the values that it passes; only ``from_en
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar, get_args
 
@@ -34,6 +34,19 @@ class FormerName:
     """Mark of a field that had another name, whose variable still works with a warning at the start."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SharedVariable:
+    """Mark of a field that takes its value from the variable of another setting if its own is not set.
+
+    Attributes:
+        name: the other variable, without the prefix and in lower case.
+        pick: returns the text for this field from that of the other variable; None if that has none.
+    """
+
+    name: str
+    pick: Callable[[str], str | None]
 
 
 class Settings(BaseSettings):
@@ -152,9 +165,22 @@ def _in_capitals(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _under_new_names(model: type[Settings], variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables, and those with a former name under the new one; a new name wins."""
+    """Return the variables, with each field's under its present name; that wins, and a shared variable loses."""
+    shared = {variable_of(model, name): text for name, (_, text) in _shared_texts(model, variables).items()}
+    return {**shared, **_under_former_names(model, variables)}
+
+
+def _under_former_names(model: type[Settings], variables: Mapping[str, str]) -> dict[str, str]:
     renamed = {variable_of(model, old): variable_of(model, new) for old, new in former_names(model).items()}
     return {**{renamed[name]: text for name, text in variables.items() if name in renamed}, **variables}
+
+
+def _shared_texts(model: type[Settings], variables: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return the shared variable of each field that one can set, and its text for the field."""
+    marks = ((name, mark) for name, info in model.model_fields.items() for mark in info.metadata)
+    shared = ((name, mark, variable_of(model, mark.name)) for name, mark in marks if isinstance(mark, SharedVariable))
+    texts = ((name, variable, mark.pick(variables.get(variable, ""))) for name, mark, variable in shared)
+    return {name: (variable, text) for name, variable, text in texts if text is not None}
 
 
 def _warnings(model: type[Settings], variables: Mapping[str, str]) -> Iterator[str]:
@@ -164,6 +190,10 @@ def _warnings(model: type[Settings], variables: Mapping[str, str]) -> Iterator[s
             yield f"{variable} is ignored, because {present} is set; remove {variable}"
         elif variable in variables:
             yield f"{variable} is deprecated; use {present}"
+    for name, (variable, text) in _shared_texts(model, variables).items():
+        if variable_of(model, name) not in _under_former_names(model, variables):
+            present = variable_of(model, name)
+            yield f"{variable} is deprecated as a name of {present}; set {present}={text}, too"
 
 
 def _show_all(settings: Settings) -> dict[str, Any]:
@@ -185,7 +215,9 @@ def _describe(
     if name in values:
         return f"{name}: invalid value {_show(values[name])}; {allowed}"
     names = [name, *(old for old, new in former_names(model).items() if new == name)]
-    variable = next((found for each in names if (found := variable_of(model, each)) in variables), None)
+    shared = [variable for where, (variable, _) in _shared_texts(model, variables).items() if where == name]
+    given = (found for found in [*(variable_of(model, each) for each in names), *shared] if found in variables)
+    variable = next(given, None)
     if variable is None:
         return f"{variable_of(model, name)}: required, but not set"
     if not _is_secret(model.model_fields[name]):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, Field, PrivateAttr, model_validator
 
-from taskaction.api.base import Duration
+from taskaction.api.base import Duration, PositiveDuration
 from taskaction.api.parameters import MAX_BYTES as MAX_PARAMETERS_BYTES
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES, OUTPUT_LIMIT_BYTES
 from taskaction.core.errors import ConfigurationError
@@ -17,8 +17,9 @@ from taskaction.execution.shares import ShareSettings
 from taskaction.flows.budget import MAX_VISITS
 from taskaction.plugin.addresses import Network
 from taskaction.plugin.callbacks import Callbacks, parse_keys
+from taskaction.plugin.folder_grants import first_own_folder
 from taskaction.plugin.setting_types import COMMA_LIST, NETWORKS, OPTIONAL, PAIRS, BindAddress, Folder, Url
-from taskaction.plugin.settings import FormerName, Settings, SettingsReader
+from taskaction.plugin.settings import FormerName, Settings, SettingsReader, SharedVariable
 
 
 def make_identity() -> str:
@@ -96,6 +97,9 @@ class OperatorConfig(ProcessSettings, env_prefix="TASKACTION_"):
     """Time to keep finished actions, if neither they nor their provider set one."""
     scan_interval: Duration = timedelta(minutes=5)
     """Interval of looking for finished objects that have expired, and for live ones that no longer exist."""
+    storage_sweep_interval: PositiveDuration = timedelta(hours=1)
+    """Interval of looking for files in the storage that no object needs, such as those of objects that were deleted
+    while no operator ran."""
     drain_timeout: Duration = timedelta(seconds=20)
     """Maximum time for calls to end when the operator stops."""
     watch_idle_timeout: Annotated[Duration, FormerName("watch_silence")] = timedelta(seconds=75)
@@ -110,10 +114,14 @@ class OperatorConfig(ProcessSettings, env_prefix="TASKACTION_"):
     max_output_bytes: Annotated[int, Field(ge=1024, le=FLOW_STATE_LIMIT_BYTES)] = OUTPUT_LIMIT_BYTES
     """Maximum size of an output within the object of an action, as JSON; 200 KiB for actions of flow runs. A larger
     output goes to the storage."""
-    storage: Annotated[Folder | None, FormerName("flows_storage")] = None
+    storage: Annotated[
+        Folder | None, FormerName("flows_storage"), SharedVariable("flyte_storage", first_own_folder)
+    ] = None
     """A folder such as s3://bucket/taskaction for what does not fit into objects: outputs of actions, states and
-    outputs of flow runs. The same for all replicas. Default: actions with larger outputs fail as OutputTooLarge, and
-    runs with States.DataLimitExceeded."""
+    outputs of flow runs, bodies of webhooks. Each namespace has a folder of its own in it, in which results of Flyte's
+    tasks may lie, too. The same for all replicas, and of no other operator. Default: the first folder of
+    TASKACTION_FLYTE_STORAGE that is for every namespace; without one, actions with larger outputs fail as
+    OutputTooLarge, and runs with States.DataLimitExceeded."""
     webhooks_url: Url | None = None
     """URL at which targets reach the inbox, for the one-time addresses that they get: for example
     https://hooks.example.org."""

@@ -55,16 +55,25 @@ def test_it_holds_every_crd_and_policy_as_they_stand(helm: Helm) -> None:
                 assert specs[manifest["kind"], manifest["metadata"]["name"]] == manifest["spec"], path
 
 
-@pytest.mark.parametrize(("setting", "expected"), [("STORAGE", 2), ("FLOWS_STORAGE", 1), ("LOG_LEVEL", 0)])
-def test_the_inbox_has_the_storage_of_the_operator(helm: Helm, setting: str, expected: int) -> None:
-    found = rendered(helm, "--set=webhooks.enabled=true", f"--set=settings.{setting}=s3://bucket/folder")
-    values = [
-        entry["value"]
-        for _, container in containers(found)
-        for entry in container.get("env", ())
-        if entry["name"] == "TASKACTION_STORAGE"
-    ]
-    assert values == ["s3://bucket/folder"] * expected
+STORAGES = {"STORAGE": "s3://own", "FLOWS_STORAGE": "s3://old", "FLYTE_STORAGE": "team=s3://tasks"}
+
+
+@pytest.mark.parametrize("names", [["STORAGE"], ["FLOWS_STORAGE"], ["FLYTE_STORAGE"], [*STORAGES], []], ids=str)
+def test_every_component_that_reads_files_has_the_storage_of_the_operator(helm: Helm, names: list[str]) -> None:
+    wanted = [f"--set=settings.{name}={STORAGES[name]}" for name in names]
+    enabled = [f"--set={name}.enabled=true" for name in ("webhooks", "actions")]
+    found = rendered(helm, *enabled, "--set=settings.SHARDS=4", *wanted)
+    variables = {
+        manifest["metadata"]["name"]: {
+            entry["name"].removeprefix("TASKACTION_"): entry["value"]
+            for one in manifest["spec"]["template"]["spec"]["containers"]
+            for entry in one["env"]
+            if entry["name"].removeprefix("TASKACTION_") in STORAGES
+        }
+        for manifest in of_kind(found, "Deployment")
+    }
+    assert len(variables) == 3
+    assert all(shown == {name: STORAGES[name] for name in names} for shown in variables.values()), variables
 
 
 @pytest.mark.parametrize(("keep", "policy"), [("true", "keep"), ("false", None)])

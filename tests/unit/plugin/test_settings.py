@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from taskaction.api.base import Duration
 from taskaction.core.errors import ConfigurationError
 from taskaction.plugin.setting_types import COMMA_LIST, JSON_OBJECT, PAIRS, BindAddress, Url
-from taskaction.plugin.settings import FormerName, Settings, SettingsReader
+from taskaction.plugin.settings import FormerName, Settings, SettingsReader, SharedVariable
 from taskaction.runtime.config import OperatorConfig, ProcessSettings
 
 
@@ -136,6 +136,50 @@ def test_the_new_name_wins_over_the_former_one():
     (warning,) = reader.check(Mine).warnings
     assert warning.startswith("TASKACTION_MINE_DEAF_AFTER is ignored, because TASKACTION_MINE_STALE_AFTER is set")
     assert reader(Mine).stale_after == timedelta(minutes=3)
+
+
+class Sharing(Settings, env_prefix="TASKACTION_SHARING_"):
+    """Settings of which one is set by the first word of another's variable, too."""
+
+    first: Annotated[Url | None, FormerName("top"), SharedVariable("all", lambda text: text.split(",")[0] or None)] = (
+        None
+    )
+
+
+SHARED = "https://a,https://b"
+SHARES: dict[str, tuple[dict[str, str], str | None, list[str]]] = {
+    "alone": (
+        {"ALL": SHARED},
+        "https://a",
+        ["TASKACTION_SHARING_ALL is deprecated as a name of TASKACTION_SHARING_FIRST; set TASKACTION_SHARING_FIRST="],
+    ),
+    "with nothing to pick": ({"ALL": ""}, None, []),
+    "next to its own": ({"ALL": SHARED, "FIRST": "https://c"}, "https://c", []),
+    "next to the former name": (
+        {"ALL": SHARED, "TOP": "https://d"},
+        "https://d",
+        ["TASKACTION_SHARING_TOP is deprecated; use TASKACTION_SHARING_FIRST"],
+    ),
+    "next to all": (
+        {"ALL": SHARED, "TOP": "https://d", "FIRST": "https://c"},
+        "https://c",
+        ["TASKACTION_SHARING_TOP is ignored, because TASKACTION_SHARING_FIRST is set"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("variables", "value", "warnings"), SHARES.values(), ids=SHARES)
+def test_a_shared_variable_sets_a_field_that_has_none_of_its_own(variables, value, warnings):
+    reader = SettingsReader({f"TASKACTION_SHARING_{name}": text for name, text in variables.items()})
+    assert reader(Sharing).first == value
+    found = reader.check(Sharing).warnings
+    assert len(found) == len(warnings)
+    assert all(one.startswith(start) for one, start in zip(found, warnings, strict=True))
+
+
+def test_a_wrong_shared_variable_is_named():
+    with pytest.raises(ConfigurationError, match=r'^TASKACTION_SHARING_ALL: invalid value "a,b"; use an HTTP'):
+        Sharing.from_environment({"TASKACTION_SHARING_ALL": "a,b"})
 
 
 def test_the_case_of_letters_does_not_matter():

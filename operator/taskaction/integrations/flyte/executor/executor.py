@@ -21,7 +21,6 @@ from taskaction.executors.workloads.model import USUAL_GRACE
 from taskaction.executors.workloads.starting import await_start
 from taskaction.integrations.flyte.executor import template as templates
 from taskaction.integrations.flyte.executor import verdict
-from taskaction.integrations.flyte.executor.grants import FolderGrant
 from taskaction.integrations.flyte.executor.manifest import build_pod, build_task_pod
 from taskaction.integrations.flyte.executor.model import FlyteParameters
 from taskaction.integrations.flyte.executor.places import AttemptPaths, fill_words, words
@@ -30,6 +29,7 @@ from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
 from taskaction.lifecycle.traits import Traits
 from taskaction.plugin.base import Run
 from taskaction.plugin.errors import InvalidParametersError, MissingSourceError, TransientError
+from taskaction.plugin.folder_grants import FolderGrant
 from taskaction.plugin.json_schema import model_problem
 from taskaction.plugin.storage import Storage, StorageError, fingerprint
 from taskaction.plugin.toolbox import Followed, Toolbox
@@ -52,25 +52,21 @@ class FlyteExecutor(ChildExecutor):
     SETTINGS = FlyteSettings
 
     def __init__(
-        self, actor: Actor, followed: Followed, clock: Clock, settings: FlyteSettings, storage: Storage
+        self, actor: Actor, followed: Followed, clock: Clock, settings: FlyteSettings, own_folder: str = ""
     ) -> None:
+        """Create the executor; ``own_folder`` is that of the project's storage, if there is one."""
         super().__init__(actor, followed, clock)
         self._settings = settings
-        self._storage = storage
-        self._grants = [FolderGrant.from_text(text) for text in settings.storage]
+        own = [FolderGrant(own_folder)] if own_folder else []
+        self._grants = own + [FolderGrant.from_text(text) for text in settings.storage]
+        self._storage = Storage([grant.folder for grant in self._grants])
 
     @classmethod
     def build(cls, toolbox: Toolbox) -> "FlyteExecutor":
         """Create the executor with the cluster, the operator's watch, and the Flyte settings."""
         actor = Actor(toolbox.cluster, toolbox.closed_namespaces, toolbox.clock)
         settings = toolbox.settings(FlyteSettings)
-        return cls(
-            actor,
-            toolbox.followed,
-            toolbox.clock,
-            settings,
-            Storage([FolderGrant.from_text(text).folder for text in settings.storage]),
-        )
+        return cls(actor, toolbox.followed, toolbox.clock, settings, toolbox.storage.folder)
 
     def traits(self, parameters: Mapping[str, Any], config: Mapping[str, Any]) -> Traits:  # noqa: ARG002 - the contract's
         """Report no external effect: Kubernetes deletes what the action owns, after the grace period of the pod."""
@@ -212,7 +208,8 @@ class FlyteExecutor(ChildExecutor):
         address, digest = parameters.template_uri or "", parameters.template_digest or ""
         if not self._storage.covers(address):  # its digest is known, so its content is no secret
             raise InvalidParametersError(
-                f"parameters.templateUri: {address} is in none of the folders that TASKACTION_FLYTE_STORAGE names"
+                f"parameters.templateUri: {address} is in none of the folders of TASKACTION_STORAGE and "
+                "TASKACTION_FLYTE_STORAGE"
             )
         try:
             content = await self._storage.read(address, templates.LIMIT_BYTES)
@@ -227,9 +224,9 @@ class FlyteExecutor(ChildExecutor):
 
 def _unreadable(places: AttemptPaths) -> str:
     return (
-        f"{places.outputs} is in none of the folders that TASKACTION_FLYTE_STORAGE names for the namespace, so the "
-        "operator cannot read the result; add NAMESPACE=FOLDER there, or set TASKACTION_FLYTE_TRUST_EXIT_CODE=true to "
-        "take the exit code for it"
+        f"{places.outputs} is in none of the namespace's folders of TASKACTION_STORAGE and TASKACTION_FLYTE_STORAGE, "
+        "so the operator cannot read the result; use FOLDER/NAMESPACE/ of TASKACTION_STORAGE, add NAMESPACE=FOLDER to "
+        "TASKACTION_FLYTE_STORAGE, or set TASKACTION_FLYTE_TRUST_EXIT_CODE=true to take the exit code for it"
     )
 
 

@@ -16,7 +16,7 @@ class FlyteParameters(Parameters):
     template: Annotated[str, Field(min_length=1, max_length=1024 * 1024)] | None = None
     """The serialized `flyteidl2.core.TaskTemplate`, in base64. Either this or `templateUri`."""
     template_uri: Uri | None = None
-    """URI of the stored serialized template. It must be within `TASKACTION_FLYTE_STORAGE`."""
+    """URI of the stored serialized template. It must be within `TASKACTION_STORAGE` or `TASKACTION_FLYTE_STORAGE`."""
     template_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the stored template, in hexadecimal. Required with `templateUri`."""
     encoding: Literal["base64", "zlib"] = "base64"

@@ -22,13 +22,14 @@ class FlyteSettings(Settings, env_prefix="TASKACTION_FLYTE_"):
     audience: str = ""
     """The audience of that token; one of TASKACTION_ACTIONS_AUDIENCES. Default: the API server's own."""
     storage: Annotated[tuple[Folder, ...], COMMA_LIST] = ()
-    """Folders that the operator itself can read, separated by commas: errors and large templates are read from them,
-    and outputs looked for. What is elsewhere is never asked for. An action of namespace `team` may name what is in
-    `FOLDER/team/` of each `FOLDER`, in a folder that is listed as `team=FOLDER`, and in one that is listed as
-    `*=FOLDER`, for every namespace."""
+    """Folders that the operator reads in addition to TASKACTION_STORAGE, separated by commas: errors and large
+    templates are read from them, and outputs looked for. What is elsewhere is never asked for. An action of namespace
+    `team` may name what is in `FOLDER/team/` of TASKACTION_STORAGE and of each `FOLDER` here, in a folder that is
+    listed as `team=FOLDER`, and in one that is listed as `*=FOLDER`, for every namespace. Without TASKACTION_STORAGE,
+    the first `FOLDER` is that, too."""
     trust_exit_code: bool = False
-    """Whether the exit code of a task is its result if TASKACTION_FLYTE_STORAGE does not contain its outputs. Flyte's
-    SDK exits with 0 also if the task has failed. Default: such a task is refused."""
+    """Whether the exit code of a task is its result if the operator cannot read its outputs. Flyte's SDK exits with 0
+    also if the task has failed. Default: such a task is refused."""
     pod_template: Annotated[str, Field(max_length=253)] = ""
     """A PodTemplate in an action's namespace that underlies its pod, where the task names none."""
     env: Annotated[Mapping[str, str], JSON_OBJECT] = Field(default_factory=dict, repr=False)

@@ -23,6 +23,7 @@ from taskaction.integrations.flyte.executor.settings import FlyteSettings
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
 from taskaction.plugin.errors import ActionError, InvalidParametersError, MissingSourceError, TransientError
 from taskaction.plugin.settings import SettingsReader
+from taskaction.plugin.storage import ProjectStorage
 
 NAME = child_name("one", "uid-1", 1)
 
@@ -140,7 +141,7 @@ async def test_outputs_that_are_declared_must_be_there(tmp_path: Path, there: bo
     assert isinstance(outcome, Succeeded) if there else outcome.code == "OutputsNotFound"
 
 
-REFUSED = "in none of the folders that TASKACTION_FLYTE_STORAGE names"
+REFUSED = "in none of the namespace's folders of TASKACTION_STORAGE and TASKACTION_FLYTE_STORAGE"
 
 
 async def test_f02_a_task_whose_result_the_operator_could_not_read_is_refused(tmp_path: Path) -> None:
@@ -215,6 +216,18 @@ async def test_each_namespace_has_a_folder_of_its_own_in_one_that_is_for_all(tmp
     theirs = House(tmp_path, grant="{folder}", runOutputBase=f"file://{tmp_path}/team-b/r1")
     with pytest.raises(InvalidParametersError, match=REFUSED):
         await theirs.executor.execute(theirs.run)
+
+
+async def test_the_storage_of_the_project_has_a_folder_for_the_tasks_of_each_namespace(tmp_path: Path) -> None:
+    for namespace, is_read in ("team", True), ("team-b", False):
+        house = House(tmp_path, reads=False, runOutputBase=f"file://{tmp_path}/{namespace}/r1")
+        own = replace(toolbox(house.cluster, followed=Watched()), storage=ProjectStorage(f"file://{tmp_path}/"))
+        house.executor = FlyteExecutor.build(own)
+        if is_read:
+            assert isinstance(await house.ends("Succeeded", 5, ended(0)), Succeeded)
+        else:
+            with pytest.raises(InvalidParametersError, match=REFUSED):
+                await house.executor.execute(house.run)
 
 
 async def test_a_link_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:

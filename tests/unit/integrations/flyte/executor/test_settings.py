@@ -4,6 +4,7 @@ import pytest
 
 from taskaction.core.errors import ConfigurationError
 from taskaction.integrations.flyte.executor.settings import FlyteSettings
+from taskaction.plugin.settings import SettingsReader
 from taskaction.runtime.config import OperatorConfig
 
 
@@ -59,3 +60,38 @@ def test_an_audience_without_a_token_is_a_mistake() -> None:
         FlyteSettings.from_environment(
             {"TASKACTION_FLYTE_AUDIENCE": "flyte", "TASKACTION_FLYTE_AUTHENTICATION": "false"}
         )
+
+
+S, FLOWS, FLYTE = "TASKACTION_STORAGE", "TASKACTION_FLOWS_STORAGE", "TASKACTION_FLYTE_STORAGE"
+OWN, OLD, TASKS = "s3://own", "s3://old", "s3://tasks"
+NAMES: dict[str, tuple[dict[str, str], str | None, list[str]]] = {
+    "none": ({}, None, []),
+    "the name": ({S: OWN}, "s3://own/", []),
+    "the former name": ({FLOWS: OLD}, "s3://old/", [FLOWS]),
+    "Flyte's": ({FLYTE: TASKS}, "s3://tasks/", [FLYTE]),
+    "Flyte's, with grants before": ({FLYTE: f"a=s3://x, *=s3://y, {TASKS}, s3://z"}, "s3://tasks/", [FLYTE]),
+    "Flyte's, with grants alone": ({FLYTE: "a=s3://x, *=s3://y"}, None, []),
+    "the name and the former one": ({S: OWN, FLOWS: OLD}, "s3://own/", [FLOWS]),
+    "the name and Flyte's": ({S: OWN, FLYTE: TASKS}, "s3://own/", []),
+    "the former name and Flyte's": ({FLOWS: OLD, FLYTE: TASKS}, "s3://old/", [FLOWS]),
+    "all": ({S: OWN, FLOWS: OLD, FLYTE: TASKS}, "s3://own/", [FLOWS]),
+    "all, equal": ({S: OWN, FLOWS: OWN, FLYTE: OWN}, "s3://own/", [FLOWS]),
+}
+
+
+@pytest.mark.parametrize(("variables", "storage", "warned"), NAMES.values(), ids=NAMES)
+def test_the_storage_of_the_project_has_one_name_and_two_aliases(
+    variables: dict[str, str], storage: str | None, warned: list[str]
+) -> None:
+    config = OperatorConfig.from_environment(variables)
+    assert config.storage == storage
+    folders = config.executor_settings(FlyteSettings).storage
+    assert len(folders) == len([one for one in variables.get(FLYTE, "").split(",") if one])
+    warnings = SettingsReader(variables).check(OperatorConfig).warnings
+    assert [warning.split()[0] for warning in warnings] == warned
+    assert all(S in warning for warning in warnings)
+
+
+def test_a_wrong_folder_of_flyte_is_named_by_its_variable() -> None:
+    with pytest.raises(ConfigurationError, match=r'^TASKACTION_FLYTE_STORAGE: invalid value "bucket"; use a folder'):
+        OperatorConfig.from_environment({FLYTE: "bucket"})

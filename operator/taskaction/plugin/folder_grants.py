@@ -1,4 +1,4 @@
-"""Which folders of the storage the operator reads for the actions of a namespace; pure.
+"""Folders that the operator reads for the actions of a namespace, because an action names them; pure.
 
 The address of a result comes from whoever creates the action, and the credentials are the operator's. So an action gets
 nothing of a folder that is not its namespace's.
@@ -28,3 +28,9 @@ class FolderGrant:
         if not self.namespace:
             return address.startswith(f"{self.folder}{namespace}/")
         return self.namespace in {EVERY_NAMESPACE, namespace} and address.startswith(self.folder)
+
+
+def first_own_folder(text: str) -> str | None:
+    """Return the first folder of a list in which each namespace has a folder of its own, or None."""
+    grants = (FolderGrant.from_text(word.strip()) for word in text.split(",") if word.strip())
+    return next((grant.folder for grant in grants if not grant.namespace), None)
