@@ -17,6 +17,7 @@ from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOW_RUNS, ACTION_F
 from taskaction.control.flow_runs.catalogue import FlowCatalogue
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.requests import ProviderKey
+from taskaction.control.objects.storage_sweep import StorageSweeper
 from taskaction.control.objects.tables import ActionTable
 from taskaction.control.providers.offers import RESOURCES
 from taskaction.control.sharding.leases import ShardLeases
@@ -36,6 +37,7 @@ class ControlPlane:
     actions: ActionControl
     flows: FlowCatalogue
     runs: FlowRunControl
+    storage_sweeper: StorageSweeper
 
     @property
     def table(self) -> ActionTable:
@@ -144,6 +146,7 @@ class ControlPlane:
             "run expiry": self.runs.expiry.run_agenda(failed),
             "run scans": self.runs.expiry.run_scans(interval, failed),
             "run sweeps": self.runs.sweeper.run(interval, failed),
+            "storage sweeps": self.storage_sweeper.run(self.base.config.storage_sweep_interval.total_seconds()),
             "ActionEvents": self.actions.dispatcher.run_agenda(failed),
             "ActionEvent scans": self.actions.dispatcher.run_scans(interval, failed),
             "events": self.base.events.run(),

@@ -10,6 +10,7 @@ from taskaction.cluster.errors import UnavailableError
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.objects.owned import OwnedRecord
 from taskaction.control.objects.records import ActionRecord
+from taskaction.control.objects.storage_marks import SharedFolderError
 from taskaction.core.clock import Clock
 from taskaction.flows.effects import FlowLogEntry
 from taskaction.lifecycle.outcomes import Outcome
@@ -72,6 +73,17 @@ class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
         """Record how long a parked action waited until its target's quota was renewed."""
         self.metrics.quota_wait.observe(seconds)
         self._log.debug("quota renewed", waited=round(seconds, 3), **record.log_fields)
+
+    def on_files_removed(self, kind: str, namespace: str, count: int) -> None:
+        """Record that files which no object needs were removed from the storage."""
+        self.metrics.files_removed.labels(kind).inc(count)
+        self._log.info("unneeded files removed", kind=kind, namespace=namespace, count=count)
+
+    def on_storage_shared(self, error: SharedFolderError | None) -> None:
+        """Record whether several operators share the storage, so that nothing is removed from it."""
+        self.metrics.storage_shared.set(error is not None)
+        if error is not None:
+            self._log.warning("storage is shared", error=str(error))
 
     def on_event_unmatched(self, kind: str, **fields: object) -> None:
         """Record that an ActionEvent matches no action; ``kind`` is what named the action."""

@@ -40,6 +40,14 @@ class OperatorMetrics(ProcessMetrics):
             "status_refused", "Number of objects that take no status at all, because they are too large."
         )
         self.abandoned = self.counter("cancels_abandoned", "Number of cancels that executors did not confirm in time.")
+        self.files_removed = self.counter(
+            "storage_files_removed",
+            "Number of files that were removed from the storage because no object needs them, by kind.",
+            "kind",
+        )
+        self.storage_shared = self.gauge(
+            "storage_shared", "Whether several operators use the folder of the storage, so that it is not swept (1)."
+        )
         self.events_dropped = self.counter("events_dropped", "Number of Kubernetes Events that were not posted.")
         self.queue_depth = self.gauge("queue_depth", "Number of actions waiting for a worker.")
         self.backlog = self.gauge("backlog_actions", "Number of actions waiting outside a full queue.")

@@ -15,6 +15,8 @@ from taskaction.app.observer import OperatorRecorder
 from taskaction.app.operator_metrics import OperatorMetrics
 from taskaction.app.provider_wiring import build_providers
 from taskaction.cluster.gateway import Cluster
+from taskaction.control.objects.storage_marks import StorageMarks
+from taskaction.control.objects.storage_sweep import StorageSweeper
 from taskaction.control.sharding.leases import LeaseSettings, ShardLeases
 from taskaction.core.clock import Clock
 from taskaction.plugin.registry import Plugin
@@ -47,6 +49,20 @@ def assemble(
         actions=actions,
         flows=flows,
         runs=runs,
+        storage_sweeper=_build_storage_sweeper(base),
+    )
+
+
+def _build_storage_sweeper(base: Foundation) -> StorageSweeper:
+    return StorageSweeper(
+        cluster=base.cluster,
+        clock=base.clock,
+        storage=base.storage,
+        marks=StorageMarks(base.cluster, base.storage, base.config.namespace),
+        members=base.members,
+        tenures=base.tenures,
+        recorder=base.journal,
+        namespaces=base.config.watch_namespaces,
     )
 
 

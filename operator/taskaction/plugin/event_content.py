@@ -1,20 +1,41 @@
 """Bytes of a request in an ActionEvent: compressed in the object, or in the operator's storage if they are too large.
 
-The inbox stores them and the operator reads them. The address in the storage follows from the event's namespace and
-name and from the bytes: an event can name no file of another one, and a repeated request replaces nothing.
+The inbox stores them before it creates the event, and the operator reads them. The address in the storage follows from
+the event's namespace, name and time of receipt, and from the bytes: an event can name no file of another one, and a
+repeated request replaces nothing. Two events of one name, one after the other, have different files, so the removal of
+the first cannot remove that of the second.
 """
 
 import base64
 import binascii
+import re
 import zlib
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 from taskaction.api.action_event import CONTENT_LIMIT_BYTES, INLINE_CONTENT_BYTES, EventContent
 from taskaction.core.errors import TaskActionError
 from taskaction.plugin.storage import ProjectStorage, fingerprint
 
+_TIME_DIGITS = 9
+"""Hours to milliseconds, the precision of the event's `receivedAt`."""
+_FILE = re.compile(r"[0-9]{9}-(?P<event>.{1,253})-[0-9a-f]{64}", re.ASCII)
+
 
 class ContentLostError(TaskActionError):
     """The bytes of an event are missing or changed, which no retry can help; the message says which."""
+
+
+class EventKey(NamedTuple):
+    """Event whose bytes are in the storage.
+
+    Attributes:
+        received_at: when the inbox got the request, as the event says.
+    """
+
+    namespace: str
+    name: str
+    received_at: datetime
 
 
 class EventContents:
@@ -28,11 +49,11 @@ class EventContents:
         """Whether bytes can be stored outside of objects."""
         return self._storage.is_configured
 
-    async def write(self, namespace: str, name: str, content: bytes) -> None:
+    async def write(self, key: EventKey, content: bytes) -> None:
         """Store the bytes for an event that is about to be created; raise ``StorageError``."""
-        await self._storage.write(self._address(namespace, name, fingerprint(content)), content)
+        await self._storage.write(self._address(key, fingerprint(content)), content)
 
-    async def read(self, namespace: str, name: str, content: EventContent) -> bytes:
+    async def read(self, key: EventKey, content: EventContent) -> bytes:
         """Return the bytes of an event.
 
         Raises:
@@ -41,19 +62,37 @@ class EventContents:
         """
         if content.data is not None:
             return _decompress(content.data)
-        found = await self._storage.read(self._address(namespace, name, content.sha256 or ""), CONTENT_LIMIT_BYTES)
+        found = await self._storage.read(self._address(key, content.sha256 or ""), CONTENT_LIMIT_BYTES)
         if found is None or fingerprint(found) != content.sha256:
             state = "missing" if found is None else "changed"
-            raise ContentLostError(f"the stored body of ActionEvent {namespace}/{name} is {state}")
+            raise ContentLostError(f"the stored body of ActionEvent {key.namespace}/{key.name} is {state}")
         return found
 
-    async def remove(self, namespace: str, name: str, content: EventContent) -> None:
+    async def remove(self, key: EventKey, content: EventContent) -> None:
         """Remove the stored bytes of an event that is deleted; raise ``StorageError``."""
         if self.has_storage and content.sha256 is not None:
-            await self._storage.remove(self._address(namespace, name, content.sha256))
+            await self._storage.remove(self._address(key, content.sha256))
 
-    def _address(self, namespace: str, name: str, sha256: str) -> str:
-        return f"{self._storage.folder}{namespace}/webhooks/{name}-{sha256}"
+    def _address(self, key: EventKey, sha256: str) -> str:
+        return address_of(self._storage.folder, key, sha256)
+
+
+def folder_of(folder: str, namespace: str) -> str:
+    """Return the folder of the bytes of a namespace's events in the folder of the storage."""
+    return f"{folder}{namespace}/webhooks/"
+
+
+def address_of(folder: str, key: EventKey, sha256: str) -> str:
+    """Return the address of the bytes of an event: those of one day are in one folder, which is never written later."""
+    received = key.received_at.astimezone(UTC)
+    time = received.strftime("%H%M%S%f")[:_TIME_DIGITS]
+    return f"{folder_of(folder, key.namespace)}{received.date().isoformat()}/{time}-{key.name}-{sha256}"
+
+
+def event_name_of(address: str) -> str | None:
+    """Return the name of the event whose bytes a file has; None if it is another file."""
+    found = _FILE.fullmatch(address.rpartition("/")[2])
+    return None if found is None else found["event"]
 
 
 def pack_content(content: bytes) -> EventContent:

@@ -62,7 +62,7 @@ class ContentReader:
         content = ActionEvent.from_body(body).spec.content
         if content is None:
             raise ContentLostError(f"ActionEvent {kept.namespace}/{kept.name} has no content any more")
-        return await self._contents.read(kept.namespace, kept.name, content)
+        return await self._contents.read(kept.content_key, content)
 
 
 def _with_content(delivery: Delivery, content: bytes) -> Delivery:

@@ -386,7 +386,7 @@ class EventDispatcher:
     async def _remove_content(self, kept: WaitingEvent) -> None:
         if kept.content is not None:
             with suppress(StorageError):  # what is left costs space, and nothing reads it
-                await self._contents.remove(kept.namespace, kept.name, kept.content)
+                await self._contents.remove(kept.content_key, kept.content)
 
 
 def _forget_first(entries: dict[Key, Value], is_old: Callable[[Value], bool]) -> None:

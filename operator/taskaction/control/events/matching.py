@@ -11,6 +11,7 @@ from taskaction.api.enums import ProviderKind
 from taskaction.control.objects.requests import ProviderKey
 from taskaction.lifecycle.decisions import RecordEvent
 from taskaction.plugin.base import Delivery
+from taskaction.plugin.event_content import EventKey
 
 EventAddress = tuple[str, ...]
 """Index key of an event: the action's uid, its namespace and name, or its external ID."""
@@ -92,6 +93,11 @@ class WaitingEvent:
     def is_stored(self) -> bool:
         """Whether the bytes of the body are in the operator's storage."""
         return self.content is not None and self.content.sha256 is not None
+
+    @property
+    def content_key(self) -> EventKey:
+        """The key of the bytes of the body in the storage."""
+        return EventKey(self.namespace, self.name, self.received_at)
 
     @property
     def delivery(self) -> Delivery:

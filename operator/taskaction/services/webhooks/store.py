@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
 
 from taskaction.api.action_event import INLINE_CONTENT_BYTES
@@ -16,7 +17,7 @@ from taskaction.cluster.gateway import ACTION_EVENTS, Body, Cluster
 from taskaction.core.clock import Clock
 from taskaction.core.errors import TaskActionError
 from taskaction.plugin.errors import WebhookRefusedError
-from taskaction.plugin.event_content import EventContents
+from taskaction.plugin.event_content import EventContents, EventKey
 from taskaction.plugin.storage import STORAGE_SETTING
 from taskaction.services.webhooks.envelopes import BYTES_ANNOTATION, SOURCE_LABEL, PackedRequest, WebhookSource
 
@@ -152,7 +153,10 @@ class WebhookEventStore:
 
     async def _create(self, source: WebhookSource, event: Body, packed: PackedRequest) -> bool:
         if packed.must_be_stored:
-            await self._contents.write(source.namespace, _name(event), packed.body)
+            if await self._exists(source.namespace, _name(event)):
+                return False  # its bytes are stored, and those of a repetition would be a file of no event
+            received_at = datetime.fromisoformat(event["spec"]["receivedAt"])
+            await self._contents.write(EventKey(source.namespace, _name(event), received_at), packed.body)
         try:
             await self._cluster.create(ACTION_EVENTS, event, source.namespace, timeout=_TIMEOUT_SECONDS)
         except AlreadyExistsError:
@@ -160,6 +164,10 @@ class WebhookEventStore:
         self._since[_key(source)] += 1
         self._bytes_since[_key(source)] += packed.size
         return True
+
+    async def _exists(self, namespace: str, name: str) -> bool:
+        found = self._cluster.list(ACTION_EVENTS, namespace, field_selector=f"metadata.name={name}", metadata_only=True)
+        return any([True async for _ in found])
 
     async def run(self, failed: Callable[[str, BaseException], None]) -> None:
         """Count pending events periodically while requests arrive, until cancelled."""

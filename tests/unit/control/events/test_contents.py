@@ -60,7 +60,7 @@ async def test_r36_a_stored_body_is_waited_for_and_delivered(tmp_path: Path) -> 
         waiting.cluster.fail("get", UnavailableError("away"))
         assert await waiting.complete() == ()
     assert (waiting.postponed, waiting.posted) == ([waiting.kept.uid] * 2, ["StorageUnavailable"])
-    await waiting.contents.write(waiting.kept.namespace, waiting.kept.name, BODY)
+    await waiting.contents.write(waiting.kept.content_key, BODY)
     (found,) = await waiting.complete()
     assert found.content == BODY
 

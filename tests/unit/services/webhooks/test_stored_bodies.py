@@ -3,7 +3,7 @@
 import base64
 import random
 import zlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,24 @@ from hypothesis import strategies as st
 
 from support.fake_cluster import FakeCluster
 from taskaction.api.action_event import CONTENT_LIMIT_BYTES, EventContent
+from taskaction.api.base import format_time
 from taskaction.cluster.gateway import ACTION_EVENTS, Body
 from taskaction.plugin.errors import WebhookRefusedError
-from taskaction.plugin.event_content import ContentLostError, EventContents, pack_content
+from taskaction.plugin.event_content import (
+    ContentLostError,
+    EventContents,
+    EventKey,
+    address_of,
+    event_name_of,
+    pack_content,
+)
 from taskaction.plugin.storage import STORAGE_SETTING, ProjectStorage, StorageError
 from taskaction.services.webhooks.envelopes import PackedRequest, WebhookSource, envelope, pack_body, pack_bytes
 from taskaction.services.webhooks.store import InboxFullError, StoreResult, StoreSettings, WebhookEventStore
 from taskaction.testing.clock import FakeClock
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+KEY = EventKey("team", "e", NOW)
 RANDOM = random.Random(36).randbytes(CONTENT_LIMIT_BYTES)  # cannot be compressed
 HEADERS = {"x-kind": "job", "authorization": "Bearer geheim"}
 
@@ -50,7 +59,7 @@ def packed_of(size: int) -> PackedRequest:
 async def test_r36_bytes_in_an_event_are_read_back_unchanged(content: bytes) -> None:
     packed = pack_content(content)
     assert packed.size == len(content)
-    assert await EventContents(ProjectStorage(None)).read("team", "e", packed) == content
+    assert await EventContents(ProjectStorage(None)).read(KEY, packed) == content
 
 
 def files(folder: Path) -> list[Path]:
@@ -81,11 +90,12 @@ async def test_r34_r36_bytes_are_kept_whatever_their_size(tmp_path: Path, size: 
     content = EventContent.model_validate(made["spec"]["content"])
     assert (content.data is None) == in_storage == (content.sha256 is not None)
     contents = EventContents(ProjectStorage(folder))
-    assert await contents.read("team", made["metadata"]["name"], content) == RANDOM[:size]
-    await contents.remove("team", made["metadata"]["name"], content)
+    key = EventKey("team", made["metadata"]["name"], NOW)
+    assert await contents.read(key, content) == RANDOM[:size]
+    await contents.remove(key, content)
     assert not files(tmp_path)
     with pytest.raises(ContentLostError, match="missing"):
-        await contents.read("team", made["metadata"]["name"], EventContent(size=size, sha256="0" * 64))
+        await contents.read(key, EventContent(size=size, sha256="0" * 64))
 
 
 async def test_r36_without_storage_a_large_body_is_refused_with_the_settings_name() -> None:
@@ -115,25 +125,57 @@ SPOILT = {
 @pytest.mark.parametrize("content", SPOILT.values(), ids=SPOILT)
 async def test_r36_what_cannot_be_read_back_is_lost_with_a_reason(tmp_path: Path, content: EventContent) -> None:
     with pytest.raises(ContentLostError):
-        await EventContents(ProjectStorage(f"file://{tmp_path}/")).read("team", "e", content)
+        await EventContents(ProjectStorage(f"file://{tmp_path}/")).read(KEY, content)
 
 
 async def test_r36_a_file_that_was_changed_is_refused(tmp_path: Path) -> None:
     contents, packed = EventContents(ProjectStorage(f"file://{tmp_path}/")), packed_of(300_000)
     assert packed.content is not None
-    await contents.write("team", "e", packed.body)
+    await contents.write(KEY, packed.body)
     (file,) = files(tmp_path)
     file.write_bytes(packed.body + b" ")
     with pytest.raises(ContentLostError, match="changed"):
-        await contents.read("team", "e", packed.content)
+        await contents.read(KEY, packed.content)
 
 
 async def test_other_bytes_under_the_same_name_replace_nothing(tmp_path: Path) -> None:
     contents, first = EventContents(ProjectStorage(f"file://{tmp_path}/")), packed_of(300_000)
     assert first.content is not None
-    await contents.write("team", "e", first.body)
-    await contents.write("team", "e", first.body + b"!")
-    assert await contents.read("team", "e", first.content) == first.body
+    await contents.write(KEY, first.body)
+    await contents.write(KEY, first.body + b"!")
+    assert await contents.read(KEY, first.content) == first.body
+
+
+async def test_a_repeated_request_leaves_no_other_file(tmp_path: Path) -> None:
+    cluster, folder, packed = FakeCluster(), f"file://{tmp_path}/", packed_of(300_000)
+    assert await store(cluster, folder).create_events(source(), [event(packed)], packed, once=False) is StoreResult.NEW
+    for minute in range(3):
+        again = envelope(source(), "1", {"correlationKey": "7"}, packed, NOW + timedelta(minutes=minute))
+        found = await store(cluster, folder).create_events(source(), [again], packed, once=False)
+        assert found is StoreResult.KNOWN
+    assert len(files(tmp_path)) == 1
+
+
+async def test_the_bytes_of_an_event_stay_when_those_of_an_earlier_one_of_its_name_go(tmp_path: Path) -> None:
+    contents, packed = EventContents(ProjectStorage(f"file://{tmp_path}/")), packed_of(300_000)
+    assert packed.content is not None
+    later = KEY._replace(received_at=NOW + timedelta(milliseconds=1))
+    for key in KEY, later:
+        await contents.write(key, packed.body)
+    await contents.remove(KEY, packed.content)
+    assert await contents.read(later, packed.content) == packed.body
+
+
+@given(
+    st.datetimes(datetime(1000, 1, 1), datetime(9998, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - bounds
+    st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,60}[a-z0-9])?", fullmatch=True),
+)
+def test_the_event_of_a_file_is_found_by_its_address_at_any_time(moment: datetime, name: str) -> None:
+    recorded = datetime.fromisoformat(format_time(moment))
+    address = address_of("s3://bucket/", EventKey("team", name, recorded), "0" * 64)
+    assert address == address_of("s3://bucket/", EventKey("team", name, moment), "0" * 64)
+    assert event_name_of(address) == name
+    assert address.startswith(f"s3://bucket/team/webhooks/{moment.date().isoformat()}/")
 
 
 # -- pending bytes -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,198 @@
+"""Removal of stored files that no object needs: what a crash, or a deletion that no operator saw, left behind.
+
+A file is removed only if it has a name that the operator or the inbox gives, and only if the API server, asked after
+the file was found, has no object for it:
+
+- A file of an action or run exists only after its object, whose uid never returns. A folder must be without an object
+  in two sweeps, so that another operator that shares the storage has time to leave its mark.
+- The bytes of a webhook request exist before their event. So those that were received today or yesterday stay.
+
+A crash at any point leaves files for the next sweep, and nothing else.
+"""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from datetime import date, datetime, timedelta
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from taskaction.api.action_event import ActionEvent
+from taskaction.cluster.errors import ClusterError
+from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOW_RUNS, TASK_ACTIONS, Cluster
+from taskaction.control.objects.owned import RecordLookup
+from taskaction.control.objects.storage_marks import SharedFolderError, StorageMarks
+from taskaction.control.sharding.tenures import ShardTenures
+from taskaction.core.clock import Clock
+from taskaction.plugin.event_content import EventKey, address_of, event_name_of, folder_of
+from taskaction.plugin.storage import ProjectStorage, StorageError, object_folder
+from taskaction.plugin.stored_outputs import is_output_file
+
+MOST_REMOVED = 1000
+"""Maximum number of files that one sweep removes; the next one continues."""
+_KEY = "storage"
+"""Assigns the sweep to a shard, so that one replica does it."""
+_SOON_SECONDS = 60.0
+_KEPT = timedelta(days=1)
+_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
+
+
+class SweepRecorder(Protocol):
+    """Recorder of what sweeps do."""
+
+    def on_files_removed(self, kind: str, namespace: str, count: int) -> None:
+        """Record that files were removed; ``kind`` is ``object`` or ``webhook``."""
+
+    def on_storage_shared(self, error: SharedFolderError | None) -> None:
+        """Record whether several operators share the storage, so that nothing is removed."""
+
+    def on_task_failed(self, task: str, error: BaseException) -> None:
+        """Record that a sweep failed; the next one tries again."""
+
+
+class StorageSweeper:
+    """Sweeper of the project's storage."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        clock: Clock,
+        storage: ProjectStorage,
+        marks: StorageMarks,
+        members: RecordLookup,
+        tenures: ShardTenures,
+        recorder: SweepRecorder,
+        namespaces: Sequence[str] = (),
+    ) -> None:
+        """Create a sweeper of the files of ``namespaces``; an empty sequence means all."""
+        self._cluster = cluster
+        self._clock = clock
+        self._storage = storage
+        self._marks = marks
+        self._members = members
+        self._tenures = tenures
+        self._recorder = recorder
+        self._namespaces = namespaces
+        self._suspects: frozenset[str] = frozenset()
+
+    async def run(self, interval: float) -> None:
+        """Sweep every ``interval`` seconds until cancelled; the first sweep follows the start."""
+        pause = min(interval, _SOON_SECONDS)
+        while True:
+            await self._clock.sleep(pause)
+            pause = interval if await self.sweep() else min(interval, _SOON_SECONDS)
+
+    async def sweep(self) -> bool:
+        """Remove files that no object needs, unless another replica does; return whether the next sweep can wait."""
+        suspects, self._suspects = self._suspects, frozenset()
+        if not self._storage.is_configured:
+            return True
+        if not self._tenures.owns_key(_KEY):
+            return False
+        try:
+            if not await self._marks.check_alone():
+                return False
+            namespaces = await self._storage.folders(self._storage.folder)
+        except SharedFolderError as error:
+            self._recorder.on_storage_shared(error)
+            return True
+        except (ClusterError, StorageError) as error:
+            self._recorder.on_task_failed("sweep of the storage", error)
+            return False
+        self._recorder.on_storage_shared(None)
+        self._suspects = await self._sweep_namespaces([name for name in namespaces if self._is_served(name)], suspects)
+        return True
+
+    def _is_served(self, folder: str) -> bool:
+        named = folder in self._namespaces if self._namespaces else _NAMESPACE.fullmatch(folder)
+        return bool(named)
+
+    async def _sweep_namespaces(self, namespaces: Sequence[str], suspects: frozenset[str]) -> frozenset[str]:
+        """Remove what is unneeded, and return the folders without an object; of them, only ``suspects`` are removed."""
+        found, room = set[str](), MOST_REMOVED
+        for namespace in namespaces:
+            try:
+                unneeded = await self._find_folders(namespace)
+                found |= unneeded
+                confirmed = sorted(unneeded & suspects)
+                room -= await self._remove(room, "object", namespace, self._files_of(confirmed))
+                room -= await self._remove(room, "webhook", namespace, self._find_contents(namespace))
+            except (ClusterError, StorageError) as error:
+                self._recorder.on_task_failed(f"sweep of the storage of namespace {namespace}", error)
+        return frozenset(found)
+
+    async def _remove(self, most: int, kind: str, namespace: str, addresses: AsyncIterator[str]) -> int:
+        """Remove files, at most so many; return their number."""
+        count = 0
+        try:
+            async for address in addresses:
+                if count >= most:
+                    break
+                await self._storage.remove(address)
+                count += not address.endswith("/")
+        finally:
+            if count:
+                self._recorder.on_files_removed(kind, namespace, count)
+        return count
+
+    async def _find_folders(self, namespace: str) -> set[str]:
+        """Return the folders of actions and runs that do not exist any more."""
+        folder = self._storage.folder
+        names = await self._storage.folders(f"{folder}{namespace}/")
+        unknown = {name for name in names if _UID.fullmatch(name) and self._members.get(name) is None}
+        for resource in (TASK_ACTIONS, ACTION_FLOW_RUNS) if unknown else ():
+            async for body in self._cluster.list(resource, namespace, metadata_only=True):
+                unknown.discard(body["metadata"]["uid"])
+        return {object_folder(folder, namespace, uid) for uid in unknown}
+
+    async def _files_of(self, folders: Sequence[str]) -> AsyncIterator[str]:
+        """Yield the files in folders, and each folder when nothing else is in it."""
+        for folder in folders:
+            others, uid = False, folder.rstrip("/").rpartition("/")[2]
+            for address in await self._storage.files(folder):
+                if is_output_file(address.rpartition(f"/{uid}/")[2]):
+                    yield address
+                else:
+                    others = True
+            if not others:
+                yield folder
+
+    async def _find_contents(self, namespace: str) -> AsyncIterator[str]:
+        """Yield the bytes of requests of which there is no event, and each folder of a day when nothing is in it."""
+        folder = folder_of(self._storage.folder, namespace)
+        for name in await self._storage.folders(folder):
+            if not self._is_over(name):
+                continue
+            kept = False
+            for address in await self._storage.files(f"{folder}{name}/"):
+                if await self._is_needed(namespace, address):
+                    kept = True
+                else:
+                    yield address
+            if not kept:
+                yield f"{folder}{name}/"
+
+    def _is_over(self, day: str) -> bool:
+        """Whether no event with bytes of a day can be created any more."""
+        try:
+            return date.fromisoformat(day) < self._clock.now().date() - _KEPT
+        except ValueError:
+            return False
+
+    async def _is_needed(self, namespace: str, address: str) -> bool:
+        """Whether a file is that of an event, or one that the inbox has not written."""
+        name = event_name_of(address)
+        if name is None:
+            return True
+        body = await self._cluster.get(ACTION_EVENTS, name, namespace)
+        if body is None:
+            return False
+        try:
+            event = ActionEvent.from_body(body)
+        except ValidationError:
+            return True
+        received: datetime = event.spec.received_at or event.metadata.creation_timestamp
+        sha256 = event.spec.content.sha256 if event.spec.content is not None else None
+        return address.endswith(address_of("/", EventKey(namespace, name, received), sha256 or ""))
