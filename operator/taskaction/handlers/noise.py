@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 import orjson
 
 from taskaction.core.constants import START_ANNOTATION
-from taskaction.executors.verdicts import Running, Waiting
+from taskaction.executors.verdicts import Running, Verdict, Waiting
 from taskaction.executors.workloads.pod_fields import containers_of, state_of
 from taskaction.executors.workloads.pod_states import read_pod_state
 
 _CHANGES = frozenset({"ADDED", "MODIFIED"})  # not deletions, which matter, and not bookmarks, which are not objects
-_NEW = (False, "Pending")
+_NEW = (False, False)
 _HEAD_BYTES = 64
 _POD, _JOB = b'"object":{"kind":"Pod"', b'"object":{"kind":"Job"'
 _KEPT = 10_000
@@ -29,7 +29,7 @@ class NoiseFilter:
 
     def __init__(self) -> None:
         self._troubled: OrderedDict[str, None] = OrderedDict()  # pods with a reported problem: report its end, too
-        self._stages: OrderedDict[str, tuple[bool, str]] = OrderedDict()  # how far pods are whose start counts
+        self._stages: OrderedDict[str, tuple[bool, bool]] = OrderedDict()  # how far pods are whose start counts
 
     def is_noise(self, line: bytes) -> bool:
         """Whether a watch event changes nothing for any action."""
@@ -40,7 +40,8 @@ class NoiseFilter:
             if event["type"] not in _CHANGES:
                 self._forget(pod["metadata"].get("uid", ""))
                 return False
-            quiet, advanced = self._is_quiet_pod(pod), self._has_advanced(pod)
+            verdict = read_pod_state(dict(pod), "")
+            quiet, advanced = self._is_quiet_pod(pod, verdict), self._has_advanced(pod, verdict)
             return quiet and not advanced
         if _JOB in head:
             event = orjson.loads(line)
@@ -51,21 +52,22 @@ class NoiseFilter:
         self._troubled.pop(uid, None)
         self._stages.pop(uid, None)
 
-    def _has_advanced(self, pod: Mapping[str, Any]) -> bool:
-        """Whether a pod whose timeouts count from its start has been scheduled, or has begun to run."""
+    def _has_advanced(self, pod: Mapping[str, Any], verdict: Verdict) -> bool:
+        """Whether a pod whose timeouts count from its start has been scheduled, or a container of it has started."""
         metadata, status = pod["metadata"], pod.get("status") or {}
         if START_ANNOTATION not in (metadata.get("annotations") or {}):
             return False
         scheduled = any(
             one["type"] == "PodScheduled" and one["status"] == "True" for one in status.get("conditions") or ()
         )
-        before, stage = self._stages.get(metadata["uid"], _NEW), (scheduled, str(status.get("phase", "Pending")))
+        before = self._stages.get(metadata["uid"], _NEW)
+        stage = scheduled, before[1] or isinstance(verdict, Running)
         _keep(self._stages, metadata["uid"], stage)
         return stage != before
 
-    def _is_quiet_pod(self, pod: Mapping[str, Any]) -> bool:
+    def _is_quiet_pod(self, pod: Mapping[str, Any], verdict: Verdict) -> bool:
         uid = pod["metadata"]["uid"]
-        match read_pod_state(dict(pod), ""):
+        match verdict:
             case Waiting(problem=shown) | Running(message=shown) if shown:
                 _keep(self._troubled, uid, None)
                 return False

@@ -101,6 +101,16 @@ def test_each_step_of_a_pod_whose_start_counts_is_handed_on_once() -> None:
     ]
 
 
+def test_r12_the_start_of_an_init_container_is_handed_on_once() -> None:
+    noise = NoiseFilter()
+    scheduled: dict[str, Any] = {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}]}
+    states = [{"waiting": {"reason": "PodInitializing"}}, {"running": {}}, {"terminated": {"exitCode": 0}}]
+    pods = [scheduled | {"initContainerStatuses": [{"name": "fetch", "state": state}]} for state in states]
+    pods.append(pods[-1] | {"phase": "Running"})
+    marked = {"annotations": {START_ANNOTATION: "true"}}
+    assert [noise.is_noise(line("MODIFIED", "Pod", pod, **marked)) for pod in pods] == [False, False, True, True]
+
+
 def test_pods_that_have_gone_are_forgotten() -> None:
     noise = NoiseFilter()
     started = {START_ANNOTATION: "true"}

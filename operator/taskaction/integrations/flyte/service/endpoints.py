@@ -25,7 +25,13 @@ from google.protobuf.message import Message
 
 from taskaction.api.base import format_time
 from taskaction.api.parameters import size_problem
-from taskaction.cluster.errors import AlreadyExistsError, ConflictError, InvalidError, NotFoundError
+from taskaction.cluster.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    QuotaReachedError,
+)
 from taskaction.cluster.gateway import ACTION_EVENTS, TASK_ACTIONS, Body, Cluster
 from taskaction.core.clock import Clock
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
@@ -86,7 +92,7 @@ class Calls:
             created = await self._dependencies.cluster.create(
                 TASK_ACTIONS, body, place.namespace, timeout=_WRITE_SECONDS
             )
-        except AlreadyExistsError as error:
+        except (AlreadyExistsError, QuotaReachedError) as error:  # the API server checks quotas before names
             await self._refuse(body, place, action, error)
         else:
             self._dependencies.cache.store_object(created)
@@ -130,7 +136,12 @@ class Calls:
                 Code.INVALID_ARGUMENT,
                 f"action {parent.action!r} has the maximum of {self._dependencies.traces} traces already",
             )
-        created = await self._dependencies.cluster.create(ACTION_EVENTS, event, place.namespace, timeout=_WRITE_SECONDS)
+        try:
+            created = await self._dependencies.cluster.create(
+                ACTION_EVENTS, event, place.namespace, timeout=_WRITE_SECONDS
+            )
+        except QuotaReachedError as error:
+            raise ConnectError(Code.INVALID_ARGUMENT, f"there is no room for the trace: {error}") from error
         if (known := trace_of(created)) is not None:
             self._dependencies.cache.store(known)
         return EnqueueResponse()
@@ -151,6 +162,8 @@ class Calls:
     async def _refuse(self, mine: Mapping[str, Any], place: ActionKey, action: Action, error: Exception) -> None:
         stored = await self._dependencies.cluster.get(TASK_ACTIONS, place.name, place.namespace)
         name = action.action_id.name
+        if stored is None and isinstance(error, QuotaReachedError):
+            raise error
         if stored is None:
             raise ConnectError(Code.UNAVAILABLE, f"action {name!r} has just been deleted; retry") from error
         self._dependencies.cache.store_object(stored)
