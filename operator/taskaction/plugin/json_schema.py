@@ -23,9 +23,11 @@ from taskaction.core.names import truncate
 from taskaction.plugin.patterns import Validator, check_patterns
 from taskaction.plugin.schema_cost import (
     CHEAP_SCHEMA_BYTES,
+    CHEAP_SCHEMA_PARTS,
     CHEAP_UNITS,
     pattern_units,
     patterns_of,
+    schema_parts,
     schema_units,
     subschemas,
     value_units,
@@ -180,7 +182,7 @@ def check_schema_size(schema: Mapping[str, Any], path: str) -> int:
 
 def is_cheap_schema(schema: Mapping[str, Any], path: str) -> bool:
     """Whether the event loop may compile ``schema``; raise ``ValueError`` if nobody may."""
-    if check_schema_size(schema, path) > CHEAP_SCHEMA_BYTES:
+    if check_schema_size(schema, path) > CHEAP_SCHEMA_BYTES or schema_parts(schema) > CHEAP_SCHEMA_PARTS:
         return False
     patterns = (pattern for _, part in subschemas(schema) for _, pattern in patterns_of(part))
     return sum(map(pattern_units, patterns)) <= CHEAP_UNITS

@@ -105,6 +105,15 @@ class Registry:
             raise ExceptionGroup("executors could not be closed", errors)
 
 
+def find_distribution(package: str) -> str | None:
+    """Return the name of the distribution that has executors in a top-level package, or None.
+
+    It asks entry points only: ``packages_distributions`` reads half a second long what everything installed contains.
+    """
+    points = (point for point in _installed() if point.module.partition(".")[0] == package)
+    return next((point.dist.name for point in points if point.dist is not None), None)
+
+
 def _installed() -> list[EntryPoint]:
     """Return the entry points of executors; those that come with the operator are first."""
     return sorted(entry_points(group=GROUP), key=lambda point: not point.value.startswith(_SHIPPED))

@@ -14,7 +14,10 @@ CHEAP_UNITS = 5_000
 """Maximum cost of what the event loop evaluates itself, about 15 ms."""
 
 CHEAP_SCHEMA_BYTES = 2_048
-"""Maximum size of a schema that the event loop validates itself, about 12 ms."""
+"""Maximum size of a schema that the event loop validates itself."""
+
+CHEAP_SCHEMA_PARTS = 40
+"""Maximum number of parts of a schema that the event loop validates itself, about 12 ms: each takes up to 0.4 ms."""
 
 UNBOUNDED = 1_000_000_000
 
@@ -37,6 +40,22 @@ def schema_units(schema: Any) -> int:
         return _Expansion(schema).units(schema)
     except (RecursionError, ValueError):  # a chain of thousands of references, or one with thousands of digits
         return UNBOUNDED
+
+
+def schema_parts(schema: Any) -> int:
+    """Return the number of objects, lists and booleans in a schema, each of which may be a schema by itself."""
+    count, waiting = 0, [schema]
+    while waiting:
+        match waiting.pop():
+            case Mapping() as one:
+                count += 1
+                waiting += one.values()
+            case list() as one:
+                count += 1
+                waiting += one
+            case bool():
+                count += 1
+    return count
 
 
 def value_units(value: Any, limit: int = CHEAP_UNITS) -> int:

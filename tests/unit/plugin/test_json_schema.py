@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from taskaction.plugin.json_schema import SCHEMA_LIMIT_BYTES, SchemaChecker, compile_schema, model_problem
+from taskaction.plugin.json_schema import (
+    SCHEMA_LIMIT_BYTES,
+    SchemaChecker,
+    compile_schema,
+    is_cheap_schema,
+    model_problem,
+)
 from taskaction.plugin.parameters import Parameters
 from taskaction.testing.targets import HttpServer
 
@@ -124,6 +130,23 @@ def test_a_schema_that_goes_in_circles_ends(schema: dict[str, Any]) -> None:
     before = time.process_time()
     assert "cannot be applied" in str(compiled(schema).problem({"a": 1}))
     assert time.process_time() - before < 2.0
+
+
+CHEAP = {
+    "an ordinary one": (ORDER, True),
+    "many values": ({"enum": list(range(400))}, True),
+    "many properties": ({"properties": {f"{n:x}": {} for n in range(100)}}, False),
+    "properties without a schema": ({"properties": {f"{n:x}": True for n in range(100)}}, False),
+    "levels": (nested({}, 50, "not"), False),
+    "lists": ({"dependencies": {f"{n:x}": [] for n in range(100)}}, False),
+    "much text": ({"title": "x" * 3000}, False),
+    "a pattern that is large once compiled": ({"pattern": "(?:ab?){9000}"}, False),
+}
+
+
+@pytest.mark.parametrize(("schema", "cheap"), CHEAP.values(), ids=CHEAP)
+def test_the_event_loop_compiles_only_small_schemas(schema: dict[str, Any], cheap: bool) -> None:
+    assert is_cheap_schema(schema, PATH) is cheap
 
 
 def test_a_recursive_schema_follows_the_value_down() -> None:

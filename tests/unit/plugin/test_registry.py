@@ -13,7 +13,7 @@ from taskaction.core.errors import ConfigurationError
 from taskaction.executors.basic import NoopExecutor, SleepExecutor
 from taskaction.integrations.flyte.executor.executor import FlyteExecutor
 from taskaction.integrations.flyte.executor.settings import FlyteSettings
-from taskaction.plugin.registry import GROUP, DuplicateActionExecutorError, Registry
+from taskaction.plugin.registry import GROUP, DuplicateActionExecutorError, Registry, find_distribution
 from taskaction.plugin.settings import SettingsReader
 
 BUILT_IN = ["approval", "fail", "http", "noop", "sleep", "wait"]
@@ -128,6 +128,8 @@ async def test_an_installed_plug_in_is_found(plugins: Path) -> None:
     assert getattr(wishing, "count", None) == 3
     with pytest.raises(ConfigurationError, match='WISHES_COUNT: invalid value "many"; use a whole number'):
         SettingsReader({"WISHES_COUNT": "many"}).check(*settings.values())
+    assert find_distribution("registry_plugin") == "registry-plugin"
+    assert find_distribution("registry_needs") is None
 
 
 UNLOADABLE = {

@@ -2,9 +2,7 @@
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
-from importlib.metadata import packages_distributions
+from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +40,7 @@ from taskaction.lifecycle.outcomes import Failed, Outcome, Paused, Succeeded
 from taskaction.plugin.base import AbstractExecutor as EngineExecutor
 from taskaction.plugin.base import Correlation, Delivery, Run, WebhookRequest
 from taskaction.plugin.errors import ActionError, WebhookRefusedError
+from taskaction.plugin.registry import find_distribution
 from taskaction.plugin.toolbox import Toolbox
 
 if TYPE_CHECKING:
@@ -317,13 +316,7 @@ def build_adapter(executor: "AbstractExecutor", toolbox: Toolbox, *, poll_second
 def integration_name(executor: type) -> str:
     """Return the name of the integration that an executor is part of: its distribution, else its top-level package."""
     package = executor.__module__.partition(".")[0]
-    return next(iter(_distributions().get(package, ())), package)
-
-
-@cache
-def _distributions() -> Mapping[str, list[str]]:
-    """Return the distributions by their packages, which takes long."""
-    return packages_distributions()
+    return find_distribution(package) or package
 
 
 def _accepts_run(method: Callable[..., object]) -> bool:
