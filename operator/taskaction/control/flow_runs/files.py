@@ -61,10 +61,12 @@ class RunFiles:
             StateLostError: the file is missing, or its content changed.
         """
         folder = self._folder_of(record.namespace, record.uid)
-        if not self.has_storage or not address.startswith(folder):
+        if not self.has_storage or not address.startswith(self._storage.folder):
             raise StorageError(
                 f"status.stateUri: {address} is not in the folder of {STORAGE_SETTING}; restore the former setting"
             )
+        if not address.startswith(folder):  # the status was restored under another uid, or forged
+            raise StateLostError(f"status.stateUri: {address} is not a file of this run; the run cannot continue")
         content = await self._storage.read(address, _READ_LIMIT)
         if content is None:
             raise StateLostError(f"status.stateUri: {address} not found; the run cannot continue")

@@ -4,7 +4,8 @@ A file is removed only if it has a name that the operator or the inbox gives, an
 the file was found, has no object for it:
 
 - A file of an action or run exists only after its object, whose uid never returns. A folder must be without an object
-  in two sweeps, so that another operator that shares the storage has time to leave its mark.
+  in two sweeps, so that another operator that shares the storage has time to leave its mark. A folder that the status
+  of a restored object names stays, too.
 - The bytes of a webhook request exist before their event. So those that were received today or yesterday stay.
 
 A crash at any point leaves files for the next sweep, and nothing else.
@@ -19,7 +20,7 @@ from pydantic import ValidationError
 
 from taskaction.api.action_event import ActionEvent
 from taskaction.cluster.errors import ClusterError
-from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOW_RUNS, TASK_ACTIONS, Cluster
+from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOW_RUNS, TASK_ACTIONS, Body, Cluster
 from taskaction.control.objects.owned import RecordLookup
 from taskaction.control.objects.storage_marks import SharedFolderError, StorageMarks
 from taskaction.control.sharding.tenures import ShardTenures
@@ -138,14 +139,22 @@ class StorageSweeper:
         return count
 
     async def _find_folders(self, namespace: str) -> set[str]:
-        """Return the folders of actions and runs that do not exist any more."""
+        """Return the folders of actions and runs that do not exist any more, and that no other one names."""
         folder = self._storage.folder
         names = await self._storage.folders(f"{folder}{namespace}/")
         unknown = {name for name in names if _UID.fullmatch(name) and self._members.get(name) is None}
-        for resource in (TASK_ACTIONS, ACTION_FLOW_RUNS) if unknown else ():
-            async for body in self._cluster.list(resource, namespace, metadata_only=True):
+        if unknown:
+            async for body in self._list_objects(namespace, metadata_only=True):
                 unknown.discard(body["metadata"]["uid"])
+        if unknown:
+            async for body in self._list_objects(namespace, metadata_only=False):
+                unknown -= _named_uids(body)
         return {object_folder(folder, namespace, uid) for uid in unknown}
+
+    async def _list_objects(self, namespace: str, *, metadata_only: bool) -> AsyncIterator[Body]:
+        for resource in TASK_ACTIONS, ACTION_FLOW_RUNS:
+            async for body in self._cluster.list(resource, namespace, metadata_only=metadata_only):
+                yield body
 
     async def _files_of(self, folders: Sequence[str]) -> AsyncIterator[str]:
         """Yield the files in folders, and each folder when nothing else is in it."""
@@ -196,3 +205,10 @@ class StorageSweeper:
         received: datetime = event.spec.received_at or event.metadata.creation_timestamp
         sha256 = event.spec.content.sha256 if event.spec.content is not None else None
         return address.endswith(address_of("/", EventKey(namespace, name, received), sha256 or ""))
+
+
+def _named_uids(body: Body) -> set[str]:
+    """Return the uids in the addresses of a status: a restored object has another uid than its files."""
+    status = body.get("status") or {}
+    addresses = (status.get(field) or "" for field in ("outputUri", "stateUri"))
+    return {found[0] for address in addresses for found in _UID.finditer(address)}

@@ -223,6 +223,19 @@ async def test_a_file_that_is_gone_or_was_changed_ends_the_run_with_the_reason(
         assert str(file) in (status.message or "")
 
 
+async def test_a_state_of_another_run_ends_the_run_with_the_reason(replicas: Replicas) -> None:
+    async with replicas.one() as first:
+        await napping(first)
+    found = replicas.cluster.objects["actionflowruns", NAMESPACE, "r"]
+    found["status"]["stateUri"] = found["status"]["stateUri"].replace("uid-of-r", "uid-of-another")
+    async with replicas.one() as second:
+        await second.pass_time(4)
+        await second.until(lambda: run_of(second).status.phase.is_terminal)
+        status = run_of(second).status
+        assert (status.phase, status.reason) == (Phase.FAILED, "StateLost")
+        assert "is not a file of this run" in (status.message or "")
+
+
 async def test_a_run_of_another_folder_waits_for_the_setting(replicas: Replicas) -> None:
     async with replicas.one() as first:
         await napping(first)

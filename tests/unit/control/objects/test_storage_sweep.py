@@ -12,7 +12,7 @@ from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
 from taskaction.api.enums import Phase
 from taskaction.cluster.errors import UnavailableError
-from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOW_RUNS, LEASES, TASK_ACTIONS
+from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOW_RUNS, LEASES, TASK_ACTIONS, Resource
 from taskaction.control.flow_runs.tables import LiveRecords, RunTable
 from taskaction.control.objects import storage_sweep
 from taskaction.control.objects.storage_marks import SharedFolderError, StorageMarks
@@ -117,6 +117,16 @@ async def test_files_of_objects_that_are_gone_go_and_those_of_others_stay(house:
     assert not (house.root / NAMESPACE / gone).exists()
     assert sorted(house.journal.removed) == [("object", "deleted-namespace", 1), ("object", NAMESPACE, 2)]
     assert house.journal.failures == []
+
+
+@pytest.mark.parametrize("field", ["outputUri", "stateUri"])
+@pytest.mark.parametrize("resource", [TASK_ACTIONS, ACTION_FLOW_RUNS], ids=lambda one: one.kind)
+async def test_files_that_a_restored_object_names_stay(house: House, resource: Resource, field: str) -> None:
+    name = house.put(f"{NAMESPACE}/{new_uid()}/{OUTPUT}")
+    status = {"phase": "Succeeded", field: f"{house.folder}{name}"}
+    house.cluster.store(resource, body("restored", new_uid(), status) | {"kind": resource.kind})
+    await house.sweep()
+    assert house.files() == {name}
 
 
 FOREIGN = {
