@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.stage import Stage
+from cluster.ports import HOST, Ports
 from local.operator_process import Operator
 from support.tcp_proxy import Wire
 
@@ -33,19 +34,46 @@ class Replicas:
     async def complete(self) -> None:
         """Start the replicas that do not run."""
         running = self.running
+        starts: list[Awaitable[None]] = []
         if self.wired not in running:
-            self.wired = await self._start(
-                self.wire.write_kubeconfig(self.stage.kubeconfig.with_name("wired.kubeconfig"))
-            )
+            starts.append(self._start_wired())
         if self.direct not in running:
-            self.direct = await self._start(self.stage.kubeconfig)
+            starts.append(self._start_direct())
+        await asyncio.gather(*starts)
+
+    async def leave_one(self) -> Operator:
+        """Return the direct replica when it is the only one."""
+        if self.direct not in self.running:
+            await self._start_direct()
+        await self._end(self.wired)
+        assert self.direct is not None  # noqa: S101 - it was started
+        return self.direct
+
+    async def succeed(self) -> None:
+        """Start another direct replica, and then end the former one gently."""
+        former = self.direct
+        await self._start_direct()
+        await self._end(former)
 
     async def end(self) -> None:
         """End both gently, at the same time."""
-        await asyncio.gather(*(asyncio.to_thread(one.program.end, grace=STOP_SECONDS) for one in self.running))
+        await asyncio.gather(self._end(self.wired), self._end(self.direct))
+
+    async def _start_wired(self) -> None:
+        kubeconfig = self.wire.write_kubeconfig(self.stage.kubeconfig.with_name("wired.kubeconfig"))
+        self.wired = await self._start(kubeconfig)
+
+    async def _start_direct(self) -> None:
+        self.direct = await self._start(self.stage.kubeconfig)
 
     async def _start(self, kubeconfig: Path) -> Operator:
-        return await asyncio.to_thread(self.stage.start, self.settings, kubeconfig=kubeconfig)
+        bind = {"TASKACTION_BIND": f"{HOST}:{Ports.free().apiserver}"}  # both may start at the same time
+        return await asyncio.to_thread(self.stage.start, {**self.settings, **bind}, kubeconfig=kubeconfig)
+
+    @staticmethod
+    async def _end(operator: Operator | None) -> None:
+        if operator is not None and operator.program.is_running():
+            await asyncio.to_thread(operator.program.end, grace=STOP_SECONDS)
 
 
 Fault = Callable[[Replicas], Awaitable[None]]

@@ -41,18 +41,18 @@ EXCESS = Figure("rate_excess", "starts", Target(0))
 def measure(stage: Stage) -> Iterator[Row]:
     """Serve keys around faults; then lose a holder while owners change; then stall the API server under a rate."""
     with Counter() as counter, Wire(stage.kubeconfig) as wire:
-        yield VIOLATIONS.measured(stage.run(violations(stage, counter, Replicas(stage, wire, SETTINGS))))
+        replicas = Replicas(stage, wire, SETTINGS)
+        yield VIOLATIONS.measured(stage.run(violations(counter, replicas)))
         yield INTERRUPTED.measured(
-            stage.run(owners.interruption(stage, counter, SETTINGS, count=INTERRUPTED_COUNT, seconds=OWNER_SECONDS))
+            stage.run(owners.interruption(counter, replicas, count=INTERRUPTED_COUNT, seconds=OWNER_SECONDS))
         )
-        yield EXCESS.measured(
-            stage.run(owners.rate_excess(stage, counter, SETTINGS, count=STARTS, stall_seconds=STALL))
-        )
+        yield EXCESS.measured(stage.run(owners.rate_excess(counter, replicas, count=STARTS, stall_seconds=STALL)))
+        stage.run(replicas.end())
 
 
-async def violations(stage: Stage, counter: Counter, replicas: Replicas) -> int:
+async def violations(counter: Counter, replicas: Replicas) -> int:
     """Return the number of keys that were served out of the order of creation, in all rounds together."""
-    found = 0
+    stage, found = replicas.stage, 0
     for number, (name, fault) in enumerate(faults(PAUSES, FREEZE).items()):
         marks = {f"o{number}": "alone", f"o{number}p": "with parents"}
         begun = time.monotonic()
@@ -64,7 +64,6 @@ async def violations(stage: Stage, counter: Counter, replicas: Replicas) -> int:
             stage.say(f"{name}, {kind}: {disordered} of {KEYS} keys out of order")
             found += disordered
         stage.say(f"  {time.monotonic() - begun:.0f} s")
-    await replicas.end()
     return found
 
 

@@ -2,21 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import combinations
 
 import orjson
 
 from benchmarks.counter import Counter, Effect
+from benchmarks.faults import Replicas
 from benchmarks.figures.latency import quantile
 from benchmarks.load import ACTIONS, API, Collection
-from benchmarks.stage import WORK, Stage
+from benchmarks.stage import WORK
 from benchmarks.watching import View
 from cluster.errors import ClusterError
 
 END_SECONDS = 240
-STOP_SECONDS = 30
 LONG_SECONDS = 600.0
 """How long the target works for an action that is interrupted."""
 REQUESTS, PER, BURST = 20, 10.0, 4
@@ -42,37 +42,32 @@ class Ends:
             self.codes.add(status.get("error", {}).get("code", status["phase"]))
 
 
-async def interruption(
-    stage: Stage, counter: Counter, settings: Mapping[str, str], *, count: int, seconds: float
-) -> float:
+async def interruption(counter: Counter, replicas: Replicas, *, count: int, seconds: float) -> float:
     """Kill the holder of running actions while owners change; return the seconds until 99 % were `Interrupted`."""
-    ends, begun = Ends(), asyncio.Event()
+    load, ends, begun = replicas.stage.load, Ends(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        watcher = group.create_task(stage.load.follow(View(ACTIONS.path(WORK)), ends.note, begun))
+        watcher = group.create_task(load.follow(View(ACTIONS.path(WORK)), ends.note, begun))
         await begun.wait()
-        lost = await _lose_holder(stage, counter, settings, count)
-        owner = await asyncio.to_thread(stage.start, settings)
+        lost = await _lose_holder(counter, replicas, count)
+        await replicas.succeed()
         while len(ends.moments) < count:
             if time.monotonic() > lost + END_SECONDS:
                 raise ClusterError(f"{len(ends.moments)} of {count} interrupted actions have ended")
             await asyncio.sleep(seconds)
-            following = await asyncio.to_thread(stage.start, settings)
-            await asyncio.to_thread(owner.program.end, grace=STOP_SECONDS)
-            owner = following
+            await replicas.succeed()
         watcher.cancel()
-    await asyncio.to_thread(owner.program.end, grace=STOP_SECONDS)
-    await stage.load.delete_all(WORK)
+    await load.delete_all(WORK)
     if ends.codes != {"Interrupted"}:
         raise ClusterError(f"interrupted actions have ended with {', '.join(sorted(ends.codes))}")
     return quantile([moment - lost for moment in ends.moments.values()], 0.99)
 
 
-async def _lose_holder(stage: Stage, counter: Counter, settings: Mapping[str, str], count: int) -> float:
+async def _lose_holder(counter: Counter, replicas: Replicas, count: int) -> float:
     """Kill a replica whose calls have all reached the target; return when."""
     before, counter.seconds = counter.seconds, LONG_SECONDS
-    owner = await asyncio.to_thread(stage.start, settings)
+    owner = await replicas.leave_one()
     for number in range(count):
-        await stage.load.create(WORK, f"ik{number}", counter.once(f"ik-{number}"))
+        await replicas.stage.load.create(WORK, f"ik{number}", counter.once(f"ik-{number}"))
     deadline = time.monotonic() + END_SECONDS
     while sum(effect.name.startswith("ik-") for effect in counter.effects) < count:
         if time.monotonic() > deadline:
@@ -84,9 +79,7 @@ async def _lose_holder(stage: Stage, counter: Counter, settings: Mapping[str, st
     return lost
 
 
-async def rate_excess(
-    stage: Stage, counter: Counter, settings: Mapping[str, str], *, count: int, stall_seconds: float
-) -> int:
+async def rate_excess(counter: Counter, replicas: Replicas, *, count: int, stall_seconds: float) -> int:
     """Start actions under a rate while the API server stalls twice; return the starts that the target saw too many."""
     limits = {"rate": {"requests": REQUESTS, "per": f"{PER:g}s", "burst": BURST}}
     provider = {
@@ -95,8 +88,9 @@ async def rate_excess(
         "metadata": {"name": "limited"},
         "spec": {"executor": "http", "config": counter.once("{{ parameters.name }}")["parameters"], "limits": limits},
     }
+    stage = replicas.stage
+    await replicas.leave_one()
     await stage.load.post(PROVIDERS, WORK, provider)
-    operator = await asyncio.to_thread(stage.start, settings)
     for number in range(count):
         parameters = {"name": f"rk-{number}"}
         ref = {"kind": "ActionProvider", "name": "limited"}
@@ -113,7 +107,6 @@ async def rate_excess(
         if time.monotonic() > deadline:
             raise ClusterError(f"{len(moments)} of {count} actions have started")
         await asyncio.sleep(0.5)
-    await asyncio.to_thread(operator.program.end, grace=STOP_SECONDS)
     return excess(moments)
 
 
