@@ -23,6 +23,8 @@ KEYS = 50
 PAUSE = 1.25
 """Between two arrivals of one key: those within one second may be served in either order."""
 SETTLE_SECONDS = 240
+SETTINGS: Mapping[str, str] = {}
+"""Settings of the operators; by default those of production."""
 LOST = Figure("chaos_lost", "actions", Target(0))
 REPEATED = Figure("chaos_repeated", "actions", Target(0))
 DISORDERED = Figure("chaos_disordered", "keys", Target(0))
@@ -51,7 +53,7 @@ def measure(stage: Stage) -> Iterator[Row]:
 
 async def under_fire(stage: Stage, counter: Counter) -> int:
     """Have the load go on while replicas are killed and started again; give the number of kills."""
-    replicas = [await asyncio.to_thread(stage.start) for _ in range(REPLICAS)]
+    replicas = [await asyncio.to_thread(stage.start, SETTINGS) for _ in range(REPLICAS)]
     begun = time.monotonic()
     until = begun + SECONDS
     kills = 0
@@ -65,7 +67,7 @@ async def under_fire(stage: Stage, counter: Counter) -> int:
             replica = await starting[victim] if victim in starting else replicas[victim]
             await asyncio.to_thread(replica.program.end)
             kills += 1
-            starting[victim] = group.create_task(asyncio.to_thread(stage.start))
+            starting[victim] = group.create_task(asyncio.to_thread(stage.start, SETTINGS))
             stage.say(f"  {kills} kills, {len(counter.effects)} effects, {until - moment:.0f} s to go")
     return kills
 

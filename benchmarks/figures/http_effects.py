@@ -5,16 +5,22 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from benchmarks.figures.group import Group
-from benchmarks.load import CONNECTIONS
+from benchmarks.load import ACTIONS, CONNECTIONS
 from benchmarks.misbehaving import WAYS, MisbehavingTarget
 from benchmarks.report import Figure, Row, Target
 from benchmarks.stage import WORK, Stage
+from benchmarks.watching import View
+from cluster.errors import ClusterError
 
 COUNT = 10_000
 REPLICAS = 2
 KILL_EVERY = 5.0
-END_SECONDS = 600.0
+END_SECONDS = 1800.0
+BACKLOG = 400
+"""Maximum number of actions that have not ended: each replica that starts reads all of them."""
 SETTINGS = {
     "TASKACTION_LEASE_DURATION": "3s",
     "TASKACTION_LEASE_RENEW_DEADLINE": "2s",
@@ -39,8 +45,7 @@ def measure(stage: Stage) -> Iterator[Row]:
     for name, number in effects.items():
         if number > 1:
             stage.say(f"  {name}: {number} effects")
-    unfinished = sum("finishedAt" not in item.get("status", {}) for item in items)
-    stage.say(f"{len(items)} actions, {unfinished} without an end, {sum(effects.values())} effects, {kills} kills")
+    stage.say(f"{len(items)} actions, {sum(effects.values())} effects, {kills} kills")
     yield REPEATED.measured(sum(number - 1 for number in effects.values()))
     yield INVENTED.measured(count_invented(items, effects))
     yield KILLS.measured(kills)
@@ -52,30 +57,49 @@ def count_invented(items: Sequence[Item], effects: Mapping[str, int]) -> int:
     return sum(effects.get(name, 0) == 0 for name in succeeded)
 
 
+class Progress:
+    """The actions that a watch has shown at their end."""
+
+    def __init__(self) -> None:
+        """Create an empty record."""
+        self.ended: set[str] = set()
+
+    def note(self, line: bytes) -> None:
+        """Take one line of the watch."""
+        if b'"finishedAt":"' in line:
+            self.ended.add(orjson.loads(line)["object"]["metadata"]["name"])
+
+
 async def _under_fire(stage: Stage, target: MisbehavingTarget) -> int:
-    """Return the number of kills."""
+    """Kill replicas until all actions have ended; return the number of kills."""
     replicas = [await asyncio.to_thread(stage.start, SETTINGS) for _ in range(REPLICAS)]
-    creating = asyncio.create_task(_create(stage, target))
-    deadline, kills = time.monotonic() + END_SECONDS, 0
-    while time.monotonic() < deadline:
-        await asyncio.sleep(KILL_EVERY)
-        if creating.done() and await _have_ended(stage):
-            break
-        victim = kills % REPLICAS
-        await asyncio.to_thread(replicas[victim].program.end)
-        replicas[victim] = await asyncio.to_thread(stage.start, SETTINGS)
-        kills += 1
-        stage.say(f"  {kills} kills, {sum(target.effects.values())} effects")
-    await creating
+    progress, begun, kills = Progress(), asyncio.Event(), 0
+    deadline = time.monotonic() + END_SECONDS
+    async with asyncio.TaskGroup() as group:
+        watcher = group.create_task(stage.load.follow(View(ACTIONS.path(WORK)), progress.note, begun))
+        await begun.wait()
+        group.create_task(_create(stage, target, progress))
+        while len(progress.ended) < COUNT:
+            if time.monotonic() > deadline:
+                raise ClusterError(f"{len(progress.ended)} of {COUNT} actions have ended")
+            await asyncio.sleep(KILL_EVERY)
+            victim = kills % REPLICAS
+            await asyncio.to_thread(replicas[victim].program.end)
+            replicas[victim] = await asyncio.to_thread(stage.start, SETTINGS)
+            kills += 1
+            stage.say(f"  {kills} kills, {sum(target.effects.values())} effects, {len(progress.ended)} ends")
+        watcher.cancel()
     return kills
 
 
-async def _create(stage: Stage, target: MisbehavingTarget) -> None:
+async def _create(stage: Stage, target: MisbehavingTarget, progress: Progress) -> None:
     ways = tuple(WAYS)
     numbers = iter(range(COUNT))
 
     async def worker() -> None:
         for number in numbers:
+            while number - len(progress.ended) >= BACKLOG:  # noqa: ASYNC110 - a watch says when they end
+                await asyncio.sleep(0.05)
             way, name = ways[number % len(ways)], f"post-{number}"
             parameters = {"method": "POST", "url": f"{target.url}/{way}/{name}", "json": {}, "timeout": "500ms"}
             await stage.load.create(WORK, name, {"executor": "http", "parameters": parameters, "retryPolicy": RETRIES})
@@ -83,10 +107,6 @@ async def _create(stage: Stage, target: MisbehavingTarget) -> None:
     async with asyncio.TaskGroup() as group:
         for _ in range(CONNECTIONS):
             group.create_task(worker())
-
-
-async def _have_ended(stage: Stage) -> bool:
-    return all("finishedAt" in item.get("status", {}) for item in await stage.load.list(WORK))
 
 
 GROUP = Group("http_effects", (REPEATED, INVENTED, KILLS), measure)

@@ -1,4 +1,4 @@
-"""How long work stands still when a replica stops or dies, with default settings."""
+"""How long work stands still when a replica stops or dies."""
 
 import asyncio
 import time
@@ -20,6 +20,11 @@ KEYS = 32
 OUTSIDE = 16
 PAUSE = 0.25
 SHARE = 8
+SETTINGS: Mapping[str, str] = {}
+"""Settings of the operators; by default those of production, with 16 shards."""
+LOAD_SECONDS = 5.0
+"""How long both have load before one ends."""
+LOOK_SECONDS = 2.0
 LOOKS = 3
 TIMEOUT = 60
 CRASH = Figure("takeover_crash_s", "s", Target(20))
@@ -42,7 +47,7 @@ def measure(stage: Stage) -> Iterator[Row]:
 
 def one_round(stage: Stage, counter: Counter, mark: str, *, is_crash: bool) -> float:
     """Give the seconds until another replica has started something of the one that ended, and polled what went on."""
-    leaver, stayer = stage.start(), stage.start()
+    leaver, stayer = stage.start(SETTINGS), stage.start(SETTINGS)
     try:
         wait_until(lambda: even(leaver, stayer), timeout=TIMEOUT, what="an even share")
         return stage.run(taken_over(stage, counter, mark, leaver, is_crash=is_crash))
@@ -65,7 +70,7 @@ async def taken_over(stage: Stage, counter: Counter, mark: str, leaver: Operator
             await stage.load.create(WORK, name, {**counter.job(name), "partitionKey": name})
         for key in range(KEYS):
             load.create_task(arrivals(stage, counter, f"{mark}-key{key}", over))
-        await asyncio.sleep(5.0)
+        await asyncio.sleep(LOAD_SECONDS)
         before = owners(await items(stage, mark))
         ended = datetime.now(UTC)
         ending = asyncio.create_task(asyncio.to_thread(leaver.program.end, grace=0 if is_crash else 40))
@@ -74,7 +79,7 @@ async def taken_over(stage: Stage, counter: Counter, mark: str, leaver: Operator
             while (seconds := standstill(before, await items(stage, mark), ended)) is None:
                 if time.monotonic() > deadline:
                     raise ClusterError("nobody has taken over")
-                await asyncio.sleep(2.0)
+                await asyncio.sleep(LOOK_SECONDS)
         finally:
             over.set()
         await ending

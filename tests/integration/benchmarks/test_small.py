@@ -60,8 +60,15 @@ SMALL: dict[ModuleType, dict[str, Any]] = {
     parked: {"PARKED": 50, "WINDOW_SECONDS": 1.0},
     runs: {"CHAINS": 2, "ITEMS": 20, "MAPS": 1},
     replicas: {"COUNTS": {1: 40, 2: 80, 3: 120}, "NOOPS": 100},
-    takeover: {"ROUNDS": 1, "KEYS": 8, "OUTSIDE": 4},
-    chaos: {"KILL_EVERY": 5.0, "SECONDS": 15.0, "KEYS": 5},
+    takeover: {
+        "ROUNDS": 1,
+        "KEYS": 8,
+        "OUTSIDE": 4,
+        "SETTINGS": QUICK_LEASES | {"TASKACTION_SHARDS": "16"},
+        "LOAD_SECONDS": 1.5,
+        "LOOK_SECONDS": 0.5,
+    },
+    chaos: {"KILL_EVERY": 3.0, "SECONDS": 9.0, "KEYS": 5, "SETTINGS": QUICK_LEASES},
     order: {
         "KEYS": 3,
         "EACH": 3,
