@@ -6,7 +6,7 @@ import pytest
 
 from cluster.kubectl import Kubectl
 from support.actions import Body, action, all_finished, condition, create, phase, reason, wait_for, wait_for_all
-from support.api import create_object, get_object, list_objects, wait_for_object
+from support.api import create_object, list_objects, wait_for_object
 from support.flow_stage import action as state
 from support.flow_stage import definition
 from support.hand_kubelet import HandKubelet
@@ -36,8 +36,12 @@ PRIVATE = {
 
 
 def limit(kubectl: Kubectl, **counts: int) -> None:
-    """Leave room for a number of objects of each kind, and return when the API server has counted them."""
-    hard = {f"count/{kind.replace('_', '.')}": str(count) for kind, count in counts.items()}
+    """Leave room for a number of objects of each kind."""
+    create_quota(kubectl, {f"count/{kind.replace('_', '.')}": str(count) for kind, count in counts.items()})
+
+
+def create_quota(kubectl: Kubectl, hard: dict[str, str]) -> None:
+    """Create a quota, and return when the API server enforces it."""
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"}, "spec": {"hard": hard}}
     create_object(kubectl, quota)
     wait_for_object(kubectl, "quota", "small", lambda found: found.get("status", {}).get("hard") == hard)
@@ -70,16 +74,21 @@ def is_refused(item: Body) -> bool:
     return "quota: small" in condition({"status": {}} | item, "Progressing").get("message", "")
 
 
-def test_r19_items_wait_for_room(kubectl: Kubectl) -> None:
-    limit(kubectl, taskactions_taskaction_dev=1)
-    create(kubectl, [run_body("it", {"Each": EACH | {"End": True}}, input={"items": [{}, {}, {}]})])
-    found = wait_for_run(kubectl, "it", "QuotaExceeded")["status"]
+@pytest.mark.usefixtures("account")
+def test_r19_a_run_waits_for_room_for_its_items_and_its_private_data(kubectl: Kubectl) -> None:
+    limit(kubectl, taskactions_taskaction_dev=1, secrets=0)
+    runs_as = {"serviceAccountName": "default"}
+    runs = [run_body(name, states, runAs=runs_as) for name, states in PRIVATE.items()]
+    create(kubectl, [*runs, run_body("items", {"Each": EACH | {"End": True}}, input={"items": [{}, {}, {}]})])
+    for name in (*PRIVATE, "items"):
+        found = wait_for_run(kubectl, name, "QuotaExceeded")["status"]
+        assert "quota: small" in found["message"]
     assert found["phase"] == "Running"
-    assert "quota: small" in found["message"]
+    assert len(list_objects(kubectl, "ta")) <= 1
     kubectl("delete", "quota", "small")
-    kubectl("wait", "afr/it", "--for=condition=Finished", "--timeout=60s")
-    assert get_object(kubectl, "afr", "it")["status"]["phase"] == "Succeeded"
-    assert len(list_objects(kubectl, "ta")) == 3
+    for name in (*PRIVATE, "items"):
+        assert wait_for_run(kubectl, name, "Completed")["status"]["phase"] == "Succeeded"
+    assert len(list_objects(kubectl, "ta")) == 3 + len(PRIVATE)
 
 
 @pytest.mark.usefixtures("account")
@@ -108,17 +117,12 @@ def test_r18_an_object_for_which_no_room_becomes_free_fails_by_its_start_timeout
 
 
 @pytest.mark.usefixtures("account")
-def test_r19_private_data_of_a_run_waits_for_room_for_its_secret(kubectl: Kubectl) -> None:
-    limit(kubectl, secrets=0)
-    runs_as = {"serviceAccountName": "default"}
-    create(kubectl, [run_body(name, states, runAs=runs_as) for name, states in PRIVATE.items()])
-    for name in PRIVATE:
-        found = wait_for_run(kubectl, name, "QuotaExceeded")["status"]
-        assert "quota: small" in found["message"]
-    assert list_objects(kubectl, "ta") == []
-    kubectl("delete", "quota", "small")
-    for name in PRIVATE:
-        assert wait_for_run(kubectl, name, "Completed")["status"]["phase"] == "Succeeded"
+def test_r18_a_quota_that_pods_do_not_declare_enough_for_is_not_waited_for(kubectl: Kubectl) -> None:
+    create_quota(kubectl, {"limits.memory": "1Gi"})
+    create(kubectl, [action(name, name, OBJECTS[name] | {"startTimeout": "3s"}) for name in ("pod", "job")])
+    found = wait_for_all(kubectl, all_finished)
+    assert {name: reason(item) for name, item in found.items()} == {"pod": "Forbidden", "job": "StartTimeout"}
+    assert all("must specify limits.memory for: main" in item["status"]["message"] for item in found.values())
 
 
 @pytest.mark.usefixtures("account")

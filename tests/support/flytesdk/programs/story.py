@@ -134,7 +134,7 @@ async def files() -> list[str]:
 
 
 class Table:
-    """A data frame: pandas and pyarrow would add 300 MB to the environment."""
+    """A data frame: pandas and pyarrow would add 270 MB to the environment."""
 
     def __init__(self, text: str) -> None:
         self.text = text
