@@ -74,14 +74,14 @@ def pytest_configure() -> None:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Return how many files run at the same time: each has a cluster of its own, because operators watch all of it.
 
-    These tests wait more than they compute, so one more than there are cores. Tests without a cluster say
+    These tests wait more than they compute, so two more than there are cores. Tests without a cluster say
     `-n logical`, and get what xdist itself would give.
     """
     if config.option.numprocesses == "logical":
         return None
     if not isinstance(resolved(), Build | Programs):
         return 0
-    return min(MOST_CLUSTERS, (os.cpu_count() or 1) + 1)
+    return min(MOST_CLUSTERS, (os.cpu_count() or 1) + 2)
 
 
 @pytest.hookimpl(optionalhook=True)
