@@ -89,7 +89,7 @@ def target() -> Iterator[RawTarget]:
 
 @pytest.fixture(scope="module")
 def kubectl(crds: Cluster) -> Iterator[Kubectl]:
-    with new_namespace(crds.kubectl, "test") as name:
+    with new_namespace(crds, "test") as name:
         yield crds.kubectl.within(name)
 
 
