@@ -170,7 +170,6 @@ def build_actions(base: Foundation, providers: ProviderControl) -> ActionControl
         handover=ShardHandover(
             clock=base.clock,
             table=table,
-            observer=seen.observer,
             reconciler=reconciler,
             teardown=writing.teardown,
         ),

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.tables import ActionTable
-from taskaction.control.task_actions.observe import ActionObserver, ExecutorBinding
 from taskaction.control.task_actions.owners import UNDER_WAY
 from taskaction.control.task_actions.reconciler import Reconciler
 from taskaction.control.task_actions.teardown import Teardown
@@ -17,12 +16,9 @@ from taskaction.lifecycle.state import Activity, CancelEnded
 class ShardHandover:
     """Wait for running calls and unwritten statuses; external work continues for the next owner."""
 
-    def __init__(
-        self, *, clock: Clock, table: ActionTable, observer: ActionObserver, reconciler: Reconciler, teardown: Teardown
-    ) -> None:
+    def __init__(self, *, clock: Clock, table: ActionTable, reconciler: Reconciler, teardown: Teardown) -> None:
         self._clock = clock
         self._table = table
-        self._observer = observer
         self._reconciler = reconciler
         self._teardown = teardown
         self._restless: dict[int, list[ActionRecord]] = {}
@@ -75,8 +71,7 @@ class ShardHandover:
         record.end_cancel()
         if record.activity is not Activity.CANCELLING:
             return
-        bound = self._observer.bind_executor(record.action)
-        if isinstance(bound, ExecutorBinding) and bound.executor.IDEMPOTENT:
+        if record.traits is not None and record.traits.idempotent:
             record.rest()
         else:
             await self._reconciler.on_cancel_ended(record, CancelEnded())

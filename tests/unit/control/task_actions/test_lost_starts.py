@@ -28,7 +28,7 @@ from taskaction.plugin.errors import TransientError
 from taskaction.plugin.registry import Plugin
 from taskaction.plugin.storage import Storage
 from taskaction.plugin.toolbox import Toolbox
-from taskaction.testing.targets import HttpServer, says
+from taskaction.testing.targets import HttpServer, hangs, says
 
 SETTINGS: dict[str, Any] = {"http_allowed_cidrs": "127.0.0.0/8"}
 ABORT = {"reason": "enough", "by": "ada", "at": "2026-01-01T12:00:00Z"}
@@ -369,3 +369,21 @@ async def test_a_restart_without_an_abort_starts_with_the_same_key(outside: Outs
         await operator.settle()
         assert operator.phase("one") == "Aborted"
     assert [verb for verb, _ in outside.calls] == ["execute", "execute", "cancel"]
+
+
+# -- a gentle stop -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("keyed", "phase"), [(True, "Running"), (False, "Failed")], ids=["keyed", "not keyed"])
+async def test_a_stop_leaves_a_call_to_the_next_owner_if_the_parameters_make_it_idempotent(
+    keyed: bool, phase: str
+) -> None:
+    async with HttpServer() as server, MemoryOperator(identity="first", **SETTINGS) as operator:
+        server.on("POST /jobs", hangs)
+        await operator.create(*actions(["one"], "http", http(server.url, "POST", keyed=keyed, cancels=False)))
+        await operator.until(lambda: bool(server.seen))
+        await operator.pass_time(2)
+        await operator.control.actions.handover.interrupt(5.0)
+        await operator.settle()
+        status = operator.action("one").status
+        assert (status.phase, status.reason) == (phase, "Executing" if keyed else "Interrupted")
