@@ -26,7 +26,6 @@ from taskaction.lifecycle.outcomes import Outcome, Pending, Succeeded
 from taskaction.plugin.base import AbstractExecutor, Run
 from taskaction.plugin.errors import TransientError
 from taskaction.plugin.registry import Plugin
-from taskaction.plugin.storage import Storage
 from taskaction.plugin.toolbox import Toolbox
 from taskaction.testing.targets import HttpServer, hangs, says
 
@@ -82,7 +81,7 @@ class TrustingFlyte(FlyteExecutor):
     @classmethod
     def build(cls, toolbox: Toolbox) -> "TrustingFlyte":
         actor = Actor(toolbox.cluster, toolbox.closed_namespaces, toolbox.clock)
-        return cls(actor, toolbox.followed, toolbox.clock, FlyteSettings(trust_exit_code=True), Storage([]))
+        return cls(actor, toolbox.followed, toolbox.clock, FlyteSettings(trust_exit_code=True))
 
 
 JOB = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "mine"}, "spec": {"template": {"spec": {}}}}
