@@ -8,12 +8,14 @@ import pytest
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import TaskActionStatus
+from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.control.objects.outputs import OutputStore
 from taskaction.control.task_actions.outcomes import to_outcome
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES, FLOW_STORED_LIMIT_BYTES, OUTPUT_LIMIT_BYTES
 from taskaction.lifecycle.outcomes import Failed, OutputReference, Paused, Pending, Succeeded
 from taskaction.lifecycle.statuses import has_whole_result
-from taskaction.plugin.storage import ProjectStorage, StorageError
+from taskaction.plugin.storage import ProjectStorage
+from taskaction.plugin.stored_outputs import OutputLostError, StoredOutput, StoredOutputs
 
 BARE = OutputStore(ProjectStorage(None), max_bytes=OUTPUT_LIMIT_BYTES)
 STORED = OutputStore(ProjectStorage("file:///nowhere/"), max_bytes=1024)
@@ -73,27 +75,36 @@ def test_a_target_is_released_only_if_its_whole_result_is_recorded(fields: dict[
 
 
 @pytest.fixture
-def store(tmp_path) -> OutputStore:
-    return OutputStore(ProjectStorage(f"file://{tmp_path}/"), max_bytes=OUTPUT_LIMIT_BYTES)
+def storage(tmp_path) -> ProjectStorage:
+    return ProjectStorage(f"file://{tmp_path}/")
 
 
-async def test_a_repeated_write_changes_nothing_and_other_content_replaces_nothing(store, tmp_path) -> None:
+@pytest.fixture
+def store(storage) -> OutputStore:
+    return OutputStore(storage, max_bytes=OUTPUT_LIMIT_BYTES)
+
+
+def claim_of(stored: OutputReference, namespace: str = "team", uid: str = "uid-1") -> StoredOutput:
+    """Return what the status of an action says of a stored output."""
+    assert stored.uri is not None
+    return StoredOutput(kind=TASK_ACTIONS.kind, namespace=namespace, uid=uid, uri=stored.uri, digest=stored.digest)
+
+
+async def test_a_repeated_write_changes_nothing_and_other_content_replaces_nothing(store, storage, tmp_path) -> None:
     first = await store.write("team", "uid-1", 1, b'"one"')
     assert await store.write("team", "uid-1", 1, b'"one"') == first
     await store.write("team", "uid-1", 1, b'"two"')
-    assert first.uri is not None
-    assert first.digest is not None
-    assert await store.read("team", "uid-1", first.uri, first.digest) == "one"
+    assert await StoredOutputs(storage).read(claim_of(first)) == "one"
     assert len(list(tmp_path.rglob("*.json"))) == 2
     await store.clear("team", "uid-1")
     assert list(tmp_path.rglob("*.json")) == []
 
 
 @pytest.mark.parametrize(("namespace", "uid"), [("rival", "uid-1"), ("team", "uid-2"), ("team", "uid")])
-async def test_a_file_of_another_object_is_not_read(store, namespace, uid) -> None:
+async def test_a_file_of_another_object_is_not_read(store, storage, namespace, uid) -> None:
     theirs = await store.write("team", "uid-1", 1, orjson.dumps("theirs"))
-    with pytest.raises(StorageError, match="is not in the folder"):
-        await store.read(namespace, uid, theirs.uri, theirs.digest)
+    with pytest.raises(OutputLostError, match="is not the address of a file of this object"):
+        await StoredOutputs(storage).read(claim_of(theirs, namespace, uid))
 
 
 @pytest.mark.parametrize(
