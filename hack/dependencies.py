@@ -1,8 +1,8 @@
 """`python -m dependencies lock|update|check`: pin every package by its hashes, and the base of the image by its digest.
 
-uv compiles the files in `hack/requirements`: `dev.txt` is what `.venv` has, `runtime.txt` what the image has, and
-`build.txt` what builds both. One resolution covers every supported Python and platform. The files name no index, so
-pip uses the one that the machine is configured for.
+uv compiles the files in `hack/requirements`: `dev.txt` is what `.venv` has, `runtime.txt` what the image has,
+`build.txt` what builds both, and `fuzz.txt` what `make fuzz` adds, which few platforms have. One resolution covers
+every supported Python and platform. The files name no index, so pip uses the one that the machine is configured for.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from cluster.errors import ClusterError
 
 ROOT = Path(__file__).parents[1]
 REQUIREMENTS = ROOT / "hack" / "requirements"
-DEV, RUNTIME, BUILD = (REQUIREMENTS / f"{name}.txt" for name in ("dev", "runtime", "build"))
+DEV, RUNTIME, BUILD, FUZZ = (REQUIREMENTS / f"{name}.txt" for name in ("dev", "runtime", "build", "fuzz"))
 PROJECT, BUILD_TOOLS = ROOT / "pyproject.toml", REQUIREMENTS / "build.in"
 DOCKERFILE = ROOT / "Dockerfile"
 OLDEST_PYTHON = "3.11.5"
@@ -71,12 +71,12 @@ def check() -> None:
     build = [name for line in tools.splitlines() if (name := line.partition("#")[0].strip())]
     dev = DEV.read_text(encoding="utf-8")
     found = [f"dev.txt: {problem}" for problem in problems(dev, [*runtime, *extras["dev"], *build])]
-    for path, required in ((RUNTIME, runtime), (BUILD, build)):
+    only_fuzz = {canonicalize_name(Requirement(one).name) for one in extras["fuzz"]}
+    for path, required in ((RUNTIME, runtime), (BUILD, build), (FUZZ, [*runtime, *extras["fuzz"]])):
         text = path.read_text(encoding="utf-8")
+        others = sorted((name, version) for name, version in pins(text) - pins(dev) if name not in only_fuzz)
         found += [f"{path.name}: {problem}" for problem in problems(text, required)]
-        found += [
-            f"{path.name}: {name}=={version} is not in dev.txt" for name, version in sorted(pins(text) - pins(dev))
-        ]
+        found += [f"{path.name}: {name}=={version} is not in dev.txt" for name, version in others]
     if found:
         raise ClusterError(f"hack/requirements/{'; '.join(found)}: run make lock")
 
@@ -109,11 +109,12 @@ def _lines(text: str) -> list[str]:
 
 
 def compile_requirements(*options: str) -> None:
-    """Write the three files; the smaller two have the versions of the first."""
+    """Write the four files; the others have the versions of the first."""
     extras = ("--extra=dev", "--extra=actions")
     _run(*COMPILE, *options, *extras, str(PROJECT), str(BUILD_TOOLS), f"--output-file={DEV}")
     _run(*COMPILE, "--extra=actions", f"--constraint={DEV}", str(PROJECT), f"--output-file={RUNTIME}")
     _run(*COMPILE, f"--constraint={DEV}", str(BUILD_TOOLS), f"--output-file={BUILD}")
+    _run(*COMPILE, "--extra=fuzz", "--extra=actions", f"--constraint={DEV}", str(PROJECT), f"--output-file={FUZZ}")
 
 
 def update_base() -> None:

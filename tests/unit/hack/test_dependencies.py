@@ -19,7 +19,7 @@ OLD, NEW = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 
 def test_s28_everything_of_this_checkout_is_pinned() -> None:
     assert main(["check"]) == 0
-    for path in dependencies.DEV, dependencies.RUNTIME, dependencies.BUILD:
+    for path in dependencies.DEV, dependencies.RUNTIME, dependencies.BUILD, dependencies.FUZZ:
         assert "://" not in path.read_text()
 
 
