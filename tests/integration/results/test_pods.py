@@ -152,12 +152,12 @@ def test_r13_a_job_that_loses_its_pod_goes_on_with_another(kubectl: Kubectl) -> 
 
 
 def test_r21_gates_are_waited_for(kubectl: Kubectl) -> None:
-    gated = template(shell("true"), schedulingGates=[{"name": "example.com/queue"}]) | {"startTimeout": "4s"}
+    gated = template(shell("true"), schedulingGates=[{"name": "example.com/queue"}]) | {"startTimeout": "8s"}
     create(kubectl, [action(kind, kind, gated) for kind in KINDS])
     for kind in KINDS:
         assert phase(wait_for_message(kubectl, "waits until its scheduling gates are removed", kind)) == "Initializing"
     created, clock = time_of(get(kubectl, "job")), datetime.now
-    wait_until(lambda: clock(UTC) > created + timedelta(seconds=5), timeout=20, what="more than startTimeout to pass")
+    wait_until(lambda: clock(UTC) > created + timedelta(seconds=9), timeout=20, what="more than startTimeout to pass")
     for kind in KINDS:
         pod = pods(kubectl, kind)[0]["metadata"]["name"]
         patch_object(kubectl, "pod", pod, {"spec": {"schedulingGates": None}})
