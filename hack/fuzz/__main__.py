@@ -5,7 +5,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["taskaction", "simpleeval", "jsonschema", "yaml"]):
+with atheris.instrument_imports(include=["taskaction", "simpleeval", "jsonschema", "protovalidate", "yaml"]):
     from support.fuzz_targets import CORPUS, TARGETS
 
 FOUND = Path(__file__).parents[2] / ".fuzz"

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import protovalidate
 import yaml
+from connectrpc.errors import ConnectError
 from flyteidl2.actions.actions_service_pb2 import EnqueueRequest
 from google.protobuf.message import DecodeError
 
@@ -17,11 +18,15 @@ from taskaction.flows.errors import ExpressionError, RunTimeError
 from taskaction.flows.expressions import parse_expression
 from taskaction.flows.scope import EvaluationScope
 from taskaction.flows.validation import validate_definition
+from taskaction.integrations.flyte.service.manifests import TaskRules, build_manifest
+from taskaction.integrations.flyte.service.places import ActionLocator
+from taskaction.integrations.flyte.service.run_specs import refuse_meaningless
 from taskaction.plugin import WebhookRefusedError
 from taskaction.plugin.json_schema import compile_schema, is_cheap_schema, nesting_problem
 from taskaction.services.webhooks.envelopes import pack_body, pack_bytes
 
 CORPUS = Path(__file__).parents[1] / "data" / "fuzz"
+PLACES = ActionLocator("default", {})
 SCOPE = {"n": 3, "s": "text", "l": [1, 2, 3], "o": {"a": {"b": [1, None, True]}}}
 
 
@@ -34,9 +39,13 @@ def webhook(data: bytes) -> None:
 
 
 def rpc(data: bytes) -> None:
-    """Read and validate a call of the Actions service."""
-    with suppress(DecodeError, protovalidate.ValidationError):
-        protovalidate.validate(EnqueueRequest.FromString(data))
+    """Read and validate a call of the Actions service, and make the object of its action."""
+    with suppress(DecodeError, protovalidate.ValidationError, ConnectError):
+        request = EnqueueRequest.FromString(data)
+        protovalidate.validate(request)
+        refuse_meaningless(request.run_spec)
+        place = PLACES.of(request.action.action_id)
+        build_manifest(place, request.action, None, request.run_spec, TaskRules(), {"template": "t"})
 
 
 def definition(data: bytes) -> None:
