@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 from cluster.errors import ClusterError
 from cluster.ports import Ports, is_free
@@ -23,6 +24,15 @@ LOOPBACK = "127.0.0.0/8"
 """What the `http` executor may reach here beside the public addresses: the demo's server."""
 
 
+class Launch(Protocol):
+    """How the process is started, by default as `cluster.processes.start` does."""
+
+    def __call__(
+        self, name: str, command: list[str], *, mark: str, log: Path, tied: bool, env: Mapping[str, str]
+    ) -> Program:
+        """Start a program."""
+
+
 @dataclass(frozen=True)
 class Operator:
     """One running operator."""
@@ -32,7 +42,13 @@ class Operator:
 
     @classmethod
     def start(
-        cls, kubeconfig: Path, *, log: Path, tied: bool, settings: Mapping[str, str] = MappingProxyType({})
+        cls,
+        kubeconfig: Path,
+        *,
+        log: Path,
+        tied: bool,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        launch: Launch = start,
     ) -> "Operator":
         """Start it and return when it says that it is ready; `settings` go before what the environment says."""
         command = [str(Path(sys.executable).with_name("taskaction")), "operator", "run"]
@@ -49,7 +65,7 @@ class Operator:
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (*example_plugins(), env.get("PYTHONPATH"))))
         env.pop("TASKACTION_CONTEXT", None)  # it has chosen the cluster; this kubeconfig has one context only
         log.unlink(missing_ok=True)  # what an earlier one said would only mislead
-        program = start("operator", command, mark=mark(), log=log, tied=tied, env=env)
+        program = launch("operator", command, mark=mark(), log=log, tied=tied, env=env)
         operator = cls(program, f"http://{bind}")
         try:
             wait_until(operator.is_ready, timeout=READY_SECONDS, what="the operator to be ready", program=program)

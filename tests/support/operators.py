@@ -2,17 +2,20 @@
 
 import os
 import secrets
+import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from cluster import processes
 from cluster.clusters import Cluster
 from cluster.ports import HOST, Ports
 from local import account
 from local.manifests import ROOT
-from local.operator_process import Operator
+from local.operator_process import Launch, Operator
+from support import preloaded
 
 PLUGIN = ROOT / "tests" / "support" / "plugin"
 QUICK_LEASES = {
@@ -35,6 +38,7 @@ class Operators:
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self.namespace = f"operator-{secrets.token_hex(4)}"
         self.running: list[Operator] = []
+        self.launch: Launch = preloaded.start if sys.platform == "linux" else processes.start
         self._cluster = cluster
         self._folder = folder
         self._started = 0
@@ -44,6 +48,7 @@ class Operators:
     def start(self, settings: Mapping[str, str] | None = None, *, kubeconfig: Path | None = None) -> Operator:
         """Start one and return when it is ready; the test executors are among its plug-ins."""
         self._started += 1
+        imports_of_its_own = "PYTHONPATH" in (settings or {})
         operator = Operator.start(
             kubeconfig or self.kubeconfig,
             log=self._folder / f"operator-{self._started}.log",
@@ -55,6 +60,7 @@ class Operators:
                 "PYTHONPATH": os.pathsep.join(filter(None, (str(PLUGIN), os.environ.get("PYTHONPATH")))),
                 **(settings or {}),
             },
+            launch=processes.start if imports_of_its_own else self.launch,
         )
         self.running.append(operator)
         return operator

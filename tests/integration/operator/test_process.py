@@ -12,12 +12,17 @@ import yaml
 
 from cluster.errors import ClusterError
 from cluster.kubectl import Kubectl
-from cluster.processes import wait_until
+from cluster.processes import start, wait_until
 from local import account
 from local.manifests import ROOT
 from support.actions import API_VERSION, action, create, get, phase, wait_for_all, wait_for_phase
 from support.operators import QUICK_LEASES, Operators, metric
 from support.world import World, once
+
+
+@pytest.fixture(autouse=True)
+def _started_by_its_command(operators: Operators) -> None:
+    operators.launch = start
 
 
 def read(url: str) -> tuple[int, str]:

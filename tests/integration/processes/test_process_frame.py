@@ -66,6 +66,7 @@ class Starter:
 
     def __init__(self, operators: Operators, cluster: Cluster, kubectl: Kubectl, port: PortServer, folder: Path):
         self.operators = operators
+        self.operators.launch = start  # whose end tells the exit code
         self.inboxes = Inboxes(operators, cluster.kubectl, folder)
         self.services = ActionsServices(kubectl, str(kubectl.namespace), folder)
         self.agents = PortAgents(kubectl, folder, port)
