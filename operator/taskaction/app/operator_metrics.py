@@ -46,7 +46,8 @@ class OperatorMetrics(ProcessMetrics):
             "kind",
         )
         self.storage_shared = self.gauge(
-            "storage_shared", "Whether several operators use the folder of the storage, so that it is not swept (1)."
+            "storage_shared",
+            "Whether several operators use, or may use, the folder of the storage, so that it is not swept (1).",
         )
         self.events_dropped = self.counter("events_dropped", "Number of Kubernetes Events that were not posted.")
         self.queue_depth = self.gauge("queue_depth", "Number of actions waiting for a worker.")

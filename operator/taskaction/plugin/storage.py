@@ -5,6 +5,7 @@ The address comes from a user and the credentials are the operator's, so nothing
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -29,6 +30,8 @@ class StorageError(TaskActionError):
 
 STORAGE_SETTING = "TASKACTION_STORAGE"
 """Setting with the folder for what does not fit into objects."""
+OBJECT_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+"""Uid of an object, which names the folder of its files."""
 
 
 class Storage:

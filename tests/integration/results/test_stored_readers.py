@@ -148,8 +148,8 @@ def stored_file(folder: Path, item: dict[str, Any]) -> Path:
 
 
 @pytest.fixture
-def pending(kubectl: Kubectl, folder: Path) -> Path:
-    """The stored body of a request of two days ago, whose event still waits."""
+def pending(running: Operators, kubectl: Kubectl, folder: Path) -> Path:
+    """The stored body of a request of two days ago, whose event still waits; the operator has marked the folder."""
     digest = sha256(b"{}").hexdigest()
     event = {
         "apiVersion": "taskaction.dev/v1alpha1",
@@ -170,8 +170,6 @@ def pending(kubectl: Kubectl, folder: Path) -> Path:
 def test_r25_r36_files_that_nobody_needs_go_and_others_stay(
     kubectl: Kubectl, operators: Operators, folder: Path, pending: Path
 ) -> None:
-    if not operators.running:
-        operators.start(settings(folder))
     create(kubectl, [action(name, "noop", {"output": ANSWER}) for name in ("kept", "deleted")])
     kept, deleted = (stored_file(folder, wait_for(kubectl, name)) for name in ("kept", "deleted"))
     operators.kill()

@@ -4,8 +4,8 @@ A file is removed only if it has a name that the operator or the inbox gives, an
 the file was found, has no object for it:
 
 - A file of an action or run exists only after its object, whose uid never returns. A folder must be without an object
-  in two sweeps, so that another operator that shares the storage has time to leave its mark. A folder that the status
-  of a restored object names stays, too.
+  in two sweeps, so that another operator that shares the storage has time to leave its mark, which it does at its
+  start. A folder that the status of a restored object names stays, too.
 - The bytes of a webhook request exist before their event. So those that were received today or yesterday stay.
 
 A crash at any point leaves files for the next sweep, and nothing else.
@@ -26,7 +26,7 @@ from taskaction.control.objects.storage_marks import SharedFolderError, StorageM
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.clock import Clock
 from taskaction.plugin.event_content import EventKey, address_of, event_name_of, folder_of
-from taskaction.plugin.storage import ProjectStorage, StorageError, object_folder
+from taskaction.plugin.storage import OBJECT_UID, ProjectStorage, StorageError, object_folder
 from taskaction.plugin.stored_outputs import is_output_file
 
 MOST_REMOVED = 1000
@@ -34,8 +34,8 @@ MOST_REMOVED = 1000
 _KEY = "storage"
 """Assigns the sweep to a shard, so that one replica does it."""
 _SOON_SECONDS = 60.0
+_MARK_SECONDS = 1.0
 _KEPT = timedelta(days=1)
-_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 
 
@@ -79,7 +79,8 @@ class StorageSweeper:
         self._suspects: frozenset[str] = frozenset()
 
     async def run(self, interval: float) -> None:
-        """Sweep every ``interval`` seconds until cancelled; the first sweep follows the start."""
+        """Leave the mark, then sweep every ``interval`` seconds until cancelled; the first sweep follows the start."""
+        await self._leave_mark()
         pause = min(interval, _SOON_SECONDS)
         while True:
             await self._clock.sleep(pause)
@@ -105,6 +106,16 @@ class StorageSweeper:
         self._recorder.on_storage_shared(None)
         self._suspects = await self._sweep_namespaces([name for name in namespaces if self._is_served(name)], suspects)
         return True
+
+    async def _leave_mark(self) -> None:
+        """Leave this operator's mark before its first file, so that other operators do not remove its files."""
+        while self._storage.is_configured:
+            try:
+                if await self._marks.leave():
+                    return
+            except (ClusterError, StorageError) as error:
+                self._recorder.on_task_failed("mark in the storage", error)
+            await self._clock.sleep(_MARK_SECONDS)
 
     def _is_served(self, folder: str) -> bool:
         named = folder in self._namespaces if self._namespaces else _NAMESPACE.fullmatch(folder)
@@ -142,7 +153,7 @@ class StorageSweeper:
         """Return the folders of actions and runs that do not exist any more, and that no other one names."""
         folder = self._storage.folder
         names = await self._storage.folders(f"{folder}{namespace}/")
-        unknown = {name for name in names if _UID.fullmatch(name) and self._members.get(name) is None}
+        unknown = {name for name in names if OBJECT_UID.fullmatch(name) and self._members.get(name) is None}
         if unknown:
             async for body in self._list_objects(namespace, metadata_only=True):
                 unknown.discard(body["metadata"]["uid"])
@@ -211,4 +222,4 @@ def _named_uids(body: Body) -> set[str]:
     """Return the uids in the addresses of a status: a restored object has another uid than its files."""
     status = body.get("status") or {}
     addresses = (status.get(field) or "" for field in ("outputUri", "stateUri"))
-    return {found[0] for address in addresses for found in _UID.finditer(address)}
+    return {found[0] for address in addresses for found in OBJECT_UID.finditer(address)}
