@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from taskaction.api.rules import cel, rules
 from taskaction.core.constants import EXTERNAL_ID_CHARS
 from taskaction.core.durations import PATTERN, format_duration, parse_duration
+from taskaction.core.json_values import restore_doubles
 
 
 class ApiModel(BaseModel):
@@ -97,12 +98,14 @@ UserTimestamp = Annotated[
 
 JsonObject = Annotated[
     dict[str, Any],
+    AfterValidator(restore_doubles),
     WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
 ]
 """Any JSON object, stored unchanged."""
 
 AnyJson = Annotated[
     Any,
+    AfterValidator(restore_doubles),
     WithJsonSchema({"x-kubernetes-preserve-unknown-fields": True}),
 ]
 """Any JSON value, stored unchanged."""

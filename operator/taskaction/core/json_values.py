@@ -225,6 +225,35 @@ def is_written_double(value: int) -> bool:
         return False
 
 
+def restore_doubles(value: Any) -> Any:
+    """Return a value of an object of the API server with its large doubles, which Kubernetes writes as digits.
+
+    It stores no integer beyond 64 bits, so such a number was a double. Other readers would refuse the digits.
+    """
+    return _with_doubles(value) if _has_large_integer(value) else value
+
+
+def _has_large_integer(value: Any) -> bool:
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if type(part) is dict:
+            waiting += part.values()
+        elif type(part) is list:
+            waiting += part
+        elif type(part) is int and not -_LARGEST <= part < _LARGEST:
+            return True
+    return False
+
+
+def _with_doubles(value: Any) -> Any:
+    if type(value) is dict:
+        return {name: _with_doubles(part) for name, part in value.items()}
+    if type(value) is list:
+        return [_with_doubles(part) for part in value]
+    return float(value) if type(value) is int and is_written_double(value) else value
+
+
 # -- texts -------------------------------------------------------------------------------------------------------------
 
 

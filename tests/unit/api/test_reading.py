@@ -158,3 +158,15 @@ def test_what_an_older_schema_let_through_is_named(model: type[ApiModel], spec: 
 def test_a_phase_is_final_or_started_or_neither(phase: Phase) -> None:
     assert phase.is_terminal == (phase in {"Succeeded", "Failed", "Aborted", "TimedOut"})
     assert phase.is_started == (phase in {"Initializing", "Running", "Paused"})
+
+
+def test_a_double_that_kubernetes_writes_as_digits_is_read_as_one_everywhere() -> None:
+    body = {
+        "metadata": METADATA,
+        "spec": {"executor": "noop", "parameters": {"a": [10**20]}, "signal": {"value": [10**19]}},
+        "status": {"output": {"b": 10**20}},
+    }
+    action = TaskAction.from_body(body)
+    assert action.spec.signal is not None
+    found = [action.spec.parameters["a"][0], action.spec.signal.value[0], action.status.output["b"]]
+    assert [(type(one), one) for one in found] == [(float, 1e20), (float, 1e19), (float, 1e20)]

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from taskaction.core.json_values import (
     is_same,
     parse_json,
     parse_text,
+    restore_doubles,
     value_problem,
 )
 
@@ -145,3 +147,17 @@ def test_different_values_are_not_the_same(one: Any, other: Any) -> None:
 
 def test_a_whole_double_is_the_integer() -> None:
     assert is_same({"a": [1.0, -0.0, 1e19]}, {"a": [1, 0, 10**19]})
+
+
+@pytest.mark.parametrize("double", [2.0**63, 1e19, -1e19, 1.8e19, 2.0**64, 1e20, 123456789e12, -9e20])
+def test_a_double_that_kubernetes_writes_as_digits_is_a_double_again(double: float) -> None:
+    written = int(Decimal(repr(double)))  # the shortest digits, filled up with zeros
+    found = restore_doubles({"a": [written, {"b": written}], "c": 2**63 - 1, "d": True})
+    assert found == {"a": [double, {"b": double}], "c": 2**63 - 1, "d": True}
+    assert type(found["a"][0]) is float
+    assert is_same(orjson.loads(orjson.dumps(found)), found)
+
+
+def test_a_value_without_such_doubles_is_the_same_object() -> None:
+    value = {"a": [1, 2.5, "1e19"], "b": None}
+    assert restore_doubles(value) is value
