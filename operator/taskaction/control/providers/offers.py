@@ -95,14 +95,18 @@ class ProviderIntake:
 
     async def sweep(self, kind: ProviderKind) -> None:
         """Find providers whose deletion the watch missed."""
-        known = [offer.provider.metadata for offer in self._providers.list_offers() if offer.key[0] is kind]
+        known = {(offer.key, offer.provider.metadata.uid) for offer in self._providers.list_offers()}
+        known |= {(key, provider.metadata.uid) for key, provider in self._evaluated.items()}
         present = await self._persistently(lambda: list_uids(self._cluster, RESOURCES[kind], self._namespaces))
-        for metadata in known:
-            if metadata.uid not in present:
-                self._on_deleted((kind, metadata.namespace, metadata.name), metadata.uid)
+        for key, uid in known:
+            if key[0] is kind and uid not in present:
+                self._on_deleted(key, uid)
 
     def _on_deleted(self, key: ProviderKey, uid: str) -> None:
-        self._evaluated.pop(key, None)
+        """Remove a deleted provider; a newer one of the same name stays, also while its schemas are evaluated."""
+        evaluated = self._evaluated.get(key)
+        if evaluated is not None and evaluated.metadata.uid == uid:
+            del self._evaluated[key]
         self._providers.drop(key, uid)
         self._requests.providers.add(key, key[1])
 

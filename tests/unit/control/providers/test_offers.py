@@ -15,24 +15,29 @@ from taskaction.control.objects.background import Background
 from taskaction.control.providers.offers import ProviderIntake
 from taskaction.control.providers.providers import ProviderKey, ProviderTable
 from taskaction.plugin.evaluation import Evaluator
+from taskaction.plugin.json_schema import CHEAP_SCHEMA_PARTS
 from taskaction.plugin.registry import Registry
 from taskaction.testing.clock import START, FakeClock, settle
 
 KIND = ProviderKind.ACTION_PROVIDER
 KEY: ProviderKey = (KIND, "team-a", "offer")
+COSTLY = {"inputSchema": {"properties": {f"field{one}": {"type": "string"} for one in range(CHEAP_SCHEMA_PARTS)}}}
+"""A schema that the event loop must not compile."""
+EVALUATED_SECONDS = 60.0
 
 
 class Market:
     def __init__(self) -> None:
         self.cluster, self.clock = FakeCluster(), FakeClock()
         self.failures: list[str] = []
+        self.background = Background(self.on_task_failed)
         self.tenures, self.requests = OwnedShards(), no_requests()
         self.providers = ProviderTable(Registry.load(toolbox()))
         self.offers = ProviderIntake(
             cluster=self.cluster,
             clock=self.clock,
             persistently=Retrier(self.clock, lambda: 0.0, lambda _: None),
-            background=Background(self.on_task_failed),
+            background=self.background,
             journal=self,
             providers=self.providers,
             evaluator=Evaluator(),
@@ -193,3 +198,28 @@ async def test_e09_a_sweep_finds_a_provider_whose_deletion_was_missed_and_leaves
     await market.offers.sweep(KIND)
     assert market.providers.get(KEY) is None
     assert taken(market.requests.providers) == [KEY]
+
+
+async def test_e09_a_provider_that_is_created_again_in_a_gap_is_evaluated_in_spite_of_the_sweep(market) -> None:
+    market.offers.on_notification(KIND, "ADDED", market.store())
+    market.cluster.drop(ACTION_PROVIDERS, "offer", "team-a")
+    again = market.store(**COSTLY)
+    market.offers.on_notification(KIND, None, again)
+
+    await market.offers.sweep(KIND)
+
+    assert market.offers.is_lookup_pending(KEY), "its schemas are still evaluated"
+    await market.background.finish(EVALUATED_SECONDS)
+    assert market.providers.get(KEY).provider.metadata.uid == again["metadata"]["uid"]
+    assert market.status()["conditions"][0]["reason"] == "Ready"
+
+
+async def test_e09_a_provider_that_is_deleted_in_a_gap_while_its_schemas_are_evaluated_is_forgotten(market) -> None:
+    market.offers.on_notification(KIND, "ADDED", market.store(**COSTLY))
+    market.cluster.drop(ACTION_PROVIDERS, "offer", "team-a")
+
+    await market.offers.sweep(KIND)
+
+    assert not market.offers.is_lookup_pending(KEY)
+    await market.background.finish(EVALUATED_SECONDS)
+    assert market.providers.get(KEY) is None
