@@ -8,6 +8,7 @@ from typing import Any, assert_never
 from taskaction.api.enums import Phase
 from taskaction.cluster.gateway import JOBS, Body, Resource
 from taskaction.core.clock import Clock
+from taskaction.core.constants import UID_LABEL
 from taskaction.core.names import child_name
 from taskaction.executors.acting import Actor
 from taskaction.executors.child import Child, ChildExecutor
@@ -90,7 +91,7 @@ class ResourceExecutor(ChildExecutor):
         pods = self._pods.list_observed(run, body)
         if count_missing_pods(body, pods):
             try:
-                pods = await self._pods.read(run, body, pods, body["spec"]["selector"]["matchLabels"])
+                pods = await self._pods.read(run, body, pods, _pod_labels(body, run))
             except AccessDeniedError as error:
                 found = read_object(parameters, child.resource, child.title, body)
                 if not isinstance(found, Failed):
@@ -112,6 +113,11 @@ class ResourceExecutor(ChildExecutor):
     def next_poll_delay(run: Run) -> float:
         """Return a short delay: the operator does not watch objects of arbitrary kinds."""
         return min(max((run.now - run.started_at) / timedelta(seconds=10), 1.0), _LONGEST_LOOK)
+
+
+def _pod_labels(job: Body, run: Run) -> Mapping[str, str]:
+    """Return labels that the pods of a Job have, also if a former release created it and did not label them."""
+    return job["spec"]["selector"].get("matchLabels") or {UID_LABEL: run.uid}
 
 
 def _body(parameters: ResourceParameters, resource: Resource, run: Run) -> Body:

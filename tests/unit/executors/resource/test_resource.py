@@ -199,6 +199,19 @@ async def test_r14_the_pods_of_a_job_tell_how_it_ended(
     assert house.cluster.count("list") == int(not is_seen)
 
 
+EXPRESSIONS: Body = {"matchExpressions": [{"key": "team", "operator": "Exists"}]}
+
+
+@pytest.mark.parametrize("selector", [EXPRESSIONS, EXPRESSIONS | {"matchLabels": {}}], ids=["absent", "empty"])
+async def test_pods_of_a_job_whose_selector_has_no_labels_are_found(selector: Body) -> None:
+    house = House(JOB | {"spec": JOB["spec"] | {"manualSelector": True, "selector": selector}})
+    await house.execute()
+    house.cluster.store(PODS, pod_of(house.cluster.only(JOBS), 1, "Failed"))
+    outcome = await house.looked(JOBS, **GAVE_UP)
+    assert isinstance(outcome, Failed)
+    assert outcome.code == "ContainerFailed"
+
+
 async def test_a_job_whose_pods_may_not_be_listed_ends_as_its_own_status_says() -> None:
     house = House(JOB)
     await house.execute()
