@@ -4,6 +4,9 @@ The inbox stores them before it creates the event, and the operator reads them. 
 the event's namespace, name and time of receipt, and from the bytes: an event can name no file of another one, and a
 repeated request replaces nothing. Two events of one name, one after the other, have different files, so the removal of
 the first cannot remove that of the second.
+
+Earlier releases named files without the time of receipt. Their files are still read and removed, because an event can
+wait while operator and inbox are upgraded, one before the other.
 """
 
 import base64
@@ -20,6 +23,7 @@ from taskaction.plugin.storage import ProjectStorage, fingerprint
 _TIME_DIGITS = 9
 """Hours to milliseconds, the precision of the event's `receivedAt`."""
 _FILE = re.compile(r"[0-9]{9}-(?P<event>.{1,253})-[0-9a-f]{64}", re.ASCII)
+_FORMER_FILE = re.compile(r"(?P<event>[a-z0-9][-a-z0-9.]{0,252})-[0-9a-f]{64}", re.ASCII)
 
 
 class ContentLostError(TaskActionError):
@@ -51,7 +55,7 @@ class EventContents:
 
     async def write(self, key: EventKey, content: bytes) -> None:
         """Store the bytes for an event that is about to be created; raise ``StorageError``."""
-        await self._storage.write(self._address(key, fingerprint(content)), content)
+        await self._storage.write(address_of(self._storage.folder, key, fingerprint(content)), content)
 
     async def read(self, key: EventKey, content: EventContent) -> bytes:
         """Return the bytes of an event.
@@ -62,7 +66,11 @@ class EventContents:
         """
         if content.data is not None:
             return _decompress(content.data)
-        found = await self._storage.read(self._address(key, content.sha256 or ""), CONTENT_LIMIT_BYTES)
+        found = None
+        for address in self._addresses(key, content.sha256 or ""):
+            found = await self._storage.read(address, CONTENT_LIMIT_BYTES)
+            if found is not None:
+                break
         if found is None or fingerprint(found) != content.sha256:
             state = "missing" if found is None else "changed"
             raise ContentLostError(f"the stored body of ActionEvent {key.namespace}/{key.name} is {state}")
@@ -71,10 +79,12 @@ class EventContents:
     async def remove(self, key: EventKey, content: EventContent) -> None:
         """Remove the stored bytes of an event that is deleted; raise ``StorageError``."""
         if self.has_storage and content.sha256 is not None:
-            await self._storage.remove(self._address(key, content.sha256))
+            for address in self._addresses(key, content.sha256):
+                await self._storage.remove(address)
 
-    def _address(self, key: EventKey, sha256: str) -> str:
-        return address_of(self._storage.folder, key, sha256)
+    def _addresses(self, key: EventKey, sha256: str) -> tuple[str, str]:
+        folder = self._storage.folder
+        return address_of(folder, key, sha256), former_address_of(folder, key, sha256)
 
 
 def folder_of(folder: str, namespace: str) -> str:
@@ -89,9 +99,16 @@ def address_of(folder: str, key: EventKey, sha256: str) -> str:
     return f"{folder_of(folder, key.namespace)}{received.date().isoformat()}/{time}-{key.name}-{sha256}"
 
 
+def former_address_of(folder: str, key: EventKey, sha256: str) -> str:
+    """Return the address that earlier releases gave the bytes of an event."""
+    return f"{folder_of(folder, key.namespace)}{key.name}-{sha256}"
+
+
 def event_name_of(address: str) -> str | None:
     """Return the name of the event whose bytes a file has; None if it is another file."""
-    found = _FILE.fullmatch(address.rpartition("/")[2])
+    folder, _, name = address.rpartition("/")
+    names = _FORMER_FILE if folder.endswith("/webhooks") else _FILE
+    found = names.fullmatch(name)
     return None if found is None else found["event"]
 
 

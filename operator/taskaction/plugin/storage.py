@@ -74,7 +74,11 @@ class Storage:
 
     async def folders(self, folder: str) -> list[str]:
         """Return the names of the folders directly in a folder; raises ``StorageError`` like ``read``."""
-        return await self._run_bounded(folder, lambda: self._list_folders(folder))
+        return await self._run_bounded(folder, lambda: self._list(folder, "directory"))
+
+    async def direct_files(self, folder: str) -> list[str]:
+        """Return the names of the files directly in a folder; raises ``StorageError`` like ``read``."""
+        return await self._run_bounded(folder, lambda: self._list(folder, "file"))
 
     async def remove(self, address: str) -> None:
         """Remove a file, or a folder with its files, if it exists; raises ``StorageError`` like ``read``."""
@@ -138,13 +142,13 @@ class Storage:
         except FileNotFoundError:
             return []
 
-    def _list_folders(self, folder: str) -> list[str]:
+    def _list(self, folder: str, kind: str) -> list[str]:
         system, path = self._open(folder)
         try:
             found = system.ls(path, detail=True)
         except FileNotFoundError:
             return []
-        return sorted(one["name"].rstrip("/").rpartition("/")[2] for one in found if one["type"] == "directory")
+        return sorted(one["name"].rstrip("/").rpartition("/")[2] for one in found if one["type"] == kind)
 
     def _remove(self, address: str) -> None:
         system, path = self._open(address)

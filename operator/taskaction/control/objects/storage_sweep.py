@@ -6,7 +6,8 @@ the file was found, has no object for it:
 - A file of an action or run exists only after its object, whose uid never returns. A folder must be without an object
   in two sweeps, so that another operator that shares the storage has time to leave its mark, which it does at its
   start. A folder that the status of a restored object names stays, too.
-- The bytes of a webhook request exist before their event. So those that were received today or yesterday stay.
+- The bytes of a webhook request exist before their event. So those that were received today or yesterday stay. Those
+  that an earlier release stored, whose address says no day, must be without an event in two sweeps.
 
 A crash at any point leaves files for the next sweep, and nothing else.
 """
@@ -24,8 +25,9 @@ from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOW_RUNS, TASK_ACT
 from taskaction.control.objects.owned import RecordLookup
 from taskaction.control.objects.storage_marks import SharedFolderError, StorageMarks
 from taskaction.control.sharding.tenures import ShardTenures
+from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
-from taskaction.plugin.event_content import EventKey, address_of, event_name_of, folder_of
+from taskaction.plugin.event_content import EventKey, address_of, event_name_of, folder_of, former_address_of
 from taskaction.plugin.storage import OBJECT_UID, ProjectStorage, StorageError, object_folder
 from taskaction.plugin.stored_outputs import is_output_file
 
@@ -34,7 +36,8 @@ MOST_REMOVED = 1000
 _KEY = "storage"
 """Assigns the sweep to a shard, so that one replica does it."""
 _SOON_SECONDS = 60.0
-_MARK_SECONDS = 1.0
+_LEASE_SECONDS = 1.0
+_MARK_RETRY = Backoff(initial=1.0, factor=2.0, max=60.0, jitter=0.0)
 _KEPT = timedelta(days=1)
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 
@@ -109,28 +112,32 @@ class StorageSweeper:
 
     async def _leave_mark(self) -> None:
         """Leave this operator's mark before its first file, so that other operators do not remove its files."""
+        failures = 0
         while self._storage.is_configured:
+            pause = _LEASE_SECONDS
             try:
                 if await self._marks.leave():
                     return
             except (ClusterError, StorageError) as error:
+                failures += 1
+                pause = _MARK_RETRY.delay(failures, 0.0)
                 self._recorder.on_task_failed("mark in the storage", error)
-            await self._clock.sleep(_MARK_SECONDS)
+            await self._clock.sleep(pause)
 
     def _is_served(self, folder: str) -> bool:
         named = folder in self._namespaces if self._namespaces else _NAMESPACE.fullmatch(folder)
         return bool(named)
 
     async def _sweep_namespaces(self, namespaces: Sequence[str], suspects: frozenset[str]) -> frozenset[str]:
-        """Remove what is unneeded, and return the folders without an object; of them, only ``suspects`` are removed."""
+        """Remove what is unneeded; return what is without an object, of which only ``suspects`` are removed."""
         found, room = set[str](), MOST_REMOVED
         for namespace in namespaces:
             try:
-                unneeded = await self._find_folders(namespace)
-                found |= unneeded
-                confirmed = sorted(unneeded & suspects)
-                room -= await self._remove(room, "object", namespace, self._files_of(confirmed))
-                room -= await self._remove(room, "webhook", namespace, self._find_contents(namespace))
+                folders, contents = await self._find_folders(namespace), await self._find_former_contents(namespace)
+                found |= folders | contents
+                room -= await self._remove(room, "object", namespace, self._files_of(sorted(folders & suspects)))
+                unneeded = self._find_contents(namespace, sorted(contents & suspects))
+                room -= await self._remove(room, "webhook", namespace, unneeded)
             except (ClusterError, StorageError) as error:
                 self._recorder.on_task_failed(f"sweep of the storage of namespace {namespace}", error)
         return frozenset(found)
@@ -179,8 +186,16 @@ class StorageSweeper:
             if not others:
                 yield folder
 
-    async def _find_contents(self, namespace: str) -> AsyncIterator[str]:
+    async def _find_former_contents(self, namespace: str) -> set[str]:
+        """Return the bytes of requests of which there is no event, stored by an earlier release."""
+        folder = folder_of(self._storage.folder, namespace)
+        addresses = [f"{folder}{name}" for name in await self._storage.direct_files(folder)]
+        return {address for address in addresses if not await self._is_needed(namespace, address)}
+
+    async def _find_contents(self, namespace: str, former: Sequence[str]) -> AsyncIterator[str]:
         """Yield the bytes of requests of which there is no event, and each folder of a day when nothing is in it."""
+        for address in former:
+            yield address
         folder = folder_of(self._storage.folder, namespace)
         for name in await self._storage.folders(folder):
             if not self._is_over(name):
@@ -215,7 +230,8 @@ class StorageSweeper:
             return True
         received: datetime = event.spec.received_at or event.metadata.creation_timestamp
         sha256 = event.spec.content.sha256 if event.spec.content is not None else None
-        return address.endswith(address_of("/", EventKey(namespace, name, received), sha256 or ""))
+        key = EventKey(namespace, name, received)
+        return address.endswith((address_of("/", key, sha256 or ""), former_address_of("/", key, sha256 or "")))
 
 
 def _named_uids(body: Body) -> set[str]:

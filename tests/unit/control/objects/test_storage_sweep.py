@@ -18,7 +18,7 @@ from taskaction.control.objects import storage_sweep
 from taskaction.control.objects.storage_marks import SharedFolderError, StorageMarks
 from taskaction.control.objects.storage_sweep import StorageSweeper
 from taskaction.control.objects.tables import ActionTable
-from taskaction.plugin.event_content import EventKey, address_of
+from taskaction.plugin.event_content import EventKey, address_of, former_address_of
 from taskaction.plugin.storage import ProjectStorage
 from taskaction.testing.clock import START, FakeClock
 
@@ -147,6 +147,7 @@ FOREIGN = {
     "at the top": OUTPUT,
     "in no namespace": f"Not_A_Namespace/{new_uid()}/{OUTPUT}",
     "another name among webhooks": f"{NAMESPACE}/webhooks/2020-01-01/notes.txt",
+    "another name directly among webhooks": f"{NAMESPACE}/webhooks/notes.txt",
     "webhooks of no day": f"{NAMESPACE}/webhooks/archive/000000000-event-{DIGEST}",
 }
 
@@ -321,6 +322,20 @@ async def test_bytes_without_an_event_go_and_those_of_an_event_stay(house: House
     await house.sweep(1)
     assert (house.files(), house.journal.failures) == (set(), [])
     assert not list((house.root / NAMESPACE / "webhooks").iterdir())
+
+
+async def test_bytes_that_an_earlier_release_stored_go_when_they_are_without_an_event_twice(house: House) -> None:
+    def former(name: str) -> str:
+        return former_address_of("", EventKey(NAMESPACE, name, DAYS_AGO), DIGEST)
+
+    event(house, "webhook-1", size=2, sha256=DIGEST)
+    event(house, "webhook-2", size=2, sha256="b" * 64)
+    names = [house.put(former(name)) for name in ("webhook-1", "webhook-2", "webhook-3")]
+    await house.sweep(1)
+    assert house.files() == set(names)
+    await house.sweep(1)
+    assert (house.files(), house.journal.failures) == ({names[0]}, [])
+    assert house.journal.removed == [("webhook", NAMESPACE, 2)]
 
 
 @pytest.mark.parametrize(("age", "stays"), [(0, True), (1, True), (2, False)])

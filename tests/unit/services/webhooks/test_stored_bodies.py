@@ -22,6 +22,7 @@ from taskaction.plugin.event_content import (
     EventKey,
     address_of,
     event_name_of,
+    former_address_of,
     pack_content,
 )
 from taskaction.plugin.storage import STORAGE_SETTING, ProjectStorage, StorageError
@@ -166,6 +167,17 @@ async def test_the_bytes_of_an_event_stay_when_those_of_an_earlier_one_of_its_na
     assert await contents.read(later, packed.content) == packed.body
 
 
+async def test_the_bytes_of_an_event_that_waits_during_an_upgrade_are_read_and_removed(tmp_path: Path) -> None:
+    """An earlier release stored them under an address without the time of receipt."""
+    storage, packed = ProjectStorage(f"file://{tmp_path}/"), packed_of(300_000)
+    contents = EventContents(storage)
+    assert packed.content is not None
+    await storage.write(f"{storage.folder}team/webhooks/e-{packed.content.sha256}", packed.body)
+    assert await contents.read(KEY, packed.content) == packed.body
+    await contents.remove(KEY, packed.content)
+    assert not files(tmp_path)
+
+
 @given(
     st.datetimes(datetime(1000, 1, 1), datetime(9998, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - bounds
     st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,60}[a-z0-9])?", fullmatch=True),
@@ -176,6 +188,7 @@ def test_the_event_of_a_file_is_found_by_its_address_at_any_time(moment: datetim
     assert address == address_of("s3://bucket/", EventKey("team", name, moment), "0" * 64)
     assert event_name_of(address) == name
     assert address.startswith(f"s3://bucket/team/webhooks/{moment.date().isoformat()}/")
+    assert event_name_of(former_address_of("s3://bucket/", EventKey("team", name, recorded), "0" * 64)) == name
 
 
 # -- pending bytes -----------------------------------------------------------------------------------------------------
