@@ -94,14 +94,15 @@ class RunEventPoster:
 
     def on_status_stored(self, record: RunRecord, before: ActionFlowRunStatus) -> None:
         """Post what changed in a durable status, and the Events that waited for it."""
-        for tell in record.take_events_to_post():
+        for tell in record.events.take_unposted():
             self._events.post(record.run, tell)
         found = find_news(before, record.stored, self._patience)
         if found is None:
             return
-        if found.deferred and record.deferred_event is not None and record.deferred_event.reason == STARTED:
+        deferred = record.events.deferred
+        if found.deferred and deferred is not None and deferred.reason == STARTED:
             found = RunNews(RecordEvent(warning=False, reason=STARTED, message=found.tell.message), deferred=True)
-        record.defer_event(found.tell if found.deferred else None)
+        record.events.defer(found.tell if found.deferred else None)
         if found.deferred:
             if self._agenda.at(record.uid) is None:
                 self._agenda.set(record.uid, self._clock.now() + self._patience)
@@ -110,16 +111,16 @@ class RunEventPoster:
 
     def _on_due(self, uid: str) -> None:
         record = self._table.get(uid)
-        event = record.take_deferred_event() if record is not None else None
+        event = record.events.take_deferred() if record is not None else None
         if record is not None and event is not None and self._spend_tokens(record):
             self._events.post(record.run, event)
 
     def _spend_tokens(self, record: RunRecord) -> bool:
         """Spend a token of the run and one of all runs; return whether both were available."""
         now: datetime = self._clock.now()
-        moment, own = now.timestamp(), record.event_tokens or RUN_EVENT_RATE
+        moment, own = now.timestamp(), record.events.tokens or RUN_EVENT_RATE
         if not own.available_tokens(moment) or not self._all.available_tokens(moment):
             return False
-        record.set_event_tokens(own.spend(moment))
+        record.events.set_tokens(own.spend(moment))
         self._all = self._all.spend(moment)
         return True

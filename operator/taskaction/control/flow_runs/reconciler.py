@@ -290,7 +290,7 @@ class RunReconciler:
         if not to.visits and not to.refusal:
             return
         await asyncio.gather(*(self._parts.children.signal(record, visit, signal) for visit in to.visits))
-        record.add_event_to_post(to_event(signal, to))
+        record.events.post_when_stored(to_event(signal, to))
         record.update_status(signalled=fingerprint(signal))
         statuses.set_condition(record, *statuses.summarize_running(record, state), now=self._parts.clock.now())
         record.require_write()

@@ -13,6 +13,7 @@ from taskaction.api.action_flow_run import ActionFlowRun, ActionFlowRunStatus, R
 from taskaction.api.enums import ParentKind, Phase
 from taskaction.api.reasons import Reason
 from taskaction.cluster.gateway import Body
+from taskaction.control.flow_runs.event_backlog import EventBacklog
 from taskaction.control.flow_runs.holds import QuotaHold, Stoppable
 from taskaction.control.flow_runs.translation import RunEvent
 from taskaction.control.objects.owned import OwnedRecord
@@ -23,7 +24,6 @@ from taskaction.flows.effects import CancelAction, FlowDecision, FlowLogEntry, S
 from taskaction.flows.privacy import Place
 from taskaction.flows.program import FlowProgram
 from taskaction.flows.state import FlowState
-from taskaction.lifecycle.decisions import RecordEvent
 from taskaction.lifecycle.state import AbortFact
 from taskaction.lifecycle.statuses import Change, build_conditions
 
@@ -43,8 +43,8 @@ class RunRecord(OwnedRecord):
         decision: the last decision that the status does not show yet; ``abort`` is why the run ends.
         unrendered_entries: log entries that the status does not have; ``unlogged_entries``: those not yet logged.
         private_parts: the private parts of the state to store; None if nothing changed.
-        unposted_events: Events to post when the status is durable; ``deferred_event`` is a delayed one.
-        event_tokens: token bucket of the run's Events; None before the first. ``log_tokens``: of its log entries.
+        events: the Events that are not posted yet.
+        log_tokens: token bucket of the run's log entries; None before the first.
         calls: active inline calls, by visit.
         inherited: the visits whose action another process may have created.
         cancelled: the visits whose action must end although the run continues.
@@ -75,9 +75,7 @@ class RunRecord(OwnedRecord):
     unrendered_entries: list[FlowLogEntry] = field(default_factory=list)
     unlogged_entries: list[FlowLogEntry] = field(default_factory=list)
     private_parts: list[tuple[Place, Any]] | None = None
-    unposted_events: list[RecordEvent] = field(default_factory=list)
-    deferred_event: RecordEvent | None = None
-    event_tokens: TokenBucket | None = None
+    events: EventBacklog = field(default_factory=EventBacklog)
     log_tokens: TokenBucket | None = None
     calls: dict[str, Stoppable] = field(default_factory=dict)
     busy: bool = False
@@ -359,30 +357,6 @@ class RunRecord(OwnedRecord):
         for call in list(self.calls.values()):
             call.stop()
 
-    # -- Events -------------------------------------------------------------------------------------------------------
-
-    def add_event_to_post(self, event: RecordEvent) -> None:
-        """Post an Event when the status is durable."""
-        self.unposted_events.append(event)
-
-    def take_events_to_post(self) -> list[RecordEvent]:
-        """Remove and return the Events that waited for a durable status."""
-        events, self.unposted_events = self.unposted_events, []
-        return events
-
-    def defer_event(self, event: RecordEvent | None) -> None:
-        """Set the Event to post if it is still true later; None for none."""
-        self.deferred_event = event
-
-    def take_deferred_event(self) -> RecordEvent | None:
-        """Remove and return the deferred Event."""
-        event, self.deferred_event = self.deferred_event, None
-        return event
-
-    def set_event_tokens(self, tokens: TokenBucket) -> None:
-        """Set the tokens that the run has left for Events."""
-        self.event_tokens = tokens
-
     # -- storage ------------------------------------------------------------------------------------------------------
 
     def count_storage_error(self, error: str) -> int:
@@ -408,8 +382,8 @@ class RunRecord(OwnedRecord):
         self.program, self.state = None, None
         self.starts, self.children, self.inherited, self.cancelled = {}, set(), set(), set()
         self.adopted = {}
-        self.pending_events, self.unrendered_entries, self.unlogged_entries, self.unposted_events = [], [], [], []
-        self.deferred_event = None
+        self.pending_events, self.unrendered_entries, self.unlogged_entries = [], [], []
+        self.events.clear()
         self.decision = self.abort = self.private_parts = None
         self.stop_calls()
         self.abandon_at = self.wake_at = self.flush_at = self.retry_at = self.hold = self.private_hold = None
