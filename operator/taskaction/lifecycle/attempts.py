@@ -123,21 +123,26 @@ def must_cancel(observed: Observed) -> bool:
         return may_have_started(observed)
     if observed.activity is Activity.WAITING or observed.traits.external_effect or _is_outside(observed.status):
         return True
-    return observed.traits.idempotent and observed.lost_call
+    return is_start_lost(observed)
+
+
+def is_start_lost(observed: Observed) -> bool:
+    """Whether a call of a former owner may have started what can be looked for, and whose id is not on record."""
+    can_be_found = observed.traits.idempotent or not observed.traits_known
+    return observed.lost_call and can_be_found and observed.status.external_id is None
 
 
 def may_have_started(observed: Observed) -> bool:
     """Whether a former owner may have started an attempt that is not on record: it need not record an idempotent one.
 
     What must be durable before a call tells of most actions that they were not started: the parent as an owner, and
-    the finalizer for an external effect.
+    the finalizer for an external effect. With the finalizer, a call may have been made, whatever has changed since.
     """
     status = observed.status
-    if not observed.lost_call or not observed.traits.idempotent or status.phase.is_started:
+    if status.phase.is_started or not is_start_lost(observed):
         return False
-    if observed.parent in _NOT_ADOPTED or (observed.blocker is not None and observed.blocker.final):
-        return False
-    if observed.traits.external_effect and not observed.has_finalizer:
+    refused = observed.blocker is not None and observed.blocker.final
+    if not observed.has_finalizer and (observed.parent in _NOT_ADOPTED or refused or observed.traits.external_effect):
         return False
     due = status.next_attempt_at if status.reason not in ASKED_AGAIN else None
     return due is None or observed.taken_at is None or due <= observed.taken_at + _CLOCKS_DIFFER

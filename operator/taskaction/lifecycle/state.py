@@ -79,6 +79,7 @@ class Observed:
 
     Attributes:
         status: the latest status in this process: written, or about to be written.
+        traits_known: the executor of the action is known, so that ``traits`` are its own.
         is_validating: the validation of the parameters has not ended.
         has_finalizer: the object has the operator's finalizer.
         queue_full: the queue of its provider is full.
@@ -100,6 +101,7 @@ class Observed:
     policy: Policy
     traits: Traits
     owner: Owner
+    traits_known: bool = True
     activity: Activity = Activity.IDLE
     has_finalizer: bool = False
     abort: AbortFact | None = None

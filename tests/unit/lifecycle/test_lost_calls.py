@@ -33,6 +33,7 @@ from taskaction.lifecycle.state import Activity, CallEnded, CancelEnded, Observe
 from taskaction.lifecycle.traits import Traits
 
 ONCE_OUTSIDE = Traits(idempotent=False, external_effect=True)
+UNKNOWN = Traits(idempotent=False, external_effect=False)
 LOST = {
     "an object that the action owns": observed(traits=REPEATABLE),
     "work outside, under the finalizer": observed(traits=OUTSIDE, has_finalizer=True),
@@ -47,12 +48,17 @@ LOST = {
         status=waiting(Phase.WAITING_FOR_RESOURCES, reason=Reason.RATE_LIMITED, next_attempt_at=after(60)),
     ),
     "an attempt on record, without an id": observed(traits=REPEATABLE, status=running()),
+    "an unknown executor": observed(traits=UNKNOWN, traits_known=False),
+    "an unknown executor, under the finalizer": observed(traits=UNKNOWN, traits_known=False, has_finalizer=True),
+    "an unknown executor of an attempt on record": observed(traits=UNKNOWN, traits_known=False, status=running()),
+    "refused since, under the finalizer": observed(traits=OUTSIDE, has_finalizer=True, blocker=REFUSED),
 }
 NOT_STARTED = {
     "must be claimed first": observed(traits=ONCE),
     "no finalizer for work outside": observed(traits=OUTSIDE),
     "not adopted": observed(traits=REPEATABLE, parent=Parent.FOUND),
     "refused": observed(traits=REPEATABLE, blocker=REFUSED),
+    "refused, of an unknown executor": observed(traits=UNKNOWN, traits_known=False, blocker=REFUSED),
     "another attempt that was not due": observed(traits=REPEATABLE, status=backing_off(after(60))),
 }
 

@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskaction.api.enums import RetryClass
+from taskaction.api.reasons import Reason
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.task_actions.calls import ExecutorCaller
 from taskaction.control.task_actions.journal import ActionRecorder
 from taskaction.control.task_actions.observe import ActionObserver, ExecutorBinding
 from taskaction.control.task_actions.owners import ActionOwners
 from taskaction.core.clock import Clock
-from taskaction.core.constants import FINALIZER
-from taskaction.lifecycle.attempts import with_external_id, with_open_attempt
+from taskaction.lifecycle.attempts import is_start_lost, with_external_id, with_open_attempt
 from taskaction.lifecycle.outcomes import Failed
-from taskaction.lifecycle.state import CancelEnded, Observed
+from taskaction.lifecycle.state import CancelEnded
 
 _RETRY = 1.0
 _UNCONFIRMED = "the executor did not confirm the cancel in time, and the work may continue"
+_UNKNOWN = "whether work was started and continues is unknown"
 _NOT_NOW = frozenset({RetryClass.SYSTEM, RetryClass.RATE_LIMITED, RetryClass.TIMEOUT, RetryClass.INTERRUPTED})
 """Classes of errors after which a lost call is looked for again."""
 
@@ -73,20 +74,22 @@ class Canceller:
     async def _try_to_cancel(self, record: ActionRecord, findings: _Findings) -> bool:
         """Cancel the executor once, and what a lost call has started; return whether another try cannot help."""
         bound = self._observer.bind_executor(record.action)
-        if not isinstance(bound, ExecutorBinding):
-            findings.problem = f"the work may continue: {bound.message}"
-            return record.status.external_id is None and FINALIZER not in record.action.metadata.finalizers
         observed = self._observer.observe_action(record, self._owners.of_attempt(record))
         started = observed.status.phase.is_started
-        if _is_start_lost(observed) and findings.external_id is None:
+        is_lost = is_start_lost(observed) and findings.external_id is None
+        if not isinstance(bound, ExecutorBinding):
+            findings.problem = f"{_UNKNOWN if is_lost else 'the work may continue'}: {bound.message}"
+            comes_back = is_lost and bound.reason is Reason.PROVIDER_NOT_READY
+            return not (comes_back or observed.has_finalizer or observed.status.external_id or findings.external_id)
+        if is_lost:
             found = await self._caller.recover(record, bound, with_open_attempt(observed, self._clock.now()))
             if isinstance(found, Failed):
-                findings.problem = f"whether work was started and continues is unknown: {found.message}"
+                findings.problem = f"{_UNKNOWN}: {found.message}"
                 return found.retry_class not in _NOT_NOW
             if found is None and not started:
                 findings.problem = ""
                 return True
-            findings.external_id = found
+            findings.external_id, findings.problem = found, _UNCONFIRMED
         if findings.external_id is not None:
             observed = with_external_id(observed, findings.external_id, self._clock.now())
         try:
@@ -96,8 +99,3 @@ class Canceller:
             return False
         findings.problem = ""
         return True
-
-
-def _is_start_lost(observed: Observed) -> bool:
-    """Whether a call of a former owner may have started something whose id is not on record."""
-    return observed.lost_call and observed.traits.idempotent and observed.status.external_id is None

@@ -91,6 +91,7 @@ class ActionObserver:
             created=action.metadata.creation_timestamp,
             policy=self._effective_policy(record, defaults),
             traits=traits,
+            traits_known=traits is not _UNKNOWN_TRAITS,
             owner=owner,
             activity=record.activity,
             has_finalizer=FINALIZER in action.metadata.finalizers,

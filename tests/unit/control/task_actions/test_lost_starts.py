@@ -15,9 +15,10 @@ from aiohttp import web
 
 from support.flyte_tasks import parameters as flyte_parameters
 from support.memory_operator import MemoryOperator, actions
+from support.records import body
 from taskaction.api.task_action import TaskActionStatus
 from taskaction.cluster.errors import UnavailableError
-from taskaction.cluster.gateway import TASK_ACTIONS
+from taskaction.cluster.gateway import ACTION_PROVIDERS, TASK_ACTIONS
 from taskaction.core.constants import FINALIZER
 from taskaction.executors.acting import Actor
 from taskaction.integrations.flyte.executor.executor import FlyteExecutor
@@ -27,6 +28,7 @@ from taskaction.plugin.base import AbstractExecutor, Run
 from taskaction.plugin.errors import TransientError
 from taskaction.plugin.registry import Plugin
 from taskaction.plugin.toolbox import Toolbox
+from taskaction.testing.clock import START
 from taskaction.testing.targets import HttpServer, hangs, says
 
 SETTINGS: dict[str, Any] = {"http_allowed_cidrs": "127.0.0.0/8"}
@@ -36,9 +38,13 @@ TAKE_OVER = 30.0
 
 
 async def crash_after_start(
-    started: Callable[[MemoryOperator], bool], *plugins: Plugin, executor: str, parameters: Any
+    started: Callable[[MemoryOperator], bool],
+    *plugins: Plugin,
+    executor: str,
+    parameters: Any,
+    provider: dict[str, Any] | None = None,
 ) -> MemoryOperator:
-    """Let a process start an action and die before it has written anything of that."""
+    """Let a process start an action, by a provider if there is one, and die before it has written anything of that."""
     operator = MemoryOperator(*plugins, identity="first", **SETTINGS)
 
     def lose_status(verb: str, _: str) -> None:
@@ -47,7 +53,11 @@ async def crash_after_start(
 
     operator.cluster.meanwhile = lose_status
     await operator.__aenter__()
-    await operator.create(*actions(["one"], executor, parameters))
+    if provider is None:
+        await operator.create(*actions(["one"], executor, parameters))
+    else:
+        operator.cluster.store(ACTION_PROVIDERS, provider)
+        await operator.create(body("one", executor=None, providerRef={"name": "offer"}, parameters=parameters))
     await operator.until(lambda: started(operator))
     await operator.settle()
     await operator.crash()
@@ -368,6 +378,100 @@ async def test_a_restart_without_an_abort_starts_with_the_same_key(outside: Outs
         await operator.settle()
         assert operator.phase("one") == "Aborted"
     assert [verb for verb, _ in outside.calls] == ["execute", "execute", "cancel"]
+
+
+# -- a provider that is missing or not ready ---------------------------------------------------------------------------
+
+ABSENT = "enough; whether work was started and continues is unknown: spec.providerRef: ActionProvider 'offer'"
+
+
+def provider_of(executor: str, generation: int = 1) -> dict[str, Any]:
+    """Return a provider after ``generation - 1`` changes."""
+    config = {"config": {"image": "busybox:1.36"}} if executor == "job" else {}
+    metadata = {"name": "offer", "namespace": "team-a", "uid": "uid-of-offer", "generation": generation}
+    return {"metadata": metadata | {"creationTimestamp": START.isoformat()}, "spec": {"executor": executor} | config}
+
+
+async def crashed_by_provider(outside: Outside) -> MemoryOperator:
+    return await crash_after_start(
+        lambda _: bool(outside.jobs),
+        outside.plugin(),
+        executor="",
+        parameters={},
+        provider=provider_of("starter"),
+    )
+
+
+LOST_PROVIDERS: dict[str, Callable[[MemoryOperator], object]] = {
+    "deleted": lambda operator: operator.cluster.drop(ACTION_PROVIDERS, "offer", "team-a"),
+    "not ready": lambda operator: operator.cluster.store(ACTION_PROVIDERS, provider_of("nobody-knows-it", 2)),
+}
+
+
+@pytest.mark.parametrize("lose", LOST_PROVIDERS.values(), ids=LOST_PROVIDERS)
+async def test_the_cancel_of_a_lost_start_waits_for_its_provider(
+    outside: Outside, lose: Callable[[MemoryOperator], object]
+) -> None:
+    crashed = await crashed_by_provider(outside)
+    lose(crashed)
+    await crashed.change("one", abort=ABORT)
+    async with next_operator(crashed, outside.plugin()) as operator:
+        await operator.pass_time(20)
+        assert operator.phase("one") != "Aborted"
+        assert outside.jobs != {}
+        operator.cluster.store(ACTION_PROVIDERS, provider_of("starter", 3))
+        await operator.pass_time(5)
+        status = operator.action("one").status
+    assert (status.phase, status.message) == ("Aborted", "enough")
+    assert outside.jobs == {}
+    assert FINALIZER not in operator.stored("one")["metadata"].get("finalizers", [])
+
+
+@pytest.mark.parametrize("lose", LOST_PROVIDERS.values(), ids=LOST_PROVIDERS)
+async def test_a_provider_that_stays_away_is_named_in_the_status(
+    outside: Outside, lose: Callable[[MemoryOperator], object]
+) -> None:
+    crashed = await crashed_by_provider(outside)
+    lose(crashed)
+    await crashed.change("one", abort=ABORT)
+    async with next_operator(crashed, outside.plugin()) as operator:
+        await operator.pass_time(90)
+        status = operator.action("one").status
+    assert status.phase == "Aborted"
+    assert (status.message or "").startswith(ABSENT)
+
+
+async def crashed_job() -> MemoryOperator:
+    return await crash_after_start(
+        lambda one: bool(one.of_kind("jobs")),
+        executor="",
+        parameters={},
+        provider=provider_of("job"),
+    )
+
+
+async def test_a_job_of_a_deleted_provider_is_named_in_the_status_at_once() -> None:
+    crashed = await crashed_job()
+    LOST_PROVIDERS["deleted"](crashed)
+    await crashed.change("one", abort=ABORT)
+    async with next_operator(crashed) as operator:
+        await operator.pass_time(20)
+        status = operator.action("one").status
+    assert status.phase == "Aborted"
+    assert (status.message or "").startswith(ABSENT)
+
+
+async def test_the_cancel_of_a_job_waits_until_its_provider_is_ready() -> None:
+    crashed = await crashed_job()
+    LOST_PROVIDERS["not ready"](crashed)
+    await crashed.change("one", abort=ABORT)
+    async with next_operator(crashed) as operator:
+        await operator.pass_time(20)
+        assert operator.of_kind("jobs") != []
+        operator.cluster.store(ACTION_PROVIDERS, provider_of("job", 3))
+        await operator.pass_time(10)
+        status = operator.action("one").status
+    assert (status.phase, status.message, operator.of_kind("jobs")) == ("Aborted", "enough", [])
 
 
 # -- a gentle stop -----------------------------------------------------------------------------------------------------
