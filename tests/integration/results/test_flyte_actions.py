@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,9 @@ from local.operator_process import Operator
 from support.actions import condition as progress_of
 from support.actions import create, wait_for
 from support.actions_services import ActionsServices, action_id, condition, task, watch
-from support.api import list_objects
+from support.api import list_objects, patch_object
 from support.bucket import Bucket
-from support.flyte_tasks import container_task, parameters
+from support.flyte_tasks import parameters, pod_task
 from support.flytesdk import environment
 from support.flytesdk.program import Story, words
 from support.hand_kubelet import HandKubelet, waiting
@@ -48,7 +49,11 @@ SETTINGS = {
     "TASKACTION_FLYTE_IMAGE_TIMEOUT": "2s",
     "TASKACTION_STATUS_DELAY": "100ms",
 }
-SCHEDULED = {"conditions": [{"type": "PodScheduled", "status": "True"}]}
+GATED = {
+    "containers": [{"name": "main", "image": "registry.local/flyte:1"}],
+    "schedulingGates": [{"name": "a.test/held"}],
+}
+"""A pod whose time to start does not count until its gate is removed."""
 SERIAL = "one-at-a-time"
 
 
@@ -326,18 +331,26 @@ async def test_f13_a_task_that_cannot_start_fails_soon_with_the_reason(
     run = code.lower()
     await client.enqueue(parent(run))
     request = task(run, "child", "a0")
-    request.action.task.spec.task_template.MergeFrom(container_task())
+    request.action.task.spec.task_template.MergeFrom(pod_task(GATED, primary="main"))
     request.action.run_output_base = f"{FOLDER}/{run}"
     await client.enqueue(request)
     name = child(services, run, "child")["metadata"]["name"]
     kubelet = HandKubelet(services.kubectl)
     pod = await asyncio.to_thread(kubelet.wait_for_pod, name)
-    kubelet.report(pod, "Pending", container=waiting(why, "no such thing"), **SCHEDULED)
+
+    def report(scheduled: datetime) -> None:
+        """Report what keeps the container from its start; its time counts from when the pod was scheduled."""
+        condition = {"type": "PodScheduled", "status": "True", "lastTransitionTime": scheduled.isoformat()}
+        kubelet.report(pod, "Pending", container=waiting(why, "no such thing"), conditions=[condition])
+
+    report(datetime.now(UTC) + timedelta(hours=1))
+    patch_object(services.kubectl, "pod", pod["metadata"]["name"], {"spec": {"schedulingGates": None}})
 
     def shows(item: dict[str, Any]) -> bool:
         return f"{why}: no such thing" in progress_of(item, "Progressing").get("message", "")
 
     shown = await asyncio.to_thread(wait_for, services.kubectl, name, shows)
+    report(datetime.now(UTC))
     seen = await until(client, run, {"child": ActionPhase.ACTION_PHASE_FAILED})
 
     assert shown["status"]["phase"] == "Initializing"
