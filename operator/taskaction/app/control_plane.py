@@ -5,7 +5,6 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from taskaction.api.enums import ProviderKind
@@ -16,10 +15,10 @@ from taskaction.app.provider_wiring import ProviderControl
 from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOW_RUNS, ACTION_FLOWS, TASK_ACTIONS, Body
 from taskaction.control.flow_runs.catalogue import FlowCatalogue
 from taskaction.control.objects.background import Background
+from taskaction.control.objects.gap_sweeps import GapSweeps
 from taskaction.control.objects.requests import ProviderKey
 from taskaction.control.objects.storage_sweep import StorageSweeper
 from taskaction.control.objects.tables import ActionTable
-from taskaction.control.providers.offers import RESOURCES
 from taskaction.control.sharding.leases import ShardLeases
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.control.task_actions.followed import FOLLOWED
@@ -38,6 +37,7 @@ class ControlPlane:
     flows: FlowCatalogue
     runs: FlowRunControl
     storage_sweeper: StorageSweeper
+    gap_sweeps: GapSweeps
 
     @property
     def table(self) -> ActionTable:
@@ -78,19 +78,6 @@ class ControlPlane:
             self.providers.followed.on_notification(kind, event, body)
         else:
             self.providers.intake.on_notification(ProviderKind(kind), event, body)
-
-    def sweep_after_gap(self, plural: str) -> None:
-        """Find the objects of a kind whose deletion its watch missed: after a gap, it lists only those that exist."""
-        intake = self.providers.intake
-        sweeps: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
-            TASK_ACTIONS.plural: self.actions.sweeper.sweep,
-            ACTION_FLOW_RUNS.plural: self.runs.sweeper.sweep,
-            ACTION_EVENTS.plural: self.actions.dispatcher.sweep,
-            ACTION_FLOWS.plural: self.flows.sweep,
-            **{resource.plural: partial(intake.sweep, kind) for kind, resource in RESOURCES.items()},
-        }
-        if (sweep := sweeps.get(plural)) is not None:
-            self.background.start(sweep(), name=f"sweep {plural} after a gap")
 
     # -- requests -----------------------------------------------------------------------------------------------------
 

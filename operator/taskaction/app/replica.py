@@ -165,7 +165,7 @@ class Replica(Workload):
             self._recorder.on_task_failed(f"notice of {kind} {body['metadata'].get('name')}", error)
 
     def _on_relisted(self, path: str) -> None:
-        self._control.sweep_after_gap(path.rpartition("/")[2])
+        self._control.gap_sweeps.request(path.rpartition("/")[2])
 
     def _show_gauges(self, control: ControlPlane) -> None:
         metrics = self._recorder.metrics

@@ -4,19 +4,25 @@ Each part gets what was built before it. What a part wants from a later one, it 
 (``control.objects.requests``).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from typing import Any
 
-from taskaction.app.action_wiring import build_actions
+from taskaction.app.action_wiring import ActionControl, build_actions
 from taskaction.app.control_plane import ControlPlane
-from taskaction.app.flow_wiring import build_catalogue, build_runs
+from taskaction.app.flow_wiring import FlowRunControl, build_catalogue, build_runs
 from taskaction.app.foundation import Foundation, build_foundation
 from taskaction.app.listeners import OwnershipListener
 from taskaction.app.observer import OperatorRecorder
 from taskaction.app.operator_metrics import OperatorMetrics
-from taskaction.app.provider_wiring import build_providers
-from taskaction.cluster.gateway import Cluster
+from taskaction.app.provider_wiring import ProviderControl, build_providers
+from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOW_RUNS, ACTION_FLOWS, TASK_ACTIONS, Cluster
+from taskaction.control.flow_runs.catalogue import FlowCatalogue
+from taskaction.control.objects.background import Background
+from taskaction.control.objects.gap_sweeps import GapSweeps
 from taskaction.control.objects.storage_marks import StorageMarks
 from taskaction.control.objects.storage_sweep import StorageSweeper
+from taskaction.control.providers.offers import RESOURCES
 from taskaction.control.sharding.leases import LeaseSettings, ShardLeases
 from taskaction.core.clock import Clock
 from taskaction.plugin.registry import Plugin
@@ -50,7 +56,25 @@ def assemble(
         flows=flows,
         runs=runs,
         storage_sweeper=_build_storage_sweeper(base),
+        gap_sweeps=_build_gap_sweeps(base.background, providers, actions, flows, runs),
     )
+
+
+def _build_gap_sweeps(
+    background: Background,
+    providers: ProviderControl,
+    actions: ActionControl,
+    flows: FlowCatalogue,
+    runs: FlowRunControl,
+) -> GapSweeps:
+    sweeps: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+        TASK_ACTIONS.plural: actions.sweeper.sweep,
+        ACTION_FLOW_RUNS.plural: runs.sweeper.sweep,
+        ACTION_EVENTS.plural: actions.dispatcher.sweep,
+        ACTION_FLOWS.plural: flows.sweep,
+        **{resource.plural: partial(providers.intake.sweep, kind) for kind, resource in RESOURCES.items()},
+    }
+    return GapSweeps(background, sweeps)
 
 
 def _build_storage_sweeper(base: Foundation) -> StorageSweeper:
