@@ -4,6 +4,7 @@ The address comes from a user and the credentials are the operator's, so nothing
 """
 
 import asyncio
+import errno
 import hashlib
 import re
 from collections.abc import Callable, Sequence
@@ -26,6 +27,10 @@ T = TypeVar("T")
 
 class StorageError(TaskActionError):
     """The storage does not respond or refuses the request; whether the file exists is unknown."""
+
+
+class StorageDeniedError(StorageError):
+    """The storage does not permit the request; only somebody who changes its rights or the settings can help."""
 
 
 STORAGE_SETTING = "TASKACTION_STORAGE"
@@ -93,7 +98,8 @@ class Storage:
         except TimeoutError as error:
             raise StorageError(f"{address}: no response within {_SECONDS:g}s") from error
         except Exception as error:  # each kind of storage has errors of its own
-            raise StorageError(f"{address}: {type(error).__name__}: {error}") from error
+            kind = StorageDeniedError if _is_denied(error) else StorageError
+            raise kind(f"{address}: {type(error).__name__}: {error}") from error
 
     def _open(self, address: str) -> tuple[Any, str]:
         system, path = self._fsspec.core.url_to_fs(address)
@@ -195,6 +201,12 @@ def object_folder(folder: str, namespace: str, uid: str) -> str:
 def fingerprint(content: bytes) -> str:
     """Return the SHA-256 that identifies stored content."""
     return hashlib.sha256(content).hexdigest()
+
+
+def _is_denied(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.EROFS or isinstance(error, PermissionError)
+    return type(error).__name__ == "PermissionDeniedError"  # obstore's own: a process without a bucket does not load it
 
 
 def _import_package(name: str, schemes: set[str]) -> Any:

@@ -14,6 +14,7 @@ from taskaction.core.json_values import value_problem
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, OutputReference, Paused, Pending, Succeeded
 from taskaction.plugin.json_schema import nesting_problem
 from taskaction.plugin.secrets import Secret
+from taskaction.plugin.storage import STORAGE_SETTING, StorageDeniedError
 
 
 def to_outcome(result: object, limit: OutputLimit, external_id: str | None = None) -> Outcome:
@@ -37,7 +38,14 @@ def to_outcome(result: object, limit: OutputLimit, external_id: str | None = Non
         return size if isinstance(result, Succeeded) else replace(result, output=None)
     if size <= limit.size:
         return result
-    return _without_output(result, size, limit, result.external_id or external_id)
+    problem = f"the output has {size} bytes, more than the limit of {limit.size} bytes: {limit.remedy}"
+    return _without_output(result, size, problem, result.external_id or external_id)
+
+
+def denied_outcome(result: Succeeded | Failed, size: int, error: StorageDeniedError, external_id: str | None) -> Failed:
+    """Return the end of an attempt whose output of ``size`` bytes the storage does not let the operator write."""
+    problem = f"the output has {size} bytes and cannot be stored: {error}; permit writing to {STORAGE_SETTING}"
+    return _without_output(result, size, problem, result.external_id or external_id)
 
 
 def refused_edit_failure(error: InvalidError) -> Failed:
@@ -51,10 +59,10 @@ def refused_edit_failure(error: InvalidError) -> Failed:
     )
 
 
-def _without_output(result: Succeeded | Failed, size: int, limit: OutputLimit, external_id: str | None) -> Failed:
+def _without_output(result: Succeeded | Failed, size: int, problem: str, external_id: str | None) -> Failed:
     """Return the end of an attempt whose output cannot be kept; the target still has it, so nothing is released."""
     left = f"; it is not released at the target, where its id is {external_id!r}" if external_id else ""
-    message = f"the output has {size} bytes, more than the limit of {limit.size} bytes: {limit.remedy}{left}"
+    message = f"{problem}{left}"
     at = OutputReference(size=size)
     if isinstance(result, Failed):
         return replace(result, output=None, output_at=at, message=f"{result.message} ({message})")
