@@ -164,10 +164,16 @@ class StorageSweeper:
         if unknown:
             async for body in self._list_objects(namespace, metadata_only=True):
                 unknown.discard(body["metadata"]["uid"])
+        unknown = {uid for uid in unknown if await self._may_remove(object_folder(folder, namespace, uid))}
         if unknown:
             async for body in self._list_objects(namespace, metadata_only=False):
                 unknown -= _named_uids(body)
         return {object_folder(folder, namespace, uid) for uid in unknown}
+
+    async def _may_remove(self, folder: str) -> bool:
+        """Whether anything in a folder has a name that the operator gives, or nothing is in it."""
+        files = await self._storage.files(folder)
+        return not files or any(_is_own(folder, address) for address in files)
 
     async def _list_objects(self, namespace: str, *, metadata_only: bool) -> AsyncIterator[Body]:
         for resource in TASK_ACTIONS, ACTION_FLOW_RUNS:
@@ -177,9 +183,9 @@ class StorageSweeper:
     async def _files_of(self, folders: Sequence[str]) -> AsyncIterator[str]:
         """Yield the files in folders, and each folder when nothing else is in it."""
         for folder in folders:
-            others, uid = False, folder.rstrip("/").rpartition("/")[2]
+            others = False
             for address in await self._storage.files(folder):
-                if is_output_file(address.rpartition(f"/{uid}/")[2]):
+                if _is_own(folder, address):
                     yield address
                 else:
                     others = True
@@ -232,6 +238,12 @@ class StorageSweeper:
         sha256 = event.spec.content.sha256 if event.spec.content is not None else None
         key = EventKey(namespace, name, received)
         return address.endswith((address_of("/", key, sha256 or ""), former_address_of("/", key, sha256 or "")))
+
+
+def _is_own(folder: str, address: str) -> bool:
+    """Whether a file in the folder of an object has a name that the operator gives."""
+    uid = folder.rstrip("/").rpartition("/")[2]
+    return is_output_file(address.rpartition(f"/{uid}/")[2])
 
 
 def _named_uids(body: Body) -> set[str]:

@@ -160,6 +160,15 @@ async def test_files_that_the_operator_does_not_write_stay(house: House, name: s
     assert house.journal.failures == []
 
 
+@pytest.mark.parametrize(("name", "lists"), [("a0/1/outputs.pb", 2), (OUTPUT, 4)])
+async def test_whole_objects_are_listed_only_for_files_that_the_operator_writes(
+    house: House, name: str, lists: int
+) -> None:
+    house.put(f"{NAMESPACE}/{new_uid()}/{name}")
+    await house.sweep(1)
+    assert house.cluster.count("list") == lists  # actions and runs, by their metadata and as a whole
+
+
 async def test_a_folder_must_be_without_an_object_twice(house: House) -> None:
     name = house.put(f"{NAMESPACE}/{new_uid()}/{OUTPUT}")
     await house.sweep(1)
