@@ -16,9 +16,14 @@ class AnswerReader:
         self._outputs = outputs
         self._on_failed = failed
 
+    @staticmethod
+    def must_read(known: CachedAction) -> bool:
+        """Whether clients get an output that is in a file."""
+        return known.stored is not None and bool(known.signal_type) and known.phase == Phase.SUCCEEDED
+
     async def complete(self, known: CachedAction) -> CachedAction:
         """Return an action with its output if clients get that; raise ``StorageError`` while it cannot be read."""
-        if known.stored is None or not known.signal_type or known.phase != Phase.SUCCEEDED:
+        if known.stored is None or not self.must_read(known):
             return known
         try:
             return replace(known, output=await self._outputs.read(known.stored), stored=None)

@@ -10,7 +10,7 @@ from flyteidl2.actions.actions_service_pb2 import WatchForUpdatesResponse
 from flyteidl2.common.identifier_pb2 import RunIdentifier
 
 from taskaction.core.clock import Clock
-from taskaction.integrations.flyte.service.action_cache import ActionCache, Subscription
+from taskaction.integrations.flyte.service.action_cache import ActionCache, CachedAction, Subscription
 from taskaction.integrations.flyte.service.answers import AnswerReader
 from taskaction.integrations.flyte.service.places import ActionKey
 from taskaction.integrations.flyte.service.updates import HEARTBEAT, SENTINEL, to_update
@@ -68,15 +68,16 @@ class Watches:
         if self._cache.watches >= self._settings.limit:
             raise ConnectError(Code.RESOURCE_EXHAUSTED, "too many concurrent watches; retry later")
         subscription = self._cache.subscribe(parent, self._clock.monotonic)
+        stored: dict[str, CachedAction] = {}
         age = self._settings.age
         until = self._clock.monotonic() + (age if patience is None else min(age, patience))
         try:
             for known in self._cache.children(parent):
                 subscription.put(known)
-            async for response in self._responses(subscription, run, until, until_empty=True):
+            async for response in self._responses(subscription, stored, run, until, until_empty=True):
                 yield response
             yield SENTINEL
-            async for response in self._responses(subscription, run, until, until_empty=False):
+            async for response in self._responses(subscription, stored, run, until, until_empty=False):
                 yield response
         finally:
             self._cache.unsubscribe(subscription)
@@ -87,28 +88,62 @@ class Watches:
         )
 
     async def _responses(
-        self, subscription: Subscription, run: RunIdentifier, until: float, *, until_empty: bool
+        self,
+        subscription: Subscription,
+        stored: dict[str, CachedAction],
+        run: RunIdentifier,
+        until: float,
+        *,
+        until_empty: bool,
     ) -> AsyncIterator[WatchForUpdatesResponse]:
-        unread: StorageError | None = None
+        """Yield what the subscription has, and then the states in ``stored``, whose answers must be read first.
+
+        If an answer cannot be read, return with it in ``stored`` if ``until_empty``; otherwise raise UNAVAILABLE.
+        """
         while not self._is_stopping and self._clock.monotonic() < until:
             since, found = subscription.since, subscription.take(self._settings.batch)
+            ready, unread = self._set_aside(found, stored), None
             if found:
                 self._on_changes_sent(self._clock.monotonic() - since)
-            for known in found:
-                try:
-                    complete = await self._answers.complete(known)
-                except StorageError as error:  # the client gets it when it connects again, and the others now
-                    unread = error
-                    continue
-                yield to_update(complete, run)
-            if not found and unread is not None:
-                raise ConnectError(Code.UNAVAILABLE, f"an answer cannot be read now: {unread}; connect again")
-            if found:
-                await asyncio.sleep(0)
+            elif stored:
+                ready, unread = await self._read_answers(stored)
             elif until_empty:
                 return
             elif not await self._wait_for_change(subscription, until):
                 yield HEARTBEAT
+            for known in ready:
+                yield to_update(known, run)
+            if unread is not None and until_empty:
+                return
+            if unread is not None:  # the client gets it when it connects again
+                raise ConnectError(Code.UNAVAILABLE, f"an answer cannot be read now: {unread}; connect again")
+            await asyncio.sleep(0)
+
+    def _set_aside(self, found: list[CachedAction], stored: dict[str, CachedAction]) -> list[CachedAction]:
+        """Move the states whose answers must be read to ``stored``, in place of older ones; return the others."""
+        for known in found:
+            stored.pop(known.place.name, None)
+            if self._answers.must_read(known):
+                stored[known.place.name] = known
+        return [known for known in found if known.place.name not in stored]
+
+    async def _read_answers(self, stored: dict[str, CachedAction]) -> tuple[list[CachedAction], StorageError | None]:
+        """Remove states from ``stored`` and return them with their answers, and the error if one cannot be read."""
+        names = list(stored)[: self._settings.batch]
+        results = await asyncio.gather(
+            *(self._answers.complete(stored[name]) for name in names), return_exceptions=True
+        )
+        complete: list[CachedAction] = []
+        unread: StorageError | None = None
+        for name, result in zip(names, results, strict=True):
+            if isinstance(result, StorageError):
+                unread = result
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                del stored[name]
+                complete.append(result)
+        return complete, unread
 
     async def _wait_for_change(self, subscription: Subscription, until: float) -> bool:
         patience = min(self._settings.heartbeat, until - self._clock.monotonic())

@@ -1,5 +1,6 @@
 """R25: clients get the answer of a condition wherever it is, and never a file of the operator as a task's folder."""
 
+import asyncio
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,15 @@ from taskaction.integrations.flyte.service.answers import AnswerReader
 from taskaction.integrations.flyte.service.places import ActionKey
 from taskaction.integrations.flyte.service.watches import UpdateWatchSettings, Watches
 from taskaction.plugin.storage import ProjectStorage, fingerprint
-from taskaction.plugin.stored_outputs import StoredOutputs
-from taskaction.testing.clock import FakeClock
+from taskaction.plugin.stored_outputs import StoredOutput, StoredOutputs
+from taskaction.testing.clock import FakeClock, settle
 
 PARENT = ActionKey("flyte", "parent")
 RUN = RunIdentifier(org="acme", project="shop", domain="test", name="run")
 ANSWER = "y" * 100
+SECONDS = 30
+SENTINEL = ""
+"""The name of no action: the present state is complete."""
 CONTENT = orjson.dumps({"value": ANSWER, "by": "me"})
 
 
@@ -31,6 +35,7 @@ class Service:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.cache, self.failures = folder, ActionCache(), list[str]()
+        self.is_complete = asyncio.Event()
         reader = AnswerReader(StoredOutputs(ProjectStorage(f"file://{folder}/")), self.on_failed)
         settings = UpdateWatchSettings(age=60.0, heartbeat=5.0, batch=10, limit=10)
         self.watches = Watches(self.cache, FakeClock(), settings, reader)
@@ -73,7 +78,9 @@ class Service:
     async def follow(self, sent: list[str]) -> None:
         """Add the name of each action that a new watch sends, until it ends."""
         async for response in self.watches.follow(PARENT, RUN):
-            sent.append(response.action_update.action_id.name)  # noqa: PERF401 - the end of the watch is an error
+            sent.append(response.action_update.action_id.name)
+            if sent[-1] == SENTINEL:
+                self.is_complete.set()
 
     async def snapshot(self) -> list[WatchForUpdatesResponse]:
         """Return what a new watch sends until its sentinel."""
@@ -113,10 +120,41 @@ async def test_while_the_storage_is_away_the_others_are_sent_and_the_client_asks
     sent: list[str] = []
     with pytest.raises(ConnectError) as ended:
         await service.follow(sent)
-    assert (ended.value.code, sent) == (Code.UNAVAILABLE, ["one", "two"])
+    assert (ended.value.code, sent) == (Code.UNAVAILABLE, ["one", "two", SENTINEL])
     file.rmdir()
     aside.rename(file)
-    assert [one.action_update.action_id.name for one in await service.snapshot()] == ["asked", "one", "two"]
+    assert [one.action_update.action_id.name for one in await service.snapshot()] == ["one", "two", "asked"]
+
+
+async def test_answers_are_read_together_while_the_other_updates_are_sent(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["first", "second"]
+    for name in names:
+        service.store_large(name, "approval")
+    for name in ("one", "two"):
+        service.store(name, "noop")
+    read, reading, may_end = StoredOutputs.read, list[str](), asyncio.Event()
+
+    async def read_slowly(outputs: StoredOutputs, stored: StoredOutput) -> Any:
+        reading.append(stored.uid)
+        await may_end.wait()
+        return await read(outputs, stored)
+
+    monkeypatch.setattr(StoredOutputs, "read", read_slowly)
+    sent: list[str] = []
+    following = asyncio.create_task(service.follow(sent))
+    await settle()
+    assert (sent, reading) == (["one", "two"], ["uid-first", "uid-second"])
+
+    service.store("late", "noop")
+    may_end.set()
+    async with asyncio.timeout(SECONDS):
+        await service.is_complete.wait()
+    service.watches.stop()
+    with pytest.raises(ConnectError):
+        await following
+    assert sorted(sent) == sorted([*names, "one", "two", "late", SENTINEL])
 
 
 async def test_a_lost_answer_is_reported_once_for_each_watch_and_ends_none(service: Service) -> None:
