@@ -292,7 +292,12 @@ def _build_writing(base: Foundation, providers: ProviderControl, seen: _Observat
         files=base.outputs,
     )
     canceller = Canceller(
-        clock=base.clock, observer=seen.observer, owners=seen.owners, caller=seen.caller, journal=base.journal
+        clock=base.clock,
+        observer=seen.observer,
+        owners=seen.owners,
+        caller=seen.caller,
+        background=base.background,
+        journal=base.journal,
     )
     child_events = ChildEvents(base.members.runs, base.requests)
     teardown = Teardown(

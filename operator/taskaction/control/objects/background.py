@@ -29,7 +29,10 @@ class Background:
 
     def start(self, work: Coroutine[Any, Any, object], *, name: str) -> None:
         """Run ``work`` in the background."""
-        task = asyncio.create_task(work, name=name)
+        self.add(asyncio.create_task(work, name=name))
+
+    def add(self, task: asyncio.Task[Any]) -> None:
+        """Keep a task until it ends, also if the caller stops waiting for it."""
         self._tasks.add(task)
         task.add_done_callback(self._on_task_done)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from taskaction.api.enums import RetryClass
 from taskaction.api.reasons import Reason
+from taskaction.control.objects.background import Background
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.task_actions.calls import ExecutorCaller
 from taskaction.control.task_actions.journal import ActionRecorder
@@ -41,34 +42,36 @@ class Canceller:
         observer: ActionObserver,
         owners: ActionOwners,
         caller: ExecutorCaller,
+        background: Background,
         journal: ActionRecorder,
     ) -> None:
         self._clock = clock
         self._observer = observer
         self._owners = owners
         self._caller = caller
+        self._background = background
         self._journal = journal
 
     async def cancel(self, record: ActionRecord, bound: datetime) -> CancelEnded:
         """Cancel the attempt of a record in which the cancel has begun; return at ``bound`` at the latest."""
         findings = _Findings()
-        telling = asyncio.create_task(self._cancel_executor(record, findings), name=f"tell {record.uid}")
+        telling = asyncio.create_task(self._cancel_executor(record, findings, bound), name=f"tell {record.uid}")
+        self._background.add(telling)
         seconds = max((bound - self._clock.now()).total_seconds(), 0.0)
         patience = asyncio.create_task(self._clock.sleep(seconds), name=f"patience {record.uid}")
         await asyncio.wait({telling, patience}, return_when=asyncio.FIRST_COMPLETED)
         if not telling.done():
             self._journal.on_cancel_abandoned(record)
         for task in (telling, patience):
-            task.cancel()
-        await asyncio.gather(telling, patience, return_exceptions=True)
+            task.cancel()  # and do not wait: an executor may defer a cancellation until its target has responded
         record.end_cancel()
         return CancelEnded(external_id=findings.external_id, problem=findings.problem)
 
-    async def _cancel_executor(self, record: ActionRecord, findings: _Findings) -> None:
+    async def _cancel_executor(self, record: ActionRecord, findings: _Findings, bound: datetime) -> None:
         if record.call is not None:
             record.call.cancel()
             await asyncio.wait({record.call})
-        while not await self._try_to_cancel(record, findings):
+        while not await self._try_to_cancel(record, findings) and self._clock.now() < bound:
             await self._clock.sleep(_RETRY)
 
     async def _try_to_cancel(self, record: ActionRecord, findings: _Findings) -> bool:

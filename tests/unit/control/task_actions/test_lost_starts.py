@@ -4,6 +4,7 @@ Where nothing can be looked for, the status of the action says so. Each executor
 before it has written anything of the start, and the next process finds the abort.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -258,6 +259,24 @@ class Outside:
     jobs: dict[str, str] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     problems: list[Exception] = field(default_factory=list)
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    keeps_jobs: bool = False
+
+    def __post_init__(self) -> None:
+        self.answers.set()
+
+    @property
+    def cancels(self) -> list[str]:
+        """What was to be cancelled, once for each try."""
+        return [name for verb, name in self.calls if verb == "cancel"]
+
+    async def answer(self) -> None:
+        """Return when the target answers; a cancelled call waits for that too, as those of ``http`` do."""
+        answered = asyncio.create_task(self.answers.wait())
+        try:
+            await asyncio.shield(answered)
+        except asyncio.CancelledError:
+            await answered
 
     def plugin(self) -> Plugin:
         """Return the executor for one process."""
@@ -272,6 +291,7 @@ class Outside:
                 outside.calls.append(("execute", run.idempotency_key))
                 if outside.problems:
                     raise outside.problems.pop(0)
+                await outside.answer()
                 if run.name == "quick":
                     return Succeeded()
                 return Pending(
@@ -280,6 +300,8 @@ class Outside:
 
             async def cancel(self, run: Run) -> None:
                 outside.calls.append(("cancel", run.external_id or ""))
+                if outside.keeps_jobs:
+                    raise TransientError("the target cancels nothing now")
                 outside.jobs = {key: name for key, name in outside.jobs.items() if name != run.external_id}
 
         return Starter
@@ -367,6 +389,39 @@ async def test_a_target_that_stays_away_is_named_in_the_status(outside: Outside)
         status = operator.action("one").status
     assert status.phase == "Aborted"
     assert status.message == ("enough; whether work was started and continues is unknown: no response from the target")
+
+
+async def test_a_target_that_answers_too_late_delays_no_end(outside: Outside) -> None:
+    crashed = await crashed_starter(outside)
+    outside.answers.clear()
+    outside.keeps_jobs = True
+    await crashed.change("one", abort=ABORT)
+    async with next_operator(crashed, outside.plugin()) as operator:
+        await operator.pass_time(90)
+        status = operator.action("one").status
+        assert (status.phase, status.message) == (
+            "Aborted",
+            "enough; the executor did not confirm the cancel in time, and the work may continue",
+        )
+        assert FINALIZER not in operator.stored("one")["metadata"].get("finalizers", [])
+        outside.answers.set()
+        await operator.pass_time(30)
+    assert outside.cancels == ["job of one"]  # once, as its id is known now
+
+
+async def test_an_id_that_was_found_leaves_no_doubt_about_the_start(outside: Outside) -> None:
+    crashed = await crashed_starter(outside)
+    outside.problems.append(TransientError("no response from the target"))
+    outside.keeps_jobs = True
+    await crashed.change("one", abort=ABORT)
+    async with next_operator(crashed, outside.plugin()) as operator:
+        await operator.pass_time(90)
+        status = operator.action("one").status
+        tries = len(outside.cancels)
+        await operator.pass_time(30)
+    assert (status.phase, status.external_id) == ("Aborted", "job of one")
+    assert status.message == "enough; the executor did not confirm the cancel in time, and the work may continue"
+    assert 1 < tries == len(outside.cancels)
 
 
 async def test_a_restart_without_an_abort_starts_with_the_same_key(outside: Outside) -> None:
