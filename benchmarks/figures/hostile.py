@@ -98,6 +98,15 @@ def loop(_: random.Random) -> tuple[Any, Body]:
     return RUNS, {"spec": {"definition": {"StartAt": "A", "States": states}}}
 
 
+def growing(choice: random.Random) -> tuple[Any, Body]:
+    """Give a run whose state grows several times with each of its states."""
+    parts = {f"k{number}.$": "$" for number in range(choice.randrange(2, 50))}
+    states = {
+        name: {"Type": "Pass", "Parameters": parts, "Next": following} for name, following in (("A", "B"), ("B", "A"))
+    }
+    return RUNS, {"spec": {"definition": {"StartAt": "A", "States": states}, "input": {"x": [1]}}}
+
+
 def expression(choice: random.Random) -> tuple[Any, Body]:
     """Give a run whose state computes much."""
     text = choice.choice(["len([[x == y for x in l] for y in l])", "[l == l for x in l]", "'a' * 90000 + 'b'"])
@@ -105,6 +114,6 @@ def expression(choice: random.Random) -> tuple[Any, Body]:
     return RUNS, {"spec": {"definition": {"StartAt": "A", "States": states}, "input": {"l": [*range(1000)]}}}
 
 
-CORPUS = (approval, parts, schema, loop, expression)
+CORPUS = (approval, parts, schema, loop, expression, growing)
 
 GROUP = Group("hostile", (PAUSE, MEMORY), measure)

@@ -22,6 +22,9 @@ MAX_VISITS = 100_000
 MAX_WEIGHT = 10_000_000
 """Approximate maximum size of the state of a flow, in bytes of JSON, wherever it is stored."""
 
+VALUE_UNITS = 5
+"""Cost of each value of a document that is read as a whole, such as for the log of the run."""
+
 WEIGHT_PER_UNIT = 20
 """Number of written bytes that cost as much as one visited value."""
 
@@ -77,11 +80,12 @@ class Budget:
     def __init__(self, limits: StepLimits = FULL_STEP) -> None:
         self._limits = limits
         self._left = limits.units
+        self._read = 0
 
     @property
     def spent(self) -> int:
         """Number of used units."""
-        return self._limits.units - self._left
+        return self._limits.units - self._left + self._read
 
     def charge(self, units: int = 1) -> None:
         """Use units.
@@ -96,15 +100,20 @@ class Budget:
                 raise StepTooCostlyError
             raise RunTimeError("too many steps; split the state, or use an action")
 
+    def charge_document(self, document: Any) -> None:
+        """Charge the step, but not the state, for a document that is read as a whole whatever the state does.
+
+        Raises:
+            StepTooCostlyError: the budget of a quick step is used up.
+        """
+        most = self._limits.units // VALUE_UNITS
+        self._read += VALUE_UNITS * min(_count_values(document, most), most)
+        if self._limits.quick and self._read >= self._limits.units:
+            raise StepTooCostlyError
+
     def count_values(self, value: Any) -> int:
         """Return the number of values in a value, without visiting more than the remaining budget."""
-        count, waiting = 1, [value]
-        while waiting and count <= self._left:
-            one = waiting.pop()
-            if isinstance(one, dict | list):
-                count += len(one)
-                waiting += one.values() if isinstance(one, dict) else one
-        return count
+        return _count_values(value, self._left)
 
     def check(self, value: Any) -> Any:
         """Return the value, after charging for all its parts.
@@ -129,6 +138,16 @@ class Budget:
             elif isinstance(one, int) and one.bit_length() > MAX_BITS:
                 raise RunTimeError("number too large")
         return value
+
+
+def _count_values(value: Any, most: int) -> int:
+    count, waiting = 1, [value]
+    while waiting and count <= most:
+        one = waiting.pop()
+        if isinstance(one, dict | list):
+            count += len(one)
+            waiting += one.values() if isinstance(one, dict) else one
+    return count
 
 
 def weight(*values: Any) -> int:

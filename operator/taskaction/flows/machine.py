@@ -140,9 +140,15 @@ class _Turn:
 
     def scope(self, frame: Frame) -> EvaluationScope:
         """Return a scope for data of one state or item, with a budget."""
+        return EvaluationScope(frame.data, self.state.context, self._new_budget(), frame.private)
+
+    def _new_budget(self) -> Budget:
         budget = Budget(self.limits)
         self.budgets.append(budget)
-        return EvaluationScope(frame.data, self.state.context, budget, frame.private)
+        return budget
+
+    def _charge_document(self, document: Any) -> None:
+        self._new_budget().charge_document(document)
 
     def has_used_budget(self) -> bool:
         """Whether this step has used its budget; the run then continues after a pause."""
@@ -183,6 +189,7 @@ class _Turn:
         if self.state.entered + self.entered > self.limits.visits:
             raise _VisitLimitExceededError
         frame = frame.enter()
+        self._charge_document(frame.data)
         view = View(frame, self.scope(frame), self.seed_for(frame.visit), self.now, self.questions)
         try:
             what = enter_state(node, view)
@@ -241,11 +248,13 @@ class _Turn:
         return self._store_result(frame, node, list(result), private)
 
     def _store_result(self, frame: Frame, node: Node, result: Any, private: Places = ()) -> Frame:
+        self._charge_document(result)
         self.left -= weight(result) // WEIGHT_PER_UNIT
         data, places = write_result(frame, node.result_path, Evaluated(result, private))
         return self._complete(frame, node, data, places, node.next)
 
     def _complete(self, frame: Frame, node: Node, data: Any, private: Places, following: str | None) -> Frame:
+        self._charge_document(data)
         self._log_state("Completed", frame, node, output=hide(data, private))
         return frame.leave(data, private, following)
 

@@ -51,6 +51,15 @@ class View:
             case None:
                 return Evaluated(self.frame.data, self.frame.private)
 
+    def shown(self, value: Evaluated) -> Any:
+        """Return a value for the log of the run."""
+        self.scope.budget.charge_document(value.value)
+        return hide(value.value, value.private)
+
+    def shown_data(self) -> Any:
+        """Return the state of the flow for the log of the run."""
+        return self.shown(Evaluated(self.frame.data, self.frame.private))
+
     @staticmethod
     def stable_random(seed: str) -> float:
         """Return a pseudo-random number from 0 to 1 that depends only on ``seed``."""
@@ -106,7 +115,6 @@ def enter_state(node: Node, view: View) -> StateCompleted | WaitUntil | ActionSt
     Raises:
         StateError: the state fails immediately.
     """
-    data, shown = view.frame.data, hide(view.frame.data, view.frame.private)
     match node.state:
         case words.ActionState():
             return _enter_action(node, node.state, view)
@@ -118,28 +126,31 @@ def enter_state(node: Node, view: View) -> StateCompleted | WaitUntil | ActionSt
             return _enter_branches(node, node.state, view)
         case words.ChoiceState():
             following = _choose_next(node, view)
-            return StateCompleted(given=shown, data=data, following=following, private=view.frame.private)
+            return StateCompleted(
+                given=view.shown_data(), data=view.frame.data, following=following, private=view.frame.private
+            )
         case words.FailState():
             raise StateError(_error_name(node, view), _shown_text(node.cause, view, ""))
         case words.WaitState():
-            return WaitUntil(given=shown, at=_until(node, node.state, view))
+            return WaitUntil(given=view.shown_data(), at=_until(node, node.state, view))
         case words.PassState() | words.ExpressionEvalState():
             return _enter_pass(node, node.state, view)
 
 
 def _enter_branches(node: Node, state: words.ParallelState | words.MapState, view: View) -> BranchesStarted:
     if isinstance(state, words.ParallelState):
-        return BranchesStarted(given=_shown(view.input_for(node)), within=InnerFrames(count=len(node.inner)))
+        return BranchesStarted(given=view.shown(view.input_for(node)), within=InnerFrames(count=len(node.inner)))
     scope = map_scope(node, view.scope)
     items, private = items_of(node, scope)
     if not isinstance(items, list):
         raise RunTimeError(f"{state.items_path} is not a list; ItemsPath must refer to the items")
     within = InnerFrames(count=len(items), limits=read_limits(node, scope))
-    return BranchesStarted(given=_shown(Evaluated(items, private)), within=within)
+    return BranchesStarted(given=view.shown(Evaluated(items, private)), within=within)
 
 
 def _write_result(node: Node, view: View, result: Evaluated) -> tuple[Any, Places]:
     if node.result_path is not None:
+        view.scope.budget.charge_document(result.value)
         view.scope.budget.charge(weight(result.value) // WEIGHT_PER_UNIT)
     return write_result(view.frame, node.result_path, result)
 
@@ -151,7 +162,7 @@ def _enter_pass(node: Node, state: words.PassState | words.ExpressionEvalState, 
         given = view.input_for(node)
     data, private = _write_result(node, view, given)
     goes_private = node.result_path is not None and is_private(node.result_path.steps or ())
-    shown = PRIVATE_TEXT if goes_private else _shown(given)
+    shown = PRIVATE_TEXT if goes_private else view.shown(given)
     return StateCompleted(given=shown, data=data, following=node.next, private=private)
 
 
@@ -207,7 +218,7 @@ def _enter_action(node: Node, state: words.ActionState, view: View) -> ActionSta
         wait_time=state.wait_time,
         inline=view.frame.inline,
     )
-    return ActionStarted(given=_shown(given), effect=effect)
+    return ActionStarted(given=view.shown(given), effect=effect)
 
 
 def _create_web_input(node: Node, view: View) -> StateCompleted:
@@ -216,7 +227,7 @@ def _create_web_input(node: Node, view: View) -> StateCompleted:
         raise StateError(ACTION_UNABLE_TO_RUN, "people see the question of a web input; ask without private values")
     data, private = _write_result(node, view, Evaluated({ID: view.frame.visit, "state_name": node.name}))
     return StateCompleted(
-        given=_shown(given),
+        given=view.shown(given),
         data=data,
         following=node.next,
         private=private,
@@ -238,11 +249,7 @@ def _await_web_input(node: Node, view: View) -> ActionStarted:
         body=to_approval_parameters(body),
         private=private,
     )
-    return ActionStarted(given=_shown(given), effect=effect)
-
-
-def _shown(given: Evaluated) -> Any:
-    return hide(given.value, given.private)
+    return ActionStarted(given=view.shown(given), effect=effect)
 
 
 def _parameter_places(given: Evaluated) -> Places:

@@ -1,12 +1,13 @@
 """What runs do, state by state."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from support.flow_runs import END, FlowRun, action, failed, program, run, status, succeeded
-from taskaction.flows.budget import QUICK_STEP, StepLimits, StepTooCostlyError
+from taskaction.flows.budget import QUICK_STEP, VALUE_UNITS, StepLimits, StepTooCostlyError
 from taskaction.flows.effects import ActionEnded, ActionPaused, Canceled, DataLimitExceeded, StartAction
 from taskaction.flows.machine import PAUSE, initial_state, step
 from taskaction.flows.state import Failure, FlowState
@@ -281,6 +282,64 @@ def test_a_quick_step_ends_after_fewer_states_and_refuses_costly_ones() -> None:
     with pytest.raises(StepTooCostlyError):
         step(costly, state, (), START, QUICK_STEP)
     assert step(costly, state, (), START).outcome is not None
+
+
+ENDS = {"StartAt": "P", "States": {"P": {"Type": "Pass", **END}}}
+TWICE = {"a.$": "$", "b.$": "$"}
+DOUBLING = {
+    "the state of the flow": {"Parameters": TWICE},
+    "a part of parameters": {"Parameters": {"q": TWICE}},
+    "a list of an expression": {"Parameters": {"x.=": "[x, x]"}},
+    "a part of the state": {"Parameters": TWICE, "ResultPath": "$.x"},
+    "a private part": {"Parameters": {"_private_a.$": "$", "b.$": "$"}, "ResultPath": "$._private_x"},
+    "many times": {"Parameters": {f"k{number}.$": "$" for number in range(50)}},
+}
+
+
+def count_values(document: Any) -> int:
+    """Give the number of values in a document."""
+    inner = document.values() if isinstance(document, dict) else document if isinstance(document, list) else ()
+    return 1 + sum(map(count_values, inner))
+
+
+@pytest.mark.parametrize("growing", DOUBLING.values(), ids=DOUBLING)
+def test_a_quick_step_reads_few_values_of_a_state_that_doubles(growing: dict[str, Any]) -> None:
+    state = {"Type": "Pass", **growing}
+    doubling = program({"A": {**state, "Next": "B"}, "B": {**state, "Next": "A"}})
+    now, read = initial_state(doubling, "run-1", {"x": [1]}, {}, START), []
+    with suppress(StepTooCostlyError):
+        for _ in range(100):
+            decision = step(doubling, now, (), START, QUICK_STEP)
+            now, read = decision.state, [*read, sum(count_values(entry.details) for entry in decision.entries)]
+    assert len(read) < 100, "no step was too costly"
+    assert max(read, default=0) <= 2 * QUICK_STEP.units // VALUE_UNITS
+
+
+LARGE = {
+    "Pass": {"Type": "Pass", **END},
+    "Choice": {"Type": "Choice", "Choices": [{"Variable": "$.n", "NumericEquals": 1, "Next": "A"}]},
+    "Wait": {"Type": "Wait", "Seconds": 1, **END},
+    "Action": action(Parameters={"n.$": "$.n"}) | END,
+    "Parallel": {"Type": "Parallel", "Branches": [ENDS], **END},
+    "Map": {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": ENDS, **END},
+    "Fail": {"Type": "Fail", "Error": "E", "Cause": "c"},
+}
+
+
+@pytest.mark.parametrize("state", LARGE.values(), ids=LARGE)
+def test_no_quick_step_reads_a_large_state_of_the_flow(state: dict[str, Any]) -> None:
+    large = program({"A": state})
+    now = initial_state(large, "run-1", {"n": 1, "items": list(range(20_000))}, {}, START)
+    with pytest.raises(StepTooCostlyError):
+        step(large, now, (), START, QUICK_STEP)
+
+
+def test_no_quick_step_reads_a_large_result() -> None:
+    acting = program({"A": action() | END})
+    decision = step(acting, initial_state(acting, "run-1", {}, {}, START), (), START, QUICK_STEP)
+    (effect,) = decision.effects
+    with pytest.raises(StepTooCostlyError):
+        step(acting, decision.state, [succeeded(effect, {"items": list(range(20_000))})], START, QUICK_STEP)
 
 
 ENDLESS = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}}

@@ -25,6 +25,9 @@ from taskaction.flows.state import FlowState
 from taskaction.plugin.secrets import wrap
 
 STATE_KEY = "state"
+SECRET_BYTES = 1_048_576
+"""Maximum size of the data of a Secret, which Kubernetes enforces."""
+
 _FLOW = f"{SCHEME}executor/flow"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _MARK_CHARS = 16
