@@ -24,7 +24,7 @@ from taskaction.runtime.supervisor import Supervisor
 _GC_THRESHOLDS = (10_000, 10, 50)
 """Reference counts free almost all objects; a search for cycles after every 700 new ones finds few, and costs CPU.
 
-One among the 10,000 newest objects pauses the event loop for about 5 ms. One among all objects is 5,000 times as rare.
+One among the 10,000 newest objects pauses the event loop for about 5 ms. One among all objects is 500 times as rare.
 """
 _LAG_SECONDS = 1.0
 _EXIT_SECONDS = 3.0
