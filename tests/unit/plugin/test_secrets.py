@@ -3,15 +3,18 @@
 import copy
 import json
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError, field_validator
 
 from taskaction.plugin.evaluation import Evaluator
 from taskaction.plugin.json_schema import compile_schema, model_problem
-from taskaction.plugin.secrets import REDACTED, Secret, has_secret, reveal, secrets_in, wrap
+from taskaction.plugin.secrets import REDACTED, Place, Secret, has_secret, reveal, secrets_in, wrap
 
 VALUE = "s3cret-value"
 
@@ -87,7 +90,7 @@ def test_a_model_takes_one_only_where_it_says_so() -> None:
     ],
 )
 def test_a_problem_with_a_schema_quotes_no_secret(schema: dict[str, Any], value: Any) -> None:
-    for whole, given in (
+    for whole, carrying in (
         ({"properties": {"pin": schema}}, {"pin": Secret(value)}),
         ({"properties": {"list": {"items": schema}}}, {"list": [Secret(value)]}),
         ({"additionalProperties": False}, {"pin": Secret(value)}),
@@ -95,7 +98,7 @@ def test_a_problem_with_a_schema_quotes_no_secret(schema: dict[str, Any], value:
     ):
         checker = compile_schema(whole, "inputSchema")
         assert checker is not None
-        problem = checker.problem(given)
+        problem = checker.problem(carrying)
         assert problem is not None
         assert str(value) not in problem
 
@@ -123,3 +126,24 @@ async def test_a_problem_that_a_worker_process_finds_quotes_no_secret() -> None:
     assert problem is not None
     assert problem.startswith("pin: does not match the keyword 'type'")
     assert "7351" not in problem
+
+
+SECRET = Secret("from a Secret")
+DOCUMENTS = st.recursive(
+    st.none() | st.text(max_size=3) | st.just(SECRET),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+)
+
+
+@given(document=DOCUMENTS)
+def test_every_place_of_a_secret_is_found_and_no_other(document: Any) -> None:
+    def places(part: Any, here: Place) -> Iterator[Place]:
+        if part is SECRET:
+            yield here
+        pairs = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+        for name, one in pairs:
+            yield from places(one, (*here, name))
+
+    found = sorted(places(document, ()), key=repr)
+    assert sorted((place for place, _ in secrets_in(document)), key=repr) == found
+    assert has_secret(document) is bool(found)
