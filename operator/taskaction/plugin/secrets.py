@@ -122,8 +122,8 @@ def secrets_in(value: Any) -> Iterator[tuple[Place, Secret]]:
 
 def has_secret(value: Any) -> bool:
     """Whether a value contains a ``Secret``; without places, which take ten times as long in a large value."""
-    parts = [value]
-    for _ in range(NESTING_LIMIT + 2):  # deeper values are refused
+    level, parts = 0, [value]
+    while parts and level <= NESTING_LIMIT + 1:  # deeper values are refused
         below: list[Any] = []
         for part in parts:
             if isinstance(part, dict):
@@ -132,7 +132,7 @@ def has_secret(value: Any) -> bool:
                 below.extend(part)
             elif isinstance(part, Secret):
                 return True
-        parts = below
+        level, parts = level + 1, below
     return False
 
 
