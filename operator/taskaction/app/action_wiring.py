@@ -16,7 +16,6 @@ from taskaction.control.objects.expiry import ExpiryCollector
 from taskaction.control.objects.objects import ObjectEditor
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.sweep import DeletionSweeper
-from taskaction.control.objects.writer import StatusWriter
 from taskaction.control.providers.providers import Offer
 from taskaction.control.task_actions.calls import CallSettings, ExecutorCaller
 from taskaction.control.task_actions.cancelling import Canceller
@@ -318,16 +317,7 @@ def _build_writing(base: Foundation, providers: ProviderControl, seen: _Observat
     committer = StatusCommitter(
         table=base.members.actions,
         clock=base.clock,
-        writer=StatusWriter(
-            base.cluster,
-            base.clock,
-            base.jitter,
-            base.journal,
-            base.requests,
-            base.events,
-            base.slots,
-            base.family.on_refused,
-        ),
+        writer=base.build_status_writer(),
         editor=editor,
         dispatcher=seen.dispatcher,
         teardown=teardown,

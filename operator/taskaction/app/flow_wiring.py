@@ -31,7 +31,6 @@ from taskaction.control.flow_runs.vault import PrivateDataVault
 from taskaction.control.objects.expiry import ExpiryCollector
 from taskaction.control.objects.objects import ObjectEditor
 from taskaction.control.objects.sweep import DeletionSweeper
-from taskaction.control.objects.writer import StatusWriter
 from taskaction.control.task_actions.sources import ParameterSources, ServiceAccountRef
 from taskaction.execution.agenda import Agenda
 from taskaction.plugin.origin import OriginGuard
@@ -177,16 +176,7 @@ def _build_reconciler(
         vault=vault,
         files=files,
         outputs=StoredOutputs(base.storage),
-        writer=StatusWriter(
-            base.cluster,
-            base.clock,
-            base.jitter,
-            base.journal,
-            base.requests,
-            base.events,
-            base.slots,
-            base.family.on_refused,
-        ),
+        writer=base.build_status_writer(),
         clock=base.clock,
         jitter=base.jitter,
         background=base.background,

@@ -17,6 +17,7 @@ from taskaction.control.objects.outputs import OutputStore
 from taskaction.control.objects.requests import Requests
 from taskaction.control.objects.tables import ActionTable
 from taskaction.control.objects.tree import OwnerTree
+from taskaction.control.objects.writer import R, StatusWriter
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.clock import Clock
 from taskaction.plugin.evaluation import Evaluator
@@ -54,6 +55,19 @@ class Foundation:
     contents: EventContents
     evaluator: Evaluator
     outputs: OutputStore
+
+    def build_status_writer(self) -> StatusWriter[R]:
+        """Return a writer of the statuses of one kind."""
+        return StatusWriter(
+            self.cluster,
+            self.clock,
+            self.jitter,
+            self.journal,
+            self.requests,
+            self.events,
+            self.slots,
+            self.family.on_refused,
+        )
 
 
 def build_foundation(
