@@ -20,7 +20,7 @@ from taskaction.control.flow_runs.parts import RunReconcilerParts
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.signals import find_targets, to_event
 from taskaction.control.flow_runs.translation import StoredEnd
-from taskaction.control.flow_runs.vault import SECRET_BYTES, VaultError, split_state
+from taskaction.control.flow_runs.vault import VaultError, split_state, state_fits
 from taskaction.control.objects.writer import WriteResult
 from taskaction.flows import machine
 from taskaction.flows.effects import Canceled, DataLimitExceeded, Event, FlowDecision, StartAction
@@ -251,9 +251,7 @@ class RunReconciler:
     def _enforce_limit(self, program: FlowProgram, before: FlowState, decision: FlowDecision) -> FlowDecision:
         """Return the decision, or one that fails the run if the new state exceeds the limit."""
         keeping = self._parts.persistence
-        over = statuses.json_size(decision.state.to_json()) - keeping.limit
-        # To find private parts, a state is read as a whole: not one that is too large whatever a Secret holds of it.
-        if over <= 0 or (over <= SECRET_BYTES and statuses.json_size(split_state(decision.state)[0]) <= keeping.limit):
+        if state_fits(decision.state, keeping.limit):
             return decision
         return machine.step(program, before, [DataLimitExceeded(keeping.overflow_message)], self._parts.clock.now())
 

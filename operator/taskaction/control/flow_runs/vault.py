@@ -15,6 +15,7 @@ import orjson
 from taskaction.cluster.errors import AlreadyExistsError, ForbiddenError, QuotaReachedError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, SECRETS, Body, Cluster
 from taskaction.control.flow_runs.records import RunRecord
+from taskaction.control.flow_runs.statuses import json_size
 from taskaction.control.flow_runs.translation import SCHEME, ActionNotRunnableError
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.core.constants import RUN_LABEL
@@ -188,6 +189,13 @@ def wrap_private(document: Any, places: Sequence[Place] = ()) -> Any:
     """Return a document with what is private in it as values of Secrets, which no message quotes."""
     shown, kept = split_private(document, [*places, *private_places(document)])
     return restore_private(shown, [(place, wrap(value)) for place, value in kept])
+
+
+def state_fits(state: FlowState, limit: int) -> bool:
+    """Whether a state without its private parts has at most ``limit`` bytes as JSON."""
+    over = json_size(state.to_json()) - limit
+    # To find private parts, a state is read as a whole: not one that is too large whatever a Secret holds of it.
+    return over <= 0 or (over <= SECRET_BYTES and json_size(split_state(state)[0]) <= limit)
 
 
 def split_state(state: FlowState) -> tuple[Any, PrivateParts]:
