@@ -463,13 +463,19 @@ LOST_PROVIDERS: dict[str, Callable[[MemoryOperator], object]] = {
 }
 
 
+async def aborted_without_provider(outside: Outside, lose: Callable[[MemoryOperator], object]) -> MemoryOperator:
+    """Give what a crash, the loss of the provider and then an abort leave."""
+    crashed = await crashed_by_provider(outside)
+    lose(crashed)
+    await crashed.change("one", abort=ABORT)
+    return crashed
+
+
 @pytest.mark.parametrize("lose", LOST_PROVIDERS.values(), ids=LOST_PROVIDERS)
 async def test_the_cancel_of_a_lost_start_waits_for_its_provider(
     outside: Outside, lose: Callable[[MemoryOperator], object]
 ) -> None:
-    crashed = await crashed_by_provider(outside)
-    lose(crashed)
-    await crashed.change("one", abort=ABORT)
+    crashed = await aborted_without_provider(outside, lose)
     async with next_operator(crashed, outside.plugin()) as operator:
         await operator.pass_time(20)
         assert operator.phase("one") != "Aborted"
@@ -486,9 +492,7 @@ async def test_the_cancel_of_a_lost_start_waits_for_its_provider(
 async def test_a_provider_that_stays_away_is_named_in_the_status(
     outside: Outside, lose: Callable[[MemoryOperator], object]
 ) -> None:
-    crashed = await crashed_by_provider(outside)
-    lose(crashed)
-    await crashed.change("one", abort=ABORT)
+    crashed = await aborted_without_provider(outside, lose)
     async with next_operator(crashed, outside.plugin()) as operator:
         await operator.pass_time(90)
         status = operator.action("one").status
