@@ -78,9 +78,13 @@ def test_runs_of_both_kinds_are_executed_and_told(
     assert "integrationActionType" in str(port.runs["r_malformed"].summary)
     assert port.runs["r_link"].external_id == "r_link"
     assert port.violations == []
-    for item in by_run(kubectl).values():
-        assert "finalizers" not in item["metadata"]
-        assert "taskaction.dev/port-unreported" not in item["metadata"]["labels"]
+    # Port hears of an end before the object is marked as reported.
+    until(lambda: all(map(is_released, by_run(kubectl).values())), "every object is released", agents)
+
+
+def is_released(item: Body) -> bool:
+    metadata = item["metadata"]
+    return "finalizers" not in metadata and "taskaction.dev/port-unreported" not in metadata["labels"]
 
 
 def provider(name: str, world: World) -> Body:
