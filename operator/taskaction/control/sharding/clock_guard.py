@@ -23,11 +23,14 @@ class ClockGuard:
         if server is not None:
             self._offset = server.wall - server.monotonic
 
+    def server_time(self) -> float | None:
+        """Return the Unix time of the API server; None if that is not known."""
+        return None if self._offset is None else self._clock.monotonic() + self._offset
+
     def skew_seconds(self) -> float:
         """Return by how much this machine's clock is ahead of the API server's; 0 if that is not known."""
-        if self._offset is None:
-            return 0.0
-        return self._clock.now().timestamp() - self._clock.monotonic() - self._offset
+        server = self.server_time()
+        return 0.0 if server is None else self._clock.now().timestamp() - server
 
     @property
     def is_clock_right(self) -> bool:

@@ -1,4 +1,4 @@
-"""Ownership of shards: one Lease each, judged by this process's own clock, with an epoch that only grows.
+"""Ownership of shards: one Lease each, with an epoch that only grows.
 
 This module knows nothing about actions. Whoever starts an effect calls ``may_start`` in the same step of the event
 loop (docs/architecture.md).
@@ -98,7 +98,7 @@ class ShardLeases:
         self._patience_ends: dict[int, float] = {}  # of leaving shards
         self._stays_until: dict[int, float] = {}  # of shards whose calls did not end in time
         self._unheard: dict[int, dict[int, float]] = {}  # unanswered acquisitions: when sent, by shard and epoch
-        self._sightings = LeaseSightings(clock, settings.duration)
+        self._sightings = LeaseSightings(clock, tenures.clock_guard, settings.duration)
         self._members = ReplicaRegistry(
             cluster,
             clock,
@@ -284,7 +284,7 @@ class ShardLeases:
         self._listener.on_shard_acquired(shard, epoch)
 
     def _is_free(self, lease: Body | None) -> bool:
-        """Whether a lease is free, by how long this process saw no change of it, never by its timestamps."""
+        """Whether a lease has no holder, or one that has not renewed it for its duration."""
         return lease is None or not lease_bodies.holder_of(lease) or self._sightings.is_expired(lease)
 
     # -- held leases --------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""E5: a replica whose wall clock is wrong releases its shards, takes none, and says so."""
+"""E3 and E5: what replicas conclude from the API server's time about lost holders, and about their own clocks."""
 
 from datetime import timedelta
 
@@ -86,3 +86,18 @@ async def test_e05_a_replica_works_again_when_its_clock_is_right(ada, clock) -> 
     await ada.rounds(RETRY)
 
     assert ada.told == [("clock right", 0), ("acquired", 0), ("acquired", 1)]
+
+
+async def test_e03_replicas_that_live_shorter_than_a_lease_take_the_shards_of_a_lost_one(clock) -> None:
+    cluster = TimedCluster(clock)
+    await Replica(cluster, "lost", clock, shards=2).leases.run_round()
+    lost, taken = clock.monotonic(), dict[int, float]()
+    for life in range(4):
+        one = Replica(cluster, f"replica-{life}", clock, shards=2)
+        for _ in range(round(10 / RETRY)):
+            await one.rounds(RETRY)
+            taken |= {shard: clock.monotonic() - lost for _, shard in one.told if shard not in taken}
+        await one.leases.release()
+
+    assert set(taken) == {0, 1}
+    assert max(taken.values()) <= 30
