@@ -1,17 +1,15 @@
 """Limit of concurrent requests by their response times, as TCP Vegas limits packets; pure.
 
 Requests beyond what the server handles at a time wait inside the server, where nobody can overtake them. The limit
-follows an estimate of how many wait there: ``limit * (1 - fastest / seconds)`` (Brakmo and Peterson, "TCP Vegas", 1995;
-https://github.com/Netflix/concurrency-limits uses it for requests). What the fastest response is, is measured again
-from time to time with few requests in flight, as BBR does.
+follows an estimate of how many wait there: ``in flight * (1 - fastest / seconds)`` (Brakmo and Peterson, "TCP Vegas",
+1995; https://github.com/Netflix/concurrency-limits uses it for requests). What the fastest response is, is measured
+again from time to time with few requests in flight, as BBR does.
 """
 
 from math import inf, log2
 
-_LEAST = 16
-"""Least limit: on a machine that is busy with other programs, all responses are late, and fewer would help nobody."""
-_MEASURED_AT = 4
-"""Requests in flight while the fastest response is measured."""
+_LEAST = 4
+"""Least limit, also while the fastest response is measured."""
 _WAITING_LOW, _WAITING_HIGH = 1.0, 2.0
 """Requests that may wait in the server, as multiples of log2 of the limit: fewer raise the limit, more lower it."""
 _RESPONSES_PER_MEASUREMENT = 5_000
@@ -35,7 +33,7 @@ class ConcurrencyLimit:
     @property
     def value(self) -> int:
         """Number of requests that may be in flight."""
-        return min(_MEASURED_AT, self._most) if self._measuring else int(self._limit)
+        return self._least if self._measuring else int(self._limit)
 
     def on_response(self, seconds: float, in_flight: int) -> None:
         """Adjust the limit to a response that took ``seconds`` while ``in_flight`` requests were under way."""
@@ -49,7 +47,7 @@ class ConcurrencyLimit:
             self._responses, self._fastest, self._measuring = 0, inf, _RESPONSES_MEASURED
 
     def _adjust(self, seconds: float, in_flight: int) -> None:
-        waiting = self._limit * (1.0 - self._fastest / seconds) if seconds else 0.0
+        waiting = min(in_flight, self._limit) * (1.0 - self._fastest / seconds) if seconds else 0.0
         scale = log2(self._limit + 1.0)
         if waiting > _WAITING_HIGH * scale:
             self._limit = max(self._limit - 1.0 / self._limit, self._least)

@@ -4,8 +4,8 @@ Without turns, the statuses of 3,000 actions of one namespace would all be writt
 """
 
 import asyncio
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
 from enum import IntEnum
 from typing import TypeVar
 
@@ -38,9 +38,14 @@ class WriteSlots:
         self._in_flight = 0
         self._waiting: OrderedDict[str, _Namespace] = OrderedDict()
 
-    async def run(self, namespace: str, rank: WriteRank, call: Callable[[], Awaitable[T]]) -> T:
-        """Make a call as soon as a slot is free, and return its result; what it raises is raised."""
-        await self._acquire(namespace, rank)
+    async def run(
+        self, namespace: str, rank: WriteRank, call: Callable[[], Awaitable[T]], key: Hashable | None = None
+    ) -> T:
+        """Make a call as soon as a slot is free, and return its result; what it raises is raised.
+
+        ``key`` names the call for ``expedite`` while it waits.
+        """
+        await self._acquire(namespace, rank, key)
         sent = self._clock.monotonic()
         try:
             result = await call()
@@ -49,7 +54,13 @@ class WriteSlots:
         finally:
             self._release()
 
-    async def _acquire(self, namespace: str, rank: WriteRank) -> None:
+    def expedite(self, namespace: str, key: Hashable) -> None:
+        """Let the waiting call ``key`` be awaited: somebody began to wait for it after it had joined the line."""
+        waiting = self._waiting.get(namespace)
+        if waiting is not None:
+            waiting.expedite(key)
+
+    async def _acquire(self, namespace: str, rank: WriteRank, key: Hashable | None) -> None:
         if not self._waiting and self._in_flight < self._limit.value:
             self._in_flight += 1
             return
@@ -57,7 +68,7 @@ class WriteSlots:
         waiting = self._waiting.get(namespace)
         if waiting is None:
             waiting = self._waiting[namespace] = _Namespace(self._weight_of(namespace))
-        waiting.add(turn, rank)
+        waiting.add(turn if key is None else key, turn, rank)
         try:
             await turn
         except asyncio.CancelledError:
@@ -89,17 +100,25 @@ class _Namespace:
     def __init__(self, weight: int) -> None:
         self._weight = weight
         self._taken = 0
-        self._turns: dict[WriteRank, deque[asyncio.Future[None]]] = {rank: deque() for rank in WriteRank}
+        self._turns: dict[WriteRank, OrderedDict[Hashable, asyncio.Future[None]]] = {
+            rank: OrderedDict() for rank in WriteRank
+        }
 
-    def add(self, turn: asyncio.Future[None], rank: WriteRank) -> None:
+    def add(self, key: Hashable, turn: asyncio.Future[None], rank: WriteRank) -> None:
         """Add a write at the end of its rank."""
-        self._turns[rank].append(turn)
+        self._turns[rank][key] = turn
+
+    def expedite(self, key: Hashable) -> None:
+        """Move a write from the news to the end of the awaited writes."""
+        turn = self._turns[WriteRank.NEWS].pop(key, None)
+        if turn is not None:
+            self._turns[WriteRank.AWAITED][key] = turn
 
     def take(self) -> asyncio.Future[None] | None:
         """Remove and return the next write that still waits; None if there is none."""
         for turns in self._turns.values():
             while turns:
-                turn = turns.popleft()
+                _, turn = turns.popitem(last=False)
                 if not turn.done():
                     self._taken += 1
                     return turn

@@ -30,7 +30,7 @@ class Server:
             finally:
                 self.open.remove(answer)
 
-        return asyncio.create_task(self.slots.run(namespace, rank, call))
+        return asyncio.create_task(self.slots.run(namespace, rank, call, name or None))
 
     async def answer(self, count: int = 1) -> None:
         for _ in range(count):
@@ -70,6 +70,19 @@ async def test_awaited_writes_of_a_namespace_come_before_news_and_keep_their_ord
     writes += [server.write("one", name=f"awaited {number}") for number in range(2)]
     await server.answer(4)
     assert server.sent == ["running", "awaited 0", "awaited 1", "news 0", "news 1"]
+    await finish(server, writes)
+
+
+async def test_news_for_which_somebody_begins_to_wait_pass_other_news() -> None:
+    server = Server(1)
+    writes = [server.write("one", name="running")]
+    writes += [server.write("one", WriteRank.NEWS, f"news {number}") for number in range(3)]
+    writes += [server.write("one", name="awaited")]
+    await settle()
+    for namespace, key in (("one", "news 2"), ("one", "awaited"), ("one", "running"), ("one", "?"), ("?", "news 1")):
+        server.slots.expedite(namespace, key)
+    await server.answer(4)
+    assert server.sent == ["running", "awaited", "news 2", "news 0", "news 1"]
     await finish(server, writes)
 
 

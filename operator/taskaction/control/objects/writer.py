@@ -5,6 +5,7 @@ It decides nothing about them. A refused write is resolved by a comparison of cl
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
@@ -19,7 +20,7 @@ from taskaction.cluster.errors import (
     UnavailableError,
 )
 from taskaction.cluster.gateway import Body, Cluster
-from taskaction.cluster.write_slots import WriteSlots
+from taskaction.cluster.write_slots import WriteRank, WriteSlots
 from taskaction.control.objects.events import EventPoster
 from taskaction.control.objects.owned import RESOURCES, OwnedRecord
 from taskaction.control.objects.requests import Requests
@@ -44,6 +45,13 @@ class WriteResult(Enum):
     DELAYED = auto()  # something that the status names could not be stored yet: nothing was written
     REFUSED = auto()  # not even the smallest status fits into the object
     OVERTAKEN = auto()  # another owner wrote the status: the record now has the server's
+
+
+@dataclass(slots=True)
+class _Sent:
+    """Status that a try has sent, or the newest one while it waits for its slot."""
+
+    status: Any
 
 
 class WriteRecorder(Protocol):
@@ -100,6 +108,8 @@ class StatusWriter(Generic[R]):
             if record.is_refused:
                 return WriteResult.REFUSED
             if record.flushing is not None:
+                if record.write_rank is WriteRank.AWAITED:
+                    self._slots.expedite(record.namespace, record.uid)
                 if await asyncio.shield(record.flushing) is WriteResult.OVERTAKEN:
                     return WriteResult.OVERTAKEN  # the status of this caller is lost too
                 continue
@@ -116,14 +126,16 @@ class StatusWriter(Generic[R]):
     async def _write(self, record: R) -> WriteResult:
         attempt = refusals = too_large = 0
         while True:
-            status = record.status
+            sent = _Sent(record.status)
             try:
-                body = await self._slots.run(record.namespace, record.write_rank, partial(self._send, record, status))
+                body = await self._slots.run(
+                    record.namespace, record.write_rank, partial(self._send, record, sent), record.uid
+                )
             except NotFoundError:
                 record.mark_gone()
                 return WriteResult.GONE
             except (ConflictError, InvalidError) as error:
-                result = await self._resolve_refusal(record, status, error)
+                result = await self._resolve_refusal(record, sent.status, error)
                 if result is not None:
                     return result
                 if isinstance(error, TooLargeError):
@@ -140,7 +152,7 @@ class StatusWriter(Generic[R]):
                 self._journal.on_write_retried(record, error)
                 await self._clock.sleep(self._delay(error, attempt))
             else:
-                record.on_status_stored(status, body["metadata"]["resourceVersion"])
+                record.on_status_stored(sent.status, body["metadata"]["resourceVersion"])
                 self._journal.on_status_written(record)
                 return WriteResult.STORED
 
@@ -196,8 +208,9 @@ class StatusWriter(Generic[R]):
                 self._journal.on_write_retried(record, error)
                 await self._clock.sleep(self._delay(error, attempt))
 
-    async def _send(self, record: R, status: Any) -> Body:
-        return await self._cluster.replace_status(RESOURCES[record.kind], _body(record, status))
+    async def _send(self, record: R, sent: "_Sent") -> Body:
+        sent.status = record.status  # newer than when the write began to wait for its slot
+        return await self._cluster.replace_status(RESOURCES[record.kind], _body(record, sent.status))
 
     def _delay(self, error: Exception, attempt: int) -> float:
         asked = error.retry_after if isinstance(error, UnavailableError) else None

@@ -10,6 +10,7 @@ from taskaction.api.enums import Phase
 from taskaction.api.task_action import TaskActionStatus
 from taskaction.cluster.errors import ForbiddenError, ThrottledError, UnauthorizedError, UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
+from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.writer import WriteResult
 from taskaction.testing.clock import settle
 
@@ -20,6 +21,12 @@ SUCCEEDED = TaskActionStatus(phase=Phase.SUCCEEDED, attempt=1)
 @pytest.fixture
 def desk() -> Desk:
     return Desk()
+
+
+def shown(record: ActionRecord, message: str) -> ActionRecord:
+    """Return a record whose status has changed."""
+    record.status = running(message)
+    return record
 
 
 async def test_a_changed_status_is_written_once_and_then_known_to_be_stored(desk) -> None:
@@ -64,6 +71,45 @@ async def test_changes_during_a_write_are_merged_into_the_next_one(desk) -> None
 
     assert desk.cluster.count("replace_status") == 2
     assert stored_status(desk.cluster, record).message == "fourth"
+
+
+async def test_a_status_that_waits_for_its_slot_is_written_in_its_newest_form(desk) -> None:
+    desk.cluster.close()
+    writer = desk.writer()
+    in_flight = [
+        asyncio.ensure_future(writer.flush(shown(live(desk.cluster, f"other-{n}"), "waits"))) for n in range(8)
+    ]
+    await settle()
+    record = live(desk.cluster, "late")
+    for message in ("waits", "started", "over"):
+        in_flight.append(asyncio.ensure_future(writer.flush(shown(record, message))))
+        await settle()
+    desk.cluster.open()
+    assert set(await asyncio.gather(*in_flight)) == {WriteResult.STORED}
+
+    assert desk.cluster.calls.count(("replace_status", "late")) == 1
+    assert stored_status(desk.cluster, record).message == "over"
+
+
+async def test_a_status_that_somebody_begins_to_wait_for_passes_those_that_only_show_what_waits(desk) -> None:
+    desk.cluster.close()
+    writer = desk.writer()
+    records = [live(desk.cluster, f"news-{number}") for number in range(20)]
+    flushes = []
+    for record in records:
+        record.status = TaskActionStatus(phase=Phase.QUEUED, message="the provider does not exist")
+        flushes.append(asyncio.ensure_future(writer.flush(record)))
+    await settle()
+    last = records[-1]
+    last.status = SUCCEEDED
+    flushes.append(asyncio.ensure_future(writer.flush(last)))
+    await settle()
+    desk.cluster.open()
+    await asyncio.gather(*flushes)
+
+    written = [name for verb, name in desk.cluster.calls if verb == "replace_status"]
+    assert written.index(last.name) < written.index(records[-2].name)
+    assert written.count(last.name) == 1
 
 
 async def test_one_action_has_one_write_at_a_time_and_other_actions_do_not_wait_for_it(desk) -> None:
