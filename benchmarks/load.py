@@ -40,7 +40,9 @@ class Collection:
 
 ACTIONS = Collection(API, "taskactions", "status.phase=Succeeded")
 JOBS = Collection("/apis/batch/v1", "jobs", "status.successful=1")
+JSON = "application/json"
 _NAME = re.compile(rb'"name":"([^"]+)"')
+_VERSION = re.compile(rb'"resourceVersion":"(\d+)"')
 
 
 @dataclass
@@ -92,24 +94,33 @@ class Load:
         self, namespace: str, name: str, spec: Mapping[str, Any], status: Mapping[str, Any] | None = None
     ) -> None:
         """Create an action."""
-        body = {
-            "apiVersion": "taskaction.dev/v1alpha1",
-            "kind": "TaskAction",
-            "metadata": {"name": name},
-            "spec": spec,
+        await self.post(ACTIONS, namespace, action(name, spec) | ({} if status is None else {"status": status}))
+
+    async def post(self, kind: Collection, namespace: str, body: Mapping[str, Any]) -> str:
+        """Create an object; return its resourceVersion."""
+        created = await self._send("POST", kind.path(namespace), orjson.dumps(body), JSON)
+        found = _VERSION.search(created)
+        if found is None:
+            raise ClusterError(f"created without a resourceVersion: {created[:200]!r}")
+        return found[1].decode()
+
+    async def put_status(
+        self, kind: Collection, namespace: str, body: Mapping[str, Any], version: str, status: bytes
+    ) -> None:
+        """Replace the status of an object that was created from ``body``, as the operator does."""
+        name = body["metadata"]["name"]
+        whole = {
+            "apiVersion": body["apiVersion"],
+            "kind": body["kind"],
+            "metadata": {"name": name, "namespace": namespace, "resourceVersion": version},
+            "status": orjson.Fragment(status),
         }
-        if status is not None:
-            body["status"] = status
-        await self.post(ACTIONS, namespace, body)
+        await self._send("PUT", f"{kind.path(namespace)}/{name}/status", orjson.dumps(whole), JSON)
 
-    async def post(self, kind: Collection, namespace: str, body: Mapping[str, Any]) -> None:
-        """Create an object."""
-        await self._send("POST", kind.path(namespace), orjson.dumps(body), "application/json")
-
-    async def finish(self, namespace: str, name: str, end: bytes) -> None:
-        """Merge the end of an action into it, as the operator would write it."""
+    async def merge_status(self, namespace: str, name: str, change: bytes) -> None:
+        """Merge a change into the status of an action whose resourceVersion is not known."""
         path = f"{ACTIONS.path(namespace)}/{name}/status"
-        await self._send("PATCH", path, end, "application/merge-patch+json")
+        await self._send("PATCH", path, change, "application/merge-patch+json")
 
     async def create_many(
         self,
@@ -122,13 +133,13 @@ class Load:
         status: Mapping[str, Any] | None = None,
         say: Say | None = None,
     ) -> None:
-        """Create actions as fast as the connections allow, and with `end` write their end as well."""
+        """Create actions as fast as the connections allow, and with `end` write their final status as well."""
 
         async def one(number: int) -> None:
-            name = f"{prefix}-{number}"
-            await self.create(namespace, name, spec, status)
+            body = action(f"{prefix}-{number}", spec)
+            version = await self.post(ACTIONS, namespace, body | ({} if status is None else {"status": status}))
             if end is not None:
-                await self.finish(namespace, name, end)
+                await self.put_status(ACTIONS, namespace, body, version, end)
 
         await self.many(count, one, say=say)
 
@@ -148,7 +159,7 @@ class Load:
 
     async def delete(self, namespace: str, name: str) -> None:
         """Delete an action."""
-        await self._send("DELETE", f"{ACTIONS.path(namespace)}/{name}", b"", "application/json")
+        await self._send("DELETE", f"{ACTIONS.path(namespace)}/{name}", b"", JSON)
 
     async def get(self, namespace: str, name: str) -> dict[str, Any]:
         """Give an action."""
@@ -165,7 +176,7 @@ class Load:
 
     async def delete_all(self, namespace: str) -> None:
         """Delete all actions of a namespace."""
-        await self._send("DELETE", ACTIONS.path(namespace), b"", "application/json")
+        await self._send("DELETE", ACTIONS.path(namespace), b"", JSON)
 
     async def list(self, namespace: str) -> list[dict[str, Any]]:
         """Give the actions of a namespace."""
@@ -200,6 +211,11 @@ class Load:
     def _open(self, connections: int) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=connections, ssl=self._ssl, keepalive_timeout=300)
         return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None), trust_env=False)
+
+
+def action(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the manifest of an action."""
+    return {"apiVersion": "taskaction.dev/v1alpha1", "kind": "TaskAction", "metadata": {"name": name}, "spec": spec}
 
 
 def _silent(_: str) -> None:

@@ -21,6 +21,7 @@ from benchmarks.figures import (
     restart,
     runs,
     secrets,
+    status_write,
     takeover,
     throughput,
     values,
@@ -33,6 +34,7 @@ from benchmarks.figures.group import Group
 GROUPS: tuple[Group, ...] = (
     writes.GROUP,
     throughput.GROUP,
+    status_write.GROUP,
     latency.GROUP,
     memory.GROUP,
     hostile.GROUP,

@@ -103,7 +103,7 @@ async def changes(stage: Stage, service: ActionsProcess) -> tuple[list[Seen], fl
                 await asyncio.sleep(ahead)
             mark = f"mark-{number}"
             sent[mark] = time.perf_counter()
-            group.create_task(stage.load.finish(WORK, names[number % WATCHERS], changed(mark)))
+            group.create_task(stage.load.merge_status(WORK, names[number % WATCHERS], changed(mark)))
     last = [f"mark-{number}" for number in range(CHANGES - WATCHERS, CHANGES)]
     await until(lambda: all(mark in watchers.told for mark in last), "the last change of each child to be told")
     await watchers.close()
@@ -123,7 +123,7 @@ async def memory(stage: Stage, service: ActionsProcess) -> float:
     stalled = await stalled_watch(service, "watched0")
     await watchers.ready()
     for number in range(20):
-        await stage.load.finish(WORK, child_of("watched0"), changed(f"many-{number}"))
+        await stage.load.merge_status(WORK, child_of("watched0"), changed(f"many-{number}"))
     await until(lambda: "many-19" in watchers.told, "the others to go on beside a watch that reads nothing")
     after = memory_of(service.program.pid)
     await watchers.close()

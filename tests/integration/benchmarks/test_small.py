@@ -32,6 +32,7 @@ from benchmarks.figures import (
     restart,
     runs,
     secrets,
+    status_write,
     takeover,
     throughput,
     values,
@@ -50,6 +51,14 @@ BURST = {"COUNT": 100, "WARM_UP": 20}
 SMALL: dict[ModuleType, dict[str, Any]] = {
     writes: {"COUNT": 5},
     throughput: BURST,
+    status_write: {
+        "COUNT": 60,
+        "WARM_UP": 20,
+        "ROUNDS": 1,
+        "RULE_COUNT": 20,
+        "FIELD_COUNT": 20,
+        "MOST": 1,
+    },
     latency: {"ROUNDS": 1, "SECONDS": 1, "CEILING_COUNT": 100},
     memory: {"QUEUED": 100},
     hostile: {"INPUTS": 10, "WAITING": 20},

@@ -16,8 +16,10 @@ from cluster.errors import ClusterError
 PROMISED = {
     "noop_writes_per_action": "<= 1",
     "claimed_writes_per_action": "<= 2",
-    "noop_share_of_ceiling": ">= 0.75",
-    "operator_cpu_ms_per_action": "<= 1.7",
+    "noop_share_of_ceiling": ">= 0.8",
+    "noop_share_of_reference": ">= 0.55",
+    "operator_cpu_ms_per_action": "<= 1",
+    "status_write_ratio": "<= 1.6",
     "latency_p50_ms": "<= 25",
     "latency_p99_ms": "<= 150",
     "memory_mb_10k_queued": "<= 200",
