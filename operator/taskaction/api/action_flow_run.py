@@ -8,8 +8,8 @@ from taskaction.api.base import AnyJson, ApiModel, DnsName, JsonObject, Message,
 from taskaction.api.enums import Phase
 from taskaction.api.metadata import Condition, Metadata
 from taskaction.api.retries_and_timeouts import RunAs
-from taskaction.api.rules import cel, immutable_rule, name_length_rule, rules, stored_default
-from taskaction.api.status_rules import abort_immutable_rule, fencing_rules, finished_spec_rules
+from taskaction.api.rules import add_immutable_rules, add_rules, at_creation, name_length_rule, rules, stored_default
+from taskaction.api.status_rules import add_abort_rules, add_fencing_rules, finished_spec_rules
 from taskaction.api.task_action import Abort, Claim, ParentRef, Progress, Signal
 
 MUTABLE_RUN_FIELDS = frozenset({"suspend", "abort", "signal", "ttlSecondsAfterFinished"})
@@ -29,21 +29,21 @@ _ATOMIC = {"x-kubernetes-list-type": "atomic"}
 
 def _spec_rules(schema: dict[str, Any]) -> None:
     fixed = [name for name in schema["properties"] if name not in MUTABLE_RUN_FIELDS]
-    schema |= rules(
-        cel("has(self.flowRef) != has(self.definition)", "set exactly one of flowRef and definition"),
-        *(immutable_rule(name, "delete the run and create a new one") for name in fixed),
-        abort_immutable_rule("run"),
+    add_rules(
+        schema, at_creation("has(self.flowRef) != has(self.definition)", "set exactly one of flowRef and definition")
     )
+    add_immutable_rules(schema, fixed, "delete the run and create a new one")
+    add_abort_rules(schema, "run")
 
 
 def _status_rules(schema: dict[str, Any]) -> None:
-    schema |= rules(*fencing_rules("run", _OUTCOME))
+    add_fencing_rules(schema, "run", _OUTCOME)
 
 
 def _object_rules(schema: dict[str, Any]) -> None:
     schema |= rules(
         name_length_rule(),
-        cel(
+        at_creation(
             "!has(self.spec.parentRef) || self.spec.parentRef.kind != 'ActionFlowRun'"
             " || self.spec.parentRef.name != self.metadata.name",
             "a run cannot be its own parent: name another parent",

@@ -5,14 +5,15 @@ The rules are part of the model. Who may do what is decided by the admission pol
 
 from typing import Any
 
-from taskaction.api.enums import STARTED_PHASES
-from taskaction.api.rules import cel, cel_list, immutable_rule, name_length_rule, rules
-from taskaction.api.status_rules import FINISHED, abort_immutable_rule, fencing_rules, finished_spec_rules
+from taskaction.api.enums import STARTED_PHASES, TERMINAL_PHASES, Phase
+from taskaction.api.rules import add_immutable_rules, add_rules, at_creation, cel, cel_list, name_length_rule, rules
+from taskaction.api.status_rules import add_abort_rules, add_fencing_rules, finished_spec_rules
 
 MUTABLE_SPEC_FIELDS = frozenset({"suspend", "abort", "signal", "ttlSecondsAfterFinished", "priority"})
 """Mutable fields of the spec; every other field is immutable after creation."""
 
 _STARTED = cel_list(STARTED_PHASES)
+_WAITING = cel_list(set(Phase) - STARTED_PHASES - TERMINAL_PHASES)
 _OUTCOME = (
     "reason",
     "error",
@@ -27,7 +28,7 @@ def object_rules(schema: dict[str, Any]) -> None:
     """Add the rules that refer to more than the spec or the status alone."""
     schema |= rules(
         name_length_rule(),
-        cel(
+        at_creation(
             "!has(self.spec.parentRef) || self.spec.parentRef.kind != 'TaskAction'"
             " || self.spec.parentRef.name != self.metadata.name",
             "an action cannot be its own parent: name another parent",
@@ -46,31 +47,27 @@ def object_rules(schema: dict[str, Any]) -> None:
 def spec_rules(schema: dict[str, Any]) -> None:
     """Add the rules of the spec."""
     fixed = [name for name in schema["properties"] if name not in MUTABLE_SPEC_FIELDS]
-    schema |= rules(
-        cel("has(self.executor) != has(self.providerRef)", "set exactly one of executor and providerRef"),
-        *(immutable_rule(name, "delete the action and create a new one") for name in fixed),
-        abort_immutable_rule("action"),
+    add_rules(
+        schema,
+        at_creation("has(self.executor) != has(self.providerRef)", "set exactly one of executor and providerRef"),
     )
+    add_immutable_rules(schema, fixed, "delete the action and create a new one")
+    add_abort_rules(schema, "action")
 
 
 def status_rules(schema: dict[str, Any]) -> None:
     """Add the transition rules; they also apply to a former owner that does not know that it lost the action."""
-    final, outcome, claim, finished_at = fencing_rules("action", _OUTCOME)
-    schema |= rules(
-        final,
-        outcome,
-        claim,
+    add_fencing_rules(schema, "action", _OUTCOME)
+    counted_down = "attempt cannot decrease: read the action again"
+    add_rules(schema["properties"]["attempt"], cel("self >= oldSelf", counted_down))
+    add_rules(
+        schema,
+        cel("!has(oldSelf.attempt) || has(self.attempt)", counted_down, fieldPath=".attempt"),
         cel(
-            "!has(oldSelf.attempt) || (has(self.attempt) && self.attempt >= oldSelf.attempt)",
-            "attempt cannot decrease: read the action again",
-            fieldPath=".attempt",
-        ),
-        cel(
-            f"!(oldSelf.phase in {_STARTED}) || self.phase in {_STARTED} || self.phase in {FINISHED}"
+            f"!(self.phase in {_WAITING}) || !(oldSelf.phase in {_STARTED})"
             " || (has(self.attempts) && size(self.attempts) > 0"
             " && has(self.attempts[size(self.attempts) - 1].endedAt))",
             "an action can wait again only after its attempt has ended: set endedAt of the last attempt",
             fieldPath=".attempts",
         ),
-        finished_at,
     )

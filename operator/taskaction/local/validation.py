@@ -19,7 +19,7 @@ from taskaction.core.constants import GROUP
 from taskaction.crdgen.manifest import KINDS, crd_manifest
 
 _MUTABLE = {TASK_ACTIONS.kind: MUTABLE_SPEC_FIELDS, ACTION_FLOW_RUNS.kind: MUTABLE_RUN_FIELDS}
-_EXCLUSIVE = re.compile(r"has\(self\.(\w+)\) != has\(self\.(\w+)\)")
+_EXCLUSIVE = re.compile(r"(?:oldSelf\.hasValue\(\) \|\| \()?has\(self\.(\w+)\) != has\(self\.(\w+)\)\)?")
 _OPEN = "x-kubernetes-preserve-unknown-fields"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
