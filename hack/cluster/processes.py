@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from cluster.errors import ClusterError
 
@@ -27,6 +28,17 @@ EXEC_SECONDS = 0.1
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="programs")
 
 
+class Child(Protocol):
+    """A process of which this one learns the end."""
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, negative after a signal; None as long as nobody has asked for it after the end."""
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while the process runs."""
+
+
 @dataclass
 class Program:
     """One started program."""
@@ -35,7 +47,7 @@ class Program:
     pid: int
     mark: str
     log: Path
-    popen: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
+    popen: Child | None = field(default=None, repr=False, compare=False)
 
     def is_running(self) -> bool:
         """Whether the pid is alive and still this program."""

@@ -1,6 +1,5 @@
 """Actions services as processes of their own, with the rights that the chart grants, and requests to send to them."""
 
-import json
 import os
 import sys
 import urllib.request
@@ -8,15 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
 from flyteidl2.actions.actions_service_pb2 import Action, EnqueueRequest, WatchForUpdatesRequest
 from flyteidl2.common.identifier_pb2 import ActionIdentifier, RunIdentifier
 from flyteidl2.common.phase_pb2 import ActionPhase
 
+from cluster import processes
 from cluster.kubectl import Kubectl
 from cluster.ports import HOST, Ports
-from cluster.processes import Program, start, wait_until
+from cluster.processes import Program, wait_until
 from local import account
+from local.operator_process import Launch
+from support import preloaded
+from support.accounts import create_account, delete_cluster_role, request_token
 
 NAME = "taskaction-actions"
 
@@ -34,6 +36,7 @@ class ActionsServices:
     folder: Path
     within: Sequence[str] = ()
     host: str = HOST
+    launch: Launch = preloaded.start
     running: list[Program] = field(default_factory=list)
     started: int = 0
 
@@ -51,12 +54,7 @@ class ActionsServices:
             binding["subjects"] = [{"kind": "ServiceAccount", **here}]
             bound += [account.role(kind, metadata, account.read(name)), binding]
         items = [{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": here}, *bound]
-        self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
-        config = yaml.safe_load(self.kubectl("config", "view", "--raw", "--minify", "--flatten"))
-        config["users"] = [{"name": config["users"][0]["name"], "user": {"token": self.token(NAME)}}]
-        self.kubeconfig = self.folder / "actions-kubeconfig"
-        self.kubeconfig.touch(mode=0o600)
-        self.kubeconfig.write_text(yaml.safe_dump(config))
+        self.kubeconfig = create_account(self.kubectl, self.namespace, NAME, items, self.folder / "actions-kubeconfig")
 
     @property
     def address(self) -> str:
@@ -65,7 +63,7 @@ class ActionsServices:
 
     def token(self, name: str) -> str:
         """Give a token of a ServiceAccount of the namespace."""
-        return str(self.kubectl("create", "token", name, f"--namespace={self.namespace}")).strip()
+        return request_token(self.kubectl, self.namespace, name)
 
     def start(self, **settings: str) -> Program:
         """Start one and return when it is ready; without settings it lets everybody do everything."""
@@ -87,7 +85,8 @@ class ActionsServices:
         }
         command = [str(Path(sys.executable).with_name("taskaction")), "actions", "serve"]
         log = self.folder / f"actions-{self.started}.log"
-        program = start(
+        launch = processes.start if self.within else self.launch
+        program = launch(
             "actions service", [*self.within, *command], mark=" ".join(command), log=log, tied=True, env=env
         )
         self.running.append(program)
@@ -117,7 +116,7 @@ class ActionsServices:
         """End it gently, and remove what lies outside of the namespace."""
         while self.running:
             self.running.pop().end(grace=20)
-        self.kubectl("delete", "clusterrolebinding,clusterrole", self.cluster_name, "--ignore-not-found")
+        delete_cluster_role(self.kubectl, self.cluster_name)
 
 
 def action_id(run: str, name: str = "a0", project: str = "shop") -> ActionIdentifier:

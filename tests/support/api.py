@@ -23,6 +23,7 @@ LOOK_SECONDS = 0.05
 REQUEST_SECONDS = 60
 REFUSED = 400
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
+APPLY_PATCH = {"Content-Type": "application/apply-patch+yaml"}
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 Body = dict[str, Any]
@@ -160,6 +161,17 @@ def create_objects(kubectl: Kubectl, items: Iterable[Body], *options: str) -> No
     """Create objects in their order."""
     for item in items:
         create_object(kubectl, item, *options)
+
+
+def apply_objects(kubectl: Kubectl, items: Iterable[Body], *options: str) -> None:
+    """Apply objects in their order as `--server-side --force-conflicts` does."""
+    server = server_of(kubectl)
+    query, headers, _ = read_options(options)
+    query = {"fieldManager": "kubectl", "fieldValidation": "Strict", "force": "true", **query}
+    for item in items:
+        metadata = item["metadata"]
+        path = server.resource(item["kind"]).path(metadata.get("namespace", kubectl.namespace), metadata["name"])
+        server.request("PATCH", with_query(path, query), item, headers={**APPLY_PATCH, **headers})
 
 
 def patch_object(kubectl: Kubectl, kind: str, name: str, change: Body, *options: str) -> Body:

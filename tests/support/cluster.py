@@ -18,6 +18,7 @@ from local.manifests import GROUP
 from support.api import MERGE_PATCH, RefusedError, Resource, create_object, server_of
 from taskaction.core.constants import VERSION
 
+LEASES = Resource("/apis/coordination.k8s.io/v1", "leases", namespaced=True)
 SERVED = f"/apis/{GROUP}/{VERSION}"
 
 
@@ -55,8 +56,9 @@ def delete_namespace(kubectl: Kubectl, namespace: str) -> None:
 
 
 def empty_namespace(kubectl: Kubectl, namespace: str) -> None:
-    """Delete the project's objects in a namespace, so that no operator meets them later, and nothing else."""
+    """Delete what others could meet later: the project's objects, and Leases, by which `doctor` finds operators."""
     server = server_of(kubectl)
+    server.request("DELETE", LEASES.path(namespace))
     for resource in list_kinds(kubectl):
         if server.request("GET", resource.path(namespace))["items"]:
             server.request("DELETE", resource.path(namespace))
@@ -72,10 +74,15 @@ def new_namespace(cluster: Cluster, prefix: str) -> Iterator[str]:
     try:
         yield name
     finally:
-        if is_thrown_away(cluster):
-            empty_namespace(kubectl, name)
-        else:
-            delete_namespace(kubectl, name)
+        discard_namespace(cluster, name)
+
+
+def discard_namespace(cluster: Cluster, namespace: str) -> None:
+    """Remove what operators could meet in a namespace, and on a cluster that stays the namespace itself."""
+    if is_thrown_away(cluster):
+        empty_namespace(cluster.kubectl, namespace)
+    else:
+        delete_namespace(cluster.kubectl, namespace)
 
 
 def is_thrown_away(cluster: Cluster) -> bool:

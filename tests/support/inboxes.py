@@ -12,12 +12,13 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cluster.kubectl import Kubectl
 from cluster.ports import HOST, Ports
-from cluster.processes import Program, start, wait_until
+from cluster.processes import Program, wait_until
 from local import account
+from local.operator_process import Launch
+from support import preloaded
+from support.accounts import create_account, delete_cluster_role
 from support.operators import PLUGIN, Operators
 from support.serving import LoopbackServer
 
@@ -32,6 +33,7 @@ class Inboxes:
     operators: Operators
     kubectl: Kubectl
     folder: Path
+    launch: Launch = preloaded.start
     running: list[Program] = field(default_factory=list)
     started: int = 0
 
@@ -51,13 +53,9 @@ class Inboxes:
             account.role("ClusterRole", role, rules),
             binding,
         ]
-        self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
-        token = self.kubectl("create", "token", NAME, f"--namespace={self.operators.namespace}").strip()
-        config = yaml.safe_load(self.kubectl("config", "view", "--raw", "--minify", "--flatten"))
-        config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
-        self.kubeconfig = self.folder / "inbox-kubeconfig"
-        self.kubeconfig.touch(mode=0o600)
-        self.kubeconfig.write_text(yaml.safe_dump(config))
+        self.kubeconfig = create_account(
+            self.kubectl, self.operators.namespace, NAME, items, self.folder / "inbox-kubeconfig"
+        )
 
     @property
     def operator_settings(self) -> dict[str, str]:
@@ -82,7 +80,7 @@ class Inboxes:
         }
         command = [str(Path(sys.executable).with_name("taskaction")), "webhooks", "serve"]
         log = self.folder / f"inbox-{self.started}.log"
-        program = start("inbox", command, mark=" ".join(command), log=log, tied=True, env=env)
+        program = self.launch("inbox", command, mark=" ".join(command), log=log, tied=True, env=env)
         self.running.append(program)
         wait_until(self.is_ready, timeout=60, what="the inbox to be ready", program=program)
         return program
@@ -108,7 +106,7 @@ class Inboxes:
     def close(self) -> None:
         """End it gently, and remove what lies outside of the namespace."""
         self.stop()
-        self.kubectl("delete", "clusterrolebinding,clusterrole", self.cluster_name, "--ignore-not-found")
+        delete_cluster_role(self.kubectl, self.cluster_name)
 
     def logs(self) -> str:
         """Give what all of them said."""

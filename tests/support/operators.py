@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,9 @@ from local import account
 from local.manifests import ROOT
 from local.operator_process import Launch, Operator
 from support import preloaded
+from support.accounts import create_account, delete_cluster_role
+from support.api import create_object
+from support.cluster import discard_namespace
 
 PLUGIN = ROOT / "tests" / "support" / "plugin"
 QUICK_LEASES = {
@@ -38,12 +40,14 @@ class Operators:
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self.namespace = f"operator-{secrets.token_hex(4)}"
         self.running: list[Operator] = []
-        self.launch: Launch = preloaded.start if sys.platform == "linux" else processes.start
+        self.launch: Launch = preloaded.start
         self._cluster = cluster
         self._folder = folder
         self._started = 0
-        cluster.kubectl("create", "namespace", self.namespace)
-        self.kubeconfig = account.create(cluster.kubectl, self.namespace, folder / "kubeconfig")
+        create_object(cluster.kubectl, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+        self.kubeconfig = create_account(
+            cluster.kubectl, self.namespace, account.NAME, account.manifests(self.namespace), folder / "kubeconfig"
+        )
 
     def start(self, settings: Mapping[str, str] | None = None, *, kubeconfig: Path | None = None) -> Operator:
         """Start one and return when it is ready; the test executors are among its plug-ins."""
@@ -82,8 +86,8 @@ class Operators:
     def close(self) -> None:
         """End every operator, and remove the namespace of their Leases."""
         self.stop()
-        self._cluster.kubectl("delete", "namespace", self.namespace, "--wait=false")
-        account.remove(self._cluster.kubectl, self.namespace)
+        discard_namespace(self._cluster, self.namespace)
+        delete_cluster_role(self._cluster.kubectl, account.cluster_name(self.namespace))
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,18 @@
 """Agents as processes of their own, with the rights that the chart grants and no others."""
 
-import json
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from cluster.kubectl import Kubectl
 from cluster.ports import HOST, Ports
-from cluster.processes import Program, start, wait_until
+from cluster.processes import Program, wait_until
 from local import account
+from local.operator_process import Launch
+from support import preloaded
+from support.accounts import create_account
 from support.port_server import CLIENT_ID, CLIENT_SECRET, INSTALLATION, PortServer
 from support.serving import ask_probe
 
@@ -34,6 +34,7 @@ class PortAgents:
     kubectl: Kubectl
     folder: Path
     server: PortServer
+    launch: Launch = preloaded.start
     running: list["AgentProcess"] = field(default_factory=list)
     started: int = 0
 
@@ -47,14 +48,7 @@ class PortAgents:
             account.role("Role", here, account.read("port-agent")),
             binding,
         ]
-        document = {"apiVersion": "v1", "kind": "List", "items": items}
-        self.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(document))
-        token = self.kubectl("create", "token", NAME).strip()
-        config = yaml.safe_load(self.kubectl("config", "view", "--raw", "--minify", "--flatten"))
-        config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
-        self.kubeconfig = self.folder / "agent-kubeconfig"
-        self.kubeconfig.touch(mode=0o600)
-        self.kubeconfig.write_text(yaml.safe_dump(config))
+        self.kubeconfig = create_account(self.kubectl, str(namespace), NAME, items, self.folder / "agent-kubeconfig")
 
     def start(self, settings: Mapping[str, str] | None = None) -> "AgentProcess":
         """Start one; it may not be ready yet."""
@@ -80,7 +74,7 @@ class PortAgents:
         }
         command = [str(Path(sys.executable).with_name("taskaction")), "port-agent", "run"]
         log = self.folder / f"agent-{self.started}.log"
-        program = start("agent", command, mark=" ".join(command), log=log, tied=True, env=env)
+        program = self.launch("agent", command, mark=" ".join(command), log=log, tied=True, env=env)
         found = AgentProcess(program, f"http://{bind}")
         self.running.append(found)
         return found

@@ -2,20 +2,17 @@
 
 import json
 import os
-import subprocess
-import sys
 import urllib.request
 from base64 import b64encode
-from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 from cluster.kubectl import Kubectl
 from local.operator_process import Operator
+from support import preloaded
 from support.operators import Operators
 
 KINDS = "taskactions,actionflowruns,actionflows,actionproviders,actionevents,jobs,pods,configmaps,events"
 """All kinds with content, except Secrets."""
-_BIN = Path(sys.executable).parent
 
 
 def sightings(kubectl: Kubectl, operators: Operators, operator: Operator) -> dict[str, str]:
@@ -39,8 +36,7 @@ def _each(kubectl: Kubectl) -> list[list[str]]:
 
 def _terminal(kubectl: Kubectl, *words: str) -> str:
     env = {**os.environ, "KUBECONFIG": str(kubectl.kubeconfig)}
-    command = [str(_BIN / "taskaction"), *words, f"--namespace={kubectl.namespace}"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = preloaded.run([*words, f"--namespace={kubectl.namespace}"], env)
     return done.stdout + done.stderr
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chart.helm import CHART, Helm, HelmError
 from cluster.clusters import Cluster
+from support.api import apply_objects
 from support.cluster import new_namespace
 from support.rendered import read_manifests
 
@@ -71,22 +71,17 @@ def helm(crds: Cluster) -> Helm:
     return Helm.built(crds.kubeconfig)
 
 
-def taken(helm: Helm, cluster: Cluster, folder: Path, release: str, *options: str) -> list[Manifest]:
+def taken(helm: Helm, cluster: Cluster, release: str, *options: str) -> list[Manifest]:
     """Give what is rendered, when the API server has found nothing wrong with it."""
     text = helm("template", release, str(CHART), "--namespace=default", "--skip-tests", "--no-hooks", *options)
-    path = folder / "rendered.yaml"
-    path.write_text(text)
     found = read_manifests(text)
-    if found:
-        checked = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
-        said = cluster.kubectl("apply", *checked, f"--filename={path}")
-        assert len(said.splitlines()) == len(found)
+    apply_objects(cluster.kubectl, found, "--dry-run=server")
     return found
 
 
 @pytest.mark.parametrize("on", CHOICES, ids=switched_on)
-def test_every_choice_of_components_is_taken(helm: Helm, crds: Cluster, tmp_path: Path, on: tuple[bool, ...]) -> None:
-    found = taken(helm, crds, tmp_path, "ta", *switched(on), "--set=crds.enabled=false")
+def test_every_choice_of_components_is_taken(helm: Helm, crds: Cluster, on: tuple[bool, ...]) -> None:
+    found = taken(helm, crds, "ta", *switched(on), "--set=crds.enabled=false")
     assert len([one for one in found if one["kind"] == "Deployment"]) == sum(on)
     for one in found:
         told = one["metadata"]["labels"]
@@ -96,14 +91,14 @@ def test_every_choice_of_components_is_taken(helm: Helm, crds: Cluster, tmp_path
 
 
 @pytest.mark.parametrize(("release", "options"), NAMES.values(), ids=NAMES)
-def test_every_name_is_taken(helm: Helm, crds: Cluster, tmp_path: Path, release: str, options: tuple[str, ...]) -> None:
-    found = taken(helm, crds, tmp_path, release, *ALL, *options, "--set=crds.enabled=false")
+def test_every_name_is_taken(helm: Helm, crds: Cluster, release: str, options: tuple[str, ...]) -> None:
+    found = taken(helm, crds, release, *ALL, *options, "--set=crds.enabled=false")
     names = [(one["kind"], one["metadata"]["name"], one["metadata"].get("namespace")) for one in found]
     assert len(names) == len(set(names))
 
 
-def test_all_that_pods_may_be_told_is_taken(helm: Helm, crds: Cluster, tmp_path: Path) -> None:
-    found = taken(helm, crds, tmp_path, "ta", *ALL, *PODS)
+def test_all_that_pods_may_be_told_is_taken(helm: Helm, crds: Cluster) -> None:
+    found = taken(helm, crds, "ta", *ALL, *PODS)
     for one in found:
         if one["kind"] == "Deployment":
             (container,) = one["spec"]["template"]["spec"]["containers"]

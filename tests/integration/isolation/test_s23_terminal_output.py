@@ -3,12 +3,12 @@
 import os
 import pty
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from cluster.kubectl import Kubectl
+from support import preloaded
 from support.actions import action, create, wait_for_phase
 from support.api import create_object
 
@@ -37,24 +37,14 @@ def shown(operator, attacker: Kubectl) -> Kubectl:
     return attacker
 
 
-def read(kubeconfig: Path, namespace: str, words: tuple[str, ...], screen: int | None) -> str:
-    """Run a command with its output to a pipe, or to a terminal."""
-    command = [str(Path(sys.executable).with_name("taskaction")), *words, f"--namespace={namespace}"]
-    env = {**os.environ, "KUBECONFIG": str(kubeconfig), "TERM": "dumb", "NO_COLOR": "1"}
-    ended = subprocess.run(
-        command,
-        env=env,
-        stdout=subprocess.PIPE if screen is None else screen,
-        stderr=subprocess.STDOUT,
-        timeout=100,
-        check=False,
-    )
-    return "" if ended.stdout is None else ended.stdout.decode()
+def environment(kubeconfig: Path) -> dict[str, str]:
+    return {**os.environ, "KUBECONFIG": str(kubeconfig), "TERM": "dumb", "NO_COLOR": "1"}
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_s23_commands_escape_control_characters(shown: Kubectl, kubeconfig: Path, words: tuple[str, ...]) -> None:
-    text = read(kubeconfig, str(shown.namespace), words, None)
+    ended = preloaded.run([*words, f"--namespace={shown.namespace}"], environment(kubeconfig))
+    text = ended.stdout + ended.stderr
     assert "ask" in text or "run" in text
     assert not [sign for sign in text if (sign < " " or "\x7f" <= sign < "\xa0") and sign not in "\t\n"]
     if words == ("describe", "ask"):
@@ -63,7 +53,8 @@ def test_s23_commands_escape_control_characters(shown: Kubectl, kubeconfig: Path
 
 def test_s23_a_terminal_gets_them_escaped_too(shown: Kubectl, kubeconfig: Path) -> None:
     ours, screen = pty.openpty()
-    read(kubeconfig, str(shown.namespace), ("describe", "ask"), screen)
+    command = [str(preloaded.COMMAND), "describe", "ask", f"--namespace={shown.namespace}"]
+    subprocess.run(command, env=environment(kubeconfig), stdout=screen, stderr=screen, timeout=100, check=False)
     os.close(screen)
     text = b""
     while True:

@@ -5,6 +5,7 @@ import re
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +16,18 @@ from cluster.kubectl import Kubectl
 from cluster.processes import start, wait_until
 from local import account
 from local.manifests import ROOT
+from support import preloaded
 from support.actions import API_VERSION, action, create, get, phase, wait_for_all, wait_for_phase
 from support.operators import QUICK_LEASES, Operators, metric
 from support.world import World, once
 
 
-@pytest.fixture(autouse=True)
-def _started_by_its_command(operators: Operators) -> None:
+@pytest.fixture
+def by_command(operators: Operators) -> Iterator[None]:
+    """Start operators by their command instead of forks of a process that has loaded their code."""
     operators.launch = start
+    yield
+    operators.launch = preloaded.start
 
 
 def read(url: str) -> tuple[int, str]:
@@ -34,6 +39,7 @@ def read(url: str) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
+@pytest.mark.usefixtures("by_command")
 def test_probes_and_metrics_answer(operators: Operators, kubectl: Kubectl) -> None:
     operator = operators.start(QUICK_LEASES)
     assert read(f"{operator.url}/healthz") == (200, "ok\n")
@@ -68,6 +74,7 @@ def test_an_object_that_is_nested_without_end_keeps_no_operator_from_starting(
     operators.stop()
 
 
+@pytest.mark.usefixtures("by_command")
 def test_logs_are_one_json_object_a_line_and_hold_no_parameters(operators: Operators, kubectl: Kubectl) -> None:
     operator = operators.start({**QUICK_LEASES, "TASKACTION_LOG_FORMAT": "json", "TASKACTION_LOG_LEVEL": "debug"})
     create(kubectl, [action("quiet", "fail", {"message": "a-secret-word"}, retryPolicy={"limit": 0})])

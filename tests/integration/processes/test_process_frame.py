@@ -20,6 +20,8 @@ from cluster.kubectl import Kubectl
 from cluster.ports import HOST, Ports
 from cluster.processes import Program, start, wait_until
 from local.manifests import ROOT
+from local.operator_process import Launch
+from support import preloaded
 from support.actions_services import ActionsServices
 from support.inboxes import Inboxes
 from support.operators import QUICK_LEASES, Operators
@@ -66,7 +68,6 @@ class Starter:
 
     def __init__(self, operators: Operators, cluster: Cluster, kubectl: Kubectl, port: PortServer, folder: Path):
         self.operators = operators
-        self.operators.launch = start  # whose end tells the exit code
         self.inboxes = Inboxes(operators, cluster.kubectl, folder)
         self.services = ActionsServices(kubectl, str(kubectl.namespace), folder)
         self.agents = PortAgents(kubectl, folder, port)
@@ -78,7 +79,12 @@ class Starter:
         """Start one, and return when it is ready; settings have the names of fields."""
         return self._starts[component](settings)
 
+    def launch_by(self, launch: Launch) -> None:
+        """Start those that follow in another way."""
+        self.operators.launch = self.inboxes.launch = self.services.launch = self.agents.launch = launch
+
     def close(self) -> None:
+        self.launch_by(preloaded.start)
         self.agents.stop()
         self.services.close()
         self.inboxes.close()
@@ -118,7 +124,7 @@ def launch_without_server(component: str, folder: Path) -> Running:
     )}  # fmt: skip
     env = {**os.environ, "KUBECONFIG": str(kubeconfig), **{f"{prefix}{name.upper()}": own[name] for name in own}}
     command = [str(Path(sys.executable).with_name("taskaction")), *words]
-    program = start(component, command, mark=" ".join(command), log=folder / "log", tied=True, env=env)
+    program = preloaded.start(component, command, mark=" ".join(command), log=folder / "log", tied=True, env=env)
     return Running(program, f"http://{HOST}:{ports.apiserver}")
 
 
@@ -133,6 +139,7 @@ def starter(
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_a_process_answers_its_probes_and_ends_by_sigterm(starter: Starter, component: str) -> None:
+    starter.launch_by(start)  # the command itself, which the others' forks do without
     process = starter.start(component)
     assert process.ask("/healthz") == (200, "ok\n")
     assert process.ask("/readyz") == (200, "ok\n")

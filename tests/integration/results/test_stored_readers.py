@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import uuid
 from contextlib import aclosing
 from hashlib import sha256
@@ -20,6 +18,7 @@ from flyteidl2.core.types_pb2 import SimpleType
 from cluster.clusters import Cluster
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
+from support import preloaded
 from support.actions import action, create, get, wait_for, wait_for_phase
 from support.actions_services import ActionsServices, action_id, condition, task, watch
 from support.api import create_object
@@ -58,14 +57,7 @@ def running(operators: Operators, folder: Path) -> Operators:
 def taskaction(kubectl: Kubectl, *words: str, code: int = 0) -> tuple[str, str]:
     """Run a command of a person without a storage; return what it printed."""
     env = {name: text for name, text in os.environ.items() if not name.startswith("TASKACTION_")}
-    told = subprocess.run(
-        [str(Path(sys.executable).with_name("taskaction")), *words, f"--namespace={kubectl.namespace}"],
-        env=env | {"KUBECONFIG": str(kubectl.kubeconfig)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    told = preloaded.run([*words, f"--namespace={kubectl.namespace}"], env | {"KUBECONFIG": str(kubectl.kubeconfig)})
     assert told.returncode == code, told.stdout[-500:] + told.stderr
     return told.stdout, told.stderr
 

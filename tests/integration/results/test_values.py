@@ -3,9 +3,7 @@
 import json
 import os
 import subprocess
-import sys
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,6 +13,7 @@ from hypothesis import strategies as st
 
 from cluster.kubectl import Kubectl
 from local import policies
+from support import preloaded
 from support.actions import API_VERSION, action, create, get, patch, wait_for, wait_for_phase
 from support.api import create_object, patch_object, server_of, wait_for_object
 from support.hand_kubelet import HandKubelet
@@ -194,11 +193,9 @@ def test_r23_an_approval_with_a_large_number_ends_and_can_be_labelled(people: Ku
 
 
 def taskaction(kubectl: Kubectl, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the program as people start it."""
-    program = Path(sys.executable).parent / "taskaction"
+    """Run the program as a person."""
     environment = {**os.environ, "KUBECONFIG": str(kubectl.kubeconfig)}
-    line = [str(program), *words, f"--namespace={kubectl.namespace}"]
-    return subprocess.run(line, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return preloaded.run([*words, f"--namespace={kubectl.namespace}"], environment)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
-"""Operators that tests start by a fork are processes as those of the command."""
+"""Commands that tests start by a fork are processes as those that are started by their name."""
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from cluster.processes import Program, command_line, start, wait_until
+from cluster.processes import Program, start, wait_until
 from local.operator_process import Launch, mark
 from support import preloaded
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks are ended
 COMMAND = [str(Path(sys.executable).with_name("taskaction")), "operator", "run"]
 
 
-@pytest.fixture(params=[start, preloaded.start], ids=["command", "fork"])
+@pytest.fixture(params=[start, preloaded.fork], ids=["command", "fork"])
 def launch(request: pytest.FixtureRequest) -> Launch:
     found: Launch = request.param
     return found
@@ -46,21 +47,30 @@ def test_the_environment_is_that_of_the_start_alone(
     assert said
 
 
-def test_a_fork_leads_a_group_and_is_recognized_by_its_command_line(tmp_path: Path) -> None:
-    program = run(preloaded.start, tmp_path)
-    again = Program.from_record(program.to_record())
-    assert mark() in command_line(program.pid)
+def test_a_fork_leads_a_group_and_tells_its_end(tmp_path: Path) -> None:
+    program = run(preloaded.fork, tmp_path)
     assert os.getpgid(program.pid) == program.pid
     program.signal(signal.SIGSTOP)
-    assert again.is_running()
+    assert program.is_running()
     program.end()
-    assert not again.is_running()
+    assert not program.is_running()
+    assert program.popen is not None
+    assert program.popen.returncode == -signal.SIGKILL
 
 
 def test_forks_end_with_their_server(tmp_path: Path) -> None:
-    server = preloaded.ForkServer(tuple(COMMAND))
-    pid = server.fork({**os.environ, "KUBECONFIG": str(tmp_path / "none")}, tmp_path / "log")
-    program = Program("operator", pid, mark(), tmp_path / "log")
-    program.signal(signal.SIGSTOP)
+    server = preloaded.ForkServer()
+    with (tmp_path / "log").open("wb") as log:
+        child = server.fork(COMMAND, {**os.environ, "KUBECONFIG": str(tmp_path / "none")}, log, log)
+    os.killpg(child.pid, signal.SIGSTOP)
     server.close()
-    wait_until(lambda: not program.is_running(), timeout=20, what="the end of the fork")
+    assert child.poll(seconds=20) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("words", [["--version"], ["get", "one"], ["--help"], ["none"]], ids=" ".join)
+def test_a_command_prints_the_same_and_ends_with_the_same_code(words: list[str], tmp_path: Path) -> None:
+    env = {**os.environ, "KUBECONFIG": str(tmp_path / "none")}
+    started = subprocess.run([COMMAND[0], *words], env=env, capture_output=True, text=True, check=False, timeout=60)
+    forked = preloaded.run(words, env)
+    assert (forked.returncode, forked.stdout, forked.stderr) == (started.returncode, started.stdout, started.stderr)
+    assert forked.stdout + forked.stderr
