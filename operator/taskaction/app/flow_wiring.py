@@ -19,6 +19,7 @@ from taskaction.control.flow_runs.files import RunFiles
 from taskaction.control.flow_runs.inline import InlineCalls
 from taskaction.control.flow_runs.inputs import ClusterInputs
 from taskaction.control.flow_runs.intake import RunIntake
+from taskaction.control.flow_runs.limits import RunLimits
 from taskaction.control.flow_runs.parts import RunReconcilerParts
 from taskaction.control.flow_runs.persistence import RunPersistence
 from taskaction.control.flow_runs.reconciler import RunReconciler
@@ -161,6 +162,12 @@ def _build_reconciler(
     files: RunFiles,
 ) -> RunReconciler:
     config = base.config
+    limits = RunLimits(
+        state_bytes=files.limit,
+        remedy=files.remedy,
+        parameters_bytes=config.max_parameters_bytes,
+        visits=config.flows_max_visits,
+    )
     children = RunChildren(
         cluster=base.cluster,
         persistently=base.persistently,
@@ -193,7 +200,7 @@ def _build_reconciler(
             children=children,
             effect_runner=EffectRunner(children=children, inline=inline, requests=base.requests),
             definitions=DefinitionLoader(base.cluster, base.persistently, base.evaluator),
-            steps=StepRunner(base.evaluator, base.clock, max_visits=config.flows_max_visits),
+            steps=StepRunner(base.evaluator, base.clock, limits),
             log=RunLog(base.journal, base.clock),
             agenda=agenda,
             background=base.background,

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from decimal import Decimal
+from math import isfinite
 from typing import Any, NoReturn
 
 import orjson
@@ -31,6 +32,8 @@ _WHITE_SPACE = " \t\n\r"
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _PLACE_CHARS = 128
+_PLACED_CHARS = 100_000
+"""Maximum length of a text in which the place of a value is searched for, in some milliseconds."""
 
 _TOO_LARGE = "is an integer beyond 64 bits; write it as a string"
 _BEYOND_DOUBLE = "is a number beyond a 64-bit float; write it as a string"
@@ -39,6 +42,7 @@ _HALF_PAIR = "has half of a surrogate pair; write whole characters"
 _TWICE = "appears twice in its object; keep one"
 _NO_NAME = "has a name that is not a string"
 _DEEP = "is nested too deeply"
+_CHANGED = "has a value that a reader would change, such as an integer beyond 64 bits; write it as a string"
 
 Place = tuple[str | int, ...]
 
@@ -74,15 +78,28 @@ def parse_json(content: str | bytes) -> Any:
         JsonValueError: a reader would change a value in it.
     """
     try:
-        text = content if isinstance(content, str) else content.decode()
-        try:
-            value = _STRICT.decode(text)
-        except _MarkedError:  # the place is not known, nor whether the rest of the text is JSON
-            value = _MARKING.decode(text)
+        return _parse_plain(content if isinstance(content, str) else content.decode())
     except RecursionError as error:
         raise JsonSyntaxError("nested too deeply") from error
+    except JsonValueError:
+        raise
     except ValueError as error:
         raise JsonSyntaxError(str(error)) from error
+
+
+def _parse_plain(text: str) -> Any:
+    try:
+        value = _STRICT.decode(text)
+    except json.JSONDecodeError:
+        raise
+    except (_MarkedError, ValueError):  # Python refuses integers of thousands of digits
+        pass
+    else:
+        if _is_plain(value):
+            return value
+    if len(text) > _PLACED_CHARS:
+        raise JsonValueError((), _CHANGED)
+    value = _MARKING.decode(text)  # neither the place is known, nor whether the rest of the text is JSON
     check_value(value)
     return value
 
@@ -163,6 +180,16 @@ _IS_PLAIN: Mapping[type, Callable[[Any], bool]] = {
 }
 
 
+_ARE_PLAIN: Mapping[type, Callable[[list[Any]], bool]] = {
+    str: lambda values: (text := "".join(values)).isascii() or not _SURROGATE.search(text),
+    int: lambda values: min(values) >= -_LARGEST and max(values) < _LARGEST,
+    float: lambda values: all(map(isfinite, values)),
+    bool: lambda _: True,
+    type(None): lambda _: True,
+}
+_MANY = 16
+
+
 def _is_plain(value: Any) -> bool:
     """Whether a value certainly has no problem: fast, because every result passes here."""
     waiting = [value]
@@ -171,11 +198,22 @@ def _is_plain(value: Any) -> bool:
         if type(part) is dict:
             if not all(type(name) is str and (name.isascii() or not _SURROGATE.search(name)) for name in part):
                 return False
-            waiting += part.values()
+            values: Any = part.values()
         elif type(part) is list:
-            waiting += part
-        elif not (check := _IS_PLAIN.get(type(part))) or not check(part):
+            values = part
+        elif (check := _IS_PLAIN.get(type(part))) and check(part):
+            continue
+        else:
             return False
+        if len(values) < _MANY:
+            waiting += values
+            continue
+        for kind in set(map(type, values)):  # each check in C, for all values of a type
+            alike = [one for one in values if type(one) is kind]
+            if kind is dict or kind is list:
+                waiting += alike
+            elif (check_all := _ARE_PLAIN.get(kind)) is None or not check_all(alike):
+                return False
     return True
 
 
@@ -233,16 +271,24 @@ def restore_doubles(value: Any) -> Any:
     return _with_doubles(value) if _has_large_integer(value) else value
 
 
+_CONTAINERS = frozenset({dict, list})
+_WITH_INTEGERS = _CONTAINERS | {int}
+
+
 def _has_large_integer(value: Any) -> bool:
     waiting = [value]
     while waiting:
         part = waiting.pop()
-        if type(part) is dict:
-            waiting += part.values()
+        if type(part) is int:
+            if not -_LARGEST <= part < _LARGEST:
+                return True
+        elif type(part) is dict:
+            waiting += [one for one in part.values() if type(one) in _WITH_INTEGERS and one]
         elif type(part) is list:
-            waiting += part
-        elif type(part) is int and not -_LARGEST <= part < _LARGEST:
-            return True
+            integers = [one for one in part if type(one) is int]
+            if integers and not (min(integers) >= -_LARGEST and max(integers) < _LARGEST):
+                return True
+            waiting += [one for one in part if type(one) in _CONTAINERS and one]
     return False
 
 
@@ -272,7 +318,18 @@ def _refuse(reason: str) -> NoReturn:
     raise _MarkedError(reason)
 
 
-def _decoder(refuse: Callable[[str], Any]) -> json.JSONDecoder:
+def _object_reader(refuse: Callable[[str], Any]) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    def read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = dict(pairs)
+        if len(found) < len(pairs):
+            times = Counter(name for name, _ in pairs)
+            found |= {name: refuse(_TWICE) for name, count in times.items() if count > 1}
+        return found
+
+    return read_object
+
+
+def _marking_decoder(refuse: Callable[[str], Any]) -> json.JSONDecoder:
     """Return a parser that calls ``refuse`` with the reason for each value that a reader would change."""
 
     def read_integer(digits: str) -> Any:
@@ -284,20 +341,14 @@ def _decoder(refuse: Callable[[str], Any]) -> json.JSONDecoder:
         number = float(digits)
         return number if number - number == 0 else refuse(_BEYOND_DOUBLE)
 
-    def read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = dict(pairs)
-        if len(found) < len(pairs):
-            times = Counter(name for name, _ in pairs)
-            found |= {name: refuse(_TWICE) for name, count in times.items() if count > 1}
-        return found
-
     return json.JSONDecoder(
         parse_int=read_integer,
         parse_float=read_float,
         parse_constant=lambda _: refuse(_NOT_FINITE),
-        object_pairs_hook=read_object,
+        object_pairs_hook=_object_reader(refuse),
     )
 
 
-_STRICT = _decoder(_refuse)
-_MARKING = _decoder(_Marked)
+_STRICT = json.JSONDecoder(parse_constant=lambda _: _refuse(_NOT_FINITE), object_pairs_hook=_object_reader(_refuse))
+"""Parser for texts of any size: numbers are checked afterwards, because a function for each takes much longer."""
+_MARKING = _marking_decoder(_Marked)

@@ -70,7 +70,7 @@ class StepLimits:
 
 
 FULL_STEP = StepLimits()
-QUICK_STEP = StepLimits(states=1_000, units=60_000, quick=True)
+QUICK_STEP = StepLimits(states=500, units=30_000, quick=True)
 """Limits of a step in the event loop, about 20 ms."""
 
 
@@ -107,13 +107,13 @@ class Budget:
             StepTooCostlyError: the budget of a quick step is used up.
         """
         most = self._limits.units // VALUE_UNITS
-        self._read += VALUE_UNITS * min(_count_values(document, most), most)
+        self._read += VALUE_UNITS * min(count_values(document, most), most)
         if self._limits.quick and self._read >= self._limits.units:
             raise StepTooCostlyError
 
     def count_values(self, value: Any) -> int:
         """Return the number of values in a value, without visiting more than the remaining budget."""
-        return _count_values(value, self._left)
+        return count_values(value, self._left)
 
     def check(self, value: Any) -> Any:
         """Return the value, after charging for all its parts.
@@ -140,7 +140,8 @@ class Budget:
         return value
 
 
-def _count_values(value: Any, most: int) -> int:
+def count_values(value: Any, most: int) -> int:
+    """Return the number of values in a value, without visiting more than ``most``."""
     count, waiting = 1, [value]
     while waiting and count <= most:
         one = waiting.pop()

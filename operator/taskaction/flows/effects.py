@@ -1,13 +1,18 @@
 """Events, effects and decisions of a run: plain values between the machine and the reconciler of runs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+
+import orjson
 
 from taskaction.flows.definition import YEAR
 from taskaction.flows.privacy import Place, without_private
 from taskaction.flows.state import Failure, FlowState
+
+_VALUES = frozenset({"input", "output", "cause"})
+"""Details of log entries that quote the state of the flow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class StartAction:
         body: the input, including private parts, whose places are in ``private``.
         wait_time: the seconds after which the action ends with ``ActionTimeout``.
         inline: the action has no object of its own.
+        problem: why the action cannot be started; its body is then empty.
     """
 
     visit: str
@@ -80,6 +86,7 @@ class StartAction:
     private: tuple[Place, ...] = ()
     wait_time: int = YEAR
     inline: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,16 @@ class FlowLogEntry:
     def to_json(self) -> dict[str, Any]:
         """Return the entry as JSON without private data."""
         return {"time": self.time.isoformat(), "code": self.code, "details": without_private(self.details)}
+
+    def shorten(self, max_bytes: int) -> "FlowLogEntry":
+        """Return the entry without private data; larger details have the sizes of values instead of the values."""
+        details = without_private(self.details)
+        if len(orjson.dumps(details)) > max_bytes:
+            details = {
+                name: {"bytes": len(orjson.dumps(value))} if name in _VALUES else value
+                for name, value in details.items()
+            }
+        return replace(self, details=details)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,6 +85,7 @@ class Expression:
         )
         if any(one.steps is None for one in self.paths.values()):
             return True
+        scope.budget.charge(len(private) * len(read))
         return any(one[: len(place)] == place or place[: len(one)] == one for one in private for place in read)
 
     def evaluate(self, scope: EvaluationScope, seed: str) -> Any:

@@ -28,7 +28,7 @@ from taskaction.flows.error_rules import error_document, matches_error, retry_de
 from taskaction.flows.errors import StateError
 from taskaction.flows.parallel import advance, cancel_effects, combine_results
 from taskaction.flows.parameters import Evaluated
-from taskaction.flows.privacy import Places, hide
+from taskaction.flows.privacy import Place, Places, hide, private_places
 from taskaction.flows.program import FlowProgram, Node, Program
 from taskaction.flows.scope import EvaluationScope
 from taskaction.flows.state import Failure, FlowState, Frame
@@ -36,7 +36,7 @@ from taskaction.flows.steps import ActionStarted, BranchesStarted, StateComplete
 from taskaction.flows.values import write_result
 from taskaction.flows.web_input import has_expired, to_web_input_result
 
-PAUSE = timedelta(seconds=0.2)
+PAUSE = timedelta(seconds=0.1)
 """Pause of a run after a step that used its budget."""
 
 CANCELED = "FlowCanceled"
@@ -97,6 +97,7 @@ class _Turn:
     entries: list[FlowLogEntry] = field(default_factory=list)
     wakes: list[datetime] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
+    named: dict[int, tuple[Any, Sequence[Place]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ends = {one.visit: one for one in self.happened if isinstance(one, ActionEnded)}
@@ -140,7 +141,16 @@ class _Turn:
 
     def scope(self, frame: Frame) -> EvaluationScope:
         """Return a scope for data of one state or item, with a budget."""
-        return EvaluationScope(frame.data, self.state.context, self._new_budget(), frame.private)
+        budget = self._new_budget()
+        return EvaluationScope(frame.data, self.state.context, budget, frame.private, find_private=self._find_private)
+
+    def _find_private(self, data: Any) -> Sequence[Place]:
+        """Return the places that are private by their names; the items of a Map read the same data."""
+        known = self.named.get(id(data))
+        if known is None:
+            self._charge_document(data)
+            known = self.named[id(data)] = data, private_places(data)
+        return known[1]
 
     def _new_budget(self) -> Budget:
         budget = Budget(self.limits)

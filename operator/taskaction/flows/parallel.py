@@ -187,6 +187,7 @@ def _input_of(frame: Frame, node: Node, index: int, turn: Turn) -> Evaluated:
         return Evaluated(*node.given.read_private(scope))
     scope = map_scope(node, scope)
     items, private = items_of(node, scope)
+    scope.budget.charge(len(private))
     of_the_item = places_below(private, (index,))
     if not isinstance(node.given, ParameterTemplate):
         return Evaluated(items[index], of_the_item)

@@ -80,9 +80,11 @@ class Path:
             matches = list(islice(self.query.finditer(data), MAX_MATCHES + 1))
             if len(matches) > MAX_MATCHES:
                 raise RunTimeError(f"{self.text} matches more than {MAX_MATCHES} values")
+            scope.budget.charge(len(known) * len(matches))
             below = [places_below(known, match.parts) for match in matches]
             places = tuple((index, *place) for index, found in enumerate(below) for place in found)
             return [match.obj for match in matches], places
+        scope.budget.charge(len(known))
         found = self.find(scope)
         if found is None:
             near = "" if is_private(self.steps) or known else _nearest(self.steps, self._root(scope))

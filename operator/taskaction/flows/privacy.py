@@ -1,10 +1,11 @@
 """Private data of a run: removes private parts from documents and restores them, without changing its input.
 
 Properties whose names start with ``_private`` can be used in a flow, but are never shown. What was made from them is as
-private, wherever it stands: its places are recorded next to the document (``Frame.private``).
+private, wherever it stands: its places are recorded next to the document (``Frame.private``). The time of every
+function is linear in the sizes of the document and of its places.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 PREFIX = "_private"
@@ -18,18 +19,41 @@ Places = tuple[Place, ...]
 WHOLE: Places = ((),)
 """Places of a value that is private itself."""
 
-_LEAVES = (str, int, float, type(None))
+_PARTS = (dict, list, tuple)
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def without_private(document: Any) -> Any:
-    """Return a document without its private properties, at any depth."""
-    if isinstance(document, _LEAVES):  # most values: a check for Mapping takes ten times as long
-        return document
-    if isinstance(document, Mapping):
-        return {name: without_private(value) for name, value in document.items() if not str(name).startswith(PREFIX)}
+    """Return a document without its private properties, at any depth; the document itself if it has none."""
+    return _remove_private(document) if _has_private_name(document) else document
+
+
+def _remove_private(document: Any) -> Any:
+    if isinstance(document, dict):
+        return {name: _remove_private(value) for name, value in document.items() if not _is_private_name(name)}
     if isinstance(document, list | tuple):
-        return [without_private(one) for one in document]
+        return [_remove_private(one) for one in document]
     return document
+
+
+def _has_private_name(document: Any) -> bool:
+    """Whether any property is private by its name; most documents have none, and need no copy."""
+    level = [document]
+    while level:
+        below: list[Any] = []
+        for part in level:
+            if isinstance(part, dict):
+                if any(map(_is_private_name, part)):
+                    return True
+                below += [one for one in part.values() if type(one) not in _SCALARS and one]
+            elif isinstance(part, list | tuple):
+                below += [one for one in part if type(one) not in _SCALARS and one]
+        level = below
+    return False
+
+
+def _is_private_name(name: object) -> bool:
+    return str(name).startswith(PREFIX)
 
 
 def hide(document: Any, places: Places) -> Any:
@@ -57,52 +81,82 @@ def places_after_write(places: Sequence[Place], at: Place, value: Sequence[Place
     return (*kept, *((*at, *one) for one in value))
 
 
-def private_places(document: Any, place: Place = ()) -> list[Place]:
+def private_places(document: Any) -> list[Place]:
     """Return the places of the private properties of a document."""
-    if isinstance(document, _LEAVES):
-        return []
-    if isinstance(document, Mapping):
-        found: list[Place] = []
-        for name, value in document.items():
-            here = (*place, name)
-            found += [here] if str(name).startswith(PREFIX) else private_places(value, here)
-        return found
-    if isinstance(document, list | tuple):
-        return [found for index, one in enumerate(document) for found in private_places(one, (*place, index))]
-    return []
+    found: list[Place] = []
+    if _has_private_name(document):
+        _collect_private(document, [], found)
+    return found
 
 
-def split_private(document: Any, places: Sequence[Place]) -> tuple[Any, list[tuple[Place, Any]]]:
-    """Return a document without the values at some places, and these values."""
+def _collect_private(part: Any, place: list[str | int], found: list[Place]) -> None:
+    for name, one in part.items() if isinstance(part, dict) else enumerate(part):
+        if isinstance(name, str) and _is_private_name(name):
+            found.append((*place, name))
+        elif isinstance(one, _PARTS) and one:
+            place.append(name)
+            _collect_private(one, place, found)
+            place.pop()
+
+
+def split_private(document: Any, places: Iterable[Place]) -> tuple[Any, list[tuple[Place, Any]]]:
+    """Return a document without the values at some places, and these values; a value in another one goes with it."""
     kept: list[tuple[Place, Any]] = []
-    for place in sorted(set(places), key=len):
-        if not any(place[: len(outer)] == outer for outer, _ in kept):
-            document, value = _without(document, place)
-            kept.append((place, value))
-    return document, kept
+    tree = _tree((place, None) for place in places)
+    return (_split(document, tree, (), kept) if tree else document), kept
 
 
-def restore_private(document: Any, kept: Sequence[tuple[Place, Any]]) -> Any:
+def restore_private(document: Any, kept: Iterable[tuple[Place, Any]]) -> Any:
     """Return the document that ``split_private`` has split."""
-    for place, value in kept:
-        document = _with(document, place, value)
-    return document
+    tree = _tree(kept)
+    return _restore(document, tree) if tree else document
 
 
-def _without(document: Any, place: Place) -> tuple[Any, Any]:
-    first, *rest = place
-    if rest:
-        inner, value = _without(document[first], tuple(rest))
-        return _with(document, (first,), inner), value
-    if isinstance(document, Mapping):
-        return {name: value for name, value in document.items() if name != first}, document[first]
-    return _with(document, (first,), None), document[first]
+class _Leaf:
+    """End of a place in a tree of places."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
-def _with(document: Any, place: Place, value: Any) -> Any:
-    first, *rest = place
-    if rest:
-        value = _with(document[first], tuple(rest), value)
-    if isinstance(document, Mapping):
-        return {**document, first: value}
-    return [value if index == first else one for index, one in enumerate(document)]
+_Tree = dict[str | int, "_Tree | _Leaf"]
+"""Places by their steps."""
+
+
+def _tree(places: Iterable[tuple[Place, Any]]) -> _Tree:
+    """Return the tree of places with their values; a place within another one is not in it."""
+    tree: _Tree = {}
+    for place, value in places:
+        below: _Tree | _Leaf = tree
+        for step in place[:-1]:
+            if isinstance(below, _Leaf):
+                break
+            below = below.setdefault(step, {})
+        if isinstance(below, dict):
+            below[place[-1]] = _Leaf(value)
+    return tree
+
+
+def _split(part: Any, tree: _Tree, place: Place, kept: list[tuple[Place, Any]]) -> Any:
+    is_object = isinstance(part, Mapping)
+    shown: Any = dict(part) if is_object else list(part)
+    for step, below in tree.items():
+        here, value = (*place, step), part[step]
+        if isinstance(below, dict):
+            shown[step] = _split(value, below, here, kept)
+            continue
+        kept.append((here, value))
+        if is_object:
+            del shown[step]
+        else:
+            shown[step] = None
+    return shown
+
+
+def _restore(part: Any, tree: _Tree) -> Any:
+    whole: Any = dict(part) if isinstance(part, Mapping) else list(part)
+    for step, below in tree.items():
+        whole[step] = _restore(part[step], below) if isinstance(below, dict) else below.value
+    return whole

@@ -1,12 +1,12 @@
 """Scope of an evaluation: the state of the flow, the run's context, and the budget."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
 from taskaction.flows.budget import Budget
-from taskaction.flows.privacy import Places, private_places
+from taskaction.flows.privacy import Place, Places, private_places
 
 CONTEXT = "_context"
 """The read-only part of every state that describes the run."""
@@ -39,6 +39,7 @@ class EvaluationScope:
         data: the state of the flow; ``private`` are its private places.
         context: the value of ``$._context``; it is not part of the data, and so never of a copy of it. In
             ``private_context`` are its private places, with the name ``_context``.
+        find_private: returns the places of the data that are private by their names.
     """
 
     data: Any
@@ -46,6 +47,7 @@ class EvaluationScope:
     budget: Budget = field(default_factory=Budget)
     private: Places = ()
     private_context: Places = ()
+    find_private: Callable[[Any], Sequence[Place]] = private_places
 
     @cached_property
     def names(self) -> Mapping[str, Any]:
@@ -60,7 +62,7 @@ class EvaluationScope:
     @cached_property
     def all_private(self) -> Places:
         """All private places of the state and the context, also those that are private by their names."""
-        return (*self.private, *private_places(self.data), *self.private_context)
+        return (*self.private, *self.find_private(self.data), *self.private_context)
 
     def with_data(self, data: Any, private: Places) -> "EvaluationScope":
         """Return a scope for another state of the flow, such as the input that an InputPath selects."""

@@ -120,21 +120,21 @@ def _contains_type(value: object, unknown: type[object]) -> bool:
     return isinstance(value, unknown)
 
 
-_LISTS = (list, tuple)
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def nesting_problem(value: object, path: str) -> str | None:
     """Return the problem of a JSON value that is nested too deeply, or None."""
     level, parts = 0, [value]
     while parts:
-        if level > NESTING_LIMIT:
+        if level == NESTING_LIMIT:
             return f"{path}: is nested more than {NESTING_LIMIT} levels deep"
         below: list[object] = []
         for part in parts:
             if isinstance(part, dict):  # values from JSON: a check for Mapping takes ten times as long
-                below.extend(part.values())
-            elif isinstance(part, _LISTS):
-                below.extend(part)
+                below += [one for one in part.values() if type(one) not in _SCALARS and one]
+            elif isinstance(part, list | tuple):
+                below += [one for one in part if type(one) not in _SCALARS and one]
         level, parts = level + 1, below
     return None
 

@@ -1,8 +1,9 @@
 """Redaction: replaces values of Secrets in everything that an executor returns, in linear time."""
 
+import asyncio
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 
 from taskaction.core.names import truncate
 from taskaction.plugin.encodings import Canonical, Compact, base64_forms, encoded_forms, spellings, without_surrogates
-from taskaction.plugin.secrets import REDACTED, Secret
+from taskaction.plugin.secrets import REDACTED, Secret, has_secret
 
 SHORTEST_BYTES = 8
 """A shorter value is not searched for: it would match texts that hold no Secret."""
@@ -22,7 +23,12 @@ _SHORTEST_CHARS = SHORTEST_BYTES // 4
 _CUT_MARKS = ("…", "...")
 _SHORTEST_CUT_CHARS = 32
 _CUT_TOKEN = re.compile(r"(?:%[0-9A-Fa-f]?|\\(?:u[0-9A-Fa-f]{0,3}|x[0-9A-Fa-f]?)?)$")
+_SHORT_NUMBERS = range(-999_999, 10_000_000)
+"""Whole numbers with fewer than ``SHORTEST_BYTES`` digits, which are not searched for."""
 _MOST_RESTARTS = 256
+_CHARS_PER_UNIT = 256
+_UNITS_AT_ONCE = 500
+"""Texts that are searched in a row, about 10 ms; a long text counts as several."""
 T = TypeVar("T")
 
 
@@ -58,25 +64,39 @@ class Redactor:
 
     def value(self, value: Any) -> Any:
         """Return a JSON value without any of the secrets in texts, names and numbers, nor any ``Secret``."""
+        return self._replace(value, self.text) if self._texts or has_secret(value) else value
+
+    async def value_in_turns(self, value: Any) -> Any:
+        """Return what ``value`` returns, in turns with other callbacks of the event loop."""
+        if not self._texts:
+            return self.value(value)
+        shown: dict[str, str] = {}
+        units = 0
+        for text in _texts_in(value):
+            shown[text] = self.text(text)
+            units += 1 + len(text) // _CHARS_PER_UNIT
+            if units >= _UNITS_AT_ONCE:
+                units = 0
+                await asyncio.sleep(0)
+        return self._replace(value, shown.__getitem__)
+
+    def _replace(self, value: Any, show: Callable[[str], str]) -> Any:
+        """Return a JSON value with every text as ``show`` returns it, and without other values of Secrets."""
+        if isinstance(value, str):
+            return show(value)
+        if isinstance(value, dict):
+            return {self._replace(name, show): self._replace(part, show) for name, part in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._replace(part, show) for part in value]
         if isinstance(value, Secret):
             return REDACTED
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, dict):
-            return {self.value(name): self.value(part) for name, part in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.value(part) for part in value]
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float) and not isinstance(value, bool) and value not in _SHORT_NUMBERS:
             return REDACTED if number_text(value) in self._texts else value
         return value
 
     def cuts(self, value: Any) -> bool:
         """Whether a text of a JSON value is too long to be searched, so that ``value`` would return it shortened."""
-        if isinstance(value, str):
-            return bool(self._texts) and len(value) > LONGEST_TEXT_CHARS
-        if isinstance(value, dict):
-            return any(self.cuts(name) or self.cuts(part) for name, part in value.items())
-        return isinstance(value, list | tuple) and any(self.cuts(part) for part in value)
+        return bool(self._texts) and any(len(text) > LONGEST_TEXT_CHARS for text in _texts_in(value))
 
     def fields(self, value: T) -> T:
         """Return an outcome, a link or progress without any of the secrets in any of its fields."""
@@ -96,6 +116,21 @@ class Redactor:
             return tuple(self.fields(one) for one in value)
         # Everything else are words of enumerations, times and numbers of the contract.
         return self.value(value) if name == "output" or type(value) is str or isinstance(value, Secret) else value
+
+
+def _texts_in(value: Any) -> set[str]:
+    """Return the distinct texts and names in a JSON value."""
+    found: set[str] = set()
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str):
+            found.add(part)
+        elif isinstance(part, dict):
+            waiting += [*part, *part.values()]
+        elif isinstance(part, list | tuple):
+            waiting += part
+    return found
 
 
 def number_text(value: float) -> str:

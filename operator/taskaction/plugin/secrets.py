@@ -5,7 +5,7 @@ form is ``[redacted]``. ``reveal`` is the one way to its value, for the request 
 """
 
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,11 +86,12 @@ class Secret:
 
 _LISTS = (list, tuple)
 _NOT_SCALAR = (dict, list, tuple, Secret)
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def wrap(value: Any, origin: SecretKey | None = None) -> Any:
     """Return a JSON value with each text, number and boolean as a ``Secret``; names and nulls stay as they are."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {name: wrap(part) for name, part in value.items()}
     if isinstance(value, list):
         return [wrap(part) for part in value]
@@ -103,13 +104,11 @@ def reveal(value: Any) -> Any:
 
 
 def _reveal_all(value: Any) -> Any:
-    if isinstance(value, Secret):
-        return value.reveal()
-    if isinstance(value, Mapping):
-        return {name: _reveal_all(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_reveal_all(part) for part in value]
-    return value
+    if isinstance(value, dict):
+        return {name: _reveal_all(part) if isinstance(part, _NOT_SCALAR) else part for name, part in value.items()}
+    if isinstance(value, _LISTS):
+        return [_reveal_all(part) if isinstance(part, _NOT_SCALAR) else part for part in value]
+    return value.reveal() if isinstance(value, Secret) else value
 
 
 def secrets_in(value: Any) -> Iterator[tuple[Place, Secret]]:
@@ -127,9 +126,11 @@ def has_secret(value: Any) -> bool:
         below: list[Any] = []
         for part in parts:
             if isinstance(part, dict):
-                below.extend(part.values())
+                below += [
+                    one for one in part.values() if type(one) not in _SCALARS and (one or isinstance(one, Secret))
+                ]
             elif isinstance(part, _LISTS):
-                below.extend(part)
+                below += [one for one in part if type(one) not in _SCALARS and (one or isinstance(one, Secret))]
             elif isinstance(part, Secret):
                 return True
         level, parts = level + 1, below
@@ -141,7 +142,7 @@ def _collect(part: Any, place: list[str | int], found: list[tuple[Place, Secret]
         found.append((tuple(place), part))
     elif isinstance(part, dict | list | tuple) and len(place) <= NESTING_LIMIT:
         for name, one in part.items() if isinstance(part, dict) else enumerate(part):
-            if isinstance(one, _NOT_SCALAR):
+            if isinstance(one, _NOT_SCALAR) and (one or isinstance(one, Secret)):
                 place.append(name)
                 _collect(one, place, found)
                 place.pop()

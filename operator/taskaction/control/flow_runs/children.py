@@ -116,6 +116,8 @@ class RunChildren:
         Raises:
             QuotaReachedError: a ResourceQuota leaves no room for it, or for the Secret of its private parameters.
         """
+        if start.problem:
+            return unable_to_run(start.visit, start.problem)
         try:
             body = await self._manifest(record, start)
         except (ActionNotRunnableError, VaultError) as error:

@@ -23,8 +23,9 @@ class EffectRunner:
         """Create or call every action of the state that does not exist; retry later what a quota leaves no room for."""
         new = record.take_missing_starts()
         for start in new:
-            if start.inline:
+            if start.inline and record.starts.get(start.visit) is start and not record.is_gone:
                 self._inline.begin(record, start)
+                await asyncio.sleep(0)  # each validates parameters; the run may be given up meanwhile
         made = [start for start in new if not start.inline]
         if not made:
             return

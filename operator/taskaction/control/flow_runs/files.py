@@ -4,6 +4,7 @@ A file is named by a hash of its content, is in a folder of its run, and is neve
 that exist, and a crash in between leaves a file that no status names.
 """
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -38,22 +39,23 @@ class RunFiles:
         return FLOW_STORED_LIMIT_BYTES if self.has_storage else FLOW_STATE_LIMIT_BYTES
 
     @property
-    def overflow_message(self) -> str:
-        """Message about a state that exceeds the limit."""
+    def remedy(self) -> str:
+        """What a user can do about a state that exceeds the limit."""
         more = "" if self.has_storage else f", or set {STORAGE_SETTING} to a folder"
-        return f"the state of the flow is larger than {self.limit} bytes; keep less data in it{more}"
+        return f"keep less data in it{more}"
 
     async def write(self, record: RunRecord, value: Any) -> str:
         """Write a file of a run; return its address. Raise ``StorageError``."""
         content = orjson.dumps(value)
-        folder, name = self._folder_of(record.namespace, record.uid), f"{fingerprint(content)}.json"
+        folder = self._folder_of(record.namespace, record.uid)
+        name = f"{await asyncio.to_thread(fingerprint, content)}.json"
         try:
             await self._storage.write(f"{folder}{name}", content)
         except StorageError as error:  # the next try writes another file, and must have the same message
             raise StorageError(str(error).replace(name, "")) from error
         return f"{folder}{name}"
 
-    async def read(self, record: RunRecord, address: str) -> Any:
+    async def read(self, record: RunRecord, address: str) -> bytes:
         """Return the content of a file of a run.
 
         Raises:
@@ -70,9 +72,9 @@ class RunFiles:
         content = await self._storage.read(address, _READ_LIMIT)
         if content is None:
             raise StateLostError(f"status.stateUri: {address} not found; the run cannot continue")
-        if address != f"{folder}{fingerprint(content)}.json":
+        if address != f"{folder}{await asyncio.to_thread(fingerprint, content)}.json":
             raise StateLostError(f"status.stateUri: the content of {address} was changed; the run cannot continue")
-        return orjson.loads(content)
+        return content
 
     async def forget(self, address: str) -> None:
         """Delete a file that no status names any more; raise ``StorageError``."""

@@ -113,7 +113,7 @@ class InlineCalls:
 
     def begin(self, record: RunRecord, start: StartAction) -> None:
         """Queue the call of an action, or report at once why it cannot be called."""
-        executor = self._find_executor(start)
+        executor = start.problem or self._find_executor(start)
         if isinstance(executor, str):
             self._add_events(record, [unable_to_run(start.visit, executor)])
             return

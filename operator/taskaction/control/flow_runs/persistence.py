@@ -9,17 +9,20 @@ from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+import orjson
+
 from taskaction.api.action_flow_run import ActionFlowRunStatus
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
 from taskaction.cluster.errors import QuotaReachedError
 from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.control.flow_runs import statuses
+from taskaction.control.flow_runs.documents import PrivateParts, StateDocument
 from taskaction.control.flow_runs.files import RunFiles
 from taskaction.control.flow_runs.holds import QUOTA_PAUSE, QuotaHold
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.translation import RunEvent, StoredEnd, lost_output, to_action_ended
-from taskaction.control.flow_runs.vault import PrivateDataVault, PrivateParts, VaultError
+from taskaction.control.flow_runs.vault import PrivateDataVault, VaultError
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.writer import StatusWriter, WriteResult
 from taskaction.core.backoff import Backoff
@@ -69,15 +72,10 @@ class RunPersistence:
         self._jitter = jitter
         self._background = background
 
-    @property
-    def limit(self) -> int:
-        """Maximum size of the state of a run in bytes."""
-        return self._files.limit
-
-    @property
-    def overflow_message(self) -> str:
-        """Message about a state that exceeds the limit."""
-        return self._files.overflow_message
+    def to_shown(self, document: StateDocument) -> Any:
+        """Return a state for a status: its value, or its text if it is so large that it goes to a file."""
+        is_large = self._files.has_storage and len(document.content) > FLOW_STATE_LIMIT_BYTES
+        return orjson.Fragment(document.content) if is_large else orjson.loads(document.content)
 
     async def write(self, record: RunRecord) -> WriteResult:
         """Write the data to which the status refers, then the status; ``DELAYED`` means that the record must wait."""
@@ -99,8 +97,8 @@ class RunPersistence:
             self._delete_replaced(record, before)
         return result
 
-    async def read_state(self, record: RunRecord) -> Any:
-        """Return the complete state of a run.
+    async def read_state(self, record: RunRecord) -> StateDocument:
+        """Return the stored form of the state of a run.
 
         Raises:
             VaultError: the run's account may not read the private part.
@@ -108,10 +106,12 @@ class RunPersistence:
             StorageError: the storage does not respond; ``record.retry_at`` is when to retry.
         """
         status = record.status
-        document, address, mark = status.state, status.state_uri, status.private_state
+        address, mark = status.state_uri, status.private_state
+        content = orjson.dumps(status.state)
         if address is not None:
-            document = (await self._call_storage(record, lambda: self._files.read(record, address)))[_STATE]
-        return document if mark is None else await self._vault.read_state(record, mark, document)
+            content = await self._call_storage(record, lambda: self._files.read(record, address))
+        private = await self._vault.read_state(record, mark) if mark is not None else []
+        return StateDocument(content=content, private=private, member=_STATE if address is not None else None)
 
     async def read_outputs(self, record: RunRecord, events: Iterable[RunEvent]) -> list[Event]:
         """Return events with the outputs of actions that are in the storage.

@@ -6,6 +6,7 @@ At most one turn of a run is active.
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,26 +16,34 @@ from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Claim
 from taskaction.control.flow_runs import statuses
 from taskaction.control.flow_runs.definitions import DefinitionProblem
+from taskaction.control.flow_runs.documents import NO_STATE
 from taskaction.control.flow_runs.files import StateLostError
 from taskaction.control.flow_runs.parts import RunReconcilerParts
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.signals import find_targets, to_event
+from taskaction.control.flow_runs.steps import Step
 from taskaction.control.flow_runs.translation import StoredEnd
-from taskaction.control.flow_runs.vault import VaultError, split_state, state_fits
+from taskaction.control.flow_runs.vault import VaultError
 from taskaction.control.objects.writer import WriteResult
 from taskaction.flows import machine
-from taskaction.flows.effects import Canceled, DataLimitExceeded, Event, FlowDecision, StartAction
-from taskaction.flows.pending_actions import iter_pending_actions
+from taskaction.flows.effects import Canceled, Event
 from taskaction.flows.program import FlowProgram
 from taskaction.flows.scope import RunContext
 from taskaction.flows.state import FlowState, Frame
 from taskaction.lifecycle.signals import fingerprint, is_fingerprint_of
 from taskaction.lifecycle.state import AbortFact, Parent
+from taskaction.plugin.evaluation import BudgetExceededError
 from taskaction.plugin.storage import StorageError
 
 _LEASE_PAUSE = timedelta(seconds=0.5)
 _ERROR_PAUSE = timedelta(seconds=30)
 """Pause of a run after an unexpected error in its turn."""
+_UNREADABLE: Mapping[type[Exception], Reason] = {
+    VaultError: Reason.FORBIDDEN,
+    StateLostError: Reason.STATE_LOST,
+    BudgetExceededError: Reason.BUDGET_EXCEEDED,
+}
+"""Reasons of runs whose recorded state cannot be read."""
 _PARENTLESS = {
     Parent.MISSING: (Reason.PARENT_NOT_FOUND, "spec.parentRef: parent not found"),
     Parent.FINISHED: (Reason.PARENT_FINISHED, "spec.parentRef: the parent has already finished"),
@@ -135,7 +144,7 @@ class RunReconciler:
         elif (parentless := _PARENTLESS.get(record.parent)) is not None:
             self._end(record, Phase.FAILED, *parentless)
         elif spec.suspend:
-            self._hold(record, Phase.QUEUED, Reason.SUSPENDED, "spec.suspend is true")
+            await self._hold(record, Phase.QUEUED, Reason.SUSPENDED, "spec.suspend is true")
         else:
             await self._start(record)
 
@@ -145,7 +154,7 @@ class RunReconciler:
             if found.final:
                 self._end(record, Phase.FAILED, found.reason, found.message)
             else:
-                self._hold(record, Phase.WAITING_FOR_RESOURCES, found.reason, found.message)
+                await self._hold(record, Phase.WAITING_FOR_RESOURCES, found.reason, found.message)
             return
         if self._parts.tree.abort_fact(record.uid) is not None or record.run.spec.suspend:
             record.request_turn()  # set while the definition was read
@@ -164,9 +173,9 @@ class RunReconciler:
         if total is not None:
             state = replace(state, deadline=min(state.deadline, now + total))
         record.update_status(started_at=now, flow=found.version)
-        decision = await self._parts.steps.step(record, found.program, state, ())
-        before = replace(decision.state, status="ACTIVE", root=Frame(at=found.program.start_at, data={}))
-        self._accept(record, self._enforce_limit(found.program, before, decision), None)
+        step = await self._parts.steps.step(record, found.program, state, ())
+        before = replace(step.decision.state, status="ACTIVE", root=Frame(at=found.program.start_at, data={}))
+        self._accept(record, await self._parts.steps.fit(record, found.program, before, step), None)
         record.require_write()  # the definition must be recorded before any effect of it
 
     async def _adopt(self, record: RunRecord) -> None:
@@ -188,26 +197,24 @@ class RunReconciler:
             return False
         try:
             document = await self._parts.persistence.read_state(record)
-        except (VaultError, StateLostError) as error:
-            reason = Reason.FORBIDDEN if isinstance(error, VaultError) else Reason.STATE_LOST
-            self._end(record, Phase.FAILED, reason, str(error))
+            loaded = await self._parts.steps.load(record, found.program, document)
+        except (VaultError, StateLostError, BudgetExceededError) as error:
+            self._end(record, Phase.FAILED, _UNREADABLE[type(error)], str(error))
             return False
         except StorageError as error:
-            self._on_storage_error(record, fact, error)
+            await self._on_storage_error(record, fact, error)
             return False
-        state = FlowState.from_json(document)
-        starts = {start.visit: start for start in iter_pending_actions(found.program, state)}
-        abandoned = self._parts.children.live_visits(record) - starts.keys()
-        record.load_state(found.program, state, starts, abandoned)
+        abandoned = self._parts.children.live_visits(record) - {start.visit for start in loaded.starts}
+        record.load_state(found.program, loaded, abandoned)
         if record.status.reason == Reason.STORAGE_UNAVAILABLE:
-            self._hold(record, *statuses.summarize_running(record, state))
+            await self._hold(record, *statuses.summarize_running(record, loaded.state))
         return True
 
-    def _on_storage_error(self, record: RunRecord, fact: AbortFact | None, error: StorageError) -> None:
+    async def _on_storage_error(self, record: RunRecord, fact: AbortFact | None, error: StorageError) -> None:
         if fact is None:
-            self._hold(record, record.status.phase, Reason.STORAGE_UNAVAILABLE, str(error))
+            await self._hold(record, record.status.phase, Reason.STORAGE_UNAVAILABLE, str(error))
             record.wake(record.retry_at)
-        elif not self._waits_for_children(record, fact):
+        elif not await self._waits_for_children(record, fact):
             self._end(record, Phase.ABORTED, fact.reason, fact.message)
 
     async def _step(self, record: RunRecord, fact: AbortFact | None) -> None:
@@ -215,11 +222,11 @@ class RunReconciler:
         if program is None or state is None:
             return
         now, spec, status = self._parts.clock.now(), record.run.spec, record.status
-        if fact is not None and self._waits_for_children(record, fact):
+        if fact is not None and await self._waits_for_children(record, fact):
             return
         if fact is None and spec.suspend:
             since = status.suspended_at or now
-            self._hold(record, status.phase, Reason.SUSPENDED, "spec.suspend is true", suspended_at=since)
+            await self._hold(record, status.phase, Reason.SUSPENDED, "spec.suspend is true", suspended_at=since)
             return
         if fact is None and (at := self._parts.steps.next_step_at(record.namespace)) is not None:
             record.wake(at)
@@ -229,12 +236,12 @@ class RunReconciler:
         events = await self._take_events(record, fact)
         if events is None:
             return
-        decision = await self._parts.steps.step(record, program, state, events)
-        if record.write_now or _must_be_written(state, decision):
-            decision = self._enforce_limit(program, state, decision)
-        self._accept(record, decision, fact)
+        step = await self._parts.steps.step(record, program, state, events)
+        if record.write_now or step.requires_write(state):
+            step = await self._parts.steps.fit(record, program, state, step)
+        self._accept(record, step, fact)
         if fact is None:
-            await self._deliver_signal(record, program, decision.state)
+            await self._deliver_signal(record, program, step.decision.state)
 
     async def _take_events(self, record: RunRecord, fact: AbortFact | None) -> list[Event] | None:
         """Return the events of a turn; None while outputs of actions cannot be read from the storage."""
@@ -245,31 +252,29 @@ class RunReconciler:
             return await self._parts.persistence.read_outputs(record, taken)
         except StorageError as error:
             record.return_events(taken)
-            self._on_storage_error(record, fact, error)
+            await self._on_storage_error(record, fact, error)
             return None
 
-    def _enforce_limit(self, program: FlowProgram, before: FlowState, decision: FlowDecision) -> FlowDecision:
-        """Return the decision, or one that fails the run if the new state exceeds the limit."""
-        keeping = self._parts.persistence
-        if state_fits(decision.state, keeping.limit):
-            return decision
-        return machine.step(program, before, [DataLimitExceeded(keeping.overflow_message)], self._parts.clock.now())
-
-    def _accept(self, record: RunRecord, decision: FlowDecision, fact: AbortFact | None) -> None:
+    def _accept(self, record: RunRecord, step: Step, fact: AbortFact | None) -> None:
         """Accept a decision; schedule a write at once if its effects require a durable status."""
-        now, before = self._parts.clock.now(), record.state
+        now, before, decision = self._parts.clock.now(), record.state, step.decision
         if before is not None and decision.state == before and not decision.effects and decision.outcome is None:
             record.wake(decision.wake_at)
             return
-        record.accept(decision, fact)
-        record.require_write(required=before is None or _must_be_written(before, decision))
+        record.accept(decision, step.document, fact)
+        record.require_write(required=before is None or step.requires_write(before))
         record.flush_by(now + self._parts.status_delay)
         record.wake(decision.wake_at)
 
-    def _render_status(self, record: RunRecord) -> None:
+    async def _render_status(self, record: RunRecord) -> None:
         """Put the accepted decision into the status."""
-        taken = record.take_decision()
-        if taken is None:
+        while record.decision is not None and record.document is None:
+            state = record.decision.state
+            written = await self._parts.steps.write_down(record, state)
+            if record.state is state:  # otherwise another process has written meanwhile
+                record.keep_document(written if record.decision.outcome is None else NO_STATE)
+        document, taken = record.document, record.take_decision()
+        if taken is None or document is None:
             return
         decision, entries = taken
         tenure, claim = self._parts.tenures.tenure(record.shard), record.status.claim
@@ -277,9 +282,8 @@ class RunReconciler:
         if tenure is not None and (claim is None or (claim.holder, claim.epoch) != (me, tenure.epoch)):
             claim = Claim(holder=me, epoch=tenure.epoch, at=now)
             record.update_status(claim=claim)
-        shown, private = split_state(decision.state) if decision.outcome is None else (None, [])
-        record.set_private_parts(private)
-        statuses.apply_decision(record, decision, shown, entries, now)
+        record.set_private_parts(document.private)
+        statuses.apply_decision(record, decision, self._parts.persistence.to_shown(document), entries, now)
 
     async def _deliver_signal(self, record: RunRecord, program: FlowProgram, state: FlowState) -> None:
         """Deliver a new signal to paused actions, before that is recorded: a repeated delivery changes nothing."""
@@ -295,7 +299,7 @@ class RunReconciler:
         statuses.set_condition(record, *statuses.summarize_running(record, state), now=self._parts.clock.now())
         record.require_write()
 
-    def _waits_for_children(self, record: RunRecord, fact: AbortFact) -> bool:
+    async def _waits_for_children(self, record: RunRecord, fact: AbortFact) -> bool:
         """Whether an aborted run still waits for its actions, within a deadline; they abort by themselves."""
         now = self._parts.clock.now()
         if not self._parts.tree.has_live_descendants(record.uid):
@@ -303,14 +307,14 @@ class RunReconciler:
         until = record.wait_for_children_until(now + self._parts.cancel_grace)
         if now >= until:
             return False
-        self._hold(record, record.status.phase, Reason.ABORTING, fact.message)
+        await self._hold(record, record.status.phase, Reason.ABORTING, fact.message)
         record.wake(until)
         return True
 
     # -- writes and effects -------------------------------------------------------------------------------------------
 
-    def _hold(self, record: RunRecord, phase: Phase, reason: str, message: str, **fields: Any) -> None:
-        self._render_status(record)
+    async def _hold(self, record: RunRecord, phase: Phase, reason: str, message: str, **fields: Any) -> None:
+        await self._render_status(record)
         before = record.status
         statuses.set_condition(record, phase, reason, message, self._parts.clock.now(), **fields)
         record.require_write(required=record.status is not before)
@@ -326,7 +330,7 @@ class RunReconciler:
         if record.was_refused:
             return  # nothing more can be recorded, so nothing is started
         if record.status is record.stored:
-            self._parts.log.write(record)
+            await self._parts.log.write(record)
         if record.is_finished:
             await self._parts.editor.remove_finalizer(record)  # a run needs none, but users can add it
             self._parts.teardown.on_finished(record)
@@ -340,7 +344,7 @@ class RunReconciler:
 
     async def _write(self, record: RunRecord) -> bool:
         """Write the status; return whether its effects may follow."""
-        self._render_status(record)
+        await self._render_status(record)
         match result := await self._parts.persistence.write(record):
             case WriteResult.GONE:
                 self._parts.teardown.on_deleted(record)
@@ -368,14 +372,14 @@ class RunReconciler:
             before = record.hold
             await self._parts.effect_runner.start_actions(record, self._parts.clock.now())
             if record.hold is not before or (record.hold is None and record.status.reason == Reason.QUOTA_EXCEEDED):
-                self._show_quota(record)
+                await self._show_quota(record)
         await self._parts.effect_runner.stop_actions(record)
 
-    def _show_quota(self, record: RunRecord) -> None:
+    async def _show_quota(self, record: RunRecord) -> None:
         """Show that a ResourceQuota refuses actions, or does so no more; the status is written with the next change."""
         if record.state is None or record.is_gone:
             return
-        self._render_status(record)
+        await self._render_status(record)
         statuses.set_condition(record, *statuses.summarize_running(record, record.state), now=self._parts.clock.now())
         if record.status is not record.stored:
             record.flush_by(self._parts.clock.now() + self._parts.status_delay)
@@ -392,9 +396,3 @@ class RunReconciler:
 
     def _schedule(self, record: RunRecord) -> None:
         self._parts.agenda.set(record.uid, record.next_due)
-
-
-def _must_be_written(before: FlowState, decision: FlowDecision) -> bool:
-    """Whether the effects of a decision require a durable status; inline calls are repeated instead."""
-    made = any(isinstance(effect, StartAction) and not effect.inline for effect in decision.effects)
-    return made or decision.outcome is not None or before.status != decision.state.status

@@ -13,6 +13,7 @@ from taskaction.api.action_flow_run import ActionFlowRun, ActionFlowRunStatus, R
 from taskaction.api.enums import ParentKind, Phase
 from taskaction.api.reasons import Reason
 from taskaction.cluster.gateway import Body
+from taskaction.control.flow_runs.documents import LoadedState, PrivateParts, StateDocument
 from taskaction.control.flow_runs.event_backlog import EventBacklog
 from taskaction.control.flow_runs.holds import QuotaHold, Stoppable
 from taskaction.control.flow_runs.translation import RunEvent
@@ -21,7 +22,6 @@ from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncate
 from taskaction.execution.limits import TokenBucket
 from taskaction.flows.effects import CancelAction, FlowDecision, FlowLogEntry, StartAction
-from taskaction.flows.privacy import Place
 from taskaction.flows.program import FlowProgram
 from taskaction.flows.state import FlowState
 from taskaction.lifecycle.state import AbortFact
@@ -36,6 +36,7 @@ class RunRecord(OwnedRecord):
         run: the object as last read; its ``status`` is the last reported one, see ``OwnedRecord`` for the others.
         program: the compiled definition; None until the run starts here.
         state: the state of the machine, including private parts.
+        document: the stored form of the state; None if it is not known yet. ``state_bytes`` is its last known size.
         starts: the actions of the state, by visit.
         children: the visits whose action is known to exist.
         adopted: the uid of the action of each visit, created here or proven to be the run's own; nobody else's counts.
@@ -62,6 +63,8 @@ class RunRecord(OwnedRecord):
     stored: ActionFlowRunStatus
     program: FlowProgram | None = None
     state: FlowState | None = None
+    document: StateDocument | None = None
+    state_bytes: int = 0
     starts: dict[str, StartAction] = field(default_factory=dict)
     children: set[str] = field(default_factory=set)
     adopted: dict[str, str] = field(default_factory=dict)
@@ -74,7 +77,7 @@ class RunRecord(OwnedRecord):
     abort: AbortFact | None = None
     unrendered_entries: list[FlowLogEntry] = field(default_factory=list)
     unlogged_entries: list[FlowLogEntry] = field(default_factory=list)
-    private_parts: list[tuple[Place, Any]] | None = None
+    private_parts: PrivateParts | None = None
     events: EventBacklog = field(default_factory=EventBacklog)
     log_tokens: TokenBucket | None = None
     calls: dict[str, Stoppable] = field(default_factory=dict)
@@ -230,12 +233,11 @@ class RunRecord(OwnedRecord):
         """Set the compiled definition that the run starts with."""
         self.program = program
 
-    def load_state(
-        self, program: FlowProgram, state: FlowState, starts: dict[str, StartAction], cancelled: set[str]
-    ) -> None:
+    def load_state(self, program: FlowProgram, loaded: LoadedState, cancelled: set[str]) -> None:
         """Set program and state as they were recorded; which actions exist is unknown."""
-        self.program, self.state, self.starts = program, state, starts
-        self.inherited, self.children, self.cancelled = set(starts), set(), cancelled
+        self.program, self.state, self.state_bytes, self.document = program, loaded.state, loaded.size, None
+        self.starts = {start.visit: start for start in loaded.starts}
+        self.inherited, self.children, self.cancelled = set(self.starts), set(), cancelled
         self.adopted = {}
 
     def add_events(self, events: Iterable[RunEvent]) -> None:
@@ -258,8 +260,9 @@ class RunRecord(OwnedRecord):
         self.write_now = True
         return now - since
 
-    def accept(self, decision: FlowDecision, fact: AbortFact | None) -> None:
+    def accept(self, decision: FlowDecision, document: StateDocument | None, fact: AbortFact | None) -> None:
         """Accept a decision of the machine, with the actions that it starts and stops."""
+        self.keep_document(document)
         self.state, self.decision, self.abort = decision.state, decision, fact
         self.unrendered_entries += decision.entries
         acting = {frame.acting for frame in decision.state.root.walk() if frame.acting is not None}
@@ -273,6 +276,11 @@ class RunRecord(OwnedRecord):
         self.adopted = {visit: uid for visit, uid in self.adopted.items() if visit in acting}
         self.hold = self.hold if self.starts.keys() - self.children else None
 
+    def keep_document(self, document: StateDocument | None) -> None:
+        """Keep the stored form of the state; None if it is not known yet."""
+        self.document = document
+        self.state_bytes = document.size if document is not None else self.state_bytes
+
     def take_decision(self) -> tuple[FlowDecision, list[FlowLogEntry]] | None:
         """Remove and return the decision that the status does not show yet, with its log entries."""
         decision, self.decision = self.decision, None
@@ -282,16 +290,16 @@ class RunRecord(OwnedRecord):
         self.unlogged_entries += entries
         return decision, entries
 
-    def set_private_parts(self, parts: list[tuple[Place, Any]]) -> None:
+    def set_private_parts(self, parts: PrivateParts) -> None:
         """Set the private parts of the state to store with the next write."""
         self.private_parts = parts
 
-    def take_private_parts(self) -> list[tuple[Place, Any]] | None:
+    def take_private_parts(self) -> PrivateParts | None:
         """Remove and return the private parts to store; None if nothing changed."""
         parts, self.private_parts = self.private_parts, None
         return parts
 
-    def hold_private_parts(self, parts: list[tuple[Place, Any]], hold: QuotaHold) -> None:
+    def hold_private_parts(self, parts: PrivateParts, hold: QuotaHold) -> None:
         """Store private parts after the hold."""
         self.private_parts, self.private_hold = parts, hold
 
@@ -379,7 +387,7 @@ class RunRecord(OwnedRecord):
 
     def reset(self) -> None:
         """Drop the state in memory; the next turn reads it from the status."""
-        self.program, self.state = None, None
+        self.program, self.state, self.document = None, None, None
         self.starts, self.children, self.inherited, self.cancelled = {}, set(), set(), set()
         self.adopted = {}
         self.pending_events, self.unrendered_entries, self.unlogged_entries = [], [], []

@@ -31,7 +31,6 @@ from taskaction.flows.state import Failure, FlowState, Frame
 from taskaction.lifecycle.statuses import Change, build_conditions
 
 _ENTRY_BYTES = 2048
-_UNWRITTEN = {"input", "output", "cause"}
 _PERCENT = 100
 
 
@@ -85,13 +84,7 @@ def set_finished(record: RunRecord, phase: Phase, reason: Reason, message: str, 
 
 def to_run_entry(found: FlowLogEntry) -> RunEntry:
     """Return a log entry in the form of the status: large values are replaced by their size."""
-    details = found.to_json()["details"]
-    if len(orjson.dumps(details)) > _ENTRY_BYTES:
-        details = {
-            name: {"bytes": len(orjson.dumps(value))} if name in _UNWRITTEN else value
-            for name, value in details.items()
-        }
-    return RunEntry(time=found.time, code=found.code, details=details)
+    return RunEntry(time=found.time, code=found.code, details=dict(found.shorten(_ENTRY_BYTES).details))
 
 
 def to_run_error(code: str, message: str) -> RunError:
@@ -146,7 +139,7 @@ def summarize_running(record: RunRecord, state: FlowState) -> tuple[Phase, str, 
 
 def _result(outcome: Outcome) -> dict[str, Any]:
     if outcome.failure is None:
-        return {"output": without_private(outcome.output)}
+        return {"output": outcome.output}
     return {"error": _error(outcome.failure)}
 
 

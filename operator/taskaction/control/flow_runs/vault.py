@@ -14,26 +14,21 @@ import orjson
 
 from taskaction.cluster.errors import AlreadyExistsError, ForbiddenError, QuotaReachedError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, SECRETS, Body, Cluster
+from taskaction.control.flow_runs.documents import PrivateParts
 from taskaction.control.flow_runs.records import RunRecord
-from taskaction.control.flow_runs.statuses import json_size
 from taskaction.control.flow_runs.translation import SCHEME, ActionNotRunnableError
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.core.constants import RUN_LABEL
 from taskaction.core.names import digest, visit_name
 from taskaction.flows.effects import StartAction
 from taskaction.flows.privacy import Place, private_places, restore_private, split_private
-from taskaction.flows.state import FlowState
 from taskaction.plugin.secrets import wrap
 
 STATE_KEY = "state"
-SECRET_BYTES = 1_048_576
-"""Maximum size of the data of a Secret, which Kubernetes enforces."""
 
 _FLOW = f"{SCHEME}executor/flow"
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _MARK_CHARS = 16
-
-PrivateParts = list[tuple[Place, Any]]
 
 
 class VaultError(Exception):
@@ -61,8 +56,8 @@ class PrivateDataVault:
             await self._create(record, _state_name(record, mark), {STATE_KEY: text})
         return mark
 
-    async def read_state(self, record: RunRecord, mark: str, document: Any) -> Any:
-        """Return a state with its private parts; raise ``VaultError``."""
+    async def read_state(self, record: RunRecord, mark: str) -> PrivateParts:
+        """Return the private parts of a state; raise ``VaultError``."""
         name = _state_name(record, mark)
         found = await self._call_as_account(
             record, "get", lambda user: self._cluster.get(SECRETS, name, record.namespace, as_user=user)
@@ -70,9 +65,7 @@ class PrivateDataVault:
         data = (found or {}).get("data", {}).get(STATE_KEY)
         if data is None:
             raise VaultError(f"Secret {name!r} with the private state of the run not found")
-        return restore_private(
-            document, [(tuple(place), value) for place, value in orjson.loads(base64.b64decode(data))]
-        )
+        return [(tuple(place), value) for place, value in orjson.loads(base64.b64decode(data))]
 
     async def delete_state(self, record: RunRecord, mark: str) -> None:
         """Delete a state that no status names any more; the garbage collector deletes what is left with the run."""
@@ -189,17 +182,3 @@ def wrap_private(document: Any, places: Sequence[Place] = ()) -> Any:
     """Return a document with what is private in it as values of Secrets, which no message quotes."""
     shown, kept = split_private(document, [*places, *private_places(document)])
     return restore_private(shown, [(place, wrap(value)) for place, value in kept])
-
-
-def state_fits(state: FlowState, limit: int) -> bool:
-    """Whether a state without its private parts has at most ``limit`` bytes as JSON."""
-    over = json_size(state.to_json()) - limit
-    # To find private parts, a state is read as a whole: not one that is too large whatever a Secret holds of it.
-    return over <= 0 or (over <= SECRET_BYTES and json_size(split_state(state)[0]) <= limit)
-
-
-def split_state(state: FlowState) -> tuple[Any, PrivateParts]:
-    """Return a state without its private parts, and these parts."""
-    document = state.to_json()
-    places = [*private_places(document), *state.stored_private()]
-    return split_private(document, places) if places else (document, [])

@@ -117,7 +117,7 @@ class GuardedExecutor:
     async def _call(self, method: Callable[[Run], Awaitable[object]]) -> Outcome:
         try:
             result = await self._guard(lambda: method(self._run))
-            return self._redact(to_outcome(result, self._limit, self._run.external_id))
+            return await self._redact(to_outcome(result, self._limit, self._run.external_id))
         except EvaluatorBusyError as error:
             return Limited(retry_after=error.retry_after or LIMIT_FLOOR_SECONDS, message=str(error))
 
@@ -135,7 +135,7 @@ class GuardedExecutor:
         # Outside of the handler, so that no traceback or context quotes the executor's own error.
         raise CallFailedError(failure)
 
-    def _redact(self, outcome: Outcome) -> Outcome:
+    async def _redact(self, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Succeeded) and self._ledger.redactor.cuts(outcome.output):
             return Failed(
                 code=Reason.OUTPUT_TOO_LARGE,
@@ -144,7 +144,7 @@ class GuardedExecutor:
                 retry_class=None,  # a retry would have a second effect
                 external_id=outcome.external_id or self._run.external_id,
             )
-        shown = self._ledger.redactor.fields(outcome)
+        shown = await self._redact_fields(outcome)
         if isinstance(shown, Pending | Paused) and shown.external_id != getattr(outcome, "external_id", None):
             return Failed(
                 code=Reason.SECRET_RETURNED,
@@ -152,6 +152,13 @@ class GuardedExecutor:
                 retry_class=None,
             )
         return shown
+
+    async def _redact_fields(self, outcome: Outcome) -> Outcome:
+        redactor = self._ledger.redactor
+        if isinstance(outcome, Limited) or outcome.output is None:
+            return redactor.fields(outcome)
+        output = await redactor.value_in_turns(outcome.output)
+        return replace(redactor.fields(replace(outcome, output=None)), output=output)
 
 
 def search_rules(executor: AbstractExecutor) -> SearchRules:

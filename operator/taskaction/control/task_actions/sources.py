@@ -2,8 +2,7 @@
 
 import base64
 import binascii
-import copy
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,9 +13,12 @@ from taskaction.cluster.gateway import CONFIG_MAPS, SECRETS, Body, Cluster, Reso
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.core.json_values import JsonSyntaxError, JsonValueError, parse_json
 from taskaction.plugin.errors import AccessDeniedError, InvalidParametersError, MissingSourceError
+from taskaction.plugin.schema_cost import value_units
 from taskaction.plugin.secrets import Secret, SecretKey, wrap
 
 T = TypeVar("T")
+_MOST_UNITS = 10_000
+"""Maximum number of parts of one value, each of which may be the value of a Secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,7 @@ class ParameterSources:
         Raises:
             ActionError: a source is missing, forbidden or malformed; never with a value in the message.
         """
-        merged = copy.deepcopy(dict(parameters)) if sources else dict(parameters)
+        merged = dict(parameters)
         for source in sources:
             resource, ref = self._key_reference(source)
             text = await self._read(resource, ref, self.account)
@@ -86,7 +88,7 @@ class ParameterSources:
             if resource is SECRETS:
                 whole = source.format is ValueFormat.TEXT
                 value = wrap(value, SecretKey(ref.name, ref.key) if whole else None)
-            _set_parameter(merged, source, value)
+            merged = _with_parameter(merged, source, source.parameter.split("."), value)
         return merged
 
     @staticmethod
@@ -143,7 +145,10 @@ def _parse_value(text: str, source: ParametersSource) -> Any:
     if source.format is ValueFormat.TEXT:
         return text
     try:
-        return parse_json(text)
+        value = parse_json(text)
+        if value_units(value, _MOST_UNITS) <= _MOST_UNITS:
+            return value
+        problem = f"has more than {_MOST_UNITS} parts; read only what the action needs"
     except JsonSyntaxError:
         problem = "is not valid JSON"
     except JsonValueError as error:
@@ -152,13 +157,16 @@ def _parse_value(text: str, source: ParametersSource) -> Any:
     raise InvalidParametersError(f"spec.parametersFrom: the value of {source.parameter} {problem}")
 
 
-def _set_parameter(target: dict[str, Any], source: ParametersSource, value: Any) -> None:
-    *above, last = source.parameter.split(".")
-    for name in above:
-        inner = target.setdefault(name, {})
-        if not isinstance(inner, dict):
-            raise InvalidParametersError(
-                f"spec.parametersFrom: {source.parameter} leads into a value that is not an object"
-            )
-        target = inner
-    target[last] = value
+def _with_parameter(
+    target: dict[str, Any], source: ParametersSource, names: Sequence[str], value: Any
+) -> dict[str, Any]:
+    """Return ``target`` with a value at a path; only the objects on the path are copied."""
+    first, *rest = names
+    if not rest:
+        return {**target, first: value}
+    inner = target.get(first, {})
+    if not isinstance(inner, dict):
+        raise InvalidParametersError(
+            f"spec.parametersFrom: {source.parameter} leads into a value that is not an object"
+        )
+    return {**target, first: _with_parameter(inner, source, rest, value)}
