@@ -36,7 +36,8 @@ class RunRecord(OwnedRecord):
         run: the object as last read; its ``status`` is the last reported one, see ``OwnedRecord`` for the others.
         program: the compiled definition; None until the run starts here.
         state: the state of the machine, including private parts.
-        document: the stored form of the state; None if it is not known yet. ``state_bytes`` is its last known size.
+        document: the stored form of the state; None if it is not known yet.
+        state_values: the last known maximum number of values in the state.
         starts: the actions of the state, by visit.
         children: the visits whose action is known to exist.
         adopted: the uid of the action of each visit, created here or proven to be the run's own; nobody else's counts.
@@ -64,7 +65,7 @@ class RunRecord(OwnedRecord):
     program: FlowProgram | None = None
     state: FlowState | None = None
     document: StateDocument | None = None
-    state_bytes: int = 0
+    state_values: int = 0
     starts: dict[str, StartAction] = field(default_factory=dict)
     children: set[str] = field(default_factory=set)
     adopted: dict[str, str] = field(default_factory=dict)
@@ -235,7 +236,7 @@ class RunRecord(OwnedRecord):
 
     def load_state(self, program: FlowProgram, loaded: LoadedState, cancelled: set[str]) -> None:
         """Set program and state as they were recorded; which actions exist is unknown."""
-        self.program, self.state, self.state_bytes, self.document = program, loaded.state, loaded.size, None
+        self.program, self.state, self.state_values, self.document = program, loaded.state, loaded.values, None
         self.starts = {start.visit: start for start in loaded.starts}
         self.inherited, self.children, self.cancelled = set(self.starts), set(), cancelled
         self.adopted = {}
@@ -279,7 +280,7 @@ class RunRecord(OwnedRecord):
     def keep_document(self, document: StateDocument | None) -> None:
         """Keep the stored form of the state; None if it is not known yet."""
         self.document = document
-        self.state_bytes = document.size if document is not None else self.state_bytes
+        self.state_values = document.values if document is not None else self.state_values
 
     def take_decision(self) -> tuple[FlowDecision, list[FlowLogEntry]] | None:
         """Remove and return the decision that the status does not show yet, with its log entries."""

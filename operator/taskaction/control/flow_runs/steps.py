@@ -8,11 +8,10 @@ from functools import lru_cache
 
 import orjson
 
-from taskaction.control.flow_runs.documents import NO_STATE, LoadedState, StateDocument
+from taskaction.control.flow_runs.documents import NO_STATE, QUICK_VALUES, LoadedState, StateDocument
 from taskaction.control.flow_runs.limits import RunLimits
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.core.clock import Clock
-from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES
 from taskaction.execution.limits import TokenBucket
 from taskaction.flows import machine
 from taskaction.flows.budget import FULL_STEP, QUICK_STEP, Budget, StepTooCostlyError
@@ -88,17 +87,17 @@ class StepRunner:
 
     async def write_down(self, record: RunRecord, state: FlowState) -> StateDocument:
         """Return the stored form of a state of a run; raise ``BudgetExceededError``."""
-        if record.state_bytes <= FLOW_STATE_LIMIT_BYTES:  # since then, it has grown by a few quick steps at most
+        if record.state_values <= QUICK_VALUES:  # since then, it has grown by a few quick steps at most
             return StateDocument.from_state(state)
         return await self._evaluator.run(record.namespace, "state of the run", StateDocument.from_state, state)
 
     async def load(self, record: RunRecord, program: FlowProgram, document: StateDocument) -> LoadedState:
         """Return a state from its stored form; raise ``BudgetExceededError``."""
-        if document.size <= FLOW_STATE_LIMIT_BYTES:
+        if document.values <= QUICK_VALUES:
             state, budget = document.to_state(), Budget(self._quick)
             try:
                 starts = iter_pending_actions(program, state, lambda: budget)
-                return LoadedState(state, document.size, self._limits.bound_starts(starts))
+                return LoadedState(state, document.values, self._limits.bound_starts(starts))
             except StepTooCostlyError:
                 pass
         definition = orjson.dumps(record.definition)
@@ -130,7 +129,7 @@ def _step_in_worker(
 
 def _load_in_worker(definition: bytes, document: StateDocument, limits: RunLimits) -> LoadedState:
     state = document.to_state()
-    return LoadedState(state, document.size, limits.bound_starts(iter_pending_actions(_compile(definition), state)))
+    return LoadedState(state, document.values, limits.bound_starts(iter_pending_actions(_compile(definition), state)))
 
 
 @lru_cache(maxsize=4)
