@@ -27,7 +27,7 @@ LOAD_SECONDS = 5.0
 LOOK_SECONDS = 2.0
 LOOKS = 3
 TIMEOUT = 60
-CRASH = Figure("takeover_crash_s", "s", Target(20))
+CRASH = Figure("takeover_crash_s", "s", Target(8))
 STOP = Figure("takeover_stop_s", "s", Target(2))
 
 Item = Mapping[str, Any]

@@ -14,7 +14,7 @@ NOOP = Figure("noop_writes_per_action", "writes", Target(1.0))
 CLAIMED = Figure("claimed_writes_per_action", "writes", Target(2.0))
 NOOP_EVENTS = Figure("noop_event_writes_per_action", "writes")
 CLAIMED_EVENTS = Figure("claimed_event_writes_per_action", "writes")
-LEASES = Figure("lease_writes_per_second", "writes/s")
+LEASES = Figure("lease_writes_per_second", "writes/s", Target(4))
 
 
 def measure(stage: Stage) -> Iterator[Row]:

@@ -27,7 +27,7 @@ from taskaction.cluster.gateway import (
     Body,
     Resource,
 )
-from taskaction.control.sharding.lease_bodies import SELECTOR, ListedLeases, holder_of
+from taskaction.control.sharding.lease_bodies import SELECTOR, ListedLeases, ReplicaState, holder_of, replica_state
 from taskaction.core.constants import API_VERSION, GROUP, VERSION
 from taskaction.crdgen.manifest import KINDS, crd_manifest
 
@@ -154,15 +154,18 @@ async def check_operators(session: Session, home: str) -> list[Finding]:
 
 
 def _check_leases(home: str, listed: ListedLeases) -> list[Finding]:
-    live = [one for one in listed.replicas if not _is_expired(one)]
-    held = [one for one in listed.shards.values() if holder_of(one) and not _is_expired(one)]
+    live = [one for one in listed.replicas if not _is_expired(one) and replica_state(one) is not ReplicaState.FENCED]
+    names = {holder_of(one) for one in live}
+    held = [one for one in listed.shards.values() if holder_of(one) in names]
     holders = sorted({holder_of(one) for one in held})
     text = f"namespace {home}: {len(live)} replicas, {len(held)} of {len(listed.shards)} shards held"
     if not held:
         remedy = "start the operator and check its log: actions wait until then"
         return [Finding(Severity.PROBLEM, "operator", f"namespace {home}: no operator is running", remedy)]
     if len(held) < len(listed.shards):
-        remedy = "wait for the duration of a lease (15 s); if this persists, check the operator's log"
+        remedy = (
+            "wait for the duration of a Lease (TASKACTION_LEASE_DURATION); if this persists, check the operator's log"
+        )
         return [Finding(Severity.PROBLEM, "operator", text, remedy)]
     return [Finding(Severity.OK, "operator", f"{text} by {', '.join(holders)}")]
 

@@ -70,6 +70,10 @@ EPOCH_ANNOTATION = f"{GROUP}/epoch"
 ACQUISITIONS_ANNOTATION = f"{GROUP}/acquisitions"
 """On a shard's Lease: epoch and time of its last acquisitions, which show since when each former holder is gone."""
 
+REPLICA_ANNOTATION = f"{GROUP}/replica"
+"""On a replica's Lease: ``live``, ``leaving`` or ``fenced``. The shards of such a replica belong to it until others
+have fenced it, which they do when the Lease has expired."""
+
 FIELD_MANAGER = "taskaction-operator"
 
 NESTING_LIMIT = 100

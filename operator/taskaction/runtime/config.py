@@ -81,9 +81,9 @@ class OperatorConfig(ProcessSettings, env_prefix="TASKACTION_"):
     shards: Annotated[int, Field(ge=1, le=256)] = 16
     """Number of shards that the work is divided into; the same for all replicas, and never changed while actions
     run."""
-    lease_duration: Duration = timedelta(seconds=15)
-    """Time after which other replicas take over the shards of a replica that no longer renews its Leases."""
-    lease_renew_deadline: Duration = timedelta(seconds=10)
+    lease_duration: Duration = timedelta(seconds=6)
+    """Time after which other replicas take over the shards of a replica that no longer renews its Lease."""
+    lease_renew_deadline: Duration = timedelta(seconds=4)
     """Time after its last renewal for which a replica may still start work."""
     lease_retry: Duration = timedelta(milliseconds=500)
     """Interval of checking Leases; a replica that has its share of the shards lists them once a second."""

@@ -41,7 +41,7 @@ def test_every_setting_has_a_meaning_and_stands_there_once() -> None:
 
 def test_defaults_and_bounds_are_those_that_hold() -> None:
     found = {row[0].strip("`"): row[1:] for row in rows("settings")}
-    assert found["TASKACTION_LEASE_DURATION"][0] == "`15s`"
+    assert found["TASKACTION_LEASE_DURATION"][0] == "`6s`"
     assert found["TASKACTION_WORKERS_COUNT"][0] == "`64`"
     assert found["TASKACTION_WORKERS_COUNT"][1].endswith("From 1 to 10000")
     assert found["TASKACTION_CLUSTER_PROVIDERS"][0] == "`true`"

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from taskaction.api.base import format_time
 from taskaction.cluster.gateway import LEASES, Body
-from taskaction.core.constants import ACQUISITIONS_ANNOTATION, EPOCH_ANNOTATION, GROUP
+from taskaction.core.constants import ACQUISITIONS_ANNOTATION, EPOCH_ANNOTATION, GROUP, REPLICA_ANNOTATION
 from taskaction.core.names import digest
 
 KIND_LABEL = f"{GROUP}/lease"
@@ -20,6 +21,19 @@ SHARD, REPLICA = "shard", "replica"
 LABELS = {MANAGED_BY: OPERATOR, KIND_LABEL: SHARD}
 _MARK_CHARS = 16
 _ACQUISITIONS_KEPT = 16
+_SHARD_SECONDS = 15.0
+"""Duration of the Leases of shards, for replicas that judge by them: time to notice such a replica, and to renew."""
+
+
+class ReplicaState(StrEnum):
+    """State of a replica, as its Lease has it."""
+
+    LIVE = "live"
+    """It takes part in the work."""
+    LEAVING = "leaving"
+    """It releases its shards, and takes none."""
+    FENCED = "fenced"
+    """Others found its Lease expired: its shards are free."""
 
 
 @dataclass(slots=True)
@@ -82,9 +96,7 @@ def gone_since(lease: Body, epoch: int, now: datetime) -> datetime:
     return min([now, *(datetime.fromtimestamp(at, UTC) for at in later)])
 
 
-def acquire_lease_body(
-    shard: int, lease: Body | None, identity: str, duration: float, new_epoch: int, now: datetime
-) -> Body:
+def acquire_lease_body(shard: int, lease: Body | None, identity: str, new_epoch: int, now: datetime) -> Body:
     """Return the body with which a new holder acquires a shard's Lease; ``lease`` is the existing one."""
     acquisitions = [*(_acquisitions_of(lease) if lease is not None else ()), (new_epoch, now.timestamp())]
     kept = " ".join(f"{epoch}@{at:.3f}" for epoch, at in acquisitions[-_ACQUISITIONS_KEPT:])
@@ -95,14 +107,31 @@ def acquire_lease_body(
         "annotations": (metadata.get("annotations") or {})
         | {EPOCH_ANNOTATION: str(new_epoch), ACQUISITIONS_ANNOTATION: kept},
     }
-    spec = _lease_spec(identity, duration, now) | {"leaseTransitions": int(before.get("leaseTransitions") or 0) + 1}
+    spec = _lease_spec(identity, _SHARD_SECONDS, now) | {
+        "leaseTransitions": int(before.get("leaseTransitions") or 0) + 1
+    }
     return _lease(metadata | marks, spec)
 
 
-def replica_lease_body(identity: str, duration: float, now: datetime) -> Body:
-    """Return the Lease by which a replica announces itself to the others."""
-    labels = {MANAGED_BY: OPERATOR, KIND_LABEL: REPLICA}
-    return _lease({"name": replica_name(identity), "labels": labels}, _lease_spec(identity, duration, now))
+def replica_state(lease: Body) -> ReplicaState | None:
+    """Return the state of a replica; None if it is of a release that renews the Lease of each of its shards."""
+    text = (lease["metadata"].get("annotations") or {}).get(REPLICA_ANNOTATION)
+    return ReplicaState(text) if text in set(ReplicaState) else None
+
+
+def replica_lease_body(lease: Body | None, identity: str, duration: float, state: ReplicaState, now: datetime) -> Body:
+    """Return the Lease by which a replica announces itself to the others; ``lease`` is the existing one."""
+    metadata: Body = lease["metadata"] if lease is not None else {"name": replica_name(identity)}
+    labels = (metadata.get("labels") or {}) | {MANAGED_BY: OPERATOR, KIND_LABEL: REPLICA}
+    spec = _lease_spec(identity, duration, now)
+    if lease is not None and holder_of(lease) == identity:
+        spec["acquireTime"] = lease["spec"].get("acquireTime", spec["acquireTime"])
+    return _with_state(_lease(metadata | {"labels": labels}, spec), state)
+
+
+def fence_lease_body(lease: Body) -> Body:
+    """Return the Lease of a replica that no longer owns its shards."""
+    return _with_state(lease, ReplicaState.FENCED)
 
 
 def renew_lease_body(lease: Body, now: datetime) -> Body:
@@ -122,6 +151,11 @@ def micro_time(moment: datetime) -> str:
 
 def _lease(metadata: Body, spec: Body) -> Body:
     return {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata, "spec": spec}
+
+
+def _with_state(lease: Body, state: ReplicaState) -> Body:
+    annotations = (lease["metadata"].get("annotations") or {}) | {REPLICA_ANNOTATION: state.value}
+    return lease | {"metadata": lease["metadata"] | {"annotations": annotations}}
 
 
 def _lease_spec(identity: str, duration: float, now: datetime) -> Body:

@@ -13,8 +13,9 @@ from taskaction.cluster.errors import AlreadyExistsError, ClusterError, Conflict
 from taskaction.cluster.gateway import LEASES, Body, Cluster
 from taskaction.control.sharding import lease_bodies
 from taskaction.control.sharding.balance import share_of
-from taskaction.control.sharding.lease_bodies import ListedLeases
-from taskaction.control.sharding.members import ReplicaRegistry
+from taskaction.control.sharding.lease_bodies import ListedLeases, ReplicaState
+from taskaction.control.sharding.peers import Peers
+from taskaction.control.sharding.replica_lease import ReplicaLease
 from taskaction.control.sharding.sightings import LeaseSightings
 from taskaction.control.sharding.tenures import ShardTenure, ShardTenures
 from taskaction.core.clock import Clock
@@ -35,8 +36,8 @@ class LeaseSettings:
 
     Attributes:
         shards: number of shards; the same for all replicas.
-        duration: how long a lease is respected after its last observed renewal.
-        renew_deadline: how long after its last renewal a holder may start an effect; less than ``duration``.
+        duration: how long the Lease of a replica is respected after its last observed renewal.
+        renew_deadline: how long after its last renewal a replica may start an effect; less than ``duration``.
         retry: pause between two rounds.
         patience: how long a leaving shard waits for its calls to end before it stays.
     """
@@ -44,8 +45,8 @@ class LeaseSettings:
     namespace: str
     identity: str
     shards: int = 16
-    duration: float = 15.0
-    renew_deadline: float = 10.0
+    duration: float = 6.0
+    renew_deadline: float = 4.0
     retry: float = 0.5
     patience: float = 20.0
 
@@ -98,15 +99,15 @@ class ShardLeases:
         self._patience_ends: dict[int, float] = {}  # of leaving shards
         self._stays_until: dict[int, float] = {}  # of shards whose calls did not end in time
         self._unheard: dict[int, dict[int, float]] = {}  # unanswered acquisitions: when sent, by shard and epoch
-        self._sightings = LeaseSightings(clock, tenures.clock_guard, settings.duration)
-        self._members = ReplicaRegistry(
-            cluster,
+        names = {"namespace": settings.namespace, "identity": settings.identity}
+        self._sightings = LeaseSightings(
             clock,
-            self._sightings,
-            namespace=settings.namespace,
-            identity=settings.identity,
-            duration=settings.duration,
+            tenures.clock_guard,
+            default_duration=settings.duration,
+            list_seconds=_LIST_SECONDS + settings.retry,
         )
+        self._peers = Peers(cluster, self._sightings, **names)
+        self._replica = ReplicaLease(cluster, clock, tenures, duration=settings.duration, **names)
         self._going = False
         self._is_clock_wrong = False
         self._next_list = 0.0
@@ -124,23 +125,27 @@ class ShardLeases:
             await self._wait_for_round()
 
     async def run_round(self) -> None:
-        """Renew leases after a third of their duration, then acquire or release shards."""
-        due = self._clock.monotonic() - self._settings.duration / 3
+        """Renew the Lease of this replica after a third of its duration, then acquire or release shards."""
+        if self._tenures.held_count:
+            await self._keep()
         held = list(self._tenures)
-        await _run_concurrently(self._raise_epoch(tenure) for tenure in held if tenure.is_epoch_too_low)
-        await _run_concurrently(self._renew(tenure) for tenure in held if tenure.renewed <= due)
+        if self._replica.is_live:  # a shard is sure only if its Lease is written after that of the replica
+            await _run_concurrently(self._raise_epoch(tenure) for tenure in held if tenure.is_epoch_too_low)
+            await _run_concurrently(self._renew(tenure) for tenure in held if self._must_renew(tenure))
         if self._going:
-            await _run_concurrently([self._members.unregister(), self.hand_over()])
+            await self._retire()
             return
         if not await self._is_clock_right():
             for shard in self._tenures.owned:
                 self._start_leaving(shard)
             self._next_list = 0.0
-            await _run_concurrently([self._members.unregister(), self.hand_over()])
+            await self._retire()
             return
-        await self._members.register()
-        await self._rebalance()
-        await self._members.renew()  # only now: peers must not count on a replica that can acquire nothing
+        if not self._replica.is_live:
+            await self._keep()
+        if self._replica.is_live:
+            await self._rebalance()
+            await self._keep()  # without shards only now: peers must not count on a replica that can acquire nothing
         await self.hand_over()
 
     def leave(self) -> None:
@@ -163,10 +168,28 @@ class ShardLeases:
         """Release all leases, so that another replica can acquire them at once; failures expire by themselves."""
         self._going = True
         calls = [self._free(tenure) for tenure in self._tenures.clear()]
-        results = await asyncio.gather(self._members.unregister(), *calls, return_exceptions=True)
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        results += await asyncio.gather(self._replica.delete(), return_exceptions=True)
         for result in results:
             if isinstance(result, Exception):
                 self._on_error(result)
+
+    async def _keep(self) -> None:
+        """Keep the Lease of this replica, and with it all its shards."""
+        is_leaving = self._going or self._is_clock_wrong
+        if await self._replica.keep(ReplicaState.LEAVING if is_leaving else ReplicaState.LIVE):
+            for tenure in self._tenures:
+                if tenure.is_sure:
+                    self._listener.on_lease_renewed(tenure.shard)
+
+    async def _retire(self) -> None:
+        """Release what is at rest; keep the Lease of this replica until then, although it takes no share."""
+        calls = [self.hand_over()]
+        if self._tenures.held_count:
+            calls.append(self._keep())
+        await _run_concurrently(calls)
+        if not self._tenures.held_count:
+            await self._replica.delete()
 
     # -- acquisition and release --------------------------------------------------------------------------------------
 
@@ -191,11 +214,13 @@ class ShardLeases:
         self._tenures.clock_guard.update(self._cluster.server_time)
         if not self._tenures.clock_guard.is_clock_right:
             return  # the first response shows it; the next round acts on it
-        others = await self._members.list_peers(listed.replicas)
+        await self._peers.update(listed)
+        self._tenures.on_peers_listed(watch_shards=self._peers.watch_shards)
+        await _run_concurrently(self._verify(tenure) for tenure in self._tenures if not self._shows(listed, tenure))
         holders = {shard: lease_bodies.holder_of(lease) for shard, lease in listed.shards.items()}
         holders |= dict.fromkeys(self._tenures.leaving, "")
         holders |= dict.fromkeys(self._tenures.owned, self._settings.identity)
-        share = share_of(self._settings.identity, others, holders, self._settings.shards)
+        share = share_of(self._settings.identity, self._peers.sharing, holders, self._settings.shards)
         self._give_surplus(len(self._tenures.owned) - share)
         await self._take_up_to(share, listed)
         if len(self._tenures.owned) == share:
@@ -242,9 +267,7 @@ class ShardLeases:
     async def _take(self, shard: int, lease: Body | None) -> None:
         sent = self._clock.monotonic()
         epoch = lease_bodies.next_epoch(lease, self._clock.now())
-        body = lease_bodies.acquire_lease_body(
-            shard, lease, self._settings.identity, self._settings.duration, epoch, self._clock.now()
-        )
+        body = lease_bodies.acquire_lease_body(shard, lease, self._settings.identity, epoch, self._clock.now())
         unheard = self._unheard.setdefault(shard, {})
         unheard.setdefault(epoch, sent)
         if len(unheard) > _UNHEARD_KEPT:
@@ -263,7 +286,7 @@ class ShardLeases:
                 return
             if not isinstance(error, AlreadyExistsError):
                 raise
-            if known is not None and self._is_free(known):
+            if known is not None and self._peers.is_free(known):
                 await self._take(shard, known)
             return
         self._add_tenure(shard, epoch, sent, taken)
@@ -278,16 +301,20 @@ class ShardLeases:
         return True
 
     def _add_tenure(self, shard: int, epoch: int, sent: float, lease: Body) -> None:
-        self._tenures.add(ShardTenure(shard=shard, epoch=epoch, renewed=sent, lease=lease))
+        self._tenures.add(ShardTenure(shard=shard, epoch=epoch, written=sent, lease=lease))
         self._sightings.forget(lease_bodies.shard_name(shard))
         self._unheard.pop(shard, None)
         self._listener.on_shard_acquired(shard, epoch)
 
     def _is_free(self, lease: Body | None) -> bool:
-        """Whether a lease has no holder, or one that has not renewed it for its duration."""
-        return lease is None or not lease_bodies.holder_of(lease) or self._sightings.is_expired(lease)
+        return lease is None or self._peers.is_free(lease)
 
     # -- held leases --------------------------------------------------------------------------------------------------
+
+    def _must_renew(self, tenure: ShardTenure) -> bool:
+        """Whether the Lease of a shard must be written: to be sure of it, or for replicas that look only at it."""
+        due = self._clock.monotonic() - self._settings.duration / 3
+        return not tenure.is_sure or (self._peers.watch_shards and tenure.written <= due)
 
     async def _renew(self, tenure: ShardTenure) -> None:
         sent = self._clock.monotonic()
@@ -302,9 +329,7 @@ class ShardLeases:
         """Acquire a held Lease again, above a claim that a former holder made with a clock that was ahead."""
         sent, now = self._clock.monotonic(), self._clock.now()
         epoch = max(tenure.highest_claim + 1, lease_bodies.next_epoch(tenure.lease, now))
-        body = lease_bodies.acquire_lease_body(
-            tenure.shard, tenure.lease, self._settings.identity, self._settings.duration, epoch, now
-        )
+        body = lease_bodies.acquire_lease_body(tenure.shard, tenure.lease, self._settings.identity, epoch, now)
         self._unheard.setdefault(tenure.shard, {}).setdefault(epoch, sent)
         lease = await self._replace_held(tenure, body, self._settings.renew_deadline / 2)
         if lease is not None:
@@ -325,11 +350,18 @@ class ShardLeases:
     async def _verify(self, tenure: ShardTenure) -> None:
         """Determine who wrote a held lease: this process, with a lost response, or another."""
         lease = await self._cluster.get(LEASES, lease_bodies.shard_name(tenure.shard), self._settings.namespace)
-        mine = lease is not None and lease_bodies.holder_of(lease) == self._settings.identity
-        if lease is not None and mine and lease_bodies.epoch_of(lease) == tenure.epoch:
+        if lease is not None and self._is_own(lease, tenure):
             tenure.set_lease(lease)
         else:
             self._lose(tenure.shard)
+
+    def _shows(self, listed: ListedLeases, tenure: ShardTenure) -> bool:
+        """Whether a list has the Lease of a held shard as this process knows it."""
+        lease = listed.shards.get(tenure.shard)
+        return lease is not None and self._is_own(lease, tenure)
+
+    def _is_own(self, lease: Body, tenure: ShardTenure) -> bool:
+        return lease_bodies.holder_of(lease) == self._settings.identity and lease_bodies.epoch_of(lease) == tenure.epoch
 
     async def _free(self, tenure: ShardTenure) -> None:
         """Release a Lease; if the response is lost, the next try finds out."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 
 from taskaction.cluster.gateway import Body
 from taskaction.control.sharding import lease_bodies
@@ -16,19 +17,25 @@ class ShardTenure:
     """One shard as its owner knows it.
 
     Attributes:
-        renewed: when the last renewal was sent, by the monotonic clock.
+        written: when the last write of its Lease was sent, by the monotonic clock.
+        is_sure: whether the shard was this process's own after the Lease of the replica was last created or revived.
         highest_claim: the highest epoch that was seen in a claim; nothing may start below it.
     """
 
     shard: int
     epoch: int
-    renewed: float
+    written: float
     lease: Body
+    is_sure: bool = True
     highest_claim: int = 0
 
     def renew(self, lease: Body, sent: float) -> None:
-        """Record a renewal that was sent at ``sent``."""
-        self.lease, self.renewed = lease, sent
+        """Record a write of the Lease that was sent at ``sent``: nobody else has taken the shard."""
+        self.lease, self.written, self.is_sure = lease, sent, True
+
+    def doubt(self) -> None:
+        """Record that others may take the shard, because the Lease of the replica was lost."""
+        self.is_sure = False
 
     def raise_epoch(self, epoch: int, lease: Body, sent: float) -> None:
         """Record that the Lease was acquired again, under a higher epoch."""
@@ -53,11 +60,16 @@ class ShardTenures:
     """
 
     def __init__(self, clock: Clock, *, shards: int, renew_deadline: float) -> None:
-        """Create a table; a holder may start an effect until ``renew_deadline`` seconds after its last renewal."""
+        """Create a table; a holder may start an effect until ``renew_deadline`` seconds after its last renewal.
+
+        The replica renews all its shards at once, by the one Lease of its own.
+        """
         self.shards = shards
         self._clock = clock
         self._renew_deadline = renew_deadline
         self.clock_guard = ClockGuard(clock)
+        self._renewed = -inf
+        self._is_each_watched = False
         self._owned: dict[int, ShardTenure] = {}
         self._leaving: dict[int, ShardTenure] = {}
 
@@ -100,9 +112,10 @@ class ShardTenures:
     def may_start(self, shard: int) -> bool:
         """Whether an effect may start now; call this in the same step of the event loop as the effect."""
         tenure = self._owned.get(shard) or self._leaving.get(shard)
-        if tenure is None or tenure.is_epoch_too_low or not self.clock_guard.is_clock_right:
+        if tenure is None or not tenure.is_sure or tenure.is_epoch_too_low or not self.clock_guard.is_clock_right:
             return False
-        return self._clock.monotonic() < tenure.renewed + self._renew_deadline
+        renewed = min(self._renewed, tenure.written) if self._is_each_watched else self._renewed
+        return self._clock.monotonic() < renewed + self._renew_deadline
 
     def gone_since(self, shard: int, epoch: int) -> datetime:
         """Return since when the holder of a shard under ``epoch`` has been gone; now if that is not known."""
@@ -128,6 +141,20 @@ class ShardTenures:
     def add(self, tenure: ShardTenure) -> None:
         """Add an acquired shard."""
         self._owned[tenure.shard] = tenure
+
+    def on_replica_renewed(self, sent: float) -> None:
+        """Record a renewal of the replica's Lease that was sent at ``sent``."""
+        self._renewed = sent
+
+    def on_peers_listed(self, *, watch_shards: bool) -> None:
+        """Record whether other replicas judge this one by the Lease of each shard: then each must be renewed."""
+        self._is_each_watched = watch_shards
+
+    def on_replica_lost(self) -> None:
+        """Record that the replica's Lease was deleted or fenced: each shard must be verified before it is used."""
+        self._renewed = -inf
+        for tenure in self:
+            tenure.doubt()
 
     def start_leaving(self, shard: int) -> None:
         """Mark a shard as leaving; it leaves as soon as it is at rest."""

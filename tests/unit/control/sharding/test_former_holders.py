@@ -54,7 +54,7 @@ def test_a_holder_is_gone_since_the_next_acquisition(annotation, epoch, seconds)
 def test_a_lease_keeps_a_bounded_number_of_acquisitions() -> None:
     body = None
     for second in range(100):
-        body = acquire_lease_body(0, body, "ada", 15, EPOCH + second, START + timedelta(seconds=second))
+        body = acquire_lease_body(0, body, "ada", EPOCH + second, START + timedelta(seconds=second))
 
     kept = body["metadata"]["annotations"][ACQUISITIONS_ANNOTATION].split()
     assert (len(kept), kept[-1]) == (16, f"{EPOCH + 99}@{EPOCH + 99}.000")

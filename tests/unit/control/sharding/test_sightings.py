@@ -12,11 +12,12 @@ from taskaction.control.sharding.sightings import LeaseSightings
 from taskaction.testing.clock import START, FakeClock
 
 HALF = DURATION / 2
+LIST_SECONDS = 1.5
 
 
 def renewed(ago: float, holder: str = "ada") -> Body:
     """Return a Lease that its holder renewed ``ago`` seconds before the start, by the holder's clock."""
-    return lease_bodies.acquire_lease_body(0, None, holder, DURATION, 1, START - timedelta(seconds=ago))
+    return lease_bodies.acquire_lease_body(0, None, holder, 1, START - timedelta(seconds=ago))
 
 
 @pytest.fixture
@@ -28,7 +29,11 @@ def clock() -> FakeClock:
 def sightings(clock) -> LeaseSightings:
     guard = ClockGuard(clock)
     guard.update(ServerTime(START.timestamp(), clock.monotonic()))
-    return LeaseSightings(clock, guard, DURATION)
+    return sightings_of(clock, guard)
+
+
+def sightings_of(clock: FakeClock, guard: ClockGuard) -> LeaseSightings:
+    return LeaseSightings(clock, guard, default_duration=DURATION, list_seconds=LIST_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +86,7 @@ async def test_a_renew_time_that_cannot_be_read_counts_as_now(clock, sightings, 
 
 
 async def test_renew_times_do_not_count_while_the_time_of_the_api_server_is_unknown(clock) -> None:
-    sightings = LeaseSightings(clock, ClockGuard(clock), DURATION)
+    sightings = sightings_of(clock, ClockGuard(clock))
     sightings.is_expired(renewed(3600.0))
     await clock.advance(DURATION - 0.1)
 
@@ -94,3 +99,35 @@ async def test_a_lease_that_was_forgotten_is_watched_anew(clock, sightings) -> N
     sightings.forget(lease_bodies.shard_name(0))
 
     assert not sightings.is_expired(renewed(0.0))
+
+
+async def test_time_without_lists_is_not_held_against_holders(clock, sightings) -> None:
+    sightings.on_list()
+    sightings.is_expired(renewed(0.0))
+    await clock.advance(3600)
+    sightings.on_list()
+    assert not sightings.is_expired(renewed(0.0)), "the API server was away for the holder, too"
+
+    for _ in range(9):
+        await clock.advance(LIST_SECONDS)
+        sightings.on_list()
+    assert sightings.is_expired(renewed(0.0))
+
+
+async def test_slow_lists_delay_a_take_over_and_do_not_prevent_it(clock, sightings) -> None:
+    for _ in range(10):
+        sightings.on_list()
+        sightings.is_expired(renewed(0.0))
+        await clock.advance(5)
+    sightings.on_list()
+
+    assert sightings.is_expired(renewed(0.0))
+
+
+async def test_a_lease_is_missing_when_no_list_had_it_for_the_duration_of_one(clock, sightings) -> None:
+    assert not sightings.is_missing("taskaction-shard-0")
+    await clock.advance(DURATION)
+    assert sightings.is_missing("taskaction-shard-0")
+    sightings.is_expired(renewed(0.0))
+
+    assert not sightings.is_missing("taskaction-shard-0"), "it was there"
