@@ -26,6 +26,8 @@ FOREIGN_CLAIM = Claim(holder="replica-b", epoch=2, at=STARTED)
 REPEATABLE = Traits(idempotent=True, external_effect=False)
 ONCE = Traits(idempotent=False, external_effect=False)
 OUTSIDE = Traits(idempotent=True, external_effect=True)
+UNKNOWN = Traits(idempotent=False, external_effect=False)
+"""The traits of an action whose executor is not known."""
 
 ABORT = AbortFact(reason=Reason.ABORTED, message="no longer wanted", by="ada")
 NOT_READY = Blocker(reason=Reason.PROVIDER_NOT_READY, message="the provider is not ready", final=False)

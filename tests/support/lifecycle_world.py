@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from support.lifecycle import ABORT, CREATED, NOT_READY, observed, seconds
+from support.lifecycle import ABORT, CREATED, NOT_READY, UNKNOWN, observed, seconds
 from taskaction.api.task_action import TaskActionStatus
 from taskaction.lifecycle.decisions import (
     AddFinalizer,
@@ -24,10 +24,13 @@ from taskaction.lifecycle.decisions import (
     Write,
 )
 from taskaction.lifecycle.machine import step
-from taskaction.lifecycle.outcomes import Outcome, Paused, Pending, Succeeded
+from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded, Work, names_work
 from taskaction.lifecycle.policy import Policy
 from taskaction.lifecycle.state import Activity, CallEnded, CancelEnded, Event, Observed, Parent, Reconcile, Slot
+from taskaction.lifecycle.statuses import ends_attempt
 from taskaction.lifecycle.traits import Traits
+
+UNREACHABLE = "the provider is not ready, and the effect is unknown"
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class World:
 
     def __init__(self, policy: Policy, traits: Traits, *, not_after: datetime | None = None, child: bool) -> None:
         self.now = CREATED
+        self.traits = traits
         plain = observed(policy=policy, traits=traits, parent=Parent.LOOKED_UP if child else Parent.NONE)
         self.facts = replace(plain, taken_at=self.now, spec=plain.spec.model_copy(update={"not_after": not_after}))
         self.stored = self.facts.status
@@ -57,6 +61,11 @@ class World:
         self.adopting = False
         self.outside = False
         """Whether the last attempt has started something that has neither ended nor been cancelled."""
+        self.overlaps: list[int] = []
+        """The attempts that were called while something of an earlier one went on."""
+        self._outside_before = False
+        self._outside_attempt = 0
+        self._failure: Failed | None = None
         self.set_back = 0.0
         self._signal_given = False
         self.look()
@@ -85,8 +94,8 @@ class World:
         if self.facts.activity is Activity.CANCELLING and not isinstance(outcome, Succeeded):
             return
         decision = self._decide(CallEnded(outcome))
-        self._set(activity=Activity.IDLE, lost_call=False)
-        self.outside = isinstance(outcome, Pending | Paused)
+        self._set(activity=Activity.IDLE, lost_call=self.facts.lost_call and not names_work(outcome))
+        self.outside = self._goes_on(outcome)
         self._apply(decision)
         if self.status.phase.is_started and self.facts.activity is Activity.IDLE:
             self._set(activity=Activity.WAITING)
@@ -95,9 +104,12 @@ class World:
         """Let the executor confirm that it has stopped."""
         if self.facts.activity is Activity.CANCELLING:
             self.calling = False
-            found = "job" if self.outside and not self.status.phase.is_started else None
-            self.outside = False
-            decision = self._decide(CancelEnded(external_id=found))
+            found, problem = None, UNREACHABLE
+            if self.facts.traits_known:
+                found, problem = "job" if self.outside and not self.status.phase.is_started else None, ""
+                self.outside = False
+            failure, self._failure = self._failure, None
+            decision = self._decide(CancelEnded(external_id=found, problem=problem, failure=failure))
             self._set(activity=Activity.IDLE)
             self._apply(decision)
 
@@ -131,8 +143,9 @@ class World:
         self.look()
 
     def provider(self, ready: bool) -> None:
-        """Let the provider become ready or not."""
-        self._set(blocker=None if ready else NOT_READY)
+        """Let the provider become ready or not; only a ready one has a known executor."""
+        traits = self.traits if ready else UNKNOWN
+        self._set(blocker=None if ready else NOT_READY, traits=traits, traits_known=ready)
         self.look()
 
     def parent(self) -> None:
@@ -145,7 +158,7 @@ class World:
 
     def crash(self) -> None:
         """Lose what is not stored; another owner takes over."""
-        self.calling, self.adopting = False, False
+        self.calling, self.adopting, self._failure = False, False, None
         self.flush_at = self.poll_at = self.wake_at = None
         owner = replace(self.facts.owner, holder=f"replica-{len(self.steps)}", epoch=self.facts.owner.epoch + 1)
         parent = Parent.LOOKED_UP if self.facts.parent is Parent.FOUND else self.facts.parent
@@ -190,24 +203,47 @@ class World:
         self.steps.append(Step(self.facts, event, self.now, decision))
         return decision
 
+    def _goes_on(self, outcome: Outcome) -> bool:
+        """Say whether something goes on outside after a call."""
+        if isinstance(outcome, Limited) or (isinstance(outcome, Failed) and outcome.work is Work.UNCHANGED):
+            return self._outside_before
+        return isinstance(outcome, Pending | Paused) or (isinstance(outcome, Failed) and outcome.work is Work.UNKNOWN)
+
+    def _call(self, *, poll: bool) -> None:
+        """Call the executor, or find that there is none now."""
+        if not self.facts.traits_known:
+            self._set(activity=Activity.IDLE)
+            self.wake_at = self.now + seconds(10)
+            return
+        self.calling, self._outside_before = True, self.outside
+        self._set(activity=Activity.CALLING, signalled=False)
+        if poll:
+            return
+        attempt = self.status.attempt or 0
+        self.executed[attempt] += 1
+        if self.outside and self._outside_attempt != attempt:
+            self.overlaps.append(attempt)
+        self.outside, self._outside_attempt = True, attempt
+
     def _apply(self, decision: Decision) -> None:
-        self._set(status=decision.status)
+        self._set(
+            status=decision.status,
+            lost_call=self.facts.lost_call and not ends_attempt(self.status, decision.status),
+        )
         self.wake_at = None
         if decision.write is Write.LATER:
             self.flush_at = self.flush_at or self.now + self.facts.policy.settings.status_delay
         elif decision.write is not Write.NONE:
             self.stored, self.flush_at = decision.status, None
+        if decision.write is Write.FIRST:  # a former owner would have had to record its claim
+            self._set(lost_call=False)
         for effect in decision.effects:
             self._do(effect)
 
-    def _do(self, effect: Effect) -> None:  # noqa: C901 - one case per effect
+    def _do(self, effect: Effect) -> None:
         match effect:
             case Call(poll=poll):
-                self.calling = True
-                self._set(activity=Activity.CALLING, signalled=False)
-                if not poll:
-                    self.executed[self.status.attempt or 0] += 1
-                    self.outside = True
+                self._call(poll=poll)
             case Enqueue():
                 self.poll_at = None
                 self._set(activity=Activity.QUEUED)
@@ -217,8 +253,8 @@ class World:
                 self.poll_at = at
             case WakeAt(at=at):
                 self.wake_at = at if self.wake_at is None else min(at, self.wake_at)
-            case Cancel():
-                self.poll_at = None
+            case Cancel(failure=failure):
+                self.poll_at, self._failure = None, failure
                 self._set(activity=Activity.CANCELLING)
             case AddFinalizer() | RemoveFinalizer():
                 added = isinstance(effect, AddFinalizer)

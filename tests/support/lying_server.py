@@ -191,6 +191,15 @@ async def expire(_: web.Request, __: LyingServer) -> web.Response:
 
 def do_it_and_say_nothing(kubeconfig: Path) -> Answer:
     """Have the request done by the real server, and lose the answer."""
+    return _do_it_first(kubeconfig, hang_up)
+
+
+def do_it_and_never_answer(kubeconfig: Path) -> Answer:
+    """Have the request done by the real server, and keep the connection open without an answer."""
+    return _do_it_first(kubeconfig, say_nothing)
+
+
+def _do_it_first(kubeconfig: Path, then: Answer) -> Answer:
     server, trust, token = _target(kubeconfig)
 
     async def answer(request: web.Request, lying: LyingServer) -> web.Response:
@@ -201,7 +210,7 @@ def do_it_and_say_nothing(kubeconfig: Path) -> Answer:
             out.request(request.method, server + request.path_qs, headers=headers, data=data) as done,
         ):
             await done.read()
-        return await hang_up(request, lying)
+        return await then(request, lying)
 
     return answer
 

@@ -130,6 +130,7 @@ def build_actions(base: Foundation, providers: ProviderControl) -> ActionControl
             observer=seen.observer,
             owners=seen.owners,
             timers=seen.timers,
+            journal=base.journal,
         ),
         background=base.background,
         journal=base.journal,

@@ -187,6 +187,7 @@ def _build_reconciler(
         clock=base.clock,
         jitter=base.jitter,
         background=base.background,
+        recorder=base.journal,
     )
     return RunReconciler(
         RunReconcilerParts(

@@ -14,6 +14,7 @@ from taskaction.control.objects.storage_marks import SharedFolderError
 from taskaction.core.clock import Clock
 from taskaction.flows.effects import FlowLogEntry
 from taskaction.lifecycle.outcomes import Outcome
+from taskaction.plugin.storage import StorageDeniedError, StorageError
 from taskaction.runtime.recorder import ProcessRecorder
 
 _REASONS = frozenset(map(str, Reason))
@@ -78,6 +79,11 @@ class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
         """Record that files which no object needs were removed from the storage."""
         self.metrics.files_removed.labels(kind).inc(count)
         self._log.info("unneeded files removed", kind=kind, namespace=namespace, count=count)
+
+    def on_storage_failed(self, record: OwnedRecord, error: StorageError) -> None:
+        """Record that the storage did not take or return data of an action or run."""
+        self.metrics.storage_errors.labels("denied" if isinstance(error, StorageDeniedError) else "unavailable").inc()
+        self._log.debug("storage failed", error=str(error), **record.log_fields)
 
     def on_storage_shared(self, error: SharedFolderError | None) -> None:
         """Record whether several operators share the storage, so that nothing is removed from it."""

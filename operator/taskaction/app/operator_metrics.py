@@ -40,6 +40,12 @@ class OperatorMetrics(ProcessMetrics):
             "status_refused", "Number of objects that take no status at all, because they are too large."
         )
         self.abandoned = self.counter("cancels_abandoned", "Number of cancels that executors did not confirm in time.")
+        self.storage_errors = self.counter(
+            "storage_errors",
+            "Number of times that the storage did not take or return data of an action or run, by error: denied, "
+            "unavailable.",
+            "error",
+        )
         self.files_removed = self.counter(
             "storage_files_removed",
             "Number of files that were removed from the storage because no object needs them, by kind.",

@@ -18,7 +18,6 @@ from taskaction.app.operator_metrics import OperatorMetrics
 from taskaction.app.provider_wiring import ProviderControl, build_providers
 from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOW_RUNS, ACTION_FLOWS, TASK_ACTIONS, Cluster
 from taskaction.control.flow_runs.catalogue import FlowCatalogue
-from taskaction.control.objects.background import Background
 from taskaction.control.objects.gap_sweeps import GapSweeps
 from taskaction.control.objects.storage_marks import StorageMarks
 from taskaction.control.objects.storage_sweep import StorageSweeper
@@ -56,12 +55,12 @@ def assemble(
         flows=flows,
         runs=runs,
         storage_sweeper=_build_storage_sweeper(base),
-        gap_sweeps=_build_gap_sweeps(base.background, providers, actions, flows, runs),
+        gap_sweeps=_build_gap_sweeps(base, providers, actions, flows, runs),
     )
 
 
 def _build_gap_sweeps(
-    background: Background,
+    base: Foundation,
     providers: ProviderControl,
     actions: ActionControl,
     flows: FlowCatalogue,
@@ -74,7 +73,9 @@ def _build_gap_sweeps(
         ACTION_FLOWS.plural: flows.sweep,
         **{resource.plural: partial(providers.intake.sweep, kind) for kind, resource in RESOURCES.items()},
     }
-    return GapSweeps(background, sweeps)
+    return GapSweeps(
+        clock=base.clock, jitter=base.jitter, background=base.background, recorder=base.journal, sweeps=sweeps
+    )
 
 
 def _build_storage_sweeper(base: Foundation) -> StorageSweeper:

@@ -8,7 +8,8 @@ from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Attempt, Claim, TaskActionStatus
 from taskaction.lifecycle import deadlines
 from taskaction.lifecycle.decisions import Write
-from taskaction.lifecycle.gates import ASKED_AGAIN
+from taskaction.lifecycle.gates import ASKED_AGAIN, SHOWN_WHILE_HELD
+from taskaction.lifecycle.outcomes import Failed, Work
 from taskaction.lifecycle.state import Activity, Observed, Parent
 from taskaction.lifecycle.statuses import Change, apply_change, open_attempt_fields
 
@@ -34,10 +35,24 @@ def new_claim(observed: Observed, now: datetime) -> Claim:
 
 def take_over_claim(observed: Observed, now: datetime) -> TaskActionStatus:
     """Return the status with this owner's claim, so that a late result of a former owner is fenced off."""
-    claim = observed.status.claim
-    if claim is not None and (claim.holder, claim.epoch) == (observed.owner.holder, observed.owner.epoch):
+    if _has_own_claim(observed):
         return observed.status
     return observed.status.model_copy(update={"claim": new_claim(observed, now)})
+
+
+def _has_own_claim(observed: Observed) -> bool:
+    claim, owner = observed.status.claim, observed.owner
+    return claim is not None and (claim.holder, claim.epoch) == (owner.holder, owner.epoch)
+
+
+def continue_attempt(observed: Observed, now: datetime) -> TaskActionStatus:
+    """Return the status of an attempt that is called again, by this owner, and waits for nothing any more."""
+    status = take_over_claim(observed, now)
+    if status.reason not in SHOWN_WHILE_HELD:
+        return status
+    return change_attempt_status(
+        with_status(observed, status), phase=status.phase, reason=Reason.EXECUTING, message="", now=now
+    )
 
 
 def with_open_attempt(observed: Observed, now: datetime) -> Observed:
@@ -146,6 +161,27 @@ def may_have_started(observed: Observed) -> bool:
         return False
     due = status.next_attempt_at if status.reason not in ASKED_AGAIN else None
     return due is None or observed.taken_at is None or due <= observed.taken_at + _CLOCKS_DIFFER
+
+
+def is_uncalled(observed: Observed) -> bool:
+    """Whether nothing was called for the attempt on record: this owner has claimed it, and was kept from the call."""
+    return _has_own_claim(observed) and not observed.lost_call
+
+
+def is_callable(observed: Observed) -> bool:
+    """Whether another call for a running attempt, in which no call is under way, cannot repeat an effect."""
+    if is_pollable(observed.status):
+        return True
+    return observed.traits_known and (observed.traits.idempotent or is_uncalled(observed))
+
+
+def may_continue(observed: Observed, failure: Failed) -> bool:
+    """Whether something that the attempt has started may continue after its failure."""
+    if failure.work is not Work.UNCHANGED:
+        return failure.work is Work.UNKNOWN
+    if not observed.status.phase.is_started:
+        return may_have_started(observed)
+    return is_pollable(observed.status) or is_start_lost(observed)
 
 
 def effect_problem(observed: Observed) -> str:

@@ -6,6 +6,7 @@ from enum import IntEnum, auto
 
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import TaskActionStatus
+from taskaction.lifecycle.outcomes import Failed
 
 
 class Write(IntEnum):
@@ -66,9 +67,10 @@ class PollAt:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Cancel the executor, and wait for it until ``bound``."""
+    """Cancel the executor, and wait for it until ``bound``; then the attempt ends with ``failure`` if it has one."""
 
     bound: datetime
+    failure: Failed | None = None
 
 
 @dataclass(frozen=True, slots=True)

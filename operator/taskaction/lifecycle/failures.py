@@ -1,6 +1,6 @@
 """Retry policy: whether a failed attempt is followed by another one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from taskaction.api.enums import ErrorKind, Phase, RetryClass
@@ -15,6 +15,7 @@ from taskaction.lifecycle.state import Observed
 from taskaction.lifecycle.statuses import error_info
 
 _ATTEMPT, _PLATFORM = "attempt", "system failure"
+_HOW_TO_RETRY = "; to retry such attempts, add Interrupted to retryPolicy.retryOn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,34 +71,41 @@ def _budget(observed: Observed, attempt: int, kind: ErrorKind) -> tuple[int, int
 
 
 def timeout_failure(observed: Observed, now: datetime) -> Failed:
-    """Return the failure of an attempt that exceeded one of its timeouts.
-
-    If nothing was there to cancel, the effect of an executor that is not idempotent is unknown.
-    """
+    """Return the failure of an attempt that exceeded one of its timeouts."""
     name = deadlines.expired_bound(observed, now) or "attempt"
     bound = format_duration(getattr(observed.policy, name) or timedelta())
     if name == "waiting":
         message = f"attempt had no room to run within timeouts.waiting ({bound})"
         return Failed(code=Reason.QUEUED_TIMEOUT, message=message, retry_class=RetryClass.TIMEOUT)
-    message = f"attempt not finished within timeouts.{name} ({bound})"
+    return _timeout(observed, f"attempt not finished within timeouts.{name} ({bound})")
+
+
+def call_timeout_failure(observed: Observed, seconds: float) -> Failed:
+    """Return the failure of an attempt one call of which took longer than the platform allows."""
+    bound = format_duration(timedelta(seconds=seconds))
+    return _timeout(
+        observed,
+        f"a call of the executor took longer than TASKACTION_CALL_TIMEOUT ({bound}); let the target answer at once and "
+        "poll it, or use a callback",
+    )
+
+
+def unconfirmed_failure(failure: Failed, problem: str) -> Failed:
+    """Return the failure of an attempt whose cancel was not confirmed: another one could run next to its work."""
+    if failure.retry_class in {None, RetryClass.INTERRUPTED}:
+        return replace(failure, message=f"{failure.message}; {problem}")
+    return replace(failure, message=f"{failure.message}; {problem}{_HOW_TO_RETRY}", retry_class=RetryClass.INTERRUPTED)
+
+
+def _timeout(observed: Observed, message: str) -> Failed:
+    """Return a timeout; unless its work can be found and cancelled, the effect is unknown, and so not repeated."""
     cancelled = observed.traits.external_effect and observed.status.external_id is not None
     if observed.traits.idempotent or cancelled:
         return Failed(code=Reason.ATTEMPT_TIMEOUT, message=message, retry_class=RetryClass.TIMEOUT)
     return Failed(
         code=Reason.ATTEMPT_TIMEOUT,
-        message=f"{message}, and its effect is unknown; to retry such attempts, add Interrupted to retryPolicy.retryOn",
+        message=f"{message}, and its effect is unknown{_HOW_TO_RETRY}",
         retry_class=RetryClass.INTERRUPTED,
-    )
-
-
-def call_timeout_failure(seconds: float) -> Failed:
-    """Return the failure of an attempt one call of which took longer than the platform allows."""
-    bound = format_duration(timedelta(seconds=seconds))
-    return Failed(
-        code=Reason.ATTEMPT_TIMEOUT,
-        message=f"a call of the executor took longer than TASKACTION_CALL_TIMEOUT ({bound}); let the target answer at "
-        "once and poll it, or use a callback",
-        retry_class=RetryClass.TIMEOUT,
     )
 
 
@@ -107,8 +115,7 @@ def interruption_failure(observed: Observed) -> Failed:
     holder = claim.holder if claim is not None else "its owner"
     return Failed(
         code=Reason.INTERRUPTED,
-        message=f"{holder} stopped during the attempt, and its effect is unknown; to retry such attempts, add "
-        "Interrupted to retryPolicy.retryOn",
+        message=f"{holder} stopped during the attempt, and its effect is unknown{_HOW_TO_RETRY}",
         kind=ErrorKind.SYSTEM,
         retry_class=RetryClass.INTERRUPTED,
     )

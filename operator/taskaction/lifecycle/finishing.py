@@ -5,7 +5,13 @@ from datetime import datetime
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import TaskActionStatus
-from taskaction.lifecycle.attempts import change_attempt_status, effect_problem, must_cancel, write_if_changed
+from taskaction.lifecycle.attempts import (
+    change_attempt_status,
+    effect_problem,
+    must_cancel,
+    with_external_id,
+    write_if_changed,
+)
 from taskaction.lifecycle.decisions import Cancel, Decision, Effect, ExpireAt, RecordEvent, RemoveFinalizer, Write
 from taskaction.lifecycle.endings import Ending
 from taskaction.lifecycle.outcomes import Failed, Succeeded
@@ -20,9 +26,17 @@ def cancel_or_finish(observed: Observed, ending: Ending, now: datetime) -> Decis
     return finish(observed, ending.with_problem(effect_problem(observed)), now)
 
 
-def cancel(observed: Observed, now: datetime, *, why: str) -> Decision:
+def give_up(observed: Observed, failure: Failed, now: datetime) -> Decision:
+    """Return the decision that cancels what an attempt may have left outside, before its failure is recorded."""
+    if failure.external_id is not None:
+        observed = with_external_id(observed, failure.external_id, now)
+    return cancel(observed, now, why=failure.message, failure=failure)
+
+
+def cancel(observed: Observed, now: datetime, *, why: str, failure: Failed | None = None) -> Decision:
     """Return the decision that cancels the attempt, or waits for a cancel that has begun; ``why`` is shown meanwhile.
 
+    ``failure`` is that of the attempt, if it has one.
     A cancel that takes long, such as that of a pod, is shown at once; another one is over before it could be.
     """
     status = observed.status
@@ -31,7 +45,7 @@ def cancel(observed: Observed, now: datetime, *, why: str) -> Decision:
         status = change_attempt_status(observed, phase=status.phase, reason=Reason.ABORTING, message=message, now=now)
     bound = now + observed.policy.settings.cancel_grace + observed.traits.extra_cancel_grace
     # No wake-up at the deadline that has passed: the deadline of the cancel ends the wait.
-    effects = () if observed.activity is Activity.CANCELLING else (Cancel(bound),)
+    effects = () if observed.activity is Activity.CANCELLING else (Cancel(bound, failure),)
     write = write_if_changed(observed, status)
     if write is Write.LATER and observed.traits.extra_cancel_grace:
         write = Write.NOW

@@ -15,12 +15,14 @@ from taskaction.lifecycle import deadlines
 from taskaction.lifecycle.attempts import (
     attempts_with_start,
     change_attempt_status,
+    continue_attempt,
     effect_problem,
     is_attempt_late,
+    is_callable,
     is_pollable,
+    may_continue,
     must_cancel,
     new_claim,
-    take_over_claim,
     track_suspension,
     with_external_id,
     with_open_attempt,
@@ -41,13 +43,19 @@ from taskaction.lifecycle.decisions import (
     Write,
 )
 from taskaction.lifecycle.endings import Ending, find_ending
-from taskaction.lifecycle.failures import apply_retry_policy, interruption_failure, timeout_failure
-from taskaction.lifecycle.finishing import cancel, cancel_or_finish, decide_finished, finish, success_ending
+from taskaction.lifecycle.failures import (
+    apply_retry_policy,
+    interruption_failure,
+    timeout_failure,
+    unconfirmed_failure,
+)
+from taskaction.lifecycle.finishing import cancel, cancel_or_finish, decide_finished, finish, give_up, success_ending
 from taskaction.lifecycle.gates import find_gate
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
 from taskaction.lifecycle.reports import apply_report, outcome_from_report
 from taskaction.lifecycle.state import (
     Activity,
+    Blocker,
     CallEnded,
     CancelEnded,
     Event,
@@ -133,12 +141,22 @@ def _resume(observed: Observed, now: datetime) -> Decision:
         return _decide_with_wake(observed, observed.status, Write.NONE, (Enqueue(),), now)
     if observed.activity is not Activity.IDLE:
         return _decide_with_wake(observed, observed.status, Write.NONE, (), now)
-    if is_pollable(observed.status) or observed.traits.idempotent:
+    if is_callable(observed):
         return _decide_with_wake(observed, observed.status, Write.NONE, (Enqueue(),), now)
+    if not observed.traits_known and observed.blocker is not None and not observed.blocker.final:
+        return _await_executor(observed, observed.blocker, now)
     grace_ends = (observed.taken_at or now) + observed.policy.settings.interrupt_grace
     if now < grace_ends:
         return _decide_with_wake(observed, observed.status, Write.NONE, (WakeAt(grace_ends),), now)
     return _handle_failure(observed, interruption_failure(observed), now)
+
+
+def _await_executor(observed: Observed, blocker: Blocker, now: datetime) -> Decision:
+    """Decide for a running attempt of a provider that is not ready: only its executor says whether a repeat is safe."""
+    status = change_attempt_status(
+        observed, phase=observed.status.phase, reason=blocker.reason, message=blocker.message, now=now
+    )
+    return _decide_with_wake(observed, status, write_if_changed(observed, status), (), now)
 
 
 def _handle_slot(observed: Observed, now: datetime) -> Decision:
@@ -146,13 +164,13 @@ def _handle_slot(observed: Observed, now: datetime) -> Decision:
     if find_ending(observed, now) is not None or is_attempt_late(observed, now):
         return _reconcile(replace(observed, activity=Activity.IDLE), now)
     if observed.status.phase.is_started:
-        if not is_pollable(observed.status) and not observed.traits.idempotent:
+        if not is_callable(observed):
             # Another owner claimed it after it was queued here: it must not be called again.
             return _resume(replace(observed, activity=Activity.IDLE), now)
-        status = take_over_claim(observed, now)
-        return _decide_with_wake(
-            observed, status, write_if_changed(observed, status), (Call(poll=is_pollable(status)),), now
-        )
+        status = continue_attempt(observed, now)
+        may_repeat = is_pollable(status) or observed.traits.idempotent
+        write = write_if_changed(observed, status) if may_repeat else Write.FIRST
+        return _decide_with_wake(observed, status, write, (Call(poll=is_pollable(status)),), now)
     if find_gate(observed, now) is not None:
         return _prepare(replace(observed, activity=Activity.QUEUED), now)  # it leaves the queue, and its partition
     return _start(observed, now)
@@ -179,6 +197,8 @@ def _handle_outcome(observed: Observed, outcome: Outcome, now: datetime) -> Deci
     match outcome:
         case Succeeded():
             return finish(observed, success_ending(outcome), now, output=outcome)
+        case Failed() if may_continue(observed, outcome):
+            return give_up(observed, outcome, now)
         case Failed():
             return _handle_failure(with_open_attempt(observed, now), outcome, now)
         case Pending():
@@ -283,13 +303,18 @@ def _handle_cancelled(observed: Observed, ended: CancelEnded, now: datetime) -> 
         observed = with_external_id(observed, ended.external_id, now)
     if (ending := find_ending(observed, now)) is not None:
         return finish(observed, ending.with_problem(problem), now)
+    if ended.failure is not None:
+        return _end_cancelled_attempt(observed, ended.failure, problem, now)
     if is_attempt_late(observed, now):
-        failure = timeout_failure(observed, now)
-        message = f"{failure.message}; {problem}" if problem else failure.message
-        return _handle_failure(with_open_attempt(observed, now), replace(failure, message=message), now)
+        return _end_cancelled_attempt(observed, timeout_failure(observed, now), problem, now)
     if not observed.status.phase.is_started and ended.external_id is None:
         return _prepare(observed, now)
     return _handle_failure(with_open_attempt(observed, now), interruption_failure(observed), now)
+
+
+def _end_cancelled_attempt(observed: Observed, failure: Failed, problem: str, now: datetime) -> Decision:
+    failure = unconfirmed_failure(failure, problem) if problem else failure
+    return _handle_failure(with_open_attempt(observed, now), failure, now)
 
 
 def _handle_reports(observed: Observed, told: ReportReceived, now: datetime) -> Decision:

@@ -1,6 +1,7 @@
 """Outcomes of a call of an executor, as values; the machine decides about them."""
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 from taskaction.api.enums import CacheStatus, ErrorKind, Phase, RetryClass
@@ -74,12 +75,23 @@ class Paused:
     output: Any = None
 
 
+class Work(Enum):
+    """What a failure says about the work that its attempt has started, or may have started."""
+
+    ENDED = auto()  # it has ended, or none was started
+    UNCHANGED = auto()  # nothing new: it continues if it continued before the call
+    UNKNOWN = auto()  # it may have been started, or may continue
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
     """The attempt failed. ``retry_class`` is None if a retry cannot help; ``retry_after`` is in seconds.
 
     ``output`` is the target's description of the failure, as JSON; it is kept if the failure ends the action. The
     engine sets ``output_at`` as for a success.
+
+    ``work`` is about what the attempt has left outside: the engine cancels what may continue, and then records the
+    failure, so that no other attempt runs next to it.
     """
 
     code: str
@@ -90,6 +102,7 @@ class Failed:
     output: Any = None
     output_at: OutputReference | None = None
     external_id: str | None = None
+    work: Work = Work.ENDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,3 +118,8 @@ class Limited:
 
 
 Outcome = Succeeded | Pending | Paused | Failed | Limited
+
+
+def names_work(outcome: Outcome) -> bool:
+    """Whether the outcome of a call says what the attempt has started, so that nothing of it is lost any more."""
+    return isinstance(outcome, Paused) or (isinstance(outcome, Pending) and outcome.phase is not None)

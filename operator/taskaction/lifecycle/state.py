@@ -7,7 +7,7 @@ from enum import Enum, auto
 from taskaction.api.enums import CacheStatus, Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Address, TaskActionSpec, TaskActionStatus
-from taskaction.lifecycle.outcomes import Outcome
+from taskaction.lifecycle.outcomes import Failed, Outcome
 from taskaction.lifecycle.policy import Policy
 from taskaction.lifecycle.traits import Traits
 
@@ -143,10 +143,12 @@ class CancelEnded:
     Attributes:
         external_id: the target's id of what a lost call had started; None if none was found or looked for.
         problem: why work may continue outside; empty if the executor confirmed.
+        failure: why the attempt was given up; None if it was cancelled for another reason.
     """
 
     external_id: str | None = None
     problem: str = ""
+    failure: Failed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,6 +81,12 @@ def close_attempt_fields(
     return fields
 
 
+def ends_attempt(before: TaskActionStatus, after: TaskActionStatus) -> bool:
+    """Whether the last attempt of ``after`` has ended, and that is not in ``before``."""
+    last = after.attempts[-1] if after.attempts else None
+    return last is not None and last.ended_at is not None and after.attempts != before.attempts
+
+
 def has_whole_result(status: TaskActionStatus) -> bool:
     """Whether the status of a finished action has all that the target returned, or names where that is."""
     return status.reason != Reason.INVALID_OUTPUT and (status.output_size is None or status.output_uri is not None)

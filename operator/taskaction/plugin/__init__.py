@@ -5,7 +5,7 @@ See ``docs/writing-an-executor.md``. The modules in this package are private to 
 
 from taskaction.api.enums import RetryClass
 from taskaction.api.task_action import Link, Progress, Signal
-from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
+from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded, Work
 from taskaction.lifecycle.traits import Traits
 from taskaction.plugin.addresses import AddressPolicy
 from taskaction.plugin.base import AbstractExecutor, Correlation, Delivery, Reporter, Run, SecretReader, WebhookRequest
@@ -72,4 +72,5 @@ __all__ = [
     "Url",
     "WebhookRefusedError",
     "WebhookRequest",
+    "Work",
 ]

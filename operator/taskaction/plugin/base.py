@@ -233,7 +233,13 @@ class AbstractExecutor(ABC):
         """
 
     async def poll(self, run: Run) -> Outcome:
-        """Return the present outcome of a ``Pending`` or ``Paused`` action; by default, call ``execute`` again."""
+        """Return the present outcome of a ``Pending`` or ``Paused`` action; by default, call ``execute`` again.
+
+        Raises:
+            ActionExecutionError: the work has failed.
+            Exception: any other error ends the attempt, too, and the engine calls ``cancel`` first, because the work
+                may continue. To keep waiting, return ``Pending``.
+        """
         return await self.execute(run)
 
     async def cancel(self, run: Run) -> None:
@@ -264,6 +270,12 @@ class AbstractExecutor(ABC):
 
         A crash in between loses the call, and errors are only logged, so the target must also forget by itself.
         """
+
+    @property
+    def cancels(self) -> bool:
+        """Whether the executor overrides ``cancel`` or ``recover``: otherwise nothing that it starts can be stopped."""
+        kind = type(self)
+        return kind.cancel is not AbstractExecutor.cancel or kind.recover is not AbstractExecutor.recover
 
     @property
     def releases(self) -> bool:

@@ -20,7 +20,7 @@ from taskaction.api.reasons import Reason
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.errors import TaskActionError
 from taskaction.core.names import truncate
-from taskaction.lifecycle.outcomes import Failed
+from taskaction.lifecycle.outcomes import Failed, Work
 
 _NAMED = 3
 _REFUSALS = range(400, 500)
@@ -130,6 +130,19 @@ def failure_of(error: BaseException) -> Failed:
     if isinstance(error, asyncio.CancelledError):
         return Failed(code=Reason.EXECUTION_FAILED, message="the executor cancelled itself")
     return Failed(code=Reason.EXECUTION_FAILED, message=f"{type(error).__name__}: {_text_of(error)}")
+
+
+def work_after_execute(error: BaseException) -> Work:
+    """Return what an error of ``execute`` says about the work outside.
+
+    An executor that raises has started nothing by this call, but a call that was lost before may have.
+    """
+    return Work.ENDED if isinstance(_alone(error), ActionExecutionError) else Work.UNCHANGED
+
+
+def work_after_poll(error: BaseException) -> Work:
+    """Return what an error of ``poll`` says about the work outside: unless it has ended, it may continue."""
+    return Work.ENDED if isinstance(_alone(error), ActionExecutionError | InvalidOutputError) else Work.UNKNOWN
 
 
 def _alone(error: BaseException) -> BaseException:

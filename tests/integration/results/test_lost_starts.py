@@ -1,4 +1,4 @@
-"""kill -9 between the start of work outside and its record, and an abort before the next start of the operator."""
+"""Starts of work outside of which nothing is on record: by a kill -9, or because the response was lost."""
 
 import json
 import threading
@@ -10,11 +10,12 @@ import pytest
 
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
-from support.actions import action, create, get, patch, wait_for_phase
+from support.actions import action, create, get, patch, wait_for, wait_for_phase
 from support.api import list_objects
-from support.lying_server import LyingServer, say_nothing
+from support.lying_server import LyingServer, do_it_and_never_answer, say_nothing
 from support.operators import QUICK_LEASES, Operators
 from support.serving import LoopbackServer
+from taskaction.core.constants import ATTEMPT_LABEL
 
 ABORT = {"abort": {"reason": "enough"}}
 
@@ -118,3 +119,36 @@ def test_a_job_of_the_cluster_that_nobody_recorded_is_deleted(
     assert list_objects(kubectl, "jobs") == []
     assert status["attempts"][0]["externalId"].startswith("import-")
     operators.kill()
+
+
+def test_a_job_whose_creation_was_not_answered_never_runs_next_to_another(
+    kubectl: Kubectl, operators: Operators, tmp_path: Path
+) -> None:
+    kubectl("create", "role", "batch", "--verb=create,get,list,delete", "--resource=jobs,pods")
+    kubectl("create", "rolebinding", "batch", "--role=batch", f"--serviceaccount={kubectl.namespace}:default")
+    retried = {"retryPolicy": {"limit": 1, "retryOn": ["Timeout"], "backoff": {"initial": "1s"}}}
+    seen: list[set[str]] = []
+
+    def has_second_job() -> bool:
+        seen.append({one["metadata"]["labels"][ATTEMPT_LABEL] for one in list_objects(kubectl, "jobs")})
+        return "2" in seen[-1]
+
+    with LyingServer(operators.kubeconfig) as server:
+        server.tell("POST", "/jobs", answer=do_it_and_never_answer(operators.kubeconfig))
+        kubeconfig = server.write_kubeconfig(tmp_path / "kubeconfig")
+        operators.start({**QUICK_LEASES, "TASKACTION_CALL_TIMEOUT": "2s"}, kubeconfig=kubeconfig)
+        create(kubectl, [action("import", "job", {"image": "busybox:1.36", "command": ["sleep", "600"]}, **retried)])
+        wait_until(has_second_job, timeout=30, what="the second Job")
+        first, second = wait_for(kubectl, "import", lambda one: len(one["status"]["attempts"]) == 2)["status"][
+            "attempts"
+        ]
+        operators.kill()
+
+    assert {"1"} in seen
+    assert {"1", "2"} not in seen
+    assert (first["phase"], first["error"]["code"], first["externalId"][:7]) == (
+        "TimedOut",
+        "AttemptTimeout",
+        "import-",
+    )
+    assert second["number"] == 2

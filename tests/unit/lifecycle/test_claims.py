@@ -156,7 +156,7 @@ def test_an_interrupted_attempt_is_repeated_where_the_policy_says_so() -> None:
 
 
 def test_this_owners_own_lost_attempt_is_interrupted_too() -> None:
-    assert step(taken(running()), Reconcile(), after(10)).status.reason == Reason.INTERRUPTED
+    assert step(taken(running(), lost_call=True), Reconcile(), after(10)).status.reason == Reason.INTERRUPTED
 
 
 def test_an_attempt_bound_that_ends_during_the_grace_is_served_then() -> None:

@@ -12,6 +12,7 @@ from support.lifecycle import (
     OUTSIDE,
     REFUSED,
     REPEATABLE,
+    UNKNOWN,
     after,
     backing_off,
     effects,
@@ -33,7 +34,6 @@ from taskaction.lifecycle.state import Activity, CallEnded, CancelEnded, Observe
 from taskaction.lifecycle.traits import Traits
 
 ONCE_OUTSIDE = Traits(idempotent=False, external_effect=True)
-UNKNOWN = Traits(idempotent=False, external_effect=False)
 LOST = {
     "an object that the action owns": observed(traits=REPEATABLE),
     "work outside, under the finalizer": observed(traits=OUTSIDE, has_finalizer=True),
@@ -155,7 +155,7 @@ def test_a_timeout_says_so_too() -> None:
 
     status = step(facts, CancelEnded(problem="the work may continue"), after(60)).status
 
-    assert (status.message or "").endswith("; the work may continue")
+    assert "; the work may continue; to retry such attempts, add Interrupted" in (status.message or "")
 
 
 @pytest.mark.parametrize(

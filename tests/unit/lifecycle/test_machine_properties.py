@@ -14,7 +14,7 @@ from taskaction.api.task_action import TaskActionStatus
 from taskaction.core.backoff import Backoff
 from taskaction.lifecycle.decisions import Call, Write
 from taskaction.lifecycle.machine import step
-from taskaction.lifecycle.outcomes import Failed, Limited, Paused, Pending, Succeeded
+from taskaction.lifecycle.outcomes import Failed, Limited, Paused, Pending, Succeeded, Work
 from taskaction.lifecycle.retry_defaults import DEFAULT_RETRY_ON
 from taskaction.lifecycle.state import Activity, Reconcile
 from taskaction.lifecycle.traits import Traits
@@ -26,6 +26,7 @@ OUTCOMES = (
     Paused(message="approve me"),
     Paused(message="approve me", poll_after=5),
     *(Failed(code="Broken", message="it broke", retry_class=kind) for kind in (*RetryClass, None)),
+    *(Failed(code="Unsure", message="it may go on", work=work) for work in (Work.UNCHANGED, Work.UNKNOWN)),
     Failed(code="Busy", message="later", retry_class=RetryClass.RATE_LIMITED, retry_after=30),
     Limited(retry_after=5),
     Succeeded(output=1),
@@ -155,7 +156,7 @@ def an_effect_that_must_not_be_repeated_is_not(world: World) -> None:
 
     for attempt, calls in world.executed.items():
         assert attempt >= 1
-        if not world.facts.traits.idempotent:
+        if not world.traits.idempotent:
             assert calls <= 1 + limited
 
 
@@ -190,6 +191,11 @@ def what_may_run_on_is_cancelled_or_named_as_unknown(world: World) -> None:
         assert "effect is unknown" in (world.status.message or "")
 
 
+def no_attempt_runs_next_to_the_work_of_another(world: World) -> None:
+    permitted = RetryClass.INTERRUPTED in world.facts.policy.retry_on or not world.traits.idempotent
+    assert not world.overlaps or permitted or world.set_back > CLOCKS_DIFFER
+
+
 HOLDS = (
     phases_go_back_only_when_the_attempt_has_ended,
     a_terminal_status_stays_as_it_is,
@@ -201,6 +207,7 @@ HOLDS = (
     an_effect_outside_is_under_the_finalizer_from_before_the_call_until_the_end,
     no_decision_asks_to_be_woken_in_the_past,
     what_may_run_on_is_cancelled_or_named_as_unknown,
+    no_attempt_runs_next_to_the_work_of_another,
 )
 
 

@@ -52,7 +52,7 @@ class RunFiles:
         try:
             await self._storage.write(f"{folder}{name}", content)
         except StorageError as error:  # the next try writes another file, and must have the same message
-            raise StorageError(str(error).replace(name, "")) from error
+            raise type(error)(str(error).replace(name, "")) from error
         return f"{folder}{name}"
 
     async def read(self, record: RunRecord, address: str) -> bytes:

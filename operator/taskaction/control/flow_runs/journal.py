@@ -3,7 +3,9 @@
 from typing import Protocol
 
 from taskaction.control.flow_runs.records import RunRecord
+from taskaction.control.objects.owned import OwnedRecord
 from taskaction.flows.effects import FlowLogEntry
+from taskaction.plugin.storage import StorageError
 
 
 class RunRecorder(Protocol):
@@ -14,6 +16,9 @@ class RunRecorder(Protocol):
 
     def on_run_log_cut(self, record: RunRecord, count: int) -> None:
         """Record that entries of a run are omitted from the operator's log, because the run has too many."""
+
+    def on_storage_failed(self, record: OwnedRecord, error: StorageError) -> None:
+        """Record that the storage did not take or return data of a run."""
 
     def on_run_finished(self, record: RunRecord) -> None:
         """Record that the end of a run was written."""

@@ -6,7 +6,7 @@ memory, and a next owner decides it again.
 """
 
 from collections.abc import Callable, Coroutine, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 import orjson
@@ -20,19 +20,18 @@ from taskaction.control.flow_runs import statuses
 from taskaction.control.flow_runs.documents import PrivateParts, StateDocument
 from taskaction.control.flow_runs.files import RunFiles
 from taskaction.control.flow_runs.holds import QUOTA_PAUSE, QuotaHold
+from taskaction.control.flow_runs.journal import RunRecorder
 from taskaction.control.flow_runs.records import RunRecord
 from taskaction.control.flow_runs.translation import RunEvent, StoredEnd, lost_output, to_action_ended
 from taskaction.control.flow_runs.vault import PrivateDataVault, VaultError
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.writer import StatusWriter, WriteResult
-from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES
-from taskaction.flows.effects import ActionEnded, Event
+from taskaction.flows.effects import ActionEnded, DataLimitExceeded, Event
 from taskaction.plugin.storage import StorageError
 from taskaction.plugin.stored_outputs import OutputLostError, StoredOutput, StoredOutputs
 
-_RETRY = Backoff(initial=1.0, factor=2.0, max=60.0, jitter=0.5)
 _STATE = "state"
 
 T = TypeVar("T")
@@ -63,6 +62,7 @@ class RunPersistence:
         clock: Clock,
         jitter: Callable[[], float],
         background: Background,
+        recorder: RunRecorder,
     ) -> None:
         self._vault = vault
         self._files = files
@@ -71,11 +71,16 @@ class RunPersistence:
         self._clock = clock
         self._jitter = jitter
         self._background = background
+        self._recorder = recorder
 
     def to_shown(self, document: StateDocument) -> Any:
         """Return a state for a status: its value, or its text if it is so large that it goes to a file."""
         is_large = self._files.has_storage and len(document.content) > FLOW_STATE_LIMIT_BYTES
         return orjson.Fragment(document.content) if is_large else orjson.loads(document.content)
+
+    def find_denial(self, record: RunRecord) -> str | None:
+        """Return why data of a run will not be stored: the storage has refused it for too long; None otherwise."""
+        return record.storage_wait.find_denial(self._clock.now())
 
     async def write(self, record: RunRecord) -> WriteResult:
         """Write the data to which the status refers, then the status; ``DELAYED`` means that the record must wait."""
@@ -83,7 +88,9 @@ class RunPersistence:
             await self._store_private_parts(record)
             await self._store_large_values(record)
         except StorageError as error:
-            return await self._delay_write(record, Reason.STORAGE_UNAVAILABLE, str(error), record.retry_at)
+            wait = record.storage_wait.after_refused_write(error, self._clock.now())
+            record.wait_for_storage(wait)
+            return await self._delay_write(record, Reason.STORAGE_UNAVAILABLE, str(error), wait.retry_at)
         except _NoRoomError as error:
             return await self._delay_write(record, Reason.QUOTA_EXCEEDED, str(error), error.hold.until)
         except _StatusReplacedError:
@@ -103,7 +110,7 @@ class RunPersistence:
         Raises:
             VaultError: the run's account may not read the private part.
             LostError: the state is missing in the storage.
-            StorageError: the storage does not respond; ``record.retry_at`` is when to retry.
+            StorageError: the storage does not respond; ``record.storage_wait`` says when to retry.
         """
         status = record.status
         address, mark = status.state_uri, status.private_state
@@ -114,12 +121,19 @@ class RunPersistence:
         return StateDocument(content=content, private=private, member=_STATE if address is not None else None)
 
     async def read_outputs(self, record: RunRecord, events: Iterable[RunEvent]) -> list[Event]:
-        """Return events with the outputs of actions that are in the storage.
+        """Return events with the outputs of actions that are in the storage, or those that end the run without them.
 
         Raises:
-            StorageError: the storage does not respond; ``record.retry_at`` is when to retry.
+            StorageError: the storage does not respond; ``record.storage_wait`` says when to retry.
         """
-        return [await self._read_output(record, one) if isinstance(one, StoredEnd) else one for one in events]
+        if (denial := self.find_denial(record)) is not None:
+            return [DataLimitExceeded(denial)]
+        try:
+            return [await self._read_output(record, one) if isinstance(one, StoredEnd) else one for one in events]
+        except StorageError:
+            if record.state is None or self._clock.now() < record.state.deadline:
+                raise
+            return []  # its time is over, as the machine will find
 
     async def _read_output(self, record: RunRecord, end: StoredEnd) -> ActionEnded:
         metadata, status = end.action.metadata, end.action.status
@@ -180,13 +194,14 @@ class RunPersistence:
 
     async def _call_storage(self, record: RunRecord, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Call the storage with increasing pauses while it does not respond; raise ``StorageError``."""
-        if record.retry_at is not None and self._clock.now() < record.retry_at:
-            raise StorageError(record.storage_error)
+        wait = record.storage_wait
+        if not wait.is_over(self._clock.now()):
+            raise wait.error
         try:
             found = await work()
         except StorageError as error:
-            pause = _RETRY.delay(record.count_storage_error(str(error)), self._jitter())
-            record.retry_storage_at(self._clock.now() + timedelta(seconds=pause))
+            record.wait_for_storage(wait.after_error(error, self._clock.now(), self._jitter()))
+            self._recorder.on_storage_failed(record, error)
             raise
         record.clear_storage_errors()
         return found

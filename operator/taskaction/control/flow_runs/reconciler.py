@@ -125,10 +125,12 @@ class RunReconciler:
                 await self._begin(record, fact)
             elif await self._load(record, fact):
                 await self._step(record, fact)
-        elif fact is not None and record.retry_at is not None:  # nobody needs its output any more
-            record.set_status(record.stored)
-            record.drop_log_entries()
+        elif fact is not None and record.storage_wait.retry_at is not None:  # nobody needs its output any more
+            record.drop_unwritten()
             self._end(record, Phase.ABORTED, fact.reason, fact.message)
+        elif (denial := self._parts.persistence.find_denial(record)) is not None:
+            record.drop_unwritten()
+            self._end(record, Phase.FAILED, Reason.OUTPUT_TOO_LARGE, denial)
         await self._commit(record)
 
     # -- before the first state ---------------------------------------------------------------------------------------
@@ -213,7 +215,7 @@ class RunReconciler:
     async def _on_storage_error(self, record: RunRecord, fact: AbortFact | None, error: StorageError) -> None:
         if fact is None:
             await self._hold(record, record.status.phase, Reason.STORAGE_UNAVAILABLE, str(error))
-            record.wake(record.retry_at)
+            record.wake(record.storage_wait.retry_at)
         elif not await self._waits_for_children(record, fact):
             self._end(record, Phase.ABORTED, fact.reason, fact.message)
 

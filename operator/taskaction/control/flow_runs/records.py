@@ -16,6 +16,7 @@ from taskaction.cluster.gateway import Body
 from taskaction.control.flow_runs.documents import LoadedState, PrivateParts, StateDocument
 from taskaction.control.flow_runs.event_backlog import EventBacklog
 from taskaction.control.flow_runs.holds import QuotaHold, Stoppable
+from taskaction.control.flow_runs.storage_waits import StorageWait
 from taskaction.control.flow_runs.translation import RunEvent
 from taskaction.control.objects.owned import OwnedRecord
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
@@ -53,8 +54,7 @@ class RunRecord(OwnedRecord):
         hold: why and until when actions are not created, since a ResourceQuota refused one.
         private_hold: why and until when private parts are not stored, since a ResourceQuota refused their Secret.
         busy: a turn is active; ``requested`` requests another one.
-        storage_error: the last error of the storage, after ``storage_failures`` consecutive failures.
-        retry_at: when to retry the storage.
+        storage_wait: the errors of the storage, and when to retry it.
         abandon_at: when an aborted run stops waiting for its actions.
         write_now: the status must be durable before anything else is done.
     """
@@ -85,9 +85,7 @@ class RunRecord(OwnedRecord):
     busy: bool = False
     requested: bool = False
     write_now: bool = False
-    storage_error: str = ""
-    storage_failures: int = 0
-    retry_at: datetime | None = None
+    storage_wait: StorageWait = field(default_factory=StorageWait)
     abandon_at: datetime | None = None
 
     @classmethod
@@ -148,7 +146,7 @@ class RunRecord(OwnedRecord):
     @property
     def is_write_delayed(self) -> bool:
         """Whether the status waits until the data to which it refers can be stored."""
-        return self.retry_at is not None or self.private_hold is not None
+        return self.storage_wait.retry_at is not None or self.private_hold is not None
 
     @property
     def is_written(self) -> bool:
@@ -317,9 +315,9 @@ class RunRecord(OwnedRecord):
         """Set what is left of the limit of the run's log entries."""
         self.log_tokens = bucket
 
-    def drop_log_entries(self) -> None:
-        """Forget entries whose status is never written."""
-        self.unlogged_entries = []
+    def drop_unwritten(self) -> None:
+        """Return to the recorded status, and forget log entries whose status is never written."""
+        self.status, self.unlogged_entries = self.stored, []
 
     # -- actions ------------------------------------------------------------------------------------------------------
 
@@ -368,18 +366,13 @@ class RunRecord(OwnedRecord):
 
     # -- storage ------------------------------------------------------------------------------------------------------
 
-    def count_storage_error(self, error: str) -> int:
-        """Record that the storage did not respond; return the number of consecutive failures."""
-        self.storage_error, self.storage_failures = error, self.storage_failures + 1
-        return self.storage_failures
-
-    def retry_storage_at(self, at: datetime) -> None:
-        """Set when to use the storage again."""
-        self.retry_at = at
+    def wait_for_storage(self, wait: StorageWait) -> None:
+        """Record that the storage did not respond, or refused."""
+        self.storage_wait = wait
 
     def clear_storage_errors(self) -> None:
         """Record that the storage responds."""
-        self.storage_failures, self.retry_at = 0, None
+        self.storage_wait = StorageWait()
 
     def delay_write(self, wanted: ActionFlowRunStatus, until: datetime | None) -> None:
         """Write ``wanted`` when the data to which it refers is stored again."""
@@ -395,5 +388,5 @@ class RunRecord(OwnedRecord):
         self.events.clear()
         self.decision = self.abort = self.private_parts = None
         self.stop_calls()
-        self.abandon_at = self.wake_at = self.flush_at = self.retry_at = self.hold = self.private_hold = None
-        self.write_now, self.storage_failures = False, 0
+        self.abandon_at = self.wake_at = self.flush_at = self.hold = self.private_hold = None
+        self.write_now, self.storage_wait = False, StorageWait()

@@ -20,7 +20,7 @@ from taskaction.core.constants import LINKS_KEPT
 from taskaction.lifecycle.outcomes import Failed
 from taskaction.lifecycle.policy import Policy
 from taskaction.lifecycle.state import Activity, Blocker
-from taskaction.lifecycle.statuses import Change, apply_change, close_attempt_fields, error_info
+from taskaction.lifecycle.statuses import Change, apply_change, close_attempt_fields, ends_attempt, error_info
 from taskaction.lifecycle.traits import Traits
 
 _AT_REST = frozenset({Activity.IDLE, Activity.QUEUED, Activity.PARKED})
@@ -296,7 +296,8 @@ class ActionRecord(OwnedRecord):
     # -- calls --------------------------------------------------------------------------------------------------------
 
     def accept(self, status: TaskActionStatus) -> None:
-        """Accept the status of a decision, which sets its own timers."""
+        """Accept the status of a decision, which sets its own timers; nobody has called for what follows an attempt."""
+        self.lost_call = self.lost_call and not ends_attempt(self.status, status)
         self.status, self.wake_at = status, None
 
     def begin_call(self) -> None:

@@ -36,7 +36,7 @@ from taskaction.core.names import digest
 from taskaction.lifecycle import deadlines
 from taskaction.lifecycle.failures import call_timeout_failure, remaining_attempts
 from taskaction.lifecycle.idempotency import current_key
-from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Succeeded
+from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Succeeded, Work
 from taskaction.lifecycle.state import Observed
 from taskaction.plugin.base import Delivery, Run
 from taskaction.plugin.errors import ActionError, InvalidParametersError, TransientError, failure_of
@@ -108,6 +108,7 @@ class ExecutorCaller:
 
         It fails the attempt if a retry cannot help, or after ``quota_patience`` unless the platform is the cause.
         """
+        failure = replace(failure, work=Work.UNCHANGED)
         if failure.retry_class is None:
             return failure
         count, since = record.count_limit_error(now := self._clock.now())
@@ -151,18 +152,30 @@ class ExecutorCaller:
 
         ``admit`` is awaited when everything is prepared. If it returns False, nothing is called: the result is None.
         """
+        try:
+            async with asyncio.timeout(self._settings.call_timeout):
+                guarded = await self._prepare(record, binding, observed, deliveries)
+            if not await admit():
+                return None
+        except Exception as error:  # noqa: BLE001 - the API server may answer anything
+            return self._unprepared(error)
         patience = asyncio.timeout(self._settings.call_timeout)
         try:
             async with patience:
-                guarded = await self._prepare(record, binding, observed, deliveries)
-                patience.reschedule(None)
-                if not await admit():
-                    return None
-                patience.reschedule(asyncio.get_running_loop().time() + self._settings.call_timeout)
                 outcome = await (guarded.poll() if poll else guarded.execute())
         except Exception as error:  # noqa: BLE001 - the API server may answer anything
-            return call_timeout_failure(self._settings.call_timeout) if patience.expired() else _failure_of(error)
+            if not patience.expired():
+                return _failure_of(error)
+            late = call_timeout_failure(observed, self._settings.call_timeout)
+            return replace(late, work=Work.UNKNOWN) if binding.executor.cancels else late
         return await self._check_output_schema(outcome, binding, record.namespace)
+
+    def _unprepared(self, error: Exception) -> Failed:
+        """Return the failure of a call that was not made."""
+        if isinstance(error, TimeoutError):
+            late = TransientError(f"the call could not be prepared within {self._settings.call_timeout:g}s")
+            return replace(failure_of(late), work=Work.UNCHANGED)
+        return replace(_failure_of(error), work=Work.UNCHANGED)
 
     async def cancel(self, record: ActionRecord, binding: ExecutorBinding, observed: Observed) -> None:
         """Call ``cancel`` of the executor; raise what it raises."""
@@ -317,4 +330,9 @@ def _failure_of(error: Exception) -> Failed:
 
 
 def _partition_failure(failure: Failed) -> Failed:
-    return replace(failure, code=Reason.PARTITION_KEY_FAILED, message=f"partition key not found: {failure.message}")
+    return replace(
+        failure,
+        code=Reason.PARTITION_KEY_FAILED,
+        message=f"partition key not found: {failure.message}",
+        work=Work.UNCHANGED,
+    )

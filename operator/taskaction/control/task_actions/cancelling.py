@@ -1,7 +1,7 @@
 """Cancellation of attempts: cancels the running call and then the executor, within a deadline; records nothing."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from taskaction.api.enums import RetryClass
@@ -14,7 +14,8 @@ from taskaction.control.task_actions.observe import ActionObserver, ExecutorBind
 from taskaction.control.task_actions.owners import ActionOwners
 from taskaction.core.clock import Clock
 from taskaction.lifecycle.attempts import is_start_lost, with_external_id, with_open_attempt
-from taskaction.lifecycle.outcomes import Failed
+from taskaction.lifecycle.decisions import Cancel
+from taskaction.lifecycle.outcomes import Failed, Work
 from taskaction.lifecycle.state import CancelEnded
 
 _RETRY = 1.0
@@ -26,8 +27,13 @@ _NOT_NOW = frozenset({RetryClass.SYSTEM, RetryClass.RATE_LIMITED, RetryClass.TIM
 
 @dataclass(slots=True)
 class _Findings:
-    """What is known while a cancel lasts, and remains known if its time is over."""
+    """What is known while a cancel lasts, and remains known if its time is over.
 
+    Attributes:
+        lost_call: a call of this process, too, may have started something of which nothing is on record.
+    """
+
+    lost_call: bool
     external_id: str | None = None
     problem: str = _UNCONFIRMED
 
@@ -52,12 +58,13 @@ class Canceller:
         self._background = background
         self._journal = journal
 
-    async def cancel(self, record: ActionRecord, bound: datetime) -> CancelEnded:
-        """Cancel the attempt of a record in which the cancel has begun; return at ``bound`` at the latest."""
-        findings = _Findings()
-        telling = asyncio.create_task(self._cancel_executor(record, findings, bound), name=f"tell {record.uid}")
+    async def cancel(self, record: ActionRecord, wanted: Cancel) -> CancelEnded:
+        """Cancel the attempt of a record in which the cancel has begun; return at the bound at the latest."""
+        failure = wanted.failure
+        findings = _Findings(lost_call=failure is not None and failure.work is Work.UNKNOWN)
+        telling = asyncio.create_task(self._cancel_executor(record, findings, wanted.bound), name=f"tell {record.uid}")
         self._background.add(telling)
-        seconds = max((bound - self._clock.now()).total_seconds(), 0.0)
+        seconds = max((wanted.bound - self._clock.now()).total_seconds(), 0.0)
         patience = asyncio.create_task(self._clock.sleep(seconds), name=f"patience {record.uid}")
         await asyncio.wait({telling, patience}, return_when=asyncio.FIRST_COMPLETED)
         if not telling.done():
@@ -65,7 +72,7 @@ class Canceller:
         for task in (telling, patience):
             task.cancel()  # and do not wait: an executor may defer a cancellation until its target has responded
         record.end_cancel()
-        return CancelEnded(external_id=findings.external_id, problem=findings.problem)
+        return CancelEnded(external_id=findings.external_id, problem=findings.problem, failure=failure)
 
     async def _cancel_executor(self, record: ActionRecord, findings: _Findings, bound: datetime) -> None:
         if record.call is not None:
@@ -78,12 +85,16 @@ class Canceller:
         """Cancel the executor once, and what a lost call has started; return whether another try cannot help."""
         bound = self._observer.bind_executor(record.action)
         observed = self._observer.observe_action(record, self._owners.of_attempt(record))
+        observed = replace(observed, lost_call=observed.lost_call or findings.lost_call)
         started = observed.status.phase.is_started
         is_lost = is_start_lost(observed) and findings.external_id is None
         if not isinstance(bound, ExecutorBinding):
             findings.problem = f"{_UNKNOWN if is_lost else 'the work may continue'}: {bound.message}"
             comes_back = is_lost and bound.reason is Reason.PROVIDER_NOT_READY
             return not (comes_back or observed.has_finalizer or observed.status.external_id or findings.external_id)
+        if not bound.executor.cancels:
+            findings.problem = ""
+            return True
         if is_lost:
             found = await self._caller.recover(record, bound, with_open_attempt(observed, self._clock.now()))
             if isinstance(found, Failed):

@@ -11,9 +11,9 @@ from taskaction.control.objects.outputs import OutputLimit
 from taskaction.control.task_actions.outcomes import to_outcome
 from taskaction.core.errors import TaskActionError
 from taskaction.execution.manager import LIMIT_FLOOR_SECONDS
-from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
+from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded, Work
 from taskaction.plugin.base import AbstractExecutor, Reporter, Run
-from taskaction.plugin.errors import InvalidParametersError, failure_of
+from taskaction.plugin.errors import InvalidParametersError, failure_of, work_after_execute, work_after_poll
 from taskaction.plugin.evaluation import EvaluatorBusyError
 from taskaction.plugin.redaction import LONGEST_TEXT_CHARS, SHORTEST_BYTES
 from taskaction.plugin.secret_ledger import SearchRules, SecretLedger, redact_logs
@@ -25,6 +25,11 @@ _ID_EXPOSED = (
     "the target's id of the started work contains the value of a Secret and cannot be stored; choose another "
     "externalId, and stop the work at the target"
 )
+
+
+def _work_ended(_: BaseException) -> Work:
+    """Return what an error says about work that nothing can cancel."""
+    return Work.ENDED
 
 
 class CallFailedError(TaskActionError):
@@ -59,11 +64,11 @@ class GuardedExecutor:
 
     async def execute(self) -> Outcome:
         """Start the action."""
-        return await self._call(self._executor.execute)
+        return await self._call(self._executor.execute, work_after_execute)
 
     async def poll(self) -> Outcome:
         """Ask how the action stands."""
-        return await self._call(self._executor.poll)
+        return await self._call(self._executor.poll, work_after_poll)
 
     async def check_quota(self) -> Limited | None:
         """Check whether the target's quota allows a start; None if it does."""
@@ -114,14 +119,20 @@ class GuardedExecutor:
         """Ask the target to forget the attempt."""
         await self._guard(lambda: self._executor.release(self._run))
 
-    async def _call(self, method: Callable[[Run], Awaitable[object]]) -> Outcome:
+    async def _call(
+        self, method: Callable[[Run], Awaitable[object]], work_after: Callable[[BaseException], Work]
+    ) -> Outcome:
+        if not self._executor.cancels:
+            work_after = _work_ended
         try:
-            result = await self._guard(lambda: method(self._run))
+            result = await self._guard(lambda: method(self._run), work_after)
             return await self._redact(to_outcome(result, self._limit, self._run.external_id))
         except EvaluatorBusyError as error:
             return Limited(retry_after=error.retry_after or LIMIT_FLOOR_SECONDS, message=str(error))
 
-    async def _guard(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _guard(
+        self, call: Callable[[], Awaitable[T]], work_after: Callable[[BaseException], Work] = _work_ended
+    ) -> T:
         """Make a call; a ``CancelledError`` of the executor itself is an error like any other."""
         try:
             with redact_logs(self._ledger):
@@ -131,7 +142,7 @@ class GuardedExecutor:
                 raise
             if type(error) is EvaluatorBusyError:  # of the operator itself, with a text of its own
                 raise
-            failure = self._ledger.redactor.fields(failure_of(error))
+            failure = self._ledger.redactor.fields(replace(failure_of(error), work=work_after(error)))
         # Outside of the handler, so that no traceback or context quotes the executor's own error.
         raise CallFailedError(failure)
 

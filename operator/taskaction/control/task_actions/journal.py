@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from taskaction.control.objects.owned import OwnedRecord
 from taskaction.control.objects.records import ActionRecord
 from taskaction.lifecycle.outcomes import Outcome
+from taskaction.plugin.storage import StorageError
 
 
 class ActionRecorder(Protocol):
@@ -36,6 +37,9 @@ class ActionRecorder(Protocol):
 
     def on_call_ended(self, record: ActionRecord, executor: str, outcome: Outcome, seconds: float) -> None:
         """Record that a call of an executor has ended."""
+
+    def on_storage_failed(self, record: OwnedRecord, error: StorageError) -> None:
+        """Record that the storage did not take the output of an action."""
 
     def on_cancel_abandoned(self, record: ActionRecord) -> None:
         """Record that an executor did not confirm a cancel in time."""

@@ -11,7 +11,16 @@ from taskaction.cluster.errors import InvalidError, TooLargeError
 from taskaction.control.objects.outputs import OutputLimit
 from taskaction.core.constants import OUTPUT_LIMIT_BYTES
 from taskaction.core.json_values import value_problem
-from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, OutputReference, Paused, Pending, Succeeded
+from taskaction.lifecycle.outcomes import (
+    Failed,
+    Limited,
+    Outcome,
+    OutputReference,
+    Paused,
+    Pending,
+    Succeeded,
+    Work,
+)
 from taskaction.plugin.json_schema import nesting_problem
 from taskaction.plugin.secrets import Secret
 from taskaction.plugin.storage import STORAGE_SETTING, StorageDeniedError
@@ -28,6 +37,7 @@ def to_outcome(result: object, limit: OutputLimit, external_id: str | None = Non
             message=f"the executor returned {type(result).__name__}, which is not an outcome",
             kind=ErrorKind.SYSTEM,
             retry_class=None,
+            work=Work.UNKNOWN,
         )
     if isinstance(result, Limited) or result.output is None:
         return result
@@ -56,6 +66,7 @@ def refused_edit_failure(error: InvalidError) -> Failed:
         message=f"the API server refused the finalizer or the owner of the action: {error}",
         kind=ErrorKind.USER if too_large else ErrorKind.SYSTEM,
         retry_class=None,
+        work=Work.UNCHANGED,
     )
 
 

@@ -4,7 +4,6 @@ Only the machine decides what happens next. Requests arrive as keys (``control.o
 never made in the middle of another one; ``turns`` has what workers do.
 """
 
-from datetime import datetime
 from typing import assert_never
 
 from taskaction.cluster.errors import InvalidError
@@ -43,7 +42,7 @@ from taskaction.lifecycle.decisions import (
     Write,
 )
 from taskaction.lifecycle.machine import step
-from taskaction.lifecycle.outcomes import Outcome
+from taskaction.lifecycle.outcomes import Outcome, names_work
 from taskaction.lifecycle.state import Activity, CallEnded, CancelEnded, Event, Reconcile, Slot
 
 _AT_ONCE = frozenset({Write.NOW, Write.FIRST})
@@ -164,7 +163,8 @@ class Reconciler:
         if decision is None:
             return
         record.rest()
-        record.rule_out_lost_call()
+        if names_work(outcome):
+            record.rule_out_lost_call()
         self._dispatcher.mark_consumed(record)
         self.apply(record, decision)
         if decision.status.phase.is_started:
@@ -206,9 +206,9 @@ class Reconciler:
                     record.schedule_poll(at, self._clock.now())
                 case WakeAt(at=at):
                     record.wake_by(at)
-                case Cancel(bound=bound):
+                case Cancel():
                     if record.begin_cancel():
-                        self._background.start(self._cancel(record, bound), name=f"cancel {record.uid}")
+                        self._background.start(self._cancel(record, effect), name=f"cancel {record.uid}")
                 case Adopt():
                     self._background.start(self._adopt(record), name=f"adopt {record.uid}")
                 case AddFinalizer() | RemoveFinalizer() | ExpireAt() | RecordEvent():
@@ -223,8 +223,8 @@ class Reconciler:
         self._timers.update(record)
         return call
 
-    async def _cancel(self, record: ActionRecord, bound: datetime) -> None:
-        await self.on_cancel_ended(record, await self._canceller.cancel(record, bound))
+    async def _cancel(self, record: ActionRecord, wanted: Cancel) -> None:
+        await self.on_cancel_ended(record, await self._canceller.cancel(record, wanted))
 
     async def _adopt(self, record: ActionRecord) -> None:
         if record.adopter is None:

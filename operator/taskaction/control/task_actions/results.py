@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from taskaction.control.objects.outputs import OutputStore, is_of_run
 from taskaction.control.objects.records import ActionRecord
+from taskaction.control.task_actions.journal import ActionRecorder
 from taskaction.control.task_actions.observe import ActionObserver
 from taskaction.control.task_actions.outcomes import denied_outcome
 from taskaction.control.task_actions.owners import ActionOwners
@@ -32,6 +33,7 @@ class ResultKeeper:
         observer: ActionObserver,
         owners: ActionOwners,
         timers: ActionTimers,
+        journal: ActionRecorder,
     ) -> None:
         """Create a keeper; ``jitter`` returns random numbers in [0, 1)."""
         self._store = store
@@ -40,6 +42,7 @@ class ResultKeeper:
         self._observer = observer
         self._owners = owners
         self._timers = timers
+        self._journal = journal
 
     async def keep(self, record: ActionRecord, outcome: Outcome, on_delay: Callable[[], None]) -> Outcome:
         """Return the outcome of a call as it can be recorded: with the address of an output that is too large.
@@ -62,6 +65,7 @@ class ResultKeeper:
                     at = await self._store.write(record.namespace, record.uid, record.status.attempt or 1, content)
                 except StorageError as error:
                     failures += 1
+                    self._journal.on_storage_failed(record, error)
                     now = self._clock.monotonic()
                     if not isinstance(error, StorageDeniedError):
                         not_denied_at = now

@@ -17,6 +17,7 @@ from taskaction.control.task_actions.partitions import PartitionLookup
 from taskaction.control.task_actions.timers import ActionTimers
 from taskaction.core.clock import Clock
 from taskaction.execution.manager import ExecutionManager
+from taskaction.lifecycle.decisions import Cancel
 from taskaction.lifecycle.state import Activity
 
 _GONE_GRACE = timedelta(seconds=30)
@@ -107,7 +108,7 @@ class Teardown:
             record.call.cancel()
 
     async def _cancel_refused(self, record: ActionRecord) -> None:
-        await self._canceller.cancel(record, self._clock.now() + _GONE_GRACE)
+        await self._canceller.cancel(record, Cancel(self._clock.now() + _GONE_GRACE))
         record.rest()
 
     async def _clear_outputs(self, record: ActionRecord) -> None:
@@ -130,5 +131,5 @@ class Teardown:
 
     def _stop(self, record: ActionRecord) -> None:
         if record.begin_cancel():
-            until = self._clock.now() + _GONE_GRACE
-            self._background.start(self._canceller.cancel(record, until), name=f"cancel {record.uid}")
+            wanted = Cancel(self._clock.now() + _GONE_GRACE)
+            self._background.start(self._canceller.cancel(record, wanted), name=f"cancel {record.uid}")

@@ -153,8 +153,10 @@ class ActionTurns:
         if AddFinalizer() in decision.effects and (failure := await self._add_finalizer(record)) is not None:
             return failure
         must_claim = decision.write is Write.FIRST and not record.is_finished
-        if must_claim and await self._committer.write_status(record) is not WriteResult.STORED:
-            return None
+        if must_claim:
+            if await self._committer.write_status(record) is not WriteResult.STORED:
+                return None
+            record.rule_out_lost_call()  # a former owner would have had to record its claim of the attempt
         if record.must_be_placed:  # the write has read a newer object, e.g. with an abort
             self._reconciler.reconcile(record.uid)
         if record.is_gone:

@@ -21,7 +21,7 @@ from taskaction.executors.workloads.starting import FIRST_LOOK, await_start, is_
 from taskaction.lifecycle.outcomes import Failed, Outcome, Succeeded
 from taskaction.lifecycle.traits import Traits
 from taskaction.plugin.base import Run
-from taskaction.plugin.errors import AccessDeniedError
+from taskaction.plugin.errors import AccessDeniedError, failure_of
 from taskaction.plugin.toolbox import Followed
 
 
@@ -59,8 +59,8 @@ class JobExecutor(ChildExecutor):
         pods = self._pods.list_observed(run, body)
         found = read_job_state(body, child.body["spec"], pods, container)
         if count_missing_pods(body, pods) or (isinstance(found, Waiting) and _must_read(found, run, child)):
-            pods = await self._read_pods(run, child, body, pods, found)
-            found = read_job_state(body, child.body["spec"], pods, container)
+            pods, denied = await self._read_pods(run, child, body, pods, found)
+            found = denied or read_job_state(body, child.body["spec"], pods, container)
         progress = _progress(status_of(body), child.body["spec"].get("completions"))
         match found:
             case Finished(output=output):
@@ -81,20 +81,23 @@ class JobExecutor(ChildExecutor):
             case _:
                 assert_never(found)
 
-    async def _read_pods(self, run: Run, child: Child, job: Body, observed: list[Body], found: Verdict) -> list[Body]:
+    async def _read_pods(
+        self, run: Run, child: Child, job: Body, observed: list[Body], found: Verdict
+    ) -> tuple[list[Body], Failed | None]:
         """Return the pods of the Job by the API server.
 
-        Without the permission to list pods, neither the end of a Job is known nor whether a pod has started in time.
+        Without the permission to list pods, neither the end of a Job is known nor whether a pod has started in time:
+        the failure is that of a Job that has ended, or is deleted for that.
         """
         try:
-            return await self._pods.read(run, job, observed, {UID_LABEL: run.uid})
-        except AccessDeniedError:
+            return await self._pods.read(run, job, observed, {UID_LABEL: run.uid}), None
+        except AccessDeniedError as error:
             if isinstance(found, Waiting):
                 may_run = not found.problem and status_of(job).get("active")
                 if not may_run or not is_over(found, child, run.now):
-                    return observed
+                    return observed, None
                 await self.discard(run, child)
-            raise
+            return observed, failure_of(error)
 
 
 def _must_read(waits: Waiting, run: Run, child: Child) -> bool:

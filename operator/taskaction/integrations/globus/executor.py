@@ -227,7 +227,7 @@ class GlobusExecutor(AbstractExecutor):
         if run.deadline is not None and run.now + timedelta(seconds=wait) >= run.deadline:
             message = f"not started in time: {why}"
             return Failed(code=UNABLE_TO_RUN, message=message, retry_class=RetryClass.TIMEOUT)
-        return Pending(poll_after=wait, message=f"not started yet: {why}")
+        return Pending(poll_after=wait, message=f"not started yet: {why}", phase=None)
 
 
 def _refusal_outcome(reply: Reply) -> Outcome:

@@ -1,6 +1,7 @@
 """What is too large for a run's object is in a folder, whatever becomes of the operator and of the storage."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from support.records import NAMESPACE
 from taskaction.api.enums import Phase
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS
+from taskaction.control.flow_runs import storage_waits
 from taskaction.core.constants import FLOW_STATE_LIMIT_BYTES
-from taskaction.plugin.storage import StorageError, fingerprint
+from taskaction.plugin.storage import ProjectStorage, StorageError, fingerprint
 from taskaction.plugin.stored_outputs import OutputLostError, StoredOutput, StoredOutputs
 from taskaction.testing.clock import FakeClock
 
@@ -49,6 +51,20 @@ class Replicas:
     def mend(self) -> None:
         (self.folder / NAMESPACE).unlink()
         (self.folder / "aside").rename(self.folder / NAMESPACE) if (self.folder / "aside").exists() else None
+
+
+@pytest.fixture
+def denied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the storage refuse every file of a run, and runs wait for three seconds."""
+    write = ProjectStorage._write
+
+    def refuse(storage: ProjectStorage, address: str, content: bytes) -> None:
+        if f"/{NAMESPACE}/" in address:
+            raise PermissionError("read-only")
+        write(storage, address, content)
+
+    monkeypatch.setattr(ProjectStorage, "_write", refuse)
+    monkeypatch.setattr(storage_waits, "_DENIED", timedelta(seconds=3))
 
 
 @pytest.fixture
@@ -283,6 +299,49 @@ async def test_a_run_that_cannot_store_its_output_can_be_aborted(replicas: Repli
         await change_run(operator, "r", abort={"reason": "enough"})
         status = run_of(operator).status
         assert (status.phase, status.output) == (Phase.ABORTED, None)
+
+
+@pytest.mark.usefixtures("denied")
+async def test_a_state_that_the_storage_does_not_permit_fails_as_without_a_storage(replicas: Replicas) -> None:
+    async with replicas.one() as operator:
+        await begin(operator, run_body("r", NAPPING, input={"s": TEXT}))
+        await operator.until(lambda: run_of(operator).status.reason == "StorageUnavailable")
+        await ended(operator)
+        error = run_of(operator).status.error
+        assert error is not None
+        assert error.code == "States.DataLimitExceeded"
+        assert "read-only; permit writing to TASKACTION_STORAGE" in error.message
+        assert children(operator) == {}
+
+
+@pytest.mark.usefixtures("denied")
+async def test_an_output_that_the_storage_does_not_permit_fails_as_without_a_storage(replicas: Replicas) -> None:
+    async with replicas.one() as operator:
+        await begin(operator, run_body("r", GROWN, input={"s": TEXT}))
+        await operator.until(lambda: run_of(operator).status.reason == "StorageUnavailable")
+        await ended(operator)
+        status = run_of(operator).status
+        assert (status.phase, status.reason, status.output) == (Phase.FAILED, "OutputTooLarge", None)
+        assert "permit writing to TASKACTION_STORAGE" in (status.message or "")
+
+
+async def test_a_run_that_waits_for_the_output_of_an_action_ends_at_its_deadline(
+    replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def be_away(_: StoredOutputs, claim: StoredOutput) -> Any:
+        raise StorageError("away")
+
+    monkeypatch.setattr(StoredOutputs, "read", be_away)
+    large = action(url="taskaction://executor/noop", parameters={"output.$": "$.s"}, ResultPath="$.large")
+    async with replicas.one() as operator:
+        given = {"s": TEXT * 4}
+        await begin(operator, run_body("r", {"Large": large}, input=given, timeouts={"total": "15s"}))
+        for _ in range(10):
+            await operator.pass_time(1)
+            await real_moment(operator)
+        assert run_of(operator).status.reason == "StorageUnavailable", run_of(operator).status
+        await ended(operator)
+        assert run_of(operator).status.phase is Phase.TIMED_OUT
 
 
 async def test_a_deleted_run_takes_its_files_along(replicas: Replicas) -> None:

@@ -1,4 +1,4 @@
-"""Gaps of watches cost at most two sweeps of a kind, however many namespaces they show up in."""
+"""Gaps of watches cost at most two sweeps of a kind, however many namespaces they show up in, and none is forgotten."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import pytest
 
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.gap_sweeps import GapSweeps
-from taskaction.testing.clock import settle
+from taskaction.testing.clock import FakeClock, settle
 
 NAMESPACES = 50
 
@@ -18,15 +18,24 @@ class Gaps:
         self.release = asyncio.Event()
         self.swept: list[str] = []
         self.failures: list[str] = []
-        self.error: Exception | None = None
-        background = Background(lambda task, _: self.failures.append(task))
-        self.sweeps = GapSweeps(background, {"pods": lambda: self.sweep("pods"), "jobs": lambda: self.sweep("jobs")})
+        self.errors: list[Exception] = []
+        self.clock = FakeClock()
+        self.sweeps = GapSweeps(
+            clock=self.clock,
+            jitter=lambda: 0.0,
+            background=Background(self.on_task_failed),
+            recorder=self,
+            sweeps={"pods": lambda: self.sweep("pods"), "jobs": lambda: self.sweep("jobs")},
+        )
+
+    def on_task_failed(self, task: str, error: BaseException) -> None:
+        self.failures.append(f"{task}: {error}")
 
     async def sweep(self, plural: str) -> None:
         self.swept.append(plural)
         await self.release.wait()
-        if self.error is not None:
-            raise self.error
+        if self.errors:
+            raise self.errors.pop(0)
 
 
 @pytest.fixture
@@ -54,14 +63,43 @@ async def test_a_later_gap_is_swept_again(gaps: Gaps) -> None:
     assert gaps.swept == ["pods", "pods"]
 
 
-async def test_a_sweep_that_failed_is_reported_and_stops_no_later_one(gaps: Gaps) -> None:
-    gaps.error = RuntimeError("away")
+async def test_a_sweep_that_failed_is_reported_and_repeated_after_growing_pauses(gaps: Gaps) -> None:
+    gaps.errors = [RuntimeError("away"), RuntimeError("still away")]
     gaps.release.set()
-    for _ in range(2):
+    gaps.sweeps.request("pods")
+    await settle()
+    assert gaps.swept == ["pods"]
+    assert gaps.failures == ["sweep pods after a gap: away"]
+
+    await gaps.clock.advance(1)
+    assert gaps.failures == ["sweep pods after a gap: away", "sweep pods after a gap: still away"]
+    await gaps.clock.advance(1)
+    assert len(gaps.swept) == 2, "the second pause is longer"
+    await gaps.clock.advance(1)
+    assert gaps.swept == ["pods"] * 3
+
+    await gaps.clock.advance(600)
+    assert gaps.swept == ["pods"] * 3, "it succeeded"
+
+
+async def test_a_gap_during_the_pause_costs_one_more_sweep(gaps: Gaps) -> None:
+    gaps.errors = [RuntimeError("away")]
+    gaps.release.set()
+    gaps.sweeps.request("pods")
+    await settle()
+    for _ in range(NAMESPACES):
         gaps.sweeps.request("pods")
-        await settle()
-    assert gaps.swept == ["pods", "pods"]
-    assert gaps.failures == ["sweep pods after a gap"] * 2
+    await gaps.clock.advance(1)
+    assert gaps.swept == ["pods"] * 3
+
+
+async def test_the_pause_of_one_kind_delays_no_other(gaps: Gaps) -> None:
+    gaps.errors = [RuntimeError("away")]
+    gaps.release.set()
+    gaps.sweeps.request("pods")
+    gaps.sweeps.request("jobs")
+    await settle()
+    assert gaps.swept == ["pods", "jobs"]
 
 
 async def test_a_kind_without_a_sweep_is_left_alone(gaps: Gaps) -> None:

@@ -9,6 +9,7 @@ import pytest
 from support.records import body, recorded
 from taskaction.api.reasons import Reason
 from taskaction.control.objects.outputs import OutputStore
+from taskaction.control.objects.records import ActionRecord
 from taskaction.control.task_actions.results import ResultKeeper
 from taskaction.lifecycle.outcomes import Failed, Outcome, OutputReference, Succeeded
 from taskaction.plugin.storage import ProjectStorage, StorageDeniedError, StorageError
@@ -41,6 +42,7 @@ class House:
 
     def __init__(self, folder: Path, outcome: Outcome) -> None:
         self.clock, self.storage, self.delays = FakeClock(), PoorStorage(f"file://{folder}/"), 0
+        self.errors: list[StorageError] = []
         self.record = recorded(body("a", "uid-1", {"phase": "Running", "externalId": "job-7"}))
         keeper = ResultKeeper(
             store=OutputStore(self.storage, max_bytes=1024),
@@ -49,8 +51,12 @@ class House:
             observer=None,  # type: ignore[arg-type]  # not needed without an owner
             owners=Nobody(),  # type: ignore[arg-type]  # a part of it
             timers=None,  # type: ignore[arg-type]  # not needed without an owner
+            journal=self,  # type: ignore[arg-type]  # a part of it
         )
         self.kept = asyncio.ensure_future(keeper.keep(self.record, outcome, self._on_delay))
+
+    def on_storage_failed(self, record: ActionRecord, error: StorageError) -> None:
+        self.errors.append(error)
 
     def _on_delay(self) -> None:
         self.delays += 1

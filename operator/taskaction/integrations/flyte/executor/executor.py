@@ -28,7 +28,7 @@ from taskaction.integrations.flyte.executor.settings import FlyteSettings
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
 from taskaction.lifecycle.traits import Traits
 from taskaction.plugin.base import Run
-from taskaction.plugin.errors import InvalidParametersError, MissingSourceError, TransientError
+from taskaction.plugin.errors import InvalidParametersError, MissingSourceError, TransientError, failure_of
 from taskaction.plugin.folder_grants import FolderGrant
 from taskaction.plugin.json_schema import model_problem
 from taskaction.plugin.storage import Storage, StorageError, fingerprint
@@ -196,9 +196,8 @@ class FlyteExecutor(ChildExecutor):
             )
         if isinstance(found, Failed):
             return found
-        raise TransientError(
-            f"the task ended, and whether it did well cannot be read: {error}", code="StorageUnreachable"
-        )
+        message = f"the task ended, and whether it did well cannot be read: {error}"
+        return failure_of(TransientError(message, code="StorageUnreachable"))
 
     async def _template(self, parameters: FlyteParameters) -> "TaskTemplate":
         if parameters.template is not None:
