@@ -161,3 +161,44 @@ def test_a_double_that_kubernetes_writes_as_digits_is_a_double_again(double: flo
 def test_a_value_without_such_doubles_is_the_same_object() -> None:
     value = {"a": [1, 2.5, "1e19"], "b": None}
     assert restore_doubles(value) is value
+
+
+# -- large values ------------------------------------------------------------------------------------------------------
+
+
+LARGE: dict[str, Any] = {
+    "integers": list(range(50_000)),
+    "values of all types": [1, "a", 1.5, True, None, [], {"b": 2}, "ä"] * 5_000,
+    "names": {f"n{number}": -number for number in range(20_000)},
+}
+
+
+@pytest.mark.parametrize("value", LARGE.values(), ids=LARGE)
+def test_a_large_text_is_read_unchanged(value: Any) -> None:
+    assert is_same(parse_json(orjson.dumps(value)), value)
+    assert value_problem(value, "it") is None
+
+
+UNUSUAL = {
+    "a large integer": 2**63,
+    "infinity": math.inf,
+    "half of a pair": "\ud800",
+    "an object with one": {"a": ["\udfff"]},
+}
+
+
+@pytest.mark.parametrize("value", UNUSUAL.values(), ids=UNUSUAL)
+@pytest.mark.parametrize("others", [1, 60_000], ids=["few", "many"])
+def test_an_unusual_value_is_found_among_any_number_of_others(value: Any, others: int) -> None:
+    document = [*[1] * others, value, "a", 1.5, None]
+    if value == 2**63:  # as Kubernetes writes a double
+        assert restore_doubles(document)[others] == float(value)
+    else:
+        assert value_problem(document, "it") is not None
+    with pytest.raises(JsonValueError):
+        parse_json(json.dumps(document).replace("Infinity", "1e999"))
+
+
+def test_the_place_of_a_value_in_a_large_text_is_not_searched_for() -> None:
+    with pytest.raises(JsonValueError, match="the value: has a value that a reader would change"):
+        parse_json(json.dumps([*range(50_000), 2**70]))

@@ -1,5 +1,6 @@
 """Property tests of the redactor: no secret in any encoding gets through, and no other text changes."""
 
+import asyncio
 import base64
 import html
 import json
@@ -190,3 +191,24 @@ def test_r38_no_part_of_a_progress_keeps_a_secret() -> None:
     shown = Redactor([secret]).fields(progress).to_json()
     assert secret not in json.dumps(shown)
     assert (shown["log"][0]["number"], shown["output"]) == (1, {"token": [REDACTED]})
+
+
+async def test_a_value_with_many_texts_is_searched_in_turns_with_the_same_result() -> None:
+    redactor = Redactor(["correct horse battery", "1234567890"])
+    value = {"correct horse battery": [f"text {number}" for number in range(2_000)], "n": [1234567890, 7, 1.5, None]}
+    value["more"] = ["the correct horse battery", ["x" * 1_000], {"a": Secret("staple")}]
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count())
+    found = await redactor.value_in_turns(value)
+    counting.cancel()
+    assert found == redactor.value(value)
+    assert found["more"] == ["the [redacted]", ["x" * 1_000], {"a": "[redacted]"}]
+    assert found["n"] == ["[redacted]", 7, 1.5, None]
+    assert turns > 2

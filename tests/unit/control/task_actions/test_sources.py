@@ -27,6 +27,7 @@ def cluster() -> FakeCluster:
         "no-json": b"{the-secret-text",
         "large": b'{"the-secret-text": 9223372036854775808}',
         "binary": b"\xff",
+        "many": b"[[" + b",".join([b"1"] * 10_000) + b"]]",
     }
     data = {key: b64encode(value).decode() for key, value in values.items()} | {"no-base64": "the-secret-text!"}
     for namespace in ("team-a", "team-b", "kube-system"):
@@ -99,6 +100,9 @@ FAILURES = [
     pytest.param([secret("a", name="nobody")], MissingSourceError, "does not exist", id="no such Secret"),
     pytest.param([secret("a", "no-json", format="Json")], InvalidParametersError, "is not valid JSON", id="no JSON"),
     pytest.param([secret("a", "large", format="Json")], InvalidParametersError, "beyond 64 bits", id="a large integer"),
+    pytest.param(
+        [secret("a", "many", format="Json")], InvalidParametersError, "more than 10000 parts", id="many parts"
+    ),
     pytest.param([secret("a", "binary")], InvalidParametersError, "is not UTF-8 text", id="no text"),
     pytest.param([secret("a", "no-base64")], InvalidParametersError, "is not UTF-8 text", id="no base64"),
     pytest.param([secret("a"), secret("a.b")], InvalidParametersError, "is not an object", id="reaches into a value"),
