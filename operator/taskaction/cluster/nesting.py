@@ -5,13 +5,14 @@ one object of one user would end the watch of all objects.
 """
 
 import re
+from typing import Any
 
 import orjson
 
 CUT_LEVELS = 200
 """Far more than the allowed levels (``core.constants.NESTING_LIMIT``), so that validation rejects a cut object."""
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]+|[\]}]+', re.DOTALL)
 
 
 def cut_deep_nesting(data: bytes) -> bytes:
@@ -25,19 +26,27 @@ def cut_deep_nesting(data: bytes) -> bytes:
     return data
 
 
+def parse_cut(data: bytes) -> Any:
+    """Return the value of JSON, cut where it is nested too deeply; raise ``orjson.JSONDecodeError``."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return orjson.loads(_cut(data))
+
+
 def _cut(data: bytes) -> bytes:
     kept: list[bytes] = []
     level, start = 0, 0
     for token in _TOKEN.finditer(data):
-        sign = token[0]
-        if sign in {b"[", b"{"}:
-            level += 1
-            if level == CUT_LEVELS + 1:
-                kept.append(data[start : token.start()])
-        elif sign in {b"]", b"}"}:
-            if level == CUT_LEVELS + 1:
+        at, count, sign = token.start(), token.end() - token.start(), data[token.start()]
+        if sign in b"[{":
+            if level <= CUT_LEVELS < level + count:
+                kept.append(data[start : at + CUT_LEVELS - level])
+            level += count
+        elif sign in b"]}":
+            if level > CUT_LEVELS >= level - count:
                 kept.append(b"null")
-                start = token.end()
-            level -= 1
+                start = at + level - CUT_LEVELS
+            level -= count
     kept.append(data[start:])
     return b"".join(kept)

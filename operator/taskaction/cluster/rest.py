@@ -26,7 +26,7 @@ from taskaction.cluster.errors import (
 )
 from taskaction.cluster.gateway import LEASES, Body, Resource, ServerTime
 from taskaction.cluster.informer import Page
-from taskaction.cluster.nesting import cut_deep_nesting
+from taskaction.cluster.nesting import parse_cut
 from taskaction.cluster.responses import error_from_response
 from taskaction.core.constants import FIELD_MANAGER
 
@@ -144,7 +144,7 @@ class RestCluster:
                 if code >= HTTPStatus.BAD_REQUEST:
                     raise error_from_response(call.verb, code, await response.read(), response.headers)
                 async for line in _lines(response.content):
-                    event = orjson.loads(cut_deep_nesting(line))
+                    event = parse_cut(line)
                     body = event["object"]
                     if event["type"] == "ERROR":
                         raise error_from_response(
@@ -332,7 +332,7 @@ class RestCluster:
                     self._note_time(response.headers.get("Date"), time.perf_counter() - started)
                 if code >= HTTPStatus.BAD_REQUEST:
                     raise error_from_response(call.verb, code, content, response.headers)
-                return _strip_managed_fields(orjson.loads(cut_deep_nesting(content)))
+                return _strip_managed_fields(parse_cut(content))
         except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
             what = f"{call.verb} {call.resource.plural}"
             raise UnavailableError(f"{what}: {type(error).__name__}: {error}") from error

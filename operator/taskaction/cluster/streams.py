@@ -1,5 +1,6 @@
 """Filters of the bytes of lists and watches before kopf reads them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -42,6 +43,7 @@ class WatchStream:
             self._heard()
             *lines, rest = (rest + chunk).split(b"\n")
             if kept := [line for line in map(cut_deep_nesting, lines) if not self._is_noise(line)]:
+                await asyncio.sleep(0)  # kopf parses the same bytes again, and other callbacks come in between
                 yield b"\n".join((*kept, b""))
         if rest:
             yield rest

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskaction.cluster.nesting import CUT_LEVELS, cut_deep_nesting
+from taskaction.cluster.nesting import CUT_LEVELS, cut_deep_nesting, parse_cut
 
 READABLE = 1000  # orjson's own limit is a little more
 JSON = st.recursive(
@@ -29,18 +29,20 @@ def test_a_deep_value_that_can_be_read_stays_too(levels: int) -> None:
 
 
 @pytest.mark.parametrize("levels", [1500, 9000])
-@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"[":', b"}]")])
+@pytest.mark.parametrize(
+    ("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"[":', b"}]"), (b'[[[{"":[[', b"]]}]]]")]
+)
 def test_a_value_that_is_too_deep_is_cut_and_its_neighbours_are_not(
     levels: int, opening: bytes, closing: bytes
 ) -> None:
     deep = opening * levels + b"1" + closing * levels
     text = json.dumps('a "quoted" [ { text \\').encode()
-    read = orjson.loads(
-        cut_deep_nesting(b'{"before":' + text + b',"deep":' + deep + b',"after":[[1],{"x":' + text + b"}]}")
-    )
+    data = b'{"before":' + text + b',"deep":' + deep + b',"after":[[1],{"x":' + text + b"}]}"
+    read = orjson.loads(cut_deep_nesting(data))
     assert read["before"] == 'a "quoted" [ { text \\'
     assert read["after"] == [[1], {"x": 'a "quoted" [ { text \\'}]
-    assert depth(read["deep"]) > CUT_LEVELS - 10
+    assert CUT_LEVELS - 10 < depth(read["deep"]) <= CUT_LEVELS
+    assert parse_cut(data) == read
 
 
 def depth(value: object) -> int:
