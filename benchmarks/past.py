@@ -18,15 +18,13 @@ PROBE = "finished-probe"
 EFFECTIVE_SECONDS = 30
 EVERY_SECONDS = 0.5
 NOW = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"  # what has finished long ago would expire
-TRUE = {"status": "True", "reason": "Completed", "message": "", "lastTransitionTime": NOW}
+TRUE = {"status": "True", "reason": "Completed", "lastTransitionTime": NOW}
 FINISHED = {
     "phase": "Succeeded",
     "reason": "Completed",
     "conditions": [TRUE | {"type": "Succeeded"}, TRUE | {"type": "Finished"}],
     "observedGeneration": 1,
     "attempt": 1,
-    "attempts": [{"number": 1, "phase": "Succeeded", "startedAt": NOW, "endedAt": NOW}],
-    "history": [{"phase": "Running", "at": NOW, "reason": "Executing"}, {"phase": "Succeeded", "at": NOW}],
     "startedAt": NOW,
     "finishedAt": NOW,
 }

@@ -223,7 +223,7 @@ class LogLine(ApiModel):
     at: Timestamp
     """When the executor reported it."""
     level: LogLevel = LogLevel.INFO
-    """DEBUG, INFO, WARN or ERROR."""
+    """DEBUG, INFO, WARN or ERROR. Default INFO."""
     message: Message
     """The text."""
 
@@ -313,7 +313,8 @@ class TaskActionStatus(ApiModel):
     message: Message | None = None
     """Human-readable reason for the phase; `kubectl get` shows it."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=8, json_schema_extra=_MAP_BY_TYPE)] = ()
-    """Conditions of the action: Progressing, Succeeded, Failed and Finished."""
+    """Conditions of the action: Progressing and Finished; at the end Succeeded and Finished, and Failed unless it
+    succeeded."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The `metadata.generation` that this status describes."""
     attempt: Annotated[int, Field(ge=0)] | None = None
@@ -322,7 +323,7 @@ class TaskActionStatus(ApiModel):
         tuple[Attempt, ...],
         Field(max_length=10, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = ()
-    """The last 10 attempts, oldest first."""
+    """The last 10 attempts, oldest first. Absent if the only attempt succeeded, and the status says all of it."""
     system_failures: Annotated[int, Field(ge=0)] | None = None
     """Number of attempts that ended with an error of kind System."""
     error: ActionErrorInfo | None = None
@@ -353,12 +354,12 @@ class TaskActionStatus(ApiModel):
     partition_key: Annotated[str, Field(max_length=253)] | None = None
     """The partition key from the executor, if the action, its provider and its parameters do not set one."""
     claim: Claim | None = None
-    """The owner of the current attempt."""
+    """The owner of the current attempt. Absent if the action has ended before its claim was written."""
     history: Annotated[
         tuple[Transition, ...],
         Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = ()
-    """The last 32 phase transitions, oldest first."""
+    """The last 32 phase transitions, oldest first. Absent if the action only started and succeeded."""
     started_at: Timestamp | None = None
     """When the first attempt started."""
     finished_at: Timestamp | None = None
@@ -371,6 +372,11 @@ class TaskActionStatus(ApiModel):
     """When the action was suspended; unset while it is not."""
     suspended_seconds: Annotated[float, Field(ge=0)] | None = None
     """Total time of earlier suspensions in seconds. It does not count towards the timeouts `queued` and `total`."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form that the API server stores: the phase, and what differs from its default."""
+        changed = self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+        return {"phase": str(self.phase)} | changed
 
 
 class TaskAction(ApiModel):

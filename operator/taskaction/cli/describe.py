@@ -8,7 +8,7 @@ from rich.text import Text
 
 from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
-from taskaction.cli.history import read_events, read_history
+from taskaction.cli.history import read_attempts, read_events, read_history
 from taskaction.cli.objects import at, fetch_objects, list_objects, phase_of, ref_of
 from taskaction.cli.output import age, as_yaml, colour_word, print_line, print_plain, print_rows
 from taskaction.cli.outputs import is_stored
@@ -89,7 +89,7 @@ async def _describe(session: Session, body: Body) -> None:
     _section(session, "Children", [[Text(str(ref_of(one))), colour_word(phase_of(one))] for one in below])
     tried = [
         [Text(str(one["number"])), colour_word(one["phase"]), Text(at(one, "error.message", ""))]
-        for one in at(body, "status.attempts", [])
+        for one in read_attempts(body)
     ]
     _section(session, "Attempts", tried)
     _section(session, "History", [[_time(one.at), colour_word(one.word), Text(one.text)] for one in read_history(body)])

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from taskaction.api.enums import Phase
+from taskaction.api.reasons import Reason
 from taskaction.cli.objects import at
 from taskaction.cli.output import parse_time
 from taskaction.cli.session import Session
@@ -32,7 +34,7 @@ def read_history(body: Body) -> list[HistoryEntry]:
     entries = [HistoryEntry(at(body, "metadata.creationTimestamp", ""), "Created", "")]
     entries += [
         HistoryEntry(one["at"], one["phase"], _join_text(one.get("reason"), one.get("message")))
-        for one in status.get("history") or ()
+        for one in status.get("history") or _start_of_short_success(status)
     ]
     entries += [
         HistoryEntry(one["time"], one["code"], str(at(one, "details.state_name", "")))
@@ -43,6 +45,13 @@ def read_history(body: Body) -> list[HistoryEntry]:
             HistoryEntry(status["finishedAt"], status["phase"], _join_text(status.get("reason"), status.get("message")))
         )
     return sorted(entries, key=lambda one: one.sort_key)
+
+
+def read_attempts(body: Body) -> list[Body]:
+    """Return the attempts in the status of an action; that of a short success follows from its other fields."""
+    status = body.get("status") or {}
+    only = [{"number": status.get("attempt"), "phase": status["phase"]}] if _is_short_success(status) else []
+    return list(status.get("attempts") or only)
 
 
 async def read_events(session: Session, body: Body) -> list[HistoryEntry]:
@@ -67,6 +76,16 @@ async def read_events(session: Session, body: Body) -> list[HistoryEntry]:
 def merge_entries(entries: Iterable[HistoryEntry]) -> list[HistoryEntry]:
     """Return entries without duplicates, in order of time."""
     return sorted(dict.fromkeys(entries), key=lambda one: one.sort_key)
+
+
+def _start_of_short_success(status: Body) -> list[Body]:
+    """Return the start of an action whose status has no history, because it only started and succeeded."""
+    start = {"at": status.get("startedAt"), "phase": Phase.RUNNING, "reason": Reason.EXECUTING}
+    return [start] if _is_short_success(status) else []
+
+
+def _is_short_success(status: Body) -> bool:
+    return status.get("phase") == Phase.SUCCEEDED and bool(status.get("startedAt") and status.get("attempt"))
 
 
 def _join_text(reason: str | None, message: str | None) -> str:

@@ -103,7 +103,10 @@ def to_condition_reason(code: str) -> str:
 
 
 def build_conditions(before: tuple[Condition, ...], change: Change, message: str) -> tuple[Condition, ...]:
-    """Return the conditions after ``change``; the time of a condition changes only with its status."""
+    """Return the conditions after ``change``; the time of a condition changes only with its status.
+
+    They have no generation of their own: that of the status applies to all of them, also for ``kubectl wait``.
+    """
     known = {condition.type: condition for condition in before}
     return tuple(
         _condition(known.get(kind), kind, state, change, message)
@@ -115,13 +118,9 @@ def _states(phase: Phase, reason: str) -> tuple[tuple[ConditionType, ConditionSt
     yes, no = ConditionStatus.TRUE, ConditionStatus.FALSE
     if not phase.is_terminal:
         return (ConditionType.PROGRESSING, no if reason in _HELD_BACK else yes), (ConditionType.FINISHED, no)
-    succeeded = phase is Phase.SUCCEEDED
-    return (
-        (ConditionType.PROGRESSING, no),
-        (ConditionType.SUCCEEDED, yes if succeeded else no),
-        (ConditionType.FAILED, no if succeeded else yes),
-        (ConditionType.FINISHED, yes),
-    )
+    if phase is Phase.SUCCEEDED:
+        return (ConditionType.SUCCEEDED, yes), (ConditionType.FINISHED, yes)
+    return (ConditionType.SUCCEEDED, no), (ConditionType.FAILED, yes), (ConditionType.FINISHED, yes)
 
 
 def _condition(
@@ -134,5 +133,4 @@ def _condition(
         reason=to_condition_reason(change.reason),
         message=message,
         last_transition_time=change.now if before is None or flipped else before.last_transition_time,
-        observed_generation=change.generation,
     )

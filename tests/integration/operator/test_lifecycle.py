@@ -36,9 +36,21 @@ def test_a_short_action_goes_from_queued_to_its_end_by_one_write(kubectl: Kubect
     create(kubectl, [action("short", parameters={"output": {"answer": 42, "nothing": None}})])
     ended = wait_for_phase(kubectl, "short", "Succeeded")
     assert ended["status"]["output"] == {"answer": 42, "nothing": None}
+    assert ended["status"].keys() - {"claim"} == {  # a claim only if the start was written on its own
+        "phase",
+        "reason",
+        "conditions",
+        "observedGeneration",
+        "attempt",
+        "output",
+        "startedAt",
+        "finishedAt",
+    }
+    assert [one["type"] for one in ended["status"]["conditions"]] == ["Succeeded", "Finished"]
     managers = [entry for entry in ended["metadata"].get("managedFields", []) if entry.get("subresource") == "status"]
     assert len(managers) <= 1
     assert kubectl("wait", "ta/short", "--for=condition=Finished", "--timeout=5s")
+    assert kubectl("wait", "ta/short", "--for=condition=Succeeded", "--timeout=5s")
 
 
 def test_a_failing_action_is_retried_with_backoff_and_keeps_its_attempts(kubectl: Kubectl) -> None:

@@ -195,3 +195,34 @@ def test_providers_say_whether_they_are_ready(taskaction: Terminal) -> None:
     assert "no executor x" in taskaction("providers -o wide").out
     assert len(json.loads(taskaction("providers -o json").out)["items"]) == 2
     assert "no providers in namespace" in Terminal(works=False)("providers").err
+
+
+SHORT = {
+    "phase": "Succeeded",
+    "reason": "Completed",
+    "attempt": 1,
+    "startedAt": "2026-01-01T12:00:01.5Z",
+    "finishedAt": "2026-01-01T12:00:02Z",
+}
+FORMER = SHORT | {
+    "attempts": [{"number": 1, "phase": "Succeeded", "startedAt": SHORT["startedAt"], "endedAt": SHORT["finishedAt"]}],
+    "history": [
+        {"phase": "Running", "at": SHORT["startedAt"], "reason": "Executing", "message": ""},
+        {"phase": "Succeeded", "at": SHORT["finishedAt"], "reason": "Completed", "message": ""},
+    ],
+    "links": [],
+}
+
+
+def test_a_short_success_is_described_as_before_its_status_left_anything_out(taskaction: Terminal) -> None:
+    told = []
+    for status in (FORMER, SHORT):
+        taskaction.put(TASK_ACTIONS, "one", executor="noop", status=status)
+        told.append(re.sub(r" \([^)]* ago\)", "", taskaction("describe one").out))
+    assert told[1] == told[0]
+    assert "1   Succeeded" in told[1]
+    assert [line.split()[-1] for line in told[1][told[1].index("History:") :].splitlines()[1:4]] == [
+        "Created",
+        "Executing",
+        "Completed",
+    ]

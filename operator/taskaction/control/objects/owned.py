@@ -146,6 +146,10 @@ class OwnedRecord(ABC):
 
     # -- changes ------------------------------------------------------------------------------------------------------
 
+    def prepare_write(self) -> Any:
+        """Return the status to write now."""
+        return self.status
+
     @abstractmethod
     def update_object(self, body: Body) -> Any:
         """Replace the object by ``body``, and return the status in it; the record's status stays."""

@@ -19,6 +19,7 @@ from taskaction.control.objects.owned import OwnedRecord
 from taskaction.core.constants import LINKS_KEPT
 from taskaction.lifecycle.outcomes import Failed
 from taskaction.lifecycle.policy import Policy
+from taskaction.lifecycle.short_success import compact_success
 from taskaction.lifecycle.state import Activity, Blocker
 from taskaction.lifecycle.statuses import Change, apply_change, close_attempt_fields, ends_attempt, error_info
 from taskaction.lifecycle.traits import Traits
@@ -63,6 +64,7 @@ class ActionRecord(OwnedRecord):
         call: the task of the running call; ``cancelling``: the attempt is being cancelled.
         is_storing: the call has an outcome, whose output is being stored.
         poll_again: an object of the action changed during a call; poll again.
+        claim_sent: a status with a claim was sent to the API server, which may have stored it.
         may_be_refused: created while this process owned its shard, so that a full queue may still refuse it.
         queued_at: when it entered the queue, by the monotonic clock.
         parked_at: when it was first parked for a quota that has not let it pass yet, by the monotonic clock.
@@ -96,6 +98,7 @@ class ActionRecord(OwnedRecord):
     is_storing: bool = False
     poll_again: bool = False
     may_be_refused: bool = False
+    claim_sent: bool = False
     queued_at: float | None = None
     parked_at: float | None = None
     limited_until: datetime | None = None
@@ -163,6 +166,13 @@ class ActionRecord(OwnedRecord):
         )
 
     # -- the object ---------------------------------------------------------------------------------------------------
+
+    def prepare_write(self) -> TaskActionStatus:
+        """Return the status to write now, without what a short success leaves out."""
+        is_claim_known = self.claim_sent or self.stored.claim is not None
+        self.status = compact_success(self.status, is_claim_known=is_claim_known)
+        self.claim_sent = self.claim_sent or self.status.claim is not None
+        return self.status
 
     def update_object(self, body: Body) -> TaskActionStatus:
         """Replace the object by ``body``, and return the status in it; the record's status stays."""

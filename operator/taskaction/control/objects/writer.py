@@ -209,7 +209,7 @@ class StatusWriter(Generic[R]):
                 await self._clock.sleep(self._delay(error, attempt))
 
     async def _send(self, record: R, sent: "_Sent") -> Body:
-        sent.status = record.status  # newer than when the write began to wait for its slot
+        sent.status = record.prepare_write()  # newer than when the write began to wait for its slot
         return await self._cluster.replace_status(RESOURCES[record.kind], _body(record, sent.status))
 
     def _delay(self, error: Exception, attempt: int) -> float:

@@ -5,14 +5,14 @@ import asyncio
 import pytest
 
 from support.desk import Desk
-from support.records import live, running, stored_status
+from support.records import claim, live, running, stored_status
 from taskaction.api.enums import Phase
 from taskaction.api.task_action import TaskActionStatus
 from taskaction.cluster.errors import ForbiddenError, ThrottledError, UnauthorizedError, UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.writer import WriteResult
-from taskaction.testing.clock import settle
+from taskaction.testing.clock import START, settle
 
 DOWN = UnavailableError("the API server is away")
 SUCCEEDED = TaskActionStatus(phase=Phase.SUCCEEDED, attempt=1)
@@ -258,3 +258,40 @@ async def test_a_flush_that_is_cancelled_leaves_the_write_to_the_next(desk) -> N
 
     assert await waiting is WriteResult.STORED
     assert stored_status(desk.cluster, record).phase is Phase.RUNNING
+
+
+def succeeded() -> TaskActionStatus:
+    """Give the final status of a short success, as it was decided."""
+    return TaskActionStatus(phase=Phase.SUCCEEDED, attempt=1, claim=claim(), finished_at=START)
+
+
+async def test_the_end_of_a_short_success_is_written_without_a_claim(desk) -> None:
+    record = live(desk.cluster)
+    record.status = succeeded()
+
+    assert await desk.writer().flush(record) is WriteResult.STORED
+    assert stored_status(desk.cluster, record).claim is None
+    assert record.status == record.stored == stored_status(desk.cluster, record)
+
+
+async def test_a_claim_that_was_written_is_never_removed(desk) -> None:
+    writer, record = desk.writer(), live(desk.cluster)
+    for status in (running(), succeeded()):
+        record.status = status
+        assert await writer.flush(record) is WriteResult.STORED
+
+    assert stored_status(desk.cluster, record).claim == claim()
+
+
+async def test_a_claim_whose_write_had_no_answer_is_not_taken_for_that_of_another_owner(desk) -> None:
+    writer, record = desk.writer(), live(desk.cluster)
+    desk.cluster.fail("replace_status", DOWN, after=True)
+    record.status = running()
+    flush = asyncio.ensure_future(writer.flush(record))
+    await settle()
+    record.status = succeeded()
+    await desk.clock.advance(60)
+
+    assert await flush is WriteResult.STORED
+    assert stored_status(desk.cluster, record) == succeeded()
+    assert ("overtaken", "one") not in desk.told
