@@ -106,7 +106,7 @@ class ShardLeases:
             default_duration=settings.duration,
             list_seconds=_LIST_SECONDS + settings.retry,
         )
-        self._peers = Peers(cluster, self._sightings, **names)
+        self._peers = Peers(cluster, clock, self._sightings, **names)
         self._replica = ReplicaLease(cluster, clock, tenures, duration=settings.duration, **names)
         self._going = False
         self._is_clock_wrong = False

@@ -6,14 +6,18 @@ anything. A replica of a release without such Leases keeps a shard by renewing t
 """
 
 from enum import Enum, auto
+from math import inf
 
 from taskaction.cluster.errors import ConflictError, NotFoundError
 from taskaction.cluster.gateway import LEASES, Body, Cluster
 from taskaction.control.sharding import lease_bodies
 from taskaction.control.sharding.lease_bodies import ListedLeases, ReplicaState
 from taskaction.control.sharding.sightings import LeaseSightings
+from taskaction.core.clock import Clock
 
 _TIMEOUT = 2.0
+_FORMER_SECONDS = 60.0
+"""Time after the last sight of a replica of a former release for which it may come back, e.g. from a pause."""
 
 
 class _Peer(Enum):
@@ -29,13 +33,17 @@ class _Peer(Enum):
 class Peers:
     """The other replicas, as the last list of the Leases has shown them."""
 
-    def __init__(self, cluster: Cluster, sightings: LeaseSightings, *, namespace: str, identity: str) -> None:
+    def __init__(
+        self, cluster: Cluster, clock: Clock, sightings: LeaseSightings, *, namespace: str, identity: str
+    ) -> None:
         self._cluster = cluster
+        self._clock = clock
         self._sightings = sightings
         self._namespace = namespace
         self._identity = identity
         self._peers: dict[str, _Peer] = {}
         self._listed: set[str] = set()
+        self._former_until = -inf
 
     @property
     def sharing(self) -> frozenset[str]:
@@ -44,8 +52,8 @@ class Peers:
 
     @property
     def watch_shards(self) -> bool:
-        """Whether one of them judges owners by the Lease of each shard."""
-        return _Peer.FORMER in self._peers.values()
+        """Whether one of them judges owners by the Lease of each shard, or did so lately."""
+        return self._clock.monotonic() < self._former_until
 
     async def update(self, listed: ListedLeases) -> None:
         """Judge the Leases of a list: fence who no longer renews, and delete the Leases that nothing refers to."""
@@ -62,6 +70,8 @@ class Peers:
                 self._peers[holder] = await self._judge(lease, holds_shards=holder in holders)
         for holder in holders - set(self._peers):
             self._sightings.is_missing(lease_bodies.replica_name(holder))
+        if _Peer.FORMER in self._peers.values():
+            self._former_until = self._clock.monotonic() + _FORMER_SECONDS
 
     def is_free(self, lease: Body) -> bool:
         """Whether the Lease of a shard has no holder, or one that owns it no longer."""
