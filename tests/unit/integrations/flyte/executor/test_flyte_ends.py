@@ -21,7 +21,7 @@ from taskaction.core.names import child_name
 from taskaction.integrations.flyte.executor.executor import FlyteExecutor
 from taskaction.integrations.flyte.executor.settings import FlyteSettings
 from taskaction.lifecycle.outcomes import Failed, Outcome, Pending, Succeeded
-from taskaction.plugin.errors import ActionError, InvalidParametersError, MissingSourceError, TransientError
+from taskaction.plugin.errors import ActionError, InvalidParametersError, MissingSourceError
 from taskaction.plugin.settings import SettingsReader
 from taskaction.plugin.storage import ProjectStorage
 
@@ -239,8 +239,9 @@ async def test_a_link_that_leads_out_of_the_folder_is_not_followed(tmp_path: Pat
     outcome = await house.ends("Succeeded", 5, ended(0, at="2026-01-01T12:00:00Z"))
 
     assert isinstance(outcome, Pending)
-    with pytest.raises(TransientError, match="leads out of its folder"):
-        await house.look(600)
+    failed = await house.look(600)
+    assert isinstance(failed, Failed)
+    assert "leads out of its folder" in failed.message
 
 
 async def test_a_storage_that_does_not_answer_is_waited_for_and_then_is_the_platforms_failure(
@@ -256,8 +257,14 @@ async def test_a_storage_that_does_not_answer_is_waited_for_and_then_is_the_plat
 
     assert isinstance(waiting, Pending)
     assert "no route" in waiting.message
-    with pytest.raises(TransientError, match="whether it did well cannot be read"):
-        await house.look(301)
+    failed = await house.look(301)
+    assert isinstance(failed, Failed)
+    assert (failed.code, failed.kind, failed.retry_class) == (
+        "StorageUnreachable",
+        ErrorKind.SYSTEM,
+        RetryClass.SYSTEM,
+    )
+    assert "whether it did well cannot be read" in failed.message
 
 
 @pytest.mark.parametrize(
