@@ -6,10 +6,12 @@ from contextlib import ExitStack
 from typing import Any
 
 from benchmarks.figures.group import Group
-from benchmarks.load import NOOP
+from benchmarks.load import NOOP, Collection
+from benchmarks.metrics import total
 from benchmarks.report import Figure, Row, Target
-from benchmarks.stage import QUICK_STOP, WORK, Stage, metric
+from benchmarks.stage import QUICK_STOP, WORK, Stage, cpu, metric
 from cluster.processes import wait_until
+from local.operator_process import Operator
 
 WAIT = {"executor": "bench-wait"}
 SETTINGS = {**QUICK_STOP, "TASKACTION_WORKERS_COUNT": "8", "TASKACTION_SHARDS": "48"}
@@ -24,12 +26,18 @@ WAITING = {replicas: Figure(f"replicas_{replicas}_wait_per_second", "actions/s")
 NOOPING = {replicas: Figure(f"replicas_{replicas}_noop_per_second", "actions/s") for replicas in COUNTS}
 GAIN = Figure("replicas_3_wait_gain", "times", Target(2.4, at_least=True))
 COST = Figure("replicas_3_noop_share", "share")
+OVERHEAD = Figure("replica_overhead_ms", "ms", Target(0.1))
+APISERVER = Figure("replica_apiserver_overhead_ms", "ms")
+PROVIDERS = Collection("/apis/taskaction.dev/v1alpha1", "actionproviders", "")
+PROVIDER = "bench-one"
 
 
 def measure(stage: Stage) -> Iterator[Row]:
     """Run the same two kinds of load with one, two and three replicas."""
     waits: dict[int, float] = {}
     noops: dict[int, float] = {}
+    costs: dict[int, tuple[float, float]] = {}
+    stage.run(stage.load.post(PROVIDERS, WORK, _provider()))
     for replicas, count in COUNTS.items():
         with ExitStack() as exits:
             operators = [stage.start(SETTINGS) for _ in range(replicas)]
@@ -42,13 +50,27 @@ def measure(stage: Stage) -> Iterator[Row]:
                 timeout=TIMEOUT,
                 what="an even share",
             )
+            _wait_until_reduced(operators)
             waits[replicas] = stage.run(rate(stage, f"wait{replicas}", count, WAIT))
             noops[replicas] = stage.run(rate(stage, f"noop{replicas}", NOOPS, NOOP))
+            costs[replicas] = overhead(stage, operators)
         stage.say(f"{replicas} replicas: {waits[replicas]:.1f} that wait, {noops[replicas]:.0f} noop actions/s")
         yield WAITING[replicas].measured(waits[replicas])
         yield NOOPING[replicas].measured(noops[replicas])
     yield GAIN.measured(waits[3] / waits[1])
     yield COST.measured(noops[3] / noops[1])
+    (_, alone), (own, shared) = costs[1], costs[3]
+    yield OVERHEAD.measured(own)
+    yield APISERVER.measured((shared - alone) / 2)
+
+
+def overhead(stage: Stage, operators: list[Operator]) -> tuple[float, float]:
+    """Give the CPU per action, in ms, of a replica that owns none of the actions, and of the API server."""
+    used, served = [cpu(one) for one in operators], _apiserver_cpu(stage)
+    stage.run(rate(stage, f"one{len(operators)}", NOOPS, {"providerRef": {"name": PROVIDER}}))
+    spent = sorted(cpu(one) - before for one, before in zip(operators, used, strict=True))
+    idle = spent[:-1] or [0.0]
+    return sum(idle) / len(idle) * 1000 / NOOPS, (_apiserver_cpu(stage) - served) * 1000 / NOOPS
 
 
 async def rate(stage: Stage, prefix: str, count: int, spec: Mapping[str, Any]) -> float:
@@ -62,4 +84,26 @@ async def rate(stage: Stage, prefix: str, count: int, spec: Mapping[str, Any]) -
     return (last - first) / (moments[last] - moments[first])
 
 
-GROUP = Group("replicas", (*WAITING.values(), *NOOPING.values(), GAIN, COST), measure)
+def _wait_until_reduced(operators: list[Operator]) -> None:
+    """Return when no replica receives what only others need; one alone needs everything."""
+    wait_until(
+        lambda: len(operators) == 1 or all(metric(one, "watch_reduced") == 1 for one in operators),
+        timeout=TIMEOUT,
+        what="a reduced watch",
+    )
+
+
+def _apiserver_cpu(stage: Stage) -> float:
+    return total(stage.plane.apiserver_metrics(), "process_cpu_seconds_total")
+
+
+def _provider() -> Mapping[str, Any]:
+    return {
+        "apiVersion": "taskaction.dev/v1alpha1",
+        "kind": "ActionProvider",
+        "metadata": {"name": PROVIDER},
+        "spec": {"executor": "noop"},
+    }
+
+
+GROUP = Group("replicas", (*WAITING.values(), *NOOPING.values(), GAIN, COST, OVERHEAD, APISERVER), measure)

@@ -1,5 +1,7 @@
 """Replicas of the operator as far as leases go: each with a clock of its own, all before one API server."""
 
+from collections.abc import Callable
+
 from support.fake_cluster import FakeCluster
 from taskaction.cluster.gateway import Body
 from taskaction.control.sharding.leases import LeaseSettings, ShardLeases
@@ -21,6 +23,8 @@ class Replica:
         )
         self.restless: set[int] = set()
         self.loads: dict[int, int] = {}
+        self.ready = True
+        self.told_share_held = 0
         self.tenures = ShardTenures(self.clock, shards=shards, renew_deadline=DEADLINE)
         self.leases = ShardLeases(cluster, self.clock, settings, self.tenures, self)
 
@@ -47,6 +51,12 @@ class Replica:
 
     def shard_loads(self) -> dict[int, int]:
         return self.loads
+
+    def is_ready_to_acquire(self, on_ready: Callable[[], None]) -> bool:  # noqa: ARG002 - the listener's signature
+        return self.ready
+
+    def on_share_held(self) -> None:
+        self.told_share_held += 1
 
     async def rounds(self, seconds: float) -> None:
         """Let time pass with a round every ``RETRY`` seconds."""

@@ -10,6 +10,7 @@ from taskaction.app.provider_wiring import ProviderControl
 from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.control.events.contents import ContentReader
 from taskaction.control.events.dispatcher import EventDispatcher
+from taskaction.control.events.target_lookup import TargetLookup
 from taskaction.control.events.unmatched import UnmatchedEvents
 from taskaction.control.flow_runs.child_events import ChildEvents
 from taskaction.control.objects.expiry import ExpiryCollector
@@ -30,7 +31,9 @@ from taskaction.control.task_actions.partitions import PartitionLookup
 from taskaction.control.task_actions.placing import ActionPlacer
 from taskaction.control.task_actions.queueing import Queueing
 from taskaction.control.task_actions.reconciler import Reconciler
+from taskaction.control.task_actions.relevance import ActionRelevance
 from taskaction.control.task_actions.results import ResultKeeper
+from taskaction.control.task_actions.scope_keeper import ScopeKeeper
 from taskaction.control.task_actions.status_commit import StatusCommitter
 from taskaction.control.task_actions.target_release import TargetReleaser
 from taskaction.control.task_actions.teardown import Teardown
@@ -52,6 +55,8 @@ class ActionControl:
     turns: ActionTurns
     handover: ShardHandover
     intake: ActionIntake
+    relevance: ActionRelevance
+    scope: ScopeKeeper
     waits: LeaseWaits
 
 
@@ -135,24 +140,15 @@ def build_actions(base: Foundation, providers: ProviderControl) -> ActionControl
         background=base.background,
         journal=base.journal,
     )
-    intake = ActionIntake(
-        cluster=base.cluster,
-        clock=base.clock,
-        persistently=base.persistently,
-        background=base.background,
-        journal=base.journal,
-        table=table,
-        family=base.family,
-        placer=seen.placer,
-        queueing=seen.queueing,
-        manager=providers.manager,
+    relevance = ActionRelevance(
+        scope=base.scope,
         tenures=base.tenures,
-        teardown=writing.teardown,
-        dispatcher=seen.dispatcher,
-        editor=writing.editor,
-        requests=base.requests,
-        listener=writing.child_events,
+        table=table,
+        tree=base.tree,
+        providers=providers.providers,
+        registry=providers.registry,
     )
+    intake = _build_intake(base, providers, seen, writing, relevance)
     return ActionControl(
         timers=seen.timers,
         expiry=writing.expiry,
@@ -174,7 +170,41 @@ def build_actions(base: Foundation, providers: ProviderControl) -> ActionControl
             teardown=writing.teardown,
         ),
         intake=intake,
+        relevance=relevance,
+        scope=ScopeKeeper(
+            clock=base.clock,
+            background=base.background,
+            scope=base.scope,
+            tenures=base.tenures,
+            relevance=relevance,
+            intake=intake,
+        ),
         waits=waits,
+    )
+
+
+def _build_intake(
+    base: Foundation, providers: ProviderControl, seen: _Observation, writing: _Writing, relevance: ActionRelevance
+) -> ActionIntake:
+    return ActionIntake(
+        cluster=base.cluster,
+        clock=base.clock,
+        persistently=base.persistently,
+        background=base.background,
+        journal=base.journal,
+        table=base.members.actions,
+        family=base.family,
+        placer=seen.placer,
+        queueing=seen.queueing,
+        manager=providers.manager,
+        tenures=base.tenures,
+        teardown=writing.teardown,
+        dispatcher=seen.dispatcher,
+        editor=writing.editor,
+        requests=base.requests,
+        relevance=relevance,
+        listener=writing.child_events,
+        namespaces=base.config.watch_namespaces,
     )
 
 
@@ -255,24 +285,37 @@ def _build_observation(base: Foundation, providers: ProviderControl) -> _Observa
         ),
         timers=timers,
         caller=caller,
-        dispatcher=EventDispatcher(
+        dispatcher=_build_dispatcher(base, providers, observer),
+        settings=settings,
+    )
+
+
+def _build_dispatcher(base: Foundation, providers: ProviderControl, observer: ActionObserver) -> EventDispatcher:
+    config = base.config
+    return EventDispatcher(
+        cluster=base.cluster,
+        clock=base.clock,
+        persistently=base.persistently,
+        background=base.background,
+        table=base.members.actions,
+        subject=observer.event_subject,
+        tenures=base.tenures,
+        requests=base.requests,
+        post=base.events.post,
+        contents=base.contents,
+        unmatched=UnmatchedEvents(
+            base.clock, lambda key: _provider_of(providers.providers.get(key)), base.events, base.journal
+        ),
+        lookup=TargetLookup(
             cluster=base.cluster,
-            clock=base.clock,
             persistently=base.persistently,
             background=base.background,
-            table=base.members.actions,
-            subject=observer.event_subject,
-            tenures=base.tenures,
-            requests=base.requests,
-            post=base.events.post,
-            contents=base.contents,
-            unmatched=UnmatchedEvents(
-                base.clock, lambda key: _provider_of(providers.providers.get(key)), base.events, base.journal
-            ),
+            scope=base.scope,
             shared=config.namespace,
             namespaces=config.watch_namespaces,
         ),
-        settings=settings,
+        shared=config.namespace,
+        namespaces=config.watch_namespaces,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from taskaction.api.enums import ProviderKind
+from taskaction.api.enums import ParentKind, ProviderKind
 from taskaction.app.action_wiring import ActionControl
 from taskaction.app.flow_wiring import FlowRunControl
 from taskaction.app.foundation import Foundation
@@ -19,6 +19,7 @@ from taskaction.control.objects.gap_sweeps import GapSweeps
 from taskaction.control.objects.requests import ProviderKey
 from taskaction.control.objects.storage_sweep import StorageSweeper
 from taskaction.control.objects.tables import ActionTable
+from taskaction.control.objects.tree import ParentLink
 from taskaction.control.sharding.leases import ShardLeases
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.control.task_actions.followed import FOLLOWED
@@ -82,7 +83,8 @@ class ControlPlane:
     # -- requests -----------------------------------------------------------------------------------------------------
 
     def on_provider_changed(self, key: ProviderKey) -> None:
-        """Apply a changed provider: first its limits, then its actions, then the flows that refer to it."""
+        """Apply a changed provider: first where its actions belong and its limits, then its actions, then its flows."""
+        self.actions.scope.on_provider_changed(key)
         self.providers.quotas.on_provider_changed(key)
         self.actions.intake.on_provider_changed(key)
         self.flows.on_provider_changed(key)
@@ -102,6 +104,11 @@ class ControlPlane:
     def reconcile_run(self, uid: str) -> None:
         """Reconcile a flow run."""
         self.runs.reconciler.reconcile(uid)
+
+    def read_parent(self, link: ParentLink) -> None:
+        """Read a live parent that no notification has shown."""
+        if link.kind is ParentKind.TASK_ACTION:
+            self.actions.intake.read_parent(link)
 
     # -- work ---------------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from taskaction.control.objects.requests import Requests
 from taskaction.control.objects.tables import ActionTable
 from taskaction.control.objects.tree import OwnerTree
 from taskaction.control.objects.writer import R, StatusWriter
+from taskaction.control.sharding.scope import WatchScope
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.clock import Clock
 from taskaction.plugin.evaluation import Evaluator
@@ -47,6 +48,7 @@ class Foundation:
     slots: WriteSlots
     requests: Requests
     tenures: ShardTenures
+    scope: WatchScope
     members: LiveRecords
     tree: OwnerTree
     family: ParentTracker
@@ -102,6 +104,7 @@ def build_foundation(
         ),
         requests=requests,
         tenures=tenures,
+        scope=WatchScope(),
         members=members,
         tree=tree,
         family=ParentTracker(

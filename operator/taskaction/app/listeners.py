@@ -1,6 +1,6 @@
 """Followers of shard ownership: passes each change to the parts in the order that they need; decides nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from taskaction.app.action_wiring import ActionControl
 from taskaction.app.flow_wiring import FlowRunControl
@@ -56,6 +56,14 @@ class OwnershipListener:
         self._actions.waits.on_shard_lost(shard)
         self._actions.intake.on_shard_lost(shard)
         self._runs.intake.on_shard_lost(shard)
+
+    def is_ready_to_acquire(self, on_ready: Callable[[], None]) -> bool:
+        """Whether the actions of every shard are known; otherwise list them, and call ``on_ready`` when they are."""
+        return self._actions.scope.is_ready_to_acquire(on_ready)
+
+    def on_share_held(self) -> None:
+        """Leave out the actions that only other replicas need, once nothing has moved for a while."""
+        self._actions.scope.on_share_held()
 
     def on_clock_wrong(self, seconds: float) -> None:
         """Report that this replica does nothing, because its clock is wrong."""

@@ -74,7 +74,10 @@ class OperatorMetrics(ProcessMetrics):
             "Number of ActionEvents that matched no action for a minute, or until they expired, by what named it.",
             "by",
         )
-        self.live = self.gauge("actions_live", "Number of unfinished actions.")
+        self.live = self.gauge("actions_live", "Number of unfinished actions that this replica knows.")
         self.runs_live = self.gauge("flow_runs_live", "Number of unfinished flow runs.")
+        self.watch_reduced = self.gauge(
+            "watch_reduced", "Whether this replica leaves out the actions that only other replicas need (1)."
+        )
         self.notices = self.gauge("notices_waiting", "Number of notifications waiting to be processed.")
         self.watch_age = self.gauge("watch_age_seconds", "Seconds since the last event of the most silent watch.")

@@ -17,6 +17,7 @@ from taskaction.core.clock import Clock
 from taskaction.handlers.noise import NoiseFilter
 from taskaction.handlers.notifications import Notice, NotificationQueue
 from taskaction.handlers.own_writes import OwnWriteFilter
+from taskaction.handlers.unneeded import UnneededFilter
 from taskaction.handlers.watches import KopfThread, KopfWatchSettings
 from taskaction.plugin.registry import Plugin
 from taskaction.runtime.api_session import ApiSession
@@ -131,13 +132,13 @@ class Replica(Workload):
     def _watch_thread(self, api: ApiSession) -> KopfThread:
         control = self._control
         own_writes = OwnWriteFilter(control.table.finished, control.runs.table.finished)
-        noise = NoiseFilter()
+        noise, unneeded = NoiseFilter(), UnneededFilter(control.actions.relevance)
         return KopfThread(
             self._watches,
             lambda: open_session(
                 api.credentials,
                 freshness=self._freshness,
-                is_noise=lambda line: own_writes.is_echo(line) or noise.is_noise(line),
+                is_noise=lambda line: own_writes.is_echo(line) or noise.is_noise(line) or unneeded.is_unneeded(line),
             ),
             self._inbox,
             lambda error: self._recorder.on_task_failed("watching", error),
@@ -180,6 +181,7 @@ class Replica(Workload):
         metrics.action_events.set_function(lambda: len(control.actions.dispatcher))
         metrics.live.set_function(lambda: len(control.table))
         metrics.runs_live.set_function(lambda: len(control.runs.table))
+        metrics.watch_reduced.set_function(lambda: control.base.scope.is_reduced)
         metrics.notices.set_function(lambda: len(self._inbox))
         metrics.watch_age.set_function(lambda: max(self._freshness.ages().values(), default=0.0))
 

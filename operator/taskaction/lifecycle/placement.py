@@ -46,10 +46,12 @@ def shard_key(action: TaskAction, sharding: Sharding, partition: str | None) -> 
     With a provider, the key is its identity, narrowed by its ``sharding``. Without one, it is the source with the
     partition key, or the uid if there is no partition key, since such actions are independent.
     """
-    source = source_of(action)
-    uid = action.metadata.uid
-    if action.spec.provider_ref is None:
-        return f"{source.key}/{partition}" if partition is not None else uid
+    narrowed = Sharding.PARTITION if action.spec.provider_ref is None else sharding
+    return key_in_source(source_of(action), action.metadata.uid, narrowed, partition)
+
+
+def key_in_source(source: ActionSource, uid: str, sharding: Sharding, partition: str | None) -> str:
+    """Return the key that determines the shard of an action of ``source``."""
     match sharding:
         case Sharding.PROVIDER:
             return source.key

@@ -48,6 +48,7 @@ PROMISED = {
     "map_items_per_s": ">= 2000",
     "map_writes_per_100": "<= 1",
     "replicas_3_wait_gain": ">= 2.4",
+    "replica_overhead_ms": "<= 0.1",
     "takeover_stop_s": "<= 2",
     "takeover_crash_s": "<= 20",
     "chaos_lost": "<= 0",

@@ -8,8 +8,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from itertools import takewhile
-from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -17,14 +15,16 @@ from taskaction.api.action_event import TRACE, UPDATE, ActionEvent
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import ACTION_EVENTS, Body, Cluster
 from taskaction.control.events.matching import EventAddress, EventSubject, WaitingEvent, ambiguity_event
+from taskaction.control.events.recent import RecentTable
 from taskaction.control.events.room import EventRoom
+from taskaction.control.events.target_lookup import TargetLookup
 from taskaction.control.events.unmatched import UNMATCHED_AFTER, UnmatchedEvents
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.control.objects.owned import OwnedObject
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.requests import Requests
-from taskaction.control.objects.tables import LATE_NOTICES, ActionTable
+from taskaction.control.objects.tables import ActionTable
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.clock import Clock
 from taskaction.execution.agenda import Agenda, FailureHandler
@@ -32,9 +32,6 @@ from taskaction.lifecycle.decisions import RecordEvent
 from taskaction.plugin.base import Delivery
 from taskaction.plugin.event_content import EventContents
 from taskaction.plugin.storage import StorageError
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 
 MAX_WAITING_EVENTS = 20_000
 MAX_WAITING_BYTES = 64 * 1024 * 1024
@@ -46,13 +43,6 @@ FINISHED_GRACE = timedelta(seconds=60)
 _AGAIN = timedelta(seconds=30)
 _AGAIN_SOON = timedelta(seconds=5)
 _IN_FLIGHT = 16
-
-
-class _Ended(NamedTuple):
-    """Action that has finished; ``at`` is monotonic."""
-
-    at: float
-    subject: EventSubject
 
 
 class EventDispatcher:
@@ -72,6 +62,7 @@ class EventDispatcher:
         post: Callable[[OwnedObject, RecordEvent], None],
         contents: EventContents,
         unmatched: UnmatchedEvents,
+        lookup: TargetLookup,
         shared: str,
         namespaces: Sequence[str] = (),
     ) -> None:
@@ -91,6 +82,7 @@ class EventDispatcher:
         self._post = post
         self._contents = contents
         self._unmatched = unmatched
+        self._lookup = lookup
         self._reported: set[str] = set()
         self._shared = shared
         self._namespaces = namespaces
@@ -100,8 +92,8 @@ class EventDispatcher:
         self._uids_by_external_id: dict[str, dict[str, None]] = {}
         self._handed: dict[str, tuple[str, ...]] = {}
         self._taken: dict[str, tuple[str, ...]] = {}
-        self._ended: dict[EventAddress, _Ended] = {}
-        self._deleted: dict[str, float] = {}
+        self._ended: RecentTable[EventAddress, EventSubject] = RecentTable()
+        self._deleted: RecentTable[str, None] = RecentTable()
         self._postponed: dict[str, str] = {}
         self._room = EventRoom(events=MAX_WAITING_EVENTS, payload_bytes=MAX_WAITING_BYTES)
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
@@ -218,9 +210,7 @@ class EventDispatcher:
         now = self._clock.monotonic()
         subject = self._subject(record)
         for place in subject.places:
-            self._ended.pop(place, None)
-            self._ended[place] = _Ended(now, subject)
-        _forget_first(self._ended, lambda ended: ended.at < now - LATE_NOTICES)
+            self._ended.add(place, subject, now)
         self._unindex_external_id(record.uid)
 
     # -- time ---------------------------------------------------------------------------------------------------------
@@ -259,7 +249,17 @@ class EventDispatcher:
             self._requests.polls.add(waits)
         if self._find_target(kept) is not None or not (self._tenures.owns_key(uid) or kept.place in self._ended):
             self._agenda.set(uid, self._clock.now() + _AGAIN)
-        elif kept.place in self._ended:
+        elif self._lookup.is_needed(kept):
+            self._agenda.set(uid, self._clock.now() + _AGAIN)
+            self._lookup.request(kept, self._on_absent)
+        else:
+            self._on_absent(kept)
+
+    def _on_absent(self, kept: WaitingEvent) -> None:
+        """Handle that no unfinished action is the target of an event."""
+        if kept.uid not in self._events:
+            return
+        if kept.place in self._ended:
             self._delete(kept)
         else:
             self._on_unmatched(kept)
@@ -295,8 +295,8 @@ class EventDispatcher:
             return False
         namespaces = {record.namespace for record in self._targets(kept)}
         ended = self._ended.get(kept.place)
-        if ended is not None and kept.is_for(ended.subject, self._shared):
-            namespaces.add(ended.subject.namespace)
+        if ended is not None and kept.is_for(ended, self._shared):
+            namespaces.add(ended.namespace)
         return len(namespaces) > 1
 
     def _refuse(self, kept: WaitingEvent) -> None:
@@ -365,9 +365,7 @@ class EventDispatcher:
 
     def _delete(self, kept: WaitingEvent) -> None:
         self._drop(kept.uid)
-        now = self._clock.monotonic()
-        self._deleted[kept.uid] = now  # a late notification must not add it again
-        _forget_first(self._deleted, lambda at: at < now - LATE_NOTICES)
+        self._deleted.add(kept.uid, None, self._clock.monotonic())  # a late notification must not add it again
         self._background.start(self._remove(kept), name=f"delete ActionEvent {kept.namespace}/{kept.name}")
 
     async def _remove(self, kept: WaitingEvent) -> None:
@@ -387,9 +385,3 @@ class EventDispatcher:
         if kept.content is not None:
             with suppress(StorageError):  # what is left costs space, and nothing reads it
                 await self._contents.remove(kept.content_key, kept.content)
-
-
-def _forget_first(entries: dict[Key, Value], is_old: Callable[[Value], bool]) -> None:
-    """Remove the first entries that are old."""
-    for key in [key for key, _ in takewhile(lambda entry: is_old(entry[1]), entries.items())]:
-        del entries[key]

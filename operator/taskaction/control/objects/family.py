@@ -26,7 +26,8 @@ from taskaction.lifecycle.state import Parent
 class ParentTracker:
     """Tracker that keeps the tree of owners in step with the records.
 
-    A finished parent is not in the watch. One GET reads it, and it stays in the tree while it has live children.
+    The watch does not show a finished parent, and may leave out one of another replica. One GET reads it, and it stays
+    in the tree while it has live children.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class ParentTracker:
         self._request_all(below)
         if above is not None and find_linked(self._members, above) is None:
             # Garbage collection deletes children one by one, slowly: if the parent was deleted, all must end at once.
-            self._look_up(above)
+            self.look_up(above)
 
     def is_related(self, record: OwnedRecord) -> bool:
         """Whether the end of this object affects others: its descendants, or the children of a deleted parent."""
@@ -102,7 +103,7 @@ class ParentTracker:
     def _owned_parent_state(self, record: OwnedRecord) -> Parent:
         unknown = self._tree.unknown_ancestor(record.uid)
         if unknown is not None:
-            self._look_up(unknown)
+            self.look_up(unknown)
             return Parent.LOOKED_UP
         above = (self._members.get(uid) for uid in self._tree.ancestors(record.uid))
         if any(_awaits_adoption(ancestor) for ancestor in above if ancestor is not None):
@@ -149,7 +150,9 @@ class ParentTracker:
 
         self._once(("find", record.uid), find)
 
-    def _look_up(self, link: ParentLink) -> None:
+    def look_up(self, link: ParentLink) -> None:
+        """Read what a link names, update the tree, and request what is below."""
+
         async def look_up() -> None:
             body = await self._persistently(lambda: self._cluster.get(RESOURCES[link.kind], link.name, link.namespace))
             below = list(self._tree.descendants_of(link))
@@ -158,7 +161,10 @@ class ParentTracker:
             else:
                 action = parse_object(link.kind, body)
                 facts = NodeFacts.from_object(action, action.status)
-                self._tree.update_node(link.uid, facts, parent_link(action), live=not action.status.phase.is_terminal)
+                live = not action.status.phase.is_terminal
+                self._tree.update_node(link.uid, facts, parent_link(action), live=live)
+                if live and self._members.get(link.uid) is None:
+                    self._requests.parents.add(link, link.namespace)
             self._request_all(below)
 
         self._once(("look up", f"{link.kind} {link.namespace}/{link.name} {link.uid}"), look_up)

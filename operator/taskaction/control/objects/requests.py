@@ -6,6 +6,7 @@ from typing import Protocol
 
 from taskaction.api.enums import ParentKind, ProviderKind
 from taskaction.api.task_action import TaskAction
+from taskaction.control.objects.tree import ParentLink
 from taskaction.execution.work_queue import WorkLoop, WorkQueue
 
 ProviderKey = tuple[ProviderKind, str, str]
@@ -54,6 +55,9 @@ class RequestHandlers(Protocol):
     def reconcile_run(self, uid: str) -> None:
         """Reconcile a flow run."""
 
+    def read_parent(self, link: ParentLink) -> None:
+        """Read a live parent that no notification has shown."""
+
 
 class Requests:
     """The queues in the order in which they are served.
@@ -64,6 +68,7 @@ class Requests:
         polls: uids of actions to poll at once, because what they wait for changed.
         actions: uids of actions to reconcile.
         runs: uids of flow runs to reconcile.
+        parents: live parents of known objects, found by a read, of which later changes matter, too.
     """
 
     def __init__(self, failed: Callable[[str, BaseException], None]) -> None:
@@ -74,6 +79,7 @@ class Requests:
         self.polls: WorkQueue[str] = WorkQueue("poll", requested)
         self.actions: WorkQueue[str] = WorkQueue("reconcile", requested)
         self.runs: WorkQueue[str] = WorkQueue("reconcile run", requested)
+        self.parents: WorkQueue[ParentLink] = WorkQueue("read parent", requested)
         self._loop = WorkLoop(requested, failed)
 
     def reconcile(self, target: ReconcileTarget) -> None:
@@ -95,5 +101,6 @@ class Requests:
                 (self.polls, handlers.poll_action),
                 (self.actions, handlers.reconcile_action),
                 (self.runs, handlers.reconcile_run),
+                (self.parents, handlers.read_parent),
             )
         )

@@ -125,6 +125,10 @@ class OwnerTree:
         node.live = False
         self._prune(link)
 
+    def is_named(self, link: ParentLink) -> bool:
+        """Whether an object is known, or a known object names it as its parent."""
+        return link in self._nodes
+
     def has_facts(self, uid: str) -> bool:
         """Whether the object itself is known, and not only its children."""
         return self.get_facts(uid) is not None

@@ -72,6 +72,12 @@ class LeaseListener(Protocol):
     def shard_loads(self) -> Mapping[int, int]:
         """Return the number of active calls in each shard: those with the fewest leave first."""
 
+    def is_ready_to_acquire(self, on_ready: Callable[[], None]) -> bool:
+        """Whether the objects of every shard are known; otherwise read them, and call ``on_ready`` when they are."""
+
+    def on_share_held(self) -> None:
+        """Handle that this process wants no other shards than those that it holds."""
+
     def on_clock_wrong(self, seconds: float) -> None:
         """Handle that the clock is ahead of the API server's by ``seconds``: all shards leave."""
 
@@ -225,6 +231,7 @@ class ShardLeases:
         await self._take_up_to(share, listed)
         if len(self._tenures.owned) == share:
             self._next_list = now + _LIST_SECONDS
+            self._listener.on_share_held()
 
     async def _list(self) -> ListedLeases:
         leases = self._cluster.list(
@@ -246,10 +253,16 @@ class ShardLeases:
             self._start_leaving(shard)
 
     async def _take_up_to(self, share: int, listed: ListedLeases) -> None:
-        for shard, lease in listed.shards.items():
-            self._adopt_unanswered(shard, lease)
+        """Acquire free shards, and adopt those whose acquisition was not answered, once their objects are known."""
+        unanswered = [shard for shard, lease in listed.shards.items() if self._is_unanswered(shard, lease)]
         missing = [shard for shard in range(self._settings.shards) if not self._tenures.holds(shard)]
         free = [shard for shard in missing if self._is_free(listed.shards.get(shard))]
+        is_wanting = unanswered or len(self._tenures.owned) < share
+        if not is_wanting or not self._listener.is_ready_to_acquire(self._stirred.set):
+            return
+        for shard in unanswered:
+            self._adopt_unanswered(shard, listed.shards[shard])
+        free = [shard for shard in free if not self._tenures.holds(shard)]
         room = max(share - len(self._tenures.owned), 0)
         await _run_concurrently(self._take(shard, listed.shards.get(shard)) for shard in free[:room])
 
@@ -293,12 +306,17 @@ class ShardLeases:
 
     def _adopt_unanswered(self, shard: int, lease: Body) -> bool:
         """Own a shard whose acquisition succeeded although its response was lost; False otherwise."""
-        epoch = lease_bodies.epoch_of(lease)
-        sent = self._unheard.get(shard, {}).get(epoch)
-        if sent is None or self._tenures.holds(shard) or lease_bodies.holder_of(lease) != self._settings.identity:
+        if not self._is_unanswered(shard, lease):
             return False
-        self._add_tenure(shard, epoch, sent, lease)
+        epoch = lease_bodies.epoch_of(lease)
+        self._add_tenure(shard, epoch, self._unheard[shard][epoch], lease)
         return True
+
+    def _is_unanswered(self, shard: int, lease: Body) -> bool:
+        """Whether this process acquired a shard, and does not know because the response was lost."""
+        if self._tenures.holds(shard) or lease_bodies.holder_of(lease) != self._settings.identity:
+            return False
+        return lease_bodies.epoch_of(lease) in self._unheard.get(shard, {})
 
     def _add_tenure(self, shard: int, epoch: int, sent: float, lease: Body) -> None:
         self._tenures.add(ShardTenure(shard=shard, epoch=epoch, written=sent, lease=lease))

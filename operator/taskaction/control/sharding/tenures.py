@@ -72,13 +72,14 @@ class ShardTenures:
         self._is_each_watched = False
         self._owned: dict[int, ShardTenure] = {}
         self._leaving: dict[int, ShardTenure] = {}
+        self._held: set[int] = set()  # changes in one step, unlike the two tables: kopf reads it in its thread
 
     # -- questions ----------------------------------------------------------------------------------------------------
 
     @property
     def held_count(self) -> int:
         """Number of shards that this process owns, including leaving ones."""
-        return len(self._owned) + len(self._leaving)
+        return len(self._held)
 
     @property
     def owned(self) -> list[int]:
@@ -107,7 +108,7 @@ class ShardTenures:
 
     def holds(self, shard: int) -> bool:
         """Whether nobody else can own the shard as far as this process knows, also while it is leaving."""
-        return shard in self._owned or shard in self._leaving
+        return shard in self._held
 
     def may_start(self, shard: int) -> bool:
         """Whether an effect may start now; call this in the same step of the event loop as the effect."""
@@ -141,6 +142,7 @@ class ShardTenures:
     def add(self, tenure: ShardTenure) -> None:
         """Add an acquired shard."""
         self._owned[tenure.shard] = tenure
+        self._held.add(tenure.shard)
 
     def on_replica_renewed(self, sent: float) -> None:
         """Record a renewal of the replica's Lease that was sent at ``sent``."""
@@ -167,10 +169,11 @@ class ShardTenures:
 
     def remove(self, shard: int) -> bool:
         """Remove a shard; return False if it was not held."""
+        self._held.discard(shard)
         return self._owned.pop(shard, None) is not None or self._leaving.pop(shard, None) is not None
 
     def clear(self) -> list[ShardTenure]:
         """Remove and return all held shards."""
         held = list(self)
-        self._owned, self._leaving = {}, {}
+        self._owned, self._leaving, self._held = {}, {}, set()
         return held

@@ -53,10 +53,10 @@ class ListedArrivals:
             before = self._listed
             await self._clock.sleep(_SETTLE_SECONDS)
         actions, self._actions = list(self._actions.values()), {}
-        for action in sorted(actions, key=_creation_order):
+        for action in sorted(actions, key=creation_order):
             self._admit(action)
 
 
-def _creation_order(action: TaskAction) -> tuple[float, int]:
+def creation_order(action: TaskAction) -> tuple[float, int]:
     metadata = action.metadata
     return (metadata.creation_timestamp.timestamp(), version_number(metadata.resource_version))

@@ -1,34 +1,43 @@
 """Intake of TaskActions: filters notifications, updates the table, and requests reconciliation; decides nothing."""
 
 import asyncio
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from pydantic import ValidationError
 
+from taskaction.api.enums import TERMINAL_PHASES
 from taskaction.api.task_action import TaskAction
 from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
 from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.family import ParentTracker
+from taskaction.control.objects.listing import list_objects
 from taskaction.control.objects.objects import ObjectEditor, RetryingCall
 from taskaction.control.objects.owned import is_newer
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.requests import ProviderKey, Requests
+from taskaction.control.objects.sweep import LIVE_SELECTOR
 from taskaction.control.objects.tables import ActionTable
+from taskaction.control.objects.tree import ParentLink
 from taskaction.control.sharding.tenures import ShardTenures
-from taskaction.control.task_actions.arrivals import ListedArrivals
+from taskaction.control.task_actions.arrivals import ListedArrivals, creation_order
 from taskaction.control.task_actions.journal import ActionRecorder
 from taskaction.control.task_actions.listener import ActionListener
 from taskaction.control.task_actions.placing import ActionPlacer
 from taskaction.control.task_actions.queueing import Queueing
+from taskaction.control.task_actions.relevance import ActionRelevance
 from taskaction.control.task_actions.teardown import Teardown
 from taskaction.core.clock import Clock
 from taskaction.execution.manager import ExecutionManager
 
-DELETED = "DELETED"
+ADDED, DELETED = "ADDED", "DELETED"
 READS = 16
 """Maximum number of actions that are read at the same time: each may be large."""
+_AT_ONCE = 50
+"""Number of listed actions after which the loop runs other tasks, such as leases."""
+_SETTLE_SECONDS = 0.2
 
 
 class ActionIntake:
@@ -52,7 +61,9 @@ class ActionIntake:
         dispatcher: EventDispatcher,
         editor: ObjectEditor[ActionRecord],
         requests: Requests,
+        relevance: ActionRelevance,
         listener: ActionListener,
+        namespaces: Sequence[str] = (),
     ) -> None:
         """Create an intake; ``listener`` hears of every action whose status another process has written."""
         self._cluster = cluster
@@ -70,9 +81,13 @@ class ActionIntake:
         self._dispatcher = dispatcher
         self._editor = editor
         self._requests = requests
+        self._relevance = relevance
         self._listener = listener
+        self._namespaces = namespaces
         self._reads = asyncio.Semaphore(READS)
         self._reads_pending: set[str] = set()
+        self._parents_pending: set[ParentLink] = set()
+        self._ended_meanwhile: set[str] | None = None  # while a list is read
         self._arrivals = ListedArrivals(clock, background, self._admit)
 
     def on_notification(self, kind: str | None, body: Body) -> None:
@@ -83,13 +98,17 @@ class ActionIntake:
         record = self._table.get(uid)
         if kind == DELETED:
             self._arrivals.drop(uid)
+            if self._ended_meanwhile is not None:
+                self._ended_meanwhile.add(uid)
             if record is not None:
                 self._on_watch_deleted(record)
+            else:
+                self._on_unknown_ended(body)
             return
-        try:
-            action = TaskAction.from_body(body)
-        except ValidationError as error:
-            self._journal.on_task_failed(f"read TaskAction {uid}", error)
+        if record is None and self._relevance.is_unneeded(body):
+            return
+        action = self._parse(body)
+        if action is None:
             return
         if record is None and self._manager.is_open and kind is None:
             self._arrivals.add_listed(action)
@@ -106,6 +125,36 @@ class ActionIntake:
             return  # that read has not begun, and will show this change, too
         self._reads_pending.add(record.uid)
         self._background.start(self._examine(record), name=f"examine {record.uid}")
+
+    async def list_unknown(self) -> None:
+        """List all unfinished actions, and admit those that are not known, in the order of their creation.
+
+        The list shows them by name, and the watch may be ahead of it. Raise ``ClusterError`` if the list fails.
+        """
+        listed = list_objects(self._cluster, TASK_ACTIONS, self._namespaces, field_selector=LIVE_SELECTOR)
+        self._ended_meanwhile = set()
+        found: list[TaskAction] = []
+        try:
+            turns = itertools.count(1)
+            async for body in listed:
+                if self._is_unknown(body["metadata"]["uid"]) and (action := self._parse(body)) is not None:
+                    found.append(action)
+                await _let_others_run(next(turns))
+            while self._arrivals:
+                await self._clock.sleep(_SETTLE_SECONDS)
+            for action in sorted(found, key=creation_order):
+                if self._is_unknown(action.metadata.uid):
+                    self._admit(action)
+                await _let_others_run(next(turns))
+        finally:
+            self._ended_meanwhile = None
+
+    def read_parent(self, link: ParentLink) -> None:
+        """Read a live action that the watch has left out, because it is the parent of a known object."""
+        pending = link in self._parents_pending or self._table.get(link.uid) is not None
+        if self._relevance.is_limited and not pending:
+            self._parents_pending.add(link)
+            self._background.start(self._read_parent(link), name=f"read parent {link.uid}")
 
     def on_shard_acquired(self, shard: int) -> None:
         """Reconcile the actions of a shard that this process owns from now on.
@@ -139,6 +188,19 @@ class ActionIntake:
             step(record)
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
             self._journal.on_task_failed(f"{task} {record.uid}", error)
+
+    def _parse(self, body: Body) -> TaskAction | None:
+        """Return the action in an object; report an object that is not valid, and return None."""
+        try:
+            return TaskAction.from_body(body)
+        except ValidationError as error:
+            self._journal.on_task_failed(f"read TaskAction {body['metadata']['uid']}", error)
+            return None
+
+    def _is_unknown(self, uid: str) -> bool:
+        """Whether a listed action is not known, and has not ended since the list began."""
+        has_ended = uid in self._table.finished or uid in (self._ended_meanwhile or ())
+        return not has_ended and self._table.get(uid) is None
 
     def _admit(self, action: TaskAction) -> None:
         if action.status.phase.is_terminal:
@@ -180,6 +242,24 @@ class ActionIntake:
         else:
             self._teardown.on_finished(record)  # finished or deleted: it makes no difference here
 
+    def _on_unknown_ended(self, body: Body) -> None:
+        """Handle the end of an action that is not known: it may be a parent that is being read."""
+        metadata = body["metadata"]
+        link = ParentLink(uid=metadata["uid"], name=metadata["name"], namespace=metadata["namespace"])
+        self._parents_pending.discard(link)
+        if self._relevance.is_parent(link):
+            self._family.look_up(link)
+
+    async def _read_parent(self, link: ParentLink) -> None:
+        async with self._reads:
+            body = await self._persistently(lambda: self._cluster.get(TASK_ACTIONS, link.name, link.namespace))
+        is_current = link in self._parents_pending
+        self._parents_pending.discard(link)
+        if is_current and body is not None and body["metadata"]["uid"] == link.uid and not _has_ended(body):
+            self.on_notification(ADDED, body)
+        else:
+            self._family.look_up(link)
+
     async def _examine(self, record: ActionRecord) -> None:
         async with self._reads:
             self._reads_pending.discard(record.uid)
@@ -206,3 +286,12 @@ class ActionIntake:
             self.on_missing(record)  # an own write was faster than the read
         else:
             self._update(record, action)
+
+
+async def _let_others_run(turn: int) -> None:
+    if turn % _AT_ONCE == 0:
+        await asyncio.sleep(0)
+
+
+def _has_ended(body: Body) -> bool:
+    return (body.get("status") or {}).get("phase") in TERMINAL_PHASES

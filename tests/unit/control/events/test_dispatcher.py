@@ -11,17 +11,19 @@ from support.fake_cluster import FakeCluster
 from support.records import NAMESPACE, body, recorded
 from support.work_requests import OwnedShards, no_requests, taken
 from taskaction.cluster.errors import UnavailableError
-from taskaction.cluster.gateway import ACTION_EVENTS
+from taskaction.cluster.gateway import ACTION_EVENTS, TASK_ACTIONS
 from taskaction.cluster.retry import Retrier
 from taskaction.control.events import dispatcher as module
 from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.events.matching import EventSubject
 from taskaction.control.events.room import EventRoom
+from taskaction.control.events.target_lookup import TargetLookup
 from taskaction.control.events.unmatched import UnmatchedEvents
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.events import EventPoster
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.tables import ActionTable
+from taskaction.control.sharding.scope import WatchScope
 from taskaction.plugin.event_content import EventContents
 from taskaction.plugin.storage import ProjectStorage
 from taskaction.testing.clock import START, FakeClock, settle
@@ -33,6 +35,7 @@ class House:
     def __init__(self) -> None:
         self.cluster, self.clock, self.table = FakeCluster(), FakeClock(), ActionTable()
         self.tenures, self.requests = OwnedShards(), no_requests()
+        self.scope = WatchScope()
         self.failures: list[str] = []
         self.unmatched: list[tuple[str, object]] = []
         self.posted: list[tuple[str, str]] = []
@@ -49,6 +52,13 @@ class House:
             post=lambda about, what: self.posted.append((about.metadata.namespace, what.message)),
             contents=EventContents(ProjectStorage(None)),
             unmatched=UnmatchedEvents(self.clock, lambda _: None, EventPoster(self.cluster, self.clock, int), self),
+            lookup=TargetLookup(
+                cluster=self.cluster,
+                persistently=Retrier(self.clock, lambda: 0.0, lambda _: None),
+                background=self.background,
+                scope=self.scope,
+                shared="operators-own",
+            ),
             shared="operators-own",
         )
 
@@ -431,4 +441,44 @@ async def test_r34_an_event_whose_action_is_there_or_has_ended_is_not_reported(h
     due = asyncio.create_task(house.deliveries.run_agenda(house.on_failed))
     await house.clock.advance(120)
     assert house.unmatched == []
+    due.cancel()
+
+
+@pytest.mark.parametrize(
+    ("target", "namespace", "phase", "is_reported"),
+    [
+        ({"name": "far"}, NAMESPACE, "Queued", False),
+        ({"uid": "uid-of-far"}, NAMESPACE, "Queued", False),
+        ({"uid": "uid-of-far"}, "operators-own", "Queued", False),
+        ({"uid": "uid-of-far"}, "team-b", "Queued", True),
+        ({"name": "far"}, NAMESPACE, "Succeeded", True),
+        ({"name": "nowhere"}, NAMESPACE, "Queued", True),
+    ],
+)
+async def test_an_event_for_an_action_that_only_another_replica_knows_is_left_to_that_one(
+    house: House, target: dict[str, str], namespace: str, phase: str, is_reported: bool
+) -> None:
+    house.scope.reduce()
+    house.cluster.store(TASK_ACTIONS, body("far", status={"phase": phase}))
+    stored = house.cluster.store(ACTION_EVENTS, event_body("e", namespace=namespace, target=target, ttlSeconds=90))
+    house.deliveries.on_notification("ADDED", stored)
+    due = asyncio.create_task(house.deliveries.run_agenda(house.on_failed))
+    await house.clock.advance(61)
+    await settle()
+    assert bool(house.unmatched) is is_reported
+    await house.clock.advance(60)
+    assert await house.stored() == ([] if is_reported else ["e"])
+    due.cancel()
+
+
+async def test_one_list_finds_the_targets_of_all_events_that_are_due(house: House) -> None:
+    house.scope.reduce()
+    for number in range(20):
+        house.cluster.store(TASK_ACTIONS, body(f"far-{number}"))
+        house.comes(f"e-{number}", target={"name": f"far-{number}"})
+    due = asyncio.create_task(house.deliveries.run_agenda(house.on_failed))
+    await house.clock.advance(61)
+    await settle()
+    assert house.unmatched == []
+    assert house.cluster.count("list") <= 2
     due.cancel()
