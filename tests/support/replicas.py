@@ -52,7 +52,7 @@ class Replica:
     def shard_loads(self) -> dict[int, int]:
         return self.loads
 
-    def is_ready_to_acquire(self, on_ready: Callable[[], None]) -> bool:  # noqa: ARG002 - the listener's signature
+    def is_ready_to_acquire(self, on_ready: Callable[[], None]) -> bool:
         return self.ready
 
     def on_share_held(self) -> None:

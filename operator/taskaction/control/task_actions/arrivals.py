@@ -58,5 +58,6 @@ class ListedArrivals:
 
 
 def creation_order(action: TaskAction) -> tuple[float, int]:
+    """Return what sorts actions by their creation, to the second, and then by their first version."""
     metadata = action.metadata
     return (metadata.creation_timestamp.timestamp(), version_number(metadata.resource_version))

@@ -97,13 +97,7 @@ class ActionIntake:
             return
         record = self._table.get(uid)
         if kind == DELETED:
-            self._arrivals.drop(uid)
-            if self._ended_meanwhile is not None:
-                self._ended_meanwhile.add(uid)
-            if record is not None:
-                self._on_watch_deleted(record)
-            else:
-                self._on_unknown_ended(body)
+            self._on_watch_deleted(body, record)
             return
         if record is None and self._relevance.is_unneeded(body):
             return
@@ -232,8 +226,18 @@ class ActionIntake:
         claim = record.status.claim
         return self._clock.now() if claim is None else self._tenures.gone_since(record.shard, claim.epoch)
 
-    def _on_watch_deleted(self, record: ActionRecord) -> None:
+    def _on_watch_deleted(self, body: Body, record: ActionRecord | None) -> None:
         """Handle ``DELETED``: the object was deleted, or it finished and so left the selector of the watch."""
+        uid = body["metadata"]["uid"]
+        self._arrivals.drop(uid)
+        if self._ended_meanwhile is not None:
+            self._ended_meanwhile.add(uid)
+        if record is None:
+            self._on_unknown_ended(body)
+        else:
+            self._on_known_ended(record)
+
+    def _on_known_ended(self, record: ActionRecord) -> None:
         if record.is_being_finished:
             return
         involved = record.activity.is_under_way or self._tenures.owns(record.shard)

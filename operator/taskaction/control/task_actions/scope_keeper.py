@@ -51,9 +51,10 @@ class ScopeKeeper:
     def on_share_held(self) -> None:
         """Leave out the actions of other replicas when nothing has moved for a while; repeat a list that failed."""
         is_settled = self._clock.monotonic() >= self._reduce_at
+        if self._scope.is_reduced:
+            return
         if not self._scope.is_complete:
-            if not self._scope.is_reduced:
-                self._catch_up()
+            self._catch_up()
         elif is_settled and self._tenures.held_count < self._tenures.shards:
             self._scope.reduce()
 

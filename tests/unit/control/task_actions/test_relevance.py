@@ -57,7 +57,11 @@ def offer(name: str, sharding: str, **spec: Any) -> Body:
 @pytest.fixture
 async def operator() -> AsyncIterator[MemoryOperator]:
     async with MemoryOperator(Keyed, Asked, shards=SHARDS) as operator:
-        for one in offer("whole", "Provider"), offer("parts", "Partition", partitionKeyPath="a"), offer("single", "Action"):
+        for one in (
+            offer("whole", "Provider"),
+            offer("parts", "Partition", partitionKeyPath="a"),
+            offer("single", "Action"),
+        ):
             operator.cluster.store(ACTION_PROVIDERS, one)
         await operator.settle()
         yield operator
