@@ -30,6 +30,7 @@ OVERHEAD = Figure("replica_overhead_ms", "ms", Target(0.1))
 APISERVER = Figure("replica_apiserver_overhead_ms", "ms")
 PROVIDERS = Collection("/apis/taskaction.dev/v1alpha1", "actionproviders", "")
 PROVIDER = "bench-one"
+IDLE_SECONDS = 5.0
 
 
 def measure(stage: Stage) -> Iterator[Row]:
@@ -65,12 +66,22 @@ def measure(stage: Stage) -> Iterator[Row]:
 
 
 def overhead(stage: Stage, operators: list[Operator]) -> tuple[float, float]:
-    """Give the CPU per action, in ms, of a replica that owns none of the actions, and of the API server."""
-    used, served = [cpu(one) for one in operators], _apiserver_cpu(stage)
+    """Give the CPU per action, in ms, of a replica that owns none of them, and of the API server.
+
+    What both use while nothing happens is not counted.
+    """
+    idle, begun = _used(stage, operators), time.perf_counter()
+    time.sleep(IDLE_SECONDS)
+    before, loaded = _used(stage, operators), time.perf_counter()
     stage.run(rate(stage, f"one{len(operators)}", NOOPS, {"providerRef": {"name": PROVIDER}}))
-    spent = sorted(cpu(one) - before for one, before in zip(operators, used, strict=True))
-    idle = spent[:-1] or [0.0]
-    return sum(idle) / len(idle) * 1000 / NOOPS, (_apiserver_cpu(stage) - served) * 1000 / NOOPS
+    after, ended = _used(stage, operators), time.perf_counter()
+    share = (ended - loaded) / (loaded - begun)
+    spent = [
+        (end - start - (start - first) * share) * 1000 / NOOPS
+        for first, start, end in zip(idle, before, after, strict=True)
+    ]
+    others = sorted(spent[:-1])[:-1] or [0.0]
+    return sum(others) / len(others), spent[-1]
 
 
 async def rate(stage: Stage, prefix: str, count: int, spec: Mapping[str, Any]) -> float:
@@ -93,8 +104,9 @@ def _wait_until_reduced(operators: list[Operator]) -> None:
     )
 
 
-def _apiserver_cpu(stage: Stage) -> float:
-    return total(stage.plane.apiserver_metrics(), "process_cpu_seconds_total")
+def _used(stage: Stage, operators: list[Operator]) -> list[float]:
+    """Give the CPU seconds of each operator so far, and those of the API server."""
+    return [*map(cpu, operators), total(stage.plane.apiserver_metrics(), "process_cpu_seconds_total")]
 
 
 def _provider() -> Mapping[str, Any]:

@@ -68,7 +68,7 @@ SMALL: dict[ModuleType, dict[str, Any]] = {
     neighbours: {"ROUNDS": 1, "SECONDS": 1.0, "BACKLOG": 50, "SATURATION": 50, "WARM_UP": 10},
     parked: {"PARKED": 50, "WINDOW_SECONDS": 1.0},
     runs: {"CHAINS": 2, "ITEMS": 20, "MAPS": 1},
-    replicas: {"COUNTS": {1: 40, 2: 80, 3: 120}, "NOOPS": 100},
+    replicas: {"COUNTS": {1: 40, 2: 80, 3: 120}, "NOOPS": 100, "IDLE_SECONDS": 0.5},
     takeover: {
         "ROUNDS": 1,
         "KEYS": 8,
