@@ -144,3 +144,8 @@ class _Listener:
 
     def shard_loads(self) -> dict[int, int]:
         return {}
+
+    def is_ready_to_acquire(self, on_ready: Callable[[], None]) -> bool:
+        return True
+
+    def on_share_held(self) -> None: ...

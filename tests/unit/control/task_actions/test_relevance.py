@@ -75,7 +75,7 @@ class Judge:
         self.scope.reduce()
         tenures = ShardTenures(operator.clock, shards=SHARDS, renew_deadline=10)
         for shard in shards:
-            tenures.add(ShardTenure(shard=shard, epoch=1, renewed=0, lease={}))
+            tenures.add(ShardTenure(shard=shard, epoch=1, written=0, lease={}))
         self.relevance = ActionRelevance(
             scope=self.scope,
             tenures=tenures,
