@@ -68,9 +68,10 @@ def programs() -> list[Program]:
 _SETTINGS = """\
 All settings are environment variables. Durations are written as in Go (`90s`, `1m30s`), lists with commas. A process
 does not start with a wrong value: its message names all such variables, their values and what is allowed. It ignores
-unknown variables, because Kubernetes itself puts such variables into pods. A variable with a former name works, with a
-warning at the start. The [chart](../install.md#install) sets the variables by values of the same names. In a pod, an
-address to bind to begins with `0.0.0.0`. The inbox and the Actions service also read the operator's
+unknown variables, because Kubernetes itself puts such variables into pods, and warns at the start of each that begins
+like a setting. A variable with a former name works, with a warning, too. The [chart](../install.md#install) sets the
+variables by values of the same names. In a pod, an address to bind to begins with `0.0.0.0`. The inbox and the Actions
+service also read the operator's
 `TASKACTION_NAMESPACE`, `TASKACTION_WATCH_NAMESPACES`, `TASKACTION_CONTEXT`, `TASKACTION_IDENTITY`,
 `TASKACTION_METRICS_LEGACY_NAMES` and `TASKACTION_LOG_…`."""
 

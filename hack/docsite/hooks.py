@@ -18,8 +18,11 @@ from docsite.places import DeadLinkError, Places, expand, in_cells, relink
 
 ROOT = Path(__file__).parents[2]
 _WIDTH = re.compile(r"max-width:([\d.]+)px")
-_LEGIBLE = 0.6
-"""How small a diagram may become before it is scrolled: letters are drawn with 16 px."""
+_FIELD = re.compile(r"^\| `([\w.\[\]-]+)` \|", re.MULTILINE)
+"""First cell of a row about a field, a setting or a metric."""
+_RECORDS = ("adr/", "changelog.md", "changes-not-released.md")
+"""Pages that tell what was: the search shows them last."""
+_LOW_BOOST = 0.1
 _log = logging.getLogger("mkdocs.hooks.docsite")  # a warning below this name fails a strict build
 
 
@@ -40,6 +43,8 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     """Change links to what they are in the site; show an example's manifests below its text."""
     origin = _origin(page.file)
     places = _places()
+    if page.file.src_uri.startswith(_RECORDS):
+        page.meta.setdefault("search", {"boost": _LOW_BOOST})
 
     def there(link: str) -> str:
         try:
@@ -48,9 +53,15 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
             _log.warning("%s links to '%s': %s.", origin, link, problem)
             return link
 
-    return in_cells(relink(markdown, there)) + "".join(
-        _manifests(ROOT / origin) if origin.startswith("examples/") else ()
-    )
+    text = in_cells(relink(markdown, there))
+    if page.file.src_uri.startswith("reference/"):
+        text = with_anchors(text)
+    return text + "".join(_manifests(ROOT / origin) if origin.startswith("examples/") else ())
+
+
+def with_anchors(markdown: str) -> str:
+    """Return a page whose rows about fields can be linked to, by the name of the field."""
+    return _FIELD.sub(r'| <a id="\1" href="#\1">`\1`</a> |', markdown)
 
 
 def _manifests(readme: Path) -> list[str]:
@@ -68,8 +79,10 @@ def diagram(source: str, *_: Any, **__: Any) -> str:
         return f"<pre>{escape(source)}</pre>"
     image = b64encode(svg.encode()).decode()
     drawn = _WIDTH.search(svg)
-    least = f' style="min-width:{float(drawn[1]) * _LEGIBLE:.0f}px"' if drawn else ""
-    return f'<p class="diagram"><img{least} alt="{_words(source)}" src="data:image/svg+xml;base64,{image}"></p>'
+    size = f' style="--drawn:{float(drawn[1]):.0f}px"' if drawn else ""
+    picture = f'<img{size} alt="{_words(source)}" src="data:image/svg+xml;base64,{image}">'
+    # A click shows it in its full size: no script is needed for that.
+    return f'<p class="diagram"><label><input type="checkbox" aria-label="Full size">{picture}</label></p>'
 
 
 def _words(source: str) -> str:

@@ -228,3 +228,46 @@ class SaysMaybe(Sound):
 class NeverAgain(Sound):
     async def get_remaining_seconds_until_rate_limit(self, run: Run) -> float:
         return float("inf")
+
+
+# -- methods that the engine calls otherwise than they are defined -----------------------------------------------------
+
+
+class PartitionsAtOnce(Sound):
+    def _get_partition_key(self, run: Run) -> Any:
+        return "one"
+
+
+class PartitionsByNumber(Sound):
+    async def _get_partition_key(self, run: Run) -> Any:
+        return 7
+
+
+class PartitionsAtRandom(Sound):
+    async def _get_partition_key(self, run: Run) -> str:
+        return str(time.monotonic_ns())
+
+
+class CountsLater(Sound):
+    async def rate_limit_key(self, run: Run) -> Any:  # type: ignore[override]
+        return "account"
+
+
+class CountsEachAlone(Sound):
+    def rate_limit_key(self, run: Run) -> str:
+        return str(time.monotonic_ns())
+
+
+class RecoversAtOnce(Sound):
+    def recover(self, run: Run) -> Any:
+        return None
+
+
+class RecoversSomething(Sound):
+    async def recover(self, run: Run) -> Any:
+        return 7
+
+
+class ReleasesAtOnce(Sound):
+    def release(self, run: Run) -> Any:
+        return None

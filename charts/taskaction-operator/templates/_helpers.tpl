@@ -28,6 +28,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | replace "+" "_" | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "taskaction.account" -}}
@@ -67,19 +70,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- toJson $found }}
 {{- end }}
 
+{{/* The restricted level of Pod Security, with what people change of it. */}}
 {{- define "taskaction.podSecurity" -}}
+{{- $own := dict "runAsNonRoot" true "seccompProfile" (dict "type" "RuntimeDefault") }}
 securityContext:
-  runAsNonRoot: true
-  seccompProfile:
-    type: RuntimeDefault
+  {{- range $field, $value := .Values.podSecurityContext }}{{- $_ := set $own $field $value }}{{- end }}
+  {{- toYaml $own | nindent 2 }}
 {{- end }}
 
 {{- define "taskaction.containerSecurity" -}}
+{{- $own := dict "allowPrivilegeEscalation" false "readOnlyRootFilesystem" true "capabilities" (dict "drop" (list "ALL")) }}
 securityContext:
-  allowPrivilegeEscalation: false
-  readOnlyRootFilesystem: true
-  capabilities:
-    drop: [ALL]
+  {{- range $field, $value := .Values.securityContext }}{{- $_ := set $own $field $value }}{{- end }}
+  {{- toYaml $own | nindent 2 }}
 {{- end }}
 
 {{/* Refuses what cannot be had without anything that belongs to no namespace. */}}

@@ -19,6 +19,22 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- with .Values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.dnsPolicy }}
+dnsPolicy: {{ . }}
+{{- end }}
+{{- with .Values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* A value as text. Helm reads whole numbers of values files as floats, and would write a million as 1e+06. */}}
+{{- define "taskaction.text" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) (lt . 9e15) (gt . -9e15) }}{{ int64 . }}{{ else }}{{ toString . }}{{ end }}
 {{- end }}
 
 {{/* A setting of people's as an environment variable. */}}
@@ -26,7 +42,7 @@ affinity:
 {{- $prefix := .prefix }}
 {{- range $name, $value := .settings }}
 - name: {{ $prefix }}{{ $name }}
-  value: {{ $value | toString | quote }}
+  value: {{ include "taskaction.text" $value | quote }}
 {{- end }}
 {{- end }}
 
@@ -39,6 +55,10 @@ metadata:
   namespace: {{ .root.Release.Namespace }}
   labels:
     {{- include "taskaction.labels" .root | nindent 4 }}
+  {{- with (.values.serviceAccount | default dict).annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 automountServiceAccountToken: false
 {{- end }}
 
@@ -58,13 +78,86 @@ metadata:
   {{- end }}
 spec:
   type: {{ .service.type }}
+  {{- with .service.extraSpec }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
   selector:
     {{- include "taskaction.selector" .root | nindent 4 }}
     app.kubernetes.io/component: {{ .component }}
   ports:
     - name: {{ .scheme }}
-      port: {{ .service.port }}
+      port: {{ .service.port | int64 }}
       targetPort: serve
+{{- end }}
+
+{{/* The way from outside to the Service of a component: an Ingress, an HTTPRoute, or none. Takes root, component, values. */}}
+{{- define "taskaction.routes" -}}
+{{- $name := include "taskaction.componentName" . }}
+{{- $root := .root }}
+{{- $port := .values.service.port | int64 }}
+{{- $ingress := .values.ingress | default dict }}
+{{- $route := .values.httpRoute | default dict }}
+{{- if $ingress.enabled }}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: {{ $name }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    {{- include "taskaction.labels" $root | nindent 4 }}
+    app.kubernetes.io/component: {{ .component }}
+  {{- with $ingress.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  {{- with $ingress.className }}
+  ingressClassName: {{ . }}
+  {{- end }}
+  {{- with $ingress.tls }}
+  tls:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  rules:
+    {{- range $ingress.hosts }}
+    - host: {{ . | quote }}
+      http:
+        paths:
+          - path: /
+            pathType: Prefix
+            backend:
+              service:
+                name: {{ $name }}
+                port: {number: {{ $port }}}
+    {{- end }}
+{{- end }}
+{{- if $route.enabled }}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata:
+  name: {{ $name }}
+  namespace: {{ $root.Release.Namespace }}
+  labels:
+    {{- include "taskaction.labels" $root | nindent 4 }}
+    app.kubernetes.io/component: {{ .component }}
+  {{- with $route.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  parentRefs:
+    {{- toYaml $route.parentRefs | nindent 4 }}
+  {{- with $route.hostnames }}
+  hostnames:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  rules:
+    - backendRefs:
+        - name: {{ $name }}
+          port: {{ $port }}
+{{- end }}
 {{- end }}
 
 {{/* The Deployment of a component. Takes root, component, values (its own ones), args, env, ports, probes, mounts and
@@ -72,6 +165,10 @@ volumes; the last five as YAML. Metrics and probes are at the port `metrics`. */
 {{- define "taskaction.deployment" -}}
 {{- $root := .root }}
 {{- $global := .root.Values }}
+{{- $loads := has .component (list "operator" "webhooks") }}
+{{- $pluginEnv := ternary (include "taskaction.pluginEnv" .root | trim) "" $loads }}
+{{- $mounts := ternary (list .mounts (include "taskaction.pluginMounts" .root)) (list .mounts) $loads | join "\n" | trim }}
+{{- $volumes := ternary (list .volumes (include "taskaction.pluginVolumes" .root)) (list .volumes) $loads | join "\n" | trim }}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -80,8 +177,21 @@ metadata:
   labels:
     {{- include "taskaction.labels" $root | nindent 4 }}
     app.kubernetes.io/component: {{ .component }}
+  {{- with $global.deploymentAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 spec:
-  replicas: {{ .values.replicaCount }}
+  {{- if not (kindIs "invalid" .values.replicaCount) }}
+  replicas: {{ .values.replicaCount | int64 }}
+  {{- end }}
+  {{- if not (kindIs "invalid" $global.revisionHistoryLimit) }}
+  revisionHistoryLimit: {{ $global.revisionHistoryLimit | int64 }}
+  {{- end }}
+  {{- with $global.strategy }}
+  strategy:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   selector:
     matchLabels:
       {{- include "taskaction.selector" $root | nindent 6 }}
@@ -101,7 +211,7 @@ spec:
     spec:
       serviceAccountName: {{ include "taskaction.componentAccount" . }}
       automountServiceAccountToken: true
-      terminationGracePeriodSeconds: {{ .values.terminationGracePeriodSeconds }}
+      terminationGracePeriodSeconds: {{ .values.terminationGracePeriodSeconds | int64 }}
       {{- include "taskaction.podSecurity" $root | nindent 6 }}
       {{- with include "taskaction.placement" $root }}
       {{- . | nindent 6 }}
@@ -118,6 +228,10 @@ spec:
               app.kubernetes.io/component: {{ $.component }}
         {{- end }}
       {{- end }}
+      {{- with $global.initContainers }}
+      initContainers:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       containers:
         - name: {{ .component }}
           image: {{ include "taskaction.image" $root | quote }}
@@ -126,6 +240,9 @@ spec:
           {{- include "taskaction.containerSecurity" $root | nindent 10 }}
           env:
             {{- .env | trim | nindent 12 }}
+            {{- with $pluginEnv }}
+            {{- . | nindent 12 }}
+            {{- end }}
             {{- with .values.extraEnv }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
@@ -136,18 +253,21 @@ spec:
           resources:
             {{- toYaml . | nindent 12 }}
           {{- end }}
-          {{- if or (trim .mounts) $global.extraVolumeMounts }}
+          {{- if or $mounts $global.extraVolumeMounts }}
           volumeMounts:
-            {{- with trim .mounts }}
+            {{- with $mounts }}
             {{- . | nindent 12 }}
             {{- end }}
             {{- with $global.extraVolumeMounts }}
             {{- toYaml . | nindent 12 }}
             {{- end }}
           {{- end }}
-      {{- if or (trim .volumes) $global.extraVolumes }}
+      {{- with $global.extraContainers }}
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- if or $volumes $global.extraVolumes }}
       volumes:
-        {{- with trim .volumes }}
+        {{- with $volumes }}
         {{- . | nindent 8 }}
         {{- end }}
         {{- with $global.extraVolumes }}

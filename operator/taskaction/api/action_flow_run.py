@@ -129,7 +129,7 @@ class RunEntry(ApiModel):
     FlowFailed or FlowCanceled."""
     details: JsonObject = Field(default_factory=dict)
     """The state and its input or output. Values that are too large for the object are replaced by their size; the
-    operator's log has those of up to 8 KiB."""
+    operator's log has the first KiB of them at level `debug`."""
 
 
 class RunError(ApiModel):

@@ -33,6 +33,8 @@ class Scope(StrEnum):
     """In the whole cluster, by the Actions service's own account."""
     RELEASE = "release"
     """In the served namespaces, while the operator is being uninstalled."""
+    RELEASE_OWN = "release-own"
+    """In the operator's own namespace, while the operator is being uninstalled."""
     TEST = "test"
     """In the namespace of the action that `helm test` runs."""
     VIEWER = "viewer"
@@ -167,6 +169,13 @@ RIGHTS = (
         why="reports of executors outside of a call",
     ),
     Right(
+        scope=Scope.SERVED,
+        group="",
+        resources=("serviceaccounts",),
+        verbs=("get",),
+        why="tells an account that does not exist from one that lacks a right",
+    ),
+    Right(
         scope=Scope.CLUSTER,
         group=GROUP,
         resources=("clusteractionproviders",),
@@ -291,6 +300,20 @@ RIGHTS = (
         resources=("actionflowruns",),
         verbs=("list", "patch", "abort"),
         why="aborts unfinished runs, so that they start no more actions",
+    ),
+    Right(
+        scope=Scope.RELEASE_OWN,
+        group="apps",
+        resources=("deployments/scale",),
+        verbs=("patch",),
+        why="stops the operator, so that it gives its Leases back",
+    ),
+    Right(
+        scope=Scope.RELEASE_OWN,
+        group="coordination.k8s.io",
+        resources=("leases",),
+        verbs=("list", "delete"),
+        why="removes the Leases",
     ),
     Right(
         scope=Scope.TEST,

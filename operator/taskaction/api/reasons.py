@@ -26,7 +26,7 @@ class Reason(StrEnum):
     QUEUED = (
         "Queued",
         "the action waits for a worker or for its partition",
-        "check the partition with `-o wide`; otherwise the operator is busy or not running",
+        "`taskaction describe` shows what it waits for, and its position; `taskaction doctor` whether an operator runs",
     )
     SUSPENDED = "Suspended", "`spec.suspend` is true", "set it to false"
     BACKING_OFF = (

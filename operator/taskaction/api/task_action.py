@@ -31,7 +31,7 @@ from taskaction.api.metadata import Condition, Metadata
 from taskaction.api.retries_and_timeouts import RetryPolicy, RunAs, Timeouts
 from taskaction.api.rules import cel, rules, stored_default
 from taskaction.api.task_action_rules import object_rules, spec_rules, status_rules
-from taskaction.core.constants import LOG_LINES_KEPT
+from taskaction.core.constants import LOG_LINES_KEPT, PARTITION_KEY_CHARS
 
 
 class ProviderRef(ApiModel):
@@ -351,8 +351,9 @@ class TaskActionStatus(ApiModel):
     """The target system's id of the current attempt."""
     address: Address | None = None
     """Where the current attempt can be reached, if its program has reported it."""
-    partition_key: Annotated[str, Field(max_length=253)] | None = None
-    """The partition key from the executor, if the action, its provider and its parameters do not set one."""
+    partition_key: Annotated[str, Field(max_length=PARTITION_KEY_CHARS)] | None = None
+    """The partition key of the action: its own, that of its provider or parameters, or the one from the executor. It is
+    written with the first status; `taskaction describe` shows it before."""
     claim: Claim | None = None
     """The owner of the current attempt. Absent if the action has ended before its claim was written."""
     history: Annotated[

@@ -1,5 +1,6 @@
 """Logs and metrics of the control layer: constant messages, data as keys; never the value of a parameter."""
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from taskaction.control.objects.owned import OwnedRecord
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.storage_marks import SharedFolderError
 from taskaction.core.clock import Clock
+from taskaction.core.names import truncate
 from taskaction.flows.effects import FlowLogEntry
 from taskaction.lifecycle.outcomes import Outcome
 from taskaction.plugin.storage import StorageDeniedError, StorageError
@@ -19,6 +21,19 @@ from taskaction.runtime.recorder import ProcessRecorder
 
 _REASONS = frozenset(map(str, Reason))
 _OTHER_REASON = "Other"
+_SHOWN_DETAILS = ("state_name", "state_type", "visit")
+"""Details of a run's entries that hold no value of its input, parameters or output."""
+_LONGEST_DETAILS = 1024
+
+
+class _BoundedDetails:
+    """Details of an entry as bounded text, which costs nothing until a line is written."""
+
+    def __init__(self, entry: FlowLogEntry) -> None:
+        self._entry = entry
+
+    def __repr__(self) -> str:
+        return truncate(json.dumps(self._entry.to_json()["details"], default=repr), _LONGEST_DETAILS)
 
 
 def known_reason(reason: str | None) -> str:
@@ -130,8 +145,9 @@ class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
         if entry.minor:  # there are thousands, and formatting each costs more than the item itself
             self._log.debug("run item", code=entry.code, visit=entry.details.get("visit"), **record.log_fields)
             return
-        shown = entry.to_json()
-        self._log.info("run", time=shown["time"], code=entry.code, details=shown["details"], **record.log_fields)
+        known = {name: entry.details[name] for name in _SHOWN_DETAILS if name in entry.details}
+        self._log.info("run", time=entry.time.isoformat(), code=entry.code, **known, **record.log_fields)
+        self._log.debug("run details", code=entry.code, details=_BoundedDetails(entry), **record.log_fields)
 
     def on_run_log_cut(self, record: RunRecord, count: int) -> None:
         """Record that entries of a run are omitted from the operator's log, because the run has too many."""
@@ -141,9 +157,8 @@ class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
         """Record that the end of a run was written."""
         status = record.stored
         self.metrics.runs_finished.labels(str(status.phase), str(status.reason)).inc()
-        self._log.info(
-            "run ended", phase=str(status.phase), reason=status.reason, detail=status.message, **record.log_fields
-        )
+        self._log.info("run ended", phase=str(status.phase), reason=status.reason, **record.log_fields)
+        self._log.debug("run ended", detail=status.message, **record.log_fields)
 
     def on_clock_wrong(self, seconds: float) -> None:
         """Record that this replica releases its shards, because its clock differs from the API server's."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from taskaction.app.observer import OperatorRecorder
 from taskaction.app.operator_metrics import OperatorMetrics
 from taskaction.app.replica import Replica
+from taskaction.control.lease_removal import LeaseRemover
 from taskaction.control.uninstall import UninstallRunner
 from taskaction.core.clock import SystemClock
 from taskaction.plugin.registry import Plugin
@@ -53,8 +54,17 @@ def tune_process(config: OperatorConfig) -> None:
     sys.setrecursionlimit(_RECURSION_LIMIT)
 
 
-async def run_uninstall(config: OperatorConfig, seconds: float, say: Callable[[str], None]) -> int:
-    """End all unfinished actions and runs before an uninstall; return the number without a confirmed end."""
+async def run_uninstall(
+    config: OperatorConfig, seconds: float, say: Callable[[str], None], *, deployment: str | None = None
+) -> int:
+    """End all unfinished actions and runs before an uninstall; return the number without a confirmed end.
+
+    ``deployment`` is that of the operator, if it is to stop and give its Leases back.
+    """
     clock = SystemClock()
     async with open_api_session(clock, kubeconfig=config.kubeconfig, context=config.context) as api:
-        return await UninstallRunner(api.cluster, clock, config.watch_namespaces, say).run(seconds)
+        left = await UninstallRunner(api.cluster, clock, config.watch_namespaces, say).run(seconds)
+        if deployment is not None:
+            patience = (config.drain_timeout + config.lease_duration).total_seconds()
+            await LeaseRemover(api.cluster, clock, config.namespace, say).run(deployment, patience)
+        return left

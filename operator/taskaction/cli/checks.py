@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from taskaction.api.rbac import RIGHTS, Scope
+from taskaction.cli.field_checks import check_fields
 from taskaction.cli.findings import Finding, Severity
 from taskaction.cli.objects import at
 from taskaction.cli.output import format_span, parse_time
@@ -75,6 +76,7 @@ async def run_checks(session: Session, home: str) -> AsyncIterator[Finding]:
         check_providers,
         check_granted_rights,
         check_exposed_secrets,
+        check_fields,
         check_stuck_deletions,
     ):
         try:

@@ -6,14 +6,16 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from taskaction.api.enums import Phase
 from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.history import read_attempts, read_events, read_history
-from taskaction.cli.objects import at, fetch_objects, list_objects, phase_of, ref_of
+from taskaction.cli.objects import at, fetch_objects, has_ended, phase_of, ref_of
 from taskaction.cli.output import age, as_yaml, colour_word, print_line, print_plain, print_rows
 from taskaction.cli.outputs import is_stored
 from taskaction.cli.session import Session
-from taskaction.cli.tree import children
+from taskaction.cli.tree import fetch_children
+from taskaction.cli.waiting import explain_wait
 from taskaction.cluster.gateway import Body
 
 _FIELDS = (
@@ -21,8 +23,6 @@ _FIELDS = (
     ("Provider", "spec.providerRef.name"),
     ("Flow", "spec.flowRef.name"),
     ("Parent", "spec.parentRef.name"),
-    ("Partition", "spec.partitionKey"),
-    ("Partition", "status.partitionKey"),
     ("Priority", "spec.priority"),
     ("Run as", "spec.runAs.serviceAccountName"),
     ("Suspended", "spec.suspend"),
@@ -35,6 +35,8 @@ _FIELDS = (
     ("Output at", "status.outputUri"),
     ("Output bytes", "status.outputSize"),
 )
+
+_WHOSE = {"User": " (the author of the action can fix it)", "System": " (the platform team can fix it)"}
 
 
 @on_cluster
@@ -56,6 +58,8 @@ async def _describe(session: Session, body: Body) -> None:
     rows += [[Text("Kind"), Text(body["kind"])], [Text("Created"), _time(metadata["creationTimestamp"])]]
     rows += [[Text("Phase"), colour_word(phase_of(body))]]
     rows += [[Text(title), Text(text)] for title, text in _status_rows(body)]
+    if (waits_for := await explain_wait(session, body)) is not None:
+        rows.append([Text("Waits for"), Text(waits_for)])
     for title, where in _FIELDS:
         found = at(body, where)
         if found is not None and found is not False:
@@ -84,8 +88,7 @@ async def _describe(session: Session, body: Body) -> None:
             for one in at(body, "status.conditions", [])
         ],
     )
-    known = {one["metadata"]["uid"]: one async for one in list_objects(session, metadata["namespace"])}
-    below = [known[uid] for uid in children(known).get(metadata["uid"], [])]
+    below = await fetch_children(session, body)
     _section(session, "Children", [[Text(str(ref_of(one))), colour_word(phase_of(one))] for one in below])
     tried = [
         [Text(str(one["number"])), colour_word(one["phase"]), Text(at(one, "error.message", ""))]
@@ -105,14 +108,23 @@ def _status_rows(body: Body) -> Iterator[tuple[str, str]]:
     if message:
         yield "Message", " ".join(str(message).split())
     error = at(body, "status.error")
-    if error:
-        whose = {"User": " (the author of the action can fix it)", "System": " (the platform team can fix it)"}
-        yield "Error", f"{error['code']}: {error['message']}{whose.get(error.get('kind'), '')}"
+    if error and phase_of(body) != Phase.SUCCEEDED:  # the attempts show what failed before a success
+        text = f"{error['code']}: {error['message']}{_WHOSE.get(error.get('kind'), '')}"
+        yield ("Error", text) if has_ended(body) else (f"Error of attempt {_failed_attempt(body)}", text)
+    key = at(body, "status.partitionKey") or at(body, "spec.partitionKey")
+    if key is not None:
+        yield "Partition", str(key)
     if at(body, "status.progress.percent") is not None:
         yield "Progress", f"{at(body, 'status.progress.percent')}% {at(body, 'status.progress.message', '')}".rstrip()
     abort = at(body, "spec.abort")
     if abort is not None:
         yield "Abort", f"requested by {abort.get('by') or 'unknown'}: {abort.get('reason') or 'no reason given'}"
+
+
+def _failed_attempt(body: Body) -> Any:
+    """Return the number of the last attempt that failed."""
+    failed = [one["number"] for one in at(body, "status.attempts", []) if at(one, "error")]
+    return failed[-1] if failed else at(body, "status.attempt", 0)
 
 
 def _section(session: Session, title: str, rows: list[list[Text]]) -> None:

@@ -1,12 +1,18 @@
 """Parsers of durations and parameters on the command line."""
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import typer
+import yaml
 
 from taskaction.cli.errors import CommandError
 from taskaction.core.durations import parse_duration
 from taskaction.core.json_values import NOT_NUMBERS, JsonValueError, check_value, parse_text
+from taskaction.core.yaml import load_documents
+
+_FILE = "@"
 
 
 def parse_seconds(text: str) -> float:
@@ -46,9 +52,15 @@ def parse_pair(text: str) -> tuple[str, str]:
 
 
 def parse_parameters(texts: list[str]) -> dict[str, Any]:
-    """Parse parameters: each is ``KEY=VALUE``, with dots for nested objects, or a JSON object."""
+    """Parse parameters: each is ``KEY=VALUE``, with dots for nested objects, or a JSON object.
+
+    ``@FILE`` is a file with such an object, as JSON or YAML.
+    """
     found: dict[str, Any] = {}
     for text in texts:
+        if text.startswith(_FILE):
+            found |= _read_object(text.removeprefix(_FILE))
+            continue
         if text.lstrip().startswith("{"):
             whole = parse_value(text, "parameters")
             if not isinstance(whole, dict):
@@ -64,3 +76,24 @@ def parse_parameters(texts: list[str]) -> dict[str, Any]:
                 raise typer.BadParameter(f"{key}: {part} is not an object")
         target[last] = parse_value(written, key)
     return found
+
+
+def _read_object(file: str) -> dict[str, Any]:
+    """Return the parameters in a file; ``-`` is standard input."""
+    from taskaction.plugin.json_schema import nesting_problem
+
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        found = load_documents(text)
+        check_value(found)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{file}: {getattr(error, 'strerror', None) or error}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise CommandError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from error
+    except JsonValueError as error:
+        raise CommandError(error.under(file)) from error
+    if len(found) != 1 or not isinstance(found[0], dict):
+        raise CommandError(f"{file}: expected one object with parameters, as JSON or YAML")
+    if (problem := nesting_problem(found[0], file)) is not None:
+        raise CommandError(problem)
+    return found[0]

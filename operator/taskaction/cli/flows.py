@@ -71,7 +71,10 @@ async def run(
     given: Annotated[
         list[str] | None,
         typer.Option(
-            "--input", "-i", metavar="KEY=VALUE|JSON", help="Field of the input, or the input as a JSON object."
+            "--input",
+            "-i",
+            metavar="KEY=VALUE|JSON|@FILE",
+            help="Field of the input, or the input as a JSON object or @FILE.",
         ),
     ] = None,
     label: Annotated[str | None, typer.Option(metavar="TEXT", help="Label of the run for people.")] = None,

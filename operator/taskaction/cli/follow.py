@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from datetime import datetime
 from typing import Self
 
+from rich.console import Console
 from rich.text import Text
 
 from taskaction.cli.exit_codes import Exit
@@ -93,8 +94,9 @@ class ChangeFeed:
 class ProgressPrinter:
     """Printer of a line for each relevant change, and of a live status on a terminal."""
 
-    def __init__(self, session: Session, count: int) -> None:
-        self._err = session.err
+    def __init__(self, session: Session, count: int, lines: Console) -> None:
+        """Create a printer of lines to `lines`; the live status goes to stderr."""
+        self._lines = lines
         self._count = count
         self._shown: dict[str, tuple[object, ...]] = {}
         self._live: dict[str, str] = {}
@@ -145,7 +147,7 @@ class ProgressPrinter:
             line.append(f"  {status['reason']}")
         if message:
             line.append(f"  {message}")
-        print_line(self._err, line)
+        print_line(self._lines, line)
         self._live[body["metadata"]["uid"]] = f"{name} {phase}" + (f": {message}" if message else "")
         if has_ended(body):
             del self._live[body["metadata"]["uid"]]
@@ -153,20 +155,25 @@ class ProgressPrinter:
 
     def show_deleted(self, ref: Ref) -> None:
         """Print that an object was deleted before its end."""
-        print_line(self._err, f"{ref.name}  was deleted")
+        print_line(self._lines, f"{ref.name}  was deleted")
 
 
 async def follow_to_end(
-    session: Session, bodies: Sequence[Body], seconds: float | None, *, onlooking: bool = False
+    session: Session,
+    bodies: Sequence[Body],
+    seconds: float | None,
+    *,
+    onlooking: bool = False,
+    lines: Console | None = None,
 ) -> tuple[int, list[Body]]:
     """Follow objects until all have ended; return the exit code and the latest state of the objects.
 
     After ``seconds`` it returns, and unfinished objects continue. With ``onlooking`` it also shows, but does not wait
-    for, all other objects.
+    for, all other objects. `lines` is where changes are printed, by default stderr.
     """
     course = _FollowedObjects({body["metadata"]["uid"]: body for body in bodies})
     deadline = None if seconds is None else time.monotonic() + seconds
-    with ProgressPrinter(session, len(bodies)) as progress:
+    with ProgressPrinter(session, len(bodies), lines or session.err) as progress:
         for body in bodies:
             progress.show(body)
         if course.open:

@@ -14,6 +14,7 @@ from taskaction.cli.mutate import find_waiting_action, parse_signal_value, runs_
 from taskaction.cli.objects import KINDS, at, phase_of, ref_of
 from taskaction.cli.output import Output, print_line
 from taskaction.cli.outputs import print_results
+from taskaction.cli.run import POD_EXECUTORS
 from taskaction.cli.session import Session, consoles
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, SECRETS, Body, Resource
@@ -21,8 +22,6 @@ from taskaction.core.clock import SystemClock
 
 app = typer.Typer(no_args_is_help=True, help="Run manifests without a cluster.")
 
-NEEDS_PODS = frozenset({"job", "pod", "flyte"})
-"""Executors that start pods, which cannot run in memory."""
 _ANYWHERE = "0.0.0.0/0,::/0"
 """Addresses that the http executor may reach: the requests are those of the user who runs the command."""
 _SERVER = "the in-memory cluster"
@@ -107,7 +106,7 @@ async def _kinds(session: Session, bodies: list[Body]) -> dict[str, Resource]:
 
 def _refuse_pods(body: Body) -> None:
     executor = at(body, "spec.executor")
-    if executor in NEEDS_PODS:
+    if executor in POD_EXECUTORS:
         raise CommandError(
             f"{body['kind']} {body['metadata'].get('name')!r}: executor {executor!r} starts pods, which cannot run "
             "in memory: use a cluster, for example the one that `make up` starts"

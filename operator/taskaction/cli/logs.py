@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated
 from urllib.parse import urlencode
@@ -148,3 +149,12 @@ class _LogPrinter:
 def _repeats_status(event: HistoryEntry, known: Sequence[HistoryEntry]) -> bool:
     """Whether an Event only repeats an entry of the status."""
     return any(event.text in one.text for one in known)
+
+
+async def follow_pods(session: Session, body: Body) -> None:
+    """Print the logs of an action's pods to stderr until it has ended: stdout is for its result."""
+    printer = _LogPrinter(replace(session, out=session.err), body, LogSource.PODS, {})
+    try:
+        await printer.follow()
+    except ClusterError as error:
+        print_line(session.err, f"logs of pods are not shown: {error}")

@@ -107,14 +107,27 @@ async def ensure_served(session: Session, resource: Resource) -> None:
 
 
 async def list_objects(
-    session: Session, namespace: str, *, labels: str = "", phases: Sequence[str] = (), kinds: Sequence[Resource] = KINDS
+    session: Session,
+    namespace: str,
+    *,
+    labels: str = "",
+    fields: str = "",
+    phases: Sequence[str] = (),
+    kinds: Sequence[Resource] = KINDS,
 ) -> AsyncIterator[Body]:
-    """Yield all actions, then all runs of flows if the cluster serves that kind."""
+    """Yield actions, then runs of flows if the cluster serves that kind; the API server selects them.
+
+    Either ``fields``, a field selector, or ``phases`` may be set.
+    """
+    selectors = [f"status.phase={phase}" for phase in dict.fromkeys(phases)] or [fields]
+    seen: set[str] = set()
     for kind in kinds:
         try:
-            async for body in session.cluster.list(kind, namespace, label_selector=labels):
-                if not phases or phase_of(body) in phases:
-                    yield _with_type(body, kind)
+            for selector in selectors:
+                async for body in session.cluster.list(kind, namespace, field_selector=selector, label_selector=labels):
+                    if body["metadata"]["uid"] not in seen:  # between two lists, an object may change its phase
+                        seen.add(body["metadata"]["uid"])
+                        yield _with_type(body, kind)
         except NotFoundError:
             if kind is TASK_ACTIONS:
                 raise

@@ -71,7 +71,7 @@ ACTIONS = (
     AGE,
     path_column("REASON", "status.reason", wide=True),
     path_column("PARENT", "spec.parentRef.name", wide=True),
-    path_column("PARTITION", "spec.partitionKey", wide=True),
+    TableColumn("PARTITION", lambda body: at(body, "status.partitionKey") or at(body, "spec.partitionKey"), wide=True),
     path_column("EXTERNAL-ID", "status.externalId", wide=True),
 )
 RUNS = (
@@ -126,17 +126,25 @@ def age(text: Any) -> str:
 
 
 def print_table(
-    console: Console, columns: Sequence[TableColumn], bodies: Iterable[Body], *, wide: bool = False
+    console: Console,
+    columns: Sequence[TableColumn],
+    bodies: Iterable[Body],
+    *,
+    wide: bool = False,
+    header: bool = True,
 ) -> None:
     """Print a table as kubectl does; a terminal truncates rows at its width."""
     shown = [column for column in columns if wide or not column.wide]
     rows = [[Text(column.title, style="bold") for column in shown]]
     rows += [[_cell(column.cell(body)) for column in shown] for body in bodies]
-    print_rows(console, rows)
+    print_rows(console, rows, skip=0 if header else 1)
 
 
-def print_rows(console: Console, rows: Sequence[Sequence[Text]], indent: str = "") -> None:
-    """Print rows with aligned cells; on a narrow terminal the widest column is truncated."""
+def print_rows(console: Console, rows: Sequence[Sequence[Text]], indent: str = "", *, skip: int = 0) -> None:
+    """Print rows with aligned cells; on a narrow terminal the widest column is truncated.
+
+    The first `skip` rows only count for the widths: they were printed before.
+    """
     if not rows:
         return
     widths = [max(row[place].cell_len for row in rows) for place in range(len(rows[0]))]
@@ -144,7 +152,7 @@ def print_rows(console: Console, rows: Sequence[Sequence[Text]], indent: str = "
         room = console.width - len(indent) - _GAP * (len(widths) - 1)
         widest = max(range(len(widths)), key=lambda place: widths[place])
         widths[widest] = max(_NARROWEST, min(widths[widest], room - sum(widths) + widths[widest]))
-    for row in rows:
+    for row in rows[skip:]:
         line = Text(indent)
         for cell, width in zip(row, widths, strict=True):
             cell.truncate(width, overflow="ellipsis", pad=True)

@@ -1,6 +1,8 @@
 """``run`` and ``retry``: create an action, and follow it to its end."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -13,16 +15,21 @@ from taskaction.cli.errors import CommandError
 from taskaction.cli.exit_codes import Exit
 from taskaction.cli.files import read_manifests
 from taskaction.cli.follow import follow_to_end
+from taskaction.cli.logs import follow_pods
 from taskaction.cli.objects import KINDS, at, fetch_objects, has_ended, phase_of, ref_of
 from taskaction.cli.output import Output, print_line, print_objects
 from taskaction.cli.outputs import print_results
 from taskaction.cli.session import Session
-from taskaction.cluster.gateway import TASK_ACTIONS, Body
+from taskaction.cluster.errors import ClusterError
+from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, TASK_ACTIONS, Body
 from taskaction.core.constants import API_VERSION, GROUP
 
 RETRY_OF = f"{GROUP}/retry-of"
 """On a copy: annotation with the name of the original action, and label with its uid."""
 _ONE_OF = "--executor, --provider, --cluster-provider or --from-file"
+POD_EXECUTORS = frozenset({"job", "pod", "flyte"})
+"""Executors whose actions run in pods."""
+_LAST_LINES_SECONDS = 6.0
 
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the action to its end.")]
 Timeout = Annotated[
@@ -67,7 +74,12 @@ async def run(
     ] = None,
     param: Annotated[
         list[str] | None,
-        typer.Option("--param", "-p", metavar="KEY=VALUE|JSON", help="Parameter, or a JSON object of parameters."),
+        typer.Option(
+            "--param",
+            "-p",
+            metavar="KEY=VALUE|JSON|@FILE",
+            help="Parameter, a JSON object of parameters, or @FILE with such an object as JSON or YAML.",
+        ),
     ] = None,
     secret: Annotated[
         list[str] | None,
@@ -195,7 +207,10 @@ async def create_and_follow(
     if not wait:
         return Exit.DONE
     try:
-        code, ended = await follow_to_end(session, bodies, seconds)
+        async with _shown_logs(session, bodies) as readers:
+            code, ended = await follow_to_end(session, bodies, seconds)
+            if readers and code != Exit.UNFINISHED:
+                await asyncio.wait(readers, timeout=_LAST_LINES_SECONDS)
     except asyncio.CancelledError:
         names = " ".join(body["metadata"]["name"] for body in bodies)
         print_line(
@@ -205,6 +220,31 @@ async def create_and_follow(
         raise
     await print_results(session, ended, output)
     return code
+
+
+@asynccontextmanager
+async def _shown_logs(session: Session, bodies: list[Body]) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Follow the logs of the pods of actions while the context is open; yield the tasks that print them."""
+    tasks = [asyncio.create_task(follow_pods(session, body)) for body in bodies if await _starts_pods(session, body)]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _starts_pods(session: Session, body: Body) -> bool:
+    """Whether an action is known to run in pods."""
+    name = at(body, "spec.providerRef.name")
+    if name is None:
+        return at(body, "spec.executor") in POD_EXECUTORS
+    shared = at(body, "spec.providerRef.kind") == CLUSTER_ACTION_PROVIDERS.kind
+    kind, where = (CLUSTER_ACTION_PROVIDERS, "") if shared else (ACTION_PROVIDERS, body["metadata"]["namespace"])
+    try:
+        return at(await session.cluster.get(kind, name, where), "spec.executor") in POD_EXECUTORS
+    except ClusterError:
+        return False  # who may use a provider need not be able to read it
 
 
 def _action(metadata: Body, spec: Body) -> Body:

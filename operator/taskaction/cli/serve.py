@@ -6,6 +6,16 @@ from collections.abc import Callable, Mapping
 
 from taskaction.core.errors import ConfigurationError
 
+_OF_OTHERS = (
+    "TASKACTION_WEBHOOKS_",
+    "TASKACTION_ACTIONS_",
+    "TASKACTION_PORT_AGENT_",
+    "TASKACTION_HTTP_",
+    "TASKACTION_FLYTE_",
+    "TASKACTION_NODE",
+)
+"""Beginnings of variables for other processes and executors, and of a tool: they are no misspelt settings."""
+
 
 def run_operator() -> None:
     """Run one replica of the operator; settings come from TASKACTION_* in the environment."""
@@ -16,7 +26,7 @@ def run_operator() -> None:
     from taskaction.runtime.logs import log_settings
     from taskaction.runtime.process import run_until_signalled
 
-    settings = SettingsReader(os.environ).check(OperatorConfig, *Registry.find_settings().values())
+    settings = SettingsReader(os.environ).check(OperatorConfig, *Registry.find_settings().values(), others=_OF_OTHERS)
     config = OperatorConfig.from_environment(os.environ)
     tune_process(config)
     log_settings(settings)
@@ -31,7 +41,7 @@ def run_port_agent() -> None:
     from taskaction.runtime.logs import log_settings
     from taskaction.runtime.process import run_until_signalled, tune_process
 
-    settings = SettingsReader(os.environ).check(PortAgentConfig)
+    settings = SettingsReader(os.environ).check(PortAgentConfig, others=_OF_OTHERS)
     config = PortAgentConfig.from_environment(os.environ)
     tune_process(config)
     log_settings(settings)
@@ -48,7 +58,8 @@ def serve_webhooks() -> None:
     from taskaction.services.webhooks.service import run_inbox
     from taskaction.services.webhooks.settings import WebhooksConfig
 
-    settings = SettingsReader(os.environ).check(OperatorConfig, WebhooksConfig, *Registry.find_settings().values())
+    executors = Registry.find_settings().values()
+    settings = SettingsReader(os.environ).check(OperatorConfig, WebhooksConfig, *executors, others=_OF_OTHERS)
     config = OperatorConfig.from_environment(os.environ)
     own = WebhooksConfig.from_environment(os.environ)
     tune_process(config)
@@ -68,7 +79,7 @@ def serve_actions() -> None:
         from taskaction.integrations.flyte.service.settings import ActionsConfig
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"{error}: install the extra `actions` of taskaction-operator") from error
-    settings = SettingsReader(os.environ).check(OperatorConfig, ActionsConfig)
+    settings = SettingsReader(os.environ).check(OperatorConfig, ActionsConfig, others=_OF_OTHERS)
     config = OperatorConfig.from_environment(os.environ)
     own = ActionsConfig.from_environment(os.environ)
     tune_process(config)

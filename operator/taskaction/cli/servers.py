@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from taskaction.cli import durations
 from taskaction.cli.escaping import write_text
 from taskaction.cli.serve import SERVERS
 
@@ -20,15 +21,18 @@ _HELP = {
 
 def release(
     timeout: Annotated[str, typer.Option(metavar="DURATION", help="Maximum time for aborts.")] = "60s",
+    deployment: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Then also stop the operator of this Deployment, and remove its Leases."),
+    ] = None,
 ) -> None:
     """Before uninstalling: abort unfinished actions and remove the finalizers."""
     from taskaction.app.operator import run_uninstall
-    from taskaction.core.durations import parse_duration
     from taskaction.runtime.config import OperatorConfig
 
-    seconds = parse_duration(timeout).total_seconds()
+    seconds = durations.parse_seconds(timeout)
     config = OperatorConfig.from_environment(os.environ)
-    asyncio.run(run_uninstall(config, seconds, lambda text: write_text(text, sys.stdout)))
+    asyncio.run(run_uninstall(config, seconds, lambda text: write_text(text, sys.stdout), deployment=deployment))
 
 
 def server_groups() -> dict[str, typer.Typer]:

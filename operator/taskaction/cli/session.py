@@ -13,6 +13,7 @@ from taskaction.cli.errors import CommandError
 from taskaction.cli.terminal import Terminal
 from taskaction.cluster.gateway import Cluster, TextClient
 from taskaction.cluster.informer import WatchClient
+from taskaction.cluster.rest import FinishedRequest
 
 _IN_FLIGHT = 32
 _KUBECONFIG = Path(".kube", "config")
@@ -68,7 +69,17 @@ async def connect_to_cluster(flags: Flags) -> AsyncIterator[Session]:
     file = kubeconfig_of(flags)
     own = current_namespace(file, flags.context) if file is not None else "default"
     out, err = consoles()
-    async with open_api_session(SystemClock(), kubeconfig=file, context=flags.context, connections=_IN_FLIGHT) as api:
+    shown: set[str] = set()
+
+    def show_warnings(request: FinishedRequest) -> None:
+        for text in dict.fromkeys(request.warnings):
+            if text not in shown:
+                shown.add(text)
+                err.print(f"Warning: {text}", soft_wrap=True)
+
+    async with open_api_session(
+        SystemClock(), kubeconfig=file, context=flags.context, connections=_IN_FLIGHT, observe=show_warnings
+    ) as api:
         yield Session(api.cluster, api.credentials.server, flags.namespace or own, out, err)
 
 

@@ -1,5 +1,6 @@
 """``tree``: parents and children with their phases, once or continuously."""
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import Annotated
@@ -11,15 +12,18 @@ from rich.text import Text
 
 from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
+from taskaction.cli.errors import CommandError
 from taskaction.cli.exit_codes import Exit
 from taskaction.cli.follow import ChangeFeed, served_kinds, watch_changes
 from taskaction.cli.objects import at, fetch_objects, has_ended, list_objects, phase_of
 from taskaction.cli.output import age, colour_word, print_line
+from taskaction.cli.selection import CREATED, Everywhere, Since, filter_newest
 from taskaction.cli.session import Session
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 
 _CALM_SECONDS = 0.2
 """How long changes are gathered before the tree is drawn anew."""
+_NUMBER = re.compile(r"(\d+)")
 
 
 @on_cluster
@@ -30,31 +34,54 @@ async def tree(
         typer.Argument(help="Roots of the trees. Default: all actions with children.", autocompletion=completion.runs),
     ] = None,
     *,
+    all_namespaces: Everywhere = False,
+    since: Since = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the N newest trees.")] = None,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Update the trees until all actions have ended.")
     ] = False,
 ) -> int:
     """Show actions with all their descendants."""
+    if names and (all_namespaces or since or limit):
+        raise CommandError("names cannot be combined with --all-namespaces, --since or --limit")
+    where = "" if all_namespaces else session.namespace
     named = {body["metadata"]["uid"] for body in await fetch_objects(session, names or [])}
-    known = {body["metadata"]["uid"]: body async for body in list_objects(session, session.namespace)}
+    known = {body["metadata"]["uid"]: body async for body in list_objects(session, where)}
+
+    def chosen() -> set[str]:
+        return named or _newest_roots(known, since, limit)
+
+    def lines() -> list[Text]:
+        return list(draw_trees(known, chosen(), namespaces=all_namespaces))
+
     if not watch:
-        lines = list(draw_trees(known, named))
-        for line in lines:
+        found = lines()
+        for line in found:
             print_line(session.out, line)
-        if not lines:
+        if not found:
+            place = "any namespace" if all_namespaces else f"namespace {session.namespace}"
             print_line(
                 session.err,
-                f"no actions with children in namespace {session.namespace}: specify a name to show one alone",
+                f"no matching actions with children in {place}: specify a name to show one alone",
             )
         return Exit.DONE
     with Live(console=session.out, auto_refresh=False) as live:
-        async with watch_changes(session, await served_kinds(session), session.namespace) as feed:
-            while not _has_finished(known, named):
+        async with watch_changes(session, await served_kinds(session), where) as feed:
+            while not _has_finished(known, chosen()):
                 if session.out.is_terminal:
-                    live.update(Group(*(_cut(line) for line in draw_trees(known, named))), refresh=True)
+                    live.update(Group(*map(_cut, lines())), refresh=True)
                 await _wait_for_changes(feed, known)
-        live.update(Group(*(_cut(line) for line in draw_trees(known, named))), refresh=True)
+        live.update(Group(*map(_cut, lines())), refresh=True)
     return Exit.DONE
+
+
+async def fetch_children(session: Session, body: Body) -> list[Body]:
+    """Return the children of an object, in their order; the API server selects them."""
+    metadata, found = body["metadata"], {body["metadata"]["uid"]: body}
+    fields = f"spec.parentRef.name={metadata['name']}"
+    async for one in list_objects(session, metadata["namespace"], fields=fields):
+        found[one["metadata"]["uid"]] = one
+    return [found[uid] for uid in children(found).get(metadata["uid"], [])]
 
 
 async def _wait_for_changes(feed: ChangeFeed, known: dict[str, Body]) -> None:
@@ -75,12 +102,19 @@ def _has_finished(known: Mapping[str, Body], named: set[str]) -> bool:
     return all(has_ended(body) for body in below) and bool(below or named)
 
 
-def draw_trees(known: Mapping[str, Body], named: Iterable[str]) -> Iterable[Text]:
-    """Yield the lines of the trees with the roots ``named``, or of all objects with children and no parent."""
+def draw_trees(known: Mapping[str, Body], chosen: Iterable[str], *, namespaces: bool = False) -> Iterable[Text]:
+    """Yield the lines of the trees with the roots ``chosen``; ``namespaces`` adds their namespace to roots."""
     below = children(known)
-    roots = sorted((uid for uid in (named or _roots(known, below)) if uid in known), key=lambda uid: _order(known[uid]))
-    for uid in roots:
-        yield from _branch(known, below, uid, "", "", frozenset())
+    for uid in sorted((uid for uid in chosen if uid in known), key=lambda uid: _order(known[uid])):
+        first = f"{known[uid]['metadata']['namespace']}/" if namespaces else ""
+        yield from _branch(known, below, uid, first, "", frozenset())
+
+
+def _newest_roots(known: Mapping[str, Body], since: str | None, limit: int | None) -> set[str]:
+    """Return the objects with children and no parent, as far as they are new enough."""
+    roots = [known[uid] for uid in _roots(known, children(known))]
+    found = filter_newest(roots, since, limit)
+    return {body["metadata"]["uid"] for body in found}
 
 
 def children(known: Mapping[str, Body]) -> dict[str, list[str]]:
@@ -148,7 +182,7 @@ def _line(body: Body, indent: str) -> Text:
     states = ", ".join(one["name"] for one in at(body, "status.states", []))
     message = at(body, "status.message") or states
     details += [" ".join(str(message).split())] if message else []
-    line.append(f"  {age(at(body, 'metadata.creationTimestamp'))}", style="dim")
+    line.append(f"  {age(at(body, CREATED))}", style="dim")
     return line.append("  " + "  ".join(details), style="dim") if details else line
 
 
@@ -157,5 +191,7 @@ def _cut(line: Text) -> Text:
     return line
 
 
-def _order(body: Body) -> tuple[str, str]:
-    return (str(at(body, "metadata.creationTimestamp", "")), body["metadata"]["name"])
+def _order(body: Body) -> tuple[str, str, list[tuple[int, str]]]:
+    """Return the sort key of the order of creation, then of start; numbers in names count as numbers."""
+    parts = [(int(part), "") if part.isdecimal() else (0, part) for part in _NUMBER.split(body["metadata"]["name"])]
+    return str(at(body, CREATED, "")), str(at(body, "status.startedAt") or "~"), parts

@@ -8,6 +8,7 @@ ClusterError
 ├── InvalidError          400, 405, 415 and other 422: the object itself is rejected
 │   └── TooLargeError     413, and a 500 of etcd: the object would be too large
 ├── ForbiddenError        403
+│   ├── MissingAccountError 403: the impersonated ServiceAccount does not exist
 │   └── QuotaReachedError 403: a ResourceQuota leaves no room
 └── UnavailableError      may be retried
     ├── ThrottledError    429, with the server's Retry-After
@@ -47,6 +48,10 @@ class TooLargeError(InvalidError):
 
 class ForbiddenError(ClusterError):
     """The account lacks a permission."""
+
+
+class MissingAccountError(ForbiddenError):
+    """The impersonated ServiceAccount does not exist; the message names it and the remedy."""
 
 
 class QuotaReachedError(ForbiddenError):

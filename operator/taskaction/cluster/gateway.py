@@ -37,6 +37,7 @@ ACTION_FLOWS = Resource(group=GROUP, version=VERSION, plural="actionflows", kind
 ACTION_FLOW_RUNS = Resource(group=GROUP, version=VERSION, plural="actionflowruns", kind="ActionFlowRun")
 LEASES = Resource(group="coordination.k8s.io", version="v1", plural="leases", kind="Lease")
 SECRETS = Resource(group="", version="v1", plural="secrets", kind="Secret")
+SERVICE_ACCOUNTS = Resource(group="", version="v1", plural="serviceaccounts", kind="ServiceAccount")
 CONFIG_MAPS = Resource(group="", version="v1", plural="configmaps", kind="ConfigMap")
 NAMESPACES = Resource(group="", version="v1", plural="namespaces", kind="Namespace", namespaced=False)
 EVENTS = Resource(group="", version="v1", plural="events", kind="Event")
@@ -121,6 +122,7 @@ class Cluster(Protocol):
         namespace: str,
         operations: Sequence[Mapping[str, Any]],
         *,
+        subresource: str = "",
         as_user: str | None = None,
         timeout: float = 10.0,
     ) -> Body:

@@ -1,6 +1,7 @@
 """Mapping of error responses of the API server to exceptions; pure."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
 import orjson
@@ -27,12 +28,15 @@ _TOO_LARGE = ("etcdserver: request is too large", "trying to send message larger
 """Messages of a 500 that is permanent: the API server returns it for the same object forever."""
 _QUOTA = ("exceeded quota", "status unknown for quota")
 """Words of a 403 that a ResourceQuota causes: it is used up, or not counted yet."""
+_STRICT = "strict decoding error"
+_WARNING = re.compile(r'^299 \S+ "((?:[^"\\]|\\.)*)"')
 
 
 def error_from_response(verb: str, code: int, content: bytes, headers: Mapping[str, str]) -> ClusterError:
     """Return the error for a response; ``verb`` is the Kubernetes verb of the request."""
     reason, text = _status(content)
-    message = truncate(text or f"{verb}: HTTP {code}", _LONGEST_MESSAGE)
+    remedy = "; correct the spelling or remove the field" if _STRICT in text else ""
+    message = truncate(text or f"{verb}: HTTP {code}", _LONGEST_MESSAGE) + remedy
     retry_after = _seconds(headers.get("Retry-After"))
     if code == HTTPStatus.TOO_MANY_REQUESTS:
         return ThrottledError(message, retry_after=retry_after)
@@ -48,6 +52,12 @@ def error_from_response(verb: str, code: int, content: bytes, headers: Mapping[s
     if code == HTTPStatus.UNPROCESSABLE_ENTITY and verb == "patch" and _is_failed_test(message):
         return ConflictError(message)
     return InvalidError(message)
+
+
+def warning_texts(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the texts of `Warning` headers, which the API server writes for people (RFC 7234, section 5.5)."""
+    found = (_WARNING.match(value) for value in values)
+    return tuple(re.sub(r"\\(.)", r"\1", one[1]) for one in found if one is not None)
 
 
 def is_quota_refusal(text: str) -> bool:

@@ -15,25 +15,32 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from taskaction.cluster.accounts import missing_account_problem
 from taskaction.cluster.api_calls import ApiCall, discovery, query_string, selectors
 from taskaction.cluster.errors import (
     ClusterError,
     ExpiredError,
     ForbiddenError,
     InvalidError,
+    MissingAccountError,
     NotFoundError,
+    QuotaReachedError,
     UnavailableError,
 )
 from taskaction.cluster.gateway import LEASES, Body, Resource, ServerTime
 from taskaction.cluster.informer import Page
 from taskaction.cluster.nesting import parse_cut
-from taskaction.cluster.responses import error_from_response
+from taskaction.cluster.responses import error_from_response, warning_texts
+from taskaction.cluster.streams import split_lines
 from taskaction.core.constants import FIELD_MANAGER
 
 JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _MANAGER = {"fieldManager": FIELD_MANAGER}
+_STRICT = _MANAGER | {"fieldValidation": "Strict"}
+"""Query of writes whose content others chose: the API server refuses unknown fields instead of dropping them. Not for
+statuses: an operator that is newer than its CRDs continues without the fields that they do not have."""
 _STATUS = "status"
 _PROMPT_SECONDS = 2.0
 """Duration of a request above which its response does not show the time of the API server well enough."""
@@ -50,6 +57,8 @@ class FinishedRequest:
     subresource: str
     code: int
     seconds: float
+    warnings: tuple[str, ...] = ()
+    """What the API server warns of, for people."""
 
 
 class RestCluster:
@@ -143,7 +152,7 @@ class RestCluster:
                 code = response.status
                 if code >= HTTPStatus.BAD_REQUEST:
                     raise error_from_response(call.verb, code, await response.read(), response.headers)
-                async for line in _lines(response.content):
+                async for line in split_lines(response.content):
                     event = parse_cut(line)
                     body = event["object"]
                     if event["type"] == "ERROR":
@@ -161,18 +170,18 @@ class RestCluster:
     ) -> Body:
         """Create an object."""
         call = ApiCall("POST", "create", resource, namespace)
-        return await self._send(call, body, query=_MANAGER, as_user=as_user, timeout=timeout)
+        return await self._send(call, body, query=_STRICT, as_user=as_user, timeout=timeout)
 
     async def check_create(self, resource: Resource, body: Body, namespace: str = "", *, timeout: float = 10.0) -> None:
         """Raise what ``create`` would raise; create nothing."""
         call = ApiCall("POST", "create", resource, namespace)
-        await self._send(call, body, query=_MANAGER | {"dryRun": "All"}, timeout=timeout)
+        await self._send(call, body, query=_STRICT | {"dryRun": "All"}, timeout=timeout)
 
     async def replace(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
         """Replace the whole object."""
         metadata = body["metadata"]
         call = ApiCall("PUT", "update", resource, metadata.get("namespace", ""), metadata["name"])
-        return await self._send(call, body, query=_MANAGER, timeout=timeout)
+        return await self._send(call, body, query=_STRICT, timeout=timeout)
 
     async def replace_status(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
         """Replace the status subresource."""
@@ -187,13 +196,14 @@ class RestCluster:
         namespace: str,
         operations: Sequence[Mapping[str, Any]],
         *,
+        subresource: str = "",
         as_user: str | None = None,
         timeout: float = 10.0,
     ) -> Body:
         """Apply a JSON patch to the object."""
-        call = ApiCall("PATCH", "patch", resource, namespace, name)
+        call = ApiCall("PATCH", "patch", resource, namespace, name, subresource)
         return await self._send(
-            call, operations, query=_MANAGER, content_type=JSON_PATCH, as_user=as_user, timeout=timeout
+            call, operations, query=_STRICT, content_type=JSON_PATCH, as_user=as_user, timeout=timeout
         )
 
     async def delete(
@@ -258,7 +268,7 @@ class RestCluster:
             async with self._session.get(URL(self._server + path, encoded=True), timeout=timeout) as response:
                 if response.status >= HTTPStatus.BAD_REQUEST:
                     raise error_from_response("get", response.status, await response.read(), response.headers)
-                async for line in _lines(response.content, whole=False):
+                async for line in split_lines(response.content, whole=False):
                     yield line.decode(errors="replace")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise UnavailableError(f"get {path}: {type(error).__name__}: {error}") from error
@@ -269,7 +279,18 @@ class RestCluster:
         except ForbiddenError as error:
             if not await self._is_ready():
                 raise UnavailableError(f"the API server has just started and is not ready: {error}") from error
+            return await self._send_again(call, body, **how)
+
+    async def _send_again(self, call: "ApiCall", body: object, **how: Any) -> Body:
+        """Repeat a call that was forbidden; if it is again, say so of an account that does not exist."""
+        try:
             return await self._send_once(call, body, **how)
+        except QuotaReachedError:
+            raise
+        except ForbiddenError as error:
+            if (problem := await missing_account_problem(self._send_once, how.get("as_user"))) is not None:
+                raise MissingAccountError(problem) from error
+            raise
 
     async def _is_ready(self) -> bool:
         """Whether the API server has read its roles and policies.
@@ -318,6 +339,7 @@ class RestCluster:
             headers["Impersonate-User"] = as_user
         started = time.perf_counter()
         code = 0
+        warnings: tuple[str, ...] = ()
         try:
             async with self._session.request(
                 call.method,
@@ -328,6 +350,7 @@ class RestCluster:
             ) as response:
                 content = await response.read()
                 code = response.status
+                warnings = warning_texts(response.headers.getall("Warning", ()))
                 if call.resource is LEASES:
                     self._note_time(response.headers.get("Date"), time.perf_counter() - started)
                 if code >= HTTPStatus.BAD_REQUEST:
@@ -338,7 +361,7 @@ class RestCluster:
             raise UnavailableError(f"{what}: {type(error).__name__}: {error}") from error
         finally:
             seconds = time.perf_counter() - started
-            self._observe(FinishedRequest(call.verb, call.resource.plural, call.subresource, code, seconds))
+            self._observe(FinishedRequest(call.verb, call.resource.plural, call.subresource, code, seconds, warnings))
 
 
 def _encode(body: object) -> bytes:
@@ -346,25 +369,6 @@ def _encode(body: object) -> bytes:
         return orjson.dumps(body)
     except orjson.JSONEncodeError as error:
         raise InvalidError(f"not sent, because it is not valid JSON: {error}") from error
-
-
-async def _lines(stream: aiohttp.StreamReader, *, whole: bool = True) -> AsyncIterator[bytes]:
-    """Yield lines of any length; those of the stream reader have a limit that large objects exceed.
-
-    ``whole``: skip empty lines, and a last line without a line break.
-    """
-    parts: list[bytes] = []
-    async for chunk in stream.iter_any():
-        *ends, rest = chunk.split(b"\n")
-        for end in ends:
-            line = b"".join((*parts, end))
-            parts.clear()
-            if line or not whole:
-                yield line
-        if rest:
-            parts.append(rest)
-    if parts and not whole:
-        yield b"".join(parts)
 
 
 def _strip_managed_fields(body: Body) -> Body:

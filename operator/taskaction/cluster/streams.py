@@ -47,3 +47,22 @@ class WatchStream:
                 yield b"\n".join((*kept, b""))
         if rest:
             yield rest
+
+
+async def split_lines(stream: aiohttp.StreamReader, *, whole: bool = True) -> AsyncIterator[bytes]:
+    """Yield lines of any length; those of the stream reader have a limit that large objects exceed.
+
+    ``whole``: skip empty lines, and a last line without a line break.
+    """
+    parts: list[bytes] = []
+    async for chunk in stream.iter_any():
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            line = b"".join((*parts, end))
+            parts.clear()
+            if line or not whole:
+                yield line
+        if rest:
+            parts.append(rest)
+    if parts and not whole:
+        yield b"".join(parts)

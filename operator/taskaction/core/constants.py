@@ -80,6 +80,7 @@ NESTING_LIMIT = 100
 """Maximum nesting of JSON in parameters, configuration and results."""
 
 EXTERNAL_ID_CHARS = 1024
+PARTITION_KEY_CHARS = 253
 OUTPUT_LIMIT_BYTES = 32 * 1024
 MESSAGE_LIMIT_CHARS = 1024
 ATTEMPTS_KEPT = 10

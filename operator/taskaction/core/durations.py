@@ -22,12 +22,12 @@ def parse_duration(text: str) -> timedelta:
         DurationError: the text is not a duration, or exceeds the range of ``timedelta``.
     """
     if len(text) > _LONGEST_CHARS or not _WHOLE.fullmatch(text):
-        raise DurationError(text)
+        raise DurationError
     milliseconds = sum(Decimal(number) * _MILLISECONDS[unit] for number, unit in _PART.findall(text))
     try:
         return timedelta(milliseconds=float(milliseconds))
     except OverflowError as error:
-        raise DurationError(text) from error
+        raise DurationError from error
 
 
 def format_duration(duration: timedelta) -> str:

@@ -16,7 +16,10 @@ class ConfigurationError(TaskActionError):
 
 
 class DurationError(TaskActionError, ValueError):
-    """Text that is not a Go-style duration; a ``ValueError``, so that model validation reports it."""
+    """Text that is not a Go-style duration; a ``ValueError``, so that model validation reports it.
 
-    def __init__(self, text: str) -> None:
-        super().__init__(f"invalid duration {text!r}; use e.g. 90s, 1m30s or 2h")
+    The message does not quote the text, which may be private.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("invalid duration; use e.g. 90s, 1m30s or 2h")

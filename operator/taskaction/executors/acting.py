@@ -15,6 +15,7 @@ from taskaction.cluster.errors import (
     ConflictError,
     ForbiddenError,
     InvalidError,
+    MissingAccountError,
     NotFoundError,
     QuotaReachedError,
     UnavailableError,
@@ -182,6 +183,8 @@ class Actor:
     ) -> AccessDeniedError:
         """Return an error that names who lacks the right, or the admission rule that refuses the request."""
         text = str(error)
+        if isinstance(error, MissingAccountError):
+            return AccessDeniedError(text)
         if "cannot impersonate" in text:
             return AccessDeniedError(
                 f"the operator may not impersonate ServiceAccount {run.service_account!r} in namespace "

@@ -52,6 +52,7 @@ from taskaction.lifecycle.failures import (
 from taskaction.lifecycle.finishing import cancel, cancel_or_finish, decide_finished, finish, give_up, success_ending
 from taskaction.lifecycle.gates import find_gate
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded
+from taskaction.lifecycle.partition_status import with_partition_key
 from taskaction.lifecycle.reports import apply_report, outcome_from_report
 from taskaction.lifecycle.state import (
     Activity,
@@ -75,8 +76,8 @@ def step(observed: Observed, event: Event, now: datetime) -> Decision:
     clocked = track_suspension(observed, now)
     decision = _decide(with_status(observed, clocked), event, now)
     if clocked is not observed.status and decision.write in {Write.NONE, Write.LATER}:
-        return replace(decision, write=Write.NOW)
-    return decision
+        decision = replace(decision, write=Write.NOW)
+    return with_partition_key(decision, observed)
 
 
 def _decide(observed: Observed, event: Event, now: datetime) -> Decision:

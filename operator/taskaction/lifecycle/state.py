@@ -91,6 +91,7 @@ class Observed:
         signalled: ``spec.signal`` differs from what the executor was last polled with.
         parameters_hash: the fingerprint of the current parameters.
         key_base: what the idempotency keys of attempts begin with if the action names one; see ``idempotency``.
+        partition_key: the partition key of the action, wherever it comes from.
         jitter: a random number in [0, 1), for jitter.
     """
 
@@ -116,6 +117,7 @@ class Observed:
     signalled: bool = False
     parameters_hash: str | None = None
     key_base: str | None = None
+    partition_key: str | None = None
     jitter: float = 0.0
 
 

@@ -20,6 +20,7 @@ from taskaction.plugin.errors import (
     TransientError,
     WebhookRefusedError,
 )
+from taskaction.plugin.http_sessions import open_http_session
 from taskaction.plugin.parameters import Parameters
 from taskaction.plugin.registry import DuplicateActionExecutorError, Plugin, Registry
 from taskaction.plugin.schedule import Schedule
@@ -73,4 +74,5 @@ __all__ = [
     "WebhookRefusedError",
     "WebhookRequest",
     "Work",
+    "open_http_session",
 ]

@@ -15,6 +15,8 @@ WebhookRefusedError is separate: it ends a request to the inbox, not an attempt.
 import asyncio
 from typing import ClassVar
 
+from pydantic import ValidationError
+
 from taskaction.api.enums import ErrorKind, RetryClass
 from taskaction.api.reasons import Reason
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
@@ -153,6 +155,9 @@ def _alone(error: BaseException) -> BaseException:
 
 
 def _text_of(error: BaseException) -> str:
+    if isinstance(error, ValidationError):  # its own text quotes the value
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found)
     try:
         text = str(error).strip()
     except Exception:  # noqa: BLE001 - the text of an error is code of the plug-in, too

@@ -42,7 +42,15 @@ _NO_REMOTES: Resources[Any] = Resources()
 
 NOT_SHOWN = "the value comes from a Secret and is not shown"
 _NAMES_ONLY = frozenset({"required", "dependentRequired"})
-"""Keywords whose messages name properties, and quote no value."""
+"""Keywords whose messages name properties that the schema names."""
+_WITHOUT_VALUES = _NAMES_ONLY | {
+    "additionalProperties",
+    "unevaluatedProperties",
+    "const",
+    "contains",
+    "uniqueItems",
+}
+"""Keywords whose messages quote the schema and names of properties, but no value."""
 
 
 class SchemaChecker:
@@ -69,11 +77,11 @@ class SchemaChecker:
         return value_units(value, limit) <= limit
 
     def problem(self, value: object) -> str | None:
-        """Return the problem of ``value``, or None if it is valid; it quotes no value from a Secret."""
+        """Return the problem of ``value``, or None if it is valid; it quotes no value."""
         return self.problem_of_plain(reveal(value), frozenset(place for place, _ in secrets_in(value)))
 
     def problem_of_plain(self, value: object, hidden: frozenset[Place]) -> str | None:
-        """Return the problem of a value without quoting what is at the places in ``hidden``."""
+        """Return the problem of a value without naming what is within the places in ``hidden``."""
         try:
             error = best_match(self._validator.iter_errors(value))
         except (Unresolvable, RecursionError) as problem:
@@ -81,7 +89,7 @@ class SchemaChecker:
         if error is None:
             return None
         place: Place = tuple(error.absolute_path)
-        message = _short(error.message)
+        message = _problem_text(error)
         if error.validator not in _NAMES_ONLY and any(one[: len(place)] == place for one in hidden):
             message = f"does not match the keyword {error.validator!r} of the schema ({NOT_SHOWN})"
         return f"{'.'.join(map(str, place))}: {message}" if place else message
@@ -92,9 +100,18 @@ class SchemaChecker:
         try:
             for error in self._validator.iter_errors(value):
                 if complete or _is_certain(error, unknown):
-                    yield tuple(error.absolute_path), _short(error.message)
+                    yield tuple(error.absolute_path), _problem_text(error)
         except (Unresolvable, RecursionError):
             return  # the status of the provider reports the problem of its schema
+
+
+def _problem_text(error: ValidationProblem) -> str:
+    """Return a message without the value, which the messages of jsonschema begin with: it may be private."""
+    text = error.message.removeprefix(repr(error.instance)).lstrip()
+    if text == error.message and error.validator not in _WITHOUT_VALUES:
+        keyword = error.validator
+        text = f"does not match the keyword {keyword!r} of the schema" if keyword else "is not allowed by the schema"
+    return _short(text)
 
 
 _OF_THE_SHAPE = frozenset(

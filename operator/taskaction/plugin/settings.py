@@ -4,8 +4,10 @@ An instance that a program creates has the values that it passes; only ``from_en
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, Self, TypeVar, get_args
 
 from pydantic import AliasChoices, SecretBytes, SecretStr, ValidationError, model_validator
@@ -25,6 +27,8 @@ _ALLOWED = {
     "string_too_short": "must not be empty",
 }
 """What is allowed, by pydantic's type of error; other messages say it themselves."""
+_OF_SERVICES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT\w*|PORT|PORT_\d+_\w+)$")
+"""Ends of the variables that Kubernetes puts into pods near a Service."""
 _OF_AUTHORS = ("value_error", "assertion_error")
 """Types of errors whose messages the author of a validator wrote, and which may quote the value."""
 
@@ -110,8 +114,11 @@ class SettingsReader:
         """Return the settings of ``model``; raises ``ConfigurationError`` like ``Settings.from_environment``."""
         return model.from_environment(self.environment)
 
-    def check(self, *models: type[Settings]) -> "CheckedSettings":
+    def check(self, *models: type[Settings], others: Iterable[str] = ()) -> "CheckedSettings":
         """Return the settings of a process that may start.
+
+        A warning names each variable that looks like a setting of a model and is none; ``others`` are beginnings of the
+        variables of other processes.
 
         Raises:
             ConfigurationError: settings are invalid or missing; the message names those of all ``models``.
@@ -125,7 +132,9 @@ class SettingsReader:
                 problems.append(str(error))
         if problems:
             raise ConfigurationError("\n".join(problems))
-        warnings = [warning for model in models for warning in _warnings(model, _in_capitals(self.environment))]
+        given = _in_capitals(self.environment)
+        warnings = [warning for model in models for warning in _warnings(model, given)]
+        warnings += _unknown_warnings(given, models, others)
         return CheckedSettings(variables, warnings)
 
 
@@ -148,6 +157,14 @@ def variable_of(model: type[Settings], name: str) -> str:
     if isinstance(alias, AliasChoices):  # the field's own name, and a variable that other programs read, too
         return str(alias.choices[-1])
     return f"{model.model_config.get('env_prefix', '')}{name}".upper()
+
+
+def variables_of(model: type[Settings]) -> frozenset[str]:
+    """Return all environment variables that a model reads, those with former names included."""
+    shared = {
+        mark.name for info in model.model_fields.values() for mark in info.metadata if isinstance(mark, SharedVariable)
+    }
+    return frozenset(variable_of(model, name) for name in (*model.model_fields, *former_names(model), *shared))
 
 
 def former_names(model: type[Settings]) -> dict[str, str]:
@@ -194,6 +211,20 @@ def _warnings(model: type[Settings], variables: Mapping[str, str]) -> Iterator[s
         if variable_of(model, name) not in _under_former_names(model, variables):
             present = variable_of(model, name)
             yield f"{variable} is deprecated as a name of {present}; set {present}={text}, too"
+
+
+def _unknown_warnings(
+    variables: Mapping[str, str], models: Sequence[type[Settings]], others: Iterable[str]
+) -> Iterator[str]:
+    """Yield a warning for each variable that begins like those of the models, and that none of them reads."""
+    known = frozenset[str]().union(*map(variables_of, models))
+    own = {str(model.model_config.get("env_prefix", "")) for model in models} - {""}
+    foreign = tuple(prefix for prefix in others if prefix not in own)
+    for name in sorted(variables):
+        ours = name.startswith(tuple(own)) and not name.startswith(foreign)
+        if ours and name not in known and not _OF_SERVICES.search(name):
+            close = get_close_matches(name, known, n=1)
+            yield f"{name} is ignored, because it is no setting" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def _show_all(settings: Settings) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from taskaction.runtime.process_metrics import ProcessMetrics
 
 M = TypeVar("M", bound=ProcessMetrics)
 
+_MOST_WARNINGS = 100
+"""Warnings of the API server that are remembered, so that each is logged once."""
+
 
 class ProcessRecorder(Generic[M]):
     """Recorder that turns what happens in a process into logs and metrics.
@@ -24,6 +27,7 @@ class ProcessRecorder(Generic[M]):
         self.metrics = metrics
         self._log = structlog.stdlib.get_logger(logger)
         self._outages = OutageLog(self._log)
+        self._warned: set[tuple[str, str]] = set()
 
     def on_api_request(self, request: FinishedRequest) -> None:
         """Record a request to the API server."""
@@ -31,6 +35,17 @@ class ProcessRecorder(Generic[M]):
         self.metrics.api_requests.labels(*labels).observe(request.seconds)
         if 0 < request.code < HTTPStatus.INTERNAL_SERVER_ERROR:
             self._outages.on_succeeded()
+        for text in request.warnings:
+            self._warn_once(request.resource, text)
+
+    def _warn_once(self, resource: str, text: str) -> None:
+        """Log a warning of the API server, which returns it with each similar request."""
+        if (resource, text) in self._warned:
+            return
+        if len(self._warned) == _MOST_WARNINGS:
+            self._warned.clear()
+        self._warned.add((resource, text))
+        self._log.warning("API server warns", resource=resource, text=text)
 
     def on_task_failed(self, task: str, error: BaseException) -> None:
         """Record that a task failed; it is retried if that can help."""

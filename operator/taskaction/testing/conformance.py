@@ -14,6 +14,7 @@ The tests are coroutines: run them by pytest with pytest-asyncio (``asyncio_mode
 
 import asyncio
 import copy
+import inspect
 import uuid
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
@@ -24,6 +25,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from taskaction.api.base import DnsLabel
+from taskaction.core.constants import PARTITION_KEY_CHARS
 from taskaction.lifecycle.outcomes import Outcome, Paused, Pending
 from taskaction.plugin.base import AbstractExecutor, Run
 from taskaction.plugin.errors import ActionError, failure_of
@@ -245,7 +247,50 @@ class ExecutorConformance:
                 )
                 await self._run_bounded("cancel after a cancelled execute", executor.cancel(run))
 
-    # -- the target's quota --------------------------------------------------------------------------------------------
+    async def test_it_can_be_asked_again_after_a_crash(self) -> None:
+        """``recover`` gives the id of what runs, or None; ``release`` follows the end, and may be lost."""
+        async with _OpenedExecutor(self) as executor:
+            run = self.run()
+            if executor.traits(run.parameters, run.config).idempotent:
+                found: object = await self._run_bounded("recover", executor.recover(run), raising=ActionError)
+                require(found is None or isinstance(found, str), f"recover gave {found!r}: give the id, or None")
+            await self._run_bounded("release", executor.release(run))
+
+    # -- order and quotas ----------------------------------------------------------------------------------------------
+
+    async def test_its_partition_is_a_text_or_none(self) -> None:
+        """``_get_partition_key`` is awaited before the action is queued, and gives the same in each process."""
+        async with _OpenedExecutor(self) as executor, _OpenedExecutor(self) as successor:
+            run = self.run()
+            keys: list[object] = []
+            for one in (executor, successor):
+                call = one._get_partition_key(run)  # noqa: SLF001 - the contract's name
+                keys.append(await self._run_bounded("_get_partition_key", call, raising=ActionError))
+            require(
+                all(key is None or (isinstance(key, str) and len(key) <= PARTITION_KEY_CHARS) for key in keys),
+                f"_get_partition_key gave {keys[0]!r}: give a text of up to {PARTITION_KEY_CHARS} characters, or None",
+            )
+            require(keys[0] == keys[1], f"two processes gave the partitions {keys[0]!r} and {keys[1]!r} to one action")
+            name = executor.PARTITION_KEY
+            require(name is None or isinstance(name, str), f"PARTITION_KEY is {name!r}: name a parameter")
+
+    async def test_its_quota_key_is_a_text(self) -> None:
+        """``rate_limit_key`` is called without ``await``; calls with equal keys share a quota."""
+        async with _OpenedExecutor(self) as executor:
+            run = self.run()
+            keys: list[object] = [executor.rate_limit_key(run), executor.rate_limit_key(run)]
+            for key in keys:
+                if inspect.iscoroutine(key):
+                    key.close()
+            for key in keys:
+                require(
+                    not inspect.isawaitable(key),
+                    "rate_limit_key gave a coroutine: define it with `def`, not `async def`",
+                )
+                require(isinstance(key, str), f"rate_limit_key gave {key!r}: give a text")
+            require(
+                keys[0] == keys[1], f"rate_limit_key gave {keys[0]!r} and {keys[1]!r} for one run: no quota is shared"
+            )
 
     async def test_its_rate_limit_is_a_bool_and_seconds(self) -> None:
         """Asked before each attempt, also before the first call of a process."""
@@ -272,6 +317,7 @@ class ExecutorConformance:
 
     async def _run_bounded(self, what: str, call: Awaitable[T], *, raising: type[Exception] | tuple[()] = ()) -> T:
         """Return what ``call`` returns; it must neither take long, nor hold the loop, nor raise anything but that."""
+        require(inspect.isawaitable(call), f"{what} cannot be awaited: define the method with `async def`")
         async with Heartbeat() as heart:
             task = asyncio.create_task(capture_result(call))
             await asyncio.wait({task}, timeout=self.CALL_SECONDS)

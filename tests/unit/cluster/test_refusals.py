@@ -63,7 +63,7 @@ async def test_a_server_that_is_ready_has_refused(ready: int) -> None:
     async with server.cluster() as cluster:
         with pytest.raises(ForbiddenError):
             await cluster.get(SECRETS, "s", "team-a", as_user=USER)
-    assert server.asked == ["s", "readyz", "s"]
+    assert server.asked == ["s", "readyz", "s", "runner"], "last, whether the account exists"
 
 
 async def test_a_server_that_tells_nobody_is_taken_for_ready_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

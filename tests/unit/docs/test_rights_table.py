@@ -14,7 +14,7 @@ PAGES = {
     Scope.ACTIONS: "actions-service.md",
     Scope.ACTIONS_CLUSTER: "actions-service.md",
 }
-SHOWN = [right for right in RIGHTS if right.scope is not Scope.RELEASE]
+SHOWN = [right for right in RIGHTS if right.scope not in {Scope.RELEASE, Scope.RELEASE_OWN}]
 
 
 @pytest.mark.parametrize("right", SHOWN, ids=lambda right: f"{','.join(right.verbs)} {','.join(right.resources)}")

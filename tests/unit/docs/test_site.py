@@ -1,5 +1,6 @@
 """The documents as a site: links lead on in it as they do on the code host, and it asks no other host for anything."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -181,3 +182,28 @@ def test_the_navigation_takes_in_what_nobody_named() -> None:
         {"Decisions": ["adr/README.md", "adr/0001.md", "adr/0002.md"]},
         {"More": ["new.md"]},
     ]
+
+
+def test_u16_fields_have_anchors(site: Path) -> None:
+    page = (site / "reference" / "taskaction.html").read_text()
+    for field in ("spec.retryPolicy.limit", "status.partitionKey", "status.attempts[].error"):
+        assert f'id="{field}"' in page
+        assert f'href="#{field}"' in page
+
+
+def test_u16_records_of_decisions_come_last_in_the_search(site: Path) -> None:
+    index = json.loads((site / "search" / "search_index.json").read_text())
+    boosts = {entry["location"].partition("#")[0]: entry.get("boost", 1) for entry in index["docs"]}
+    records = {place for place in boosts if place.startswith("adr/") or place == "changelog.html"}
+    assert len(records) > 5
+    assert {boosts[place] for place in records} == {0.1}
+    assert {boost for place, boost in boosts.items() if place not in records and "not-released" not in place} == {1}
+
+
+def test_u16_diagrams_fit_into_the_page_and_into_the_dark(site: Path) -> None:
+    style = (site / "assets" / "site.css").read_text()
+    assert re.search(r"\.diagram img \{[^}]*max-width: 100%", style)
+    assert re.search(r'\[data-md-color-scheme="slate"\] \.diagram img \{[^}]*filter: invert', style)
+    page = (site / "architecture.html").read_text()
+    assert page.count('<input type="checkbox" aria-label="Full size">') == loaded(site / "architecture.html").diagrams
+    assert "min-width" not in page

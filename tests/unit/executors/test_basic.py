@@ -78,7 +78,7 @@ REFUSED = {
     "noop of something else": (NoopExecutor, {"outputs": 1}, "spec.parameters.outputs: "),
     "sleep without a duration": (SleepExecutor, {}, "spec.parameters.duration: "),
     "sleep for a word": (SleepExecutor, {"duration": "soon"}, "spec.parameters.duration: "),
-    "sleep backwards": (SleepExecutor, {"duration": "-5s"}, "invalid duration '-5s'; use e.g. 90s"),
+    "sleep backwards": (SleepExecutor, {"duration": "-5s"}, "invalid duration; use e.g. 90s"),
     "sleep for ever": (SleepExecutor, {"duration": "9" * 20 + "h"}, "invalid duration"),
     "a code that is no word": (FailExecutor, {"code": "no disk"}, "spec.parameters.code: "),
     "a message without end": (FailExecutor, {"message": "x" * 1025}, "spec.parameters.message: "),

@@ -24,7 +24,8 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 OF_PROCESSES = {"process_cpu_seconds_total", "process_resident_memory_bytes"}
 """What prometheus_client itself tells of a process on Linux; the reference names it in general."""
 METRICS = pages()[Path("docs/reference/metrics.md")]
-OPEN = {"global", "resources", "affinity", "valueFrom"}
+OPEN = {"global", "resources", "affinity", "valueFrom", "extraSpec", "dnsConfig", "strategy"}
+OPEN |= {"podSecurityContext", "securityContext"}
 """What is Kubernetes' or Helm's own business."""
 
 

@@ -66,7 +66,7 @@ USED = [
     ({"uniqueItems": True}, [{"number": n, "name": str(n)} for n in range(6_000)], None),
     ({"uniqueItems": True}, [{"a": 1}, {"a": 1.0}], "item 1 is not unique"),
     ({"uniqueItems": True}, [1, True, "1", [1], None], None),
-    ({"items": {"type": "integer"}}, [*range(50_000), "x"], "50000: 'x' is not of type 'integer'"),
+    ({"items": {"type": "integer"}}, [*range(50_000), "x"], "50000: is not of type 'integer'"),
 ]
 
 
@@ -80,7 +80,7 @@ async def test_small_schemas_are_evaluated_without_a_worker_process() -> None:
     unusable: Any = None
     evaluator = Evaluator()
     evaluator.run = unusable  # type: ignore[method-assign]
-    assert await evaluator.find_problem("team-a", checker, {"a": "y"}, "p") == "a: 'y' does not match '^x'"
+    assert await evaluator.find_problem("team-a", checker, {"a": "y"}, "p") == "a: does not match '^x'"
 
 
 def wait_for(seconds: float) -> int:

@@ -45,7 +45,7 @@ def test_data_and_properties_of_that_name_are_no_patterns(schema: dict[str, Any]
     ("value", "problem"),
     [
         ({"x-a": 1, "name": "n"}, None),
-        ({"x-a": "text"}, "x-a: 'text' is not of type 'integer'"),
+        ({"x-a": "text"}, "x-a: is not of type 'integer'"),
         ({"other": 1}, "unknown property 'other'; known properties: ^x-, name"),
     ],
 )
@@ -57,4 +57,4 @@ def test_known_patterned_and_other_properties_are_told_apart(value: dict[str, An
 def test_additional_properties_may_have_a_schema_of_their_own() -> None:
     rules = checker(properties={"a": {}}, additionalProperties={"type": "string", "pattern": "^ok"})
     assert rules.problem({"a": 1, "b": "ok!"}) is None
-    assert rules.problem({"b": "no"}) == "b: 'no' does not match '^ok'"
+    assert rules.problem({"b": "no"}) == "b: does not match '^ok'"

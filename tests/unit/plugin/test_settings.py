@@ -79,8 +79,8 @@ def test_a_variable_sets_its_field(name, text, value):
         ("ENABLED", "maybe", "use true or false"),
         ("LABELS", "[1]", "use a JSON object"),
         ("PLACES", "a=", "use pairs such as name=value, separated by commas; 'a=' is not one"),
-        ("STALE_AFTER", "soon", "invalid duration 'soon'; use e.g. 90s, 1m30s or 2h"),
-        ("DEAF_AFTER", "soon", "invalid duration 'soon'; use e.g. 90s, 1m30s or 2h"),
+        ("STALE_AFTER", "soon", "invalid duration; use e.g. 90s, 1m30s or 2h"),
+        ("DEAF_AFTER", "soon", "invalid duration; use e.g. 90s, 1m30s or 2h"),
     ],
 )
 def test_the_message_names_variable_value_and_what_is_allowed(name, text, allowed):

@@ -52,6 +52,9 @@ EARLY = "test_cancel_before_execute_is_harmless"
 AGAIN = "test_cancel_may_be_repeated"
 ENDS = "test_a_cancelled_call_ends"
 QUOTA = "test_its_rate_limit_is_a_bool_and_seconds"
+PARTITION = "test_its_partition_is_a_text_or_none"
+KEY = "test_its_quota_key_is_a_text"
+ASKED = "test_it_can_be_asked_again_after_a_crash"
 ID = "external_id is '', no text of 1 to 1024"
 
 BROKEN = [
@@ -94,6 +97,14 @@ BROKEN = [
     (executing("Resists", broken.resists), ENDS, "execute went on for 1 s after it was cancelled"),
     (broken.SaysMaybe, QUOTA, "is_close_to_rate_limit gave 'maybe': say True or False"),
     (broken.NeverAgain, QUOTA, "get_remaining_seconds_until_rate_limit gave inf"),
+    (broken.PartitionsAtOnce, PARTITION, "_get_partition_key cannot be awaited: define the method with `async def`"),
+    (broken.PartitionsByNumber, PARTITION, "_get_partition_key gave 7: give a text"),
+    (broken.PartitionsAtRandom, PARTITION, "two processes gave the partitions"),
+    (broken.CountsLater, KEY, "rate_limit_key gave a coroutine: define it with `def`, not `async def`"),
+    (broken.CountsEachAlone, KEY, "for one run: no quota is shared"),
+    (broken.RecoversAtOnce, ASKED, "recover cannot be awaited: define the method with `async def`"),
+    (broken.RecoversSomething, ASKED, "recover gave 7: give the id, or None"),
+    (broken.ReleasesAtOnce, ASKED, "release cannot be awaited"),
 ]
 
 

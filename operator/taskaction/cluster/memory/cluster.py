@@ -241,6 +241,7 @@ class MemoryCluster:
         namespace: str,
         operations: Sequence[Mapping[str, Any]],
         *,
+        subresource: str = "",
         as_user: str | None = None,
         timeout: float = 10.0,
     ) -> Body:

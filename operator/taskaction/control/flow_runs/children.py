@@ -18,6 +18,7 @@ from taskaction.cluster.errors import (
     ConflictError,
     ForbiddenError,
     InvalidError,
+    MissingAccountError,
     NotFoundError,
     QuotaReachedError,
 )
@@ -178,7 +179,7 @@ class RunChildren:
                 raise
             return await self._create_or_find(record, start, body)  # deleted in between
         except ForbiddenError as error:
-            return unable_to_run(start.visit, _explain_denial(str(error), record.run))
+            return unable_to_run(start.visit, _explain_denial(error, record.run))
         except (InvalidError, NotFoundError, ConflictError) as error:
             return unable_to_run(start.visit, str(error))
         record.adopt(start.visit, made["metadata"]["uid"])
@@ -315,9 +316,10 @@ def _add_operation(field: str, value: dict[str, Any]) -> dict[str, Any]:
     return {"op": "add", "path": f"/spec/{field}", "value": value}
 
 
-def _explain_denial(text: str, run: ActionFlowRun) -> str:
+def _explain_denial(error: ForbiddenError, run: ActionFlowRun) -> str:
     """Return who lacks which permission, with the remedy."""
-    if run.spec.run_as is None:
+    text = str(error)
+    if run.spec.run_as is None or isinstance(error, MissingAccountError):
         return text
     account = run.spec.run_as.service_account_name
     if "cannot impersonate" in text:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from taskaction.cluster.errors import AlreadyExistsError, ForbiddenError, QuotaReachedError
+from taskaction.cluster.errors import AlreadyExistsError, ForbiddenError, MissingAccountError, QuotaReachedError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, SECRETS, Body, Cluster
 from taskaction.control.flow_runs.documents import PrivateParts
 from taskaction.control.flow_runs.records import RunRecord
@@ -154,6 +154,8 @@ class PrivateDataVault:
         answer = await self._persistently(tried)
         if isinstance(answer, QuotaReachedError):
             raise answer
+        if isinstance(answer, MissingAccountError):
+            raise VaultError(str(answer)) from answer
         if isinstance(answer, ForbiddenError):
             raise VaultError(
                 f"private data is kept in Secrets, and ServiceAccount {account.service_account_name!r} may not "

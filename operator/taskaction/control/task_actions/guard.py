@@ -1,6 +1,7 @@
 """The one place where executors are called: no value of a Secret gets out, whatever an executor returns or raises."""
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -80,11 +81,19 @@ class GuardedExecutor:
             return Limited(
                 retry_after=max(LIMIT_FLOOR_SECONDS, seconds),
                 message="the target's rate limit is reached",
-                key=self._executor.rate_limit_key(self._run),
+                key=self._quota_key(),
             )
 
         found = await self._guard(ask) if self._executor.limits_itself else None
         return self._ledger.redactor.fields(found)  # the redactor of now, which knows what the call has read
+
+    def _quota_key(self) -> str:
+        key: object = self._executor.rate_limit_key(self._run)
+        if isinstance(key, str):
+            return key
+        if inspect.iscoroutine(key):
+            key.close()
+        raise TypeError(f"rate_limit_key returned {type(key).__name__}, not a text: define it with def, not async def")
 
     async def find_partition_key(self) -> str | None:
         """Return the partition key that the executor finds; None for no partition.

@@ -107,6 +107,7 @@ class ActionObserver:
             signalled=signal is not None and signal != record.polled_signal,
             parameters_hash=parameters_hash,
             key_base=key_base(record.namespace, action.spec),
+            partition_key=record.status.partition_key or self.spec_partition_key(action),
             jitter=self._jitter(),
         )
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from taskaction.api.enums import ValueFormat
 from taskaction.api.task_action import KeyRef, ParametersSource
-from taskaction.cluster.errors import ForbiddenError
+from taskaction.cluster.errors import ForbiddenError, MissingAccountError
 from taskaction.cluster.gateway import CONFIG_MAPS, SECRETS, Body, Cluster, Resource
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.core.json_values import JsonSyntaxError, JsonValueError, parse_json
@@ -105,6 +105,8 @@ class ParameterSources:
         if namespace in self.closed:
             raise AccessDeniedError(f"actions cannot read objects in namespace {namespace!r}")
         body = await self.persistently(lambda: self._read_object(resource, ref, account))
+        if isinstance(body, MissingAccountError):
+            raise AccessDeniedError(str(body)) from body
         if isinstance(body, ForbiddenError):
             raise AccessDeniedError(
                 f"ServiceAccount {account.name!r} may not read {resource.kind} {ref.name!r} in namespace "

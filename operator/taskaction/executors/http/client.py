@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import aiohttp
 from aiohttp import TraceRequestHeadersSentParams
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from taskaction.core.urls import check_url
@@ -29,6 +29,7 @@ from taskaction.plugin.errors import (
     InvalidParametersError,
     TransientError,
 )
+from taskaction.plugin.http_sessions import GuardedResolver
 from taskaction.plugin.toolbox import Toolbox
 
 RESPONSE_LIMIT_BYTES = 1024 * 1024
@@ -38,26 +39,6 @@ HEADER_LIMIT_BYTES = 64 * 1024
 _REDIRECTS = 5
 _WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
 """The methods whose content every server reads. One that ignores it takes it for the connection's next request."""
-
-
-class GuardedResolver(AbstractResolver):
-    """Resolver that applies the address policy to its results, so that no name can be rebound after a check."""
-
-    def __init__(self, addresses: AddressPolicy) -> None:
-        self._addresses = addresses
-        self._resolver = aiohttp.ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return the addresses of ``host``; the policy must allow every one."""
-        found = await self._resolver.resolve(host, port, family)
-        for result in found:
-            self._addresses.check(result["host"], shown=host)
-        return found
-
-    async def close(self) -> None:
-        """Do nothing: the resolver uses a thread."""
 
 
 @dataclass(slots=True)
