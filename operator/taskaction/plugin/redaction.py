@@ -23,8 +23,8 @@ _SHORTEST_CHARS = SHORTEST_BYTES // 4
 _CUT_MARKS = ("…", "...")
 _SHORTEST_CUT_CHARS = 32
 _CUT_TOKEN = re.compile(r"(?:%[0-9A-Fa-f]?|\\(?:u[0-9A-Fa-f]{0,3}|x[0-9A-Fa-f]?)?)$")
-_SHORT_NUMBERS = range(-999_999, 10_000_000)
-"""Whole numbers with fewer than ``SHORTEST_BYTES`` digits, which are not searched for."""
+_BELOW_SHORT, _ABOVE_SHORT = -1_000_000, 10_000_000
+"""Bounds of the whole numbers with fewer than ``SHORTEST_BYTES`` digits, which are not searched for."""
 _MOST_RESTARTS = 256
 _CHARS_PER_UNIT = 256
 _UNITS_AT_ONCE = 500
@@ -90,7 +90,7 @@ class Redactor:
             return [self._replace(part, show) for part in value]
         if isinstance(value, Secret):
             return REDACTED
-        if isinstance(value, int | float) and not isinstance(value, bool) and value not in _SHORT_NUMBERS:
+        if isinstance(value, int | float) and not isinstance(value, bool) and not _is_short(value):
             return REDACTED if number_text(value) in self._texts else value
         return value
 
@@ -131,6 +131,11 @@ def _texts_in(value: Any) -> set[str]:
         elif isinstance(part, list | tuple):
             waiting += part
     return found
+
+
+def _is_short(value: float) -> bool:
+    """Whether a number is whole, and shorter than what is searched for."""
+    return _BELOW_SHORT < value < _ABOVE_SHORT and value == value // 1
 
 
 def number_text(value: float) -> str:

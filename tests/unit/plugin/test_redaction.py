@@ -146,6 +146,23 @@ def test_a_number_is_redacted_as_a_whole_only(number: float) -> None:
     assert redactor.value([number, 912345678, 1, True, None]) == [REDACTED, 912345678, 1, True, None]
 
 
+@pytest.mark.parametrize("number", [0, -0.0, 1.0, 1.5, 9_999_999.0, 9_999_999, -999_999.0, 1e19, 5e-324, 1e300])
+def test_a_number_without_a_secret_stays_as_it_is(number: float) -> None:
+    assert Redactor(["hunter2-secret"]).value([number]) == [number]
+
+
+@pytest.mark.parametrize("secret", ["10000000", "-1000000", "12345678.5", "1234.5678"])
+def test_a_number_of_eight_characters_is_searched_for(secret: str) -> None:
+    assert Redactor([secret]).value([float(secret)]) == [REDACTED]
+
+
+def test_many_numbers_take_little_time() -> None:
+    redactor, numbers = Redactor(["hunter2-secret"]), [number / 7 for number in range(20_000)]
+    began = time.process_time()
+    redactor.value(numbers)
+    assert time.process_time() - began < 2
+
+
 def test_every_field_of_every_outcome_is_redacted() -> None:
     secret, link = "s3cret-value", Link(name="s3cret-value", url="https://x/?t=s3cret-value")
     found = [
