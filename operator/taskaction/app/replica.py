@@ -138,7 +138,7 @@ class Replica(Workload):
             lambda: open_session(
                 api.credentials,
                 freshness=self._freshness,
-                is_noise=lambda line: own_writes.is_echo(line) or noise.is_noise(line) or unneeded.is_unneeded(line),
+                is_noise=lambda line: unneeded.is_unneeded(line) or own_writes.is_echo(line) or noise.is_noise(line),
             ),
             self._inbox,
             lambda error: self._recorder.on_task_failed("watching", error),
