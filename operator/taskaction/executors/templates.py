@@ -13,6 +13,7 @@ from taskaction.plugin.errors import InvalidParametersError
 from taskaction.plugin.secrets import Secret, has_secret, reveal
 
 _FIELD = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_.-]*)\s*\}\}")
+_LISTS = (list, tuple)
 RESULT_LIMIT = 256 * 1024
 """The maximum length of a rendered template, in characters."""
 
@@ -55,22 +56,40 @@ def render(template: Any, values: Mapping[str, Any]) -> Any:
     Raises:
         InvalidParametersError: a field is unknown, or the result is too long.
     """
+    return template if _is_constant(template) else _render(template, values)
+
+
+def _is_constant(template: Any) -> bool:
+    """Whether a template has no field, by its text: a look at each part of a large one takes much longer."""
+    try:
+        text = orjson.dumps(template)
+    except TypeError:  # nested deeply, or with values of Secrets
+        return False
+    return len(text) <= RESULT_LIMIT and b"{{" not in text
+
+
+def _render(template: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(template, str):
         whole = _FIELD.fullmatch(template.strip())
         if whole:
             return _value(whole[1], values)
         text = render_text(template, values)
         return Secret(text) if any(has_secret(_value(name, values)) for name in _FIELD.findall(template)) else text
-    if isinstance(template, Mapping):
-        return {render_text(str(name), values): render(part, values) for name, part in template.items()}
-    if isinstance(template, list | tuple):
-        return [render(part, values) for part in template]
+    if isinstance(template, _LISTS):
+        return [_render(part, values) for part in template]
+    if isinstance(template, dict):  # values from JSON: a check for Mapping takes ten times as long
+        return {render_text(str(name), values): _render(part, values) for name, part in template.items()}
     return template
 
 
 def render_text(template: str, values: Mapping[str, Any], form: Callable[[str], str] = str) -> str:
     """Return ``template`` as text, with the values of Secrets in plain; ``form`` encodes each value, as for a URL."""
-    text = _FIELD.sub(lambda match: form(_text(_value(match[1], values))), template)
+    if "{{" not in template:
+        return _bounded(template)
+    return _bounded(_FIELD.sub(lambda match: form(_text(_value(match[1], values))), template))
+
+
+def _bounded(text: str) -> str:
     if len(text) > RESULT_LIMIT:
         raise InvalidParametersError(f"a rendered template is longer than {RESULT_LIMIT} characters")
     return text
