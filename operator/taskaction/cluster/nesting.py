@@ -12,18 +12,36 @@ import orjson
 CUT_LEVELS = 200
 """Far more than the allowed levels (``core.constants.NESTING_LIMIT``), so that validation rejects a cut object."""
 
+_SHALLOW_LEVELS = 900
+_BLOCK_BYTES = 512
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]+|[\]}]+', re.DOTALL)
 
 
 def cut_deep_nesting(data: bytes) -> bytes:
     """Return ``data`` unchanged if it can be parsed, otherwise with null for everything below ``CUT_LEVELS`` levels."""
-    if data.count(b"[") + data.count(b"{") <= CUT_LEVELS:
+    if _is_shallow(data):
         return data
     try:
         orjson.loads(data)
     except orjson.JSONDecodeError:
         return _cut(data)
     return data
+
+
+def _is_shallow(data: bytes) -> bool:
+    """Whether JSON certainly has at most ``_SHALLOW_LEVELS`` levels; much faster than to parse it."""
+    if data.count(b"[") + data.count(b"{") <= _SHALLOW_LEVELS:
+        return True
+    text = data.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in data else data
+    structure = b"".join(text.split(b'"')[::2])
+    level = 0
+    for at in range(0, len(structure), _BLOCK_BYTES):
+        block = structure[at : at + _BLOCK_BYTES]
+        opened = block.count(b"[") + block.count(b"{")
+        if level + opened > _SHALLOW_LEVELS:
+            return False
+        level += opened - block.count(b"]") - block.count(b"}")
+    return True
 
 
 def parse_cut(data: bytes) -> Any:

@@ -26,6 +26,10 @@ _CUT_TOKEN = re.compile(r"(?:%[0-9A-Fa-f]?|\\(?:u[0-9A-Fa-f]{0,3}|x[0-9A-Fa-f]?)
 _BELOW_SHORT, _ABOVE_SHORT = -1_000_000, 10_000_000
 """Bounds of the whole numbers with fewer than ``SHORTEST_BYTES`` digits, which are not searched for."""
 _MOST_RESTARTS = 256
+_LISTS = (list, tuple)
+_NUMBERS = (int, float)
+_CONSTANTS = frozenset({bool, type(None)})
+_WITHOUT_TEXT = _CONSTANTS | set(_NUMBERS)
 _CHARS_PER_UNIT = 256
 _UNITS_AT_ONCE = 500
 """Texts that are searched in a row, about 10 ms; a long text counts as several."""
@@ -70,6 +74,7 @@ class Redactor:
         """Return what ``value`` returns, in turns with other callbacks of the event loop."""
         if not self._texts:
             return self.value(value)
+        await asyncio.sleep(0)
         shown: dict[str, str] = {}
         units = 0
         for text in _texts_in(value):
@@ -78,6 +83,7 @@ class Redactor:
             if units >= _UNITS_AT_ONCE:
                 units = 0
                 await asyncio.sleep(0)
+        await asyncio.sleep(0)
         return self._replace(value, shown.__getitem__)
 
     def _replace(self, value: Any, show: Callable[[str], str]) -> Any:
@@ -86,11 +92,11 @@ class Redactor:
             return show(value)
         if isinstance(value, dict):
             return {self._replace(name, show): self._replace(part, show) for name, part in value.items()}
-        if isinstance(value, list | tuple):
-            return [self._replace(part, show) for part in value]
+        if isinstance(value, _LISTS):
+            return [part if type(part) in _CONSTANTS else self._replace(part, show) for part in value]
         if isinstance(value, Secret):
             return REDACTED
-        if isinstance(value, int | float) and not isinstance(value, bool) and not _is_short(value):
+        if isinstance(value, _NUMBERS) and not isinstance(value, bool) and not _is_short(value):
             return REDACTED if number_text(value) in self._texts else value
         return value
 
@@ -128,8 +134,8 @@ def _texts_in(value: Any) -> set[str]:
             found.add(part)
         elif isinstance(part, dict):
             waiting += [*part, *part.values()]
-        elif isinstance(part, list | tuple):
-            waiting += part
+        elif isinstance(part, _LISTS):
+            waiting += [one for one in part if type(one) not in _WITHOUT_TEXT]
     return found
 
 

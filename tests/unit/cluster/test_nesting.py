@@ -45,9 +45,29 @@ def test_a_value_that_is_too_deep_is_cut_and_its_neighbours_are_not(
     assert parse_cut(data) == read
 
 
-def depth(value: object) -> int:
+def depth(value: object, at: int = 0) -> int:
     levels = 0
     while isinstance(value, list | dict):
-        value = next(iter(value.values() if isinstance(value, dict) else value))
+        value = list(value.values() if isinstance(value, dict) else value)[at]
         levels += 1
     return levels
+
+
+WIDE = {
+    "lists": [[] for _ in range(50_000)],
+    "objects": [{"a": {"b": [1]}} for _ in range(20_000)],
+    "texts with signs": ["]]]]\\", '}"]', "[[[["] * 5_000,
+}
+
+
+@pytest.mark.parametrize("value", WIDE.values(), ids=WIDE)
+def test_a_wide_value_stays_as_it_is(value: object) -> None:
+    data = orjson.dumps(value)
+    assert cut_deep_nesting(data) is data
+
+
+@pytest.mark.parametrize("text", [b"]" * 20, b"\\\\", b'\\"]', b'\\\\\\"]]'])
+def test_signs_in_texts_do_not_hide_a_deep_value(text: bytes) -> None:
+    levels = 3_000
+    data = (b'["' + text + b'",') * levels + b"1" + b"]" * levels
+    assert depth(orjson.loads(cut_deep_nesting(data)), -1) <= CUT_LEVELS

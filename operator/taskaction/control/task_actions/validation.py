@@ -112,6 +112,7 @@ class ParameterInspector:
         async with turn:  # one object of a namespace is in memory at a time
             try:
                 parameters = (await self.read(record)).spec.parameters
+                await asyncio.sleep(0)  # to read large ones takes some time, and to send them to a worker process
                 await check_parameters(self._evaluator, record.namespace, parameters, executor, offer)
             except (InvalidParametersError, BudgetExceededError) as error:
                 blocker = _blocker(Reason(error.code), str(error))
@@ -141,7 +142,7 @@ async def check_parameters(
     problem = None
     if offer is None:
         hidden = frozenset(place for place, _ in secrets_in(parameters))
-        plain = reveal(parameters)
+        plain = reveal(parameters) if hidden else parameters
         problem = await evaluator.run(namespace, PATH, model_problem_of_plain, executor.PARAMETERS, plain, PATH, hidden)
     elif offer.inputs is not None:
         problem = await evaluator.find_problem(namespace, offer.inputs, parameters, PATH)

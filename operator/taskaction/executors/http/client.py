@@ -34,6 +34,7 @@ from taskaction.plugin.toolbox import Toolbox
 
 RESPONSE_LIMIT_BYTES = 1024 * 1024
 RESPONSE_LIMIT_PARTS = 30_000
+RESPONSE_LIMIT_VALUES = 150_000
 """Maximum number of lists and objects in a response: parsing more takes the event loop too long."""
 HEADER_LIMIT_BYTES = 64 * 1024
 _REDIRECTS = 5
@@ -229,6 +230,10 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
     if is_json and content.count(b"[") + content.count(b"{") > RESPONSE_LIMIT_PARTS:
         raise ActionExecutionError(
             f"the response has more than {RESPONSE_LIMIT_PARTS} lists and objects", code="ResponseTooComplex"
+        )
+    if is_json and content.count(b",") > RESPONSE_LIMIT_VALUES:
+        raise ActionExecutionError(
+            f"the response has more than {RESPONSE_LIMIT_VALUES} values", code="ResponseTooComplex"
         )
     return bytes(content)
 
