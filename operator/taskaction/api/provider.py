@@ -117,7 +117,8 @@ class ActionProviderSpec(ApiModel):
     executor: DnsLabel
     """The name of a built-in or plug-in executor."""
     config: JsonObject = Field(default_factory=dict)
-    """Configuration of the executor, which users of the provider cannot change: URLs, Secrets, templates."""
+    """Configuration of the executor, which users of the provider cannot change: URLs, Secrets, templates.
+    At most 256 KiB."""
     input_schema: JsonObject | None = None
     """JSON Schema (2020-12) that `spec.parameters` of every action must satisfy. Remote references are refused."""
     output_schema: JsonObject | None = None

@@ -9,6 +9,7 @@ from typing import Any
 
 _REFERENCE = frozenset({"name", "key", "namespace"})
 _FIELDS = ("config", "webhook")
+_PARTS = (dict, list, tuple)
 
 
 def foreign_secret_problem(spec: Mapping[str, Any], namespace: str) -> str | None:
@@ -31,6 +32,8 @@ def _references(value: object, path: str) -> Iterator[tuple[str, Mapping[str, An
         if isinstance(part, Mapping):
             if part.keys() >= _REFERENCE:
                 yield at, part
-            left += [(inner, f"{at}.{name}") for name, inner in part.items()]
+            left += [(inner, f"{at}.{name}") for name, inner in part.items() if inner and isinstance(inner, _PARTS)]
         elif isinstance(part, list | tuple):
-            left += [(inner, f"{at}[{number}]") for number, inner in enumerate(part)]
+            left += [
+                (inner, f"{at}[{number}]") for number, inner in enumerate(part) if inner and isinstance(inner, _PARTS)
+            ]

@@ -37,6 +37,7 @@ REMEMBERED = timedelta(minutes=15)
 
 _AGAIN = timedelta(seconds=30)
 _FIRST_SCAN = 60.0
+_TURN_SECONDS = 0.01
 _FREE_RETRY = 5.0
 
 
@@ -180,7 +181,11 @@ class ExpiryCollector(Generic[O, R]):
             field_selector=field_selector,
             label_selector=label_selector,
         )
+        begun = self._clock.monotonic()
         async for body in bodies:
+            if self._clock.monotonic() - begun > _TURN_SECONDS:  # a page can be a hundred large objects
+                await asyncio.sleep(0)
+                begun = self._clock.monotonic()
             try:
                 yield cast("O", parse_object(self._kind, body))
             except ValidationError:

@@ -7,6 +7,7 @@ from typing import Any
 
 from taskaction.api.enums import ConditionStatus, ProviderKind
 from taskaction.api.metadata import Condition
+from taskaction.api.parameters import size_problem
 from taskaction.api.provider import (
     ActionProvider,
     ActionProviderSpec,
@@ -126,9 +127,7 @@ class ProviderTable:
             return _unusable(
                 provider, Reason.UNKNOWN_EXECUTOR, f"spec.executor: {self._registry.unknown_message(spec.executor)}"
             )
-        if (
-            problem := nesting_problem(spec.config, "spec.config") or _config_problem(executor, spec.config)
-        ) is not None:
+        if (problem := _config_problem(executor, spec.config)) is not None:
             return _unusable(provider, Reason.INVALID_CONFIG, problem)
         if isinstance(provider, ActionProvider) and (problem := _foreign_secret_problem(provider)) is not None:
             return _unusable(provider, Reason.SECRET_NOT_ALLOWED, problem)
@@ -138,8 +137,11 @@ class ProviderTable:
 
 
 def _config_problem(executor: AbstractExecutor, config: dict[str, Any]) -> str | None:
+    path = "spec.config"
+    if (problem := nesting_problem(config, path) or size_problem(config, path=path)) is not None:
+        return problem
     if executor.CONFIG is not None:
-        return model_problem(executor.CONFIG, config, "spec.config")
+        return model_problem(executor.CONFIG, config, path)
     return f"spec.config: {executor.ACTION_NAME} takes no configuration; remove it" if config else None
 
 

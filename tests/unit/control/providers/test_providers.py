@@ -62,6 +62,12 @@ VERDICTS = [
     pytest.param({"executor": "nop"}, Reason.UNKNOWN_EXECUTOR, "did you mean 'noop'?", id="an unknown executor"),
     pytest.param({"config": {"x": 1}}, Reason.INVALID_CONFIG, "spec.config: noop takes no", id="a needless config"),
     pytest.param(
+        {"executor": "http", "config": {"url": "https://x", "body": "x" * 300_000}},
+        Reason.INVALID_CONFIG,
+        "spec.config: 300029 bytes, more than the maximum of 262144",
+        id="a large config",
+    ),
+    pytest.param(
         {"executor": "http", "config": {"unheardOf": 1}}, Reason.INVALID_CONFIG, "spec.config", id="a wrong config"
     ),
     pytest.param(
