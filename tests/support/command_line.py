@@ -1,8 +1,10 @@
 """The command line against a cluster: in this process, because the start of one costs more than most commands."""
 
+import gc
 import os
 import subprocess
 import sys
+import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -22,6 +24,9 @@ class CommandLine:
         out, err = StringIO(), StringIO()
         with redirect_stdout(out), redirect_stderr(err):
             ended = run([*words, *self._where])
+        with warnings.catch_warnings():  # the loop of a command ends before its last connections are closed
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
         assert ended == code, out.getvalue() + err.getvalue()
         return out.getvalue(), err.getvalue()
 

@@ -140,7 +140,7 @@ def test_parameters_that_break_the_providers_schema_fail_before_anything_starts(
     schema = {"type": "object", "required": ["replicas"], "properties": {"replicas": {"maximum": 10}}}
     apply(kubectl, provider(inputSchema=schema))
     create(kubectl, [through_provider("far", {"replicas": 300}), through_provider("none", {"other": 1})])
-    for name, said in {"far": "replicas: 300 is greater than the maximum of 10", "none": "replicas"}.items():
+    for name, said in {"far": "replicas: is greater than the maximum of 10", "none": "replicas"}.items():
         ended = wait_for_phase(kubectl, name, "Failed")
         assert reason(ended) == "InvalidParameters"
         assert said in condition(ended, "Finished")["message"]
