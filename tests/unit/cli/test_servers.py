@@ -49,3 +49,12 @@ def test_a_wrong_command_line_is_refused_by_name(words, says, capsys) -> None:
 def test_the_version_is_told(capsys) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.strip()
+
+
+def test_a_command_searches_for_garbage_again_but_not_among_its_modules() -> None:
+    code = (
+        "import gc; from taskaction.cli import main; "
+        "code = main(['--version']); print(code, gc.isenabled(), gc.get_freeze_count() > 10_000)"
+    )
+    told = run_python(code)
+    assert told.stdout.endswith("0 True True\n"), told.stdout + told.stderr
