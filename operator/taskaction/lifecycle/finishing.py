@@ -8,6 +8,7 @@ from taskaction.api.task_action import TaskActionStatus
 from taskaction.lifecycle.attempts import (
     change_attempt_status,
     effect_problem,
+    is_pollable,
     must_cancel,
     with_external_id,
     write_if_changed,
@@ -38,9 +39,12 @@ def cancel(observed: Observed, now: datetime, *, why: str, failure: Failed | Non
 
     ``failure`` is that of the attempt, if it has one.
     A cancel that takes long, such as that of a pod, is shown at once; another one is over before it could be.
+    A next owner polls an attempt that is shown as being cancelled. So one that was called and must not be called again
+    is not shown, unless it ends for a reason that the next owner finds, too.
     """
     status = observed.status
-    if status.phase.is_started and status.reason != Reason.ABORTING:
+    may_show = failure is None or is_pollable(status) or observed.traits.idempotent
+    if may_show and status.phase.is_started and status.reason != Reason.ABORTING:
         message = f"waiting for the executor to cancel: {why}" if why else "waiting for the executor to cancel"
         status = change_attempt_status(observed, phase=status.phase, reason=Reason.ABORTING, message=message, now=now)
     bound = now + observed.policy.settings.cancel_grace + observed.traits.extra_cancel_grace

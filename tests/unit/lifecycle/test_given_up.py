@@ -26,12 +26,14 @@ from support.lifecycle import (
 )
 from taskaction.api.enums import Phase, RetryClass
 from taskaction.api.reasons import Reason
-from taskaction.lifecycle.attempts import is_uncalled
+from taskaction.lifecycle.attempts import is_callable, is_uncalled
 from taskaction.lifecycle.decisions import Call, Cancel, WakeAt, Write
 from taskaction.lifecycle.machine import step
 from taskaction.lifecycle.outcomes import Failed, Work
 from taskaction.lifecycle.state import Activity, CallEnded, CancelEnded, Observed, Reconcile, Slot
+from taskaction.lifecycle.traits import Traits
 
+ONCE_OUTSIDE = Traits(idempotent=False, external_effect=True)
 TWICE = policy(retry_limit=1, retry_on=frozenset({RetryClass.ERROR, RetryClass.TIMEOUT}))
 CALLING = {"activity": Activity.CALLING, "policy": TWICE}
 LOST = {"lost_call": True, "taken_at": NOW, "policy": TWICE}
@@ -143,6 +145,25 @@ def test_an_abort_during_the_cancel_comes_first() -> None:
 
 def test_another_look_begins_no_second_cancel() -> None:
     assert effects(step(cancelling(), Reconcile(), NOW), Cancel) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "again"),
+    [
+        (observed(status=running(), traits=ONCE, **CALLING), False),
+        (observed(status=running(), traits=ONCE_OUTSIDE, **CALLING), False),
+        (observed(status=pending(), traits=ONCE_OUTSIDE, **CALLING), True),
+        (observed(status=running(), traits=REPEATABLE, **CALLING), True),
+    ],
+    ids=["called once", "called once, work outside", "polled", "idempotent"],
+)
+def test_a_crash_during_the_cancel_repeats_no_effect(facts: Observed, again: bool) -> None:
+    """The next owner calls again only what may be called again, whatever is on record by then."""
+    status = step(facts, CallEnded(failure(Work.UNKNOWN)), NOW).status
+
+    found = replace(facts, status=status, activity=Activity.IDLE, lost_call=True, taken_at=NOW)
+
+    assert is_callable(found) is again
 
 
 def test_the_id_in_a_failure_is_that_of_what_is_cancelled() -> None:
