@@ -40,7 +40,8 @@ class FormerReplica:
         for shard, (lease, renewed) in list(self._held.items()):
             if self._clock.monotonic() >= renewed + RENEWAL:
                 await self._write(shard, bodies.renew_lease_body(lease, self._clock.now()))
-        await self._announce()
+        if self._announced is None:
+            await self._announce()
         listed = bodies.ListedLeases.from_leases([lease async for lease in self._cluster.list(LEASES, "ops")])
         for lease in listed.replicas:
             if bodies.holder_of(lease) != self._identity and self._is_silent(lease):
@@ -51,8 +52,10 @@ class FormerReplica:
                 epoch = bodies.next_epoch(found, self._clock.now())
                 now = self._clock.now()
                 await self._write(
-                    shard, bodies.acquire_lease_body(shard, found, self._identity, epoch, now), found is None
+                    shard, bodies.acquire_lease_body(shard, found, self._identity, DURATION, epoch, now), found is None
                 )
+
+        await self._announce()  # only after a round that worked
 
     async def _write(self, shard: int, body: Body, is_new: bool = False) -> None:
         sent = self._clock.monotonic()

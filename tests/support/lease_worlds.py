@@ -9,12 +9,12 @@ from support.fake_cluster import FakeCluster
 from support.former_replica import FormerReplica
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import LEASES, ServerTime
-from taskaction.control.sharding.leases import LeaseSettings, ShardLeases
+from taskaction.control.sharding.lease_settings import LeaseSettings
+from taskaction.control.sharding.leases import ShardLeases
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.testing.clock import START, FakeClock
 
 SHARDS = 4
-DURATION, DEADLINE = 6.0, 4.0
 STEP = 0.25
 _LONGEST_DELAY = 3.0
 
@@ -64,9 +64,13 @@ class Member:
             self.leases = FormerReplica(self.wire, world.clock, identity, SHARDS)
             self.may_start = self.leases.may_start
         else:
-            tenures = ShardTenures(world.clock, shards=SHARDS, renew_deadline=DEADLINE)
+            tenures = ShardTenures(world.clock, shards=SHARDS, renew_deadline=world.renew_deadline)
             settings = LeaseSettings(
-                namespace="ops", identity=identity, shards=SHARDS, duration=DURATION, renew_deadline=DEADLINE
+                namespace="ops",
+                identity=identity,
+                shards=SHARDS,
+                duration=world.duration,
+                renew_deadline=world.renew_deadline,
             )
             self.leases = ShardLeases(self.wire, world.clock, settings, tenures, _Listener())
             # A leaving shard is released when it is at rest, so that nothing can start while the answer is on its way.
@@ -79,9 +83,10 @@ class Member:
 
 
 class LeaseWorld:
-    """Members and their API server; ``dice`` decides what goes wrong."""
+    """Members and their API server; ``dice`` decides what goes wrong. The settings are those of this release."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, duration: float = 6.0, renew_deadline: float = 4.0) -> None:
+        self.duration, self.renew_deadline = duration, renew_deadline
         self.dice = random.Random(seed)
         self.clock = FakeClock()
         self.began = self.clock.monotonic()

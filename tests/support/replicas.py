@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from support.fake_cluster import FakeCluster
 from taskaction.cluster.gateway import Body
-from taskaction.control.sharding.leases import LeaseSettings, ShardLeases
+from taskaction.control.sharding.lease_settings import LeaseSettings
+from taskaction.control.sharding.leases import ShardLeases
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.testing.clock import FakeClock
 

@@ -22,7 +22,8 @@ from taskaction.control.objects.gap_sweeps import GapSweeps
 from taskaction.control.objects.storage_marks import StorageMarks
 from taskaction.control.objects.storage_sweep import StorageSweeper
 from taskaction.control.providers.offers import RESOURCES
-from taskaction.control.sharding.leases import LeaseSettings, ShardLeases
+from taskaction.control.sharding.lease_settings import LeaseSettings
+from taskaction.control.sharding.leases import ShardLeases
 from taskaction.core.clock import Clock
 from taskaction.plugin.registry import Plugin
 from taskaction.runtime.config import OperatorConfig

@@ -68,7 +68,7 @@ class WriteSlots:
         waiting = self._waiting.get(namespace)
         if waiting is None:
             waiting = self._waiting[namespace] = _Namespace(self._weight_of(namespace))
-        waiting.add(turn if key is None else key, turn, rank)
+        waiting.add(turn, rank, key)
         try:
             await turn
         except asyncio.CancelledError:
@@ -100,25 +100,31 @@ class _Namespace:
     def __init__(self, weight: int) -> None:
         self._weight = weight
         self._taken = 0
-        self._turns: dict[WriteRank, OrderedDict[Hashable, asyncio.Future[None]]] = {
+        self._turns: dict[WriteRank, OrderedDict[asyncio.Future[None], Hashable | None]] = {
             rank: OrderedDict() for rank in WriteRank
         }
+        self._news: dict[Hashable, asyncio.Future[None]] = {}
 
-    def add(self, key: Hashable, turn: asyncio.Future[None], rank: WriteRank) -> None:
+    def add(self, turn: asyncio.Future[None], rank: WriteRank, key: Hashable | None) -> None:
         """Add a write at the end of its rank."""
-        self._turns[rank][key] = turn
+        self._turns[rank][turn] = key
+        if rank is WriteRank.NEWS and key is not None:
+            self._news[key] = turn
 
     def expedite(self, key: Hashable) -> None:
         """Move a write from the news to the end of the awaited writes."""
-        turn = self._turns[WriteRank.NEWS].pop(key, None)
+        turn = self._news.pop(key, None)
         if turn is not None:
-            self._turns[WriteRank.AWAITED][key] = turn
+            del self._turns[WriteRank.NEWS][turn]
+            self._turns[WriteRank.AWAITED][turn] = key
 
     def take(self) -> asyncio.Future[None] | None:
         """Remove and return the next write that still waits; None if there is none."""
         for turns in self._turns.values():
             while turns:
-                _, turn = turns.popitem(last=False)
+                turn, key = turns.popitem(last=False)
+                if self._news.get(key) is turn:
+                    del self._news[key]
                 if not turn.done():
                     self._taken += 1
                     return turn

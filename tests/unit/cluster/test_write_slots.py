@@ -86,6 +86,22 @@ async def test_news_for_which_somebody_begins_to_wait_pass_other_news() -> None:
     await finish(server, writes)
 
 
+async def test_a_key_that_two_writes_have_loses_neither() -> None:
+    server = Server(1)
+    writes = [server.write("one", name="running")]
+    gone = server.write("one", WriteRank.NEWS, "twice")
+    await settle()
+    gone.cancel()
+    await settle()
+    writes += [server.write("one", name="twice"), server.write("one", WriteRank.NEWS, "twice")]
+    await settle()
+    for _ in range(3):
+        server.slots.expedite("one", "twice")
+    await server.answer(3)
+    assert server.sent == ["running", "twice", "twice"]
+    await finish(server, writes)
+
+
 async def test_a_write_that_fails_returns_its_slot() -> None:
     server = Server(1)
 

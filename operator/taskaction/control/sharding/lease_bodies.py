@@ -22,7 +22,7 @@ LABELS = {MANAGED_BY: OPERATOR, KIND_LABEL: SHARD}
 _MARK_CHARS = 16
 _ACQUISITIONS_KEPT = 16
 _SHARD_SECONDS = 15.0
-"""Duration of the Leases of shards, for replicas that judge by them: time to notice such a replica, and to renew."""
+"""Least duration of the Leases of shards, for replicas that judge by them: time to notice one, and to renew."""
 
 
 class ReplicaState(StrEnum):
@@ -96,7 +96,9 @@ def gone_since(lease: Body, epoch: int, now: datetime) -> datetime:
     return min([now, *(datetime.fromtimestamp(at, UTC) for at in later)])
 
 
-def acquire_lease_body(shard: int, lease: Body | None, identity: str, new_epoch: int, now: datetime) -> Body:
+def acquire_lease_body(
+    shard: int, lease: Body | None, identity: str, duration: float, new_epoch: int, now: datetime
+) -> Body:
     """Return the body with which a new holder acquires a shard's Lease; ``lease`` is the existing one."""
     acquisitions = [*(_acquisitions_of(lease) if lease is not None else ()), (new_epoch, now.timestamp())]
     kept = " ".join(f"{epoch}@{at:.3f}" for epoch, at in acquisitions[-_ACQUISITIONS_KEPT:])
@@ -107,7 +109,7 @@ def acquire_lease_body(shard: int, lease: Body | None, identity: str, new_epoch:
         "annotations": (metadata.get("annotations") or {})
         | {EPOCH_ANNOTATION: str(new_epoch), ACQUISITIONS_ANNOTATION: kept},
     }
-    spec = _lease_spec(identity, _SHARD_SECONDS, now) | {
+    spec = _lease_spec(identity, max(duration, _SHARD_SECONDS), now) | {
         "leaseTransitions": int(before.get("leaseTransitions") or 0) + 1
     }
     return _lease(metadata | marks, spec)

@@ -6,7 +6,7 @@ loop (docs/architecture.md).
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Any
 
 from taskaction.cluster.errors import AlreadyExistsError, ClusterError, ConflictError, NotFoundError
@@ -15,41 +15,22 @@ from taskaction.control.sharding import lease_bodies
 from taskaction.control.sharding.balance import share_of
 from taskaction.control.sharding.lease_bodies import ListedLeases, ReplicaState
 from taskaction.control.sharding.lease_listener import LeaseListener
+from taskaction.control.sharding.lease_settings import LeaseSettings
 from taskaction.control.sharding.peers import Peers
 from taskaction.control.sharding.replica_lease import ReplicaLease
 from taskaction.control.sharding.sightings import LeaseSightings
 from taskaction.control.sharding.tenures import ShardTenure, ShardTenures
+from taskaction.control.sharding.unanswered import UnansweredAcquisitions
 from taskaction.core.clock import Clock
 
+_SHARD_RENEWAL_SECONDS = 5.0
+"""Time between two writes of the Lease of a shard, while they are needed."""
 _LIST_SECONDS = 1.0
 """Time between two lists while this process has its share."""
 _GLANCE = 0.05
 """Seconds between checks of whether the calls of a leaving shard have ended."""
-_UNHEARD_KEPT = 16
-"""Maximum number of acquisitions of a shard whose success may still show: others acquired it instead of the oldest."""
 _STAYS = 5
 """Multiple of ``patience`` for which a shard whose calls did not end is not asked to leave again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseSettings:
-    """Settings of the leases; times are in seconds.
-
-    Attributes:
-        shards: number of shards; the same for all replicas.
-        duration: how long the Lease of a replica is respected after its last observed renewal.
-        renew_deadline: how long after its last renewal a replica may start an effect; less than ``duration``.
-        retry: pause between two rounds.
-        patience: how long a leaving shard waits for its calls to end before it stays.
-    """
-
-    namespace: str
-    identity: str
-    shards: int = 16
-    duration: float = 6.0
-    renew_deadline: float = 4.0
-    retry: float = 0.5
-    patience: float = 20.0
 
 
 class ShardLeases:
@@ -71,7 +52,7 @@ class ShardLeases:
         self._listener = listener
         self._patience_ends: dict[int, float] = {}  # of leaving shards
         self._stays_until: dict[int, float] = {}  # of shards whose calls did not end in time
-        self._unheard: dict[int, dict[int, float]] = {}  # unanswered acquisitions: when sent, by shard and epoch
+        self._unanswered = UnansweredAcquisitions()
         names = {"namespace": settings.namespace, "identity": settings.identity}
         self._sightings = LeaseSightings(
             clock,
@@ -189,6 +170,9 @@ class ShardLeases:
             return  # the first response shows it; the next round acts on it
         await self._peers.update(listed)
         self._tenures.on_peers_listed(watch_shards=self._peers.watch_shards)
+        for tenure in self._tenures:
+            if self._shows(listed, tenure):
+                tenure.see(now)
         await _run_concurrently(self._verify(tenure) for tenure in self._tenures if not self._shows(listed, tenure))
         holders = {shard: lease_bodies.holder_of(lease) for shard, lease in listed.shards.items()}
         holders |= dict.fromkeys(self._tenures.leaving, "")
@@ -224,7 +208,8 @@ class ShardLeases:
         unanswered = [shard for shard, lease in listed.shards.items() if self._is_unanswered(shard, lease)]
         missing = [shard for shard in range(self._settings.shards) if not self._tenures.holds(shard)]
         free = [shard for shard in missing if self._is_free(listed.shards.get(shard))]
-        is_wanting = unanswered or len(self._tenures.owned) < share
+        stranded = [shard for shard in free if self._is_stranded(listed.shards.get(shard))]
+        is_wanting = unanswered or stranded or len(self._tenures.owned) < share
         if not is_wanting or not self._listener.is_ready_to_acquire(self._stirred.set):
             return
         for shard in unanswered:
@@ -232,6 +217,16 @@ class ShardLeases:
         free = [shard for shard in free if not self._tenures.holds(shard)]
         room = max(share - len(self._tenures.owned), 0)
         await _run_concurrently(self._take(shard, listed.shards.get(shard)) for shard in free[:room])
+        left = set(free[room:])
+        await _run_concurrently(self._release_stranded(listed.shards[shard]) for shard in stranded if shard in left)
+
+    def _is_stranded(self, lease: Body | None) -> bool:
+        """Whether a former process with the same identity held a shard: others leave it alone for this process."""
+        return lease is not None and lease_bodies.holder_of(lease) == self._settings.identity
+
+    async def _release_stranded(self, lease: Body) -> None:
+        with suppress(ConflictError, NotFoundError):
+            await self._cluster.replace(LEASES, lease_bodies.release_lease_body(lease, self._clock.now()))
 
     def _start_leaving(self, shard: int) -> None:
         self._tenures.start_leaving(shard)
@@ -247,11 +242,10 @@ class ShardLeases:
     async def _take(self, shard: int, lease: Body | None) -> None:
         sent = self._clock.monotonic()
         epoch = lease_bodies.next_epoch(lease, self._clock.now())
-        body = lease_bodies.acquire_lease_body(shard, lease, self._settings.identity, epoch, self._clock.now())
-        unheard = self._unheard.setdefault(shard, {})
-        unheard.setdefault(epoch, sent)
-        if len(unheard) > _UNHEARD_KEPT:
-            del unheard[next(iter(unheard))]
+        body = lease_bodies.acquire_lease_body(
+            shard, lease, self._settings.identity, self._settings.duration, epoch, self._clock.now()
+        )
+        self._unanswered.add(shard, epoch, sent)
         try:
             if lease is None:
                 taken = await self._cluster.create(LEASES, body, self._settings.namespace)
@@ -273,22 +267,24 @@ class ShardLeases:
 
     def _adopt_unanswered(self, shard: int, lease: Body) -> bool:
         """Own a shard whose acquisition succeeded although its response was lost; False otherwise."""
-        if not self._is_unanswered(shard, lease):
-            return False
         epoch = lease_bodies.epoch_of(lease)
-        self._add_tenure(shard, epoch, self._unheard[shard][epoch], lease)
+        sent = self._unanswered.sent_at(shard, epoch)
+        if sent is None or not self._is_unanswered(shard, lease):
+            return False
+        self._add_tenure(shard, epoch, sent, lease)
+        self._tenures.doubt(shard)  # others may have fenced this process since; the next round finds out
         return True
 
     def _is_unanswered(self, shard: int, lease: Body) -> bool:
         """Whether this process acquired a shard, and does not know because the response was lost."""
         if self._tenures.holds(shard) or lease_bodies.holder_of(lease) != self._settings.identity:
             return False
-        return lease_bodies.epoch_of(lease) in self._unheard.get(shard, {})
+        return self._unanswered.sent_at(shard, lease_bodies.epoch_of(lease)) is not None
 
     def _add_tenure(self, shard: int, epoch: int, sent: float, lease: Body) -> None:
         self._tenures.add(ShardTenure(shard=shard, epoch=epoch, written=sent, lease=lease))
         self._sightings.forget(lease_bodies.shard_name(shard))
-        self._unheard.pop(shard, None)
+        self._unanswered.forget(shard)
         self._listener.on_shard_acquired(shard, epoch)
 
     def _is_free(self, lease: Body | None) -> bool:
@@ -297,9 +293,12 @@ class ShardLeases:
     # -- held leases --------------------------------------------------------------------------------------------------
 
     def _must_renew(self, tenure: ShardTenure) -> bool:
-        """Whether the Lease of a shard must be written: to be sure of it, or for replicas that look only at it."""
-        due = self._clock.monotonic() - self._settings.duration / 3
-        return not tenure.is_sure or (self._peers.watch_shards and tenure.written <= due)
+        """Whether the Lease of a shard must be written.
+
+        That is to be sure of the shard, for replicas that look only at the Lease, or because it cannot be listed.
+        """
+        due = self._clock.monotonic() - min(self._settings.duration / 3, _SHARD_RENEWAL_SECONDS)
+        return not tenure.is_sure or (tenure.written if self._peers.watch_shards else tenure.seen) <= due
 
     async def _renew(self, tenure: ShardTenure) -> None:
         sent = self._clock.monotonic()
@@ -314,12 +313,14 @@ class ShardLeases:
         """Acquire a held Lease again, above a claim that a former holder made with a clock that was ahead."""
         sent, now = self._clock.monotonic(), self._clock.now()
         epoch = max(tenure.highest_claim + 1, lease_bodies.next_epoch(tenure.lease, now))
-        body = lease_bodies.acquire_lease_body(tenure.shard, tenure.lease, self._settings.identity, epoch, now)
-        self._unheard.setdefault(tenure.shard, {}).setdefault(epoch, sent)
+        body = lease_bodies.acquire_lease_body(
+            tenure.shard, tenure.lease, self._settings.identity, self._settings.duration, epoch, now
+        )
+        self._unanswered.add(tenure.shard, epoch, sent)
         lease = await self._replace_held(tenure, body, self._settings.renew_deadline / 2)
         if lease is not None:
             tenure.raise_epoch(epoch, lease, sent)
-            self._unheard.pop(tenure.shard, None)
+            self._unanswered.forget(tenure.shard)
             self._listener.on_lease_renewed(tenure.shard)
 
     async def _replace_held(self, tenure: ShardTenure, body: Body, timeout: float) -> Body | None:

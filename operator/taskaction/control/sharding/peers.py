@@ -64,14 +64,14 @@ class Peers:
         for name in self._listed - names:
             self._sightings.forget(name)
         self._listed, self._peers = names, {}
+        if any(lease_bodies.replica_state(lease) is None for lease in listed.replicas):
+            self._former_until = self._clock.monotonic() + _FORMER_SECONDS
         for lease in listed.replicas:
             holder = lease_bodies.holder_of(lease)
             if holder != self._identity:
                 self._peers[holder] = await self._judge(lease, holds_shards=holder in holders)
         for holder in holders - set(self._peers):
             self._sightings.is_missing(lease_bodies.replica_name(holder))
-        if _Peer.FORMER in self._peers.values():
-            self._former_until = self._clock.monotonic() + _FORMER_SECONDS
 
     def is_free(self, lease: Body) -> bool:
         """Whether the Lease of a shard has no holder, or one that owns it no longer."""

@@ -11,6 +11,10 @@ from taskaction.control.sharding.clock_guard import ClockGuard
 from taskaction.core.clock import Clock
 from taskaction.core.names import shard_of
 
+_SEEN_SECONDS = 10.0
+"""Time after which a shard that was neither written nor listed may be somebody else's: of a replica that judges by its
+Lease, which lasts for 15 s or longer."""
+
 
 @dataclass(slots=True)
 class ShardTenure:
@@ -18,6 +22,7 @@ class ShardTenure:
 
     Attributes:
         written: when the last write of its Lease was sent, by the monotonic clock.
+        seen: when the last write was sent, or the last list that had the Lease as this process knows it.
         is_sure: whether the shard was this process's own after the Lease of the replica was last created or revived.
         highest_claim: the highest epoch that was seen in a claim; nothing may start below it.
     """
@@ -26,12 +31,21 @@ class ShardTenure:
     epoch: int
     written: float
     lease: Body
+    seen: float = -inf
     is_sure: bool = True
     highest_claim: int = 0
+
+    def __post_init__(self) -> None:
+        self.seen = max(self.seen, self.written)
 
     def renew(self, lease: Body, sent: float) -> None:
         """Record a write of the Lease that was sent at ``sent``: nobody else has taken the shard."""
         self.lease, self.written, self.is_sure = lease, sent, True
+        self.see(sent)
+
+    def see(self, sent: float) -> None:
+        """Record that a list that was sent at ``sent`` had the Lease as this process knows it."""
+        self.seen = max(self.seen, sent)
 
     def doubt(self) -> None:
         """Record that others may take the shard, because the Lease of the replica was lost."""
@@ -115,8 +129,10 @@ class ShardTenures:
         tenure = self._owned.get(shard) or self._leaving.get(shard)
         if tenure is None or not tenure.is_sure or tenure.is_epoch_too_low or not self.clock_guard.is_clock_right:
             return False
-        renewed = min(self._renewed, tenure.written) if self._is_each_watched else self._renewed
-        return self._clock.monotonic() < renewed + self._renew_deadline
+        now = self._clock.monotonic()
+        if now >= tenure.seen + _SEEN_SECONDS or (self._is_each_watched and now >= tenure.written + _SEEN_SECONDS):
+            return False
+        return now < self._renewed + self._renew_deadline
 
     def gone_since(self, shard: int, epoch: int) -> datetime:
         """Return since when the holder of a shard under ``epoch`` has been gone; now if that is not known."""
@@ -157,6 +173,10 @@ class ShardTenures:
         self._renewed = -inf
         for tenure in self:
             tenure.doubt()
+
+    def doubt(self, shard: int) -> None:
+        """Record that others may have taken a shard: it must be verified before it is used."""
+        self._owned[shard].doubt()
 
     def start_leaving(self, shard: int) -> None:
         """Mark a shard as leaving; it leaves as soon as it is at rest."""

@@ -54,7 +54,7 @@ def test_a_holder_is_gone_since_the_next_acquisition(annotation, epoch, seconds)
 def test_a_lease_keeps_a_bounded_number_of_acquisitions() -> None:
     body = None
     for second in range(100):
-        body = acquire_lease_body(0, body, "ada", EPOCH + second, START + timedelta(seconds=second))
+        body = acquire_lease_body(0, body, "ada", 15, EPOCH + second, START + timedelta(seconds=second))
 
     kept = body["metadata"]["annotations"][ACQUISITIONS_ANNOTATION].split()
     assert (len(kept), kept[-1]) == (16, f"{EPOCH + 99}@{EPOCH + 99}.000")
@@ -111,6 +111,8 @@ async def test_e06_a_raised_epoch_whose_answer_was_lost_is_adopted(cluster) -> N
     cluster.fail("replace", UnavailableError("the answer was lost"), after=True, name="taskaction-shard-0")
     with pytest.raises(UnavailableError):
         await ada.leases.run_round()
+    await ada.leases.run_round()
+    assert not ada.tenures.may_start(0), "others may have fenced it since"
     await ada.leases.run_round()
 
     assert ada.tenures.may_start(0)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from support.fake_cluster import FakeCluster
-from support.replicas import DEADLINE, RETRY, Replica, lease
+from support.replicas import DEADLINE, DURATION, RETRY, Replica, lease
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import LEASES
 from taskaction.control.sharding.lease_bodies import replica_name
@@ -207,3 +207,33 @@ async def test_a_failing_api_server_is_reported_and_tried_again_until_the_end(ad
     task.cancel()
     await settle()
     assert task.cancelled()
+
+
+async def test_a_replica_that_cannot_list_verifies_its_shards_one_by_one(ada, cluster) -> None:
+    await ada.leases.run_round()
+    for _ in range(10):
+        cluster.fail("list", DOWN)
+        with pytest.raises(UnavailableError):
+            await ada.rounds(RETRY)
+    assert ada.tenures.may_start(0)
+
+    cluster.fail("list", *[DOWN] * 4)
+    cluster.fail("replace", *[DOWN] * 4, name="taskaction-shard-0")
+    for _ in range(4):
+        await ada.clock.advance(3)
+        with pytest.raises(UnavailableError):
+            await ada.leases.run_round()
+    assert not ada.tenures.may_start(0), "a replica of the former release may have taken it"
+
+
+async def test_the_shards_of_a_former_process_of_the_same_identity_go_to_whoever_has_room(cluster) -> None:
+    ada, bob = Replica(cluster, "ada", shards=4), Replica(cluster, "bob", shards=4)
+    await ada.leases.run_round()
+    reborn = Replica(cluster, "ada", shards=4)
+    for _ in range(round(3 * DURATION / RETRY)):
+        await reborn.clock.advance(RETRY)
+        await bob.clock.advance(RETRY)
+        await reborn.leases.run_round()
+        await bob.leases.run_round()
+
+    assert (reborn.tenures.held_count, bob.tenures.held_count) == (2, 2)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from support.lease_worlds import SHARDS, STEP, LeaseWorld
 
 FAULT_SECONDS, CALM_SECONDS = 90.0, 60.0
+LEASES = {"default": (6.0, 4.0), "long": (60.0, 40.0)}
 
 
 async def let_things_go_wrong(world: LeaseWorld, *, with_former: bool) -> None:
@@ -40,7 +41,7 @@ def assert_one_owner_each(world: LeaseWorld) -> None:
         assert len(world.owners(shard)) <= 1, "\n".join([*world.history[-12:], f"shard {shard}: {world.owners(shard)}"])
 
 
-async def calm_down(world: LeaseWorld) -> None:
+async def calm_down(world: LeaseWorld, seconds: float) -> None:
     world.is_away, world.loss, world.lateness = False, 0.0, 0.0
     for member in list(world.members):
         if member.is_paused:
@@ -49,19 +50,21 @@ async def calm_down(world: LeaseWorld) -> None:
             world.kill(member)
     if not world.members:
         world.start()
-    for _ in range(round(CALM_SECONDS / STEP)):
+    for _ in range(round(seconds / STEP)):
         await world.clock.advance(STEP)
         assert_one_owner_each(world)
 
 
+@pytest.mark.parametrize("lease", LEASES)
 @pytest.mark.parametrize("with_former", [False, True], ids=["one release", "beside the former release"])
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32))
-async def test_no_shard_has_two_owners_and_in_the_end_each_has_one(seed: int, with_former: bool) -> None:
-    world = LeaseWorld(seed)
+async def test_no_shard_has_two_owners_and_in_the_end_each_has_one(seed: int, with_former: bool, lease: str) -> None:
+    duration, renew_deadline = LEASES[lease]
+    world = LeaseWorld(seed, duration=duration, renew_deadline=renew_deadline)
     try:
         await let_things_go_wrong(world, with_former=with_former)
-        await calm_down(world)
+        await calm_down(world, CALM_SECONDS + 3 * duration)
         assert [len(world.owners(shard)) for shard in range(SHARDS)] == [1] * SHARDS, "\n".join(world.history)
     finally:
         await world.end()

@@ -17,7 +17,7 @@ LIST_SECONDS = 1.5
 
 def renewed(ago: float, holder: str = "ada") -> Body:
     """Return a Lease that its holder renewed ``ago`` seconds before the start, by the holder's clock."""
-    return lease_bodies.acquire_lease_body(0, None, holder, 1, START - timedelta(seconds=ago))
+    return lease_bodies.acquire_lease_body(0, None, holder, DURATION, 1, START - timedelta(seconds=ago))
 
 
 @pytest.fixture
