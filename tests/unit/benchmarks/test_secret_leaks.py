@@ -5,6 +5,7 @@ import pytest
 from benchmarks.figures import secrets
 from benchmarks.figures.secrets import ENCODINGS, ENDS, count_leaks
 from taskaction.control.task_actions import guard
+from taskaction.lifecycle.outcomes import Outcome
 
 
 async def test_secret_leaks() -> None:
@@ -12,7 +13,10 @@ async def test_secret_leaks() -> None:
 
 
 async def test_a_guard_that_redacts_nothing_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard.GuardedExecutor, "_redact", lambda self, outcome: outcome)
+    async def show(_: guard.GuardedExecutor, outcome: Outcome) -> Outcome:
+        return outcome
+
+    monkeypatch.setattr(guard.GuardedExecutor, "_redact", show)
     assert await count_leaks(["plain-token-0123456789"]) == len(ENCODINGS) * (len(ENDS) - 1)  # all but what is raised
 
 
