@@ -239,7 +239,6 @@ def test_u18_what_other_charts_let_people_choose_can_be_chosen(helm: Helm, tmp_p
     }
     assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is False
     assert pod["containers"][0]["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert pod["containers"][0]["resources"]["requests"]["ephemeral-storage"] == "64Mi"
     assert [one["name"] for one in (*pod["containers"], *pod["initContainers"])] == ["operator", "side", "before"]
     assert (pod["hostAliases"], pod["dnsPolicy"], pod["dnsConfig"]) == (
         CHOICES["hostAliases"],
