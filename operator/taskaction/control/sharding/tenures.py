@@ -11,9 +11,9 @@ from taskaction.control.sharding.clock_guard import ClockGuard
 from taskaction.core.clock import Clock
 from taskaction.core.names import shard_of
 
-_SEEN_SECONDS = 10.0
+_LEAST_SEEN_SECONDS = 10.0
 """Time after which a shard that was neither written nor listed may be somebody else's: of a replica that judges by its
-Lease, which lasts for 15 s or longer."""
+Lease, which lasts for 15 s or longer. A longer renew deadline counts instead, since such a Lease lasts longer."""
 
 
 @dataclass(slots=True)
@@ -81,6 +81,7 @@ class ShardTenures:
         self.shards = shards
         self._clock = clock
         self._renew_deadline = renew_deadline
+        self._seen_seconds = max(renew_deadline, _LEAST_SEEN_SECONDS)
         self.clock_guard = ClockGuard(clock)
         self._renewed = -inf
         self._is_each_watched = False
@@ -130,7 +131,7 @@ class ShardTenures:
         if tenure is None or not tenure.is_sure or tenure.is_epoch_too_low or not self.clock_guard.is_clock_right:
             return False
         now = self._clock.monotonic()
-        if now >= tenure.seen + _SEEN_SECONDS or (self._is_each_watched and now >= tenure.written + _SEEN_SECONDS):
+        if now >= (tenure.written if self._is_each_watched else tenure.seen) + self._seen_seconds:
             return False
         return now < self._renewed + self._renew_deadline
 
