@@ -313,8 +313,7 @@ class TaskActionStatus(ApiModel):
     message: Message | None = None
     """Human-readable reason for the phase; `kubectl get` shows it."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=8, json_schema_extra=_MAP_BY_TYPE)] = ()
-    """Conditions of the action: Progressing and Finished; at the end Succeeded and Finished, and Failed unless it
-    succeeded."""
+    """Conditions: Progressing and Finished; at the end Finished and Succeeded, and Failed if it did not succeed."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The `metadata.generation` that this status describes."""
     attempt: Annotated[int, Field(ge=0)] | None = None

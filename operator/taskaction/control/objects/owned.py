@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from taskaction.api.action_flow_run import ActionFlowRun
 from taskaction.api.enums import ParentKind
@@ -30,6 +30,14 @@ _READERS: dict[ParentKind, Callable[[Body], OwnedObject]] = {
     ParentKind.TASK_ACTION: TaskAction.from_body,
     ParentKind.ACTION_FLOW_RUN: ActionFlowRun.from_body,
 }
+
+
+class DueTimers(NamedTuple):
+    """Timers of a record whose time has come."""
+
+    flush: bool
+    poll: bool
+    wake: bool
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -289,3 +297,8 @@ def is_newer(known: str, seen: str) -> bool:
     if known.isdecimal() and seen.isdecimal():
         return int(seen) > int(known)
     return seen != known
+
+
+def version_number(version: str) -> int:
+    """Return a resourceVersion as a number, by which versions are ordered; 0 if it is none."""
+    return int(version) if version.isdecimal() else 0

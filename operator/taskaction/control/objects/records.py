@@ -7,7 +7,6 @@ Only the methods of this module and of ``OwnedRecord`` change a record; the othe
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from taskaction.api.enums import ErrorKind, ParentKind, Phase
 from taskaction.api.provider import ProviderDefaults
@@ -15,7 +14,7 @@ from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Link, Progress, Signal, TaskAction, TaskActionSpec, TaskActionStatus
 from taskaction.cluster.gateway import Body
 from taskaction.cluster.write_slots import WriteRank
-from taskaction.control.objects.owned import OwnedRecord
+from taskaction.control.objects.owned import DueTimers, OwnedRecord, version_number
 from taskaction.core.constants import LINKS_KEPT
 from taskaction.lifecycle.outcomes import Failed
 from taskaction.lifecycle.policy import Policy
@@ -27,14 +26,6 @@ from taskaction.lifecycle.traits import Traits
 _AT_REST = frozenset({Activity.IDLE, Activity.QUEUED, Activity.PARKED})
 _TRACKED = frozenset({Activity.QUEUED, Activity.PARKED, Activity.WAITING})
 _CALLED = frozenset({Activity.CALLING, Activity.CANCELLING})
-
-
-class DueTimers(NamedTuple):
-    """Timers of a record whose time has come."""
-
-    flush: bool
-    poll: bool
-    wake: bool
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -401,8 +392,3 @@ class ActionRecord(OwnedRecord):
         self.action, self.has_parameters = self.action.model_copy(update={"spec": spec}), False
         if was_placed:
             self.placed = self.action
-
-
-def version_number(version: str) -> int:
-    """Return a resourceVersion as a number, by which versions are ordered; 0 if it is none."""
-    return int(version) if version.isdecimal() else 0

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 from taskaction.api.task_action import TaskAction
 from taskaction.control.objects.background import Background
-from taskaction.control.objects.owned import is_newer
-from taskaction.control.objects.records import version_number
+from taskaction.control.objects.owned import is_newer, version_number
 from taskaction.core.clock import Clock
 
 _SETTLE_SECONDS = 0.2
