@@ -24,7 +24,7 @@ PAUSE = 1.25
 PAUSES = (2.0, 6.0, 10.0, 14.0)
 FREEZE = 12.5
 SETTINGS: Mapping[str, str] = {}
-"""Settings of the operators; by default those of production, whose Leases last for 15 s."""
+"""Settings of the operators; by default those of production."""
 SETTLE_SECONDS = 240
 LOOK_SECONDS = 0.5
 AWAY = (ClusterError, aiohttp.ClientError, OSError)

@@ -172,7 +172,7 @@ class ActionFlowRunStatus(ApiModel):
     message: Message | None = None
     """Human-readable reason for the phase; `kubectl get` shows it."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=8, json_schema_extra=_MAP_BY_TYPE)] = ()
-    """Conditions of the run: Progressing, Succeeded, Failed and Finished."""
+    """Conditions: Progressing and Finished; at the end Finished and Succeeded, and Failed if it did not succeed."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The `metadata.generation` that this status describes."""
     states: Annotated[tuple[CurrentState, ...], Field(max_length=STATES_SHOWN, json_schema_extra=_ATOMIC)] = ()

@@ -50,4 +50,5 @@ class Condition(ApiModel):
     last_transition_time: Timestamp
     """When `status` last changed."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The `metadata.generation` on which this condition is based."""
+    """The `metadata.generation` on which this condition is based. Unset on actions and runs, where
+    `status.observedGeneration` applies."""

@@ -51,7 +51,7 @@ class Reason(StrEnum):
     PAUSED = "Paused", "the executor waits for a person", "do what the message asks for"
     ABORTING = (
         "Aborting",
-        "the executor is cancelling the action",
+        "the executor is cancelling the attempt: the action ends, or the attempt failed or took too long",
         "none needed: the limit is `TASKACTION_CANCEL_GRACE`",
     )
 
@@ -191,8 +191,8 @@ class Reason(StrEnum):
     QUEUED_TIMEOUT = "QueuedTimeout", "the action waited longer than `timeouts.queued`", "create the action again later"
     ATTEMPT_TIMEOUT = (
         "AttemptTimeout",
-        "an attempt took longer than `timeouts.attempt`",
-        "add `Timeout` to `retryOn`, or raise the timeout",
+        "an attempt took longer than `timeouts.attempt` or `timeouts.running`, or one call than the operator allows",
+        "raise the timeout; if it says that work may continue, and repeating that is harmless, retry `Interrupted`",
     )
     TOTAL_TIMEOUT = "TotalTimeout", "all attempts together took longer than `timeouts.total`", "raise the timeout"
     START_DEADLINE_EXCEEDED = (

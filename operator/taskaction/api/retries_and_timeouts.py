@@ -17,14 +17,14 @@ class Timeouts(ApiModel):
     is suspended."""
     attempt: PositiveDuration | None = None
     """Maximum time from the start of an attempt to its end. The attempt is then cancelled, and may be retried as class
-    Timeout."""
+    Timeout, or as Interrupted if its work may continue."""
     waiting: PositiveDuration | None = None
     """Maximum time that each attempt waits before it has room to run: in the queue, for limits, and, if it is a pod of
     the executor flyte, for a node. The attempt may then be retried as class Timeout, with reason QueuedTimeout. Paused
     while the action is suspended."""
     running: PositiveDuration | None = None
     """Maximum time that each attempt runs: from the start of its container for the executor flyte, otherwise from the
-    start of the attempt. The attempt is then cancelled, and may be retried as class Timeout."""
+    start of the attempt. The attempt is then cancelled, and may be retried as for `attempt`."""
     total: PositiveDuration | None = None
     """Maximum time from creation to the end, over all attempts; then TimedOut with reason TotalTimeout. Paused while
     the action is suspended."""

@@ -322,7 +322,7 @@ class TaskActionStatus(ApiModel):
         tuple[Attempt, ...],
         Field(max_length=10, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
     ] = ()
-    """The last 10 attempts, oldest first. Absent if the only attempt succeeded, and the status says all of it."""
+    """The last 10 attempts, oldest first. Absent if the only attempt succeeded and has nothing more to say."""
     system_failures: Annotated[int, Field(ge=0)] | None = None
     """Number of attempts that ended with an error of kind System."""
     error: ActionErrorInfo | None = None

@@ -34,8 +34,9 @@ from taskaction.plugin.toolbox import Toolbox
 
 RESPONSE_LIMIT_BYTES = 1024 * 1024
 RESPONSE_LIMIT_PARTS = 30_000
-RESPONSE_LIMIT_VALUES = 150_000
 """Maximum number of lists and objects in a response: parsing more takes the event loop too long."""
+RESPONSE_LIMIT_VALUES = 150_000
+"""Maximum number of commas between the values of a response."""
 HEADER_LIMIT_BYTES = 64 * 1024
 _REDIRECTS = 5
 _WITH_CONTENT = frozenset({"POST", "PUT", "PATCH"})
@@ -226,16 +227,24 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
             raise ActionExecutionError(
                 f"the response is larger than {RESPONSE_LIMIT_BYTES} bytes", code="ResponseTooLarge"
             )
-    is_json = content.lstrip().startswith((b"[", b"{"))
-    if is_json and content.count(b"[") + content.count(b"{") > RESPONSE_LIMIT_PARTS:
-        raise ActionExecutionError(
-            f"the response has more than {RESPONSE_LIMIT_PARTS} lists and objects", code="ResponseTooComplex"
-        )
-    if is_json and content.count(b",") > RESPONSE_LIMIT_VALUES:
-        raise ActionExecutionError(
-            f"the response has more than {RESPONSE_LIMIT_VALUES} values", code="ResponseTooComplex"
-        )
+    if content.lstrip().startswith((b"[", b"{")):
+        _check_complexity(content)
     return bytes(content)
+
+
+def _check_complexity(content: bytearray) -> None:
+    """Raise ``ActionExecutionError`` for JSON of too many parts; what is within texts does not count."""
+    if not _is_complex(content):
+        return
+    unescaped = content.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if _is_complex(b"".join(unescaped.split(b'"')[::2])):
+        limits = f"{RESPONSE_LIMIT_PARTS} lists and objects, or {RESPONSE_LIMIT_VALUES} values"
+        raise ActionExecutionError(f"the response has more than {limits}", code="ResponseTooComplex")
+
+
+def _is_complex(content: bytes | bytearray) -> bool:
+    parts = content.count(b"[") + content.count(b"{")
+    return parts > RESPONSE_LIMIT_PARTS or content.count(b",") > RESPONSE_LIMIT_VALUES
 
 
 def _describe(error: Exception) -> str:

@@ -13,7 +13,7 @@ from support.runs import run
 from taskaction.api.enums import ErrorKind, RetryClass
 from taskaction.core.json_values import is_same
 from taskaction.executors.http import HttpExecutor
-from taskaction.executors.http.client import RESPONSE_LIMIT_BYTES
+from taskaction.executors.http.client import RESPONSE_LIMIT_BYTES, RESPONSE_LIMIT_PARTS, RESPONSE_LIMIT_VALUES
 from taskaction.lifecycle.outcomes import Failed, Outcome, Succeeded
 from taskaction.plugin.errors import ActionError, failure_of
 from taskaction.testing.targets import Handler, HttpServer, breaks_off, floods, hangs_up, says
@@ -194,6 +194,21 @@ async def test_a_body_is_read_up_to_a_bound(http: HttpExecutor, server: HttpServ
 async def test_a_body_of_just_the_bound_is_read(http: HttpExecutor, server: HttpServer) -> None:
     filler = b" " * (RESPONSE_LIMIT_BYTES - 1) + b"7"
     assert await answered(http, server, says(filler), outputPath="x") == Succeeded(output=None)
+
+
+@pytest.mark.parametrize(
+    "body", [[[]] * (RESPONSE_LIMIT_PARTS + 1), [0] * (RESPONSE_LIMIT_VALUES + 2)], ids=["lists", "numbers"]
+)
+async def test_json_of_too_many_parts_is_refused_before_it_is_parsed(
+    http: HttpExecutor, server: HttpServer, body: list[object]
+) -> None:
+    assert (await failure(http, server, says(body))).code == "ResponseTooComplex"
+
+
+async def test_commas_and_brackets_within_texts_do_not_count(http: HttpExecutor, server: HttpServer) -> None:
+    table = '"a\\",[{' + ",[{" * (RESPONSE_LIMIT_VALUES + 1) + "\\"
+    outcome = await answered(http, server, says({"csv": table, "rows": 7}), outputPath="rows")
+    assert outcome == Succeeded(output=7)
 
 
 BROKEN = {
