@@ -222,8 +222,8 @@ class LogLine(ApiModel):
     """Number of the line in its attempt; the first is 1. Only the last 20 lines are kept."""
     at: Timestamp
     """When the executor reported it."""
-    level: LogLevel = LogLevel.INFO
-    """DEBUG, INFO, WARN or ERROR. Default INFO."""
+    level: LogLevel
+    """DEBUG, INFO, WARN or ERROR."""
     message: Message
     """The text."""
 

@@ -14,6 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from yarl import URL
 
+from taskaction.api.enums import LogLevel
 from taskaction.api.task_action import Link, LogLine, Progress
 from taskaction.lifecycle.outcomes import Failed, Paused, Pending, Succeeded
 from taskaction.plugin.encodings import Canonical
@@ -203,7 +204,7 @@ def test_a_text_longer_than_any_that_is_recorded_is_cut_first() -> None:
 
 def test_r38_no_part_of_a_progress_keeps_a_secret() -> None:
     secret = "correct-horse-battery"
-    line = LogLine(number=1, at=datetime(2026, 1, 1, tzinfo=UTC), message=f"sent {secret}")
+    line = LogLine(number=1, at=datetime(2026, 1, 1, tzinfo=UTC), level=LogLevel.INFO, message=f"sent {secret}")
     progress = Progress(message=secret, label=secret, log=(line,), output={"token": [secret]})
     shown = Redactor([secret]).fields(progress).to_json()
     assert secret not in json.dumps(shown)

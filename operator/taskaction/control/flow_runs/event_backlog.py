@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from taskaction.api.action_flow_run import ActionFlowRunStatus
 from taskaction.execution.limits import TokenBucket
 from taskaction.lifecycle.decisions import RecordEvent
 
@@ -14,11 +15,13 @@ class EventBacklog:
         unposted: Events to post when the status is durable.
         deferred: the Event to post if it is still true later.
         tokens: None before the first Event that the limit counts.
+        announced: the last status whose Events were decided; the object may show the next one before its write ends.
     """
 
     unposted: list[RecordEvent] = field(default_factory=list)
     deferred: RecordEvent | None = None
     tokens: TokenBucket | None = None
+    announced: ActionFlowRunStatus = field(default_factory=ActionFlowRunStatus)
 
     def post_when_stored(self, event: RecordEvent) -> None:
         """Post an Event when the status is durable."""
@@ -37,6 +40,11 @@ class EventBacklog:
         """Remove and return the deferred Event."""
         event, self.deferred = self.deferred, None
         return event
+
+    def announce(self, status: ActionFlowRunStatus) -> ActionFlowRunStatus:
+        """Set the status whose Events are decided, and return the one before."""
+        before, self.announced = self.announced, status
+        return before
 
     def set_tokens(self, tokens: TokenBucket) -> None:
         """Set what is left of the limit."""

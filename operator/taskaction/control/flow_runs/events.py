@@ -92,11 +92,11 @@ class RunEventPoster:
         """Post the delayed Events at their time, until cancelled; ``failed`` gets what one of them raises."""
         await self._agenda.run(self._on_due, failed)
 
-    def on_status_stored(self, record: RunRecord, before: ActionFlowRunStatus) -> None:
+    def on_status_stored(self, record: RunRecord) -> None:
         """Post what changed in a durable status, and the Events that waited for it."""
         for tell in record.events.take_unposted():
             self._events.post(record.run, tell)
-        found = find_news(before, record.stored, self._patience)
+        found = find_news(record.events.announce(record.stored), record.stored, self._patience)
         if found is None:
             return
         deferred = record.events.deferred

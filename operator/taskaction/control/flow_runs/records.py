@@ -91,7 +91,9 @@ class RunRecord(OwnedRecord):
     @classmethod
     def from_run(cls, run: ActionFlowRun) -> "RunRecord":
         """Return the record of an object that was just read."""
-        return cls(run=run, status=run.status, stored=run.status, version=run.metadata.resource_version)
+        record = cls(run=run, status=run.status, stored=run.status, version=run.metadata.resource_version)
+        record.events.announce(run.status)
+        return record
 
     # -- facts --------------------------------------------------------------------------------------------------------
 
@@ -187,6 +189,7 @@ class RunRecord(OwnedRecord):
         """Forget what this process knew before it became the owner."""
         self.reset()
         self.status = self.stored
+        self.events.announce(self.stored)
 
     # -- turns --------------------------------------------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ class RunTeardown:
         """Follow a status that this process has written; the watch does not report it again."""
         before = record.show_stored_status()
         self.poll_parent_on_change(record, before)
-        self._event_poster.on_status_stored(record, before)
+        self._event_poster.on_status_stored(record)
 
     def on_finished(self, record: RunRecord) -> None:
         """Remove a run whose end is recorded; its live actions end with it."""

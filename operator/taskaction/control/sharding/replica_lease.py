@@ -11,7 +11,7 @@ from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.clock import Clock
 
 _TIMEOUT = 2.0
-_TIMES_KEPT = 16
+_TIMES_KEPT = 4
 """Renew times of writes whose response may be lost."""
 
 

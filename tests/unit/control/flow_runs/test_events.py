@@ -8,10 +8,14 @@ import pytest
 
 from support.flow_stage import action, begin, change_run, flow_body, run_body, run_of
 from support.memory_operator import MemoryOperator
-from taskaction.api.action_flow_run import ActionFlowRunStatus, CurrentState
+from taskaction.api.action_flow_run import ActionFlowRun, ActionFlowRunStatus, CurrentState
 from taskaction.api.enums import Phase
-from taskaction.control.flow_runs.events import PROCESS_EVENT_RATE, RUN_EVENT_RATE, find_news
-from taskaction.testing.clock import START
+from taskaction.api.reasons import Reason
+from taskaction.control.flow_runs.events import PROCESS_EVENT_RATE, RUN_EVENT_RATE, RunEventPoster, find_news
+from taskaction.control.flow_runs.records import RunRecord
+from taskaction.control.flow_runs.tables import RunTable
+from taskaction.lifecycle.decisions import RecordEvent
+from taskaction.testing.clock import START, FakeClock
 
 PASS = {"Type": "Pass", "End": True}
 BAD = action(url="taskaction://executor/fail", parameters={"message": "no luck", "retry_class": None})
@@ -140,3 +144,29 @@ def test_only_what_is_new_is_news(
 ) -> None:
     found = find_news(before, after, timedelta(seconds=1))
     assert (found.tell.message if found is not None else None) == expected
+
+
+class Posted:
+    """What was posted."""
+
+    def __init__(self) -> None:
+        self.told: list[RecordEvent] = []
+
+    def post(self, owner: object, event: RecordEvent) -> None:
+        self.told.append(event)
+
+
+async def test_a_status_that_the_watch_shows_before_its_write_ends_is_told_once() -> None:
+    posted, table = Posted(), RunTable()
+    poster = RunEventPoster(clock=FakeClock(), table=table, events=posted, patience=timedelta(seconds=1))
+    record = RunRecord.from_run(ActionFlowRun.from_body(run_body("r", {"A": PASS})))
+    record.begin_write()
+    held = record.status.model_copy(update={"reason": Reason.STORAGE_UNAVAILABLE, "message": "away"})
+    record.set_status(held)
+    record.update_run(record.run.model_copy(update={"status": held}), overtaken=False, owned=True)  # by the watch
+    record.on_status_stored(held)
+    for _ in range(2):
+        record.show_stored_status()
+        poster.on_status_stored(record)
+
+    assert [one.reason for one in posted.told] == [Reason.STORAGE_UNAVAILABLE]
