@@ -40,7 +40,7 @@ def write_sizes(*_):
 
 signal.signal(signal.SIGUSR1, write_sizes)
 """
-BOUNDED = ("._deleted", "._ended", ".finished", "._absent", "._programs", "._waiters")
+BOUNDED = ("._deleted._entries", "._ended._entries", ".finished", "._absent", "._programs", "._waiters")
 """What is momentary, or keeps its entries for a time or up to a number, as tests/unit/app shows."""
 CHEAP: dict[str, dict[str, Any]] = {
     "noop": {},

@@ -98,6 +98,8 @@ class ReplicaLease:
 
     def _accept(self, lease: Body, sent: float) -> None:
         self._lease, self._renewed = lease, sent
+        self._times.clear()
+        self._times.append(lease["spec"]["renewTime"])
         self._tenures.on_replica_renewed(sent)
 
     def _body(self, lease: Body | None, state: ReplicaState) -> Body:
