@@ -170,10 +170,13 @@ class ShardLeases:
             return  # the first response shows it; the next round acts on it
         await self._peers.update(listed)
         self._tenures.on_peers_listed(watch_shards=self._peers.watch_shards)
+        doubtful = []
         for tenure in self._tenures:
             if self._shows(listed, tenure):
                 tenure.see(now)
-        await _run_concurrently(self._verify(tenure) for tenure in self._tenures if not self._shows(listed, tenure))
+            else:
+                doubtful.append(tenure)
+        await _run_concurrently(self._verify(tenure) for tenure in doubtful)
         holders = {shard: lease_bodies.holder_of(lease) for shard, lease in listed.shards.items()}
         holders |= dict.fromkeys(self._tenures.leaving, "")
         holders |= dict.fromkeys(self._tenures.owned, self._settings.identity)
@@ -205,7 +208,7 @@ class ShardLeases:
 
     async def _take_up_to(self, share: int, listed: ListedLeases) -> None:
         """Acquire free shards, and adopt those whose acquisition was not answered, once their objects are known."""
-        unanswered = [shard for shard, lease in listed.shards.items() if self._is_unanswered(shard, lease)]
+        unanswered = [shard for shard, lease in listed.shards.items() if self._sent_at(shard, lease) is not None]
         missing = [shard for shard in range(self._settings.shards) if not self._tenures.holds(shard)]
         free = [shard for shard in missing if self._is_free(listed.shards.get(shard))]
         stranded = [shard for shard in free if self._is_stranded(listed.shards.get(shard))]
@@ -267,19 +270,18 @@ class ShardLeases:
 
     def _adopt_unanswered(self, shard: int, lease: Body) -> bool:
         """Own a shard whose acquisition succeeded although its response was lost; False otherwise."""
-        epoch = lease_bodies.epoch_of(lease)
-        sent = self._unanswered.sent_at(shard, epoch)
-        if sent is None or not self._is_unanswered(shard, lease):
+        sent = self._sent_at(shard, lease)
+        if sent is None:
             return False
-        self._add_tenure(shard, epoch, sent, lease)
+        self._add_tenure(shard, lease_bodies.epoch_of(lease), sent, lease)
         self._tenures.doubt(shard)  # others may have fenced this process since; the next round finds out
         return True
 
-    def _is_unanswered(self, shard: int, lease: Body) -> bool:
-        """Whether this process acquired a shard, and does not know because the response was lost."""
+    def _sent_at(self, shard: int, lease: Body) -> float | None:
+        """Return when this process acquired a shard, if it does not know because the response was lost."""
         if self._tenures.holds(shard) or lease_bodies.holder_of(lease) != self._settings.identity:
-            return False
-        return self._unanswered.sent_at(shard, lease_bodies.epoch_of(lease)) is not None
+            return None
+        return self._unanswered.sent_at(shard, lease_bodies.epoch_of(lease))
 
     def _add_tenure(self, shard: int, epoch: int, sent: float, lease: Body) -> None:
         self._tenures.add(ShardTenure(shard=shard, epoch=epoch, written=sent, lease=lease))

@@ -70,8 +70,6 @@ class Peers:
             holder = lease_bodies.holder_of(lease)
             if holder != self._identity:
                 self._peers[holder] = await self._judge(lease, holds_shards=holder in holders)
-        for holder in holders - set(self._peers):
-            self._sightings.is_missing(lease_bodies.replica_name(holder))
 
     def is_free(self, lease: Body) -> bool:
         """Whether the Lease of a shard has no holder, or one that owns it no longer."""
