@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from taskaction.core.json_values import remove_texts
+
 CUT_LEVELS = 200
 """Far more than the allowed levels (``core.constants.NESTING_LIMIT``), so that validation rejects a cut object."""
 
@@ -32,8 +34,7 @@ def _is_shallow(data: bytes) -> bool:
     """Whether JSON certainly has at most ``_SHALLOW_LEVELS`` levels; much faster than to parse it."""
     if data.count(b"[") + data.count(b"{") <= _SHALLOW_LEVELS:
         return True
-    text = data.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in data else data
-    structure = b"".join(text.split(b'"')[::2])
+    structure = remove_texts(data)
     level = 0
     for at in range(0, len(structure), _BLOCK_BYTES):
         block = structure[at : at + _BLOCK_BYTES]

@@ -352,3 +352,9 @@ def _marking_decoder(refuse: Callable[[str], Any]) -> json.JSONDecoder:
 _STRICT = json.JSONDecoder(parse_constant=lambda _: _refuse(_NOT_FINITE), object_pairs_hook=_object_reader(_refuse))
 """Parser for texts of any size: numbers are checked afterwards, because a function for each takes much longer."""
 _MARKING = _marking_decoder(_Marked)
+
+
+def remove_texts(data: bytes) -> bytes:
+    """Return JSON without what is within its strings; what is left has its brackets and commas. Linear and fast."""
+    unescaped = data.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in data else data
+    return b"".join(unescaped.split(b'"')[::2])

@@ -14,6 +14,7 @@ from aiohttp import TraceRequestHeadersSentParams
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from taskaction.core.json_values import remove_texts
 from taskaction.core.urls import check_url
 from taskaction.executors.http.connections import CONNECTIONS_PER_POOL, IDLE_SECONDS, ConnectionPools
 from taskaction.executors.http.effects import Effect, Sent, as_unrepeatable, effect_of
@@ -234,10 +235,7 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
 
 def _check_complexity(content: bytearray) -> None:
     """Raise ``ActionExecutionError`` for JSON of too many parts; what is within texts does not count."""
-    if not _is_complex(content):
-        return
-    unescaped = content.replace(b"\\\\", b"").replace(b'\\"', b"")
-    if _is_complex(b"".join(unescaped.split(b'"')[::2])):
+    if _is_complex(content) and _is_complex(remove_texts(bytes(content))):
         limits = f"{RESPONSE_LIMIT_PARTS} lists and objects, or {RESPONSE_LIMIT_VALUES} values"
         raise ActionExecutionError(f"the response has more than {limits}", code="ResponseTooComplex")
 
