@@ -37,10 +37,9 @@ class LeaseRemover:
             self._say(f"Deployment {deployment} cannot be stopped: {error}")
             return len(await self._list())
         end = self._clock.monotonic() + seconds
-        while (held := await self._list_held()) and self._clock.monotonic() < end:
+        while (held := self._held_of(found := await self._list())) and self._clock.monotonic() < end:
             await self._clock.sleep(_LOOK_SECONDS)
-        names = {one["metadata"]["name"] for one in held}
-        free = [one for one in await self._list() if one["metadata"]["name"] not in names]
+        free = [one for one in found if one not in held]
         for lease in free:
             metadata = lease["metadata"]
             await self._cluster.delete(LEASES, metadata["name"], self._namespace, uid=metadata["uid"])
@@ -54,9 +53,11 @@ class LeaseRemover:
         except NotFoundError:
             self._say(f"Deployment {deployment} does not exist")
 
-    async def _list_held(self) -> list[Body]:
+    def _held_of(self, leases: list[Body]) -> list[Body]:
+        """Return the Leases that are held: a replica renews its own only, and holds those of its shards by it."""
         now = self._clock.now()
-        return [one for one in await self._list() if _is_held(one, now)]
+        holders = {holder_of(one) for one in leases if _is_renewed(one, now)}
+        return [one for one in leases if holder_of(one) in holders]
 
     async def _list(self) -> list[Body]:
         found = ListedLeases.from_leases(
@@ -65,7 +66,7 @@ class LeaseRemover:
         return [*found.shards.values(), *found.replicas]
 
 
-def _is_held(lease: Body, now: datetime) -> bool:
+def _is_renewed(lease: Body, now: datetime) -> bool:
     spec = lease["spec"]
     renewed = spec.get("renewTime")
     if not holder_of(lease) or not renewed:
