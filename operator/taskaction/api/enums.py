@@ -143,3 +143,19 @@ class SignatureEncoding(StrEnum):
 
     HEX = "Hex"
     BASE64 = "Base64"
+
+
+class ConcurrencyPolicy(StrEnum):
+    """What a schedule does at a time when an object of an earlier time is unfinished."""
+
+    ALLOW = "Allow"
+    FORBID = "Forbid"
+    REPLACE = "Replace"
+
+
+class CatchUpPolicy(StrEnum):
+    """Which of the times that were missed a schedule makes up for."""
+
+    NONE = "None"
+    LAST = "Last"
+    ALL = "All"

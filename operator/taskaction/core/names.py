@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from datetime import datetime
 
 _CHILD_CHARS = 52
 _MARK_CHARS = 6
@@ -40,6 +41,18 @@ def visit_name(name: str, uid: str, visit: str) -> str:
         place = digest(visit.encode())[:_PLACE_CHARS]
     mark = f"{digest(uid.encode())[:_MARK_CHARS]}-{place}"
     return f"{name[: _NAME_CHARS - len(mark) - 1].replace('.', '-').rstrip('-')}-{mark}"
+
+
+def scheduled_name(name: str, time: datetime) -> str:
+    """Return the name of the object that a schedule makes for a nominal time: the name and the time in Unix seconds.
+
+    It depends on nothing else, so no time gets two objects. It has at most 63 characters: a long name is truncated, and
+    its hash distinguishes it.
+    """
+    mark = f"{time.timestamp():.0f}"
+    if len(name) + len(mark) + 1 > _NAME_CHARS:
+        mark = f"{digest(name.encode())[:_MARK_CHARS]}-{mark}"
+    return f"{name[: _NAME_CHARS - len(mark) - 1].rstrip('.-')}-{mark}"
 
 
 def dns_label(text: str) -> str:

@@ -1,8 +1,10 @@
 """Derived names: the same facts give the same name in every process and release, evenly spread and within bounds."""
 
+import re
 import subprocess
 import sys
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskaction.core import names
-from taskaction.core.names import digest, shard_of, stable_hash, truncate
+from taskaction.core.names import digest, scheduled_name, shard_of, stable_hash, truncate
 
 
 @pytest.mark.parametrize(
@@ -77,3 +79,22 @@ def test_a_text_is_never_longer_than_its_limit_and_untouched_within_it(text, lim
     assert len(cut) <= limit
     assert cut == text or len(text) > limit
     assert cut.removesuffix("…") == text[: len(cut.removesuffix("…"))]
+
+
+NINE = datetime(2026, 1, 31, 9, tzinfo=UTC)
+
+
+def test_the_name_of_a_scheduled_object_is_that_of_its_schedule_and_time() -> None:
+    assert scheduled_name("nightly", NINE) == "nightly-1769850000"
+    assert scheduled_name("x" * 52, NINE) == "x" * 52 + "-1769850000"
+
+
+@given(
+    name=st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?", fullmatch=True),
+    time=st.integers(0, 253_402_300_799).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
+)
+def test_the_name_of_a_scheduled_object_is_valid_and_its_own(name, time) -> None:
+    named = scheduled_name(name, time)
+    assert re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?", named)
+    assert named != scheduled_name(name, time - timedelta(seconds=1))
+    assert named != scheduled_name(f"{name}a", time)
