@@ -67,7 +67,7 @@ def check() -> None:
     base(DOCKERFILE.read_text(encoding="utf-8"))
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     extras, tools = project["optional-dependencies"], BUILD_TOOLS.read_text(encoding="utf-8")
-    runtime = [*project["dependencies"], *extras["actions"]]
+    runtime = [*project["dependencies"], *extras["actions"], *extras["history"]]
     build = [name for line in tools.splitlines() if (name := line.partition("#")[0].strip())]
     dev = DEV.read_text(encoding="utf-8")
     found = [f"dev.txt: {problem}" for problem in problems(dev, [*runtime, *extras["dev"], *build])]
@@ -110,11 +110,11 @@ def _lines(text: str) -> list[str]:
 
 def compile_requirements(*options: str) -> None:
     """Write the four files; the others have the versions of the first."""
-    extras = ("--extra=dev", "--extra=actions")
-    _run(*COMPILE, *options, *extras, str(PROJECT), str(BUILD_TOOLS), f"--output-file={DEV}")
-    _run(*COMPILE, "--extra=actions", f"--constraint={DEV}", str(PROJECT), f"--output-file={RUNTIME}")
+    shipped = ("--extra=actions", "--extra=history")
+    _run(*COMPILE, *options, "--extra=dev", *shipped, str(PROJECT), str(BUILD_TOOLS), f"--output-file={DEV}")
+    _run(*COMPILE, *shipped, f"--constraint={DEV}", str(PROJECT), f"--output-file={RUNTIME}")
     _run(*COMPILE, f"--constraint={DEV}", str(BUILD_TOOLS), f"--output-file={BUILD}")
-    _run(*COMPILE, "--extra=fuzz", "--extra=actions", f"--constraint={DEV}", str(PROJECT), f"--output-file={FUZZ}")
+    _run(*COMPILE, "--extra=fuzz", *shipped, f"--constraint={DEV}", str(PROJECT), f"--output-file={FUZZ}")
 
 
 def update_base() -> None:

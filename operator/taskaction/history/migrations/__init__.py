@@ -1,0 +1,1 @@
+"""Migrations of the tables of the history; ``schema.migrate`` runs them with Alembic."""

@@ -1,0 +1,1 @@
+"""One module for each migration, in order. A published one never changes."""
