@@ -131,7 +131,7 @@ class Replica(Workload):
 
     def _watch_thread(self, api: ApiSession) -> KopfThread:
         control = self._control
-        own_writes = OwnWriteFilter(control.table.finished, control.runs.table.finished)
+        own_writes = OwnWriteFilter(control.table.is_own_end, control.runs.table.is_own_end)
         noise, unneeded = NoiseFilter(), UnneededFilter(control.actions.relevance)
         return KopfThread(
             self._watches,

@@ -43,6 +43,11 @@ class RecordTable(Generic[R]):
         uid = self.names.get((namespace, name))
         return self.records.get(uid) if uid is not None else None
 
+    def is_own_end(self, uid: str) -> bool:
+        """Whether this process has ended the object, or is writing its end; a thread may ask."""
+        record = self.records.get(uid)
+        return uid in self.finished or (record is not None and record.is_being_finished)
+
     def add(self, record: R) -> None:
         """Add a record."""
         self.records[record.uid] = record

@@ -82,6 +82,23 @@ def test_a_finished_action_leaves_and_its_uid_stays_until_no_notification_can_be
     assert list(table.finished) == [later.uid, last.uid]
 
 
+async def test_an_end_is_this_processs_own_from_the_beginning_of_its_write(table) -> None:
+    record = known()
+    table.add(record)
+    record.begin_write()
+    assert not table.is_own_end(record.uid), "the write of a status that is no end"
+
+    record.set_status(TaskActionStatus(phase=Phase.SUCCEEDED))
+    assert table.is_own_end(record.uid)
+
+    record.end_write(None)
+    assert not table.is_own_end(record.uid), "the write has failed, and somebody else may have ended the action"
+
+    table.finish(record, 0.0)
+    assert table.is_own_end(record.uid)
+    assert not table.is_own_end("unknown")
+
+
 def test_any_number_of_finished_actions_leaves_no_more_than_the_last_ones(table) -> None:
     for second in range(2000):
         table.finish(known(f"r{second}"), float(second))
