@@ -3,8 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-SOURCES := operator tests hack benchmarks
-GENERATED := crds docs/reference charts/taskaction-operator/files/rights charts/taskaction-operator/README.md charts/taskaction-operator/values.schema.json
+CLIENT := packages/taskaction-client
+SOURCES := operator packages tests hack benchmarks
+GENERATED := crds $(CLIENT)/src/taskaction_client/failures.py $(CLIENT)/src/taskaction_client/types docs/reference charts/taskaction-operator/files/rights charts/taskaction-operator/README.md charts/taskaction-operator/values.schema.json
 PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
 NO_ENDURANCE := -m "not endurance"
@@ -42,6 +43,7 @@ lint: $(INSTALLED) ## Check format, style and the direction of imports
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/lint-imports
+	$(BIN)/lint-imports --config $(CLIENT)/pyproject.toml
 	@test ! -e operator/__init__.py || { echo "error: operator/__init__.py would shadow the standard library's operator: remove it"; exit 1; }
 
 type: $(INSTALLED) ## Check the types
@@ -88,7 +90,7 @@ image: $(INSTALLED) ## Build the operator's image into dist/, with Docker or wit
 chart: $(INSTALLED) ## Check the Helm chart and pack it into dist/
 	@PYTHONPATH=hack $(BIN)/python -m chart
 
-wheel: $(INSTALLED) ## Build wheel and source archive into dist/
+wheel: $(INSTALLED) ## Build wheels and source archives of operator and client into dist/
 	@$(RELEASE) wheel
 
 release: $(INSTALLED) ## Build what a release ships into dist/: wheel, chart, their sums; the version is that of the tag
@@ -136,7 +138,7 @@ bench: programs ## Measure (ONLY=name,... for some), write .bench/latest.json
 programs: $(INSTALLED)
 	@PYTHONPATH=hack $(BIN)/python -m cluster
 
-$(INSTALLED): pyproject.toml hack/requirements/dev.txt
+$(INSTALLED): pyproject.toml $(CLIENT)/pyproject.toml hack/requirements/dev.txt
 	@command -v $(PYTHON) >/dev/null || { echo "error: there is no $(PYTHON): install Python 3.11 or newer, or name it: make PYTHON=..."; exit 1; }
 	@$(PYTHON) hack/bootstrap.py
 	@touch $@

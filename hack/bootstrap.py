@@ -9,6 +9,7 @@ REQUIRED = (3, 11)
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
+PROJECTS = (ROOT, ROOT / "packages" / "taskaction-client")
 REQUIREMENTS = ROOT / "hack" / "requirements" / "dev.txt"
 
 
@@ -25,7 +26,7 @@ def main() -> int:
     print("installing the pinned packages into .venv (about a minute the first time)", flush=True)
     if not install("--require-hashes", f"--requirement={REQUIREMENTS}"):
         return fail("pip could not install the packages: fix what it reports above and run the same command again.")
-    if not install("--no-deps", "--no-index", "--no-build-isolation", f"--editable={ROOT}"):
+    if not install("--no-deps", "--no-index", "--no-build-isolation", *(f"--editable={one}" for one in PROJECTS)):
         return fail("pip could not install this project: fix what it reports above and run the same command again.")
     if not pip("check", "--disable-pip-version-check", out=subprocess.DEVNULL):
         print(f"warning: {REQUIREMENTS.name} lacks what pyproject.toml requires: run make lock", file=sys.stderr)

@@ -15,6 +15,7 @@ from release.versions import ROOT, Version
 
 DIST = ROOT / "dist"
 PLATFORMS = "linux/amd64,linux/arm64"
+PROJECTS = (ROOT, ROOT / "packages" / "taskaction-client")
 SHIPPED = ("*.whl", "*.tar.gz", "*.tgz")
 
 
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     steps.add_parser("notes", help="print what the changelog says about this version, or will say about the next one")
     collect = steps.add_parser("collect", help="move the fragments of changelog.d into the changelog")
     collect.add_argument("version", help="such as 1.2.3")
-    steps.add_parser("wheel", help="build wheel and source archive into dist/")
+    steps.add_parser("wheel", help="build wheels and source archives of operator and client into dist/")
     steps.add_parser("sums", help="write dist/SHA256SUMS")
     push = steps.add_parser("push-image", help="build for every platform and push, with SBOM and provenance")
     push.add_argument("repository", help="such as ghcr.io/OWNER/taskaction-operator")
@@ -54,7 +55,8 @@ def run(said: argparse.Namespace) -> None:
                 check_fragments(Scriv())
                 called([sys.executable, "-m", "scriv", "collect", "--version", said.version])
             case "wheel":
-                called([sys.executable, "-m", "hatchling", "build", "--directory", str(DIST)])
+                for project in PROJECTS:
+                    called([sys.executable, "-m", "hatchling", "build", "--directory", str(DIST)], project)
             case "sums":
                 (DIST / "SHA256SUMS").write_text(sums(DIST), encoding="utf-8")
             case "push-image":
@@ -109,10 +111,10 @@ def push_command(repository: str, version: Version) -> list[str]:
     ]  # fmt: skip
 
 
-def called(command: list[str]) -> None:
+def called(command: list[str], folder: Path = ROOT) -> None:
     """Run a command whose output is for people."""
     DIST.mkdir(exist_ok=True)
-    if code := subprocess.run(command, cwd=ROOT, check=False).returncode:
+    if code := subprocess.run(command, cwd=folder, check=False).returncode:
         raise ClusterError(f"{' '.join(command[:4])} ended with {code}.")
 
 

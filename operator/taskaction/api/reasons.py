@@ -264,6 +264,26 @@ class Reason(StrEnum):
     )
 
 
+PASSING_REASONS = frozenset(
+    {
+        Reason.QUEUED,
+        Reason.SUSPENDED,
+        Reason.BACKING_OFF,
+        Reason.EXECUTING,
+        Reason.WAITING_FOR_COMPLETION,
+        Reason.WAITING_FOR_SIGNAL,
+        Reason.PAUSED,
+        Reason.ABORTING,
+        Reason.COMPLETED,
+        Reason.READY,
+        Reason.VALID,
+        Reason.WEBHOOK_UNMATCHED,
+        Reason.DELIVERY_LOST,
+    }
+)
+"""Reasons with which no action or run ends without success; the client library has an error class for each other."""
+
+
 class ConditionType(StrEnum):
     """Condition types of the API; use ``Finished`` with ``kubectl wait``."""
 

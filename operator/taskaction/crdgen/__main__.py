@@ -1,4 +1,4 @@
-"""``python -m taskaction.crdgen``: generates CRDs, reference pages and RBAC rules in the current checkout."""
+"""``python -m taskaction.crdgen``: generates CRDs, reference pages, RBAC rules and the client's types."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from taskaction.api.rbac import Scope, role_rules
+from taskaction.crdgen.client_package import client_files
 from taskaction.crdgen.manifest import KINDS, crd_manifest
 from taskaction.crdgen.reference import reference_page
 
@@ -30,7 +31,7 @@ def render_files() -> dict[Path, str]:
         files[Path("docs/reference") / f"{kind.name.lower()}.md"] = reference_page(kind.name, manifest)
     for scope in Scope:
         files[_RIGHTS / f"{scope}.yaml"] = _HEADER.format("api/rbac.py") + _yaml(role_rules(scope), flow=None)
-    return files
+    return files | client_files()
 
 
 def _yaml(content: Any, *, flow: bool | None = False) -> str:
