@@ -33,6 +33,18 @@ class ApiModel(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+_NO_FIELDS: set[str] = set()
+
+
+def forget_set_fields(*models: ApiModel) -> None:
+    """Forget which fields of models the input has set; the set takes up to 700 bytes, and only some parameters need it.
+
+    pydantic copies the set before it changes it, so all models can share one.
+    """
+    for model in models:
+        object.__setattr__(model, "__pydantic_fields_set__", _NO_FIELDS)
+
+
 def _read_duration(value: object) -> object:
     if isinstance(value, str):
         return parse_duration(value)

@@ -16,6 +16,7 @@ from taskaction.api.base import (
     Timestamp,
     Uid,
     UserTimestamp,
+    forget_set_fields,
 )
 from taskaction.api.enums import (
     CacheStatus,
@@ -392,9 +393,8 @@ class TaskAction(ApiModel):
 
     @classmethod
     def from_body(cls, body: dict[str, Any]) -> Self:
-        """Return the model of an object from the API server.
-
-        Raises:
-           pydantic.ValidationError: an older schema accepted a value that this model does not know.
-        """
-        return cls.model_validate(body)
+        """Return the model of an object from the API server, small in memory; raise ``pydantic.ValidationError``."""
+        is_new = body.get("status") == {"phase": "Queued"}  # the default, which all of these share
+        action = cls.model_validate({**body, "status": cls.model_fields["status"].default} if is_new else body)
+        forget_set_fields(action, action.metadata, action.spec)
+        return action

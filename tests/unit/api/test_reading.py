@@ -1,6 +1,8 @@
 """Objects are read as the API server gives them: durations, moments, fields of a newer version, and their JSON form."""
 
+import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -170,3 +172,37 @@ def test_a_double_that_kubernetes_writes_as_digits_is_read_as_one_everywhere() -
     assert action.spec.signal is not None
     found = [action.spec.parameters["a"][0], action.spec.signal.value[0], action.status.output["b"]]
     assert [(type(one), one) for one in found] == [(float, 1e20), (float, 1e19), (float, 1e20)]
+
+
+def _new_body(number: int) -> dict[str, Any]:
+    metadata = METADATA | {"name": f"queued-{number}", "uid": f"uid-{number}", "resourceVersion": str(number)}
+    return {"metadata": metadata, "spec": {"executor": "noop"}, "status": {"phase": "Queued"}}
+
+
+def test_new_actions_share_a_status_and_others_have_their_own() -> None:
+    one, two = (TaskAction.from_body(_new_body(number)) for number in range(2))
+    assert one.status is two.status
+    assert one.status == TaskActionStatus.model_validate({"phase": "Queued"})
+    waiting = TaskAction.from_body(_new_body(3) | {"status": {"phase": "Queued", "reason": "Suspended"}})
+    assert waiting.status.reason == "Suspended"
+
+
+def test_what_is_not_remembered_of_an_object_changes_neither_copies_nor_its_json() -> None:
+    action = TaskAction.from_body(_new_body(1))
+    whole = TaskAction.model_validate(_new_body(1))
+    changed = action.spec.model_copy(update={"suspend": True})
+    assert (changed.suspend, action.spec.suspend, action.spec.model_fields_set) == (True, None, set())
+    assert action == whole
+    assert action.to_json() == whole.to_json()
+
+
+def test_a_queued_action_is_small_in_memory() -> None:
+    bodies = [_new_body(number) for number in range(1000)]
+    TaskAction.from_body(bodies[0])
+    tracemalloc.start()
+    try:
+        kept = [TaskAction.from_body(body) for body in bodies]
+        each = tracemalloc.get_traced_memory()[0] / len(kept)
+    finally:
+        tracemalloc.stop()
+    assert each < 2048

@@ -5,7 +5,7 @@ in the tree while they have live children, because an abort passes through them.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from taskaction.api.action_flow_run import ActionFlowRun, ActionFlowRunStatus
@@ -76,7 +76,16 @@ class _TreeNode:
     facts: NodeFacts | None  # None: known as a parent, not read yet
     live: bool
     parent: ParentLink | None = None
-    children: set[ParentLink] = field(default_factory=set)
+    children: set[ParentLink] | None = None  # most actions have none: saves the memory of empty sets
+
+    def add_child(self, link: ParentLink) -> None:
+        if self.children is None:
+            self.children = set()
+        self.children.add(link)
+
+    def remove_child(self, link: ParentLink) -> None:
+        if self.children is not None:
+            self.children.discard(link)
 
 
 class OwnerTree:
@@ -206,15 +215,15 @@ class OwnerTree:
 
     def _children(self, link: ParentLink) -> set[ParentLink]:
         node = self._nodes.get(link)
-        return node.children if node is not None else set()
+        return (node.children if node is not None else None) or set()
 
     def _set_parent(self, own: ParentLink, node: _TreeNode, parent: ParentLink | None) -> None:
         before, node.parent = node.parent, parent
         if before is not None and before in self._nodes:
-            self._nodes[before].children.discard(own)
+            self._nodes[before].remove_child(own)
             self._prune(before)
         if parent is not None:
-            self._nodes.setdefault(parent, _TreeNode(facts=None, live=False)).children.add(own)
+            self._nodes.setdefault(parent, _TreeNode(facts=None, live=False)).add_child(own)
 
     def _prune(self, link: ParentLink | None) -> None:
         """Remove a node that is neither live nor a parent, and then its parent if that applies to it too."""
@@ -226,7 +235,7 @@ class OwnerTree:
             if self._links.get(link.uid) == link:
                 del self._links[link.uid]
             if node.parent is not None and node.parent in self._nodes:
-                self._nodes[node.parent].children.discard(link)
+                self._nodes[node.parent].remove_child(link)
             link = node.parent
 
 
