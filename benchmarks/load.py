@@ -34,8 +34,8 @@ class Collection:
     succeeded: str
 
     def path(self, namespace: str) -> str:
-        """Give where those of a namespace are."""
-        return f"{self.api}/namespaces/{namespace}/{self.plural}"
+        """Return the path of those of a namespace, or of all namespaces if it is empty."""
+        return f"{self.api}/namespaces/{namespace}/{self.plural}" if namespace else f"{self.api}/{self.plural}"
 
 
 ACTIONS = Collection(API, "taskactions", "status.phase=Succeeded")
@@ -117,6 +117,12 @@ class Load:
         }
         await self._send("PUT", f"{kind.path(namespace)}/{name}/status", orjson.dumps(whole), JSON)
 
+    async def complete(self, namespace: str, body: Mapping[str, Any], end: bytes | None) -> None:
+        """Create an action, and with `end` write its final status as well."""
+        version = await self.post(ACTIONS, namespace, body)
+        if end is not None:
+            await self.put_status(ACTIONS, namespace, body, version, end)
+
     async def merge_status(self, namespace: str, name: str, change: bytes) -> None:
         """Merge a change into the status of an action whose resourceVersion is not known."""
         path = f"{ACTIONS.path(namespace)}/{name}/status"
@@ -136,10 +142,8 @@ class Load:
         """Create actions as fast as the connections allow, and with `end` write their final status as well."""
 
         async def one(number: int) -> None:
-            body = action(f"{prefix}-{number}", spec)
-            version = await self.post(ACTIONS, namespace, body | ({} if status is None else {"status": status}))
-            if end is not None:
-                await self.put_status(ACTIONS, namespace, body, version, end)
+            body = action(f"{prefix}-{number}", spec) | ({} if status is None else {"status": status})
+            await self.complete(namespace, body, end)
 
         await self.many(count, one, say=say)
 

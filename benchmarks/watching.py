@@ -2,9 +2,9 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import aiohttp
@@ -23,11 +23,21 @@ class WatchExpiredError(ClusterError):
 
 @dataclass(frozen=True)
 class View:
-    """What a watch shows: the objects at a path that a field selector admits, in a form such as ``METADATA``."""
+    """What a watch shows: the objects at a path that its selectors admit, in a form such as ``METADATA``.
+
+    Attributes:
+        selector: the field selector.
+        query: further selectors, as the API server expects them.
+    """
 
     path: str
     selector: str = ""
     form: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+
+    def selection(self) -> dict[str, str]:
+        """Return the query of all selectors."""
+        return {"fieldSelector": self.selector, **self.query}
 
     def accept(self, suffix: str = "") -> dict[str, str]:
         """Return the header that asks for the form; the suffix of a list is ``List``."""
@@ -55,7 +65,7 @@ class Follower:
                     async for line in lines:
                         note(line)
             except WatchExpiredError:
-                for line in self._changes(await self._list(fieldSelector=self._view.selector)):
+                for line in self._changes(await self._list(**self._view.selection())):
                     note(line)
 
     async def _watch(self, begun: asyncio.Event) -> AsyncGenerator[bytes, None]:
@@ -64,7 +74,7 @@ class Follower:
             "watch": "true",
             "allowWatchBookmarks": "true",  # otherwise a quiet namespace expires while another one is busy
             "resourceVersion": self._version,
-            "fieldSelector": self._view.selector,
+            **self._view.selection(),
         }
         async with self._session.get(self._url, params=parameters, headers=self._view.accept()) as response:
             await check(response)

@@ -7,7 +7,7 @@ from statistics import median
 
 from benchmarks.figures.group import Group
 from benchmarks.figures.throughput import ceiling, warm_up
-from benchmarks.load import NOOP, Load
+from benchmarks.load import NOOP, Load, action
 from benchmarks.report import Figure, Row, Target
 from benchmarks.stage import WATCH_ONE, WORK, Stage
 
@@ -26,7 +26,7 @@ def measure(stage: Stage) -> Iterator[Row]:
         end = warm_up(stage)
         for number in range(ROUNDS):
             rate = ceiling(stage, f"ceiling{number}", CEILING_COUNT, end) / 2
-            latencies = stage.run(paced(stage.load, f"paced{number}", rate, SECONDS))
+            latencies = stage.run(paced(stage.load, WORK, f"paced{number}", rate, SECONDS))
             halves.append(quantile(latencies, 0.5))
             longest.append(quantile(latencies, 0.99))
             text = f"p50 {halves[-1]:.1f} ms, p99 {longest[-1]:.1f} ms, longest {max(latencies):.1f} ms"
@@ -35,11 +35,16 @@ def measure(stage: Stage) -> Iterator[Row]:
     yield P99.measured(median(longest))
 
 
-async def paced(load: Load, prefix: str, rate: float, seconds: float) -> list[float]:
-    """Give the milliseconds of each action, from the moment its creation was due."""
+async def paced(
+    load: Load, namespace: str, prefix: str, rate: float, seconds: float, end: bytes | None = None
+) -> list[float]:
+    """Return the milliseconds of each action, from the moment its creation was due until a watch shows its end.
+
+    With `end` the load process writes the final status itself.
+    """
     count = int(rate * seconds)
     due: dict[str, float] = {}
-    async with load.finished(WORK) as seen, asyncio.TaskGroup() as group:
+    async with load.finished(namespace) as seen, asyncio.TaskGroup() as group:
         begun = time.perf_counter()
         for number in range(count):
             moment = begun + number / rate
@@ -47,7 +52,7 @@ async def paced(load: Load, prefix: str, rate: float, seconds: float) -> list[fl
                 await asyncio.sleep(ahead)
             name = f"{prefix}-{number}"
             due[name] = moment
-            group.create_task(load.create(WORK, name, NOOP))
+            group.create_task(load.complete(namespace, action(name, NOOP), end))
         await seen.reach(count, timeout=TIMEOUT)
     return [(seen.moments[name] - moment) * 1000 for name, moment in due.items()]
 

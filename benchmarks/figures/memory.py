@@ -18,19 +18,19 @@ def measure(stage: Stage) -> Iterator[Row]:
     """Fill the workers with actions that do not end, then the queue behind them."""
     with stage.operator(QUICK_STOP) as operator:
         before = memory(operator)
-        fill(stage, operator)
+        fill(stage, operator, QUEUED, timeout=TIMEOUT)
         after = memory(operator)
     stage.say(f"  {before:.0f} MB at start, {after:.0f} MB with {QUEUED} queued actions")
     yield MEMORY.measured(after - before)
 
 
-def fill(stage: Stage, operator: Operator) -> None:
+def fill(stage: Stage, operator: Operator, queued: int, *, timeout: float) -> None:
     """Return when every worker is taken and the queue has its length."""
-    stage.say(f"{WORKERS} actions that keep their workers, {QUEUED} behind them")
+    stage.say(f"{WORKERS} actions that keep their workers, {queued} behind them")
     stage.run(stage.load.create_many(WORK, "hold", WORKERS, HOLD))
-    stage.wait(operator, "workers_busy", WORKERS, timeout=TIMEOUT)
-    stage.run(stage.load.create_many(WORK, "queued", QUEUED, HOLD, say=stage.say))
-    stage.wait(operator, "queue_depth", QUEUED, timeout=TIMEOUT)
+    stage.wait(operator, "workers_busy", WORKERS, timeout=timeout)
+    stage.run(stage.load.create_many(WORK, "queued", queued, HOLD, say=stage.say))
+    stage.wait(operator, "queue_depth", queued, timeout=timeout)
 
 
 GROUP = Group("memory", (MEMORY,), measure)

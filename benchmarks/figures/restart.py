@@ -18,7 +18,7 @@ MEMORY = Figure("restart_memory_mb_10k", "MB")
 def measure(stage: Stage) -> Iterator[Row]:
     """Fill a cluster, end the operator by SIGTERM, and time the next one until it has queued all that is unfinished."""
     with stage.operator(QUICK_STOP) as operator:
-        fill(stage, operator)
+        fill(stage, operator, QUEUED, timeout=TIMEOUT)
         stage.say("SIGTERM")
         operator.stop()
     stage.say(f"{FINISHED} finished actions")
