@@ -175,6 +175,7 @@ _BEGINS = {
     Reason.QUEUED: "Under way",
     Reason.COMPLETED: "Ended",
     Reason.READY: "Providers",
+    Reason.INVALID_SCHEDULE: "Schedules",
     Reason.VALID: "Flows",
 }
 """The reasons that begin a group; the others follow in the order of the code."""

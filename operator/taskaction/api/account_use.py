@@ -1,7 +1,7 @@
-"""Built-in executors that need no ServiceAccount; the same as in ``crds/policies/rights.yaml``.
+"""Built-in executors that need no ServiceAccount; the same as in ``rights.yaml`` and ``schedule-rights.yaml``.
 
-Admission asks whoever creates an inline action of any other executor, plug-ins included, for `impersonate` on the
-account. So a plug-in that nobody thought of here gets no account for which nobody was asked.
+Both are in ``crds/policies``. Admission asks whoever creates an inline action of any other executor, plug-ins included,
+for `impersonate` on the account. So a plug-in that nobody thought of here gets no account for which nobody was asked.
 """
 
 from collections.abc import Mapping

@@ -45,7 +45,8 @@ def forget_set_fields(*models: ApiModel) -> None:
         object.__setattr__(model, "__pydantic_fields_set__", _NO_FIELDS)
 
 
-def _read_duration(value: object) -> object:
+def read_duration(value: object) -> object:
+    """Return a duration of JSON as a ``timedelta``; raise ``ValueError`` for anything but a string of that form."""
     if isinstance(value, str):
         return parse_duration(value)
     if isinstance(value, timedelta):
@@ -62,7 +63,8 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-_DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": PATTERN, "maxLength": 32}
+DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": PATTERN, "maxLength": 32}
+"""Schema of a Go-style duration, without rules about its length."""
 _BOUNDED = rules(cel("duration(self) >= duration('0s')", "must be shorter than 292 years; use e.g. 90s, 1m30s or 2h"))
 _POSITIVE = rules(
     cel(
@@ -80,17 +82,17 @@ _OF_OUR_AGE = rules(
 
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_read_duration),
+    BeforeValidator(read_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema(_DURATION_SCHEMA | _BOUNDED),
+    WithJsonSchema(DURATION_SCHEMA | _BOUNDED),
 ]
 """Go-style duration: a string in JSON, a ``timedelta`` in Python."""
 
 PositiveDuration = Annotated[
     timedelta,
-    BeforeValidator(_read_duration),
+    BeforeValidator(read_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema(_DURATION_SCHEMA | _POSITIVE),
+    WithJsonSchema(DURATION_SCHEMA | _POSITIVE),
 ]
 """Go-style duration greater than zero."""
 

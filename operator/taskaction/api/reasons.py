@@ -215,6 +215,29 @@ class Reason(StrEnum):
         "see the message",
     )
 
+    # Schedules
+    INVALID_SCHEDULE = (
+        "InvalidSchedule",
+        "`cron` or `timeZone` of a schedule is invalid, or no time matches it",
+        "fix the field that the message names",
+    )
+    INVALID_TEMPLATE = (
+        "InvalidTemplate",
+        "the `template` of a schedule is not a valid object of its kind, or it requires `runAs`",
+        "fix the field that the message names",
+    )
+    NAME_TAKEN = (
+        "NameTaken",
+        "another object has the name of the object that a schedule had to make, so that time was missed",
+        "delete or rename the object that the message names; the next time is not affected",
+    )
+    SCHEDULE_ENDED = "ScheduleEnded", "the schedule has no times after the present one", "set a later `endAt`"
+    TIME_MISSED = (
+        "TimeMissed",
+        "a schedule made no object for one or more of its times",
+        "see the message; `catchUp` and `startingDeadlineSeconds` say what happens to missed times",
+    )
+
     # Flows
     VALID = "Valid", "the flow can be run"
     INVALID_DEFINITION = (

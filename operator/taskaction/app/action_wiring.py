@@ -333,6 +333,7 @@ def _build_writing(base: Foundation, providers: ProviderControl, seen: _Observat
         to_record=ActionRecord.from_action,
         namespaces=base.config.watch_namespaces,
         files=base.outputs,
+        is_recorded=base.schedules.has_recorded,
     )
     canceller = Canceller(
         clock=base.clock,

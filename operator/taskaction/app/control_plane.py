@@ -12,7 +12,15 @@ from taskaction.app.action_wiring import ActionControl
 from taskaction.app.flow_wiring import FlowRunControl
 from taskaction.app.foundation import Foundation
 from taskaction.app.provider_wiring import ProviderControl
-from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOW_RUNS, ACTION_FLOWS, TASK_ACTIONS, Body
+from taskaction.app.schedule_wiring import ScheduleControl
+from taskaction.cluster.gateway import (
+    ACTION_EVENTS,
+    ACTION_FLOW_RUNS,
+    ACTION_FLOWS,
+    ACTION_SCHEDULES,
+    TASK_ACTIONS,
+    Body,
+)
 from taskaction.control.flow_runs.catalogue import FlowCatalogue
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.gap_sweeps import GapSweeps
@@ -37,6 +45,7 @@ class ControlPlane:
     actions: ActionControl
     flows: FlowCatalogue
     runs: FlowRunControl
+    schedules: ScheduleControl
     storage_sweeper: StorageSweeper
     gap_sweeps: GapSweeps
 
@@ -75,6 +84,8 @@ class ControlPlane:
             self.flows.on_notification(event, body)
         elif kind == ACTION_FLOW_RUNS.kind:
             self.runs.intake.on_notification(event, body)
+        elif kind == ACTION_SCHEDULES.kind:
+            self.schedules.intake.on_notification(event, body)
         elif kind in FOLLOWED:
             self.providers.followed.on_notification(kind, event, body)
         else:
@@ -140,6 +151,7 @@ class ControlPlane:
             "run expiry": self.runs.expiry.run_agenda(failed),
             "run scans": self.runs.expiry.run_scans(interval, failed),
             "run sweeps": self.runs.sweeper.run(interval, failed),
+            "schedules": self.schedules.agenda.run(self.schedules.reconciler.request, failed),
             "storage sweeps": self.storage_sweeper.run(self.base.config.storage_sweep_interval.total_seconds()),
             "ActionEvents": self.actions.dispatcher.run_agenda(failed),
             "ActionEvent scans": self.actions.dispatcher.run_scans(interval, failed),

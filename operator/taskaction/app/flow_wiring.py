@@ -95,6 +95,7 @@ def build_runs(base: Foundation, providers: ProviderControl, actions: ActionCont
         to_record=RunRecord.from_run,
         namespaces=config.watch_namespaces,
         files=files,
+        is_recorded=base.schedules.has_recorded,
     )
     event_poster = RunEventPoster(clock=base.clock, table=table, events=base.events, patience=config.status_delay)
     teardown = RunTeardown(

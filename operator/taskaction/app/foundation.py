@@ -18,6 +18,7 @@ from taskaction.control.objects.requests import Requests
 from taskaction.control.objects.tables import ActionTable
 from taskaction.control.objects.tree import OwnerTree
 from taskaction.control.objects.writer import R, StatusWriter
+from taskaction.control.schedules.records import ScheduleTable
 from taskaction.control.sharding.scope import WatchScope
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.clock import Clock
@@ -50,6 +51,7 @@ class Foundation:
     tenures: ShardTenures
     scope: WatchScope
     members: LiveRecords
+    schedules: ScheduleTable
     tree: OwnerTree
     family: ParentTracker
     events: EventPoster
@@ -106,6 +108,7 @@ def build_foundation(
         tenures=tenures,
         scope=WatchScope(),
         members=members,
+        schedules=ScheduleTable(),
         tree=tree,
         family=ParentTracker(
             cluster=cluster,

@@ -6,6 +6,7 @@ from taskaction.app.action_wiring import ActionControl
 from taskaction.app.flow_wiring import FlowRunControl
 from taskaction.app.observer import OperatorRecorder
 from taskaction.app.provider_wiring import ProviderControl
+from taskaction.app.schedule_wiring import ScheduleControl
 from taskaction.control.flow_runs.catalogue import FlowCatalogue
 
 
@@ -20,12 +21,14 @@ class OwnershipListener:
         actions: ActionControl,
         flows: FlowCatalogue,
         runs: FlowRunControl,
+        schedules: ScheduleControl,
     ) -> None:
         self._journal = journal
         self._providers = providers
         self._actions = actions
         self._flows = flows
         self._runs = runs
+        self._schedules = schedules
 
     def on_shard_acquired(self, shard: int, epoch: int) -> None:  # noqa: ARG002 - the listener's signature
         """Start the work of a shard: first the providers, then the actions."""
@@ -36,6 +39,7 @@ class OwnershipListener:
         self._actions.expiry.on_shard_acquired()
         self._flows.on_shard_acquired(shard)
         self._runs.intake.on_shard_acquired(shard)
+        self._schedules.intake.on_shard_acquired(shard)
 
     def on_lease_renewed(self, shard: int) -> None:
         """Continue what has waited for the Lease of a shard."""

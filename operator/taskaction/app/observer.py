@@ -1,9 +1,10 @@
 """Logs and metrics of the control layer: constant messages, data as keys; never the value of a parameter."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from taskaction.api.action_schedule import ActionSchedule
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
 from taskaction.app.operator_metrics import OperatorMetrics
@@ -39,6 +40,10 @@ class _BoundedDetails:
 def known_reason(reason: str | None) -> str:
     """Return a reason as the value of a label: executors and users invent codes, and each would be a time series."""
     return str(reason) if reason in _REASONS else _OTHER_REASON
+
+
+def _schedule_fields(schedule: ActionSchedule) -> dict[str, object]:
+    return {"namespace": schedule.metadata.namespace, "schedule": schedule.metadata.name}
 
 
 class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
@@ -159,6 +164,24 @@ class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
         self.metrics.runs_finished.labels(str(status.phase), str(status.reason)).inc()
         self._log.info("run ended", phase=str(status.phase), reason=status.reason, **record.log_fields)
         self._log.debug("run ended", detail=status.message, **record.log_fields)
+
+    def on_object_made(self, schedule: ActionSchedule, delay: timedelta) -> None:
+        """Record that the object of a time exists, ``delay`` after its nominal time."""
+        self.metrics.schedule_objects.labels(str(schedule.spec.template.kind)).inc()
+        self.metrics.schedule_delay.observe(max(0.0, delay.total_seconds()))
+        self._log.debug("schedule made an object", **_schedule_fields(schedule))
+
+    def on_object_refused(self, schedule: ActionSchedule, reason: Reason, message: str) -> None:
+        """Record that the object of a time was not made."""
+        self.metrics.schedule_refusals.labels(str(reason)).inc()
+        self._log.info(
+            "schedule cannot make an object", reason=str(reason), detail=message, **_schedule_fields(schedule)
+        )
+
+    def on_times_missed(self, schedule: ActionSchedule, count: int) -> None:
+        """Record that a schedule has made no object for ``count`` times, and that the status has this."""
+        self.metrics.schedule_missed.inc(count)
+        self._log.warning("schedule missed times", count=count, **_schedule_fields(schedule))
 
     def on_clock_wrong(self, seconds: float) -> None:
         """Record that this replica releases its shards, because its clock differs from the API server's."""

@@ -76,6 +76,22 @@ class OperatorMetrics(ProcessMetrics):
         )
         self.live = self.gauge("actions_live", "Number of unfinished actions that this replica knows.")
         self.runs_live = self.gauge("flow_runs_live", "Number of unfinished flow runs.")
+        self.schedules = self.gauge("schedules", "Number of schedules that this replica knows.")
+        self.schedule_objects = self.counter(
+            "schedule_objects_made", "Number of objects that schedules made for their times, by kind.", "kind"
+        )
+        self.schedule_refusals = self.counter(
+            "schedule_objects_refused",
+            "Number of times that the object of a schedule was not made, with repetitions, by reason.",
+            "reason",
+        )
+        self.schedule_missed = self.counter(
+            "schedule_times_missed", "Number of nominal times of schedules for which no object was made."
+        )
+        self.schedule_delay = self.histogram(
+            "schedule_delay_seconds",
+            "Time from the nominal time of a schedule, jitter included, to the creation of its object.",
+        )
         self.watch_reduced = self.gauge(
             "watch_reduced", "Whether this replica leaves out the actions that only other replicas need (1)."
         )

@@ -181,6 +181,7 @@ class Replica(Workload):
         metrics.action_events.set_function(lambda: len(control.actions.dispatcher))
         metrics.live.set_function(lambda: len(control.table))
         metrics.runs_live.set_function(lambda: len(control.runs.table))
+        metrics.schedules.set_function(lambda: len(control.base.schedules))
         metrics.watch_reduced.set_function(lambda: control.base.scope.is_reduced)
         metrics.notices.set_function(lambda: len(self._inbox))
         metrics.watch_age.set_function(lambda: max(self._freshness.ages().values(), default=0.0))

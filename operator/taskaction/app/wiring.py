@@ -16,7 +16,15 @@ from taskaction.app.listeners import OwnershipListener
 from taskaction.app.observer import OperatorRecorder
 from taskaction.app.operator_metrics import OperatorMetrics
 from taskaction.app.provider_wiring import ProviderControl, build_providers
-from taskaction.cluster.gateway import ACTION_EVENTS, ACTION_FLOW_RUNS, ACTION_FLOWS, TASK_ACTIONS, Cluster
+from taskaction.app.schedule_wiring import ScheduleControl, build_schedules
+from taskaction.cluster.gateway import (
+    ACTION_EVENTS,
+    ACTION_FLOW_RUNS,
+    ACTION_FLOWS,
+    ACTION_SCHEDULES,
+    TASK_ACTIONS,
+    Cluster,
+)
 from taskaction.control.flow_runs.catalogue import FlowCatalogue
 from taskaction.control.objects.gap_sweeps import GapSweeps
 from taskaction.control.objects.storage_marks import StorageMarks
@@ -47,7 +55,10 @@ def assemble(
     actions = build_actions(base, providers)
     flows = build_catalogue(base, providers)
     runs = build_runs(base, providers, actions)
-    listener = OwnershipListener(journal=journal, providers=providers, actions=actions, flows=flows, runs=runs)
+    schedules = build_schedules(base)
+    listener = OwnershipListener(
+        journal=journal, providers=providers, actions=actions, flows=flows, runs=runs, schedules=schedules
+    )
     return ControlPlane(
         base=base,
         leases=_build_leases(base, listener),
@@ -55,8 +66,9 @@ def assemble(
         actions=actions,
         flows=flows,
         runs=runs,
+        schedules=schedules,
         storage_sweeper=_build_storage_sweeper(base),
-        gap_sweeps=_build_gap_sweeps(base, providers, actions, flows, runs),
+        gap_sweeps=_build_gap_sweeps(base, providers, actions, flows, runs, schedules),
     )
 
 
@@ -66,12 +78,14 @@ def _build_gap_sweeps(
     actions: ActionControl,
     flows: FlowCatalogue,
     runs: FlowRunControl,
+    schedules: ScheduleControl,
 ) -> GapSweeps:
     sweeps: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
         TASK_ACTIONS.plural: actions.sweeper.sweep,
         ACTION_FLOW_RUNS.plural: runs.sweeper.sweep,
         ACTION_EVENTS.plural: actions.dispatcher.sweep,
         ACTION_FLOWS.plural: flows.sweep,
+        ACTION_SCHEDULES.plural: schedules.intake.sweep,
         **{resource.plural: partial(providers.intake.sweep, kind) for kind, resource in RESOURCES.items()},
     }
     return GapSweeps(

@@ -50,7 +50,7 @@ _POLICIES = Resource(
 _OWN_REVIEWS = Resource(
     group="authorization.k8s.io", version="v1", plural="selfsubjectaccessreviews", kind="", namespaced=False
 )
-_GUARDS = ("rights", "run-rights", "provider-rights", "origin", "deletion", "parameters")
+_GUARDS = ("rights", "run-rights", "schedule-rights", "provider-rights", "origin", "deletion", "parameters")
 """Admission policies that enforce what RBAC cannot."""
 _OWN_RIGHTS = (
     (GROUP, "taskactions", ("get", "list", "watch", "create", "patch", "delete", "abort", "signal")),

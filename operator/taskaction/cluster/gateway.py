@@ -35,6 +35,7 @@ CLUSTER_ACTION_PROVIDERS = Resource(
 ACTION_EVENTS = Resource(group=GROUP, version=VERSION, plural="actionevents", kind="ActionEvent")
 ACTION_FLOWS = Resource(group=GROUP, version=VERSION, plural="actionflows", kind="ActionFlow")
 ACTION_FLOW_RUNS = Resource(group=GROUP, version=VERSION, plural="actionflowruns", kind="ActionFlowRun")
+ACTION_SCHEDULES = Resource(group=GROUP, version=VERSION, plural="actionschedules", kind="ActionSchedule")
 LEASES = Resource(group="coordination.k8s.io", version="v1", plural="leases", kind="Lease")
 SECRETS = Resource(group="", version="v1", plural="secrets", kind="Secret")
 SERVICE_ACCOUNTS = Resource(group="", version="v1", plural="serviceaccounts", kind="ServiceAccount")

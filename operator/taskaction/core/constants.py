@@ -43,6 +43,12 @@ START_ANNOTATION = f"{GROUP}/reports-start"
 ORIGIN_PROBE = "probe"
 """The value of that annotation that the admission policy refuses to everybody, so that its presence can be tested."""
 
+SCHEDULE_LABEL = f"{GROUP}/schedule"
+"""On an object that a schedule made: the name of the schedule."""
+
+SCHEDULED_TIME_ANNOTATION = f"{GROUP}/scheduled-time"
+"""On an object that a schedule made: its nominal time."""
+
 STATE_ANNOTATION = f"{GROUP}/state"
 """On an action that a flow run started: the name of that state, which may not be a valid label."""
 

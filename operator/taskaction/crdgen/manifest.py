@@ -6,6 +6,7 @@ from typing import Any
 from taskaction.api.action_event import ActionEvent
 from taskaction.api.action_flow import ActionFlow
 from taskaction.api.action_flow_run import ActionFlowRun
+from taskaction.api.action_schedule import ActionSchedule
 from taskaction.api.base import ApiModel
 from taskaction.api.provider import ActionProvider, ClusterActionProvider
 from taskaction.api.task_action import TaskAction
@@ -147,6 +148,25 @@ KINDS = (
             Column("Parent", ".spec.parentRef.name", wide=True),
         ),
         selectable=(".status.phase", ".spec.flowRef.name", ".spec.parentRef.name"),
+    ),
+    Kind(
+        model=ActionSchedule,
+        plural="actionschedules",
+        short=("as",),
+        columns=(
+            Column("Cron", ".spec.cron"),
+            Column("Interval", ".spec.interval"),
+            Column("Zone", ".spec.timeZone"),
+            Column("Suspend", ".spec.suspend", "boolean"),
+            Column("Active", ".status.activeCount", "integer"),
+            Column("Last", ".status.lastScheduledTime", "date"),
+            Column("Next", ".status.nextTime"),
+            Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+            _AGE,
+            Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', wide=True),
+            Column("Message", '.status.conditions[?(@.type=="Ready")].message', wide=True),
+            Column("Missed", ".status.missed", "integer", wide=True),
+        ),
     ),
 )
 """Every kind of the API."""

@@ -127,3 +127,25 @@ def _text(value: Any) -> str:
     if isinstance(plain, str):
         return plain
     return orjson.dumps(plain).decode()
+
+
+def render_fields_of(root: str, template: Any, values: Mapping[str, Any]) -> Any:
+    """Return ``template`` with the fields replaced whose first name is ``root``, at any depth.
+
+    All other fields stay as they are, for a later rendering. Names of members are not templates.
+
+    Raises:
+        InvalidParametersError: a field of ``root`` is unknown, or the result is too long.
+    """
+    if isinstance(template, str):
+        return _bounded(_FIELD.sub(lambda match: _render_own(match, root, values), template))
+    if isinstance(template, _LISTS):
+        return [render_fields_of(root, part, values) for part in template]
+    if isinstance(template, Mapping):
+        return {name: render_fields_of(root, part, values) for name, part in template.items()}
+    return template
+
+
+def _render_own(match: re.Match[str], root: str, values: Mapping[str, Any]) -> str:
+    path = match[1]
+    return _text(_value(path, {root: values})) if path.partition(".")[0] == root else match[0]

@@ -20,6 +20,7 @@ from taskaction.cluster.gateway import (
     ACTION_FLOW_RUNS,
     ACTION_FLOWS,
     ACTION_PROVIDERS,
+    ACTION_SCHEDULES,
     CLUSTER_ACTION_PROVIDERS,
     JOBS,
     PODS,
@@ -37,6 +38,7 @@ KINDS = (
     ACTION_EVENTS,
     ACTION_FLOWS,
     ACTION_FLOW_RUNS,
+    ACTION_SCHEDULES,
     PODS,
     JOBS,
 )

@@ -18,6 +18,7 @@ from taskaction.cluster.gateway import (
     ACTION_FLOW_RUNS,
     ACTION_FLOWS,
     ACTION_PROVIDERS,
+    ACTION_SCHEDULES,
     CLUSTER_ACTION_PROVIDERS,
     TASK_ACTIONS,
     Body,
@@ -35,6 +36,7 @@ WATCHED: tuple[Resource, ...] = (
     ACTION_FLOWS,
     ACTION_FLOW_RUNS,
     ACTION_EVENTS,
+    ACTION_SCHEDULES,
     TASK_ACTIONS,
 )
 """The watched kinds, in the order in which existing objects are delivered at the start."""

@@ -3,16 +3,19 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from taskaction.api.account_use import uses_account
 
 POLICIES = Path(__file__).parents[3] / "crds" / "policies"
 
 
-def test_the_policy_for_actions_lists_the_same_executors() -> None:
-    policy = (POLICIES / "rights.yaml").read_text()
-    (listed,) = re.findall(r"object\.spec\.executor in \[([^]]*)\]", policy)
+@pytest.mark.parametrize("name", ["rights", "schedule-rights"])
+def test_the_policies_for_actions_and_schedules_list_the_same_executors(name: str) -> None:
+    policy = (POLICIES / f"{name}.yaml").read_text()
+    (listed,) = re.findall(r"\.executor in \[([^]]*)\]", policy)
     never = re.findall(r"'(\w+)'", listed)
-    sometimes = re.findall(r"object\.spec\.executor == '(\w+)' && !\('(\w+)' in variables\.parameters\)", policy)
+    sometimes = re.findall(r"\.executor == '(\w+)' && !\('(\w+)' in variables\.parameters\)", policy)
     assert never
     assert sometimes
     assert not any(uses_account(executor, {"auth": 1, "tokens": 1, "object": 1}) for executor in never)

@@ -3,11 +3,13 @@
 import asyncio
 from collections.abc import Callable
 
+from taskaction.api.action_schedule import ActionSchedule
 from taskaction.api.base import format_time
 from taskaction.api.provider import ActionProvider, ClusterActionProvider, Provider
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import (
     ACTION_PROVIDERS,
+    ACTION_SCHEDULES,
     CLUSTER_ACTION_PROVIDERS,
     EVENTS,
     Body,
@@ -20,6 +22,7 @@ from taskaction.core.constants import FIELD_MANAGER, MESSAGE_LIMIT_CHARS
 from taskaction.core.names import digest, truncate
 from taskaction.lifecycle.decisions import RecordEvent
 
+EventSubject = OwnedObject | Provider | ActionSchedule
 _LONGEST_NAME = 253 - 33
 _OF_CLUSTER = "default"
 """Namespace of Events about objects without one, which Kubernetes determines."""
@@ -34,8 +37,8 @@ class EventPoster:
         self._dropped = dropped
         self._queue: asyncio.Queue[Body] = asyncio.Queue(kept)
 
-    def post(self, about: OwnedObject | Provider, what: RecordEvent) -> None:
-        """Queue an Event about an action, a run or a provider."""
+    def post(self, about: EventSubject, what: RecordEvent) -> None:
+        """Queue an Event about an action, a run, a provider or a schedule."""
         try:
             self._queue.put_nowait(self._build_event(about, what))
         except asyncio.QueueFull:
@@ -50,7 +53,7 @@ class EventPoster:
             except ClusterError:
                 self._dropped()  # the status says the same; Events are best effort
 
-    def _build_event(self, about: OwnedObject | Provider, what: RecordEvent) -> Body:
+    def _build_event(self, about: EventSubject, what: RecordEvent) -> Body:
         now = self._clock.now()
         seconds = format_time(now)[:19] + "Z"
         metadata, resource = about.metadata, _resource_of(about)
@@ -78,7 +81,9 @@ class EventPoster:
         }
 
 
-def _resource_of(about: OwnedObject | Provider) -> Resource:
+def _resource_of(about: EventSubject) -> Resource:
+    if isinstance(about, ActionSchedule):
+        return ACTION_SCHEDULES
     if isinstance(about, ActionProvider):
         return ACTION_PROVIDERS
     return CLUSTER_ACTION_PROVIDERS if isinstance(about, ClusterActionProvider) else RESOURCES[kind_of(about)]

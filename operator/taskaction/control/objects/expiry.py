@@ -26,6 +26,7 @@ from taskaction.control.objects.owned import (
     parent_link,
     parse_object,
 )
+from taskaction.control.objects.scheduled import ScheduledTime, find_scheduled_time
 from taskaction.control.objects.tree import OwnerTree, ParentLink
 from taskaction.core.clock import Clock
 from taskaction.core.constants import FINALIZER, HELD_LABEL
@@ -72,6 +73,7 @@ class _Remembered(NamedTuple):
     name: str
     namespace: str
     parent: ParentLink | None
+    scheduled: ScheduledTime | None
     may_have_files: bool
 
 
@@ -91,11 +93,13 @@ class ExpiryCollector(Generic[O, R]):
         expires_at: ExpiryTime[O],
         to_record: Callable[[O], R],
         files: ObjectFiles[O],
+        is_recorded: Callable[[str, datetime], bool],
         namespaces: Sequence[str] = (),
     ) -> None:
         """Create a collector.
 
-        ``to_record`` returns the record of a finished object that must be edited.
+        ``to_record`` returns the record of a finished object that must be edited, ``is_recorded`` whether the status of
+        a schedule, by its uid, has a nominal time.
         """
         self._cluster = cluster
         self._namespaces = namespaces
@@ -106,6 +110,7 @@ class ExpiryCollector(Generic[O, R]):
         self._members = members
         self._to_record = to_record
         self._files = files
+        self._is_recorded = is_recorded
         self._with_files: dict[str, tuple[str, str]] = {}
         self._tree = tree
         self._expires_at = expires_at
@@ -195,7 +200,9 @@ class ExpiryCollector(Generic[O, R]):
         if at - self._clock.now() <= REMEMBERED:
             metadata, parent = action.metadata, parent_link(action)
             may_have_files = self._files.may_exist(action)
-            self._remembered[metadata.uid] = _Remembered(metadata.name, metadata.namespace, parent, may_have_files)
+            self._remembered[metadata.uid] = _Remembered(
+                metadata.name, metadata.namespace, parent, find_scheduled_time(action), may_have_files
+            )
             self._agenda.set(metadata.uid, at)
 
     def _remember_files(self, action: O) -> None:
@@ -204,18 +211,20 @@ class ExpiryCollector(Generic[O, R]):
 
     def _on_due(self, uid: str) -> None:
         found = self._remembered[uid]
-        if self._is_needed(uid, found.parent):
+        if self._is_needed(uid, found):
             self._agenda.set(uid, self._clock.now() + _AGAIN)
             return
         del self._remembered[uid]
         self._background.start(self._delete(found, uid), name=f"expire {uid}")
 
-    def _is_needed(self, uid: str, parent: ParentLink | None) -> bool:
-        """Whether a live parent may still read the object, or its deletion would delete live children.
+    def _is_needed(self, uid: str, found: _Remembered) -> bool:
+        """Whether a live parent may still read the object, a schedule counts on it, or live children would be deleted.
 
         The tree cannot name the parent: it forgets a finished action that has no live children.
         """
-        parent_lives = parent is not None and find_linked(self._members, parent) is not None
+        if found.scheduled is not None and not self._is_recorded(*found.scheduled):
+            return True
+        parent_lives = found.parent is not None and find_linked(self._members, found.parent) is not None
         return parent_lives or self._tree.has_live_descendants(uid)
 
     async def _delete(self, found: _Remembered, uid: str) -> None:

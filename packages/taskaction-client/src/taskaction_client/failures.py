@@ -198,6 +198,32 @@ class ActionInvalidSchemaError(ActionFailedError):
     """``inputSchema`` or ``outputSchema`` of a provider or flow is not a usable JSON Schema (``InvalidSchema``)."""
 
 
+class ActionInvalidScheduleError(ActionFailedError):
+    """``cron`` or ``timeZone`` of a schedule is invalid, or no time matches it (``InvalidSchedule``)."""
+
+
+class ActionInvalidTemplateError(ActionFailedError):
+    """Reason ``InvalidTemplate``.
+
+    The ``template`` of a schedule is not a valid object of its kind, or it requires ``runAs``.
+    """
+
+
+class ActionNameTakenError(ActionFailedError):
+    """Reason ``NameTaken``.
+
+    Another object has the name of the object that a schedule had to make, so that time was missed.
+    """
+
+
+class ActionScheduleEndedError(ActionFailedError):
+    """The schedule has no times after the present one (``ScheduleEnded``)."""
+
+
+class ActionTimeMissedError(ActionFailedError):
+    """A schedule made no object for one or more of its times (``TimeMissed``)."""
+
+
 class ActionInvalidDefinitionError(ActionFailedError):
     """``definition`` is not a valid flow definition (``InvalidDefinition``)."""
 
@@ -276,6 +302,11 @@ BY_REASON: Mapping[str, type[ActionFailedError]] = {
     "InvalidConfig": ActionInvalidConfigError,
     "SecretNotAllowed": ActionSecretNotAllowedError,
     "InvalidSchema": ActionInvalidSchemaError,
+    "InvalidSchedule": ActionInvalidScheduleError,
+    "InvalidTemplate": ActionInvalidTemplateError,
+    "NameTaken": ActionNameTakenError,
+    "ScheduleEnded": ActionScheduleEndedError,
+    "TimeMissed": ActionTimeMissedError,
     "InvalidDefinition": ActionInvalidDefinitionError,
     "FlowNotFound": ActionFlowNotFoundError,
     "InvalidInput": ActionInvalidInputError,

@@ -22,7 +22,7 @@ from taskaction.control.objects.objects import ObjectEditor
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.tables import ActionTable
 from taskaction.control.objects.tree import NodeFacts, OwnerTree, ParentLink
-from taskaction.core.constants import API_VERSION, FINALIZER, HELD_LABEL
+from taskaction.core.constants import API_VERSION, FINALIZER, HELD_LABEL, SCHEDULED_TIME_ANNOTATION
 from taskaction.plugin.storage import StorageError
 from taskaction.testing.clock import START, FakeClock, settle
 
@@ -58,6 +58,7 @@ class Keeper:
         self.failures: list[str] = []
         self.files = Files()
         self.expires: dict[str, datetime | None] = {}
+        self.recorded_times: set[tuple[str, datetime]] = set()
         background = Background(self.failed)
         self.expiry = ExpiryCollector(
             cluster=self.cluster,
@@ -69,6 +70,7 @@ class Keeper:
             tree=self.tree,
             expires_at=self.judge,
             files=self.files,
+            is_recorded=lambda schedule, time: (schedule, time) in self.recorded_times,
             to_record=lambda action: recorded(self.cluster.objects["taskactions", "team-a", action.metadata.name]),
         )
 
@@ -131,6 +133,22 @@ async def test_a_finished_action_is_deleted_when_its_time_has_come(keeper) -> No
         assert keeper.names() == ["one"]
 
         await keeper.clock.advance(1)
+        assert keeper.names() == []
+
+
+async def test_an_action_of_a_schedule_is_kept_until_the_status_of_the_schedule_has_its_time(keeper) -> None:
+    owner = {"apiVersion": API_VERSION, "kind": "ActionSchedule", "name": "s", "uid": "uid-of-s"}
+    annotations = {SCHEDULED_TIME_ANNOTATION: START.isoformat()}
+    made = keeper.store("made", annotations=annotations, ownerReferences=[owner | {"controller": True}])
+    by_hand = keeper.store("by-hand", annotations=annotations, ownerReferences=[owner])
+    keeper.expires |= dict.fromkeys(("made", "by-hand"), START + timedelta(minutes=5))
+    async with keeper:
+        for record in (made, by_hand):
+            keeper.expiry.schedule(record.action, START + timedelta(minutes=5))
+        await keeper.clock.advance(8 * MINUTE)
+        assert keeper.names() == ["made"]
+        keeper.recorded_times.add(("uid-of-s", START))
+        await keeper.clock.advance(31)
         assert keeper.names() == []
 
 

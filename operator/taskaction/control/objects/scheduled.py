@@ -1,0 +1,41 @@
+"""Nominal times of objects that schedules made: such an object is kept until the status of its schedule has the time.
+
+Without it, a schedule whose process stopped before its status was written would make the object of that time again.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from taskaction.cluster.gateway import ACTION_SCHEDULES
+from taskaction.control.objects.owned import OwnedObject
+from taskaction.core.constants import GROUP, SCHEDULED_TIME_ANNOTATION
+
+
+class ScheduledTime(NamedTuple):
+    """The uid of a schedule, and the nominal time for which it made an object."""
+
+    schedule: str
+    time: datetime
+
+
+def find_scheduled_time(owned: OwnedObject) -> ScheduledTime | None:
+    """Return for which time of which schedule an object was made; None if no schedule made it.
+
+    A person who makes an object of a schedule adds no controller, so such an object is not kept.
+    """
+    time = read_nominal_time(owned.metadata.annotations)
+    for owner in owned.metadata.owner_references:
+        is_schedule = owner.kind == ACTION_SCHEDULES.kind and owner.api_version.startswith(f"{GROUP}/")
+        if time is not None and is_schedule and owner.controller:
+            return ScheduledTime(owner.uid, time)
+    return None
+
+
+def read_nominal_time(annotations: Mapping[str, str]) -> datetime | None:
+    """Return the nominal time in the annotations of an object; None if they have none that can be read."""
+    try:
+        time = datetime.fromisoformat(annotations.get(SCHEDULED_TIME_ANNOTATION, ""))
+    except ValueError:
+        return None
+    return time if time.tzinfo is not None else None

@@ -1,0 +1,55 @@
+"""Translation of schedules and their objects to what ``schedules.due`` decides about; pure."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from taskaction.api.action_schedule import ActionSchedule, CatchUp
+from taskaction.api.enums import TERMINAL_PHASES, ConcurrencyPolicy
+from taskaction.cluster.gateway import Body
+from taskaction.control.objects.scheduled import read_nominal_time
+from taskaction.schedules.due import MadeObject, Rules
+from taskaction.schedules.times import timetable
+
+
+def rules_of(schedule: ActionSchedule) -> Rules:
+    """Return the rules of a schedule; raise ``ScheduleError`` if a field is invalid."""
+    spec, metadata = schedule.spec, schedule.metadata
+    catch_up = spec.catch_up or CatchUp()
+    deadline = spec.starting_deadline_seconds
+    return Rules(
+        uid=metadata.uid,
+        created=metadata.creation_timestamp,
+        timetable=timetable(
+            cron=spec.cron,
+            time_zone=spec.time_zone,
+            interval=spec.interval,
+            anchor=(spec.start_at or metadata.creation_timestamp).astimezone(UTC),
+        ),
+        start=spec.start_at,
+        end=spec.end_at,
+        suspend=bool(spec.suspend),
+        starting_deadline=None if deadline is None else timedelta(seconds=deadline),
+        concurrency=spec.concurrency_policy or ConcurrencyPolicy.ALLOW,
+        catch_up=catch_up.policy,
+        catch_up_limit=catch_up.limit,
+        jitter=spec.jitter or timedelta(),
+    )
+
+
+def to_made_objects(bodies: Iterable[Body]) -> list[MadeObject]:
+    """Return the objects of a schedule that have a nominal time."""
+    timed = ((body, read_nominal_time(body["metadata"].get("annotations") or {})) for body in bodies)
+    return [
+        MadeObject(time=_to_utc(time), name=body["metadata"]["name"], finished=has_ended(body))
+        for body, time in timed
+        if time is not None
+    ]
+
+
+def has_ended(body: Body) -> bool:
+    """Whether an object has ended."""
+    return str((body.get("status") or {}).get("phase")) in TERMINAL_PHASES
+
+
+def _to_utc(time: datetime) -> datetime:
+    return time.astimezone(UTC)
