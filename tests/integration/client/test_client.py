@@ -1,7 +1,10 @@
 """The client library on a real API server with a real operator: every verb, both clients, cuts, credentials."""
 
 import asyncio
+import os
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -36,9 +39,11 @@ from taskaction_client.failures import (
     ActionInvalidParametersError,
     ActionTotalTimeoutError,
 )
+from taskaction_client.objects import API_VERSION
 
 SETTINGS = {"TASKACTION_STATUS_DELAY": "50ms"}
 PATIENCE = 60
+BIN = Path(sys.executable).parent
 PAGES = (ROOT / "docs" / "from-python.md", ROOT / "packages" / "taskaction-client" / "README.md")
 PRINTED = ("42", "hello Ada", "FailedOnPurpose no disk", str(sum(range(200))), "{'answer': 42}")
 APPROVAL = {"executor": "approval", "parameters": {"prompt": "ship?", "failOnReject": True}}
@@ -265,16 +270,50 @@ def test_the_synchronous_client_has_the_same_verbs(operator, kubeconfig: Path, n
         assert len(client.actions.list()) == 11
 
 
-def test_the_programs_of_the_documents_run_from_the_wheel_alone(
-    operator, kubeconfig: Path, namespace: str, tmp_path: Path
-) -> None:
+@pytest.fixture
+def own_config(kubeconfig: Path, namespace: str, tmp_path: Path) -> Path:
+    """A kubeconfig whose context has the test's namespace."""
     config = yaml.safe_load(kubeconfig.read_text())
     config["contexts"][0]["context"]["namespace"] = namespace
-    own = tmp_path / "config"
-    own.write_text(yaml.safe_dump(config))
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def test_the_programs_of_the_documents_run_from_the_wheel_alone(operator, own_config: Path, tmp_path: Path) -> None:
     python = install_wheel(build_wheel(tmp_path), tmp_path / "clean")
     blocks = [block for page in PAGES for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)]
-    text = "".join(run(python, "-W", "error", "-c", block, cwd=tmp_path, KUBECONFIG=str(own)) for block in blocks)
+    text = "".join(
+        run(python, "-W", "error", "-c", block, cwd=tmp_path, KUBECONFIG=str(own_config)) for block in blocks
+    )
     for line in PRINTED:
         assert f"{line}\n" in text, text
     assert len(set(re.findall(r"^(\S+) Succeeded$", text, re.MULTILINE))) == 1  # one invoice
+
+
+def test_the_shell_steps_of_the_page_from_ci_run(operator, own_config: Path, tmp_path: Path) -> None:
+    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "from-ci.md").read_text(), re.DOTALL)
+    again = blocks[1].splitlines()[-1]  # the job is repeated
+    script = "set -e\n" + "\n".join([*blocks[:2], again, *blocks[2:]])
+    assert run("bash", "-c", script, cwd=tmp_path, **command_line(own_config)).startswith("released v7\n")
+
+
+@pytest.mark.parametrize(("executor", "code"), [("noop", 0), ("fail", 1)])
+def test_the_reusable_workflow_ends_with_the_result(
+    operator, kubeconfig: Path, namespace: str, tmp_path: Path, executor: str, code: int
+) -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "run-action.yml").read_text())
+    step = workflow["jobs"]["run"]["steps"][-1]
+    metadata = {"generateName": "deploy-"}
+    made = {"apiVersion": API_VERSION, "kind": "TaskAction", "metadata": metadata, "spec": {"executor": executor}}
+    (tmp_path / "deploy.yaml").write_text(yaml.safe_dump(made))
+    values = {"CONTENT": kubeconfig.read_text(), "MANIFEST": "deploy.yaml", "NAMESPACE": namespace, "TIMEOUT": "1m"}
+    values |= command_line(tmp_path / "written")
+    assert set(step["env"]) == set(values) - {"PATH"}
+    done = subprocess.run(["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=os.environ | values, check=False)
+    assert done.returncode == code
+
+
+def command_line(kubeconfig: Path) -> dict[str, str]:
+    """Return the environment in which `taskaction` is on the PATH."""
+    return {"KUBECONFIG": str(kubeconfig), "PATH": os.pathsep.join((str(BIN), os.environ["PATH"]))}

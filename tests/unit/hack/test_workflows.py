@@ -1,6 +1,8 @@
 """The workflow files of the code host do what people do at home, with actions that nobody can exchange."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ import yaml
 
 ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+CALLED_BY_OTHERS = "run-action"
+"""The workflow that other repositories call, where nothing of this checkout is."""
 TARGETS = set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
@@ -37,7 +41,7 @@ def test_every_make_target_that_is_called_exists(path: Path) -> None:
     wanted = {target for step in steps(path) for target in called(step.get("run", ""))} | {
         target for matrix in matrices for target in matrix.get("target", [])
     }
-    assert wanted
+    assert bool(wanted) == (path.stem != CALLED_BY_OTHERS)
     assert wanted - TARGETS == set()
 
 
@@ -69,3 +73,16 @@ def test_hooks_before_a_commit_call_make() -> None:
     assert entries
     assert {target for entry in entries for target in called(entry)} - TARGETS == set()
     assert [entry for entry in entries if not called(entry)] == []
+
+
+def test_the_page_from_ci_calls_the_reusable_workflow_as_it_is(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```yaml\n(name: .*?)```", (ROOT / "docs" / "from-ci.md").read_text(), re.DOTALL)
+    (tmp_path / "deploy.yml").write_text(block)
+    command = [Path(sys.executable).with_name("check-jsonschema"), "--builtin-schema", "vendor.github-workflows"]
+    done = subprocess.run([*map(str, command), tmp_path / "deploy.yml"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    (job,) = yaml.safe_load(block)["jobs"].values()
+    called_one = read(ROOT / ".github" / "workflows" / "run-action.yml")[True]["workflow_call"]  # YAML's `on` is true
+    required = {name for name, one in called_one["inputs"].items() if one.get("required")}
+    assert required <= set(job["with"]) <= set(called_one["inputs"])
+    assert set(job["secrets"]) == set(called_one["secrets"])
