@@ -35,6 +35,7 @@ from benchmarks.figures import (
     replicas,
     restart,
     runs,
+    schedules,
     secrets,
     selected_watch,
     status_write,
@@ -51,7 +52,7 @@ from support.operators import QUICK_LEASES
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(400)]
 
-WITHOUT_CLUSTER = (engine, flows, secrets)
+WITHOUT_CLUSTER = (engine, flows, schedules, secrets)
 BURST = {"COUNT": 100, "WARM_UP": 20}
 SMALL: dict[ModuleType, dict[str, Any]] = {
     writes: {"COUNT": 5},

@@ -39,6 +39,7 @@ PROMISED = {
     "fairness": "<= 1.5",
     "neighbour_p99_ratio": "<= 3",
     "neighbour_share": ">= 0.4",
+    "schedule_wrong": "<= 0",
     "secret_leaks": "<= 0",
     "values_changed": "<= 0",
     "http_effects": "<= 0",

@@ -4,10 +4,11 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from benchmarks.figures import engine, flows
+from benchmarks.figures import engine, flows, schedules
 
 SMALL = {
     engine: {"RUNS": 200, "FEW": 10, "MANY": 100, "ROUNDS": 1, "LONG_KEY": 50, "KEYS": 4, "RUNS_OF_A_KEY": 2},
+    schedules: {"YEARS": (2026, 2027), "ZONES": ("Europe/Berlin", "Australia/Lord_Howe", "Asia/Tokyo"), "DECIDED": 4},
     flows: {"ROUNDS": 1, "LOOPS": 20, "STATES": 20},
 }
 
