@@ -1,6 +1,7 @@
 """The verbs on actions, or on runs of flows, of one namespace."""
 
 import asyncio
+import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from contextlib import aclosing
@@ -8,7 +9,14 @@ from typing import Any, Generic, TypeVar
 
 from taskaction_client.batches import BatchEnds, map_bounded
 from taskaction_client.changes import ChangeCursor
-from taskaction_client.errors import AlreadyExistsError, ClientError, DeletedError, NotFoundError, WaitTimeoutError
+from taskaction_client.errors import (
+    AlreadyExistsError,
+    ClientError,
+    DeletedError,
+    InvalidError,
+    NotFoundError,
+    WaitTimeoutError,
+)
 from taskaction_client.following import follow_changes
 from taskaction_client.objects import API_VERSION, BATCH, Request, Snapshot, is_same_request
 from taskaction_client.outcomes import Outcome, failure_of, output_of
@@ -16,6 +24,7 @@ from taskaction_client.transport import JSON_PATCH, Transport
 
 SnapshotT = TypeVar("SnapshotT", bound=Snapshot[Any, Any])
 SpecT = TypeVar("SpecT")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _CREATE = {"fieldManager": "taskaction-client", "fieldValidation": "Strict"}
 _CHANGE = {"fieldManager": "taskaction-client"}
 
@@ -244,6 +253,9 @@ class Collection(Generic[SnapshotT, SpecT]):
         return (target.namespace, target.name) if isinstance(target, Snapshot) else (self.namespace, target)
 
     def _path(self, namespace: str, name: str = "") -> str:
+        for field, text in (("namespace", namespace), ("name", name)):
+            if text and not _NAME.fullmatch(text):
+                raise InvalidError(f"{field}: invalid value {text!r}; use lower-case letters, digits, - and .")
         path = f"/apis/{API_VERSION}/namespaces/{namespace}/{self._model.plural}"
         return f"{path}/{name}" if name else path
 

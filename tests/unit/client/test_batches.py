@@ -1,0 +1,137 @@
+"""A batch takes no more input than it may have in flight, reports every end once, and leaves nothing running."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskaction_client.batches import BatchEnds, map_bounded
+from taskaction_client.changes import Change
+from taskaction_client.errors import DeletedError, ForbiddenError
+from taskaction_client.objects import BATCH, Action
+
+LABEL = "batch"
+
+
+@given(st.integers(0, 40), st.integers(1, 7), st.randoms(use_true_random=False))
+def test_every_item_is_worked_on_once_and_never_more_than_the_limit(count: int, limit: int, random) -> None:
+    held = most = 0
+
+    def items() -> Iterator[int]:
+        nonlocal held, most
+        for number in range(count):
+            held += 1
+            most = max(most, held)
+            yield number
+
+    async def work(number: int) -> int:
+        for _ in range(random.randrange(4)):
+            await asyncio.sleep(0)
+        return number
+
+    async def collect() -> list[int]:
+        nonlocal held
+        found = []
+        async for number in map_bounded(items(), limit, work):
+            held -= 1
+            found.append(number)
+        return found
+
+    assert sorted(asyncio.run(collect())) == list(range(count))
+    assert most <= limit
+
+
+async def test_a_slow_caller_slows_the_input_down() -> None:
+    taken = 0
+
+    async def items() -> AsyncIterator[int]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield taken
+
+    async def work(number: int) -> int:
+        return number
+
+    async with aclosing(map_bounded(items(), 3, work)) as results:
+        await anext(results)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert taken == 3
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_an_error_of_the_input_or_of_the_work_ends_the_batch() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise OSError("the file is gone")
+
+    async def work(number: int) -> int:
+        return number
+
+    async def broken(_: int) -> int:
+        raise ZeroDivisionError
+
+    with pytest.raises(OSError, match="gone"):
+        _ = [one async for one in map_bounded(items(), 2, work)]
+    with pytest.raises(ZeroDivisionError):
+        _ = [one async for one in map_bounded([1, 2, 3], 2, broken)]
+    with pytest.raises(ValueError, match="in_flight: must be at least 1"):
+        _ = [one async for one in map_bounded([1], 0, work)]
+    assert len(asyncio.all_tasks()) == 1
+
+
+def body(uid: str, phase: str = "Queued", label: str = LABEL) -> dict:
+    metadata = {"name": uid, "namespace": "n", "uid": uid, "labels": {BATCH: label}}
+    return {"metadata": metadata, "status": {"phase": phase}}
+
+
+class Feed:
+    """Changes that a test sends, or an error."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Change | Exception] = asyncio.Queue()
+
+    async def changes(self) -> AsyncIterator[Change]:
+        while True:
+            found = await self.queue.get()
+            if isinstance(found, Exception):
+                raise found
+            yield found
+
+
+async def wait_elsewhere(created: Action) -> Action:
+    return Action.of(body(created.uid, "Aborted", "another"))
+
+
+async def test_ends_are_found_whether_they_come_before_or_after_the_response_to_the_creation() -> None:
+    feed = Feed()
+    ends = BatchEnds(LABEL, Action, feed.changes(), wait_elsewhere)
+    late = asyncio.create_task(ends.end_of(Action.of(body("late"))))
+    await asyncio.sleep(0)
+    for found in (body("early", "Succeeded"), body("late", "Running"), body("late", "Failed"), body("late", "Failed")):
+        feed.queue.put_nowait(Change(found))
+    assert (await late).phase == "Failed"
+    assert (await ends.end_of(Action.of(body("early")))).phase == "Succeeded"
+    assert (await ends.end_of(Action.of(body("other", label="another")))).phase == "Aborted"
+    feed.queue.put_nowait(Change(body("gone"), deleted=True))
+    with pytest.raises(DeletedError, match="gone"):
+        await ends.end_of(Action.of(body("gone")))
+    await ends.close()
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_watch_that_fails_fails_every_wait() -> None:
+    feed = Feed()
+    ends = BatchEnds(LABEL, Action, feed.changes(), wait_elsewhere)
+    waiting = asyncio.create_task(ends.end_of(Action.of(body("a"))))
+    await asyncio.sleep(0)
+    feed.queue.put_nowait(ForbiddenError("cannot watch"))
+    with pytest.raises(ForbiddenError):
+        await waiting
+    with pytest.raises(ForbiddenError):
+        await ends.end_of(Action.of(body("b")))
+    await ends.close()
