@@ -130,7 +130,7 @@ test-e2e: programs ## Run every example as a test
 
 fuzz: $(INSTALLED) ## Feed what reads users' input with mutations of its corpus (TARGET=name, SECONDS=600)
 	$(BIN)/pip install --quiet --require-hashes --requirement=hack/requirements/fuzz.txt
-	for target in $(or $(TARGET),webhook rpc definition expression schema manifests); do PYTHONPATH=hack:tests:operator $(BIN)/python -m fuzz $$target -max_total_time=$(or $(SECONDS),600) || exit 1; done
+	for target in $(or $(TARGET),webhook rpc definition expression schema manifests cron); do PYTHONPATH=hack:tests:operator $(BIN)/python -m fuzz $$target -max_total_time=$(or $(SECONDS),600) || exit 1; done
 
 bench: programs ## Measure (ONLY=name,... for some), write .bench/latest.json
 	PYTHONPATH=.:hack:tests $(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))

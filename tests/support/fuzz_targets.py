@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,13 @@ from taskaction.integrations.flyte.service.places import ActionLocator
 from taskaction.integrations.flyte.service.run_specs import refuse_meaningless
 from taskaction.plugin import WebhookRefusedError
 from taskaction.plugin.json_schema import compile_schema, is_cheap_schema, nesting_problem
+from taskaction.schedules.errors import ScheduleError
+from taskaction.schedules.times import Cron
 from taskaction.services.webhooks.envelopes import pack_body, pack_bytes
 
 CORPUS = Path(__file__).parents[1] / "data" / "fuzz"
 PLACES = ActionLocator("default", {})
+START = datetime(2026, 1, 1, tzinfo=UTC)
 SCOPE = {"n": 3, "s": "text", "l": [1, 2, 3], "o": {"a": {"b": [1, None, True]}}}
 
 
@@ -77,8 +81,18 @@ def manifests(data: bytes) -> None:
         load_documents(data.decode(errors="replace"))
 
 
+def cron(data: bytes) -> None:
+    """Read a cron expression, and a time zone after a semicolon, and compute times."""
+    expression, _, zone = data.decode(errors="replace").partition(";")
+    with suppress(ScheduleError):
+        times = Cron(expression, zone or "UTC")
+        following = times.next(START)
+        assert following is not None
+        assert times.latest(1, START, following) == [following]
+
+
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
-    one.__name__: one for one in (webhook, rpc, definition, expression, schema, manifests)
+    one.__name__: one for one in (webhook, rpc, definition, expression, schema, manifests, cron)
 }
 
 
