@@ -185,8 +185,11 @@ class ActionCache:
         return frozenset(known.template_uri for known in self._by_uid.values() if known.template_uri)
 
     def store_object(self, body: Body) -> None:
-        """Store an object from a watch or an own write; an older version changes nothing."""
-        self.store(CachedAction.of(body))
+        """Store an object from a watch or an own write; an older version, or the same again, changes nothing."""
+        metadata = body["metadata"]
+        known = self._by_uid.get(metadata["uid"])
+        if known is None or known.version < int(metadata["resourceVersion"]):  # a watch echoes each own write
+            self.store(CachedAction.of(body))
 
     def store(self, known: CachedAction) -> None:
         """Store an entry; an older version changes nothing."""

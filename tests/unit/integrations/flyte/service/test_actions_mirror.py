@@ -1,11 +1,13 @@
 """What the Actions service knows of actions, and what watches are told, whatever order the news come in."""
 
+from unittest.mock import Mock
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from taskaction.core.constants import ORIGIN_ANNOTATION
-from taskaction.integrations.flyte.service.action_cache import ActionCache
+from taskaction.integrations.flyte.service.action_cache import ActionCache, CachedAction
 from taskaction.integrations.flyte.service.naming import object_name
 from taskaction.integrations.flyte.service.places import ActionKey
 from taskaction.integrations.flyte.service.traces import trace_of
@@ -44,6 +46,18 @@ def test_old_news_change_nothing():
     watch = mirror.subscribe(PARENT)
     mirror.store_object(body("one", 6, "Running"))
     assert watch.take(10) == []
+    assert [known.phase for known in mirror.children(PARENT)] == ["Succeeded"]
+
+
+def test_the_echo_of_an_own_write_is_not_read_again(monkeypatch: pytest.MonkeyPatch):
+    mirror = ActionCache()
+    written = body("one", 7)
+    mirror.store_object(written)
+    monkeypatch.setattr(CachedAction, "of", read := Mock(wraps=CachedAction.of))
+    mirror.store_object(written)
+    assert read.call_count == 0
+    mirror.store_object(body("one", 8, "Succeeded"))
+    assert read.call_count == 1
     assert [known.phase for known in mirror.children(PARENT)] == ["Succeeded"]
 
 
