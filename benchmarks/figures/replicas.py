@@ -25,9 +25,9 @@ STEADY = (0.1, 0.6)
 WAITING = {replicas: Figure(f"replicas_{replicas}_wait_per_second", "actions/s") for replicas in COUNTS}
 NOOPING = {replicas: Figure(f"replicas_{replicas}_noop_per_second", "actions/s") for replicas in COUNTS}
 GAIN = Figure("replicas_3_wait_gain", "times", Target(2.4, at_least=True))
-COST = Figure("replicas_3_noop_share", "share")
+COST = Figure("replicas_3_noop_share", "share", Target(0.9, at_least=True))
 OVERHEAD = Figure("replica_overhead_ms", "ms", Target(0.1))
-APISERVER = Figure("replica_apiserver_overhead_ms", "ms")
+APISERVER = Figure("replica_apiserver_overhead_ms", "ms", Target(0.1))
 PROVIDERS = Collection("/apis/taskaction.dev/v1alpha1", "actionproviders", "")
 PROVIDER = "bench-one"
 IDLE_SECONDS = 5.0

@@ -27,10 +27,10 @@ from cluster.binaries import Say
 from cluster.controlplane import ControlPlane
 from taskaction.control.objects.sweep import LIVE_SELECTOR
 
-COUNT = 1000
+COUNT = 600
 WARM_UP = 200
 ROUNDS = 3
-WATCHES = 8
+WATCHES = 40
 FORMS: Mapping[str, Mapping[str, str]] = {
     "whole": {},
     "label": {"labelSelector": "example.com/slot=another"},
