@@ -1,7 +1,8 @@
 """Run one example and compare how it ends with what it promises; used by the demo and by the tests of the examples.
 
 `expected/phases.yaml` (in a folder of its own, so that `kubectl apply -f` of the example leaves it out) maps each
-TaskAction to the phase it ends in (`Gone`: it is deleted), and each run of a flow as `actionflowrun/NAME`.
+TaskAction to the phase it ends in (`Gone`: it is deleted), each run of a flow as `actionflowrun/NAME`, and the last
+object that a schedule has made as `schedule/NAME`.
 `needs: pods` marks an example that only ends where a node runs its pods.
 Under `steps` it may list argument lists for kubectl, run one after the other once the manifests are applied.
 """
@@ -24,6 +25,7 @@ EXAMPLES = ROOT / "examples"
 EXPECTED = "expected/phases.yaml"
 TERMINAL = frozenset({"Succeeded", "Failed", "Aborted", "TimedOut"})
 GONE = "Gone"
+SCHEDULE_LABEL = "taskaction.dev/schedule"
 LOOK_SECONDS = 0.2
 EXAMPLE_SECONDS = 120
 
@@ -127,7 +129,9 @@ def read_all(folder: Path = EXAMPLES) -> list[Example]:
 
 
 def known_as(item: dict[str, Any]) -> str:
-    """Return what an object is called in promises."""
+    """Return what an object is called in promises; the names of what a schedule makes depend on the time."""
+    if schedule := item["metadata"].get("labels", {}).get(SCHEDULE_LABEL):
+        return f"schedule/{schedule}"
     name = str(item["metadata"]["name"])
     return name if item["kind"] == "TaskAction" else f"{item['kind'].lower()}/{name}"
 

@@ -14,6 +14,7 @@ from taskaction.cli.session import Connect, Flags, Session, connect_to_cluster, 
 from taskaction.cluster.gateway import (
     ACTION_FLOWS,
     ACTION_PROVIDERS,
+    ACTION_SCHEDULES,
     CLUSTER_ACTION_PROVIDERS,
     NAMESPACES,
     TASK_ACTIONS,
@@ -44,6 +45,11 @@ def actions(ctx: typer.Context, incomplete: str) -> Names:
 def flows(ctx: typer.Context, incomplete: str) -> Names:
     """Complete names of flows."""
     return _names(ctx, incomplete, ACTION_FLOWS)
+
+
+def schedules(ctx: typer.Context, incomplete: str) -> Names:
+    """Complete names of schedules."""
+    return _names(ctx, incomplete, ACTION_SCHEDULES)
 
 
 def providers(ctx: typer.Context, incomplete: str) -> Names:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from taskaction import __version__
-from taskaction.cli import flows, local, servers
+from taskaction.cli import flows, local, schedules, servers
 from taskaction.cli.describe import describe
 from taskaction.cli.doctor import doctor
 from taskaction.cli.errors import CommandError
@@ -78,6 +78,7 @@ def build_program() -> typer.Typer:
     for command in COMMANDS:
         app.command(command.__name__)(command)
     app.add_typer(flows.app, name="flow")
+    app.add_typer(schedules.app, name="schedule")
     app.add_typer(local.app, name="local")
     for name, group in servers.server_groups().items():
         app.add_typer(group, name=name)

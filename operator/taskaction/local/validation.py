@@ -5,6 +5,7 @@ CEL rules are evaluated only if they compare which of two fields is present; per
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
@@ -14,13 +15,17 @@ from jsonschema import Draft202012Validator
 from taskaction.api.action_flow_run import MUTABLE_RUN_FIELDS
 from taskaction.api.task_action_rules import MUTABLE_SPEC_FIELDS
 from taskaction.cluster.errors import InvalidError
-from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body, Resource
+from taskaction.cluster.gateway import ACTION_FLOW_RUNS, ACTION_SCHEDULES, TASK_ACTIONS, Body, Resource
 from taskaction.core.constants import GROUP
+from taskaction.core.durations import parse_duration
 from taskaction.crdgen.manifest import KINDS, crd_manifest
+from taskaction.schedules.errors import ScheduleError
+from taskaction.schedules.times import timetable
 
 _MUTABLE = {TASK_ACTIONS.kind: MUTABLE_SPEC_FIELDS, ACTION_FLOW_RUNS.kind: MUTABLE_RUN_FIELDS}
 _EXCLUSIVE = re.compile(r"(?:oldSelf\.hasValue\(\) \|\| \()?has\(self\.(\w+)\) != has\(self\.(\w+)\)\)?")
 _OPEN = "x-kubernetes-preserve-unknown-fields"
+_ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
@@ -34,6 +39,8 @@ def validate_object(resource: Resource, body: Body, old: Body | None) -> Body:
     errors = Draft202012Validator(schema).iter_errors(spec)
     problems += [f"{_path(('spec', *error.absolute_path))}: {error.message}" for error in errors]
     problems += [*_find_unknown_fields(spec, schema, "spec"), *_find_rule_violations(spec, schema, "spec")]
+    if kind == ACTION_SCHEDULES.kind and not problems:
+        problems += _find_schedule_problems(body)
     if old is not None and kind in _MUTABLE:
         before, after = old.get("spec") or {}, body.get("spec") or {}
         for name in sorted((before.keys() | after.keys()) - _MUTABLE[kind]):
@@ -43,6 +50,25 @@ def validate_object(resource: Resource, body: Body, old: Body | None) -> Body:
         title = body["metadata"].get("name") or body["metadata"].get("generateName")
         raise InvalidError(f"{kind} {title!r} is invalid: " + "; ".join(dict.fromkeys(problems)))
     return body
+
+
+def _find_schedule_problems(body: Body) -> Iterator[str]:
+    """Yield the problems that the API server does not see: of the times, and of the template, whose schema is open."""
+    spec, template = body["spec"], body["spec"]["template"]
+    made, schema = template["spec"], _spec_schema(template.get("kind", TASK_ACTIONS.kind))
+    for error in Draft202012Validator(schema).iter_errors(made):
+        yield f"{_path(('spec', 'template', 'spec', *error.absolute_path))}: {error.message}"
+    yield from _find_unknown_fields(made, schema, "spec.template.spec")
+    yield from _find_rule_violations(made, schema, "spec.template.spec")
+    try:
+        timetable(
+            cron=spec.get("cron"),
+            time_zone=spec.get("timeZone"),
+            interval=parse_duration(spec["interval"]) if "interval" in spec else None,
+            anchor=_ANY_TIME,
+        )
+    except ScheduleError as error:
+        yield str(error)
 
 
 def _find_envelope_problems(resource: Resource, body: Body) -> Iterator[str]:

@@ -20,6 +20,7 @@ from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
 from support.actions import API_VERSION, Body, action, create, patch, wait_for_phase
 from support.actions_services import ActionsServices, task, watch
+from support.api import patch_object
 from support.inboxes import SECRET, Inboxes, post, signed
 from support.observability import expressions
 from support.operators import Operators
@@ -39,6 +40,12 @@ FLEETING = {
     "taskaction_status_overtaken_total",  # takes two owners at once, as in tests/unit/control/test_writer_refusals.py
 }
 """What exists, and cannot be made to move from outside."""
+SCHEDULE = {
+    "apiVersion": API_VERSION,
+    "kind": "ActionSchedule",
+    "metadata": {"name": "late"},
+    "spec": {"interval": "1s", "suspend": True, "template": {"spec": {"executor": "noop"}}},
+}
 LOOK_SECONDS = 0.1
 ACCEPTED = 202
 SECONDS = 60
@@ -192,6 +199,7 @@ def test_all_that_dashboard_and_alerts_ask_for_moves(
     with Scraper() as scraper:
         operator = operators.start({**SETTINGS, **inboxes.operator_settings})
         scraper.urls.append(operator.url)
+        create(kubectl, [SCHEDULE])
         in_line(kubectl)
         inboxes.start()
         services.start()
@@ -206,6 +214,7 @@ def test_all_that_dashboard_and_alerts_ask_for_moves(
         asyncio.run(followed(services, scraper))
         limited(kubectl, tmp_path)
         unconfirmed(kubectl)
+        patch_object(kubectl, "as", "late", {"spec": {"suspend": False}})  # its times since the start are missed
         wait_until(lambda: sum(run.over for run in port.runs.values()) > 1, timeout=SECONDS, what="runs of Port to end")
         wanted = asked() - FLEETING
         with suppress(ClusterError):

@@ -136,3 +136,38 @@ def test_the_plugin_loads_nothing_while_it_is_not_used(tmp_path) -> None:
     ]
     told = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert told.returncode == 0, told.stdout
+
+
+def schedule(template, **spec):
+    return {
+        "apiVersion": "taskaction.dev/v1alpha1",
+        "kind": "ActionSchedule",
+        "metadata": {"name": "s"},
+        "spec": {"template": template, **spec},
+    }
+
+
+def test_a_schedule_makes_its_objects_when_time_passes(taskactions) -> None:
+    body = schedule(
+        {"spec": {"executor": "noop"}}, cron="0 9 * * *", timeZone="Europe/Berlin", endAt="2026-01-03T00:00:00Z"
+    )
+    taskactions.apply(body)
+    taskactions.advance("36h")
+    (name,) = taskactions.names()
+    assert name == "s-1767340800"
+    assert taskactions.phase(name) == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("template", "spec", "says"),
+    [
+        ({"spec": {"executor": "noop", "prio": 1}}, {"interval": "1m"}, r"spec\.template\.spec\.prio: unknown field"),
+        ({"spec": {}}, {"interval": "1m"}, r"spec\.template\.spec: set exactly one"),
+        ({"kind": "ActionFlowRun", "spec": {"input": 1}}, {"interval": "1m"}, r"spec\.template\.spec\.input: "),
+        ({"spec": {"executor": "noop"}}, {"cron": "* * * *"}, r"spec\.cron: "),
+        ({"spec": {"executor": "noop"}}, {"cron": "0 0 * * *", "timeZone": "Mars"}, r"spec\.timeZone: "),
+    ],
+)
+def test_a_schedule_that_cannot_work_is_refused(taskactions, template, spec, says) -> None:
+    with pytest.raises(InvalidError, match=says):
+        taskactions.apply(schedule(template, **spec))

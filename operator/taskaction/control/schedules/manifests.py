@@ -29,8 +29,8 @@ def format_nominal(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def build_manifest(schedule: ActionSchedule, name: str, time: datetime) -> Body:
-    """Return the object ``name`` of a nominal time; always the same for the same arguments.
+def build_manifest(schedule: ActionSchedule, name: str, time: datetime, owner: Body) -> Body:
+    """Return the object ``name`` of a nominal time, which belongs to ``owner``; always the same for the same arguments.
 
     Raises:
         TemplateError: the template makes no object that the operator may create.
@@ -50,7 +50,7 @@ def build_manifest(schedule: ActionSchedule, name: str, time: datetime) -> Body:
             "namespace": metadata.namespace,
             "labels": {**(extra.labels if extra else {}), SCHEDULE_LABEL: metadata.name},
             "annotations": {**(extra.annotations if extra else {}), SCHEDULED_TIME_ANNOTATION: format_nominal(time)},
-            "ownerReferences": [owner_reference(schedule) | {"controller": True}],
+            "ownerReferences": [owner],
         },
         "spec": spec,
     }
@@ -58,7 +58,12 @@ def build_manifest(schedule: ActionSchedule, name: str, time: datetime) -> Body:
     return body
 
 
-def owner_reference(schedule: ActionSchedule) -> dict[str, Any]:
+def controller_reference(schedule: ActionSchedule) -> Body:
+    """Return the reference in what the operator makes; only one owner of an object can be its controller."""
+    return owner_reference(schedule) | {"controller": True}
+
+
+def owner_reference(schedule: ActionSchedule) -> Body:
     """Return the reference by which the garbage collector deletes an object with its schedule."""
     return {
         "apiVersion": ACTION_SCHEDULES.api_version,

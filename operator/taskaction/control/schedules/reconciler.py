@@ -19,7 +19,7 @@ from taskaction.control.objects.background import Background
 from taskaction.control.objects.events import EventPoster
 from taskaction.control.schedules.history import choose_expendable
 from taskaction.control.schedules.journal import ScheduleRecorder
-from taskaction.control.schedules.manifests import TemplateError, build_manifest
+from taskaction.control.schedules.manifests import TemplateError, build_manifest, controller_reference
 from taskaction.control.schedules.objects import ScheduledObjects
 from taskaction.control.schedules.records import ScheduleRecord, ScheduleTable
 from taskaction.control.schedules.rules import has_ended, rules_of, to_made_objects
@@ -227,7 +227,9 @@ class ScheduleReconciler:
 
     async def _make_one(self, schedule: ActionSchedule, time: datetime) -> Body | Refusal:
         try:
-            body = build_manifest(schedule, scheduled_name(schedule.metadata.name, time), time)
+            body = build_manifest(
+                schedule, scheduled_name(schedule.metadata.name, time), time, controller_reference(schedule)
+            )
         except TemplateError as error:
             return Refusal(Reason.INVALID_TEMPLATE, str(error))
         return await self._objects.ensure(schedule, body)

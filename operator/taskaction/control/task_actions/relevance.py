@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from taskaction.api.enums import ProviderKind, Sharding
-from taskaction.cluster.gateway import Body
+from taskaction.cluster.gateway import ACTION_SCHEDULES, Body
 from taskaction.control.objects.requests import ProviderKey
 from taskaction.control.objects.tables import ActionTable
 from taskaction.control.objects.tree import OwnerTree, ParentLink
@@ -107,5 +107,6 @@ class ActionRelevance:
 
 def _concerns_others(body: Body) -> bool:
     """Whether an action may be related to any other one."""
-    linked = body["metadata"].get("ownerReferences") or body["spec"].get("parentRef")
+    owners = body["metadata"].get("ownerReferences") or ()
+    linked = any(owner["kind"] != ACTION_SCHEDULES.kind for owner in owners) or body["spec"].get("parentRef")
     return bool(linked) or (body.get("status") or {}).get("externalId") is not None
