@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[1]
 REQUIREMENTS = ROOT / "hack" / "requirements"
 DEV, RUNTIME, BUILD, FUZZ = (REQUIREMENTS / f"{name}.txt" for name in ("dev", "runtime", "build", "fuzz"))
 PROJECT, BUILD_TOOLS = ROOT / "pyproject.toml", REQUIREMENTS / "build.in"
+CLIENT = ROOT / "packages" / "taskaction-client" / "pyproject.toml"
+"""What it requires, the operator requires as well; so it has no pins of its own."""
 DOCKERFILE = ROOT / "Dockerfile"
 OLDEST_PYTHON = "3.11.5"
 """What the site's theme requires; the operator itself runs with 3.11.0."""
@@ -69,8 +71,9 @@ def check() -> None:
     extras, tools = project["optional-dependencies"], BUILD_TOOLS.read_text(encoding="utf-8")
     runtime = [*project["dependencies"], *extras["actions"], *extras["history"]]
     build = [name for line in tools.splitlines() if (name := line.partition("#")[0].strip())]
+    client = tomllib.loads(CLIENT.read_text(encoding="utf-8"))["project"]["dependencies"]
     dev = DEV.read_text(encoding="utf-8")
-    found = [f"dev.txt: {problem}" for problem in problems(dev, [*runtime, *extras["dev"], *build])]
+    found = [f"dev.txt: {problem}" for problem in problems(dev, [*runtime, *extras["dev"], *build, *client])]
     only_fuzz = {canonicalize_name(Requirement(one).name) for one in extras["fuzz"]}
     for path, required in ((RUNTIME, runtime), (BUILD, build), (FUZZ, [*runtime, *extras["fuzz"]])):
         text = path.read_text(encoding="utf-8")

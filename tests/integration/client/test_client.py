@@ -24,6 +24,7 @@ from taskaction_client import (
     ActionFailedError,
     AlreadyExistsError,
     Client,
+    ConfigurationError,
     DeletedError,
     ForbiddenError,
     InvalidError,
@@ -245,6 +246,15 @@ async def test_an_account_with_a_token_may_do_what_its_role_says(operator, token
         going = await client.actions.submit(APPROVAL)
         with pytest.raises(ForbiddenError, match="cannot patch"):
             await client.actions.abort(going)
+
+
+def test_a_server_that_is_not_trusted_is_an_error_at_once(own_config: Path) -> None:
+    config = yaml.safe_load(own_config.read_text())
+    del config["clusters"][0]["cluster"]["certificate-authority-data"]
+    own_config.write_text(yaml.safe_dump(config))
+    refused = pytest.raises(ConfigurationError, match=r"certificate-authority: .* is not trusted")
+    with SyncClient(kubeconfig=own_config) as client, refused:
+        client.actions.list()
 
 
 def test_the_synchronous_client_has_the_same_verbs(operator, kubeconfig: Path, namespace: str) -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskaction_client.batches import BatchEnds, map_bounded
-from taskaction_client.changes import Change
-from taskaction_client.errors import DeletedError, ForbiddenError
+from taskaction_client.changes import Change, ChangeCursor
+from taskaction_client.errors import DeletedError, ForbiddenError, NotFoundError
 from taskaction_client.objects import BATCH, Action
 
 LABEL = "batch"
@@ -85,8 +85,8 @@ async def test_an_error_of_the_input_or_of_the_work_ends_the_batch() -> None:
 
 
 def body(uid: str, phase: str = "Queued", label: str = LABEL) -> dict:
-    metadata = {"name": uid, "namespace": "n", "uid": uid, "labels": {BATCH: label}}
-    return {"metadata": metadata, "status": {"phase": phase}}
+    metadata = {"name": uid, "namespace": "n", "uid": uid, "resourceVersion": "1", "labels": {BATCH: label}}
+    return {"metadata": metadata, "spec": {}, "status": {"phase": phase}}
 
 
 class Feed:
@@ -103,13 +103,17 @@ class Feed:
             yield found
 
 
+async def get_nothing(created: Action) -> Action:
+    raise NotFoundError(f"{created} not found")
+
+
 async def wait_elsewhere(created: Action) -> Action:
     return Action.of(body(created.uid, "Aborted", "another"))
 
 
 async def test_ends_are_found_whether_they_come_before_or_after_the_response_to_the_creation() -> None:
     feed = Feed()
-    ends = BatchEnds(LABEL, Action, feed.changes(), wait_elsewhere)
+    ends = BatchEnds(LABEL, Action, feed.changes(), ChangeCursor(), get=get_nothing, wait=wait_elsewhere)
     late = asyncio.create_task(ends.end_of(Action.of(body("late"))))
     await asyncio.sleep(0)
     for found in (body("early", "Succeeded"), body("late", "Running"), body("late", "Failed"), body("late", "Failed")):
@@ -126,7 +130,7 @@ async def test_ends_are_found_whether_they_come_before_or_after_the_response_to_
 
 async def test_a_watch_that_fails_fails_every_wait() -> None:
     feed = Feed()
-    ends = BatchEnds(LABEL, Action, feed.changes(), wait_elsewhere)
+    ends = BatchEnds(LABEL, Action, feed.changes(), ChangeCursor(), get=get_nothing, wait=wait_elsewhere)
     waiting = asyncio.create_task(ends.end_of(Action.of(body("a"))))
     await asyncio.sleep(0)
     feed.queue.put_nowait(ForbiddenError("cannot watch"))
@@ -134,4 +138,23 @@ async def test_a_watch_that_fails_fails_every_wait() -> None:
         await waiting
     with pytest.raises(ForbiddenError):
         await ends.end_of(Action.of(body("b")))
+    await ends.close()
+
+
+async def test_an_object_that_a_list_does_not_show_is_read() -> None:
+    feed, cursor = Feed(), ChangeCursor("1")
+    later = Action.of(body("later", "Running"))
+
+    async def get(missing: Action) -> Action:
+        return later if missing.uid == "later" else await get_nothing(missing)
+
+    ends = BatchEnds(LABEL, Action, feed.changes(), cursor, get=get, wait=wait_elsewhere)
+    waits = {uid: asyncio.create_task(ends.end_of(Action.of(body(uid)))) for uid in ("gone", "later")}
+    await asyncio.sleep(0)
+    for change in cursor.restart([], "5"):  # the watch had expired: both were created after its position
+        feed.queue.put_nowait(change)
+    with pytest.raises(DeletedError, match="gone"):
+        await waits["gone"]
+    feed.queue.put_nowait(Change(body("later", "Succeeded")))
+    assert (await waits["later"]).succeeded
     await ends.close()

@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaita
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
-from taskaction_client.changes import Change
-from taskaction_client.errors import ClientError, DeletedError
+from taskaction_client.changes import Change, ChangeCursor
+from taskaction_client.errors import ClientError, DeletedError, NotFoundError
 from taskaction_client.objects import BATCH, Snapshot
 
 SnapshotT = TypeVar("SnapshotT", bound=Snapshot[Any, Any])
@@ -66,11 +66,19 @@ class BatchEnds(Generic[SnapshotT]):
         label: str,
         model: type[SnapshotT],
         changes: AsyncIterator[Change],
+        cursor: ChangeCursor,
+        *,
+        get: Callable[[SnapshotT], Awaitable[SnapshotT]],
         wait: Callable[[SnapshotT], Awaitable[SnapshotT]],
     ) -> None:
-        """Watch ``changes``; ``wait`` waits for an object that another batch has created."""
+        """Watch ``changes``, whose position is ``cursor``.
+
+        ``get`` reads an object, ``wait`` waits for one that another batch has created.
+        """
         self._label = label
         self._model = model
+        self._cursor = cursor
+        self._get = get
         self._wait = wait
         self._waiting: dict[str, asyncio.Future[SnapshotT]] = {}
         self._early: dict[str, asyncio.Future[SnapshotT]] = {}
@@ -91,6 +99,7 @@ class BatchEnds(Generic[SnapshotT]):
             await self._watch
         future: asyncio.Future[SnapshotT] = asyncio.get_running_loop().create_future()
         self._waiting[created.uid] = future
+        self._cursor.expect(dict(created.body))
         try:
             return await future
         finally:
@@ -103,19 +112,29 @@ class BatchEnds(Generic[SnapshotT]):
     async def _follow(self, changes: AsyncIterator[Change]) -> None:
         try:
             async for change in changes:
-                self._note(change)
+                found = self._model.of(change.body)
+                if "spec" in change.body:
+                    self._note(found, deleted=change.deleted)
+                else:
+                    await self._verify(found)
         except ClientError as error:
             for future in self._waiting.values():
                 if not future.done():
                     future.set_exception(error)
             raise
 
-    def _note(self, change: Change) -> None:
-        uid = change.body["metadata"]["uid"]
-        found = self._model.of(change.body)
-        if not found.has_ended and not change.deleted:
+    async def _verify(self, missing: SnapshotT) -> None:
+        """Read an object that a list does not show: it was deleted, or created after the list."""
+        try:
+            self._note(await self._get(missing), deleted=False)
+        except NotFoundError:
+            self._note(missing, deleted=True)
+
+    def _note(self, found: SnapshotT, *, deleted: bool) -> None:
+        if not found.has_ended and not deleted:
             return
-        future = self._waiting.get(uid) or self._early.setdefault(uid, asyncio.get_running_loop().create_future())
+        waiting = self._waiting.get(found.uid)
+        future = waiting or self._early.setdefault(found.uid, asyncio.get_running_loop().create_future())
         if future.done():
             return
         if found.has_ended:

@@ -41,6 +41,10 @@ class ChangeCursor:
         self._known = {body["metadata"]["uid"]: _identity(body) for body in known}
         self._rest = b""
 
+    def expect(self, body: Body) -> None:
+        """Know of an object that another response has shown, so that a list without it shows its deletion."""
+        self._known.setdefault(body["metadata"]["uid"], _identity(body))
+
     def restart(self, bodies: Iterable[Body], resource_version: str) -> list[Change]:
         """Return what a complete list shows that the cursor has not returned, and continue after the list."""
         found = {body["metadata"]["uid"]: body for body in bodies}

@@ -181,7 +181,11 @@ class Collection(Generic[SnapshotT, SpecT]):
         found = await self.get(target)
         if found.has_ended or found.body["spec"].get("abort") is not None:
             return
-        await self._set(found, "abort", {"reason": reason} if reason else {})
+        try:
+            await self._set(found, "abort", {"reason": reason} if reason else {})
+        except InvalidError:
+            if not (await self.get(found)).has_ended:
+                raise
 
     async def signal(self, target: SnapshotT | str, value: Any, *, state: str | None = None) -> None:
         """Send a value to an object that waits for one: True approves, False rejects.
@@ -222,10 +226,9 @@ class Collection(Generic[SnapshotT, SpecT]):
         At most ``in_flight`` objects have not ended or wait for the caller. One watch shows all of them.
         """
         label = secrets.token_hex(8)
-        changes = follow_changes(
-            self._transport, self._path(self.namespace), {"labelSelector": f"{BATCH}={label}"}, ChangeCursor()
-        )
-        ends = BatchEnds(label, self._model, changes, self.wait)
+        cursor, query = ChangeCursor(), {"labelSelector": f"{BATCH}={label}"}
+        changes = follow_changes(self._transport, self._path(self.namespace), query, cursor)
+        ends = BatchEnds(label, self._model, changes, cursor, get=self.get, wait=self.wait)
 
         async def run(request: Request[SpecT]) -> Outcome[SnapshotT, SpecT]:
             try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from taskaction_client.errors import UnavailableError
+from taskaction_client.errors import ConfigurationError, UnavailableError
 from taskaction_client.kubeconfig import Account
 
 REQUEST_SECONDS = 30.0
@@ -51,6 +51,8 @@ class Connection:
                 method, path, data, query, headers, aiohttp.ClientTimeout(REQUEST_SECONDS)
             ) as response:
                 return Response(response.status, response.headers, await response.read())
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise _untrusted(self._account, error) from error
         except _BROKEN as error:
             where = f"{method} {self._account.server}{path}"
             raise UnavailableError(f"{where}: {_describe(error)}: check that the cluster is running") from error
@@ -74,6 +76,8 @@ class Connection:
                         yield Response(response.status, response.headers, await response.read())
                 finally:
                     await _hang_up(response)
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise _untrusted(self._account, error) from error
         except _BROKEN as error:
             raise UnavailableError(f"watch of {path}: {_describe(error)}") from error
 
@@ -104,6 +108,14 @@ async def _hang_up(response: aiohttp.ClientResponse) -> None:
     if response.connection is not None and response.connection.transport is not None:
         response.connection.transport.abort()
         await asyncio.sleep(0)
+
+
+def _untrusted(account: Account, error: aiohttp.ClientConnectorCertificateError) -> ConfigurationError:
+    """Return the error for a server whose certificate is not trusted: a retry cannot help."""
+    return ConfigurationError(
+        f"certificate-authority: the certificate of {account.server} is not trusted "
+        f"({error.certificate_error}): set the CA that has signed it"
+    )
 
 
 def _describe(error: BaseException) -> str:

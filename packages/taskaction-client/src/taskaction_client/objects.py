@@ -15,7 +15,8 @@ REQUEST_ID = "client.taskaction.dev/request-id"
 BATCH = "client.taskaction.dev/batch"
 """Label of the objects of one batch, by which one watch shows all of them."""
 TERMINAL: frozenset[Phase] = frozenset({"Succeeded", "Failed", "Aborted", "TimedOut"})
-_LONGEST_PREFIX = 200
+_LONGEST_PREFIX = 52
+"""Names have at most 63 characters."""
 
 SpecT = TypeVar("SpecT")
 StatusT = TypeVar("StatusT")
@@ -156,7 +157,7 @@ class Request(Generic[SpecT]):
 def generate_name(spec: Mapping[str, Any]) -> str:
     """Return a new name from the executor, the provider or the flow, and a random part."""
     named = spec.get("executor") or (spec.get("providerRef") or spec.get("flowRef") or {}).get("name") or "run"
-    return f"{str(named)[:_LONGEST_PREFIX]}-{secrets.token_hex(5)}"
+    return f"{str(named)[:_LONGEST_PREFIX].rstrip('-.')}-{secrets.token_hex(5)}"
 
 
 def is_same_request(sent: Mapping[str, Any], stored: Mapping[str, Any]) -> bool:
