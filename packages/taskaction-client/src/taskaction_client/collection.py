@@ -62,7 +62,7 @@ class Collection(Generic[SnapshotT, SpecT]):
             WaitTimeoutError: it has not ended within ``timeout`` seconds; it continues.
         """
         request = _request(spec, name, labels, annotations, request_id)
-        return await self.result(await self.create(request), timeout=timeout)
+        return await self.result(await self._create(request), timeout=timeout)
 
     async def submit(
         self,
@@ -79,21 +79,7 @@ class Collection(Generic[SnapshotT, SpecT]):
             AlreadyExistsError: another request has created an object with this name.
             InvalidError: the API server rejects the spec; the message names the field.
         """
-        return await self.create(_request(spec, name, labels, annotations, request_id))
-
-    async def create(self, request: Request[SpecT], *, labels: Mapping[str, str] | None = None) -> SnapshotT:
-        """Create the object of a request, or return the one that the same request has created before."""
-        body = request.to_body(self._model.kind, self.namespace, labels or {})
-        try:
-            stored = await self._transport.send("POST", self._path(self.namespace), body, query=_CREATE)
-        except AlreadyExistsError as error:  # perhaps by this request: the response to an earlier try was lost
-            try:
-                stored = await self._transport.send("GET", self._path(self.namespace, body["metadata"]["name"]))
-            except NotFoundError:
-                raise error from None
-            if not is_same_request(body, stored):
-                raise
-        return self._model.of(stored)
+        return await self._create(_request(spec, name, labels, annotations, request_id))
 
     async def get(self, target: SnapshotT | str) -> SnapshotT:
         """Return an object as it is now.
@@ -210,7 +196,7 @@ class Collection(Generic[SnapshotT, SpecT]):
 
         async def submit(request: Request[SpecT]) -> Outcome[SnapshotT, SpecT]:
             try:
-                return Outcome(request, await self.create(request))
+                return Outcome(request, await self._create(request))
             except ClientError as error:
                 return Outcome(request, error=error)
 
@@ -232,7 +218,7 @@ class Collection(Generic[SnapshotT, SpecT]):
 
         async def run(request: Request[SpecT]) -> Outcome[SnapshotT, SpecT]:
             try:
-                ended = await ends.end_of(await self.create(request, labels={BATCH: label}))
+                ended = await ends.end_of(await self._create(request, labels={BATCH: label}))
             except ClientError as error:
                 return Outcome(request, error=error)
             return Outcome(request, ended, None if ended.succeeded else failure_of(ended))
@@ -243,6 +229,20 @@ class Collection(Generic[SnapshotT, SpecT]):
                     yield outcome
         finally:
             await ends.close()
+
+    async def _create(self, request: Request[SpecT], *, labels: Mapping[str, str] | None = None) -> SnapshotT:
+        """Create the object of a request, or return the one that the same request has created before."""
+        body = request.to_body(self._model.kind, self.namespace, labels or {})
+        try:
+            stored = await self._transport.send("POST", self._path(self.namespace), body, query=_CREATE)
+        except AlreadyExistsError as error:  # perhaps by this request: the response to an earlier try was lost
+            try:
+                stored = await self._transport.send("GET", self._path(self.namespace, body["metadata"]["name"]))
+            except NotFoundError:
+                raise error from None
+            if not is_same_request(body, stored):
+                raise
+        return self._model.of(stored)
 
     async def _set(self, found: SnapshotT, field: str, value: Any) -> None:
         patch = [
