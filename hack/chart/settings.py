@@ -14,7 +14,16 @@ from taskaction.services.webhooks.settings import WebhooksConfig
 
 SCHEMA = "values.schema.json"
 _OWN_VALUES = {
-    "TASKACTION_": ("NAMESPACE", "WATCH_NAMESPACES", "CLUSTER_PROVIDERS", "BIND", "IDENTITY", "CONTEXT"),
+    "TASKACTION_": (
+        "NAMESPACE",
+        "WATCH_NAMESPACES",
+        "CLUSTER_PROVIDERS",
+        "BIND",
+        "IDENTITY",
+        "CONTEXT",
+        "HISTORY",
+        "HISTORY_PASSWORD",
+    ),
     "TASKACTION_WEBHOOKS_": ("URL", "KEY_FILE", "BIND", "PROBES_BIND"),
     "TASKACTION_PORT_AGENT_": (
         "CLIENT_ID",

@@ -123,6 +123,23 @@ securityContext:
 {{- include "taskaction.settings" (dict "prefix" "TASKACTION_" "settings" (pick .Values.settings "STORAGE" "FLOWS_STORAGE" "FLYTE_STORAGE")) }}
 {{- end }}
 
+{{/* The database of the history, for the operator and for the hook that migrates it. */}}
+{{- define "taskaction.historyEnv" -}}
+{{- with .Values.history }}
+{{- if .url }}
+- name: TASKACTION_HISTORY
+  value: {{ .url | quote }}
+{{- if .passwordSecret }}
+- name: TASKACTION_HISTORY_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ .passwordSecret }}
+      key: {{ .passwordKey }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* What operator and inbox share to make and read the one-time addresses of callbacks. */}}
 {{- define "taskaction.webhookEnv" -}}
 {{- if and .Values.webhooks.enabled .Values.webhooks.keySecret }}

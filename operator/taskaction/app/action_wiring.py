@@ -331,6 +331,7 @@ def _build_writing(base: Foundation, providers: ProviderControl, seen: _Observat
         tree=base.tree,
         expires_at=ActionExpiry(seen.observer, base.tenures, seen.settings).expires_at,
         to_record=ActionRecord.from_action,
+        history=base.history,
         namespaces=base.config.watch_namespaces,
         files=base.outputs,
         is_recorded=base.schedules.has_recorded,
@@ -357,6 +358,7 @@ def _build_writing(base: Foundation, providers: ProviderControl, seen: _Observat
         canceller=canceller,
         background=base.background,
         outputs=base.outputs,
+        history=base.history,
         listener=child_events,
     )
     committer = StatusCommitter(
@@ -374,6 +376,7 @@ def _build_writing(base: Foundation, providers: ProviderControl, seen: _Observat
             journal=base.journal,
         ),
         expiry=expiry,
+        history=base.history,
         events=base.events,
         journal=base.journal,
         requests=base.requests,

@@ -156,4 +156,5 @@ class ControlPlane:
             "ActionEvents": self.actions.dispatcher.run_agenda(failed),
             "ActionEvent scans": self.actions.dispatcher.run_scans(interval, failed),
             "events": self.base.events.run(),
+            "history": self.base.history.run(),
         }

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from taskaction.app.history_wiring import build_history
 from taskaction.app.observer import OperatorRecorder
 from taskaction.app.operator_metrics import OperatorMetrics
 from taskaction.cluster.concurrency import ConcurrencyLimit
@@ -13,6 +14,7 @@ from taskaction.control.flow_runs.tables import LiveRecords, RunTable
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.events import EventPoster
 from taskaction.control.objects.family import ParentTracker
+from taskaction.control.objects.history import History
 from taskaction.control.objects.outputs import OutputStore
 from taskaction.control.objects.requests import Requests
 from taskaction.control.objects.tables import ActionTable
@@ -59,6 +61,7 @@ class Foundation:
     contents: EventContents
     evaluator: Evaluator
     outputs: OutputStore
+    history: History
 
     def build_status_writer(self) -> StatusWriter[R]:
         """Return a writer of the statuses of one kind."""
@@ -124,4 +127,5 @@ def build_foundation(
         contents=EventContents(storage),
         evaluator=Evaluator(),
         outputs=OutputStore(storage, max_bytes=config.max_output_bytes),
+        history=build_history(config, cluster, clock, journal, jitter, background, persistently, tenures),
     )

@@ -16,6 +16,8 @@ from taskaction.control.objects.storage_marks import SharedFolderError
 from taskaction.core.clock import Clock
 from taskaction.core.names import truncate
 from taskaction.flows.effects import FlowLogEntry
+from taskaction.history.errors import HistoryRefusedError, HistoryUnavailableError
+from taskaction.history.records import Record
 from taskaction.lifecycle.outcomes import Outcome
 from taskaction.plugin.storage import StorageDeniedError, StorageError
 from taskaction.runtime.recorder import ProcessRecorder
@@ -52,6 +54,7 @@ class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
     def __init__(self, metrics: OperatorMetrics, clock: Clock) -> None:
         super().__init__(metrics, "taskaction")
         self._clock = clock
+        self._history_failed = False
 
     def on_action_admitted(self, record: ActionRecord) -> None:
         """Record that an action was seen for the first time."""
@@ -110,6 +113,30 @@ class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
         self.metrics.storage_shared.set(error is not None)
         if error is not None:
             self._log.warning("storage is shared", error=str(error))
+
+    def on_history_written(self, count: int) -> None:
+        """Record that records were written to the history."""
+        self.metrics.history_records.inc(count)
+        if self._history_failed:
+            self._history_failed = False
+            self._log.warning("database of the history answers again")
+
+    def on_history_failed(self, error: HistoryUnavailableError) -> None:
+        """Record that the database of the history did not answer a call; the first one of an outage is logged."""
+        self.metrics.history_failures.inc()
+        if not self._history_failed:
+            self._history_failed = True
+            self._log.warning("database of the history does not answer, retrying", error=str(error))
+
+    def on_history_refused(self, record: Record, error: HistoryRefusedError) -> None:
+        """Record that the database of the history refuses the record of an object, which stays until it is deleted."""
+        self.metrics.history_failures.inc()
+        self._log.error("history refuses a record", error=str(error), namespace=record.namespace, name=record.name)
+
+    def on_history_missed(self, cause: str, namespace: str, name: str) -> None:
+        """Record that an object is gone without a record in the history."""
+        self.metrics.history_missed.labels(cause).inc()
+        self._log.warning("object is not in the history", cause=cause, namespace=namespace, name=name)
 
     def on_event_unmatched(self, kind: str, **fields: object) -> None:
         """Record that an ActionEvent matches no action; ``kind`` is what named the action."""

@@ -55,6 +55,19 @@ class OperatorMetrics(ProcessMetrics):
             "storage_shared",
             "Whether several operators use, or may use, the folder of the storage, so that it is not swept (1).",
         )
+        self.history_records = self.counter("history_records", "Number of records that were written to the history.")
+        self.history_failures = self.counter(
+            "history_failures", "Number of calls that the database of the history did not answer, or refused."
+        )
+        self.history_missed = self.counter(
+            "history_missed",
+            "Number of objects that are gone without a record in the history, by cause: QueueFull, HoldExceeded.",
+            "cause",
+        )
+        self.history_waiting = self.gauge("history_waiting", "Number of records that wait to be written.")
+        self.history_away = self.gauge(
+            "history_away_seconds", "Seconds since the database of the history does not answer; 0 if it does."
+        )
         self.events_dropped = self.counter("events_dropped", "Number of Kubernetes Events that were not posted.")
         self.queue_depth = self.gauge("queue_depth", "Number of actions waiting for a worker.")
         self.backlog = self.gauge("backlog_actions", "Number of actions waiting outside a full queue.")

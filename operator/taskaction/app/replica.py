@@ -125,6 +125,7 @@ class Replica(Workload):
     async def close(self) -> None:
         """Release the remaining shards, and close the plug-ins."""
         await self._control.leases.release()
+        await self._control.base.history.close(_FLUSH_SECONDS)
         self._watchdog.stop()
         self._endings.add(asyncio.create_task(self._control.registry.close(), name="close plug-ins"))
         await asyncio.wait(self._endings, timeout=_WATCH_SECONDS)

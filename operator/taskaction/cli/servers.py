@@ -10,12 +10,14 @@ import typer
 from taskaction.cli import durations
 from taskaction.cli.escaping import write_text
 from taskaction.cli.serve import SERVERS
+from taskaction.core.errors import ConfigurationError
 
 _HELP = {
     "operator": "Run and release the operator.",
     "port-agent": "Run the agent that claims runs from Port.",
     "webhooks": "Run the inbox that accepts webhooks.",
     "actions": "Run Flyte's Actions service.",
+    "history": "Prepare the database of finished actions.",
 }
 
 
@@ -35,10 +37,29 @@ def release(
     asyncio.run(run_uninstall(config, seconds, lambda text: write_text(text, sys.stdout), deployment=deployment))
 
 
+def migrate() -> None:
+    """Create the tables in the database that TASKACTION_HISTORY names, or bring them to this release."""
+    from taskaction.app.history_wiring import database_url
+    from taskaction.runtime.config import OperatorConfig
+
+    url = database_url(OperatorConfig.from_environment(os.environ))
+    from taskaction.history.errors import HistoryError
+    from taskaction.history.schema import migrate_tables
+
+    try:
+        asyncio.run(migrate_tables(url))
+    except HistoryError as error:
+        raise ConfigurationError(f"TASKACTION_HISTORY: {error}") from error
+    write_text(
+        f"history: the tables in {url.render_as_string(hide_password=True)} are those of this release", sys.stdout
+    )
+
+
 def server_groups() -> dict[str, typer.Typer]:
     """Return the command groups of the servers by name."""
     found = {name: typer.Typer(no_args_is_help=True, help=text) for name, text in _HELP.items()}
     for (group, name), serve in SERVERS.items():
         found[group].command(name)(serve)
     found["operator"].command("release")(release)
+    found["history"].command("migrate")(migrate)
     return found

@@ -67,14 +67,19 @@ class HistoryStore:
 
     @asynccontextmanager
     async def _connect(self) -> AsyncIterator[AsyncConnection]:
-        """Connect, and translate the errors of the database."""
-        try:
-            async with self._engine.begin() as connection:
-                yield connection
-        except (exc.SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            if _is_refusal(error):
-                raise HistoryRefusedError(_describe(error)) from error
-            raise HistoryUnavailableError(_describe(error)) from error
+        async with translated_errors(), self._engine.begin() as connection:
+            yield connection
+
+
+@asynccontextmanager
+async def translated_errors() -> AsyncIterator[None]:
+    """Raise the errors of database and driver as those of the history, without values of records."""
+    try:
+        yield
+    except (exc.SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        if _is_refusal(error):
+            raise HistoryRefusedError(_describe(error)) from error
+        raise HistoryUnavailableError(_describe(error)) from error
 
 
 def open_engine(url: URL) -> AsyncEngine:

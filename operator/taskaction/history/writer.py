@@ -5,12 +5,13 @@ deleted object exists nowhere else, so it may use all of the queue; what finds n
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Protocol
 
-from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
+from taskaction.history.availability import Availability
 from taskaction.history.errors import HistoryRefusedError, HistoryUnavailableError
 from taskaction.history.records import Record
 
@@ -18,7 +19,6 @@ MAX_BATCH = 200
 MAX_QUEUED_BYTES = 32 * 1024 * 1024
 """Maximum size of the queue. Records of finished objects use at most half of it."""
 _COLLECT_SECONDS = 0.2
-_RETRY = Backoff(initial=0.5, factor=2.0, max=15.0, jitter=0.5)
 _OVERHEAD_BYTES = 1024
 """Approximate memory of a record besides its texts."""
 
@@ -39,8 +39,8 @@ class HistoryRecorder(Protocol):
     def on_history_written(self, count: int) -> None:
         """Record that records were stored."""
 
-    def on_history_away(self, error: HistoryUnavailableError) -> None:
-        """Record that the database did not answer; called for each failed call."""
+    def on_history_failed(self, error: HistoryUnavailableError) -> None:
+        """Record that the database did not answer a call."""
 
     def on_history_refused(self, record: Record, error: HistoryRefusedError) -> None:
         """Record that the database refuses a record for what is in it."""
@@ -53,28 +53,20 @@ class HistoryWriter:
     """Bounded queue of records, and the task that writes them."""
 
     def __init__(
-        self, database: RecordDatabase, clock: Clock, jitter: Callable[[], float], recorder: HistoryRecorder
+        self, database: RecordDatabase, clock: Clock, availability: Availability, recorder: HistoryRecorder
     ) -> None:
-        """Create a writer; ``jitter`` returns random numbers in [0, 1)."""
         self._database = database
         self._clock = clock
-        self._jitter = jitter
+        self._availability = availability
         self._recorder = recorder
         self._queue: dict[str, Record] = {}
         self._bytes = 0
         self._filled = asyncio.Event()
         self._tried = asyncio.Event()
-        self._failures = 0
-        self._away_since: float | None = None
 
     def __len__(self) -> int:
         """Return the number of records that wait."""
         return len(self._queue)
-
-    @property
-    def away_seconds(self) -> float:
-        """Seconds since the database does not answer; 0 if it does."""
-        return self._clock.monotonic() - self._away_since if self._away_since is not None else 0.0
 
     def add(self, record: Record) -> None:
         """Queue the newest record of an object, if there is room."""
@@ -89,42 +81,35 @@ class HistoryWriter:
 
     async def wait_for(self, uid: str) -> None:
         """Return when no record of an object is queued, or the database is away."""
-        while uid in self._queue and self._away_since is None:
+        while uid in self._queue and not self._availability.is_away:
             await self._tried.wait()
-
-    def on_answered(self, error: HistoryUnavailableError | None) -> None:
-        """Learn whether the database has answered a call, of this writer or of another part."""
-        if error is None:
-            self._away_since, self._failures = None, 0
-            return
-        self._failures += 1
-        if self._away_since is None:
-            self._away_since = self._clock.monotonic()
-        self._recorder.on_history_away(error)
 
     async def run(self) -> None:
         """Write what is queued, until cancelled."""
         while True:
             await self._filled.wait()
             await self._clock.sleep(_COLLECT_SECONDS if len(self._queue) < MAX_BATCH else 0)
-            if not await self.write_batch():
-                await self._clock.sleep(_RETRY.delay(self._failures, self._jitter()))
+            await self._clock.sleep(self._availability.pause)
+            await self._write_batch()
 
-    async def finish(self) -> None:
-        """Write all that is queued, until the database does not answer."""
-        while self._queue and await self.write_batch():
-            pass
+    async def finish(self, seconds: float) -> None:
+        """Write all that is queued within some seconds, unless the database does not answer; ``run`` has ended."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._queue and await self._write_batch():
+                    pass
 
-    async def write_batch(self) -> bool:
+    async def _write_batch(self) -> bool:
         """Write the oldest records; return False if the database did not answer."""
         batch = list(islice(self._queue.values(), MAX_BATCH))
         try:
             await self._write(batch)
         except HistoryUnavailableError as error:
-            self.on_answered(error)
+            self._availability.on_failed()
+            self._recorder.on_history_failed(error)
             return False
         else:
-            self.on_answered(None)
+            self._availability.on_answered()
             return True
         finally:
             tried, self._tried = self._tried, asyncio.Event()

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, Field, PrivateAttr, model_validator
+from pydantic import AliasChoices, Field, PrivateAttr, SecretStr, model_validator
 
 from taskaction.api.base import Duration, PositiveDuration
 from taskaction.api.parameters import MAX_BYTES as MAX_PARAMETERS_BYTES
@@ -122,6 +122,16 @@ class OperatorConfig(ProcessSettings, env_prefix="TASKACTION_"):
     tasks may lie, too. The same for all replicas, and of no other operator. Default: the first folder of
     TASKACTION_FLYTE_STORAGE that is for every namespace; without one, actions with larger outputs fail as
     OutputTooLarge, and runs with States.DataLimitExceeded."""
+    history: Annotated[SecretStr | None, OPTIONAL] = None
+    """URL of the database that records finished actions and runs before they are deleted, such as
+    postgresql://user@host:5432/database or sqlite:////folder/file.db. Default: none, and nothing is recorded."""
+    history_password: Annotated[SecretStr | None, OPTIONAL] = None
+    """Password for that database. Default: the one in the URL."""
+    history_hold: Duration = timedelta(hours=24)
+    """Time after its expiry for which a finished object is kept while the database of the history is away."""
+    history_away: Literal["Delete", "Hold"] = "Delete"
+    """What happens after that time: Delete deletes the object without a record, Hold keeps it until the database
+    answers."""
     webhooks_url: Url | None = None
     """URL at which targets reach the inbox, for the one-time addresses that they get: for example
     https://hooks.example.org."""

@@ -271,6 +271,27 @@ def test_a_key_of_callbacks_without_their_address_is_refused(helm: Helm) -> None
         helm("template", *RELEASE, "--set=webhooks.keySecret=x")
 
 
+HISTORY = ("--set=history.url=postgresql://ta@db:5432/ta", "--set=history.passwordSecret=history")
+
+
+def test_operator_and_hook_share_the_database_of_the_history(helm: Helm) -> None:
+    found = {container["args"][0]: container for _, container in containers(rendered(helm, *HISTORY))}
+    password = {"valueFrom": {"secretKeyRef": {"name": "history", "key": "password"}}}
+    for name in ("operator", "history"):
+        env = {entry.pop("name"): entry for entry in map(dict, found[name]["env"])}
+        assert env["TASKACTION_HISTORY"] == {"value": "postgresql://ta@db:5432/ta"}
+        assert env["TASKACTION_HISTORY_PASSWORD"] == password
+    (hook,) = (job for job in of_kind(rendered(helm, *HISTORY), "Job") if job["metadata"]["name"].endswith("migration"))
+    assert hook["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert hook["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
+
+
+@pytest.mark.parametrize("options", [(), (*HISTORY, "--set=history.migrate=false")])
+def test_nothing_is_migrated_without_a_history_or_a_hook(helm: Helm, options: tuple[str, ...]) -> None:
+    jobs = [job["metadata"]["name"] for job in of_kind(rendered(helm, *options), "Job")]
+    assert not [name for name in jobs if name.endswith("migration")]
+
+
 def test_the_service_finds_the_inbox_and_not_the_operator(helm: Helm) -> None:
     found = rendered(helm, *INBOX)
     (service,) = (one for one in of_kind(found, "Service") if one["metadata"]["name"].endswith("-webhooks"))
@@ -565,6 +586,8 @@ WRONG = {
     "a setting of the inbox that the chart decides": "webhooks.settings.BIND=x",
     "a target of the port agent that cannot be": "portAgent.mapping.deploy.job=x",
     "a setting of the port agent that the chart decides": "portAgent.settings.CLIENT_SECRET=x",
+    "a history in a file, which only one pod would have": "history.url=sqlite:////data/history.db",
+    "a database of the history that the chart decides": "settings.HISTORY=postgresql://user@host/history",
     "an unknown value": "replicas=3",
     "an unknown value further down": "image.name=x",
     "a setting that the chart decides": "settings.NAMESPACE=x",

@@ -9,21 +9,21 @@ import pytest
 from support.histories import postgres, record
 from taskaction.history.addresses import parse_address
 from taskaction.history.errors import HistoryRefusedError, HistoryUnavailableError
-from taskaction.history.schema import migrate
+from taskaction.history.schema import migrate_tables
 from taskaction.history.store import HistoryStore
 
 
 @pytest.fixture(scope="module")
 def postgres_address(tmp_path_factory):
     with postgres(tmp_path_factory.mktemp("postgres")) as address:
-        asyncio.run(migrate(parse_address(address, None)))
+        asyncio.run(migrate_tables(parse_address(address, None)))
         yield address
 
 
 @pytest.fixture(scope="module")
 def sqlite_address(tmp_path_factory):
     address = f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'history.db'}"
-    asyncio.run(migrate(parse_address(address, None)))
+    asyncio.run(migrate_tables(parse_address(address, None)))
     return address
 
 
@@ -108,7 +108,7 @@ async def test_a_server_that_does_not_answer_is_reported() -> None:
 
 async def test_migrations_are_repeatable_and_may_run_at_the_same_time(postgres_address) -> None:
     url = parse_address(postgres_address, None)
-    await asyncio.gather(migrate(url), migrate(url))
+    await asyncio.gather(migrate_tables(url), migrate_tables(url))
 
 
 async def test_postgresql_searches_labels_and_words_by_indexes(postgres_address) -> None:

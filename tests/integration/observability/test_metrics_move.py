@@ -34,6 +34,8 @@ SETTINGS = {
     "TASKACTION_STATUS_DELAY": "200ms",
     "TASKACTION_CANCEL_GRACE": "300ms",
     "TASKACTION_DRAIN_TIMEOUT": "1s",
+    "TASKACTION_HISTORY": "sqlite:////nowhere/history.db",
+    "TASKACTION_HISTORY_HOLD": "0s",
 }
 FLEETING = {
     "taskaction_notices_waiting",  # back at 0 before anybody has looked, unless the operator is in trouble
@@ -134,6 +136,7 @@ def in_line(kubectl: Kubectl) -> None:
         provider("paced", executor="noop", limits=rate),
         *(action(f"paced-{number}", providerRef={"name": "paced"}) for number in range(10)),
         action("stumbles", "stumbles"),
+        action("unrecorded", ttlSecondsAfterFinished=1),
     ])  # fmt: skip
 
 

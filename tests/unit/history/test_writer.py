@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from support.histories import Database, action, record
 from taskaction.history import writer as module
+from taskaction.history.availability import Availability
 from taskaction.history.errors import HistoryRefusedError, HistoryUnavailableError
 from taskaction.history.records import Record, deleted_record
 from taskaction.history.writer import MAX_BATCH, HistoryWriter
@@ -23,7 +24,7 @@ class Recorder:
     def on_history_written(self, count: int) -> None:
         self.written += count
 
-    def on_history_away(self, error: HistoryUnavailableError) -> None:
+    def on_history_failed(self, error: HistoryUnavailableError) -> None:
         self.away.append(str(error))
 
     def on_history_refused(self, record: Record, error: HistoryRefusedError) -> None:
@@ -38,7 +39,8 @@ class Desk:
 
     def __init__(self) -> None:
         self.database, self.clock, self.recorder = Database(), FakeClock(), Recorder()
-        self.writer = HistoryWriter(self.database, self.clock, lambda: 0.0, self.recorder)
+        self.availability = Availability(self.clock, lambda: 0.0)
+        self.writer = HistoryWriter(self.database, self.clock, self.availability, self.recorder)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -82,7 +84,7 @@ async def test_an_object_is_queued_once_and_the_newest_record_of_it_is_written()
     desk = Desk()
     desk.writer.add(record("one", 1))
     desk.writer.add(record("one", 2))
-    await desk.writer.finish()
+    await desk.writer.finish(5)
     assert (desk.database.batches, desk.database.records["uid-of-one"].version) == ([1], 2)
 
 
@@ -97,7 +99,7 @@ async def test_a_record_that_changes_during_its_write_is_written_again() -> None
 
     desk.database.write = slow
     desk.writer.add(record("one", 1))
-    await desk.writer.finish()
+    await desk.writer.finish(5)
     assert (desk.database.batches, desk.database.records["uid-of-one"].version) == ([1, 1], 2)
 
 
@@ -107,13 +109,13 @@ async def test_a_database_that_is_away_is_tried_again_and_gets_everything() -> N
     async with desk.running():
         desk.writer.add(record("one"))
         await desk.clock.advance(60)
-        assert desk.writer.away_seconds > 50
+        assert desk.availability.away_seconds > 50
         assert 4 <= len(desk.recorder.away) <= 10
         desk.database.away = False
         desk.writer.add(record("two"))
         await desk.clock.advance(16)
     assert desk.uids() == {"uid-of-one", "uid-of-two"}
-    assert desk.writer.away_seconds == 0
+    assert desk.availability.away_seconds == 0
 
 
 async def test_a_refused_record_does_not_keep_the_others_from_being_written() -> None:
@@ -121,7 +123,7 @@ async def test_a_refused_record_does_not_keep_the_others_from_being_written() ->
     desk.database.refused = {"uid-of-a3", "uid-of-a7"}
     for number in range(11):
         desk.writer.add(record(f"a{number}"))
-    await desk.writer.finish()
+    await desk.writer.finish(5)
     assert desk.uids() == {f"uid-of-a{number}" for number in range(11)} - desk.database.refused
     assert set(desk.recorder.refused) == desk.database.refused
     assert len(desk.writer) == 0
@@ -146,10 +148,10 @@ async def test_room_is_counted_back_when_records_are_written_or_replaced(monkeyp
     desk = Desk()
     for version in range(50):
         desk.writer.add(record("one", version))
-        await desk.writer.finish()
+        await desk.writer.finish(5)
         desk.writer.add(record("two", version))
         desk.writer.add(record("two", version + 1))
-    await desk.writer.finish()
+    await desk.writer.finish(5)
     assert desk.database.records["uid-of-two"].version == 50
 
 

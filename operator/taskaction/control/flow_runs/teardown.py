@@ -11,6 +11,7 @@ from taskaction.control.flow_runs.tables import RunTable
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.expiry import ExpiryCollector
 from taskaction.control.objects.family import ParentTracker
+from taskaction.control.objects.history import History
 from taskaction.control.objects.owned import parent_link
 from taskaction.control.objects.requests import Requests
 from taskaction.control.sharding.tenures import ShardTenures
@@ -30,6 +31,7 @@ class RunTeardown:
         agenda: Agenda[str],
         expiry_times: RunExpiry,
         expiry: ExpiryCollector[ActionFlowRun, RunRecord],
+        history: History,
         files: RunFiles,
         event_poster: RunEventPoster,
         background: Background,
@@ -44,6 +46,7 @@ class RunTeardown:
         self._agenda = agenda
         self._expiry_times = expiry_times
         self._expiry = expiry
+        self._history = history
         self._files = files
         self._event_poster = event_poster
         self._background = background
@@ -64,6 +67,7 @@ class RunTeardown:
         self.forget(record)
         if self._tenures.owns(record.shard):
             self._journal.on_run_finished(record)
+            self._history.on_finished(record)
         run = record.run.model_copy(update={"status": record.stored})
         at = self._expiry_times.expires_at(run)
         if at is not None:
@@ -77,6 +81,7 @@ class RunTeardown:
             self._agenda.set(record.uid, None)
             self._table.drop(record)
             self._family.on_deleted(record)
+            self._history.on_deleted(record)
             if self._tenures.owns(record.shard):
                 work = self._files.clear(record.namespace, record.uid)
                 self._background.start(work, name=f"clear {record.uid}")

@@ -1,5 +1,7 @@
 """Deletion of finished actions and runs at their time to live, and removal of finalizers that a crash left behind.
 
+An object is deleted only when the history has it. One that must be held is found again by the next scan.
+
 Finished objects are not in memory. Paged lists find them, and only those that expire soon are remembered.
 """
 
@@ -15,6 +17,7 @@ from taskaction.api.enums import TERMINAL_PHASES, ParentKind
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import Cluster
 from taskaction.control.objects.background import Background
+from taskaction.control.objects.history import ExpiredObject, History
 from taskaction.control.objects.listing import list_objects
 from taskaction.control.objects.objects import ObjectEditor
 from taskaction.control.objects.owned import (
@@ -40,6 +43,8 @@ _AGAIN = timedelta(seconds=30)
 _FIRST_SCAN = 60.0
 _TURN_SECONDS = 0.01
 _FREE_RETRY = 5.0
+_COMPARED = 100
+"""Number of finished objects that are compared with the history, and are in memory, at the same time."""
 
 
 O_contra = TypeVar("O_contra", bound=OwnedObject, contravariant=True)
@@ -75,6 +80,7 @@ class _Remembered(NamedTuple):
     parent: ParentLink | None
     scheduled: ScheduledTime | None
     may_have_files: bool
+    expires: datetime
 
 
 class ExpiryCollector(Generic[O, R]):
@@ -94,6 +100,7 @@ class ExpiryCollector(Generic[O, R]):
         to_record: Callable[[O], R],
         files: ObjectFiles[O],
         is_recorded: Callable[[str, datetime], bool],
+        history: History,
         namespaces: Sequence[str] = (),
     ) -> None:
         """Create a collector.
@@ -111,6 +118,7 @@ class ExpiryCollector(Generic[O, R]):
         self._to_record = to_record
         self._files = files
         self._is_recorded = is_recorded
+        self._history = history
         self._with_files: dict[str, tuple[str, str]] = {}
         self._tree = tree
         self._expires_at = expires_at
@@ -154,8 +162,12 @@ class ExpiryCollector(Generic[O, R]):
                 self._taken_over.set()
 
     async def scan(self) -> None:
-        """List all finished objects page by page, and remember those that expire soon; remove files of deleted ones."""
+        """List all finished objects page by page: record them, and remember those that expire soon.
+
+        Remove the files of deleted ones.
+        """
         suspects = dict(self._with_files)
+        finished: list[O] = []
         for phase in sorted(TERMINAL_PHASES):
             async for action in self._list_finished(field_selector=f"status.phase={phase}"):
                 await self._remove_finalizer(action)  # anybody who may edit the object can have added it since its end
@@ -164,6 +176,11 @@ class ExpiryCollector(Generic[O, R]):
                 if expires is not None:
                     self._remember(action, expires)
                     self._remember_files(action)
+                    finished.append(action)
+                if len(finished) >= _COMPARED:
+                    await self._history.compare(self._kind, finished)
+                    finished.clear()
+        await self._history.compare(self._kind, finished)
         for uid, (name, namespace) in suspects.items():
             await self._clear_if_deleted(uid, name, namespace)
 
@@ -201,7 +218,7 @@ class ExpiryCollector(Generic[O, R]):
             metadata, parent = action.metadata, parent_link(action)
             may_have_files = self._files.may_exist(action)
             self._remembered[metadata.uid] = _Remembered(
-                metadata.name, metadata.namespace, parent, find_scheduled_time(action), may_have_files
+                metadata.name, metadata.namespace, parent, find_scheduled_time(action), may_have_files, at
             )
             self._agenda.set(metadata.uid, at)
 
@@ -228,6 +245,10 @@ class ExpiryCollector(Generic[O, R]):
         return parent_lives or self._tree.has_live_descendants(uid)
 
     async def _delete(self, found: _Remembered, uid: str) -> None:
+        if not await self._history.may_delete(
+            ExpiredObject(self._kind, found.namespace, found.name, uid, found.expires)
+        ):
+            return
         await self._editor.delete(RESOURCES[self._kind], found.name, found.namespace, uid)
         if found.may_have_files:
             self._with_files[uid] = (found.name, found.namespace)  # the next scan repeats what fails now

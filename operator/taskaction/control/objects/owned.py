@@ -95,6 +95,11 @@ class OwnedRecord(ABC):
     def next_due(self) -> datetime | None:
         """When to look at the record next; None if nothing is scheduled."""
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the object in memory has all its fields, and no large one was dropped."""
+        return True
+
     @abstractmethod
     def refused_status(self, reason: Reason, message: str, now: datetime) -> Any:
         """Return the status of an object that must fail because the API server refuses its status."""

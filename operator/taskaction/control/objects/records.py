@@ -129,6 +129,11 @@ class ActionRecord(OwnedRecord):
         return min((at for at in (self.wake_at, self.poll_at, self.flush_at) if at is not None), default=None)
 
     @property
+    def is_complete(self) -> bool:
+        """Whether the parameters are in memory."""
+        return self.has_parameters
+
+    @property
     def write_rank(self) -> WriteRank:
         """Awaited, unless the action only waits and no attempt was opened or closed."""
         waits = not (self.status.phase.is_started or self.status.phase.is_terminal)

@@ -4,6 +4,7 @@ from taskaction.api.task_action import TaskAction
 from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.objects.events import EventPoster
 from taskaction.control.objects.expiry import ExpiryCollector
+from taskaction.control.objects.history import History
 from taskaction.control.objects.objects import ObjectEditor
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.requests import Requests
@@ -31,6 +32,7 @@ class StatusCommitter:
         teardown: Teardown,
         releaser: TargetReleaser,
         expiry: ExpiryCollector[TaskAction, ActionRecord],
+        history: History,
         events: EventPoster,
         journal: ActionRecorder,
         requests: Requests,
@@ -45,6 +47,7 @@ class StatusCommitter:
         self._teardown = teardown
         self._releaser = releaser
         self._expiry = expiry
+        self._history = history
         self._events = events
         self._journal = journal
         self._requests = requests
@@ -85,6 +88,7 @@ class StatusCommitter:
                 self._expiry.schedule(record.action.model_copy(update={"status": record.stored}), effect.at)
         # Even if the decision saw no finalizer: it may have been added while the end was decided.
         await self._editor.remove_finalizer(record)
+        self._history.on_finished(record)
 
     async def _on_refused(self, record: ActionRecord) -> None:
         """Stop an action that can have no status; its object is released if it is being deleted."""

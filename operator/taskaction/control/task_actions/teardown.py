@@ -6,6 +6,7 @@ from datetime import timedelta
 from taskaction.control.events.dispatcher import EventDispatcher
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.family import ParentTracker
+from taskaction.control.objects.history import History
 from taskaction.control.objects.outputs import OutputStore
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.tables import ActionTable
@@ -41,6 +42,7 @@ class Teardown:
         canceller: Canceller,
         background: Background,
         outputs: OutputStore,
+        history: History,
         listener: ActionListener,
     ) -> None:
         """Create a teardown; ``listener`` hears of every action that finished or was deleted."""
@@ -56,6 +58,7 @@ class Teardown:
         self._canceller = canceller
         self._background = background
         self._outputs = outputs
+        self._history = history
         self._listener = listener
 
     def on_deleted(self, record: ActionRecord) -> None:
@@ -65,6 +68,7 @@ class Teardown:
             return
         going_on = record.activity.is_under_way
         self._forget(record)
+        self._history.on_deleted(record)
         self._family.on_deleted(record)
         self._listener.on_action_changed(record)
         if going_on:

@@ -1,1 +1,1 @@
-"""Migrations of the tables of the history; ``schema.migrate`` runs them with Alembic."""
+"""Migrations of the tables of the history; ``schema.migrate_tables`` runs them with Alembic."""

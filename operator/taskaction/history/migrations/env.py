@@ -1,4 +1,4 @@
-"""Environment of Alembic: runs the migrations on the connection that ``schema.migrate`` passes."""
+"""Environment of Alembic: runs the migrations on the connection that ``schema.migrate_tables`` passes."""
 
 from alembic import context
 

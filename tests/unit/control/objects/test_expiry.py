@@ -1,7 +1,7 @@
 """Finished actions go when their time has come, not before, and not while somebody still needs them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -18,7 +18,9 @@ from taskaction.cluster.gateway import TASK_ACTIONS
 from taskaction.control.flow_runs.tables import LiveRecords, RunTable
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.expiry import REMEMBERED, ExpiryCollector
+from taskaction.control.objects.history import ExpiredObject, NoHistory
 from taskaction.control.objects.objects import ObjectEditor
+from taskaction.control.objects.owned import OwnedObject
 from taskaction.control.objects.records import ActionRecord
 from taskaction.control.objects.tables import ActionTable
 from taskaction.control.objects.tree import NodeFacts, OwnerTree, ParentLink
@@ -50,13 +52,27 @@ class Files:
         self.cleared.append(f"{namespace}/{uid}")
 
 
+class Histories(NoHistory):
+    """History that has the actions in ``recorded``, and all if that is None."""
+
+    def __init__(self) -> None:
+        self.recorded: set[str] | None = None
+        self.compared: list[str] = []
+
+    async def compare(self, kind: ParentKind, finished: Sequence[OwnedObject]) -> None:
+        self.compared += [one.metadata.name for one in finished]
+
+    async def may_delete(self, expired: ExpiredObject) -> bool:
+        return self.recorded is None or expired.name in self.recorded
+
+
 class Keeper:
     """An expiry that runs; finished actions expire ten minutes after ``START`` unless ``expires`` says otherwise."""
 
     def __init__(self) -> None:
         self.cluster, self.clock, self.table, self.tree = FakeCluster(), FakeClock(), ActionTable(), OwnerTree()
         self.failures: list[str] = []
-        self.files = Files()
+        self.files, self.history = Files(), Histories()
         self.expires: dict[str, datetime | None] = {}
         self.recorded_times: set[tuple[str, datetime]] = set()
         background = Background(self.failed)
@@ -71,6 +87,7 @@ class Keeper:
             expires_at=self.judge,
             files=self.files,
             is_recorded=lambda schedule, time: (schedule, time) in self.recorded_times,
+            history=self.history,
             to_record=lambda action: recorded(self.cluster.objects["taskactions", "team-a", action.metadata.name]),
         )
 
@@ -158,6 +175,26 @@ async def test_actions_that_others_have_finished_are_found_by_looking_through(ke
         await keeper.clock.advance(11 * MINUTE)
 
         assert keeper.names() == []
+
+
+async def test_an_action_that_is_not_recorded_is_deleted_when_a_later_scan_finds_it_recorded(keeper) -> None:
+    keeper.history.recorded = {"two"}
+    keeper.store("one")
+    keeper.store("two")
+    async with keeper:
+        await keeper.clock.advance(14 * MINUTE)
+        assert keeper.names() == ["one"]
+        keeper.history.recorded = {"one"}
+        await keeper.clock.advance(6 * MINUTE)
+        assert keeper.names() == []
+
+
+async def test_every_scan_compares_all_owned_finished_actions_with_the_history(keeper) -> None:
+    keeper.expires |= {"theirs": None, "late": START + timedelta(days=1)}
+    for name in ("theirs", "late", *(f"a{number}" for number in range(250))):
+        keeper.store(name)
+    await keeper.expiry.scan()
+    assert sorted(keeper.history.compared) == sorted(["late", *(f"a{number}" for number in range(250))])
 
 
 async def test_what_another_process_answers_for_is_left_to_it(keeper) -> None:
