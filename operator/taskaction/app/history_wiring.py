@@ -15,7 +15,7 @@ from taskaction.core.errors import ConfigurationError
 from taskaction.runtime.config import OperatorConfig
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import URL
+    from taskaction.history.addresses import DatabaseUrl
 
 
 def build_history(
@@ -50,7 +50,7 @@ def build_history(
     return keeper
 
 
-def database_url(config: OperatorConfig) -> "URL":
+def database_url(config: OperatorConfig) -> "DatabaseUrl":
     """Return the URL of the database; raise ``ConfigurationError`` if there is none, or it cannot be used."""
     if config.history is None:
         raise ConfigurationError("TASKACTION_HISTORY: required, but not set; use e.g. postgresql://user@host/database")

@@ -5,10 +5,13 @@ from pathlib import Path
 from sqlalchemy import make_url
 from sqlalchemy.engine import URL
 
+DatabaseUrl = URL
+"""Address of a database with its driver, for those who may not import SQLAlchemy."""
+
 _DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 
 
-def parse_address(address: str, password: str | None) -> URL:
+def parse_address(address: str, password: str | None) -> DatabaseUrl:
     """Return the URL with the project's driver; ``password`` replaces the one in the address, if it has any.
 
     Raises:

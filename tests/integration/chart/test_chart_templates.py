@@ -275,10 +275,10 @@ HISTORY = ("--set=history.url=postgresql://ta@db:5432/ta", "--set=history.passwo
 
 
 def test_operator_and_hook_share_the_database_of_the_history(helm: Helm) -> None:
-    found = {container["args"][0]: container for _, container in containers(rendered(helm, *HISTORY))}
+    found = {tuple(container["args"][:2]): container for _, container in containers(rendered(helm, *HISTORY))}
     password = {"valueFrom": {"secretKeyRef": {"name": "history", "key": "password"}}}
-    for name in ("operator", "history"):
-        env = {entry.pop("name"): entry for entry in map(dict, found[name]["env"])}
+    for command in (("operator", "run"), ("history", "migrate")):
+        env = {entry.pop("name"): entry for entry in map(dict, found[command]["env"])}
         assert env["TASKACTION_HISTORY"] == {"value": "postgresql://ta@db:5432/ta"}
         assert env["TASKACTION_HISTORY_PASSWORD"] == password
     (hook,) = (job for job in of_kind(rendered(helm, *HISTORY), "Job") if job["metadata"]["name"].endswith("migration"))
