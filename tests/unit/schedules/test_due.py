@@ -160,6 +160,17 @@ def test_a_suspended_schedule_starts_nothing_and_catches_up_afterwards() -> None
     assert decide(HOURLY, at(1), (), at(5)).starts == (at(5),)
 
 
+@pytest.mark.parametrize(("policy", "starts"), [(CatchUpPolicy.LAST, (at(12),)), (CatchUpPolicy.NONE, ())])
+def test_the_times_of_a_changed_expression_count_since_the_mark(
+    policy: CatchUpPolicy, starts: tuple[datetime, ...]
+) -> None:
+    changed = rules(timetable=Cron("0 12 * * *"), catch_up=policy)
+    decision = decide(changed, at(8), made(8), at(15))
+    assert decision.starts == starts
+    assert decision.missed == 1 - len(starts)
+    assert decision.next_time == at(36)
+
+
 def test_times_begin_at_the_start_and_stop_at_the_end() -> None:
     bounded = rules(start=at(2), end=at(3), catch_up=CatchUpPolicy.ALL)
     before = decide(bounded, None, (), at(1.5))
