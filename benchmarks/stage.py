@@ -20,7 +20,7 @@ from cluster.binaries import Heartbeat, Say
 from cluster.controlplane import ControlPlane
 from cluster.processes import wait_until
 from local import account, manifests
-from local.operator_process import NAMESPACE, Operator
+from local.operator_process import NAMESPACE, READY_SECONDS, Operator
 
 PLUGIN = Path(__file__).with_name("plugin")
 WORK = "bench"
@@ -76,13 +76,20 @@ class Stage:
         """The operator's kubeconfig."""
         return self._own
 
-    def start(self, settings: Mapping[str, str] = MappingProxyType({}), *, kubeconfig: Path | None = None) -> Operator:
+    def start(
+        self,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        *,
+        kubeconfig: Path | None = None,
+        ready_seconds: float = READY_SECONDS,
+    ) -> Operator:
         """Start an operator as it runs in production, with the benchmark's plug-ins."""
         operator = Operator.start(
             kubeconfig or self._own,
             log=self._folder / "operator.log",
             tied=True,
             settings={"PYTHONPATH": self.python_path(), "TASKACTION_LOG_FORMAT": "json", **settings},
+            ready_seconds=ready_seconds,
         )
         self._exits.callback(operator.program.end)
         return operator
@@ -92,9 +99,11 @@ class Stage:
         return os.pathsep.join(filter(None, (*map(str, folders), str(PLUGIN), os.environ.get("PYTHONPATH"))))
 
     @contextmanager
-    def operator(self, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Operator]:
+    def operator(
+        self, settings: Mapping[str, str] = MappingProxyType({}), *, ready_seconds: float = READY_SECONDS
+    ) -> Iterator[Operator]:
         """Have an operator for as long as the block lasts."""
-        operator = self.start(settings)
+        operator = self.start(settings, ready_seconds=ready_seconds)
         try:
             yield operator
         finally:

@@ -27,7 +27,7 @@ def measure(stage: Stage) -> Iterator[Row]:
         operator.stop()
     yield MEMORY.measured(after - before)
     begun = time.monotonic()
-    with stage.operator(QUICK_STOP) as operator:
+    with stage.operator(QUICK_STOP, ready_seconds=TIMEOUT) as operator:
         stage.say(f"ready after {time.monotonic() - begun:.1f} s")
         wait_until(lambda: metric(operator, "workers_busy") > 0, timeout=TIMEOUT, what="a call", every=0.1)
         first = time.monotonic() - begun

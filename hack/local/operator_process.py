@@ -49,6 +49,7 @@ class Operator:
         tied: bool,
         settings: Mapping[str, str] = MappingProxyType({}),
         launch: Launch = start,
+        ready_seconds: float = READY_SECONDS,
     ) -> "Operator":
         """Start it and return when it says that it is ready; `settings` go before what the environment says."""
         command = [str(Path(sys.executable).with_name("taskaction")), "operator", "run"]
@@ -68,7 +69,7 @@ class Operator:
         program = launch("operator", command, mark=mark(), log=log, tied=tied, env=env)
         operator = cls(program, f"http://{bind}")
         try:
-            wait_until(operator.is_ready, timeout=READY_SECONDS, what="the operator to be ready", program=program)
+            wait_until(operator.is_ready, timeout=ready_seconds, what="the operator to be ready", program=program)
         except ClusterError as error:
             said = operator.readiness()
             program.end()
