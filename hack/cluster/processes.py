@@ -20,6 +20,9 @@ from cluster.errors import ClusterError
 
 LAUNCH = Path(__file__).with_name("launch.py")
 POLL_SECONDS = 0.05
+PAUSE_FACTOR = 4
+"""Length of the pause after a check in lengths of the check: a kubectl takes CPU time from what it waits for."""
+LONGEST_PAUSE_SECONDS = 0.5
 END_SECONDS = 20
 EXEC_SECONDS = 0.1
 
@@ -145,10 +148,17 @@ def wait_until(
 ) -> None:
     """Return when `check` holds; fail early when the program that should bring it about is gone."""
     deadline = time.monotonic() + timeout
+    begun = time.monotonic()
     while not check():
         if program is not None and not program.is_running():
             raise ClusterError(f"waited for {what}, but {program.name} has ended; its log says:\n{program.log_tail()}")
         if time.monotonic() > deadline:
             tail = f"; the log of {program.name} says:\n{program.log_tail()}" if program else ""
             raise ClusterError(f"waited {timeout:.0f} s for {what} in vain{tail}")
-        time.sleep(every)
+        time.sleep(pause_seconds(time.monotonic() - begun, every=every))
+        begun = time.monotonic()
+
+
+def pause_seconds(check_seconds: float, *, every: float = POLL_SECONDS) -> float:
+    """Return how long to wait after a check that took some time; `every` is the shortest pause."""
+    return max(every, min(PAUSE_FACTOR * check_seconds, LONGEST_PAUSE_SECONDS))

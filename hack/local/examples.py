@@ -19,6 +19,7 @@ import yaml
 
 from cluster.errors import ClusterError
 from cluster.kubectl import Kubectl
+from cluster.processes import pause_seconds
 from local.manifests import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -105,10 +106,11 @@ class Follower:
     def follow(self, is_over: Callable[[dict[str, dict[str, Any]]], bool], seconds: float) -> None:
         """Look until it is over, or until the time is up: what is missing then shows in the results."""
         while True:
+            begun = time.monotonic()
             self.look()
             if is_over(self.found) or time.monotonic() - self._begun > seconds:
                 return
-            time.sleep(LOOK_SECONDS)
+            time.sleep(pause_seconds(time.monotonic() - begun, every=LOOK_SECONDS))
 
     def look(self) -> None:
         """Look once."""

@@ -1,12 +1,11 @@
 """TaskActions as tests write and read them."""
 
 import json
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from cluster.kubectl import Kubectl
-from support.api import LOOK_SECONDS, create_objects, get_object, list_objects, patch_object, wait_for_object
+from support.api import create_objects, get_object, list_objects, patch_object, wait_for_answer, wait_for_object
 
 API_VERSION = "taskaction.dev/v1alpha1"
 TERMINAL = frozenset({"Succeeded", "Failed", "Aborted", "TimedOut"})
@@ -76,11 +75,11 @@ def wait_for_phase(kubectl: Kubectl, name: str, expected: str, seconds: float = 
 
 def wait_for_all(kubectl: Kubectl, check: Callable[[dict[str, Body]], bool], seconds: float = 60) -> dict[str, Body]:
     """Give every action of the namespace once `check` holds."""
-    deadline = time.monotonic() + seconds
-    while not check(found := get_all(kubectl)):
-        assert time.monotonic() < deadline, f"after {seconds} s: {_states(found, check)[:4000]}"
-        time.sleep(LOOK_SECONDS)
-    return found
+
+    def describe(found: dict[str, Body]) -> str:
+        return f"after {seconds} s: {_states(found, check)[:4000]}"
+
+    return wait_for_answer(lambda: get_all(kubectl), check, seconds, describe)
 
 
 def _states(found: dict[str, Body], check: Callable[[dict[str, Body]], bool]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kubernetes import config
 from kubernetes.client import ApiClient
@@ -18,8 +18,8 @@ from urllib3.exceptions import HTTPError
 
 from cluster.errors import KubectlError
 from cluster.kubectl import Kubectl
+from cluster.processes import pause_seconds
 
-LOOK_SECONDS = 0.05
 REQUEST_SECONDS = 60
 REFUSED = 400
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
@@ -27,6 +27,7 @@ APPLY_PATCH = {"Content-Type": "application/apply-patch+yaml"}
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 Body = dict[str, Any]
+Answer = TypeVar("Answer")
 
 
 class RefusedError(KubectlError):
@@ -198,11 +199,24 @@ def wait_for_condition(
 
 def wait_for_object(kubectl: Kubectl, kind: str, name: str, check: Callable[[Body], bool], seconds: float = 30) -> Body:
     """Return an object once `check` holds; the time limit is only there to end a test that has failed."""
-    deadline = time.monotonic() + seconds
-    while not check(found := get_object(kubectl, kind, name)):
-        assert time.monotonic() < deadline, f"{name} is still {json.dumps(found.get('status'), indent=1)}"
-        time.sleep(LOOK_SECONDS)
-    return found
+
+    def describe(found: Body) -> str:
+        return f"{name} is still {json.dumps(found.get('status'), indent=1)}"
+
+    return wait_for_answer(lambda: get_object(kubectl, kind, name), check, seconds, describe)
+
+
+def wait_for_answer(
+    read: Callable[[], Answer], check: Callable[[Answer], bool], seconds: float, describe: Callable[[Answer], str]
+) -> Answer:
+    """Return what is read once `check` holds; describe the last answer in the assertion that ends a test."""
+    begun = time.monotonic()
+    deadline = begun + seconds
+    while not check(answer := read()):
+        assert time.monotonic() < deadline, describe(answer)
+        time.sleep(pause_seconds(time.monotonic() - begun))
+        begun = time.monotonic()
+    return answer
 
 
 def read_options(options: Iterable[str]) -> tuple[dict[str, str], dict[str, str], str]:

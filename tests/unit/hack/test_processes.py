@@ -4,9 +4,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from cluster import processes
 from cluster.errors import ClusterError
 from cluster.processes import Program, command_line, start, wait_until
 
@@ -55,6 +57,25 @@ def test_a_program_that_dies_early_is_reported_with_its_last_words(tmp_path: Pat
 def test_a_wait_in_vain_says_for_what() -> None:
     with pytest.raises(ClusterError, match="for the moon in vain"):
         wait_until(lambda: False, timeout=0, what="the moon")
+
+
+@pytest.mark.parametrize(("took", "pause"), [(0.0, 0.05), (0.01, 0.05), (0.1, 0.4), (2.0, 0.5)])
+def test_the_pause_after_a_check_grows_with_the_time_that_it_takes(
+    took: float, pause: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, pauses = [0.0], []
+
+    def check() -> bool:
+        now[0] += took
+        return len(pauses) == 2
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        pauses.append(seconds)
+
+    monkeypatch.setattr(processes, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    wait_until(check, timeout=60, what="the third answer")
+    assert pauses == pytest.approx([pause, pause])
 
 
 def test_a_pid_that_is_gone_has_no_command_line() -> None:
