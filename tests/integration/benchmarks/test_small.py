@@ -22,6 +22,7 @@ from benchmarks.figures import (
     fanout,
     flows,
     growth,
+    history,
     hostile,
     http_effects,
     image,
@@ -52,7 +53,7 @@ from support.operators import QUICK_LEASES
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(400)]
 
-WITHOUT_CLUSTER = (engine, flows, schedules, secrets)
+WITHOUT_CLUSTER = (engine, flows, history, schedules, secrets)
 BURST = {"COUNT": 100, "WARM_UP": 20}
 SMALL: dict[ModuleType, dict[str, Any]] = {
     writes: {"COUNT": 5},

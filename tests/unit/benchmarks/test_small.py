@@ -4,12 +4,13 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from benchmarks.figures import engine, flows, schedules
+from benchmarks.figures import engine, flows, history, schedules
 
 SMALL = {
     engine: {"RUNS": 200, "FEW": 10, "MANY": 100, "ROUNDS": 1, "LONG_KEY": 50, "KEYS": 4, "RUNS_OF_A_KEY": 2},
     schedules: {"YEARS": (2026, 2027), "ZONES": ("Europe/Berlin", "Australia/Lord_Howe", "Asia/Tokyo"), "DECIDED": 4},
     flows: {"ROUNDS": 1, "LOOPS": 20, "STATES": 20},
+    history: {"COUNT": 500},
 }
 
 
