@@ -75,8 +75,7 @@ class HistoryKeeper:
     def on_finished(self, record: OwnedRecord) -> None:
         """Record an object whose end this process has stored; one that is not whole in memory is read first."""
         if not record.is_complete:
-            work = self._read_and_record(record.kind, record.name, record.namespace, record.uid)
-            self._background.start(work, name=f"record {record.uid}")
+            self._background.start(self._complete_and_record(record), name=f"record {record.uid}")
         elif record.stored.finished_at is not None:
             self._writer.add(finished_record(_as_stored(record), version_number(record.version)))
 
@@ -137,16 +136,24 @@ class HistoryKeeper:
         self._availability.on_answered()
         return answer
 
-    async def _read_and_record(self, kind: ParentKind, name: str, namespace: str, uid: str) -> None:
+    async def _complete_and_record(self, record: OwnedRecord) -> None:
+        """Record a finished object as the API server has it; without what was dropped if it is gone already."""
+        exists = await self._read_and_record(record.kind, record.name, record.namespace, record.uid)
+        if not exists and record.stored.finished_at is not None:
+            self._writer.add(finished_record(_as_stored(record), version_number(record.version)))
+
+    async def _read_and_record(self, kind: ParentKind, name: str, namespace: str, uid: str) -> bool:
+        """Record an object if it has finished; return whether it exists."""
         body = await self._persistently(lambda: self._cluster.get(RESOURCES[kind], name, namespace))
         if body is None or body["metadata"]["uid"] != uid:
-            return
+            return False
         try:
             found = parse_object(kind, body)
         except ValidationError:
-            return  # an object of an older schema: a user must delete it
+            return True  # an object of an older schema: a user must delete it
         if found.status.finished_at is not None:
             self._writer.add(finished_record(found, version_number(found.metadata.resource_version)))
+        return True
 
 
 def _as_stored(record: OwnedRecord) -> OwnedObject:

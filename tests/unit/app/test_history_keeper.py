@@ -133,6 +133,17 @@ async def test_an_object_that_is_not_whole_in_memory_is_read_before_it_is_record
     assert "x" * 3_000 in desk.database.records["uid-of-one"].body
 
 
+async def test_an_object_that_is_deleted_before_it_is_read_is_recorded_without_its_parameters() -> None:
+    async with Desk().running() as desk:
+        record = desk.store(parameters={"large": "x" * 3_000})
+        record.drop_parameters(None)
+        desk.cluster.objects.clear()
+        desk.keeper.on_finished(record)
+        await settle()
+        await desk.clock.advance(1)
+    assert desk.database.records["uid-of-one"].phase == "Succeeded"
+
+
 async def test_only_the_owner_records_a_deletion() -> None:
     async with Desk().running() as desk:
         for name, shard in (("mine", 2), ("theirs", 3)):
