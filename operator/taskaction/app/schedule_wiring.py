@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from taskaction.app.foundation import Foundation
 from taskaction.control.schedules.intake import ScheduleIntake
 from taskaction.control.schedules.objects import ScheduledObjects
+from taskaction.control.schedules.pruning import ObjectPruner
 from taskaction.control.schedules.reconciler import ScheduleReconciler
 from taskaction.execution.agenda import Agenda
 
@@ -21,6 +22,7 @@ class ScheduleControl:
 def build_schedules(base: Foundation) -> ScheduleControl:
     """Return the part; nothing runs yet."""
     agenda: Agenda[str] = Agenda(base.clock)
+    objects = ScheduledObjects(base.cluster, base.slots, base.closed_namespaces)
     reconciler = ScheduleReconciler(
         cluster=base.cluster,
         clock=base.clock,
@@ -28,7 +30,8 @@ def build_schedules(base: Foundation) -> ScheduleControl:
         slots=base.slots,
         table=base.schedules,
         tenures=base.tenures,
-        objects=ScheduledObjects(base.cluster, base.slots, base.closed_namespaces),
+        objects=objects,
+        pruner=ObjectPruner(objects, base.history, base.background),
         agenda=agenda,
         background=base.background,
         events=base.events,

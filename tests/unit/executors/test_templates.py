@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskaction.executors.templates import RESULT_LIMIT, render, render_text, render_url
+from taskaction.executors.templates import RESULT_LIMIT, render, render_fields_of, render_text, render_url
 from taskaction.plugin.errors import InvalidParametersError
 
 VALUES: dict[str, Any] = {
@@ -135,3 +135,20 @@ def test_a_value_cannot_become_a_step_up_the_path(value: str) -> None:
     with pytest.raises(InvalidParametersError, match="path segment"):
         render_url("http://h/teams/{{ v }}/x", {"v": value}, "polling.url")
     assert render_url("http://h/../{{ v }}", {"v": "x"}, "url") == "http://h/../x"
+
+
+# -- fields of one root ------------------------------------------------------------------------------------------------
+
+
+def test_only_fields_of_one_root_are_replaced_and_no_names_of_members() -> None:
+    template = {"a": ["{{ schedule.time }}!", "{{ parameters.x }}"], "{{ schedule.time }}": 1, "b": "{{schedule.time}}"}
+    assert render_fields_of("schedule", template, {"time": "now"}) == {
+        "a": ["now!", "{{ parameters.x }}"],
+        "{{ schedule.time }}": 1,
+        "b": "now",
+    }
+
+
+def test_an_unknown_field_of_the_root_is_an_error_that_names_it() -> None:
+    with pytest.raises(InvalidParametersError, match=r"schedule\.tme"):
+        render_fields_of("schedule", {"a": "{{ schedule.tme }}"}, {"time": "now"})

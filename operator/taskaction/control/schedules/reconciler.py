@@ -21,6 +21,7 @@ from taskaction.control.schedules.history import choose_expendable
 from taskaction.control.schedules.journal import ScheduleRecorder
 from taskaction.control.schedules.manifests import TemplateError, build_manifest, controller_reference
 from taskaction.control.schedules.objects import ScheduledObjects
+from taskaction.control.schedules.pruning import ObjectPruner
 from taskaction.control.schedules.records import ScheduleRecord, ScheduleTable
 from taskaction.control.schedules.rules import has_ended, rules_of, to_made_objects
 from taskaction.control.schedules.statuses import (
@@ -84,6 +85,7 @@ class ScheduleReconciler:
         table: ScheduleTable,
         tenures: ShardTenures,
         objects: ScheduledObjects,
+        pruner: ObjectPruner,
         agenda: Agenda[str],
         background: Background,
         events: EventPoster,
@@ -96,6 +98,7 @@ class ScheduleReconciler:
         self._table = table
         self._tenures = tenures
         self._objects = objects
+        self._pruner = pruner
         self._agenda = agenda
         self._background = background
         self._events = events
@@ -183,8 +186,7 @@ class ScheduleReconciler:
         written = build_status(schedule, progress, readiness, self._clock.now())
         stored = await self._write(record, schedule, written)
         self._report(schedule, stored, made.refusal, missed)
-        for body in choose_expendable(stored, found, stored.status.last_scheduled_time):
-            await self._objects.delete(schedule, body)
+        self._pruner.start(schedule, choose_expendable(stored, found, stored.status.last_scheduled_time))
         return self._next_look(record, decision, made, has_active=bool(active))
 
     async def _make(
