@@ -122,12 +122,8 @@ def attempts_with_start(observed: Observed, phase: Phase, now: datetime, *, wait
 
 def is_pollable(status: TaskActionStatus) -> bool:
     """Whether the attempt waits for something that a poll can ask about."""
-    return status.phase is Phase.PAUSED or _is_outside(status)
-
-
-def _is_outside(status: TaskActionStatus) -> bool:
-    """Whether the work of the attempt continues outside, as its status tells."""
-    return status.external_id is not None or status.reason in {Reason.WAITING_FOR_COMPLETION, Reason.ABORTING}
+    is_outside = status.external_id is not None or status.reason in {Reason.WAITING_FOR_COMPLETION, Reason.ABORTING}
+    return status.phase is Phase.PAUSED or is_outside
 
 
 def must_cancel(observed: Observed) -> bool:
@@ -136,7 +132,7 @@ def must_cancel(observed: Observed) -> bool:
         return True
     if not observed.status.phase.is_started:
         return may_have_started(observed)
-    if observed.activity is Activity.WAITING or observed.traits.external_effect or _is_outside(observed.status):
+    if observed.activity is Activity.WAITING or observed.traits.external_effect or is_pollable(observed.status):
         return True
     return is_start_lost(observed)
 

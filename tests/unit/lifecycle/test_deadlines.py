@@ -64,10 +64,6 @@ FIRES = {
         Reason.TOTAL_TIMEOUT,
     ),
     "attempt": (observed(status=running(), policy=policy(attempt=seconds(30))), Reason.ATTEMPT_TIMEOUT),
-    "attempt-paused": (
-        observed(status=running(Phase.PAUSED), policy=policy(attempt=seconds(30))),
-        Reason.ATTEMPT_TIMEOUT,
-    ),
 }
 
 
@@ -81,6 +77,18 @@ def test_a_bound_fires_when_it_is_reached(bound: str, event: Reconcile | Slot) -
     assert (status.phase, status.reason) == (Phase.TIMED_OUT, reason)
     assert status.error is not None
     assert (status.error.code, status.error.kind) == (reason, ErrorKind.USER)
+
+
+@pytest.mark.parametrize("activity", [Activity.WAITING, Activity.IDLE], ids=["as before", "after a restart"])
+def test_a_paused_attempt_is_cancelled_when_a_bound_is_reached(activity: Activity) -> None:
+    facts = observed(status=running(Phase.PAUSED), policy=policy(attempt=seconds(30)), activity=activity)
+
+    decision = step(facts, Reconcile(), NOW)
+    assert any(isinstance(effect, Cancel) for effect in decision.effects)
+
+    cancelling = replace(facts, status=decision.status, activity=Activity.CANCELLING)
+    status = step(cancelling, CancelEnded(), NOW).status
+    assert (status.phase, status.reason) == (Phase.TIMED_OUT, Reason.ATTEMPT_TIMEOUT)
 
 
 @pytest.mark.parametrize("bound", FIRES)
