@@ -4,7 +4,12 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """Phase of an action; only the last four are terminal."""
+    """Phase of an action; only the last four are terminal.
+
+    Attributes:
+        is_terminal: whether the action has finished.
+        is_started: whether an attempt is running.
+    """
 
     QUEUED = "Queued"
     WAITING_FOR_RESOURCES = "WaitingForResources"
@@ -16,19 +21,17 @@ class Phase(StrEnum):
     ABORTED = "Aborted"
     TIMED_OUT = "TimedOut"
 
-    @property
-    def is_terminal(self) -> bool:
-        """Whether the action has finished."""
-        return self in TERMINAL_PHASES
+    is_terminal: bool
+    is_started: bool
 
-    @property
-    def is_started(self) -> bool:
-        """Whether an attempt is running."""
-        return self in STARTED_PHASES
+    def __init__(self, value: str) -> None:
+        """Determine once what is asked a dozen times for each action."""
+        self.is_terminal = value in {"Succeeded", "Failed", "Aborted", "TimedOut"}
+        self.is_started = value in {"Initializing", "Running", "Paused"}
 
 
-TERMINAL_PHASES = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED, Phase.TIMED_OUT})
-STARTED_PHASES = frozenset({Phase.INITIALIZING, Phase.RUNNING, Phase.PAUSED})
+TERMINAL_PHASES = frozenset(phase for phase in Phase if phase.is_terminal)
+STARTED_PHASES = frozenset(phase for phase in Phase if phase.is_started)
 
 
 class ErrorKind(StrEnum):

@@ -116,12 +116,16 @@ class Redactor:
         return value
 
     def _field(self, name: str, value: Any) -> Any:
+        if value is None:
+            return None
+        if type(value) is str:
+            return self.text(value)
         if isinstance(value, BaseModel):
             return self.fields(value)
         if isinstance(value, tuple):  # links, and lines of a log
             return tuple(self.fields(one) for one in value)
         # Everything else are words of enumerations, times and numbers of the contract.
-        return self.value(value) if name == "output" or type(value) is str or isinstance(value, Secret) else value
+        return self.value(value) if name == "output" or isinstance(value, Secret) else value
 
 
 def _texts_in(value: Any) -> set[str]:

@@ -6,7 +6,7 @@ The records of each kind add what only that kind has. Nothing here decides anyth
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -48,6 +48,7 @@ class OwnedRecord(ABC):
     loop, so no change needs a lock.
 
     Attributes:
+        uid: ``metadata.uid``, the key of all tables; ``namespace`` and ``name``: those of the object.
         status: the status to write; ``stored`` is the status that the API server is known to have.
         version: the resourceVersion that the next status write must match. It may only move to one whose status was
             compared; otherwise a write would replace the status of another owner.
@@ -60,6 +61,9 @@ class OwnedRecord(ABC):
         refused_version: the resourceVersion at which the API server refused even the smallest status.
     """
 
+    uid: str = field(init=False)
+    namespace: str = field(init=False)
+    name: str = field(init=False)
     status: Any
     stored: Any
     version: str
@@ -72,6 +76,11 @@ class OwnedRecord(ABC):
     flush_at: datetime | None = None
     flushing: asyncio.Future[object] | None = None
     refused_version: str | None = None
+
+    def __post_init__(self) -> None:
+        """Keep what identifies the object: it never changes."""
+        metadata = self.api_object.metadata
+        self.uid, self.namespace, self.name = metadata.uid, metadata.namespace, metadata.name
 
     # -- facts --------------------------------------------------------------------------------------------------------
 
@@ -112,21 +121,6 @@ class OwnedRecord(ABC):
     def write_rank(self) -> WriteRank:
         """How urgent the next write of the status is among those of its namespace."""
         return WriteRank.AWAITED
-
-    @property
-    def uid(self) -> str:
-        """``metadata.uid`` of the object, the key of all tables."""
-        return self.api_object.metadata.uid
-
-    @property
-    def namespace(self) -> str:
-        """``metadata.namespace`` of the object."""
-        return self.api_object.metadata.namespace
-
-    @property
-    def name(self) -> str:
-        """``metadata.name`` of the object."""
-        return self.api_object.metadata.name
 
     @property
     def is_finished(self) -> bool:

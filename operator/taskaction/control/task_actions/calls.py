@@ -244,9 +244,8 @@ class ExecutorCaller:
                 await self._check_private_parameters(record.namespace, binding, parameters)
             except InvalidParametersError as error:
                 raise InvalidParametersError(ledger.redact(str(error))) from None
-        run = self._build_run(record, binding, observed, parameters, ledger)
-        limit = self._outputs.limit(of_run=is_of_run(action))
-        return GuardedExecutor(executor, replace(run, deliveries=deliveries), ledger, limit)
+        run = self._build_run(record, binding, observed, parameters, ledger, deliveries)
+        return GuardedExecutor(executor, run, ledger, self._outputs.limit(of_run=is_of_run(action)))
 
     def _build_run(
         self,
@@ -255,6 +254,7 @@ class ExecutorCaller:
         observed: Observed,
         parameters: dict[str, Any],
         ledger: SecretLedger,
+        deliveries: tuple[Delivery, ...],
     ) -> Run:
         action = record.action
         provider = binding.offer.provider if binding.offer is not None else None
@@ -284,6 +284,7 @@ class ExecutorCaller:
             signalled=observed.signalled,
             progress=status.progress,
             schedule=_poll_schedule(binding),
+            deliveries=deliveries,
             chances_left=remaining_attempts(status, observed.policy),
         )
 

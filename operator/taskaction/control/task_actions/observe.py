@@ -80,8 +80,10 @@ class ActionObserver:
             self._inspector.begin_evaluation(record, bound.executor, bound.offer)
             blocker, traits = record.parameters_blocker, record.traits or _UNKNOWN_TRAITS
             defaults = bound.offer.provider.spec.defaults if bound.offer is not None else None
+            partition_key = _partition_key(action, bound.executor, bound.offer)
         else:
             blocker, traits, defaults = bound, _UNKNOWN_TRAITS, None
+            partition_key = self.spec_partition_key(action)
         parameters_hash = self._hash_of(record)
         signal = action.spec.signal
         return Observed(
@@ -107,7 +109,7 @@ class ActionObserver:
             signalled=signal is not None and signal != record.polled_signal,
             parameters_hash=parameters_hash,
             key_base=key_base(record.namespace, action.spec),
-            partition_key=record.status.partition_key or self.spec_partition_key(action),
+            partition_key=record.status.partition_key or partition_key,
             jitter=self._jitter(),
         )
 
@@ -172,26 +174,17 @@ class ActionObserver:
 
     def sharding_of(self, action: TaskAction) -> Sharding:
         """Return the ``sharding`` of the action's provider."""
-        offer = self._offer(action)
+        _, offer = self._look_up(action)
         return (offer.provider.spec.sharding if offer is not None else None) or Sharding.PROVIDER
 
     def spec_partition_key(self, action: TaskAction) -> str | None:
         """Return the partition key in the spec: the action's own, the provider's, or the executor's parameter."""
-        if action.spec.partition_key is not None:
-            return action.spec.partition_key
-        offer = self._offer(action)
-        path = offer.provider.spec.partition_key_path if offer is not None else None
-        value = _value_at(action.spec.parameters, path) if path is not None else None
-        if value is None or value == "":
-            executor = self._executor(action)
-            name = executor.PARTITION_KEY if executor is not None else None
-            value = (action.spec.parameters.get(name) or None) if name is not None else None
-        return None if value is None or value == "" else str(value)
+        return _partition_key(action, *self._look_up(action))
 
     def partitions_itself(self, action: TaskAction) -> bool:
         """Whether only the executor can find the partition of the action."""
-        executor = self._executor(action)
-        return executor is not None and executor.partitions_itself and self.spec_partition_key(action) is None
+        executor, offer = self._look_up(action)
+        return executor is not None and executor.partitions_itself and _partition_key(action, executor, offer) is None
 
     def shard_tie(self, action: TaskAction) -> str | None:
         """Return the value that assigns actions of one source to the same shard: their partition; None for no tie.
@@ -223,10 +216,13 @@ class ActionObserver:
 
         A suspended action that has not started blocks nobody (docs/architecture.md), so it has no place.
         """
-        place, offer = self.to_queued_run(record), self._offer(record.action)
+        _, offer = self._look_up(record.action)
         policy = offer.provider.spec.overlap_policy if offer is not None else None
         held_back = record.action.spec.suspend and not record.status.attempt
-        if offer is None or place.partition is None or policy not in _OVERLAPS or held_back:
+        if offer is None or policy not in _OVERLAPS or held_back:
+            return None
+        place = self.to_queued_run(record)
+        if place.partition is None:
             return None
         return OverlapPlace(
             partition=(place.source, place.partition),
@@ -236,23 +232,20 @@ class ActionObserver:
         )
 
     def _queue_full(self, record: ActionRecord) -> QueueFull:
-        offer = self._offer(record.action)
+        _, offer = self._look_up(record.action)
         limits = offer.provider.spec.limits if offer is not None else None
         if limits is None or limits.max_queued is None:
             return QueueFull(message="the queue of the operator is full", refused=False)
         refused = limits.when_full is WhenFull.REFUSE and record.may_be_refused
         return QueueFull(message=f"limits.maxQueued: {limits.max_queued} actions are queued already", refused=refused)
 
-    def _offer(self, action: TaskAction) -> Offer | None:
-        key = provider_key(action)
-        return self._providers.get(key) if key is not None else None
-
-    def _executor(self, action: TaskAction) -> AbstractExecutor | None:
+    def _look_up(self, action: TaskAction) -> tuple[AbstractExecutor | None, Offer | None]:
+        """Return the executor and the provider of an action as far as they exist, ready or not."""
         key = provider_key(action)
         if key is None:
-            return self._registry.get(action.spec.executor or "")
+            return self._registry.get(action.spec.executor or ""), None
         offer = self._providers.get(key)
-        return self._registry.get(offer.provider.spec.executor) if offer is not None else None
+        return (None if offer is None else self._registry.get(offer.provider.spec.executor)), offer
 
     def _bind(self, name: str, offer: Offer | None) -> ExecutorBinding | Blocker:
         executor = self._registry.get(name)
@@ -260,6 +253,18 @@ class ActionObserver:
             message = f"spec.executor: {self._registry.unknown_message(name)}"
             return Blocker(reason=Reason.UNKNOWN_EXECUTOR, message=message, final=True)
         return ExecutorBinding(executor=executor, offer=offer)
+
+
+def _partition_key(action: TaskAction, executor: AbstractExecutor | None, offer: Offer | None) -> str | None:
+    spec = action.spec
+    if spec.partition_key is not None:
+        return spec.partition_key
+    path = offer.provider.spec.partition_key_path if offer is not None else None
+    value = _value_at(spec.parameters, path) if path is not None else None
+    if value is None or value == "":
+        name = executor.PARTITION_KEY if executor is not None else None
+        value = (spec.parameters.get(name) or None) if name is not None else None
+    return None if value is None or value == "" else str(value)
 
 
 def _hash_parameters(parameters: Mapping[str, Any]) -> str:
