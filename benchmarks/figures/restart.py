@@ -8,7 +8,7 @@ from benchmarks.figures.group import Group
 from benchmarks.figures.memory import QUEUED, TIMEOUT, WORKERS, fill
 from benchmarks.report import Figure, Row, Target
 from benchmarks.stage import QUICK_STOP, Stage, memory, metric
-from cluster.processes import wait_until
+from cluster.processes import POLL_SECONDS, wait_until
 
 FINISHED = 50_000
 RESTART = Figure("restart_s_10k", "s", Target(15))
@@ -31,7 +31,12 @@ def measure(stage: Stage) -> Iterator[Row]:
             return sum(metric(operator, name) for name in ("queue_depth", "workers_busy", "actions_finished_total"))
 
         unfinished = QUEUED + WORKERS
-        wait_until(lambda: queued() >= unfinished, timeout=TIMEOUT, what=f"{unfinished} actions to be queued again")
+        wait_until(
+            lambda: queued() >= unfinished,
+            timeout=TIMEOUT,
+            what=f"{unfinished} actions to be queued again",
+            every=POLL_SECONDS,
+        )
         seconds = time.monotonic() - begun
         yield RESTART.measured(seconds)
         yield MEMORY.measured(memory(operator))

@@ -144,9 +144,12 @@ def has_ended(pid: int) -> bool:
 
 
 def wait_until(
-    check: Callable[[], bool], *, timeout: float, what: str, program: Program | None = None, every: float = POLL_SECONDS
+    check: Callable[[], bool], *, timeout: float, what: str, program: Program | None = None, every: float | None = None
 ) -> None:
-    """Return when `check` holds; fail early when the program that should bring it about is gone."""
+    """Return when `check` holds; fail early when the program that should bring it about is gone.
+
+    Pauses grow with the time that a check takes, unless `every` sets them: what is measured must be seen at once.
+    """
     deadline = time.monotonic() + timeout
     begun = time.monotonic()
     while not check():
@@ -155,7 +158,7 @@ def wait_until(
         if time.monotonic() > deadline:
             tail = f"; the log of {program.name} says:\n{program.log_tail()}" if program else ""
             raise ClusterError(f"waited {timeout:.0f} s for {what} in vain{tail}")
-        time.sleep(pause_seconds(time.monotonic() - begun, every=every))
+        time.sleep(pause_seconds(time.monotonic() - begun) if every is None else every)
         begun = time.monotonic()
 
 
