@@ -12,7 +12,7 @@ from typing import Protocol
 
 from cluster.errors import ClusterError
 from cluster.ports import Ports, is_free
-from cluster.processes import Program, start, wait_until
+from cluster.processes import POLL_SECONDS, Program, start, wait_until
 from local.manifests import ROOT
 
 NAMESPACE = "taskaction-system"
@@ -69,7 +69,8 @@ class Operator:
         program = launch("operator", command, mark=mark(), log=log, tied=tied, env=env)
         operator = cls(program, f"http://{bind}")
         try:
-            wait_until(operator.is_ready, timeout=ready_seconds, what="the operator to be ready", program=program)
+            what = "the operator to be ready"
+            wait_until(operator.is_ready, timeout=ready_seconds, what=what, program=program, every=POLL_SECONDS)
         except ClusterError as error:
             said = operator.readiness()
             program.end()

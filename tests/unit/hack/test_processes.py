@@ -59,9 +59,12 @@ def test_a_wait_in_vain_says_for_what() -> None:
         wait_until(lambda: False, timeout=0, what="the moon")
 
 
-@pytest.mark.parametrize(("took", "pause"), [(0.0, 0.05), (0.01, 0.05), (0.1, 0.4), (2.0, 0.5)])
-def test_the_pause_after_a_check_grows_with_the_time_that_it_takes(
-    took: float, pause: float, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("took", "every", "pause"),
+    [(0.0, None, 0.05), (0.01, None, 0.05), (0.1, None, 0.4), (2.0, None, 0.5), (2.0, 0.1, 0.1)],
+)
+def test_the_pause_after_a_check_grows_with_the_time_that_it_takes_unless_it_is_set(
+    took: float, every: float | None, pause: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, pauses = [0.0], []
 
@@ -74,7 +77,7 @@ def test_the_pause_after_a_check_grows_with_the_time_that_it_takes(
         pauses.append(seconds)
 
     monkeypatch.setattr(processes, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
-    wait_until(check, timeout=60, what="the third answer")
+    wait_until(check, timeout=60, what="the third answer", every=every)
     assert pauses == pytest.approx([pause, pause])
 
 
