@@ -248,7 +248,7 @@ def test_u18_what_other_charts_let_people_choose_can_be_chosen(helm: Helm, tmp_p
     assert one_of(found, "ConfigMap", "extra")["data"] == {"r": "ta"}
     assert one_of(found, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
     hooks = one_of(found, "NetworkPolicy", "ta-taskaction-operator-hooks")["spec"]
-    assert hooks["podSelector"]["matchExpressions"][0]["values"] == ["release", "test"]
+    assert hooks["podSelector"]["matchExpressions"][0]["values"] == ["release", "history-migration", "test"]
     (endpoint,) = one_of(found, "ServiceMonitor")["spec"]["endpoints"]
     assert endpoint["scrapeTimeout"] == "5s"
     assert endpoint["relabelings"][-1] == {"action": "drop", "regex": "a"}
