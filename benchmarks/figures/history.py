@@ -4,6 +4,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -34,15 +35,22 @@ TIME = "2026-01-31T09:30:00.123Z"
 
 def measure(stage: Stage) -> Iterator[Row]:
     """Write records as fast as the database takes them; the time includes making them of objects."""
+    with temporary_postgres() as postgres:
+        seconds, cpu = asyncio.run(write(postgres))
+    stage.say(f"{COUNT} records in {seconds:.1f} s, with {cpu:.1f} s of CPU")
+    yield RATE.measured(COUNT / seconds)
+    yield CPU.measured(cpu / COUNT * 1000)
+
+
+@contextmanager
+def temporary_postgres() -> Iterator[Postgres]:
+    """Run a PostgreSQL whose data goes with it."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # PostgreSQL runs as a user of its own if this is root
         data = Path(folder) / "postgres"
         data.mkdir()
         with running_postgres(data) as postgres:
-            seconds, cpu = asyncio.run(write(postgres))
-    stage.say(f"{COUNT} records in {seconds:.1f} s, with {cpu:.1f} s of CPU")
-    yield RATE.measured(COUNT / seconds)
-    yield CPU.measured(cpu / COUNT * 1000)
+            yield postgres
 
 
 async def write(postgres: Postgres) -> tuple[float, float]:

@@ -44,6 +44,7 @@ PROMISED = {
     "schedule_wrong": "<= 0",
     "history_writes_per_s": ">= 1000",
     "history_cpu_ms": "<= 0.5",
+    "history_noop_share": ">= 0.9",
     "secret_leaks": "<= 0",
     "values_changed": "<= 0",
     "http_effects": "<= 0",
