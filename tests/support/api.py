@@ -22,6 +22,9 @@ from cluster.processes import pause_seconds
 
 REQUEST_SECONDS = 60
 REFUSED = 400
+SCHEMA_SECONDS = 30
+SCHEMA_NOT_READ = b"There can be a delay between when CustomResourceDefinitions are created"
+"""The API server reads the schemas for mutating policies every five seconds; until then it answers 503 with this."""
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 APPLY_PATCH = {"Content-Type": "application/apply-patch+yaml"}
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -69,16 +72,35 @@ class ApiServer:
         headers: Mapping[str, str] | None = None,
         seconds: float = REQUEST_SECONDS,
     ) -> Body:
-        """Return the answer.
+        """Return the answer; wait where the API server has not read a changed kind yet.
 
         Raises:
             KubectlError: the server refuses, with its words, or it does not answer.
         """
+        begun = time.monotonic()
+        while True:
+            answer = self._send(method, path, body, query, headers, seconds)
+            if SCHEMA_NOT_READ not in answer.data or time.monotonic() - begun > SCHEMA_SECONDS:
+                break
+            time.sleep(pause_seconds(0.1))
+        if answer.status >= REFUSED:
+            raise RefusedError(answer.status, refusal_text(answer.data))
+        return dict(json.loads(answer.data))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        query: Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+        seconds: float,
+    ) -> Any:
         sent = {"Accept": "application/json", "Content-Type": "application/json"}
         if token := self.client.configuration.get_api_key_with_prefix("BearerToken", alias="authorization"):
             sent["Authorization"] = token
         try:
-            answer = self.client.rest_client.pool_manager.request(
+            return self.client.rest_client.pool_manager.request(
                 method,
                 self.client.configuration.host + path,
                 fields=query if body is None else None,
@@ -88,9 +110,6 @@ class ApiServer:
             )
         except HTTPError as error:
             raise KubectlError(f"{method} {path}: {error}") from error
-        if answer.status >= REFUSED:
-            raise RefusedError(answer.status, refusal_text(answer.data))
-        return dict(json.loads(answer.data))
 
     def resource(self, kind: str) -> Resource:
         """Return where a kind is, by any name that kubectl takes for it; kinds may have come since the last look."""
