@@ -1,6 +1,7 @@
 """What is too large for a run's object is in a folder, whatever becomes of the operator and of the storage."""
 
 import json
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,8 @@ class Replicas:
         return MemoryOperator(cluster=self.cluster, clock=self.clock, **more)
 
     def files(self) -> list[Path]:
-        return sorted(self.folder.rglob("*.json"))
+        found = os.walk(self.folder)  # passes over folders that are removed meanwhile
+        return sorted(Path(folder, name) for folder, _, names in found for name in names if name.endswith(".json"))
 
     def fail(self) -> None:
         """Have the storage take and give nothing: another file is where the folder of the namespace should be."""
