@@ -81,6 +81,11 @@ def at(body: Any, path: str, default: Any = None) -> Any:
     return default if body is None else body
 
 
+def ready_field(body: Body, field: str) -> Any:
+    """Return a field of the Ready condition of an object; None if it has none."""
+    return next((one.get(field) for one in at(body, "status.conditions", []) if one["type"] == "Ready"), None)
+
+
 async def fetch_objects(session: Session, names: Iterable[str], namespace: str | None = None) -> list[Body]:
     """Return the objects with these names, in their order.
 
@@ -127,7 +132,7 @@ async def list_objects(
                 async for body in session.cluster.list(kind, namespace, field_selector=selector, label_selector=labels):
                     if body["metadata"]["uid"] not in seen:  # between two lists, an object may change its phase
                         seen.add(body["metadata"]["uid"])
-                        yield _with_type(body, kind)
+                        yield with_type(body, kind)
         except NotFoundError:
             if kind is TASK_ACTIONS:
                 raise
@@ -146,6 +151,6 @@ async def select_objects(session: Session, names: Sequence[str], labels: str | N
     return [body async for body in list_objects(session, session.namespace, labels=labels)]
 
 
-def _with_type(body: Body, kind: Resource) -> Body:
+def with_type(body: Body, kind: Resource) -> Body:
     """Return an item of a list with apiVersion and kind, which the API server omits in items."""
     return {"apiVersion": kind.api_version, "kind": kind.kind} | body

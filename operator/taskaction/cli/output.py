@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from taskaction.cli.escaping import escape, write_text, write_unchanged
-from taskaction.cli.objects import at, phase_of, ref_of
+from taskaction.cli.objects import at, phase_of
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body
 from taskaction.core.constants import TASK_LABEL
 
@@ -175,12 +175,17 @@ def print_objects(console: Console, bodies: Sequence[Body], output: Output, *, s
     """Print complete objects, or their names; ``single`` prints one object without a List around it."""
     if output is Output.NAME:
         for body in bodies:
-            print_plain(console, str(ref_of(body)))
+            print_plain(console, _full_name(body))
         return
     whole: Any = (
         bodies[0] if single and len(bodies) == 1 else {"apiVersion": "v1", "kind": "List", "items": list(bodies)}
     )
     print_plain(console, as_json(whole) if output is Output.JSON else as_yaml(whole))
+
+
+def _full_name(body: Body) -> str:
+    """Return the name of an object of any kind as kubectl prints it."""
+    return f"{body['kind'].lower()}.{body['apiVersion'].partition('/')[0]}/{body['metadata'].get('name', '')}"
 
 
 def print_plain(console: Console, text: str) -> None:

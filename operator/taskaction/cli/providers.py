@@ -1,41 +1,34 @@
 """``providers``: lists the providers that actions can use, and whether they are ready."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from taskaction.cli.commands import on_cluster
-from taskaction.cli.objects import at
+from taskaction.cli.objects import at, ready_field, with_type
 from taskaction.cli.output import (
     AGE,
     Output,
     TableColumn,
-    as_json,
-    as_yaml,
     path_column,
     print_line,
-    print_plain,
+    print_objects,
     print_table,
 )
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ForbiddenError
 from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, Body
 
-
-def _ready(body: Body, field: str) -> Any:
-    return next((one.get(field) for one in at(body, "status.conditions", []) if one["type"] == "Ready"), None)
-
-
 _COLUMNS = (
     path_column("NAME", "metadata.name"),
     TableColumn("SCOPE", lambda body: at(body, "metadata.namespace") or "cluster"),
     path_column("EXECUTOR", "spec.executor"),
-    TableColumn("READY", lambda body: _ready(body, "status") or "Unknown"),
-    TableColumn("REASON", lambda body: _ready(body, "reason") or "NotLookedAt"),
+    TableColumn("READY", lambda body: ready_field(body, "status") or "Unknown"),
+    TableColumn("REASON", lambda body: ready_field(body, "reason") or "NotLookedAt"),
     path_column("QUEUED", "status.queued"),
     path_column("RUNNING", "status.running"),
     AGE,
-    TableColumn("MESSAGE", lambda body: _ready(body, "message"), wide=True),
+    TableColumn("MESSAGE", lambda body: ready_field(body, "message"), wide=True),
 )
 
 
@@ -53,17 +46,12 @@ async def providers(
         (CLUSTER_ACTION_PROVIDERS, ""),
     ):
         try:
-            envelope = {"apiVersion": kind.api_version, "kind": kind.kind}
-            bodies.extend([envelope | body async for body in session.cluster.list(kind, where)])
+            bodies.extend([with_type(body, kind) async for body in session.cluster.list(kind, where)])
         except ForbiddenError as error:
             print_line(session.err, f"{kind.plural} are skipped: {error}")
     match output:
-        case Output.JSON | Output.YAML:
-            whole = {"apiVersion": "v1", "kind": "List", "items": bodies}
-            print_plain(session.out, as_json(whole) if output is Output.JSON else as_yaml(whole))
-        case Output.NAME:
-            for body in bodies:
-                print_plain(session.out, f"{body['kind'].lower()}.taskaction.dev/{body['metadata']['name']}")
+        case Output.JSON | Output.YAML | Output.NAME:
+            print_objects(session.out, bodies, output)
         case _ if bodies:
             print_table(session.out, _COLUMNS, bodies, wide=output is Output.WIDE)
         case _:

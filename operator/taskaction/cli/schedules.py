@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,19 +11,16 @@ from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exit_codes import Exit
-from taskaction.cli.objects import at, ensure_served, ref_of
+from taskaction.cli.objects import Ref, at, ensure_served, ready_field, ref_of, with_type
 from taskaction.cli.output import (
     AGE,
     NAMESPACE,
     Output,
     TableColumn,
     age,
-    as_json,
-    as_yaml,
     path_column,
     print_line,
     print_objects,
-    print_plain,
     print_table,
 )
 from taskaction.cli.session import Session
@@ -46,10 +43,6 @@ _MILLISECOND = timedelta(milliseconds=1)
 _INSTANT = timedelta(microseconds=1)
 
 
-def _ready(body: Body, field: str) -> Any:
-    return next((one.get(field) for one in at(body, "status.conditions", []) if one["type"] == "Ready"), None)
-
-
 _COLUMNS = (
     path_column("NAME", "metadata.name"),
     TableColumn("SCHEDULE", lambda body: at(body, "spec.cron") or f"every {at(body, 'spec.interval')}"),
@@ -58,11 +51,11 @@ _COLUMNS = (
     path_column("ACTIVE", "status.activeCount"),
     TableColumn("LAST", lambda body: age(at(body, "status.lastScheduledTime"))),
     path_column("NEXT", "status.nextTime"),
-    TableColumn("READY", lambda body: _ready(body, "status") or "Unknown"),
+    TableColumn("READY", lambda body: ready_field(body, "status") or "Unknown"),
     AGE,
-    TableColumn("REASON", lambda body: _ready(body, "reason"), wide=True),
+    TableColumn("REASON", lambda body: ready_field(body, "reason"), wide=True),
     path_column("MISSED", "status.missed", wide=True),
-    TableColumn("MESSAGE", lambda body: _ready(body, "message"), wide=True),
+    TableColumn("MESSAGE", lambda body: ready_field(body, "message"), wide=True),
 )
 
 
@@ -76,15 +69,10 @@ async def list_schedules(
 ) -> None:
     """List schedules with their last and next times."""
     where = "" if all_namespaces else session.namespace
-    envelope: Body = {"apiVersion": ACTION_SCHEDULES.api_version, "kind": ACTION_SCHEDULES.kind}
-    bodies = [envelope | body async for body in session.cluster.list(ACTION_SCHEDULES, where)]
+    bodies = [with_type(body, ACTION_SCHEDULES) async for body in session.cluster.list(ACTION_SCHEDULES, where)]
     match output:
-        case Output.JSON | Output.YAML:
-            whole = {"apiVersion": "v1", "kind": "List", "items": bodies}
-            print_plain(session.out, as_json(whole) if output is Output.JSON else as_yaml(whole))
-        case Output.NAME:
-            for body in bodies:
-                print_plain(session.out, _reference(body["metadata"]["name"]))
+        case Output.JSON | Output.YAML | Output.NAME:
+            print_objects(session.out, bodies, output)
         case _ if bodies:
             columns = (NAMESPACE, *_COLUMNS) if all_namespaces else _COLUMNS
             print_table(session.out, columns, bodies, wide=output is Output.WIDE)
@@ -246,7 +234,7 @@ async def _create(session: Session, body: Body) -> None:
 
 
 def _reference(name: str) -> str:
-    return f"{ACTION_SCHEDULES.kind.lower()}.{ACTION_SCHEDULES.group}/{name}"
+    return str(Ref(ACTION_SCHEDULES, name))
 
 
 def _parse_time(option: str, text: str) -> datetime:
