@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import ConfigDict, Field
 
 from taskaction.api.base import ApiModel, JsonObject, Message
-from taskaction.api.metadata import Condition, Metadata
+from taskaction.api.metadata import Conditions, Metadata
 from taskaction.api.rules import name_length_rule, rules
 
 PROBLEMS_KEPT = 32
@@ -39,13 +39,7 @@ class FlowProblem(ApiModel):
 class ActionFlowStatus(ApiModel):
     """Observed state of the flow; written only by the operator."""
 
-    conditions: Annotated[
-        tuple[Condition, ...],
-        Field(
-            max_length=8,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
-        ),
-    ] = ()
+    conditions: Conditions = ()
     """Conditions of the flow. Valid: whether the flow can be run."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The `metadata.generation` that this status describes."""

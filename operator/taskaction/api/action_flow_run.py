@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from taskaction.api.base import AnyJson, ApiModel, DnsName, JsonObject, Message, PositiveDuration, ShortText, Timestamp
 from taskaction.api.enums import Phase
-from taskaction.api.metadata import Condition, Metadata
+from taskaction.api.metadata import Conditions, Metadata
 from taskaction.api.retries_and_timeouts import RunAs
 from taskaction.api.rules import add_immutable_rules, add_rules, at_creation, name_length_rule, rules, stored_default
 from taskaction.api.status_rules import add_abort_rules, add_fencing_rules, finished_spec_rules
@@ -23,7 +23,6 @@ ENTRIES_KEPT = 32
 
 Label = Annotated[str, Field(min_length=1, max_length=64)]
 _OUTCOME = ("reason", "error", "outputUri", "finishedAt")
-_MAP_BY_TYPE = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
 _ATOMIC = {"x-kubernetes-list-type": "atomic"}
 
 
@@ -171,7 +170,7 @@ class ActionFlowRunStatus(ApiModel):
     """Machine-readable reason for the phase, in CamelCase."""
     message: Message | None = None
     """Human-readable reason for the phase; `kubectl get` shows it."""
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=8, json_schema_extra=_MAP_BY_TYPE)] = ()
+    conditions: Conditions = ()
     """Conditions: Progressing and Finished; at the end Finished and Succeeded, and Failed if it did not succeed."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The `metadata.generation` that this status describes."""

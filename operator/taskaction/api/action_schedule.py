@@ -18,7 +18,7 @@ from taskaction.api.base import (
     read_duration,
 )
 from taskaction.api.enums import CatchUpPolicy, ConcurrencyPolicy, ParentKind
-from taskaction.api.metadata import Condition, Metadata
+from taskaction.api.metadata import Conditions, Metadata
 from taskaction.api.rules import at_creation, cel, rules, stored_default
 from taskaction.core.durations import format_duration
 
@@ -164,13 +164,7 @@ class ActionScheduleStatus(ApiModel):
     """The number of times for which no object was made."""
     time_zone_data_version: ShortText | None = None
     """The release of the IANA time zone database that the operator uses, for example 2026a."""
-    conditions: Annotated[
-        tuple[Condition, ...],
-        Field(
-            max_length=8,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
-        ),
-    ] = ()
+    conditions: Conditions = ()
     """Conditions of the schedule. Ready: whether it makes objects; the reason and the message say why not."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The `metadata.generation` that this status describes."""

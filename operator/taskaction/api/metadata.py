@@ -52,3 +52,13 @@ class Condition(ApiModel):
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The `metadata.generation` on which this condition is based. Unset on actions and runs, where
     `status.observedGeneration` applies."""
+
+
+Conditions = Annotated[
+    tuple[Condition, ...],
+    Field(
+        max_length=8,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    ),
+]
+"""The conditions of a status, one of each type."""

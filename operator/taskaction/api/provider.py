@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from taskaction.api.base import ApiModel, DnsLabel, JsonObject, Message, PositiveDuration, Timestamp
 from taskaction.api.enums import OverlapPolicy, ProviderKind, Sharding, WhenFull
-from taskaction.api.metadata import Condition, Metadata
+from taskaction.api.metadata import Conditions, Metadata
 from taskaction.api.retries_and_timeouts import RetryPolicy, RunAs, Timeouts, initial_within_max_rule
 from taskaction.api.rules import cel, immutable_rule, name_length_rule, rules, stored_default
 from taskaction.api.webhook import Webhook
@@ -174,13 +174,7 @@ class ClusterActionProviderSpec(ActionProviderSpec):
 class ActionProviderStatus(ApiModel):
     """Observed state of the provider; written only by the operator."""
 
-    conditions: Annotated[
-        tuple[Condition, ...],
-        Field(
-            max_length=8,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
-        ),
-    ] = ()
+    conditions: Conditions = ()
     """Conditions of the provider. Ready: whether actions can be started."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The `metadata.generation` that this status describes."""

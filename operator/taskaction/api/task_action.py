@@ -28,7 +28,7 @@ from taskaction.api.enums import (
     ProviderKind,
     ValueFormat,
 )
-from taskaction.api.metadata import Condition, Metadata
+from taskaction.api.metadata import Conditions, Metadata
 from taskaction.api.retries_and_timeouts import RetryPolicy, RunAs, Timeouts
 from taskaction.api.rules import cel, rules, stored_default
 from taskaction.api.task_action_rules import object_rules, spec_rules, status_rules
@@ -298,9 +298,6 @@ class Transition(ApiModel):
     """Human-readable reason."""
 
 
-_MAP_BY_TYPE = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
-
-
 class TaskActionStatus(ApiModel):
     """Observed state of the action; written only by the operator."""
 
@@ -313,7 +310,7 @@ class TaskActionStatus(ApiModel):
     """Machine-readable reason for the phase, in CamelCase."""
     message: Message | None = None
     """Human-readable reason for the phase; `kubectl get` shows it."""
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=8, json_schema_extra=_MAP_BY_TYPE)] = ()
+    conditions: Conditions = ()
     """Conditions: Progressing and Finished; at the end Finished and Succeeded, and Failed if it did not succeed."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The `metadata.generation` that this status describes."""
