@@ -9,7 +9,8 @@ from typing import Any
 import typer
 import yaml
 
-from taskaction.cli.objects import KINDS, find_kind, phase_of
+from taskaction.api.bodies import phase_of
+from taskaction.cli.objects import KINDS, find_kind
 from taskaction.cli.session import Connect, Flags, Session, connect_to_cluster, kubeconfig_of
 from taskaction.cluster.gateway import (
     ACTION_FLOWS,

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from taskaction.api.bodies import has_ended, phase_of
 from taskaction.api.enums import Phase
 from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.history import read_attempts, read_events, read_history
-from taskaction.cli.objects import at, fetch_objects, has_ended, phase_of, ref_of
+from taskaction.cli.objects import at, fetch_objects, ref_of
 from taskaction.cli.output import age, as_yaml, colour_word, print_line, print_plain, print_rows
 from taskaction.cli.outputs import is_stored
 from taskaction.cli.session import Session

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
+from taskaction.api.bodies import phase_of
 from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exit_codes import Exit
 from taskaction.cli.follow import ProgressPrinter, follow_to_end, served_kinds, watch_changes
-from taskaction.cli.objects import KINDS, fetch_objects, phase_of, ref_of
+from taskaction.cli.objects import KINDS, fetch_objects, ref_of
 from taskaction.cli.output import COLUMNS, NAMESPACE, Output, TableColumn, print_line, print_objects, print_table
 from taskaction.cli.selection import Everywhere, Limit, Phases, Selection, Selector, Since, SortBy, select_listed
 from taskaction.cli.session import Session

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
+from taskaction.api.bodies import phase_of
 from taskaction.cli import durations
 from taskaction.cli.errors import CommandError, explain_error
 from taskaction.cli.files import read_manifests
 from taskaction.cli.follow import follow_to_end, watch_changes
 from taskaction.cli.mutate import find_waiting_action, parse_signal_value, runs_a_flow
-from taskaction.cli.objects import KINDS, at, phase_of, ref_of
+from taskaction.cli.objects import KINDS, at, ref_of
 from taskaction.cli.output import Output, print_line
 from taskaction.cli.outputs import print_results
 from taskaction.cli.run import POD_EXECUTORS

@@ -11,12 +11,13 @@ from urllib.parse import urlencode
 import typer
 from rich.text import Text
 
+from taskaction.api.bodies import has_ended
 from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.exit_codes import Exit
 from taskaction.cli.follow import watch_changes
 from taskaction.cli.history import HistoryEntry, merge_entries, read_events, read_history
-from taskaction.cli.objects import fetch_objects, has_ended, ref_of
+from taskaction.cli.objects import fetch_objects, ref_of
 from taskaction.cli.output import print_data, print_line
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ClusterError, ForbiddenError, InvalidError, NotFoundError

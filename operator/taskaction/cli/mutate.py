@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from taskaction.api.bodies import has_ended, phase_of
 from taskaction.api.enums import Phase
 from taskaction.cli import completion, durations
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exit_codes import Exit
 from taskaction.cli.follow import follow_to_end
-from taskaction.cli.objects import at, fetch_objects, has_ended, phase_of, ref_of, select_objects
+from taskaction.cli.objects import at, fetch_objects, ref_of, select_objects
 from taskaction.cli.output import print_line
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ConflictError

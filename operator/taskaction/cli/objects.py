@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from taskaction.api.enums import TERMINAL_PHASES
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exit_codes import Exit
 from taskaction.cli.session import Session
@@ -62,16 +61,6 @@ def find_kind(word: str) -> Resource | None:
 def ref_of(body: Body) -> Ref:
     """Return the reference of an object."""
     return Ref(next(kind for kind in KINDS if kind.kind == body["kind"]), body["metadata"].get("name", ""))
-
-
-def phase_of(body: Body) -> str:
-    """Return the phase of an object."""
-    return str((body.get("status") or {}).get("phase") or "Queued")
-
-
-def has_ended(body: Body) -> bool:
-    """Whether the phase of an object is terminal."""
-    return phase_of(body) in TERMINAL_PHASES
 
 
 def at(body: Any, path: str, default: Any = None) -> Any:

@@ -11,8 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from taskaction.api.bodies import phase_of
 from taskaction.cli.escaping import escape, write_text, write_unchanged
-from taskaction.cli.objects import at, phase_of
+from taskaction.cli.objects import at
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body
 from taskaction.core.constants import TASK_LABEL
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from taskaction.api.bodies import has_ended, phase_of
 from taskaction.api.parameters import size_problem
 from taskaction.cli import completion, durations
 from taskaction.cli.commands import on_cluster
@@ -16,7 +17,7 @@ from taskaction.cli.exit_codes import Exit
 from taskaction.cli.files import read_manifests
 from taskaction.cli.follow import follow_to_end
 from taskaction.cli.logs import follow_pods
-from taskaction.cli.objects import KINDS, at, fetch_objects, has_ended, phase_of, ref_of
+from taskaction.cli.objects import KINDS, at, fetch_objects, ref_of
 from taskaction.cli.output import Output, print_line, print_objects
 from taskaction.cli.outputs import print_results
 from taskaction.cli.session import Session

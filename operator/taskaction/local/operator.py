@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from contextlib import ExitStack, suppress
 from typing import Any, Self
 
-from taskaction.api.enums import TERMINAL_PHASES
+from taskaction.api.bodies import has_ended
 from taskaction.app.observer import OperatorRecorder
 from taskaction.app.operator_metrics import OperatorMetrics
 from taskaction.app.wiring import assemble
@@ -120,4 +120,4 @@ class InProcessOperator:
 
 def _has_ended(resource: Resource, body: Body) -> bool:
     """Whether an action or a run has ended: the watches of the operator do not show those."""
-    return resource in {TASK_ACTIONS, ACTION_FLOW_RUNS} and body.get("status", {}).get("phase") in TERMINAL_PHASES
+    return resource in {TASK_ACTIONS, ACTION_FLOW_RUNS} and has_ended(body)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from taskaction.cluster.gateway import ACTION_SCHEDULES
+from taskaction.cluster.gateway import ACTION_SCHEDULES, Body
 from taskaction.control.objects.owned import OwnedObject
 from taskaction.core.constants import GROUP, SCHEDULED_TIME_ANNOTATION
 
@@ -24,7 +24,7 @@ def find_scheduled_time(owned: OwnedObject) -> ScheduledTime | None:
 
     A person who makes an object of a schedule adds no controller, so such an object is not kept.
     """
-    time = read_nominal_time(owned.metadata.annotations)
+    time = _read_time(owned.metadata.annotations)
     for owner in owned.metadata.owner_references:
         is_schedule = owner.kind == ACTION_SCHEDULES.kind and owner.api_version.startswith(f"{GROUP}/")
         if time is not None and is_schedule and owner.controller:
@@ -32,8 +32,12 @@ def find_scheduled_time(owned: OwnedObject) -> ScheduledTime | None:
     return None
 
 
-def read_nominal_time(annotations: Mapping[str, str]) -> datetime | None:
-    """Return the nominal time in the annotations of an object; None if they have none that can be read."""
+def nominal_time(body: Body) -> datetime | None:
+    """Return the nominal time of an object as the API server sends it; None if it has none that can be read."""
+    return _read_time(body["metadata"].get("annotations") or {})
+
+
+def _read_time(annotations: Mapping[str, str]) -> datetime | None:
     try:
         time = datetime.fromisoformat(annotations.get(SCHEDULED_TIME_ANNOTATION, ""))
     except ValueError:

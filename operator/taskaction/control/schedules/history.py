@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from taskaction.api.action_schedule import ActionSchedule
-from taskaction.api.enums import TERMINAL_PHASES, Phase
+from taskaction.api.bodies import has_ended, phase_of
+from taskaction.api.enums import Phase
 from taskaction.cluster.gateway import Body
-from taskaction.control.objects.scheduled import read_nominal_time
+from taskaction.control.objects.scheduled import nominal_time
 
 SUCCESSFUL_KEPT = 3
 FAILED_KEPT = 1
@@ -20,19 +21,14 @@ def choose_expendable(schedule: ActionSchedule, finished: Iterable[Body], until:
     """
     spec = schedule.spec
     old = [one for one in finished if (time := nominal_time(one)) is None or (until is not None and time <= until)]
-    succeeded = [one for one in old if _phase(one) == Phase.SUCCEEDED]
-    failed = [one for one in old if _phase(one) in TERMINAL_PHASES - {Phase.SUCCEEDED}]
+    succeeded = [one for one in old if phase_of(one) == Phase.SUCCEEDED]
+    failed = [one for one in old if has_ended(one) and phase_of(one) != Phase.SUCCEEDED]
     return [
         *_exceeding(
             succeeded, SUCCESSFUL_KEPT if spec.successful_history_limit is None else spec.successful_history_limit
         ),
         *_exceeding(failed, FAILED_KEPT if spec.failed_history_limit is None else spec.failed_history_limit),
     ]
-
-
-def nominal_time(body: Body) -> datetime | None:
-    """Return the nominal time of an object; None if it has none that can be read."""
-    return read_nominal_time(body["metadata"].get("annotations") or {})
 
 
 def by_age(bodies: Iterable[Body]) -> list[Body]:
@@ -42,7 +38,3 @@ def by_age(bodies: Iterable[Body]) -> list[Body]:
 
 def _exceeding(bodies: Sequence[Body], limit: int) -> list[Body]:
     return by_age(bodies)[: max(0, len(bodies) - limit)]
-
-
-def _phase(body: Body) -> str:
-    return str((body.get("status") or {}).get("phase"))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from taskaction.api.action_schedule import ActionSchedule, ActionScheduleStatus
+from taskaction.api.bodies import has_ended
 from taskaction.api.reasons import Reason
 from taskaction.cluster.errors import ClusterError, ConflictError, NotFoundError
 from taskaction.cluster.gateway import ACTION_SCHEDULES, Body, Cluster
@@ -23,7 +24,7 @@ from taskaction.control.schedules.manifests import TemplateError, build_manifest
 from taskaction.control.schedules.objects import ScheduledObjects
 from taskaction.control.schedules.pruning import ObjectPruner
 from taskaction.control.schedules.records import ScheduleRecord, ScheduleTable
-from taskaction.control.schedules.rules import has_ended, rules_of, to_made_objects
+from taskaction.control.schedules.rules import rules_of, to_made_objects
 from taskaction.control.schedules.statuses import (
     Refusal,
     ScheduleProgress,

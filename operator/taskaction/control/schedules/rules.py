@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from taskaction.api.action_schedule import ActionSchedule, CatchUp
-from taskaction.api.enums import TERMINAL_PHASES, ConcurrencyPolicy
+from taskaction.api.bodies import has_ended
+from taskaction.api.enums import ConcurrencyPolicy
 from taskaction.cluster.gateway import Body
-from taskaction.control.objects.scheduled import read_nominal_time
+from taskaction.control.objects.scheduled import nominal_time
 from taskaction.schedules.due import MadeObject, Rules
 from taskaction.schedules.times import timetable
 
@@ -38,17 +39,12 @@ def rules_of(schedule: ActionSchedule) -> Rules:
 
 def to_made_objects(bodies: Iterable[Body]) -> list[MadeObject]:
     """Return the objects of a schedule that have a nominal time."""
-    timed = ((body, read_nominal_time(body["metadata"].get("annotations") or {})) for body in bodies)
+    timed = ((body, nominal_time(body)) for body in bodies)
     return [
         MadeObject(time=_to_utc(time), name=body["metadata"]["name"], finished=has_ended(body))
         for body, time in timed
         if time is not None
     ]
-
-
-def has_ended(body: Body) -> bool:
-    """Whether an object has ended."""
-    return str((body.get("status") or {}).get("phase")) in TERMINAL_PHASES
 
 
 def _to_utc(time: datetime) -> datetime:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from taskaction.api.enums import TERMINAL_PHASES
+from taskaction.api.bodies import has_ended
 from taskaction.api.task_action import TaskAction
 from taskaction.cluster.gateway import TASK_ACTIONS, Body, Cluster
 from taskaction.control.events.dispatcher import EventDispatcher
@@ -259,7 +259,7 @@ class ActionIntake:
             body = await self._persistently(lambda: self._cluster.get(TASK_ACTIONS, link.name, link.namespace))
         is_current = link in self._parents_pending
         self._parents_pending.discard(link)
-        if is_current and body is not None and body["metadata"]["uid"] == link.uid and not _has_ended(body):
+        if is_current and body is not None and body["metadata"]["uid"] == link.uid and not has_ended(body):
             self.on_notification(ADDED, body)
         else:
             self._family.look_up(link)
@@ -295,7 +295,3 @@ class ActionIntake:
 async def _let_others_run(turn: int) -> None:
     if turn % _AT_ONCE == 0:
         await asyncio.sleep(0)
-
-
-def _has_ended(body: Body) -> bool:
-    return (body.get("status") or {}).get("phase") in TERMINAL_PHASES
