@@ -17,6 +17,7 @@ from taskaction.cli.output import format_span, parse_time
 from taskaction.cli.rights_checks import check_granted_rights
 from taskaction.cli.secret_checks import check_exposed_secrets
 from taskaction.cli.session import Session
+from taskaction.cluster.accounts import account_user
 from taskaction.cluster.errors import ClusterError, ForbiddenError, NotFoundError, UnavailableError
 from taskaction.cluster.gateway import (
     ACTION_PROVIDERS,
@@ -222,7 +223,7 @@ async def _check_health(session: Session, home: str, pod: str) -> Finding:
 
 
 async def _check_rights(session: Session, home: str, account: str, scopes: Collection[Scope]) -> list[Finding]:
-    user = f"system:serviceaccount:{home}:{account}"
+    user = account_user(home, account)
     wanted = [one for one in RIGHTS if one.scope in scopes]
     asked = [(one.group, kind, verb, home) for one in wanted for kind in one.resources for verb in one.verbs]
     served = [one for one in RIGHTS if one.scope is Scope.SERVED]

@@ -1,4 +1,4 @@
-"""ServiceAccounts that requests impersonate: whether a refusal means that the account does not exist."""
+"""ServiceAccounts that requests impersonate: their user names, and what a refusal means."""
 
 from collections.abc import Awaitable, Callable
 
@@ -9,6 +9,11 @@ from taskaction.cluster.gateway import SERVICE_ACCOUNTS
 _PREFIX = "system:serviceaccount:"
 _OF_EACH_NAMESPACE = "default"
 """An account that Kubernetes makes a moment after a namespace."""
+
+
+def account_user(namespace: str, name: str) -> str:
+    """Return the user name of a ServiceAccount."""
+    return f"{_PREFIX}{namespace}:{name}"
 
 
 async def missing_account_problem(send: Callable[..., Awaitable[object]], user: str | None) -> str | None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from taskaction.cluster.accounts import account_user
 from taskaction.cluster.errors import (
     AlreadyExistsError,
     ClusterError,
@@ -175,7 +176,7 @@ class Actor:
             raise AccessDeniedError(
                 f"actions cannot use accounts of namespace {run.namespace!r}: use another namespace"
             )
-        return f"system:serviceaccount:{run.namespace}:{run.service_account}"
+        return account_user(run.namespace, run.service_account)
 
     @staticmethod
     def _access_denied_error(

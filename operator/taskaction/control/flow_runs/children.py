@@ -13,6 +13,7 @@ from typing import Any
 from taskaction.api.action_flow_run import ActionFlowRun
 from taskaction.api.parameters import size_problem
 from taskaction.api.task_action import Signal, TaskAction
+from taskaction.cluster.accounts import account_user
 from taskaction.cluster.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -168,7 +169,7 @@ class RunChildren:
                 start.visit,
                 f"accounts of namespace {record.namespace!r} are never used; create the run in another namespace",
             )
-        user = f"system:serviceaccount:{record.namespace}:{account.service_account_name}" if account else None
+        user = account_user(record.namespace, account.service_account_name) if account else None
         try:
             made = await self._create(body, record.namespace, user)
         except (AlreadyExistsError, QuotaReachedError) as error:  # the API server checks quotas before names

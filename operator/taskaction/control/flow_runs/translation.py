@@ -12,6 +12,7 @@ from taskaction.api.base import format_time
 from taskaction.api.enums import ParentKind, Phase
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import TaskAction
+from taskaction.cluster.accounts import account_user
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body
 from taskaction.core.constants import RUN_LABEL, STATE_ANNOTATION, VISIT_ANNOTATION
 from taskaction.core.names import visit_name
@@ -203,7 +204,7 @@ def to_failure_status(action: TaskAction, status: str, details: Any) -> dict[str
 def to_action_status(action: TaskAction, status: str, details: Any) -> dict[str, Any]:
     """Return an ActionStatus document of an action that has none of its own."""
     found, run_as = action.status, action.spec.run_as
-    account = f"system:serviceaccount:{action.metadata.namespace}:{run_as.service_account_name}" if run_as else ""
+    account = account_user(action.metadata.namespace, run_as.service_account_name) if run_as else ""
     return {
         "action_id": action.metadata.uid,
         "status": status,

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from taskaction.cluster.accounts import account_user
 from taskaction.cluster.errors import AlreadyExistsError, ForbiddenError, MissingAccountError, QuotaReachedError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, SECRETS, Body, Cluster
 from taskaction.control.flow_runs.documents import PrivateParts
@@ -143,7 +144,7 @@ class PrivateDataVault:
             raise VaultError(
                 "spec.runAs: required for private data; name an account that may create, get and delete Secrets"
             )
-        user = f"system:serviceaccount:{record.namespace}:{account.service_account_name}"
+        user = account_user(record.namespace, account.service_account_name)
 
         async def tried() -> Any:
             try:

@@ -8,6 +8,7 @@ operator's.
 from taskaction.api.action_schedule import ActionSchedule
 from taskaction.api.enums import ParentKind
 from taskaction.api.reasons import Reason
+from taskaction.cluster.accounts import account_user
 from taskaction.cluster.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -83,7 +84,7 @@ class ScheduledObjects:
 
     async def _create(self, kind: ParentKind, body: Body, account: str) -> Body:
         namespace = body["metadata"]["namespace"]
-        user = f"system:serviceaccount:{namespace}:{account}" if account else None
+        user = account_user(namespace, account) if account else None
         return await self._slots.run(
             namespace,
             WriteRank.AWAITED,

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from taskaction.api.enums import ValueFormat
 from taskaction.api.task_action import KeyRef, ParametersSource
+from taskaction.cluster.accounts import account_user
 from taskaction.cluster.errors import ForbiddenError, MissingAccountError
 from taskaction.cluster.gateway import CONFIG_MAPS, SECRETS, Body, Cluster, Resource
 from taskaction.control.objects.objects import RetryingCall
@@ -31,7 +32,7 @@ class ServiceAccountRef:
     @property
     def user(self) -> str:
         """The user name to impersonate."""
-        return f"system:serviceaccount:{self.namespace}:{self.name}"
+        return account_user(self.namespace, self.name)
 
 
 async def _once(call: Callable[[], Awaitable[T]]) -> T:

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 
+from taskaction.cluster.accounts import account_user
 from taskaction.cluster.gateway import SUBJECT_ACCESS_REVIEWS, TASK_ACTIONS, TOKEN_REVIEWS, Body, Cluster, Resource
 from taskaction.core.clock import Clock
 
@@ -108,7 +109,7 @@ class AccessReviewer:
             ConnectError: with PERMISSION_DENIED.
             ClusterError: the API server does not say.
         """
-        if caller.name == f"system:serviceaccount:{namespace}:{account}":
+        if caller.name == account_user(namespace, account):
             return
         what = {"verb": "impersonate", "group": "", "resource": "serviceaccounts", "name": account}
         if not await self._may(caller, namespace, what):
