@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from taskaction.api.action_flow_run import ActionFlowRun
 from taskaction.api.parameters import size_problem
 from taskaction.api.task_action import Signal, TaskAction
 from taskaction.cluster.accounts import account_user
@@ -19,7 +18,6 @@ from taskaction.cluster.errors import (
     ConflictError,
     ForbiddenError,
     InvalidError,
-    MissingAccountError,
     NotFoundError,
     QuotaReachedError,
 )
@@ -36,6 +34,7 @@ from taskaction.control.flow_runs.translation import (
     unable_to_run,
 )
 from taskaction.control.flow_runs.vault import PrivateDataVault, VaultError
+from taskaction.control.objects.denials import explain_denial
 from taskaction.control.objects.objects import PersistentWrites, RetryingCall
 from taskaction.control.objects.owned import link_to, parent_link
 from taskaction.control.objects.tables import ActionTable
@@ -180,7 +179,8 @@ class RunChildren:
                 raise
             return await self._create_or_find(record, start, body)  # deleted in between
         except ForbiddenError as error:
-            return unable_to_run(start.visit, _explain_denial(error, record.run))
+            name = account.service_account_name if account else ""
+            return unable_to_run(start.visit, explain_denial(error, name, record.namespace, "the run's actions"))
         except (InvalidError, NotFoundError, ConflictError) as error:
             return unable_to_run(start.visit, str(error))
         record.adopt(start.visit, made["metadata"]["uid"])
@@ -315,17 +315,3 @@ def _is_of(record: RunRecord, action: TaskAction) -> bool:
 
 def _add_operation(field: str, value: dict[str, Any]) -> dict[str, Any]:
     return {"op": "add", "path": f"/spec/{field}", "value": value}
-
-
-def _explain_denial(error: ForbiddenError, run: ActionFlowRun) -> str:
-    """Return who lacks which permission, with the remedy."""
-    text = str(error)
-    if run.spec.run_as is None or isinstance(error, MissingAccountError):
-        return text
-    account = run.spec.run_as.service_account_name
-    if "cannot impersonate" in text:
-        return (
-            f"the operator may not impersonate ServiceAccount {account!r} in namespace {run.metadata.namespace!r}: "
-            "its administrator must permit it"
-        )
-    return f"{text}; ServiceAccount {account!r} creates the run's actions: add a RoleBinding for it"

@@ -14,12 +14,12 @@ from taskaction.cluster.errors import (
     ConflictError,
     ForbiddenError,
     InvalidError,
-    MissingAccountError,
     NotFoundError,
     QuotaReachedError,
 )
 from taskaction.cluster.gateway import Body, Cluster
 from taskaction.cluster.write_slots import WriteRank, WriteSlots
+from taskaction.control.objects.denials import explain_denial
 from taskaction.control.objects.owned import RESOURCES
 from taskaction.control.schedules.history import by_age
 from taskaction.control.schedules.manifests import account_of, is_owned_by
@@ -55,7 +55,9 @@ class ScheduledObjects:
                     return Refusal(Reason.QUOTA_EXCEEDED, str(error))
                 continue  # deleted in between
             except ForbiddenError as error:
-                return Refusal(Reason.FORBIDDEN, _explain_denial(error, account, namespace))
+                return Refusal(
+                    Reason.FORBIDDEN, explain_denial(error, account, namespace, "the objects of the schedule")
+                )
             except (InvalidError, NotFoundError, ConflictError) as error:
                 return Refusal(Reason.INVALID_TEMPLATE, f"spec.template: {error}")
 
@@ -98,16 +100,3 @@ def _name_taken(found: Body) -> Refusal:
         Reason.NAME_TAKEN,
         f"{kind} {name!r} exists and does not belong to this schedule: delete it, or give the schedule another name",
     )
-
-
-def _explain_denial(error: ForbiddenError, account: str, namespace: str) -> str:
-    """Return who lacks which permission, with the remedy."""
-    text = str(error)
-    if not account or isinstance(error, MissingAccountError):
-        return text
-    if "cannot impersonate" in text:
-        return (
-            f"the operator may not impersonate ServiceAccount {account!r} in namespace {namespace!r}: its "
-            "administrator must permit it"
-        )
-    return f"{text}; ServiceAccount {account!r} creates the objects of the schedule: add a RoleBinding for it"
