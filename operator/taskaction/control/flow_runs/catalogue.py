@@ -19,6 +19,7 @@ from taskaction.control.objects.background import Background
 from taskaction.control.objects.listing import list_uids
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.control.objects.requests import ProviderKey, Requests
+from taskaction.control.objects.status_bodies import status_body
 from taskaction.control.providers.offers import ProviderIntake
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.control.task_actions.journal import ActionRecorder
@@ -178,17 +179,7 @@ class FlowCatalogue:
 
     async def _replace_status(self, flow: ActionFlow, status: ActionFlowStatus) -> ActionFlow:
         metadata = flow.metadata
-        body = {
-            "apiVersion": ACTION_FLOWS.api_version,
-            "kind": ACTION_FLOWS.kind,
-            "metadata": {
-                "name": metadata.name,
-                "namespace": metadata.namespace,
-                "uid": metadata.uid,
-                "resourceVersion": metadata.resource_version,
-            },
-            "status": status.to_json(),
-        }
+        body = status_body(ACTION_FLOWS, metadata, metadata.resource_version, status)
         return ActionFlow.from_body(await self._persistently(lambda: self._cluster.replace_status(ACTION_FLOWS, body)))
 
     async def _read_flow(self, key: FlowKey) -> ActionFlow | None:

@@ -24,6 +24,7 @@ from taskaction.cluster.write_slots import WriteRank, WriteSlots
 from taskaction.control.objects.events import EventPoster
 from taskaction.control.objects.owned import RESOURCES, OwnedRecord
 from taskaction.control.objects.requests import Requests
+from taskaction.control.objects.status_bodies import status_body
 from taskaction.core.backoff import Backoff
 from taskaction.core.clock import Clock
 from taskaction.lifecycle.decisions import RecordEvent
@@ -210,23 +211,10 @@ class StatusWriter(Generic[R]):
 
     async def _send(self, record: R, sent: "_Sent") -> Body:
         sent.status = record.prepare_write()  # newer than when the write began to wait for its slot
-        return await self._cluster.replace_status(RESOURCES[record.kind], _body(record, sent.status))
+        resource = RESOURCES[record.kind]
+        body = status_body(resource, record.api_object.metadata, record.version, sent.status)
+        return await self._cluster.replace_status(resource, body)
 
     def _delay(self, error: Exception, attempt: int) -> float:
         asked = error.retry_after if isinstance(error, UnavailableError) else None
         return max(asked or 0.0, _RETRY.delay(attempt, self._jitter()))
-
-
-def _body(record: OwnedRecord, status: Any) -> Body:
-    resource = RESOURCES[record.kind]
-    return {
-        "apiVersion": resource.api_version,
-        "kind": resource.kind,
-        "metadata": {
-            "name": record.name,
-            "namespace": record.namespace,
-            "uid": record.uid,
-            "resourceVersion": record.version,
-        },
-        "status": status.to_json(),
-    }

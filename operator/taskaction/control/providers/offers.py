@@ -13,6 +13,7 @@ from taskaction.control.objects.background import Background, FailureRecorder
 from taskaction.control.objects.listing import list_uids
 from taskaction.control.objects.objects import RetryingCall
 from taskaction.control.objects.requests import ProviderKey, Requests
+from taskaction.control.objects.status_bodies import status_body
 from taskaction.control.providers.providers import (
     INPUT_SCHEMA,
     OUTPUT_SCHEMA,
@@ -207,17 +208,6 @@ class ProviderIntake:
             return self._providers.get(key)
 
     async def _replace_status(self, offer: Offer, status: ActionProviderStatus) -> Body:
-        kind, namespace, name = offer.key
-        metadata = offer.provider.metadata
-        body = {
-            "apiVersion": RESOURCES[kind].api_version,
-            "kind": RESOURCES[kind].kind,
-            "metadata": {
-                "name": name,
-                "namespace": namespace,
-                "uid": metadata.uid,
-                "resourceVersion": metadata.resource_version,
-            },
-            "status": status.to_json(),
-        }
-        return await self._cluster.replace_status(RESOURCES[kind], body)
+        resource, metadata = RESOURCES[offer.key[0]], offer.provider.metadata
+        body = status_body(resource, metadata, metadata.resource_version, status)
+        return await self._cluster.replace_status(resource, body)

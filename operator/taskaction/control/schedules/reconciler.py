@@ -18,6 +18,7 @@ from taskaction.cluster.retry import PATIENCE
 from taskaction.cluster.write_slots import WriteRank, WriteSlots
 from taskaction.control.objects.background import Background
 from taskaction.control.objects.events import EventPoster
+from taskaction.control.objects.status_bodies import status_body
 from taskaction.control.schedules.history import choose_expendable
 from taskaction.control.schedules.journal import ScheduleRecorder
 from taskaction.control.schedules.manifests import TemplateError, build_manifest, controller_reference
@@ -272,17 +273,7 @@ class ScheduleReconciler:
         if status == schedule.status:
             return schedule
         metadata = schedule.metadata
-        body = {
-            "apiVersion": ACTION_SCHEDULES.api_version,
-            "kind": ACTION_SCHEDULES.kind,
-            "metadata": {
-                "name": metadata.name,
-                "namespace": metadata.namespace,
-                "uid": metadata.uid,
-                "resourceVersion": metadata.resource_version,
-            },
-            "status": status.to_json(),
-        }
+        body = status_body(ACTION_SCHEDULES, metadata, metadata.resource_version, status)
         stored = await self._slots.run(
             metadata.namespace,
             WriteRank.AWAITED,
