@@ -22,7 +22,9 @@ from cluster.processes import pause_seconds
 
 REQUEST_SECONDS = 60
 REFUSED = 400
+UNAVAILABLE = 503
 SCHEMA_SECONDS = 30
+SCHEMA_PAUSE_SECONDS = 0.2
 SCHEMA_NOT_READ = b"There can be a delay between when CustomResourceDefinitions are created"
 """The API server reads the schemas for mutating policies every five seconds; until then it answers 503 with this."""
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
@@ -80,9 +82,10 @@ class ApiServer:
         begun = time.monotonic()
         while True:
             answer = self._send(method, path, body, query, headers, seconds)
-            if SCHEMA_NOT_READ not in answer.data or time.monotonic() - begun > SCHEMA_SECONDS:
+            waits = answer.status == UNAVAILABLE and SCHEMA_NOT_READ in answer.data
+            if not waits or time.monotonic() - begun > SCHEMA_SECONDS:
                 break
-            time.sleep(pause_seconds(0.1))
+            time.sleep(SCHEMA_PAUSE_SECONDS)
         if answer.status >= REFUSED:
             raise RefusedError(answer.status, refusal_text(answer.data))
         return dict(json.loads(answer.data))

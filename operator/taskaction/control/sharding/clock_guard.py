@@ -35,4 +35,4 @@ class ClockGuard:
     @property
     def is_clock_right(self) -> bool:
         """Whether the clock may be relied on."""
-        return self._offset is None or abs(self.skew_seconds()) <= TOLERANCE_SECONDS
+        return abs(self.skew_seconds()) <= TOLERANCE_SECONDS
