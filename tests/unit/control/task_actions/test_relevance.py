@@ -195,3 +195,15 @@ async def test_only_another_sharding_or_a_deletion_moves_the_actions_of_a_provid
     operator.cluster.store(ACTION_PROVIDERS, offer("whole", "Action"))
     await operator.settle()
     assert not judge.on_provider_changed(key)  # while there was none, all its actions were needed
+
+
+BY_SCHEDULE = {"apiVersion": "taskaction.dev/v1alpha1", "kind": "ActionSchedule", "name": "nightly", "uid": "2"}
+BY_PARENT = {"apiVersion": "taskaction.dev/v1alpha1", "kind": "TaskAction", "name": "above", "uid": "3"}
+
+
+async def test_a_schedule_as_the_owner_relates_an_action_to_no_other_one(operator: MemoryOperator) -> None:
+    judge, action = Judge(operator, set()), raw("one")
+    assert judge.relevance.is_unneeded(action | {"metadata": action["metadata"] | {"ownerReferences": [BY_SCHEDULE]}})
+
+    both = action["metadata"] | {"ownerReferences": [BY_SCHEDULE, BY_PARENT]}
+    assert not judge.relevance.is_unneeded(action | {"metadata": both})
