@@ -63,6 +63,12 @@ def cluster_binding(name: str, user: str, *rules: Body) -> list[Body]:
     ]
 
 
+def wait_for_default_account(kubectl: Kubectl, group: str, resource: str) -> None:
+    """Return when the default account of the namespace may create objects of a kind: roles act a moment later."""
+    rule = {"apiGroups": [group], "resources": [resource], "verbs": ["create"]}
+    wait_for_right(kubectl, f"system:serviceaccount:{kubectl.namespace}:default", rule)
+
+
 def has_right(kubectl: Kubectl, name: str, rule: Body) -> bool:
     """Whether somebody has a right."""
     attributes = {

@@ -11,6 +11,7 @@ from cluster.processes import wait_until
 from support.actions import Body, action, condition, create, get, patch, reason, wait_for, wait_for_phase
 from support.api import get_object, list_objects
 from support.hand_kubelet import HandKubelet
+from support.people import wait_for_default_account
 
 pytestmark = pytest.mark.usefixtures("operator", "rights")
 DEFINITION = {
@@ -54,6 +55,7 @@ def rights(kubectl: Kubectl) -> None:
     kubectl("create", "role", "resources", "--verb=create,get,list,delete", kinds)
     account = f"--serviceaccount={kubectl.namespace}:default"
     kubectl("create", "rolebinding", "resources", "--role=resources", account)
+    wait_for_default_account(kubectl, "", "pods")
 
 
 def resource(name: str, manifest: Body, **parameters: object) -> Body:

@@ -11,6 +11,7 @@ from cluster.processes import wait_until
 from support.actions import Body, action, create, get, patch, phase, reason, wait_for, wait_for_phase
 from support.flyte_tasks import amount, container_task, parameters
 from support.hand_kubelet import HandKubelet, ended
+from support.people import wait_for_default_account
 
 pytestmark = [pytest.mark.usefixtures("operator", "rights"), pytest.mark.timeout(120)]
 FOLDER = "file:///nowhere/flyte"
@@ -24,6 +25,7 @@ def rights(kubectl: Kubectl) -> None:
     """What the namespace's default account may do."""
     kubectl("create", "role", "pods", "--verb=create,get,list,delete", "--resource=pods")
     kubectl("create", "rolebinding", "pods", "--role=pods", f"--serviceaccount={kubectl.namespace}:default")
+    wait_for_default_account(kubectl, "", "pods")
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from support.actions import (
 from support.api import patch_object
 from support.kind_states import DELIVERY, PIPELINES, PROVISIONING, TRAINING, Known, State
 from support.kind_states import condition as reported
+from support.people import wait_for_default_account
 
 pytestmark = pytest.mark.usefixtures("operator", "rights")
 KINDS = (*TRAINING, *PIPELINES, *DELIVERY, *PROVISIONING)
@@ -75,6 +76,8 @@ def rights(kubectl: Kubectl, kinds: None) -> None:
     kubectl("create", "role", "resources", "--verb=create,get,list,delete", f"--resource={resources}")
     account = f"--serviceaccount={kubectl.namespace}:default"
     kubectl("create", "rolebinding", "resources", "--role=resources", account)
+    first = KINDS[0].resource
+    wait_for_default_account(kubectl, first.group, first.plural)
 
 
 def resource(kind: Known, **spec: Any) -> Body:
