@@ -29,9 +29,10 @@ async def await_start(
 ) -> Outcome:
     """Wait for the start of a workload; after its time, delete it and return the failure.
 
-    The time counts from ``waits.since``, or from ``counted_from`` if that is later.
+    The time counts from ``waits.since``, or from ``counted_from`` if that is later, and never from before the attempt:
+    times of the API server are cut to whole seconds.
     """
-    began = waits.since or run.started_at
+    began = max(waits.since or run.started_at, run.started_at)
     waited, problem, cause = run.now - began, waits.problem, None
     if not problem and waits.uid and waited >= min(FIRST_LOOK, child.patience):
         cause = await executor.causes.find(run, waits.uid, waits.since)

@@ -422,6 +422,14 @@ async def test_how_long_a_start_may_take_is_the_actions_choice(pod) -> None:
     assert isinstance(await pod.poll(60), Failed)
 
 
+async def test_a_wait_is_not_longer_than_its_attempt_although_times_of_creation_are_cut_to_seconds(pod) -> None:
+    late = pod.run.started_at + timedelta(milliseconds=974)
+    pod.run = replace(pod.run, parameters=IMAGE | {"startTimeout": "1s"}, started_at=late)
+    await pod.started()  # created at the beginning of that second, as its object says
+    assert isinstance(await pod.poll(1.022), Pending)
+    assert isinstance(await pod.poll(1.974), Failed)
+
+
 async def test_one_that_runs_may_take_its_time(workload) -> None:
     body = await workload.started()
     workload.cluster.report(workload.resource, body, phase="Running", ready=1)
