@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from cluster.errors import ClusterError
 from cluster.kubectl import Kubectl
 from cluster.processes import wait_until
-from support.actions import Body
+from support.actions import Body, get
 from support.api import list_objects, patch_object
 
 UID = "taskaction.dev/uid"
@@ -28,7 +29,11 @@ class HandKubelet:
             fresh[:] = [pod for pod in self.pods(action) if pod["status"].get("phase", "Pending") == "Pending"]
             return bool(fresh)
 
-        wait_until(there, timeout=30, what=f"a pod of {action}")
+        try:
+            wait_until(there, timeout=30, what=f"a pod of {action}")
+        except ClusterError as error:
+            error.add_note(f"the status of the action: {get(self._kubectl, action)['status']}")
+            raise
         return fresh[-1]
 
     def report(self, pod: Body, phase: str, *, container: Body | None = None, **status: Any) -> None:
