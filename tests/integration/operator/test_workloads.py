@@ -10,6 +10,7 @@ from support.actions import action, condition, create, get, patch, reason, wait_
 from support.api import list_objects
 from support.hand_kubelet import HandKubelet, ended, waiting
 from support.operators import QUICK_LEASES, Operators
+from support.people import wait_for_default_account
 
 pytestmark = pytest.mark.usefixtures("operator")
 SETTINGS = QUICK_LEASES
@@ -23,6 +24,7 @@ def kubelet(kubectl: Kubectl) -> Iterator[HandKubelet]:
     kubectl("create", "role", "workloads", "--verb=create,get,list,delete", "--resource=pods,jobs.batch,configmaps")
     account = f"--serviceaccount={kubectl.namespace}:default"
     kubectl("create", "rolebinding", "workloads", "--role=workloads", account)
+    wait_for_default_account(kubectl, "", "pods")
     yield HandKubelet(kubectl)
     kubectl("delete", "pods", "--all", "--force", "--grace-period=0")
 

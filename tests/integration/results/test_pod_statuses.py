@@ -7,6 +7,7 @@ import pytest
 from cluster.kubectl import Kubectl
 from support.actions import action, condition, create, phase, reason, wait_for, wait_for_phase
 from support.hand_kubelet import HandKubelet, ended
+from support.people import wait_for_default_account
 
 pytestmark = pytest.mark.usefixtures("operator")
 BUSYBOX = {"image": "busybox", "command": ["true"]}
@@ -19,6 +20,7 @@ def kubelet(kubectl: Kubectl) -> Iterator[HandKubelet]:
     kubectl("create", "role", "workloads", "--verb=create,get,list,delete", "--resource=pods,jobs.batch")
     account = f"--serviceaccount={kubectl.namespace}:default"
     kubectl("create", "rolebinding", "workloads", "--role=workloads", account)
+    wait_for_default_account(kubectl, "", "pods")
     yield HandKubelet(kubectl)
     kubectl("delete", "pods", "--all", "--force", "--grace-period=0")
 
