@@ -72,8 +72,9 @@ def test_s01_a_body_with_a_request_in_it_is_one_body(
 ) -> None:
     create(attacker, [action("smuggle", "http", call(target, body=SMUGGLED))])
     create(attacker, [action("with-get", "http", call(target, method="GET", body=SMUGGLED))])
-    assert wait_for(attacker, "smuggle")["status"]["phase"] == "Succeeded"
-    assert wait_for(attacker, "with-get")["status"]["phase"] == "Succeeded"
+    for name in "smuggle", "with-get":
+        found = wait_for(attacker, name)["status"]
+        assert found["phase"] == "Succeeded", found["message"]
     call_as_victim(victim, target)
     assert sorted(one.line for one in target.received) == ["GET /mine", "POST /honest", "POST /mine"]
     assert {one.body.decode() for one in target.received if one.line != "POST /honest"} == {SMUGGLED}
