@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.stage import Stage
-from cluster.ports import HOST, Ports
+from cluster.ports import HOST, free_port
 from local.operator_process import Operator
 from support.tcp_proxy import Wire
 
@@ -67,7 +67,7 @@ class Replicas:
         self.direct = await self._start(self.stage.kubeconfig)
 
     async def _start(self, kubeconfig: Path) -> Operator:
-        bind = {"TASKACTION_BIND": f"{HOST}:{Ports.free().apiserver}"}  # both may start at the same time
+        bind = {"TASKACTION_BIND": f"{HOST}:{free_port()}"}  # both may start at the same time
         return await asyncio.to_thread(self.stage.start, {**self.settings, **bind}, kubeconfig=kubeconfig)
 
     @staticmethod

@@ -10,7 +10,7 @@ from typing import Self
 
 from benchmarks.metrics import cpu_of
 from benchmarks.stage import WORK, Stage
-from cluster.ports import HOST, Ports
+from cluster.ports import HOST, free_port
 from cluster.processes import Program, start, wait_until
 
 _REQUESTS = re.compile(r'^taskaction_api_request_seconds_count\{.*verb="(\w+)".*\} ([0-9.e+]+)$', re.MULTILINE)
@@ -27,8 +27,8 @@ class ActionsProcess:
     def __init__(self, stage: Stage) -> None:
         """Start nothing yet."""
         self._stage = stage
-        self.url = f"http://{HOST}:{Ports.free().apiserver}"
-        self._probes = f"http://{HOST}:{Ports.free().apiserver}"
+        self.url = f"http://{HOST}:{free_port()}"
+        self._probes = f"http://{HOST}:{free_port()}"
 
     def __enter__(self) -> Self:
         """Start it and return when it is ready."""

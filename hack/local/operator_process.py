@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from cluster.errors import ClusterError
-from cluster.ports import Ports, is_free
+from cluster.ports import HOST, free_port, is_free
 from cluster.processes import POLL_SECONDS, Program, start, wait_until
 from local.manifests import ROOT
 
@@ -53,7 +53,7 @@ class Operator:
     ) -> "Operator":
         """Start it and return when it says that it is ready; `settings` go before what the environment says."""
         command = [str(Path(sys.executable).with_name("taskaction")), "operator", "run"]
-        bind = settings.get("TASKACTION_BIND") or os.environ.get("TASKACTION_BIND") or f"127.0.0.1:{free_port()}"
+        bind = settings.get("TASKACTION_BIND") or os.environ.get("TASKACTION_BIND") or f"{HOST}:{usual_port()}"
         env = {
             "TASKACTION_HTTP_ALLOWED_CIDRS": LOOPBACK,
             "TASKACTION_LOG_FORMAT": "console",
@@ -111,6 +111,6 @@ def mark() -> str:
     return f"{Path(sys.executable).with_name('taskaction')} operator run"
 
 
-def free_port() -> int:
+def usual_port() -> int:
     """Return the usual port, or another one where several clusters are worked on at once."""
-    return USUAL_PORT if is_free(USUAL_PORT) else Ports.free().apiserver
+    return USUAL_PORT if is_free(USUAL_PORT) else free_port()

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.ports import HOST, Ports
+from cluster.ports import HOST, free_port
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.cluster.memory.cluster import MemoryCluster
 from taskaction.core.clock import Clock, SystemClock
@@ -57,7 +57,7 @@ class Served:
 async def served(*, stalled: float = 60.0, clock: Clock | None = None, **own: Any) -> AsyncIterator[Served]:
     """Serve while the block lasts; ``clock`` says how old watches are, and when certificates are looked at."""
     clock, cluster = clock or SystemClock(), MemoryCluster()
-    address = f"{HOST}:{Ports.free().apiserver}"
+    address = f"{HOST}:{free_port()}"
     settings: dict[str, Any] = {"task_types": {"noop": "noop", "sleep": "sleep"}, "shutdown_delay": GRACE, **own}
     config = ActionsConfig(bind=address, authentication="none", **settings)
     nowhere = ProjectStorage(None)

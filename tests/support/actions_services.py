@@ -13,7 +13,7 @@ from flyteidl2.common.phase_pb2 import ActionPhase
 
 from cluster import processes
 from cluster.kubectl import Kubectl
-from cluster.ports import HOST, Ports
+from cluster.ports import HOST, free_port
 from cluster.processes import Program, wait_until
 from local import account
 from local.operator_process import Launch
@@ -41,8 +41,8 @@ class ActionsServices:
     started: int = 0
 
     def __post_init__(self) -> None:
-        self.url = f"http://{self.host}:{Ports.free().apiserver}"
-        self.probes = f"http://{self.host}:{Ports.free().apiserver}"
+        self.url = f"http://{self.host}:{free_port()}"
+        self.probes = f"http://{self.host}:{free_port()}"
         self.cluster_name = f"{NAME}-{self.namespace}"
         here = {"name": NAME, "namespace": self.namespace}
         bound = []

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from cluster.ports import Ports
+from cluster.ports import free_port
 from support.serving import LoopbackServer
 
 SCOPE = "https://auth.globus.org/scopes/peer/action_all"
@@ -64,7 +64,7 @@ class Peer:
 
     def __init__(self, python: Path, identity: Identity, folder: Path) -> None:
         self._python, self._identity, self._folder = python, identity, folder
-        self._port = Ports.free().apiserver
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.kubectl import Kubectl
-from cluster.ports import HOST, Ports
+from cluster.ports import HOST, free_port
 from cluster.processes import Program, wait_until
 from local import account
 from local.operator_process import Launch
@@ -38,8 +38,8 @@ class Inboxes:
     started: int = 0
 
     def __post_init__(self) -> None:
-        self.url = f"http://{HOST}:{Ports.free().apiserver}"
-        self.probes = f"http://{HOST}:{Ports.free().apiserver}"
+        self.url = f"http://{HOST}:{free_port()}"
+        self.probes = f"http://{HOST}:{free_port()}"
         self.key_file = self.folder / "key"
         self.key_file.write_text("k" * 32)
         self.cluster_name = f"{NAME}-{self.operators.namespace}"

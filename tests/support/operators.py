@@ -10,7 +10,7 @@ import pytest
 
 from cluster import processes
 from cluster.clusters import Cluster
-from cluster.ports import HOST, Ports
+from cluster.ports import HOST, free_port
 from local import account
 from local.manifests import ROOT
 from local.operator_process import Launch, Operator
@@ -59,7 +59,7 @@ class Operators:
             tied=True,
             settings={
                 **LOOPBACK,
-                "TASKACTION_BIND": f"{HOST}:{Ports.free().apiserver}",
+                "TASKACTION_BIND": f"{HOST}:{free_port()}",
                 "TASKACTION_NAMESPACE": self.namespace,
                 "PYTHONPATH": os.pathsep.join(filter(None, (str(PLUGIN), os.environ.get("PYTHONPATH")))),
                 **(settings or {}),

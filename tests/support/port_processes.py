@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cluster.kubectl import Kubectl
-from cluster.ports import HOST, Ports
+from cluster.ports import HOST, free_port
 from cluster.processes import Program, wait_until
 from local import account
 from local.operator_process import Launch
@@ -53,7 +53,7 @@ class PortAgents:
     def start(self, settings: Mapping[str, str] | None = None) -> "AgentProcess":
         """Start one; it may not be ready yet."""
         self.started += 1
-        bind = f"{HOST}:{Ports.free().apiserver}"
+        bind = f"{HOST}:{free_port()}"
         said = {
             "BASE_URL": self.server.url,
             "CLIENT_ID": CLIENT_ID,

@@ -11,7 +11,7 @@ import pytest
 from chart.helm import CHART, Helm, HelmError
 from cluster.clusters import Cluster
 from cluster.kubectl import Kubectl
-from cluster.ports import HOST, Ports
+from cluster.ports import HOST, free_port
 from local import account
 from local.operator_process import Operator
 from support.actions import action, create, get, reason, wait_for_phase
@@ -91,7 +91,7 @@ def test_it_works_with_its_roles_alone(
     rights = [one for one in found if one["kind"] in {"ServiceAccount", "Role", "RoleBinding"}]
     crds.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": rights}))
     own = environment(found, account.NAME) | {
-        "TASKACTION_BIND": f"{HOST}:{Ports.free().apiserver}",
+        "TASKACTION_BIND": f"{HOST}:{free_port()}",
         "TASKACTION_NAMESPACE": home,
     }
     kubeconfig = account.renew(crds.kubectl, home, tmp_path / "kubeconfig")

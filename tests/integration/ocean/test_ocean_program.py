@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cluster.kubectl import Kubectl
-from cluster.ports import HOST, Ports
+from cluster.ports import HOST, free_port
 from cluster.processes import start, wait_until
 from local.manifests import ROOT
 from local.operator_process import Operator
@@ -25,7 +25,7 @@ def program(operators: Operators, tmp_path: Path) -> Iterator[Callable[[], Opera
     running: list[Operator] = []
 
     def begin() -> Operator:
-        bind = f"{HOST}:{Ports.free().apiserver}"
+        bind = f"{HOST}:{free_port()}"
         env = {
             **os.environ,
             **QUICK_LEASES,

@@ -16,7 +16,7 @@ import yaml
 from cluster.certificates import Authority
 from cluster.clusters import Cluster
 from cluster.kubectl import Kubectl
-from cluster.ports import HOST, Ports
+from cluster.ports import HOST, free_port
 from cluster.processes import start, wait_until
 from support.actions_services import ActionsServices
 from support.inboxes import Inboxes
@@ -145,7 +145,7 @@ class Places:
 
     def __init__(self, folder: Path, kubeconfig: Path, **texts: str) -> None:
         self.folder, self.kubeconfig = folder, kubeconfig
-        bound = {name: f"{HOST}:{Ports.free().apiserver}" for name in ("bind", "serve", "probes")}
+        bound = {name: f"{HOST}:{free_port()}" for name in ("bind", "serve", "probes")}
         context = yaml.safe_load(kubeconfig.read_text())["current-context"]
         self._texts = {"folder": str(folder), "context": context, **bound, **texts}
 

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 import yaml
 
-from cluster.ports import HOST, Ports
+from cluster.ports import HOST, free_port
 from taskaction.core.clock import SystemClock
 from taskaction.core.errors import ConfigurationError
 from taskaction.runtime.config import ProcessSettings
@@ -75,7 +75,7 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         self.work, self.stop = Work(), asyncio.Event()
-        self.bind = f"{HOST}:{Ports.free().apiserver}"
+        self.bind = f"{HOST}:{free_port()}"
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(yaml.safe_dump({
             "apiVersion": "v1", "kind": "Config", "current-context": "c",

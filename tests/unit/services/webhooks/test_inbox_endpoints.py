@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from cluster.ports import Ports
+from cluster.ports import free_port
 from support.fake_cluster import FakeCluster
 from taskaction.api.provider import ActionProvider, ClusterActionProvider
 from taskaction.cluster.errors import ForbiddenError, InvalidError, UnavailableError
@@ -135,7 +135,7 @@ async def desk_of(shared: str | None = "own", **settings: Any) -> AsyncIterator[
     catalogue = Catalogue(cluster, clock, ())
     await catalogue.refresh()
     store = WebhookEventStore(cluster, clock, StoreSettings(max_pending=5), EventContents(ProjectStorage(None)))
-    bind = f"127.0.0.1:{Ports.free().apiserver}"
+    bind = f"127.0.0.1:{free_port()}"
     async with aiohttp.ClientSession() as session:
         desk = Desk(cluster, clock, catalogue, store, None, f"http://{bind}", session)  # type: ignore[arg-type]
 
