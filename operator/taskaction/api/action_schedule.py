@@ -20,6 +20,7 @@ from taskaction.api.base import (
 from taskaction.api.enums import CatchUpPolicy, ConcurrencyPolicy, ParentKind
 from taskaction.api.metadata import Conditions, Metadata
 from taskaction.api.rules import at_creation, cel, rules, stored_default
+from taskaction.core.constants import GROUP
 from taskaction.core.durations import format_duration
 
 ACTIVE_SHOWN = 32
@@ -38,6 +39,12 @@ Interval = Annotated[
 ]
 """Duration of a second or longer: names of objects contain the nominal time in seconds."""
 
+_FOREIGN_KEYS_RULE = rules(
+    cel(
+        f"self.all(key, !key.startsWith('{GROUP}/'))",
+        f"keys that begin with {GROUP}/ are the operator's: remove them from the template",
+    )
+)
 LabelValue = Annotated[str, Field(max_length=63)]
 AnnotationValue = Annotated[str, Field(max_length=4096)]
 HistoryLimit = Annotated[int, Field(ge=0, le=100)]
@@ -46,10 +53,14 @@ HistoryLimit = Annotated[int, Field(ge=0, le=100)]
 class TemplateMetadata(ApiModel):
     """Metadata of each object that the schedule makes."""
 
-    labels: Annotated[dict[str, LabelValue], Field(max_length=32)] = Field(default_factory=dict)
-    """Labels, in addition to `taskaction.dev/schedule`."""
-    annotations: Annotated[dict[str, AnnotationValue], Field(max_length=32)] = Field(default_factory=dict)
-    """Annotations, in addition to `taskaction.dev/scheduled-time`."""
+    labels: Annotated[dict[str, LabelValue], Field(max_length=32, json_schema_extra=_FOREIGN_KEYS_RULE)] = Field(
+        default_factory=dict
+    )
+    """Labels, in addition to `taskaction.dev/schedule`. No other key may begin with `taskaction.dev/`."""
+    annotations: Annotated[dict[str, AnnotationValue], Field(max_length=32, json_schema_extra=_FOREIGN_KEYS_RULE)] = (
+        Field(default_factory=dict)
+    )
+    """Annotations, in addition to `taskaction.dev/scheduled-time`. No other key may begin with `taskaction.dev/`."""
 
 
 class ObjectTemplate(ApiModel):
@@ -150,7 +161,8 @@ class ActionScheduleStatus(ApiModel):
     """Observed state of the schedule; written only by the operator."""
 
     last_scheduled_time: Timestamp | None = None
-    """The last nominal time that was handled: an object was made for it, or it was missed. It never decreases."""
+    """The last nominal time that was handled: an object was made for it, or it was missed. It decreases only if it is
+    more than an hour in the future."""
     next_time: Timestamp | None = None
     """The next nominal time, without jitter. Unset if there is none."""
     active: Annotated[

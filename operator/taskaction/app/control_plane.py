@@ -152,6 +152,7 @@ class ControlPlane:
             "run scans": self.runs.expiry.run_scans(interval, failed),
             "run sweeps": self.runs.sweeper.run(interval, failed),
             "schedules": self.schedules.agenda.run(self.schedules.reconciler.request, failed),
+            "looks at schedules": self.schedules.reconciler.run_looks(),
             "storage sweeps": self.storage_sweeper.run(self.base.config.storage_sweep_interval.total_seconds()),
             "ActionEvents": self.actions.dispatcher.run_agenda(failed),
             "ActionEvent scans": self.actions.dispatcher.run_scans(interval, failed),

@@ -1,9 +1,10 @@
 """What a schedule has to start now: a pure decision from its rules, the objects it has made, and the time.
 
 ``lastScheduledTime`` is the mark of a schedule: each time up to it has been handled, because an object was made for it
-or because it was missed. It never falls. Objects have names that follow from the nominal time. So the caller makes the
-objects first and writes the mark afterwards: a crash in between repeats the decision, which finds the objects, or the
-API server refuses the second one. Finished objects of times after the mark must not be deleted.
+or because it was missed. It falls only if it is too far in the future (``MARK_AHEAD``). Objects have names that follow
+from the nominal time. So the caller makes the objects first and writes the mark afterwards: a crash in between repeats
+the decision, which finds the objects, or the API server refuses the second one. Finished objects of times after the
+mark must not be deleted.
 """
 
 from collections.abc import Collection
@@ -14,6 +15,10 @@ from itertools import islice
 from taskaction.api.enums import CatchUpPolicy, ConcurrencyPolicy
 from taskaction.core.names import stable_hash
 from taskaction.schedules.times import Timetable
+
+MARK_AHEAD = timedelta(hours=1)
+"""How far a mark may be ahead of the clock. A clock that is set back by less repeats nothing; a mark that is further
+ahead comes from a clock that was wrong, and would stop the schedule until then."""
 
 ON_TIME = timedelta(minutes=1)
 """How late a time may start with the catch-up policy None: another replica takes over within this time."""
@@ -88,7 +93,7 @@ class Decision:
         next_time: the next nominal time after now; None if there is none, or the schedule is suspended.
         wake: when to decide again if nothing else happens; None if nothing is due any more. It is wall time: a caller
             that sleeps by a monotonic clock decides again now and then, because the wall clock may be set.
-        waits: whether a time is due and waits for the end of an unfinished object.
+        waits: whether a time is due and waits for the end of an unfinished object, perhaps of one in ``starts``.
     """
 
     starts: tuple[datetime, ...] = ()
@@ -117,6 +122,7 @@ def decide(rules: Rules, last: datetime | None, made: Collection[MadeObject], no
     """
     if rules.suspend:
         return Decision(last=last)
+    last = _credible_mark(rules, last, now)
     after = _first_moment(rules, last)
     following = _next_time(rules, max(after, now))
     pending, until = _split_by_jitter(rules, after, now)
@@ -138,15 +144,26 @@ def decide(rules: Rules, last: datetime | None, made: Collection[MadeObject], no
         missed=_count_missed(rules, after, mark, handled),
         next_time=following,
         wake=wake,
-        waits=choice.waiting is not None and not choice.starts,
+        waits=choice.waiting is not None,
     )
 
 
-def _first_moment(rules: Rules, last: datetime | None) -> datetime:
-    """Return the moment after which times count."""
-    if last is not None:
+def _credible_mark(rules: Rules, last: datetime | None, now: datetime) -> datetime | None:
+    """Return the mark, or instead of one that is too far ahead the last time before those that are still on time.
+
+    Objects of later times may exist: they are kept, because the mark is before them, and so their times do not run
+    twice. A schedule that was created after now shows that it is the clock which is wrong.
+    """
+    if last is None or last <= now + MARK_AHEAD or now < rules.created:
         return last
-    return rules.created if rules.start is None else max(rules.created, rules.start - _INSTANT)
+    passed = rules.timetable.latest(1, _first_moment(rules, None), now - ON_TIME)
+    return passed[0] if passed else None
+
+
+def _first_moment(rules: Rules, last: datetime | None) -> datetime:
+    """Return the moment after which times count; the start may have been set after the mark."""
+    start = rules.created if rules.start is None else rules.start - _INSTANT
+    return max(start, rules.created, last or rules.created)
 
 
 def _next_time(rules: Rules, after: datetime) -> datetime | None:

@@ -48,6 +48,14 @@ def test_whoever_writes_a_schedule_needs_the_rights_of_what_it_makes(shared: Kub
         ({"startAt": "2026-01-02T00:00:00Z", "endAt": "2026-01-01T00:00:00Z"}, ("spec.endAt", "later endAt")),
         ({"catchUp": {"policy": "All", "limit": 0}}, ("spec.catchUp.limit",)),
         ({"startingDeadlineSeconds": 0}, ("spec.startingDeadlineSeconds",)),
+        (
+            {"template": NOOP | {"metadata": {"annotations": {"a": "b", "taskaction.dev/origin": "forged"}}}},
+            ("spec.template.metadata.annotations", "remove them from the template"),
+        ),
+        (
+            {"template": NOOP | {"metadata": {"labels": {"taskaction.dev/port-unreported": "true"}}}},
+            ("spec.template.metadata.labels", "remove them from the template"),
+        ),
     ],
 )
 def test_a_spec_that_cannot_work_is_refused(shared: Kubectl, spec: dict[str, Any], parts: tuple[str, ...]) -> None:

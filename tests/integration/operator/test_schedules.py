@@ -99,6 +99,19 @@ def created(kubectl: Kubectl) -> datetime:
 
 
 @pytest.mark.usefixtures("operator")
+def test_nothing_is_made_before_a_start_that_is_set_while_the_schedule_runs(kubectl: Kubectl) -> None:
+    create(kubectl, schedule(successfulHistoryLimit=100))
+    until(lambda: bool(names(kubectl)), "the first action")
+    merge(kubectl, "as", "subject", {"spec": {"startAt": in_seconds(3600)}})
+    until(lambda: "nextTime" in status(kubectl) and status(kubectl)["observedGeneration"] == 2, "the new start")
+    moved = datetime.fromisoformat(status(kubectl)["nextTime"])
+    assert moved > datetime.now(UTC) + timedelta(minutes=50)
+    before = names(kubectl)
+    until(lambda: datetime.now(UTC).timestamp() > times(kubectl)[-1] + 3, "three more seconds")
+    assert names(kubectl) == before
+
+
+@pytest.mark.usefixtures("operator")
 def test_an_object_of_somebody_else_is_left_alone(kubectl: Kubectl) -> None:
     start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
     taken = f"subject-{start.timestamp():.0f}"

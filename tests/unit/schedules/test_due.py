@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from taskaction.api.enums import CatchUpPolicy, ConcurrencyPolicy
 from taskaction.core.names import scheduled_name
-from taskaction.schedules.due import MISSED_COUNTED, ON_TIME, Decision, MadeObject, Rules, decide
+from taskaction.schedules.due import MARK_AHEAD, MISSED_COUNTED, ON_TIME, Decision, MadeObject, Rules, decide
 from taskaction.schedules.times import Cron, Interval
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -196,10 +196,33 @@ def test_a_clock_that_jumps_forward_starts_at_most_the_bound(policy: CatchUpPoli
     assert decision.next_time == decision.last + MINUTE
 
 
+@pytest.mark.parametrize("policy", CatchUpPolicy)
+def test_a_start_that_is_set_after_the_mark_counts(policy: CatchUpPolicy) -> None:
+    later = rules(start=at(8), catch_up=policy)
+    before = decide(later, at(2), made(2), at(7.5))
+    assert (before.starts, before.last, before.missed, before.next_time) == ((), at(2), 0, at(8))
+    assert decide(later, at(2), made(2), at(8)).starts == (at(8),)
+
+
 def test_a_clock_that_steps_back_starts_nothing_twice() -> None:
-    decision = decide(HOURLY, at(5), made(5), at(2.5))
+    decision = decide(HOURLY, at(5), made(5), at(5) - MARK_AHEAD)
     assert decision == Decision(last=at(5), next_time=at(6), wake=at(6))
     assert decide(HOURLY, at(5), (), at(5.5)).starts == ()
+
+
+def test_a_mark_too_far_ahead_stops_nothing_and_repeats_nothing_that_exists() -> None:
+    ahead = at(24)  # the clock was ahead by a day, and 24 was made then
+    set_right = decide(HOURLY, ahead, made(24), at(2.5))
+    assert (set_right.starts, set_right.last, set_right.missed, set_right.next_time) == ((), at(2), 0, at(3))
+    assert decide(HOURLY, set_right.last, made(24), at(3)).starts == (at(3),)
+    assert decide(HOURLY, at(23), made(24), at(24)).starts == ()
+    assert decide(HOURLY, ahead, made(24), at(3) + SECOND).starts == (at(3),)  # is still on time
+    before_all_times = rules(timetable=Cron("@yearly"))
+    assert decide(before_all_times, at(24 * 365), (), at(5)).last is None
+
+
+def test_a_clock_before_the_creation_takes_no_mark_back() -> None:
+    assert decide(HOURLY, at(5), (), at(-100)).last == at(5)
 
 
 class CountedCron(Cron):
@@ -318,6 +341,8 @@ class World:
         self.now = CREATED
         self.last: datetime | None = None
         self.missed = 0
+        self.recounts = False
+        """Whether a mark was taken back, so that missed times count again."""
         self.wake: datetime | None = None
         self.objects: dict[datetime, bool] = {}
 
@@ -348,7 +373,9 @@ class World:
             self.objects[time] = False
         if crash == "crash after":
             return
-        assert self.last is None or (decision.last is not None and decision.last >= self.last)
+        if self.last is not None and (decision.last is None or decision.last < self.last):
+            assert self.last > self.now + MARK_AHEAD
+            self.recounts = True
         self.last = decision.last
         self.missed += decision.missed
 
@@ -379,5 +406,9 @@ class World:
         handled = list(self.rules.timetable.times(first, self.last))
         assert self.last in handled
         without = sum(time not in self.objects for time in handled)
-        assert self.missed == without or (without > self.missed >= MISSED_COUNTED)
+        assert (
+            self.missed == without
+            or (without > self.missed >= MISSED_COUNTED)
+            or (self.recounts and self.missed > without)
+        )
         assert all(time in set(handled) for time in self.objects if time <= self.last)

@@ -7,16 +7,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from taskaction.api.account_use import uses_account
-from taskaction.api.action_schedule import ActionSchedule
+from taskaction.api.action_schedule import ActionSchedule, TemplateMetadata
 from taskaction.api.enums import ParentKind
 from taskaction.cluster.gateway import ACTION_SCHEDULES, Body
 from taskaction.control.objects.owned import RESOURCES, parse_object
-from taskaction.core.constants import SCHEDULE_LABEL, SCHEDULED_TIME_ANNOTATION
+from taskaction.core.constants import GROUP, SCHEDULE_LABEL, SCHEDULED_TIME_ANNOTATION
 from taskaction.executors.templates import render_fields_of
 from taskaction.plugin.errors import InvalidParametersError
 
 _ROOT = "schedule"
 _PLACE = "spec.template.spec"
+_RESERVED = f"{GROUP}/"
 _OF_LIVE_OBJECTS = ("abort", "signal")
 
 
@@ -36,7 +37,8 @@ def build_manifest(schedule: ActionSchedule, name: str, time: datetime, owner: B
         TemplateError: the template makes no object that the operator may create.
     """
     template, metadata = schedule.spec.template, schedule.metadata
-    resource, extra = RESOURCES[template.kind], template.metadata
+    resource, extra = RESOURCES[template.kind], template.metadata or TemplateMetadata()
+    _check_metadata(extra)
     values = {"time": format_nominal(time), "name": metadata.name}
     try:
         spec = render_fields_of(_ROOT, template.spec, values)
@@ -48,8 +50,8 @@ def build_manifest(schedule: ActionSchedule, name: str, time: datetime, owner: B
         "metadata": {
             "name": name,
             "namespace": metadata.namespace,
-            "labels": {**(extra.labels if extra else {}), SCHEDULE_LABEL: metadata.name},
-            "annotations": {**(extra.annotations if extra else {}), SCHEDULED_TIME_ANNOTATION: format_nominal(time)},
+            "labels": {**extra.labels, SCHEDULE_LABEL: metadata.name},
+            "annotations": {**extra.annotations, SCHEDULED_TIME_ANNOTATION: format_nominal(time)},
             "ownerReferences": [owner],
         },
         "spec": spec,
@@ -82,6 +84,17 @@ def is_owned_by(schedule: ActionSchedule, found: Body) -> bool:
 def account_of(spec: Mapping[str, Any]) -> str:
     """Return the ServiceAccount that creates an object; empty if the operator does."""
     return str((spec.get("runAs") or {}).get("serviceAccountName") or "")
+
+
+def _check_metadata(extra: TemplateMetadata) -> None:
+    """Raise ``TemplateError`` if a template sets what programs of this project rely on.
+
+    The operator may set it on what it creates, and so on what a template makes it create. The CRD asks the same, but
+    not of fields that were stored before it did.
+    """
+    for field, found in (("labels", extra.labels), ("annotations", extra.annotations)):
+        if reserved := next((key for key in found if key.startswith(_RESERVED)), None):
+            raise TemplateError(f"spec.template.metadata.{field}: {reserved} is the operator's; remove it")
 
 
 def _check_spec(kind: ParentKind, spec: Mapping[str, Any], body: Body) -> None:

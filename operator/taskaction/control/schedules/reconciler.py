@@ -63,12 +63,14 @@ class _Made:
 
     Attributes:
         bodies: the objects that were created or found.
+        replaced: names of the objects that were deleted.
         refusal: why the last one was not made.
         taken: number of times whose name another object has.
         is_complete: whether all times were handled, so that the status may have them.
     """
 
     bodies: list[Body] = field(default_factory=list)
+    replaced: set[str] = field(default_factory=set)
     refusal: Refusal | None = None
     taken: int = 0
     is_complete: bool = True
@@ -112,6 +114,19 @@ class ScheduleReconciler:
         if record is not None and self._owns(record) and record.request():
             record.begin()
             self._background.start(self._run(record), name=f"reconcile ActionSchedule {uid}")
+
+    async def run_looks(self) -> None:
+        """Reconcile once a minute, until cancelled, what the agenda would let wait for longer.
+
+        The agenda follows the wall clock: after that was set back, its timers would come late by as much.
+        """
+        while True:
+            await self._clock.sleep(_LOOK.total_seconds())
+            latest = self._clock.now() + _LOOK
+            for record in self._table:
+                at = self._agenda.at(record.uid)
+                if at is not None and at > latest:
+                    self.request(record.uid)
 
     def forget(self, uid: str) -> None:
         """Stop the timer of a deleted schedule, and forget it."""
@@ -169,14 +184,18 @@ class ScheduleReconciler:
         return await self._advance(record, schedule, rules)
 
     async def _advance(self, record: ScheduleRecord, schedule: ActionSchedule, rules: Rules) -> datetime | None:
-        """Make the objects that are due, write the status, and delete what exceeds the history limits."""
+        """Make the objects that are due, write the status, and delete what exceeds the history limits.
+
+        While the clock differs from the API server's, nothing is decided: missed times would pass the mark, too.
+        """
         found = await self._objects.list_all(schedule)
-        status = schedule.status
-        decision = decide(rules, status.last_scheduled_time, to_made_objects(found), self._clock.now())
+        if not self._may_start(record):
+            return self._after(_REFUSED, record.fail())
+        status, known = schedule.status, to_made_objects(found, record.unrecorded)
+        decision = decide(rules, status.last_scheduled_time, known, self._clock.now())
         made = await self._make(record, schedule, decision, found)
-        gone = {*decision.replaced}
-        known = {body["metadata"]["name"]: body for body in (*found, *made.bodies)}
-        active = [body for name, body in known.items() if name not in gone and not has_ended(body)]
+        present = {body["metadata"]["name"]: body for body in (*found, *made.bodies)}
+        active = [body for name, body in present.items() if name not in made.replaced and not has_ended(body)]
         missed = decision.missed + made.taken if made.is_complete else 0
         progress = ScheduleProgress(
             last=decision.last if made.is_complete else status.last_scheduled_time,
@@ -194,30 +213,46 @@ class ScheduleReconciler:
     async def _make(
         self, record: ScheduleRecord, schedule: ActionSchedule, decision: Decision, found: list[Body]
     ) -> _Made:
-        """Delete what is replaced, and create the objects of the times, unless this process may have lost the shard."""
+        """Delete what is replaced, and create the objects of the times, unless this process may have lost the shard.
+
+        Nothing is deleted for a template that makes no object.
+        """
         made = _Made()
+        try:
+            manifests = [(time, _build(schedule, time)) for time in decision.starts]
+        except TemplateError as error:
+            self._refuse(schedule, made, Refusal(Reason.INVALID_TEMPLATE, str(error)))
+            return made
         for body in found:
-            if body["metadata"]["name"] in decision.replaced:
+            if (name := body["metadata"]["name"]) in decision.replaced:
                 if not self._may_start(record):
                     made.is_complete = False
                     return made
                 await self._objects.delete(schedule, body)
-        for time in decision.starts:
+                made.replaced.add(name)
+        for time, manifest in manifests:
             if not self._may_start(record):
                 made.is_complete = False
                 break
-            outcome = await self._make_one(schedule, time)
+            outcome = await self._objects.ensure(schedule, manifest)
             if isinstance(outcome, Refusal):
-                made.refusal = outcome
-                self._recorder.on_object_refused(schedule, outcome.reason, outcome.message)
-                if outcome.is_final:
-                    made.taken += 1
-                    continue
-                made.is_complete = False
-                break
+                self._refuse(schedule, made, outcome)
+                if not made.is_complete:
+                    break
+                continue
             made.bodies.append(outcome)
+            record.note_made(time, outcome["metadata"]["name"])
             self._recorder.on_object_made(schedule, self._clock.now() - time)
         return made
+
+    def _refuse(self, schedule: ActionSchedule, made: _Made, refusal: Refusal) -> None:
+        """Note that the object of a time was not made: the time is missed, or tried again."""
+        made.refusal = refusal
+        self._recorder.on_object_refused(schedule, refusal.reason, refusal.message)
+        if refusal.is_final:
+            made.taken += 1
+        else:
+            made.is_complete = False
 
     def _report(self, before: ActionSchedule, stored: ActionSchedule, refusal: Refusal | None, missed: int) -> None:
         """Record what the written status says: missed times, and a refusal that is new."""
@@ -228,15 +263,6 @@ class ScheduleReconciler:
             )
         if refusal is not None and stored.status.conditions != before.status.conditions:
             self._events.post(stored, RecordEvent(warning=True, reason=refusal.reason, message=refusal.message))
-
-    async def _make_one(self, schedule: ActionSchedule, time: datetime) -> Body | Refusal:
-        try:
-            body = build_manifest(
-                schedule, scheduled_name(schedule.metadata.name, time), time, controller_reference(schedule)
-            )
-        except TemplateError as error:
-            return Refusal(Reason.INVALID_TEMPLATE, str(error))
-        return await self._objects.ensure(schedule, body)
 
     def _next_look(
         self, record: ScheduleRecord, decision: Decision, made: _Made, *, has_active: bool
@@ -294,3 +320,8 @@ class ScheduleReconciler:
 
     def _after(self, backoff: Backoff, attempt: int) -> datetime:
         return self._clock.now() + timedelta(seconds=backoff.delay(attempt, self._jitter()))
+
+
+def _build(schedule: ActionSchedule, time: datetime) -> Body:
+    """Return the object of a time; raise ``TemplateError``."""
+    return build_manifest(schedule, scheduled_name(schedule.metadata.name, time), time, controller_reference(schedule))

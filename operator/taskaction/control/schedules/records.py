@@ -17,6 +17,7 @@ class ScheduleRecord:
         is_busy: a reconciliation is running; ``is_requested`` says that another one must follow it.
         failures: number of failed reconciliations in a row.
         polls: number of looks at what the schedule has made, since it last made something.
+        unrecorded: names of the objects that this process has made, by their times, until the status has the times.
     """
 
     schedule: ActionSchedule
@@ -24,6 +25,7 @@ class ScheduleRecord:
     is_requested: bool = False
     failures: int = 0
     polls: int = 0
+    unrecorded: dict[datetime, str] = field(default_factory=dict)
 
     @property
     def uid(self) -> str:
@@ -42,7 +44,13 @@ class ScheduleRecord:
         if not is_newer(known.resource_version, seen.resource_version):
             return False
         self.schedule = schedule
+        last = schedule.status.last_scheduled_time
+        self.unrecorded = {time: name for time, name in self.unrecorded.items() if last is None or time > last}
         return seen.generation != known.generation
+
+    def note_made(self, time: datetime, name: str) -> None:
+        """Record that the object of a time was made: its deletion does not make the time due again."""
+        self.unrecorded[time] = name
 
     def request(self) -> bool:
         """Request a reconciliation; return whether it must be started now."""

@@ -1,6 +1,6 @@
 """Translation of schedules and their objects to what ``schedules.due`` decides about; pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from taskaction.api.action_schedule import ActionSchedule, CatchUp
@@ -37,14 +37,20 @@ def rules_of(schedule: ActionSchedule) -> Rules:
     )
 
 
-def to_made_objects(bodies: Iterable[Body]) -> list[MadeObject]:
-    """Return the objects of a schedule that have a nominal time."""
+def to_made_objects(bodies: Iterable[Body], remembered: Mapping[datetime, str]) -> list[MadeObject]:
+    """Return the objects of a schedule that have a nominal time.
+
+    ``remembered`` are the names of objects by their times that may have been deleted since they were made.
+    """
     timed = ((body, nominal_time(body)) for body in bodies)
-    return [
+    found = [
         MadeObject(time=_to_utc(time), name=body["metadata"]["name"], finished=has_ended(body))
         for body, time in timed
         if time is not None
     ]
+    names = {one.name for one in found}
+    gone = ((time, name) for time, name in remembered.items() if name not in names)
+    return [*found, *(MadeObject(time=time, name=name, finished=True) for time, name in gone)]
 
 
 def _to_utc(time: datetime) -> datetime:

@@ -20,7 +20,7 @@ from support.schedule_stage import (
     schedule_of,
 )
 from taskaction.cluster.errors import ForbiddenError, UnavailableError
-from taskaction.cluster.gateway import ACTION_SCHEDULES, TASK_ACTIONS
+from taskaction.cluster.gateway import ACTION_SCHEDULES, TASK_ACTIONS, ServerTime
 from taskaction.testing.clock import START, FakeClock
 
 SLEEP: dict[str, Any] = {"spec": {"executor": "sleep", "parameters": {"duration": "25s"}}}
@@ -169,6 +169,15 @@ async def test_an_object_of_somebody_else_is_not_adopted(cluster: FakeCluster, b
             ("spec.template.spec.priority",),
         ),
         ({"template": {"spec": {"executor": "noop", "abort": {}}}}, "InvalidTemplate", ("abort", "remove it")),
+        *(
+            (
+                {"template": {"spec": {"executor": "noop"}, "metadata": {field: {f"taskaction.dev/{key}": "x"}}}},
+                "InvalidTemplate",
+                (f"spec.template.metadata.{field}", f"taskaction.dev/{key}", "remove it"),
+            )
+            for field in ("labels", "annotations")
+            for key in ("origin", "port-run", "schedule", "anything")
+        ),
         (
             {"template": {"spec": {"executor": "noop", "parameters": {"a": "{{ schedule.tme }}"}}}},
             "InvalidTemplate",
@@ -236,6 +245,66 @@ async def test_no_time_runs_twice_when_the_clock_is_set_back(cluster: FakeCluste
         assert births.seconds == [10, 20, 30]
         await operator.pass_time(6)
         assert births.seconds == [10, 20, 30, 40]
+
+
+async def test_a_clock_that_was_a_day_ahead_stops_nothing_after_it_is_set_right(
+    cluster: FakeCluster, births: Births
+) -> None:
+    clock = FakeClock()
+    async with MemoryOperator(cluster=cluster, clock=clock) as operator:
+        await begin(operator, schedule_body(interval="1m", successfulHistoryLimit=100))
+        await operator.pass_time(65)
+        clock.set_wall(at(65 + 86_400))
+        await operator.pass_time(60)
+        clock.set_wall(at(125))
+        await operator.pass_time(200)
+        assert births.seconds[0] == 60
+        assert births.seconds[-3:] == [180, 240, 300]
+        assert len(set(births.names)) == len(births.names)
+        assert schedule_of(cluster).status.last_scheduled_time == at(300)
+
+
+@pytest.mark.parametrize("spec", [{"catchUp": {"policy": "None"}}, {"startingDeadlineSeconds": 1}, {}])
+async def test_a_replica_whose_clock_differs_from_the_api_servers_moves_no_mark(
+    cluster: FakeCluster, births: Births, spec: dict[str, Any]
+) -> None:
+    clock = FakeClock()
+    async with MemoryOperator(cluster=cluster, clock=clock) as operator:
+        await begin(operator, schedule_body(**spec))
+        await operator.pass_time(11)
+        server_time = ServerTime(wall=clock.now().timestamp(), monotonic=clock.monotonic())
+        operator.control.tenures.clock_guard.update(server_time)
+        clock.set_wall(at(86_400))
+        for _ in range(60):
+            await clock.advance(1)
+            await operator.settle()
+        assert (births.seconds, schedule_of(cluster).status.last_scheduled_time) == ([10], at(10))
+        assert not schedule_of(cluster).status.missed
+
+
+async def test_an_object_that_is_deleted_before_the_status_has_its_time_is_not_made_again(
+    cluster: FakeCluster, births: Births
+) -> None:
+    async with MemoryOperator(cluster=cluster) as operator:
+        await begin(operator, schedule_body(interval="1m"))
+        cluster.fail("replace_status", UnavailableError("down"), name=NAME)
+        await operator.pass_time(60)
+        assert (births.seconds, schedule_of(cluster).status.last_scheduled_time) == ([60], None)
+        await cluster.delete(TASK_ACTIONS, made_name(60), NAMESPACE)
+        await operator.pass_time(30)
+        assert (births.seconds, schedule_of(cluster).status.last_scheduled_time) == ([60], at(60))
+        assert schedule_of(cluster).status.missed == 0
+
+
+async def test_a_template_that_makes_no_object_replaces_nothing(cluster: FakeCluster, births: Births) -> None:
+    async with MemoryOperator(cluster=cluster) as operator:
+        await begin(operator, schedule_body(template=SLEEP, concurrencyPolicy="Replace"))
+        await operator.pass_time(11)
+        await change(operator, template={"kind": "TaskAction", "spec": {"executor": "job"}})
+        await operator.pass_time(10)
+        assert (births.seconds, readiness(cluster)[0]) == ([10], "InvalidTemplate")
+        assert operator.phase(made_name(10)) == "Running"
+        assert [one.name for one in schedule_of(cluster).status.active] == births.names
 
 
 async def test_what_was_made_is_deleted_with_the_schedule(cluster: FakeCluster, births: Births) -> None:

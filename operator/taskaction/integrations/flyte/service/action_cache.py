@@ -92,8 +92,8 @@ class CachedAction:
             handed_down=_handed_down(parameters) if is_task else None,
             template_uri=str(parameters.get("templateUri") or "") if is_task else "",
             account=str((spec.get("runAs") or {}).get("serviceAccountName", "")),
-            labels=_foreign(own),
-            annotations=_foreign(annotations),
+            labels=foreign(own) or None,
+            annotations=foreign(annotations) or None,
         )
 
 
@@ -108,9 +108,9 @@ def _handed_down(parameters: Mapping[str, Any]) -> dict[str, Any] | None:
     return {name: parameters[name] for name in HANDED_DOWN if name in parameters} or None
 
 
-def _foreign(found: Mapping[str, str]) -> dict[str, str] | None:
-    """Return what is neither Flyte's, nor the operator's, nor kubectl's: what children inherit."""
-    return {name: value for name, value in found.items() if not name.startswith(_OURS)} or None
+def foreign(found: Mapping[str, str]) -> dict[str, str]:
+    """Return what is neither Flyte's, nor the operator's, nor kubectl's: what users may set, and children inherit."""
+    return {name: value for name, value in found.items() if not name.startswith(_OURS)}
 
 
 class Subscription:

@@ -16,9 +16,9 @@ from taskaction.api.enums import ChildPolicy
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.core.names import truncate
 from taskaction.integrations.flyte.service.accounts import account
-from taskaction.integrations.flyte.service.action_cache import CachedAction
+from taskaction.integrations.flyte.service.action_cache import CachedAction, foreign
 from taskaction.integrations.flyte.service.literals import signal_type
-from taskaction.integrations.flyte.service.places import OUTPUT_BASE, PREFIX, ActionKey, labels, origin
+from taskaction.integrations.flyte.service.places import OUTPUT_BASE, ActionKey, labels, origin
 from taskaction.integrations.flyte.service.policies import condition_timeout, policies
 from taskaction.plugin.origin import origin_problem, with_origin
 
@@ -91,8 +91,8 @@ class RunDefaults:
                 "rawDataPrefix": spec.raw_data_storage.raw_data_prefix,
                 "runStartTime": spec.run_start_time.ToJsonString() if spec.HasField("run_start_time") else "",
             },
-            labels=dict(spec.labels.values),
-            annotations=dict(spec.annotations.values),
+            labels=foreign(spec.labels.values),
+            annotations=foreign(spec.annotations.values),
         )
 
 
@@ -115,7 +115,7 @@ def build_manifest(
     metadata: Body = {
         "name": place.name,
         "namespace": place.namespace,
-        "labels": {name: value for name, value in run.labels.items() if not name.startswith(PREFIX)} | own,
+        "labels": {**run.labels, **own},
     }
     metadata["annotations"] = {**run.annotations, OUTPUT_BASE: action.run_output_base}
     spec = _condition(action) if kind == "condition" else _task(action, run, run_spec, rules, template)

@@ -133,6 +133,18 @@ def test_what_a_run_says_is_in_its_root_and_handed_down_from_there() -> None:
     assert child["spec"]["parameters"].items() >= said.items()
 
 
+def test_a_run_sets_no_label_or_annotation_that_the_operator_relies_on() -> None:
+    keys = ("team", "taskaction.dev/port-run", "taskaction.dev/signal", "flyte.org/action", "kubectl.kubernetes.io/x")
+    values = {"values": dict.fromkeys(keys, "forged")}
+    action = ParseDict({"task": {"spec": {"taskTemplate": {"type": "python"}}}}, Action())
+    run_spec = ParseDict({"labels": values, "annotations": values}, RunSpec())
+
+    metadata = build_manifest(PLACE, action, None, run_spec, TaskRules(), {"template": "xyz"})["metadata"]
+
+    for field in ("labels", "annotations"):
+        assert [key for key, value in metadata[field].items() if value == "forged"] == ["team"]
+
+
 def test_every_phase_is_one_of_flytes_and_no_two_are_the_same() -> None:
     said = {phase: ActionPhase.Name(number).removeprefix("ACTION_PHASE_") for phase, number in PHASES.items()}
 
