@@ -23,6 +23,8 @@ from taskaction.plugin.registry import Registry
 from taskaction.plugin.settings import Settings, former_names, variable_of
 from taskaction.runtime import config
 from taskaction.runtime.process_metrics import FORMER_NAMES, PREFIX, ProcessMetrics
+from taskaction.services.history import settings as history
+from taskaction.services.history.recorder import HistoryServeMetrics
 from taskaction.services.webhooks import settings as webhooks
 from taskaction.services.webhooks.recorder import InboxMetrics
 
@@ -62,6 +64,12 @@ def programs() -> list[Program]:
             port_agent.PortAgentConfig,
             AgentMetrics(),
         ),
+        Program(
+            "The history service",
+            "history serve",
+            history.HistoryServeConfig,
+            HistoryServeMetrics(),
+        ),
     ]
 
 
@@ -70,8 +78,8 @@ All settings are environment variables. Durations are written as in Go (`90s`, `
 does not start with a wrong value: its message names all such variables, their values and what is allowed. It ignores
 unknown variables, because Kubernetes itself puts such variables into pods, and warns at the start of each that begins
 like a setting. A variable with a former name works, with a warning, too. The [chart](../install.md#install) sets the
-variables by values of the same names. In a pod, an address to bind to begins with `0.0.0.0`. The inbox and the Actions
-service also read the operator's
+variables by values of the same names. In a pod, an address to bind to begins with `0.0.0.0`. The inbox, the
+Actions service and the history service also read the operator's
 `TASKACTION_NAMESPACE`, `TASKACTION_WATCH_NAMESPACES`, `TASKACTION_CONTEXT`, `TASKACTION_IDENTITY`,
 `TASKACTION_METRICS_LEGACY_NAMES` and `TASKACTION_LOG_…`."""
 

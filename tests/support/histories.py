@@ -1,5 +1,6 @@
 """Databases for the history: a real PostgreSQL, SQLite in a file, and one that a test controls."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import Any
 from local.postgres import running_postgres
 from support.records import body
 from taskaction.api.task_action import TaskAction
+from taskaction.history.addresses import parse_address
 from taskaction.history.errors import HistoryRefusedError, HistoryUnavailableError
 from taskaction.history.records import Record, finished_record
+from taskaction.history.schema import migrate_tables
 from taskaction.testing.clock import START
 
 END = START.isoformat()
@@ -20,6 +23,12 @@ def postgres(folder: Path) -> Iterator[str]:
     """Run a PostgreSQL with its data in a folder; yield its address."""
     with running_postgres(folder) as found:
         yield found.address
+
+
+def migrated(address: str) -> str:
+    """Create the tables in a database, and return its address."""
+    asyncio.run(migrate_tables(parse_address(address, None)))
+    return address
 
 
 def action(name: str = "one", *, status: Mapping[str, Any] | None = None, **spec: Any) -> TaskAction:

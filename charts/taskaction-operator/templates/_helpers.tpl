@@ -63,6 +63,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.operator.enabled }}{{- $_ := set $found "operator" .Values }}{{- end }}
 {{- if .Values.webhooks.enabled }}{{- $_ := set $found "webhooks" .Values.webhooks }}{{- end }}
 {{- if .Values.actions.enabled }}{{- $_ := set $found "actions" .Values.actions }}{{- end }}
+{{- if .Values.history.serve.enabled }}{{- $_ := set $found "history" .Values.history.serve }}{{- end }}
 {{- if .Values.portAgent.enabled }}{{- $_ := set $found "port-agent" .Values.portAgent }}{{- end }}
 {{- range $component, $values := $found }}
 {{- $_ := set $found $component (pick $values "replicaCount") }}
@@ -100,6 +101,9 @@ securityContext:
 {{- if .Values.actions.enabled }}
 {{- fail "actions.enabled: to ask whose a token is, is a right of the cluster, which namespacedOnly rules out" }}
 {{- end }}
+{{- if .Values.history.serve.enabled }}
+{{- fail "history.serve.enabled: reviewing tokens is a right of the cluster, which namespacedOnly rules out" }}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -123,7 +127,7 @@ securityContext:
 {{- include "taskaction.settings" (dict "prefix" "TASKACTION_" "settings" (pick .Values.settings "STORAGE" "FLOWS_STORAGE" "FLYTE_STORAGE")) }}
 {{- end }}
 
-{{/* The database of the history, for the operator and for the hook that migrates it. */}}
+{{/* The database of the history, for the operator, for the service that reads it and for the hook that migrates it. */}}
 {{- define "taskaction.historyEnv" -}}
 {{- with .Values.history }}
 {{- if .url }}

@@ -31,6 +31,8 @@ class Scope(StrEnum):
     """In the namespaces of Flyte's actions, by the Actions service's own account."""
     ACTIONS_CLUSTER = "actions-cluster"
     """In the whole cluster, by the Actions service's own account."""
+    HISTORY_CLUSTER = "history-cluster"
+    """In the whole cluster, by the history service's own account."""
     RELEASE = "release"
     """In the served namespaces, while the operator is being uninstalled."""
     RELEASE_OWN = "release-own"
@@ -282,6 +284,20 @@ RIGHTS = (
     ),
     Right(
         scope=Scope.ACTIONS_CLUSTER,
+        group="authorization.k8s.io",
+        resources=("subjectaccessreviews",),
+        verbs=("create",),
+        why="authorization of callers",
+    ),
+    Right(
+        scope=Scope.HISTORY_CLUSTER,
+        group="authentication.k8s.io",
+        resources=("tokenreviews",),
+        verbs=("create",),
+        why="authentication of callers",
+    ),
+    Right(
+        scope=Scope.HISTORY_CLUSTER,
         group="authorization.k8s.io",
         resources=("subjectaccessreviews",),
         verbs=("create",),

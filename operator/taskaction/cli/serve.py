@@ -10,6 +10,7 @@ _OF_OTHERS = (
     "TASKACTION_WEBHOOKS_",
     "TASKACTION_ACTIONS_",
     "TASKACTION_PORT_AGENT_",
+    "TASKACTION_HISTORY_SERVE_",
     "TASKACTION_HTTP_",
     "TASKACTION_FLYTE_",
     "TASKACTION_NODE",
@@ -87,11 +88,32 @@ def serve_actions() -> None:
     run_until_signalled(lambda stop: run_actions_service(config, own, stop))
 
 
+def serve_history() -> None:
+    """Run one replica of the history service; settings come from TASKACTION_* in the environment."""
+    from taskaction.plugin.settings import SettingsReader
+    from taskaction.runtime.config import OperatorConfig
+    from taskaction.runtime.logs import log_settings
+    from taskaction.runtime.process import run_until_signalled, tune_process
+
+    try:
+        from taskaction.services.history.service import run_history_service
+        from taskaction.services.history.settings import HistoryServeConfig
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{error}: install the extra `history` of taskaction-operator") from error
+    settings = SettingsReader(os.environ).check(OperatorConfig, HistoryServeConfig, others=_OF_OTHERS)
+    config = OperatorConfig.from_environment(os.environ)
+    own = HistoryServeConfig.from_environment(os.environ)
+    tune_process(config)
+    log_settings(settings)
+    run_until_signalled(lambda stop: run_history_service(config, own, stop))
+
+
 SERVERS: Mapping[tuple[str, ...], Callable[[], None]] = {
     ("operator", "run"): run_operator,
     ("port-agent", "run"): run_port_agent,
     ("webhooks", "serve"): serve_webhooks,
     ("actions", "serve"): serve_actions,
+    ("history", "serve"): serve_history,
 }
 """Servers by the words of their commands."""
 

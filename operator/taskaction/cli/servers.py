@@ -17,7 +17,7 @@ _HELP = {
     "port-agent": "Run the agent that claims runs from Port.",
     "webhooks": "Run the inbox that accepts webhooks.",
     "actions": "Run Flyte's Actions service.",
-    "history": "Prepare the database of finished actions.",
+    "history": "Serve finished actions and runs from the database, and prepare it.",
 }
 
 

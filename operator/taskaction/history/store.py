@@ -82,18 +82,27 @@ async def translated_errors() -> AsyncIterator[None]:
         raise HistoryUnavailableError(_describe(error)) from error
 
 
-def open_engine(url: URL) -> AsyncEngine:
-    """Return an engine that connects when it is first used."""
+def open_engine(
+    url: URL,
+    *,
+    connections: int = _CONNECTIONS,
+    seconds: float = _CALL_SECONDS,
+    settings: Mapping[str, str] | None = None,
+) -> AsyncEngine:
+    """Return an engine that connects when it is first used.
+
+    A call fails after some seconds; ``settings`` are those of each session of PostgreSQL.
+    """
     if url.get_backend_name() == "sqlite":
-        engine = create_async_engine(url, connect_args={"timeout": _CALL_SECONDS})
+        engine = create_async_engine(url, connect_args={"timeout": seconds})
         event.listen(engine.sync_engine, "connect", _tune_sqlite)
         return engine
     return create_async_engine(
         url,
-        pool_size=_CONNECTIONS,
+        pool_size=connections,
         max_overflow=0,
         isolation_level="AUTOCOMMIT",  # each call is one statement; asyncpg sends a batch as one that is atomic
-        connect_args={"timeout": _CONNECT_SECONDS, "command_timeout": _CALL_SECONDS},
+        connect_args={"timeout": _CONNECT_SECONDS, "command_timeout": seconds, "server_settings": dict(settings or {})},
     )
 
 

@@ -274,16 +274,22 @@ def test_a_key_of_callbacks_without_their_address_is_refused(helm: Helm) -> None
 HISTORY = ("--set=history.url=postgresql://ta@db:5432/ta", "--set=history.passwordSecret=history")
 
 
-def test_operator_and_hook_share_the_database_of_the_history(helm: Helm) -> None:
-    found = {tuple(container["args"][:2]): container for _, container in containers(rendered(helm, *HISTORY))}
+def test_operator_hook_and_service_share_the_database_of_the_history(helm: Helm) -> None:
+    served = rendered(helm, *HISTORY, "--set=history.serve.enabled=true")
+    found = {tuple(container["args"][:2]): container for _, container in containers(served)}
     password = {"valueFrom": {"secretKeyRef": {"name": "history", "key": "password"}}}
-    for command in (("operator", "run"), ("history", "migrate")):
+    for command in (("operator", "run"), ("history", "migrate"), ("history", "serve")):
         env = {entry.pop("name"): entry for entry in map(dict, found[command]["env"])}
         assert env["TASKACTION_HISTORY"] == {"value": "postgresql://ta@db:5432/ta"}
         assert env["TASKACTION_HISTORY_PASSWORD"] == password
     (hook,) = (job for job in of_kind(rendered(helm, *HISTORY), "Job") if job["metadata"]["name"].endswith("migration"))
     assert hook["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
     assert hook["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
+
+
+def test_a_service_of_a_history_requires_its_database(helm: Helm) -> None:
+    with pytest.raises(HelmError, match="history/url"):
+        helm("template", *RELEASE, "--set=history.serve.enabled=true")
 
 
 @pytest.mark.parametrize("options", [(), (*HISTORY, "--set=history.migrate=false")])
@@ -392,8 +398,8 @@ def test_flytes_actions_that_nobody_would_run_are_refused(helm: Helm) -> None:
         helm("template", *RELEASE, *FLYTE, "--set=watchNamespaces={flyte}")
 
 
-EVERYTHING = (*AGENT, *INBOX, *FLYTE)
-COMPONENTS = {"operator", "webhooks", "actions", "port-agent"}
+EVERYTHING = (*AGENT, *INBOX, *FLYTE, *HISTORY, "--set=history.serve.enabled=true")
+COMPONENTS = {"operator", "webhooks", "actions", "history", "port-agent"}
 
 
 @pytest.mark.parametrize(
@@ -658,6 +664,7 @@ SCOPES = {
     "": ("served", "cluster", "own", "accounts"),
     "-webhooks": ("webhooks", "webhooks-cluster", "accounts"),
     "-actions": ("actions", "actions-cluster"),
+    "-history": ("history-cluster",),
     "-port-agent": ("port-agent",),
     "-release": ("release", "release-own"),
     "-test": ("test",),
@@ -701,7 +708,16 @@ def test_each_account_may_do_what_its_code_asks_for_and_nothing_else(
     open_to = [f"--set=accounts.namespaces={{{home}}}"]
     if mode == "namespaces":
         open_to.append(f"--set=watchNamespaces={{{home}}}")
-    options = (*AGENT, *INBOX, "--set=actions.enabled=true", *places, *open_to, f"--namespace={home}")
+    options = (
+        *AGENT,
+        *INBOX,
+        *HISTORY,
+        "--set=actions.enabled=true",
+        "--set=history.serve.enabled=true",
+        *places,
+        *open_to,
+        f"--namespace={home}",
+    )
     roles = [one for one in rendered(helm, *options) if one["apiVersion"].startswith("rbac.authorization.k8s.io/")]
     content = json.dumps({"apiVersion": "v1", "kind": "List", "items": roles})
     cluster.kubectl("apply", "-f", "-", stdin=content)

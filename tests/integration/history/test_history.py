@@ -14,19 +14,13 @@ from cluster.processes import wait_until
 from local.operator_process import Operator
 from support.actions import action, create, get, get_all, wait_for_phase
 from support.api import create_object
-from support.histories import postgres
+from support.histories import migrated, postgres
 from support.operators import Operators, metric
 from taskaction.core.constants import API_VERSION
 from taskaction.history.addresses import parse_address
-from taskaction.history.schema import migrate_tables
 from taskaction.history.store import HistoryStore
 
 QUICK = {"TASKACTION_SCAN_INTERVAL": "1s"}
-
-
-def migrated(address: str) -> str:
-    asyncio.run(migrate_tables(parse_address(address, None)))
-    return address
 
 
 def rows(file: Path) -> dict[str, dict[str, Any]]:

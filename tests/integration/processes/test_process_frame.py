@@ -23,6 +23,8 @@ from local.manifests import ROOT
 from local.operator_process import Launch
 from support import preloaded
 from support.actions_services import ActionsServices
+from support.histories import migrated
+from support.history_services import HistoryServices
 from support.inboxes import Inboxes
 from support.operators import QUICK_LEASES, Operators
 from support.port_processes import PortAgents
@@ -33,6 +35,7 @@ COMMANDS = {
     "operator": (["operator", "run"], "TASKACTION_", "bind"),
     "webhooks": (["webhooks", "serve"], "TASKACTION_WEBHOOKS_", "probes_bind"),
     "actions": (["actions", "serve"], "TASKACTION_ACTIONS_", "probes_bind"),
+    "history": (["history", "serve"], "TASKACTION_HISTORY_SERVE_", "probes_bind"),
     "port-agent": (["port-agent", "run"], "TASKACTION_PORT_AGENT_", "bind"),
 }
 """Command, prefix of settings, and the setting of the probes' address of each process."""
@@ -70,9 +73,12 @@ class Starter:
         self.operators = operators
         self.inboxes = Inboxes(operators, cluster.kubectl, folder)
         self.services = ActionsServices(kubectl, str(kubectl.namespace), folder)
+        self.histories = HistoryServices(kubectl, str(kubectl.namespace), folder)
+        self.database = migrated(f"sqlite:///{folder / 'history.db'}")
         self.agents = PortAgents(kubectl, folder, port)
         self._starts: dict[str, Callable[[dict[str, str]], Running]] = {
-            "operator": self._operator, "webhooks": self._inbox, "actions": self._service, "port-agent": self._agent,
+            "operator": self._operator, "webhooks": self._inbox, "actions": self._service, "history": self._history,
+            "port-agent": self._agent,
         }  # fmt: skip
 
     def start(self, component: str, **settings: str) -> Running:
@@ -82,11 +88,13 @@ class Starter:
     def launch_by(self, launch: Launch) -> None:
         """Start those that follow in another way."""
         self.operators.launch = self.inboxes.launch = self.services.launch = self.agents.launch = launch
+        self.histories.launch = launch
 
     def close(self) -> None:
         self.launch_by(preloaded.start)
         self.agents.stop()
         self.services.close()
+        self.histories.close()
         self.inboxes.close()
         self.operators.stop()
 
@@ -100,6 +108,9 @@ class Starter:
 
     def _service(self, settings: dict[str, str]) -> Running:
         return Running(self.services.start(**settings), self.services.probes)
+
+    def _history(self, settings: dict[str, str]) -> Running:
+        return Running(self.histories.start(self.database, **settings), self.histories.probes)
 
     def _agent(self, settings: dict[str, str]) -> Running:
         found = self.agents.start({name.upper(): value for name, value in settings.items()})
@@ -122,7 +133,12 @@ def launch_without_server(component: str, folder: Path) -> Running:
         {"client_id": "id", "client_secret": "secret", "installation_id": "one", "namespace": "port"}
         if component == "port-agent" else {}
     )}  # fmt: skip
-    env = {**os.environ, "KUBECONFIG": str(kubeconfig), **{f"{prefix}{name.upper()}": own[name] for name in own}}
+    env = {
+        **os.environ,
+        "KUBECONFIG": str(kubeconfig),
+        "TASKACTION_HISTORY": f"sqlite:///{folder}/history.db",
+        **{f"{prefix}{name.upper()}": own[name] for name in own},
+    }
     command = [str(Path(sys.executable).with_name("taskaction")), *words]
     program = preloaded.start(component, command, mark=" ".join(command), log=folder / "log", tied=True, env=env)
     return Running(program, f"http://{HOST}:{ports.apiserver}")
@@ -160,6 +176,8 @@ def test_a_process_answers_its_probes_and_ends_by_sigterm(starter: Starter, comp
         ("webhooks", "probes_bind", "TASKACTION_WEBHOOKS_PROBES_BIND"),
         ("actions", "bind", "TASKACTION_ACTIONS_BIND"),
         ("actions", "probes_bind", "TASKACTION_ACTIONS_PROBES_BIND"),
+        ("history", "bind", "TASKACTION_HISTORY_SERVE_BIND"),
+        ("history", "probes_bind", "TASKACTION_HISTORY_SERVE_PROBES_BIND"),
         ("port-agent", "bind", "TASKACTION_PORT_AGENT_BIND"),
     ],
     ids=lambda value: value,

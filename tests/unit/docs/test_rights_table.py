@@ -13,6 +13,7 @@ PAGES = {
     Scope.WEBHOOKS_CLUSTER: "webhooks.md",
     Scope.ACTIONS: "actions-service.md",
     Scope.ACTIONS_CLUSTER: "actions-service.md",
+    Scope.HISTORY_CLUSTER: "history.md",
 }
 SHOWN = [right for right in RIGHTS if right.scope not in {Scope.RELEASE, Scope.RELEASE_OWN}]
 

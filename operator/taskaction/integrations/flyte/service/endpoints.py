@@ -33,11 +33,12 @@ from taskaction.cluster.errors import (
     QuotaReachedError,
 )
 from taskaction.cluster.gateway import ACTION_EVENTS, TASK_ACTIONS, Body, Cluster
+from taskaction.cluster.reviews import Caller
 from taskaction.core.clock import Clock
 from taskaction.core.constants import MESSAGE_LIMIT_CHARS
 from taskaction.core.names import truncate
 from taskaction.integrations.flyte.service import literals, manifests
-from taskaction.integrations.flyte.service.access import AccessReviewer, OpenAccess, RpcCaller
+from taskaction.integrations.flyte.service.access import AccessReviewer, OpenAccess
 from taskaction.integrations.flyte.service.accounts import account_used
 from taskaction.integrations.flyte.service.action_cache import ActionCache, CachedAction
 from taskaction.integrations.flyte.service.places import ActionKey, ActionLocator
@@ -72,7 +73,7 @@ class Calls:
     def __init__(self, parts: CallDependencies) -> None:
         self._dependencies = parts
 
-    async def enqueue(self, request: EnqueueRequest, caller: RpcCaller) -> EnqueueResponse:
+    async def enqueue(self, request: EnqueueRequest, caller: Caller) -> EnqueueResponse:
         """Create the action."""
         action = request.action
         if action.WhichOneof("spec") == "trace" and not action.trace.HasField("spec"):
@@ -107,7 +108,7 @@ class Calls:
                 found = await self._dependencies.templates.parameters(template, place.namespace)
         return manifests.build_manifest(place, action, parent, run_spec, rules, found)
 
-    async def _authorize_use(self, spec: Body, caller: RpcCaller, namespace: str) -> None:
+    async def _authorize_use(self, spec: Body, caller: Caller, namespace: str) -> None:
         """Check that the caller may use the account and the provider of an action."""
         access, used, provider = self._dependencies.access, account_used(spec), spec.get("providerRef")
         if used is not None:
@@ -116,7 +117,7 @@ class Calls:
             await access.authorize_provider(caller, provider["name"], namespace)
 
     async def _record_trace(
-        self, place: ActionKey, action: Action, parent: CachedAction | None, caller: RpcCaller
+        self, place: ActionKey, action: Action, parent: CachedAction | None, caller: Caller
     ) -> EnqueueResponse:
         """Record a step that has ended, next to its parent; the SDK waits until its watch shows it.
 
@@ -174,7 +175,7 @@ class Calls:
         raise ConnectError(Code.ALREADY_EXISTS, f"action {name!r} already exists") from error
 
     async def watch_for_updates(
-        self, request: WatchForUpdatesRequest, caller: RpcCaller, patience: float | None
+        self, request: WatchForUpdatesRequest, caller: Caller, patience: float | None
     ) -> AsyncIterator[WatchForUpdatesResponse]:
         """Yield the newest state of each child, a sentinel, and then every change, for at most ``patience`` seconds."""
         _validate(request)
@@ -183,7 +184,7 @@ class Calls:
         async for response in self._dependencies.watches.follow(parent, request.parent_action_id.run, patience):
             yield response
 
-    async def update(self, request: UpdateRequest, caller: RpcCaller) -> UpdateResponse:
+    async def update(self, request: UpdateRequest, caller: Caller) -> UpdateResponse:
         """Send an ActionEvent for the status to the owner; raises FAILED_PRECONDITION for an ended attempt.
 
         An end by ABORTED is an abort, and asks for that right, too.
@@ -214,7 +215,7 @@ class Calls:
             return UpdateResponse()  # the same update, told twice
         return UpdateResponse()
 
-    async def abort(self, request: AbortRequest, caller: RpcCaller) -> AbortResponse:
+    async def abort(self, request: AbortRequest, caller: Caller) -> AbortResponse:
         """Set ``spec.abort``; the operator ends everything below. Doing it twice is no error."""
         _validate(request)
         known = await self._get_authorized_action(request.action_id, caller, "abort")
@@ -237,7 +238,7 @@ class Calls:
                 raise
         return AbortResponse()
 
-    async def signal(self, request: SignalRequest, caller: RpcCaller) -> SignalResponse:
+    async def signal(self, request: SignalRequest, caller: Caller) -> SignalResponse:
         """Answer a condition; the same answer again is no error."""
         _validate(request)
         known = await self._get_authorized_action(request.action_id, caller, "signal")
@@ -269,7 +270,7 @@ class Calls:
 
     # -- what is known ------------------------------------------------------------------------------------------------
 
-    async def _get_authorized_action(self, identifier: ActionIdentifier, caller: RpcCaller, verb: str) -> CachedAction:
+    async def _get_authorized_action(self, identifier: ActionIdentifier, caller: Caller, verb: str) -> CachedAction:
         place = self._dependencies.locator.of(identifier)
         await self._dependencies.access.authorize(caller, verb, place.namespace)
         return await self._get_action(place, f"action {identifier.name!r}")
@@ -293,7 +294,7 @@ class Calls:
 
     # -- what is written ----------------------------------------------------------------------------------------------
 
-    def _stamp(self, caller: RpcCaller) -> dict[str, Any]:
+    def _stamp(self, caller: Caller) -> dict[str, Any]:
         """Return who asks and when; the policy ``stamps`` believes the first of the service's account alone."""
         return {"by": truncate(caller.name, 253), "at": format_time(self._dependencies.clock.now())}
 

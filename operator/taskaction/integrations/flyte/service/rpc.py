@@ -22,8 +22,9 @@ from flyteidl2.actions.actions_service_pb2 import (
 from flyteidl2.common.identifier_pb2 import ActionIdentifier
 
 from taskaction.cluster.errors import ClusterError
+from taskaction.cluster.reviews import Caller
 from taskaction.core.clock import Clock
-from taskaction.integrations.flyte.service.access import AccessReviewer, OpenAccess, RpcCaller
+from taskaction.integrations.flyte.service.access import AccessReviewer, OpenAccess
 from taskaction.integrations.flyte.service.endpoints import Calls
 from taskaction.integrations.flyte.service.error_codes import to_connect_error
 from taskaction.integrations.flyte.service.rates import CallerRateLimiter
@@ -111,7 +112,7 @@ class ActionsRpc:
         self,
         method: str,
         identifier: ActionIdentifier,
-        call: Callable[[Request, RpcCaller], Awaitable[Response]],
+        call: Callable[[Request, Caller], Awaitable[Response]],
         request: Request,
         ctx: RequestContext[Any, Any],
     ) -> Response:

@@ -9,11 +9,12 @@ from connectrpc.code import Code
 from connectrpc.errors import ConnectError
 
 from taskaction.cluster.errors import UnavailableError
-from taskaction.integrations.flyte.service.access import KEPT_SECONDS, AccessReviewer, RpcCaller
+from taskaction.cluster.reviews import KEPT_SECONDS, Caller
+from taskaction.integrations.flyte.service.access import AccessReviewer
 from taskaction.testing.clock import FakeClock
 
 GOOD = {"authorization": "Bearer good"}
-ADA = RpcCaller("ada", "uid", ["people"])
+ADA = Caller("ada", "uid", ["people"])
 
 
 class Reviews:
@@ -130,13 +131,13 @@ async def test_what_the_authenticator_says_besides_goes_on_to_the_authorizer(gat
     assert reviews.last["extra"] == said
     reviews.allowed = False
     with pytest.raises(ConnectError):
-        await gate.authorize(RpcCaller("ada", extra={"example.com/scopes": ["read"]}), "abort", "flyte")
+        await gate.authorize(Caller("ada", extra={"example.com/scopes": ["read"]}), "abort", "flyte")
 
 
 async def test_an_account_is_used_by_itself_and_by_who_may_impersonate_it(gate, reviews):
     reviews.allowed = False
-    await gate.authorize_account(RpcCaller("system:serviceaccount:flyte:runner"), "runner", "flyte")
-    for caller in (ADA, RpcCaller("system:serviceaccount:other:runner")):
+    await gate.authorize_account(Caller("system:serviceaccount:flyte:runner"), "runner", "flyte")
+    for caller in (ADA, Caller("system:serviceaccount:other:runner")):
         with pytest.raises(ConnectError, match="not impersonate it"):
             await gate.authorize_account(caller, "runner", "flyte")
     assert reviews.last["resourceAttributes"]["name"] == "runner"
