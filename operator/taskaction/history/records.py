@@ -101,10 +101,10 @@ def _to_record(found: RecordedObject, version: int, *, ended_at: datetime, delet
         executor=executor,
         provider_kind=provider_kind,
         provider=provider,
-        created_at=_milliseconds(metadata.creation_timestamp),
-        started_at=_milliseconds(started) if started is not None else None,
-        ended_at=_milliseconds(ended_at),
-        deleted_at=_milliseconds(deleted_at) if deleted_at is not None else None,
+        created_at=to_milliseconds(metadata.creation_timestamp),
+        started_at=to_milliseconds(started) if started is not None else None,
+        ended_at=to_milliseconds(ended_at),
+        deleted_at=to_milliseconds(deleted_at) if deleted_at is not None else None,
         duration=max(0, (ended_at - started) // _MILLISECOND) if started is not None else None,
         attempts=(found.status.attempt or 0) if isinstance(found, TaskAction) else 0,
         owner_kind=owner_kind,
@@ -150,5 +150,6 @@ def _storable(text: str | None) -> str | None:
     return text.replace("\x00", "�") if text is not None else None
 
 
-def _milliseconds(moment: datetime) -> int:
+def to_milliseconds(moment: datetime) -> int:
+    """Return a time as the history stores it: milliseconds since 1970."""
     return (moment - _EPOCH) // _MILLISECOND

@@ -42,6 +42,8 @@ OBJECTS = Table(
     Index("taskaction_history_name", "namespace", "name"),
     Index("taskaction_history_phase", "phase", "ended_at", "uid"),
     Index("taskaction_history_provider", "provider", "ended_at", "uid"),
-    Index("taskaction_history_owner", "owner_uid"),
+    Index("taskaction_history_namespace_phase", "namespace", "phase", "ended_at", "uid"),
+    Index("taskaction_history_namespace_provider", "namespace", "provider", "ended_at", "uid"),
+    Index("taskaction_history_children", "owner_uid", "ended_at", "uid"),
 )
 """One row for each object that has finished or was deleted."""

@@ -127,7 +127,13 @@ def test_several_releases_get_along(helm: Helm, crds: Cluster, homes: tuple[str,
     for release, home in releases:
         served = f"--set=watchNamespaces={{{home}}}"
         helm(
-            "install", release, str(CHART), f"--namespace={home}", *once, served, *switched((True, True, False, False, False))
+            "install",
+            release,
+            str(CHART),
+            f"--namespace={home}",
+            *once,
+            served,
+            *switched((True, True, False, False, False)),
         )
     for release, home in releases:
         helm("uninstall", release, f"--namespace={home}", "--no-hooks")

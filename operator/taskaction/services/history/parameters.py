@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from taskaction.api.enums import ParentKind, Phase, ProviderKind
 from taskaction.core.durations import parse_duration
 from taskaction.history.filters import ObjectFilter
 from taskaction.history.pages import PagePosition
+from taskaction.history.records import to_milliseconds
 from taskaction.history.scopes import ALL_KINDS
 from taskaction.services.history.errors import invalid
 
@@ -21,7 +22,6 @@ _MESSAGE_CHARS = (3, 200)
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DEFAULT_RANGE, _MAX_RANGE = timedelta(hours=24), timedelta(days=31)
 _MILLISECOND = timedelta(milliseconds=1)
-_EPOCH = datetime.fromtimestamp(0, UTC)
 
 _FILTERS = frozenset({
     "namespace", "kind", "phase", "reason", "executor", "provider", "providerKind", "name", "labelSelector", "parent",
@@ -115,7 +115,7 @@ class QueryParameters:
     def ranged_filter(self, now: datetime) -> ObjectFilter:
         """Return the filter of statistics, which always has a range of time: by default the last 24 hours."""
         until = self._parsed("until", _time)
-        end = until if until is not None else milliseconds(now)
+        end = until if until is not None else to_milliseconds(now)
         since = self._parsed("since", _time)
         start = since if since is not None else end - _DEFAULT_RANGE // _MILLISECOND
         if start >= end or end - start > _MAX_RANGE // _MILLISECOND:
@@ -164,16 +164,11 @@ def check_name(field: str, value: str) -> str:
     return value
 
 
-def milliseconds(moment: datetime) -> int:
-    """Return a time as the history stores it."""
-    return (moment - _EPOCH) // _MILLISECOND
-
-
 def _time(text: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is not None:
-            return milliseconds(moment)
+            return to_milliseconds(moment)
     except (ValueError, OverflowError):
         pass
     raise ValueError(f"invalid time {text!r}; use e.g. 2026-12-01T03:30:00Z")

@@ -1,5 +1,7 @@
 """Logs and metrics of the history service: who asked for what, and never a value of a row."""
 
+from collections.abc import Mapping
+
 from taskaction.runtime.process_metrics import ProcessMetrics
 from taskaction.runtime.recorder import ProcessRecorder
 
@@ -37,6 +39,13 @@ class HistoryServeRecorder(ProcessRecorder[HistoryServeMetrics]):
         """Record that a caller deleted records."""
         self.metrics.deleted.labels("Request").inc(count)
         self._log.info("records deleted", by=who, count=count)
+
+    def on_retained(self, deleted: Mapping[str, int]) -> None:
+        """Record how many records the rules of retention have deleted, by cause."""
+        for cause, count in deleted.items():
+            self.metrics.deleted.labels(cause).inc(count)
+        if any(deleted.values()):
+            self._log.info("records deleted by the rules of retention", **deleted)
 
     def on_database_failed(self, error: Exception) -> None:
         """Record that the database does not answer, or refuses a query; callers get no details."""

@@ -10,6 +10,7 @@ from taskaction.cluster.reviews import CallerReviews
 from taskaction.core.clock import Clock, SystemClock
 from taskaction.history.errors import HistoryError
 from taskaction.history.reader import HistoryReader
+from taskaction.history.retention import HistoryRetention
 from taskaction.runtime.config import OperatorConfig
 from taskaction.runtime.connections import ConnectionLimits
 from taskaction.runtime.listening import ListenAddress
@@ -33,11 +34,15 @@ class HistoryService(Workload):
         self,
         own: HistoryServeConfig,
         reader: HistoryReader,
+        retention: HistoryRetention | None,
         cluster: Cluster,
         clock: Clock,
         recorder: HistoryServeRecorder,
     ) -> None:
+        """Create a replica; without ``retention`` it deletes nothing on its own."""
         self._bind = own.bind
+        self._retention = retention
+        self._interval = own.retention_interval.total_seconds()
         self._reader = reader
         self._clock = clock
         self._recorder = recorder
@@ -60,11 +65,13 @@ class HistoryService(Workload):
         """Return the address."""
         return {"bind": self._bind}
 
-    async def start(self, supervisor: Supervisor) -> None:  # noqa: ARG002 - the hook of the frame
+    async def start(self, supervisor: Supervisor) -> None:
         """Accept requests once API server and database answer; later, callers are told what is away, and can retry."""
         await self._server.start()
         while not await self._is_answered():
             await self._clock.sleep(_RETRY_SECONDS)
+        if self._retention is not None:
+            supervisor.start("retention", self._retain(self._retention))
 
     async def drain(self, supervisor: Supervisor) -> None:  # noqa: ARG002 - the hook of the frame
         """Stop listening, and finish requests in progress."""
@@ -73,6 +80,16 @@ class HistoryService(Workload):
     async def close(self) -> None:
         """Close the connections to the database."""
         await self._reader.close()
+        if self._retention is not None:
+            await self._retention.close()
+
+    async def _retain(self, retention: HistoryRetention) -> None:
+        while True:
+            try:
+                self._recorder.on_retained(await retention.apply())
+            except HistoryError as error:
+                self._recorder.on_database_failed(error)
+            await self._clock.sleep(self._interval)
 
     async def _is_answered(self) -> bool:
         """Whether the API server reviews tokens, and the database answers."""
@@ -101,9 +118,9 @@ async def run_history_service(config: OperatorConfig, own: HistoryServeConfig, s
         connections=own.max_concurrent_requests * 2,
         linger=own.shutdown_delay.total_seconds(),
     )
-    reader = HistoryReader.open(
-        database_url(config), connections=own.database_connections, seconds=own.query_timeout.total_seconds()
-    )
+    url, rules = database_url(config), own.retention()
+    reader = HistoryReader.open(url, connections=own.database_connections, seconds=own.query_timeout.total_seconds())
+    retention = None if rules.is_empty else HistoryRetention.open(url, rules, clock)
     await Process(options, recorder, clock).run(
-        lambda api: HistoryService(own, reader, api.cluster, clock, recorder), stop
+        lambda api: HistoryService(own, reader, retention, api.cluster, clock, recorder), stop
     )

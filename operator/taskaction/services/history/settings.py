@@ -1,12 +1,13 @@
 """Settings of the history service, from environment variables with a prefix; it shares the operator's settings."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from taskaction.api.base import PositiveDuration
-from taskaction.plugin.setting_types import COMMA_LIST, BindAddress
+from taskaction.history.retention import RetentionRules, parse_place
+from taskaction.plugin.setting_types import COMMA_LIST, PAIRS, BindAddress
 from taskaction.plugin.settings import Settings
 
 
@@ -31,5 +32,37 @@ class HistoryServeConfig(Settings, env_prefix="TASKACTION_HISTORY_SERVE_"):
     """Maximum number of connections; further ones are closed at once."""
     max_connections_per_source: Annotated[int, Field(ge=1, le=100_000)] = 256
     """Maximum number of connections from one address, such as that of the console; further ones are closed at once."""
+    keep: PositiveDuration | None = None
+    """Time after its end for which a record is kept. Default: forever."""
+    keep_places: Annotated[dict[str, PositiveDuration], PAIRS] = Field(default_factory=dict)
+    """Times for namespaces, and for providers in one or in every namespace, such as
+    team-a=720h,team-a/ci=24h,*/nightly=2160h. The most specific one holds, before KEEP."""
+    max_records: Annotated[int, Field(ge=1)] | None = None
+    """Maximum number of records of a namespace; the oldest ones are deleted. Default: any number."""
+    max_records_places: Annotated[dict[str, Annotated[int, Field(ge=1)]], PAIRS] = Field(default_factory=dict)
+    """Maximum numbers for namespaces, and for providers in one or in every namespace, such as team-a=100000,*/ci=1000.
+    The most specific one holds, before MAX_RECORDS."""
+    keep_at_least: PositiveDuration = timedelta(hours=24)
+    """Time after its end for which no record is deleted by these rules. Set it to the longest time to live of your
+    actions: the record of an object that still exists would be written again."""
+    retention_interval: PositiveDuration = timedelta(hours=1)
+    """Interval of deleting what the rules do not keep; one replica does it."""
     shutdown_delay: PositiveDuration = timedelta(seconds=5)
     """Time to accept requests after SIGTERM, until load balancers stop sending them here."""
+
+    @field_validator("keep_places", "max_records_places")
+    @classmethod
+    def _check_places(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for text in values:
+            parse_place(text)
+        return values
+
+    def retention(self) -> RetentionRules:
+        """Return which records are kept."""
+        return RetentionRules(
+            age=self.keep,
+            ages={parse_place(text): age for text, age in self.keep_places.items()},
+            number=self.max_records,
+            numbers={parse_place(text): number for text, number in self.max_records_places.items()},
+            at_least=self.keep_at_least,
+        )
