@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from taskaction_client.batches import BatchEnds, map_bounded
 from taskaction_client.changes import Change, ChangeCursor
+from taskaction_client.collection import Collection
 from taskaction_client.errors import DeletedError, ForbiddenError, NotFoundError
-from taskaction_client.objects import BATCH, Action
+from taskaction_client.objects import BATCH, Action, Request
 
 LABEL = "batch"
 
@@ -139,6 +141,67 @@ async def test_a_watch_that_fails_fails_every_wait() -> None:
     with pytest.raises(ForbiddenError):
         await ends.end_of(Action.of(body("b")))
     await ends.close()
+
+
+async def test_an_unexpected_error_of_the_watch_leaves_no_wait_behind() -> None:
+    feed = Feed()
+    ends = BatchEnds(LABEL, Action, feed.changes(), ChangeCursor(), get=get_nothing, wait=wait_elsewhere)
+    waiting = asyncio.create_task(ends.end_of(Action.of(body("a"))))
+    await asyncio.sleep(0)
+    feed.queue.put_nowait(ZeroDivisionError("unexpected"))
+    with pytest.raises(ZeroDivisionError):
+        await waiting
+    with pytest.raises(ZeroDivisionError):
+        await ends.check()
+    await ends.close()
+
+
+async def test_changes_after_the_end_are_not_kept() -> None:
+    feed = Feed()
+    ends = BatchEnds(LABEL, Action, feed.changes(), ChangeCursor(), get=get_nothing, wait=wait_elsewhere)
+    for number in range(10):
+        waiting = asyncio.create_task(ends.end_of(Action.of(body(str(number)))))
+        await asyncio.sleep(0)
+        feed.queue.put_nowait(Change(body(str(number), "Succeeded")))
+        await waiting
+        feed.queue.put_nowait(Change(body(str(number), "Succeeded")))
+        feed.queue.put_nowait(Change(body(str(number), "Running"), deleted=True))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert (ends._early, ends._waiting) == ({}, {})
+    await ends.close()
+
+
+async def test_a_batch_whose_watch_has_failed_creates_nothing_more_and_shows_what_it_has_created() -> None:
+    server = Server()
+    actions: Collection[Action, Any] = Collection(server, Action, "n")
+    requests = [Request(spec={"executor": "noop"}, name=f"a-{number}") for number in range(50)]
+    outcomes = [one async for one in actions.run_many(requests, in_flight=5)]
+    assert len(outcomes) == 50
+    assert {type(one.error) for one in outcomes} == {ForbiddenError}
+    assert sum(one.snapshot is not None for one in outcomes) == server.created <= 5
+
+
+class Server:
+    """API server that lets its user create, but not watch."""
+
+    def __init__(self) -> None:
+        self.created = 0
+
+    async def send(self, method: str, path: str, sent: Any, **_: Any) -> dict[str, Any]:
+        assert method == "POST"
+        self.created += 1
+        await asyncio.sleep(0)
+        metadata = {**sent["metadata"], "uid": sent["metadata"]["name"], "resourceVersion": "1"}
+        return {**sent, "metadata": metadata}
+
+    async def list_all(self, *_: object) -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        raise ForbiddenError("cannot list")
+
+    def pauses(self) -> None:
+        """Return nothing: a refusal is not repeated."""
 
 
 async def test_an_object_that_a_list_does_not_show_is_read() -> None:

@@ -48,15 +48,23 @@ async def test_a_token_file_is_read_again_after_a_minute_and_after_a_refusal(tmp
     now = TOKEN_SECONDS
     assert await credentials.headers() == [("Authorization", "Bearer two")]
     file.write_text("three")
-    credentials.forget()
+    credentials.forget(await credentials.headers())
     assert await credentials.headers() == [("Authorization", "Bearer three")]
+
+
+async def test_many_refused_requests_load_the_credentials_again_once(tmp_path: Path) -> None:
+    credentials = Credentials(Account(server=SERVER, plugin=plugin(tmp_path)))
+    refused = await credentials.headers()
+    for _ in range(10):
+        credentials.forget(refused)
+        assert await credentials.headers() == [("Authorization", f"Bearer token-1-a-{SERVER}")]
 
 
 async def test_a_plugin_runs_once_until_it_is_refused(tmp_path: Path) -> None:
     credentials = Credentials(Account(server=SERVER, plugin=plugin(tmp_path)))
     first, second = await asyncio.gather(credentials.headers(), credentials.headers())
     assert first == second == [("Authorization", f"Bearer token-0-a-{SERVER}")]
-    credentials.forget()
+    credentials.forget(await credentials.headers())
     assert await credentials.headers() == [("Authorization", f"Bearer token-1-a-{SERVER}")]
 
 

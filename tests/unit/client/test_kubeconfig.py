@@ -65,6 +65,9 @@ def test_an_account_may_act_as_another_one(tmp_path: Path) -> None:
         (config(**{"current-context": "other"}), r"context 'other' not found in contexts; use one of: dev"),
         (config(clusters=[]), r"cluster 'c' not found in clusters"),
         (config(cluster={"server": ""}), r"clusters\[c\].cluster.server is not set: set the URL"),
+        (config(cluster={"server": "one:6443"}), r"clusters\[c\].cluster.server: invalid URL .*begin it with https://"),
+        (config(clusters=["c"]), r"clusters: each entry must have the fields name and cluster"),
+        (config(users=[{"name": "u", "user": "me"}]), r"users: each entry must have the fields name and user"),
         (config({"auth-provider": {"name": "gcp"}}), r"users\[u\].user: auth-provider .* use exec, token"),
         (config({"client-certificate-data": "%"}), r"client-certificate-data: not base64"),
         (config({"client-key": "missing.pem"}), r"client-key: cannot read .*missing.pem"),
@@ -98,3 +101,18 @@ def test_credentials_are_looked_for_where_kubectl_does(tmp_path: Path) -> None:
     assert find_account(None, None, inside | {"KUBECONFIG": str(named)}, pod=pod).token == "named"
     given = written(tmp_path, config({"token": "given"}), "given")
     assert find_account(given, None, inside | {"KUBECONFIG": str(named)}, pod=pod).token == "given"
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "proxy:3128"])
+def test_a_proxy_that_cannot_be_used_is_an_error(tmp_path: Path, proxy: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"unsupported proxy '{proxy}'; use one that begins with http://"):
+        find_account(written(tmp_path, config(cluster={"proxy-url": proxy})), None, {})
+    with pytest.raises(ConfigurationError, match="HTTPS_PROXY: unsupported proxy"):
+        find_account(written(tmp_path, config()), None, {"HTTPS_PROXY": proxy})
+
+
+def test_the_proxy_of_the_kubeconfig_comes_before_that_of_the_environment(tmp_path: Path) -> None:
+    environ = {"HTTPS_PROXY": "http://usual:3128"}
+    assert find_account(written(tmp_path, config()), None, environ).proxy == "http://usual:3128"
+    own = written(tmp_path, config(cluster={"proxy-url": "http://own:3128"}))
+    assert find_account(own, None, environ | {"NO_PROXY": "*"}).proxy == "http://own:3128"

@@ -2,10 +2,13 @@
 
 import asyncio
 import inspect
+import multiprocessing
+import signal
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import FunctionType
+from typing import Any
 
 import pytest
 import yaml
@@ -72,3 +75,67 @@ def test_a_stream_that_is_left_early_is_closed() -> None:
     assert closed.wait(10)
     assert list(thread.iterate(numbers)) == list(range(1000))
     thread.stop()
+
+
+def test_a_stream_that_outlives_its_client_ends_quietly() -> None:
+    closed = threading.Event()
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.set()
+
+    thread = LoopThread()
+    thread.start()
+    stream = thread.iterate(numbers)
+    assert next(stream) == 1
+    thread.stop()
+    assert closed.is_set()
+    stream.close()
+
+
+def test_an_interrupted_call_has_ended_before_what_follows() -> None:
+    steps: list[str] = []
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(50):
+                await asyncio.sleep(0)
+            steps.append("ended")
+
+    thread = LoopThread()
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        list(thread.iterate(numbers))
+    assert steps == ["ended"]
+
+    async def answer() -> int:
+        return 42
+
+    assert thread.run(answer()) == 42
+    thread.stop()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_is_told_to_open_a_client_of_its_own(kubeconfig: Path) -> None:
+    with SyncClient(kubeconfig=kubeconfig) as client:
+        context = multiprocessing.get_context("fork")
+        receiver, sender = context.Pipe(duplex=False)
+        child = context.Process(target=_use, args=(client, sender))
+        child.start()
+        assert receiver.poll(30)
+        assert "in each process" in receiver.recv()
+        child.join()
+
+
+def _use(client: SyncClient, sender: Any) -> None:
+    try:
+        client.actions.get("a")
+    except ConfigurationError as error:
+        sender.send(str(error))

@@ -1,5 +1,6 @@
 """What is repeated, after which pause, and which response becomes which error; connection and clock are fakes."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -41,7 +42,7 @@ def success(**body: Any) -> Response:
 class FakeConnection:
     """Answers in turn with what a test lists: a response, the chunks of a watch, or an error to raise."""
 
-    def __init__(self, *answers: Response | list[bytes] | Exception) -> None:
+    def __init__(self, *answers: Response | list[bytes] | AsyncIterator[bytes] | Exception) -> None:
         self.answers = list(answers)
         self.requests: list[tuple[str, str, dict[str, str]]] = []
 
@@ -62,7 +63,7 @@ class FakeConnection:
         if isinstance(answer, Response):
             yield answer
         else:
-            yield chunks(answer)
+            yield chunks(answer) if isinstance(answer, list) else answer
 
 
 async def chunks(parts: list[bytes]) -> AsyncIterator[bytes]:
@@ -207,6 +208,77 @@ async def test_changes_continue_over_cuts_silence_expiry_and_empty_watches() -> 
     assert seen == [("2", False), ("3", False), ("9", False), ("10", True)]
     assert [path for method, path, _ in connection.requests if method == "WATCH"] == ["1", "2", "2", "2", "9", "9"]
     assert len(clock.pauses) == 3
+
+
+async def test_a_watch_may_be_cut_any_number_of_times_if_it_lasts() -> None:
+    clock = Clock()
+
+    async def silent() -> AsyncIterator[bytes]:
+        clock.now += 50  # such as the idle timeout of a proxy, shorter than the time between two bookmarks
+        raise UnavailableError("cut")
+        yield b""
+
+    connection = FakeConnection(*[silent() for _ in range(20)], [event(2, "DELETED")])
+    changes = follow_changes(transport(connection, clock), "/x", {}, ChangeCursor("1"))
+    assert (await anext(changes)).deleted
+    await changes.aclose()
+    assert max(clock.pauses) <= 0.1
+
+
+@pytest.mark.parametrize("version", ["1", None])
+async def test_a_server_that_expires_everything_is_not_asked_without_pauses(version: str | None) -> None:
+    listed = success(items=[], metadata={"resourceVersion": "9"})
+    answers = [refusal(410, "Expired", "too old")] + ([listed, refusal(410)] * 200 if version else [refusal(410)] * 400)
+    connection, clock = FakeConnection(*answers), Clock()
+    changes = follow_changes(transport(connection, clock), "/x", {}, ChangeCursor(version))
+    with pytest.raises(UnavailableError, match="watch of /x: "):
+        await anext(changes)
+    assert 50 < clock.now <= 60
+    assert len(connection.requests) < 80
+
+
+async def test_a_list_whose_later_page_has_expired_is_read_again_once() -> None:
+    first = success(items=[{"a": 1}], metadata={"resourceVersion": "5", "continue": "next"})
+    whole = success(items=[{"a": 3}], metadata={"resourceVersion": "7"})
+    found = await transport(FakeConnection(first, refusal(410), whole), Clock()).list_all("/x", {})
+    assert found == ([{"a": 3}], "7")
+    with pytest.raises(ExpiredError):
+        await transport(FakeConnection(first, refusal(410), first, refusal(410)), Clock()).list_all("/x", {})
+
+
+@pytest.mark.parametrize("page", [{}, {"items": None, "metadata": {}}, {"items": [], "metadata": None}])
+async def test_what_is_no_list_is_an_error_of_the_client(page: dict[str, Any]) -> None:
+    with pytest.raises(UnavailableError, match="GET /x: the response is not a list"):
+        await transport(FakeConnection(success(**page)), Clock()).list_all("/x", {})
+
+
+@pytest.mark.parametrize("value", [float("nan"), object(), {1, 2}])
+async def test_what_is_not_json_is_invalid_and_not_sent(value: object) -> None:
+    connection = FakeConnection()
+    with pytest.raises(InvalidError, match="the object is not JSON"):
+        await transport(connection, Clock()).send("POST", "/x", {"spec": {"parameters": value}})
+    assert connection.requests == []
+
+
+def test_a_client_may_be_opened_in_one_event_loop_after_the_other() -> None:
+    made = transport(FakeConnection(), Clock())
+
+    async def use() -> None:
+        await made.open()
+        await made.close()
+        made._open_connection = SlowConnection()  # type: ignore[assignment]
+        await asyncio.gather(*(made.send("GET", "/x") for _ in range(10)))
+
+    asyncio.run(use())
+    asyncio.run(use())
+
+
+class SlowConnection:
+    """Answers each request a turn later, so that requests wait for each other."""
+
+    async def request(self, *_: object) -> Response:
+        await asyncio.sleep(0)
+        return success()
 
 
 async def test_a_refused_watch_ends_the_changes() -> None:

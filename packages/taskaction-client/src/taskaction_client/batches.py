@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from taskaction_client.changes import Change, ChangeCursor
-from taskaction_client.errors import ClientError, DeletedError, NotFoundError
+from taskaction_client.errors import DeletedError, NotFoundError
 from taskaction_client.objects import BATCH, Snapshot
 
 SnapshotT = TypeVar("SnapshotT", bound=Snapshot[Any, Any])
@@ -82,7 +82,13 @@ class BatchEnds(Generic[SnapshotT]):
         self._wait = wait
         self._waiting: dict[str, asyncio.Future[SnapshotT]] = {}
         self._early: dict[str, asyncio.Future[SnapshotT]] = {}
+        self._returned: set[str] = set()
         self._watch = asyncio.create_task(self._follow(changes))
+
+    async def check(self) -> None:
+        """Raise the error that has ended the watch, if any: the end of a new object would not be seen."""
+        if self._watch.done():
+            await self._watch
 
     async def end_of(self, created: SnapshotT) -> SnapshotT:
         """Return an object when it has ended.
@@ -93,17 +99,17 @@ class BatchEnds(Generic[SnapshotT]):
         """
         if (created.body["metadata"].get("labels") or {}).get(BATCH) != self._label:
             return await self._wait(created)
-        if (early := self._early.pop(created.uid, None)) is not None:
-            return await early
-        if self._watch.done():
-            await self._watch
-        future: asyncio.Future[SnapshotT] = asyncio.get_running_loop().create_future()
-        self._waiting[created.uid] = future
-        self._cursor.expect(dict(created.body))
+        future = self._early.pop(created.uid, None)
         try:
+            if future is not None:
+                return await future
+            await self.check()
+            future = self._waiting[created.uid] = asyncio.get_running_loop().create_future()
+            self._cursor.expect(dict(created.body))
             return await future
         finally:
-            del self._waiting[created.uid]
+            self._waiting.pop(created.uid, None)
+            self._returned.add(created.uid)
 
     async def close(self) -> None:
         """End the watch."""
@@ -117,7 +123,7 @@ class BatchEnds(Generic[SnapshotT]):
                     self._note(found, deleted=change.deleted)
                 else:
                     await self._verify(found)
-        except ClientError as error:
+        except Exception as error:
             for future in self._waiting.values():
                 if not future.done():
                     future.set_exception(error)
@@ -131,7 +137,7 @@ class BatchEnds(Generic[SnapshotT]):
             self._note(missing, deleted=True)
 
     def _note(self, found: SnapshotT, *, deleted: bool) -> None:
-        if not found.has_ended and not deleted:
+        if (not found.has_ended and not deleted) or found.uid in self._returned:
             return
         waiting = self._waiting.get(found.uid)
         future = waiting or self._early.setdefault(found.uid, asyncio.get_running_loop().create_future())

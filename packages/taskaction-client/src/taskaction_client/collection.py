@@ -217,10 +217,13 @@ class Collection(Generic[SnapshotT, SpecT]):
         ends = BatchEnds(label, self._model, changes, cursor, get=self.get, wait=self.wait)
 
         async def run(request: Request[SpecT]) -> Outcome[SnapshotT, SpecT]:
+            created: SnapshotT | None = None
             try:
-                ended = await ends.end_of(await self._create(request, labels={BATCH: label}))
+                await ends.check()
+                created = await self._create(request, labels={BATCH: label})
+                ended = await ends.end_of(created)
             except ClientError as error:
-                return Outcome(request, error=error)
+                return Outcome(request, created, error)
             return Outcome(request, ended, None if ended.succeeded else failure_of(ended))
 
         try:

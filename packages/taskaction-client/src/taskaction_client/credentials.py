@@ -6,14 +6,15 @@ import os
 import ssl
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from taskaction_client.errors import ConfigurationError
 from taskaction_client.kubeconfig import Account, ExecPlugin, read_kubeconfig
+from taskaction_client.proxies import find_proxy
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 TOKEN_SECONDS = 60.0
@@ -28,8 +29,18 @@ def find_account(
     """Return the account that kubectl would use: a kubeconfig if there is one, otherwise the pod's service account.
 
     Raises:
-        ConfigurationError: there is neither; the message says what to set.
+        ConfigurationError: there is neither, or the proxy cannot be used; the message says what to set.
     """
+    account = _read_account(kubeconfig, context, environ, pod)
+    proxy = account.proxy or find_proxy(account.server, environ)
+    if proxy is not None and not proxy.startswith(("http://", "https://")):
+        raise ConfigurationError(
+            f"proxy-url, HTTPS_PROXY: unsupported proxy {proxy!r}; use one that begins with http://"
+        )
+    return replace(account, proxy=proxy)
+
+
+def _read_account(kubeconfig: Path | None, context: str | None, environ: Mapping[str, str], pod: Path) -> Account:
     if kubeconfig is not None:
         return read_kubeconfig([kubeconfig], context)
     if named := environ.get("KUBECONFIG"):
@@ -71,6 +82,7 @@ class Credentials:
         self._read_at: float | None = None
         self._token: str | None = None
         self._issued: _Issued | None = None
+        self._latest: str | None = None
         self._lock = asyncio.Lock()
 
     async def ssl_context(self) -> ssl.SSLContext | None:
@@ -79,6 +91,7 @@ class Credentials:
         A certificate from an exec plug-in is that of now: the client must be opened again when it expires.
         """
         account = self.account
+        self._lock = asyncio.Lock()  # it belongs to one event loop, and the client may be opened again in another
         if not account.server.startswith("https:"):
             return None
         certificate, key = account.certificate, account.key
@@ -96,12 +109,16 @@ class Credentials:
 
     async def headers(self) -> list[tuple[str, str]]:
         """Return the headers of the next request."""
-        token = await self._current_token()
-        return [*([("Authorization", f"Bearer {token}")] if token else []), *self.account.impersonate]
+        self._latest = token = await self._current_token()
+        return [*_authorization(token), *self.account.impersonate]
 
-    def forget(self) -> None:
-        """Load token or plug-in credentials again before the next request, because the server refused them."""
-        self._read_at = self._issued = None
+    def forget(self, refused: Sequence[tuple[str, str]]) -> None:
+        """Load token or plug-in credentials again before the next request, because the server refused these headers.
+
+        Nothing happens if they were loaded again since: of many requests at the same time, each is refused.
+        """
+        if all(header in refused for header in _authorization(self._latest)):
+            self._read_at = self._issued = None
 
     async def _current_token(self) -> str | None:
         account = self.account
@@ -122,6 +139,10 @@ class Credentials:
             return self._issued
 
 
+def _authorization(token: str | None) -> list[tuple[str, str]]:
+    return [("Authorization", f"Bearer {token}")] if token else []
+
+
 def read_credential(printed: bytes, command: str) -> _Issued:
     """Return the credentials in the output of an exec plug-in.
 
@@ -135,7 +156,7 @@ def read_credential(printed: bytes, command: str) -> _Issued:
             token=status.get("token"),
             certificate=_encoded(status.get("clientCertificateData")),
             key=_encoded(status.get("clientKeyData")),
-            expires=datetime.fromisoformat(expires) if expires else None,
+            expires=datetime.fromisoformat(expires).astimezone(UTC) if expires else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigurationError(
@@ -193,9 +214,9 @@ def _has_expired(issued: _Issued, now: datetime) -> bool:
 
 def _read_token(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ConfigurationError(f"tokenFile: cannot read {path}: {error.strerror}") from error
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"tokenFile: cannot read {path}: {error}") from error
 
 
 def _load_certificate(context: ssl.SSLContext, certificate: bytes, key: bytes | None) -> None:

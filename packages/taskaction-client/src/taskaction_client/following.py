@@ -17,7 +17,7 @@ async def follow_changes(
     """
     pauses = transport.pauses()
     while True:
-        heard = False
+        problem: UnavailableError | None = UnavailableError(f"watch of {path}: the server ends it at once")
         try:
             if cursor.since is None:
                 bodies, version = await transport.list_all(path, query)
@@ -25,17 +25,18 @@ async def follow_changes(
                     yield change
             assert cursor.since is not None  # noqa: S101 - a list sets it
             async with transport.watch(path, query, cursor.since) as chunks:
-                async for chunk in chunks:
-                    heard = True
-                    pauses.succeed()
-                    for change in cursor.feed(chunk):
-                        yield change
-        except ExpiredError:
-            cursor.expire()
+                with pauses.lasting():
+                    async for chunk in chunks:
+                        problem = None
+                        pauses.succeed()
+                        for change in cursor.feed(chunk):
+                            yield change
+        except ExpiredError as error:
+            cursor.expire()  # a list comes next, at once if the watch has shown anything
+            problem = problem and UnavailableError(f"watch of {path}: {error}")
         except UnavailableError as error:
-            await pauses.pause(error)
-        else:
-            if not heard:
-                await pauses.pause(UnavailableError(f"watch of {path}: the server ends it at once"))
+            problem = error
         finally:
             cursor.disconnect()
+        if problem is not None:
+            await pauses.pause(problem)

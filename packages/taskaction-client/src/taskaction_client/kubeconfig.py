@@ -75,6 +75,11 @@ def read_kubeconfig(paths: Sequence[Path], context: str | None = None) -> Accoun
     user_folder, user = _find(files, "users", "user", str(link["user"])) if link.get("user") else (Path(), {})
     if not cluster.get("server"):
         raise ConfigurationError(f"kubeconfig: clusters[{link.get('cluster')}].cluster.server is not set: set the URL")
+    if not str(cluster["server"]).startswith(("https://", "http://")):
+        raise ConfigurationError(
+            f"kubeconfig: clusters[{link.get('cluster')}].cluster.server: invalid URL {cluster['server']!r}; begin it "
+            "with https://"
+        )
     if user.get("auth-provider") or user.get("username"):
         raise ConfigurationError(
             f"kubeconfig: users[{link['user']}].user: auth-provider and username are not supported by Kubernetes any "
@@ -114,8 +119,11 @@ def _find(files: Iterable[tuple[Path, Section]], plural: str, singular: str, nam
     known: list[str] = []
     for path, file in files:
         for entry in file.get(plural) or ():
+            found = entry.get(singular) or {} if isinstance(entry, Mapping) else None
+            if not isinstance(found, Mapping):
+                raise ConfigurationError(f"{path}: {plural}: each entry must have the fields name and {singular}")
             if entry.get("name") == name:
-                return path.parent, entry.get(singular) or {}
+                return path.parent, found
             known.append(str(entry.get("name")))
     raise ConfigurationError(f"kubeconfig: {singular} {name!r} not found in {plural}; use one of: {', '.join(known)}")
 

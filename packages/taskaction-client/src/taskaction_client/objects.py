@@ -156,7 +156,8 @@ class Request(Generic[SpecT]):
 
 def generate_name(spec: Mapping[str, Any]) -> str:
     """Return a new name from the executor, the provider or the flow, and a random part."""
-    named = spec.get("executor") or (spec.get("providerRef") or spec.get("flowRef") or {}).get("name") or "run"
+    reference = spec.get("providerRef") or spec.get("flowRef")
+    named = spec.get("executor") or (reference.get("name") if isinstance(reference, Mapping) else None) or "run"
     return f"{str(named)[:_LONGEST_PREFIX].rstrip('-.')}-{secrets.token_hex(5)}"
 
 

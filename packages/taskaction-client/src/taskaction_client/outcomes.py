@@ -38,7 +38,7 @@ class Outcome(Generic[SnapshotT, SpecT]):
 
     Attributes:
         snapshot: the created object, or where the batch waits for ends the ended one; None if there is none.
-        error: why the request failed, or why there is no snapshot of the end.
+        error: why the request failed, or why the snapshot is not that of the end: the object may continue.
     """
 
     request: Request[SpecT]

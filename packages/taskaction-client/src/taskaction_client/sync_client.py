@@ -6,6 +6,8 @@ Each call runs to its end there while the calling thread waits. Several threads 
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+from concurrent import futures
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -50,16 +52,38 @@ class LoopThread:
             self._thread.join()
             self._loop = self._thread = None
 
+    @property
+    def is_running(self) -> bool:
+        """Whether coroutines can run: not before the start, after the stop, or in a process that was forked since."""
+        return self._thread is not None and self._thread.is_alive()
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end and return its result; Ctrl-C cancels it."""
-        if self._loop is None:
+        loop = self._loop
+        if loop is None or not self.is_running:
             work.close()
-            raise ConfigurationError("the client is not open: use it in `with SyncClient() as client`")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            raise ConfigurationError("the client is not open: use it in `with SyncClient() as client`, in each process")
+        task: asyncio.Task[T] | None = None
+        ended: Future[T] = Future()
+
+        def start() -> None:
+            nonlocal task
+            task = loop.create_task(work)
+            task.add_done_callback(lambda done: _pass_on(done, ended))
+
+        def cancel() -> None:
+            if task is None:
+                ended.set_exception(CancelledError())
+            else:
+                task.cancel()
+
         try:
-            return future.result()
+            loop.call_soon_threadsafe(start)
+            return ended.result()
         except BaseException:
-            future.cancel()
+            if not ended.done():  # this thread was interrupted: the coroutine must not go on next to what follows
+                loop.call_soon_threadsafe(cancel)
+                futures.wait([ended])
             raise
 
     def iterate(self, open_stream: Callable[[], AsyncIterator[T]]) -> Iterator[T]:
@@ -73,7 +97,8 @@ class LoopThread:
             while not isinstance(found := self.run(take()), _End):
                 yield found
         finally:
-            self.run(_close(stream))
+            if self.is_running:  # otherwise the stream has ended with its loop
+                self.run(_close(stream))
 
 
 class SyncCollection(Generic[SnapshotT, SpecT]):
@@ -212,6 +237,16 @@ class _End:
 
 
 _END = _End()
+
+
+def _pass_on(task: "asyncio.Task[T]", ended: "Future[T]") -> None:
+    """Pass the result of a task on to another thread."""
+    if task.cancelled():
+        ended.set_exception(CancelledError())
+    elif (error := task.exception()) is not None:
+        ended.set_exception(error)
+    else:
+        ended.set_result(task.result())
 
 
 async def _close(stream: AsyncIterator[Any]) -> None:

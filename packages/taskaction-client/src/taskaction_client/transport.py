@@ -7,14 +7,16 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from taskaction_client.credentials import Credentials
 from taskaction_client.errors import (
     ConfigurationError,
+    ExpiredError,
+    InvalidError,
     UnauthorizedError,
     UnavailableError,
     error_from_response,
@@ -31,6 +33,8 @@ SILENCE_SECONDS = 75.0
 """How long a watch may be silent; the API server sends a bookmark each minute."""
 WATCH_SECONDS = "290"
 LONGEST_PAUSE = 5.0
+LASTING_SECONDS = 10.0
+"""After which time a watch counts as a success, although it was silent: proxies cut silent connections."""
 
 
 def retry_delay(failures: int, retry_after: float | None, share: float) -> float:
@@ -55,6 +59,16 @@ class Pauses:
     def succeed(self) -> None:
         """Forget the failures until now."""
         self._failures = 0
+
+    @contextmanager
+    def lasting(self) -> Iterator[None]:
+        """Count what the block does as a success if it lasts, however it ends."""
+        began = self._now()
+        try:
+            yield
+        finally:
+            if self._now() - began >= LASTING_SECONDS:
+                self.succeed()
 
     async def pause(self, error: UnavailableError) -> None:
         """Wait before the next try; raise ``error`` if the tries have lasted too long."""
@@ -83,6 +97,7 @@ class Transport:
     ) -> None:
         """Connect to nothing yet; requests are repeated for ``retry_for`` seconds."""
         self._credentials = credentials
+        self._connections = connections
         self._slots = asyncio.Semaphore(connections)
         self._retry_for = retry_for
         self._silence = silence
@@ -91,9 +106,10 @@ class Transport:
         self._open_connection: Connection | None = None
 
     async def open(self) -> None:
-        """Prepare the connections."""
+        """Prepare the connections, for the event loop that is running: the client may be opened again in another."""
         from taskaction_client.connection import Connection  # noqa: PLC0415 - aiohttp is slow to load
 
+        self._slots = asyncio.Semaphore(self._connections)
         self._open_connection = Connection(self._credentials.account, await self._credentials.ssl_context())
 
     async def close(self) -> None:
@@ -119,9 +135,11 @@ class Transport:
 
         Raises:
             ApiError: the API server refuses the request, or there is no useful response for too long.
+            InvalidError: the body is not JSON; nothing was sent.
         """
-        data = None if body is None else json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+        data = None if body is None else to_json(body)
         pauses, logged_in_again = self.pauses(), False
+        headers: list[tuple[str, str]] = []
         while True:
             try:
                 async with self._slots:
@@ -131,20 +149,31 @@ class Transport:
                 if logged_in_again:
                     raise
                 logged_in_again = True
-                self._credentials.forget()
+                self._credentials.forget(headers)
             except UnavailableError as error:
                 await pauses.pause(error)
 
     async def list_all(self, path: str, query: Mapping[str, str]) -> tuple[list[Body], str]:
         """Return all objects of a collection and the resourceVersion of the list, page by page."""
         bodies: list[Body] = []
-        token = ""
+        token, restarted = "", False
         while True:
-            page = await self.send("GET", path, query={**query, "limit": PAGE} | ({"continue": token} if token else {}))
-            bodies += page["items"]
-            token = page["metadata"].get("continue", "")
+            try:
+                page = await self.send(
+                    "GET", path, query={**query, "limit": PAGE} | ({"continue": token} if token else {})
+                )
+            except ExpiredError:
+                if restarted or not token:
+                    raise
+                bodies, token, restarted = [], "", True
+                continue
+            try:
+                bodies += page["items"]
+                token, version = page["metadata"].get("continue", ""), str(page["metadata"]["resourceVersion"])
+            except (KeyError, TypeError, AttributeError) as error:
+                raise UnavailableError(f"GET {path}: the response is not a list") from error
             if not token:
-                return bodies, str(page["metadata"]["resourceVersion"])
+                return bodies, version
 
     @asynccontextmanager
     async def watch(self, path: str, query: Mapping[str, str], since: str) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -161,12 +190,13 @@ class Transport:
             "timeoutSeconds": WATCH_SECONDS,
             "resourceVersion": since,
         }
-        async with self._connection.stream(path, asked, await self._headers(None), self._silence) as found:
+        headers = await self._headers(None)
+        async with self._connection.stream(path, asked, headers, self._silence) as found:
             if isinstance(found, AsyncIterator):
                 yield found
                 return
             if found.status == HTTPStatus.UNAUTHORIZED:
-                self._credentials.forget()
+                self._credentials.forget(headers)
             raise error_from_response(found.status, found.content, found.headers)
 
     @property
@@ -178,6 +208,18 @@ class Transport:
     async def _headers(self, content_type: str | None) -> list[tuple[str, str]]:
         content = [("Content-Type", content_type)] if content_type is not None else []
         return [("Accept", JSON), *content, *await self._credentials.headers()]
+
+
+def to_json(body: object) -> bytes:
+    """Return a body as JSON.
+
+    Raises:
+        InvalidError: it holds something that JSON does not have, such as a date or NaN.
+    """
+    try:
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidError(f"the object is not JSON: {error}; use texts, numbers, booleans, lists and dicts") from error
 
 
 def read_object(response: "Response") -> Body:
