@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from taskaction.api.bodies import at, parse_time
 from taskaction.api.rbac import RIGHTS, Scope
 from taskaction.cli.field_checks import check_fields
 from taskaction.cli.findings import Finding, Severity
-from taskaction.cli.objects import at
-from taskaction.cli.output import format_span, parse_time
+from taskaction.cli.output import format_span
 from taskaction.cli.rights_checks import check_granted_rights
 from taskaction.cli.secret_checks import check_exposed_secrets
 from taskaction.cli.session import Session

@@ -6,18 +6,19 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from taskaction.api.bodies import has_ended, phase_of
+from taskaction.api.bodies import at, has_ended, phase_of
 from taskaction.api.enums import Phase
+from taskaction.api.timeline import read_attempts, read_timeline
 from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
-from taskaction.cli.history import read_attempts, read_events, read_history
-from taskaction.cli.objects import at, fetch_objects, ref_of
+from taskaction.cli.objects import fetch_objects, ref_of
 from taskaction.cli.output import age, as_yaml, colour_word, print_line, print_plain, print_rows
 from taskaction.cli.outputs import is_stored
 from taskaction.cli.session import Session
 from taskaction.cli.tree import fetch_children
 from taskaction.cli.waiting import explain_wait
 from taskaction.cluster.gateway import Body
+from taskaction.cluster.object_events import read_events
 
 _FIELDS = (
     ("Executor", "spec.executor"),
@@ -96,10 +97,10 @@ async def _describe(session: Session, body: Body) -> None:
         for one in read_attempts(body)
     ]
     _section(session, "Attempts", tried)
-    _section(session, "History", [[_time(one.at), colour_word(one.word), Text(one.text)] for one in read_history(body)])
-    _section(
-        session, "Events", [[_time(one.at), Text(one.word), Text(one.text)] for one in await read_events(session, body)]
-    )
+    timeline = read_timeline(body)
+    _section(session, "History", [[_time(one.at), colour_word(one.word), Text(one.text)] for one in timeline])
+    events = await read_events(session.cluster, body)
+    _section(session, "Events", [[_time(one.at), Text(one.word), Text(one.text)] for one in events])
 
 
 def _status_rows(body: Body) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ import yaml
 
 from taskaction.cli.errors import CommandError
 from taskaction.core.durations import parse_duration
-from taskaction.core.json_values import NOT_NUMBERS, JsonValueError, check_value, parse_text
+from taskaction.core.json_values import JsonValueError, check_value
 from taskaction.core.yaml import load_documents
 
 _FILE = "@"
@@ -29,18 +29,12 @@ def parse_value(text: str, field: str) -> Any:
     Raises:
         CommandError: the value would not arrive unchanged; the message names the field.
     """
-    from taskaction.plugin.json_schema import nesting_problem
+    from taskaction.plugin.signal_values import SignalValueError, parse_json_or_text
 
-    if text.strip() in NOT_NUMBERS:
-        raise CommandError(f"{field}: {text.strip()} is not a JSON number; write null, or the word in double quotes")
     try:
-        found = parse_text(text)
-        check_value(found)
-    except JsonValueError as error:
-        raise CommandError(error.under(field)) from error
-    if (problem := nesting_problem(found, field)) is not None:
-        raise CommandError(problem)
-    return found
+        return parse_json_or_text(text, field)
+    except SignalValueError as error:
+        raise CommandError(str(error)) from error
 
 
 def parse_pair(text: str) -> tuple[str, str]:

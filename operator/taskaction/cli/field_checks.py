@@ -10,8 +10,8 @@ from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
 
+from taskaction.api.bodies import at
 from taskaction.cli.findings import Finding, Severity
-from taskaction.cli.objects import at
 from taskaction.cli.session import Session
 from taskaction.cli.waiting import LIVE
 from taskaction.cluster.errors import ClusterError, ForbiddenError, NotFoundError

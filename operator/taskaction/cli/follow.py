@@ -10,10 +10,10 @@ from typing import Self
 from rich.console import Console
 from rich.text import Text
 
-from taskaction.api.bodies import has_ended, phase_of
+from taskaction.api.bodies import at, has_ended, parse_time, phase_of
 from taskaction.cli.exit_codes import Exit
-from taskaction.cli.objects import KINDS, Ref, at, ensure_served, ref_of
-from taskaction.cli.output import colour_word, format_span, parse_time, print_line
+from taskaction.cli.objects import KINDS, Ref, ensure_served, ref_of
+from taskaction.cli.output import colour_word, format_span, print_line
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import UnavailableError
 from taskaction.cluster.gateway import TASK_ACTIONS, Body, Resource

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from taskaction.api.bodies import phase_of
+from taskaction.api.bodies import at, phase_of
 from taskaction.cli import durations
 from taskaction.cli.errors import CommandError, explain_error
 from taskaction.cli.files import read_manifests
 from taskaction.cli.follow import follow_to_end, watch_changes
-from taskaction.cli.mutate import find_waiting_action, parse_signal_value, runs_a_flow
-from taskaction.cli.objects import KINDS, at, ref_of
+from taskaction.cli.mutate import find_waiting_action, read_signal_value, runs_a_flow
+from taskaction.cli.objects import KINDS, ref_of
 from taskaction.cli.output import Output, print_line
 from taskaction.cli.outputs import print_results
 from taskaction.cli.run import POD_EXECUTORS
@@ -162,7 +162,7 @@ async def _send_signal(session: Session, body: Body, answers: dict[str, list[str
     if not left:
         print_line(session.err, f"{name} waits for a signal: use --signal {name}=VALUE, or Ctrl-C to end it")
         return
-    value = parse_signal_value(asks, left.pop(0))
+    value = read_signal_value(asks, left.pop(0))
     told = {"value": value, "by": "the command line"} | ({"id": uid} if runs_a_flow(body) else {})
     operation = {"op": "add", "path": "/spec/signal", "value": told}
     await session.cluster.patch(ref_of(body).resource, name, body["metadata"]["namespace"], [operation])

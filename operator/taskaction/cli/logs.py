@@ -12,16 +12,17 @@ import typer
 from rich.text import Text
 
 from taskaction.api.bodies import has_ended
+from taskaction.api.timeline import TimelineEntry, merge_entries, read_timeline
 from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.exit_codes import Exit
 from taskaction.cli.follow import watch_changes
-from taskaction.cli.history import HistoryEntry, merge_entries, read_events, read_history
 from taskaction.cli.objects import fetch_objects, ref_of
 from taskaction.cli.output import print_data, print_line
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ClusterError, ForbiddenError, InvalidError, NotFoundError
 from taskaction.cluster.gateway import PODS, Body
+from taskaction.cluster.object_events import read_events
 from taskaction.core.constants import UID_LABEL
 
 _PAUSE_SECONDS = 1.0
@@ -68,15 +69,15 @@ class _LogPrinter:
         self._body = body
         self._source = source
         self._query = query
-        self._told: set[HistoryEntry] = set()
+        self._told: set[TimelineEntry] = set()
         self._read: dict[str, asyncio.Task[None] | None] = {}
 
     async def print_new(self, body: Body, *, follow: bool) -> None:
         """Print new entries of the history, and the logs of new pods."""
         self._body = body
         if self._source is not LogSource.PODS:
-            known = read_history(body)
-            others = [one for one in await read_events(self._session, body) if not _repeats_status(one, known)]
+            known = read_timeline(body)
+            others = [one for one in await read_events(self._session.cluster, body) if not _repeats_status(one, known)]
             for entry in merge_entries([*known, *others]):
                 if entry not in self._told:
                     line = Text(f"{entry.at}  ", style="dim")
@@ -147,7 +148,7 @@ class _LogPrinter:
             print_line(self._session.err, f"pod {pod}: the log stream ended: {error}")
 
 
-def _repeats_status(event: HistoryEntry, known: Sequence[HistoryEntry]) -> bool:
+def _repeats_status(event: TimelineEntry, known: Sequence[TimelineEntry]) -> bool:
     """Whether an Event only repeats an entry of the status."""
     return any(event.text in one.text for one in known)
 

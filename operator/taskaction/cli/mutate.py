@@ -7,28 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from taskaction.api.bodies import has_ended, phase_of
+from taskaction.api.bodies import at, has_ended, phase_of
 from taskaction.api.enums import Phase
-from taskaction.cli import completion, durations
+from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exit_codes import Exit
 from taskaction.cli.follow import follow_to_end
-from taskaction.cli.objects import at, fetch_objects, ref_of, select_objects
+from taskaction.cli.objects import fetch_objects, ref_of, select_objects
 from taskaction.cli.output import print_line
 from taskaction.cli.session import Session
-from taskaction.cluster.errors import ConflictError
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body
-
-_TRIES = 5
-_BOOLEANS = {"yes": True, "y": True, "true": True, "approve": True, "no": False, "n": False, "false": False}
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "string": str,
-    "integer": int,
-    "number": (int, float),
-    "object": dict,
-    "array": list,
-}
+from taskaction.cluster.spec_changes import set_spec_field
 
 Names = Annotated[
     list[str] | None, typer.Argument(help="Names of actions, or KIND/NAME.", autocompletion=completion.runs)
@@ -59,7 +49,7 @@ async def abort(
         if has_ended(body):
             print_line(session.err, f"{ref_of(body)} has ended already: {phase_of(body)}")
     for body in going:
-        done = await _patch_spec(session, body, "abort", {"reason": reason} if reason else {})
+        done = await set_spec_field(session.cluster, body, "abort", {"reason": reason} if reason else {})
         print_line(session.out, f"{ref_of(body)} {'is being aborted' if done else 'is already being aborted'}")
     if not bodies:
         print_line(session.err, f"no matching actions in namespace {session.namespace}")
@@ -86,7 +76,7 @@ async def signal(
     if has_ended(body):
         raise CommandError(f"{ref_of(body)} has ended already: {phase_of(body)}")
     asks = await find_waiting_action(session, body, state)
-    given = value if text else parse_signal_value(asks, value)
+    given = value if text else read_signal_value(asks, value)
     told = {"value": given}
     if runs_a_flow(body):
         told |= {"id": token_hex(8)}  # the next signal of a run may have the same value
@@ -94,7 +84,7 @@ async def signal(
         raise CommandError(f"{ref_of(body)} is not a run of a flow: omit --state")
     if state is not None:
         told |= {"state": state}
-    await _patch_spec(session, body, "signal", told, again=True)
+    await set_spec_field(session.cluster, body, "signal", told, again=True)
     print_line(session.out, f"{ref_of(body)} received signal {given!r}")
 
 
@@ -118,29 +108,8 @@ async def _set_suspend(session: Session, names: Sequence[str], selector: str | N
         elif bool(at(body, "spec.suspend", default=False)) == value:
             print_line(session.out, f"{ref_of(body)} is {'already suspended' if value else 'not suspended'}")
         else:
-            await _patch_spec(session, body, "suspend", value, again=True)
+            await set_spec_field(session.cluster, body, "suspend", value, again=True)
             print_line(session.out, f"{ref_of(body)} {done}")
-
-
-async def _patch_spec(session: Session, body: Body, field: str, value: Any, *, again: bool = False) -> bool:
-    """Set a field of the spec; return False if it is already set and may not be set ``again``."""
-    one = ref_of(body)
-    namespace = body["metadata"]["namespace"]
-    same = {"op": "test", "path": "/metadata/uid", "value": body["metadata"]["uid"]}
-    for _ in range(_TRIES):
-        if not again and at(body, f"spec.{field}") is not None:
-            return False
-        try:
-            await session.cluster.patch(
-                one.resource, one.name, namespace, [same, {"op": "add", "path": f"/spec/{field}", "value": value}]
-            )
-        except ConflictError:
-            (body,) = await fetch_objects(session, [f"{one.resource.plural}/{one.name}"], namespace)
-            if body["metadata"]["uid"] != same["value"]:
-                raise CommandError(f"{one} was deleted and created again in the meantime", Exit.CLUSTER) from None
-        else:
-            return True
-    raise CommandError(f"{one}: too many conflicting writes; retry", Exit.CLUSTER)
 
 
 async def find_waiting_action(session: Session, run: Body, state: str | None = None) -> Body:
@@ -171,20 +140,11 @@ def runs_a_flow(body: Body) -> bool:
     return bool(body["kind"] == ACTION_FLOW_RUNS.kind or at(body, "spec.executor") == "flow")
 
 
-def parse_signal_value(body: Body, text: str) -> Any:
-    """Parse a signal's value to the type that an approval expects.
+def read_signal_value(body: Body, text: str) -> Any:
+    """Return a signal's value in the type that an approval expects; raises ``CommandError``."""
+    from taskaction.plugin.signal_values import SignalValueError, parse_signal_value
 
-    Raises:
-        CommandError: the type is wrong; the API server would accept the value, and the action would keep waiting.
-    """
-    wanted = at(body, "spec.parameters.type", "boolean") if at(body, "spec.executor") == "approval" else "any"
-    if wanted == "boolean":
-        found = _BOOLEANS.get(text.lower())
-        if found is None:
-            raise CommandError(f"{body['metadata']['name']} expects yes or no, not {text!r}")
-        return found
-    given = text if wanted == "string" else durations.parse_value(text, "value")
-    expected = _TYPES.get(str(wanted))
-    if expected is not None and (not isinstance(given, expected) or isinstance(given, bool)):
-        raise CommandError(f"{body['metadata']['name']} expects a value of type {wanted}, not {text!r}")
-    return given
+    try:
+        return parse_signal_value(body, text)
+    except SignalValueError as error:
+        raise CommandError(str(error)) from error

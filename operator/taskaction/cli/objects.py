@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from taskaction.api.bodies import at
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exit_codes import Exit
 from taskaction.cli.session import Session
@@ -61,13 +62,6 @@ def find_kind(word: str) -> Resource | None:
 def ref_of(body: Body) -> Ref:
     """Return the reference of an object."""
     return Ref(next(kind for kind in KINDS if kind.kind == body["kind"]), body["metadata"].get("name", ""))
-
-
-def at(body: Any, path: str, default: Any = None) -> Any:
-    """Return the value at a dotted path of an object, or ``default``."""
-    for part in path.split("."):
-        body = body.get(part) if isinstance(body, dict) else None
-    return default if body is None else body
 
 
 def ready_field(body: Body, field: str) -> Any:

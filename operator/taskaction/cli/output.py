@@ -11,9 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from taskaction.api.bodies import phase_of
+from taskaction.api.bodies import at, parse_time, phase_of
 from taskaction.cli.escaping import escape, write_text, write_unchanged
-from taskaction.cli.objects import at
 from taskaction.cluster.gateway import ACTION_FLOW_RUNS, TASK_ACTIONS, Body
 from taskaction.core.constants import TASK_LABEL
 
@@ -113,11 +112,6 @@ def _format_two_units(seconds: int, unit: int, word: str, smaller: int, smaller_
     """Return a duration in a unit, with the rest in a smaller unit for small values."""
     count, rest = divmod(seconds, unit)
     return f"{count}{word}{rest // smaller}{smaller_word}" if count < _FEW and rest // smaller else f"{count}{word}"
-
-
-def parse_time(text: Any) -> datetime | None:
-    """Parse a time of the API server; None without one."""
-    return datetime.fromisoformat(text) if isinstance(text, str) else None
 
 
 def age(text: Any) -> str:

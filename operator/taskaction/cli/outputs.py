@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from taskaction.api.bodies import has_ended, phase_of
+from taskaction.api.bodies import at, has_ended, phase_of
 from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exit_codes import Exit
-from taskaction.cli.objects import at, fetch_objects, ref_of
+from taskaction.cli.objects import fetch_objects, ref_of
 from taskaction.cli.output import Output, as_json, print_data, print_line, print_objects
 from taskaction.cli.session import Session
 from taskaction.cluster.gateway import Body

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
+from taskaction.api.bodies import at
 from taskaction.cli.commands import on_cluster
-from taskaction.cli.objects import at, ready_field, with_type
+from taskaction.cli.objects import ready_field, with_type
 from taskaction.cli.output import (
     AGE,
     Output,

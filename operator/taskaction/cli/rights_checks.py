@@ -6,9 +6,9 @@ They read specs only, so they report the same before and after an upgrade.
 from collections.abc import Iterable
 from contextlib import suppress
 
+from taskaction.api.bodies import at
 from taskaction.api.secret_namespaces import foreign_secret_problem
 from taskaction.cli.findings import Finding, Severity
-from taskaction.cli.objects import at
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ForbiddenError
 from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, TASK_ACTIONS, Body

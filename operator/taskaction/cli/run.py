@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from taskaction.api.bodies import has_ended, phase_of
+from taskaction.api.bodies import at, has_ended, phase_of
+from taskaction.api.copies import copy_for_retry
 from taskaction.api.parameters import size_problem
 from taskaction.cli import completion, durations
 from taskaction.cli.commands import on_cluster
@@ -17,16 +18,14 @@ from taskaction.cli.exit_codes import Exit
 from taskaction.cli.files import read_manifests
 from taskaction.cli.follow import follow_to_end
 from taskaction.cli.logs import follow_pods
-from taskaction.cli.objects import KINDS, at, fetch_objects, ref_of
+from taskaction.cli.objects import KINDS, fetch_objects, ref_of
 from taskaction.cli.output import Output, print_line, print_objects
 from taskaction.cli.outputs import print_results
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ClusterError
 from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, TASK_ACTIONS, Body
-from taskaction.core.constants import API_VERSION, GROUP
+from taskaction.core.constants import API_VERSION
 
-RETRY_OF = f"{GROUP}/retry-of"
-"""On a copy: annotation with the name of the original action, and label with its uid."""
 _ONE_OF = "--executor, --provider, --cluster-provider or --from-file"
 POD_EXECUTORS = frozenset({"job", "pod", "flyte"})
 """Executors whose actions run in pods."""
@@ -170,21 +169,6 @@ async def retry(
         if what in body["spec"] and what not in copy["spec"]:
             print_line(session.err, f"spec.{what} is omitted: it applies only to {name}")
     return await create_and_follow(session, [copy], wait=wait, timeout=timeout, output=output)
-
-
-def copy_for_retry(body: Body) -> Body:
-    """Return a new object with the same spec, without the fields that apply only to the old object."""
-    metadata = body["metadata"]
-    own = {"abort", "signal", "suspend", "idempotencyKey", "notAfter", "parentRef"}
-    spec = {name: part for name, part in body["spec"].items() if name not in own}
-    origin = at(metadata, "annotations", {}).get(RETRY_OF, metadata["name"])
-    kept = {key: text for key, text in at(metadata, "labels", {}).items() if not key.startswith(f"{GROUP}/")}
-    made: Body = {
-        "generateName": f"{origin[:240]}-",
-        "labels": kept | {RETRY_OF: metadata["uid"]},
-        "annotations": {RETRY_OF: metadata["name"]},
-    }
-    return {"apiVersion": API_VERSION, "kind": ref_of(body).resource.kind, "metadata": made, "spec": spec}
 
 
 async def create_and_follow(

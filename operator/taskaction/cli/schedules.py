@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from taskaction.api.bodies import at
 from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exit_codes import Exit
-from taskaction.cli.objects import Ref, at, ensure_served, ready_field, ref_of, with_type
+from taskaction.cli.objects import Ref, ensure_served, ready_field, ref_of, with_type
 from taskaction.cli.output import (
     AGE,
     NAMESPACE,

@@ -1,8 +1,8 @@
 """Check of `doctor` for actions that would show the value of a Secret, and that this version refuses."""
 
+from taskaction.api.bodies import at
 from taskaction.api.enums import ValueFormat
 from taskaction.cli.findings import Finding, Severity
-from taskaction.cli.objects import at
 from taskaction.cli.session import Session
 from taskaction.cluster.gateway import TASK_ACTIONS, Body
 from taskaction.plugin.registry import Registry

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from taskaction.api.bodies import at, parse_time
 from taskaction.api.enums import Phase
 from taskaction.cli import durations
-from taskaction.cli.objects import at, list_objects
-from taskaction.cli.output import parse_time
+from taskaction.cli.objects import list_objects
 from taskaction.cli.session import Session
 from taskaction.cluster.gateway import Body
 

@@ -10,13 +10,13 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from taskaction.api.bodies import has_ended, phase_of
+from taskaction.api.bodies import at, has_ended, phase_of
 from taskaction.cli import completion
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exit_codes import Exit
 from taskaction.cli.follow import ChangeFeed, served_kinds, watch_changes
-from taskaction.cli.objects import at, fetch_objects, list_objects
+from taskaction.cli.objects import fetch_objects, list_objects
 from taskaction.cli.output import age, colour_word, print_line
 from taskaction.cli.selection import CREATED, Everywhere, Since, filter_newest
 from taskaction.cli.session import Session

@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from taskaction.api.bodies import has_ended, phase_of
+from taskaction.api.bodies import at, has_ended, phase_of
 from taskaction.api.enums import Phase
 from taskaction.cli import completion, durations
 from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exit_codes import Exit
 from taskaction.cli.follow import follow_to_end, watch_changes
-from taskaction.cli.objects import at, ref_of, select_objects
+from taskaction.cli.objects import ref_of, select_objects
 from taskaction.cli.output import print_line
 from taskaction.cli.session import Session
 from taskaction.cluster.gateway import Body

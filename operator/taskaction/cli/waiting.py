@@ -6,9 +6,8 @@ The operator does not write this into statuses: each start would change the posi
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from taskaction.api.bodies import phase_of
+from taskaction.api.bodies import at, phase_of
 from taskaction.api.enums import TERMINAL_PHASES, Phase
-from taskaction.cli.objects import at
 from taskaction.cli.session import Session
 from taskaction.cluster.errors import ForbiddenError
 from taskaction.cluster.gateway import ACTION_PROVIDERS, CLUSTER_ACTION_PROVIDERS, TASK_ACTIONS, Body

@@ -1,21 +1,20 @@
-"""History of an action: phase transitions, attempts, the log of a run, and Kubernetes Events."""
+"""Timeline of an action or run, from its object: phase transitions, attempts and the log of a run; pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
+from taskaction.api.bodies import at, parse_time
 from taskaction.api.enums import Phase
 from taskaction.api.reasons import Reason
-from taskaction.cli.objects import at
-from taskaction.cli.output import parse_time
-from taskaction.cli.session import Session
-from taskaction.cluster.errors import ForbiddenError
-from taskaction.cluster.gateway import EVENTS, Body
+
+Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryEntry:
-    """Entry of a history."""
+class TimelineEntry:
+    """Entry of a timeline."""
 
     at: str
     word: str
@@ -28,21 +27,23 @@ class HistoryEntry:
         return then, then.microsecond != 0
 
 
-def read_history(body: Body) -> list[HistoryEntry]:
-    """Return the history in an object's status, in order of time."""
+def read_timeline(body: Body) -> list[TimelineEntry]:
+    """Return the timeline in an object's status, in order of time."""
     status = body.get("status") or {}
-    entries = [HistoryEntry(at(body, "metadata.creationTimestamp", ""), "Created", "")]
+    entries = [TimelineEntry(at(body, "metadata.creationTimestamp", ""), "Created", "")]
     entries += [
-        HistoryEntry(one["at"], one["phase"], _join_text(one.get("reason"), one.get("message")))
+        TimelineEntry(one["at"], one["phase"], _join_text(one.get("reason"), one.get("message")))
         for one in status.get("history") or _start_of_short_success(status)
     ]
     entries += [
-        HistoryEntry(one["time"], one["code"], str(at(one, "details.state_name", "")))
+        TimelineEntry(one["time"], one["code"], str(at(one, "details.state_name", "")))
         for one in status.get("log") or ()
     ]
     if status.get("finishedAt") and not any(one.get("phase") == status["phase"] for one in status.get("history") or ()):
         entries.append(
-            HistoryEntry(status["finishedAt"], status["phase"], _join_text(status.get("reason"), status.get("message")))
+            TimelineEntry(
+                status["finishedAt"], status["phase"], _join_text(status.get("reason"), status.get("message"))
+            )
         )
     return sorted(entries, key=lambda one: one.sort_key)
 
@@ -54,26 +55,7 @@ def read_attempts(body: Body) -> list[Body]:
     return list(status.get("attempts") or only)
 
 
-async def read_events(session: Session, body: Body) -> list[HistoryEntry]:
-    """Return the Kubernetes Events of an object; none if the user may not read them."""
-    selector = f"involvedObject.uid={body['metadata']['uid']}"
-    try:
-        found = [
-            one async for one in session.cluster.list(EVENTS, body["metadata"]["namespace"], field_selector=selector)
-        ]
-    except ForbiddenError:
-        return []
-    return merge_entries(
-        HistoryEntry(
-            one.get("eventTime") or one.get("lastTimestamp") or at(one, "metadata.creationTimestamp", ""),
-            str(one.get("reason", "")),
-            str(one.get("message", "")),
-        )
-        for one in found
-    )
-
-
-def merge_entries(entries: Iterable[HistoryEntry]) -> list[HistoryEntry]:
+def merge_entries(entries: Iterable[TimelineEntry]) -> list[TimelineEntry]:
     """Return entries without duplicates, in order of time."""
     return sorted(dict.fromkeys(entries), key=lambda one: one.sort_key)
 
