@@ -11,12 +11,26 @@ from taskaction.cli.commands import on_cluster
 from taskaction.cli.errors import CommandError
 from taskaction.cli.exit_codes import Exit
 from taskaction.cli.follow import ProgressPrinter, follow_to_end, served_kinds, watch_changes
+from taskaction.cli.history_client import HistoryClient, HistoryToken, HistoryUrl, Query, ago, open_history, to_body
 from taskaction.cli.objects import KINDS, fetch_objects, ref_of
 from taskaction.cli.output import COLUMNS, NAMESPACE, Output, TableColumn, print_line, print_objects, print_table
-from taskaction.cli.selection import Everywhere, Limit, Phases, Selection, Selector, Since, SortBy, select_listed
+from taskaction.cli.selection import (
+    Everywhere,
+    Limit,
+    Phases,
+    Selection,
+    Selector,
+    Since,
+    SortBy,
+    filter_newest,
+    select_listed,
+    sort_bodies,
+)
 from taskaction.cli.session import Session
 from taskaction.cluster.gateway import Body
 
+_MOST_PAST = 1_000
+"""Records that a list shows at most; `history list` has pages."""
 Names = Annotated[
     list[str] | None,
     typer.Argument(help="Names of actions, or KIND/NAME. Default: all.", autocompletion=completion.runs),
@@ -37,14 +51,22 @@ async def get(
     watching: Annotated[
         bool, typer.Option("--watch", "-w", help="After the list, print a row for each change until Ctrl-C.")
     ] = False,
+    past: Annotated[bool, typer.Option("--past", help="Also those whose objects are gone, from the history.")] = False,
     output: Annotated[Output | None, typer.Option("--output", "-o", help="Output format.")] = None,
+    history_url: HistoryUrl = None,
+    history_token: HistoryToken = None,
 ) -> None:
     """List actions and runs of flows."""
     wanted = Selection(labels=selector or "", phases=phase or (), since=since, limit=limit, sort_by=sort_by)
     if names and (wanted.is_narrow or all_namespaces):
         raise CommandError("names cannot be combined with --selector, --phase, --since, --limit or --all-namespaces")
+    if past and (names or watching):
+        raise CommandError("--past lists: omit names and --watch, or use `taskaction history show NAME`")
     where = "" if all_namespaces else session.namespace
     bodies = await (fetch_objects(session, names) if names else select_listed(session, where, wanted))
+    if past:
+        async with open_history(session, history_url, history_token) as history:
+            bodies = await _merge_past(session, history, where, wanted, bodies)
     if output not in {None, Output.WIDE} and output is not None:
         if watching:
             raise CommandError("--watch prints a table: omit -o, or use -o wide")
@@ -115,6 +137,23 @@ class _Tables:
 
     def _columns(self, kind: str) -> list[TableColumn]:
         return ([NAMESPACE] if self._namespaces else []) + list(COLUMNS[kind])
+
+
+async def _merge_past(
+    session: Session, history: HistoryClient, where: str, wanted: Selection, live: Sequence[Body]
+) -> list[Body]:
+    """Return live and past objects in the wanted order; an object that still exists is shown as it is."""
+    query: Query = {
+        "namespace": where or None,
+        "labelSelector": wanted.labels or None,
+        "phase": wanted.phases,
+        "since": ago(wanted.since) if wanted.since is not None else None,
+    }
+    items, has_more = await history.list(query, _MOST_PAST)
+    if has_more:
+        print_line(session.err, f"only the {_MOST_PAST} that ended last are shown: use --since, or `history list`")
+    merged = {item["uid"]: to_body(item) for item in items} | {body["metadata"]["uid"]: body for body in live}
+    return sort_bodies(filter_newest(list(merged.values()), wanted.since, wanted.limit), wanted.sort_by or "name")
 
 
 async def _watch_rows(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from taskaction.cli import durations
+from taskaction.cli import durations, past
 from taskaction.cli.escaping import write_text
 from taskaction.cli.serve import SERVERS
 from taskaction.core.errors import ConfigurationError
@@ -17,7 +17,7 @@ _HELP = {
     "port-agent": "Run the agent that claims runs from Port.",
     "webhooks": "Run the inbox that accepts webhooks.",
     "actions": "Run Flyte's Actions service.",
-    "history": "Serve finished actions and runs from the database, and prepare it.",
+    "history": "Ask for past actions and runs; serve them, and prepare their database.",
 }
 
 
@@ -62,4 +62,6 @@ def server_groups() -> dict[str, typer.Typer]:
         found[group].command(name)(serve)
     found["operator"].command("release")(release)
     found["history"].command("migrate")(migrate)
+    for name, command in past.COMMANDS.items():
+        found["history"].command(name)(command)
     return found

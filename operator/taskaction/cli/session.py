@@ -39,6 +39,7 @@ class Session:
     Attributes:
         server: name of the cluster in messages.
         out: console for results; ``err`` is for all other output.
+        authorization: returns the Authorization header of the user; None without a token, as with a certificate.
     """
 
     cluster: Api
@@ -46,6 +47,7 @@ class Session:
     namespace: str
     out: Console
     err: Console
+    authorization: Callable[[], str | None] = lambda: None
 
 
 Connect = Callable[[Flags], AbstractAsyncContextManager[Session]]
@@ -80,7 +82,9 @@ async def connect_to_cluster(flags: Flags) -> AsyncIterator[Session]:
     async with open_api_session(
         SystemClock(), kubeconfig=file, context=flags.context, connections=_IN_FLIGHT, observe=show_warnings
     ) as api:
-        yield Session(api.cluster, api.credentials.server, flags.namespace or own, out, err)
+        yield Session(
+            api.cluster, api.credentials.server, flags.namespace or own, out, err, api.credentials.authorization
+        )
 
 
 def kubeconfig_of(flags: Flags) -> Path | None:

@@ -43,6 +43,7 @@ OBJECTS = Table(
     Index("taskaction_history_phase", "phase", "ended_at", "uid"),
     Index("taskaction_history_provider", "provider", "ended_at", "uid"),
     Index("taskaction_history_namespace_phase", "namespace", "phase", "ended_at", "uid"),
+    Index("taskaction_history_namespace_reason", "namespace", "reason", "ended_at", "uid"),
     Index("taskaction_history_namespace_provider", "namespace", "provider", "ended_at", "uid"),
     Index("taskaction_history_children", "owner_uid", "ended_at", "uid"),
 )

@@ -24,6 +24,7 @@ from benchmarks.figures import (
     growth,
     history,
     history_noop,
+    history_reads,
     hostile,
     http_effects,
     image,
@@ -54,7 +55,7 @@ from support.operators import QUICK_LEASES
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(400)]
 
-WITHOUT_CLUSTER = (engine, flows, history, schedules, secrets)
+WITHOUT_CLUSTER = (engine, flows, history, history_reads, schedules, secrets)
 BURST = {"COUNT": 100, "WARM_UP": 20}
 SMALL: dict[ModuleType, dict[str, Any]] = {
     writes: {"COUNT": 5},

@@ -1,138 +1,26 @@
 """The history service on a real API server: each caller gets what their own rights allow, and learns nothing else."""
 
-import asyncio
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from cluster.clusters import Cluster
-from cluster.processes import wait_until
-from support.accounts import delete_cluster_role, request_token
-from support.api import apply_objects
-from support.cluster import new_namespace
-from support.histories import migrated, record
-from support.history_services import HistoryServices
-from support.people import RBAC, cluster_binding, right
-from taskaction.history.addresses import parse_address
-from taskaction.history.filters import ObjectFilter
-from taskaction.history.reader import HistoryReader
+from support.history_stage import NOW, HistoryStage, history_stage, past
 from taskaction.history.records import Record
-from taskaction.history.scopes import ALL_KINDS, HistoryScope
-from taskaction.history.store import HistoryStore
 
 RIVAL = "rival-namespace"
 MARK = "rivalsecret"
 """Part of everything in the rival's rows."""
-KINDS = ("taskactions", "actionflowruns")
-LIST = tuple(right("list", kind) for kind in KINDS)
-DELETE = tuple(right("delete", kind) for kind in KINDS)
-NOW = 1_700_000_000_000
 HOUR = 3_600_000
 RANGE = {"since": "2023-11-10T00:00:00Z", "until": "2023-11-20T00:00:00Z"}
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A running service, its database, and the tokens of its callers."""
-
-    services: HistoryServices
-    address: str
-    namespace: str
-    tokens: dict[str, str]
-
-    def ask(self, path: str, who: str = "tenant", method: str = "GET", **query: Any) -> tuple[int, dict[str, Any]]:
-        return self.services.ask(path, self.tokens[who], method=method, **query)
-
-    def names(self, who: str = "tenant", **query: Any) -> list[str]:
-        status, found = self.ask("/v1/objects", who, **query)
-        assert status == 200, found
-        return [item["name"] for item in found["items"]]
-
-    def write(self, *records: Record) -> None:
-        async def write() -> None:
-            store = HistoryStore.open(parse_address(self.address, None))
-            await store.write(records)
-            await store.close()
-
-        asyncio.run(write())
-
-    def delete(self, namespace: str) -> None:
-        async def delete() -> None:
-            reader = HistoryReader.open(parse_address(self.address, None), connections=1, seconds=30)
-            await reader.delete(HistoryScope.within({namespace: ALL_KINDS}), ObjectFilter(), 10_000)
-            await reader.close()
-
-        asyncio.run(delete())
-
-
-def past(number: int, namespace: str, mark: str = "mine", **fields: Any) -> Record:
-    """Return a record whose fields all contain a mark, with a parent for each odd number."""
-    owner = f"{mark}-{number - 1}" if number % 2 else None
-    found = replace(
-        record(f"{mark}-{number}"),
-        uid=f"{mark}-{number}", namespace=namespace, kind=("TaskAction", "ActionFlowRun")[number % 3 == 0],
-        phase=("Succeeded", "Failed")[number % 2], reason=f"Reason{mark}" if number % 2 else None,
-        message=f"{mark} message {number}", provider_kind="ActionProvider", provider=f"{mark}-ci", executor=None,
-        created_at=NOW + number * 1000 - 5_000, started_at=NOW + number * 1000 - 3_000, ended_at=NOW + number * 1000,
-        duration=3_000 + number, labels={"team": mark}, owner_kind="TaskAction" if owner else None, owner_name=owner,
-        owner_uid=owner,
-    )  # fmt: skip
-    return replace(found, **fields)
-
-
-def grant(namespace: str, name: str, *rules: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a ServiceAccount with a Role of its own."""
-    metadata = {"name": name, "namespace": namespace}
-    ref = {"apiGroup": RBAC, "kind": "Role", "name": name}
-    subject = {"kind": "ServiceAccount", **metadata}
-    api = f"{RBAC}/v1"
-    return [
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
-        {"apiVersion": api, "kind": "Role", "metadata": metadata, "rules": list(rules)},
-        {"apiVersion": api, "kind": "RoleBinding", "metadata": metadata, "subjects": [subject], "roleRef": ref},
-    ]
-
-
 @pytest.fixture(scope="module")
-def stage(crds: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    folder = tmp_path_factory.mktemp("history")
-    address = migrated(f"sqlite:///{folder / 'history.db'}")
-    with new_namespace(crds, "tenant") as namespace:
-        people = {
-            "tenant": LIST, "runs-only": (right("list", "actionflowruns"),), "nobody": (), "deleter": (*LIST, *DELETE),
-            "admin": (),
-        }  # fmt: skip
-        items = [item for name, rules in people.items() for item in grant(namespace, name, *rules)]
-        admin = f"history-admin-{namespace}"
-        items += cluster_binding(admin, f"system:serviceaccount:{namespace}:admin", *LIST, *DELETE)
-        apply_objects(crds.kubectl, items)
-        services = HistoryServices(crds.kubectl, namespace, folder)
-        try:
-            services.start(address)
-            tokens = {name: request_token(crds.kubectl, namespace, name) for name in people}
-            found = Stage(services, address, namespace, tokens)
-            found.write(*(past(number, namespace) for number in range(12)))
-            wait_until_granted(found)
-            yield found
-        finally:
-            services.close()
-            delete_cluster_role(crds.kubectl, admin)
-
-
-def wait_until_granted(stage: Stage) -> None:
-    """Return when the API server knows all roles; the service caches a refusal for ten seconds."""
-    own = {"namespace": stage.namespace}
-    for who, query in (("tenant", own), ("deleter", own), ("admin", {}), ("runs-only", own)):
-        wait_until(lambda who=who, query=query: stage.ask("/v1/objects", who, **query)[0] == 200, timeout=40, what=who)
-    for who, query in (("deleter", own), ("admin", {})):
-        counted = {**query, "name": "none", "dryRun": "true"}
-        wait_until(
-            lambda who=who, query=counted: stage.ask("/v1/objects", who, "DELETE", **query)[0] == 200,
-            timeout=40, what=f"{who} to delete",
-        )  # fmt: skip
+def stage(crds: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HistoryStage]:
+    with history_stage(crds, tmp_path_factory.mktemp("history")) as found:
+        yield found
 
 
 def rival_rows() -> list[Record]:
@@ -142,7 +30,7 @@ def rival_rows() -> list[Record]:
 
 
 @pytest.fixture
-def rival(stage: Stage) -> Iterator[None]:
+def rival(stage: HistoryStage) -> Iterator[None]:
     """Rows of another namespace, as long as the test runs."""
     stage.write(*rival_rows())
     yield
@@ -150,7 +38,7 @@ def rival(stage: Stage) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("rival")
-def test_a_list_has_the_rows_of_the_namespaces_that_the_caller_may_list(stage: Stage) -> None:
+def test_a_list_has_the_rows_of_the_namespaces_that_the_caller_may_list(stage: HistoryStage) -> None:
     mine = [f"mine-{number}" for number in range(11, -1, -1)]
     assert stage.names(namespace=stage.namespace) == mine
     assert set(mine) < set(stage.names("admin", namespace=[stage.namespace, RIVAL], limit=500))
@@ -158,7 +46,7 @@ def test_a_list_has_the_rows_of_the_namespaces_that_the_caller_may_list(stage: S
     assert stage.names("runs-only", namespace=stage.namespace) == ["mine-9", "mine-6", "mine-3", "mine-0"]
 
 
-def test_pages_follow_each_other_by_their_tokens(stage: Stage) -> None:
+def test_pages_follow_each_other_by_their_tokens(stage: HistoryStage) -> None:
     found: list[str] = []
     query: dict[str, Any] = {"namespace": stage.namespace, "limit": 5}
     while True:
@@ -185,11 +73,11 @@ def test_pages_follow_each_other_by_their_tokens(stage: Stage) -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_a_list_is_filtered(stage: Stage, query: dict[str, Any], expected: list[str]) -> None:
+def test_a_list_is_filtered(stage: HistoryStage, query: dict[str, Any], expected: list[str]) -> None:
     assert stage.names(namespace=stage.namespace, **query) == expected
 
 
-def test_one_object_is_whole_and_a_list_has_no_object(stage: Stage) -> None:
+def test_one_object_is_whole_and_a_list_has_no_object(stage: HistoryStage) -> None:
     status, found = stage.ask(f"/v1/namespaces/{stage.namespace}/objects/mine-1")
     assert status == 200
     assert found["object"]["kind"] == "TaskAction"
@@ -207,7 +95,7 @@ def test_one_object_is_whole_and_a_list_has_no_object(stage: Stage) -> None:
     assert "object" not in json.dumps(tree)
 
 
-def test_statistics_count_the_rows_of_the_callers_namespaces(stage: Stage) -> None:
+def test_statistics_count_the_rows_of_the_callers_namespaces(stage: HistoryStage) -> None:
     status, found = stage.ask("/v1/statistics", namespace=stage.namespace, provider="mine-ci", **RANGE)
     assert status == 200
     assert (found["count"], found["phases"]) == (12, {"Failed": 6, "Succeeded": 6})
@@ -246,7 +134,7 @@ def attacks(mine: str) -> list[tuple[str, str, dict[str, Any]]]:
     return found
 
 
-def answers_without_and_with_rival(stage: Stage, who: str) -> tuple[list[Any], list[Any]]:
+def answers_without_and_with_rival(stage: HistoryStage, who: str) -> tuple[list[Any], list[Any]]:
     requests = attacks(stage.namespace)
     without = [stage.ask(path, who, method, **query) for method, path, query in requests]
     stage.write(*rival_rows())
@@ -257,7 +145,7 @@ def answers_without_and_with_rival(stage: Stage, who: str) -> tuple[list[Any], l
 
 
 @pytest.mark.parametrize("who", ["tenant", "runs-only", "nobody", "deleter"])
-def test_a_caller_learns_nothing_of_other_namespaces(stage: Stage, who: str) -> None:
+def test_a_caller_learns_nothing_of_other_namespaces(stage: HistoryStage, who: str) -> None:
     """Each answer is the same whether the rival has rows or not."""
     without, there = answers_without_and_with_rival(stage, who)
     for request, first, second in zip(attacks(stage.namespace), without, there, strict=True):
@@ -265,7 +153,7 @@ def test_a_caller_learns_nothing_of_other_namespaces(stage: Stage, who: str) -> 
     assert {status for status, _ in there} == ({400, 403} if who == "nobody" else {200, 400, 403, 404})
 
 
-def test_whoever_may_list_the_rivals_rows_gets_other_answers(stage: Stage) -> None:
+def test_whoever_may_list_the_rivals_rows_gets_other_answers(stage: HistoryStage) -> None:
     """The requests above would show the rows."""
     without, there = answers_without_and_with_rival(stage, "admin")
     compared = zip(attacks(stage.namespace), without, there, strict=True)
@@ -273,7 +161,7 @@ def test_whoever_may_list_the_rivals_rows_gets_other_answers(stage: Stage) -> No
     assert {"/v1/objects", "/v1/statistics", "/v1/providers"} <= changed
 
 
-def test_deleting_requires_the_right_and_says_how_many(stage: Stage) -> None:
+def test_deleting_requires_the_right_and_says_how_many(stage: HistoryStage) -> None:
     stage.write(*(past(number, stage.namespace, "gone", ended_at=NOW - HOUR) for number in range(5)))
     query = {"namespace": stage.namespace, "labelSelector": "team=gone"}
     status, refused = stage.ask("/v1/objects", "tenant", "DELETE", **query)
@@ -308,7 +196,7 @@ def test_deleting_requires_the_right_and_says_how_many(stage: Stage) -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_a_caller_is_whose_token_it_is(stage: Stage, headers: dict[str, str], status: int) -> None:
+def test_a_caller_is_whose_token_it_is(stage: HistoryStage, headers: dict[str, str], status: int) -> None:
     sent = {name: value.format(**stage.tokens) for name, value in headers.items()}
     answer = stage.services.send(f"/v1/objects?namespace={stage.namespace}", sent)
     assert answer[0] == status, answer
@@ -334,13 +222,13 @@ def test_a_caller_is_whose_token_it_is(stage: Stage, headers: dict[str, str], st
     ],
     ids=lambda value: str(value)[:40],
 )  # fmt: skip
-def test_a_wrong_parameter_is_named_with_its_remedy(stage: Stage, query: dict[str, Any], problem: str) -> None:
+def test_a_wrong_parameter_is_named_with_its_remedy(stage: HistoryStage, query: dict[str, Any], problem: str) -> None:
     status, found = stage.ask("/v1/objects", **({"namespace": stage.namespace} | query))
     assert (status, found["error"]["code"]) == (400, "Invalid")
     assert found["error"]["message"].startswith(problem)
 
 
-def test_an_unknown_address_is_not_found_and_statistics_have_a_bound(stage: Stage) -> None:
+def test_an_unknown_address_is_not_found_and_statistics_have_a_bound(stage: HistoryStage) -> None:
     assert stage.ask("/v1/nothing")[0] == 404
     assert stage.ask("/v1/objects", method="POST")[0] == 404
     status, found = stage.ask("/v1/statistics", namespace=stage.namespace, since="2020-01-01T00:00:00Z")

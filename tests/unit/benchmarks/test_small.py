@@ -4,13 +4,14 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from benchmarks.figures import engine, flows, history, schedules
+from benchmarks.figures import engine, flows, history, history_reads, schedules
 
 SMALL = {
     engine: {"RUNS": 200, "FEW": 10, "MANY": 100, "ROUNDS": 1, "LONG_KEY": 50, "KEYS": 4, "RUNS_OF_A_KEY": 2},
     schedules: {"YEARS": (2026, 2027), "ZONES": ("Europe/Berlin", "Australia/Lord_Howe", "Asia/Tokyo"), "DECIDED": 4},
     flows: {"ROUNDS": 1, "LOOPS": 20, "STATES": 20},
     history: {"COUNT": 500},
+    history_reads: {"POSTGRES_ROWS": 300, "SQLITE_ROWS": 300, "PAGES": 3, "LIMIT": 5, "REPEATS": 2},
 }
 
 

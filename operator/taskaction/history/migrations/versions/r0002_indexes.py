@@ -1,4 +1,4 @@
-"""Second migration: indexes for lists within a namespace by phase or provider, and for the children of a parent."""
+"""Second migration: indexes for lists within a namespace, and for the children of a parent."""
 
 from alembic import op
 
@@ -8,6 +8,7 @@ down_revision = "r0001"
 _TABLE = "taskaction_history"
 _INDEXES = {
     "namespace_phase": ("namespace", "phase", "ended_at", "uid"),
+    "namespace_reason": ("namespace", "reason", "ended_at", "uid"),
     "namespace_provider": ("namespace", "provider", "ended_at", "uid"),
     "children": ("owner_uid", "ended_at", "uid"),
 }
