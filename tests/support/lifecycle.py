@@ -135,7 +135,7 @@ def observed(**changes: Any) -> Observed:
         traits=REPEATABLE,
         owner=ME,
     )
-    return replace(plain, **changes)
+    return plain._replace(**changes)
 
 
 def effects(decision: Decision, kind: type[E]) -> list[E]:

@@ -50,7 +50,7 @@ class World:
         self.now = CREATED
         self.traits = traits
         plain = observed(policy=policy, traits=traits, parent=Parent.LOOKED_UP if child else Parent.NONE)
-        self.facts = replace(plain, taken_at=self.now, spec=plain.spec.model_copy(update={"not_after": not_after}))
+        self.facts = plain._replace(taken_at=self.now, spec=plain.spec.model_copy(update={"not_after": not_after}))
         self.stored = self.facts.status
         self.steps: list[Step] = []
         self.executed: Counter[int] = Counter()
@@ -196,7 +196,7 @@ class World:
         return max((min(due) - self.now).total_seconds(), 0.0) if due else None
 
     def _set(self, **changes: object) -> None:
-        self.facts = replace(self.facts, **changes)
+        self.facts = self.facts._replace(**changes)
 
     def _decide(self, event: Event) -> Decision:
         decision = step(self.facts, event, self.now)

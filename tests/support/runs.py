@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
@@ -52,7 +53,8 @@ def guarded(executor: AbstractExecutor, given: Run) -> GuardedExecutor:
     assert isinstance(given.secrets, SecretLedger)
     return GuardedExecutor(
         executor,
-        given,
+        partial(replace, given),
+        given.reporter,
         given.secrets,
         OutputStore(ProjectStorage(None), max_bytes=OUTPUT_LIMIT_BYTES).limit(of_run=False),
     )

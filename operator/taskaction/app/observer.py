@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from taskaction.api.action_schedule import ActionSchedule
@@ -54,6 +55,10 @@ class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
     def __init__(self, metrics: OperatorMetrics, clock: Clock) -> None:
         super().__init__(metrics, "taskaction")
         self._clock = clock
+        self._queue_wait = cache(metrics.queue_wait.labels)
+        self._attempts = cache(metrics.attempts.labels)
+        self._calls = cache(metrics.calls.labels)
+        self._finished = cache(metrics.finished.labels)
         self._history_failed = False
 
     def on_action_admitted(self, record: ActionRecord) -> None:
@@ -91,7 +96,7 @@ class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
 
     def on_queue_left(self, record: ActionRecord, seconds: float) -> None:
         """Record how long an action was queued until a worker took it."""
-        self.metrics.queue_wait.labels("poll" if record.status.phase.is_started else "start").observe(seconds)
+        self._queue_wait("poll" if record.status.phase.is_started else "start").observe(seconds)
 
     def on_quota_passed(self, record: ActionRecord, seconds: float) -> None:
         """Record how long a parked action waited until its target's quota was renewed."""
@@ -150,12 +155,12 @@ class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
 
     def on_attempt_started(self, record: ActionRecord, executor: str) -> None:
         """Record that an attempt starts."""
-        self.metrics.attempts.labels(executor).inc()
+        self._attempts(executor).inc()
         self._log.debug("attempt started", executor=executor, **record.log_fields)
 
     def on_call_ended(self, record: ActionRecord, executor: str, outcome: Outcome, seconds: float) -> None:
         """Record that a call of an executor has ended."""
-        self.metrics.calls.labels(executor, type(outcome).__name__).observe(seconds)
+        self._calls(executor, type(outcome).__name__).observe(seconds)
         self._log.debug("executor called", executor=executor, outcome=type(outcome).__name__, **record.log_fields)
 
     def on_cancel_abandoned(self, record: ActionRecord) -> None:
@@ -166,7 +171,7 @@ class OperatorRecorder(ProcessRecorder[OperatorMetrics]):
     def on_action_finished(self, record: ActionRecord) -> None:
         """Record that the end of an action was written."""
         status = record.stored
-        self.metrics.finished.labels(str(status.phase), known_reason(status.reason)).inc()
+        self._finished(str(status.phase), known_reason(status.reason)).inc()
         created = record.action.metadata.creation_timestamp
         self.metrics.latency.observe(max(0.0, (self._clock.now() - created).total_seconds()))
         tell = self._log.debug if status.phase is Phase.SUCCEEDED else self._log.info

@@ -108,8 +108,12 @@ class Cluster(Protocol):
     async def replace(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
         """Replace the whole object; raise ``ConflictError`` if ``metadata.resourceVersion`` is not the current one."""
 
-    async def replace_status(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
+    async def replace_status(
+        self, resource: Resource, body: Body, *, metadata_only: bool = False, timeout: float = 10.0
+    ) -> Body:
         """Replace the status subresource (PUT): ``body`` needs name, namespace, uid, resourceVersion and status.
+
+        ``metadata_only`` leaves out everything but the metadata from the returned object.
 
         Raises:
             ConflictError: the resourceVersion is stale, or the uid is another object's.

@@ -36,7 +36,8 @@ from taskaction.core.constants import FIELD_MANAGER
 
 JSON = "application/json"
 JSON_PATCH = "application/json-patch+json"
-METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _MANAGER = {"fieldManager": FIELD_MANAGER}
 _STRICT = _MANAGER | {"fieldValidation": "Strict"}
 """Query of writes whose content others chose: the API server refuses unknown fields instead of dropping them. Not for
@@ -95,7 +96,7 @@ class RestCluster:
     ) -> AsyncIterator[Body]:
         """Yield the objects page by page."""
         query = {"limit": str(page)} | selectors(field_selector, label_selector)
-        accept = METADATA_ONLY if metadata_only else JSON
+        accept = METADATA_LIST if metadata_only else JSON
         call = ApiCall("GET", "list", resource, namespace)
         token = ""
         while True:
@@ -183,11 +184,14 @@ class RestCluster:
         call = ApiCall("PUT", "update", resource, metadata.get("namespace", ""), metadata["name"])
         return await self._send(call, body, query=_STRICT, timeout=timeout)
 
-    async def replace_status(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
+    async def replace_status(
+        self, resource: Resource, body: Body, *, metadata_only: bool = False, timeout: float = 10.0
+    ) -> Body:
         """Replace the status subresource."""
         metadata = body["metadata"]
         call = ApiCall("PUT", "update", resource, metadata.get("namespace", ""), metadata["name"], _STATUS)
-        return await self._send(call, body, query=_MANAGER, timeout=timeout)
+        accept = METADATA if metadata_only else JSON
+        return await self._send(call, body, query=_MANAGER, accept=accept, timeout=timeout)
 
     async def patch(
         self,

@@ -12,6 +12,9 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """Return the wall time in UTC: for records, never for leases."""
 
+    def timestamp(self) -> float:
+        """Return the wall time as Unix time in seconds."""
+
     def monotonic(self) -> float:
         """Return monotonic seconds: for leases, deadlines and freshness."""
 
@@ -24,8 +27,11 @@ class SystemClock:
 
     def now(self) -> datetime:
         """Return the wall time in UTC, in milliseconds: the precision of records, so that they read back equal."""
-        moment = datetime.now(UTC)
-        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+        return datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000, UTC)
+
+    def timestamp(self) -> float:
+        """Return the wall time as Unix time in seconds."""
+        return time.time()
 
     def monotonic(self) -> float:
         """Return seconds since an arbitrary start."""

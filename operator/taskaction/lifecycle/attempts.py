@@ -1,6 +1,5 @@
 """Facts about the attempt of an action, and the statuses that open, claim and continue one; decides nothing."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from taskaction.api.enums import Phase
@@ -20,7 +19,7 @@ _NOT_ADOPTED = frozenset({Parent.FOUND, Parent.MISSING, Parent.FINISHED})
 
 def with_status(observed: Observed, status: TaskActionStatus) -> Observed:
     """Return the facts with another status."""
-    return observed if status is observed.status else replace(observed, status=status)
+    return observed if status is observed.status else observed._replace(status=status)
 
 
 def new_claim(observed: Observed, now: datetime) -> Claim:
@@ -60,13 +59,13 @@ def with_open_attempt(observed: Observed, now: datetime) -> Observed:
     if observed.status.phase.is_started:
         return observed
     fields = open_attempt_fields(observed.status, new_claim(observed, now), now, observed.key_base)
-    return replace(observed, status=observed.status.model_copy(update=fields))
+    return observed._replace(status=observed.status.model_copy(update=fields))
 
 
 def with_external_id(observed: Observed, external_id: str, now: datetime) -> Observed:
     """Return the facts with the target's id of the attempt, which is opened if nobody has recorded its start."""
     opened = with_open_attempt(observed, now)
-    return replace(opened, status=opened.status.model_copy(update={"external_id": external_id}))
+    return opened._replace(status=opened.status.model_copy(update={"external_id": external_id}))
 
 
 def change_attempt_status(

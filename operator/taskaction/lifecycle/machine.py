@@ -163,17 +163,17 @@ def _await_executor(observed: Observed, blocker: Blocker, now: datetime) -> Deci
 def _handle_slot(observed: Observed, now: datetime) -> Decision:
     """Decide what a free worker does; all facts are checked again, since they may have changed in the queue."""
     if find_ending(observed, now) is not None or is_attempt_late(observed, now):
-        return _reconcile(replace(observed, activity=Activity.IDLE), now)
+        return _reconcile(observed._replace(activity=Activity.IDLE), now)
     if observed.status.phase.is_started:
         if not is_callable(observed):
             # Another owner claimed it after it was queued here: it must not be called again.
-            return _resume(replace(observed, activity=Activity.IDLE), now)
+            return _resume(observed._replace(activity=Activity.IDLE), now)
         status = continue_attempt(observed, now)
         may_repeat = is_pollable(status) or observed.traits.idempotent
         write = write_if_changed(observed, status) if may_repeat else Write.FIRST
         return _decide_with_wake(observed, status, write, (Call(poll=is_pollable(status)),), now)
     if find_gate(observed, now) is not None:
-        return _prepare(replace(observed, activity=Activity.QUEUED), now)  # it leaves the queue, and its partition
+        return _prepare(observed._replace(activity=Activity.QUEUED), now)  # it leaves the queue, and its partition
     return _start(observed, now)
 
 
@@ -266,11 +266,11 @@ def _handle_limited(observed: Observed, outcome: Limited, now: datetime) -> Deci
     again = deadlines.add_seconds(now, outcome.retry_after)
     if observed.status.phase.is_started:
         return _decide_waiting(observed, observed.status, Write.NONE, (PollAt(again),), now)
-    observed = replace(observed, activity=Activity.IDLE)
+    observed = observed._replace(activity=Activity.IDLE)
     if (ending := find_ending(observed, now)) is not None:
         return cancel_or_finish(observed, ending, now)
     if find_gate(observed, now) is not None:
-        return _prepare(replace(observed, activity=Activity.QUEUED), now)
+        return _prepare(observed._replace(activity=Activity.QUEUED), now)
     status = rate_limited_status(observed, again, outcome.message or "target rate limit reached", now)
     return _decide_with_wake(observed, status, write_if_changed(observed, status), (Park(again, outcome.key),), now)
 
@@ -293,13 +293,13 @@ def _handle_failure(observed: Observed, outcome: Failed, now: datetime) -> Decis
         observed.status, change, **fields, next_attempt_at=verdict.at, queued_at=verdict.at, external_id=None
     )
     tell = RecordEvent(warning=True, reason=verdict.error.code, message=verdict.message)
-    idle = replace(observed, activity=Activity.IDLE)
+    idle = observed._replace(activity=Activity.IDLE)
     return _decide_with_wake(idle, status, Write.NOW, (WakeAt(verdict.at), tell), now)
 
 
 def _handle_cancelled(observed: Observed, ended: CancelEnded, now: datetime) -> Decision:
     problem = ended.problem or effect_problem(observed)
-    observed = replace(observed, activity=Activity.IDLE)
+    observed = observed._replace(activity=Activity.IDLE)
     if ended.external_id is not None:  # what was started counts, although nobody has recorded the start
         observed = with_external_id(observed, ended.external_id, now)
     if (ending := find_ending(observed, now)) is not None:
@@ -346,7 +346,7 @@ def _decide_waiting(
 ) -> Decision:
     """Decide after a call whose work continues outside; an ending that was requested meanwhile applies immediately."""
     write = Write.NONE if status is observed.status else write
-    observed = replace(observed, status=status, activity=Activity.WAITING)
+    observed = observed._replace(status=status, activity=Activity.WAITING)
     if find_ending(observed, now) is not None or is_attempt_late(observed, now):
         decision = _reconcile(observed, now)
         return replace(decision, write=max(write, decision.write))

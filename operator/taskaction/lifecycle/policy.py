@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from taskaction.api.enums import ChildPolicy, RetryClass
 from taskaction.api.provider import ProviderDefaults
-from taskaction.api.retries_and_timeouts import RetryPolicy
+from taskaction.api.retries_and_timeouts import BackoffPolicy, RetryPolicy, Timeouts
 from taskaction.api.task_action import TaskActionSpec
 from taskaction.core.backoff import Backoff
 from taskaction.lifecycle.retry_defaults import DEFAULT_BACKOFF, DEFAULT_RETRY_ON
@@ -53,32 +53,32 @@ class Policy:
 def policy_for(spec: TaskActionSpec, defaults: ProviderDefaults | None, settings: Settings) -> Policy:
     """Return the policy; each field has its own fallback, so an action can override one timeout of its provider."""
     defaults = defaults or _NO_DEFAULTS
-    retries = [policy for policy in (spec.retry_policy, defaults.retry_policy) if policy is not None]
-    timeouts = [bounds for bounds in (spec.timeouts, defaults.timeouts) if bounds is not None]
+    own, provided = spec.retry_policy or _NO_RETRIES, defaults.retry_policy or _NO_RETRIES
+    bounds, provided_bounds = spec.timeouts or _NO_TIMEOUTS, defaults.timeouts or _NO_TIMEOUTS
     ttl = _first(spec.ttl_seconds_after_finished, defaults.ttl_seconds_after_finished)
-    retry_on = _first(*(policy.retry_on for policy in retries))
+    retry_on = _first(own.retry_on, provided.retry_on)
     return Policy(
         settings=settings,
-        retry_limit=_first(*(policy.limit for policy in retries)) or 0,
-        system_limit=_first(*(policy.system_limit for policy in retries)),
+        retry_limit=_first(own.limit, provided.limit) or 0,
+        system_limit=_first(own.system_limit, provided.system_limit),
         retry_on=DEFAULT_RETRY_ON if retry_on is None else frozenset(retry_on),
-        backoff=_backoff(retries),
-        queued=_first(*(bounds.queued for bounds in timeouts)),
-        attempt=_first(*(bounds.attempt for bounds in timeouts)),
-        waiting=_first(*(bounds.waiting for bounds in timeouts)),
-        running=_first(*(bounds.running for bounds in timeouts)),
-        total=_first(*(bounds.total for bounds in timeouts)),
+        backoff=_backoff(own.backoff, provided.backoff),
+        queued=_first(bounds.queued, provided_bounds.queued),
+        attempt=_first(bounds.attempt, provided_bounds.attempt),
+        waiting=_first(bounds.waiting, provided_bounds.waiting),
+        running=_first(bounds.running, provided_bounds.running),
+        total=_first(bounds.total, provided_bounds.total),
         ttl=settings.ttl if ttl is None else timedelta(seconds=ttl),
         child_policy=spec.child_policy or ChildPolicy.KEEP,
     )
 
 
-def _backoff(retries: list[RetryPolicy]) -> Backoff:
-    backoffs = [policy.backoff for policy in retries if policy.backoff is not None]
-    initial = _first(*(backoff.initial for backoff in backoffs))
-    factor = _first(*(backoff.factor for backoff in backoffs))
-    longest = _first(*(backoff.max for backoff in backoffs))
-    jitter = _first(*(backoff.jitter for backoff in backoffs))
+def _backoff(own: BackoffPolicy | None, provided: BackoffPolicy | None) -> Backoff:
+    if own is None and provided is None:
+        return DEFAULT_BACKOFF
+    own, provided = own or _NO_BACKOFF, provided or _NO_BACKOFF
+    initial, longest = _first(own.initial, provided.initial), _first(own.max, provided.max)
+    factor, jitter = _first(own.factor, provided.factor), _first(own.jitter, provided.jitter)
     return Backoff(
         initial=DEFAULT_BACKOFF.initial if initial is None else initial.total_seconds(),
         factor=DEFAULT_BACKOFF.factor if factor is None else factor,
@@ -87,8 +87,11 @@ def _backoff(retries: list[RetryPolicy]) -> Backoff:
     )
 
 
-def _first(*values: T | None) -> T | None:
-    return next((value for value in values if value is not None), None)
+def _first(own: T | None, provided: T | None) -> T | None:
+    return provided if own is None else own
 
 
 _NO_DEFAULTS = ProviderDefaults()
+_NO_RETRIES = RetryPolicy()
+_NO_TIMEOUTS = Timeouts()
+_NO_BACKOFF = BackoffPolicy()

@@ -1,6 +1,5 @@
 """Reports from outside about an attempt: phases never go backwards, and finished attempts stay finished."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from taskaction.api.enums import CacheStatus, ErrorKind, Phase, RetryClass
@@ -37,7 +36,7 @@ def apply_report(observed: Observed, report: AttemptReport, claim: Claim, now: d
         now=now,
         generation=observed.generation,
     )
-    attempts = attempts_with_start(replace(observed, status=status), report.phase, now)
+    attempts = attempts_with_start(observed._replace(status=status), report.phase, now)
     return apply_change(status, change, attempts=attempts)
 
 

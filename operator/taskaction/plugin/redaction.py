@@ -4,7 +4,8 @@ import asyncio
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import is_dataclass, replace
+from operator import is_
 from typing import Any, TypeVar
 
 from ahocorasick_rs import AhoCorasick, Implementation, MatchKind
@@ -107,23 +108,28 @@ class Redactor:
     def fields(self, value: T) -> T:
         """Return an outcome, a link or progress without any of the secrets in any of its fields."""
         if isinstance(value, BaseModel):
-            changed = {name: self._field(name, getattr(value, name)) for name in type(value).model_fields}
-            return value.model_copy(update=changed)
+            changed = self._changed_fields(value, type(value).model_fields)
+            return value.model_copy(update=changed) if changed else value
         if is_dataclass(value) and not isinstance(value, type):
-            return replace(
-                value, **{one.name: self._field(one.name, getattr(value, one.name)) for one in fields(value)}
-            )
+            changed = self._changed_fields(value, value.__dataclass_fields__)
+            return replace(value, **changed) if changed else value
         return value
 
+    def _changed_fields(self, value: Any, names: Iterable[str]) -> dict[str, Any]:
+        """Return the fields that contain a secret, without it."""
+        shown = (
+            (name, before, self._field(name, before)) for name in names if (before := getattr(value, name)) is not None
+        )
+        return {name: after for name, before, after in shown if after is not before}
+
     def _field(self, name: str, value: Any) -> Any:
-        if value is None:
-            return None
         if type(value) is str:
             return self.text(value)
         if isinstance(value, BaseModel):
             return self.fields(value)
         if isinstance(value, tuple):  # links, and lines of a log
-            return tuple(self.fields(one) for one in value)
+            shown = tuple(self.fields(one) for one in value)
+            return value if all(map(is_, shown, value)) else shown
         # Everything else are words of enumerations, times and numbers of the contract.
         return self.value(value) if name == "output" or isinstance(value, Secret) else value
 

@@ -1,5 +1,6 @@
 """Logs and metrics that every process has: constant messages, data as keys."""
 
+from functools import cache
 from http import HTTPStatus
 from typing import Generic, TypeVar
 
@@ -25,14 +26,15 @@ class ProcessRecorder(Generic[M]):
 
     def __init__(self, metrics: M, logger: str) -> None:
         self.metrics = metrics
-        self._log = structlog.stdlib.get_logger(logger)
+        self._api_requests = cache(metrics.api_requests.labels)  # to look up a child costs more than to change it
+        self._log = structlog.stdlib.get_logger(logger).bind()  # an unbound one is looked up for each line
         self._outages = OutageLog(self._log)
         self._warned: set[tuple[str, str]] = set()
 
     def on_api_request(self, request: FinishedRequest) -> None:
         """Record a request to the API server."""
         labels = (request.verb, request.resource, request.subresource, str(request.code))
-        self.metrics.api_requests.labels(*labels).observe(request.seconds)
+        self._api_requests(*labels).observe(request.seconds)
         if 0 < request.code < HTTPStatus.INTERNAL_SERVER_ERROR:
             self._outages.on_succeeded()
         for text in request.warnings:

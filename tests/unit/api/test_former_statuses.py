@@ -4,7 +4,6 @@
 """
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +80,15 @@ def test_a_former_final_status_stays_as_it_is() -> None:
 def test_the_former_release_finds_every_field_that_it_requires(
     status: TaskActionStatus, event: Event, activity: Activity
 ) -> None:
-    decided = step(replace(observed(), status=status, activity=activity), event, NOW).status
+    decided = step(observed()._replace(status=status, activity=activity), event, NOW).status
     written = compact_success(decided, is_claim_known=False).to_json()
     assert [error.message for error in FORMER.iter_errors(written)] == []
 
 
 def test_the_former_release_reads_a_cancelled_and_a_short_action() -> None:
-    cancelled = replace(observed(), status=running(), activity=Activity.CANCELLING, abort=ABORT)
-    short = step(replace(observed(), status=TaskActionStatus()), Slot(), NOW).status
-    short = step(replace(observed(), status=short, activity=Activity.CALLING), CallEnded(Succeeded()), after(1)).status
+    cancelled = observed()._replace(status=running(), activity=Activity.CANCELLING, abort=ABORT)
+    short = step(observed()._replace(status=TaskActionStatus()), Slot(), NOW).status
+    short = step(observed()._replace(status=short, activity=Activity.CALLING), CallEnded(Succeeded()), after(1)).status
     for status in (step(cancelled, CancelEnded(), NOW).status, compact_success(short, is_claim_known=False)):
         assert [error.message for error in FORMER.iter_errors(status.to_json())] == []
     assert "claim" not in compact_success(short, is_claim_known=False).to_json()

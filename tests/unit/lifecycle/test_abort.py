@@ -1,7 +1,5 @@
 """An abort is a fact: it ends the action wherever it stands, and never before the executor has been told."""
 
-from dataclasses import replace
-
 import pytest
 
 from support.lifecycle import (
@@ -67,7 +65,7 @@ MUST_STOP = {
 
 
 def aborted(facts: Observed) -> Observed:
-    return replace(facts, abort=ABORT)
+    return facts._replace(abort=ABORT)
 
 
 @pytest.mark.parametrize("event", [Reconcile(), Slot()], ids=["look", "slot"])

@@ -1,6 +1,5 @@
 """Each bound on an action's life fires by itself, once, with a reason of its own, and some stand still on suspend."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -86,7 +85,7 @@ def test_a_paused_attempt_is_cancelled_when_a_bound_is_reached(activity: Activit
     decision = step(facts, Reconcile(), NOW)
     assert any(isinstance(effect, Cancel) for effect in decision.effects)
 
-    cancelling = replace(facts, status=decision.status, activity=Activity.CANCELLING)
+    cancelling = facts._replace(status=decision.status, activity=Activity.CANCELLING)
     status = step(cancelling, CancelEnded(), NOW).status
     assert (status.phase, status.reason) == (Phase.TIMED_OUT, Reason.ATTEMPT_TIMEOUT)
 
@@ -137,7 +136,7 @@ def test_the_record_says_when_the_work_had_room_and_when_it_ran(
 
     status = step(facts, CallEnded(outcome), NOW).status
     last = status.attempts[-1]
-    again = step(replace(facts, status=status), CallEnded(outcome), after(9)).status.attempts[-1]
+    again = step(facts._replace(status=status), CallEnded(outcome), after(9)).status.attempts[-1]
 
     assert (last.initializing_at, last.running_at) == (initializing, runs)
     assert again == last

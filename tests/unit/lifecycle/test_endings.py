@@ -1,7 +1,5 @@
 """What a terminal status holds, and what follows it: the finalizer goes, people are told, the object expires."""
 
-from dataclasses import replace
-
 import pytest
 
 from support.lifecycle import (
@@ -45,7 +43,7 @@ every_ending = pytest.mark.parametrize(("facts", "event", "phase"), ENDINGS.valu
 
 @every_ending
 def test_an_end_is_written_at_once_with_its_time_and_generation(facts: Observed, event: Event, phase: Phase) -> None:
-    newer = replace(facts, generation=7)
+    newer = facts._replace(generation=7)
 
     decision = step(newer, event, NOW)
 
@@ -89,7 +87,7 @@ def test_an_ended_object_expires_after_its_time(facts: Observed, event: Event, p
 @every_ending
 @pytest.mark.parametrize("held", [True, False])
 def test_the_finalizer_goes_with_the_end(facts: Observed, event: Event, phase: Phase, held: bool) -> None:
-    facts = replace(facts, has_finalizer=held)
+    facts = facts._replace(has_finalizer=held)
 
     assert effects(step(facts, event, NOW), RemoveFinalizer) == ([RemoveFinalizer()] if held else [])
 

@@ -92,7 +92,7 @@ def test_what_has_ended_is_not_cancelled(facts: Observed, work: Work) -> None:
 )
 def test_a_confirmed_cancel_lets_the_next_attempt_follow(facts: Observed, work: Work) -> None:
     status = step(facts, CallEnded(failure(work)), NOW).status
-    facts = replace(facts, status=status, activity=Activity.CANCELLING)
+    facts = facts._replace(status=status, activity=Activity.CANCELLING)
 
     after_cancel = step(facts, CancelEnded(failure=failure(work)), NOW).status
 
@@ -161,7 +161,7 @@ def test_a_crash_during_the_cancel_repeats_no_effect(facts: Observed, again: boo
     """The next owner calls again only what may be called again, whatever is on record by then."""
     status = step(facts, CallEnded(failure(Work.UNKNOWN)), NOW).status
 
-    found = replace(facts, status=status, activity=Activity.IDLE, lost_call=True, taken_at=NOW)
+    found = facts._replace(status=status, activity=Activity.IDLE, lost_call=True, taken_at=NOW)
 
     assert is_callable(found) is again
 

@@ -64,7 +64,7 @@ NOT_STARTED = {
 
 
 def lost(facts: Observed, **changes: object) -> Observed:
-    return replace(facts, lost_call=True, taken_at=NOW, **changes)
+    return facts._replace(lost_call=True, taken_at=NOW, **changes)
 
 
 @pytest.mark.parametrize("event", [Reconcile(), Slot()], ids=["look", "slot"])
@@ -84,7 +84,7 @@ def test_what_the_record_rules_out_is_not_looked_for(facts: Observed) -> None:
 
 @pytest.mark.parametrize("facts", LOST.values(), ids=LOST)
 def test_an_owner_from_the_beginning_knows_what_it_has_called(facts: Observed) -> None:
-    assert step(replace(facts, abort=ABORT), Reconcile(), NOW).status.phase is Phase.ABORTED
+    assert step(facts._replace(abort=ABORT), Reconcile(), NOW).status.phase is Phase.ABORTED
 
 
 ENDINGS = {
@@ -165,7 +165,7 @@ def test_an_effect_that_cannot_be_asked_for_is_unknown(facts: Observed) -> None:
     facts = lost(facts, abort=ABORT)
     decision = step(facts, Reconcile(), NOW)
     if effects(decision, Cancel):
-        decision = step(replace(facts, status=decision.status, activity=Activity.CANCELLING), CancelEnded(), NOW)
+        decision = step(facts._replace(status=decision.status, activity=Activity.CANCELLING), CancelEnded(), NOW)
 
     assert decision.status.phase is Phase.ABORTED
     assert "stopped during the attempt, and its effect is unknown" in (decision.status.message or "")

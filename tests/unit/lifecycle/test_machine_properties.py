@@ -1,6 +1,5 @@
 """Whatever happens to an action, in whatever order, with crashes in between: what must hold holds after every step."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import hypothesis.strategies as st
@@ -250,7 +249,7 @@ def test_every_action_ends_when_its_executor_does(world: World) -> None:
 @quick
 @given(world=worlds(), bound=st.sampled_from([1.0, 90.0]))
 def test_every_action_with_a_total_bound_ends_though_its_executor_does_not(world: World, bound: float) -> None:
-    world.facts = replace(world.facts, policy=policy(total=world.now - CREATED + seconds(bound)))
+    world.facts = world.facts._replace(policy=policy(total=world.now - CREATED + seconds(bound)))
 
     assert let_go_on(world, Pending(poll_after=1000.0)) < ENDS
 

@@ -1,6 +1,5 @@
 """The final status of a short success leaves out what its other fields say, and nothing else."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from taskaction.lifecycle.state import Activity, CallEnded, Slot
 def ended(outcome: Outcome, **facts: Any) -> TaskActionStatus:
     """Return the final status of an action that starts now and whose call ends a second later."""
     started = step(observed(**facts), Slot(), NOW).status
-    calling = replace(observed(**facts), status=started, activity=Activity.CALLING)
+    calling = observed(**facts)._replace(status=started, activity=Activity.CALLING)
     return step(calling, CallEnded(outcome), after(1)).status
 
 

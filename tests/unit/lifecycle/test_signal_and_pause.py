@@ -1,7 +1,6 @@
 """What goes on outside or waits for a person: polls, pauses, signals and suspension, without a worker held."""
 
 import math
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -198,7 +197,7 @@ def test_what_was_created_suspended_has_been_so_since_its_creation() -> None:
     seen_late = step(facts, Reconcile(), after(5)).status
     assert seen_late.suspended_at == CREATED
 
-    freed = step(replace(facts, spec=spec(), generation=2, status=seen_late), Reconcile(), after(9))
+    freed = step(facts._replace(spec=spec(), generation=2, status=seen_late), Reconcile(), after(9))
     assert (freed.status.phase, kinds(freed)) == (Phase.QUEUED, ["Enqueue", "WakeAt"])
 
 

@@ -227,12 +227,15 @@ class MemoryCluster:
 
         return await self._call("replace", body["metadata"]["name"], replace)
 
-    async def replace_status(self, resource: Resource, body: Body, *, timeout: float = 10.0) -> Body:
+    async def replace_status(
+        self, resource: Resource, body: Body, *, metadata_only: bool = False, timeout: float = 10.0
+    ) -> Body:
         """Replace the status at the resourceVersion and uid; nothing else changes."""
 
         def replace_status() -> Body:
             stored = self._store.get_current(resource, body)
-            return self._store.change(resource, stored, stored | {"status": body["status"]})
+            changed = self._store.change(resource, stored, stored | {"status": body["status"]})
+            return {"metadata": changed["metadata"]} if metadata_only else changed
 
         return await self._call("replace_status", body["metadata"]["name"], replace_status)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from taskaction.api.task_action import Link, Progress
@@ -42,7 +43,8 @@ def prepare_call(
     refuse_secrets(executor, parameters)
     ledger.add_parameters(parameters)
     claim = record.status.claim
-    run = Run(
+    build_run = partial(
+        Run,
         uid=record.uid,
         name=visit_name(record.name, record.uid, start.visit),
         namespace=record.namespace,
@@ -51,14 +53,18 @@ def prepare_call(
         config={},
         idempotency_key=inline_key(record.uid, start.visit),
         started_at=began,
-        reporter=_DiscardingReporter(),
-        secrets=ledger,
         now=now,
         deadline=deadline,
         fencing_token=claim.epoch if claim is not None else 0,
         service_account=account,
     )
-    return GuardedExecutor(executor, run, ledger, limit)
+    return GuardedExecutor(
+        executor,
+        build_run,
+        _DiscardingReporter(),
+        ledger,
+        limit,
+    )
 
 
 def parameters_of(start: StartAction) -> Mapping[str, Any]:

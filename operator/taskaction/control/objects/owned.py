@@ -255,11 +255,10 @@ def kind_of(owned: OwnedObject) -> ParentKind:
 
 def parent_link(owned: OwnedObject) -> ParentLink | None:
     """Return the parent by ``metadata.ownerReferences``, which the Kubernetes garbage collector uses too."""
-    owners = [
-        owner
-        for owner in owned.metadata.owner_references
-        if owner.kind in RESOURCES and owner.api_version.startswith(f"{GROUP}/")
-    ]
+    references = owned.metadata.owner_references
+    if not references:
+        return None
+    owners = [owner for owner in references if owner.kind in RESOURCES and owner.api_version.startswith(f"{GROUP}/")]
     ref = owned.spec.parent_ref
     named = [owner for owner in owners if ref is not None and (owner.kind, owner.name) == (ref.kind, ref.name)]
     owner = next(iter((*named, *owners)), None)

@@ -7,6 +7,7 @@ in the tree while they have live children, because an abort passes through them.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from taskaction.api.action_flow_run import ActionFlowRun, ActionFlowRunStatus
 from taskaction.api.enums import TERMINAL_PHASES, ChildPolicy, ParentKind, Phase
@@ -23,8 +24,7 @@ _ABORTS_CHILDREN = {
 """The phases in which the end of a parent also ends its children."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParentLink:
+class ParentLink(NamedTuple):
     """Parent as an ownerReference names it, in the namespace of its child."""
 
     uid: str

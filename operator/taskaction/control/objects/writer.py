@@ -213,7 +213,7 @@ class StatusWriter(Generic[R]):
         sent.status = record.prepare_write()  # newer than when the write began to wait for its slot
         resource = RESOURCES[record.kind]
         body = status_body(resource, record.api_object.metadata, record.version, sent.status)
-        return await self._cluster.replace_status(resource, body)
+        return await self._cluster.replace_status(resource, body, metadata_only=True)
 
     def _delay(self, error: Exception, attempt: int) -> float:
         asked = error.retry_after if isinstance(error, UnavailableError) else None

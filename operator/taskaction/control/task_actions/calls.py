@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from taskaction.api.enums import Phase, RetryClass
@@ -38,7 +39,7 @@ from taskaction.lifecycle.failures import call_timeout_failure, remaining_attemp
 from taskaction.lifecycle.idempotency import current_key
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Succeeded, Work
 from taskaction.lifecycle.state import Observed
-from taskaction.plugin.base import Delivery, Run
+from taskaction.plugin.base import Delivery, Reporter, Run, SecretReader
 from taskaction.plugin.errors import ActionError, InvalidParametersError, TransientError, failure_of
 from taskaction.plugin.evaluation import Evaluator
 from taskaction.plugin.schedule import Schedule
@@ -244,8 +245,9 @@ class ExecutorCaller:
                 await self._check_private_parameters(record.namespace, binding, parameters)
             except InvalidParametersError as error:
                 raise InvalidParametersError(ledger.redact(str(error))) from None
-        run = self._build_run(record, binding, observed, parameters, ledger, deliveries)
-        return GuardedExecutor(executor, run, ledger, self._outputs.limit(of_run=is_of_run(action)))
+        build_run = partial(self._build_run, record, binding, observed, parameters, deliveries)
+        reporter, limit = StatusReporter(record, self._timers), self._outputs.limit(of_run=is_of_run(action))
+        return GuardedExecutor(executor, build_run, reporter, ledger, limit)
 
     def _build_run(
         self,
@@ -253,8 +255,10 @@ class ExecutorCaller:
         binding: ExecutorBinding,
         observed: Observed,
         parameters: dict[str, Any],
-        ledger: SecretLedger,
         deliveries: tuple[Delivery, ...],
+        *,
+        secrets: SecretReader,
+        reporter: Reporter,
     ) -> Run:
         action = record.action
         provider = binding.offer.provider if binding.offer is not None else None
@@ -270,8 +274,8 @@ class ExecutorCaller:
             config=binding.config,
             idempotency_key=current_key(record.namespace, record.uid, action.spec, status),
             started_at=status.attempts[-1].started_at if status.attempts else now,
-            reporter=StatusReporter(record, self._timers),
-            secrets=ledger,
+            reporter=reporter,
+            secrets=secrets,
             now=now,
             external_id=status.external_id,
             initializing_since=_initializing_since(status),

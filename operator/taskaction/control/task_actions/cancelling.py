@@ -1,7 +1,7 @@
 """Cancellation of attempts: cancels the running call and then the executor, within a deadline; records nothing."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from taskaction.api.enums import RetryClass
@@ -85,7 +85,7 @@ class Canceller:
         """Cancel the executor once, and what a lost call has started; return whether another try cannot help."""
         bound = self._observer.bind_executor(record.action)
         observed = self._observer.observe_action(record, self._owners.of_attempt(record))
-        observed = replace(observed, lost_call=observed.lost_call or findings.lost_call)
+        observed = observed._replace(lost_call=observed.lost_call or findings.lost_call)
         started = observed.status.phase.is_started
         is_lost = is_start_lost(observed) and findings.external_id is None
         if not isinstance(bound, ExecutorBinding):

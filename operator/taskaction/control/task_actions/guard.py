@@ -4,7 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from taskaction.api.reasons import Reason
 from taskaction.api.task_action import Link, Progress
@@ -13,7 +13,7 @@ from taskaction.control.task_actions.outcomes import to_outcome
 from taskaction.core.errors import TaskActionError
 from taskaction.execution.manager import LIMIT_FLOOR_SECONDS
 from taskaction.lifecycle.outcomes import Failed, Limited, Outcome, Paused, Pending, Succeeded, Work
-from taskaction.plugin.base import AbstractExecutor, Reporter, Run
+from taskaction.plugin.base import AbstractExecutor, Reporter, Run, SecretReader
 from taskaction.plugin.errors import InvalidParametersError, failure_of, work_after_execute, work_after_poll
 from taskaction.plugin.evaluation import EvaluatorBusyError
 from taskaction.plugin.redaction import LONGEST_TEXT_CHARS, SHORTEST_BYTES
@@ -45,17 +45,31 @@ class CallFailedError(TaskActionError):
         self.failure = failure
 
 
+class RunFactory(Protocol):
+    """Builder of the run for a call, around services that remember and redact what is secret."""
+
+    def __call__(self, *, secrets: SecretReader, reporter: Reporter) -> Run:
+        """Return the run with these services."""
+
+
 class GuardedExecutor:
     """Executor for one call of one action.
 
     Every method raises ``CallFailedError`` for what the executor raises, and lets a cancellation of the task through.
     """
 
-    def __init__(self, executor: AbstractExecutor, run: Run, ledger: SecretLedger, limit: OutputLimit) -> None:
+    def __init__(
+        self,
+        executor: AbstractExecutor,
+        build_run: RunFactory,
+        reporter: Reporter,
+        ledger: SecretLedger,
+        limit: OutputLimit,
+    ) -> None:
         """Create the executor for a call whose output may have the size of ``limit``."""
         self._executor = executor
         self._limit = limit
-        self._run = replace(run, secrets=ledger, reporter=_RedactingReporter(run.reporter, ledger))
+        self._run = build_run(secrets=ledger, reporter=_RedactingReporter(reporter, ledger))
         self._ledger = ledger
 
     @property

@@ -246,7 +246,7 @@ FORGED = {
 @pytest.mark.parametrize("change", FORGED.values(), ids=FORGED)
 def test_a_link_that_names_the_uid_of_another_object_does_not_reach_it(change: dict, *, first: bool) -> None:
     tree = OwnerTree()
-    forged = replace(ParentLink(uid="parent", name="parent"), **change)
+    forged = ParentLink(uid="parent", name="parent")._replace(**change)
 
     def forge() -> None:
         tree.update_node("thief", facts("thief"), forged, live=True)

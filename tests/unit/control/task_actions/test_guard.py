@@ -4,6 +4,8 @@ import io
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -199,7 +201,8 @@ async def test_an_output_whose_text_is_too_long_to_search_is_refused_and_never_s
     given = run(secrets={"one/key": SECRET})
     assert isinstance(given.secrets, SecretLedger)
     limit = OutputLimit(size=1_000_000, remedy="store it")
-    outcome = await GuardedExecutor(Leaking(leak), given, given.secrets, limit).execute()
+    guard = GuardedExecutor(Leaking(leak), partial(replace, given), given.reporter, given.secrets, limit)
+    outcome = await guard.execute()
     assert isinstance(outcome, Failed)
     assert (outcome.code, outcome.retry_class, outcome.external_id) == ("OutputTooLarge", None, "job-7")
     assert "values of Secrets are not searched for" in outcome.message
