@@ -78,12 +78,14 @@ class ControlPlane:
         """Pass a notification to its part; ``event`` is None for a listed object."""
         if kind == TASK_ACTIONS.kind:
             self.actions.intake.on_notification(event, body)
+            self.schedules.intake.on_object_notification(event, body)
         elif kind == ACTION_EVENTS.kind:
             self.actions.dispatcher.on_notification(event, body)
         elif kind == ACTION_FLOWS.kind:
             self.flows.on_notification(event, body)
         elif kind == ACTION_FLOW_RUNS.kind:
             self.runs.intake.on_notification(event, body)
+            self.schedules.intake.on_object_notification(event, body)
         elif kind == ACTION_SCHEDULES.kind:
             self.schedules.intake.on_notification(event, body)
         elif kind in FOLLOWED:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import orjson
 
+from taskaction.control.objects.scheduled import owning_schedules
+
 _DELETED = b'{"type":"DELETED",'
 
 
@@ -22,5 +24,7 @@ class OwnWriteFilter:
         """Whether a watch event needs no handling."""
         if not line.startswith(_DELETED):
             return False
-        uid = orjson.loads(line)["object"]["metadata"]["uid"]
-        return any(is_own(uid) for is_own in self._are_own)
+        metadata = orjson.loads(line)["object"]["metadata"]
+        if owning_schedules(metadata):
+            return False  # a time may wait for this end
+        return any(is_own(metadata["uid"]) for is_own in self._are_own)

@@ -48,6 +48,12 @@ SCHEDULE = {
     "metadata": {"name": "late"},
     "spec": {"interval": "1s", "suspend": True, "template": {"spec": {"executor": "noop"}}},
 }
+REFUSED = {
+    "apiVersion": API_VERSION,
+    "kind": "ActionSchedule",
+    "metadata": {"name": "refused"},
+    "spec": {"interval": "1s", "template": {"spec": {"executor": "noop", "misspelt": 1}}},
+}
 LOOK_SECONDS = 0.1
 ACCEPTED = 202
 SECONDS = 60
@@ -202,7 +208,7 @@ def test_all_that_dashboard_and_alerts_ask_for_moves(
     with Scraper() as scraper:
         operator = operators.start({**SETTINGS, **inboxes.operator_settings})
         scraper.urls.append(operator.url)
-        create(kubectl, [SCHEDULE])
+        create(kubectl, [SCHEDULE, REFUSED])
         in_line(kubectl)
         inboxes.start()
         services.start()

@@ -25,9 +25,19 @@ def test_the_end_of_an_own_action_is_an_echo() -> None:
         b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7"}}}',
         b'{"type":"ERROR","object":{"kind":"Status","code":410}}',
         line("MODIFIED", "mine", name='{"type":"DELETED",'),
+        line("DELETED", "mine", ownerReferences=[{"kind": "ActionSchedule", "uid": "s"}]),
         b"",
     ],
-    ids=["another's end", "a new object", "a change", "a bookmark", "an error", "a lying name", "an empty line"],
+    ids=[
+        "another's end",
+        "a new object",
+        "a change",
+        "a bookmark",
+        "an error",
+        "a lying name",
+        "a schedule's",
+        "an empty line",
+    ],
 )
 def test_everything_else_is_news(event: bytes) -> None:
     assert not OwnWriteFilter({"mine"}.__contains__).is_echo(event)

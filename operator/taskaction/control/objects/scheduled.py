@@ -5,7 +5,7 @@ Without it, a schedule whose process stopped before its status was written would
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from taskaction.cluster.gateway import ACTION_SCHEDULES, Body
 from taskaction.control.objects.owned import OwnedObject
@@ -30,6 +30,12 @@ def find_scheduled_time(owned: OwnedObject) -> ScheduledTime | None:
         if time is not None and is_schedule and owner.controller:
             return ScheduledTime(owner.uid, time)
     return None
+
+
+def owning_schedules(metadata: Mapping[str, Any]) -> list[str]:
+    """Return the uids of the schedules that own an object, by its metadata as the API server sends it."""
+    owners = metadata.get("ownerReferences")
+    return [owner["uid"] for owner in owners if owner["kind"] == ACTION_SCHEDULES.kind] if owners else []
 
 
 def nominal_time(body: Body) -> datetime | None:

@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from pydantic import ValidationError
 
 from taskaction.api.action_schedule import ActionSchedule
+from taskaction.api.bodies import has_ended
 from taskaction.cluster.gateway import ACTION_SCHEDULES, Body, Cluster
 from taskaction.control.objects.background import FailureRecorder
 from taskaction.control.objects.listing import list_uids
+from taskaction.control.objects.scheduled import owning_schedules
 from taskaction.control.schedules.records import ScheduleTable
 from taskaction.control.sharding.tenures import ShardTenures
 from taskaction.core.names import shard_of
@@ -55,6 +57,13 @@ class ScheduleIntake:
             self._table.add(schedule)
         if is_changed:
             self._request(uid)
+
+    def on_object_notification(self, event: str | None, body: Body) -> None:
+        """Request the schedule of an object that has ended or was deleted, if one of its times may wait for that."""
+        for uid in owning_schedules(body["metadata"]):
+            record = self._table.get(uid)
+            if record is not None and record.needs_ends and (event == _DELETED or has_ended(body)):
+                self._request(uid)
 
     async def sweep(self) -> None:
         """Forget schedules whose deletion the watch missed."""

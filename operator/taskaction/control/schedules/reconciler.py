@@ -48,10 +48,10 @@ _LOOK = timedelta(seconds=60)
 """Longest time between two decisions: timers follow the monotonic clock, and the wall clock may be set meanwhile."""
 
 _POLL = Backoff(initial=1.0, factor=2.0, max=60.0)
-"""Delays between looks at unfinished objects, whose ends the watch does not show to every replica."""
+"""Delays between looks at unfinished objects, of whose ends only the status has to tell."""
 
 _WAIT = Backoff(initial=1.0, factor=2.0, max=10.0)
-"""The same while a time waits for the end of one."""
+"""The same while a time waits for the end of one, for the case that the watch has missed it."""
 
 _REFUSED = Backoff(initial=2.0, factor=2.0, max=60.0)
 """Delays before a refused object is tried again."""
@@ -271,6 +271,7 @@ class ScheduleReconciler:
         if not made.is_complete:
             return self._after(_REFUSED, record.fail())
         record.succeed()
+        record.waits = decision.waits
         polls = record.count_poll(restart=bool(made.bodies))
         if decision.waits:
             return self._after(_WAIT, polls)

@@ -16,6 +16,7 @@ class ScheduleRecord:
         schedule: the object as last read or written.
         is_busy: a reconciliation is running; ``is_requested`` says that another one must follow it.
         failures: number of failed reconciliations in a row.
+        waits: whether a time is due and waits for the end of an object.
         polls: number of looks at what the schedule has made, since it last made something.
         unrecorded: names of the objects that this process has made, by their times, until the status has the times.
     """
@@ -24,6 +25,7 @@ class ScheduleRecord:
     is_busy: bool = False
     is_requested: bool = False
     failures: int = 0
+    waits: bool = False
     polls: int = 0
     unrecorded: dict[datetime, str] = field(default_factory=dict)
 
@@ -37,6 +39,11 @@ class ScheduleRecord:
         """The keys by which logs identify the schedule."""
         metadata = self.schedule.metadata
         return {"namespace": metadata.namespace, "schedule": metadata.name}
+
+    @property
+    def needs_ends(self) -> bool:
+        """Whether the end of an object matters now: a time waits for it, or a running reconciliation decides so."""
+        return self.waits or self.is_busy
 
     def update(self, schedule: ActionSchedule) -> bool:
         """Replace the object if ``schedule`` is newer; return whether its spec changed."""

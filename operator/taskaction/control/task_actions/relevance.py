@@ -1,7 +1,7 @@
 """Relevance of actions to this replica, by their raw objects; kopf's thread asks for each event of the watch.
 
-A replica needs the actions of its own shards. Of all others it needs those that it may have to relate to something of
-its own: parents and children, and actions with an external ID, by which ActionEvents find them.
+A replica needs the actions of its own shards and of its own schedules. Of all others it needs those that it may have to
+relate to something of its own: parents and children, and actions with an external ID, by which ActionEvents find them.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from typing import Any
 from taskaction.api.enums import ProviderKind, Sharding
 from taskaction.cluster.gateway import ACTION_SCHEDULES, Body
 from taskaction.control.objects.requests import ProviderKey
+from taskaction.control.objects.scheduled import owning_schedules
 from taskaction.control.objects.tables import ActionTable
 from taskaction.control.objects.tree import OwnerTree, ParentLink
 from taskaction.control.providers.providers import ProviderTable
@@ -72,7 +73,12 @@ class ActionRelevance:
         if not self._scope.is_reduced:
             return False
         try:
-            return not (_concerns_others(body) or self._is_related(body["metadata"]) or self._may_be_own(body))
+            return not (
+                _concerns_others(body)
+                or self._is_related(body["metadata"])
+                or self._is_of_own_schedule(body["metadata"])
+                or self._may_be_own(body)
+            )
         except Exception:  # noqa: BLE001 - of an object that cannot be read, or a plug-in that raises, the intake reports
             return False
 
@@ -80,6 +86,11 @@ class ActionRelevance:
         """Whether the action is known, or the parent of a known object."""
         link = ParentLink(uid=metadata["uid"], name=metadata["name"], namespace=metadata["namespace"])
         return self._table.get(link.uid) is not None or self.is_parent(link)
+
+    def _is_of_own_schedule(self, metadata: Mapping[str, Any]) -> bool:
+        """Whether a schedule of this replica made the action: a time may wait for its end."""
+        shards = self._tenures.shards
+        return any(self._tenures.holds(shard_of(uid, shards)) for uid in owning_schedules(metadata))
 
     def _may_be_own(self, body: Body) -> bool:
         """Whether this replica holds the action's shard, or cannot tell."""

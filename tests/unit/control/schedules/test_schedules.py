@@ -99,6 +99,21 @@ async def test_a_time_waits_for_the_end_of_the_earlier_object_with_the_policy_fo
         assert schedule_of(cluster).status.missed == births.seconds[1] / 10 - 2
 
 
+async def test_a_time_that_waits_starts_with_the_end_of_the_earlier_object(
+    cluster: FakeCluster, births: Births
+) -> None:
+    async with MemoryOperator(cluster=cluster) as operator:
+        template = {"spec": {"executor": "approval"}}
+        await begin(operator, schedule_body(template=template, concurrencyPolicy="Forbid", interval="1m"))
+        await operator.pass_time(400)
+        assert births.seconds == [60]
+        await operator.change(made_name(60), abort={})
+        assert operator.phase(made_name(60)) == "Aborted"
+        assert births.seconds == [60, 360]
+        await operator.change(made_name(360), abort={})
+        assert births.seconds == [60, 360]
+
+
 async def test_the_earlier_object_is_deleted_with_the_policy_replace(cluster: FakeCluster, births: Births) -> None:
     async with MemoryOperator(cluster=cluster) as operator:
         await begin(operator, schedule_body(template=SLEEP, concurrencyPolicy="Replace"))

@@ -14,6 +14,7 @@ from taskaction.control.objects.tree import OwnerTree
 from taskaction.control.sharding.scope import WatchScope
 from taskaction.control.sharding.tenures import ShardTenure, ShardTenures
 from taskaction.control.task_actions.relevance import ActionRelevance
+from taskaction.core.names import shard_of
 from taskaction.executors.basic import NoopExecutor
 from taskaction.plugin.base import AbstractExecutor, Run
 from taskaction.testing.clock import START
@@ -204,6 +205,10 @@ BY_PARENT = {"apiVersion": "taskaction.dev/v1alpha1", "kind": "TaskAction", "nam
 async def test_a_schedule_as_the_owner_relates_an_action_to_no_other_one(operator: MemoryOperator) -> None:
     judge, action = Judge(operator, set()), raw("one")
     assert judge.relevance.is_unneeded(action | {"metadata": action["metadata"] | {"ownerReferences": [BY_SCHEDULE]}})
+
+    of_schedule = action["metadata"] | {"ownerReferences": [BY_SCHEDULE]}
+    shard = shard_of(BY_SCHEDULE["uid"], SHARDS)
+    assert not Judge(operator, {shard}).relevance.is_unneeded(action | {"metadata": of_schedule})
 
     both = action["metadata"] | {"ownerReferences": [BY_SCHEDULE, BY_PARENT]}
     assert not judge.relevance.is_unneeded(action | {"metadata": both})
