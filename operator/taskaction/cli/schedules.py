@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -147,9 +147,10 @@ async def backfill(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of times.")] = _MOST_TIMES,
     dry_run: DryRun = False,
 ) -> None:
-    """Make the objects of all times of a range that have none.
+    """Make the objects of all times of a range that have none, also before the creation of the schedule.
 
-    They have the names that the schedule would have given them, so running the command again makes nothing twice.
+    They have the names that the schedule would have given them, so what exists is not made twice. A time whose object
+    was deleted, for example by the history limits, gets a new one.
     """
     from taskaction.control.schedules.rules import rules_of
     from taskaction.core.names import scheduled_name
@@ -160,7 +161,9 @@ async def backfill(
         raise CommandError("--until: must not be in the future; omit it for all times until now")
     if first > last:
         raise CommandError("--from: must not be after --until; specify an earlier time")
-    times = list(islice(rules_of(schedule).timetable.times(first - _INSTANT, last), limit + 1))
+    rules = rules_of(schedule)
+    all_times = takewhile(lambda time: not rules.has_ended(time), rules.timetable.times(first - _INSTANT, last))
+    times = list(islice(all_times, limit + 1))
     if len(times) > limit:
         raise CommandError(f"--limit: there are more than {limit} times; narrow --from and --until, or raise --limit")
     bodies = [_manifest(schedule, scheduled_name(name, time), time) for time in times]

@@ -71,6 +71,14 @@ def test_a_range_is_backfilled_once(taskaction: Terminal) -> None:
     assert taskaction(line).out.count(" exists") == 3
 
 
+def test_no_time_after_the_end_is_backfilled(taskaction: Terminal) -> None:
+    put(taskaction, "over", interval="1m", startAt="2026-01-01T12:02:00Z", endAt="2026-01-01T12:03:00Z")
+    line = "schedule backfill over --limit 3 --from 2026-01-01T12:01:00Z --until 2026-01-02T00:00:00Z"
+    assert taskaction(line).out.count(" created") == 3
+    assert max(made(taskaction)) == f"over-{(START + timedelta(minutes=3)).timestamp():.0f}"
+    assert "no times in this range" in taskaction("schedule backfill over --from 2026-01-01T12:04:00Z").err
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from local.manifests import ROOT
 from support.client_wheel import PROJECT
 from taskaction_client.errors import ActionFailedError, OutputStoredError
 from taskaction_client.failures import BY_REASON, ActionInterruptedError, ActionSystemError
@@ -84,9 +85,11 @@ def test_an_output_outside_of_the_object_is_an_error() -> None:
         output_of(ended(outputSize=70_000))
 
 
-def check_types(program: str, folder: Path) -> str:
-    """Return what mypy reports about a program of a user."""
-    (folder / "program.py").write_text(program)
+def check_types(folder: Path, *programs: str) -> str:
+    """Return what mypy reports about programs of a user."""
+    names = [f"program_{number}.py" for number in range(len(programs))]
+    for name, program in zip(names, programs, strict=True):
+        (folder / name).write_text(program)
     alone = ("--no-site-packages", "--ignore-missing-imports", "--follow-imports=silent")  # aiohttp takes long to read
     command = [
         sys.executable,
@@ -96,7 +99,7 @@ def check_types(program: str, folder: Path) -> str:
         "--config-file=",
         f"--cache-dir={folder}",
         *alone,
-        "program.py",
+        *names,
     ]
     env = os.environ | {"MYPYPATH": str(PROJECT / "src")}
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False).stdout
@@ -104,8 +107,15 @@ def check_types(program: str, folder: Path) -> str:
 
 def test_a_type_checker_knows_the_fields(tmp_path: Path) -> None:
     wrong = PROGRAM.replace('"parameters"', '"paramters"').replace('"limit": 3', '"limit": "3"')
-    found = check_types(PROGRAM + wrong, tmp_path)
+    found = check_types(tmp_path, PROGRAM + wrong)
     assert "Found 2 errors" in found, found
     assert 'Extra key "paramters" for TypedDict "TaskActionSpec"' in found
     assert '"limit" has type "int"' in found
     assert found.count('Revealed type is "builtins.str | None"') + found.count('Revealed type is "str | None"') == 2
+
+
+def test_the_programs_of_the_documents_have_no_type_errors(tmp_path: Path) -> None:
+    pages = (ROOT / "docs" / "from-python.md", PROJECT / "README.md")
+    blocks = [block for page in pages for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)]
+    assert len(blocks) > 6
+    assert "Success: no issues found" in (found := check_types(tmp_path, *blocks)), found

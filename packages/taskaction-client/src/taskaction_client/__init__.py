@@ -19,10 +19,13 @@ from taskaction_client.errors import (
 from taskaction_client.objects import Action, FlowRun, Request
 from taskaction_client.outcomes import Outcome
 from taskaction_client.sync_client import SyncClient
+from taskaction_client.types.action_flow_run import ActionFlowRunSpec
+from taskaction_client.types.task_action import TaskActionSpec
 
 __all__ = [
     "Action",
     "ActionFailedError",
+    "ActionFlowRunSpec",
     "AlreadyExistsError",
     "ApiError",
     "Client",
@@ -38,6 +41,7 @@ __all__ = [
     "OutputStoredError",
     "Request",
     "SyncClient",
+    "TaskActionSpec",
     "UnavailableError",
     "WaitTimeoutError",
 ]
