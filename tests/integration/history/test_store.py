@@ -120,3 +120,26 @@ async def test_postgresql_searches_labels_and_words_by_indexes(postgres_address)
         await connection.close()
     assert "taskaction_history_labels" in names
     assert ("taskaction_history_message" in names) == ("pg_trgm" in extensions)
+
+
+async def test_records_are_written_while_the_tables_are_migrated(tmp_path_factory) -> None:
+    with postgres(tmp_path_factory.mktemp("migrated")) as address:
+        url = parse_address(address, None)
+        await migrate_tables(url, "r0001")  # as the release before has left them
+        store, written, is_over = HistoryStore.open(url), [], asyncio.Event()
+
+        async def write() -> None:
+            while not is_over.is_set():
+                batch = [record(f"during-{len(written)}-{number}") for number in range(20)]
+                await store.write(batch)
+                written.extend(batch)
+
+        try:
+            writer = asyncio.create_task(write())
+            await migrate_tables(url)
+            is_over.set()
+            await writer
+            await store.write([record("afterwards")])  # the release before works with the new tables
+            assert len(await store.find_versions([one.uid for one in written])) == len(written) > 0
+        finally:
+            await store.close()

@@ -21,6 +21,8 @@ from cluster.processes import wait_until
 from support.actions import API_VERSION, Body, action, create, patch, wait_for_phase
 from support.actions_services import ActionsServices, task, watch
 from support.api import patch_object
+from support.histories import migrated
+from support.history_services import HistoryServices
 from support.inboxes import SECRET, Inboxes, post, signed
 from support.observability import expressions
 from support.operators import Operators
@@ -55,7 +57,7 @@ REFUSED = {
     "spec": {"interval": "1s", "template": {"spec": {"executor": "noop", "misspelt": 1}}},
 }
 LOOK_SECONDS = 0.1
-ACCEPTED = 202
+ACCEPTED, UNAUTHORIZED = 202, 401
 SECONDS = 60
 
 
@@ -133,6 +135,13 @@ def services(kubectl: Kubectl, tmp_path: Path) -> Iterator[ActionsServices]:
     found.close()
 
 
+@pytest.fixture
+def histories(kubectl: Kubectl, tmp_path: Path) -> Iterator[HistoryServices]:
+    found = HistoryServices(kubectl, str(kubectl.namespace), tmp_path)
+    yield found
+    found.close()
+
+
 def in_line(kubectl: Kubectl) -> None:
     """More than two workers can do at once, some of it twice, some of it within a rate."""
     rate = {"rate": {"requests": 1, "per": "500ms", "burst": 1}}
@@ -200,6 +209,7 @@ def test_all_that_dashboard_and_alerts_ask_for_moves(
     operators: Operators,
     inboxes: Inboxes,
     services: ActionsServices,
+    histories: HistoryServices,
     agents: PortAgents,
     port: PortServer,
     kubectl: Kubectl,
@@ -212,8 +222,10 @@ def test_all_that_dashboard_and_alerts_ask_for_moves(
         in_line(kubectl)
         inboxes.start()
         services.start()
+        histories.start(migrated(f"sqlite:///{tmp_path / 'history.db'}"))
         agent = agents.start()
-        scraper.urls += [inboxes.probes, services.probes, agent.url]
+        scraper.urls += [inboxes.probes, services.probes, histories.probes, agent.url]
+        assert histories.ask("/v1/objects", None)[0] == UNAUTHORIZED
         port.fail("/v1/actions/runs/claim-pending", 500)
         port.fail("patch", 404)
         port.add("r1", "noop")

@@ -22,11 +22,11 @@ class HistoryServeConfig(Settings, env_prefix="TASKACTION_HISTORY_SERVE_"):
     """Audiences of which a token must name one, separated by commas. Default: the API server's own."""
     query_timeout: PositiveDuration = timedelta(seconds=10)
     """Maximum duration of a query of the database; the request then gets 503."""
-    database_connections: Annotated[int, Field(ge=1, le=1_000)] = 8
+    database_connections: Annotated[int, Field(ge=1, le=1_000)] = 16
     """Maximum number of connections to the database."""
     max_concurrent_requests: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Maximum number of concurrent requests; further ones get 503 with Retry-After."""
-    max_concurrent_requests_per_caller: Annotated[int, Field(ge=1, le=10_000)] = 8
+    max_concurrent_requests_per_caller: Annotated[int, Field(ge=1, le=10_000)] = 6
     """Maximum number of concurrent requests of one caller; further ones get 429 with Retry-After."""
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 1024
     """Maximum number of connections; further ones are closed at once."""
