@@ -191,15 +191,16 @@ async def expire(_: web.Request, __: LyingServer) -> web.Response:
 
 def do_it_and_say_nothing(kubeconfig: Path) -> Answer:
     """Have the request done by the real server, and lose the answer."""
-    return _do_it_first(kubeconfig, hang_up)
+    return do_it_first(kubeconfig, hang_up)
 
 
 def do_it_and_never_answer(kubeconfig: Path) -> Answer:
     """Have the request done by the real server, and keep the connection open without an answer."""
-    return _do_it_first(kubeconfig, say_nothing)
+    return do_it_first(kubeconfig, say_nothing)
 
 
-def _do_it_first(kubeconfig: Path, then: Answer) -> Answer:
+def do_it_first(kubeconfig: Path, then: Answer) -> Answer:
+    """Have the request done by the real server, and answer as `then` does."""
     server, trust, token = _target(kubeconfig)
 
     async def answer(request: web.Request, lying: LyingServer) -> web.Response:

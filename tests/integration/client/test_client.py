@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import yaml
+from aiohttp import web
 
 from cluster.clusters import Cluster
 from cluster.kubectl import Kubectl
 from local.manifests import ROOT
 from support.accounts import create_account
 from support.client_wheel import build_wheel, install_wheel, run
-from support.lying_server import LyingServer, do_it_and_say_nothing, expire, refuse
+from support.lying_server import LyingServer, do_it_and_say_nothing, do_it_first, expire, hang_up, refuse
 from taskaction_client import (
     Action,
     ActionFailedError,
@@ -238,6 +239,25 @@ async def test_cuts_and_lost_answers_lose_and_repeat_nothing(
     versions = [one.resource_version for one in seen]
     assert len(set(versions)) == len(versions)
     assert seen[-1].phase == "Succeeded"
+
+
+async def test_a_batch_sees_the_ends_of_actions_that_ended_before_their_creation_was_answered(
+    operator, kubectl: Kubectl, token: Path, namespace: str, tmp_path: Path
+) -> None:
+    async def wait_for_the_end(request: web.Request, server: LyingServer) -> web.Response:
+        name = (await request.json())["metadata"]["name"]
+        wait = ("wait", f"ta/{name}", "--for=condition=Finished", f"--timeout={PATIENCE}s")
+        await asyncio.to_thread(kubectl, *wait)
+        return await hang_up(request, server)
+
+    with LyingServer(token) as server:
+        server.tell("POST", answer=do_it_first(token, wait_for_the_end), times=3)
+        server.freeze_watches()
+        async with Client(kubeconfig=server.write_kubeconfig(tmp_path / "config"), namespace=namespace) as cut:
+            requests = [Request(spec={"executor": "noop", "parameters": {"output": n}}) for n in range(3)]
+            outcomes = [one async for one in cut.actions.run_many(requests)]
+        server.thaw_watches()
+    assert sorted(one.result() for one in outcomes) == [0, 1, 2]
 
 
 async def test_an_account_with_a_token_may_do_what_its_role_says(operator, token: Path, namespace: str) -> None:

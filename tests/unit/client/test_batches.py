@@ -143,6 +143,14 @@ async def test_a_watch_that_fails_fails_every_wait() -> None:
     await ends.close()
 
 
+async def test_an_object_that_had_ended_when_it_was_read_needs_no_change() -> None:
+    feed, cursor = Feed(), ChangeCursor("1")
+    ends = BatchEnds(LABEL, Action, feed.changes(), cursor, get=get_nothing, wait=wait_elsewhere)
+    assert (await ends.end_of(Action.of(body("a", "Failed")))).phase == "Failed"
+    assert (ends._early, ends._waiting) == ({}, {})
+    await ends.close()
+
+
 async def test_an_unexpected_error_of_the_watch_leaves_no_wait_behind() -> None:
     feed = Feed()
     ends = BatchEnds(LABEL, Action, feed.changes(), ChangeCursor(), get=get_nothing, wait=wait_elsewhere)

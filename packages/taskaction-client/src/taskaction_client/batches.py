@@ -93,6 +93,8 @@ class BatchEnds(Generic[SnapshotT]):
     async def end_of(self, created: SnapshotT) -> SnapshotT:
         """Return an object when it has ended.
 
+        It may have ended already: if the response to its creation was lost, it was read later.
+
         Raises:
             DeletedError: the object was deleted before its end was visible.
             ApiError: the watch has failed.
@@ -101,6 +103,8 @@ class BatchEnds(Generic[SnapshotT]):
             return await self._wait(created)
         future = self._early.pop(created.uid, None)
         try:
+            if created.has_ended:
+                return created
             if future is not None:
                 return await future
             await self.check()
