@@ -9,7 +9,9 @@ import json
 import random
 import string
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import quote, quote_plus
 
 from benchmarks.figures.group import Group
@@ -109,8 +111,9 @@ async def _leaks(value: str, encode: Callable[[str], str], end: Callable[[str], 
         secrets=secrets,
         now=now,
     )
+    guarded = GuardedExecutor(Echo(encode, end), partial(replace, run), reports, secrets, LIMIT)
     try:
-        found: object = await GuardedExecutor(Echo(encode, end), run, secrets, LIMIT).execute()
+        found: object = await guarded.execute()
     except CallFailedError as error:
         found = error.failure
     seen = f"{found} {vars(reports)}"
