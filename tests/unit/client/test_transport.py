@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from taskaction_client.changes import ChangeCursor
+from taskaction_client.collection import Collection
 from taskaction_client.connection import Response
 from taskaction_client.credentials import Credentials
 from taskaction_client.errors import (
@@ -27,6 +28,7 @@ from taskaction_client.errors import (
 )
 from taskaction_client.following import follow_changes
 from taskaction_client.kubeconfig import Account
+from taskaction_client.objects import Action
 from taskaction_client.transport import Transport, retry_delay
 
 
@@ -135,6 +137,24 @@ async def test_a_refusal_is_not_repeated() -> None:
     with pytest.raises(InvalidError, match=r"spec\.x: unknown") as caught:
         await transport(connection, Clock()).send("POST", "/x", {})
     assert (caught.value.status, caught.value.reason) == (422, "Invalid")
+
+
+async def test_a_redirect_is_not_followed_and_not_repeated() -> None:
+    connection, clock = FakeConnection(Response(302, {"Location": "https://login"}, b"<html>")), Clock()
+    with pytest.raises(InvalidError, match="redirects to https://login: check the server"):
+        await transport(connection, clock).send("GET", "/x")
+    assert clock.pauses == []
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name"), [("", "a"), ("n", ""), ("..", "a"), ("n", "a/b"), ("n", "a?watch=true")]
+)
+async def test_a_name_that_would_change_the_path_is_not_sent(namespace: str, name: str) -> None:
+    connection = FakeConnection()
+    actions: Collection[Action, Any] = Collection(transport(connection, Clock()), Action, "n")
+    with pytest.raises(InvalidError, match="invalid value"):
+        await actions.within(namespace).get(name)
+    assert connection.requests == []
 
 
 async def test_a_client_that_is_not_open_says_how_to_open_it() -> None:

@@ -134,7 +134,7 @@ class ScheduleReconciler:
         self._table.drop(uid)
 
     async def _run(self, record: ScheduleRecord) -> None:
-        """Reconcile until nothing is requested any more, and set the timer."""
+        """Reconcile until nothing is requested any more, and set the timer, also after an unexpected error."""
         try:
             while True:
                 wake = await self._try(record)
@@ -144,6 +144,9 @@ class ScheduleReconciler:
                     self._agenda.set(record.uid, wake)
                     return
                 record.begin()
+        except Exception:
+            self._agenda.set(record.uid, self._after(_REFUSED, record.fail()))
+            raise
         finally:
             record.end()
 

@@ -258,12 +258,12 @@ class Collection(Generic[SnapshotT, SpecT]):
     def _place(self, target: SnapshotT | str) -> tuple[str, str]:
         return (target.namespace, target.name) if isinstance(target, Snapshot) else (self.namespace, target)
 
-    def _path(self, namespace: str, name: str = "") -> str:
+    def _path(self, namespace: str, name: str | None = None) -> str:
         for field, text in (("namespace", namespace), ("name", name)):
-            if text and not _NAME.fullmatch(text):
+            if text is not None and not _NAME.fullmatch(text):
                 raise InvalidError(f"{field}: invalid value {text!r}; use lower-case letters, digits, - and .")
         path = f"/apis/{API_VERSION}/namespaces/{namespace}/{self._model.plural}"
-        return f"{path}/{name}" if name else path
+        return path if name is None else f"{path}/{name}"
 
 
 def _request(

@@ -228,6 +228,11 @@ def read_object(response: "Response") -> Body:
     Raises:
         ApiError: the response is an error, or contains no object.
     """
+    if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
+        where = response.headers.get("Location", "elsewhere")
+        raise InvalidError(
+            f"the server redirects to {where}: check the server of the kubeconfig", status=response.status
+        )
     if response.status >= HTTPStatus.BAD_REQUEST:
         raise error_from_response(response.status, response.content, response.headers)
     try:

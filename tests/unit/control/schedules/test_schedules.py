@@ -234,6 +234,19 @@ async def test_a_time_is_decided_again_after_an_outage(cluster: FakeCluster, bir
         assert (births.seconds, schedule_of(cluster).status.missed) == ([20], 1)
 
 
+async def test_an_unexpected_error_does_not_stop_a_schedule(
+    cluster: FakeCluster, births: Births, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with MemoryOperator(cluster=cluster) as operator:
+        await begin(operator, schedule_body(interval="1m"))
+        with monkeypatch.context() as broken:
+            broken.setattr(operator.control.schedules.reconciler._objects, "list_all", None)
+            await operator.pass_time(61)
+            assert births.seconds == []
+        await operator.pass_time(10)
+        assert (births.seconds, schedule_of(cluster).status.missed) == ([60], 0)
+
+
 async def test_finished_objects_are_deleted_beyond_the_limits(cluster: FakeCluster) -> None:
     async with MemoryOperator(cluster=cluster) as operator:
         fails = {"spec": {"executor": "fail"}}
