@@ -34,7 +34,7 @@ LABEL org.opencontainers.image.title="taskaction-operator" \
 COPY --from=build /opt/taskaction /opt/taskaction
 COPY LICENSE /opt/taskaction/
 # Bytecode of just what is imported: the root is read-only later, and compiling at each start would take seconds.
-RUN ["/opt/taskaction/bin/python3", "-c", "import taskaction.app.operator, taskaction.cli.program, taskaction.integrations.port.agent.agent, taskaction.services.webhooks.service, taskaction.integrations.flyte.service.service, taskaction.history.schema, taskaction.services.history.service; from importlib.metadata import entry_points; [plugin.load() for plugin in entry_points(group='taskaction.executors')]"]
+RUN ["/opt/taskaction/bin/python3", "-c", "import taskaction.app.operator, taskaction.cli.program, taskaction.integrations.port.agent.agent, taskaction.services.webhooks.service, taskaction.integrations.flyte.service.service, taskaction.history.schema, taskaction.services.history.service, taskaction.services.console.service; from importlib.metadata import entry_points; [plugin.load() for plugin in entry_points(group='taskaction.executors')]"]
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532
 ENTRYPOINT ["/opt/taskaction/bin/taskaction"]

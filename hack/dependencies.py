@@ -69,7 +69,7 @@ def check() -> None:
     base(DOCKERFILE.read_text(encoding="utf-8"))
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     extras, tools = project["optional-dependencies"], BUILD_TOOLS.read_text(encoding="utf-8")
-    runtime = [*project["dependencies"], *extras["actions"], *extras["history"]]
+    runtime = [*project["dependencies"], *extras["actions"], *extras["history"], *extras["console"]]
     build = [name for line in tools.splitlines() if (name := line.partition("#")[0].strip())]
     client = tomllib.loads(CLIENT.read_text(encoding="utf-8"))["project"]["dependencies"]
     dev = DEV.read_text(encoding="utf-8")
@@ -113,7 +113,7 @@ def _lines(text: str) -> list[str]:
 
 def compile_requirements(*options: str) -> None:
     """Write the four files; the others have the versions of the first."""
-    shipped = ("--extra=actions", "--extra=history")
+    shipped = ("--extra=actions", "--extra=history", "--extra=console")
     _run(*COMPILE, *options, "--extra=dev", *shipped, str(PROJECT), str(BUILD_TOOLS), f"--output-file={DEV}")
     _run(*COMPILE, *shipped, f"--constraint={DEV}", str(PROJECT), f"--output-file={RUNTIME}")
     _run(*COMPILE, f"--constraint={DEV}", str(BUILD_TOOLS), f"--output-file={BUILD}")

@@ -33,9 +33,9 @@ $ helm test taskaction --namespace taskaction-system
 ```
 
 Needs Kubernetes {kubernetes}. Each component is a Deployment of its own from the same image: the operator, the inbox
-for webhooks, the Actions service, the history service and the Port agent. `operator.enabled`, `webhooks.enabled`,
-`actions.enabled`, `history.serve.enabled` and `portAgent.enabled` choose. Each has an account with the rights that its
-code needs, and no others.
+for webhooks, the Actions service, the history service, the console and the Port agent. `operator.enabled`,
+`webhooks.enabled`, `actions.enabled`, `history.serve.enabled`, `console.enabled` and `portAgent.enabled` choose. Each
+has an account with the rights that its code needs, and no others.
 
 `helm upgrade` upgrades the CRDs as well, `helm rollback` takes everything back but never removes a CRD that
 `crds.keep` protects, and `helm uninstall` first lets the operator end what is unfinished.

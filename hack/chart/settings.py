@@ -10,6 +10,7 @@ from taskaction.integrations.port.agent.settings import PortAgentConfig
 from taskaction.plugin.registry import Registry
 from taskaction.plugin.settings import Settings, variables_of
 from taskaction.runtime.config import OperatorConfig
+from taskaction.services.console.settings import ConsoleConfig
 from taskaction.services.history.settings import HistoryServeConfig
 from taskaction.services.webhooks.settings import WebhooksConfig
 
@@ -50,6 +51,7 @@ _OWN_VALUES = {
         "TLS_CLIENT_CA_FILE",
     ),
     "TASKACTION_HISTORY_SERVE_": ("BIND", "PROBES_BIND", "AUDIENCES"),
+    "TASKACTION_CONSOLE_": ("BIND", "PROBES_BIND", "URL"),
 }
 """Settings that the chart sets by values of their own, or that make no sense in a pod."""
 
@@ -64,6 +66,7 @@ def schema(chart: Path) -> str:
         (values["webhooks"]["properties"], "TASKACTION_WEBHOOKS_", [WebhooksConfig]),
         (values["actions"]["properties"], "TASKACTION_ACTIONS_", [ActionsConfig]),
         (values["history"]["properties"]["serve"]["properties"], "TASKACTION_HISTORY_SERVE_", [HistoryServeConfig]),
+        (values["console"]["properties"], "TASKACTION_CONSOLE_", [ConsoleConfig]),
         (values["portAgent"]["properties"], "TASKACTION_PORT_AGENT_", [PortAgentConfig]),
     ):
         place["settings"]["propertyNames"] = {"enum": sorted(set(_names(prefix, models)))}

@@ -39,6 +39,8 @@ def page() -> Iterator[str]:
 def _commands(group: Any, words: str) -> Iterator[str]:
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield from _command(command, f"{words} {name}")
             yield from _commands(command, f"{words} {name}")
         else:
             yield from _command(command, f"{words} {name}")

@@ -23,6 +23,8 @@ from taskaction.plugin.registry import Registry
 from taskaction.plugin.settings import Settings, former_names, variable_of
 from taskaction.runtime import config
 from taskaction.runtime.process_metrics import FORMER_NAMES, PREFIX, ProcessMetrics
+from taskaction.services.console import settings as console
+from taskaction.services.console.recorder import ConsoleMetrics
 from taskaction.services.history import settings as history
 from taskaction.services.history.recorder import HistoryServeMetrics
 from taskaction.services.webhooks import settings as webhooks
@@ -70,6 +72,12 @@ def programs() -> list[Program]:
             history.HistoryServeConfig,
             HistoryServeMetrics(),
         ),
+        Program(
+            "The console",
+            "console serve",
+            console.ConsoleConfig,
+            ConsoleMetrics(),
+        ),
     ]
 
 
@@ -79,7 +87,7 @@ does not start with a wrong value: its message names all such variables, their v
 unknown variables, because Kubernetes itself puts such variables into pods, and warns at the start of each that begins
 like a setting. A variable with a former name works, with a warning, too. The [chart](../install.md#install) sets the
 variables by values of the same names. In a pod, an address to bind to begins with `0.0.0.0`. The inbox, the
-Actions service and the history service also read the operator's
+Actions service, the history service and the console also read the operator's
 `TASKACTION_NAMESPACE`, `TASKACTION_WATCH_NAMESPACES`, `TASKACTION_CONTEXT`, `TASKACTION_IDENTITY`,
 `TASKACTION_METRICS_LEGACY_NAMES` and `TASKACTION_LOG_…`."""
 

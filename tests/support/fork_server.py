@@ -68,6 +68,7 @@ def load() -> None:
     import taskaction.cli.program
     import taskaction.integrations.flyte.service.service
     import taskaction.integrations.port.agent.agent
+    import taskaction.services.console.service
     import taskaction.services.history.service
     import taskaction.services.webhooks.service  # noqa: F401
 

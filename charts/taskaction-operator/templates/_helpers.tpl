@@ -64,6 +64,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.webhooks.enabled }}{{- $_ := set $found "webhooks" .Values.webhooks }}{{- end }}
 {{- if .Values.actions.enabled }}{{- $_ := set $found "actions" .Values.actions }}{{- end }}
 {{- if .Values.history.serve.enabled }}{{- $_ := set $found "history" .Values.history.serve }}{{- end }}
+{{- if .Values.console.enabled }}{{- $_ := set $found "console" .Values.console }}{{- end }}
 {{- if .Values.portAgent.enabled }}{{- $_ := set $found "port-agent" .Values.portAgent }}{{- end }}
 {{- range $component, $values := $found }}
 {{- $_ := set $found $component (pick $values "replicaCount") }}

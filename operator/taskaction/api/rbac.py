@@ -33,6 +33,8 @@ class Scope(StrEnum):
     """In the whole cluster, by the Actions service's own account."""
     HISTORY_CLUSTER = "history-cluster"
     """In the whole cluster, by the history service's own account."""
+    CONSOLE = "console"
+    """In the namespaces whose actions the console shows, by its own account."""
     RELEASE = "release"
     """In the served namespaces, while the operator is being uninstalled."""
     RELEASE_OWN = "release-own"
@@ -302,6 +304,13 @@ RIGHTS = (
         resources=("subjectaccessreviews",),
         verbs=("create",),
         why="authorization of callers",
+    ),
+    Right(
+        scope=Scope.CONSOLE,
+        group=GROUP,
+        resources=("taskactions", "actionflowruns"),
+        verbs=("list", "watch"),
+        why="rows of lists, each shown to whom may list it; all else is read and done with the rights of the user",
     ),
     Right(
         scope=Scope.RELEASE,

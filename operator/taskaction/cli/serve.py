@@ -11,6 +11,7 @@ _OF_OTHERS = (
     "TASKACTION_ACTIONS_",
     "TASKACTION_PORT_AGENT_",
     "TASKACTION_HISTORY_SERVE_",
+    "TASKACTION_CONSOLE_",
     "TASKACTION_HTTP_",
     "TASKACTION_FLYTE_",
     "TASKACTION_NODE",
@@ -108,12 +109,33 @@ def serve_history() -> None:
     run_until_signalled(lambda stop: run_history_service(config, own, stop))
 
 
+def serve_console() -> None:
+    """Run one replica of the web console; settings come from TASKACTION_* in the environment."""
+    from taskaction.plugin.settings import SettingsReader
+    from taskaction.runtime.config import OperatorConfig
+    from taskaction.runtime.logs import log_settings
+    from taskaction.runtime.process import run_until_signalled, tune_process
+
+    try:
+        from taskaction.services.console.service import run_console
+        from taskaction.services.console.settings import ConsoleConfig
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{error}: install the extra `console` of taskaction-operator") from error
+    settings = SettingsReader(os.environ).check(OperatorConfig, ConsoleConfig, others=_OF_OTHERS)
+    config = OperatorConfig.from_environment(os.environ)
+    own = ConsoleConfig.from_environment(os.environ)
+    tune_process(config)
+    log_settings(settings)
+    run_until_signalled(lambda stop: run_console(config, own, stop))
+
+
 SERVERS: Mapping[tuple[str, ...], Callable[[], None]] = {
     ("operator", "run"): run_operator,
     ("port-agent", "run"): run_port_agent,
     ("webhooks", "serve"): serve_webhooks,
     ("actions", "serve"): serve_actions,
     ("history", "serve"): serve_history,
+    ("console", "serve"): serve_console,
 }
 """Servers by the words of their commands."""
 

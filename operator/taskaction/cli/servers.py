@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from taskaction.cli import durations, past
+from taskaction.cli.console import open_console, unless_subcommand
 from taskaction.cli.escaping import write_text
 from taskaction.cli.serve import SERVERS
 from taskaction.core.errors import ConfigurationError
@@ -18,6 +19,7 @@ _HELP = {
     "webhooks": "Run the inbox that accepts webhooks.",
     "actions": "Run Flyte's Actions service.",
     "history": "Ask for past actions and runs; serve them, and prepare their database.",
+    "console": "Open the web console for the kubeconfig's cluster, or serve it for others.",
 }
 
 
@@ -57,11 +59,12 @@ def migrate() -> None:
 
 def server_groups() -> dict[str, typer.Typer]:
     """Return the command groups of the servers by name."""
-    found = {name: typer.Typer(no_args_is_help=True, help=text) for name, text in _HELP.items()}
+    found = {name: typer.Typer(no_args_is_help=name != "console", help=text) for name, text in _HELP.items()}
     for (group, name), serve in SERVERS.items():
         found[group].command(name)(serve)
     found["operator"].command("release")(release)
     found["history"].command("migrate")(migrate)
     for name, command in past.COMMANDS.items():
         found["history"].command(name)(command)
+    found["console"].callback(invoke_without_command=True)(unless_subcommand(open_console))
     return found

@@ -71,9 +71,14 @@ class Credentials:
 
     def ssl_context(self) -> ssl.SSLContext:
         """Return a context that verifies the server and presents the client certificate, if there is one."""
-        context = ssl.create_default_context(cafile=self._loaded.ssl_ca_cert)
+        context = self.anonymous_ssl_context()
         if self._loaded.cert_file:
             context.load_cert_chain(self._loaded.cert_file, self._loaded.key_file)
+        return context
+
+    def anonymous_ssl_context(self) -> ssl.SSLContext:
+        """Return a context that verifies the server and presents nothing: the requests are those of other people."""
+        context = ssl.create_default_context(cafile=self._loaded.ssl_ca_cert)
         if not self._loaded.verify_ssl:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

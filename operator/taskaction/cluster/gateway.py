@@ -52,6 +52,20 @@ SUBJECT_ACCESS_REVIEWS = Resource(
     kind="SubjectAccessReview",
     namespaced=False,
 )
+SELF_SUBJECT_REVIEWS = Resource(
+    group="authentication.k8s.io",
+    version="v1",
+    plural="selfsubjectreviews",
+    kind="SelfSubjectReview",
+    namespaced=False,
+)
+SELF_SUBJECT_ACCESS_REVIEWS = Resource(
+    group="authorization.k8s.io",
+    version="v1",
+    plural="selfsubjectaccessreviews",
+    kind="SelfSubjectAccessReview",
+    namespaced=False,
+)
 PODS = Resource(group="", version="v1", plural="pods", kind="Pod")
 POD_TEMPLATES = Resource(group="", version="v1", plural="podtemplates", kind="PodTemplate")
 JOBS = Resource(group="batch", version="v1", plural="jobs", kind="Job")

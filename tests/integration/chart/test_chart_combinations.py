@@ -17,6 +17,7 @@ COMPONENTS = {
     "webhooks": ("webhooks.url=https://hooks.example.org", "webhooks.keySecret=key"),
     "actions": ("actions.namespace=default", "actions.tls.secret=cert"),
     "history.serve": ("history.url=postgresql://user@host:5432/db",),
+    "console": (),
     "portAgent": ("portAgent.installationId=a", "portAgent.namespace=default", "portAgent.credentialsSecret=port"),
 }
 PODS = (

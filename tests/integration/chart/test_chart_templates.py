@@ -398,8 +398,8 @@ def test_flytes_actions_that_nobody_would_run_are_refused(helm: Helm) -> None:
         helm("template", *RELEASE, *FLYTE, "--set=watchNamespaces={flyte}")
 
 
-EVERYTHING = (*AGENT, *INBOX, *FLYTE, *HISTORY, "--set=history.serve.enabled=true")
-COMPONENTS = {"operator", "webhooks", "actions", "history", "port-agent"}
+EVERYTHING = (*AGENT, *INBOX, *FLYTE, *HISTORY, "--set=history.serve.enabled=true", "--set=console.enabled=true")
+COMPONENTS = {"operator", "webhooks", "actions", "history", "console", "port-agent"}
 
 
 @pytest.mark.parametrize(
@@ -665,6 +665,7 @@ SCOPES = {
     "-webhooks": ("webhooks", "webhooks-cluster", "accounts"),
     "-actions": ("actions", "actions-cluster"),
     "-history": ("history-cluster",),
+    "-console": ("console",),
     "-port-agent": ("port-agent",),
     "-release": ("release", "release-own"),
     "-test": ("test",),
@@ -714,6 +715,7 @@ def test_each_account_may_do_what_its_code_asks_for_and_nothing_else(
         *HISTORY,
         "--set=actions.enabled=true",
         "--set=history.serve.enabled=true",
+        "--set=console.enabled=true",
         *places,
         *open_to,
         f"--namespace={home}",

@@ -23,6 +23,7 @@ from local.manifests import ROOT
 from local.operator_process import Launch
 from support import preloaded
 from support.actions_services import ActionsServices
+from support.consoles import Consoles
 from support.histories import migrated
 from support.history_services import HistoryServices
 from support.inboxes import Inboxes
@@ -36,6 +37,7 @@ COMMANDS = {
     "webhooks": (["webhooks", "serve"], "TASKACTION_WEBHOOKS_", "probes_bind"),
     "actions": (["actions", "serve"], "TASKACTION_ACTIONS_", "probes_bind"),
     "history": (["history", "serve"], "TASKACTION_HISTORY_SERVE_", "probes_bind"),
+    "console": (["console", "serve"], "TASKACTION_CONSOLE_", "probes_bind"),
     "port-agent": (["port-agent", "run"], "TASKACTION_PORT_AGENT_", "bind"),
 }
 """Command, prefix of settings, and the setting of the probes' address of each process."""
@@ -75,10 +77,11 @@ class Starter:
         self.services = ActionsServices(kubectl, str(kubectl.namespace), folder)
         self.histories = HistoryServices(kubectl, str(kubectl.namespace), folder)
         self.database = migrated(f"sqlite:///{folder / 'history.db'}")
+        self.consoles = Consoles(kubectl, str(kubectl.namespace), folder)
         self.agents = PortAgents(kubectl, folder, port)
         self._starts: dict[str, Callable[[dict[str, str]], Running]] = {
             "operator": self._operator, "webhooks": self._inbox, "actions": self._service, "history": self._history,
-            "port-agent": self._agent,
+            "console": self._console, "port-agent": self._agent,
         }  # fmt: skip
 
     def start(self, component: str, **settings: str) -> Running:
@@ -88,13 +91,14 @@ class Starter:
     def launch_by(self, launch: Launch) -> None:
         """Start those that follow in another way."""
         self.operators.launch = self.inboxes.launch = self.services.launch = self.agents.launch = launch
-        self.histories.launch = launch
+        self.histories.launch = self.consoles.launch = launch
 
     def close(self) -> None:
         self.launch_by(preloaded.start)
         self.agents.stop()
         self.services.close()
         self.histories.close()
+        self.consoles.close()
         self.inboxes.close()
         self.operators.stop()
 
@@ -111,6 +115,9 @@ class Starter:
 
     def _history(self, settings: dict[str, str]) -> Running:
         return Running(self.histories.start(self.database, **settings), self.histories.probes)
+
+    def _console(self, settings: dict[str, str]) -> Running:
+        return Running(self.consoles.start(**settings), self.consoles.probes)
 
     def _agent(self, settings: dict[str, str]) -> Running:
         found = self.agents.start({name.upper(): value for name, value in settings.items()})
@@ -178,6 +185,8 @@ def test_a_process_answers_its_probes_and_ends_by_sigterm(starter: Starter, comp
         ("actions", "probes_bind", "TASKACTION_ACTIONS_PROBES_BIND"),
         ("history", "bind", "TASKACTION_HISTORY_SERVE_BIND"),
         ("history", "probes_bind", "TASKACTION_HISTORY_SERVE_PROBES_BIND"),
+        ("console", "bind", "TASKACTION_CONSOLE_BIND"),
+        ("console", "probes_bind", "TASKACTION_CONSOLE_PROBES_BIND"),
         ("port-agent", "bind", "TASKACTION_PORT_AGENT_BIND"),
     ],
     ids=lambda value: value,

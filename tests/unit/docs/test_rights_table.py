@@ -14,6 +14,7 @@ PAGES = {
     Scope.ACTIONS: "actions-service.md",
     Scope.ACTIONS_CLUSTER: "actions-service.md",
     Scope.HISTORY_CLUSTER: "history.md",
+    Scope.CONSOLE: "console.md",
 }
 SHOWN = [right for right in RIGHTS if right.scope not in {Scope.RELEASE, Scope.RELEASE_OWN}]
 
