@@ -211,6 +211,8 @@ class WorkDesk:
 
     def _match(self) -> None:
         """Reserve free places for offered attempts, the oldest first."""
+        if not self.free_places:
+            return  # thousands may be offered after a fleet of workers has left
         for action in [action for action in self._offered if action not in self._reservations]:
             if self.reserve(action) is None:
                 return
