@@ -66,6 +66,17 @@ async def test_a_status_is_written_whole_and_touches_nothing_else(gateway: Clust
     assert written["metadata"]["resourceVersion"] != made["metadata"]["resourceVersion"]
 
 
+async def test_a_status_write_can_return_the_metadata_alone(gateway: Cluster, where: str) -> None:
+    made = await gateway.create(TASK_ACTIONS, manifest("a"), where)
+    written = await gateway.replace_status(TASK_ACTIONS, made | {"status": STATUS}, metadata_only=True)
+    assert written["metadata"]["uid"] == made["metadata"]["uid"]
+    assert "spec" not in written
+    stored = await gateway.get(TASK_ACTIONS, "a", where)
+    assert stored is not None
+    assert stored["metadata"]["resourceVersion"] == written["metadata"]["resourceVersion"]
+    assert stored["status"]["output"] == STATUS["output"]
+
+
 async def test_a_status_on_an_old_version_is_a_conflict(gateway: Cluster, where: str) -> None:
     made = await gateway.create(TASK_ACTIONS, manifest("a"), where)
     await gateway.replace_status(TASK_ACTIONS, made | {"status": {"phase": "Running"}})

@@ -3,8 +3,10 @@
 import asyncio
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -88,20 +90,26 @@ class Credentials:
         """Return the current Authorization header; None with a client certificate only."""
         return self._loaded.api_key.get("BearerToken")
 
-    @property
-    def is_stale(self) -> bool:
-        """Whether the token must be checked again."""
-        return self._clock.monotonic() - self._checked >= REFRESH_SECONDS
+    async def refresh(self) -> str | None:
+        """Return the current Authorization header, after the token was checked again if that is due."""
+        if self._clock.monotonic() - self._checked >= REFRESH_SECONDS:
+            await self._check()
+        return self.authorization()
 
-    async def refresh(self) -> None:
+    async def _check(self) -> None:
         """Refresh the token if it changed or expired; in a thread, since an exec plug-in may be slow."""
         self._checked = self._clock.monotonic()
         hook = self._loaded.refresh_api_key_hook
         if hook is not None:
             await asyncio.to_thread(hook, self._loaded)
 
-    async def renew(self) -> None:
+    async def on_response(self, code: int) -> None:
         """Load everything again after the server refused the token: a kubeconfig may refer to a file that rotates."""
+        if code == HTTPStatus.UNAUTHORIZED:
+            with suppress(ConfigurationError):  # the file is being written: the next 401 tries again
+                await self._renew()
+
+    async def _renew(self) -> None:
         now = self._clock.monotonic()
         if now - self._renewed < _RENEW_PAUSE:
             return

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import orjson
@@ -28,6 +28,7 @@ from taskaction.cluster.errors import (
     UnavailableError,
 )
 from taskaction.cluster.gateway import LEASES, Body, Resource, ServerTime
+from taskaction.cluster.http_connection import WholeResponse
 from taskaction.cluster.informer import Page
 from taskaction.cluster.nesting import parse_cut
 from taskaction.cluster.responses import error_from_response, warning_texts
@@ -62,11 +63,28 @@ class FinishedRequest:
     """What the API server warns of, for people."""
 
 
+class HttpClient(Protocol):
+    """Sender of requests whose responses are read as a whole, see ``HttpPool``."""
+
+    async def request(
+        self, method: str, target: str, *, headers: Mapping[str, str], body: bytes | None = None, timeout: float
+    ) -> WholeResponse:
+        """Send a request and return the whole response, whatever its code is."""
+
+
 class RestCluster:
     """Client of the API server over HTTP, a ``Cluster``."""
 
-    def __init__(self, server: str, session: aiohttp.ClientSession, observe: Callable[[FinishedRequest], None]) -> None:
+    def __init__(
+        self,
+        server: str,
+        pool: HttpClient,
+        session: aiohttp.ClientSession,
+        observe: Callable[[FinishedRequest], None],
+    ) -> None:
+        """Create a client; whole responses come by ``pool``, and those that go on, such as watches, by ``session``."""
         self._server = server
+        self._pool = pool
         self._session = session
         self._observe = observe
         self._refused = (-_STARTING_SECONDS, -_STARTING_SECONDS)
@@ -255,15 +273,12 @@ class RestCluster:
     async def text(self, path: str, *, timeout: float = 10.0) -> str:
         """Return the text at a path of the API server."""
         try:
-            async with self._session.get(
-                URL(self._server + path, encoded=True), timeout=aiohttp.ClientTimeout(total=timeout)
-            ) as response:
-                content = await response.read()
-                if response.status >= HTTPStatus.BAD_REQUEST:
-                    raise error_from_response("get", response.status, content, response.headers)
-                return content.decode(errors="replace")
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            response = await self._pool.request("GET", path, headers={}, timeout=timeout)
+        except (TimeoutError, OSError) as error:
             raise UnavailableError(f"get {path}: {type(error).__name__}: {error}") from error
+        if response.code >= HTTPStatus.BAD_REQUEST:
+            raise error_from_response("get", response.code, response.body, response.headers)
+        return response.body.decode(errors="replace")
 
     async def lines(self, path: str) -> AsyncIterator[str]:
         """Yield the text at a path line by line, as it arrives."""
@@ -336,7 +351,7 @@ class RestCluster:
         as_user: str | None = None,
         timeout: float,
     ) -> Body:
-        headers = {"Accept": accept}
+        headers = {"Accept": accept, "User-Agent": FIELD_MANAGER}
         if body is not None:
             headers["Content-Type"] = content_type
         if as_user is not None:
@@ -345,22 +360,21 @@ class RestCluster:
         code = 0
         warnings: tuple[str, ...] = ()
         try:
-            async with self._session.request(
+            response = await self._pool.request(
                 call.method,
-                URL(self._server + call.path + query_string(query), encoded=True),
-                data=_encode(body) if body is not None else None,
+                call.path + query_string(query),
                 headers=headers,
-                timeout=aiohttp.ClientTimeout(total=timeout),
-            ) as response:
-                content = await response.read()
-                code = response.status
-                warnings = warning_texts(response.headers.getall("Warning", ()))
-                if call.resource is LEASES:
-                    self._note_time(response.headers.get("Date"), time.perf_counter() - started)
-                if code >= HTTPStatus.BAD_REQUEST:
-                    raise error_from_response(call.verb, code, content, response.headers)
-                return _strip_managed_fields(parse_cut(content))
-        except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
+                body=_encode(body) if body is not None else None,
+                timeout=timeout,
+            )
+            code = response.code
+            warnings = warning_texts(response.texts(b"warning"))
+            if call.resource is LEASES:
+                self._note_time(response.headers.get("Date"), time.perf_counter() - started)
+            if code >= HTTPStatus.BAD_REQUEST:
+                raise error_from_response(call.verb, code, response.body, response.headers)
+            return _strip_managed_fields(parse_cut(response.body))
+        except (TimeoutError, OSError, orjson.JSONDecodeError) as error:
             what = f"{call.verb} {call.resource.plural}"
             raise UnavailableError(f"{what}: {type(error).__name__}: {error}") from error
         finally:

@@ -1,20 +1,16 @@
-"""HTTP sessions with the API server: rotating credentials, and the freshness of watches."""
+"""HTTP clients of the API server: rotating credentials, and the freshness of watches."""
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 
-from taskaction.cluster.connector import ShrinkingConnector
 from taskaction.cluster.credentials import Credentials
+from taskaction.cluster.http_connection import WholeResponse
+from taskaction.cluster.http_pool import HttpPool
 from taskaction.cluster.streams import ListStream, WatchStream
 from taskaction.core.clock import Clock
-from taskaction.core.errors import ConfigurationError
-
-_IDLE_SECONDS = 30.0
-"""Time after which a connection that nobody used is closed; the API server itself does so after 90 s."""
 
 
 class Freshness:
@@ -52,32 +48,65 @@ class Freshness:
             self._relisted(path)
 
 
+class AuthorizedPool:
+    """Pool of connections whose requests have the current credentials, see ``HttpPool``."""
+
+    def __init__(self, credentials: Credentials, *, in_flight: int = 0) -> None:
+        """Create a pool; at most ``in_flight`` requests are under way, 0 is unlimited."""
+        self._credentials = credentials
+        self._pool = HttpPool(credentials.server, tls=credentials.ssl_context(), limit=in_flight)
+
+    async def request(
+        self, method: str, target: str, *, headers: Mapping[str, str], body: bytes | None = None, timeout: float
+    ) -> WholeResponse:
+        """Send a request and return the whole response, whatever its code is; see ``HttpPool.request``."""
+        token = await self._credentials.refresh()
+        if token is not None:
+            headers = {**headers, "Authorization": token}
+        response = await self._pool.request(method, target, headers=headers, body=body, timeout=timeout)
+        await self._credentials.on_response(response.code)
+        return response
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._pool.aclose()
+
+
+class TokenPool:
+    """Pool that others use, too, whose requests have one token."""
+
+    def __init__(self, pool: HttpPool, token: str) -> None:
+        self._pool = pool
+        self._authorization = {"Authorization": f"Bearer {token}"}
+
+    async def request(
+        self, method: str, target: str, *, headers: Mapping[str, str], body: bytes | None = None, timeout: float
+    ) -> WholeResponse:
+        """Send a request and return the whole response, whatever its code is; see ``HttpPool.request``."""
+        headers = {**headers, **self._authorization}
+        return await self._pool.request(method, target, headers=headers, body=body, timeout=timeout)
+
+
 def open_session(
     credentials: Credentials,
     *,
-    in_flight: int = 0,
     freshness: Freshness | None = None,
     is_noise: Callable[[bytes], bool] = lambda _: False,
 ) -> aiohttp.ClientSession:
-    """Return a session whose requests have the current credentials.
+    """Return a session for watches and other long responses, whose requests have the current credentials.
 
-    ``in_flight`` limits the number of connections, 0 is unlimited; ``freshness`` records lists and watches; watch
-    events for which ``is_noise`` returns True are dropped.
+    ``freshness`` records lists and watches; watch events for which ``is_noise`` returns True are dropped.
     """
-    connector = ShrinkingConnector(limit=in_flight, ssl=credentials.ssl_context(), keepalive_timeout=_IDLE_SECONDS)
+    connector = aiohttp.TCPConnector(limit=0, ssl=credentials.ssl_context())
 
     async def with_credentials(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        if credentials.is_stale:
-            await credentials.refresh()
-        token = credentials.authorization()
+        token = await credentials.refresh()
         if token is not None:
             request.headers["Authorization"] = token
         response = await handler(request)
-        if response.status == HTTPStatus.UNAUTHORIZED:
-            with suppress(ConfigurationError):  # the file is being written: the next 401 tries again
-                await credentials.renew()
+        await credentials.on_response(response.status)
         return response
 
     middlewares: list[aiohttp.ClientMiddlewareType] = [with_credentials]

@@ -1,19 +1,17 @@
 """Connections to the API server, as every process and command opens them, with its own credentials or a caller's."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 
-from taskaction.cluster.connector import ShrinkingConnector
 from taskaction.cluster.credentials import Credentials
+from taskaction.cluster.http_pool import HttpPool
 from taskaction.cluster.rest import FinishedRequest, RestCluster
-from taskaction.cluster.session import open_session
+from taskaction.cluster.session import AuthorizedPool, TokenPool, open_session
 from taskaction.core.clock import Clock
-
-_IDLE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +33,16 @@ async def open_api_session(
 ) -> AsyncIterator[ApiSession]:
     """Connect to the cluster of a kubeconfig; without one to that of the pod, otherwise of ``~/.kube/config``.
 
-    ``connections`` is the maximum number of connections, 0 is unlimited; ``observe`` is called after each request.
+    ``connections`` is the maximum number of connections apart from those of watches, 0 is unlimited; ``observe`` is
+    called after each request.
 
     Raises:
         ConfigurationError: no credentials were found; the message says what to set.
     """
     credentials = Credentials.load(clock, kubeconfig=kubeconfig, context=context)
-    async with open_session(credentials, in_flight=connections) as session:
-        yield ApiSession(credentials, RestCluster(credentials.server, session, observe))
+    pool = AuthorizedPool(credentials, in_flight=connections)
+    async with aclosing(pool), open_session(credentials) as session:
+        yield ApiSession(credentials, RestCluster(credentials.server, pool, session, observe))
 
 
 class TokenClients:
@@ -53,7 +53,8 @@ class TokenClients:
         self._server = credentials.server
         self._observe = observe
         context = credentials.anonymous_ssl_context()
-        self._connector = ShrinkingConnector(limit=0, ssl=context, keepalive_timeout=_IDLE_SECONDS)
+        self._pool = HttpPool(credentials.server, tls=context)
+        self._connector = aiohttp.TCPConnector(limit=0, ssl=context)
 
     def connect(self, token: str) -> tuple[RestCluster, Callable[[], None]]:
         """Return a client that acts with a token, and the function that makes it unusable."""
@@ -64,8 +65,10 @@ class TokenClients:
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )
-        return RestCluster(self._server, session, self._observe), session.detach
+        cluster = RestCluster(self._server, TokenPool(self._pool, token), session, self._observe)
+        return cluster, session.detach
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._pool.aclose()
         await self._connector.close()

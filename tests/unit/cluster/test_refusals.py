@@ -1,7 +1,7 @@
 """A refusal counts when the API server knows whom it allows what: one that has just started refuses everybody."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -10,6 +10,7 @@ from aiohttp import ClientSession, web
 from taskaction.cluster import rest
 from taskaction.cluster.errors import ForbiddenError, UnavailableError
 from taskaction.cluster.gateway import SECRETS
+from taskaction.cluster.http_pool import HttpPool
 from taskaction.cluster.rest import RestCluster
 
 USER = "system:serviceaccount:team-a:runner"
@@ -36,8 +37,9 @@ class Starting:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         host, port = runner.addresses[0][:2]
-        async with ClientSession() as session:
-            yield RestCluster(f"http://{host}:{port}", session, lambda _: None)
+        pool = HttpPool(f"http://{host}:{port}", tls=None)
+        async with aclosing(pool), ClientSession() as session:
+            yield RestCluster(f"http://{host}:{port}", pool, session, lambda _: None)
         await runner.cleanup()
 
 

@@ -17,7 +17,7 @@ WALL = 1767268800.5
     ids=["prompt", "slow", "too slow", "no header", "no date"],
 )
 def test_e05_the_time_of_the_api_server_is_known_from_prompt_responses(date, seconds, known) -> None:
-    cluster = RestCluster("https://host", cast("Any", None), lambda _: None)
+    cluster = RestCluster("https://host", cast("Any", None), cast("Any", None), lambda _: None)
     cluster._note_time(date, seconds)
 
     assert (cluster.server_time is not None) is known

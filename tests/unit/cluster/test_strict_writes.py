@@ -1,7 +1,7 @@
 """What the API server says besides its answer: warnings, fields that it does not know, accounts that do not exist."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,6 +9,7 @@ from aiohttp import ClientSession, web
 
 from taskaction.cluster.errors import ForbiddenError, InvalidError, MissingAccountError
 from taskaction.cluster.gateway import PODS, Body
+from taskaction.cluster.http_pool import HttpPool
 from taskaction.cluster.responses import warning_texts
 from taskaction.cluster.rest import FinishedRequest, RestCluster
 
@@ -41,8 +42,9 @@ class ApiServer:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host, port = runner.addresses[0][:2]
-        async with ClientSession() as session:
-            yield RestCluster(f"http://{host}:{port}", session, self.requests.append)
+        pool = HttpPool(f"http://{host}:{port}", tls=None)
+        async with aclosing(pool), ClientSession() as session:
+            yield RestCluster(f"http://{host}:{port}", pool, session, self.requests.append)
         await runner.cleanup()
 
 
