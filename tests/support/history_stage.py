@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from cluster.clusters import Cluster
-from cluster.processes import wait_until
+from cluster.kubectl import Kubectl
 from support.accounts import delete_cluster_role, request_token
 from support.api import apply_objects
 from support.cluster import new_namespace
 from support.histories import migrated, record
 from support.history_services import HistoryServices
-from support.people import RBAC, cluster_binding, right
+from support.people import RBAC, cluster_binding, right, wait_for_right
 from taskaction.history.addresses import parse_address
 from taskaction.history.filters import ObjectFilter
 from taskaction.history.reader import HistoryReader
@@ -109,26 +109,21 @@ def history_stage(cluster: Cluster, folder: Path) -> Iterator[HistoryStage]:
         items += cluster_binding(admin, f"system:serviceaccount:{namespace}:admin", *LIST, *DELETE)
         apply_objects(cluster.kubectl, items)
         services = HistoryServices(cluster.kubectl, namespace, folder)
+        wait_until_granted(cluster.kubectl, namespace)
         try:
             services.start(address)
             tokens = {name: request_token(cluster.kubectl, namespace, name) for name in people}
             found = HistoryStage(services, address, namespace, tokens)
             found.write(*(past(number, namespace) for number in range(12)))
-            wait_until_granted(found)
             yield found
         finally:
             services.close()
             delete_cluster_role(cluster.kubectl, admin)
 
 
-def wait_until_granted(stage: HistoryStage) -> None:
-    """Return when the API server knows all roles; the service caches a refusal for ten seconds."""
-    own = {"namespace": stage.namespace}
-    for who, query in (("tenant", own), ("deleter", own), ("admin", {}), ("runs-only", own)):
-        wait_until(lambda who=who, query=query: stage.ask("/v1/objects", who, **query)[0] == 200, timeout=40, what=who)
-    for who, query in (("deleter", own), ("admin", {})):
-        counted = {**query, "name": "none", "dryRun": "true"}
-        wait_until(
-            lambda who=who, query=counted: stage.ask("/v1/objects", who, "DELETE", **query)[0] == 200,
-            timeout=40, what=f"{who} to delete",
-        )  # fmt: skip
+def wait_until_granted(kubectl: Kubectl, namespace: str) -> None:
+    """Return when the API server knows all roles: the service would cache a refusal for ten seconds."""
+    rights = {"tenant": LIST, "runs-only": LIST[1:], "deleter": (*LIST, *DELETE), "admin": (*LIST, *DELETE)}
+    for name, rules in rights.items():
+        for rule in rules:
+            wait_for_right(kubectl.within(namespace), f"system:serviceaccount:{namespace}:{name}", rule)
