@@ -40,7 +40,6 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the objects witho
 _MOST_TIMES = 100
 _KINDS = {kind.kind: kind for kind in (TASK_ACTIONS, ACTION_FLOW_RUNS)}
 _MANUAL = "manual"
-_MILLISECOND = timedelta(milliseconds=1)
 _INSTANT = timedelta(microseconds=1)
 
 
@@ -116,16 +115,10 @@ async def trigger(session: Session, name: Name, *, dry_run: DryRun = False) -> N
 
     It counts as an object of the schedule for concurrencyPolicy and the history limits.
     """
-    from taskaction.api.base import format_time
-    from taskaction.core.constants import SCHEDULED_TIME_ANNOTATION
     from taskaction.core.names import scheduled_name
 
     schedule, now = await _fetch(session, name), datetime.now(UTC)
     body = _manifest(schedule, scheduled_name(f"{name}-{_MANUAL}", now), now)
-    # Never a whole second: the operator would take the object for that of a nominal time.
-    body["metadata"]["annotations"][SCHEDULED_TIME_ANNOTATION] = format_time(
-        max(now, now.replace(microsecond=0) + _MILLISECOND)
-    )
     if dry_run:
         print_objects(session.out, [body], Output.YAML, single=True)
         return

@@ -74,9 +74,13 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeObject:
-    """An object that the schedule has made for a nominal time, and that exists."""
+    """An object of the schedule.
 
-    time: datetime
+    Attributes:
+        time: the nominal time that it was made for; None if a person made it in addition.
+    """
+
+    time: datetime | None
     name: str
     finished: bool
 
@@ -136,7 +140,7 @@ def decide(rules: Rules, last: datetime | None, made: Collection[MadeObject], no
     if choice.waiting is not None:
         passed = rules.timetable.latest(1, after, choice.waiting - _SECOND)
         mark = passed[0] if passed else after
-    handled = {item.time for item in made}.union(choice.starts)
+    handled = _times_of(made).union(choice.starts)
     return Decision(
         starts=choice.starts,
         replaced=choice.replaced,
@@ -196,7 +200,7 @@ def _choose(rules: Rules, candidates: list[datetime], made: Collection[MadeObjec
     """Return which candidates get an object now."""
     if rules.concurrency is ConcurrencyPolicy.REPLACE:
         candidates = candidates[-1:]  # the earlier ones would be replaced at once
-    existing = {item.time for item in made}
+    existing = _times_of(made)
     missing = tuple(nominal for nominal in candidates if nominal not in existing)
     unfinished = tuple(item.name for item in made if not item.finished)
     if not missing or rules.concurrency is ConcurrencyPolicy.ALLOW:
@@ -206,6 +210,10 @@ def _choose(rules: Rules, candidates: list[datetime], made: Collection[MadeObjec
     if unfinished:
         return _Choice(waiting=missing[0])
     return _Choice(starts=missing[:1], waiting=missing[1] if len(missing) > 1 else None)
+
+
+def _times_of(made: Collection[MadeObject]) -> set[datetime]:
+    return {item.time for item in made if item.time is not None}
 
 
 def _count_missed(rules: Rules, after: datetime, mark: datetime, handled: Collection[datetime]) -> int:

@@ -194,7 +194,7 @@ class ScheduleReconciler:
         found = await self._objects.list_all(schedule)
         if not self._may_start(record):
             return self._after(_REFUSED, record.fail())
-        status, known = schedule.status, to_made_objects(found, record.unrecorded)
+        status, known = schedule.status, to_made_objects(schedule.metadata.name, found, record.unrecorded)
         decision = decide(rules, status.last_scheduled_time, known, self._clock.now())
         made = await self._make(record, schedule, decision, found)
         present = {body["metadata"]["name"]: body for body in (*found, *made.bodies)}

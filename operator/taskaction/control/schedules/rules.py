@@ -8,6 +8,7 @@ from taskaction.api.bodies import has_ended
 from taskaction.api.enums import ConcurrencyPolicy
 from taskaction.cluster.gateway import Body
 from taskaction.control.objects.scheduled import nominal_time
+from taskaction.core.names import scheduled_name
 from taskaction.schedules.due import MadeObject, Rules
 from taskaction.schedules.times import timetable
 
@@ -37,21 +38,22 @@ def rules_of(schedule: ActionSchedule) -> Rules:
     )
 
 
-def to_made_objects(bodies: Iterable[Body], remembered: Mapping[datetime, str]) -> list[MadeObject]:
-    """Return the objects of a schedule that have a nominal time.
+def to_made_objects(schedule: str, bodies: Iterable[Body], remembered: Mapping[datetime, str]) -> list[MadeObject]:
+    """Return the objects of a schedule, which is given by its name.
 
+    The name of an object decides whether it is that of a nominal time: anybody can set the annotation on another one.
     ``remembered`` are the names of objects by their times that may have been deleted since they were made.
     """
-    timed = ((body, nominal_time(body)) for body in bodies)
     found = [
-        MadeObject(time=_to_utc(time), name=body["metadata"]["name"], finished=has_ended(body))
-        for body, time in timed
-        if time is not None
+        MadeObject(time=_time_of(schedule, body), name=body["metadata"]["name"], finished=has_ended(body))
+        for body in bodies
     ]
     names = {one.name for one in found}
     gone = ((time, name) for time, name in remembered.items() if name not in names)
     return [*found, *(MadeObject(time=time, name=name, finished=True) for time, name in gone)]
 
 
-def _to_utc(time: datetime) -> datetime:
-    return time.astimezone(UTC)
+def _time_of(schedule: str, body: Body) -> datetime | None:
+    time = nominal_time(body)
+    is_named = time is not None and scheduled_name(schedule, time) == body["metadata"]["name"]
+    return time.astimezone(UTC) if time is not None and is_named else None

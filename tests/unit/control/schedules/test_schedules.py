@@ -172,6 +172,28 @@ async def test_an_object_of_somebody_else_is_not_adopted(cluster: FakeCluster, b
         assert (readiness(cluster)[0], schedule_of(cluster).status.missed) == ("Ready", 1)
 
 
+@pytest.mark.parametrize("policy", ["Allow", "Forbid"])
+async def test_an_object_of_another_name_takes_no_time_whatever_its_annotation_says(
+    cluster: FakeCluster, births: Births, policy: str
+) -> None:
+    async with MemoryOperator(cluster=cluster) as operator:
+        await begin(operator, schedule_body(concurrencyPolicy=policy))
+        found = body("copied", executor="approval")
+        owner = {"apiVersion": "taskaction.dev/v1alpha1", "kind": "ActionSchedule", "name": NAME, "uid": UID}
+        claimed = {
+            "labels": {"taskaction.dev/schedule": NAME},
+            "annotations": {"taskaction.dev/scheduled-time": at(10).isoformat()},
+            "ownerReferences": [owner],
+        }
+        cluster.store(TASK_ACTIONS, found | {"metadata": found["metadata"] | claimed})
+        await operator.pass_time(11)
+        assert births.names == ["copied", *([made_name(10)] if policy == "Allow" else [])]
+        assert schedule_of(cluster).status.active_count == 1 or policy == "Allow"
+        await operator.change("copied", abort={})
+        await operator.pass_time(2)
+        assert births.names == ["copied", made_name(10)]
+
+
 @pytest.mark.parametrize(
     ("spec", "reason", "parts"),
     [
