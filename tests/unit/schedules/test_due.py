@@ -369,7 +369,7 @@ class World:
             if crash == "crash between" and number == len(decision.starts) // 2:
                 return
             assert time not in self.objects
-            assert not self.last or time > self.last
+            assert not self.last or time > self.last or self.last > self.now + MARK_AHEAD
             self.objects[time] = False
         if crash == "crash after":
             return
