@@ -14,7 +14,8 @@ from support.api import apply_objects
 from support.cluster import new_namespace
 from support.histories import migrated, record
 from support.history_services import HistoryServices
-from support.people import RBAC, cluster_binding, right, wait_for_right
+from support.people import cluster_binding, right, wait_for_right
+from support.roles import grant
 from taskaction.history.addresses import parse_address
 from taskaction.history.filters import ObjectFilter
 from taskaction.history.reader import HistoryReader
@@ -76,19 +77,6 @@ def past(number: int, namespace: str, mark: str = "mine", **fields: Any) -> Reco
         owner_uid=owner,
     )  # fmt: skip
     return replace(found, **fields)
-
-
-def grant(namespace: str, name: str, *rules: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a ServiceAccount with a Role of its own."""
-    metadata = {"name": name, "namespace": namespace}
-    ref = {"apiGroup": RBAC, "kind": "Role", "name": name}
-    subject = {"kind": "ServiceAccount", **metadata}
-    api = f"{RBAC}/v1"
-    return [
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
-        {"apiVersion": api, "kind": "Role", "metadata": metadata, "rules": list(rules)},
-        {"apiVersion": api, "kind": "RoleBinding", "metadata": metadata, "subjects": [subject], "roleRef": ref},
-    ]
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from support.actions import action
 from support.api import apply_objects, create_objects, get_object, patch_object
 from support.cluster import new_namespace
 from support.consoles import Browser, Consoles, Response
-from support.people import RBAC, cluster_binding, right
+from support.people import cluster_binding, right
+from support.roles import grant
 from support.serving import ask_probe
 
 MARK = "rivalsecret"
@@ -51,19 +52,6 @@ class Stage:
 
     def list(self) -> str:
         return f"/actions?namespace={self.namespace}"
-
-
-def grant(namespace: str, name: str, *rules: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a ServiceAccount with a Role of its own."""
-    metadata = {"name": name, "namespace": namespace}
-    ref = {"apiGroup": RBAC, "kind": "Role", "name": name}
-    subject = {"kind": "ServiceAccount", **metadata}
-    api = f"{RBAC}/v1"
-    return [
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
-        {"apiVersion": api, "kind": "Role", "metadata": metadata, "rules": list(rules)},
-        {"apiVersion": api, "kind": "RoleBinding", "metadata": metadata, "subjects": [subject], "roleRef": ref},
-    ]
 
 
 def set_status(kubectl: Kubectl, name: str, **status: Any) -> None:

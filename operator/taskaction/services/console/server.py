@@ -174,7 +174,7 @@ class ConsoleServer:
     async def _begin_session(self, request: web.Request, exchange: _PageExchange) -> web.StreamResponse:
         self._rules.check_origin(request.headers)
         form = await request.post()
-        target = _local_path(str(form.get("next", "")))
+        target = local_path(str(form.get("next", "")))
         if not self._sign_in.asks_for_token:
             raise PageError(HTTPStatus.NOT_FOUND, "open the address that taskaction console printed")
         try:
@@ -288,7 +288,7 @@ def _redirect(target: str) -> web.Response:
     return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": target})
 
 
-def _local_path(text: str) -> str:
+def local_path(text: str) -> str:
     """Return a path of this console; the overview for anything else, which may lead to another site."""
     is_local = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable() and text.isascii()
     return text if is_local else "/"
