@@ -100,13 +100,12 @@ function follow() {
     }
     loading = false
   }
-  let source = null, begun = false
+  let source = null
   const connect = () => {
     source = new EventSource(location.href)
     source.addEventListener("open", () => {
       show("live")
-      if (begun) update()
-      begun = true
+      update() // what changed before the stream was open
     })
     source.addEventListener("changed", update)
     source.addEventListener("error", () => {
