@@ -13,12 +13,13 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from cluster.cache import cache_root
 from cluster.errors import ClusterError
 from cluster.processes import start
 
@@ -37,12 +38,6 @@ HEARTBEAT_SECONDS = 10
 Say = Callable[[str], None]
 Compile = Callable[[str, Path], None]
 """Turns one package into a program at a place; a stand-in in tests."""
-
-
-def cache_root(env: Mapping[str, str] = os.environ) -> Path:
-    """Return the user's cache folder for this project."""
-    base = env.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "taskaction-operator"
 
 
 class Recipe(Protocol):

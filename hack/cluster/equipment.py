@@ -6,7 +6,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.binaries import HACK, KUBERNETES, Cache, GoRecipe, Recipe, Say, cache_root
+from cluster.binaries import HACK, KUBERNETES, Cache, GoRecipe, Recipe, Say
+from cluster.cache import cache_root
 from cluster.debian import TOOLS, DebianRecipe
 
 CONTAINERD = "github.com/containerd/containerd/v2"

@@ -7,13 +7,12 @@ process that picks ports first takes a block of them for itself, with a lock tha
 import fcntl
 import os
 import socket
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import cycle
-from pathlib import Path
 
+from cluster.cache import cache_root
 from cluster.errors import ClusterError
 
 HOST = "127.0.0.1"
@@ -71,8 +70,8 @@ def is_listening(port: int) -> bool:
 @cache
 def _picks_of(pid: int) -> Iterator[int]:
     """Take a block for this process, and go round it; `pid` keeps a forked child from going on with its parent's."""
-    locks = Path(tempfile.gettempdir()) / f"taskaction-ports-{os.getuid()}"
-    locks.mkdir(exist_ok=True)
+    locks = cache_root() / "ports"
+    locks.mkdir(parents=True, exist_ok=True)
     count = len(RANGE) // BLOCK
     for number in ((pid + further) % count for further in range(count)):
         lock = os.open(locks / str(number), os.O_RDWR | os.O_CREAT, 0o600)

@@ -13,6 +13,7 @@ import pytest
 
 from cluster import binaries
 from cluster.binaries import Cache, GoRecipe
+from cluster.cache import cache_root
 
 PACKAGES = (("etcd", "example/etcd"), ("kubectl", "example/kubectl"))
 
@@ -146,5 +147,5 @@ def test_the_version_is_stamped_into_the_programs() -> None:
 
 
 def test_the_cache_follows_xdg() -> None:
-    assert binaries.cache_root({"XDG_CACHE_HOME": "/caches"}) == Path("/caches/taskaction-operator")
-    assert binaries.cache_root({}) == Path.home() / ".cache/taskaction-operator"
+    assert cache_root({"XDG_CACHE_HOME": "/caches"}) == Path("/caches/taskaction-operator")
+    assert cache_root({}) == Path.home() / ".cache/taskaction-operator"

@@ -1,5 +1,6 @@
 """Ports of programs on loopback: what one process has picked, no other process picks."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ def pick_in_another_process(count: int) -> subprocess.Popen[str]:
     """Start a process that picks ports and lives until its standard input ends."""
     return subprocess.Popen(
         [sys.executable, "-c", PICK.format(count)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(HACK)},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(HACK)},
     )  # fmt: skip
 
 
