@@ -1,10 +1,13 @@
 """Addresses of requests to the API server; pure."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from taskaction.cluster.gateway import Resource
+
+_PLAIN = re.compile("[A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,8 @@ class ApiCall:
         """The path of the collection, object or subresource."""
         resource = self.resource
         root = f"/apis/{resource.group}/{resource.version}" if resource.group else f"/api/{resource.version}"
-        scope = f"/namespaces/{quote(self.namespace, safe='')}" if resource.namespaced and self.namespace else ""
-        name = f"/{quote(self.name, safe='')}" if self.name else ""
+        scope = f"/namespaces/{_escape(self.namespace)}" if resource.namespaced and self.namespace else ""
+        name = f"/{_escape(self.name)}" if self.name else ""
         subresource = f"/{self.subresource}" if self.subresource else ""
         return f"{root}{scope}/{resource.plural}{name}{subresource}"
 
@@ -43,4 +46,9 @@ def query_string(parameters: Mapping[str, str] | None) -> str:
     """Return the parameters as they are appended to a path."""
     if not parameters:
         return ""
-    return "?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
+    return "?" + "&".join(f"{name}={_escape(value)}" for name, value in parameters.items())
+
+
+def _escape(text: str) -> str:
+    """Return ``text`` as part of a URL; names of objects need no change, and ``quote`` is slow to find that."""
+    return text if _PLAIN.fullmatch(text) else quote(text, safe="")

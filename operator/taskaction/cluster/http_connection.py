@@ -1,7 +1,9 @@
 """One connection to a server over which one request at a time is sent (HTTP/1.1); knows nothing of Kubernetes."""
 
 import asyncio
-from dataclasses import dataclass
+import gzip
+import zlib
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import cast
 
@@ -32,6 +34,12 @@ class WholeResponse:
     def headers(self) -> CIMultiDict[str]:
         """The header fields by name."""
         return CIMultiDict((name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in self.fields)
+
+    def decompress(self) -> "WholeResponse":
+        """Return the response with its body as it was before gzip, if that was used."""
+        if self.texts(b"content-encoding") != ["gzip"]:
+            return self
+        return replace(self, body=gzip.decompress(self.body))
 
     def texts(self, name: bytes) -> list[str]:
         """Return the values of all fields ``name``, given in lower case."""
@@ -142,9 +150,15 @@ class HttpConnection(asyncio.Protocol):
         self._has_headers = self._is_delimited = False
 
     def _finish(self) -> None:
+        response = WholeResponse(self._parser.get_status_code(), tuple(self._fields), b"".join(self._parts))
+        try:
+            response = response.decompress()
+        except (OSError, EOFError, zlib.error) as error:
+            self._fail(ConnectionError(f"malformed response: {error}"))
+            return
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
-            waiter.set_result(WholeResponse(self._parser.get_status_code(), tuple(self._fields), b"".join(self._parts)))
+            waiter.set_result(response)
 
     def _fail(self, error: ConnectionError) -> None:
         waiter, self._waiter = self._waiter, None

@@ -83,6 +83,7 @@ class HttpPool:
         lines = [
             f"{method} {self._root}{target} HTTP/1.1",
             f"Host: {self._authority}",
+            "Accept-Encoding: gzip",
             *(f"{name}: {value}" for name, value in headers.items()),
         ]
         if body is not None:

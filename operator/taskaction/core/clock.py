@@ -12,9 +12,6 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """Return the wall time in UTC: for records, never for leases."""
 
-    def timestamp(self) -> float:
-        """Return the wall time as Unix time in seconds."""
-
     def monotonic(self) -> float:
         """Return monotonic seconds: for leases, deadlines and freshness."""
 
@@ -28,10 +25,6 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the wall time in UTC, in milliseconds: the precision of records, so that they read back equal."""
         return datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000, UTC)
-
-    def timestamp(self) -> float:
-        """Return the wall time as Unix time in seconds."""
-        return time.time()
 
     def monotonic(self) -> float:
         """Return seconds since an arbitrary start."""

@@ -90,7 +90,7 @@ class RateLimiter:
         pace = self._paces.get(source)
         if pace is None:
             return
-        now = self._clock.timestamp()
+        now = self._clock.now().timestamp()
         callers = self._callers.get(source)
         while callers and pace.allowed_starts(now) >= 1:
             if self._admit(source, callers.popleft()):

@@ -23,10 +23,6 @@ class FakeClock:
         """Return the wall time."""
         return self._wall
 
-    def timestamp(self) -> float:
-        """Return the wall time as Unix time in seconds."""
-        return self._wall.timestamp()
-
     def monotonic(self) -> float:
         """Return seconds since an arbitrary start."""
         return self._monotonic

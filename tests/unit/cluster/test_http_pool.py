@@ -1,6 +1,7 @@
 """The client for whole responses: whatever a server sends, or does to the connection, nobody gets a wrong response."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from itertools import pairwise
@@ -131,6 +132,14 @@ async def test_a_body_without_a_length_ends_with_the_connection_and_not_with_its
         await receive([UNTIL_CLOSE], lambda connection: connection.connection_lost(OSError("reset")))
 
 
+async def test_a_compressed_body_is_returned_as_it_was_before() -> None:
+    packed = gzip.compress(b"body" * 1000)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode()
+    assert (await receive([head, packed], lambda _: None)).body == b"body" * 1000
+    with pytest.raises(ConnectionError, match="malformed response"):
+        await receive([head, bytes(len(packed))], lambda _: None)
+
+
 @pytest.mark.parametrize(
     "nonsense", [b"\x00\x01\x02", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"]
 )
@@ -145,7 +154,7 @@ async def test_requests_are_sent_as_they_were_given_over_one_connection() -> Non
     assert server.connections == 1
     first = server.requests.get_nowait()
     assert first.startswith(b"PUT /base/one HTTP/1.1\r\nHost: 127.0.0.1:")
-    assert first.endswith(b"\r\nAccept: text/plain\r\nContent-Length: 4\r\n\r\nsent")
+    assert first.endswith(b"\r\nAccept-Encoding: gzip\r\nAccept: text/plain\r\nContent-Length: 4\r\n\r\nsent")
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "a\rb"])

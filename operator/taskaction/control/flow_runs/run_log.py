@@ -23,7 +23,7 @@ class RunLog:
     async def write(self, record: RunRecord) -> None:
         """Log the entries of a run that are not logged yet, as far as its limit allows."""
         entries = record.take_log_entries()
-        now = self._clock.timestamp()
+        now = self._clock.now().timestamp()
         bucket = record.log_tokens or RUN_LOG_RATE
         shown = entries[: bucket.available_tokens(now)]
         for number, entry in enumerate(shown, 1):

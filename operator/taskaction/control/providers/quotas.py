@@ -165,7 +165,7 @@ class ProviderQuotas:
             recorded = _recorded_use(offer)
             if recorded not in {0.0, reserved} and recorded > pace.reserved_until:
                 pace.take_over(recorded)  # another owner started actions meanwhile
-            now = self._clock.timestamp()
+            now = self._clock.now().timestamp()
             waiting = self._manager.waiting_count(source) + self._manager.preparing_count(source)
             reserved = math.ceil(pace.next_reservation(now, waiting) * 1000) / 1000
             return offer.provider.status.model_copy(update={"rate_used_until": datetime.fromtimestamp(reserved, UTC)})

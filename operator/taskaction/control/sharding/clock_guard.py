@@ -30,7 +30,7 @@ class ClockGuard:
     def skew_seconds(self) -> float:
         """Return by how much this machine's clock is ahead of the API server's; 0 if that is not known."""
         server = self.server_time()
-        return 0.0 if server is None else self._clock.timestamp() - server
+        return 0.0 if server is None else self._clock.now().timestamp() - server
 
     @property
     def is_clock_right(self) -> bool:

@@ -192,7 +192,9 @@ class ActionObserver:
         A shard depends only on immutable facts, the same in every replica. A partition that an executor finds is no
         such fact, so all actions whose executor must be asked share a tie, and their owner keeps their order.
         """
-        return "" if self.partitions_itself(action) else self.spec_partition_key(action)
+        executor, offer = self._look_up(action)
+        key = _partition_key(action, executor, offer)
+        return "" if key is None and executor is not None and executor.partitions_itself else key
 
     def to_queued_run(self, record: ActionRecord) -> QueuedRun:
         """Return the action's entry for the queue."""
