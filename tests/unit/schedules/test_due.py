@@ -361,6 +361,7 @@ class World:
         decision = decide(self.rules, self.last, self.made, self.now)
         self.check_decision(decision)
         self.wake = decision.wake
+        self.recounts |= self.last is not None and self.last > self.now + MARK_AHEAD
         if crash == "crash before":
             return
         for name in decision.replaced:
@@ -375,7 +376,6 @@ class World:
             return
         if self.last is not None and (decision.last is None or decision.last < self.last):
             assert self.last > self.now + MARK_AHEAD
-            self.recounts = True
         self.last = decision.last
         self.missed += decision.missed
 
