@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -117,7 +118,8 @@ def through_executor(values: Values) -> Any:
         secrets = FixedSecrets({"one/key": SECRET})
         await secrets.read_secret("one", "key")
         now = datetime.now(UTC)
-        run = Run(
+        build_run = partial(
+            Run,
             uid="uid",
             name="one",
             namespace="bench",
@@ -126,11 +128,9 @@ def through_executor(values: Values) -> Any:
             config={},
             idempotency_key="uid-1",
             started_at=now,
-            reporter=RecordedReports(),
-            secrets=secrets,
             now=now,
         )
-        return await GuardedExecutor(NoopExecutor(), run, secrets, LIMIT).execute()
+        return await GuardedExecutor(NoopExecutor(), build_run, RecordedReports(), secrets, LIMIT).execute()
 
     outcome = asyncio.run(called())
     return outcome.output if isinstance(outcome, Succeeded) else None
