@@ -48,6 +48,7 @@ lint: $(INSTALLED) ## Check format, style and the direction of imports
 
 type: $(INSTALLED) ## Check the types
 	$(BIN)/mypy
+	MYPYPATH=operator:$(CLIENT)/src:hack:tests:. $(BIN)/mypy --follow-imports=silent benchmarks
 
 generate: $(INSTALLED) ## Write CRDs, reference pages and the chart's roles from the code
 	$(BIN)/python -m taskaction.crdgen

@@ -7,14 +7,15 @@ import asyncio
 import sys
 import time
 
-from taskaction_client import Client, Request
+from taskaction_client import Client, Request, TaskActionSpec
 
 
 async def main(kubeconfig: str, namespace: str, prefix: str, count: int) -> None:
     """Submit the batch with the settings that users have."""
+    spec: TaskActionSpec = {"executor": "noop"}
     async with Client(kubeconfig=kubeconfig, namespace=namespace) as client:
         begun = time.perf_counter()
-        requests = (Request(spec={"executor": "noop"}, name=f"{prefix}-{number}") for number in range(count))
+        requests = (Request(spec=spec, name=f"{prefix}-{number}") for number in range(count))
         async for outcome in client.actions.submit_many(requests):
             if outcome.error is not None:
                 raise outcome.error
@@ -22,4 +23,5 @@ async def main(kubeconfig: str, namespace: str, prefix: str, count: int) -> None
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:4], int(sys.argv[4])))
+    _, kubeconfig, namespace, prefix, count = sys.argv
+    asyncio.run(main(kubeconfig, namespace, prefix, int(count)))

@@ -28,7 +28,9 @@ class Exchange:
         """Do what was asked for."""
         self.target.effects[self.name] += 1
 
-    def respond(self, code: int, body: bytes = b"{}", length: int | None = None, **headers: str) -> None:
+    def respond(
+        self, code: int, body: bytes = b"{}", length: int | None = None, headers: Headers = MappingProxyType({})
+    ) -> None:
         """Send a response; ``length`` is the one that it claims to have."""
         lines = [f"HTTP/1.1 {code} {HTTPStatus(code).phrase}", "Content-Type: application/json"]
         lines.append(f"Content-Length: {len(body) if length is None else length}")
@@ -49,7 +51,7 @@ def _effect_then(code: int) -> Callable[[Exchange], None]:
 
 
 def _redirect(code: int) -> Callable[[Exchange], None]:
-    return lambda exchange: exchange.respond(code, Location=f"/ok/{exchange.name}")
+    return lambda exchange: exchange.respond(code, headers={"Location": f"/ok/{exchange.name}"})
 
 
 def _refuse_once(code: int) -> Callable[[Exchange], None]:
@@ -61,7 +63,7 @@ def _refuse_once(code: int) -> Callable[[Exchange], None]:
 
 
 def _refusal(code: int) -> Callable[[Exchange], None]:
-    return lambda exchange: exchange.respond(code, **{"Retry-After": "0"})
+    return lambda exchange: exchange.respond(code, headers={"Retry-After": "0"})
 
 
 def _close_after(exchange: Exchange) -> None:
@@ -88,7 +90,7 @@ def _claim_less(exchange: Exchange) -> None:
 
 def _see_other(exchange: Exchange) -> None:
     exchange.take_effect()
-    exchange.respond(303, Location=f"/seen/{exchange.name}")
+    exchange.respond(303, headers={"Location": f"/seen/{exchange.name}"})
 
 
 async def _answer_late(exchange: Exchange) -> None:

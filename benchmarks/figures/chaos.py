@@ -87,7 +87,7 @@ async def finished(stage: Stage) -> list[Item]:
     """Give all actions when every one has ended, or when that takes too long."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
-        items = await stage.load.list(WORK)
+        items: list[Item] = [*await stage.load.list(WORK)]
         if all("finishedAt" in item.get("status", {}) for item in items) or time.monotonic() > deadline:
             return items
         await asyncio.sleep(2.0)

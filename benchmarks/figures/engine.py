@@ -4,6 +4,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import count
 from statistics import median
 
@@ -13,8 +14,9 @@ from benchmarks.figures.group import Group
 from benchmarks.report import Figure, Row, Target
 from benchmarks.stage import Stage
 from taskaction.core.clock import SystemClock
-from taskaction.execution.manager import ExecutionManager, Observer
+from taskaction.execution.manager import ExecutionManager
 from taskaction.execution.runs import QueuedRun
+from taskaction.runtime.process import GC_THRESHOLDS
 
 WORKERS = 64
 RUNS = 50_000
@@ -22,24 +24,48 @@ FEW, MANY = 1_000, 100_000
 ROUNDS = 5
 LONG_KEY, KEYS, RUNS_OF_A_KEY = 10_000, 100, 10
 WORK_SECONDS = 0.002
-GC_THRESHOLD = 50_000  # as the operator has it
 RATE = Figure("engine_runs_per_s", "runs/s", Target(20_000, at_least=True))
 GROWTH = Figure("engine_growth", "times", Target(1.3))
 FAIRNESS = Figure("fairness", "times", Target(1.5))
 
 
-class Engine(Observer):
+class _Failing:
+    """Observer that ends the measurement when a run fails."""
+
+    def on_run_crashed(self, run_id: str, error: BaseException) -> None:
+        """End the measurement: it has found a bug."""
+        raise AssertionError(run_id) from error
+
+    def on_queue_full(self, run_id: str) -> None:
+        """Ignore it."""
+
+    def on_run_admitted(self, run_id: str) -> None:
+        """Ignore it."""
+
+    def on_counts_changed(self) -> None:
+        """Ignore it."""
+
+    def on_rate_exhausted(self, source: str, until: datetime) -> None:
+        """Ignore it."""
+
+    def on_reservation_needed(self, source: str) -> None:
+        """Ignore it."""
+
+
+class Engine:
     """A manager whose runs end at once, or after a while; each that has ended may be followed by a new one."""
 
     def __init__(self, seconds: float = 0.0) -> None:
-        self.manager = ExecutionManager(workers_count=WORKERS, observer=self, clock=SystemClock(), jitter=lambda: 0.0)
+        self.manager = ExecutionManager(
+            workers_count=WORKERS, observer=_Failing(), clock=SystemClock(), jitter=lambda: 0.0
+        )
         self.left = 0
         self.refill: Iterator[QueuedRun] = iter(())
         self._seconds = seconds
         self._done = asyncio.Event()
         self._counted: frozenset[str] = frozenset()
 
-    async def _process(self, run_id: str) -> bool:
+    async def _process(self, run_id: str) -> None:
         if self._seconds:
             await asyncio.sleep(self._seconds)
         self.manager.forget(run_id)
@@ -50,7 +76,6 @@ class Engine(Observer):
             self.left -= 1
             if not self.left:
                 self._done.set()
-        return True
 
     async def seconds_for(self, runs: int, *, counted: frozenset[str] = frozenset()) -> float:
         """Give how long ``runs`` runs take, of those that are counted."""
@@ -60,10 +85,6 @@ class Engine(Observer):
         self.manager.start_processing_action_runs(self._process)
         await self._done.wait()
         return time.perf_counter() - begun
-
-    def on_run_crashed(self, run_id: str, error: BaseException) -> None:
-        """End the measurement: it has found a bug."""
-        raise AssertionError(run_id) from error
 
 
 def runs(partitions: int) -> Iterator[QueuedRun]:
@@ -125,7 +146,7 @@ def in_key(key: str, number: int) -> QueuedRun:
 def measure(stage: Stage) -> Iterator[Row]:
     """Measure in turns, and take the middle of each."""
     thresholds = gc.get_threshold()
-    gc.set_threshold(GC_THRESHOLD)
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             rates = [runner.run(rate()) for _ in range(ROUNDS)]

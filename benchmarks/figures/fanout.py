@@ -51,7 +51,8 @@ def fanout(stage: Stage, service: ActionsProcess, python: Path, run: str, count:
     address = service.url.removeprefix("http://")
     folder = stage.plane.folder.path / f"program-{run}"
     story = Story(python=python, address=address, run=root.action.action_id.run, folder=folder)
-    return story.ended(story.start("fanout", FAST, count=count), TIMEOUT).scalar.primitive.float_value
+    ended = story.ended(story.start("fanout", FAST, count=count), TIMEOUT)
+    return float(ended.scalar.primitive.float_value)
 
 
 GROUP = Group("fanout", (RATE, SHARE), measure)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from benchmarks.figures.group import Group
@@ -45,9 +46,7 @@ def measure(stage: Stage) -> Iterator[Row]:
             for operator in operators:
                 exits.callback(operator.program.end, grace=5)
             wait_until(
-                lambda share=SHARDS // replicas, running=tuple(operators): all(
-                    metric(operator, "shards_held") == share for operator in running
-                ),
+                partial(_hold, operators, SHARDS // replicas),
                 timeout=TIMEOUT,
                 what="an even share",
             )
@@ -93,6 +92,11 @@ async def rate(stage: Stage, prefix: str, count: int, spec: Mapping[str, Any]) -
         moments = [begun, *sorted(seen.moments.values())]
     first, last = (round(share * count) for share in STEADY)
     return (last - first) / (moments[last] - moments[first])
+
+
+def _hold(operators: list[Operator], shards: int) -> bool:
+    """Whether each operator holds that many shards."""
+    return all(metric(operator, "shards_held") == shards for operator in operators)
 
 
 def _wait_until_reduced(operators: list[Operator]) -> None:

@@ -44,7 +44,8 @@ def measure(stage: Stage) -> Iterator[Row]:
         stage.say(f"warming up with {WARM_UP} Jobs each")
         bare(stage, "warm", WARM_UP)
         by_actions(stage, "warm", WARM_UP)
-        bares, rates = [], []
+        bares: list[float] = []
+        rates: list[float] = []
         for number, kind in enumerate(ORDER):
             run, found, what = (bare, bares, "bare") if kind == "A" else (by_actions, rates, "by actions")
             found.append(run(stage, f"run{number}", COUNT))

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import fields
 from typing import Any, Self
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 from sqlalchemy import Row, and_, event, exc, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL

@@ -21,7 +21,7 @@ from taskaction.runtime.probes import Health, ProbeServer
 from taskaction.runtime.recorder import ProcessRecorder
 from taskaction.runtime.supervisor import Supervisor
 
-_GC_THRESHOLDS = (10_000, 10, 50)
+GC_THRESHOLDS = (10_000, 10, 50)
 """Reference counts free almost all objects; a search for cycles after every 700 new ones finds few, and costs CPU.
 
 One among the 10,000 newest objects pauses the event loop for about 5 ms. One among all objects is 500 times as rare.
@@ -173,7 +173,7 @@ def tune_process(settings: ProcessSettings) -> None:
     logs.configure_logs(settings.log_format, settings.log_level)
     if settings.log_format == "json":
         logs.log_what_python_prints()
-    gc.set_threshold(*_GC_THRESHOLDS)
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def run_until_signalled(run: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
