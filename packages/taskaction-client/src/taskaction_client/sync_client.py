@@ -19,6 +19,9 @@ from taskaction_client.outcomes import Outcome
 from taskaction_client.types.action_flow_run import ActionFlowRunSpec
 from taskaction_client.types.task_action import TaskActionSpec
 
+_INTERRUPT_SECONDS = 0.5
+"""Longest wait in one piece: a Ctrl-C in the moment before a wait begins does not end it, and on Windows none does."""
+
 SnapshotT = TypeVar("SnapshotT", bound=Snapshot[Any, Any])
 SpecT = TypeVar("SpecT")
 T = TypeVar("T")
@@ -79,6 +82,8 @@ class LoopThread:
 
         try:
             loop.call_soon_threadsafe(start)
+            while not ended.done():
+                futures.wait([ended], timeout=_INTERRUPT_SECONDS)
             return ended.result()
         except BaseException:
             if not ended.done():  # this thread was interrupted: the coroutine must not go on next to what follows
