@@ -20,7 +20,7 @@ from local.manifests import ROOT
 from support.actions import action, create, is_finished, phase, wait_for, wait_for_all
 from support.api import list_objects
 from support.inboxes import Inboxes, Target, post
-from support.operators import QUICK_LEASES, Operators
+from support.operators import QUICK_LEASES, Operators, metric
 from taskaction.executors.http.model import HttpModel
 
 PAGE = (ROOT / "docs" / "webhooks.md").read_text()
@@ -32,8 +32,8 @@ PER_SECOND = 100
 @pytest.fixture(scope="module")
 def inboxes(operators: Operators, crds: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inboxes]:
     found = Inboxes(operators, crds.kubectl, tmp_path_factory.mktemp("inboxes"))
-    for _ in range(REPLICAS):
-        operators.start({**QUICK_LEASES, **found.operator_settings})
+    replicas = [operators.start({**QUICK_LEASES, **found.operator_settings}) for _ in range(REPLICAS)]
+    wait_until(lambda: all(metric(one, "shards_held") for one in replicas), timeout=60, what="shards for each replica")
     found.start()
     yield found
     found.close()
