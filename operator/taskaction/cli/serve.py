@@ -2,9 +2,19 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from taskaction.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from taskaction.plugin.settings import Settings
+    from taskaction.runtime.config import OperatorConfig
+
+OwnT = TypeVar("OwnT", bound="Settings")
 
 _OF_OTHERS = (
     "TASKACTION_WEBHOOKS_",
@@ -53,80 +63,63 @@ def run_port_agent() -> None:
 def serve_webhooks() -> None:
     """Run one replica of the webhook inbox; settings come from TASKACTION_* in the environment."""
     from taskaction.plugin.registry import Registry
-    from taskaction.plugin.settings import SettingsReader
-    from taskaction.runtime.config import OperatorConfig
-    from taskaction.runtime.logs import log_settings
-    from taskaction.runtime.process import run_until_signalled, tune_process
     from taskaction.services.webhooks.service import run_inbox
     from taskaction.services.webhooks.settings import WebhooksConfig
 
-    executors = Registry.find_settings().values()
-    settings = SettingsReader(os.environ).check(OperatorConfig, WebhooksConfig, *executors, others=_OF_OTHERS)
-    config = OperatorConfig.from_environment(os.environ)
-    own = WebhooksConfig.from_environment(os.environ)
-    tune_process(config)
-    log_settings(settings)
-    run_until_signalled(lambda stop: run_inbox(config, own, stop))
+    _serve(WebhooksConfig, run_inbox, executors=Registry.find_settings().values())
 
 
 def serve_actions() -> None:
     """Run one replica of Flyte's Actions service; settings come from TASKACTION_* in the environment."""
-    from taskaction.plugin.settings import SettingsReader
-    from taskaction.runtime.config import OperatorConfig
-    from taskaction.runtime.logs import log_settings
-    from taskaction.runtime.process import run_until_signalled, tune_process
-
-    try:
+    with _needs_extra("actions"):
         from taskaction.integrations.flyte.service.service import run_actions_service
         from taskaction.integrations.flyte.service.settings import ActionsConfig
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f"{error}: install the extra `actions` of taskaction-operator") from error
-    settings = SettingsReader(os.environ).check(OperatorConfig, ActionsConfig, others=_OF_OTHERS)
-    config = OperatorConfig.from_environment(os.environ)
-    own = ActionsConfig.from_environment(os.environ)
-    tune_process(config)
-    log_settings(settings)
-    run_until_signalled(lambda stop: run_actions_service(config, own, stop))
+    _serve(ActionsConfig, run_actions_service)
 
 
 def serve_history() -> None:
     """Run one replica of the history service; settings come from TASKACTION_* in the environment."""
-    from taskaction.plugin.settings import SettingsReader
-    from taskaction.runtime.config import OperatorConfig
-    from taskaction.runtime.logs import log_settings
-    from taskaction.runtime.process import run_until_signalled, tune_process
-
-    try:
+    with _needs_extra("history"):
         from taskaction.services.history.service import run_history_service
         from taskaction.services.history.settings import HistoryServeConfig
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f"{error}: install the extra `history` of taskaction-operator") from error
-    settings = SettingsReader(os.environ).check(OperatorConfig, HistoryServeConfig, others=_OF_OTHERS)
-    config = OperatorConfig.from_environment(os.environ)
-    own = HistoryServeConfig.from_environment(os.environ)
-    tune_process(config)
-    log_settings(settings)
-    run_until_signalled(lambda stop: run_history_service(config, own, stop))
+    _serve(HistoryServeConfig, run_history_service)
 
 
 def serve_console() -> None:
     """Run one replica of the web console; settings come from TASKACTION_* in the environment."""
+    with _needs_extra("console"):
+        from taskaction.services.console.service import run_console
+        from taskaction.services.console.settings import ConsoleConfig
+    _serve(ConsoleConfig, run_console)
+
+
+@contextmanager
+def _needs_extra(name: str) -> Iterator[None]:
+    """Say of a package that is missing which extra of the distribution brings it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"{error}: install the extra `{name}` of taskaction-operator") from error
+
+
+def _serve(
+    own_type: "type[OwnT]",
+    run: "Callable[[OperatorConfig, OwnT, asyncio.Event], Coroutine[Any, Any, None]]",
+    *,
+    executors: "Iterable[type[Settings]]" = (),
+) -> None:
+    """Run a service with the settings of every process and its own, until a signal stops it."""
     from taskaction.plugin.settings import SettingsReader
     from taskaction.runtime.config import OperatorConfig
     from taskaction.runtime.logs import log_settings
     from taskaction.runtime.process import run_until_signalled, tune_process
 
-    try:
-        from taskaction.services.console.service import run_console
-        from taskaction.services.console.settings import ConsoleConfig
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(f"{error}: install the extra `console` of taskaction-operator") from error
-    settings = SettingsReader(os.environ).check(OperatorConfig, ConsoleConfig, others=_OF_OTHERS)
+    settings = SettingsReader(os.environ).check(OperatorConfig, own_type, *executors, others=_OF_OTHERS)
     config = OperatorConfig.from_environment(os.environ)
-    own = ConsoleConfig.from_environment(os.environ)
+    own = own_type.from_environment(os.environ)
     tune_process(config)
     log_settings(settings)
-    run_until_signalled(lambda stop: run_console(config, own, stop))
+    run_until_signalled(lambda stop: run(config, own, stop))
 
 
 SERVERS: Mapping[tuple[str, ...], Callable[[], None]] = {
