@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any
 
 from taskaction.api.bodies import at, parse_time
-from taskaction.api.rbac import RIGHTS, Scope
+from taskaction.api.rbac import RIGHTS
+from taskaction.api.rights import Scope
 from taskaction.cli.field_checks import check_fields
 from taskaction.cli.findings import Finding, Severity
 from taskaction.cli.output import format_span

@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from taskaction.api.rbac import Scope, role_rules
+from taskaction.api.rbac import role_rules
+from taskaction.api.rights import Scope
 from taskaction.crdgen.client_package import client_files
 from taskaction.crdgen.manifest import KINDS, crd_manifest
 from taskaction.crdgen.reference import reference_page

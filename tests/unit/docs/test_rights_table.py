@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from taskaction.api.rbac import RIGHTS, Right, Scope
+from taskaction.api.rbac import RIGHTS
+from taskaction.api.rights import Right, Scope
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGES = {
